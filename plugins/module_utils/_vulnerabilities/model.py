@@ -1,0 +1,116 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The values of vulnerability data and of matching."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+#: Version of the feed index's form; an index with a newer one is refused.
+SCHEMA_VERSION = 1
+
+SEVERITIES = ("none", "low", "moderate", "important", "critical")
+
+#: Finding states of DESIGN 5.3.
+STATUSES = ("fix_available", "affected", "will_not_fix", "fix_deferred", "out_of_support", "under_investigation")
+
+
+@dataclasses.dataclass(frozen=True)
+class Statement:
+    """One line of a feed: what one document says of one package of one product.
+
+    ``status``: ``fixed``, ``known_affected``, ``known_not_affected`` or ``under_investigation``.
+    ``arch``: empty for any, ``src`` for a source package. ``module``: ``name:stream`` or empty.
+    ``evr``: ``epoch:version-release`` of the fix, only for ``fixed``. ``severity``: one of SEVERITIES, of this product.
+    ``fix_state``: one of STATUSES for what is not fixed. ``revision``: the document's current release date, RFC 3339.
+    """
+
+    cve: str
+    name: str
+    arch: str
+    module: str
+    cpe: str
+    product: str
+    status: str
+    evr: str
+    severity: str
+    fix_state: str
+    advisory: str
+    revision: str
+
+
+@dataclasses.dataclass(frozen=True)
+class FeedInfo:
+    """What feed was used. Times are RFC 3339, UTC.
+
+    ``serial``: identifies the data (same serial, same statements). ``checked``: last successful check, from which the
+    feed's age is counted. ``newest``: newest change in the data. ``repository_map``: whether repository-to-cpe data
+    is in it.
+    """
+
+    serial: str
+    format: str
+    checked: str
+    newest: str
+    documents: int
+    statements: int
+    repository_map: bool
+    names: tuple[str, ...] = ()  # not empty: the index was built for these package names alone
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """A statement that applies to a package of an image and says that it is, or may be, vulnerable.
+
+    ``package``: ``name-epoch:version-release.arch``. ``status``: one of STATUSES. ``fixed_in``: EVR that fixes it in an
+    applicable stream, or a sentence "fixed only in ...", or empty. ``severity``: one of SEVERITIES.
+    """
+
+    id: str
+    package: str
+    name: str
+    severity: str
+    status: str
+    fixed_in: str
+    advisory: str
+    module: str
+    cpe: str
+    product: str
+    revision: str
+
+
+@dataclasses.dataclass(frozen=True)
+class AppliedCpe:
+    """A CPE that was taken to apply to the image. ``source``: ``content_manifest``, ``dnf_history``, ``label`` or ``assumed``."""
+
+    cpe: str
+    source: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Coverage:
+    """A package that the feed says nothing about because another vendor built it."""
+
+    package: str
+    name: str
+    vendor: str
+    key_id: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Match:
+    """The result of matching one inventory against one feed index.
+
+    ``not_covered``: packages that the feed does not cover. ``unmapped``: repository ids without a CPE in the map.
+    ``supported``: the feed covers this distribution at all (``False``: nothing of the image can be judged by it).
+    """
+
+    findings: tuple[Finding, ...]
+    cpes: tuple[AppliedCpe, ...]
+    not_covered: tuple[Coverage, ...]
+    unmapped: tuple[str, ...]
+    supported: bool
+    feed: FeedInfo | None
+    counts: t.Mapping[str, int] = dataclasses.field(default_factory=dict)
