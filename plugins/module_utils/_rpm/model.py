@@ -63,7 +63,7 @@ class OsRelease:
 
 @dataclasses.dataclass(frozen=True)
 class RepositoryId:
-    """A raw repository id and where it was read (``content_manifest``, ``dnf_history``); mapped to CPEs when judging."""
+    """A raw repository id, mapped to CPEs when judging. ``source``: ``content_manifest`` or ``dnf_history``."""
 
     id: str
     source: str

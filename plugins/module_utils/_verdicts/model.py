@@ -18,7 +18,7 @@ def worst(verdicts: list[str]) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Reason:
-    """Why a verdict is what it is. ``code`` is stable (lower case, dashes); ``message`` says condition, finding and fix."""
+    """Why a verdict is what it is. ``code`` is stable (lower case, dashes); ``message``: condition, finding and fix."""
 
     code: str
     message: str

@@ -83,7 +83,7 @@ class Finding:
 
 @dataclasses.dataclass(frozen=True)
 class AppliedCpe:
-    """A CPE that was taken to apply to the image. ``source``: ``content_manifest``, ``dnf_history``, ``label`` or ``assumed``."""
+    """A CPE taken to apply to the image. ``source``: ``content_manifest``, ``dnf_history``, ``label`` or ``assumed``."""
 
     cpe: str
     source: str
