@@ -1,0 +1,331 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All checks of the project: ``suite.py`` (make test), ``suite.py fuzz``, ``suite.py bench``, or single stages by name.
+
+Each stage counts what passed and failed; the last line is ``N passed, N failed``. What cannot run here is said at the
+end, loudly, and counts as failed where IMAGESCAN_REQUIRE_ALL=1. Logs lie in build/logs. Standard library only, since
+this runs before any environment exists.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import typing as t
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+from environments import (
+    BUILD,
+    CHECKOUT,
+    TEST_REQUIREMENTS,
+    USER_REQUIREMENTS,
+    ansible_test_environment,
+    copied_tree,
+    environment,
+    find_python,
+    run,
+)
+
+LOGS = BUILD / "logs"
+REQUIRE_ALL = os.environ.get("IMAGESCAN_REQUIRE_ALL") == "1"
+DEBIAN_PACKAGES = [
+    *("rpm", "umoci", "skopeo", "buildah", "docker-registry", "db-util"),
+    *("gnupg", "openssl", "shellcheck", "zstd", "xz-utils"),
+]
+#: Name of the environment -> (interpreters to try, ansible-core, ansible-test's ``--python``).
+CORES = {
+    "core-2.16": (("3.11", "3.12", "3.10"), "ansible-core==2.16.*"),
+    "core-newest": (("3.13", "3.12", "3.11"), "ansible-core"),
+}
+
+
+@dataclasses.dataclass
+class Result:
+    """What a stage found."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: list[str] = dataclasses.field(default_factory=list)
+
+    def gate(self, name: str, status: int, log: Path) -> None:
+        """Count one command that passes or fails as a whole."""
+        if status == 0:
+            self.passed += 1
+            return
+        self.failed += 1
+        print(f"--- {name} failed, the end of {log.relative_to(CHECKOUT)}:\n{tail(log)}", flush=True)
+
+    def missing(self, what: str) -> None:
+        """Something that a stage needs is not here."""
+        self.skipped.append(what)
+        if REQUIRE_ALL:
+            self.failed += 1
+
+
+def tail(log: Path, lines: int = 60) -> str:
+    """The end of a log."""
+    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+
+
+def fresh_log(name: str) -> Path:
+    """An empty log file."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    log = LOGS / f"{name}.log"
+    log.write_bytes(b"")
+    return log
+
+
+def test_environment() -> Path:
+    """The environment of linters and tests, on the Python that the user has."""
+    return environment("test", sys.executable, USER_REQUIREMENTS + TEST_REQUIREMENTS)
+
+
+def core_environment(name: str) -> Path | None:
+    """An environment with another ansible-core, or None without a fitting interpreter."""
+    versions, core = CORES[name]
+    python = find_python(*versions)
+    return environment(name, python, f"{core}\n{USER_REQUIREMENTS}\npytest\nhypothesis\n") if python else None
+
+
+def stage_programs(result: Result) -> None:
+    """Programs of the operating system that tests use as oracles and servers."""
+    needed = [name for name in DEBIAN_PACKAGES if not debian_package_installed(name)]
+    if not needed:
+        return
+    log = fresh_log("programs")
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        result.missing(
+            f"Debian packages {' '.join(needed)}: tests against librpm, umoci and registries (root installs them)"
+        )
+        return
+    settings = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    run(["apt-get", "update", "-q"], log, env=settings)
+    command = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *needed]
+    result.gate("installing Debian packages", run(command, log, env=settings), log)
+
+
+def debian_package_installed(name: str) -> bool:
+    """Whether dpkg has it installed."""
+    if shutil.which("dpkg-query") is None:
+        return False
+    command = ["dpkg-query", "--show", "--showformat", "${db:Status-Abbrev}", name]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.startswith("ii")
+
+
+def stage_lint(result: Result) -> None:
+    """Linters and types."""
+    binaries = test_environment() / "bin"
+    link = BUILD / "link" / "ansible_collections" / "imagescan"
+    link.mkdir(parents=True, exist_ok=True)
+    (link / "openshift").unlink(missing_ok=True)
+    (link / "openshift").symlink_to(CHECKOUT)
+    ours = "ansible_collections/imagescan/openshift"
+    typed = [f"{ours}/{folder}" for folder in ("plugins", "examples", "tests/support", "tests/traps")]
+    mypy = ["mypy", "--config-file", CHECKOUT / "pyproject.toml", "--cache-dir", BUILD / "mypy", *typed]
+    checks: list[tuple[str, list[str | Path], Path]] = [
+        ("ruff check", ["ruff", "check", "."], CHECKOUT),
+        ("ruff format", ["ruff", "format", "--check", "."], CHECKOUT),
+        ("mypy", mypy, BUILD / "link"),
+        ("antsibull-changelog", ["antsibull-changelog", "lint"], CHECKOUT),
+    ]
+    for name, (program, *arguments), folder in checks:
+        log = fresh_log(f"lint-{name.replace(' ', '-')}")
+        result.gate(name, run([binaries / str(program), *arguments], log, cwd=folder), log)
+
+
+def stage_content(result: Result) -> None:
+    """What Galaxy and Automation Hub ask of a collection: lint, documentation, importer, a tarball that works."""
+    venv = test_environment()
+    binaries = venv / "bin"
+    settings = {**os.environ, "PATH": f"{binaries}:{os.environ['PATH']}", "ANSIBLE_HOME": str(BUILD / "ansible-home")}
+    tree = copied_tree("content")
+    log = fresh_log("ansible-lint")
+    result.gate("ansible-lint", run(["ansible-lint", "--offline", "--strict"], log, cwd=tree, env=settings), log)
+    log = fresh_log("docs")
+    docs = ["antsibull-docs", "lint-collection-docs", "--plugin-docs", "--skip-rstcheck"]
+    docs += ["--validate-collection-refs=all", "."]
+    result.gate("antsibull-docs", run(docs, log, cwd=CHECKOUT, env=settings), log)
+
+    dist = BUILD / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    log = fresh_log("collection-build")
+    built = ["ansible-galaxy", "collection", "build", "--output-path", str(dist)]
+    result.gate("collection build", run(built, log, cwd=tree, env=settings), log)
+    archives = list(dist.glob("*.tar.gz"))
+    if len(archives) != 1:
+        return
+    importer = environment("importer", sys.executable, "galaxy-importer\n", link=False)
+    log = fresh_log("galaxy-importer")
+    config = BUILD / "galaxy-importer.cfg"
+    config.write_text("[galaxy-importer]\nRUN_ANSIBLE_TEST = False\n", encoding="utf-8")
+    imported = {**settings, "PATH": f"{importer / 'bin'}:{os.environ['PATH']}", "GALAXY_IMPORTER_CONFIG": str(config)}
+    command = [importer / "bin" / "python", "-m", "galaxy_importer.main", archives[0]]
+    status = run(command, log, cwd=dist, env=imported)
+    # The importer exits 0 although it prints errors.
+    complaints = re.findall(r"^(?:ERROR|WARNING)\b.*", log.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
+    result.gate("galaxy-importer", status or len(complaints), log)
+
+    elsewhere = environment("tarball", sys.executable, USER_REQUIREMENTS, link=False)
+    log = fresh_log("tarball")
+    settings = {**os.environ, "PATH": f"{elsewhere / 'bin'}:{os.environ['PATH']}"}
+    settings["ANSIBLE_COLLECTIONS_PATH"] = str(dist / "collections")
+    settings["ANSIBLE_HOME"] = str(dist / "home")
+    shutil.rmtree(dist / "collections", ignore_errors=True)
+    fleet = dist / "fleet"
+    scan = ["ansible-playbook", "imagescan.openshift.scan", "-e", f"@{CHECKOUT / 'examples' / 'fleet' / 'vars.yml'}"]
+    steps: list[list[str | Path]] = [
+        ["ansible-galaxy", "collection", "install", "--offline", archives[0], "-p", dist / "collections"],
+        ["ansible-galaxy", "collection", "verify", "--offline", "imagescan.openshift"],
+        [elsewhere / "bin" / "python", CHECKOUT / "examples" / "fleet" / "build.py", fleet],
+        [*scan, "-e", f"fleet_dir={fleet}"],
+    ]
+    status = 0
+    for step in steps:
+        status = status or run(step, log, cwd=dist, env=settings)
+    result.gate("the built tarball, installed elsewhere", status, log)
+
+
+def stage_pytest(result: Result) -> None:
+    """Unit tests, oracles and traps."""
+    venv = test_environment()
+    pytest(result, "pytest", venv, ["tests/unit", "tests/oracle", "tests/traps"])
+
+
+def stage_oldest_python(result: Result) -> None:
+    """The files that the scanner pod runs, on the oldest Python, with the standard library alone."""
+    python = find_python("3.9")
+    if python is None:
+        result.missing("Python 3.9: the scanner's files on the oldest Python")
+        return
+    venv = environment("python-3.9", python, "pytest\npytest-timeout\nhypothesis\n")
+    folders = [f"tests/unit/plugins/module_utils/{name}" for name in ("_images", "_rpm", "_scanner")]
+    pytest(result, "pytest-3.9", venv, [folder for folder in folders if (CHECKOUT / folder).is_dir()], optional=True)
+
+
+def pytest(result: Result, name: str, venv: Path, paths: list[str], *, optional: bool = False) -> None:
+    """Run pytest and count its tests; ``optional``: tests may skip what this environment leaves out on purpose."""
+    report = BUILD / f"{name}.xml"
+    report.unlink(missing_ok=True)
+    log = fresh_log(name)
+    settings = {**os.environ, "PYTHONPATH": "", "PATH": f"{venv / 'bin'}:{os.environ['PATH']}"}
+    if optional:
+        settings["IMAGESCAN_REQUIRE_ALL"] = "0"
+    command = [venv / "bin" / "python", "-m", "pytest", "-q", "-ra", f"--junitxml={report}", *paths]
+    status = run(command, log, cwd=CHECKOUT, env=settings)
+    if not report.is_file():
+        result.gate(name, status or 1, log)
+        return
+    suite = next(ET.parse(report).getroot().iter("testsuite"))
+    total, failed, errors, skipped = (int(suite.get(key, 0)) for key in ("tests", "failures", "errors", "skipped"))
+    result.passed += total - failed - errors - skipped
+    result.failed += failed + errors
+    if failed or errors or status:
+        result.failed += not (failed or errors)
+        print(f"--- {name} failed, the end of {log.relative_to(CHECKOUT)}:\n{tail(log, 120)}", flush=True)
+    for case in suite.iter("testcase"):
+        for reason in case.iter("skipped"):
+            text = f"{case.get('classname')}::{case.get('name')}: {reason.get('message')}"
+            if optional:
+                result.skipped.append(text)
+            else:
+                result.missing(text)
+
+
+def stage_core(result: Result, name: str, venv: Path | None) -> None:
+    """ansible-test (sanity, units, integration) with one ansible-core."""
+    if venv is None:
+        result.missing(f"an interpreter for {name} (Python {' or '.join(CORES[name][0])})")
+        return
+    tree = copied_tree(name)
+    settings = ansible_test_environment(venv)
+    ansible_test = venv / "bin" / "ansible-test"
+    log = fresh_log(f"{name}-sanity")
+    status = run([ansible_test, "sanity", "--color", "no"], log, cwd=tree, env=settings)
+    text = log.read_text(encoding="utf-8", errors="replace")
+    # A check that was left out (no shellcheck, no files) is a warning there and a failure here.
+    complaints = re.findall(r"^WARNING: (?!.*locale).*|.*All targets skipped.*", text, re.MULTILINE)
+    result.gate(f"ansible-test sanity, {name}", status or len(complaints), log)
+
+    version = subprocess.run(
+        [venv / "bin" / "python", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.strip()
+    log = fresh_log(f"{name}-units")
+    units = [ansible_test, "units", "--color", "no", "--venv", "--python", version, "--requirements"]
+    result.gate(f"ansible-test units, {name}", run(units, log, cwd=tree, env=settings), log)
+
+    targets = sorted(path.name for path in (tree / "tests" / "integration" / "targets").iterdir() if path.is_dir())
+    for target in targets:
+        log = fresh_log(f"{name}-integration-{target}")
+        command = [ansible_test, "integration", "--color", "no", "--local", "--python", version, target]
+        status = run(command, log, cwd=tree, env=settings)
+        text = log.read_text(encoding="utf-8", errors="replace")
+        warned = re.findall(r"^\[(?:WARNING|DEPRECATION WARNING)\].*", text, re.MULTILINE)
+        result.gate(f"integration target {target}, {name}", status or len(warned), log)
+
+
+def stage_fuzz(result: Result) -> None:
+    """A long fuzz run over every reader (100,000 cases each)."""
+    venv = test_environment()
+    log = fresh_log("fuzz")
+    cases = os.environ.get("IMAGESCAN_FUZZ_CASES", "100000")
+    command = [venv / "bin" / "python", CHECKOUT / "tests" / "fuzz" / "run.py", "--cases", cases]
+    result.gate("fuzz", run(command, log, cwd=CHECKOUT), log)
+    print(tail(log))
+
+
+def stage_bench(result: Result) -> None:
+    """Measure against the peers; never gates."""
+    venv = test_environment()
+    command = [venv / "bin" / "python", CHECKOUT / "tests" / "benchmarks" / "bench.py"]
+    result.passed += subprocess.run(command, cwd=CHECKOUT, check=True).returncode == 0
+
+
+STAGES: dict[str, t.Callable[[Result], None]] = {
+    "programs": stage_programs,
+    "lint": stage_lint,
+    "pytest": stage_pytest,
+    "oldest-python": stage_oldest_python,
+    "content": stage_content,
+    "core-test": lambda result: stage_core(result, "core-2.19", test_environment()),
+    "core-2.16": lambda result: stage_core(result, "core-2.16", core_environment("core-2.16")),
+    "core-newest": lambda result: stage_core(result, "core-newest", core_environment("core-newest")),
+}
+EXTRA = {"fuzz": stage_fuzz, "bench": stage_bench}
+
+
+def main(names: list[str]) -> int:
+    """Run the stages and print the counts; 1 when anything failed."""
+    total = Result()
+    for name in names or list(STAGES):
+        started = time.monotonic()
+        result = Result()
+        (STAGES | EXTRA)[name](result)
+        print(
+            f"{name}: {result.passed} passed, {result.failed} failed, {len(result.skipped)} skipped"
+            f" in {time.monotonic() - started:.0f} s",
+            flush=True,
+        )
+        total.passed += result.passed
+        total.failed += result.failed
+        total.skipped += result.skipped
+    if total.skipped:
+        print("\nNOT RUN HERE:")
+        for reason in sorted(set(total.skipped)):
+            print(f"  * {reason}")
+        print()
+    print(f"{total.passed} passed, {total.failed} failed")
+    return 1 if total.failed or not total.passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
