@@ -1,0 +1,109 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The layers: pure domain <- services <- plugins; what the scanner pod runs imports the standard library alone."""
+
+from __future__ import annotations
+
+import ast
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+UTILS = CHECKOUT / "plugins" / "module_utils"
+#: Package -> packages of ours that it may import. Files right inside module_utils count under their own name.
+ALLOWED = {
+    "_errors": set(),
+    "_images": {"_errors"},
+    "_rpm": {"_errors", "_images"},
+    "_compliance": {"_errors", "_images", "_rpm"},
+    "_vulnerabilities": {"_errors", "_images", "_rpm"},
+    "_verdicts": {"_errors", "_images", "_rpm", "_vulnerabilities", "_compliance"},
+    "_reports": {"_errors", "_images", "_rpm", "_vulnerabilities", "_compliance", "_verdicts"},
+    "_scanner": {"_errors", "_images", "_rpm", "_compliance"},
+    "_store": {"_errors", "_images", "_rpm", "_compliance", "_vulnerabilities", "_verdicts"},
+    "_cluster": {"_errors", "_images", "_rpm", "_scanner", "_verdicts"},
+    "_progress": {"_errors"},
+    "_argument_specs": {"_errors"},
+}
+IN_THE_POD = {"_errors", "_images", "_rpm", "_compliance", "_scanner"}
+OPTIONAL_IN_THE_POD = {"isal", "zstandard"}
+FORBIDDEN_OUTSIDE_PLUGINS = {"ansible", "kubernetes", "openshift"}
+FILES = sorted(UTILS.rglob("*.py"))
+
+
+class Import(t.NamedTuple):
+    """One import: ours (package below module_utils) or foreign (top-level name), and where it stands."""
+
+    ours: str
+    foreign: str
+    at_top: bool
+    line: int
+
+
+def package_of(path: Path) -> str:
+    """The package of a file below module_utils, or the name of a file right inside it."""
+    return path.relative_to(UTILS).parts[0].removesuffix(".py")
+
+
+def imports_of(path: Path) -> list[Import]:
+    """Every import of a file, those inside functions too."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    top = set(map(id, tree.body))
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [(alias.name, 0) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [(node.module or alias.name, node.level) for alias in node.names]
+        else:
+            continue
+        for name, level in names:
+            if level == 0:
+                found.append(Import("", name.partition(".")[0], id(node) in top, node.lineno))
+                continue
+            folder = path.relative_to(UTILS).parent.parts
+            base = folder[: len(folder) - (level - 1)]
+            found.append(Import((*base, *name.split("."))[0], "", id(node) in top, node.lineno))
+    return found
+
+
+def relative(path: Path) -> str:
+    """Name of a test case."""
+    return str(path.relative_to(UTILS))
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_imports_go_one_way(path: Path) -> None:
+    package = package_of(path)
+    allowed = ALLOWED[package] | {package}
+    foreign = [found for found in imports_of(path) if found.ours and found.ours not in allowed]
+    assert not foreign, f"{package} may import {sorted(allowed)}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_ansible_and_kubernetes_stay_out_of_the_domain(path: Path) -> None:
+    package = package_of(path)
+    if package in ("_argument_specs", "_cluster"):
+        return
+    foreign = {found.foreign for found in imports_of(path)}
+    assert not foreign & (FORBIDDEN_OUTSIDE_PLUGINS | ({"sqlalchemy"} if package != "_store" else set()))
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if package_of(path) in IN_THE_POD], ids=relative)
+def test_the_scanner_pod_needs_the_standard_library_alone(path: Path) -> None:
+    foreign = {found.foreign for found in imports_of(path) if found.foreign}
+    assert not foreign - set(sys.stdlib_module_names) - OPTIONAL_IN_THE_POD
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_third_party_packages_are_imported_inside_functions(path: Path) -> None:
+    at_top = {found.foreign for found in imports_of(path) if found.at_top and found.foreign}
+    assert not at_top - set(sys.stdlib_module_names) - {"ansible"}
+
+
+def test_every_package_has_its_place_in_the_layers() -> None:
+    assert {package_of(path) for path in FILES} <= set(ALLOWED)
