@@ -8,6 +8,8 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from .._images.model import Problem
+
 #: Version of the feed index's form; an index with a newer one is refused.
 SCHEMA_VERSION = 1
 
@@ -22,9 +24,12 @@ class Statement:
     """One line of a feed: what one document says of one package of one product.
 
     ``status``: ``fixed``, ``known_affected``, ``known_not_affected`` or ``under_investigation``.
-    ``arch``: empty for any, ``src`` for a source package. ``module``: ``name:stream`` or empty.
-    ``evr``: ``epoch:version-release`` of the fix, only for ``fixed``. ``severity``: one of SEVERITIES, of this product.
-    ``fix_state``: one of STATUSES for what is not fixed. ``revision``: the document's current release date, RFC 3339.
+    ``arch``: empty for any, ``src`` for a source package. ``module``: ``name:stream``, empty for none, ``?`` where the
+    document says that there is one and not which.
+    ``evr``: ``epoch:version-release`` of the build that is named (for ``fixed``: the fix), without ``epoch:`` where the
+    document does not tell it, empty where no build is named. ``severity``: one of SEVERITIES, of this product.
+    ``fix_state``: one of STATUSES for what is not fixed, else empty. ``revision``: the document's current release date,
+    RFC 3339.
     """
 
     cve: str
@@ -47,7 +52,8 @@ class FeedInfo:
 
     ``serial``: identifies the data (same serial, same statements). ``checked``: last successful check, from which the
     feed's age is counted. ``newest``: newest change in the data. ``repository_map``: whether repository-to-cpe data
-    is in it.
+    is in it. ``names``: not empty when the index was built for these package names alone (binary and source names).
+    ``rejected``: number of documents that could not be read, so that what they say is not in the index.
     """
 
     serial: str
@@ -57,7 +63,8 @@ class FeedInfo:
     documents: int
     statements: int
     repository_map: bool
-    names: tuple[str, ...] = ()  # not empty: the index was built for these package names alone
+    names: tuple[str, ...] = ()
+    rejected: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,6 +112,10 @@ class Match:
 
     ``not_covered``: packages that the feed does not cover. ``unmapped``: repository ids without a CPE in the map.
     ``supported``: the feed covers this distribution at all (``False``: nothing of the image can be judged by it).
+    ``counts``: ``packages``, ``packages_covered``, ``packages_matched`` (the feed says something of them for a product
+    of the image), ``vendor_by_name`` (covered by the vendor's name alone, without one of its keys),
+    ``kernel_headers`` (left out), ``statements_seen``, ``statements_applicable``.
+    ``problems``: what makes the findings incomplete; as long as there is one, no finding does not mean clean.
     """
 
     findings: tuple[Finding, ...]
@@ -114,3 +125,4 @@ class Match:
     supported: bool
     feed: FeedInfo | None
     counts: t.Mapping[str, int] = dataclasses.field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
