@@ -1,0 +1,185 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The codes of reasons: what each means and what to do. Judge, documentation and HTML report use this one table."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+
+@dataclasses.dataclass(frozen=True)
+class Code:
+    """``effect``: the verdict that a reason with this code leads to, or ``note`` where it changes nothing."""
+
+    effect: str
+    meaning: str
+    remedy: str
+
+
+#: Reasons that the judge gives. Errors of a scan keep the code of their ``ScanError``; problems of an inventory keep
+#: theirs and follow ``inventory-incomplete``.
+CODES: t.Mapping[str, Code] = {
+    "vulnerability": Code(
+        "failed",
+        "A finding is worse than the policy allows.",
+        "Update the package to the fixed version and rebuild the image, or accept the finding in an exception.",
+    ),
+    "condition-broken": Code(
+        "failed", "A condition of the policy does not hold.", "Read the condition's message; change the image."
+    ),
+    "unexamined-components": Code(
+        "failed",
+        "The image holds components that RPM data says nothing about, and the policy forbids them.",
+        "Remove them, examine them with another tool, or allow them under 'unexamined'.",
+    ),
+    "packages-forbidden": Code(
+        "failed",
+        "Packages are there that the vulnerability data does not cover, and the policy forbids them.",
+        "Remove them, or accept the key that signed them under 'accept_vendors'.",
+    ),
+    "compliance-rule-failed": Code(
+        "failed", "An OpenSCAP rule failed that is worse than the policy allows.", "Change the image as the rule says."
+    ),
+    "compliance-score": Code(
+        "failed", "The OpenSCAP score is lower than the policy demands.", "Repair the rules that failed."
+    ),
+    "scan-error": Code("error", "The image could not be scanned.", "Read the cause; scan again."),
+    "not_scanned_yet": Code("inconclusive", "The image was never scanned.", "Run the step 'scan'."),
+    "no-policy": Code(
+        "inconclusive",
+        "No policy selects this image.",
+        "Add a policy that selects it; one without 'images' selects all.",
+    ),
+    "policy-error": Code(
+        "inconclusive",
+        "A condition of the policy could not be evaluated on this image.",
+        "Correct the expression; it must be true or false for every image.",
+    ),
+    "inventory-incomplete": Code(
+        "inconclusive",
+        "Something in the image could not be read, so packages may be missing.",
+        "The reasons that follow name what; repair the image or scan it in another way.",
+    ),
+    "no-package-database": Code(
+        "inconclusive",
+        "The image has no RPM database where there should be one.",
+        "Scan it with a tool for its kind, or accept the kind under 'accept' (static, dpkg, apk).",
+    ),
+    "no-packages": Code(
+        "inconclusive",
+        "The RPM database is there, and no package is in it.",
+        "Find out who emptied it; build the image so that its database stays.",
+    ),
+    "package-count": Code(
+        "inconclusive",
+        "The RPM database counts other packages than were read.",
+        "Scan again; if it stays, report the image to us.",
+    ),
+    "distribution-not-covered": Code(
+        "inconclusive",
+        "The vulnerability data does not cover this distribution.",
+        "Give a feed for it, or select the image by a policy that does not ask about vulnerabilities.",
+    ),
+    "no-product": Code(
+        "inconclusive",
+        "No product of the vulnerability data applies to this image.",
+        "Check the repository ids of the image and the repository map of the feed.",
+    ),
+    "nothing-applicable": Code(
+        "inconclusive",
+        "The vulnerability data says nothing at all about any package of this image, which is not credible.",
+        "Check that the feed is whole and for this distribution.",
+    ),
+    "repository-unmapped": Code(
+        "inconclusive",
+        "Repositories of the image have no product in the map, so a product may not have been looked at.",
+        "Sync the feed with an up-to-date repository-to-cpe.json.",
+    ),
+    "packages-not-covered": Code(
+        "inconclusive",
+        "Packages are there that the vulnerability data does not cover.",
+        "Examine them in another way, or accept the key that signed them under 'accept_vendors'.",
+    ),
+    "feed-missing": Code("inconclusive", "There is no vulnerability data to judge by.", "Sync a feed."),
+    "feed-stale": Code(
+        "inconclusive", "The vulnerability data is older than the policy allows.", "Sync the feed, then judge again."
+    ),
+    "feed-time": Code(
+        "inconclusive",
+        "When the vulnerability data was last checked is not known, or lies in the future.",
+        "Set the clocks right and sync the feed.",
+    ),
+    "feed-partial": Code(
+        "inconclusive",
+        "The index was built for other packages than this image has.",
+        "Build the index again with this image's packages, or for all.",
+    ),
+    "feed-unsigned": Code(
+        "inconclusive",
+        "The policy requires a signed feed, and no signature was verified.",
+        "Sync with signature checking, or drop 'require_signed_feed'.",
+    ),
+    "match-outdated": Code(
+        "inconclusive",
+        "The image was matched against other data than is at hand.",
+        "Judge again with the current index.",
+    ),
+    "severity-unknown": Code(
+        "inconclusive",
+        "A finding has no severity, so the policy's limit cannot be applied to it.",
+        "Read the finding; accept it in an exception if it does not matter.",
+    ),
+    "under-investigation": Code(
+        "inconclusive",
+        "The vendor still investigates whether the package is affected, and the severity is above the limit.",
+        "Wait for the vendor, or accept the finding in an exception.",
+    ),
+    "scan-stale": Code(
+        "inconclusive", "The image was scanned longer ago than the policy allows.", "Scan it again."
+    ),
+    "scan-time": Code(
+        "inconclusive",
+        "When the image was scanned is not known, or lies in the future.",
+        "Set the clocks right and scan again.",
+    ),
+    "components-not-examined": Code(
+        "inconclusive",
+        "The image holds components that RPM data says nothing about.",
+        "Examine them with another tool, or allow them under 'unexamined'.",
+    ),
+    "compliance-missing": Code(
+        "inconclusive", "The policy asks about OpenSCAP results, and there are none.", "Scan with a compliance profile."
+    ),
+    "compliance-incomplete": Code(
+        "inconclusive", "OpenSCAP rules ended in an error or were not evaluated.", "Read the rules' messages; scan again."
+    ),
+    "platform-missing": Code(
+        "inconclusive",
+        "The index has no image for a platform that is asked for.",
+        "Push an image for the platform, or do not ask for it.",
+    ),
+    "index-empty": Code("inconclusive", "The index names no image.", "Push the images that belong to it."),
+    "exception-applied": Code("note", "Findings are accepted by an exception.", "Nothing until it expires."),
+    "exception-expired": Code(
+        "note", "An exception has expired and no longer accepts its findings.", "Renew it or repair the image."
+    ),
+    "vendor-guessed": Code(
+        "note",
+        "Packages are accepted by the vendor text in their header alone, which anybody can write.",
+        "Accept the vendor's key instead of the text.",
+    ),
+    "kind-accepted": Code("note", "The image has no RPM database, and the policy accepts that.", "Nothing."),
+    "repositories-assumed": Code(
+        "note",
+        "The image does not say from which repositories it was built; the distribution's own were assumed.",
+        "Build with content manifests, or keep the dnf history in the image.",
+    ),
+}
+
+
+def effect_of(code: str) -> str:
+    """The effect of a code; codes that are not in the table are problems of an inventory."""
+    known = CODES.get(code)
+    return known.effect if known else "inconclusive"
