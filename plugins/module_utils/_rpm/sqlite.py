@@ -1,0 +1,338 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tables of a SQLite database, read from its bytes. Standard library only: the scanner pod runs this file.
+
+Own code instead of the ``sqlite3`` module because that one needs files in a writable place (a database in WAL mode
+cannot be opened on read-only media), executes what a hostile schema says (views, triggers, expressions), and has no
+bound on time. This reads bytes or an mmap, runs nothing, and applies a write-ahead log by SQLite's own rules
+(https://www.sqlite.org/fileformat2.html).
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import typing as t
+
+from .._errors import CorruptData, LimitExceeded
+
+Buffer = t.Union[bytes, "t.Any"]  # bytes, or an mmap: only len, slicing and struct access are used
+
+MAGIC = b"SQLite format 3\0"
+
+#: The largest write-ahead log that is applied. rpm's grows to about the database's size; its checksum is sequential
+#: and runs at about 50 MB/s here.
+MAX_WAL = 256 * 1024 * 1024
+
+#: The largest value of one cell.
+MAX_PAYLOAD = 64 * 1024 * 1024
+
+_MAX_DEPTH = 20  # of a b-tree; SQLite's own limit
+_MAX_TABLES = 1000
+_MAX_SQL = 8192  # of a CREATE statement; bounds the regular expressions below
+
+_LEAF_TABLE = 13
+_INTERIOR_TABLE = 5
+
+_WAL_HEADER = struct.Struct(">8I")
+_FRAME_HEADER = struct.Struct(">6I")
+_JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
+
+Value = t.Union[None, int, float, str, bytes]
+
+
+class WalDamaged(CorruptData):
+    """The write-ahead log holds data that SQLite would ignore."""
+
+    code = "rpmdb-wal-damaged"
+
+
+def is_hot_journal(data: Buffer | None) -> bool:
+    """True when a rollback journal would change the database: SQLite zeroes or truncates it at the end."""
+    return data is not None and data[:8] == _JOURNAL_MAGIC
+
+
+class SqliteFile:
+    """One database, opened for reading. Every method raises CorruptData or LimitExceeded for bad bytes."""
+
+    def __init__(self, data: Buffer, wal: Buffer | None = None, where: str = "SQLite database") -> None:
+        self.where = where
+        self._data = data
+        self._frames: dict[int, int] = {}
+        self._wal = wal
+        if len(data) < 512 or data[:16] != MAGIC:
+            raise self._corrupt("is not a SQLite database")
+        size = int.from_bytes(data[16:18], "big")
+        self.page_size = 65536 if size == 1 else size
+        if self.page_size < 512 or self.page_size & (self.page_size - 1):
+            raise self._corrupt(f"has a page size of {self.page_size}")
+        self._usable = self.page_size - data[20]
+        if self._usable < 480:
+            raise self._corrupt(f"leaves {self._usable} bytes of a page usable")
+        if data[18] > 2 or data[19] > 2:
+            raise self._corrupt(f"has the unknown file format version {max(data[18], data[19])}")
+        self.pages = len(data) // self.page_size
+        header = struct.unpack(">I", data[28:32])[0]
+        # The count in the header holds only if it was written by the last writer.
+        if header and data[24:28] == data[92:96]:
+            if header > self.pages and not wal:
+                raise self._corrupt(f"has {self.pages} pages of {header}; it is truncated")
+            self.pages = min(header, self.pages)
+        if wal:
+            self._apply_wal(wal)
+        first = self._page(1)
+        encoding = struct.unpack(">I", first[56:60])[0]
+        if encoding > 3:
+            raise self._corrupt(f"has the unknown text encoding {encoding}")
+        self._encoding = ("utf-8", "utf-8", "utf-16-le", "utf-16-be")[encoding]
+
+    def _corrupt(self, what: str) -> CorruptData:
+        return CorruptData(what, subject=self.where)
+
+    # Pages
+
+    def _apply_wal(self, wal: Buffer) -> None:
+        """Find the newest committed frame of each page: salts and checksums must fit, and a commit must follow."""
+        if len(wal) > MAX_WAL:
+            raise LimitExceeded(
+                f"a write-ahead log of {len(wal)} bytes; we read up to {MAX_WAL}",
+                code="rpmdb-too-large",
+                subject=self.where,
+            )
+        if not wal[:].strip(b"\0"):
+            return  # truncated or zeroed: closed in order
+        if len(wal) < _WAL_HEADER.size:
+            raise WalDamaged("the write-ahead log has no header", subject=self.where)
+        magic, version, page_size, _sequence, salt1, salt2, check1, check2 = _WAL_HEADER.unpack(wal[:32])
+        order = {0x377F0682: "<", 0x377F0683: ">"}.get(magic)
+        if order is None or version != 3007000 or page_size != self.page_size:
+            raise WalDamaged("the write-ahead log does not belong to this database", subject=self.where)
+        if _checksum(wal[:24], order, 0, 0) != (check1, check2):
+            raise WalDamaged("the header of the write-ahead log is damaged", subject=self.where)
+        pending: dict[int, int] = {}
+        one, two = check1, check2
+        step = _FRAME_HEADER.size + page_size
+        for offset in range(_WAL_HEADER.size, len(wal) - step + 1, step):
+            page, commit, frame1, frame2, sum1, sum2 = _FRAME_HEADER.unpack(wal[offset : offset + 24])
+            if (frame1, frame2) != (salt1, salt2) or not page:
+                break
+            one, two = _checksum(wal[offset : offset + 8], order, one, two)
+            one, two = _checksum(wal[offset + 24 : offset + step], order, one, two)
+            if (one, two) != (sum1, sum2):
+                break
+            pending[page] = offset + 24
+            if commit:
+                self._frames.update(pending)
+                pending.clear()
+                self.pages = commit
+
+    def _page(self, number: int) -> bytes:
+        if not 0 < number <= self.pages:
+            raise self._corrupt(f"refers to page {number} of {self.pages}")
+        offset = self._frames.get(number)
+        if offset is not None and self._wal is not None:
+            data = self._wal[offset : offset + self.page_size]
+        else:
+            offset = (number - 1) * self.page_size
+            data = self._data[offset : offset + self.page_size]
+        if len(data) != self.page_size:
+            raise self._corrupt(f"ends before page {number}")
+        return bytes(data)
+
+    # B-trees
+
+    def _leaves(self, root: int, used: set[int]) -> t.Iterator[tuple[int, bytes, int, tuple[int, ...]]]:
+        """Leaf pages of a table's b-tree, in order: page number, bytes, offset of its header, offsets of its cells."""
+        stack = [(root, 0)]
+        while stack:
+            number, depth = stack.pop()
+            if number in used:
+                raise self._corrupt(f"uses page {number} twice")
+            if depth > _MAX_DEPTH:
+                raise self._corrupt(f"has a b-tree deeper than {_MAX_DEPTH}")
+            used.add(number)
+            page = self._page(number)
+            start = 100 if number == 1 else 0
+            kind = page[start]
+            cells = int.from_bytes(page[start + 3 : start + 5], "big")
+            first = start + (12 if kind == _INTERIOR_TABLE else 8)
+            if kind not in (_LEAF_TABLE, _INTERIOR_TABLE):
+                raise self._corrupt(f"has type {kind} on page {number}, where a table was expected")
+            if first + 2 * cells > self._usable:
+                raise self._corrupt(f"has {cells} cells on page {number}")
+            offsets = struct.unpack_from(f">{cells}H", page, first)
+            if any(not first + 2 * cells <= offset <= self._usable - 4 for offset in offsets):
+                raise self._corrupt(f"has a cell outside of page {number}")
+            if kind == _LEAF_TABLE:
+                yield number, page, start, offsets
+                continue
+            children = [struct.unpack_from(">I", page, offset)[0] for offset in offsets]
+            children.append(struct.unpack_from(">I", page, start + 8)[0])
+            stack.extend((child, depth + 1) for child in reversed(children))
+
+    def _cells(self, root: int) -> t.Iterator[tuple[int, bytes]]:
+        """Row id and record of each row. Row ids ascend in a sound table: a lost or repeated page shows."""
+        used: set[int] = set()
+        last: int | None = None
+        for number, page, _start, offsets in self._leaves(root, used):
+            for offset in offsets:
+                size, offset = self._varint(page, offset)
+                row, offset = self._varint(page, offset)
+                row -= (row >> 63) << 64
+                if last is not None and row <= last:
+                    raise self._corrupt(f"has row {row} after row {last} on page {number}")
+                last = row
+                yield row, self._payload(page, offset, size, used, row)
+
+    def _payload(self, page: bytes, offset: int, size: int, used: set[int], row: int) -> bytes:
+        if size > MAX_PAYLOAD:
+            raise LimitExceeded(
+                f"row {row} has {size} bytes; we read up to {MAX_PAYLOAD}", code="rpmdb-too-large", subject=self.where
+            )
+        local = size
+        if size > self._usable - 35:
+            least = (self._usable - 12) * 32 // 255 - 23
+            local = least + (size - least) % (self._usable - 4)
+            if local > self._usable - 35:
+                local = least
+        if offset + local > self._usable:
+            raise self._corrupt(f"has a record outside of its page in row {row}")
+        if local == size:
+            return page[offset : offset + size]
+        parts = [page[offset : offset + local]]
+        if offset + local + 4 > self._usable:
+            raise self._corrupt(f"has a record outside of its page in row {row}")
+        (number,) = struct.unpack_from(">I", page, offset + local)
+        left = size - local
+        while left:
+            if number in used:
+                raise self._corrupt(f"uses page {number} twice")
+            used.add(number)
+            page = self._page(number)
+            parts.append(page[4 : 4 + min(left, self._usable - 4)])
+            left -= len(parts[-1])
+            (number,) = struct.unpack_from(">I", page)
+        return b"".join(parts)
+
+    def _varint(self, data: bytes, offset: int) -> tuple[int, int]:
+        value = 0
+        for position in range(offset, min(offset + 8, len(data))):
+            byte = data[position]
+            value = value << 7 | byte & 0x7F
+            if byte < 0x80:
+                return value, position + 1
+        if offset + 8 >= len(data):
+            raise self._corrupt("has a number without an end")
+        return value << 8 | data[offset + 8], offset + 9
+
+    def _record(self, row: int, record: bytes) -> list[Value]:
+        values: list[Value] = []
+        end, offset = self._varint(record, 0)
+        if end > len(record):
+            raise self._corrupt(f"has a damaged record in row {row}")
+        position = end
+        while offset < end:
+            kind, offset = self._varint(record, offset)
+            size = (0, 1, 2, 3, 4, 6, 8, 8, 0, 0)[kind] if kind < 10 else (kind - 12) // 2
+            if kind in (10, 11) or position + size > len(record):
+                raise self._corrupt(f"has a damaged record in row {row}")
+            raw = record[position : position + size]
+            position += size
+            if kind == 0:
+                values.append(None)
+            elif kind < 7:
+                values.append(int.from_bytes(raw, "big", signed=True))
+            elif kind == 7:
+                values.append(t.cast(float, struct.unpack(">d", raw)[0]))
+            elif kind < 10:
+                values.append(kind - 8)
+            elif kind % 2:
+                values.append(raw.decode(self._encoding, errors="replace"))
+            else:
+                values.append(raw)
+        return values
+
+    # Tables
+
+    def tables(self) -> dict[str, tuple[int, str]]:
+        """Name in lower case (as SQL compares) -> root page and CREATE statement."""
+        found: dict[str, tuple[int, str]] = {}
+        for row, record in self._cells(1):
+            values = self._record(row, record)
+            if len(values) < 5:
+                raise self._corrupt("has a damaged schema")
+            kind, name, root, sql = values[0], values[1], values[3], values[4]
+            if kind == "table" and isinstance(name, str) and isinstance(root, int) and isinstance(sql, str):
+                found[name.lower()] = (root, sql)
+            if len(found) > _MAX_TABLES:
+                raise self._corrupt(f"has more than {_MAX_TABLES} tables and indexes")
+        return found
+
+    def rows(self, root: int) -> t.Iterator[tuple[int, list[Value]]]:
+        """Row id and values of each row, in order. An INTEGER PRIMARY KEY column is None: it is the row id."""
+        for row, record in self._cells(root):
+            yield row, self._record(row, record)
+
+    def count(self, root: int) -> int:
+        """Number of rows of a table, without reading them."""
+        return sum(len(offsets) for _number, _page, _start, offsets in self._leaves(root, set()))
+
+    def dicts(self, root: int, sql: str) -> t.Iterator[dict[str, Value]]:
+        """Rows by column name; ``rowid`` is among them, and stands in for an INTEGER PRIMARY KEY."""
+        names, key = columns(sql)
+        for row, values in self.rows(root):
+            found = dict(zip(names, values))
+            found["rowid"] = row
+            if key and found.get(key) is None:
+                found[key] = row
+            yield found
+
+
+_COMMENT = re.compile(r"/\*.*?\*/|--[^\n]*", re.DOTALL)
+_COLUMN = re.compile(r"""\s*(?:"([^"]+)"|'([^']+)'|`([^`]+)`|\[([^\]]+)\]|(\w+))(.*)""", re.DOTALL)
+_SOLE_KEY = re.compile(r"primary\s+key\s*\(\s*[\"'`\[]?(\w+)[\"'`\]]?(?:\s+autoincrement)?\s*\)", re.IGNORECASE)
+_INTEGER_KEY = re.compile(r"\binteger\s+primary\s+key\b", re.IGNORECASE)
+_CONSTRAINTS = ("constraint", "primary", "unique", "check", "foreign")
+
+
+def columns(sql: str) -> tuple[list[str], str]:
+    """Column names (lower case) of a CREATE TABLE statement, in order, and the one that is an alias of the row id."""
+    body = _COMMENT.sub(" ", sql[:_MAX_SQL])
+    body = body[body.find("(") + 1 : body.rfind(")")]
+    parts, depth, begin = [], 0, 0
+    for position, letter in enumerate(body):
+        if letter == "(":
+            depth += 1
+        elif letter == ")":
+            depth -= 1
+        elif letter == "," and depth == 0:
+            parts.append(body[begin:position])
+            begin = position + 1
+    parts.append(body[begin:])
+    names: list[str] = []
+    key = ""
+    for part in parts:
+        match = _COLUMN.match(part)
+        if match is None:
+            continue
+        bare = (match[5] or "").lower()
+        if bare in _CONSTRAINTS:
+            alias = _SOLE_KEY.search(part)
+            if alias and alias[1].lower() in names:
+                key = alias[1].lower()
+            continue
+        name = next(group for group in match.groups()[:5] if group).lower()
+        names.append(name)
+        if _INTEGER_KEY.search(match[6]):
+            key = name
+    return names, key
+
+
+def _checksum(data: bytes, order: str, one: int, two: int) -> tuple[int, int]:
+    """SQLite's running checksum over pairs of 32-bit words."""
+    words = struct.unpack(f"{order}{len(data) // 4}I", data)
+    for first, second in zip(words[::2], words[1::2]):
+        one = (one + first + two) & 0xFFFFFFFF
+        two = (two + second + one) & 0xFFFFFFFF
+    return one, two
