@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The formats of rpm databases: SQLite, ndb and Berkeley DB hash. Standard library only: the scanner pod runs this file.
+"""The formats of rpm databases: SQLite, ndb and Berkeley DB hash. Standard library only: it runs in the scanner pod.
 
 Each reader gives (row number, header bytes) and the database's own count of headers, so that a header that was lost on
 the way shows. Formats are told by content, not by file name. Sources: rpm's lib/backend (sqlite.c, ndb/rpmpkg.c,
@@ -21,9 +21,7 @@ from .header import MAX_HEADER, parse_header
 from .model import Database, Package
 from .problems import problem
 from .sqlite import MAGIC as SQLITE_MAGIC
-from .sqlite import SqliteFile, WalDamaged, is_hot_journal
-
-Buffer = t.Union[bytes, "t.Any"]  # bytes, or an mmap: only len, slicing and struct access are used
+from .sqlite import Buffer, SqliteFile, WalDamaged, is_hot_journal
 
 #: Where librpm keeps its database, in the order in which we look: newer distributions, older ones, ostree.
 PLACES = ("usr/lib/sysimage/rpm", "var/lib/rpm", "usr/share/rpm")
@@ -420,5 +418,5 @@ class BdbRows:
             start = number * self._page_size
             if number not in self._used and self._data[start + 25] in self._HASH_PAGES:
                 (entries,) = self._u16.unpack(self._data[start + 20 : start + 22])
-                hidden += entries // 2
-        return max(read + int(hidden), self._keys - int(self._counter))
+                hidden += int(entries) // 2
+        return max(read + hidden, int(self._keys) - self._counter)

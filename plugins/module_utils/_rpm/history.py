@@ -55,7 +55,7 @@ def repositories_of_packages(data: Buffer, wal: Buffer | None, where: str) -> di
             and isinstance(version, str)
             and isinstance(release, str)
         ):
-            raise CorruptData(f"row {row['rowid']} of table rpm is not a package", subject=where)
+            raise CorruptData(f"row {row['rowid']!r} of table rpm is not a package", subject=where)
         if repository:
             found[name, epoch, version, release, arch] = repository
     return found

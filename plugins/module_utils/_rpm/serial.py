@@ -80,13 +80,9 @@ def inventory_from_dict(value: object) -> Inventory:
     return Inventory(
         kind=kind,
         os=_os(top["os"]),
-        packages=tuple(
-            _package(one, f"packages[{number}]") for number, one in enumerate(_list(top["packages"], "packages"))
-        ),
+        packages=tuple(_package(one, number) for number, one in enumerate(_list(top["packages"], "packages"))),
         database=None if database is None else _flat(Database, database, "database"),
-        repositories=tuple(
-            _flat(RepositoryId, one, "repositories") for one in _list(top["repositories"], "repositories")
-        ),
+        repositories=_flats(RepositoryId, top["repositories"], "repositories"),
         label_cpes=_texts(top["label_cpes"], "label_cpes"),
         labels=_mapping(top["labels"], str, "labels"),
         not_examined=_mapping(top["not_examined"], int, "not_examined"),

@@ -11,13 +11,15 @@ bound on time. This reads bytes or an mmap, runs nothing, and applies a write-ah
 
 from __future__ import annotations
 
+import mmap
 import re
 import struct
 import typing as t
 
 from .._errors import CorruptData, LimitExceeded
 
-Buffer = t.Union[bytes, "t.Any"]  # bytes, or an mmap: only len, slicing and struct access are used
+#: Only len and slices are used, so that a large file need not be in memory.
+Buffer = t.Union[bytes, mmap.mmap]
 
 MAGIC = b"SQLite format 3\0"
 
