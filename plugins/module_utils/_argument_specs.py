@@ -1,0 +1,52 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options that several modules share. Each function here has a doc fragment of the same name.
+
+``registry_access`` -> ``plugins/doc_fragments/registry_access.py`` and so on; a test holds them equal.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.module_utils.basic import env_fallback
+
+Spec = dict[str, t.Any]
+
+
+def store() -> Spec:
+    """Where results are kept."""
+    return {
+        "store": {"type": "str", "required": True},
+        "store_password": {"type": "str", "no_log": True, "fallback": (env_fallback, ["IMAGESCAN_STORE_PASSWORD"])},
+    }
+
+
+def tls() -> Spec:
+    """How servers prove who they are, and how long they may take."""
+    return {
+        "ca_cert": {"type": "path"},
+        "validate_certs": {"type": "bool", "default": True},
+        "timeout": {"type": "float", "default": 20.0},
+    }
+
+
+def registry_access() -> Spec:
+    """How registries are reached."""
+    return {
+        **tls(),
+        "registry_auth_file": {"type": "path", "fallback": (env_fallback, ["REGISTRY_AUTH_FILE"])},
+        "plain_http_registries": {"type": "list", "elements": "str", "default": []},
+        "token_realms": {"type": "list", "elements": "str", "default": []},
+    }
+
+
+def images() -> Spec:
+    """Which images a module works on."""
+    return {"images": {"type": "list", "elements": "raw"}}
+
+
+def platforms() -> Spec:
+    """Which images of an index count."""
+    return {"platforms": {"type": "list", "elements": "str", "default": []}}

@@ -1,0 +1,74 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How every module of the collection ends: a result, or one message that says what is wrong and what to do."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+import typing as t
+from datetime import datetime, timezone
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+from ._errors import Abandoned, ScanError
+
+#: Import name -> name of the package that brings it.
+LIBRARIES = {
+    "sqlalchemy": "SQLAlchemy",
+    "jmespath": "jmespath",
+    "yaml": "PyYAML",
+    "zstandard": "zstandard",
+    "isal": "isal",
+    "psycopg": "psycopg[binary]",
+    "psycopg2": "psycopg2",
+}
+
+
+def run(module: AnsibleModule, work: t.Callable[[AnsibleModule], dict[str, t.Any]]) -> t.NoReturn:
+    """Do the work of a module and leave. ``work`` gives the result; what it raises becomes the message."""
+    try:
+        result = work(module)
+    except Abandoned as error:
+        # Threads may still be reading a layer; waiting for them would keep the module alive.
+        sys.stdout.write(module.jsonify({"failed": True, "msg": str(error), "code": error.code}))
+        sys.stdout.flush()
+        os._exit(1)
+    except ScanError as error:
+        partial = error.partial if isinstance(error.partial, dict) else {}
+        module.fail_json(msg=str(error), code=error.code, **partial)
+    except ImportError as error:
+        name = (error.name or "").partition(".")[0]
+        if name not in LIBRARIES:
+            raise
+        module.fail_json(
+            msg=missing_required_lib(LIBRARIES[name]), code="missing-library", exception=traceback.format_exc()
+        )
+    module.exit_json(**result)
+    raise SystemExit(0)  # exit_json never returns, which its type does not say
+
+
+def now() -> str:
+    """The present, RFC 3339 in UTC, whole seconds."""
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def read_document(path: str, what: str, limit: int = 4 << 20) -> str:
+    """Text of a file that a person wrote; says what is wrong where it cannot be read."""
+    try:
+        with open(path, "rb") as source:
+            data = source.read(limit + 1)
+    except OSError as error:
+        raise ScanError(
+            f"the {what} {path} cannot be read: {error.strerror or error}",
+            code="invalid-input",
+            hint="check the path and its rights",
+        ) from error
+    if len(data) > limit:
+        raise ScanError(f"the {what} {path} is larger than {limit >> 20} MiB", code="limit-exceeded")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ScanError(f"the {what} {path} is not UTF-8 text: {error}", code="invalid-input") from error

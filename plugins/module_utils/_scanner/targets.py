@@ -1,0 +1,136 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run is asked to look at, and which images of an index count."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import typing as t
+
+from .._errors import InputError
+from .._images.model import Descriptor, Platform
+from .._images.references import is_digest, parse_reference, shown
+from .._images.targets import TRANSPORTS
+
+#: What a missing variant means (the OCI image specification's table of platform variants).
+_USUAL_VARIANT = {"arm64": "v8", "arm": "v7"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """One image to look at. ``references``: the names under which people know it; ``digest``: empty when not known."""
+
+    target: str
+    digest: str = ""
+    references: tuple[str, ...] = ()
+
+    @property
+    def reference(self) -> str:
+        """The first name, or the target where there is none."""
+        return self.references[0] if self.references else self.target
+
+
+def is_local(target: str) -> bool:
+    """Whether a target lies on this machine and not in a registry."""
+    transport, colon, _rest = target.partition(":")
+    return bool(colon) and transport in TRANSPORTS
+
+
+def canonical_name(text: str) -> str:
+    """The name under which a target is kept: the canonical form of a reference, a local target made absolute."""
+    if is_local(text):
+        transport, _colon, rest = text.partition(":")
+        return f"{transport}:{os.path.abspath(os.path.expanduser(rest))}" if rest else text  # noqa: PTH100, PTH111
+    return str(parse_reference(text[len("docker://") :] if text.startswith("docker://") else text))
+
+
+def request_of(given: t.Any) -> Request:
+    """Read one entry of an ``images`` option: a target as text, or a dictionary as ``image_info`` returns it."""
+    if isinstance(given, str):
+        name = canonical_name(given.strip())
+        digest = "" if is_local(name) else parse_reference(name).digest
+        return Request(name, digest, (name,))
+    if not isinstance(given, dict):
+        raise InputError(f"{shown(str(given), 80)} does not name an image; expected text, or what image_info returns")
+    digest = given.get("digest") or ""
+    reference = given.get("reference") or ""
+    others = given.get("references") or []
+    if not isinstance(digest, str) or (digest and not is_digest(digest)):
+        raise InputError(f"the digest {shown(str(digest), 100)} of an image is none; expected sha256:<64 digits>")
+    if not isinstance(reference, str) or not isinstance(others, list) or not all(isinstance(o, str) for o in others):
+        raise InputError("an image's reference must be text, and its references a list of texts")
+    if not reference:
+        raise InputError(
+            f"the image {digest or shown(str(given), 80)} has no reference, so nobody knows where to fetch it"
+        )
+    name = canonical_name(reference)
+    names = tuple(dict.fromkeys([name, *map(canonical_name, others)]))
+    return Request(pinned(name, digest), digest, names)
+
+
+def pinned(name: str, digest: str) -> str:
+    """The target that gives exactly this digest: a tag may move between discovery and scan."""
+    if not digest or is_local(name):
+        return name
+    return str(dataclasses.replace(parse_reference(name), tag="", digest=digest))
+
+
+def child_name(name: str, digest: str) -> str:
+    """The target for one image of an index that is known as ``name``."""
+    if is_local(name):
+        return f"{_without_version(name)}@{digest}"
+    return str(dataclasses.replace(parse_reference(name), tag="", digest=digest))
+
+
+def _without_version(target: str) -> str:
+    """A local target without ``:tag`` or ``@digest`` behind its path; a path may hold colons itself."""
+    transport, _colon, rest = target.partition(":")
+    path, at, digest = rest.rpartition("@")
+    if at and is_digest(digest):
+        return f"{transport}:{path}"
+    ends = [position for position, character in enumerate(rest) if character == ":"]
+    for end in ends:
+        if os.path.exists(rest[:end]) and not os.path.exists(rest):  # noqa: PTH110
+            return f"{transport}:{rest[:end]}"
+    return target
+
+
+def parse_platform(text: str) -> Platform:
+    """``os/architecture[/variant]``, for example linux/arm64."""
+    parts = text.strip().lower().split("/")
+    if not 2 <= len(parts) <= 3 or not all(re.fullmatch(r"[a-z0-9._-]+", part) for part in parts):
+        raise InputError(f"{shown(text, 60)} is no platform; expected os/architecture[/variant], as in linux/arm64")
+    return Platform(*parts)
+
+
+def platform_fits(wanted: Platform, found: Platform) -> bool:
+    """Whether an image for ``found`` is what ``wanted`` asks for; without a variant every variant is."""
+    if (wanted.os, wanted.architecture) != (found.os, found.architecture):
+        return False
+    usual = _USUAL_VARIANT.get(wanted.architecture, "")
+    return not wanted.variant or wanted.variant == (found.variant or usual)
+
+
+def choose(
+    children: t.Sequence[Descriptor], wanted: t.Sequence[Platform]
+) -> tuple[tuple[Descriptor, ...], tuple[str, ...]]:
+    """The images of an index that count, and the platforms that nobody serves.
+
+    Without a wish all count. A child that names no platform always counts: it could be any.
+    """
+    if not wanted:
+        return tuple(children), ()
+    chosen = tuple(
+        child
+        for child in children
+        if child.platform is None or any(platform_fits(platform, child.platform) for platform in wanted)
+    )
+    missing = tuple(
+        str(platform)
+        for platform in wanted
+        if not any(child.platform is not None and platform_fits(platform, child.platform) for child in children)
+    )
+    return chosen, missing

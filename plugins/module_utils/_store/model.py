@@ -1,0 +1,97 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The values that go into the store and come out of it. Times are RFC 3339 text in UTC."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+#: Version of the tables and of what the compressed columns hold; a store with a newer one is refused.
+SCHEMA_VERSION = 1
+
+
+class StoredImage(t.NamedTuple):
+    """What the store knows of one subject: an image, a root folder, an index, or a reference without a digest.
+
+    ``key`` identifies the subject: its digest, or ``unresolved:<reference>`` where the reference never gave one.
+    ``kind``: ``image``, ``index`` or ``unresolved``. ``references``: sorted. ``scanned_at``: empty without an
+    inventory. ``error_code``, ``error_message``, ``error_at``: of the last attempt, empty when it succeeded.
+    ``wanted_platforms``: of an index, those asked for when it was scanned; empty means every platform that it has.
+    """
+
+    key: str
+    digest: str
+    kind: str
+    platform: str
+    references: tuple[str, ...]
+    scanned_at: str
+    error_code: str
+    error_message: str
+    error_at: str
+    wanted_platforms: tuple[str, ...]
+
+    @property
+    def reference(self) -> str:
+        """The first of the references, or the digest where there is none."""
+        return self.references[0] if self.references else self.digest
+
+
+class Child(t.NamedTuple):
+    """One image of an index, in the order of the index."""
+
+    digest: str
+    platform: str
+
+
+class KnownInventory(t.NamedTuple):
+    """That an inventory of a digest is stored. ``complete`` is False when something was out of sight."""
+
+    digest: str
+    schema_version: int
+    scanned_at: str
+    packages: int
+    complete: bool
+    kind: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Judgement:
+    """One verdict to be recorded.
+
+    ``document``: the image object of the report, which holds verdict and reasons. ``feed``: the feed used, as a plain
+    dictionary, or None. ``feed_checked``: when that feed was last checked, empty without a feed.
+    """
+
+    key: str
+    digest: str
+    verdict: str
+    document: t.Mapping[str, t.Any]
+    feed: t.Mapping[str, t.Any] | None
+    feed_checked: str
+    judged_at: str
+
+
+class RecordedVerdict(t.NamedTuple):
+    """What became of a judgement.
+
+    ``state``: ``new`` (first one of this subject), ``changed``, ``unchanged``, or ``superseded`` (the store holds one
+    that was made later or with newer data; it stays). ``before``: the verdict that was stored, empty when none was.
+    """
+
+    key: str
+    state: str
+    before: str
+    after: str
+
+
+class StoredVerdict(t.NamedTuple):
+    """The verdict in force for one subject, or one line of its history."""
+
+    key: str
+    digest: str
+    verdict: str
+    judged_at: str
+    document: dict[str, t.Any]
+    feed: dict[str, t.Any] | None

@@ -1,0 +1,653 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where results are kept between runs.
+
+Each call is one transaction, so that a run that is killed goes on where it stopped, and several runs may share a store.
+Bodies are compressed JSON. A schema newer than ours is refused, since we would misread it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import typing as t
+import zlib
+from datetime import datetime, timezone
+
+from .._errors import CorruptData, ScanError
+from .database import Database, StoreError, open_database
+from .model import (
+    SCHEMA_VERSION,
+    Child,
+    Judgement,
+    KnownInventory,
+    RecordedVerdict,
+    StoredImage,
+    StoredVerdict,
+)
+from .tables import tables
+
+if t.TYPE_CHECKING:
+    import sqlalchemy as sa
+
+UNRESOLVED = "unresolved:"
+#: Most bytes that a compressed body may hold.
+BODY_LIMIT = 256 << 20
+#: Most values in one IN (...) clause; SQLite's own limit is 999 on old versions.
+CHUNK = 500
+
+
+def open_store(url: str, password: str = "", create: bool = True, *, read_only: bool = False) -> Store:
+    """Open the store at a SQLAlchemy URL or at the path of a SQLite file.
+
+    ``create``: make a missing one; without it a missing store is an error (a mistyped path must not read as "nothing
+    there"). ``read_only``: for check mode; nothing is written, and a missing store is an empty one.
+    """
+    database = open_database(url, password, create=create, read_only=read_only)
+    if database is None:
+        if read_only:
+            return _empty_store()
+        raise StoreError(
+            "there is no such store",
+            code="store-missing",
+            hint="scan images into it first, or check the path",
+            subject=f"store {url}",
+        )
+    names = database.table_names()
+    if tables().meta.name not in names:
+        if names and not create and not read_only:
+            raise StoreError(
+                "the database holds no store of ours", code="store-missing", subject=f"store {database.where}"
+            )
+        if read_only:
+            database.close()
+            return _empty_store()
+        if not create:
+            raise StoreError("the store is empty", code="store-missing", subject=f"store {database.where}")
+        database.create(tables().metadata)
+    store = Store(database)
+    store.check_version()
+    return store
+
+
+def _empty_store() -> Store:
+    """A store in memory: what check mode sees where there is none yet."""
+    import sqlalchemy as sa
+
+    engine = sa.create_engine("sqlite://", poolclass=sa.pool.StaticPool, connect_args={"check_same_thread": False})
+    tables().metadata.create_all(engine)
+    return Store(Database(engine, "(none yet)", read_only=True))
+
+
+def unresolved_key(reference: str) -> str:
+    """Key of a reference that never gave a digest."""
+    return UNRESOLVED + reference
+
+
+def canonical(value: t.Any) -> bytes:
+    """JSON with one form for equal values; what hashes are taken of."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode(
+        "utf-8", "surrogatepass"
+    )
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _text_key(text: str) -> str:
+    return _sha256(text.encode("utf-8", "surrogatepass"))
+
+
+def _clean(text: str) -> str:
+    """Text as any database can hold it: PostgreSQL refuses NUL, both refuse lone surrogates."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+
+
+def _pack(data: bytes) -> bytes:
+    return zlib.compress(data, 6)
+
+
+def _unpack(body: bytes, what: str) -> t.Any:
+    reader = zlib.decompressobj()
+    try:
+        data = reader.decompress(bytes(body), BODY_LIMIT)
+        if not reader.eof:
+            raise CorruptData(f"{what} in the store is cut short or holds more than {BODY_LIMIT} bytes")
+        return json.loads(data.decode("utf-8", "surrogatepass"))
+    except (zlib.error, ValueError, RecursionError) as error:
+        raise CorruptData(f"{what} in the store cannot be read: {error}") from error
+
+
+def _moment(text: str) -> datetime:
+    """A time for comparing; the empty text is the beginning of time."""
+    if not text:
+        return datetime.min.replace(tzinfo=timezone.utc)
+    try:
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError as error:
+        raise CorruptData(f"{text[:60]!r} is no RFC 3339 time") from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+
+
+def _chunks(values: t.Sequence[str]) -> t.Iterator[t.Sequence[str]]:
+    for start in range(0, len(values), CHUNK):
+        yield values[start : start + CHUNK]
+
+
+class Store:
+    """Reads and writes of the store. Made by ``open_store``; use as a context manager or close it."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_about: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._db.close()
+
+    @property
+    def read_only(self) -> bool:
+        """Whether writes are refused."""
+        return self._db.read_only
+
+    @property
+    def where(self) -> str:
+        """Path or URL without secrets, for messages."""
+        return self._db.where
+
+    def check_version(self) -> None:
+        """Refuse what a newer version of the collection wrote; note the version in a new store."""
+        import sqlalchemy as sa
+
+        meta = tables().meta
+        wanted = sa.select(meta.c.value).where(meta.c.name == "schema_version")
+        with self._db.reading() as connection:
+            value = connection.execute(wanted).scalar()
+        if value is None:
+            if self.read_only:
+                return
+
+            def note(connection: sa.Connection) -> None:
+                if connection.execute(wanted).scalar() is None:
+                    connection.execute(sa.insert(meta).values(name="schema_version", value=str(SCHEMA_VERSION)))
+
+            self._db.write(note)
+            return
+        if not value.isdecimal() or int(value) > SCHEMA_VERSION:
+            raise StoreError(
+                f"its schema version is {value[:20]}; this version of the collection knows {SCHEMA_VERSION} at most",
+                code="store-too-new",
+                hint="update the collection, or give another store",
+                subject=f"store {self.where}",
+            )
+
+    # What is known of images
+
+    def known(self, digests: t.Iterable[str]) -> dict[str, KnownInventory]:
+        """Digest -> that its inventory is stored; digests without one are left out."""
+        import sqlalchemy as sa
+
+        inventories = tables().inventories
+        found = {}
+        with self._db.reading() as connection:
+            for part in _chunks(sorted(set(digests))):
+                for row in connection.execute(
+                    sa.select(
+                        inventories.c.digest,
+                        inventories.c.schema_version,
+                        inventories.c.scanned_at,
+                        inventories.c.packages,
+                        inventories.c.complete,
+                        inventories.c.kind,
+                    ).where(inventories.c.digest.in_(part))
+                ):
+                    found[row.digest] = KnownInventory(*row)
+        return found
+
+    def children(self, digests: t.Iterable[str]) -> dict[str, tuple[Child, ...]]:
+        """Index digest -> its images in order, for the digests that are known to be indexes."""
+        import sqlalchemy as sa
+
+        images, children = tables().images, tables().children
+        found: dict[str, list[Child]] = {}
+        with self._db.reading() as connection:
+            for part in _chunks(sorted(set(digests))):
+                indexes = sa.select(images.c.digest).where(images.c.digest.in_(part), images.c.kind == "index")
+                for row in connection.execute(indexes):
+                    found[row.digest] = []
+                rows = sa.select(children).where(children.c.index_digest.in_(part))
+                for row in connection.execute(rows.order_by(children.c.index_digest, children.c.position)):
+                    if row.index_digest in found:
+                        found[row.index_digest].append(Child(row.child_digest, row.platform))
+        return {digest: tuple(kept) for digest, kept in found.items()}
+
+    def images(self) -> list[StoredImage]:
+        """Everything in the store, ordered by key: images, indexes, and references that could not be resolved."""
+        import sqlalchemy as sa
+
+        images, references, inventories, errors = (
+            tables().images,
+            tables().references,
+            tables().inventories,
+            tables().errors,
+        )
+        named: dict[str, list[str]] = {}
+        kept = []
+        with self._db.reading() as connection:
+            for row in connection.execute(sa.select(references.c.digest, references.c.reference)):
+                named.setdefault(row.digest, []).append(row.reference)
+            failures = {row.subject: row for row in connection.execute(sa.select(errors))}
+            scanned = {
+                row.digest: row.scanned_at
+                for row in connection.execute(sa.select(inventories.c.digest, inventories.c.scanned_at))
+            }
+            for row in connection.execute(sa.select(images)):
+                failure = failures.pop(row.digest, None)
+                kept.append(
+                    StoredImage(
+                        key=row.digest,
+                        digest=row.digest,
+                        kind=row.kind,
+                        platform=row.platform,
+                        references=tuple(sorted(named.get(row.digest, ()))),
+                        scanned_at=scanned.get(row.digest, ""),
+                        error_code=failure.code if failure else "",
+                        error_message=failure.message if failure else "",
+                        error_at=failure.first_at if failure else "",
+                        wanted_platforms=tuple(row.wanted_platforms.split()),
+                    )
+                )
+        for subject, failure in failures.items():
+            kept.append(
+                StoredImage(
+                    key=subject,
+                    digest=failure.digest,
+                    kind="image" if failure.digest else "unresolved",
+                    platform="",
+                    references=(failure.reference,) if failure.reference else (),
+                    scanned_at="",
+                    error_code=failure.code,
+                    error_message=failure.message,
+                    error_at=failure.first_at,
+                    wanted_platforms=(),
+                )
+            )
+        return sorted(kept, key=lambda image: image.key)
+
+    def inventory(self, digest: str) -> dict[str, t.Any] | None:
+        """The inventory of an image, in the form of ``_rpm.serial``; None where none is stored."""
+        import sqlalchemy as sa
+
+        inventories, sets = tables().inventories, tables().package_sets
+        wanted = (
+            sa.select(inventories.c.body, inventories.c.package_set, sets.c.body.label("packages"))
+            .join_from(inventories, sets, inventories.c.package_set == sets.c.sha256, isouter=True)
+            .where(inventories.c.digest == digest)
+        )
+        with self._db.reading() as connection:
+            row = connection.execute(wanted).first()
+        if row is None:
+            return None
+        if row.packages is None:
+            raise CorruptData(f"the package set {row.package_set} of {digest} is missing in the store {self.where}")
+        inventory = _unpack(row.body, f"the inventory of {digest}")
+        packages = _unpack(row.packages, f"the package set of {digest}")
+        if not isinstance(inventory, dict) or not isinstance(packages, list):
+            raise CorruptData(f"the inventory of {digest} in the store {self.where} does not have its form")
+        return {**inventory, "packages": packages}
+
+    def package_names(self) -> set[str]:
+        """Names of all packages in the store, and of the source packages they were built from."""
+        import sqlalchemy as sa
+
+        sets = tables().package_sets
+        names: set[str] = set()
+        with self._db.reading() as connection:
+            for row in connection.execute(sa.select(sets.c.sha256, sets.c.body)):
+                for package in _unpack(row.body, f"the package set {row.sha256}"):
+                    names.add(str(package.get("name", "")))
+                    names.add(str(package.get("source_rpm", "")).rpartition("-")[0].rpartition("-")[0])
+        return names - {""}
+
+    # Writing what a scan saw
+
+    def record_image(
+        self,
+        digest: str,
+        reference: str,
+        *,
+        now: str,
+        kind: str = "image",
+        platform: str = "",
+        wanted_platforms: t.Iterable[str] | None = None,
+    ) -> bool:
+        """Note that an image exists and that a reference names it. A reference names one digest: the newest wins.
+
+        True when the store did not say so already.
+        """
+        return self._db.write(
+            lambda connection: _put_image(connection, digest, reference, now, kind, platform, wanted_platforms)
+        )
+
+    def record_index(
+        self, digest: str, reference: str, children: t.Sequence[Child], *, wanted_platforms: t.Iterable[str], now: str
+    ) -> bool:
+        """Note an index and the images that it lists, in its order."""
+        import sqlalchemy as sa
+
+        table = tables().children
+
+        def work(connection: sa.Connection) -> bool:
+            changed = _put_image(connection, digest, reference, now, "index", "", wanted_platforms)
+            changed |= _drop_error(connection, digest)
+            rows = connection.execute(
+                sa.select(table.c.child_digest, table.c.platform)
+                .where(table.c.index_digest == digest)
+                .order_by(table.c.position)
+            ).all()
+            if [tuple(row) for row in rows] != [tuple(child) for child in children]:
+                connection.execute(sa.delete(table).where(table.c.index_digest == digest))
+                for position, child in enumerate(children):
+                    connection.execute(
+                        sa.insert(table).values(
+                            index_digest=digest,
+                            position=position,
+                            child_digest=child.digest,
+                            platform=_clean(child.platform)[:100],
+                        )
+                    )
+                changed = True
+            return changed
+
+        return self._db.write(work)
+
+    def record_inventory(
+        self, digest: str, reference: str, inventory: t.Mapping[str, t.Any], *, platform: str, scanned_at: str
+    ) -> bool:
+        """Keep the inventory of an image, and forget the error of an earlier attempt. True when anything is new.
+
+        An inventory that was taken later than this one stays.
+        """
+        import sqlalchemy as sa
+
+        body = {key: value for key, value in inventory.items() if key != "packages"}
+        packages = list(inventory["packages"])
+        packed = canonical(packages)
+        values = {
+            "schema_version": int(inventory["schema_version"]),
+            "package_set": _sha256(packed),
+            "packages": len(packages),
+            "kind": str(inventory["kind"]),
+            "complete": not inventory["problems"],
+            "scanned_at": scanned_at,
+            "body": _pack(canonical(body)),
+        }
+        inventories, sets = tables().inventories, tables().package_sets
+
+        def work(connection: sa.Connection) -> bool:
+            changed = _put_image(connection, digest, reference, scanned_at, "image", platform, None)
+            changed |= _drop_error(connection, digest)
+            row = connection.execute(
+                sa.select(inventories).where(inventories.c.digest == digest).with_for_update()
+            ).first()
+            if row is not None and _moment(row.scanned_at) > _moment(scanned_at):
+                return changed
+            present = sa.select(sets.c.sha256).where(sets.c.sha256 == values["package_set"])
+            if connection.execute(present).first() is None:
+                connection.execute(
+                    sa.insert(sets).values(sha256=values["package_set"], packages=len(packages), body=_pack(packed))
+                )
+            if row is None:
+                connection.execute(sa.insert(inventories).values(digest=digest, **values))
+                return True
+            connection.execute(sa.update(inventories).where(inventories.c.digest == digest).values(**values))
+            same = all(
+                getattr(row, name) == values[name] for name in ("schema_version", "package_set", "kind", "complete")
+            )
+            return changed or not same or bytes(row.body) != values["body"]
+
+        return self._db.write(work)
+
+    def record_error(self, digest: str, reference: str, error: ScanError, *, now: str) -> bool:
+        """Keep why the last attempt failed; what was known before stays. True when the cause is a new one."""
+        import sqlalchemy as sa
+
+        errors = tables().errors
+        reference = _clean(reference)
+        subject = digest or unresolved_key(reference)
+        code = error.code[:100]
+
+        def work(connection: sa.Connection) -> bool:
+            changed = False
+            if digest:
+                changed = _put_image(connection, digest, reference, now, "", "", None)
+            where = errors.c.sha256 == _text_key(subject)
+            row = connection.execute(sa.select(errors).where(where).with_for_update()).first()
+            if row is not None and row.code == code:
+                connection.execute(sa.update(errors).where(where).values(last_at=now, attempts=row.attempts + 1))
+                return changed
+            values = {
+                "code": code,
+                "message": _clean(str(error))[:4000],
+                "reference": reference,
+                "first_at": now,
+                "last_at": now,
+            }
+            if row is None:
+                connection.execute(
+                    sa.insert(errors).values(
+                        sha256=_text_key(subject), subject=subject, digest=digest, attempts=1, **values
+                    )
+                )
+            else:
+                connection.execute(sa.update(errors).where(where).values(attempts=row.attempts + 1, **values))
+            return True
+
+        return self._db.write(work)
+
+    # Verdicts
+
+    def compare_verdicts(self, judgements: t.Sequence[Judgement]) -> list[RecordedVerdict]:
+        """What ``record_verdicts`` would say, without writing."""
+        with self._db.reading() as connection:
+            return [_weigh(connection, judgement)[0] for judgement in judgements]
+
+    def record_verdicts(self, judgements: t.Sequence[Judgement]) -> list[RecordedVerdict]:
+        """Append what differs from the verdict in force. A judgement made earlier, or with older data, never counts.
+
+        One transaction for each part of the list, so that other runs are not kept waiting.
+        """
+        recorded: list[RecordedVerdict] = []
+        for start in range(0, len(judgements), CHUNK):
+            part = judgements[start : start + CHUNK]
+            recorded += self._db.write(lambda connection, part=part: [_put_verdict(connection, one) for one in part])  # type: ignore[misc]
+        return recorded
+
+    def verdicts(self, keys: t.Iterable[str] | None = None) -> list[StoredVerdict]:
+        """The verdicts in force, ordered by key; all of them without ``keys``."""
+        import sqlalchemy as sa
+
+        verdicts, current = tables().verdicts, tables().current
+        base = sa.select(
+            verdicts.c.subject,
+            verdicts.c.digest,
+            verdicts.c.verdict,
+            verdicts.c.document,
+            current.c.judged_at,
+            current.c.feed,
+        ).join_from(current, verdicts, current.c.verdict_id == verdicts.c.id)
+        found = []
+        with self._db.reading() as connection:
+            if keys is None:
+                rows = list(connection.execute(base))
+            else:
+                rows = []
+                for part in _chunks([_text_key(key) for key in sorted(set(keys))]):
+                    rows += connection.execute(base.where(current.c.subject_sha256.in_(part))).all()
+        for row in rows:
+            document = _unpack(row.document, f"the verdict of {row.subject}")
+            feed = json.loads(row.feed) if row.feed else None
+            found.append(StoredVerdict(row.subject, row.digest, row.verdict, row.judged_at, document, feed))
+        return sorted(found, key=lambda verdict: verdict.key)
+
+    def history(self, key: str) -> list[StoredVerdict]:
+        """Every verdict that was in force for one subject, oldest first."""
+        import sqlalchemy as sa
+
+        verdicts = tables().verdicts
+        wanted = sa.select(verdicts).where(verdicts.c.subject_sha256 == _text_key(key)).order_by(verdicts.c.id)
+        with self._db.reading() as connection:
+            rows = connection.execute(wanted).all()
+        return [
+            StoredVerdict(
+                row.subject,
+                row.digest,
+                row.verdict,
+                row.judged_at,
+                _unpack(row.document, f"the verdict of {row.subject}"),
+                json.loads(row.feed) if row.feed else None,
+            )
+            for row in rows
+        ]
+
+
+def _put_image(
+    connection: sa.Connection,
+    digest: str,
+    reference: str,
+    now: str,
+    kind: str,
+    platform: str,
+    wanted_platforms: t.Iterable[str] | None,
+) -> bool:
+    """Insert or complete an image and its reference. An empty ``kind``: not known, keep what is there."""
+    import sqlalchemy as sa
+
+    images, references = tables().images, tables().references
+    platform = _clean(platform)[:100]
+    wanted = None if wanted_platforms is None else " ".join(sorted(wanted_platforms))
+    row = connection.execute(sa.select(images).where(images.c.digest == digest)).first()
+    changed = False
+    if row is None:
+        connection.execute(
+            sa.insert(images).values(
+                digest=digest, kind=kind or "image", platform=platform, wanted_platforms=wanted or "", first_seen=now
+            )
+        )
+        changed = True
+    else:
+        values: dict[str, str] = {}
+        if kind and row.kind != kind:
+            values["kind"] = kind
+        if platform and row.platform != platform:
+            values["platform"] = platform
+        if wanted is not None and row.wanted_platforms != wanted:
+            values["wanted_platforms"] = wanted
+        if values:
+            connection.execute(sa.update(images).where(images.c.digest == digest).values(**values))
+            changed = True
+    reference = _clean(reference)
+    if not reference:
+        return changed
+    key = _text_key(reference)
+    named = connection.execute(sa.select(references.c.digest).where(references.c.sha256 == key)).scalar()
+    if named is None:
+        connection.execute(sa.insert(references).values(sha256=key, reference=reference, digest=digest))
+    elif named != digest:
+        connection.execute(sa.update(references).where(references.c.sha256 == key).values(digest=digest))
+    return _drop_error(connection, unresolved_key(reference)) or changed or named != digest
+
+
+def _drop_error(connection: sa.Connection, subject: str) -> bool:
+    """Forget the error of a subject; True when there was one. A verdict that stood on it alone goes with it."""
+    import sqlalchemy as sa
+
+    errors, current = tables().errors, tables().current
+    key = _text_key(subject)
+    gone = connection.execute(sa.delete(errors).where(errors.c.sha256 == key)).rowcount > 0
+    if gone and subject.startswith(UNRESOLVED):
+        connection.execute(sa.delete(current).where(current.c.subject_sha256 == key))
+    return gone
+
+
+def _weigh(connection: sa.Connection, judgement: Judgement) -> tuple[RecordedVerdict, str, bytes, sa.Row[t.Any] | None]:
+    """Compare a judgement with the verdict in force; also its document's hash and bytes, and the row in force."""
+    import sqlalchemy as sa
+
+    verdicts, current = tables().verdicts, tables().current
+    document = canonical(judgement.document)
+    sha256 = _sha256(document)
+    row = connection.execute(
+        sa.select(
+            verdicts.c.verdict,
+            verdicts.c.document_sha256,
+            current.c.verdict_id,
+            current.c.judged_at,
+            current.c.feed_checked,
+        )
+        .join_from(current, verdicts, current.c.verdict_id == verdicts.c.id)
+        .where(current.c.subject_sha256 == _text_key(judgement.key))
+    ).first()
+    if row is None:
+        state = "new"
+    elif row.document_sha256 == sha256:
+        state = "unchanged"
+    elif _not_newer(row, judgement):
+        state = "changed"
+    else:
+        state = "superseded"
+    before = row.verdict if row is not None else ""
+    after = before if state == "superseded" else judgement.verdict
+    return RecordedVerdict(judgement.key, state, before, after), sha256, document, row
+
+
+def _not_newer(row: t.Any, judgement: Judgement) -> bool:
+    """Whether a judgement was made with data at least as new as those of the verdict in force."""
+    return _moment(row.judged_at) <= _moment(judgement.judged_at) and (
+        not judgement.feed_checked or _moment(row.feed_checked) <= _moment(judgement.feed_checked)
+    )
+
+
+def _put_verdict(connection: sa.Connection, judgement: Judgement) -> RecordedVerdict:
+    import sqlalchemy as sa
+
+    verdicts, current = tables().verdicts, tables().current
+    key = _text_key(judgement.key)
+    # PostgreSQL: whoever judges the same subject at the same time waits here.
+    connection.execute(sa.select(current.c.verdict_id).where(current.c.subject_sha256 == key).with_for_update())
+    recorded, sha256, document, row = _weigh(connection, judgement)
+    if recorded.state == "superseded":
+        return recorded
+    feed = "" if judgement.feed is None else canonical(judgement.feed).decode("utf-8")
+    force = {"judged_at": judgement.judged_at, "feed_checked": judgement.feed_checked, "feed": feed}
+    if recorded.state == "unchanged":
+        if row is not None and _not_newer(row, judgement):
+            connection.execute(sa.update(current).where(current.c.subject_sha256 == key).values(**force))
+        return recorded
+    appended = connection.execute(
+        sa.insert(verdicts).values(
+            subject_sha256=key,
+            subject=_clean(judgement.key),
+            digest=judgement.digest,
+            verdict=judgement.verdict,
+            judged_at=judgement.judged_at,
+            feed=feed,
+            document_sha256=sha256,
+            document=_pack(document),
+        )
+    )
+    verdict_id = (appended.inserted_primary_key or (None,))[0]
+    if row is None:
+        connection.execute(sa.insert(current).values(subject_sha256=key, verdict_id=verdict_id, **force))
+    else:
+        connection.execute(
+            sa.update(current).where(current.c.subject_sha256 == key).values(verdict_id=verdict_id, **force)
+        )
+    return recorded

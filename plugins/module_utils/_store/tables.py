@@ -1,0 +1,128 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The tables of the store, in SQL that SQLite and PostgreSQL share.
+
+Content-addressed: package sets by the hash of their content, inventories by the digest of their image. Texts without a
+bound (references, paths) are never keys, since PostgreSQL limits what an index entry may hold: their SHA-256 is.
+"""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+
+if t.TYPE_CHECKING:
+    import sqlalchemy as sa
+
+
+class Tables(t.NamedTuple):
+    """All tables, and the metadata that creates them."""
+
+    metadata: sa.MetaData
+    meta: sa.Table
+    images: sa.Table
+    references: sa.Table
+    children: sa.Table
+    package_sets: sa.Table
+    inventories: sa.Table
+    errors: sa.Table
+    verdicts: sa.Table
+    current: sa.Table
+
+
+@functools.cache
+def tables() -> Tables:
+    """Build the tables once. SQLAlchemy is imported here, so that importing this file needs nothing."""
+    import sqlalchemy as sa
+
+    metadata = sa.MetaData()
+    digest = sa.String(200)
+    time = sa.String(40)
+    return Tables(
+        metadata=metadata,
+        meta=sa.Table(
+            "imagescan_meta",
+            metadata,
+            sa.Column("name", sa.String(50), primary_key=True),
+            sa.Column("value", sa.Text, nullable=False),
+        ),
+        images=sa.Table(
+            "imagescan_images",
+            metadata,
+            sa.Column("digest", digest, primary_key=True),
+            sa.Column("kind", sa.String(20), nullable=False),
+            sa.Column("platform", sa.String(100), nullable=False),
+            sa.Column("wanted_platforms", sa.Text, nullable=False),
+            sa.Column("first_seen", time, nullable=False),
+        ),
+        references=sa.Table(
+            "imagescan_references",
+            metadata,
+            sa.Column("sha256", sa.String(64), primary_key=True),
+            sa.Column("reference", sa.Text, nullable=False),
+            sa.Column("digest", digest, nullable=False, index=True),
+        ),
+        children=sa.Table(
+            "imagescan_index_children",
+            metadata,
+            sa.Column("index_digest", digest, primary_key=True),
+            sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
+            sa.Column("child_digest", digest, nullable=False, index=True),
+            sa.Column("platform", sa.String(100), nullable=False),
+        ),
+        package_sets=sa.Table(
+            "imagescan_package_sets",
+            metadata,
+            sa.Column("sha256", sa.String(64), primary_key=True),
+            sa.Column("packages", sa.Integer, nullable=False),
+            sa.Column("body", sa.LargeBinary, nullable=False),
+        ),
+        inventories=sa.Table(
+            "imagescan_inventories",
+            metadata,
+            sa.Column("digest", digest, primary_key=True),
+            sa.Column("schema_version", sa.Integer, nullable=False),
+            sa.Column("package_set", sa.String(64), nullable=False, index=True),
+            sa.Column("packages", sa.Integer, nullable=False),
+            sa.Column("kind", sa.String(20), nullable=False),
+            sa.Column("complete", sa.Boolean, nullable=False),
+            sa.Column("scanned_at", time, nullable=False),
+            sa.Column("body", sa.LargeBinary, nullable=False),
+        ),
+        errors=sa.Table(
+            "imagescan_errors",
+            metadata,
+            sa.Column("sha256", sa.String(64), primary_key=True),
+            sa.Column("subject", sa.Text, nullable=False),
+            sa.Column("digest", digest, nullable=False, index=True),
+            sa.Column("reference", sa.Text, nullable=False),
+            sa.Column("code", sa.String(100), nullable=False),
+            sa.Column("message", sa.Text, nullable=False),
+            sa.Column("first_at", time, nullable=False),
+            sa.Column("last_at", time, nullable=False),
+            sa.Column("attempts", sa.Integer, nullable=False),
+        ),
+        verdicts=sa.Table(
+            "imagescan_verdicts",
+            metadata,
+            sa.Column("id", sa.Integer, primary_key=True),
+            sa.Column("subject_sha256", sa.String(64), nullable=False, index=True),
+            sa.Column("subject", sa.Text, nullable=False),
+            sa.Column("digest", digest, nullable=False, index=True),
+            sa.Column("verdict", sa.String(20), nullable=False),
+            sa.Column("judged_at", time, nullable=False),
+            sa.Column("feed", sa.Text, nullable=False),
+            sa.Column("document_sha256", sa.String(64), nullable=False),
+            sa.Column("document", sa.LargeBinary, nullable=False),
+        ),
+        current=sa.Table(
+            "imagescan_current_verdicts",
+            metadata,
+            sa.Column("subject_sha256", sa.String(64), primary_key=True),
+            sa.Column("verdict_id", sa.Integer, nullable=False),
+            sa.Column("judged_at", time, nullable=False),
+            sa.Column("feed_checked", time, nullable=False),
+            sa.Column("feed", sa.Text, nullable=False),
+        ),
+    )
