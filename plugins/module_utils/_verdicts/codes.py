@@ -111,6 +111,11 @@ CODES: t.Mapping[str, Code] = {
         "When the vulnerability data was last checked is not known, or lies in the future.",
         "Set the clocks right and sync the feed.",
     ),
+    "feed-incomplete": Code(
+        "inconclusive",
+        "Documents of the feed could not be read, and what they say is not in the index.",
+        "Sync the feed again; read the rejected documents that the sync names.",
+    ),
     "feed-partial": Code(
         "inconclusive",
         "The index was built for other packages than this image has.",
@@ -136,9 +141,7 @@ CODES: t.Mapping[str, Code] = {
         "The vendor still investigates whether the package is affected, and the severity is above the limit.",
         "Wait for the vendor, or accept the finding in an exception.",
     ),
-    "scan-stale": Code(
-        "inconclusive", "The image was scanned longer ago than the policy allows.", "Scan it again."
-    ),
+    "scan-stale": Code("inconclusive", "The image was scanned longer ago than the policy allows.", "Scan it again."),
     "scan-time": Code(
         "inconclusive",
         "When the image was scanned is not known, or lies in the future.",
@@ -153,7 +156,9 @@ CODES: t.Mapping[str, Code] = {
         "inconclusive", "The policy asks about OpenSCAP results, and there are none.", "Scan with a compliance profile."
     ),
     "compliance-incomplete": Code(
-        "inconclusive", "OpenSCAP rules ended in an error or were not evaluated.", "Read the rules' messages; scan again."
+        "inconclusive",
+        "OpenSCAP rules ended in an error or were not evaluated.",
+        "Read the rules' messages; scan again.",
     ),
     "platform-missing": Code(
         "inconclusive",
@@ -177,9 +182,3 @@ CODES: t.Mapping[str, Code] = {
         "Build with content manifests, or keep the dnf history in the image.",
     ),
 }
-
-
-def effect_of(code: str) -> str:
-    """The effect of a code; codes that are not in the table are problems of an inventory."""
-    known = CODES.get(code)
-    return known.effect if known else "inconclusive"

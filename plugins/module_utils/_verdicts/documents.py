@@ -48,7 +48,7 @@ class Field:
     where: str
     path: str
     line: int
-    value: None | str | list[Field] | dict[str, Field]
+    value: str | list[Field] | dict[str, Field] | None
 
     def error(self, message: str) -> InputError:
         """An error about this value, ready to be raised."""
@@ -125,9 +125,7 @@ class Field:
             return None
         found = re.fullmatch(r"(\d{1,6}) ?([mhdw])", word)
         if not found:
-            raise self.error(
-                f"expected a number with a unit (90m, 12h, 7d, 2w) or unlimited, found {self._kind()}"
-            )
+            raise self.error(f"expected a number with a unit (90m, 12h, 7d, 2w) or unlimited, found {self._kind()}")
         return int(found.group(1)) * _UNITS[found.group(2)]
 
     def date(self) -> datetime.date:
@@ -173,7 +171,7 @@ def read_document(text: str, where: str) -> Field:
                 raise InputError(f"{where}, line {line}: nested deeper than {DEPTH_LIMIT} levels")
             depth += 1
             try:
-                return super().compose_node(parent, index)  # type: ignore[no-any-return]
+                return super().compose_node(parent, index)
             finally:
                 depth -= 1
 

@@ -75,7 +75,7 @@ def check_expression(expression: str, schema: Schema) -> Checked:
     if len(expression) > LENGTH_LIMIT:
         raise InputError(f"longer than {LENGTH_LIMIT} characters")
     try:
-        tree = jmespath.compile(expression).parsed
+        tree: t.Any = jmespath.compile(expression).parsed
     except jmespath.exceptions.JMESPathError as error:
         raise InputError(f"not a JMESPath expression: {visible(' '.join(str(error).split()), 300)}") from None
     except RecursionError:
@@ -140,7 +140,8 @@ class _Check:
             if name in ("null", "true", "false"):
                 hint = f"; the value {name} is written `{name}`"
             raise InputError(
-                f"unknown field '{_word(name)}'{nearest(name, properties) or hint} (known here: {', '.join(properties)})"
+                f"unknown field '{_word(name)}'{nearest(name, properties) or hint} "
+                f"(known here: {', '.join(properties)})"
             )
         if given is self.root:
             self.reads.add(name)
@@ -255,17 +256,20 @@ class _Check:
             raise InputError(f"{name}() takes a list of numbers")
         if name in ("max", "min", "max_by", "min_by") and "enum" in (mapped or array.get("items", _ANY)):
             raise InputError(f"{name}() would order words alphabetically: name the values that you mean")
-        return {
+        items: Schema = array.get("items", _ANY)
+        if result == "values":
+            return {"type": "array", "items": self._values(types[0], "values()")}
+        results: dict[str, Schema] = {
             "boolean": _BOOLEAN,
             "number": _NUMBER,
             "string": _STRING,
             "strings": {"type": "array", "items": _STRING},
             "same": types[0],
-            "element": array.get("items", _ANY),
+            "element": items,
             "mapped": {"type": "array", "items": mapped},
             "union": _union(types[0], types[-1]),
-            "values": {"type": "array", "items": self._values(types[0], "values()") if result == "values" else _ANY},
-        }[result]
+        }
+        return results[result]
 
     def _expref(self, node: dict[str, t.Any], given: Schema) -> Schema:
         raise InputError("& belongs before an argument of map, sort_by, min_by or max_by")

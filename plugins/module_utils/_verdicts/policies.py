@@ -150,7 +150,9 @@ class Policy:
             return True
         if name == "compliance" and (self.max_failed_severity is not None or self.min_score is not None):
             return True
-        return any(name in condition.reads for condition in self.conditions)
+        # Both the findings and the products of the inventory come from the match.
+        names = {"vulnerabilities", "inventory"} if name == "vulnerabilities" else {name}
+        return any(names & set(condition.reads) for condition in self.conditions)
 
 
 def split_reference(reference: str) -> tuple[str, str]:
@@ -165,7 +167,7 @@ def split_reference(reference: str) -> tuple[str, str]:
 
 
 def load_policies(text: str, where: str) -> list[Policy]:
-    """Read a list of policies. ``where`` names the file in errors. Raises ``InputError``; no policy is an error, too."""
+    """Read a list of policies. ``where`` names the file in errors. Raises ``InputError``, also where there is none."""
     root = read_document(text, where)
     if root.value is None or root.value == []:
         raise InputError(f"{where}: no policy in it: expected a list, each entry beginning with '- name:'")
@@ -209,7 +211,9 @@ def _images(field: Field) -> dict[str, t.Any]:
         if key == "labels":
             labels = child.any_mapping("a mapping of label names to patterns")
             patterns[key] = tuple(
-                sorted((name, value.renamed(f"{child.path}.{name}").text("a pattern")) for name, value in labels.items())
+                sorted(
+                    (name, value.renamed(f"{child.path}.{name}").text("a pattern")) for name, value in labels.items()
+                )
             )
         else:
             patterns[key] = child.texts("a list of patterns")
@@ -238,7 +242,9 @@ def _unexamined(field: Field) -> dict[str, t.Any]:
     if isinstance(field.value, str):
         action = field.choice(_ACTIONS, what)
         return {"unexamined": tuple((kind, action) for kind in COMPONENTS)}
-    fields = field.mapping(COMPONENTS, f"ignore, inconclusive or fail, or one of them for each of {', '.join(COMPONENTS)}")
+    fields = field.mapping(
+        COMPONENTS, f"ignore, inconclusive or fail, or one of them for each of {', '.join(COMPONENTS)}"
+    )
     return {
         "unexamined": tuple(
             (kind, fields[kind].choice(_ACTIONS, what) if kind in fields else "ignore") for kind in COMPONENTS
@@ -299,7 +305,7 @@ def _compliance(field: Field) -> dict[str, t.Any]:
 
 
 def _conditions(field: Field) -> dict[str, t.Any]:
-    conditions = []
+    conditions: list[Condition] = []
     for child in field.items("a list of conditions"):
         fields = child.mapping(("name", "that", "message"), "name, that and message")
         for key in ("name", "that"):

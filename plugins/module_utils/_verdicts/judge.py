@@ -1,0 +1,651 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Judging: what policies say of an image, from its inventory, its findings and the state of the vulnerability data.
+
+A verdict depends on the facts and on the policies; ``now`` only decides whether something is too old or has expired.
+No text has an age in it, so that a verdict that is made again a minute later is the same, byte for byte.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import typing as t
+
+from .._errors import InputError
+from .._images.model import Problem
+from .._reports.text import visible
+from .._rpm.model import Inventory, Package
+from .._vulnerabilities.model import SEVERITIES, Coverage, FeedInfo, Finding, Match
+from .codes import CODES
+from .exceptions import Acceptance
+from .expressions import evaluate
+from .model import VERDICTS, ImageVerdict, PolicyVerdict, Reason, worst
+from .policies import AcceptedVendor, Policy
+from .schema import COMPONENTS, RULE_RESULTS, RULE_SEVERITIES
+
+#: At most so many reasons of one code, the gravest first; the last says how many more there are.
+REASON_LIMIT = 25
+#: How far another machine's clock may be ahead of ours.
+CLOCK_SKEW = datetime.timedelta(minutes=10)
+
+_NAMES_SHOWN = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """What is known of one image.
+
+    ``reference``: the name that reports show; ``references``: all of them. ``platform``: ``os/architecture[/variant]``.
+    ``scanned_at``: RFC 3339, when the inventory was taken. ``scan_problem``: what the last scan said if it failed, or
+    ``not_scanned_yet``; an older inventory may be there all the same. ``feed``: the data at hand, ``match`` what it
+    says of the inventory. ``compliance``: the object of report.json, None where no rules were evaluated.
+    """
+
+    digest: str
+    reference: str = ""
+    references: tuple[str, ...] = ()
+    platform: str = ""
+    labels: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    inventory: Inventory | None = None
+    scanned_at: str = ""
+    scan_problem: Reason | None = None
+    match: Match | None = None
+    feed: FeedInfo | None = None
+    compliance: t.Mapping[str, t.Any] | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every reference, sorted."""
+        return tuple(sorted({*self.references, self.reference} - {""}))
+
+
+class _Found(t.NamedTuple):
+    """A reason and what it leads to: a verdict, or ``note``."""
+
+    effect: str
+    reason: Reason
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Child:
+    """One image of an index. ``platform``: ``os/architecture[/variant]``."""
+
+    platform: str
+    digest: str
+
+
+def judge(
+    subject: Subject, policies: t.Sequence[Policy], acceptances: t.Sequence[Acceptance], *, now: datetime.datetime
+) -> ImageVerdict:
+    """What all policies that select the image say of it. ``now`` has a time zone."""
+    accepted, notes = _accept(subject, acceptances, now)
+    facts = _facts(subject, accepted)
+    common = _scan_reasons(subject)
+    found = [*common, *notes]
+    verdicts = []
+    for policy in policies:
+        if not policy.images.selects(subject.names or ("",), subject.platform, subject.labels):
+            continue
+        own = list(common)
+        if subject.inventory is not None:
+            own += _PolicyReasons(subject, subject.inventory, policy, facts, accepted, now).all()
+        verdicts.append(PolicyVerdict(policy.name, policy.sha256, _verdict_of(own), _ordered(own)))
+        found += own
+    if not verdicts:
+        found.append(_no_policy(subject, policies))
+    return ImageVerdict(
+        digest=subject.digest,
+        verdict=_verdict_of(found),
+        reasons=_ordered(found),
+        policies=tuple(sorted(verdicts, key=lambda verdict: verdict.name)),
+        excepted={key: acceptance.id for key, acceptance in sorted(accepted.items())},
+    )
+
+
+def judge_index(
+    subject: Subject,
+    children: t.Sequence[Child],
+    verdicts: t.Mapping[str, ImageVerdict],
+    platforms: t.Sequence[str] = (),
+) -> ImageVerdict:
+    """The verdict on a multi-platform index: the worst of its images for the platforms that are asked for.
+
+    ``children`` without attestations. ``verdicts``: of the images, by digest. ``platforms``: those of the nodes, or
+    what the user wants (``linux/arm64`` means every variant); empty means all that the index has.
+    """
+    chosen = [child for child in children if not platforms or any(_runs_on(child, wanted) for wanted in platforms)]
+    reasons: list[Reason] = []
+    if not children:
+        reasons.append(Reason("index-empty", "the index names no image"))
+    have = _some(sorted({child.platform for child in children}))
+    for wanted in sorted(set(platforms)):
+        if children and not any(_runs_on(child, wanted) for child in children):
+            text = f"the index has no image for {visible(wanted, 100)}; it has {have}"
+            reasons.append(Reason("platform-missing", text))
+    results = ["inconclusive"] if reasons else []
+    by_policy: dict[tuple[str, str], list[str]] = {}
+    judged = {child: verdicts[child.digest] for child in chosen if child.digest in verdicts}
+    for child in sorted(set(chosen) - set(judged)):
+        text = f"{visible(child.platform, 100)}: the image {visible(child.digest, 100)} has no verdict yet"
+        reasons.append(Reason("not_scanned_yet", text))
+        results.append("inconclusive")
+    # The worst image explains the index, so it comes first.
+    for child in sorted(judged, key=lambda child: (-VERDICTS.index(judged[child].verdict), child)):
+        verdict = judged[child]
+        results.append(verdict.verdict)
+        reasons += [Reason(one.code, f"{visible(child.platform, 100)}: {one.message}") for one in verdict.reasons]
+        for policy in verdict.policies:
+            by_policy.setdefault((policy.name, policy.sha256), []).append(policy.verdict)
+    return ImageVerdict(
+        digest=subject.digest,
+        verdict=worst(results),
+        reasons=tuple(_bounded(reasons)),
+        policies=tuple(
+            PolicyVerdict(name, sha256, worst(found), ()) for (name, sha256), found in sorted(by_policy.items())
+        ),
+    )
+
+
+def image_document(subject: Subject, verdict: ImageVerdict) -> dict[str, t.Any]:
+    """The image object of report.json (``schema.IMAGE_SCHEMA``); its lists are sorted: equal facts, equal objects."""
+    document = _facts(subject, verdict.excepted)
+    document["verdict"] = verdict.verdict
+    document["policies"] = [
+        {"name": policy.name, "sha256": policy.sha256, "verdict": policy.verdict} for policy in verdict.policies
+    ]
+    document["reasons"] = [_code_and_message(reason) for reason in verdict.reasons]
+    return document
+
+
+def _facts(subject: Subject, accepted: t.Mapping[tuple[str, str], str | Acceptance]) -> dict[str, t.Any]:
+    inventory, match = subject.inventory, subject.match
+    counts = dict.fromkeys(COMPONENTS, 0)
+    vulnerabilities = []
+    if inventory is not None:
+        counts.update((kind, inventory.not_examined.get(kind, 0)) for kind in COMPONENTS)
+    for finding in sorted(match.findings if match else (), key=_gravity):
+        exception = accepted.get((finding.id, finding.package), "")
+        vulnerabilities.append(
+            {
+                "id": finding.id,
+                "package": finding.package,
+                "severity": finding.severity,
+                "status": finding.status,
+                "fixed_in": finding.fixed_in,
+                "advisory": finding.advisory,
+                "module": finding.module,
+                "exception": exception.id if isinstance(exception, Acceptance) else exception,
+            }
+        )
+    os_name = f"{inventory.os.id} {inventory.os.version_id}".strip() if inventory else ""
+    return {
+        "digest": subject.digest,
+        "reference": subject.reference,
+        "references": list(subject.names),
+        "os": os_name,
+        "platform": subject.platform,
+        "packages": len(inventory.packages) if inventory else 0,
+        "not_examined": counts,
+        "inventory": {
+            "complete": inventory is not None and inventory.complete,
+            "problems": [_code_and_message(one) for one in _problems(inventory.problems)] if inventory else [],
+            "repositories": [
+                {"cpe": cpe, "source": source}
+                for cpe, source in sorted({(found.cpe, found.source) for found in (match.cpes if match else ())})
+            ],
+        },
+        "vulnerabilities": vulnerabilities,
+        "compliance": _compliance(subject.compliance),
+    }
+
+
+def _compliance(given: t.Mapping[str, t.Any] | None) -> dict[str, t.Any] | None:
+    if given is None:
+        return None
+    rules = [
+        {key: rule[key] for key in ("id", "title", "result", "severity")} | {"references": sorted(rule["references"])}
+        for rule in given["rules"]
+    ]
+    return {
+        "profile": given["profile"],
+        "score": given["score"],
+        "counts": {result: given["counts"].get(result, 0) for result in RULE_RESULTS},
+        "rules": sorted(rules, key=lambda rule: str(rule["id"])),
+    }
+
+
+def _problems(problems: t.Iterable[Problem]) -> list[Problem]:
+    return sorted(problems, key=lambda problem: (problem.code, problem.message))
+
+
+def _code_and_message(reason: Reason | Problem) -> dict[str, str]:
+    return {"code": reason.code, "message": reason.message}
+
+
+def _scan_reasons(subject: Subject) -> list[_Found]:
+    """What stands against an image whatever a policy says."""
+    problem = subject.scan_problem
+    if problem is not None:
+        # Any other code is that of the ScanError that ended the scan.
+        effect = "inconclusive" if problem.code == "not_scanned_yet" else "error"
+        return [_Found(effect, Reason(problem.code, visible(problem.message, 1000)))]
+    if subject.inventory is None:
+        return [_found("not_scanned_yet", "the image has not been scanned yet")]
+    return []
+
+
+def _no_policy(subject: Subject, policies: t.Sequence[Policy]) -> _Found:
+    if not policies:
+        return _found("no-policy", "there is no policy to judge by")
+    name = visible(subject.reference or subject.digest, 300)
+    names = _some([policy.name for policy in policies])
+    return _found("no-policy", f"no policy selects {name} (there are: {names})")
+
+
+def _accept(
+    subject: Subject, acceptances: t.Sequence[Acceptance], now: datetime.datetime
+) -> tuple[dict[tuple[str, str], Acceptance], list[_Found]]:
+    """Which findings are accepted, and what to say about the exceptions that were used or have expired."""
+    today = now.astimezone(datetime.timezone.utc).date()
+    names = subject.names
+    meant = sorted(
+        (acceptance for acceptance in acceptances if acceptance.covers_image(subject.digest, names)),
+        # The one that holds longest explains the finding.
+        key=lambda one: (-one.expires.toordinal(), one.id, one.owner, one.reason, one.packages, one.images),
+    )
+    accepted: dict[tuple[str, str], Acceptance] = {}
+    used: dict[Acceptance, int] = {}
+    for finding in subject.match.findings if subject.match and meant else ():
+        key = (finding.id, finding.package)
+        for acceptance in meant:
+            if key not in accepted and acceptance.covers(finding.id, finding.name, finding.package):
+                used[acceptance] = used.get(acceptance, 0) + 1
+                if acceptance.holds(today):
+                    accepted[key] = acceptance
+    notes = []
+    for acceptance, number in used.items():
+        owner = f" by {visible(acceptance.owner, 100)}" if acceptance.owner else ""
+        what = f"{_count(number, 'finding')} of {visible(acceptance.id, 100)}"
+        why = visible(acceptance.reason, 300)
+        if acceptance.holds(today):
+            text = f"{what} accepted{owner} until {acceptance.expires}: {why}"
+            notes.append(_found("exception-applied", text))
+        else:
+            text = f"{what}, accepted{owner} until {acceptance.expires}: the exception has expired ({why})"
+            notes.append(_found("exception-expired", text))
+    return accepted, sorted(notes)
+
+
+@dataclasses.dataclass(frozen=True)
+class _PolicyReasons:
+    """The reasons of one policy for one image that has an inventory."""
+
+    subject: Subject
+    inventory: Inventory
+    policy: Policy
+    facts: dict[str, t.Any]
+    accepted: t.Mapping[tuple[str, str], Acceptance]
+    now: datetime.datetime
+
+    def all(self) -> t.Iterator[_Found]:
+        yield from self.scan_age()
+        yield from self.contents()
+        if self.policy.asks("vulnerabilities") and self.inventory.kind not in self.policy.accept:
+            yield from self.feed()
+            if self.subject.match is not None:
+                yield from self.coverage(self.subject.match)
+        # What was found counts even where not everything was seen.
+        if self.policy.max_severity is not None and self.subject.match is not None:
+            yield from self.findings(self.subject.match, self.policy.max_severity)
+        yield from self.unexamined()
+        yield from self.compliance()
+        yield from self.conditions()
+
+    def scan_age(self) -> t.Iterator[_Found]:
+        limit = self.policy.scan_age
+        if limit is None:
+            return
+        scanned = _time(self.subject.scanned_at)
+        if scanned is None or scanned > self.now + CLOCK_SKEW:
+            yield _found("scan-time", f"the image was scanned {self.shown_time(self.subject.scanned_at)}")
+        elif self.now - scanned > datetime.timedelta(seconds=limit):
+            text = f"the image was scanned {self.subject.scanned_at}"
+            yield _found("scan-stale", f"{text}; the policy '{self.policy.name}' allows {_span(limit)}")
+
+    def contents(self) -> t.Iterator[_Found]:
+        inventory = self.inventory
+        if inventory.problems:
+            problems = _count(len(inventory.problems), "problem")
+            yield _found(
+                "inventory-incomplete",
+                f"not everything in the image could be read ({problems}), so packages may be missing",
+            )
+            for problem in _problems(inventory.problems):
+                yield _problem(problem)
+        if inventory.kind != "rpm":
+            if inventory.kind in self.policy.accept:
+                text = (
+                    f"the image has no RPM database; the policy '{self.policy.name}' accepts the kind {inventory.kind}"
+                )
+                yield _found("kind-accepted", text)
+            else:
+                accepts = _some(self.policy.accept) or "no other kind than rpm"
+                yield _found(
+                    "no-package-database",
+                    f"the image has no RPM database (kind {visible(inventory.kind, 40)}); the policy "
+                    f"'{self.policy.name}' accepts {accepts}",
+                )
+        elif not _real(inventory.packages):
+            yield _found("no-packages", "the RPM database has no package")
+        elif inventory.database is None or inventory.database.rows != len(inventory.packages):
+            rows = inventory.database.rows if inventory.database else 0
+            yield _found(
+                "package-count",
+                f"the RPM database counts {_count(rows, 'package')}, and {len(inventory.packages)} were read",
+            )
+
+    def feed(self) -> t.Iterator[_Found]:
+        feed, match = self.subject.feed, self.subject.match
+        if feed is None or match is None:
+            yield _found("feed-missing", "there is no vulnerability data to judge the image by")
+            return
+        if match.feed is None or match.feed.serial != feed.serial:
+            old = visible(match.feed.serial, 80) if match.feed else "none"
+            text = f"the image was matched against feed {old}, and the feed at hand is {visible(feed.serial, 80)}"
+            yield _found("match-outdated", text)
+        limit = self.policy.feed_age
+        checked = _time(feed.checked)
+        if limit is not None:
+            if checked is None or checked > self.now + CLOCK_SKEW:
+                yield _found("feed-time", f"the vulnerability data was last checked {self.shown_time(feed.checked)}")
+            elif self.now - checked > datetime.timedelta(seconds=limit):
+                yield _found(
+                    "feed-stale",
+                    f"the vulnerability data was last checked {feed.checked}; the policy '{self.policy.name}' allows "
+                    f"{_span(limit)}",
+                )
+        if feed.rejected:
+            documents = _count(feed.rejected, "document")
+            yield _found("feed-incomplete", f"{documents} of the feed could not be read, and {feed.documents} were")
+        elif not feed.statements:
+            yield _found("feed-incomplete", "the vulnerability data has no statement in it")
+        if self.policy.require_signed_feed:
+            # No reader of feeds verifies signatures yet, so none counts as signed.
+            yield _found(
+                "feed-unsigned",
+                f"the policy '{self.policy.name}' requires a signed feed, and no signature was verified",
+            )
+        if feed.names:
+            missing = sorted(_names(self.inventory.packages) - set(feed.names))
+            if missing:
+                yield _found(
+                    "feed-partial",
+                    f"the index was built for {_count(len(feed.names), 'package name')} alone, and this image has "
+                    f"{len(missing)} others ({_some(missing)})",
+                )
+
+    def coverage(self, match: Match) -> t.Iterator[_Found]:
+        for problem in _problems(match.problems):
+            yield _problem(problem)
+        if self.inventory.kind != "rpm":
+            return
+        if not match.supported:
+            yield _found(
+                "distribution-not-covered",
+                f"the vulnerability data does not cover {visible(self.facts['os'], 80) or 'an unknown distribution'}",
+            )
+            return
+        if not match.cpes:
+            yield _found("no-product", "no product of the vulnerability data applies to the image")
+        elif _real(self.inventory.packages) and not match.counts.get("statements_applicable"):
+            packages = _count(len(self.inventory.packages), "package")
+            yield _found("nothing-applicable", f"the vulnerability data says nothing about any of the {packages}")
+        if match.unmapped:
+            repositories = _count(len(match.unmapped), "repository", "repositories")
+            text = f"{repositories} of the image without a product in the map: {_some(sorted(match.unmapped))}"
+            yield _found("repository-unmapped", text)
+        if match.cpes and all(cpe.source == "assumed" for cpe in match.cpes):
+            cpes = _some(sorted({cpe.cpe for cpe in match.cpes}))
+            yield _found(
+                "repositories-assumed", f"the image does not say from which repositories it is; assumed: {cpes}"
+            )
+        yield from self.not_covered(match)
+
+    def not_covered(self, match: Match) -> t.Iterator[_Found]:
+        left: list[Coverage] = []
+        guessed: list[Coverage] = []
+        for package in sorted(match.not_covered, key=lambda one: (one.package, one.key_id, one.vendor)):
+            ways = {_accepts(vendor, package) for vendor in self.policy.accept_vendors}
+            if "key" not in ways:
+                (guessed if "vendor" in ways else left).append(package)
+        by_name = match.counts.get("vendor_by_name", 0)
+        if by_name:
+            text = f"{_count(by_name, 'package')} taken as the distribution's own by the vendor text alone"
+            yield _found("vendor-guessed", f"{text}, without a signature of its keys")
+        if guessed:
+            text = f"{_count(len(guessed), 'package')} accepted by the vendor text alone: {_packages(guessed)}"
+            yield _found("vendor-guessed", text)
+        if left:
+            forbidden = self.policy.not_covered == "fail"
+            text = f"{_count(len(left), 'package')} that the vulnerability data does not cover: {_packages(left)}"
+            yield _found(
+                "packages-forbidden" if forbidden else "packages-not-covered",
+                f"{text}; the policy '{self.policy.name}' {'forbids them' if forbidden else 'accepts no such key'}",
+            )
+
+    def findings(self, match: Match, allowed: str) -> t.Iterator[_Found]:
+        highest = SEVERITIES.index(allowed)
+        for finding in sorted(match.findings, key=_gravity):
+            if (finding.id, finding.package) in self.accepted:
+                continue
+            if self.policy.fixable and finding.status != "fix_available":
+                continue
+            name = f"{visible(finding.id, 60)} in {visible(finding.package, 200)}"
+            limit = f"the policy '{self.policy.name}' allows at most {allowed}"
+            if finding.severity == "none":
+                if allowed != SEVERITIES[-1]:
+                    yield _found("severity-unknown", f"{name} has no severity ({_fix(finding)}); {limit}")
+            elif SEVERITIES.index(finding.severity) > highest:
+                if finding.status == "under_investigation":
+                    text = f"{name} would be {finding.severity}, and the vendor still investigates it; {limit}"
+                    yield _found("under-investigation", text)
+                else:
+                    yield _found("vulnerability", f"{name} is {finding.severity}; {_fix(finding)}; {limit}")
+
+    def unexamined(self) -> t.Iterator[_Found]:
+        counts = self.facts["not_examined"]
+        accepted = self.inventory.kind if self.inventory.kind in self.policy.accept else ""
+        for action, code in (("fail", "unexamined-components"), ("inconclusive", "components-not-examined")):
+            kinds = [kind for kind, wanted in self.policy.unexamined if wanted == action and kind != accepted]
+            found = [f"{counts[kind]} {kind}" for kind in kinds if counts[kind]]
+            if found:
+                forbids = "forbids them" if action == "fail" else "wants them examined"
+                total = _count(sum(counts[kind] for kind in kinds), "component")
+                text = f"{total} not examined ({', '.join(found)}); the policy '{self.policy.name}' {forbids}"
+                yield _found(code, text)
+
+    def compliance(self) -> t.Iterator[_Found]:
+        policy, results = self.policy, self.facts["compliance"]
+        if not policy.asks("compliance"):
+            return
+        if results is None:
+            text = f"the policy '{policy.name}' asks about OpenSCAP results, and there are none"
+            yield _found("compliance-missing", text)
+            return
+        unclear = [rule["id"] for rule in results["rules"] if rule["result"] in ("error", "unknown", "notchecked")]
+        if unclear or not any(rule["result"] in ("pass", "fixed", "fail") for rule in results["rules"]):
+            text = (
+                f"{_count(len(unclear), 'rule')} without a result: {_some(unclear)}"
+                if unclear
+                else "no rule has a result"
+            )
+            yield _found("compliance-incomplete", text)
+        if policy.min_score is not None and results["score"] < policy.min_score:
+            text = f"the score is {results['score']:g}; the policy '{policy.name}' demands {policy.min_score:g}"
+            yield _found("compliance-score", text)
+        if policy.max_failed_severity is not None:
+            highest = _rule_rank(policy.max_failed_severity)
+            failed = [rule for rule in results["rules"] if rule["result"] == "fail"]
+            for rule in sorted(failed, key=lambda rule: (-_rule_rank(rule["severity"]), rule["id"])):
+                if _rule_rank(rule["severity"]) > highest:
+                    yield _found(
+                        "compliance-rule-failed",
+                        f"rule {visible(rule['id'], 200)} failed ({visible(rule['title'], 200)}), severity "
+                        f"{rule['severity']}; the policy '{policy.name}' allows at most {policy.max_failed_severity}",
+                    )
+
+    def conditions(self) -> t.Iterator[_Found]:
+        for condition in self.policy.conditions:
+            where = f"condition '{visible(condition.name, 100)}' of the policy '{self.policy.name}'"
+            if "compliance" in condition.reads and self.facts["compliance"] is None:
+                continue  # said already: compliance-missing
+            try:
+                holds = evaluate(condition.that, self.facts)
+            except InputError as error:
+                yield _found("policy-error", f"{where} {error.message}: {visible(condition.that, 300)}")
+                continue
+            if not holds:
+                because = visible(condition.message, 500) or f"it demands {visible(condition.that, 300)}"
+                yield _found("condition-broken", f"{where} is broken: {because}")
+
+    def shown_time(self, text: str) -> str:
+        if _time(text) is None:
+            return f"at an unknown time ('{visible(text, 40)}')"
+        return f"{text}, which lies in the future"
+
+
+def _accepts(vendor: AcceptedVendor, package: Coverage) -> str:
+    """``key`` or ``vendor``, by which a policy's entry accepts a package; empty where it does not."""
+    if vendor.vendor and vendor.vendor.casefold() != package.vendor.casefold():
+        return ""
+    if not vendor.key_id:
+        return "vendor"
+    return "key" if vendor.key_id == package.key_id.lower() else ""
+
+
+def _fix(finding: Finding) -> str:
+    advisory = f" by {visible(finding.advisory, 60)}" if finding.advisory else ""
+    fixed_in = visible(finding.fixed_in, 200)
+    if finding.status == "fix_available":
+        return f"fixed in {fixed_in or 'a newer build'}{advisory}"
+    state = finding.status.replace("_", " ")
+    if not fixed_in:
+        return f"no fix ({state})"
+    return f"{fixed_in}{advisory} ({state})"
+
+
+def _gravity(finding: Finding) -> tuple[t.Any, ...]:
+    return (
+        -SEVERITIES.index(finding.severity),
+        finding.status != "fix_available",
+        finding.id,
+        finding.package,
+        finding.module,
+        finding.status,
+        finding.fixed_in,
+        finding.advisory,
+        finding.cpe,
+        finding.product,
+        finding.revision,
+    )
+
+
+def _rule_rank(severity: str) -> int:
+    """Rank of a rule's severity; ``none`` is below all, ``unknown`` counts as ``high``."""
+    return -1 if severity == "none" else RULE_SEVERITIES.index("high" if severity == "unknown" else severity)
+
+
+def _real(packages: t.Iterable[Package]) -> list[Package]:
+    """The packages that hold files: public keys stand in the database, too."""
+    return [package for package in packages if package.name != "gpg-pubkey"]
+
+
+def _names(packages: t.Iterable[Package]) -> set[str]:
+    """Binary and source names, under both of which a feed may speak of the packages."""
+    names = set()
+    for package in _real(packages):
+        names.add(package.name)
+        source = package.source_rpm.rsplit("-", 2)
+        if len(source) == 3:
+            names.add(source[0])
+    return names
+
+
+def _time(text: str) -> datetime.datetime | None:
+    """RFC 3339 as a time with a zone; None for anything else."""
+    try:
+        # Python 3.10 and older do not read the Z.
+        time = datetime.datetime.fromisoformat(f"{text[:-1]}+00:00" if text[-1:] in ("Z", "z") else text)
+    except ValueError:
+        return None
+    return time if time.tzinfo is not None else None
+
+
+def _span(seconds: int) -> str:
+    for unit, name in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds % unit == 0 and seconds:
+            return _count(seconds // unit, name)
+    return _count(seconds, "second")
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def _some(names: t.Sequence[str]) -> str:
+    shown = ", ".join(visible(name, 120) for name in names[:_NAMES_SHOWN])
+    more = len(names) - _NAMES_SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _packages(packages: t.Sequence[Coverage]) -> str:
+    texts = []
+    for package in packages[:_NAMES_SHOWN]:
+        signed = f"key {visible(package.key_id, 40)}" if package.key_id else "not signed"
+        texts.append(f"{visible(package.package, 120)} ({visible(package.vendor, 60) or 'no vendor'}, {signed})")
+    more = len(packages) - _NAMES_SHOWN
+    return ", ".join(texts) + (f" and {more} more" if more > 0 else "")
+
+
+def _runs_on(child: Child, wanted: str) -> bool:
+    """Whether an image runs on a platform; a variant counts only where both name one."""
+    have, want = child.platform.split("/"), wanted.split("/")
+    return all(left == right for left, right in zip(have, want))
+
+
+def _found(code: str, message: str) -> _Found:
+    return _Found(CODES[code].effect, Reason(code, message))
+
+
+def _problem(problem: Problem) -> _Found:
+    """Something that could not be seen never passes, whatever its code."""
+    return _Found("inconclusive", Reason(problem.code, visible(problem.message, 500)))
+
+
+def _verdict_of(found: t.Iterable[_Found]) -> str:
+    return worst(["passed", *(one.effect for one in found if one.effect != "note")])
+
+
+def _ordered(found: t.Iterable[_Found]) -> tuple[Reason, ...]:
+    """The gravest first, each once; reasons of one effect stay in the order in which they were found."""
+
+    def rank(one: _Found) -> int:
+        return 1 if one.effect == "note" else -VERDICTS.index(one.effect)
+
+    return tuple(_bounded([one.reason for one in sorted(dict.fromkeys(found), key=rank)]))
+
+
+def _bounded(reasons: t.Sequence[Reason]) -> t.Iterator[Reason]:
+    numbers: dict[str, int] = {}
+    for reason in reasons:
+        numbers[reason.code] = numbers.get(reason.code, 0) + 1
+    given: dict[str, int] = {}
+    for reason in reasons:
+        given[reason.code] = given.get(reason.code, 0) + 1
+        if given[reason.code] < REASON_LIMIT or numbers[reason.code] <= REASON_LIMIT:
+            yield reason
+        elif given[reason.code] == REASON_LIMIT:
+            more = numbers[reason.code] - REASON_LIMIT + 1
+            yield Reason(reason.code, f"and {more} more of this kind; the report names all of them")
