@@ -1,0 +1,406 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the stacked layers of an image look like to a process in the container, for a few paths only.
+
+``Interest`` says which entries of a layer matter; the reader of a layer records them as events, in their order.
+``Tree`` replays the events of all layers, lowest first, as umoci unpacks layers onto a disk: parents are resolved
+through symlinks that exist at that moment, whiteouts delete only what lower layers brought, a hard link takes the
+file that its target is at that moment. Because all symlinks are recorded, whether they matter or not, ``Links`` can
+tell which further paths must be known (a rpmdb behind a symlink, an entry that goes through one).
+Standard library only: the scanner pod runs this file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import typing as t
+
+from .._errors import CorruptData, LimitExceeded
+from .tar import FOLDER, HARD_LINK, SYMLINK, clean_name
+
+WHITEOUT = "w"
+OPAQUE = "o"
+
+Buffer = t.Any  # bytes or mmap
+
+_PATHS = 20_000
+_REWRITES = 512
+_CROSSED = 1000
+_PARENT_LINKS = 255  # umoci (filepath-securejoin)
+_PROCESS_LINKS = 40  # Linux
+
+
+def parent_of(path: str) -> str:
+    """The folder that holds a path; "" is the root."""
+    return path.rpartition("/")[0]
+
+
+def join(folder: str, name: str) -> str:
+    """A path right inside a folder; "" is the root."""
+    return f"{folder}/{name}" if folder else name
+
+
+def link_target(path: str, target: str) -> str:
+    """Where a symlink at ``path`` points, lexically, inside the root."""
+    return clean_name(target if target.startswith("/") else join(parent_of(path), target))
+
+
+@dataclasses.dataclass
+class Content:
+    """A regular file of one layer. ``data`` is None when it was not kept, and ``why`` says why not."""
+
+    size: int
+    data: Buffer | None = None
+    why: str = ""
+
+
+# (name, kind, symlink or hard link target, content of a regular file)
+Event = tuple[str, str, str, t.Optional[Content]]
+
+
+class Interest:
+    """The paths whose entries must be recorded: wanted files and folders, and everything above them.
+
+    ``origins``: folder -> folders as asked for that it may be. ``added``: folders in which a path was added.
+    """
+
+    def __init__(self, files: t.Iterable[str], folders: t.Mapping[str, tuple[str, ...]]) -> None:
+        self.files: set[str] = set()
+        self.folders: dict[str, tuple[str, ...]] = {}
+        self.origins: dict[str, set[str]] = {folder: {folder} for folder in folders}
+        self.added: set[str] = set()
+        self.above: set[str] = {""}
+        for path in files:
+            self.add(path)
+        for path, patterns in folders.items():
+            self.add_folder(path, patterns)
+
+    def _add_above(self, path: str) -> None:
+        while path not in self.above:
+            self.above.add(path)
+            path = parent_of(path)
+            self.added.add(path)
+        if len(self.above) + len(self.files) > _PATHS:
+            raise LimitExceeded(f"symlinks lead from the wanted files to more than {_PATHS} paths", code="limit-paths")
+
+    def add(self, path: str) -> bool:
+        """Add a file; False when it is known already."""
+        if path in self.files:
+            return False
+        self.files.add(path)
+        self.added.add(parent_of(path))
+        self._add_above(parent_of(path))
+        return True
+
+    def add_folder(self, path: str, patterns: tuple[str, ...]) -> bool:
+        """Add patterns for the files right inside a folder; False when they are known already."""
+        known = self.folders.get(path, ())
+        new = tuple(pattern for pattern in patterns if pattern not in known)
+        if not new and path in self.folders:
+            return False
+        self.folders[path] = known + new
+        self.added.add(path)
+        self._add_above(path)
+        return True
+
+    def covers(self, path: str) -> bool:
+        """Whether entries with this name are recorded, with their content."""
+        if path in self.files:
+            return True
+        folder, _slash, name = path.rpartition("/")
+        return matches(name, self.folders.get(folder, ()))
+
+    def sees(self, path: str) -> bool:
+        """Whether entries with this name are recorded at all."""
+        return path in self.above or self.covers(path)
+
+
+def matches(name: str, patterns: t.Iterable[str]) -> bool:
+    """Whether a file name fits one of the patterns (as in a shell, case matters)."""
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+
+class Links:
+    """All symlinks of all layers, whether visible in the end or not: path -> lexical targets."""
+
+    def __init__(self) -> None:
+        self._targets: dict[str, set[str]] = {}
+        self._layer: dict[str, int] = {}
+
+    def add(self, path: str, target: str, layer: int) -> None:
+        """Record one symlink; ``target`` as it stands in the archive."""
+        self._targets.setdefault(path, set()).add(link_target(path, target))
+        self._layer[path] = min(layer, self._layer.get(path, layer))
+
+    def widen(
+        self, interest: Interest, crossed: t.Callable[[str, int], bool], populated: t.Callable[[str], bool]
+    ) -> None:
+        """Add the paths that symlinks lead to or from.
+
+        ``crossed(path, layer)``: an entry of this layer or a higher one has a name below this symlink.
+        ``populated(folder)``: some entry has a name right inside this folder; where there is none, nothing can be
+        recorded, and so ``/lib -> usr/lib`` alone costs nothing.
+        """
+        sources = self._sources(crossed)
+        for path in list(interest.files):
+            for new in self._aliases(path, sources):
+                if populated(parent_of(new)):
+                    interest.add(new)
+        for folder, patterns in list(interest.folders.items()):
+            for new in self._aliases(folder, sources):
+                if populated(new) and interest.add_folder(new, patterns):
+                    interest.origins.setdefault(new, set()).update(interest.origins.get(folder, ()))
+
+    def _sources(self, crossed: t.Callable[[str, int], bool]) -> dict[str, set[str]]:
+        """Symlinks that entries go through, and all that they may lead to."""
+        through: set[str] = set()
+        while True:
+            new = {path for path, layer in self._layer.items() if path not in through and crossed(path, layer)}
+            if not new:
+                break
+            through |= new
+            if len(through) > _CROSSED:
+                raise LimitExceeded(f"entries go through more than {_CROSSED} symlinks", code="limit-paths")
+            # A symlink that was itself created through another symlink really stands elsewhere.
+            for path in list(self._targets):
+                folder, _slash, name = path.rpartition("/")
+                if any(above in new for above in _and_above(folder)):
+                    for real in self._rewrites(folder):
+                        place = join(real, name)
+                        self._targets.setdefault(place, set()).update(self._targets[path])
+                        self._layer[place] = min(self._layer[path], self._layer.get(place, self._layer[path]))
+        return {path: set().union(*map(self._rewrites, self._targets[path])) for path in through}
+
+    def _rewrites(self, path: str) -> set[str]:
+        """The path, and all paths that it may turn into when symlinks on it are followed."""
+        return self._closure(path, {})
+
+    def _aliases(self, path: str, sources: t.Mapping[str, set[str]]) -> set[str]:
+        """All names under which an entry may decide what is at a path."""
+        return self._closure(path, sources)
+
+    def _closure(self, path: str, sources: t.Mapping[str, set[str]]) -> set[str]:
+        seen = {path}
+        todo = [path]
+        while todo:
+            current = todo.pop()
+            found: list[str] = []
+            for prefix in _and_above(current):
+                found.extend(clean_name(target + current[len(prefix) :]) for target in self._targets.get(prefix, ()))
+            for source, targets in sources.items():
+                for target in targets:
+                    if current == target:
+                        found.append(source)
+                    elif not target or current.startswith(target + "/"):
+                        found.append(join(source, current[len(target) :].lstrip("/")))
+            for new in found:
+                if new not in seen:
+                    seen.add(new)
+                    todo.append(new)
+            if len(seen) > _REWRITES:
+                raise LimitExceeded(
+                    f"symlinks lead from {path[:80]!r} to more than {_REWRITES} paths", code="limit-paths"
+                )
+        return seen
+
+
+def _and_above(path: str) -> t.Iterator[str]:
+    while path:
+        yield path
+        path = parent_of(path)
+
+
+class _Node:
+    """A place in the tree. ``layer``: the last layer that created it, or (folders) something below it."""
+
+    __slots__ = ("children", "content", "kind", "layer", "target")
+
+    def __init__(self, kind: str, layer: int, target: str = "", content: Content | None = None) -> None:
+        self.kind = kind
+        self.layer = layer
+        self.target = target
+        self.content = content
+        self.children: dict[str, _Node] = {}
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """Where a path leads: the real path, and the node's kind ("" where nothing is), content, layer and children."""
+
+    path: str
+    kind: str
+    content: Content | None
+    layer: int
+    children: tuple[str, ...]
+
+
+class SymlinkLoop(Exception):
+    """A path leads through more symlinks than Linux follows."""
+
+
+class Tree:
+    """The merged root, as far as the events tell."""
+
+    def __init__(self) -> None:
+        self._root = _Node(FOLDER, -1)
+
+    def apply(self, layer: int, events: t.Iterable[Event], covers: t.Callable[[str], bool]) -> set[str]:
+        """Replay one layer. Gives the targets of hard links that were not recorded and must be, for an exact result."""
+        unknown: set[str] = set()
+        for name, kind, target, content in events:
+            if kind is WHITEOUT:
+                parent = self._parents(parent_of(name), layer, create=False)
+                if parent is not None:
+                    self._hide(parent[-1], name.rpartition("/")[2], layer)
+            elif kind is OPAQUE:
+                parent = self._parents(name, layer, create=False)
+                if parent is not None:
+                    for child in list(parent[-1].children):
+                        self._hide(parent[-1], child, layer)
+            elif name:
+                self._put(name, kind, target, content, layer, covers, unknown)
+        return unknown
+
+    def _put(
+        self,
+        name: str,
+        kind: str,
+        target: str,
+        content: Content | None,
+        layer: int,
+        covers: t.Callable[[str], bool],
+        unknown: set[str],
+    ) -> None:
+        folder, _slash, base = name.rpartition("/")
+        parents = self._parents(folder, layer, create=True)
+        assert parents is not None
+        children = parents[-1].children
+        old = children.get(base)
+        if kind is FOLDER:
+            if old is None or old.kind is not FOLDER:
+                children[base] = _Node(FOLDER, layer)
+            else:
+                old.layer = layer
+        else:
+            children.pop(base, None)
+            if kind is HARD_LINK:
+                wanted = clean_name(target)
+                if not covers(wanted):
+                    unknown.add(wanted)
+                    return
+                source = self._hard_link_source(wanted, layer)
+                if source is None:
+                    raise CorruptData(f"the hard link {name!r} points to nothing: {wanted!r}", code="layer-entry")
+                if source.kind is FOLDER:
+                    raise CorruptData(f"the hard link {name!r} points to the folder {wanted!r}", code="layer-entry")
+                children[base] = _Node(source.kind, layer, source.target, source.content)
+            else:
+                children[base] = _Node(kind, layer, target, content)
+        for node in parents:
+            node.layer = layer
+
+    def _hard_link_source(self, path: str, layer: int) -> _Node | None:
+        parents = self._parents(parent_of(path), layer, create=False)
+        return parents[-1].children.get(path.rpartition("/")[2]) if parents else None
+
+    def _parents(self, path: str, layer: int, *, create: bool) -> list[_Node] | None:
+        """The folder at a path and all above it, symlinks followed; None where it is missing and not to be created.
+
+        A missing component does not stop ``..`` behind it, as in umoci's lexical resolution.
+        """
+        names: list[str] = []
+        nodes = [self._root]
+        todo = path.split("/")[::-1] if path else []
+        links = 0
+        while todo:
+            name = todo.pop()
+            if name in ("", "."):
+                continue
+            if name == "..":
+                if names:
+                    names.pop()
+                    del nodes[len(names) + 1 :]
+                continue
+            node = nodes[-1].children.get(name) if len(nodes) == len(names) + 1 else None
+            if node is not None and node.kind is SYMLINK:
+                links += 1
+                if links > _PARENT_LINKS:
+                    raise CorruptData(f"the folder {path!r} leads through a loop of symlinks", code="symlink-loop")
+                if node.target.startswith("/"):
+                    names = []
+                    del nodes[1:]
+                todo.extend(node.target.split("/")[::-1])
+                continue
+            names.append(name)
+            if node is not None:
+                nodes.append(node)
+        if not create:
+            if len(nodes) != len(names) + 1 or any(node.kind is not FOLDER for node in nodes):
+                return None
+            return nodes
+        for depth, name in enumerate(names):
+            if depth + 1 == len(nodes):
+                new = _Node(FOLDER, layer)
+                nodes[depth].children[name] = new
+                nodes.append(new)
+            elif nodes[depth + 1].kind is not FOLDER:
+                raise CorruptData(
+                    f"an entry stands inside {'/'.join(names[: depth + 1])!r}, which is not a folder",
+                    code="layer-entry",
+                )
+        return nodes
+
+    def _hide(self, parent: _Node, name: str, layer: int) -> None:
+        """Delete what lower layers brought at a place; what this layer brought stays."""
+        stack = [(parent, name)]
+        while stack:
+            folder, base = stack.pop()
+            node = folder.children.get(base)
+            if node is None:
+                continue
+            if node.layer != layer:
+                del folder.children[base]
+            else:
+                stack.extend((node, child) for child in list(node.children))
+
+    def find(self, path: str, sees: t.Callable[[str], bool]) -> Found | list[str]:
+        """What a process finds at a path, symlinks followed as Linux does.
+
+        Gives paths instead when entries with these names decide, and they were not recorded. Raises ``SymlinkLoop``.
+        """
+        names: list[str] = []
+        nodes = [self._root]
+        todo = path.split("/")[::-1] if path else []
+        links = 0
+        while todo:
+            name = todo.pop()
+            if name in ("", "."):
+                continue
+            if name == "..":
+                if names:
+                    names.pop()
+                    nodes.pop()
+                continue
+            here = "/".join([*names, name])
+            if not sees(here):
+                return [here, clean_name("/".join([here, *todo[::-1]]))]
+            node = nodes[-1].children.get(name)
+            if node is None:
+                return Found("/".join([here, *todo[::-1]]), "", None, -1, ())
+            if node.kind is SYMLINK:
+                links += 1
+                if links > _PROCESS_LINKS:
+                    raise SymlinkLoop(path)
+                if node.target.startswith("/"):
+                    names = []
+                    del nodes[1:]
+                todo.extend(node.target.split("/")[::-1])
+                continue
+            names.append(name)
+            nodes.append(node)
+            if node.kind is not FOLDER and todo:
+                return Found("/".join([*names, *todo[::-1]]), "", None, -1, ())
+        node = nodes[-1]
+        return Found("/".join(names), node.kind, node.content, node.layer, tuple(sorted(node.children)))

@@ -1,0 +1,670 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read a few files out of the layers of an image, without unpacking it.
+
+Every layer is streamed once: fetched, hashed, decompressed, hashed again (diffID), and its tar headers walked. Only
+what ``Wanted`` asks for is kept, with all symlinks, whiteouts and hard links that bear on it; then the layers are
+merged (see ``overlay``). Where that shows that another path matters (a hard link to a file that nobody asked for), the
+layers that may have it are streamed again. Standard library only: the scanner pod runs this file.
+"""
+
+from __future__ import annotations
+
+import array
+import dataclasses
+import hashlib
+import threading
+import typing as t
+
+from .._errors import CorruptData, IntegrityError, LimitExceeded, ScanError, UnsupportedImage
+from .compression import decompress
+from .limits import DEFAULT_LIMITS, Budget, Limits
+from .model import Descriptor, Image, KeptFile, Layer, Problem, RootContent
+from .overlay import (
+    OPAQUE,
+    WHITEOUT,
+    Content,
+    Event,
+    Interest,
+    Links,
+    SymlinkLoop,
+    Tree,
+    join,
+    matches,
+    parent_of,
+)
+from .tar import FILE, FOLDER, SPARSE, SYMLINK, Sink, walk_tar
+
+COMPONENTS = ("jar", "npm", "python")
+
+_PASSES = 6
+_SPOOL_FROM = 512 * 1024
+_QUEUE = 8
+_DRAIN = 256 * 1024 * 1024
+_ARCHIVES = (".jar", ".war", ".ear")
+_PYTHON = (".dist-info", ".egg-info")
+_LOADERS = ("ld-linux", "ld-musl")
+_SHELLS = frozenset(("sh", "bash", "busybox"))
+_LOADER = "loader"
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """What to read. Paths have no leading slash.
+
+    ``files``: exact paths in the merged root; symlinks are followed as a process in the container would.
+    ``folders``: folder -> file name patterns (fnmatch); files right inside it. Result keys are ``folder/name`` with
+    the folder as asked for. ``layer_folders``: those of ``folders`` whose files are also reported for each layer.
+    ``file_limit``: a larger file is not kept and becomes a problem. Files of more than 512 KiB are spooled to an
+    unlinked temporary file, and their ``KeptFile.data`` is an mmap.
+    """
+
+    files: frozenset[str] = frozenset()
+    folders: t.Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    layer_folders: frozenset[str] = frozenset()
+    file_limit: int = 512 * 1024 * 1024
+
+
+def read_root(image: Image, wanted: Wanted, *, limits: Limits = DEFAULT_LIMITS, threads: int = 2) -> RootContent:
+    """Read what is wanted out of an image.
+
+    ``threads`` layers at once, each with a thread that decompresses and one that walks; 1 means: no threads.
+    Raises ``IntegrityError`` (``digest-mismatch``, ``diffid-mismatch``), ``CorruptData``, ``LimitExceeded``,
+    ``UnsupportedImage`` and whatever the image's source raises; each names the layer.
+
+    The numbers of ``unexamined`` include what RPM packages installed: Python distributions and node modules that
+    belong to a package cannot be told apart here. An entry that goes through a symlinked folder is counted under the
+    name that it has in its layer, so the numbers may be too high there, never too low.
+    """
+    return _Reading(image, wanted, limits, threads).run()
+
+
+class _LayerRecord:
+    """What one layer says about the paths of interest, and about what no RPM feed covers."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.links: list[tuple[str, str]] = []
+        self.folders: set[int] = set()
+        self.others = array.array("q")
+        self.whiteouts: set[str] = set()
+        self.opaques: set[str] = set()
+        self.candidates: dict[str, str] = {}
+        self.files: list[tuple[str, Content]] = []
+
+
+class _Keeper:
+    """Takes the content of one wanted file."""
+
+    def __init__(self, content: Content) -> None:
+        self._content = content
+        self._parts: list[bytes] = []
+        self._file: t.IO[bytes] | None = None
+        if content.size > _SPOOL_FROM:
+            import tempfile
+
+            with _Spooling():
+                self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+
+    def write(self, data: memoryview) -> None:
+        if self._file is None:
+            self._parts.append(bytes(data))
+            return
+        with _Spooling():
+            while data:
+                data = data[self._file.write(data) :]
+
+    def finish(self) -> None:
+        if self._file is None:
+            self._content.data = b"".join(self._parts)
+            return
+        import mmap
+
+        with self._file, _Spooling():
+            self._content.data = mmap.mmap(self._file.fileno(), self._content.size, prot=mmap.PROT_READ)
+
+
+class _Spooling:
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, OSError):
+            raise ScanError(
+                f"cannot keep a file of the image in the temporary folder: {error}",
+                code="spool-failed",
+                hint="free space there or set TMPDIR",
+            ) from error
+
+
+class _Stopped(Exception):
+    """Another layer failed; this one need not be read to its end."""
+
+
+class _Blob:
+    """A blob being read: counted, hashed, checked."""
+
+    def __init__(self, image: Image, descriptor: Descriptor, stopped: t.Callable[[], bool]) -> None:
+        self._descriptor = descriptor
+        self._hash = _hasher(descriptor.digest)
+        self._reader = image.source.open_blob(descriptor)
+        self._stopped = stopped
+        self.size = 0
+
+    def read(self, size: int) -> bytes:
+        if self._stopped():
+            raise _Stopped
+        data = self._reader.read(size)
+        self.size += len(data)
+        if self.size > self._descriptor.size:
+            raise IntegrityError(f"the blob has more than the {self._descriptor.size} bytes of its descriptor")
+        self._hash.update(data)
+        return data
+
+    def verify(self) -> None:
+        """Read what is left, and compare size and digest."""
+        start = self.size
+        while self.read(1 << 18):
+            if self.size - start > _DRAIN:
+                return
+        if self.size < self._descriptor.size:
+            raise CorruptData(
+                f"the blob ends after {self.size} of {self._descriptor.size} bytes", code="layer-truncated"
+            )
+        actual = self._hash.hexdigest()
+        if actual != self._descriptor.digest.partition(":")[2]:
+            raise IntegrityError(f"the blob's digest is {actual}")
+
+    def close(self) -> None:
+        self._reader.close()
+
+
+def _hasher(digest: str) -> t.Any:
+    algorithm, _colon, value = digest.partition(":")
+    if algorithm not in ("sha256", "sha512"):
+        raise UnsupportedImage(f"the digest {digest[:80]!r} is neither sha256 nor sha512")
+    hasher = hashlib.new(algorithm)
+    if len(value) != 2 * hasher.digest_size:
+        raise CorruptData(f"the digest {digest[:80]!r} has not the length of {algorithm}")
+    return hasher
+
+
+class _Reading:
+    """One image being read."""
+
+    def __init__(self, image: Image, wanted: Wanted, limits: Limits, threads: int) -> None:
+        self._image = image
+        self._wanted = wanted
+        self._budget = Budget(limits)
+        self._threads = threads
+        self._interest = Interest(wanted.files, wanted.folders)
+        self._stop = False
+        self._problems: dict[Problem, None] = {}
+
+    def run(self) -> RootContent:
+        image = self._image
+        # An image may have the same layer several times (the empty one of old builders); it is read once.
+        unique: dict[tuple[str, int, str], int] = {}
+        layers: list[Layer] = []
+        slots: list[int] = []
+        for layer in image.layers:
+            key = (layer.descriptor.digest, layer.descriptor.size, layer.diff_id)
+            if key not in unique:
+                unique[key] = len(layers)
+                layers.append(layer)
+            slots.append(unique[key])
+        records: list[_LayerRecord] = self._read(layers, range(len(layers)), [None] * len(layers))
+        entries = self._budget.entries
+        for _pass in range(_PASSES):
+            needed, files = self._merge([records[slot] for slot in slots])
+            if not needed:
+                break
+            again = [
+                number
+                for number, record in enumerate(records)
+                if any(hash(folder) in record.folders for folder in needed)
+            ]
+            self._budget.forget_index()
+            records = self._read(layers, again, records)
+        else:
+            raise LimitExceeded(
+                f"symlinks and hard links would need more than {_PASSES} passes over the layers",
+                code="limit-paths",
+                subject=image.reference,
+            )
+        stacked = [records[slot] for slot in slots]
+        counts = _count(stacked)
+        loader = counts.pop(_LOADER)
+        return RootContent(
+            files=files,
+            layer_files=tuple(
+                KeptFile(path, content.data, number)
+                for number, record in enumerate(stacked)
+                for path, content in record.files
+                if content.data is not None
+            ),
+            unexamined=counts,
+            entries=entries,
+            has_loader=loader > 0,
+            problems=tuple(self._problems),
+        )
+
+    # Reading
+
+    def _read(
+        self, layers: list[Layer], numbers: t.Iterable[int], known: t.Sequence[_LayerRecord | None]
+    ) -> list[_LayerRecord]:
+        """Read some layers; the others keep the record that they have."""
+        records = list(known)
+        # The largest first: the threads then end at about the same time.
+        todo = sorted(numbers, key=lambda number: layers[number].descriptor.size)
+        errors: dict[int, BaseException] = {}
+
+        def work() -> None:
+            while todo and not self._stop:
+                try:
+                    number = todo.pop()
+                except IndexError:
+                    return
+                try:
+                    records[number] = self._read_layer(layers[number], number, len(layers))
+                except _Stopped:
+                    return
+                except BaseException as error:  # noqa: BLE001 - carried to the calling thread
+                    errors[number] = error
+                    self._stop = True
+                    return
+
+        if self._threads > 1:
+            workers = [threading.Thread(target=work, daemon=True) for _ in range(min(self._threads, len(todo)))]
+            try:
+                for worker in workers:
+                    worker.start()
+                for worker in workers:
+                    worker.join()
+            finally:
+                self._stop = True
+            self._stop = bool(errors)
+        else:
+            work()
+        for number in sorted(errors):
+            raise errors[number]
+        return t.cast("list[_LayerRecord]", records)
+
+    def _read_layer(self, layer: Layer, number: int, of: int) -> _LayerRecord:
+        try:
+            return self._stream(layer)
+        except ScanError as error:
+            error.message = f"layer {number + 1} of {of} ({layer.descriptor.digest}): {error.message}"
+            error.subject = error.subject or self._image.reference
+            raise
+
+    def _stream(self, layer: Layer) -> _LayerRecord:
+        diff_hash = _hasher(layer.diff_id)
+        record = _LayerRecord()
+        blob = _Blob(self._image, layer.descriptor, lambda: self._stop)
+        try:
+            unpacked = self._unpacked(blob)
+            chunks = _in_thread(unpacked) if self._threads > 1 else unpacked
+            try:
+                hashed = _hashed(chunks, diff_hash)
+                try:
+                    walk_tar(hashed, self._visitor(record), self._budget)
+                    for _chunk in hashed:
+                        pass
+                except CorruptData:
+                    # A damaged blob explains damaged content best: say that, if it is so.
+                    _exhaust(chunks)
+                    blob.verify()
+                    raise
+            finally:
+                chunks.close()
+            blob.verify()
+        finally:
+            blob.close()
+        actual = diff_hash.hexdigest()
+        if actual != layer.diff_id.partition(":")[2]:
+            raise IntegrityError(
+                f"the unpacked layer's digest is {actual}, the image's config says {layer.diff_id}",
+                code="diffid-mismatch",
+            )
+        return record
+
+    def _unpacked(self, blob: _Blob) -> t.Generator[bytes, None, None]:
+        seen = 0
+        for chunk in decompress(blob.read):
+            self._budget.add_bytes(blob.size - seen, len(chunk))
+            seen = blob.size
+            yield chunk
+
+    def _visitor(self, record: _LayerRecord) -> t.Callable[[str, str, int, str], Sink | None]:
+        """The function that sees each entry of a layer; it runs once for each, so it is written for speed."""
+        interest = self._interest
+        budget = self._budget
+        files, above, patterns_of = interest.files, interest.above, interest.folders
+        layer_folders = self._layer_folders()
+        file_limit = self._wanted.file_limit
+        events, links, candidates = record.events, record.links, record.candidates
+        folders, add_folder = record.folders, record.folders.add
+        add_other = record.others.append
+        suffixes = (*_ARCHIVES, *_PYTHON, "package.json")
+        parent = ""
+        patterns: tuple[str, ...] = patterns_of.get("", ())
+        add_folder(hash(""))
+
+        def enter(path: str) -> None:
+            cost = 0
+            while path:
+                key = hash(path)
+                if key in folders:
+                    break
+                add_folder(key)
+                cost += 80
+                if path.endswith(_PYTHON):
+                    candidates[path] = "python"
+                    cost += 200
+                path = path.rpartition("/")[0]
+            if cost:
+                budget.add_index(cost)
+
+        def visit(name: str, kind: str, size: int, link: str) -> Sink | None:
+            nonlocal parent, patterns
+            folder, _slash, base = name.rpartition("/")
+            if folder != parent:
+                parent = folder
+                enter(folder)
+                patterns = patterns_of.get(folder, ())
+            if base[:4] == ".wh.":
+                self._whiteout(record, folder, base)
+                return None
+            if kind is not FOLDER:
+                add_other(hash(name))
+                if kind is SYMLINK:
+                    links.append((name, link))
+                    budget.add_index(200 + len(name) + len(link))
+            if base.endswith(suffixes) or base in _SHELLS or base.startswith(_LOADERS):
+                component = _component(folder, base, kind)
+                if component:
+                    candidates[name] = component
+                    budget.add_index(200 + len(name))
+                    if kind is FOLDER:
+                        add_folder(hash(name))
+                elif kind is FOLDER:
+                    add_folder(hash(name))
+            wanted = name in files or (bool(patterns) and matches(base, patterns))
+            if not wanted and name not in above:
+                return None
+            if not name:
+                if kind is not FOLDER:
+                    raise CorruptData("an entry makes the root something else than a folder", code="layer-entry")
+                return None
+            budget.add_index(300 + len(name) + len(link))
+            content = None
+            sink = None
+            if kind is FILE or kind is SPARSE:
+                content = Content(size)
+                if kind is SPARSE:
+                    content.why = "it is stored as a sparse file, which is not expanded"
+                elif wanted and size > file_limit:
+                    content.why = f"it has {size} bytes, more than {file_limit}"
+                elif wanted:
+                    budget.add_kept(size)
+                    if size <= _SPOOL_FROM:
+                        budget.add_index(size)
+                    sink = _Keeper(content)
+                    if folder in layer_folders:
+                        record.files.extend(
+                            (join(asked, base), content)
+                            for asked in layer_folders[folder]
+                            if matches(base, self._wanted.folders[asked])
+                        )
+                kind = FILE
+            events.append((name, kind, link, content))
+            return sink
+
+        return visit
+
+    def _layer_folders(self) -> dict[str, list[str]]:
+        """Folder as named in a layer -> folders as asked for."""
+        asked = self._wanted.layer_folders
+        return {
+            folder: sorted(origins & asked) for folder, origins in self._interest.origins.items() if origins & asked
+        }
+
+    def _whiteout(self, record: _LayerRecord, folder: str, base: str) -> None:
+        self._budget.add_index(300 + 2 * len(folder) + len(base))
+        if base == ".wh..wh..opq":
+            record.opaques.add(folder)
+            record.events.append((folder, OPAQUE, "", None))
+            return
+        name = base[4:]
+        if name in ("", ".", ".."):
+            raise CorruptData(f"the whiteout {join(folder, base)!r} names no file", code="layer-entry")
+        path = join(folder, name)
+        record.whiteouts.add(path)
+        record.events.append((path, WHITEOUT, "", None))
+
+    # Merging
+
+    def _merge(self, stacked: list[_LayerRecord]) -> tuple[set[str], dict[str, KeptFile]]:
+        """(folders in which more must be known, files). Problems are those of the last merge."""
+        interest = self._interest
+        self._problems = {}
+        interest.added.clear()
+        links = Links()
+        for number, record in enumerate(stacked):
+            for path, target in record.links:
+                links.add(path, target, number)
+        populated = _populated([record.folders for record in stacked])
+        links.widen(interest, _crossed([record.folders for record in stacked]), populated)
+        if interest.added:
+            return interest.added, {}
+        tree = Tree()
+        unknown: set[str] = set()
+        for number, record in enumerate(stacked):
+            unknown |= tree.apply(number, record.events, interest.covers)
+        for path in unknown:
+            interest.add(path)
+        return interest.added, ({} if unknown else self._resolve(tree, populated))
+
+    def _resolve(self, tree: Tree, populated: t.Callable[[str], bool]) -> dict[str, KeptFile]:
+        interest = self._interest
+        files: dict[str, KeptFile] = {}
+
+        def sees(path: str) -> bool:
+            return interest.sees(path) or not populated(parent_of(path))
+
+        def take(asked: str, place: str) -> None:
+            try:
+                found = tree.find(place, sees)
+            except SymlinkLoop:
+                self._problem("symlink-loop", f"{asked}: too many symlinks")
+                return
+            if isinstance(found, list):
+                for path in found:
+                    interest.add(path)
+            elif found.kind is FILE:
+                content = found.content
+                assert content is not None
+                if content.data is not None:
+                    files[asked] = KeptFile(asked, content.data, found.layer)
+                elif content.why:
+                    self._problem("file-not-read", f"{asked}: {content.why}")
+                elif not interest.add(found.path):
+                    self._problem("file-not-read", f"{asked}: its content cannot be told from the layers")
+            elif found.kind:
+                kind = "a folder" if found.kind is FOLDER else "a device, a pipe or a socket"
+                self._problem("not-a-file", f"{asked}: it is {kind}, not a file")
+
+        for path in sorted(self._wanted.files):
+            take(path, path)
+        for folder in sorted(self._wanted.folders):
+            patterns = self._wanted.folders[folder]
+            try:
+                found = tree.find(folder, sees)
+            except SymlinkLoop:
+                self._problem("symlink-loop", f"{folder}: too many symlinks")
+                continue
+            if isinstance(found, list):
+                for path in found:
+                    interest.add_folder(path, patterns)
+            elif found.kind is FOLDER:
+                if populated(found.path) and interest.add_folder(found.path, patterns):
+                    continue
+                for name in found.children:
+                    if matches(name, patterns):
+                        take(join(folder, name), join(found.path, name))
+            elif found.kind:
+                self._problem("not-a-folder", f"{folder}: it is not a folder")
+        return files
+
+    def _problem(self, code: str, message: str) -> None:
+        self._problems[Problem(code, message)] = None
+
+
+def _populated(folders: t.Sequence[set[int]]) -> t.Callable[[str], bool]:
+    return lambda path: any(hash(path) in known for known in folders)
+
+
+def _crossed(folders: t.Sequence[set[int]]) -> t.Callable[[str, int], bool]:
+    return lambda path, layer: any(hash(path) in known for known in folders[layer:])
+
+
+def _component(folder: str, base: str, kind: str) -> str:
+    """What an entry counts as. Folders above it are not looked at, but for ``node_modules`` and ``bin``."""
+    if base.endswith(_PYTHON):
+        return "python" if kind is not SYMLINK else ""
+    if kind is FOLDER:
+        return ""
+    if base in _SHELLS:
+        return _LOADER if folder.endswith("bin") else ""
+    if base.startswith(_LOADERS):
+        return _LOADER
+    if kind is SYMLINK:
+        return ""
+    if base == "package.json":
+        parts = folder.rsplit("/", 3)
+        name = parts[-1]
+        if name.startswith("@") or len(parts) < 2:
+            return ""
+        scoped = len(parts) > 2 and parts[-2].startswith("@") and parts[-3] == "node_modules"
+        return "npm" if scoped or parts[-2] == "node_modules" else ""
+    return "jar" if base.endswith(_ARCHIVES) else ""
+
+
+def _count(stacked: t.Sequence[_LayerRecord]) -> dict[str, int]:
+    """Components that are visible in the merged root, by kind."""
+    top: dict[str, int] = {}
+    for number, record in enumerate(stacked):
+        for path in record.candidates:
+            top[path] = number
+    counts = dict.fromkeys((*COMPONENTS, _LOADER), 0)
+    paths: set[str] = set()
+    for path in top:
+        while path and path not in paths:
+            paths.add(path)
+            path = parent_of(path)
+    hashes = {hash(path): path for path in paths}
+    keys = set(hashes)
+    # What hides a place and all below it in lower layers: a whiteout, or anything there that is not a folder.
+    gone = [{hashes[key] for key in keys.intersection(record.others)} | record.whiteouts for record in stacked]
+    hidden: dict[tuple[str, int], bool] = {}
+    for path, number in top.items():
+        kind = stacked[number].candidates[path]
+        if not _is_hidden(path, number, kind, stacked, gone, hidden):
+            counts[kind] += 1
+    return counts
+
+
+def _is_hidden(
+    path: str,
+    number: int,
+    kind: str,
+    stacked: t.Sequence[_LayerRecord],
+    gone: t.Sequence[set[str]],
+    hidden: dict[tuple[str, int], bool],
+) -> bool:
+    for layer in range(number + 1, len(stacked)):
+        if path in gone[layer] or (kind != "python" and hash(path) in stacked[layer].folders):
+            return True
+    return _folder_hidden(parent_of(path), number, stacked, gone, hidden)
+
+
+def _folder_hidden(
+    path: str,
+    number: int,
+    stacked: t.Sequence[_LayerRecord],
+    gone: t.Sequence[set[str]],
+    hidden: dict[tuple[str, int], bool],
+) -> bool:
+    key = (path, number)
+    known = hidden.get(key)
+    if known is None:
+        above = range(number + 1, len(stacked))
+        known = any(path in gone[layer] or path in stacked[layer].opaques for layer in above) or (
+            bool(path) and _folder_hidden(parent_of(path), number, stacked, gone, hidden)
+        )
+        hidden[key] = known
+    return known
+
+
+def _hashed(chunks: t.Iterator[bytes], hasher: t.Any) -> t.Iterator[bytes]:
+    for chunk in chunks:
+        hasher.update(chunk)
+        yield chunk
+
+
+def _exhaust(chunks: t.Iterator[bytes]) -> None:
+    try:
+        for _chunk in chunks:
+            pass
+    except CorruptData:
+        pass
+
+
+class _Chunks(t.Protocol):
+    def __iter__(self) -> t.Iterator[bytes]: ...
+
+    def __next__(self) -> bytes: ...
+
+    def close(self) -> None: ...
+
+
+def _in_thread(chunks: t.Generator[bytes, None, None]) -> t.Generator[bytes, None, None]:
+    """The same chunks, made in another thread, a few ahead."""
+    import queue
+
+    ready: queue.Queue[bytes | BaseException | None] = queue.Queue(_QUEUE)
+    closed = False
+
+    def produce() -> None:
+        end: BaseException | None = None
+        try:
+            for chunk in chunks:
+                ready.put(chunk)
+                if closed:
+                    return
+        except BaseException as error:  # noqa: BLE001 - carried to the consumer
+            end = error
+        ready.put(end)
+
+    producer = threading.Thread(target=produce, daemon=True)
+    producer.start()
+    try:
+        while True:
+            item = ready.get()
+            if isinstance(item, bytes):
+                yield item
+            elif item is None:
+                return
+            else:
+                raise item
+    finally:
+        closed = True
+        while producer.is_alive():
+            try:
+                ready.get(timeout=0.01)
+            except queue.Empty:
+                continue
+        producer.join()
