@@ -83,11 +83,15 @@ class Image:
 
 @dataclasses.dataclass(frozen=True)
 class ImageIndex:
-    """A multi-platform index. ``children`` without attestations (``unknown/unknown``)."""
+    """A multi-platform index. ``children`` without attestations (``unknown/unknown``), nested indexes flattened.
+
+    ``source`` is where it was read from; without one (an index that comes from a store) the reference is opened again.
+    """
 
     digest: str
     reference: str
     children: tuple[Descriptor, ...]
+    source: t.Any = dataclasses.field(default=None, compare=False, repr=False)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,74 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How registries are reached: credentials, certificates, patience. One value for a whole run."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+
+from .._errors import InputError
+from .references import parse_registry, shown
+
+
+@dataclasses.dataclass(frozen=True)
+class Access:
+    """What a run may use to reach registries.
+
+    ``auth_file``: a ``config.json``, ``auth.json`` or ``.dockercfg``; empty means anonymous.
+    ``username`` and ``password`` belong to ``login_registry`` alone and win over ``auth_file`` there.
+    ``ca_file``: PEM certificates, trusted beside those of the system.
+    ``plain_http``: registries (``host[:port]``) that are asked over HTTP without TLS.
+    ``token_realms``: hosts (``host[:port]``) outside the registry's own domain that may hand out tokens.
+    ``timeout``: seconds of silence. ``retries``: how often one request is repeated.
+    ``deadline``: seconds that one request may take with all its repetitions.
+    """
+
+    auth_file: str = ""
+    ca_file: str = ""
+    validate_certs: bool = True
+    plain_http: tuple[str, ...] = ()
+    token_realms: tuple[str, ...] = ()
+    timeout: float = 20.0
+    retries: int = 5
+    deadline: float = 600.0
+    username: str = ""
+    password: str = dataclasses.field(default="", repr=False)
+    login_registry: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("timeout", "deadline"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise InputError(f"{name} is {value}; expected a number of seconds above 0")
+        if self.retries < 0:
+            raise InputError(f"retries is {self.retries}; expected 0 or more")
+        if bool(self.username) != bool(self.password) or bool(self.username) != bool(self.login_registry):
+            raise InputError(
+                "user name, password and the registry they belong to are only good together; one is missing"
+            )
+        if self.login_registry:
+            object.__setattr__(self, "login_registry", parse_registry(self.login_registry))
+        if any(character in self.username + self.password for character in "\r\n\0") or ":" in self.username:
+            raise InputError("the registry's user name or password has a line break, NUL or, in the name, a colon")
+        for host in (*self.plain_http, *self.token_realms):
+            parse_registry(host)
+
+    def is_plain_http(self, host: str) -> bool:
+        """Whether ``host[:port]`` may be asked over HTTP without TLS."""
+        return host.lower() in (plain.lower() for plain in self.plain_http)
+
+
+def read_small_file(path: str, what: str, limit: int) -> bytes:
+    """Content of a file that a person named. Raises InputError when it cannot be read or is larger than ``limit``."""
+    try:
+        with Path(path).open("rb") as stream:
+            data = stream.read(limit + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise InputError(f"{what} {shown(path)} cannot be read: {reason}") from error
+    if len(data) > limit:
+        raise InputError(f"{what} {shown(path)} is larger than {limit} bytes; is it the right file?")
+    return data

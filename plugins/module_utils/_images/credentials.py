@@ -1,0 +1,162 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Registry credentials out of ``config.json`` (docker), ``auth.json`` (containers-auth.json(5)) and ``.dockercfg``.
+
+Only secrets that stand in the file are used. Where a credential helper would have to be asked, that is an error: an
+anonymous request instead of it could silently see other images, or none.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+import fnmatch
+import typing as t
+
+from .._errors import InputError
+from .access import Access, read_small_file
+from .references import DOCKER_HUB, shown
+from .safe_json import read_object, type_name
+
+_FILE_LIMIT = 4 << 20
+_DOCKER_HUB_KEYS = frozenset({DOCKER_HUB, "index.docker.io", "registry-1.docker.io"})
+_SETTINGS = ("auths", "credHelpers", "credsStore")
+_HELPER_HINT = "write a file with the secrets in it, with podman login --authfile or oc registry login --to"
+
+
+@dataclasses.dataclass(frozen=True)
+class Credential:
+    """What one entry holds. ``identity_token`` is exchanged for a token, ``registry_token`` is one. Never printed."""
+
+    username: str = ""
+    password: str = dataclasses.field(default="", repr=False)
+    identity_token: str = dataclasses.field(default="", repr=False)
+    registry_token: str = dataclasses.field(default="", repr=False)
+    origin: str = ""
+
+    def basic(self) -> str:
+        """Value of the header Authorization for HTTP basic authentication."""
+        return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
+
+
+class Credentials:
+    """The credentials of one run. Entries are looked at only when they are asked for."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._where = f"the credentials file {shown(access.auth_file)}"
+        self._entries: dict[str, tuple[str, t.Any]] = {}
+        self._helpers: frozenset[str] = frozenset()
+        self._store = ""
+        if access.auth_file:
+            self._load(access.auth_file)
+
+    def find(self, registry: str, repository: str = "") -> Credential | None:
+        """The credential for a repository, the most specific entry first; None means anonymous. Raises InputError."""
+        access = self._access
+        if access.login_registry and access.login_registry.lower() == registry.lower():
+            return Credential(access.username, access.password, origin="the user name and password given")
+        host = _host_key(registry)
+        for key, entry in self._candidates(host, repository):
+            credential = self._read(key, entry)
+            if credential is not None:
+                return credential
+            if not (self._store or host in self._helpers):
+                raise InputError(f"{self._where}: the entry {shown(key)} holds no secret", hint=_HELPER_HINT)
+        if host in self._helpers or self._store:
+            kind = "credHelpers" if host in self._helpers else "credsStore"
+            raise InputError(
+                f"{self._where} leaves {registry} to a credential helper ({kind}), which is not run", hint=_HELPER_HINT
+            )
+        return None
+
+    def _load(self, path: str) -> None:
+        data = read_small_file(path, "the credentials file", _FILE_LIMIT)
+        document = read_object(data, self._where, limit=_FILE_LIMIT, error=InputError)
+        if any(name in document for name in _SETTINGS) or not all(
+            isinstance(entry, dict) for entry in document.values()
+        ):
+            entries = self._part(document, "auths")
+            self._helpers = frozenset(_host_key(_split_key(key)[0]) for key in self._part(document, "credHelpers"))
+            store = document.get("credsStore") or ""
+            if not isinstance(store, str):
+                raise InputError(f"{self._where}: credsStore is {type_name(store)}; expected the name of a helper")
+            self._store = store
+        else:
+            entries = document  # .dockercfg: the entries stand at the top
+        for key, entry in entries.items():
+            host, path = _split_key(key)
+            self._entries[f"{_host_key(host)}/{path}" if path else _host_key(host)] = (key, entry)
+
+    def _part(self, document: dict[str, t.Any], name: str) -> dict[str, t.Any]:
+        part = document.get(name)
+        if part is None:
+            return {}
+        if not isinstance(part, dict):
+            raise InputError(f"{self._where}: {name} is {type_name(part)}; expected an object")
+        return part
+
+    def _candidates(self, host: str, repository: str) -> t.Iterator[tuple[str, t.Any]]:
+        parts = repository.split("/") if repository else []
+        for length in range(len(parts), -1, -1):
+            name = "/".join([host, *parts[:length]])
+            if name in self._entries:
+                yield self._entries[name]
+        # The kubelet takes * inside the labels of a host.
+        for pattern, found in self._entries.items():
+            wild, _, path = pattern.partition("/")
+            if "*" in wild and _matches(host, wild) and (not path or f"{repository}/".startswith(f"{path}/")):
+                yield found
+
+    def _read(self, key: str, entry: t.Any) -> Credential | None:
+        where = f"{self._where}, entry {shown(key)}"
+        if not isinstance(entry, dict):
+            raise InputError(f"{where} is {type_name(entry)}; expected an object with auth")
+        values = {}
+        for name in ("auth", "username", "password", "identitytoken", "registrytoken"):
+            value = entry.get(name)
+            if value is not None and not isinstance(value, str):
+                raise InputError(f"{where}: {name} is {type_name(value)}; expected text")
+            values[name] = value or ""
+        username, password = values["username"], values["password"]
+        if values["auth"]:
+            username, password = _decode(values["auth"], where)
+        identity, token = values["identitytoken"].strip(), values["registrytoken"].strip()
+        for name, text in (("user name", username), ("password", password), ("token", identity + token)):
+            if any(character in text for character in "\r\n\0"):
+                raise InputError(f"{where}: the {name} has a line break or NUL in it")
+        if not identity and not token and not (username and password):
+            return None
+        return Credential(username, password, identity, token, origin=where)
+
+
+def _decode(auth: str, where: str) -> tuple[str, str]:
+    try:
+        decoded = base64.b64decode("".join(auth.split()), validate=True).decode("utf-8")
+    except (binascii.Error, ValueError):
+        # Neither the value nor the cause, which quotes it.
+        raise InputError(f"{where}: auth is not base64 of user:password") from None
+    username, colon, password = decoded.partition(":")
+    if not colon:
+        raise InputError(f"{where}: auth is not base64 of user:password; there is no colon in it")
+    return username, password.strip("\0")
+
+
+def _split_key(key: str) -> tuple[str, str]:
+    """Host and repository prefix of an entry's key. With a scheme or an API version behind it only the host counts."""
+    scheme, separator, rest = key.partition("://")
+    name = rest if separator else scheme
+    host, _, path = name.strip("/").partition("/")
+    return host, "" if separator or path in ("v1", "v2") else path
+
+
+def _host_key(host: str) -> str:
+    host = host.lower()
+    return DOCKER_HUB if host in _DOCKER_HUB_KEYS else host
+
+
+def _matches(host: str, pattern: str) -> bool:
+    labels, wanted = host.split("."), pattern.split(".")
+    return len(labels) == len(wanted) and all(map(fnmatch.fnmatchcase, labels, wanted))

@@ -1,0 +1,258 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Manifests, indexes and configs of the OCI image specification 1.1 and of Docker's schema 2.
+
+What is not a container image that we can read whole (schema 1, foreign layers, encrypted layers, artifacts) is refused
+here by name, before anything is fetched for it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import typing as t
+
+from .._errors import CorruptData, IntegrityError, LimitExceeded, ScanError, UnsupportedImage
+from .model import Descriptor, ImageConfig, Layer, Platform
+from .references import is_digest, shown
+from .safe_json import field, read_object
+
+MANIFEST_LIMIT = 4 << 20
+CONFIG_LIMIT = 8 << 20
+LAYER_LIMIT = 1024
+CHILD_LIMIT = 1024
+_SIZE_LIMIT = 1 << 62
+_PAIR_LIMIT = 65_536
+
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
+DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
+DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
+DOCKER_SCHEMA_1 = (
+    "application/vnd.docker.distribution.manifest.v1+prettyjws",
+    "application/vnd.docker.distribution.manifest.v1+json",
+)
+INDEX_TYPES = frozenset({OCI_INDEX, DOCKER_INDEX})
+MANIFEST_TYPES = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
+CONFIG_TYPES = frozenset({OCI_CONFIG, DOCKER_CONFIG})
+
+# Media type of a layer -> how its tar is compressed.
+LAYER_COMPRESSIONS: t.Mapping[str, str] = {
+    "application/vnd.oci.image.layer.v1.tar": "",
+    "application/vnd.oci.image.layer.v1.tar+gzip": "gzip",
+    "application/vnd.oci.image.layer.v1.tar+zstd": "zstd",
+    DOCKER_LAYER: "",
+    f"{DOCKER_LAYER}.gzip": "gzip",
+    f"{DOCKER_LAYER}.zstd": "zstd",
+}
+_FOREIGN = (".foreign.", ".nondistributable.")
+_ATTESTATION = "vnd.docker.reference.type"
+# What a server sends that does not know or say what a manifest is.
+_VAGUE_TYPES = frozenset({"", "application/json", "application/octet-stream", "text/plain", "binary/octet-stream"})
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """One single-platform manifest."""
+
+    digest: str
+    media_type: str
+    config: Descriptor
+    layers: tuple[Descriptor, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Index:
+    """An index or manifest list: every entry, attestations and nested indexes too."""
+
+    digest: str
+    media_type: str
+    entries: tuple[Descriptor, ...]
+
+
+def digest_of(data: bytes, algorithm: str = "sha256") -> str:
+    """Digest of ``data`` in the form of a descriptor."""
+    return f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
+
+
+def verify_digest(data: bytes, digest: str, what: str) -> None:
+    """Raise IntegrityError where ``data`` does not have ``digest``."""
+    actual = digest_of(data, digest.partition(":")[0])
+    if actual != digest:
+        raise IntegrityError(f"{what} has the digest {actual}; expected {digest}")
+
+
+def parse_manifest(data: bytes, media_type: str = "", digest: str = "") -> Manifest | Index:
+    """Read a manifest or an index. ``media_type`` is what its holder says that it is, ``digest`` what was asked for.
+
+    Raises IntegrityError, CorruptData, LimitExceeded, or UnsupportedImage with what the thing is instead.
+    """
+    if digest:
+        verify_digest(data, digest, "the manifest")
+    else:
+        digest = digest_of(data)
+    document = read_object(data, "the manifest", limit=MANIFEST_LIMIT)
+    kind = _manifest_type(document, media_type.partition(";")[0].strip().lower())
+    if field(document, "schemaVersion", int, "the manifest") != 2:
+        raise CorruptData(
+            f"the manifest's schemaVersion is {shown(str(document.get('schemaVersion')), 40)}; expected 2"
+        )
+    if kind in INDEX_TYPES:
+        entries = _descriptors(document, "manifests", CHILD_LIMIT, "the index")
+        return Index(digest, kind, entries)
+    config = field(document, "config", dict, "the manifest")
+    if config is None:
+        raise CorruptData("the manifest has no config")
+    config_descriptor = parse_descriptor(config, "the manifest's config")
+    if config_descriptor.media_type not in CONFIG_TYPES:
+        artifact = field(document, "artifactType", str, "the manifest") or config_descriptor.media_type
+        raise UnsupportedImage(f"not a container image but an artifact of type {shown(artifact)}")
+    layers = _descriptors(document, "layers", LAYER_LIMIT, "the manifest")
+    for number, layer in enumerate(layers, 1):
+        _check_layer_type(layer.media_type, f"layer {number} of {len(layers)}")
+    return Manifest(digest, kind, config_descriptor, layers)
+
+
+def parse_config(data: bytes, descriptor: Descriptor) -> ImageConfig:
+    """Read an image's config, whose bytes must have the descriptor's digest."""
+    verify_digest(data, descriptor.digest, "the image's config")
+    what = "the image's config"
+    document = read_object(data, what, limit=CONFIG_LIMIT)
+    rootfs = field(document, "rootfs", dict, what)
+    if rootfs is None:
+        raise CorruptData(f"{what} has no rootfs, so its layers cannot be verified")
+    if field(rootfs, "type", str, f"{what}, rootfs") not in (None, "layers"):
+        raise UnsupportedImage(f"{what} has a rootfs of type {shown(str(rootfs.get('type')))}; expected layers")
+    diff_ids = _texts(rootfs, "diff_ids", LAYER_LIMIT, f"{what}, rootfs")
+    for diff_id in diff_ids:
+        if not is_digest(diff_id):
+            raise CorruptData(f"{what}: {shown(diff_id)} is not a diff_id; expected sha256:<64 digits>")
+    run = field(document, "config", dict, what) or {}
+    return ImageConfig(
+        digest=descriptor.digest,
+        platform=_platform(document, what),
+        created=(field(document, "created", str, what) or "")[:64],
+        labels=_pairs(run, "Labels", what),
+        env=_texts(run, "Env", _PAIR_LIMIT, what),
+        diff_ids=diff_ids,
+    )
+
+
+def join_layers(manifest: Manifest, config: ImageConfig) -> tuple[Layer, ...]:
+    """The layers with their diff_ids, lowest first."""
+    if len(manifest.layers) != len(config.diff_ids):
+        raise CorruptData(f"the manifest has {len(manifest.layers)} layers, its config {len(config.diff_ids)} diff_ids")
+    return tuple(Layer(descriptor, diff_id) for descriptor, diff_id in zip(manifest.layers, config.diff_ids))
+
+
+def parse_descriptor(entry: t.Any, what: str) -> Descriptor:
+    """Read one descriptor."""
+    if not isinstance(entry, dict):
+        raise CorruptData(f"{what} is not a descriptor; expected an object with mediaType, digest and size")
+    media_type = field(entry, "mediaType", str, what) or ""
+    digest = field(entry, "digest", str, what) or ""
+    size = field(entry, "size", int, what)
+    if not is_digest(digest):
+        raise CorruptData(f"{what} has the digest {shown(digest)}; expected sha256:<64 digits> or sha512:<128 digits>")
+    if size is None or not 0 <= size < _SIZE_LIMIT:
+        raise CorruptData(f"{what} has the size {size}; expected a number of bytes")
+    platform = field(entry, "platform", dict, what)
+    return Descriptor(
+        media_type=media_type,
+        digest=digest,
+        size=size,
+        platform=_platform(platform, f"{what}, platform") if platform is not None else None,
+        annotations=_pairs(entry, "annotations", what),
+        urls=_texts(entry, "urls", 64, what),
+    )
+
+
+def is_attestation(entry: Descriptor) -> bool:
+    """Whether an index's entry describes another one. No node ever chooses ``unknown/unknown`` or no platform.
+
+    An entry with a real platform stays a child, whatever its annotations say, since a node would run it.
+    """
+    if entry.platform is None:
+        return _ATTESTATION in entry.annotations
+    return entry.platform.os == "unknown" and entry.platform.architecture == "unknown"
+
+
+def in_image(error: ScanError, subject: str) -> ScanError:
+    """The same error with the image's name, where it has none yet."""
+    if not error.subject:
+        error.subject = subject
+    return error
+
+
+def _manifest_type(document: dict[str, t.Any], served: str) -> str:
+    what = "the manifest"
+    written = field(document, "mediaType", str, what) or ""
+    if document.get("schemaVersion") == 1 or written in DOCKER_SCHEMA_1 or served in DOCKER_SCHEMA_1:
+        raise UnsupportedImage(
+            "the manifest has Docker's schema 1, which names no verifiable layers",
+            hint="push the image again with a current tool",
+        )
+    known = INDEX_TYPES | MANIFEST_TYPES
+    for kind in (written, served):
+        if kind not in known and kind not in _VAGUE_TYPES:
+            raise UnsupportedImage(f"the manifest has the media type {shown(kind)}; expected an OCI or Docker v2 image")
+    has_entries, has_layers = "manifests" in document, "layers" in document or "config" in document
+    if has_entries and has_layers:
+        raise CorruptData("the manifest has both layers and manifests, so it is no single thing")
+    if not has_entries and not has_layers:
+        raise CorruptData("the manifest has neither layers nor manifests")
+    if written in known and served in known and written != served:
+        raise CorruptData(f"the manifest says that it is {written}, but is served as {served}")
+    kind = written if written in known else served
+    if kind not in known:
+        kind = OCI_INDEX if has_entries else OCI_MANIFEST
+    if (kind in INDEX_TYPES) != has_entries:
+        raise CorruptData(f"the manifest is said to be {kind}, but has {'manifests' if has_entries else 'layers'}")
+    return kind
+
+
+def _check_layer_type(media_type: str, what: str) -> None:
+    if media_type in LAYER_COMPRESSIONS:
+        return
+    if any(mark in media_type for mark in _FOREIGN):
+        raise UnsupportedImage(f"{what} is a foreign layer ({shown(media_type)}), which the registry does not hold")
+    if media_type.endswith("+encrypted"):
+        raise UnsupportedImage(f"{what} is encrypted ({shown(media_type)})")
+    raise UnsupportedImage(f"{what} has the media type {shown(media_type)}, which is not a layer of a root file system")
+
+
+def _descriptors(document: dict[str, t.Any], name: str, limit: int, what: str) -> tuple[Descriptor, ...]:
+    entries = field(document, name, list, what) or []
+    if len(entries) > limit:
+        raise LimitExceeded(f"{what} has {len(entries)} {name}; at most {limit} are read")
+    return tuple(parse_descriptor(entry, f"{what}, {name}[{number}]") for number, entry in enumerate(entries))
+
+
+def _platform(holder: dict[str, t.Any], what: str) -> Platform:
+    parts = [field(holder, name, str, what) or "" for name in ("os", "architecture", "variant")]
+    for part in parts:
+        if len(part) > 64:
+            raise CorruptData(f"{what}: {shown(part, 60)} is too long for a platform")
+    return Platform(*parts)
+
+
+def _texts(holder: dict[str, t.Any], name: str, limit: int, what: str) -> tuple[str, ...]:
+    entries: list[t.Any] = field(holder, name, list, what) or []
+    if len(entries) > limit:
+        raise LimitExceeded(f"{what} has {len(entries)} entries in {name}; at most {limit} are read")
+    if not all(isinstance(entry, str) for entry in entries):
+        raise CorruptData(f"{what}: {name} has an entry that is not text")
+    return tuple(entries)
+
+
+def _pairs(holder: dict[str, t.Any], name: str, what: str) -> dict[str, str]:
+    pairs: dict[str, t.Any] = field(holder, name, dict, what) or {}
+    if len(pairs) > _PAIR_LIMIT:
+        raise LimitExceeded(f"{what} has {len(pairs)} entries in {name}; at most {_PAIR_LIMIT} are read")
+    if not all(isinstance(value, str) for value in pairs.values()):
+        raise CorruptData(f"{what}: {name} has a value that is not text")
+    return pairs

@@ -1,0 +1,401 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A client for the registry API (OCI distribution specification 1.1): manifests, blobs, tag lists and the catalogue."""
+
+from __future__ import annotations
+
+import functools
+import re
+import typing as t
+import urllib.parse
+from pathlib import Path
+
+from .._errors import CorruptData, IntegrityError, LimitExceeded, RegistryError, ScanError
+from .access import Access
+from .credentials import Credential, Credentials
+from .manifests import (
+    DOCKER_INDEX,
+    DOCKER_MANIFEST,
+    DOCKER_SCHEMA_1,
+    MANIFEST_LIMIT,
+    OCI_INDEX,
+    OCI_MANIFEST,
+    in_image,
+    verify_digest,
+)
+from .model import BlobReader, Descriptor
+from .references import DOCKER_HUB, Reference, is_digest, is_repository, is_tag, parse_registry, shown
+from .safe_json import field, read_object
+from .tokens import Authenticator, is_transient, status_code
+from .transport import ConnectionLost, Endpoint, Patience, Response, Transport, Url, parse_url, retry_after
+
+_DOCKER_HUB_HOST = "registry-1.docker.io"
+# Schema 1 last: a registry that has nothing else then says so, and the error can name it.
+_ACCEPT = ", ".join(
+    (OCI_INDEX, OCI_MANIFEST, DOCKER_INDEX, DOCKER_MANIFEST, *(f"{kind};q=0.1" for kind in DOCKER_SCHEMA_1))
+)
+_CATALOGUE_SCOPE = "registry:catalog:*"
+_PAGE = 1000
+_PAGE_BYTES = 8 << 20
+_PAGE_LIMIT = 10_000
+_NAME_LIMIT = 1_000_000
+_ERROR_BYTES = 1 << 16
+_SKIP = 1 << 20
+_SLOWEST = 128 << 10  # bytes a second that a layer must come in at, beside the deadline of one request
+_ERROR_CODE = re.compile(r"[A-Z_]{1,40}")
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)")
+_LINK = re.compile(r"<([^<>]*)>\s*((?:;[^,]*)?)")
+
+
+def open_repository(reference: Reference, access: Access) -> Repository:
+    """The repository of a reference. Clients, with their connections and tokens, are shared by equal ``access``."""
+    return Repository(_client(reference.registry, access), reference)
+
+
+def list_repositories(registry: str, access: Access) -> t.Iterator[str]:
+    """Names of all repositories that the registry's catalogue shows to us, page by page."""
+    registry = parse_registry(registry)
+    client = _client(registry, access)
+    pages = client.pages("/v2/_catalog", "repositories", _CATALOGUE_SCOPE, client.credentials.find(registry))
+    return _checked(pages, is_repository, registry, "repository")
+
+
+def list_tags(registry: str, repository: str, access: Access) -> t.Iterator[str]:
+    """All tags of a repository, page by page."""
+    registry = parse_registry(registry)
+    subject = f"{registry}/{repository}"
+    if not is_repository(repository):
+        raise CorruptData(f"{shown(repository)} is not the name of a repository", subject=registry)
+    client = _client(registry, access)
+    pages = client.pages(
+        f"/v2/{repository}/tags/list",
+        "tags",
+        f"repository:{repository}:pull",
+        client.credentials.find(registry, repository),
+        subject,
+    )
+    return _checked(pages, is_tag, subject, "tag")
+
+
+def _checked(names: t.Iterator[str], is_good: t.Callable[[str], bool], subject: str, kind: str) -> t.Iterator[str]:
+    for count, name in enumerate(names):
+        if not is_good(name):
+            raise CorruptData(f"the registry lists {shown(name)}, which is not the name of a {kind}", subject=subject)
+        if count >= _NAME_LIMIT:
+            raise LimitExceeded(f"the registry lists more than {_NAME_LIMIT} names", subject=subject)
+        yield name
+
+
+class Client:
+    """One registry, asked with one ``Access``. Safe to use from several threads."""
+
+    def __init__(self, registry: str, access: Access) -> None:
+        self.registry = registry
+        self.access = access
+        self.credentials = Credentials(access)
+        host = _DOCKER_HUB_HOST if registry == DOCKER_HUB else registry
+        url = parse_url(f"{'http' if access.is_plain_http(registry) else 'https'}://{host}/")
+        if url is None:
+            raise CorruptData(f"{shown(registry)} is not a registry")
+        self.endpoint: Endpoint = url.endpoint
+        self._transport = Transport(access)
+        self._authenticator = Authenticator(self.endpoint, access, self._transport)
+
+    def get(
+        self,
+        target: str,
+        scope: str,
+        credential: Credential | None,
+        patience: Patience,
+        headers: t.Mapping[str, str],
+    ) -> Response:
+        """GET a path of the registry: an answer with status 200 or 206. Raises RegistryError.
+
+        Rate limits, server errors and lost connections are tried again as long as ``patience`` lasts; 401 once, with
+        what the registry asks for.
+        """
+        url = Url(self.endpoint, target)
+        is_answered = False
+        while True:
+            authorization = self._authenticator.header(scope, credential, patience)
+            try:
+                response = self._transport.send("GET", url, headers, patience, authorization=authorization)
+                if response.status in (200, 206):
+                    return response
+                error = self._refusal(response, url, credential)
+            except ConnectionLost as failure:
+                patience.pause(failure)
+                continue
+            if response.status == 401 and response.url.endpoint == self.endpoint and not is_answered:
+                self._authenticator.answer(response, authorization, scope, credential)
+                is_answered = True
+            elif is_transient(response.status):
+                patience.pause(error, retry_after(response.headers))
+            else:
+                raise error
+
+    def fetch(
+        self,
+        target: str,
+        scope: str,
+        credential: Credential | None,
+        limit: int,
+        headers: t.Mapping[str, str],
+        what: str,
+    ) -> tuple[bytes, Response]:
+        """GET a small document whole."""
+        patience = Patience(self.access)
+        while True:
+            response = self.get(target, scope, credential, patience, headers)
+            try:
+                return response.read_all(limit, what), response
+            except ConnectionLost as failure:
+                patience.pause(failure)
+
+    def pages(
+        self, path: str, name: str, scope: str, credential: Credential | None, subject: str = ""
+    ) -> t.Iterator[str]:
+        """Entries of a paged list. The link to the next page must stay on this registry."""
+        subject = subject or self.registry
+        target = f"{path}?n={_PAGE}"
+        seen: set[str] = set()
+        what = f"the registry's list of {name}"
+        try:
+            while target:
+                if target in seen or len(seen) >= _PAGE_LIMIT:
+                    raise LimitExceeded(f"{what} has more than {_PAGE_LIMIT} pages, or goes in a circle")
+                seen.add(target)
+                headers = {"User-Agent": "imagescan", "Accept": "application/json"}
+                data, response = self.fetch(target, scope, credential, _PAGE_BYTES, headers, what)
+                entries = field(read_object(data, what, limit=_PAGE_BYTES), name, list, what) or []
+                for entry in entries:
+                    if not isinstance(entry, str):
+                        raise CorruptData(f"{what} has an entry that is not text")
+                    yield entry
+                target = self._next_page(target, response.headers.get_all("Link") or [], what)
+        except ScanError as error:
+            raise in_image(error, subject)
+
+    def _next_page(self, target: str, links: list[str], what: str) -> str:
+        for link in _LINK.finditer(", ".join(links)[:16_384]):
+            if not re.search(r";\s*rel\s*=\s*\"?next\"?\s*(?:;|$)", link[2], re.IGNORECASE):
+                continue
+            following = parse_url(urllib.parse.urljoin(str(Url(self.endpoint, target)), link[1]))
+            if following is None or following.endpoint.host != self.endpoint.host:
+                raise RegistryError(f"{what} goes on at another host, which is not followed", code="redirect-refused")
+            # Behind a proxy that ends TLS a registry can get scheme and port wrong; the host is what counts.
+            if not following.target.startswith("/v2/"):
+                raise RegistryError(f"{what} goes on outside the registry's API", code="redirect-refused")
+            return following.target
+        return ""
+
+    def _refusal(self, response: Response, url: Url, credential: Credential | None) -> RegistryError:
+        """What a status other than 200 means. Of the server's own words only its error code is shown: bodies echo."""
+        body = response.read_all(_ERROR_BYTES, "the error") if (response.length or 0) <= _ERROR_BYTES else b""
+        response.close()
+        status = response.status
+        reason = _error_code(body)
+        away = f", redirected to {response.url.endpoint}," if response.url.endpoint != url.endpoint else ""
+        message = f"{self.registry}{away} answers {status}{f' ({reason})' if reason else ''}"
+        message += f" for {url.target.partition('?')[0]}"
+        used = credential.origin if credential else "no credentials"
+        hints = {
+            401: f"it does not accept {used}",
+            403: f"it was asked with {used}; these need the right to pull",
+            404: "check the name, or the right to see it",
+            429: "pull with credentials, or later",
+        }
+        return RegistryError(message, status=status, code=status_code(status), hint=hints.get(status, ""))
+
+
+class Repository:
+    """One repository as a source of manifests and blobs. ``reference`` is what errors call it."""
+
+    def __init__(self, client: Client, reference: Reference) -> None:
+        self._client = client
+        self._name = reference.repository
+        self._scope = f"repository:{reference.repository}:pull"
+        self._credential = client.credentials.find(reference.registry, reference.repository)
+        self.reference = reference
+
+    def fetch_manifest(self, version: str) -> tuple[bytes, str]:
+        """Manifest or index of a tag or digest, and its media type. Raises IntegrityError on a wrong digest header."""
+        headers = {"User-Agent": "imagescan", "Accept": _ACCEPT}
+        target = f"/v2/{self._name}/manifests/{version}"
+        data, response = self._client.fetch(
+            target, self._scope, self._credential, MANIFEST_LIMIT, headers, "the manifest"
+        )
+        said = response.headers.get("Docker-Content-Digest", "").strip()
+        if is_digest(said):
+            verify_digest(data, said, "the manifest that the registry sent")
+        return data, response.headers.get("Content-Type", "")
+
+    def read_manifest(self, descriptor: Descriptor, /) -> bytes:
+        return self.fetch_manifest(descriptor.digest)[0]
+
+    def read_blob(self, descriptor: Descriptor, limit: int, /) -> bytes:
+        headers = {"User-Agent": "imagescan"}
+        what = f"the blob {descriptor.digest}"
+        try:
+            target = self._blob_target(descriptor)
+            return self._client.fetch(target, self._scope, self._credential, limit, headers, what)[0]
+        except RegistryError as error:
+            raise _blob_missing(error, descriptor)
+
+    def open_blob(self, descriptor: Descriptor, /) -> BlobReader:
+        return BlobStream(self, descriptor)
+
+    def request_blob(self, descriptor: Descriptor, offset: int, patience: Patience) -> Response:
+        """An answer whose body is the blob from ``offset`` on, or from its start where the status is 200."""
+        headers = {"User-Agent": "imagescan"}
+        if offset:
+            headers["Range"] = f"bytes={offset}-"
+        target = self._blob_target(descriptor)
+        return self._client.get(target, self._scope, self._credential, patience, headers)
+
+    def _blob_target(self, descriptor: Descriptor) -> str:
+        if not is_digest(descriptor.digest):
+            raise CorruptData(f"{shown(descriptor.digest)} is not a digest")
+        return f"/v2/{self._name}/blobs/{descriptor.digest}"
+
+
+class BlobStream:
+    """A blob as it arrives. Where the connection drops, it goes on from there (RFC 9110, range requests).
+
+    Gives exactly the descriptor's size or raises; what the bytes are is verified by whoever reads them. Used by one
+    thread at a time.
+    """
+
+    def __init__(self, repository: Repository, descriptor: Descriptor) -> None:
+        self._repository = repository
+        self._descriptor = descriptor
+        self._offset = 0
+        self._response: Response | None = None
+        self._patience = Patience(repository._client.access, descriptor.size / _SLOWEST)
+        self._guarded(self._open)
+
+    def read(self, size: int, /) -> bytes:
+        return self._guarded(functools.partial(self._read, size))
+
+    def close(self) -> None:
+        if self._response is not None:
+            self._response.close()
+            self._response = None
+
+    def _guarded(self, action: t.Callable[[], bytes]) -> bytes:
+        try:
+            return action()
+        except ScanError as error:
+            self.close()
+            if isinstance(error, RegistryError):
+                _blob_missing(error, self._descriptor)
+            raise in_image(error, f"{self._repository.reference}, layer {self._descriptor.digest}")
+
+    def _read(self, size: int) -> bytes:
+        total = self._descriptor.size
+        while self._offset < total:
+            try:
+                if self._response is None:
+                    self._open()
+                data = t.cast(Response, self._response).read(min(size, total - self._offset))
+            except ConnectionLost as failure:
+                self.close()
+                self._patience.pause(failure)
+                continue
+            if not data:
+                raise self._wrong_size(self._offset)
+            self._offset += len(data)
+            self._patience.progress()
+            return data
+        if self._response is not None:
+            if self._response.read(1):
+                raise self._wrong_size(total + 1)
+            self.close()
+        return b""
+
+    def _open(self) -> bytes:
+        while True:
+            response = self._repository.request_blob(self._descriptor, self._offset, self._patience)
+            self._response = response
+            try:
+                if response.status == 206:
+                    self._check_range(response)
+                else:
+                    self._check_length(response, 0)
+                    self._skip(response)
+                return b""
+            except ConnectionLost as failure:
+                self.close()
+                self._patience.pause(failure)
+
+    def _skip(self, response: Response) -> None:
+        """A server that knows no ranges starts anew; leave out what is here already."""
+        left = self._offset
+        while left:
+            data = response.read(min(left, _SKIP))
+            if not data:
+                raise self._wrong_size(self._offset - left)
+            left -= len(data)
+
+    def _check_length(self, response: Response, offset: int) -> None:
+        if response.length is not None and response.length != self._descriptor.size - offset:
+            raise self._wrong_size(response.length + offset)
+
+    def _check_range(self, response: Response) -> None:
+        text = response.headers.get("Content-Range", "")
+        found = _CONTENT_RANGE.fullmatch(text.strip())
+        total = self._descriptor.size
+        if (
+            self._offset == 0
+            or found is None
+            or int(found[1]) != self._offset
+            or int(found[2]) != total - 1
+            or found[3] not in ("*", str(total))
+        ):
+            raise RegistryError(
+                f"{response.url.endpoint} was asked for the bytes {self._offset}-{total - 1} of {total}, "
+                f"but answers {shown(text, 60)}"
+            )
+        self._check_length(response, self._offset)
+
+    def _wrong_size(self, size: int) -> IntegrityError:
+        expected = self._descriptor.size
+        if size < expected:
+            return IntegrityError(f"the registry has only {size} of its {expected} bytes", code="layer-truncated")
+        return IntegrityError(f"the registry sends more than its {expected} bytes")
+
+
+def _blob_missing(error: RegistryError, descriptor: Descriptor) -> RegistryError:
+    if error.code == "image-not-found":
+        error.code = "blob-not-found"
+        error.message = f"the blob {descriptor.digest} is missing: {error.message}"
+    return error
+
+
+def _error_code(body: bytes) -> str:
+    """The first error code of a registry's error document, if there is one."""
+    try:
+        errors = field(read_object(body, "the error", limit=_ERROR_BYTES), "errors", list, "the error") or []
+    except ScanError:
+        return ""
+    code = errors[0].get("code") if errors and isinstance(errors[0], dict) else None
+    return code if isinstance(code, str) and _ERROR_CODE.fullmatch(code) else ""
+
+
+def _client(registry: str, access: Access) -> Client:
+    return _cached_client(registry, access, _stamp(access.auth_file), _stamp(access.ca_file))
+
+
+@functools.lru_cache(maxsize=64)
+def _cached_client(registry: str, access: Access, *_stamps: object) -> Client:
+    return Client(registry, access)
+
+
+def _stamp(path: str) -> object:
+    """Changes when the file does: mounted secrets are renewed while we run."""
+    try:
+        status = Path(path).stat() if path else None
+    except (OSError, ValueError):
+        return None
+    return (status.st_ino, status.st_size, status.st_mtime_ns) if status else None

@@ -1,0 +1,445 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""HTTP for registries: connections, TLS, proxies, redirects, and how long to go on trying.
+
+``http.client`` and not ``urllib.request``, since a redirect must not carry credentials along and connections are kept;
+and no third-party client, since the scanner pod has none.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import email.utils
+import functools
+import http.client
+import io
+import ipaddress
+import random
+import re
+import socket
+import ssl
+import threading
+import time
+import typing as t
+import urllib.parse
+import urllib.request
+
+from .._errors import InputError, LimitExceeded, RegistryError
+from .access import Access, read_small_file
+from .references import shown
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_REDIRECT_LIMIT = 5
+_URL_LIMIT = 16_384
+_IDLE_LIMIT = 4
+_BUFFER = 1 << 16
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
+_CA_LIMIT = 16 << 20
+_BAD_URL = re.compile(r"[^!-~]")
+
+
+class ConnectionLost(RegistryError):
+    """No answer, or the answer broke off. Worth another attempt."""
+
+    code = "registry-unavailable"
+
+
+@dataclasses.dataclass(frozen=True)
+class Endpoint:
+    """Where a connection goes. ``host`` is in lower case and without brackets."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether what is sent there never leaves the machine."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclasses.dataclass(frozen=True)
+class Url:
+    """An absolute URL. ``target`` is path and query; never shown, since it can be signed."""
+
+    endpoint: Endpoint
+    target: str = dataclasses.field(repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.endpoint.scheme}://{self.endpoint}{self.target}"
+
+
+def parse_url(text: str) -> Url | None:
+    """An absolute http or https URL without user information, else None."""
+    if len(text) > _URL_LIMIT or _BAD_URL.search(text):
+        return None
+    try:
+        parts = urllib.parse.urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in _PORTS or not host or "@" in parts.netloc or port == 0:
+        return None
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return Url(Endpoint(parts.scheme, host.lower(), port or _PORTS[parts.scheme]), target)
+
+
+class Patience:
+    """Attempts and time that are left for one request or one stream."""
+
+    def __init__(self, access: Access, more_seconds: float = 0.0) -> None:
+        self._retries = access.retries
+        self._seconds = access.deadline + more_seconds
+        self._end = time.monotonic() + self._seconds
+        self._used = 0
+
+    def check(self) -> None:
+        """Raise TimeoutError when the time is over."""
+        if time.monotonic() > self._end:
+            raise TimeoutError(f"not done within {self._seconds:.0f} s")
+
+    def progress(self) -> None:
+        """Something new arrived: attempts count from here."""
+        self._used = 0
+
+    def pause(self, error: RegistryError, wanted: float | None = None) -> None:
+        """Wait before another attempt, ``wanted`` seconds if the server said so; raise ``error`` when there is none."""
+        if self._used >= self._retries:
+            raise _after(error, self._used)
+        delay = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**self._used) * random.uniform(0.5, 1.0)
+        if wanted is not None:
+            delay = max(delay, wanted * random.uniform(1.0, 1.1))
+        if time.monotonic() + delay > self._end:
+            if wanted is not None and wanted >= delay / 1.1:
+                error.message += f"; it asks to wait {wanted:.0f} s, longer than the deadline of {self._seconds:.0f} s"
+            raise _after(error, self._used)
+        self._used += 1
+        time.sleep(delay)
+
+
+def _after(error: RegistryError, retries: int) -> RegistryError:
+    if retries:
+        error.message += f" (tried {retries + 1} times)"
+    return error
+
+
+def retry_after(headers: http.client.HTTPMessage) -> float | None:
+    """Seconds that the header Retry-After asks for, as a number or as a date."""
+    text = headers.get("Retry-After", "").strip()
+    if text.isdecimal() and text.isascii():
+        return float(text[:9])
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
+
+
+class Response:
+    """An answer whose body is read in pieces. Reading it to its end gives the connection back for the next request."""
+
+    def __init__(self, raw: http.client.HTTPResponse, url: Url, release: t.Callable[[bool], None]) -> None:
+        self._raw = raw
+        self._release: t.Callable[[bool], None] | None = release
+        self.url = url
+        self.status = raw.status
+        self.headers: http.client.HTTPMessage = raw.headers
+        self.length = raw.length  # of the body, None where the server does not say
+        self._received = 0
+        if self.length == 0:
+            self._end(True)
+
+    def read(self, size: int) -> bytes:
+        """At most ``size`` bytes, b"" at the end. Raises ConnectionLost where the body is cut."""
+        if self._release is None:
+            return b""
+        try:
+            data = self._raw.read(size)
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise lost(self.url.endpoint, error) from error
+        self._received += len(data)
+        if not data and self.length is not None:
+            self.close()
+            raise ConnectionLost(
+                f"{self.url.endpoint} closed the connection after {self._received} of {self.length} bytes"
+            )
+        if not data or self._received == self.length:
+            self._end(True)
+        return data
+
+    def read_all(self, limit: int, what: str) -> bytes:
+        """The whole body, at most ``limit`` bytes."""
+        pieces: list[bytes] = []
+        room = limit + 1
+        while room > 0:
+            piece = self.read(min(room, _BUFFER))
+            if not piece:
+                return b"".join(pieces)
+            pieces.append(piece)
+            room -= len(piece)
+        self.close()
+        raise LimitExceeded(f"{what} has more than {limit} bytes")
+
+    def close(self) -> None:
+        """Stop reading. The connection is closed unless the body was read to its end."""
+        self._end(False)
+
+    def _end(self, reusable: bool) -> None:
+        if self._release is not None:
+            release, self._release = self._release, None
+            reusable = reusable and not self._raw.will_close
+            self._raw.close()
+            release(reusable)
+
+
+def lost(endpoint: Endpoint, error: Exception) -> ConnectionLost:
+    """The error for a connection that failed."""
+    reason = str(error) or type(error).__name__
+    if isinstance(error, OSError) and error.strerror:
+        reason = error.strerror
+    if isinstance(error, socket.timeout):
+        reason = "timed out" if reason == "timed out" else reason
+    return ConnectionLost(f"the connection to {endpoint} failed: {ascii(reason)[1:-1][:200]}")
+
+
+class Transport:
+    """Sends requests and keeps idle connections. Safe to use from several threads."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._lock = threading.Lock()
+        self._idle: dict[Endpoint, list[http.client.HTTPConnection]] = {}
+        self._context: ssl.SSLContext | None = None
+
+    def send(
+        self,
+        method: str,
+        url: Url,
+        headers: t.Mapping[str, str],
+        patience: Patience,
+        *,
+        authorization: str = "",
+        body: bytes | None = None,
+    ) -> Response:
+        """One request, redirects followed. ``authorization`` goes to the first endpoint alone.
+
+        Raises ConnectionLost, or RegistryError for what another attempt would not change.
+        """
+        for _ in range(_REDIRECT_LIMIT + 1):
+            sent = {**headers, "Authorization": authorization} if authorization else dict(headers)
+            response = self._exchange(method, url, sent, body, patience)
+            if response.status not in _REDIRECTS:
+                return response
+            location = response.headers.get("Location", "")
+            response.close()
+            following = self._redirect(method, url, location)
+            if following.endpoint != url.endpoint:
+                authorization = ""  # for good, even if a later redirect leads back
+            url = following
+        raise RegistryError(f"{url.endpoint} redirects more than {_REDIRECT_LIMIT} times", code="redirect-refused")
+
+    def may_carry_secrets(self, endpoint: Endpoint) -> bool:
+        """Secrets go over verified TLS, or stay on this machine."""
+        return (endpoint.scheme == "https" and self._access.validate_certs) or endpoint.is_loopback
+
+    def _redirect(self, method: str, url: Url, location: str) -> Url:
+        following = parse_url(urllib.parse.urljoin(str(url), location)) if location else None
+        if following is None or method != "GET":
+            raise RegistryError(f"{url.endpoint} redirects to no address that can be used", code="redirect-refused")
+        start, end = url.endpoint, following.endpoint
+        if end.scheme == "http" and start.scheme == "https":
+            raise RegistryError(
+                f"{start} redirects to {end} over plain HTTP, which is never followed from HTTPS",
+                code="redirect-refused",
+            )
+        if end.scheme == "http" and end != start and not self._access.is_plain_http(str(end)):
+            raise RegistryError(
+                f"{start} redirects to {end} over plain HTTP, which was not asked for",
+                code="redirect-refused",
+                hint=f"add {end} to the registries that are asked over plain HTTP",
+            )
+        return following
+
+    def _exchange(
+        self, method: str, url: Url, headers: t.Mapping[str, str], body: bytes | None, patience: Patience
+    ) -> Response:
+        target, sent = url.target, dict(headers)
+        proxy = proxy_for(url.endpoint) if url.endpoint.scheme == "http" else None
+        if proxy:
+            target = str(url)
+            sent.update(proxy.headers)
+        while True:
+            connection, is_fresh = self._take(url.endpoint)
+            connection.response_class = functools.partial(_start_response, patience)  # type: ignore[assignment]
+            try:
+                patience.check()
+                connection.request(method, target, body, sent)
+                raw = connection.getresponse()
+            except (OSError, http.client.HTTPException) as error:
+                connection.close()
+                if not is_fresh and isinstance(error, (ConnectionError, http.client.RemoteDisconnected)):
+                    continue  # the server closed an idle connection; that says nothing about this request
+                raise self._failure(url.endpoint, error) from error
+            return Response(raw, url, functools.partial(self._give_back, url.endpoint, connection))
+
+    def _take(self, endpoint: Endpoint) -> tuple[http.client.HTTPConnection, bool]:
+        with self._lock:
+            idle = self._idle.get(endpoint)
+            if idle:
+                return idle.pop(), False
+        return self._connect(endpoint), True
+
+    def _give_back(self, endpoint: Endpoint, connection: http.client.HTTPConnection, reusable: bool) -> None:
+        with self._lock:
+            idle = self._idle.setdefault(endpoint, [])
+            if reusable and len(idle) < _IDLE_LIMIT:
+                idle.append(connection)
+                return
+        connection.close()
+
+    def _connect(self, endpoint: Endpoint) -> http.client.HTTPConnection:
+        proxy = proxy_for(endpoint)
+        host, port = (proxy.endpoint.host, proxy.endpoint.port) if proxy else (endpoint.host, endpoint.port)
+        if endpoint.scheme == "http":
+            return http.client.HTTPConnection(host, port, timeout=self._access.timeout)
+        connection = http.client.HTTPSConnection(host, port, timeout=self._access.timeout, context=self._tls_context())
+        if proxy:
+            connection.set_tunnel(endpoint.host, endpoint.port, headers=dict(proxy.headers))
+        return connection
+
+    def _tls_context(self) -> ssl.SSLContext:
+        with self._lock:
+            if self._context is None:
+                self._context = _tls_context(self._access)
+            return self._context
+
+    def _failure(self, endpoint: Endpoint, error: Exception) -> RegistryError:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return RegistryError(
+                f"the certificate of {endpoint} is not trusted: {error.verify_message}",
+                code="registry-tls",
+                hint="give the registry's CA certificate as ca_file",
+            )
+        if isinstance(error, ssl.SSLError) and not isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+            hint = "does it speak plain HTTP?" if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST") else ""
+            return RegistryError(
+                f"no TLS connection to {endpoint}: {error.reason or 'TLS failed'}", code="registry-tls", hint=hint
+            )
+        if isinstance(error, socket.gaierror) and error.errno == socket.EAI_NONAME:
+            return RegistryError(f"there is no host {endpoint.host}", code="registry-unavailable")
+        refused = re.match(r"Tunnel connection failed: (4\d\d)", str(error))
+        if refused:
+            return RegistryError(
+                f"the proxy refuses the way to {endpoint} with {refused.group(1)}", code="registry-unavailable"
+            )
+        return lost(endpoint, error)
+
+
+def _tls_context(access: Access) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if not access.validate_certs:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
+    if access.ca_file:
+        data = read_small_file(access.ca_file, "the CA file", _CA_LIMIT)
+        try:
+            context.load_verify_locations(cadata=data.decode("ascii"))
+        except (ssl.SSLError, ValueError) as error:
+            raise InputError(f"the CA file {shown(access.ca_file)} has no certificates in PEM form") from error
+    return context
+
+
+@dataclasses.dataclass(frozen=True)
+class Proxy:
+    """An HTTP proxy and the headers that it alone gets."""
+
+    endpoint: Endpoint
+    headers: t.Mapping[str, str] = dataclasses.field(repr=False)
+
+
+def proxy_for(endpoint: Endpoint) -> Proxy | None:
+    """The proxy that the environment names (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY) for an endpoint.
+
+    NO_PROXY takes networks (10.0.0.0/16) too, as on OpenShift; this machine is never asked through a proxy.
+    """
+    settings = urllib.request.getproxies_environment()
+    text = settings.get(endpoint.scheme) or settings.get("all") or ""
+    if not text or endpoint.is_loopback or _is_exempt(endpoint, settings.get("no", "")):
+        return None
+    parts = urllib.parse.urlsplit(text if "://" in text else f"http://{text}")
+    try:
+        host, port = parts.hostname, parts.port or 80
+    except ValueError:
+        host, port = None, 0
+    if not host or parts.scheme != "http":
+        raise InputError(
+            f"the proxy for {endpoint.scheme} in the environment cannot be used; expected http://host:port"
+        )
+    headers = {}
+    if parts.username is not None:
+        login = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
+        headers["Proxy-Authorization"] = "Basic " + base64.b64encode(login.encode()).decode()
+    return Proxy(Endpoint("http", host, port), headers)
+
+
+def _is_exempt(endpoint: Endpoint, no_proxy: str) -> bool:
+    bypass: t.Callable[[str, t.Mapping[str, str]], object] = urllib.request.proxy_bypass_environment  # type: ignore[attr-defined]
+    if bypass(f"{endpoint.host}:{endpoint.port}", {"no": no_proxy}):
+        return True
+    try:
+        address = ipaddress.ip_address(endpoint.host)
+    except ValueError:
+        return False
+    for entry in no_proxy.split(","):
+        try:
+            if "/" in entry and address in ipaddress.ip_network(entry.strip(), strict=False):
+                return True
+        except ValueError:
+            continue
+    return False
+
+
+class _TimedSocket:
+    """What http.client reads an answer from: the socket, with a bigger buffer and an end to patience."""
+
+    def __init__(self, patience: Patience, sock: t.Any) -> None:
+        self._patience = patience
+        self._socket = sock
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_TimedFile(self._patience, self._socket.makefile(mode, buffering=0)), _BUFFER)
+
+
+class _TimedFile(io.RawIOBase):
+    def __init__(self, patience: Patience, raw: io.RawIOBase) -> None:
+        self._patience = patience
+        self._raw = raw
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: t.Any, /) -> int | None:
+        self._patience.check()
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._raw.close()
+            super().close()
+
+
+def _start_response(patience: Patience, sock: t.Any, *args: t.Any, **details: t.Any) -> http.client.HTTPResponse:
+    return http.client.HTTPResponse(t.cast(socket.socket, _TimedSocket(patience, sock)), *args, **details)
