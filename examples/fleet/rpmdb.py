@@ -33,7 +33,8 @@ _IMMUTABLE_REGION = 63
 class Rpm:
     """One installed package. ``epoch`` None writes no epoch. ``key_id`` empty writes no signature.
 
-    ``signature``: ``v3`` or ``v4``, the version of the OpenPGP packet that carries the key id.
+    ``signature``: ``v3`` or ``v4``, the version of the OpenPGP packet that carries the key id, or ``malformed``: a v3
+    packet whose number is cut short, which librpm with Sequoia refuses (and then hides the package).
     """
 
     name: str
@@ -71,8 +72,8 @@ def parse_rpm(nevra: str, **fields: t.Any) -> Rpm:
 def _signature_packet(key_id: str, form: str) -> bytes:
     """An OpenPGP signature packet (RFC 4880, 5.2) that names a key. The signature itself is only filler."""
     key = bytes.fromhex(key_id)
-    mpi = struct.pack(">H", 2048) + b"\x80" + b"\x5a" * 255
-    if form == "v3":
+    mpi = struct.pack(">H", 2048) + b"\x80" + b"\x5a" * (15 if form == "malformed" else 255)
+    if form in ("v3", "malformed"):
         body = struct.pack(">BBBI", 3, 5, 0, 1_700_000_000) + key + struct.pack(">BBH", 1, 8, 0x5A5A) + mpi
     elif form == "v4":
         hashed = b"\x05\x02" + struct.pack(">I", 1_700_000_000)
@@ -80,7 +81,7 @@ def _signature_packet(key_id: str, form: str) -> bytes:
         body = struct.pack(">BBBBH", 4, 0, 1, 8, len(hashed)) + hashed
         body += struct.pack(">H", len(unhashed)) + unhashed + b"\x5a\x5a" + mpi
     else:
-        raise ValueError(f"signature form {form!r}, expected v3 or v4")
+        raise ValueError(f"signature form {form!r}, expected v3, v4 or malformed")
     return b"\x89" + struct.pack(">H", len(body)) + body
 
 

@@ -1,0 +1,326 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Traps in what an image is made of: manifests, layers, compression, whiteouts, links, platforms."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing as t
+
+from ansible_collections.imagescan.openshift.examples.fleet import images, rpmdb
+
+from .situation import BASE, PATCHED, VULNERABLE, Situation, openssl
+from .trap import Trap, differs, hides
+
+DATABASE = "var/lib/rpm/rpmdb.sqlite"
+
+
+def database(packages: t.Sequence[rpmdb.Rpm], place: str = "var/lib/rpm") -> tuple[images.Entry, ...]:
+    """A package database as entries of a layer."""
+    return tuple(images.files(place, rpmdb.sqlite_files(packages)))
+
+
+def layer_type(media_type: str, **more: t.Any) -> t.Callable[[images.Json], None]:
+    """Change the media type of the last layer."""
+
+    def edit(manifest: images.Json) -> None:
+        manifest["layers"][-1].update(mediaType=media_type, **more)
+
+    return edit
+
+
+def last_layer(blobs: images.Blobs, descriptor: images.Json) -> str:
+    """Digest of the last layer."""
+    digest: str = json.loads(blobs[descriptor["digest"]])["layers"][-1]["digest"]
+    return digest
+
+
+def cut_layer(blobs: images.Blobs, descriptor: images.Json) -> None:
+    digest = last_layer(blobs, descriptor)
+    blobs[digest] = blobs[digest][:-40]
+
+
+def mark_layer(blobs: images.Blobs, descriptor: images.Json) -> None:
+    """Change the byte of the gzip header that names the operating system: same content, another digest."""
+    digest = last_layer(blobs, descriptor)
+    blobs[digest] = blobs[digest][:9] + b"\x00" + blobs[digest][10:]
+
+
+def remove_layer(blobs: images.Blobs, descriptor: images.Json) -> None:
+    del blobs[last_layer(blobs, descriptor)]
+
+
+def cut_and_declare(manifest: images.Json) -> None:
+    """Name one layer less than the config does."""
+    manifest["layers"].pop()
+
+
+def forget_diff_id(config: images.Json) -> None:
+    config["rootfs"]["diff_ids"].pop()
+
+
+def wrong_diff_id(config: images.Json) -> None:
+    config["rootfs"]["diff_ids"][-1] = images.digest(b"another tar")
+
+
+def schema_1(manifest: images.Json) -> None:
+    manifest.update(
+        schemaVersion=1,
+        mediaType="application/vnd.docker.distribution.manifest.v1+prettyjws",
+        fsLayers=[{"blobSum": layer["digest"]} for layer in manifest.pop("layers")],
+        history=[],
+    )
+
+
+def artifact(manifest: images.Json) -> None:
+    manifest["config"]["mediaType"] = "application/vnd.cncf.helm.config.v1+json"
+
+
+def upper_database(
+    packages: t.Sequence[rpmdb.Rpm], *before: images.Entry, after: tuple[images.Entry, ...] = ()
+) -> t.Any:
+    """Entries of an upper layer that holds a database, for a trap (vulnerable) and its twin (patched)."""
+    return (*before, *database(packages), *after)
+
+
+def in_upper(name: str, fools: str, entries: t.Callable[[t.Sequence[rpmdb.Rpm]], t.Any], **both: t.Any) -> Trap:
+    """The upper layer's database counts: vulnerable in the trap, patched in the twin."""
+    return differs(name, fools, "upper", entries(VULNERABLE), entries(PATCHED), verdict="failed", **both)
+
+
+def child(packages: tuple[rpmdb.Rpm, ...], arch: str = "x86_64") -> Situation:
+    """An image of an index, all of one architecture."""
+    return Situation(packages=tuple(dataclasses.replace(rpm, arch=arch) for rpm in packages))
+
+
+AMD, ARM = "linux/amd64", "linux/arm64"
+BOTH = (AMD, ARM)
+
+TRAPS = [
+    # How a layer is packed.
+    hides(
+        "several-gzip-members",
+        "a reader of gzip that stops at the end of the first member sees an image without a database",
+        cut_at=DATABASE,
+    ),
+    hides(
+        "several-zstd-frames",
+        "a reader of zstd that stops at the end of the first frame sees an image without a database",
+        cut_at=DATABASE,
+        compression="zstd",
+    ),
+    hides("plain-layer", "a reader that takes every layer for gzip", compression="none"),
+    differs(
+        "layer-cut-short",
+        "a reader that takes the end of the stream for the end of the tar",
+        "edit_blobs",
+        cut_layer,
+        verdict="error",
+        codes="layer-truncated",
+    ),
+    differs(
+        "layer-exchanged",
+        "whoever does not hash what it read: a layer that is as good lies where the manifest names another",
+        "edit_blobs",
+        mark_layer,
+        verdict="error",
+        codes="digest-mismatch",
+    ),
+    differs(
+        "layer-absent",
+        "whoever leaves out a layer that it cannot fetch",
+        "edit_blobs",
+        remove_layer,
+        verdict="error",
+        codes="blob-not-found",
+    ),
+    differs(
+        "layer-with-another-diff-id",
+        "whoever verifies the compressed layer alone: the runtime refuses it, or unpacks what nobody examined",
+        "edit_config",
+        wrong_diff_id,
+        verdict="error",
+        codes="diffid-mismatch",
+    ),
+    differs(
+        "layer-that-the-config-does-not-know",
+        "whoever pairs layers with diffIDs and drops what is left over",
+        "edit_config",
+        forget_diff_id,
+        verdict="error",
+        codes="corrupt-data",
+    ),
+    differs(
+        "layer-that-the-manifest-does-not-name",
+        "whoever reads only the layers that the manifest names, while the config speaks of one more",
+        "edit_manifest",
+        cut_and_declare,
+        verdict="error",
+        codes="corrupt-data",
+        upper=(images.Entry("opt/app", b"x"),),
+    ),
+    differs(
+        "foreign-layer",
+        "whoever skips layers that the registry does not hold",
+        "edit_manifest",
+        layer_type(
+            "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", urls=["https://example.com/layer.tar.gz"]
+        ),
+        verdict="error",
+        codes="unsupported-image",
+    ),
+    differs(
+        "encrypted-layer",
+        "whoever skips layers of a media type that it does not know",
+        "edit_manifest",
+        layer_type("application/vnd.oci.image.layer.v1.tar+gzip+encrypted"),
+        verdict="error",
+        codes="unsupported-image",
+    ),
+    differs(
+        "schema-1",
+        "whoever finds no 'layers' in a manifest and reads none",
+        "edit_manifest",
+        schema_1,
+        verdict="error",
+        codes="unsupported-image",
+    ),
+    differs(
+        "artifact-in-place-of-an-image",
+        "whoever calls a chart or a signature an image without packages",
+        "edit_manifest",
+        artifact,
+        verdict="error",
+        codes="unsupported-image",
+    ),
+    # What upper layers do to lower ones.
+    differs(
+        "database-whited-out",
+        "a reader that sees no database and reports no vulnerable package",
+        "upper",
+        (images.whiteout("var/lib/rpm"),),
+        (images.whiteout("var/lib/rpm-old"),),
+        codes="rpmdb-missing",
+    ),
+    differs(
+        "database-file-whited-out",
+        "the same, for the file alone",
+        "upper",
+        (images.whiteout(DATABASE),),
+        (images.whiteout(DATABASE + ".bak"),),
+        codes="rpmdb-missing",
+    ),
+    differs(
+        "opaque-folder-without-a-database",
+        "a reader that does not know opaque folders judges packages that are gone, or none",
+        "upper",
+        (images.opaque("var/lib/rpm"),),
+        (*database(PATCHED), images.opaque("var/lib/rpm")),
+        codes="rpmdb-missing",
+    ),
+    in_upper(
+        "opaque-marker-after-its-entries",
+        "a reader that lets the marker hide entries of its own layer falls back to the lower, patched database",
+        lambda packages: upper_database(packages, after=(images.opaque("var/lib/rpm"),)),
+    ),
+    in_upper(
+        "whiteout-beside-its-own-entry",
+        "a reader that lets a whiteout hide an entry of its own layer",
+        lambda packages: upper_database(packages, after=(images.whiteout(DATABASE),)),
+    ),
+    in_upper(
+        "upper-database-is-older",
+        "a reader that takes the first database that it meets, or the one with the newest packages",
+        lambda packages: upper_database(packages),
+    ),
+    differs(
+        "folder-replaced-by-a-file",
+        "a reader that keeps what lay below a folder which an upper layer replaced",
+        "upper",
+        (images.Entry("var/lib/rpm", b"not a folder"),),
+        (images.Entry("var/lib/rpm.txt", b"not a folder"),),
+        codes="rpmdb-missing",
+    ),
+    differs(
+        "same-member-twice",
+        "a reader that keeps the first of two members with one name; the last one counts",
+        "more",
+        database(VULNERABLE),
+        database(PATCHED),
+        verdict="failed",
+    ),
+    differs(
+        "parent-of-the-database-is-another-folder",
+        "a reader that follows names and no links: var is a link that an upper layer points elsewhere",
+        "upper",
+        (images.whiteout("var"), images.symlink("var", "srv"), *database(VULNERABLE, "srv/lib/rpm")),
+        (images.whiteout("var"), images.symlink("var", "srv"), *database(PATCHED, "srv/lib/rpm")),
+        verdict="failed",
+    ),
+    # Where the database is.
+    hides(
+        "database-is-a-hard-link",
+        "a reader that keeps only regular files: ostree links the database to an object seen earlier",
+        place="sysroot/ostree/objects/5a",
+        more=(images.hardlink("usr/share/rpm/rpmdb.sqlite", "sysroot/ostree/objects/5a/rpmdb.sqlite"),),
+    ),
+    hides(
+        "folder-is-a-symlink",
+        "a reader that looks for the path var/lib/rpm and does not follow the link",
+        place="usr/lib/sysimage/rpm",
+        more=(images.symlink("var/lib/rpm", "../../usr/lib/sysimage/rpm"),),
+    ),
+    hides(
+        "folder-is-an-absolute-symlink",
+        "a reader that follows an absolute link on its own machine, and finds its own database or none",
+        place="opt/state/rpm",
+        more=(images.symlink("var/lib/rpm", "/opt/state/rpm"),),
+    ),
+    hides("database-of-ostree", "a reader that knows only var/lib/rpm", place="usr/share/rpm"),
+    differs(
+        "database-misplaced",
+        "a reader that finds no database where it looks, and says that there are no packages",
+        "place",
+        "opt/rpm",
+        codes="rpmdb-missing",
+    ),
+    differs(
+        "two-databases",
+        "a reader that stops at the first place: the other database has what was installed later",
+        "more",
+        database(VULNERABLE, "usr/lib/sysimage/rpm"),
+        database(PATCHED, "usr/lib/sysimage/rpm"),
+        verdict="failed",
+        codes=("rpmdb-ambiguous", "vulnerability"),
+    ),
+    # Several platforms.
+    differs(
+        "platform-of-the-nodes-is-missing",
+        "whoever judges the images that are there: the node's platform is not among them",
+        "platforms",
+        BOTH,
+        (AMD,),
+        codes="platform-missing",
+        children=((AMD, child(PATCHED)),),
+    ),
+    differs(
+        "another-platform-was-forgotten",
+        "whoever looks at the scanner's own platform only",
+        "children",
+        ((AMD, child(PATCHED)), (ARM, child((*BASE, openssl("1:3.0.7-27.el9")), "aarch64"))),
+        ((AMD, child(PATCHED)), (ARM, child(PATCHED, "aarch64"))),
+        verdict="failed",
+        platforms=BOTH,
+    ),
+    differs(
+        "index-of-attestations-only",
+        "whoever finds nothing to complain about in an index without an image",
+        "children",
+        (("unknown/unknown", child(PATCHED)),),
+        ((AMD, child(PATCHED)), ("unknown/unknown", child(PATCHED))),
+        verdict="error",
+        codes="unsupported-image",
+    ),
+]

@@ -1,0 +1,390 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Traps between packages and statements: products, repositories, names, modules, streams, severities."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.imagescan.openshift.examples.fleet import images, rpmdb, vex
+
+from .situation import (
+    APPSTREAM_9,
+    BASE,
+    BASEOS_9,
+    FIX,
+    MANIFEST_PATH,
+    OTHERS,
+    PATCHED,
+    REPOSITORIES,
+    VULNERABLE,
+    content_manifest,
+    document,
+    openssl,
+)
+from .trap import Trap, differs, hides
+
+EUS_9 = "rhel-9-for-x86_64-baseos-eus-rpms"
+EUS_CPE = "cpe:/o:redhat:rhel_eus:9.2::baseos"
+EUS_PRODUCT = vex.Product("BaseOS-9.2.0.Z.EUS", "Red Hat Enterprise Linux BaseOS EUS (v. 9.2)", EUS_CPE)
+BASEOS_ARM = "rhel-9-for-aarch64-baseos-rpms"
+RHEL10 = vex.Product("BaseOS-10.0.Z", "Red Hat Enterprise Linux BaseOS (v. 10)", "cpe:/o:redhat:enterprise_linux:10.0")
+RHEL8_APPSTREAM = vex.Product(
+    "AppStream-8.10.0.Z.MAIN.EUS",
+    "Red Hat Enterprise Linux AppStream (v. 8)",
+    "cpe:/a:redhat:enterprise_linux:8::appstream",
+)
+EPEL = {"vendor": "Fedora Project", "key_id": "8a3872bf3228467c"}
+
+
+def fixed(evr: str, product: vex.Product = vex.RHEL9_BASEOS, names: str = "openssl-libs", **more: t.Any) -> vex.Says:
+    """A fix of packages of one product, for one architecture."""
+    components = tuple(f"{name}-{evr}.x86_64" for name in names.split())
+    return vex.Says(product, "fixed", components, "RHSA-2026:90001", **more)
+
+
+def feed(*says: vex.Says, **more: t.Any) -> tuple[vex.Json, ...]:
+    """A feed with one document of these statements, beside the usual other one."""
+    return (document(*says, **more), OTHERS)
+
+
+def edited(edit: t.Callable[[vex.Json], None], *says: vex.Says, **more: t.Any) -> tuple[vex.Json, ...]:
+    """The same, edited."""
+    changed = document(*says, **more)
+    edit(changed)
+    return (changed, OTHERS)
+
+
+def two(name: str, fools: str, vulnerable: rpmdb.Rpm, patched: rpmdb.Rpm, **both: t.Any) -> Trap:
+    """One package beside the usual ones, vulnerable in the trap and patched in the twin."""
+    return differs(name, fools, "packages", (*BASE, vulnerable), (*BASE, patched), verdict="failed", **both)
+
+
+def rename_severity(word: str) -> t.Callable[[vex.Json], None]:
+    """Write the severity in other letters."""
+
+    def edit(item: vex.Json) -> None:
+        item["document"]["aggregate_severity"]["text"] = word
+        for threat in item["vulnerabilities"][0]["threats"]:
+            threat["details"] = word
+
+    return edit
+
+
+def forget_severity(item: vex.Json) -> None:
+    del item["document"]["aggregate_severity"]
+    item["vulnerabilities"][0]["threats"] = []
+
+
+def nest_module(item: vex.Json) -> None:
+    """The old way to write a module: the component is part of a module's build, and that is part of the product."""
+    tree = item["product_tree"]
+    build = "nodejs:18:8100020240520:a75119d5"
+    tree["branches"][0]["branches"].append(
+        {
+            "category": "product_version",
+            "name": build,
+            "product": {
+                "name": build,
+                "product_id": build,
+                "product_identification_helper": {"purl": "pkg:rpmmod/redhat/nodejs@18:8100020240520:a75119d5"},
+            },
+        }
+    )
+    for relationship in list(tree["relationships"]):
+        product = relationship["relates_to_product_reference"]
+        whole = f"{product}:{build}"
+        relationship["relates_to_product_reference"] = whole
+        tree["relationships"].append(
+            {
+                "category": "default_component_of",
+                "full_product_name": {"name": whole, "product_id": whole},
+                "product_reference": build,
+                "relates_to_product_reference": product,
+            }
+        )
+
+
+def node(release: str, modularity: str = "nodejs:18:8100020240520:a75119d5") -> rpmdb.Rpm:
+    """A package of a module."""
+    return rpmdb.parse_rpm(f"nodejs-1:18.20.4-{release}.x86_64", modularity=modularity)
+
+
+MODULAR = {
+    "os_release": images.os_release(id="rhel", version_id="8.10", name="Red Hat Enterprise Linux"),
+    "manifest": content_manifest("rhel-8-for-x86_64-appstream-rpms"),
+    "repositories": {"rhel-8-for-x86_64-appstream-rpms": [RHEL8_APPSTREAM.cpe]},
+}
+NODE_FIX = fixed("1:18.20.4-2.module+el8.10.0+22247+5eb8e5ad", RHEL8_APPSTREAM, "nodejs", module="nodejs:18")
+NODE_OLD, NODE_NEW = node("1.module+el8.10.0+21670+8a5b3a5f"), node("2.module+el8.10.0+22247+5eb8e5ad")
+
+TRAPS: list[Trap] = [
+    # Which products apply.
+    differs(
+        "repository-without-a-product",
+        "whoever drops repository ids that the map does not know, and with them the products that apply",
+        "repositories",
+        {APPSTREAM_9: REPOSITORIES[APPSTREAM_9]},
+        REPOSITORIES,
+        codes="repository-unmapped",
+    ),
+    differs(
+        "no-map-of-repositories",
+        "whoever looks up repository ids in a map that was never fetched",
+        "repositories",
+        None,
+        REPOSITORIES,
+        codes="repository-unmapped",
+    ),
+    differs(
+        "map-of-another-product",
+        "whoever matches the product that a wrong map names, which has no statement about these packages",
+        "repositories",
+        {name: ["cpe:/a:redhat:openshift:4.16::el9"] for name in REPOSITORIES},
+        REPOSITORIES,
+        codes="nothing-applicable",
+    ),
+    hides(
+        "no-content-manifest",
+        "whoever has no product to match without a content manifest, and so no finding",
+        manifest=None,
+    ),
+    differs(
+        "content-manifest-damaged",
+        "whoever ignores a manifest that is no JSON: the repositories that it names are not looked at",
+        "more",
+        (images.Entry("root/buildinfo/content_manifests/app-1-1.json", b'{"content_sets": ["rhel-9-for'),),
+        (images.Entry("root/buildinfo/content_manifests/app-1-1.json", b'{"bomFormat": "CycloneDX"}'),),
+        codes="content-manifest-unreadable",
+    ),
+    hides(
+        "content-manifest-hidden-by-an-upper-layer",
+        "whoever reads the merged root alone: the layer with the extended-support packages said so, and was hidden",
+        manifest=content_manifest(EUS_9),
+        upper=(images.whiteout(MANIFEST_PATH), images.Entry(MANIFEST_PATH.replace("ubi9", "app"), content_manifest())),
+        repositories={EUS_9: [EUS_CPE]},
+        documents=feed(dataclasses.replace(FIX, product=EUS_PRODUCT)),
+    ),
+    hides(
+        "fix-in-extended-support-only",
+        "whoever looks at the main product only, while the image is built from an extended-support repository",
+        manifest=content_manifest(EUS_9, BASEOS_9),
+        repositories={**REPOSITORIES, EUS_9: [EUS_CPE]},
+        documents=feed(dataclasses.replace(FIX, product=EUS_PRODUCT)),
+    ),
+    differs(
+        "other-architecture",
+        "whoever has a table of products for x86_64 alone",
+        "packages",
+        tuple(dataclasses.replace(rpm, arch="aarch64") for rpm in VULNERABLE),
+        tuple(dataclasses.replace(rpm, arch="aarch64") for rpm in PATCHED),
+        verdict="failed",
+        manifest=content_manifest(BASEOS_ARM),
+        repositories={BASEOS_ARM: ["cpe:/o:redhat:enterprise_linux:9::baseos"]},
+    ),
+    two(
+        "release-with-a-minor-in-its-product",
+        "whoever compares enterprise_linux:10 with enterprise_linux:10.0 letter by letter",
+        openssl("1:3.2.2-16.el10"),
+        openssl("1:3.2.2-16.el10_0.2"),
+        os_release=images.os_release(id="rhel", version_id="10.0", name="Red Hat Enterprise Linux"),
+        manifest=None,
+        documents=(
+            document(fixed("1:3.2.2-16.el10_0.2", RHEL10)),
+            document(
+                vex.Says(
+                    dataclasses.replace(vex.RHEL9, cpe="cpe:/o:redhat:enterprise_linux:10"),
+                    "known_not_affected",
+                    ("bash", "glibc"),
+                ),
+                cve="CVE-2026-900199",
+            ),
+        ),
+    ),
+    hides(
+        "statement-for-another-channel",
+        "whoever compares the product's channel, and its part: the same package moves between baseos and appstream",
+        documents=feed(dataclasses.replace(FIX, product=vex.RHEL9_APPSTREAM)),
+        manifest=content_manifest(BASEOS_9),
+    ),
+    differs(
+        "distribution-that-the-feed-does-not-know",
+        "whoever matches AlmaLinux packages against nothing, and finds nothing",
+        "os_release",
+        images.os_release(id="almalinux", id_like="rhel centos fedora", version_id="9.4", name="AlmaLinux"),
+        codes="distribution-not-covered",
+    ),
+    differs(
+        "no-os-release",
+        "whoever cannot tell the distribution, assumes no product and finds nothing",
+        "os_release",
+        None,
+        codes="os-release-missing",
+        manifest=None,
+    ),
+    # Whose packages.
+    differs(
+        "package-of-another-vendor",
+        "whoever finds no statement about a foreign package, and calls it clean",
+        "packages",
+        (*PATCHED, rpmdb.parse_rpm("htop-3.3.0-1.el9.x86_64", **EPEL)),
+        (*PATCHED, rpmdb.parse_rpm("htop-3.3.0-1.el9.x86_64")),
+        codes="packages-not-covered",
+    ),
+    differs(
+        "vendor-of-another-name-and-no-key",
+        "the same for a package that nobody signed",
+        "packages",
+        (*PATCHED, rpmdb.parse_rpm("agent-3.3.0-1.x86_64", vendor="", key_id="")),
+        PATCHED,
+        codes="packages-not-covered",
+    ),
+    differs(
+        "vendor-text-borrowed",
+        "whoever trusts the vendor text: the package was signed by somebody else",
+        "packages",
+        (*PATCHED, rpmdb.parse_rpm("htop-3.3.0-1.el9.x86_64", key_id=EPEL["key_id"])),
+        PATCHED,
+        codes="packages-not-covered",
+    ),
+    # Names and versions.
+    two(
+        "epoch-ignored",
+        "a comparison of versions alone: 3.1 looks newer than 3.0.7, but the fix has a higher epoch",
+        openssl("3.1.0-1.el9"),
+        openssl("1:3.1.0-1.el9"),
+    ),
+    hides(
+        "statement-about-the-source-package",
+        "whoever compares names of binaries only: the statement names the source package",
+        documents=feed(vex.Says(vex.RHEL9_BASEOS, "fixed", ("openssl-1:3.0.7-28.el9_4.src",), "RHSA-2026:90001")),
+    ),
+    two(
+        "name-with-a-plus",
+        "whoever does not decode package URLs: libstdc%2B%2B is libstdc++",
+        rpmdb.parse_rpm("libstdc++-11.4.1-3.el9.x86_64"),
+        rpmdb.parse_rpm("libstdc++-11.4.1-4.el9_4.x86_64"),
+        documents=feed(fixed("0:11.4.1-4.el9_4", names="libstdc++")),
+    ),
+    two(
+        "version-with-a-tilde",
+        "a comparison to which 3.0.7~rc1 is newer than 3.0.7",
+        openssl("1:3.0.7~rc1-28.el9_4"),
+        openssl("1:3.0.7-28.el9_4"),
+    ),
+    two(
+        "version-with-more-digits",
+        "a comparison letter by letter, to which release 9 is newer than release 28",
+        openssl("1:3.0.7-9.el9_4"),
+        openssl("1:3.0.7-28.el9_4"),
+    ),
+    # Status.
+    hides(
+        "not-affected-elsewhere",
+        "whoever applies 'not affected' of one product to another",
+        documents=feed(FIX, vex.Says(vex.RHEL8, "known_not_affected", ("openssl-libs", "openssl.src"))),
+    ),
+    hides(
+        "not-affected-in-general-fixed-in-particular",
+        "whoever lets a statement about the whole release hide the one about its repository",
+        documents=feed(
+            vex.Says(vex.RHEL9_APPSTREAM, "known_not_affected", ("openssl-perl",)),
+            FIX,
+        ),
+    ),
+    differs(
+        "only-affected-no-fix",
+        "whoever knows fixes only, as advisories list them",
+        "documents",
+        feed(vex.Says(vex.RHEL9, "known_affected", ("openssl-libs", "openssl.src"), state="Affected")),
+        verdict="failed",
+        policy="- name: all\n  vulnerabilities: {max_severity: moderate}\n",
+    ),
+    differs(
+        "affected-named-by-its-source",
+        "the same, named by the source package alone",
+        "documents",
+        feed(vex.Says(vex.RHEL9, "known_affected", ("openssl.src",), state="Will not fix")),
+        verdict="failed",
+        policy="- name: all\n  vulnerabilities: {max_severity: moderate}\n",
+    ),
+    differs(
+        "still-investigated",
+        "whoever leaves out what the vendor still investigates",
+        "documents",
+        feed(vex.Says(vex.RHEL9, "under_investigation", ("openssl-libs", "openssl.src"))),
+        codes="under-investigation",
+        policy="- name: all\n  vulnerabilities: {max_severity: moderate}\n",
+    ),
+    # Streams.
+    two(
+        "lower-fix-in-another-stream",
+        "whoever takes any fix that is older than the installed build for the fix of that build",
+        openssl("1:3.0.7-27.el9_4"),
+        openssl("1:3.0.7-28.el9_4"),
+        documents=feed(fixed("1:3.0.7-25.el9_2.3"), fixed("1:3.0.7-28.el9_4")),
+    ),
+    two(
+        "rebase-inside-a-stream",
+        "whoever takes the lowest fix of a stream: 3.0.9 is newer than the fix for 3.0.7, and has none",
+        openssl("1:3.0.9-1.el9_4"),
+        openssl("1:3.2.2-6.el9_4"),
+        documents=feed(fixed("1:3.0.7-28.el9_4"), fixed("1:3.2.2-6.el9_4")),
+    ),
+    # Modules.
+    two(
+        "module-ignored",
+        "whoever matches modular packages only with statements without a module",
+        NODE_OLD,
+        NODE_NEW,
+        documents=feed(NODE_FIX),
+        **MODULAR,
+    ),
+    two(
+        "module-context-compared",
+        "whoever compares the build's context: the fix was built again with another one",
+        node("1.module+el8.10.0+21670+ffffffff", "nodejs:18:8100020240520:deadbeef"),
+        node("2.module+el8.10.0+22247+00000000", "nodejs:18:8100020240801:deadbeef"),
+        documents=feed(NODE_FIX),
+        **MODULAR,
+    ),
+    two(
+        "module-by-nested-relationships",
+        "whoever reads one level of relationships: the package is part of a module, and that of the product",
+        NODE_OLD,
+        NODE_NEW,
+        documents=edited(nest_module, fixed("1:18.20.4-2.module+el8.10.0+22247+5eb8e5ad", RHEL8_APPSTREAM, "nodejs")),
+        **MODULAR,
+    ),
+    two(
+        "module-under-its-other-name",
+        "whoever knows no alias: the feed says nodejs-devel:18 of packages whose module is nodejs:18",
+        NODE_OLD,
+        NODE_NEW,
+        documents=feed(dataclasses.replace(NODE_FIX, module="nodejs-devel:18")),
+        **MODULAR,
+    ),
+    # Severities.
+    hides(
+        "severity-per-product",
+        "whoever takes the document's severity: it is low in general, and important for this product",
+        documents=feed(dataclasses.replace(FIX, severity="Important"), severity="Low"),
+    ),
+    hides(
+        "severity-in-other-letters",
+        "whoever compares words letter by letter: IMPORTANT is not Important, and so not above moderate",
+        documents=edited(rename_severity(" IMPORTANT ")),
+    ),
+    hides(
+        "severity-by-another-word",
+        "whoever knows four words: a severity that cannot be read counts as none",
+        documents=edited(rename_severity("Grave")),
+    ),
+    hides(
+        "severity-missing",
+        "whoever counts a statement without a severity as harmless",
+        documents=edited(forget_severity),
+    ),
+]
