@@ -131,11 +131,6 @@ CODES: t.Mapping[str, Code] = {
         "The image was matched against other data than is at hand.",
         "Judge again with the current index.",
     ),
-    "severity-unknown": Code(
-        "inconclusive",
-        "A finding has no severity, so the policy's limit cannot be applied to it.",
-        "Read the finding; accept it in an exception if it does not matter.",
-    ),
     "under-investigation": Code(
         "inconclusive",
         "The vendor still investigates whether the package is affected, and the severity is above the limit.",

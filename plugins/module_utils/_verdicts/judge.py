@@ -16,7 +16,7 @@ import typing as t
 from .._errors import InputError
 from .._images.model import Problem
 from .._reports.text import visible
-from .._rpm.model import Inventory, Package
+from .._rpm.model import Inventory
 from .._vulnerabilities.model import SEVERITIES, Coverage, FeedInfo, Finding, Match
 from .codes import CODES
 from .exceptions import Acceptance
@@ -118,11 +118,11 @@ def judge_index(
     chosen = [child for child in children if not platforms or any(_runs_on(child, wanted) for wanted in platforms)]
     reasons: list[Reason] = []
     if not children:
-        reasons.append(Reason("index-empty", "the index names no image"))
+        reasons.append(Reason("index-empty", "The index names no image"))
     have = _some(sorted({child.platform for child in children}))
     for wanted in sorted(set(platforms)):
         if children and not any(_runs_on(child, wanted) for child in children):
-            text = f"the index has no image for {visible(wanted, 100)}; it has {have}"
+            text = f"The index has no image for {visible(wanted, 100)}; it has {have}"
             reasons.append(Reason("platform-missing", text))
     results = ["inconclusive"] if reasons else []
     by_policy: dict[tuple[str, str], list[str]] = {}
@@ -232,16 +232,16 @@ def _scan_reasons(subject: Subject) -> list[_Found]:
         effect = "inconclusive" if problem.code == "not_scanned_yet" else "error"
         return [_Found(effect, Reason(problem.code, visible(problem.message, 1000)))]
     if subject.inventory is None:
-        return [_found("not_scanned_yet", "the image has not been scanned yet")]
+        return [_found("not_scanned_yet", "The image has not been scanned yet")]
     return []
 
 
 def _no_policy(subject: Subject, policies: t.Sequence[Policy]) -> _Found:
     if not policies:
-        return _found("no-policy", "there is no policy to judge by")
+        return _found("no-policy", "There is no policy to judge by")
     name = visible(subject.reference or subject.digest, 300)
     names = _some([policy.name for policy in policies])
-    return _found("no-policy", f"no policy selects {name} (there are: {names})")
+    return _found("no-policy", f"No policy selects {name} (there are: {names})")
 
 
 def _accept(
@@ -275,7 +275,7 @@ def _accept(
         else:
             text = f"{what}, accepted{owner} until {acceptance.expires}: the exception has expired ({why})"
             notes.append(_found("exception-expired", text))
-    return accepted, sorted(notes)
+    return accepted, sorted(notes, key=lambda one: (one.reason.code, one.reason.message))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -293,9 +293,12 @@ class _PolicyReasons:
         yield from self.scan_age()
         yield from self.contents()
         if self.policy.asks("vulnerabilities") and self.inventory.kind not in self.policy.accept:
-            yield from self.feed()
-            if self.subject.match is not None:
-                yield from self.coverage(self.subject.match)
+            feed, match = self.subject.feed, self.subject.match
+            if feed is None or match is None or match.feed is None:
+                yield _found("feed-missing", "There is no vulnerability data to judge the image by")
+            else:
+                yield from self.feed(feed, match.feed)
+                yield from self.coverage(match)
         # What was found counts even where not everything was seen.
         if self.policy.max_severity is not None and self.subject.match is not None:
             yield from self.findings(self.subject.match, self.policy.max_severity)
@@ -309,9 +312,9 @@ class _PolicyReasons:
             return
         scanned = _time(self.subject.scanned_at)
         if scanned is None or scanned > self.now + CLOCK_SKEW:
-            yield _found("scan-time", f"the image was scanned {self.shown_time(self.subject.scanned_at)}")
+            yield _found("scan-time", f"The image was scanned {self.shown_time(self.subject.scanned_at)}")
         elif self.now - scanned > datetime.timedelta(seconds=limit):
-            text = f"the image was scanned {self.subject.scanned_at}"
+            text = f"The image was scanned {self.subject.scanned_at}"
             yield _found("scan-stale", f"{text}; the policy '{self.policy.name}' allows {_span(limit)}")
 
     def contents(self) -> t.Iterator[_Found]:
@@ -320,71 +323,58 @@ class _PolicyReasons:
             problems = _count(len(inventory.problems), "problem")
             yield _found(
                 "inventory-incomplete",
-                f"not everything in the image could be read ({problems}), so packages may be missing",
+                f"Not everything in the image could be read ({problems}), so packages may be missing",
             )
             for problem in _problems(inventory.problems):
                 yield _problem(problem)
         if inventory.kind != "rpm":
             if inventory.kind in self.policy.accept:
                 text = (
-                    f"the image has no RPM database; the policy '{self.policy.name}' accepts the kind {inventory.kind}"
+                    f"The image has no RPM database; the policy '{self.policy.name}' accepts the kind {inventory.kind}"
                 )
                 yield _found("kind-accepted", text)
             else:
                 accepts = _some(self.policy.accept) or "no other kind than rpm"
                 yield _found(
                     "no-package-database",
-                    f"the image has no RPM database (kind {visible(inventory.kind, 40)}); the policy "
+                    f"The image has no RPM database (kind {visible(inventory.kind, 40)}); the policy "
                     f"'{self.policy.name}' accepts {accepts}",
                 )
-        elif not _real(inventory.packages):
-            yield _found("no-packages", "the RPM database has no package")
+        elif all(package.name == "gpg-pubkey" for package in inventory.packages):
+            yield _found("no-packages", "The RPM database has no package")
         elif inventory.database is None or inventory.database.rows != len(inventory.packages):
             rows = inventory.database.rows if inventory.database else 0
             yield _found(
                 "package-count",
-                f"the RPM database counts {_count(rows, 'package')}, and {len(inventory.packages)} were read",
+                f"The RPM database counts {_count(rows, 'package')}, and {len(inventory.packages)} were read",
             )
 
-    def feed(self) -> t.Iterator[_Found]:
-        feed, match = self.subject.feed, self.subject.match
-        if feed is None or match is None:
-            yield _found("feed-missing", "there is no vulnerability data to judge the image by")
-            return
-        if match.feed is None or match.feed.serial != feed.serial:
-            old = visible(match.feed.serial, 80) if match.feed else "none"
-            text = f"the image was matched against feed {old}, and the feed at hand is {visible(feed.serial, 80)}"
-            yield _found("match-outdated", text)
+    def feed(self, feed: FeedInfo, used: FeedInfo) -> t.Iterator[_Found]:
+        if used.serial != feed.serial:
+            text = f"The image was matched against the vulnerability data {visible(used.serial, 80)}"
+            yield _found("match-outdated", f"{text}, and {visible(feed.serial, 80)} is at hand")
         limit = self.policy.feed_age
         checked = _time(feed.checked)
         if limit is not None:
             if checked is None or checked > self.now + CLOCK_SKEW:
-                yield _found("feed-time", f"the vulnerability data was last checked {self.shown_time(feed.checked)}")
+                yield _found("feed-time", f"The vulnerability data was last checked {self.shown_time(feed.checked)}")
             elif self.now - checked > datetime.timedelta(seconds=limit):
                 yield _found(
                     "feed-stale",
-                    f"the vulnerability data was last checked {feed.checked}; the policy '{self.policy.name}' allows "
+                    f"The vulnerability data was last checked {feed.checked}; the policy '{self.policy.name}' allows "
                     f"{_span(limit)}",
                 )
         if feed.rejected:
             documents = _count(feed.rejected, "document")
             yield _found("feed-incomplete", f"{documents} of the feed could not be read, and {feed.documents} were")
         elif not feed.statements:
-            yield _found("feed-incomplete", "the vulnerability data has no statement in it")
+            yield _found("feed-incomplete", "The vulnerability data has no statement in it")
         if self.policy.require_signed_feed:
             # No reader of feeds verifies signatures yet, so none counts as signed.
             yield _found(
                 "feed-unsigned",
-                f"the policy '{self.policy.name}' requires a signed feed, and no signature was verified",
+                f"The policy '{self.policy.name}' requires a signed feed, and no signature was verified",
             )
-        if feed.names:
-            missing = sorted(_names(self.inventory.packages) - set(feed.names))
-            if missing:
-                yield _found(
-                    "feed-partial",
-                    f"the index was built for {_count(len(feed.names), 'package name')} alone, and this image has "
-                    f"{len(missing)} others ({_some(missing)})",
-                )
 
     def coverage(self, match: Match) -> t.Iterator[_Found]:
         for problem in _problems(match.problems):
@@ -394,24 +384,35 @@ class _PolicyReasons:
         if not match.supported:
             yield _found(
                 "distribution-not-covered",
-                f"the vulnerability data does not cover {visible(self.facts['os'], 80) or 'an unknown distribution'}",
+                f"The vulnerability data does not cover {visible(self.facts['os'], 80) or 'an unknown distribution'}",
             )
             return
         if not match.cpes:
-            yield _found("no-product", "no product of the vulnerability data applies to the image")
-        elif _real(self.inventory.packages) and not match.counts.get("statements_applicable"):
+            yield _found("no-product", "No product of the vulnerability data applies to the image")
+        elif match.counts.get("packages_covered", 1) and not match.counts.get("statements_applicable"):
             packages = _count(len(self.inventory.packages), "package")
-            yield _found("nothing-applicable", f"the vulnerability data says nothing about any of the {packages}")
-        if match.unmapped:
-            repositories = _count(len(match.unmapped), "repository", "repositories")
-            text = f"{repositories} of the image without a product in the map: {_some(sorted(match.unmapped))}"
+            yield _found("nothing-applicable", f"The vulnerability data says nothing about any of the {packages}")
+        unmapped = self.unmapped(match)
+        if unmapped:
+            repositories = _count(len(unmapped), "repository", "repositories")
+            text = f"{repositories} of the image without a product in the map: {_some(unmapped)}"
             yield _found("repository-unmapped", text)
         if match.cpes and all(cpe.source == "assumed" for cpe in match.cpes):
             cpes = _some(sorted({cpe.cpe for cpe in match.cpes}))
             yield _found(
-                "repositories-assumed", f"the image does not say from which repositories it is; assumed: {cpes}"
+                "repositories-assumed", f"The image does not say from which repositories it was built; assumed: {cpes}"
             )
         yield from self.not_covered(match)
+
+    def unmapped(self, match: Match) -> list[str]:
+        """Repositories without a product from which there may be packages that the feed should cover.
+
+        The dnf history tells the repository of each package, a content manifest does not.
+        """
+        others = {package.package for package in match.not_covered}
+        used = {package.repository for package in self.inventory.packages if package.nevra not in others}
+        stated = {one.id for one in self.inventory.repositories if one.source != "dnf_history"}
+        return sorted(set(match.unmapped) & (used | stated))
 
     def not_covered(self, match: Match) -> t.Iterator[_Found]:
         left: list[Coverage] = []
@@ -437,22 +438,22 @@ class _PolicyReasons:
 
     def findings(self, match: Match, allowed: str) -> t.Iterator[_Found]:
         highest = SEVERITIES.index(allowed)
+        groups: dict[tuple[str, ...], list[str]] = {}
         for finding in sorted(match.findings, key=_gravity):
-            if (finding.id, finding.package) in self.accepted:
+            if SEVERITIES.index(finding.severity) <= highest or (finding.id, finding.package) in self.accepted:
                 continue
             if self.policy.fixable and finding.status != "fix_available":
                 continue
-            name = f"{visible(finding.id, 60)} in {visible(finding.package, 200)}"
-            limit = f"the policy '{self.policy.name}' allows at most {allowed}"
-            if finding.severity == "none":
-                if allowed != SEVERITIES[-1]:
-                    yield _found("severity-unknown", f"{name} has no severity ({_fix(finding)}); {limit}")
-            elif SEVERITIES.index(finding.severity) > highest:
-                if finding.status == "under_investigation":
-                    text = f"{name} would be {finding.severity}, and the vendor still investigates it; {limit}"
-                    yield _found("under-investigation", text)
-                else:
-                    yield _found("vulnerability", f"{name} is {finding.severity}; {_fix(finding)}; {limit}")
+            key = (finding.id, finding.severity, finding.status, finding.fixed_in, finding.advisory)
+            groups.setdefault(key, []).append(finding.package)
+        limit = f"the policy '{self.policy.name}' allows at most {allowed}"
+        for (identifier, severity, status, fixed_in, advisory), packages in groups.items():
+            name = f"{visible(identifier, 60)} in {_some(packages)}"
+            if status == "under_investigation":
+                text = f"{name} would be {severity}, and the vendor still investigates it; {limit}"
+                yield _found("under-investigation", text)
+            else:
+                yield _found("vulnerability", f"{name} is {severity}; {_fix(status, fixed_in, advisory)}; {limit}")
 
     def unexamined(self) -> t.Iterator[_Found]:
         counts = self.facts["not_examined"]
@@ -471,7 +472,7 @@ class _PolicyReasons:
         if not policy.asks("compliance"):
             return
         if results is None:
-            text = f"the policy '{policy.name}' asks about OpenSCAP results, and there are none"
+            text = f"The policy '{policy.name}' asks about OpenSCAP results, and there are none"
             yield _found("compliance-missing", text)
             return
         unclear = [rule["id"] for rule in results["rules"] if rule["result"] in ("error", "unknown", "notchecked")]
@@ -483,7 +484,7 @@ class _PolicyReasons:
             )
             yield _found("compliance-incomplete", text)
         if policy.min_score is not None and results["score"] < policy.min_score:
-            text = f"the score is {results['score']:g}; the policy '{policy.name}' demands {policy.min_score:g}"
+            text = f"The score is {results['score']:g}; the policy '{policy.name}' demands {policy.min_score:g}"
             yield _found("compliance-score", text)
         if policy.max_failed_severity is not None:
             highest = _rule_rank(policy.max_failed_severity)
@@ -492,7 +493,7 @@ class _PolicyReasons:
                 if _rule_rank(rule["severity"]) > highest:
                     yield _found(
                         "compliance-rule-failed",
-                        f"rule {visible(rule['id'], 200)} failed ({visible(rule['title'], 200)}), severity "
+                        f"Rule {visible(rule['id'], 200)} failed ({visible(rule['title'], 200)}), severity "
                         f"{rule['severity']}; the policy '{policy.name}' allows at most {policy.max_failed_severity}",
                     )
 
@@ -525,15 +526,13 @@ def _accepts(vendor: AcceptedVendor, package: Coverage) -> str:
     return "key" if vendor.key_id == package.key_id.lower() else ""
 
 
-def _fix(finding: Finding) -> str:
-    advisory = f" by {visible(finding.advisory, 60)}" if finding.advisory else ""
-    fixed_in = visible(finding.fixed_in, 200)
-    if finding.status == "fix_available":
-        return f"fixed in {fixed_in or 'a newer build'}{advisory}"
-    state = finding.status.replace("_", " ")
-    if not fixed_in:
-        return f"no fix ({state})"
-    return f"{fixed_in}{advisory} ({state})"
+def _fix(status: str, fixed_in: str, advisory: str) -> str:
+    by = f" by {visible(advisory, 60)}" if advisory else ""
+    build = visible(fixed_in, 200)
+    if status == "fix_available":
+        return f"fixed in {build or 'a newer build'}{by}"
+    state = status.replace("_", " ")
+    return f"{build}{by} ({state})" if build else f"no fix ({state})"
 
 
 def _gravity(finding: Finding) -> tuple[t.Any, ...]:
@@ -555,22 +554,6 @@ def _gravity(finding: Finding) -> tuple[t.Any, ...]:
 def _rule_rank(severity: str) -> int:
     """Rank of a rule's severity; ``none`` is below all, ``unknown`` counts as ``high``."""
     return -1 if severity == "none" else RULE_SEVERITIES.index("high" if severity == "unknown" else severity)
-
-
-def _real(packages: t.Iterable[Package]) -> list[Package]:
-    """The packages that hold files: public keys stand in the database, too."""
-    return [package for package in packages if package.name != "gpg-pubkey"]
-
-
-def _names(packages: t.Iterable[Package]) -> set[str]:
-    """Binary and source names, under both of which a feed may speak of the packages."""
-    names = set()
-    for package in _real(packages):
-        names.add(package.name)
-        source = package.source_rpm.rsplit("-", 2)
-        if len(source) == 3:
-            names.add(source[0])
-    return names
 
 
 def _time(text: str) -> datetime.datetime | None:
