@@ -42,11 +42,11 @@ def registry_access() -> Spec:
     }
 
 
-def images() -> Spec:
-    """Which images a module works on."""
-    return {"images": {"type": "list", "elements": "raw"}}
-
-
 def platforms() -> Spec:
     """Which images of an index count."""
     return {"platforms": {"type": "list", "elements": "str", "default": []}}
+
+
+def store_password() -> Spec:
+    """The password of a store that an option names."""
+    return {"store_password": store()["store_password"]}

@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ._errors import Abandoned, ScanError
+from ._images.access import Access
 
 #: Import name -> name of the package that brings it.
 LIBRARIES = {
@@ -72,3 +73,15 @@ def read_document(path: str, what: str, limit: int = 4 << 20) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ScanError(f"the {what} {path} is not UTF-8 text: {error}", code="invalid-input") from error
+
+
+def access_of(params: t.Mapping[str, t.Any]) -> Access:
+    """How registries and other servers are reached, from the options of ``_argument_specs``."""
+    return Access(
+        auth_file=params.get("registry_auth_file") or "",
+        ca_file=params.get("ca_cert") or "",
+        validate_certs=params["validate_certs"],
+        plain_http=tuple(params.get("plain_http_registries") or ()),
+        token_realms=tuple(params.get("token_realms") or ()),
+        timeout=params["timeout"],
+    )

@@ -122,7 +122,7 @@ def gather(
             failed.append(_unidentified(path, "paths", error))
     for query in queries:
         try:
-            _list_registry(query, access, named, excluded, failed)
+            named += _list_registry(query, access, excluded, failed)
         except ScanError as error:
             failed.append(_unidentified(query.registry, "registry", error))
     return list(dict.fromkeys(named)), excluded, failed
@@ -131,14 +131,14 @@ def gather(
 def _list_registry(
     query: RegistryQuery,
     access: Access,
-    named: list[Named],
     excluded: list[Excluded],
     failed: list[Unidentified],
-) -> None:
+) -> list[Named]:
+    """Every matching tag of a registry, or none of them where there are too many."""
     from .._images.registry import list_repositories, list_tags
 
     registry = parse_registry(query.registry)
-    count = 0
+    named: list[Named] = []
     # Names that are plain text need no catalogue, which many registries do not give to everybody.
     plain = [found.pattern for found in query.repositories if re.fullmatch(r"[a-z0-9/_-]+", found.pattern)]
     all_plain = bool(plain) and len(plain) == len(query.repositories)
@@ -152,8 +152,7 @@ def _list_registry(
                 if not _chosen(tag, query.tags):
                     excluded.append(Excluded(name, "no pattern of registry.tags matches"))
                     continue
-                count += 1
-                if count > query.limit:
+                if len(named) == query.limit:
                     raise LimitExceeded(
                         f"{registry} has more than {query.limit} matching tags",
                         hint="narrow registry.repositories or registry.tags, or raise registry.limit",
@@ -164,6 +163,7 @@ def _list_registry(
             raise
         except ScanError as error:
             failed.append(_unidentified(f"{registry}/{repository}", "registry", error))
+    return named
 
 
 def _chosen(name: str, patterns: tuple[re.Pattern[str], ...]) -> bool:

@@ -71,6 +71,26 @@ def request_of(given: t.Any) -> Request:
     return Request(pinned(name, digest), digest, names)
 
 
+def named(given: t.Any) -> Request:
+    """Read one entry of an ``images`` option that picks out of a store: there a digest alone is enough.
+
+    A name that is none is kept as it is: the store may hold its error.
+    """
+    if isinstance(given, str) and is_digest(given.strip()):
+        return Request("", given.strip(), ())
+    if isinstance(given, dict):
+        if given.get("digest"):
+            return request_of(given)
+        given = given.get("reference", "")
+    if not isinstance(given, str) or not given.strip():
+        raise InputError(f"{shown(str(given), 80)} does not name an image; expected a reference or a digest")
+    try:
+        name = canonical_name(given.strip())
+    except InputError:
+        name = given
+    return Request("", "", (name,))
+
+
 def pinned(name: str, digest: str) -> str:
     """The target that gives exactly this digest: a tag may move between discovery and scan."""
     if not digest or is_local(name):

@@ -326,15 +326,19 @@ class Store:
         now: str,
         kind: str = "image",
         platform: str = "",
-        wanted_platforms: t.Iterable[str] | None = None,
+        settled: bool = False,
     ) -> bool:
         """Note that an image exists and that a reference names it. A reference names one digest: the newest wins.
 
-        True when the store did not say so already.
+        ``settled``: its inventory is valid, so the error of a later attempt no longer matters. True when anything is
+        new.
         """
-        return self._db.write(
-            lambda connection: _put_image(connection, digest, reference, now, kind, platform, wanted_platforms)
-        )
+
+        def work(connection: sa.Connection) -> bool:
+            changed = _put_image(connection, digest, reference, now, kind, platform, None)
+            return (settled and _drop_error(connection, digest)) or changed
+
+        return self._db.write(work)
 
     def record_index(
         self, digest: str, reference: str, children: t.Sequence[Child], *, wanted_platforms: t.Iterable[str], now: str
@@ -577,7 +581,7 @@ def _drop_error(connection: sa.Connection, subject: str) -> bool:
     return gone
 
 
-def _weigh(connection: sa.Connection, judgement: Judgement) -> tuple[RecordedVerdict, str, bytes, sa.Row[t.Any] | None]:
+def _weigh(connection: sa.Connection, judgement: Judgement) -> tuple[RecordedVerdict, str, bytes, t.Any]:
     """Compare a judgement with the verdict in force; also its document's hash and bytes, and the row in force."""
     import sqlalchemy as sa
 

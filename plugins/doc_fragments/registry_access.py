@@ -1,0 +1,35 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options of ``_argument_specs.registry_access``."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """How registries are reached."""
+
+    DOCUMENTATION = r"""
+options:
+  registry_auth_file:
+    description:
+      - File with credentials for registries, a C(config.json) of Docker, an C(auth.json) of Podman, or a C(.dockercfg).
+      - Without it, the file that the environment variable E(REGISTRY_AUTH_FILE) names is used. Without both, images
+        are pulled anonymously.
+      - Credential helpers that the file may name are not run; an image that needs one ends in an error.
+    type: path
+  plain_http_registries:
+    description:
+      - Registries, as C(host) or C(host:port), that are asked over HTTP without TLS.
+      - Credentials are not sent to them.
+    type: list
+    elements: str
+    default: []
+  token_realms:
+    description:
+      - Hosts, as C(host) or C(host:port), that may hand out tokens although they do not share a registry's domain.
+      - Credentials are sent nowhere else.
+    type: list
+    elements: str
+    default: []
+"""

@@ -1,0 +1,269 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Judge what is in the store: inventories against vulnerability data and policies; verdicts go back into the store."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import typing as t
+
+from .._errors import ScanError
+from .._rpm.serial import inventory_from_dict
+from .._verdicts.exceptions import Acceptance
+from .._verdicts.judge import Child as IndexChild
+from .._verdicts.judge import Subject, image_document, judge, judge_index
+from .._verdicts.model import ImageVerdict, Reason, worst
+from .._verdicts.policies import Policy
+from .._vulnerabilities.matcher import match_inventory
+from .._vulnerabilities.model import FeedInfo
+from .model import Child, Judgement, RecordedVerdict, StoredImage
+from .store import Store, unresolved_key
+
+if t.TYPE_CHECKING:
+    from .._vulnerabilities.index import FeedIndex
+
+#: Verdicts that are held in memory before they are written together.
+BATCH = 100
+
+
+class Wanted(t.Protocol):
+    """An image that is meant, as somebody named it: by its digest, which may be empty, or by its names."""
+
+    @property
+    def digest(self) -> str: ...
+
+    @property
+    def references(self) -> tuple[str, ...]: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Judged:
+    """The verdict in force for one image after judging. ``document``: its object in the report."""
+
+    key: str
+    state: str
+    before: str
+    verdict: str
+    document: t.Mapping[str, t.Any]
+    feed: str
+
+
+def select(
+    images: t.Sequence[StoredImage], children: t.Mapping[str, tuple[Child, ...]], wanted: t.Sequence[Wanted]
+) -> list[StoredImage]:
+    """The images that are meant, those of an index included. One that the store does not know is there all the same.
+
+    A name finds what it leads to now; an image that was named and is not known must end in a verdict too.
+    """
+    by_key = {image.key: image for image in images}
+    by_name: dict[str, list[StoredImage]] = {}
+    for image in images:
+        for name in image.references:
+            by_name.setdefault(name, []).append(image)
+    chosen: dict[str, StoredImage] = {}
+
+    def take(image: StoredImage) -> None:
+        if image.key in chosen:
+            return
+        chosen[image.key] = image
+        for child in children.get(image.key, ()):
+            if child.digest in by_key:
+                take(by_key[child.digest])
+
+    for one in wanted:
+        # A name that cannot be resolved now may lead to what it named before: both verdicts count.
+        found = [by_key[one.digest]] if one.digest in by_key else []
+        if not one.digest:
+            found = [image for name in one.references for image in by_name.get(name, ())]
+        if not found:
+            name = one.references[0] if one.references else ""
+            key = one.digest or unresolved_key(name)
+            kind = "image" if one.digest else "unresolved"
+            found = [by_key.get(key) or StoredImage(key, one.digest, kind, "", one.references, "", "", "", "", ())]
+        for image in found:
+            take(image)
+    return sorted(chosen.values(), key=lambda image: image.key)
+
+
+class Judging:
+    """One run of judging."""
+
+    def __init__(
+        self,
+        store: Store,
+        policies: t.Sequence[Policy],
+        acceptances: t.Sequence[Acceptance],
+        index: FeedIndex | None,
+        *,
+        now: datetime.datetime,
+        platforms: t.Sequence[str] | None = None,
+        dry_run: bool = False,
+        beat: t.Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self._store = store
+        self._policies = policies
+        self._acceptances = acceptances
+        self._index = index
+        self._feed: FeedInfo | None = index.info if index is not None else None
+        self._feed_values = feed_to_dict(self._feed)
+        self._now = now
+        self._judged_at = now.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self._platforms = platforms
+        self._dry_run = dry_run
+        self._beat = beat
+
+    def run(self, wanted: t.Sequence[Wanted] | None) -> list[Judged]:
+        """Judge what is wanted, or everything in the store; indexes after their images. Ordered by key."""
+        images = self._store.images()
+        children = self._store.children(image.key for image in images if image.kind == "index")
+        if wanted is not None:
+            images = select(images, children, wanted)
+        singles = [image for image in images if image.kind != "index"]
+        verdicts: dict[str, ImageVerdict] = {}
+        judged: list[Judged] = []
+        batch: list[Judgement] = []
+        for number, image in enumerate(singles):
+            subject = self._subject(image)
+            verdict = judge(subject, self._policies, self._acceptances, now=self._now)
+            verdicts[image.digest] = verdict
+            batch.append(self._judgement(image, subject, verdict))
+            if len(batch) == BATCH:
+                judged += self._settle(batch)
+                batch = []
+            self._beat(f"judged {number + 1}/{len(images)}")
+        for image in images:
+            if image.kind == "index":
+                subject = self._bare_subject(image)
+                verdict = self._index_verdict(image, subject, children.get(image.key, ()), verdicts)
+                batch.append(self._judgement(image, subject, verdict))
+        judged += self._settle(batch)
+        return sorted(judged, key=lambda one: one.key)
+
+    def _bare_subject(self, image: StoredImage) -> Subject:
+        problem = Reason(image.error_code, image.error_message) if image.error_code else None
+        return Subject(
+            digest=image.digest,
+            reference=image.reference,
+            references=image.references,
+            platform=image.platform,
+            scanned_at=image.scanned_at,
+            scan_problem=problem,
+            feed=self._feed,
+        )
+
+    def _subject(self, image: StoredImage) -> Subject:
+        subject = self._bare_subject(image)
+        if not image.digest:
+            return subject
+        try:
+            stored = self._store.inventory(image.digest)
+            if stored is None:
+                return subject
+            inventory = inventory_from_dict(stored)
+            match = match_inventory(inventory, self._index) if self._index is not None else None
+        except ScanError as error:
+            # One damaged inventory must not keep the others from being judged.
+            if error.code.startswith(("store-", "feed-")):
+                raise
+            return dataclasses.replace(subject, scan_problem=Reason(error.code, str(error)))
+        return dataclasses.replace(subject, labels=inventory.labels, inventory=inventory, match=match)
+
+    def _index_verdict(
+        self,
+        image: StoredImage,
+        subject: Subject,
+        children: tuple[Child, ...],
+        verdicts: t.Mapping[str, ImageVerdict],
+    ) -> ImageVerdict:
+        platforms = image.wanted_platforms if self._platforms is None else self._platforms
+        listed = [IndexChild(child.platform, child.digest) for child in children]
+        verdict = judge_index(subject, listed, verdicts, tuple(platforms))
+        if subject.scan_problem is None:
+            return verdict
+        return dataclasses.replace(
+            verdict,
+            verdict=worst([verdict.verdict, "error"]),
+            reasons=(subject.scan_problem, *verdict.reasons),
+        )
+
+    def _judgement(self, image: StoredImage, subject: Subject, verdict: ImageVerdict) -> Judgement:
+        return Judgement(
+            key=image.key,
+            digest=image.digest,
+            verdict=verdict.verdict,
+            document=image_document(subject, verdict),
+            feed=self._feed_values,
+            feed_checked=self._feed.checked if self._feed else "",
+            judged_at=self._judged_at,
+        )
+
+    def _settle(self, batch: t.Sequence[Judgement]) -> list[Judged]:
+        """Write a batch, and say what is in force now: where a newer judgement stays, that one."""
+        act = self._store.compare_verdicts if self._dry_run else self._store.record_verdicts
+        recorded = act(batch)
+        kept = [one.key for one in recorded if one.state == "superseded"]
+        in_force = {one.key: one for one in self._store.verdicts(kept)} if kept else {}
+        serial = self._feed.serial if self._feed else ""
+        return [self._judged(judgement, result, in_force, serial) for judgement, result in zip(batch, recorded)]
+
+    @staticmethod
+    def _judged(judgement: Judgement, result: RecordedVerdict, in_force: t.Mapping[str, t.Any], serial: str) -> Judged:
+        stays = in_force.get(result.key)
+        if stays is not None:
+            feed = (stays.feed or {}).get("serial", "")
+            return Judged(result.key, result.state, result.before, stays.verdict, stays.document, feed)
+        return Judged(result.key, result.state, result.before, result.after, judgement.document, serial)
+
+
+@dataclasses.dataclass(frozen=True)
+class InForce:
+    """What a report is made of. ``feed``: the newest that any of the verdicts was made with."""
+
+    documents: list[dict[str, t.Any]]
+    feed: FeedInfo | None
+    times: list[str]
+
+
+def in_force(store: Store, wanted: t.Sequence[Wanted] | None) -> InForce:
+    """The verdicts in force of what is wanted, or of everything; what was never judged is inconclusive.
+
+    ``times`` are those of the inputs, scans and feed, never of the judging: equal input gives an equal report.
+    """
+    images = store.images()
+    if wanted is not None:
+        children = store.children(image.key for image in images if image.kind == "index")
+        images = select(images, children, wanted)
+    verdicts = {verdict.key: verdict for verdict in store.verdicts(image.key for image in images)}
+    documents = []
+    feed: FeedInfo | None = None
+    for image in images:
+        verdict = verdicts.get(image.key)
+        if verdict is not None:
+            documents.append(verdict.document)
+            used = feed_from_dict(verdict.feed)
+            if used is not None and (feed is None or used.checked > feed.checked):
+                feed = used
+            continue
+        reason = Reason("not_judged_yet", "the image has not been judged yet")
+        subject = Subject(image.digest, image.reference, image.references, image.platform)
+        unjudged = ImageVerdict(image.digest, "inconclusive", (reason,), ())
+        documents.append(image_document(subject, unjudged))
+    times = [image.scanned_at for image in images if image.scanned_at]
+    return InForce(documents, feed, times + ([feed.checked] if feed else []))
+
+
+def feed_to_dict(feed: FeedInfo | None) -> dict[str, t.Any] | None:
+    """What the store keeps of a feed: all but the list of names, which may be as long as the feed."""
+    if feed is None:
+        return None
+    return {**dataclasses.asdict(feed), "names": []}
+
+
+def feed_from_dict(values: t.Mapping[str, t.Any] | None) -> FeedInfo | None:
+    """The feed that ``feed_to_dict`` kept; fields that this version does not know are left out."""
+    if values is None:
+        return None
+    known = {field.name for field in dataclasses.fields(FeedInfo)}
+    return FeedInfo(**{**{key: value for key, value in values.items() if key in known}, "names": ()})

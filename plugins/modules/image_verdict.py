@@ -1,0 +1,333 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: image_verdict
+short_description: Judge scanned images by policies
+version_added: 0.1.0
+author: the imagescan.openshift authors (@imagescan)
+description:
+  - Matches the inventories in a store against vulnerability data and judges each image by policies. Nothing is pulled.
+  - A verdict is V(passed) only when everything that the policies ask about was seen, is fresh, and holds. It is
+    V(failed) when a condition is broken, V(inconclusive) when not everything was seen, and V(error) when the image
+    could not be scanned. Every reason has a stable code and says condition, finding and fix.
+  - The worst verdict counts where several policies select one image. A multi-platform index takes the worst of its
+    images.
+  - Verdicts stay in the store with their history. One that was made later, or with newer data, is never overwritten.
+options:
+  images:
+    description:
+      - The images to judge, as references or digests, or as the dictionaries that M(imagescan.openshift.image_info)
+        returns. An image that the store does not know is V(inconclusive).
+      - Without it, everything in the store is judged.
+    type: list
+    elements: raw
+  index:
+    description:
+      - File that M(imagescan.openshift.vulnerability_feed) wrote.
+      - Without it, or where it is missing, images are V(inconclusive) by every policy that asks about vulnerabilities.
+    type: path
+  policies:
+    description:
+      - Files with policies, in YAML.
+      - Without any, the built-in policy judges, which wants no critical or important vulnerability that could be fixed
+        by an update, and fresh data.
+    type: list
+    elements: path
+    default: []
+  exceptions:
+    description: Files with exceptions, in YAML, each an accepted finding with its reason and expiry date.
+    type: list
+    elements: path
+    default: []
+  platforms:
+    description:
+      - Which images of a multi-platform index count. Without it, those that were asked for when it was scanned.
+    type: list
+    elements: str
+  fail_on:
+    description:
+      - Verdicts that fail the task, after all images were judged. Not applied in check mode.
+    type: list
+    elements: str
+    choices: [failed, error, inconclusive]
+    default: []
+extends_documentation_fragment:
+  - imagescan.openshift._attributes
+  - imagescan.openshift.store
+attributes:
+  check_mode:
+    support: full
+    details: A missing store counts as empty, and is not made.
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+    details: Only until data or an exception expires.
+requirements:
+  - PyYAML
+  - jmespath, for policies with expressions
+seealso:
+  - module: imagescan.openshift.image_scan
+  - module: imagescan.openshift.vulnerability_feed
+  - module: imagescan.openshift.scan_report
+"""
+
+EXAMPLES = r"""
+- name: Judge everything in the store by the built-in policy
+  imagescan.openshift.image_verdict:
+    store: /var/lib/imagescan/store.db
+    index: /var/lib/imagescan/redhat.idx
+  register: judged
+
+- name: Judge two images by own policies, and stop when one is bad
+  imagescan.openshift.image_verdict:
+    store: /var/lib/imagescan/store.db
+    index: /var/lib/imagescan/redhat.idx
+    images:
+      - registry.example.com/team/app:1.2
+      - registry.example.com/team/web:7
+    policies: [policies/production.yml]
+    exceptions: [policies/accepted.yml]
+    fail_on: [failed, error]
+"""
+
+RETURN = r"""
+verdicts:
+  description: The verdict in force for each image, the worst first.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    digest:
+      description: The image's digest, empty where a reference could not be resolved.
+      type: str
+      returned: success
+    reference:
+      description: Its name.
+      type: str
+      returned: success
+    platform:
+      description: C(os/architecture[/variant]), empty for an index.
+      type: str
+      returned: success
+    verdict:
+      description: V(passed), V(failed), V(inconclusive) or V(error).
+      type: str
+      returned: success
+    reasons:
+      description: Why, as dictionaries of code and message, the gravest first.
+      type: list
+      elements: dict
+      returned: success
+    counts:
+      description: Number of findings that are not accepted, by severity.
+      type: dict
+      returned: success
+    policies:
+      description: What each policy says, as dictionaries of name, sha256 and verdict.
+      type: list
+      elements: dict
+      returned: success
+    feed:
+      description: Serial of the vulnerability data, or empty.
+      type: str
+      returned: success
+counts:
+  description: Number of images with each verdict.
+  returned: success
+  type: dict
+  sample: {"passed": 290, "failed": 12, "inconclusive": 8, "error": 2}
+changed_verdicts:
+  description: Images whose verdict differs from the one before, as dictionaries of digest, reference, before and after.
+  returned: success
+  type: list
+  elements: dict
+kept_newer:
+  description: Number of images for which the store holds a verdict that was made later or with newer data, which stays.
+  returned: success
+  type: int
+code:
+  description: Stable code of the cause.
+  returned: failure
+  type: str
+"""
+
+import typing as t
+from datetime import datetime, timezone
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
+from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._module import read_document, run
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named, parse_platform
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judged, Judging
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import load_exceptions
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import VERDICTS
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import (
+    DEFAULT_POLICY_TEXT,
+    Policy,
+    load_policies,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index import FeedIndex
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.model import SEVERITIES
+
+
+def work(module: AnsibleModule) -> dict[str, t.Any]:
+    """Judge, keep, tell."""
+    params = module.params
+    policies = read_policies(params["policies"])
+    acceptances = [
+        one for path in params["exceptions"] for one in load_exceptions(read_document(path, "exceptions file"), path)
+    ]
+    platforms = params["platforms"]
+    if platforms is not None:
+        platforms = [str(parse_platform(text)) for text in platforms]
+    wanted = None if params["images"] is None else [named(one) for one in params["images"]]
+    index = open_index(module, params["index"])
+    try:
+        with open_store(
+            params["store"], params["store_password"] or "", create=False, read_only=module.check_mode
+        ) as store:
+            judged = Judging(
+                store,
+                policies,
+                acceptances,
+                index,
+                now=datetime.now(timezone.utc),
+                platforms=platforms,
+                dry_run=module.check_mode,
+            ).run(wanted)
+    finally:
+        if index is not None:
+            index.close()
+    result = summarise(judged)
+    if result["kept_newer"]:
+        module.warn(
+            f"{result['kept_newer']} verdicts in the store were made later, or with data that was checked later, and stay"
+        )
+    if module._diff:
+        result["diff"] = {"before": listing(judged, before=True), "after": listing(judged, before=False)}
+    bad = [one for one in result["verdicts"] if one["verdict"] in params["fail_on"]]
+    if bad and not module.check_mode:
+        reason = bad[0]["reasons"][0]["message"] if bad[0]["reasons"] else ""
+        raise ScanError(
+            f"{len(bad)} of {len(result['verdicts'])} images are {' or '.join(params['fail_on'])}; "
+            f"the first: {bad[0]['reference'] or bad[0]['digest']}: {reason}",
+            code="verdicts-not-accepted",
+            partial=result,
+        )
+    return result
+
+
+def read_policies(paths: list[str]) -> list[Policy]:
+    """The policies of all files, or the built-in one. Two of one name would make reports unclear."""
+    if not paths:
+        return load_policies(DEFAULT_POLICY_TEXT, "the built-in policy")
+    policies: list[Policy] = []
+    where: dict[str, str] = {}
+    for path in paths:
+        for policy in load_policies(read_document(path, "policy file"), path):
+            if policy.name in where:
+                raise ScanError(
+                    f"{path}: there is a policy {policy.name!r} in {where[policy.name]} already", code="invalid-input"
+                )
+            where[policy.name] = path
+            policies.append(policy)
+    return policies
+
+
+def open_index(module: AnsibleModule, path: str | None) -> FeedIndex | None:
+    """The vulnerability data; without it images are judged all the same, and none passes that needs it."""
+    if path and not Path(path).exists():
+        module.warn(f"there is no vulnerability data at {path}; make it with imagescan.openshift.vulnerability_feed")
+        return None
+    return FeedIndex.open(path) if path else None
+
+
+def summarise(judged: list[Judged]) -> dict[str, t.Any]:
+    """What the module returns."""
+    verdicts = sorted((verdict_of(one) for one in judged), key=rank)
+    counts = dict.fromkeys(("passed", "failed", "inconclusive", "error"), 0)
+    for one in judged:
+        counts[one.verdict] += 1
+    return {
+        "changed": any(one.state in ("new", "changed") for one in judged),
+        "verdicts": verdicts,
+        "counts": counts,
+        "changed_verdicts": [
+            {
+                "digest": one.document["digest"],
+                "reference": one.document["reference"],
+                "before": one.before,
+                "after": one.verdict,
+            }
+            for one in judged
+            if one.before != one.verdict
+        ],
+        "kept_newer": sum(one.state == "superseded" for one in judged),
+    }
+
+
+def verdict_of(judged: Judged) -> dict[str, t.Any]:
+    """The summary of one image; its findings stay in the store."""
+    document = judged.document
+    counts = dict.fromkeys(reversed(SEVERITIES[1:]), 0)
+    for finding in document["vulnerabilities"]:
+        if not finding["exception"] and finding["severity"] in counts:
+            counts[finding["severity"]] += 1
+    return {
+        **{key: document[key] for key in ("digest", "reference", "platform", "reasons", "policies")},
+        "verdict": judged.verdict,
+        "counts": counts,
+        "feed": judged.feed,
+    }
+
+
+def rank(verdict: dict[str, t.Any]) -> tuple[int, str, str]:
+    """The worst first."""
+    return (-VERDICTS.index(verdict["verdict"]), verdict["reference"], verdict["digest"])
+
+
+def listing(judged: list[Judged], *, before: bool) -> str:
+    """The verdicts that change, one a line, for --diff."""
+    lines = []
+    for one in judged:
+        if one.before == one.verdict:
+            continue
+        verdict = one.before if before else one.verdict
+        if verdict:
+            lines.append(f"{verdict} {one.document['reference']} {one.document['digest']}".rstrip())
+    return "".join(f"{line}\n" for line in sorted(lines))
+
+
+def main() -> None:
+    """Entry point of the module."""
+    module = AnsibleModule(
+        argument_spec={
+            **specs.store(),
+            "images": {"type": "list", "elements": "raw"},
+            "index": {"type": "path"},
+            "policies": {"type": "list", "elements": "path", "default": []},
+            "exceptions": {"type": "list", "elements": "path", "default": []},
+            "platforms": {"type": "list", "elements": "str"},
+            "fail_on": {
+                "type": "list",
+                "elements": "str",
+                "choices": ["failed", "error", "inconclusive"],
+                "default": [],
+            },
+        },
+        supports_check_mode=True,
+    )
+    run(module, work)
+
+
+if __name__ == "__main__":
+    main()

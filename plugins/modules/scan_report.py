@@ -1,0 +1,217 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: scan_report
+short_description: Write verdicts and findings as JSON and as a HTML page
+version_added: 0.1.0
+author: the imagescan.openshift authors (@imagescan)
+description:
+  - Writes what is in force in the store as files. Equal verdicts give equal files, byte for byte.
+  - The HTML page is one file that loads nothing from elsewhere.
+options:
+  dest:
+    description: Folder for the files C(report.json) and C(report.html). It is made where it is missing.
+    type: path
+    required: true
+  formats:
+    description: What to write.
+    type: list
+    elements: str
+    choices: [json, html]
+    default: [json, html]
+  images:
+    description:
+      - The images to report on, as references or digests, or as the dictionaries that M(imagescan.openshift.image_info)
+        returns. One that was never judged is reported as V(inconclusive).
+      - Without it, everything in the store.
+    type: list
+    elements: raw
+  table:
+    description:
+      - Show the verdicts and their reasons as a table on the terminal.
+      - It is also returned as RV(table).
+    type: bool
+    default: false
+extends_documentation_fragment:
+  - imagescan.openshift._attributes
+  - imagescan.openshift._attributes.actions
+  - imagescan.openshift.store
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+    details: Shows the number of images with each verdict.
+  idempotent:
+    support: full
+  action:
+    support: full
+    details: Shows the table.
+  async:
+    support: full
+    details: Without the table.
+seealso:
+  - module: imagescan.openshift.image_verdict
+"""
+
+EXAMPLES = r"""
+- name: Report on everything in the store
+  imagescan.openshift.scan_report:
+    store: /var/lib/imagescan/store.db
+    dest: /var/lib/imagescan/report
+
+- name: Report on one image, on the terminal too
+  imagescan.openshift.scan_report:
+    store: /var/lib/imagescan/store.db
+    dest: ./report
+    images: [registry.example.com/team/app:1.2]
+    table: true
+"""
+
+RETURN = r"""
+files:
+  description: The files, by format.
+  returned: success
+  type: dict
+  sample: {"json": "/var/lib/imagescan/report/report.json", "html": "/var/lib/imagescan/report/report.html"}
+counts:
+  description: Number of images with each verdict.
+  returned: success
+  type: dict
+  sample: {"passed": 290, "failed": 12, "inconclusive": 8, "error": 2}
+summary:
+  description: One line about all images.
+  returned: success
+  type: str
+table:
+  description: The lines of the table, at most 200 images, those that need attention first.
+  returned: when O(table=true)
+  type: list
+  elements: str
+code:
+  description: Stable code of the cause.
+  returned: failure
+  type: str
+"""
+
+import json
+import os
+import tempfile
+import typing as t
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
+from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._module import run
+from ansible_collections.imagescan.openshift.plugins.module_utils._reports import html_report, json_report, table
+from ansible_collections.imagescan.openshift.plugins.module_utils._reports.document import build_report, newest_time
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import in_force
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store
+
+RENDERERS: dict[str, t.Callable[[t.Mapping[str, t.Any]], bytes]] = {
+    "json": json_report.render,
+    "html": html_report.render,
+}
+
+
+def work(module: AnsibleModule) -> dict[str, t.Any]:
+    """Read the verdicts and write the files that differ."""
+    params = module.params
+    wanted = None if params["images"] is None else [named(one) for one in params["images"]]
+    with open_store(
+        params["store"], params["store_password"] or "", create=False, read_only=module.check_mode
+    ) as store:
+        state = in_force(store, wanted)
+    report = build_report(state.documents, state.feed, newest_time(state.times))
+    dest = Path(os.path.abspath(params["dest"]))  # noqa: PTH100 - resolve() would follow links
+    files = {kind: dest / f"report.{kind}" for kind in RENDERERS if kind in params["formats"]}
+    before = {kind: read_before(path) for kind, path in files.items()}
+    contents = {kind: RENDERERS[kind](report) for kind in files}
+    differing = [kind for kind in files if before[kind] != contents[kind]]
+    if not module.check_mode:
+        for kind in differing:
+            write(files[kind], contents[kind])
+    result: dict[str, t.Any] = {
+        "changed": bool(differing),
+        "files": {kind: str(path) for kind, path in files.items()},
+        "counts": report["counts"],
+        "summary": table.summary(report),
+    }
+    if params["table"]:
+        result["table"] = table.render(report).splitlines()
+    if module._diff:
+        known = counts_of(before.get("json") or read_before(dest / "report.json"))
+        result["diff"] = {"before": counts_text(known), "after": counts_text(report["counts"])}
+    return result
+
+
+def read_before(path: Path) -> bytes | None:
+    """What the file holds now; None where it is not there."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ScanError(f"{path} cannot be read: {error.strerror or error}", code="report-unwritable") from error
+
+
+def write(path: Path, content: bytes) -> None:
+    """Put a file in its place as a whole, with mode 0600: a reader sees the old one or the new one."""
+    temporary = ""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+        with os.fdopen(descriptor, "wb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(temporary, path)  # noqa: PTH105
+    except OSError as error:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        raise ScanError(
+            f"{path} cannot be written: {error.strerror or error}",
+            code="report-unwritable",
+            hint="check the folder, its rights and the room on the disk",
+        ) from error
+
+
+def counts_of(content: bytes | None) -> dict[str, t.Any]:
+    """The counts of an earlier report; none where it cannot be read."""
+    try:
+        report = json.loads(content or b"{}")
+    except (ValueError, RecursionError):
+        return {}
+    counts = report.get("counts") if isinstance(report, dict) else None
+    return counts if isinstance(counts, dict) else {}
+
+
+def counts_text(counts: t.Mapping[str, t.Any]) -> str:
+    """Counts as lines, for --diff."""
+    return "".join(f"{verdict}: {counts[verdict]}\n" for verdict in sorted(counts))
+
+
+def main() -> None:
+    """Entry point of the module."""
+    module = AnsibleModule(
+        argument_spec={
+            **specs.store(),
+            "dest": {"type": "path", "required": True},
+            "formats": {"type": "list", "elements": "str", "choices": ["json", "html"], "default": ["json", "html"]},
+            "images": {"type": "list", "elements": "raw"},
+            "table": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    run(module, work)
+
+
+if __name__ == "__main__":
+    main()
