@@ -90,7 +90,10 @@ class Finding:
 
 @dataclasses.dataclass(frozen=True)
 class AppliedCpe:
-    """A CPE taken to apply to the image. ``source``: ``content_manifest``, ``dnf_history``, ``label`` or ``assumed``."""
+    """A CPE taken to apply to the image.
+
+    ``source``: ``content_manifest``, ``dnf_history``, ``label`` or ``assumed``.
+    """
 
     cpe: str
     source: str

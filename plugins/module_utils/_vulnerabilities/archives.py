@@ -1,0 +1,143 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Archives of feed documents: tar, plain or compressed with zstd, gzip or xz, read as a stream.
+
+A cut archive must never look like a smaller feed: compressed streams have to end where they say, and a plain one has
+to have its two zero blocks, which the reader of image layers does not ask for.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+from .._errors import CorruptData, InputError, LimitExceeded, ScanError
+from .._images.compression import INPUT_STEP, OUTPUT_STEP, decompress
+from .._images.limits import GIB, Budget, Limits
+from .._images.tar import FILE, walk_tar
+
+_XZ = b"\xfd7zXZ\0"
+_TAIL = 1024
+
+#: Gets the path and the content of a member; content None: it is larger than the limit.
+Take = t.Callable[[str, t.Optional[bytes]], None]
+
+#: JSON of one kind repeats itself: feeds expand some 30 times with zstd. Compiling one takes minutes, not hours.
+LIMITS = Limits(uncompressed=256 * GIB, expansion=400, expansion_free=GIB, entries=2_000_000, seconds=6 * 3600.0)
+
+
+class _Member:
+    """Collects one member."""
+
+    def __init__(self, path: str, take: Take) -> None:
+        self._path = path
+        self._take = take
+        self._parts: list[bytes] = []
+
+    def write(self, data: memoryview) -> None:
+        self._parts.append(bytes(data))
+
+    def finish(self) -> None:
+        self._take(self._path, b"".join(self._parts))
+
+
+def read_archive(
+    path: str, wanted: t.Callable[[str], bool], take: Take, *, member_limit: int, limits: Limits = LIMITS
+) -> None:
+    """Give each regular file of the archive whose path is ``wanted`` to ``take``, in the archive's order.
+
+    Raises InputError when it cannot be opened, CorruptData (``feed-truncated``, ``feed-damaged``) and LimitExceeded.
+    """
+    budget = Budget(limits)
+
+    def visit(name: str, kind: str, size: int, _link: str) -> _Member | None:
+        if kind != FILE or not wanted(name):
+            return None
+        if size > member_limit:
+            take(name, None)
+            return None
+        return _Member(name, take)
+
+    try:
+        with Path(path).open("rb") as stream:
+            chunks = _Counted(_unpacked(stream), stream, budget)
+            _walk(chunks, visit, budget, path)
+    except OSError as error:
+        raise InputError(f"the archive {path} cannot be read: {error.strerror or error}") from error
+
+
+class _Counted:
+    """The unpacked stream, counted against the budget; remembers its last bytes."""
+
+    def __init__(self, chunks: t.Iterator[bytes], stream: t.BinaryIO, budget: Budget) -> None:
+        self._chunks = chunks
+        self._stream = stream
+        self._budget = budget
+        self._read = 0
+        self.size = 0
+        self.tail = b""
+
+    def __iter__(self) -> t.Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        chunk = next(self._chunks)
+        at = self._stream.tell()
+        self._budget.add_bytes(at - self._read, len(chunk))
+        self._read = at
+        self.size += len(chunk)
+        self.tail = chunk[-_TAIL:] if len(chunk) >= _TAIL else (self.tail + chunk)[-_TAIL:]
+        return chunk
+
+
+def _walk(chunks: _Counted, visit: t.Callable[..., t.Any], budget: Budget, path: str) -> None:
+    try:
+        walk_tar(chunks, visit, budget)
+        for _chunk in chunks:  # to the end: only there a compressed stream is known to be whole
+            pass
+    except LimitExceeded:
+        raise
+    except ScanError as error:
+        code = {"layer-truncated": "feed-truncated"}.get(error.code, "feed-damaged")
+        if error.code == "zstd-unavailable":
+            code = error.code
+        message = error.message.replace("the layer is", "it is")
+        raise CorruptData(f"the archive {path} cannot be read: {message}", code=code, hint=error.hint) from error
+    if not chunks.size:
+        raise CorruptData(f"the archive {path} is empty", code="feed-truncated")
+    if chunks.tail.strip(b"\0") or len(chunks.tail) < _TAIL:
+        raise CorruptData(f"the archive {path} is cut: the end of the tar is missing", code="feed-truncated")
+
+
+def _unpacked(stream: t.BinaryIO) -> t.Iterator[bytes]:
+    head = stream.read(len(_XZ))
+    stream.seek(0)
+    if head != _XZ:
+        return decompress(stream.read)
+    return _unxz(stream)
+
+
+def _unxz(stream: t.BinaryIO) -> t.Iterator[bytes]:
+    """xz, which layers never are: several streams, each bounded in memory."""
+    import lzma
+
+    data = b""
+    while True:
+        data = data or stream.read(INPUT_STEP)
+        if not data:
+            return
+        decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=256 << 20)
+        try:
+            while not decoder.eof:
+                if decoder.needs_input and not data:
+                    data = stream.read(INPUT_STEP)
+                    if not data:
+                        raise CorruptData("the xz stream ends early", code="layer-truncated")
+                chunk = decoder.decompress(data, OUTPUT_STEP)
+                data = b""
+                if chunk:
+                    yield chunk
+        except lzma.LZMAError as error:
+            raise CorruptData(f"the xz stream is damaged: {error}", code="layer-damaged") from error
+        data = decoder.unused_data.lstrip(b"\0")

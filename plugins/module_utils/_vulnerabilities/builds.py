@@ -1,0 +1,96 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Builds of packages: their order, and the stream (dist tag) that a build was made in.
+
+One vulnerability is fixed several times, once in each stream that gets updates: ``7.76.1-23.el9_2.4`` and
+``7.76.1-26.el9_3.2`` are both fixes of curl for Red Hat Enterprise Linux 9. A build is compared with the fix of its own
+stream; neither the highest fix nor any fix is right for all.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import typing as t
+
+from .._rpm.versions import compare_versions
+
+#: The last part of a module build's release, a hash of what it was built against, has no order.
+_CONTEXT = re.compile(r"(\.module[+_][^+]*\+[0-9]+)\+[0-9a-f]{8}")
+_MODULE = re.compile(r"\.module[+_]el([0-9]+)(?:\.([0-9]+))?([a-z][a-z0-9]*)?")
+_OPENSHIFT = re.compile(r"(?:^|[._+])(rhaos[0-9.]+\.el([0-9]+))")
+_PLAIN = re.compile(r"(?:^|[._+~^])(el([0-9]+)(?:_([0-9]+))?([a-z][a-z0-9]*)?)(?![a-z])")
+_HARDENED = re.compile(r"(?:^|[._+~^])(hum[0-9]+)")
+
+
+class Build(t.NamedTuple):
+    """Epoch (None where it is not known), version, and release without a module's context."""
+
+    epoch: int | None
+    version: str
+    release: str
+
+
+class Stream(t.NamedTuple):
+    """Where a build was made. ``tag`` is equal for builds of one stream; empty when the release does not tell.
+
+    ``major``: of the Enterprise Linux, 0 when unknown. ``minor``: None for none. ``product``: mark of a layered product
+    (``sat``, ``rhaos`` …), empty for Enterprise Linux itself.
+    """
+
+    tag: str
+    major: int
+    minor: int | None
+    product: str
+
+    @property
+    def distinctive(self) -> bool:
+        """Only one stream has this tag; plain ``el9`` stands in all of them."""
+        return self.minor is not None or bool(self.product)
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def parse_build(evr: str) -> Build:
+    """Read ``epoch:version-release`` or, with an unknown epoch, ``version-release``."""
+    head, colon, rest = evr.partition(":")
+    epoch = int(head) if colon and head.isascii() and head.isdigit() and len(head) <= 10 else None
+    version, _dash, release = (rest if epoch is not None else evr).rpartition("-")
+    return Build(epoch, version, _CONTEXT.sub(r"\1", release))
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def compare_builds(one: Build, two: Build) -> int:
+    """Order of two builds: -1, 0 or 1. An epoch that is not known counts as that of the other."""
+    if one.epoch is not None and two.epoch is not None and one.epoch != two.epoch:
+        return 1 if one.epoch > two.epoch else -1
+    return compare_versions(one.version, two.version) or compare_versions(one.release, two.release)
+
+
+def same_version(one: Build, two: Build) -> bool:
+    """Whether epoch and version are the same."""
+    epochs = one.epoch is None or two.epoch is None or one.epoch == two.epoch
+    return epochs and compare_versions(one.version, two.version) == 0
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def stream_of(release: str) -> Stream:
+    """The stream that a release names."""
+    match = _MODULE.search(release)
+    if match:
+        tag = f"el{match[1]}" + (f"_{match[2]}" if match[2] else "") + (match[3] or "")
+        return Stream(tag, _small(match[1]) or 0, _small(match[2]), match[3] or "")
+    match = _OPENSHIFT.search(release)
+    if match:
+        return Stream(match[1], _small(match[2]) or 0, None, "rhaos")
+    match = _PLAIN.search(release)
+    if match:
+        return Stream(match[1], _small(match[2]) or 0, _small(match[3]), match[4] or "")
+    match = _HARDENED.search(release)
+    if match:
+        return Stream(match[1], 0, None, match[1])
+    return Stream("", 0, None, "")
+
+
+def _small(text: str | None) -> int | None:
+    return int(text) if text and len(text) < 4 else None

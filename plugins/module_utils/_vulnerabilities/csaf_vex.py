@@ -1,0 +1,553 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reader of one CSAF 2.x VEX document, as Red Hat publishes them (one document a CVE).
+
+Reads the shape of the ``vex`` feed (branches by architecture, modules as products of their own or as a qualifier) and
+of the ``vex-feed`` feed (flat branches, source packages alone). Package URLs are taken apart here and not by a
+library: a full feed has some ten million of them, and what is not understood must be told apart from what is not RPM.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import json
+import re
+import typing as t
+import urllib.parse
+
+from .._errors import CorruptData, LimitExceeded
+from .times import utc_text
+
+DOCUMENT_LIMIT = 64 << 20  # bytes; the largest published ones have some 30 MB
+VALUE_LIMIT = 2_000_000  # JSON values: some 200 MB of Python objects
+DEPTH_LIMIT = 16  # branches inside branches; published documents have at most 4
+NESTING_LIMIT = 5  # relationships of relationships
+TEXT_LIMIT = 256  # characters of a text that is kept
+
+#: Where the document says that a package belongs to a module and not to which.
+UNKNOWN_MODULE = "?"
+
+_STATUSES: t.Mapping[str, str] = {
+    "fixed": "fixed",
+    "first_fixed": "fixed",
+    "known_affected": "known_affected",
+    "first_affected": "known_affected",
+    "last_affected": "known_affected",
+    "known_not_affected": "known_not_affected",
+    "under_investigation": "under_investigation",
+}
+_SEVERITIES: t.Mapping[str, str] = {
+    "critical": "critical",
+    "important": "important",
+    "high": "important",
+    "moderate": "moderate",
+    "medium": "moderate",
+    "low": "low",
+    "none": "none",
+}
+_ORDER = ("none", "low", "moderate", "important", "critical")
+_FIX_STATES: t.Mapping[str, str] = {
+    "affected": "affected",
+    "fix deferred": "fix_deferred",
+    "will not fix": "will_not_fix",
+    "out of support scope": "out_of_support",
+}
+_CATEGORY_STATES: t.Mapping[str, str] = {"none_available": "affected", "no_fix_planned": "will_not_fix"}
+
+_CVE = re.compile(r"[A-Z][A-Z0-9]{1,15}-[A-Za-z0-9:-]{1,48}")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~^-]{0,254}")
+_EPOCH = re.compile(r"[0-9]{1,10}")
+_ARCH = re.compile(r"[A-Za-z0-9_]{1,32}")
+_VERSION_RELEASE = re.compile(r"[A-Za-z0-9._+~^]{1,128}-[A-Za-z0-9._+~^]{1,128}")
+_NEVRA = re.compile(r"(?P<name>.+)-(?P<epoch>[0-9]{1,10}):(?P<evr>[^-:/]+-[^-:/]+?)\.(?P<arch>[A-Za-z0-9_]+)")
+_MODULE_NAME = re.compile(r"(?P<module>[^:/@]+:[^:/@]+)/(?P<name>[^/:]+)")
+_MODULE_ID = re.compile(r"(?P<module>[^:/@]+:[^:/@]+):[0-9]{8,}:[0-9a-f]{6,}")
+_MODULE_BUILD = re.compile(r"\.module[+_]([A-Za-z0-9.]+\+[0-9]+\+[0-9a-f]+)")
+_MODULE = re.compile(r"[A-Za-z0-9._+-]{1,100}:[A-Za-z0-9._+-]{1,100}")
+_CPE = re.compile(r"cpe:[\x21-\x7e]{1,250}")
+_ADVISORY = re.compile(r"[A-Z][A-Za-z]{1,15}-[0-9]{4}[:-][0-9A-Za-z]{1,16}")
+
+_ESCAPED_NAME = re.compile(rb"\\(?:u00[0-7]|/)")
+_PURL_NAME = re.compile(rb'"pkg:rpm/(?:[^/"]*/)*([^/"@?#]*)')
+_PART = re.compile(rb'"product_reference"\s*:\s*"([^"\\]*)')
+_RELEASED = re.compile(rb'"current_release_date"\s*:\s*"([^"\\]{1,40})"')
+
+
+class Row(t.NamedTuple):
+    """One statement without what the whole document shares (see ``model.Statement`` for the fields)."""
+
+    name: str
+    arch: str
+    module: str
+    cpe: str
+    product: str
+    status: str
+    evr: str
+    severity: str
+    fix_state: str
+    advisory: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Document:
+    """What one document says. ``vulnerabilities``: CVE and its rows.
+
+    ``category``: ``csaf_vex`` for what can be matched. ``deleted``: the vendor took it back. ``skipped``: reason ->
+    number of product ids that say nothing about an RPM or of which something was not understood.
+    """
+
+    category: str
+    revision: str
+    deleted: bool
+    vulnerabilities: tuple[tuple[str, tuple[Row, ...]], ...]
+    skipped: t.Mapping[str, int]
+
+
+class _Component(t.NamedTuple):
+    name: str
+    arch: str
+    module: str
+    evr: str
+
+
+def load(data: bytes, where: str) -> dict[str, t.Any]:
+    """Parse a document's JSON within its bounds. ``where`` names it in messages."""
+    if len(data) > DOCUMENT_LIMIT:
+        raise LimitExceeded(f"{where} has {len(data)} bytes; at most {DOCUMENT_LIMIT} are read")
+    if data.count(b",") + data.count(b"{") + data.count(b"[") > VALUE_LIMIT:
+        raise LimitExceeded(f"{where} has more than {VALUE_LIMIT} values")
+    try:
+        value = json.loads(data.decode("utf-8-sig"), parse_int=_number, parse_float=_number)
+    except RecursionError as error:
+        raise CorruptData(f"{where} is nested too deep to be a CSAF document") from error
+    except ValueError as error:
+        raise CorruptData(f"{where} is not readable JSON: {_reason(error)}") from error
+    if not isinstance(value, dict) or "document" not in value:
+        raise CorruptData(f"{where} is not a CSAF document: it has no 'document'", code="not-csaf")
+    return value
+
+
+def may_name(data: bytes, names: t.Container[str]) -> bool:
+    """Whether the document's text may say something of one of these packages; False is certain.
+
+    Ten times as fast as reading the document. Certain are only texts that look whole and write names plainly.
+    """
+    text = data.strip()
+    if not text.startswith(b"{") or not text.endswith(b"}") or text.count(b"{") != text.count(b"}"):
+        return True
+    if _ESCAPED_NAME.search(text):
+        return True
+    for purl in set(_PURL_NAME.findall(text)):
+        name = purl.decode("utf-8", "replace")
+        if (urllib.parse.unquote(name) if "%" in name else name) in names:
+            return True
+    for identity in set(_PART.findall(text)):
+        name = identity.decode("utf-8", "replace")
+        match = _NEVRA.fullmatch(name) or _MODULE_NAME.fullmatch(name)
+        name = match["name"] if match else name
+        if name in names or (name.endswith(".src") and name[: -len(".src")] in names):
+            return True
+    return False
+
+
+def revision_in(data: bytes, where: str) -> str:
+    """The release date of a document that ``may_name`` ruled out. Raises CorruptData when there is none."""
+    match = _RELEASED.search(data)
+    if match is None:
+        raise CorruptData(f"{where} is not a CSAF document: it has no release date", code="not-csaf")
+    return utc_text(match[1].decode("utf-8", "replace"), f"{where}: current_release_date")
+
+
+def _number(text: str) -> float:
+    """Numbers as float: no integer that takes minutes to parse; the documents' only numbers are CVSS scores."""
+    return float(text)
+
+
+def _reason(error: ValueError) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at line {error.lineno}, column {error.colno}"
+    return "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)[:120]
+
+
+def read_document(data: bytes, where: str, *, names: t.Container[str] | None = None) -> Document:
+    """Read one document; with ``names`` only what it says of these packages. ``where`` names it in messages.
+
+    Raises CorruptData for what is not a CSAF document, LimitExceeded for what is too large.
+    """
+    return _Reader(load(data, where), where, names).read()
+
+
+class _Reader:
+    def __init__(self, root: dict[str, t.Any], where: str, names: t.Container[str] | None) -> None:
+        self.root = root
+        self.where = where
+        self.names = names
+        self.skipped: collections.Counter[str] = collections.Counter()
+        self.products: dict[str, dict[str, t.Any]] = {}
+        self.relationships: dict[str, tuple[str, str]] = {}
+        self.groups: dict[str, list[str]] = {}
+        self.components: dict[str, _Component | str] = {}
+        self.resolved: dict[str, tuple[_Component, str, str] | str] = {}
+
+    def read(self) -> Document:
+        head = self.dict_of(self.root, "document", required=True)
+        category = self.text_of(head, "category", required=True)
+        version = head.get("csaf_version", "2.0")
+        if not isinstance(version, str) or not version.startswith("2."):
+            raise CorruptData(f"{self.where} has csaf_version {str(version)[:20]!r}; expected 2.0 or 2.1")
+        tracking = self.dict_of(head, "tracking", required=True)
+        date = self.text_of(tracking, "current_release_date", required=True)
+        revision = utc_text(date, f"{self.where}: current_release_date")
+        deleted = self.text_of(tracking, "status").strip().casefold() == "deleted"
+        if deleted:
+            return Document(category, revision, True, (), {})
+        vulnerabilities = self.list_of(self.root, "vulnerabilities", dict)
+        if not vulnerabilities:
+            raise CorruptData(f"{self.where} has no vulnerabilities; expected at least one")
+        tree = self.dict_of(self.root, "product_tree")
+        self.read_products(tree)
+        self.read_relationships(tree)
+        for group in self.list_of(tree, "product_groups", dict):
+            self.groups[self.text_of(group, "group_id")] = self.list_of(group, "product_ids", str)
+        aggregate = self.severity(self.text_of(self.dict_of(head, "aggregate_severity"), "text"))
+        found: list[tuple[str, tuple[Row, ...]]] = []
+        for vulnerability in vulnerabilities:
+            cve = self.text_of(vulnerability, "cve") or self.text_of(tracking, "id")
+            if not _CVE.fullmatch(cve):
+                raise CorruptData(f"{self.where}: {ascii(cve)[:60]} is not the id of a vulnerability")
+            found.append((cve, tuple(self.read_vulnerability(vulnerability, aggregate))))
+        return Document(category, revision, False, tuple(found), dict(self.skipped))
+
+    # -- values of the right type, or an error that names them --
+
+    def dict_of(self, holder: dict[str, t.Any], key: str, *, required: bool = False) -> dict[str, t.Any]:
+        value = holder.get(key)
+        if value is None and not required:
+            return {}
+        if not isinstance(value, dict):
+            raise CorruptData(f"{self.where}: {key} is not an object")
+        return value
+
+    def text_of(self, holder: dict[str, t.Any], key: str, *, required: bool = False) -> str:
+        value = holder.get(key)
+        if value is None and not required:
+            return ""
+        if not isinstance(value, str):
+            raise CorruptData(f"{self.where}: {key} is not text")
+        return value
+
+    def list_of(self, holder: dict[str, t.Any], key: str, kind: type) -> list[t.Any]:
+        value = holder.get(key)
+        if value is None:
+            return []
+        if not isinstance(value, list) or not all(isinstance(item, kind) for item in value):
+            raise CorruptData(f"{self.where}: {key} is not a list of {'objects' if kind is dict else 'texts'}")
+        return value
+
+    # -- product tree --
+
+    def read_products(self, tree: dict[str, t.Any]) -> None:
+        for product in self.list_of(tree, "full_product_names", dict):
+            self.add_product(product)
+        pending = [(branch, 1) for branch in self.list_of(tree, "branches", dict)]
+        while pending:
+            branch, depth = pending.pop()
+            if depth > DEPTH_LIMIT:
+                raise LimitExceeded(f"{self.where}: branches are nested deeper than {DEPTH_LIMIT}")
+            if "product" in branch:
+                self.add_product(self.dict_of(branch, "product"))
+            if "branches" in branch:
+                pending.extend((inner, depth + 1) for inner in self.list_of(branch, "branches", dict))
+
+    def add_product(self, product: dict[str, t.Any]) -> None:
+        identity = self.text_of(product, "product_id")
+        if identity:
+            self.products[identity] = self.dict_of(product, "product_identification_helper")
+
+    def read_relationships(self, tree: dict[str, t.Any]) -> None:
+        for relationship in self.list_of(tree, "relationships", dict):
+            identity = self.text_of(self.dict_of(relationship, "full_product_name"), "product_id")
+            part = self.text_of(relationship, "product_reference")
+            whole = self.text_of(relationship, "relates_to_product_reference")
+            if identity and part and whole:
+                self.relationships[identity] = (part, whole)
+
+    def resolve(self, identity: str) -> tuple[_Component, str, str] | str:
+        """Component, CPE and product id behind the id of a relationship, or the reason why there are none."""
+        known = self.resolved.get(identity)
+        if known is None:
+            known = self.resolved[identity] = self.resolve_anew(identity)
+        return known
+
+    def resolve_anew(self, identity: str) -> tuple[_Component, str, str] | str:
+        relationship = self.relationships.get(identity)
+        if relationship is None:
+            return "no_relationship"
+        part, whole = relationship
+        module = ""
+        for _level in range(NESTING_LIMIT):
+            outer = self.relationships.get(whole)
+            inner = self.relationships.get(part)
+            if outer is not None:
+                module, whole = module or self.module_of(outer[0]), outer[1]
+            elif inner is not None:
+                module, part = module or self.module_of(inner[1]), inner[0]
+            else:
+                break
+        else:
+            return "nested_too_deep"
+        cpe = self.products.get(whole, {}).get("cpe")
+        if not isinstance(cpe, str) or not _CPE.fullmatch(cpe):
+            return "no_cpe"
+        component = self.components.get(part)
+        if component is None:
+            component = self.components[part] = self.component_of(part)
+        if isinstance(component, str):
+            return component
+        if module and not component.module:
+            component = component._replace(module=module)
+        return component, cpe, _kept_text(whole)
+
+    def module_of(self, identity: str) -> str:
+        """``name:stream`` when the id is that of a module's build, else empty."""
+        purl = self.products.get(identity, {}).get("purl")
+        if isinstance(purl, str) and purl.startswith("pkg:rpmmod/"):
+            path = urllib.parse.unquote(purl[len("pkg:rpmmod/") :].partition("?")[0])
+            name, at, stream = path.rpartition("/")[2].partition("@")
+            return self.module_name(f"{name}:{stream}" if at else name)
+        match = _MODULE_ID.fullmatch(identity)
+        return self.module_name(match["module"]) if match else ""
+
+    def module_name(self, text: str) -> str:
+        """``name:stream`` out of ``name:stream[:version[:context]]``."""
+        module = ":".join(text.split(":")[:2])
+        if _MODULE.fullmatch(module):
+            return module
+        self.skipped["module_malformed"] += 1
+        return UNKNOWN_MODULE
+
+    def component_of(self, identity: str) -> _Component | str:
+        """The RPM that a component's id stands for, or the reason why it is none."""
+        purl = self.products.get(identity, {}).get("purl")
+        if isinstance(purl, str) and purl:
+            if purl.startswith("pkg:rpm/"):
+                return self.component_of_purl(purl, identity)
+            if re.match(r"pkg:[A-Za-z0-9.+-]+/", purl):
+                return "not_rpm"
+            self.skipped["purl_malformed"] += 1
+        return self.component_of_name(identity)
+
+    def component_of_purl(self, purl: str, identity: str) -> _Component | str:
+        path, _mark, rest = purl[len("pkg:rpm/") :].partition("#")[0].partition("?")
+        namespace, slash, last = path.rpartition("/")
+        if slash and namespace.casefold() != "redhat":
+            return "other_namespace"
+        name, _at, version = last.partition("@")
+        qualifiers: dict[str, str] = {}
+        if rest:
+            for pair in rest.split("&"):
+                key, _is, value = pair.partition("=")
+                qualifiers[key.lower()] = urllib.parse.unquote(value) if "%" in value else value
+        if "%" in name:
+            name = urllib.parse.unquote(name)
+        if "%" in version:
+            version = urllib.parse.unquote(version)
+        epoch = qualifiers.get("epoch", "")
+        if ":" in version:
+            epoch, _colon, version = version.partition(":")
+        if version and not epoch:
+            # A package URL leaves out an epoch of 0, and some leave out any; the id tells.
+            epoch, colon, _rest = identity[len(name) + 1 :].partition(":")
+            if not (colon and identity.startswith(name + "-")):
+                epoch = ""
+        module = qualifiers.get("rpmmod", "")
+        return self.component(
+            name,
+            qualifiers.get("arch", ""),
+            self.module_name(module) if module else "",
+            epoch,
+            version,
+        )
+
+    def component_of_name(self, identity: str) -> _Component | str:
+        if len(identity) > 4 * TEXT_LIMIT:
+            return "not_rpm"
+        match = _NEVRA.fullmatch(identity)
+        if match:
+            return self.component(match["name"], match["arch"], "", match["epoch"], match["evr"])
+        module = ""
+        match = _MODULE_NAME.fullmatch(identity)
+        if match:
+            identity, module = match["name"], self.module_name(match["module"])
+        elif self.module_of(identity):
+            return "module"
+        name, dot, arch = identity.rpartition(".")
+        if dot and arch == "src":
+            return self.component(name, "src", module, "", "")
+        return self.component(identity, "", module, "", "")
+
+    def component(self, name: str, arch: str, module: str, epoch: str, version: str) -> _Component | str:
+        if not _NAME.fullmatch(name):
+            return "not_rpm"
+        if arch and not _ARCH.fullmatch(arch):
+            self.skipped["arch_malformed"] += 1
+            arch = ""
+        evr = ""
+        if version:
+            if _VERSION_RELEASE.fullmatch(version) and (not epoch or _EPOCH.fullmatch(epoch)):
+                evr = f"{int(epoch)}:{version}" if epoch else version
+            else:
+                self.skipped["version_malformed"] += 1
+        return _Component(name, arch, module, evr)
+
+    # -- vulnerabilities --
+
+    def ids_of(self, holder: dict[str, t.Any], key: str = "product_ids") -> list[str] | None:
+        """Product ids that something is said of, None where it is said of the whole document."""
+        groups = self.list_of(holder, "group_ids", str)
+        if holder.get(key) is None and not groups:
+            return None
+        found: list[str] = list(self.list_of(holder, key, str))
+        for group in groups:
+            found.extend(self.groups.get(group, ()))
+        return found
+
+    def severity(self, text: str) -> str:
+        """A severity in our words; empty for no text; what cannot be read counts as the worst, never as little."""
+        text = text.strip().casefold()
+        if not text:
+            return ""
+        known = _SEVERITIES.get(text)
+        if known is None:
+            self.skipped["severity_unreadable"] += 1
+            return "critical"
+        return known
+
+    def read_vulnerability(self, vulnerability: dict[str, t.Any], aggregate: str) -> t.Iterator[Row]:
+        severities, common = self.read_severities(vulnerability)
+        states, advisories = self.read_remediations(vulnerability)
+        # An aggregate of "none" means that nobody rated it.
+        default = common or (aggregate if aggregate != "none" else "")
+        scores: dict[str, str] | None = None
+        found: list[Row] = []
+        modules: dict[str, set[str]] = {}
+        for key, identities in self.dict_of(vulnerability, "product_status").items():
+            status = _STATUSES.get(key)
+            if key == "recommended":
+                continue
+            if status is None:
+                self.skipped["status_unknown"] += 1
+                status = "under_investigation"
+            if not isinstance(identities, list) or not all(isinstance(identity, str) for identity in identities):
+                raise CorruptData(f"{self.where}: product_status.{key[:40]} is not a list of texts")
+            for identity in identities:
+                resolved = self.resolve(identity)
+                if isinstance(resolved, str):
+                    self.skipped[resolved] += 1
+                    continue
+                component, cpe, product = resolved
+                build = _MODULE_BUILD.search(component.evr)
+                if build and component.module:
+                    modules.setdefault(build[1], set()).add(component.module)
+                if self.names is not None and component.name not in self.names:
+                    continue
+                severity = severities.get(identity) or default
+                if not severity:
+                    if scores is None:
+                        scores = self.read_scores(vulnerability)
+                    severity = scores.get(identity, "")
+                if not severity:
+                    self.skipped["severity_missing"] += 1
+                    severity = "critical"
+                state = ""
+                if status == "fixed" and not component.evr:
+                    self.skipped["fixed_without_version"] += 1
+                elif status == "known_affected":
+                    state = states.get(identity, "affected")
+                elif status == "under_investigation":
+                    state = "under_investigation"
+                found.append(
+                    Row(
+                        component.name,
+                        component.arch,
+                        component.module,
+                        cpe,
+                        product,
+                        status,
+                        component.evr,
+                        severity,
+                        state,
+                        advisories.get(identity, ""),
+                    )
+                )
+        for row in found:
+            build = None if row.module else _MODULE_BUILD.search(row.evr)
+            if build:
+                # Old documents list some builds of a module without it; another build of the same module has it.
+                named = modules.get(build[1], set())
+                if len(named) != 1:
+                    self.skipped["module_unknown"] += 1
+                row = row._replace(module=next(iter(named)) if len(named) == 1 else UNKNOWN_MODULE)
+            yield row
+
+    def read_severities(self, vulnerability: dict[str, t.Any]) -> tuple[dict[str, str], str]:
+        """Severity for each product id, and the one that is said of all."""
+        found: dict[str, str] = {}
+        common = ""
+        for threat in self.list_of(vulnerability, "threats", dict):
+            if self.text_of(threat, "category") != "impact":
+                continue
+            severity = self.severity(self.text_of(threat, "details"))
+            identities = self.ids_of(threat)
+            if identities is None:
+                common = _worse(common, severity)
+            else:
+                for identity in identities:
+                    found[identity] = _worse(found.get(identity, ""), severity)
+        return found, common
+
+    def read_scores(self, vulnerability: dict[str, t.Any]) -> dict[str, str]:
+        """Severity by CVSS base score, for products that nobody rated."""
+        found: dict[str, str] = {}
+        for score in self.list_of(vulnerability, "scores", dict):
+            for key in ("cvss_v3", "cvss_v2"):
+                number = self.dict_of(score, key).get("baseScore")
+                if isinstance(number, float):
+                    severity = "low" if number < 4 else "moderate" if number < 7 else "important"
+                    severity = "critical" if not 0 <= number < 9 else severity
+                    for identity in self.ids_of(score, "products") or ():
+                        found[identity] = _worse(found.get(identity, ""), severity)
+                    break
+        return found
+
+    def read_remediations(self, vulnerability: dict[str, t.Any]) -> tuple[dict[str, str], dict[str, str]]:
+        """Fix state and advisory for each product id."""
+        states: dict[str, str] = {}
+        advisories: dict[str, str] = {}
+        for remediation in self.list_of(vulnerability, "remediations", dict):
+            category = self.text_of(remediation, "category")
+            identities = self.ids_of(remediation) or ()
+            if category == "vendor_fix":
+                named = _ADVISORY.findall(self.text_of(remediation, "url"))
+                for identity in identities if named else ():
+                    advisories.setdefault(identity, named[-1])
+            elif category in _CATEGORY_STATES:
+                details = self.text_of(remediation, "details").strip().casefold()
+                state = _FIX_STATES.get(details, _CATEGORY_STATES[category])
+                for identity in identities:
+                    states.setdefault(identity, state)
+        return states, advisories
+
+
+def _worse(one: str, two: str) -> str:
+    if not one or not two:
+        return one or two
+    return max(one, two, key=_ORDER.index)
+
+
+def _kept_text(text: str) -> str:
+    """A text for reports: printable, bounded."""
+    text = "".join(character if character.isprintable() else "?" for character in text[:TEXT_LIMIT])
+    return text.encode("utf-8", "replace").decode("utf-8")
