@@ -1,0 +1,210 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Traps that need a past: what was once true must not clear an image today. The services and a real store run here.
+
+Each test has a trap and a twin, as the corpus has: the twin differs in one thing, and passes.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import shutil
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
+from ansible_collections.imagescan.openshift.plugins.module_utils._progress import Progress
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import request_of
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judging, Wanted
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import (
+    DEFAULT_POLICY_TEXT,
+    load_policies,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import build_index
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index import FeedIndex
+from ansible_collections.imagescan.openshift.plugins.modules.image_scan import StoreBook
+from ansible_collections.imagescan.openshift.tests.traps.layers import child
+from ansible_collections.imagescan.openshift.tests.traps.situation import (
+    FEED,
+    HOUR,
+    OTHERS,
+    PATCHED,
+    VULNERABLE,
+    Outcome,
+    Situation,
+    write_feed,
+    write_image,
+)
+
+trap_and_twin = pytest.mark.parametrize("trap", [True, False], ids=["trap", "twin"])
+
+
+class Life:
+    """An installation over several days: one store, one image reference, feeds that come and go."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.image = folder / "image"
+        self.target = f"oci:{self.image}:app"
+        self.store = f"sqlite:///{folder / 'store.sqlite'}"
+        self.now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+        self.number = 0
+
+    def push(self, situation: Situation) -> None:
+        """Put another image under the same reference."""
+        shutil.rmtree(self.image, ignore_errors=True)
+        assert write_image(situation, self.image) == self.target
+
+    def damage(self) -> None:
+        """Cut every layer of the image short, as a disk or a proxy does."""
+        index = json.loads((self.image / "index.json").read_text())
+        manifest = json.loads(self.blob(index["manifests"][0]["digest"]).read_text())
+        for layer in manifest["layers"]:
+            path = self.blob(layer["digest"])
+            path.write_bytes(path.read_bytes()[:-40])
+
+    def blob(self, digest: str) -> Path:
+        """Where a blob lies."""
+        return self.image / "blobs" / digest.replace(":", "/")
+
+    def scan(self, *, again: bool = False) -> None:
+        """Scan the reference; ``again``: even if it is known."""
+        with open_store(self.store) as store:
+            book = StoreBook(store, Progress(), max_age=-1 if again else None, platforms=[])
+            LocalScan(book, Access()).run([request_of(self.target)], lambda done, total, seconds: "")
+
+    def feed(self, documents: t.Sequence[t.Any] = FEED, age: float = 0) -> Path:
+        """Build the index of a feed that was checked so many hours ago."""
+        self.number += 1
+        folder = self.folder / f"feed-{self.number}"
+        folder.mkdir()
+        feed, repositories = write_feed(Situation(documents=tuple(documents)), folder)
+        path = folder / "index"
+        build_index(str(feed), str(path), repository_map=repositories, now=self.now - age * HOUR)
+        return path
+
+    def judge(self, index: Path, *, later: float = 0, names: tuple[str, ...] = ()) -> Outcome:
+        """Judge the reference; the verdict in force."""
+        with open_store(self.store) as store, FeedIndex.open(str(index)) as opened:
+            policies = load_policies(DEFAULT_POLICY_TEXT, "policies.yml")
+            judging = Judging(store, policies, [], opened, now=self.now + later * HOUR)
+            (judged,) = [
+                one
+                for one in judging.run([Wanted("", names or (self.target,))])
+                if (names or (self.target,))[0] in one.document["references"]
+            ]
+        reasons = judged.document["reasons"]
+        return Outcome(
+            judged.verdict,
+            tuple(reason["code"] for reason in reasons),
+            tuple(reason["message"] for reason in reasons),
+        )
+
+
+@pytest.fixture
+def life(tmp_path: Path) -> Life:
+    return Life(tmp_path)
+
+
+def check(found: Outcome, trap: bool, verdict: str, code: str) -> None:
+    assert found.verdict == (verdict if trap else "passed"), found
+    if trap:
+        assert code in found.codes, found
+
+
+@trap_and_twin
+def test_scan_error_after_a_pass(life: Life, trap: bool) -> None:
+    """Fools whoever judges the inventory of the last scan that worked."""
+    life.push(Situation())
+    life.scan()
+    index = life.feed()
+    assert life.judge(index).verdict == "passed"
+    if trap:
+        life.damage()
+    life.scan(again=True)
+    check(life.judge(index, later=1), trap, "error", "layer-truncated")
+
+
+def test_scan_error_does_not_erase_a_failure(life: Life) -> None:
+    """Fools whoever lets "could not be scanned" take the place of "is vulnerable"."""
+    life.push(Situation(packages=VULNERABLE))
+    life.scan()
+    index = life.feed()
+    assert life.judge(index).verdict == "failed"
+    life.damage()
+    life.scan(again=True)
+    check(life.judge(index, later=1), True, "failed", "vulnerability")
+
+
+@trap_and_twin
+def test_tag_moves_to_another_image(life: Life, trap: bool) -> None:
+    """Fools whoever keeps verdicts by reference: the tag now names an image that was never looked at."""
+    life.push(Situation())
+    life.scan()
+    index = life.feed()
+    assert life.judge(index).verdict == "passed"
+    life.push(Situation(packages=VULNERABLE if trap else PATCHED, labels=(("version", "2"),)))
+    life.scan()
+    check(life.judge(index, later=1), trap, "failed", "vulnerability")
+
+
+@trap_and_twin
+def test_tag_is_gone(life: Life, trap: bool) -> None:
+    """Fools whoever answers for a reference with the image that it once named."""
+    life.push(Situation())
+    life.scan()
+    index = life.feed()
+    assert life.judge(index).verdict == "passed"
+    if trap:
+        shutil.rmtree(life.image)
+    life.scan(again=True)
+    check(life.judge(index, later=1), trap, "error", "image-not-found")
+
+
+@trap_and_twin
+def test_image_that_was_never_scanned(life: Life, trap: bool) -> None:
+    """Fools whoever reports what is in the store, and forgets what was asked for."""
+    life.push(Situation())
+    life.scan()
+    name = "registry.example.com/never:seen" if trap else life.target
+    check(life.judge(life.feed(), names=(name,)), trap, "inconclusive", "not_scanned_yet")
+
+
+@trap_and_twin
+def test_new_statement_about_an_old_image(life: Life, trap: bool) -> None:
+    """Fools whoever judges an image once, when it is scanned."""
+    life.push(Situation(packages=VULNERABLE))
+    life.scan()
+    assert life.judge(life.feed((OTHERS,), age=5)).verdict == "passed"
+    check(life.judge(life.feed(FEED if trap else (OTHERS,)), later=1), trap, "failed", "vulnerability")
+
+
+@trap_and_twin
+def test_older_data_does_not_take_a_failure_back(life: Life, trap: bool) -> None:
+    """Fools whoever lets the last one who judges win, by yesterday's copy of the feed."""
+    life.push(Situation(packages=VULNERABLE))
+    life.scan()
+    ages = (0, 30) if trap else (30, 60)
+    assert life.judge(life.feed(FEED, age=ages[0])).verdict == "failed"
+    newer = life.feed((OTHERS,), age=ages[1] if trap else 0)
+    check(life.judge(newer, later=1), trap, "failed", "vulnerability")
+
+
+@trap_and_twin
+def test_image_of_an_index_cannot_be_read(life: Life, trap: bool) -> None:
+    """Fools whoever judges an index by those of its images that could be read."""
+    platforms = (("linux/amd64", child(PATCHED)), ("linux/arm64", child(PATCHED, "aarch64")))
+    life.push(Situation(children=platforms))
+    if trap:
+        index = json.loads((life.image / "index.json").read_text())["manifests"][0]["digest"]
+        children = json.loads(life.blob(index).read_text())["manifests"]
+        manifest = json.loads(life.blob(children[1]["digest"]).read_text())
+        layer = life.blob(manifest["layers"][0]["digest"])
+        layer.write_bytes(layer.read_bytes()[:-40])
+    life.scan()
+    check(life.judge(life.feed()), trap, "error", "layer-truncated")
