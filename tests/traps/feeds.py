@@ -128,7 +128,7 @@ TRAPS: list[Trap] = [
         "whoever counts documents, and not what they say",
         "edit_feed",
         no_statements,
-        codes="feed-missing",
+        codes="feed-incomplete",
     ),
     differs(
         "feed-about-other-products",

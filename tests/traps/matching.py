@@ -138,13 +138,10 @@ TRAPS: list[Trap] = [
         REPOSITORIES,
         codes="repository-unmapped",
     ),
-    differs(
+    hides(
         "map-of-another-product",
-        "whoever matches the product that a wrong map names, which has no statement about these packages",
-        "repositories",
-        {name: ["cpe:/a:redhat:openshift:4.16::el9"] for name in REPOSITORIES},
-        REPOSITORIES,
-        codes="nothing-applicable",
+        "whoever matches only the product that a wrong map names, which has no statement about these packages",
+        repositories={name: ["cpe:/a:redhat:openshift:4.16::el9"] for name in REPOSITORIES},
     ),
     hides(
         "no-content-manifest",

@@ -18,9 +18,10 @@ import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._progress import Progress
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import request_of
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judging, Wanted
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named, request_of
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judging
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import VERDICTS
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import (
     DEFAULT_POLICY_TEXT,
     load_policies,
@@ -88,16 +89,14 @@ class Life:
         build_index(str(feed), str(path), repository_map=repositories, now=self.now - age * HOUR)
         return path
 
-    def judge(self, index: Path, *, later: float = 0, names: tuple[str, ...] = ()) -> Outcome:
-        """Judge the reference; the verdict in force."""
+    def judge(self, index: Path, *, later: float = 0, name: str = "") -> Outcome:
+        """Judge the reference; the worst verdict in force of what bears this name."""
         with open_store(self.store) as store, FeedIndex.open(str(index)) as opened:
             policies = load_policies(DEFAULT_POLICY_TEXT, "policies.yml")
             judging = Judging(store, policies, [], opened, now=self.now + later * HOUR)
-            (judged,) = [
-                one
-                for one in judging.run([Wanted("", names or (self.target,))])
-                if (names or (self.target,))[0] in one.document["references"]
-            ]
+            name = name or self.target
+            found = [one for one in judging.run([named(name)]) if name in one.document["references"]]
+        judged = max(found, key=lambda one: VERDICTS.index(one.verdict))
         reasons = judged.document["reasons"]
         return Outcome(
             judged.verdict,
@@ -172,7 +171,7 @@ def test_image_that_was_never_scanned(life: Life, trap: bool) -> None:
     life.push(Situation())
     life.scan()
     name = "registry.example.com/never:seen" if trap else life.target
-    check(life.judge(life.feed(), names=(name,)), trap, "inconclusive", "not_scanned_yet")
+    check(life.judge(life.feed(), name=name), trap, "inconclusive", "not_scanned_yet")
 
 
 @trap_and_twin
