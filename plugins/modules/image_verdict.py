@@ -210,7 +210,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     result = summarise(judged)
     if result["kept_newer"]:
         module.warn(
-            f"{result['kept_newer']} verdicts in the store were made later, or with data that was checked later, and stay"
+            f"{result['kept_newer']} verdicts in the store stay: made later, or with data checked later"
         )
     if module._diff:
         result["diff"] = {"before": listing(judged, before=True), "after": listing(judged, before=False)}

@@ -81,6 +81,8 @@ def named(given: t.Any) -> Request:
     if isinstance(given, dict):
         if given.get("digest"):
             return request_of(given)
+        if given.get("code"):  # what image_info could not identify is kept under the name that it has there
+            return Request("", "", (str(given.get("reference", "")),))
         given = given.get("reference", "")
     if not isinstance(given, str) or not given.strip():
         raise InputError(f"{shown(str(given), 80)} does not name an image; expected a reference or a digest")

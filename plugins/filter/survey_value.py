@@ -1,0 +1,214 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: survey_value
+short_description: Give a variable the type that it is meant to have
+version_added: 0.1.0
+author: the imagescan.openshift authors (@imagescan)
+description:
+  - Surveys, C(-e name=value) and some inventories give text for everything, and argument specs validate without
+    converting. This filter makes one value of the wanted type out of all of these.
+  - An empty text, and a variable that is not defined, mean that nothing was given.
+  - Whatever cannot be converted is an error, since a wrong guess could switch off a check.
+positional: type, default
+options:
+  _input:
+    description: The value.
+    type: raw
+    required: true
+  type:
+    description:
+      - V(bool) takes yes, no, true, false, on, off, 1 and 0 in any case.
+      - V(list) splits text at commas and line breaks, and reads it as JSON where it begins with C([).
+      - V(dict) reads text as JSON. V(dicts) is a list of dictionaries; a single dictionary makes a list of one.
+      - V(path) is made absolute, from the folder in which ansible-playbook was started. V(paths) is a list of them.
+      - V(location) is a URL, or a path that is made absolute.
+      - V(images) is a list of names of images. The path of a local one, as in C(oci:PATH), is made absolute.
+    type: str
+    required: true
+    choices: [bool, int, float, str, list, dict, dicts, path, paths, images, location]
+  default:
+    description: What to give when nothing was given.
+    type: raw
+"""
+
+EXAMPLES = r"""
+- name: Normalise what a survey gave
+  ansible.builtin.set_fact:
+    platforms: "{{ survey_platforms | imagescan.openshift.survey_value('list', []) }}"
+    strict: "{{ survey_strict | imagescan.openshift.survey_value('bool', true) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The value with its type.
+  type: raw
+"""
+
+import json
+import os
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+from jinja2.runtime import Undefined
+
+from ..module_utils._images.targets import TRANSPORTS
+
+TRUE = ("yes", "true", "on", "1", "y", "t")
+FALSE = ("no", "false", "off", "0", "n", "f")
+
+
+def survey_value(value: t.Any, type: str, default: t.Any = None) -> t.Any:
+    """See the documentation of the filter."""
+    if type not in CONVERTERS:
+        raise AnsibleFilterError(f"survey_value: {type!r} is no type; expected one of {', '.join(sorted(CONVERTERS))}")
+    if value is None or isinstance(value, Undefined) or (isinstance(value, str) and not value.strip()):
+        return default
+    try:
+        return CONVERTERS[type](plain(value))
+    except (TypeError, ValueError) as error:
+        shown = repr(plain(value))
+        raise AnsibleFilterError(f"survey_value: {shown[:200]} is no {NAMES.get(type, type)}: {error}") from error
+
+
+def plain(value: t.Any) -> t.Any:
+    """The value without the marks that ansible-core 2.19 and newer put on it."""
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, str):
+        return str(value)
+    return json.loads(json.dumps(value))
+
+
+def as_bool(value: t.Any) -> bool:
+    """A truth value."""
+    if isinstance(value, bool):
+        return value
+    word = str(value).strip().lower()
+    if word in TRUE:
+        return True
+    if word in FALSE:
+        return False
+    raise ValueError("expected yes or no")
+
+
+def as_int(value: t.Any) -> int:
+    """A whole number."""
+    if isinstance(value, (bool, list, dict)) or (isinstance(value, float) and value != int(value)):
+        raise ValueError("expected a whole number")
+    return int(value)
+
+
+def as_float(value: t.Any) -> float:
+    """A number."""
+    if isinstance(value, (bool, list, dict)):
+        raise ValueError("expected a number")
+    return float(value)
+
+
+def as_str(value: t.Any) -> str:
+    """A text."""
+    if isinstance(value, (list, dict)):
+        raise ValueError("expected a text")
+    return str(value).strip()
+
+
+def as_list(value: t.Any) -> list[t.Any]:
+    """A list; text is split."""
+    if isinstance(value, list):
+        return value
+    if isinstance(value, dict):
+        raise ValueError("expected a list")
+    text = str(value).strip()
+    if text.startswith("["):
+        found = json.loads(text)
+        if not isinstance(found, list):
+            raise ValueError("expected a list")
+        return found
+    return [part.strip() for line in text.splitlines() for part in line.split(",") if part.strip()]
+
+
+def as_dict(value: t.Any) -> dict[str, t.Any]:
+    """A dictionary; text is JSON."""
+    found = json.loads(value) if isinstance(value, str) else value
+    if not isinstance(found, dict):
+        raise ValueError("expected a dictionary")
+    return found
+
+
+def as_dicts(value: t.Any) -> list[dict[str, t.Any]]:
+    """A list of dictionaries; one alone counts too."""
+    found = json.loads(value) if isinstance(value, str) else value
+    if isinstance(found, dict):
+        return [found]
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise ValueError("expected a list of dictionaries")
+    return found
+
+
+def as_path(value: t.Any) -> str:
+    """An absolute path."""
+    return os.path.abspath(os.path.expanduser(as_str(value)))  # noqa: PTH100, PTH111 - text in, text out
+
+
+def as_paths(value: t.Any) -> list[str]:
+    """A list of absolute paths."""
+    return [as_path(one) for one in as_list(value)]
+
+
+def as_location(value: t.Any) -> str:
+    """A URL as it is, a path made absolute."""
+    text = as_str(value)
+    return text if "://" in text else as_path(text)
+
+
+def as_images(value: t.Any) -> list[t.Any]:
+    """A list of names of images."""
+    return [as_image(one) for one in as_list(value)]
+
+
+def as_image(value: t.Any) -> t.Any:
+    """The name of an image; what is no text stays as it is."""
+    if not isinstance(value, str):
+        return value
+    transport, colon, path = value.strip().partition(":")
+    if colon and path and transport in TRANSPORTS:
+        return f"{transport}:{as_path(path)}"
+    return value.strip()
+
+
+CONVERTERS: dict[str, t.Callable[[t.Any], t.Any]] = {
+    "bool": as_bool,
+    "int": as_int,
+    "float": as_float,
+    "str": as_str,
+    "list": as_list,
+    "dict": as_dict,
+    "dicts": as_dicts,
+    "path": as_path,
+    "paths": as_paths,
+    "images": as_images,
+    "location": as_location,
+}
+NAMES = {
+    "bool": "truth value",
+    "int": "whole number",
+    "float": "number",
+    "str": "text",
+    "dict": "dictionary",
+    "dicts": "list of dictionaries",
+    "paths": "list of paths",
+    "images": "list of images",
+}
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        """Name -> function."""
+        return {"survey_value": survey_value}
