@@ -283,6 +283,7 @@ def build_feed(destination: Path) -> None:
 
 
 def build(destination: Path) -> None:
-    """Write images and feed; a second time nothing changes."""
+    """Write images, feed and exceptions; a second time nothing changes."""
     build_images(destination)
     build_feed(destination)
+    images.write_folder(destination, {"exceptions.yml": Path(__file__).with_name("exceptions.yml").read_bytes()})

@@ -37,7 +37,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
     fleet.build(folder)
     index = folder / "feed.index"
     build_index(str(folder / "feed"), str(index), repository_map=str(folder / "repository-to-cpe.json"), now=NOW)
-    exceptions = (CHECKOUT / "examples" / "fleet" / "exceptions.yml").read_text()
+    exceptions = (folder / "exceptions.yml").read_text()
     judges = Judges.of(exceptions=exceptions, index=index)
     found = {}
     for source in ("images", "legacy-billing.tar", "analytics.tar"):
