@@ -88,7 +88,7 @@ class Selection:
 
     def selects(self, references: t.Iterable[str], platform: str, labels: t.Mapping[str, str]) -> bool:
         """Whether an image is meant that has these references (one is enough), platform and labels."""
-        if not all(fnmatch.fnmatchcase(labels.get(name, "\0"), pattern) for name, pattern in self.labels):
+        if not all(name in labels and fnmatch.fnmatchcase(labels[name], pattern) for name, pattern in self.labels):
             return False
         # linux/arm64 means linux/arm64/v8, too.
         if not _matches(platform, self.platforms) and not _matches(platform.rpartition("/")[0], self.platforms):
