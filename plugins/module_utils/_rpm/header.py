@@ -5,7 +5,7 @@
 
 A stored header has no magic: ``il`` (number of index entries) and ``dl`` (bytes of data), then ``il`` entries of tag,
 type, offset and count, then the data; all numbers big-endian (rpm's lib/header.c). Entries behind the immutable region
-("dribbles": install time and the like) replace entries of the same tag inside it: the last one wins.
+("dribbles": install time and the like) replace entries of the same tag inside it.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ MAX_HEADER = 64 * 1024 * 1024
 #: The longest text of one tag.
 MAX_TEXT = 64 * 1024
 
+_REGIONS = (61, 62, 63)  # image, signatures, immutable
 _NAME = 1000
 _VERSION = 1001
 _RELEASE = 1002
@@ -122,15 +123,39 @@ def _index(blob: bytes) -> tuple[dict[int, _Entry], int]:
     end = start + data_size
     if end != len(blob):
         raise CorruptData(f"a header of {len(blob)} bytes announces {end}")
+    region = _region(blob, entries, start, data_size)
     found: dict[int, _Entry] = {}
-    for tag, kind, offset, count in _ENTRY.iter_unpack(blob[_INTRO.size : start]):
+    here: set[int] = set()
+    for position, (tag, kind, offset, count) in enumerate(_ENTRY.iter_unpack(blob[_INTRO.size : start])):
         if kind > _MAX_TYPE:
             raise CorruptData(f"tag {tag} has the unknown type {kind}")
         if not 0 <= offset <= data_size or count > data_size or offset + count * _ELEMENT[kind] > data_size:
             raise CorruptData(f"tag {tag} (type {kind}, {count} elements at {offset}) lies outside of the header")
+        if position == region:
+            here.clear()
         if tag in _WANTED:
+            if tag in here:
+                raise CorruptData(f"tag {tag} stands twice; readers disagree about it")
+            here.add(tag)
             found[tag] = (kind, start + offset, count)
     return found, end
+
+
+def _region(blob: bytes, entries: int, start: int, data_size: int) -> int:
+    """Number of entries in the region that a package brought; those behind it were added by the installation.
+
+    The region's entry points to its trailer in the data: an entry whose offset is minus the size of its index. Headers
+    of old packages have none, or one without a trailer: then there is one part.
+    """
+    tag, kind, offset, count = _ENTRY.unpack_from(blob, _INTRO.size)
+    if tag not in _REGIONS or not offset:
+        return entries
+    if kind != _BIN or count != _ENTRY.size or not 0 < offset <= data_size - _ENTRY.size:
+        raise CorruptData("the region of a header is damaged")
+    size = -int(_ENTRY.unpack_from(blob, start + offset)[2])
+    if size % _ENTRY.size or not 0 < size <= entries * _ENTRY.size:
+        raise CorruptData("the trailer of a header's region is damaged")
+    return size // _ENTRY.size
 
 
 def _text(index: t.Mapping[int, _Entry], blob: bytes, end: int, tag: int, required: str = "") -> str:

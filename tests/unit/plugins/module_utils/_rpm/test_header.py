@@ -63,13 +63,26 @@ def test_the_long_size_counts_before_the_short_one() -> None:
 
 
 def test_what_was_added_at_installation_replaces_what_the_package_brought() -> None:
-    entries = [*BASE.items(), (1008, number(1)), (1008, number(2))]
-    index, data = b"", b""
+    assert parse_header(two_parts(6), 1).install_time == 2
+
+
+@pytest.mark.parametrize("lines", [0, 5, 7, 8, -1])
+def test_a_tag_twice_in_one_part_is_damage(lines: int) -> None:
+    """And so is a region of an impossible size."""
+    with pytest.raises(CorruptData):
+        parse_header(two_parts(lines), 1)
+
+
+def two_parts(lines: int) -> bytes:
+    """A header with the install time in a region of ``lines`` entries, and again behind it."""
+    trailer = struct.pack(">IIiI", 63, 7, -16 * lines, 16)
+    entries = [(63, (7, 16, trailer)), *BASE.items(), (1008, number(1)), (1008, number(2))]
+    data = bytes(8) + b"".join(content + bytes(-len(content) % 8) for _tag, (_kind, _count, content) in entries)
+    index, offset = b"", 8
     for tag, (kind, count, content) in entries:
-        data += bytes(-len(data) % 8)
-        index += struct.pack(">IIiI", tag, kind, len(data), count)
-        data += content
-    assert parse_header(struct.pack(">II", len(entries), len(data)) + index + data, 1).install_time == 2
+        index += struct.pack(">IIiI", tag, kind, offset, count)
+        offset += len(content) + -len(content) % 8
+    return struct.pack(">II", len(entries), len(data)) + index + data
 
 
 def test_text_that_is_not_utf_8_has_replacement_characters() -> None:
