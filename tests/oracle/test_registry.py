@@ -99,8 +99,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
         for number in range(5):
             run(skopeo, "copy", "-q", "--dest-tls-verify=false", f"oci:{layout}:v1", f"{to}/part{number}:v1")
         buildah("manifest", "create", "list")
-        for architecture in ("amd64", "arm64"):
-            buildah("manifest", "add", "--arch", architecture, "list", "app")
+        for architecture, image in (("amd64", "app"), ("arm64", "base")):
+            buildah("manifest", "add", "--arch", architecture, "list", image)
         buildah("manifest", "push", "-q", "--all", "--tls-verify=false", "list", f"{to}:list")
     layers = tuple(layer["digest"] for layer in manifest["layers"])
     return Made(layout, entry["digest"], layers, folder / "registry", archive, docker_archive)

@@ -18,7 +18,8 @@ import threading
 import typing as t
 import urllib.parse
 
-from .certificates import Authority
+if t.TYPE_CHECKING:
+    from .certificates import Authority  # needs cryptography, which unit tests do without
 
 _PIECE = 1 << 16
 

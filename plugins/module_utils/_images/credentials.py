@@ -75,17 +75,16 @@ class Credentials:
     def _load(self, path: str) -> None:
         data = read_small_file(path, "the credentials file", _FILE_LIMIT)
         document = read_object(data, self._where, limit=_FILE_LIMIT, error=InputError)
-        if any(name in document for name in _SETTINGS) or not all(
-            isinstance(entry, dict) for entry in document.values()
-        ):
+        if any(name in document for name in _SETTINGS):
             entries = self._part(document, "auths")
             self._helpers = frozenset(_host_key(_split_key(key)[0]) for key in self._part(document, "credHelpers"))
-            store = document.get("credsStore") or ""
-            if not isinstance(store, str):
+            store = document.get("credsStore")
+            if not isinstance(store, (str, type(None))):
                 raise InputError(f"{self._where}: credsStore is {type_name(store)}; expected the name of a helper")
-            self._store = store
+            self._store = store or ""
         else:
-            entries = document  # .dockercfg: the entries stand at the top
+            # .dockercfg: the entries stand at the top. A config.json without logins has settings there, in plain words.
+            entries = {key: entry for key, entry in document.items() if "." in key or ":" in key or key == "localhost"}
         for key, entry in entries.items():
             host, path = _split_key(key)
             self._entries[f"{_host_key(host)}/{path}" if path else _host_key(host)] = (key, entry)
