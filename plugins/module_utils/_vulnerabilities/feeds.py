@@ -438,8 +438,8 @@ class _UrlFeed:
         except FetchError as error:
             if error.status == 404:
                 raise FetchError(
-                    f"{shown_url(self.base)} is neither an archive (.tar, .tar.zst, .tar.gz, .tar.xz) nor a feed: it has"
-                    " no archive_latest.txt",
+                    f"{shown_url(self.base)} is neither an archive (.tar, .tar.zst, .tar.gz, .tar.xz) nor a feed:"
+                    " it has no archive_latest.txt",
                     status=404,
                     code="feed-not-found",
                 ) from error
