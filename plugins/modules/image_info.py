@@ -79,6 +79,7 @@ options:
     type: str
 extends_documentation_fragment:
   - imagescan.openshift._attributes
+  - imagescan.openshift._attributes.actions
   - imagescan.openshift.tls
   - imagescan.openshift.registry_access
 attributes:
@@ -89,6 +90,12 @@ attributes:
     support: none
   idempotent:
     support: full
+  action:
+    support: full
+    details: Shows progress while the module runs.
+  async:
+    support: full
+    details: Without progress.
 seealso:
   - module: imagescan.openshift.image_scan
 """
@@ -207,6 +214,7 @@ unidentified:
 """
 
 import dataclasses
+import time
 import typing as t
 from datetime import datetime, timedelta, timezone
 
@@ -214,6 +222,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError
 from ansible_collections.imagescan.openshift.plugins.module_utils._module import access_of, run
+from ansible_collections.imagescan.openshift.plugins.module_utils._progress import Progress, remaining
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.discovery import (
     Discovery,
     RegistryQuery,
@@ -249,7 +258,13 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         queries if "registry" in sources else [],
         access,
     )
-    return result(discover(named, access, exclude=exclude, newer_than=newer_than), excluded, failed)
+    progress = Progress()
+    started = time.monotonic()
+
+    def beat(done: int, total: int) -> None:
+        progress.beat(f"resolved {done}/{total}{remaining(done, total, time.monotonic() - started)}")
+
+    return result(discover(named, access, exclude=exclude, newer_than=newer_than, beat=beat), excluded, failed)
 
 
 def result(found: Discovery, excluded: list[t.Any], failed: list[t.Any]) -> dict[str, t.Any]:

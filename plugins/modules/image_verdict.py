@@ -209,9 +209,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
             index.close()
     result = summarise(judged)
     if result["kept_newer"]:
-        module.warn(
-            f"{result['kept_newer']} verdicts in the store stay: made later, or with data checked later"
-        )
+        module.warn(f"{result['kept_newer']} verdicts in the store stay: made later, or with data checked later")
     if module._diff:
         result["diff"] = {"before": listing(judged, before=True), "after": listing(judged, before=False)}
     bad = [one for one in result["verdicts"] if one["verdict"] in params["fail_on"]]

@@ -180,8 +180,12 @@ def discover(
     *,
     exclude: t.Sequence[re.Pattern[str]] = (),
     newer_than: datetime | None = None,
+    beat: t.Callable[[int, int], None] = lambda done, total: None,
 ) -> Discovery:
-    """Resolve names to digests. One that fails is reported and never stops the others."""
+    """Resolve names to digests. One that fails is reported and never stops the others.
+
+    ``beat``: called every second with the numbers of names that are resolved and of all; what it raises ends the run.
+    """
     excluded: list[Excluded] = []
     wanted: list[Named] = []
     for one in named:
@@ -192,17 +196,26 @@ def discover(
             wanted.append(one)
     found: dict[str, Found] = {}
     unidentified: list[Unidentified] = []
-    with concurrent.futures.ThreadPoolExecutor(RESOLVERS, "imagescan-resolve") as pool:
-        names = list(dict.fromkeys(one.name for one in wanted))
+    names = list(dict.fromkeys(one.name for one in wanted))
+    pool = concurrent.futures.ThreadPoolExecutor(RESOLVERS, "imagescan-resolve")
+    finished = False
+    try:
         futures = {name: pool.submit(open_target, name, access) for name in names}
-        for one in wanted:
-            error = futures[one.name].exception()
-            if error is None:
-                _keep(found, one, futures[one.name].result(), newer_than, excluded)
-            elif isinstance(error, ScanError):
-                unidentified.append(_unidentified(one.name, one.source, error))
-            else:
-                raise error
+        pending = set(futures.values())
+        while pending:
+            _done, pending = concurrent.futures.wait(pending, timeout=1.0)
+            beat(len(names) - len(pending), len(names))
+        finished = True
+    finally:
+        pool.shutdown(wait=finished, cancel_futures=True)
+    for one in wanted:
+        error = futures[one.name].exception()
+        if error is None:
+            _keep(found, one, futures[one.name].result(), newer_than, excluded)
+        elif isinstance(error, ScanError):
+            unidentified.append(_unidentified(one.name, one.source, error))
+        else:
+            raise error
     return Discovery(
         tuple(sorted(found.values(), key=lambda image: (image.references[0], image.digest))),
         tuple(excluded),

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# One image and one feed, without a network.
+set -eux
+
+root="$(cd "$(dirname "$0")/../../../.." && pwd)"
+work="$(mktemp -d)"
+trap 'rm -rf "${work}"' EXIT
+
+python "${root}/examples/fleet/build.py" "${work}/fleet"
+
+play() {
+    (cd "${work}" && ansible-playbook imagescan.openshift.quickstart -i localhost, \
+        -e feed="${work}/fleet/feed" -e repository_map="${work}/fleet/repository-to-cpe.json" -e dest=out "$@")
+}
+
+if play > "${work}/none.log"; then
+    exit 1
+fi
+grep -q 'name an image, for example' "${work}/none.log"
+
+play -e image=oci:fleet/images:payments --check > "${work}/check.log"
+test ! -e "${work}/out"
+
+play -e image=oci:fleet/images:payments | tee "${work}/first.log"
+grep -q '1 image: ' "${work}/first.log"
+test -s "${work}/out/report/report.html"
+cp "${work}/out/report/report.json" "${work}/first.json"
+
+play -e image=oci:fleet/images:payments | tee "${work}/second.log"
+grep -q 'changed=0 ' "${work}/second.log"
+cmp "${work}/first.json" "${work}/out/report/report.json"
+
+if grep -E '^\[(WARNING|DEPRECATION WARNING)\]' "${work}"/*.log; then
+    exit 1
+fi
