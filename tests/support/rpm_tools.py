@@ -66,6 +66,21 @@ def librpm(folder: Path, backend: str) -> Answer:
     return Answer([_package(record.split(_FIELD)) for record in text.split(_RECORD)[:-1]], result.returncode, stderr)
 
 
+def librpm_names(folder: Path, backend: str) -> list[str] | None:
+    """``name-version-release`` of whatever librpm lists of a database that may be damaged; None when it crashed."""
+    command = [
+        *(require_program("rpm"), "-qa", "--nosignature", "--nodigest", "--dbpath", str(folder)),
+        *("--define", f"_db_backend {backend}", "--qf", "%{NAME}-%{VERSION}-%{RELEASE}" + _RECORD),
+    ]
+    try:
+        result = subprocess.run(command, capture_output=True, env=_ENVIRONMENT, check=False, timeout=30)
+    except subprocess.TimeoutExpired:
+        return None
+    if result.returncode < 0:
+        return None
+    return result.stdout.decode("utf-8", errors="replace").split(_RECORD)[:-1]
+
+
 def librpm_reads_ndb(folder: Path) -> bool:
     """Whether this machine's librpm was built with ndb (Debian's is from 13 on). ``folder``: one with an ndb file."""
     command = (require_program("rpm"), "-qa", "--dbpath", str(folder), "--define", "_db_backend ndb")
@@ -112,11 +127,19 @@ def go_rpmdb(path: Path) -> list[dict[str, t.Any]]:
     if "ModuleNotFoundError" in result.stderr:
         missing("the Python package pygorpmrustinfo")
     assert result.returncode == 0, result.stderr
-    answer = json.loads(result.stdout)
+    answer = json.loads(result.stdout.splitlines()[-1])  # the library itself may print before
     if isinstance(answer, dict) and "packages" in answer:
         answer = answer["packages"]
     assert isinstance(answer, list), str(answer)[:500]
     return answer
+
+
+def go_names(path: Path) -> list[str] | None:
+    """``name-version-release`` of whatever go-rpmdb lists of a database that may be damaged; None when it fails."""
+    try:
+        return [f"{one['Name']}-{one['Version']}-{one['Release']}" for one in go_rpmdb(path)]
+    except AssertionError:
+        return None
 
 
 def headers(folder: Path) -> dict[int, bytes]:
