@@ -23,6 +23,8 @@ def visible(text: str, limit: int = TEXT_LIMIT) -> str:
     White space becomes one space each. Control characters, format characters (bidirectional overrides, zero width,
     tags), surrogates, private and unassigned characters become ``\\x1b``, ``\\u202e`` and so on.
     """
+    if len(text) <= limit and text.isascii() and text.isprintable():
+        return text
     shown = []
     length = marks = 0
     for character in text[: limit + 1]:

@@ -201,7 +201,7 @@ def test_severities_are_read_in_any_letters(word: str) -> None:
         ("- name: a\n  <<: {description: b}\n", "unknown key '<<'"),
         ("[" * 100 + "]" * 100, "nested deeper than"),
         ("- " * 100 + "a", "nested deeper than"),
-        ("#" * (SIZE_LIMIT + 1), "larger than 1 MiB"),
+        ("#" * (SIZE_LIMIT + 1), "larger than 512 KiB"),
         (BASE + f"  description: '{'x' * 5000}'\n", "longer than 4096 characters"),
     ],
 )

@@ -1,0 +1,388 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The report: its form, equal bytes for equal input, and hostile text in every place where text can be."""
+
+from __future__ import annotations
+
+import base64
+import collections
+import dataclasses
+import hashlib
+import html.parser
+import json
+import random
+import re
+import time
+import typing as t
+
+import pytest
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Problem
+from ansible_collections.imagescan.openshift.plugins.module_utils._reports import html_report, json_report, table
+from ansible_collections.imagescan.openshift.plugins.module_utils._reports.document import (
+    build_report,
+    count_verdicts,
+    newest_time,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._reports.text import columns
+from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import OsRelease
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import (
+    Acceptance,
+    load_exceptions,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import Subject, image_document, judge
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import Reason
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import (
+    DEFAULT_POLICY_TEXT,
+    Policy,
+    load_policies,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.schema import IMAGE_SCHEMA
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.model import AppliedCpe, Coverage
+from ansible_collections.imagescan.openshift.tests.support import verdicts as make
+
+POLICIES = load_policies(DEFAULT_POLICY_TEXT, "p.yml")
+EXCEPTIONS = load_exceptions("- {id: CVE-2026-7, reason: tested, owner: me, expires: 2027-01-01}\n", "e.yml")
+RESULTS = {
+    "profile": "cis",
+    "score": 95.5,
+    "counts": {"pass": 3, "fail": 1},
+    "rules": [
+        {"id": "r2", "title": "another rule", "result": "pass", "severity": "low", "references": ["b", "a"]},
+        {"id": "r1", "title": "a rule", "result": "fail", "severity": "high", "references": []},
+    ],
+}
+
+
+def document(
+    subject: Subject, policies: list[Policy] = POLICIES, exceptions: list[Acceptance] = EXCEPTIONS
+) -> dict[str, t.Any]:
+    return image_document(subject, judge(subject, policies, exceptions, now=make.NOW))
+
+
+def fleet() -> list[Subject]:
+    """One image for each verdict, with everything that a report can say."""
+    found = (
+        make.finding(),
+        make.finding(id="CVE-2026-7", severity="critical"),
+        make.finding(id="RHSA-9", severity="low", status="will_not_fix", fixed_in="", advisory="", module="perl:5.32"),
+    )
+    return [
+        make.subject(reference="quay.io/a/passed:1", digest="sha256:1"),
+        make.subject(
+            reference="quay.io/a/failed:1", digest="sha256:2", compliance=RESULTS, **make.match(findings=found)
+        ),
+        make.subject(
+            reference="quay.io/a/inconclusive:1",
+            digest="sha256:3",
+            **make.match(cpes=(AppliedCpe(make.CPE, "assumed"),)),
+            **make.inventory(problems=(Problem("rpmdb-corrupt", "page 7 is damaged"),), not_examined={"jar": 1200}),
+        ),
+        Subject("sha256:4", "quay.io/a/error:1", scan_problem=Reason("registry-error", "the registry answered 500")),
+        Subject("sha256:5", "quay.io/a/waiting:1"),
+    ]
+
+
+def report(subjects: list[Subject] | None = None) -> dict[str, t.Any]:
+    images = [document(subject) for subject in subjects or fleet()]
+    return build_report(images, make.FEED, newest_time([make.FEED.checked, "2026-11-20T00:00:00Z"]))
+
+
+def check(value: t.Any, schema: t.Mapping[str, t.Any], where: str = "image") -> None:
+    """Check a value against the few keywords of JSON Schema that ``schema`` uses."""
+    kinds = {
+        "object": dict,
+        "array": list,
+        "string": str,
+        "integer": int,
+        "number": (int, float),
+        "boolean": bool,
+        "null": type(None),
+    }
+    wanted = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
+    assert any(isinstance(value, kinds[kind]) for kind in wanted), where
+    assert not isinstance(value, bool) or "boolean" in wanted, where
+    if "enum" in schema:
+        assert value in schema["enum"], where
+    if isinstance(value, dict):
+        assert set(value) == set(schema["properties"]) == set(schema["required"]), where
+        for key, child in value.items():
+            check(child, schema["properties"][key], f"{where}.{key}")
+    if isinstance(value, list):
+        for number, child in enumerate(value):
+            check(child, schema["items"], f"{where}[{number}]")
+
+
+def test_image_objects_have_the_form_of_the_schema() -> None:
+    for subject in fleet():
+        check(document(subject), IMAGE_SCHEMA)
+        check(document(subject, policies=[]), IMAGE_SCHEMA)
+
+
+def test_the_report_has_the_form_of_the_contract() -> None:
+    found = report()
+    assert list(found) == ["schema_version", "as_of", "feed", "counts", "images"]
+    assert found["schema_version"] == 1
+    assert found["as_of"] == "2026-11-24T06:00:00Z"
+    assert found["feed"] == {
+        "serial": "serial-1",
+        "checked": "2026-11-24T06:00:00Z",
+        "newest": "2026-11-23T20:00:00Z",
+        "documents": 100,
+    }
+    assert found["counts"] == {"passed": 1, "failed": 1, "inconclusive": 2, "error": 1}
+    assert [image["reference"] for image in found["images"]] == sorted(image["reference"] for image in found["images"])
+    failed = next(image for image in found["images"] if image["verdict"] == "failed")
+    assert failed["os"] == "rhel 9.4"
+    assert failed["packages"] == 2
+    assert [(finding["id"], finding["severity"], finding["exception"]) for finding in failed["vulnerabilities"]] == [
+        ("CVE-2026-7", "critical", "CVE-2026-7"),
+        ("CVE-2026-1001", "important", ""),
+        ("RHSA-9", "low", ""),
+    ]
+    assert failed["compliance"]["counts"]["fail"] == 1
+    assert [rule["id"] for rule in failed["compliance"]["rules"]] == ["r1", "r2"]
+    assert failed["inventory"]["repositories"] == [{"cpe": make.CPE, "source": "content_manifest"}]
+
+
+def test_no_image_and_no_feed() -> None:
+    empty = build_report([], None, newest_time([]))
+    assert (empty["as_of"], empty["feed"], empty["images"]) == ("", None, [])
+    assert empty["counts"] == count_verdicts([]) == {"passed": 0, "failed": 0, "inconclusive": 0, "error": 0}
+    assert b"No image was found." in html_report.render(empty)
+    assert "0 images" in table.render(empty)
+    assert json.loads(json_report.render(empty)) == empty
+
+
+def test_equal_input_gives_equal_bytes_in_any_order() -> None:
+    pages = set()
+    for seed in range(5):
+        subjects = random.Random(seed).sample(fleet(), 5)
+        found = report(subjects)
+        pages.add((json_report.render(found), html_report.render(found), table.render(found)))
+    assert len(pages) == 1
+
+
+def test_json_is_canonical_ascii_that_ends_in_a_newline() -> None:
+    found = report([make.subject(**make.match(findings=(make.finding(package="日本\udc80\x9b\u202e"),)))])
+    data = json_report.render(found)
+    assert data.isascii() and data.endswith(b"}\n")
+    assert json.loads(data) == found
+    assert json_report.render(json.loads(data)) == data
+
+
+# The page.
+
+
+class Page(html.parser.HTMLParser):
+    """Tags, attributes and text of a page."""
+
+    VOID = ("meta", "input", "br")
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__()
+        self.tags: collections.Counter[tuple[str, tuple[str, ...]]] = collections.Counter()
+        self.attributes: list[tuple[str, str, str]] = []
+        self.open: list[str] = []
+        self.texts: list[str] = []
+        self.feed(data.decode("utf-8"))
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag, tuple(name for name, _value in attrs)] += 1
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.texts.append(data)
+
+    def handle_comment(self, data: str) -> None:
+        raise AssertionError(f"a comment: {data}")
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.texts).split())
+
+
+ALLOWED = re.compile(
+    "html|head|meta|title|style|body|header|main|h[1-4]|p|strong|code|div|label|input|b|details|summary|dl|dt|dd|table|"
+    "thead|tbody|tr|th|td|span|ul|li|br|a"
+)
+ALLOWED_ATTRIBUTES = re.compile(
+    "lang|charset|http-equiv|content|name|class|role|aria-label|title|type|id|checked|scope|open|href"
+)
+LINK = re.compile(r"https://(www\.cve\.org/CVERecord\?id=CVE-\d+-\d+|access\.redhat\.com/errata/RH[SBE]A-\d+:\d+)")
+
+
+def assert_safe(data: bytes) -> Page:
+    page = Page(data)
+    assert all(ALLOWED.fullmatch(tag) for tag, _names in page.tags)
+    for _tag, name, value in page.attributes:
+        assert ALLOWED_ATTRIBUTES.fullmatch(name)
+        if name == "href":
+            assert LINK.fullmatch(value)
+        if name == "class":
+            assert re.fullmatch(r"[a-z_ -]+", value)
+    return page
+
+
+def test_the_page_needs_nothing_else() -> None:
+    data = html_report.render(report())
+    page = assert_safe(data)
+    style = re.search(rb"<style>(.*?)</style>", data, re.DOTALL)
+    assert style
+    digest = base64.b64encode(hashlib.sha256(style.group(1)).digest()).decode()
+    (policy,) = [value for _tag, name, value in page.attributes if name == "content" and "default-src" in value]
+    assert policy == f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    assert b"url(" not in data and b"@import" not in data and b"<script" not in data
+
+
+def test_the_page_says_what_a_reader_needs() -> None:
+    text = assert_safe(html_report.render(report())).text
+    for said in (
+        "quay.io/a/failed:1",
+        "CVE-2026-1001 in openssl-libs-1:3.0.7-27.el9.x86_64 is important; fixed in 1:3.0.7-28.el9 by RHSA-2026:1001",
+        "Update the package to the fixed version",
+        "1,200 components not examined",
+        "page 7 is damaged rpmdb-corrupt",
+        "Assumed from the system alone",
+        "the registry answered 500",
+        "accepted: CVE-2026-7",
+        "will not be fixed",
+        "module perl:5.32",
+        "last checked 2026-11-24T06:00:00Z",
+        "serial serial-1",
+        "Profile cis , score 95.5. 3 pass, 1 fail.",
+        POLICIES[0].sha256,
+    ):
+        assert said in text
+    assert "another rule" not in text  # it passed
+
+
+def test_what_needs_attention_comes_first() -> None:
+    data = html_report.render(report()).decode()
+    names = re.findall(r'<h3 class="break">quay.io/a/(\w+):1</h3>', data)
+    assert names == ["failed", "error", "inconclusive", "waiting", "passed"]
+
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "' onmouseover='alert(1)",
+    "{{ 7 * 7 }}{% raw %}{# #}",
+    "</style></title></details><h1>",
+    "<!-- --><![CDATA[",
+    "javascript:alert(1)",
+    "\x1b[2J\x1b]0;x\x07\x9b31m\x00\x7f",
+    "\u202egnp.exe\u2066\u200b\ufeff",
+    "\udc80\ud800",
+    "=cmd|' /C calc'!A0",
+    "a\r\nb\n\nc",
+    "&lt;b&gt;&#60;",
+    "x" * 100_000,
+    "z" + "\u0335" * 1000,
+]
+
+
+def everywhere(text: str) -> dict[str, t.Any]:
+    """A report with a text in every place where foreign text can be."""
+    subject = Subject(
+        digest=text,
+        reference=text,
+        references=(text + "2",),
+        platform=text,
+        labels={text: text},
+        scanned_at=text,
+        scan_problem=Reason(text, text),
+        feed=dataclasses.replace(make.FEED, serial=text, checked=text, newest=text),
+        compliance={
+            **RESULTS,
+            "profile": text,
+            "rules": [{"id": text, "title": text, "result": "fail", "severity": "high", "references": [text]}],
+        },
+        **make.inventory(
+            problems=(Problem(text, text),),
+            os=OsRelease(id=text, version_id=text),
+            packages=(dataclasses.replace(make.PACKAGES[0], name=text, version=text),),
+        ),
+        **make.match(
+            findings=(
+                make.finding(id=text, package=text, name=text, fixed_in=text, advisory=text, module=text),
+                make.finding(id=text + "1", package=text, name=text, fixed_in=text, advisory=text, status="affected"),
+            ),
+            cpes=(AppliedCpe(text, "label"),),
+            not_covered=(Coverage(text, text, text, text),),
+            unmapped=(text,),
+            problems=(Problem(text, text),),
+        ),
+    )
+    policy = Policy(text, max_severity="none", max_failed_severity="low", scan_age=1)
+    acceptance = dataclasses.replace(EXCEPTIONS[0], id="*1", reason=text, owner=text)
+    return build_report([document(subject, [policy], [acceptance])], subject.feed, text)
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_text_is_only_text(text: str) -> None:
+    found = everywhere(text)
+    harmless = everywhere("harmless")
+    data = html_report.render(found)
+    page = assert_safe(data)
+    # The same elements as for harmless text: nothing was opened, closed or hidden by the text.
+    assert page.tags == assert_safe(html_report.render(harmless)).tags
+    assert all(character.isprintable() or character in "\n " for character in data.decode("utf-8"))
+    assert len(data) < 300_000
+    shown = table.render(found, 80)
+    assert all(character.isprintable() or character == "\n" for character in shown)
+    assert max(columns(line) for line in shown.splitlines()) <= 80
+    assert len(shown.splitlines()) < 200
+    assert json_report.render(found).isascii()
+
+
+def test_thousands_of_images_stay_a_page() -> None:
+    findings = tuple(
+        make.finding(id=f"CVE-2026-{1000 + number}", package=f"p{number}-0:1-1.noarch") for number in range(100)
+    )
+    many = document(make.subject(**make.match(findings=findings)))
+    images = [{**many, "reference": f"quay.io/a/b:{number}"} for number in range(3000)]
+    start = time.monotonic()
+    data = html_report.render(build_report(images, make.FEED, "2026-11-24T06:00:00Z"))
+    assert time.monotonic() - start < 120
+    assert len(data) < 50_000_000
+    assert data.count(b'<details class="image ') == 3000
+    assert b"And 95 more rows; report.json has all of them." in data
+    few = html_report.render(build_report(images[:3], make.FEED, "2026-11-24T06:00:00Z"))
+    assert few.count(b"CVERecord") == 300 and b"more row" not in few
+
+
+# The table.
+
+
+def test_the_table_says_verdict_reason_and_counts() -> None:
+    text = table.render(report(), 120)
+    lines = text.splitlines()
+    verdicts = [line.split()[0] for line in lines if line[:1].isupper()]
+    assert verdicts == ["FAILED", "ERROR", "INCONCLUSIVE", "INCONCLUSIVE", "PASSED"]
+    assert "the registry answered 500 [registry-error]" in text
+    assert "1200 components not examined (1200 jar)" in text
+    assert lines[-1] == (
+        "5 images: 1 failed, 1 error, 2 inconclusive, 1 passed; vulnerability data last checked 2026-11-24T06:00:00Z"
+    )
+
+
+@pytest.mark.parametrize("width", [0, 40, 41, 80, 200])
+def test_the_table_keeps_its_width(width: int) -> None:
+    subjects = [*fleet(), make.subject(reference="quay.io/日本語/" + "名" * 100 + ":1")]
+    assert max(columns(line) for line in table.render(report(subjects), width).splitlines()) <= max(40, width)
+
+
+def test_the_table_is_bounded() -> None:
+    images = [document(Subject(f"sha256:{number}", f"quay.io/a/b:{number}")) for number in range(300)]
+    text = table.render(build_report(images, None, ""))
+    assert "and 100 more images; the report has all of them" in text
+    assert text.endswith("300 images: 0 failed, 0 error, 300 inconclusive, 0 passed; no vulnerability data\n")
