@@ -33,7 +33,7 @@ _EL = re.compile(r"(el[0-9]+|hum[0-9]+)")
 
 
 def real_documents() -> dict[str, bytes]:
-    """Every CSAF document in the data folder, by name. The advisory stands in as a VEX document: its shape is the same."""
+    """Every CSAF document in the data folder, by name. The advisory, of the same shape, stands in as a VEX document."""
     found = {path.name: path.read_bytes() for path in sorted(data_path().rglob("cve-*.json"))}
     parts = re.split(r"^-- (\S+).* --\n", data_path(f"{CLAIRCORE}/server.txtar").read_text("utf-8"), flags=re.MULTILINE)
     for name, text in zip(parts[1::2], parts[2::2]):
