@@ -11,7 +11,7 @@ import typing as t
 import urllib.parse
 from pathlib import Path
 
-from .._errors import CorruptData, IntegrityError, LimitExceeded, RegistryError, ScanError
+from .._errors import CorruptData, InputError, IntegrityError, LimitExceeded, RegistryError, ScanError
 from .access import Access
 from .credentials import Credential, Credentials
 from .manifests import (
@@ -66,7 +66,7 @@ def list_tags(registry: str, repository: str, access: Access) -> t.Iterator[str]
     registry = parse_registry(registry)
     subject = f"{registry}/{repository}"
     if not is_repository(repository):
-        raise CorruptData(f"{shown(repository)} is not the name of a repository", subject=registry)
+        raise InputError(f"{shown(repository)} is not the name of a repository", subject=registry)
     client = _client(registry, access)
     pages = client.pages(
         f"/v2/{repository}/tags/list",

@@ -27,7 +27,7 @@ _TOKEN_LIMIT = 1 << 20
 _SHORTEST_LIFE = 60.0  # the specification's default and minimum
 _CLIENT_ID = "imagescan"
 _PART = re.compile(
-    r"""[\s,]*(?:(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^\s,"]+))"""
+    r"""[\s,]*(?:(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^\s,"=][^\s,"]*))"""
     r"""|(?P<scheme>[!#$%&'*+.^_`|~0-9A-Za-z-]+)(?=[\s,]|$))"""
 )
 _TOKEN = re.compile(r"[!-~]+")

@@ -149,8 +149,9 @@ def retry_after(headers: http.client.HTTPMessage) -> float | None:
 class Response:
     """An answer whose body is read in pieces. Reading it to its end gives the connection back for the next request."""
 
-    def __init__(self, raw: http.client.HTTPResponse, url: Url, release: t.Callable[[bool], None]) -> None:
+    def __init__(self, raw: _TimedResponse, url: Url, release: t.Callable[[bool], None]) -> None:
         self._raw = raw
+        raw.incoming.keeps_errors = True
         self._release: t.Callable[[bool], None] | None = release
         self.url = url
         self.status = raw.status
@@ -172,9 +173,12 @@ class Response:
         self._received += len(data)
         if not data and self.length is not None:
             self.close()
-            raise ConnectionLost(
-                f"{self.url.endpoint} closed the connection after {self._received} of {self.length} bytes"
-            )
+            where = f"after {self._received} of {self.length} bytes"
+            if self._raw.incoming.error is not None:
+                failure = lost(self.url.endpoint, self._raw.incoming.error)
+                failure.message += f", {where}"
+                raise failure
+            raise ConnectionLost(f"{self.url.endpoint} closed the connection {where}")
         if not data or self._received == self.length:
             self._end(True)
         return data
@@ -282,11 +286,11 @@ class Transport:
             sent.update(proxy.headers)
         while True:
             connection, is_fresh = self._take(url.endpoint)
-            connection.response_class = functools.partial(_start_response, patience)  # type: ignore[assignment]
+            connection.response_class = functools.partial(_TimedResponse, patience)  # type: ignore[assignment]
             try:
                 patience.check()
                 connection.request(method, target, body, sent)
-                raw = connection.getresponse()
+                raw = t.cast(_TimedResponse, connection.getresponse())
             except (OSError, http.client.HTTPException) as error:
                 connection.close()
                 if not is_fresh and isinstance(error, (ConnectionError, http.client.RemoteDisconnected)):
@@ -412,28 +416,33 @@ def _is_exempt(endpoint: Endpoint, no_proxy: str) -> bool:
     return False
 
 
-class _TimedSocket:
-    """What http.client reads an answer from: the socket, with a bigger buffer and an end to patience."""
-
-    def __init__(self, patience: Patience, sock: t.Any) -> None:
-        self._patience = patience
-        self._socket = sock
-
-    def makefile(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_TimedFile(self._patience, self._socket.makefile(mode, buffering=0)), _BUFFER)
-
-
 class _TimedFile(io.RawIOBase):
+    """What comes from a socket, with an end to patience.
+
+    While a body is read, an error waits until what came before it is delivered: a buffered reader would lose that, and
+    a connection that breaks often would never get further.
+    """
+
     def __init__(self, patience: Patience, raw: io.RawIOBase) -> None:
         self._patience = patience
         self._raw = raw
+        self.keeps_errors = False
+        self.error: OSError | None = None
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: t.Any, /) -> int | None:
-        self._patience.check()
-        return self._raw.readinto(buffer)
+        if self.error is not None:
+            return 0
+        try:
+            self._patience.check()
+            return self._raw.readinto(buffer)
+        except OSError as error:
+            if not self.keeps_errors:
+                raise
+            self.error = error
+            return 0
 
     def close(self) -> None:
         if not self.closed:
@@ -441,5 +450,13 @@ class _TimedFile(io.RawIOBase):
             super().close()
 
 
-def _start_response(patience: Patience, sock: t.Any, *args: t.Any, **details: t.Any) -> http.client.HTTPResponse:
-    return http.client.HTTPResponse(t.cast(socket.socket, _TimedSocket(patience, sock)), *args, **details)
+class _TimedResponse(http.client.HTTPResponse):
+    """An answer that is read through ``_TimedFile``, with a bigger buffer."""
+
+    def __init__(self, patience: Patience, sock: t.Any, *args: t.Any, **details: t.Any) -> None:
+        self.incoming = _TimedFile(patience, sock.makefile("rb", buffering=0))
+        super().__init__(t.cast(socket.socket, self), *args, **details)
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        """Stands in for the socket, of which http.client wants just this."""
+        return io.BufferedReader(self.incoming, _BUFFER)

@@ -1,0 +1,318 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import email.utils
+import http.client
+import socket
+import threading
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, RegistryError
+from ansible_collections.imagescan.openshift.plugins.module_utils._images import transport
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.transport import (
+    ConnectionLost,
+    Endpoint,
+    Patience,
+    Transport,
+    Url,
+    parse_url,
+    proxy_for,
+    retry_after,
+)
+from ansible_collections.imagescan.openshift.tests.support.servers import Answer, Request, running_server
+
+
+@pytest.fixture(autouse=True)
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "REQUEST_METHOD"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Pauses that were made, without waiting for them."""
+    made: list[float] = []
+    monkeypatch.setattr(transport.time, "sleep", made.append)
+    return made
+
+
+def url(text: str) -> Url:
+    parsed = parse_url(text)
+    assert parsed is not None
+    return parsed
+
+
+def test_urls() -> None:
+    parsed = url("HTTPS://Example.COM/a?b=c#d")
+    assert parsed == Url(Endpoint("https", "example.com", 443), "/a?b=c")
+    assert str(url("http://[::1]:5000")) == "http://[::1]:5000/"
+    for wrong in (
+        "",
+        "//a/b",
+        "file:///etc/passwd",
+        "http://",
+        "http://u@h/",
+        "http://h:0/",
+        "http://h/\n",
+        "http://h/" + "a" * 20_000,
+    ):
+        assert parse_url(wrong) is None
+
+
+def test_a_signed_address_is_not_shown_by_accident() -> None:
+    assert "s3cret" not in repr(url("https://storage.example/x?signature=s3cret"))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("7", 7.0),
+        (" 7 ", 7.0),
+        ("", None),
+        ("soon", None),
+        ("-5", None),
+        ("9" * 400, 999_999_999.0),
+        ("Wed, 99 Foo", None),
+    ],
+)
+def test_retry_after(value: str, expected: float | None) -> None:
+    headers = http.client.HTTPMessage()
+    headers["Retry-After"] = value
+    assert retry_after(headers) == expected
+
+
+def test_retry_after_a_date() -> None:
+    for offset, low, high in ((100, 95, 101), (-100, 0, 0)):
+        headers = http.client.HTTPMessage()
+        headers["Retry-After"] = email.utils.formatdate(time.time() + offset, usegmt=True)
+        waited = retry_after(headers)
+        assert waited is not None and low <= waited <= high
+
+
+def test_pauses_grow_and_end(pauses: list[float]) -> None:
+    patience = Patience(Access(retries=4))
+    for _ in range(4):
+        patience.pause(ConnectionLost("gone"))
+    with pytest.raises(ConnectionLost, match=r"gone \(tried 5 times\)"):
+        patience.pause(ConnectionLost("gone"))
+    assert [0.25 * 2**n <= pause <= 0.5 * 2**n for n, pause in enumerate(pauses)] == [True] * 4
+
+
+def test_progress_gives_new_attempts(pauses: list[float]) -> None:
+    patience = Patience(Access(retries=1))
+    for _ in range(10):
+        patience.pause(ConnectionLost("gone"))
+        patience.progress()
+    assert max(pauses) <= 0.5
+
+
+def test_the_wait_that_is_asked_for_is_kept_unless_it_is_too_long(pauses: list[float]) -> None:
+    patience = Patience(Access(deadline=100))
+    patience.pause(ConnectionLost("busy"), 20.0)
+    assert 20.0 <= pauses[0] <= 22.0
+    with pytest.raises(ConnectionLost, match=r"busy; it asks to wait 120 s"):
+        patience.pause(ConnectionLost("busy"), 120.0)
+
+
+def get(target: str, access: Access | None = None, **options: t.Any) -> tuple[int, bytes]:
+    access = access or Access()
+    response = Transport(access).send("GET", url(target), {}, Patience(access), **options)
+    return response.status, response.read_all(1 << 20, "it")
+
+
+def test_connections_are_kept_and_a_stale_one_is_replaced() -> None:
+    access = Access()
+    shared = Transport(access)
+
+    def answer(request: Request) -> Answer:
+        # The server says that it keeps the connection, and drops it after the answer.
+        return Answer(200, b"hello", cut=5) if request.target == "/drop" else Answer(200, b"hello")
+
+    with running_server(answer) as server:
+        for target in ("/a", "/b", "/drop", "/c", "/d"):
+            response = shared.send("GET", url(f"http://{server.host}{target}"), {}, Patience(access))
+            assert response.read_all(100, "it") == b"hello"
+            time.sleep(0.05)
+        assert [request.target for request in server.requests] == ["/a", "/b", "/drop", "/c", "/d"]
+        assert sum(len(idle) for idle in shared._idle.values()) == 1
+
+
+def test_a_body_that_is_cut_is_lost_and_not_short() -> None:
+    for cut in (0, 3, 99):
+        answer = Answer(200, b"x" * 100, cut=cut)
+        with running_server(lambda request, answer=answer: answer) as server, pytest.raises(ConnectionLost):  # type: ignore[misc]
+            get(f"http://{server.host}/")
+    with running_server(lambda request: Answer(200, b"short", length=100)) as server, pytest.raises(ConnectionLost):
+        get(f"http://{server.host}/", Access(timeout=0.3))
+
+
+def test_a_chunked_body_is_read_to_its_end() -> None:
+    body = b"5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n"
+    with running_server(lambda request: Answer(200, body, {"Transfer-Encoding": "chunked"})) as server:
+        assert get(f"http://{server.host}/") == (200, b"hello world")
+    cut = Answer(200, body[:12], {"Transfer-Encoding": "chunked"}, cut=12)
+    with running_server(lambda request: cut) as server, pytest.raises(ConnectionLost):
+        get(f"http://{server.host}/")
+
+
+def test_a_server_that_drips_is_left_when_the_time_is_over() -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def drip() -> None:
+        connection, _ = listener.accept()
+        try:
+            while True:
+                connection.sendall(b"x")
+                time.sleep(0.05)
+        except OSError:
+            connection.close()
+
+    threading.Thread(target=drip, daemon=True).start()
+    start = time.monotonic()
+    with pytest.raises(ConnectionLost, match="not done within"):
+        get(f"http://127.0.0.1:{listener.getsockname()[1]}/", Access(deadline=0.5))
+    assert time.monotonic() - start < 10
+    listener.close()
+
+
+def test_a_silent_server_times_out() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(ConnectionLost, match="timed out"):
+        get(f"http://127.0.0.1:{listener.getsockname()[1]}/", Access(timeout=0.2))
+
+
+@pytest.mark.parametrize(
+    "raw", [b"garbage\r\n\r\n", b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 500 + b"\r\n", b"HTTP/1.1 200 " + b"x" * 100_000]
+)
+def test_answers_that_are_no_http(raw: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def speak() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(10_000)
+                connection.sendall(raw)
+
+        threading.Thread(target=speak, daemon=True).start()
+        with pytest.raises(ConnectionLost) as caught:
+            get(f"http://127.0.0.1:{listener.getsockname()[1]}/", Access(timeout=5))
+        assert len(str(caught.value)) < 400
+
+
+def test_a_host_that_does_not_exist_is_final() -> None:
+    with pytest.raises(RegistryError, match=r"no host|failed") as caught:
+        get("https://registry.invalid/")
+    assert caught.value.code == "registry-unavailable"
+
+
+class TestRedirects:
+    def test_credentials_stay_with_the_first_host_even_on_the_way_back(self) -> None:
+        with running_server(lambda request: Answer(302, b"", {"Location": back[0]})) as other:
+
+            def answer(request: Request) -> Answer:
+                if request.target == "/end":
+                    return Answer(200, b"end")
+                return Answer(307, b"", {"Location": f"http://{other.host}/x"})
+
+            with running_server(answer) as first:
+                back = [f"http://{first.host}/end"]
+                access = Access(plain_http=(other.host, first.host))
+                assert get(f"http://{first.host}/", access, authorization="Basic c2VjcmV0") == (200, b"end")
+                assert [request.headers.get("authorization") for request in first.requests] == ["Basic c2VjcmV0", None]
+            assert [request.headers.get("authorization") for request in other.requests] == [None]
+
+    def test_on_the_same_host_they_are_kept(self) -> None:
+        def answer(request: Request) -> Answer:
+            return Answer(200, b"end") if request.target == "/end" else Answer(308, b"", {"Location": "/end"})
+
+        with running_server(answer) as server:
+            assert get(f"http://{server.host}/", authorization="Basic c2VjcmV0")[0] == 200
+            assert server.requests[1].headers["authorization"] == "Basic c2VjcmV0"
+
+    def test_plain_http_elsewhere_only_where_asked_for(self) -> None:
+        with running_server(lambda request: Answer(200, b"x")) as other:
+            with running_server(lambda request: Answer(307, b"", {"Location": f"http://{other.host}/"})) as first:
+                with pytest.raises(RegistryError, match="plain HTTP") as caught:
+                    get(f"http://{first.host}/")
+                assert caught.value.code == "redirect-refused"
+                assert get(f"http://{first.host}/", Access(plain_http=(other.host,)))[0] == 200
+            assert len(other.requests) == 1
+
+    def test_a_post_is_not_sent_on(self) -> None:
+        access = Access()
+        with running_server(lambda request: Answer(307, b"", {"Location": "/x"})) as server:
+            with pytest.raises(RegistryError, match="redirects"):
+                Transport(access).send("POST", url(f"http://{server.host}/"), {}, Patience(access), body=b"secret")
+            assert len(server.requests) == 1
+
+
+class TestProxies:
+    @pytest.mark.parametrize(
+        ("no_proxy", "target", "used"),
+        [
+            ("", "https://r.example.com/", True),
+            ("example.com", "https://r.example.com/", False),
+            (".example.com", "https://r.example.com/", False),
+            ("other.com,r.example.com:443", "https://r.example.com/", False),
+            ("r.example.com:444", "https://r.example.com/", True),
+            ("*", "https://r.example.com/", False),
+            ("10.0.0.0/8", "https://10.1.2.3:5000/", False),
+            ("10.0.0.0/8, 192.0.2.0/24", "https://192.0.2.3/", False),
+            ("10.0.0.0/8", "https://192.0.2.3/", True),
+            ("fd00::/8,nonsense/x", "https://[fd00::1]/", False),
+            ("", "https://127.0.0.1/", False),
+            ("", "https://localhost/", False),
+        ],
+    )
+    def test_who_is_asked_through_it(
+        self, no_proxy: str, target: str, used: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HTTPS_PROXY", "http://proxy.test:3128")
+        monkeypatch.setenv("NO_PROXY", no_proxy)
+        assert bool(proxy_for(url(target).endpoint)) is used
+
+    def test_login_goes_to_the_proxy_alone_and_is_not_shown(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("https_proxy", "http://u%40x:p%3Ass@proxy.test")
+        proxy = proxy_for(url("https://r.example.com/").endpoint)
+        assert proxy is not None
+        assert proxy.endpoint == Endpoint("http", "proxy.test", 80)
+        assert proxy.headers == {"Proxy-Authorization": "Basic dUB4OnA6c3M="}
+        assert "dUB4" not in repr(proxy)
+
+    @pytest.mark.parametrize("setting", ["socks5://p:1", "https://user:s3cret@p:1", "http://", "http://p:99999"])
+    def test_proxies_that_cannot_be_used(self, setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HTTPS_PROXY", setting)
+        with pytest.raises(InputError, match="proxy") as caught:
+            proxy_for(url("https://r.example.com/").endpoint)
+        assert "s3cret" not in str(caught.value)
+
+    def test_plain_http_goes_through_it_whole(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with running_server(lambda request: Answer(200, b"by proxy")) as proxy:
+            monkeypatch.setenv("HTTP_PROXY", f"http://u:p@{proxy.host}")
+            assert get("http://r.test:5000/a?b", authorization="Basic c2VjcmV0") == (200, b"by proxy")
+            assert proxy.requests[0].target == "http://r.test:5000/a?b"
+            assert proxy.requests[0].headers["host"] == "r.test:5000"
+            assert proxy.requests[0].headers["proxy-authorization"] == "Basic dTpw"
+
+    def test_https_goes_through_a_tunnel_and_a_refusal_is_final(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with running_server(lambda request: Answer(407, b"")) as proxy:
+            monkeypatch.setenv("HTTPS_PROXY", f"http://u:p@{proxy.host}")
+            with pytest.raises(RegistryError, match=r"the proxy refuses the way to r\.test with 407") as caught:
+                get("https://r.test/a", authorization="Basic c2VjcmV0")
+            assert not isinstance(caught.value, ConnectionLost)
+            assert (proxy.requests[0].method, proxy.requests[0].target) == ("CONNECT", "r.test:443")
+            assert "c2VjcmV0" not in proxy.everything()
+
+
+def test_a_ca_file_without_certificates(tmp_path: Path) -> None:
+    path = tmp_path / "ca.pem"
+    for content in (b"", b"\xff\xfe", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match="PEM"):
+            get("https://127.0.0.1:1/", Access(ca_file=str(path)))
