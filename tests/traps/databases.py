@@ -138,6 +138,13 @@ TRAPS: list[Trap] = [
         in_log,
         codes="rpmdb-wal-damaged",
     ),
+    hides(
+        "log-beside-the-target-of-a-link",
+        "a reader that looks for the log beside the link: SQLite follows the link first",
+        write=in_log,
+        place="opt/state",
+        more=(images.symlink(DATABASE, "/opt/state/rpmdb.sqlite"),),
+    ),
     differs(
         "rollback-journal-left-behind",
         "a reader that ignores the journal of an interrupted transaction, and reads half of it",

@@ -110,6 +110,22 @@ TRAPS: list[Trap] = [
         GOOD,
         **REFUSED,
     ),
+    differs(
+        "policy-key-twice",
+        "YAML, of which most readers keep the last of two equal keys",
+        "policy",
+        policy(LIMIT, "vulnerabilities: {max_severity: critical}"),
+        GOOD,
+        **REFUSED,
+    ),
+    differs(
+        "policy-in-a-second-document",
+        "YAML, of which most readers take the first document of a file",
+        "policy",
+        policy("vulnerabilities: {max_severity: critical}", name="lax") + "---\n" + policy(LIMIT, name="strict"),
+        GOOD,
+        **REFUSED,
+    ),
     hides(
         "policy-severity-in-other-letters",
         "whoever compares words letter by letter, and finds no limit",

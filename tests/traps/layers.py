@@ -95,6 +95,31 @@ def child(packages: tuple[rpmdb.Rpm, ...], arch: str = "x86_64") -> Situation:
     return Situation(packages=tuple(dataclasses.replace(rpm, arch=arch) for rpm in packages))
 
 
+def tag_twice(files: dict[str, bytes]) -> None:
+    """Give the tag to a second image, too."""
+    listing = json.loads(files["index.json"])
+    blobs: images.Blobs = {}
+    other = images.image(blobs, [images.layer([images.Entry("app", b"x")])])
+    listing["manifests"].append({**other, "annotations": listing["manifests"][0]["annotations"]})
+    files["index.json"] = images.to_json(listing)
+    files.update({"blobs/" + name.replace(":", "/"): content for name, content in blobs.items()})
+
+
+def exchange_manifest(files: dict[str, bytes]) -> None:
+    """Put another image's manifest where the index names this one's."""
+    digest = json.loads(files["index.json"])["manifests"][0]["digest"]
+    name = "blobs/" + digest.replace(":", "/")
+    files[name] = files[name].replace(b'"schemaVersion":2', b'"schemaVersion":2 ')
+
+
+def exchange_config(files: dict[str, bytes]) -> None:
+    """Change the config, which names the diffIDs, behind the manifest's back."""
+    digest = json.loads(files["index.json"])["manifests"][0]["digest"]
+    manifest = json.loads(files["blobs/" + digest.replace(":", "/")])
+    name = "blobs/" + manifest["config"]["digest"].replace(":", "/")
+    files[name] = files[name].replace(b'"architecture":"amd64"', b'"architecture":"arm64"')
+
+
 AMD, ARM = "linux/amd64", "linux/arm64"
 BOTH = (AMD, ARM)
 
@@ -195,7 +220,57 @@ TRAPS = [
         verdict="error",
         codes="unsupported-image",
     ),
+    differs(
+        "manifest-exchanged",
+        "whoever trusts that a file has the digest which is its name",
+        "edit_layout",
+        exchange_manifest,
+        verdict="error",
+        codes="digest-mismatch",
+    ),
+    differs(
+        "config-exchanged",
+        "the same for the config, by which layers are verified",
+        "edit_layout",
+        exchange_config,
+        verdict="error",
+        codes="digest-mismatch",
+    ),
+    differs(
+        "tag-of-two-images",
+        "whoever takes the first of two images that bear one tag",
+        "edit_layout",
+        tag_twice,
+        verdict="error",
+        codes="invalid-input",
+    ),
+    hides("docker-archive", "a reader of OCI layouts alone", form="docker-archive"),
+    hides("oci-archive", "the same", form="oci-archive"),
+    hides("members-with-a-dot", "a reader that compares paths letter by letter: ./var is var", prefix="./"),
+    hides("members-with-a-slash", "the same: /var is var", prefix="/"),
+    hides("folders-without-entries", "a reader that waits for the entry of a folder", parents=False),
+    hides(
+        "long-names",
+        "a reader that does not know extended headers, where names of more than 100 bytes stand",
+        place="opt/" + "a" * 60 + "/" + "b" * 60 + "/" + "c" * 60,
+        more=(images.symlink("var/lib/rpm", "/opt/" + "a" * 60 + "/" + "b" * 60 + "/" + "c" * 60),),
+    ),
     # What upper layers do to lower ones.
+    differs(
+        "whiteout-with-a-dot",
+        "a reader that compares paths letter by letter keeps a database that is gone",
+        "upper",
+        (images.whiteout("var/lib/rpm"),),
+        (images.whiteout("var/lib/rpm-old"),),
+        codes="rpmdb-missing",
+        prefix="./",
+    ),
+    hides(
+        "hard-link-into-a-lower-layer",
+        "a reader that looks for the link's target in the link's own layer",
+        place="opt/state",
+        upper=(images.hardlink("var/lib/rpm/rpmdb.sqlite", "opt/state/rpmdb.sqlite"),),
+    ),
     differs(
         "database-whited-out",
         "a reader that sees no database and reports no vulnerable package",
@@ -278,6 +353,21 @@ TRAPS = [
         place="opt/state/rpm",
         more=(images.symlink("var/lib/rpm", "/opt/state/rpm"),),
     ),
+    hides(
+        "database-file-is-a-symlink",
+        "a reader that keeps only regular files",
+        place="opt/state",
+        more=(images.symlink("var/lib/rpm/rpmdb.sqlite", "/opt/state/rpmdb.sqlite"),),
+    ),
+    differs(
+        "folder-is-a-dangling-symlink",
+        "a reader that finds nothing behind the link, and calls it empty",
+        "place",
+        "opt/state",
+        "opt/other",
+        codes="rpmdb-missing",
+        more=(images.symlink("var/lib/rpm", "/opt/other"),),
+    ),
     hides("database-of-ostree", "a reader that knows only var/lib/rpm", place="usr/share/rpm"),
     differs(
         "database-misplaced",
@@ -313,6 +403,15 @@ TRAPS = [
         ((AMD, child(PATCHED)), (ARM, child(PATCHED, "aarch64"))),
         verdict="failed",
         platforms=BOTH,
+    ),
+    differs(
+        "index-inside-an-index",
+        "whoever skips entries of an index that are no images: nodes look into them",
+        "children",
+        ((AMD, child(VULNERABLE)),),
+        ((AMD, child(PATCHED)),),
+        verdict="failed",
+        nested=True,
     ),
     differs(
         "index-of-attestations-only",

@@ -14,6 +14,7 @@ from .situation import (
     APPSTREAM_9,
     BASE,
     BASEOS_9,
+    FEED,
     FIX,
     MANIFEST_PATH,
     OTHERS,
@@ -221,6 +222,20 @@ TRAPS: list[Trap] = [
         codes="os-release-missing",
         manifest=None,
     ),
+    differs(
+        "distribution-with-another-name",
+        "whoever reads the name in os-release alone: a company calls its base image by its own",
+        "os_release",
+        images.os_release(id="acme", id_like="rhel fedora", version_id="4", name="ACME Linux"),
+        codes="distribution-not-covered",
+    ),
+    hides(
+        "os-release-of-another-release",
+        "whoever takes the release from os-release, and finds that Enterprise Linux 8 has no such hole",
+        os_release=images.os_release(id="rhel", version_id="8.10", name="Red Hat Enterprise Linux"),
+        manifest=None,
+        documents=(*FEED, document(vex.Says(vex.RHEL8, "known_not_affected", ("bash",)), cve="CVE-2026-900198")),
+    ),
     # Whose packages.
     differs(
         "package-of-another-vendor",
@@ -277,6 +292,30 @@ TRAPS: list[Trap] = [
         openssl("1:3.0.7-9.el9_4"),
         openssl("1:3.0.7-28.el9_4"),
     ),
+    two(
+        "version-of-the-source",
+        "whoever compares the binary's version with the source's: perl-Errno 1.30 comes from perl 5.32.1",
+        dataclasses.replace(rpmdb.parse_rpm("perl-Errno-1.30-481.el9.x86_64"), source="perl-5.32.1-481.el9.src.rpm"),
+        dataclasses.replace(rpmdb.parse_rpm("perl-Errno-1.30-482.el9.x86_64"), source="perl-5.32.1-482.el9.src.rpm"),
+        documents=feed(vex.Says(vex.RHEL9_BASEOS, "fixed", ("perl-4:5.32.1-482.el9.src",), "RHSA-2026:90001")),
+    ),
+    differs(
+        "two-builds-of-one-package",
+        "whoever keeps one package for each name: the older one is still there",
+        "packages",
+        (*PATCHED, openssl("1:3.0.7-27.el9")),
+        (*PATCHED, openssl("1:3.0.7-29.el9_4")),
+        verdict="failed",
+    ),
+    differs(
+        "second-architecture-of-a-package",
+        "the same for the 32-bit library beside the 64-bit one",
+        "packages",
+        (*PATCHED, openssl("1:3.0.7-27.el9", arch="i686")),
+        (*PATCHED, openssl("1:3.0.7-28.el9_4", arch="i686")),
+        verdict="failed",
+        documents=feed(dataclasses.replace(FIX, components=(*FIX.components, "openssl-libs-1:3.0.7-28.el9_4.i686"))),
+    ),
     # Status.
     hides(
         "not-affected-elsewhere",
@@ -330,7 +369,34 @@ TRAPS: list[Trap] = [
         openssl("1:3.2.2-6.el9_4"),
         documents=feed(fixed("1:3.0.7-28.el9_4"), fixed("1:3.2.2-6.el9_4")),
     ),
+    differs(
+        "fixed-in-a-stream-that-does-not-apply",
+        "whoever takes the fix of extended support for one: in the main stream there is none, and the build has none",
+        "documents",
+        feed(
+            vex.Says(vex.RHEL9, "known_affected", ("openssl-libs", "openssl.src"), state="Affected"),
+            fixed("1:3.0.7-20.el9_2.5", EUS_PRODUCT),
+        ),
+        verdict="failed",
+        policy="- name: all\n  vulnerabilities: {max_severity: moderate}\n",
+    ),
+    differs(
+        "fixed-without-a-version",
+        "whoever reads 'fixed' and never asks in which build",
+        "documents",
+        feed(vex.Says(vex.RHEL9_BASEOS, "fixed", ("openssl-libs",), "RHSA-2026:90001")),
+        verdict="failed",
+        policy="- name: all\n  vulnerabilities: {max_severity: moderate}\n",
+    ),
     # Modules.
+    two(
+        "module-label-missing",
+        "whoever tells modules by the label alone, which some builds lost",
+        dataclasses.replace(NODE_OLD, modularity=""),
+        dataclasses.replace(NODE_NEW, modularity=""),
+        documents=feed(NODE_FIX),
+        **MODULAR,
+    ),
     two(
         "module-ignored",
         "whoever matches modular packages only with statements without a module",

@@ -125,7 +125,9 @@ class Situation:
 
     Image: ``packages`` written by ``write`` at ``place``; ``more``: further entries of the first layer; ``upper``:
     entries of a second one; ``cut_at``: a new gzip member or zstd frame begins at this member of the tar;
-    ``edit_*`` change documents and blobs before they are written. ``children``: (platform, situation) makes an index,
+    ``prefix`` stands before each path of the tars, ``parents`` adds entries of folders; ``edit_*`` change documents,
+    blobs and the layout's files before they are written; ``form``: ``oci``, ``oci-archive``, ``docker-archive`` or
+    ``rootfs``. ``nested`` puts the index into another one. ``children``: (platform, situation) makes an index,
     ``platforms`` those that are asked for. Times are hours before now; negative ones lie in the future.
     """
 
@@ -144,6 +146,10 @@ class Situation:
     edit_config: _Editor = None
     edit_manifest: _Editor = None
     edit_blobs: t.Callable[[images.Blobs, images.Json], None] | None = None
+    edit_layout: t.Callable[[dict[str, bytes]], None] | None = None
+    parents: bool = True
+    prefix: str = ""
+    nested: bool = False
     form: str = "oci"
     children: tuple[tuple[str, Situation], ...] = ()
     platforms: tuple[str, ...] = ("linux/amd64",)
@@ -191,13 +197,15 @@ def first_layer(situation: Situation) -> list[images.Entry]:
 
 def build_image(situation: Situation, blobs: images.Blobs, architecture: str = "amd64") -> images.Json:
     """Store the image of a situation; its descriptor."""
-    content = images.tar(first_layer(situation))
+    entries = [dataclasses.replace(entry, path=situation.prefix + entry.path) for entry in first_layer(situation)]
+    content = images.tar(entries, parents=situation.parents)
     cuts = []
     if situation.cut_at:
         cuts.append(content.index(situation.cut_at.encode() + b"\0"))
     layers = [images.layer_of_tar(content, situation.compression, cuts=cuts)]
     if situation.upper:
-        layers.append(images.layer(situation.upper))
+        upper = [dataclasses.replace(entry, path=situation.prefix + entry.path) for entry in situation.upper]
+        layers.append(images.layer(upper))
     descriptor = images.image(
         blobs,
         layers,
@@ -223,6 +231,8 @@ def write_image(situation: Situation, folder: Path) -> str:
             (build_image(child, blobs, platform.split("/")[1]), platform) for platform, child in situation.children
         ]
         descriptor = images.index(blobs, children)
+        if situation.nested:
+            descriptor = images.index(blobs, [(descriptor, situation.children[0][0])])
     else:
         descriptor = build_image(situation, blobs)
     if situation.form == "docker-archive":
@@ -233,7 +243,10 @@ def write_image(situation: Situation, folder: Path) -> str:
     if situation.form == "oci-archive":
         images.write_archive(folder / "image.tar", images.layout_files(blobs, {"app": descriptor}))
         return f"oci-archive:{folder / 'image.tar'}:app"
-    images.write_folder(folder, images.layout_files(blobs, {"app": descriptor}))
+    files = images.layout_files(blobs, {"app": descriptor})
+    if situation.edit_layout:
+        situation.edit_layout(files)
+    images.write_folder(folder, files)
     return f"oci:{folder}:app"
 
 

@@ -15,6 +15,8 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.imagescan.openshift.examples.fleet import vex
+from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._progress import Progress
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan
@@ -29,6 +31,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.poli
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import build_index
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index import FeedIndex
 from ansible_collections.imagescan.openshift.plugins.modules.image_scan import StoreBook
+from ansible_collections.imagescan.openshift.tests.traps.feeds import no_documents
 from ansible_collections.imagescan.openshift.tests.traps.layers import child
 from ansible_collections.imagescan.openshift.tests.traps.situation import (
     FEED,
@@ -38,6 +41,7 @@ from ansible_collections.imagescan.openshift.tests.traps.situation import (
     VULNERABLE,
     Outcome,
     Situation,
+    document,
     write_feed,
     write_image,
 )
@@ -79,13 +83,19 @@ class Life:
             book = StoreBook(store, Progress(), max_age=-1 if again else None, platforms=[])
             LocalScan(book, Access()).run([request_of(self.target)], lambda done, total, seconds: "")
 
-    def feed(self, documents: t.Sequence[t.Any] = FEED, age: float = 0) -> Path:
-        """Build the index of a feed that was checked so many hours ago."""
+    def feed(
+        self,
+        documents: t.Sequence[t.Any] = FEED,
+        age: float = 0,
+        index: Path | None = None,
+        edit: t.Callable[[Path], None] | None = None,
+    ) -> Path:
+        """Build the index of a feed that was checked so many hours ago; ``index``: in the place of this one."""
         self.number += 1
         folder = self.folder / f"feed-{self.number}"
         folder.mkdir()
-        feed, repositories = write_feed(Situation(documents=tuple(documents)), folder)
-        path = folder / "index"
+        feed, repositories = write_feed(Situation(documents=tuple(documents), edit_feed=edit), folder)
+        path = index or folder / "index"
         build_index(str(feed), str(path), repository_map=repositories, now=self.now - age * HOUR)
         return path
 
@@ -207,3 +217,47 @@ def test_image_of_an_index_cannot_be_read(life: Life, trap: bool) -> None:
         layer.write_bytes(layer.read_bytes()[:-40])
     life.scan()
     check(life.judge(life.feed()), trap, "error", "layer-truncated")
+
+
+@trap_and_twin
+def test_feed_could_not_be_refreshed(life: Life, trap: bool) -> None:
+    """Fools whoever counts an attempt to refresh the feed as a refresh: the old data ages on."""
+    life.push(Situation())
+    life.scan()
+    index = life.feed(age=24 * 10)
+    if trap:
+        with pytest.raises(ScanError):
+            life.feed(index=index, edit=no_documents)
+    else:
+        life.feed(index=index)
+    check(life.judge(index), trap, "inconclusive", "feed-stale")
+
+
+@trap_and_twin
+def test_feed_shrinks(life: Life, trap: bool) -> None:
+    """Fools whoever takes half a copy for the whole: documents are gone that nobody took back."""
+    life.push(Situation(packages=VULNERABLE))
+    life.scan()
+    index = life.feed(FEED if trap else (OTHERS,), age=1)
+    if trap:
+        with pytest.raises(ScanError):
+            life.feed((OTHERS,), index=index)
+    else:
+        life.feed((OTHERS,), index=index)
+    check(life.judge(index), trap, "failed", "vulnerability")
+
+
+@trap_and_twin
+def test_feed_goes_back(life: Life, trap: bool) -> None:
+    """Fools whoever takes an older copy for the newest: the statement had not been made when it was."""
+    life.push(Situation(packages=VULNERABLE))
+    life.scan()
+    before = document(vex.Says(vex.RHEL9, "known_not_affected", ("openssl-libs",)), released="2026-01-01T00:00:00Z")
+    after = document(released="2026-02-20T00:00:00Z") if trap else before
+    index = life.feed((after, OTHERS), age=1)
+    if trap:
+        with pytest.raises(ScanError):
+            life.feed((before, OTHERS), index=index)
+    else:
+        life.feed((before, OTHERS), index=index)
+    check(life.judge(index), trap, "failed", "vulnerability")
