@@ -33,7 +33,7 @@ _APK = ("lib/apk/db/installed", "usr/lib/apk/db/installed")
 _MAX_OS_RELEASE = 64 * 1024
 _MAX_MANIFEST = 8 * 1024 * 1024
 _MAX_LABELS = 256 * 1024
-_MAX_ID = 512  # of one repository id or CPE
+_MAX_ID = 512  # of one repository id, CPE or value of os-release
 
 #: Every file that an inventory is made of.
 WANTED = Wanted(
@@ -174,7 +174,7 @@ def parse_os_release(data: bytes) -> OsRelease:
     for line in data.decode("utf-8", errors="replace").splitlines():
         match = _ASSIGNMENT.match(line.strip())
         if match:
-            values[match[1]] = _unquote(match[2])
+            values[match[1]] = _unquote(match[2])[:_MAX_ID]
     return OsRelease(
         id=values.get("ID", "").lower(),
         version_id=values.get("VERSION_ID", ""),
@@ -284,6 +284,8 @@ def _dnf_history(files: t.Mapping[str, KeptFile]) -> tuple[dict[Nevra, str], lis
         if journal is not None and is_hot_journal(journal.data):
             problems.append(problem("dnf-history-unreadable", f"{path} was left in the middle of a transaction"))
         wal = files.get(path + "-wal")
+        if not files[path].data and not (wal and wal.data):
+            continue  # SQLite's own form of a database in which nothing was ever written
         try:
             found = repositories_of_packages(files[path].data, wal.data if wal else None, path)
         except ScanError as error:
