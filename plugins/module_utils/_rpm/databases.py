@@ -195,6 +195,8 @@ class SqliteRows:
         except WalDamaged as error:
             self.problem = problem("rpmdb-wal-damaged", f"{where}: {error.message}")
             self._file = SqliteFile(data, None, where)
+        if self._file.log_damage:
+            self.problem = problem("rpmdb-wal-damaged", f"{where}: {self._file.log_damage}")
         self._tables = self._file.tables()
         if "packages" not in self._tables:
             raise CorruptData("has no table Packages", subject=where)

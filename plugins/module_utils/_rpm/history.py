@@ -31,6 +31,8 @@ def repositories_of_packages(data: Buffer, wal: Buffer | None, where: str) -> di
     Pseudo repositories (``@System``, ``@commandline``) are left out. Raises CorruptData or LimitExceeded.
     """
     file = SqliteFile(data, wal, where)
+    if file.log_damage:
+        raise CorruptData(file.log_damage, subject=where)
     tables = file.tables()
     five = "pkg_name" in tables
     repositories = _lookup(file, tables, "repo", "repoid")

@@ -63,6 +63,8 @@ class SqliteFile:
         self._data = data
         self._frames: dict[int, int] = {}
         self._wal = wal
+        #: What SQLite ignores of the log although it belongs to it: a damaged or unfinished end. Rows may be missing.
+        self.log_damage = ""
         if len(data) < 512 or data[:16] != MAGIC:
             raise self._corrupt("is not a SQLite database")
         size = int.from_bytes(data[16:18], "big")
@@ -122,12 +124,16 @@ class SqliteFile:
             one, two = _checksum(wal[offset : offset + 8], order, one, two)
             one, two = _checksum(wal[offset + 24 : offset + step], order, one, two)
             if (one, two) != (sum1, sum2):
+                # Older rounds of the log have other salts: this page was written in this one, and is damaged.
+                self.log_damage = f"page {page} in the write-ahead log is damaged, and what comes after it is lost"
                 break
             pending[page] = offset + 24
             if commit:
                 self._frames.update(pending)
                 pending.clear()
                 self.pages = commit
+        if pending and not self.log_damage:
+            self.log_damage = "the write-ahead log ends in the middle of a transaction"
 
     def _page(self, number: int) -> bytes:
         if not 0 < number <= self.pages:
