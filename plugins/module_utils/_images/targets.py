@@ -78,7 +78,7 @@ def open_target(target: str, access: Access) -> Image | ImageIndex | RootFolder:
         entry = layout.select(parsed.tag, parsed.digest)
         return _resolve(layout, layout.read_manifest(entry), entry.media_type, entry.digest, target)
     except ScanError as error:
-        raise in_image(error, shown(target) if not isinstance(target, str) or len(target) > 1024 else target)
+        raise in_image(error, _subject(target))
 
 
 def open_child(index: ImageIndex, descriptor: Descriptor, access: Access) -> Image:
@@ -175,6 +175,12 @@ def folder_digest(path: str) -> str:
 
 
 _KERNEL_FOLDERS = frozenset({b"proc", b"sys", b"dev", b"run"})
+
+
+def _subject(target: object) -> str:
+    """The target as errors name it; as it is, if it can be printed."""
+    text = str(target)
+    return text if len(text) <= 1024 and text.isprintable() else shown(text)
 
 
 def _exists(path: str) -> bool:

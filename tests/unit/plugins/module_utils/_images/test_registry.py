@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import json
 import threading
+import time
 import typing as t
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._errors import
     ScanError,
     UnsupportedImage,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._images import registry, transport
+from ansible_collections.imagescan.openshift.plugins.module_utils._images import registry
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.manifests import (
     DOCKER_SCHEMA_1,
@@ -91,7 +92,7 @@ class Fake:
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
 
 
 @pytest.fixture
@@ -105,7 +106,7 @@ def fake() -> t.Iterator[Fake]:
 
 def read_all(image: Image, piece: int = 1 << 16) -> bytes:
     with contextlib.closing(image.source.open_blob(image.layers[0].descriptor)) as reader:
-        pieces = []
+        pieces: list[bytes] = []
         while True:
             data = reader.read(piece)
             if not data:
@@ -171,7 +172,9 @@ def cut_at(*places: int) -> t.Callable[[Request], Answer]:
     return answer
 
 
-@pytest.mark.parametrize("places", [(0,), (1,), (500_000,), (len(LAYER) - 1,), (10, 20, 30), (0, 0, 0, 7, 0, 0, 9, 0, 0)])
+@pytest.mark.parametrize(
+    "places", [(0,), (1,), (500_000,), (len(LAYER) - 1,), (10, 20, 30), (0, 0, 0, 7, 0, 0, 9, 0, 0)]
+)
 def test_cuts_anywhere_are_resumed(fake: Fake, places: tuple[int, ...]) -> None:
     fake.paths[f"/v2/a/b/blobs/{fake.layer}"] = cut_at(*places)
     assert read_all(fake.open()) == LAYER

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, RegistryError
-from ansible_collections.imagescan.openshift.plugins.module_utils._images import transport
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.transport import (
     ConnectionLost,
@@ -39,7 +38,7 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Pauses that were made, without waiting for them."""
     made: list[float] = []
-    monkeypatch.setattr(transport.time, "sleep", made.append)
+    monkeypatch.setattr(time, "sleep", made.append)
     return made
 
 
