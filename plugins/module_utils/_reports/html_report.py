@@ -16,6 +16,7 @@ import hashlib
 import re
 import typing as t
 
+from .._rpm.problems import PROBLEMS
 from .._verdicts.codes import CODES
 from .._vulnerabilities.model import SEVERITIES
 from .document import ATTENTION
@@ -107,7 +108,7 @@ def _image(image: t.Mapping[str, t.Any], rows: int) -> dict[str, t.Any]:
         **image,
         "name": image["reference"] or image["digest"],
         "others": [reference for reference in image["references"] if reference != image["reference"]],
-        "explained": [{**reason, "remedy": _remedy(reason["code"])} for reason in image["reasons"]],
+        "explained": [{**reason, "advice": _advice(reason["code"])} for reason in image["reasons"]],
         "groups": groups[:rows],
         "groups_left": len(groups) - len(groups[:rows]),
         "severities": [(severity, number) for severity, number in severities.items() if number],
@@ -152,5 +153,6 @@ def _groups(findings: t.Iterable[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any
     return list(groups.values())
 
 
-def _remedy(code: str) -> str:
-    return CODES[code].remedy if code in CODES else ""
+def _advice(code: str) -> str:
+    """What to do about a reason; for a problem of an inventory, what it means."""
+    return CODES[code].remedy if code in CODES else PROBLEMS.get(code, "")

@@ -123,8 +123,8 @@ base-uri 'none'; form-action 'none'">
 <ul>
 {% for reason in image.explained %}
 <li class="break">{{ reason.message }} <code>{{ reason.code }}</code>
-{% if reason.remedy and (loop.first or reason.code != loop.previtem.code) %}
-<div class="soft small">{{ reason.remedy }}</div>
+{% if reason.advice and (loop.first or reason.code != loop.previtem.code) %}
+<div class="soft small">{{ reason.advice }}</div>
 {% endif %}
 </li>
 {% endfor %}

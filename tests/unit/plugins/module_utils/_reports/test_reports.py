@@ -169,6 +169,8 @@ def test_json_is_canonical_ascii_that_ends_in_a_newline() -> None:
     assert data.isascii() and data.endswith(b"}\n")
     assert json.loads(data) == found
     assert json_report.render(json.loads(data)) == data
+    backwards = {key: found[key] for key in reversed(found)}
+    assert json_report.render(backwards) == data
 
 
 # The page.
@@ -250,7 +252,7 @@ def test_the_page_says_what_a_reader_needs() -> None:
         "CVE-2026-1001 in openssl-libs-1:3.0.7-27.el9.x86_64 is important; fixed in 1:3.0.7-28.el9 by RHSA-2026:1001",
         "Update the package to the fixed version",
         "1,200 components not examined",
-        "page 7 is damaged rpmdb-corrupt",
+        "page 7 is damaged rpmdb-corrupt A page, slot or record of the rpm database is damaged",
         "Assumed from the system alone",
         "the registry answered 500",
         "accepted: CVE-2026-7",

@@ -378,6 +378,13 @@ def test_results_without_any_evaluated_rule_are_incomplete() -> None:
     assert codes(judged({"compliance": rules(result="notapplicable")}, policy)) == ["compliance-incomplete"]
 
 
+@pytest.mark.parametrize("result", ["error", "unknown", "notchecked"])
+def test_one_rule_without_a_result_is_enough(result: str) -> None:
+    one = RESULTS["rules"][0]
+    results = {**RESULTS, "rules": [one, {**one, "id": "r2", "result": result}]}
+    assert codes(judged({"compliance": results}, BASE + "  compliance: {score: 90}\n")) == ["compliance-incomplete"]
+
+
 def test_a_repository_of_foreign_packages_needs_no_product() -> None:
     foreign = Package("htop", None, "3.3.0", "1.el9", "x86_64", repository="epel")
     ours = dataclasses.replace(make.PACKAGES[0], repository="baseos")
@@ -405,6 +412,12 @@ def test_only_the_kind_that_is_accepted_passes(kind: str) -> None:
         policy = BASE + f"  accept: [{accepted}]\n"
         verdict = judged(make.inventory(kind=kind, packages=(), database=None), policy)
         assert verdict.verdict == ("passed" if kind == accepted else "inconclusive")
+
+
+def test_an_accepted_kind_asks_nothing_of_the_vulnerability_data() -> None:
+    nothing = {"feed": None, "match": None, **make.inventory(kind="static", packages=(), database=None)}
+    assert judged(nothing, BASE + "  accept: [static]\n").verdict == "passed"
+    assert codes(judged(nothing)) == ["no-package-database", "feed-missing"]
 
 
 def test_an_accepted_kind_does_not_hide_what_could_not_be_read() -> None:
