@@ -79,15 +79,15 @@ class Row(t.NamedTuple):
     """One statement without what the whole document shares (see ``model.Statement`` for the fields)."""
 
     name: str
-    arch: str
-    module: str
-    cpe: str
-    product: str
     status: str
+    module: str
     evr: str
     severity: str
     fix_state: str
     advisory: str
+    arch: str
+    cpe: str
+    product: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,6 +189,7 @@ class _Reader:
         self.relationships: dict[str, tuple[str, str]] = {}
         self.groups: dict[str, list[str]] = {}
         self.components: dict[str, _Component | str] = {}
+        self.wholes: dict[str, tuple[str, str]] = {}
         self.resolved: dict[str, tuple[_Component, str, str] | str] = {}
 
     def read(self) -> Document:
@@ -298,8 +299,13 @@ class _Reader:
                 break
         else:
             return "nested_too_deep"
-        cpe = self.products.get(whole, {}).get("cpe")
-        if not isinstance(cpe, str) or not _CPE.fullmatch(cpe):
+        product = self.wholes.get(whole)
+        if product is None:
+            cpe = self.products.get(whole, {}).get("cpe")
+            if not isinstance(cpe, str) or not _CPE.fullmatch(cpe):
+                cpe = ""
+            product = self.wholes[whole] = (cpe, _kept_text(whole))
+        if not product[0]:
             return "no_cpe"
         component = self.components.get(part)
         if component is None:
@@ -308,7 +314,7 @@ class _Reader:
             return component
         if module and not component.module:
             component = component._replace(module=module)
-        return component, cpe, _kept_text(whole)
+        return component, *product
 
     def module_of(self, identity: str) -> str:
         """``name:stream`` when the id is that of a module's build, else empty."""
@@ -471,15 +477,15 @@ class _Reader:
                 found.append(
                     Row(
                         component.name,
-                        component.arch,
-                        component.module,
-                        cpe,
-                        product,
                         status,
+                        component.module,
                         component.evr,
                         severity,
                         state,
                         advisories.get(identity, ""),
+                        component.arch,
+                        cpe,
+                        product,
                     )
                 )
         for row in found:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import email.utils
 import http.client
+import io
 import socket
 import ssl
 import time
@@ -47,9 +48,19 @@ def is_url(source: str) -> bool:
     return source.lower().startswith(("http://", "https://", "file://"))
 
 
+def split_url(url: str) -> urllib.parse.SplitResult:
+    """Parts of a URL. Raises InputError for what is none."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        _port = parts.port
+    except ValueError as error:
+        raise InputError(f"the URL of the feed is malformed: {error}") from error
+    return parts
+
+
 def shown_url(url: str) -> str:
     """A URL for messages: without credentials, query and fragment, which may hold secrets."""
-    parts = urllib.parse.urlsplit(url)
+    parts = split_url(url)
     host = parts.netloc.rpartition("@")[2]
     return urllib.parse.urlunsplit((parts.scheme, host, parts.path, "", ""))
 
@@ -76,19 +87,22 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 class Client:
-    """Fetches files. ``sleep`` and ``clock`` are for tests."""
+    """Fetches files. ``tick`` is called often, also while it waits; what it raises ends the transfer.
+
+    ``sleep`` is for tests.
+    """
 
     def __init__(
         self,
         access: Access | None = None,
         *,
+        tick: t.Callable[[], None] = lambda: None,
         sleep: t.Callable[[float], None] = time.sleep,
-        clock: t.Callable[[], float] = time.monotonic,
     ) -> None:
         self._timeout = access.timeout if access else 20.0
         self._retries = access.retries if access else 5
+        self._tick = tick
         self._sleep = sleep
-        self._clock = clock
         context = ssl.create_default_context()
         if access and access.ca_file:
             try:
@@ -121,8 +135,6 @@ class Client:
 
     def read(self, url: str, *, limit: int) -> bytes:
         """A small file. Raises FetchError (``status`` 404 when there is none), LimitExceeded."""
-        import io
-
         target = io.BytesIO()
         self.fetch(url, target, limit=limit)
         return target.getvalue()
@@ -136,7 +148,7 @@ class Client:
         return self._with_retries(url, lambda: self._fetch(url, state), progress=lambda: state.size)
 
     def _request(self, url: str, method: str, headers: t.Mapping[str, str]) -> urllib.request.Request:
-        parts = urllib.parse.urlsplit(url)
+        parts = split_url(url)
         if parts.scheme not in _SCHEMES or not parts.hostname:
             raise InputError(f"{shown_url(url)!r} is not an http or https URL")
         userinfo, _at, host = parts.netloc.rpartition("@")
@@ -177,6 +189,7 @@ class Client:
                 data = response.read(_STEP)
                 if not data:
                     break
+                self._tick()
                 state.write(data)
                 state.check(url, state.size)
             if state.expected is not None and state.size < state.expected:
@@ -200,6 +213,8 @@ class Client:
                 reason, status = f"the server answers {error.code}", error.code
                 again = status in _AGAIN
                 wait = _retry_after(error.headers.get("Retry-After", "") if error.headers else "")
+            except http.client.InvalidURL as error:
+                raise InputError(f"the URL of the feed is malformed: {shown_url(url)!r}") from error
             except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
                 cause = error.reason if isinstance(error, urllib.error.URLError) else error
                 reason, status = _cause(cause), 0
@@ -217,7 +232,11 @@ class Client:
                     status=status,
                     code=code.get(status, "feed-unreachable"),
                 )
-            self._sleep(max(wait, min(30.0, 0.5 * 2.0**failures)))
+            wait = max(wait, min(30.0, 0.5 * 2.0**failures))
+            while wait > 0:
+                self._tick()
+                self._sleep(min(wait, 1.0))
+                wait -= 1.0
 
 
 class _Transfer:

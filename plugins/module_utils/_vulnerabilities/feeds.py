@@ -28,7 +28,7 @@ from pathlib import Path
 from .._errors import CorruptData, InputError, LimitExceeded, ScanError
 from .archives import read_archive
 from .csaf_vex import DOCUMENT_LIMIT, may_name, read_document, revision_in
-from .downloads import Client, FetchError, is_url, shown_url
+from .downloads import Client, FetchError, is_url, shown_url, split_url
 from .index import FeedIndex, IndexWriter, is_index, touch
 from .model import FeedInfo
 from .times import parse_time, utc_text
@@ -105,8 +105,9 @@ def build_index(
         raise InputError("no package names to build a feed index for; expected at least one, or none given at all")
     with contextlib.ExitStack() as stack:
         old = stack.enter_context(FeedIndex.open(dest)) if _has_index(dest) else None
-        feed = _open_feed(source, access, stack)
-        given = _given_map(repository_map, access)
+        tick: t.Callable[[], None] = (lambda: progress(0, 0)) if progress else (lambda: None)
+        feed = _open_feed(source, access, stack, tick)
+        given = _given_map(repository_map, access, tick)
         basis = _digest("reader", str(READER_VERSION), json.dumps(wanted), given.digest if given else "")
         fingerprint = _digest(basis, feed.fingerprint())
         if old is not None and old.meta.get("fingerprint") == fingerprint:
@@ -140,7 +141,8 @@ def build_index(
                 "rejected": len(build.rejected),
                 "rejected_documents": [[one.path, one.reason] for one in build.rejected[:LISTED_LIMIT]],
                 "skipped": dict(sorted(build.skipped.items())),
-            }
+            },
+            build.tick,
         )
         with FeedIndex.open(target) as index:
             return BuildResult(True, index.info, tuple(build.rejected), index.meta["skipped"])
@@ -170,7 +172,7 @@ def _has_index(dest: str) -> bool:
 
 
 def _unchanged(old: FeedIndex, dest: str, checked: str, dry_run: bool) -> BuildResult:
-    if not dry_run:
+    if not dry_run and old.info.checked != checked:
         touch(dest, checked)
     rejected = tuple(Rejected(path, reason) for path, reason in old.meta.get("rejected_documents", ()))
     info = dataclasses.replace(old.info, checked=checked)
@@ -186,11 +188,13 @@ class _Repositories:
     digest: str
 
 
-def _given_map(source: str, access: Access | None) -> _Repositories | None:
+def _given_map(source: str, access: Access | None, tick: t.Callable[[], None]) -> _Repositories | None:
     if not source:
         return None
     if is_url(source) and not source.lower().startswith("file://"):
-        return read_repository_map(Client(access).read(source, limit=REPOSITORY_MAP_LIMIT), shown_url(source))
+        return read_repository_map(
+            Client(access, tick=tick).read(source, limit=REPOSITORY_MAP_LIMIT), shown_url(source)
+        )
     path = _local(source)
     try:
         with path.open("rb") as stream:
@@ -268,6 +272,10 @@ class _Build:
                 self.rejected.append(Rejected(path, error.message))
             else:
                 raise
+        self.tick()
+
+    def tick(self) -> None:
+        """Say how far it is."""
         if self.progress:
             self.progress(len(self._contents), self.total)
 
@@ -314,21 +322,21 @@ class _Feed(t.Protocol):
 
 def _local(source: str) -> Path:
     if source.lower().startswith("file://"):
-        parts = urllib.parse.urlsplit(source)
+        parts = split_url(source)
         if parts.netloc not in ("", "localhost"):
             raise InputError(f"{source} names the host {parts.netloc}; a file URL is file:///path")
         return Path(urllib.request.url2pathname(parts.path))
     return Path(source)
 
 
-def _open_feed(source: str, access: Access | None, stack: contextlib.ExitStack) -> _Feed:
+def _open_feed(source: str, access: Access | None, stack: contextlib.ExitStack, tick: t.Callable[[], None]) -> _Feed:
     if is_url(source) and not source.lower().startswith("file://"):
-        return _UrlFeed(source, access, stack)
+        return _UrlFeed(source, Client(access, tick=tick), stack, tick)
     path = _local(source)
     if path.is_dir():
-        return _FolderFeed(path)
+        return _FolderFeed(path, tick)
     if path.is_file():
-        return _ArchiveFeed(path)
+        return _ArchiveFeed(path, tick)
     raise InputError(
         f"there is no feed at {path}; expected a folder of CSAF-VEX documents, an archive of them, or a URL",
         code="feed-not-found",
@@ -338,8 +346,9 @@ def _open_feed(source: str, access: Access | None, stack: contextlib.ExitStack) 
 class _FolderFeed:
     label = "folder"
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, tick: t.Callable[[], None]) -> None:
         self.root = root
+        self.tick = tick
         self.paths: list[str] = []
         try:
             for folder, folders, files in os.walk(root, onerror=_raise):
@@ -358,6 +367,7 @@ class _FolderFeed:
     def fingerprint(self) -> str:
         contents: dict[str, str] = {}
         for path in self.paths:
+            self.tick()
             data = self.content(path)
             contents[path] = hashlib.sha256(data).hexdigest() if data is not None else "too large"
         return "folder " + _content_digest(contents)
@@ -382,8 +392,9 @@ def _raise(error: OSError) -> t.NoReturn:
 class _ArchiveFeed:
     total = 0
 
-    def __init__(self, path: Path, label: str = "") -> None:
+    def __init__(self, path: Path, tick: t.Callable[[], None], label: str = "") -> None:
         self.path = path
+        self.tick = tick
         match = _ARCHIVE_NAME.fullmatch(path.name)
         self.label = label or (match[1] if match else "archive")
 
@@ -392,6 +403,7 @@ class _ArchiveFeed:
         try:
             with self.path.open("rb") as stream:
                 while data := stream.read(1 << 20):
+                    self.tick()
                     digest.update(data)
         except OSError as error:
             raise InputError(f"the archive {self.path} cannot be read: {error.strerror or error}") from error
@@ -409,13 +421,15 @@ class _UrlFeed:
 
     total = 0
 
-    def __init__(self, url: str, access: Access | None, stack: contextlib.ExitStack) -> None:
-        self.client = Client(access)
+    def __init__(self, url: str, client: Client, stack: contextlib.ExitStack, tick: t.Callable[[], None]) -> None:
+        self.client = client
         self.stack = stack
+        self.tick = tick
+        self.fetched: _ArchiveFeed | None = None
         #: Documents that changed after the archive was made -> when; None: they were deleted.
         self.changed: dict[str, str] = {}
         self.deleted: set[str] = set()
-        parts = urllib.parse.urlsplit(url)
+        parts = split_url(url)
         name = parts.path.rpartition("/")[2]
         match = _ARCHIVE_NAME.fullmatch(name)
         self.base = url
@@ -429,7 +443,7 @@ class _UrlFeed:
             self._read_changes(match[1])
 
     def _member(self, name: str) -> str:
-        parts = urllib.parse.urlsplit(self.base)
+        parts = split_url(self.base)
         return urllib.parse.urlunsplit(parts._replace(path=parts.path + name))
 
     def _latest(self) -> tuple[re.Match[str], str]:
@@ -510,13 +524,13 @@ class _UrlFeed:
         return _digest("url", shown_url(self.url), *marks, overlay)
 
     def _archive(self) -> _ArchiveFeed:
-        if not hasattr(self, "_fetched"):
+        if self.fetched is None:
             folder = self.stack.enter_context(tempfile.TemporaryDirectory())
             path = Path(folder) / "archive"
             with path.open("w+b") as target:
                 self.client.fetch(self.url, target, limit=ARCHIVE_LIMIT)
-            self._fetched = _ArchiveFeed(path, self.label)
-        return self._fetched
+            self.fetched = _ArchiveFeed(path, self.tick, self.label)
+        return self.fetched
 
     def read(self, build: _Build) -> None:
         replaced = self.deleted | set(self.changed)

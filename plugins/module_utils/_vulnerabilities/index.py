@@ -29,6 +29,8 @@ from .model import SCHEMA_VERSION, SEVERITIES, STATUSES, FeedInfo, Statement
 STATEMENT_STATUSES = ("fixed", "known_affected", "known_not_affected", "under_investigation")
 FIX_STATES = ("", *STATUSES)
 
+_JSON = json.JSONEncoder(separators=(",", ":"), check_circular=False)
+
 #: Marks the file as ours (``PRAGMA application_id``).
 _APPLICATION_ID = 0x696D7378
 _BLOB_LIMIT = 1 << 30
@@ -67,7 +69,7 @@ class IndexWriter:
         if not folder.is_dir():
             raise InputError(f"the folder of the feed index does not exist: {folder}")
         self.dest = Path(dest).absolute()
-        self._products: dict[tuple[str, str], int] = {}
+        self._products: dict[tuple[str, ...], int] = {}
         self._names: dict[str, int] = {}
         self._vulnerabilities = 0
         self._stack = contextlib.ExitStack()
@@ -99,29 +101,37 @@ class IndexWriter:
         """Add what one document says of one vulnerability."""
         self._vulnerabilities += 1
         number = self._vulnerabilities
-        by_name: dict[str, dict[tuple[t.Any, ...], dict[int, set[str]]]] = {}
+        shared: dict[tuple[str, ...], dict[tuple[str, ...], set[str]]] = {}
         for row in rows:
-            key = (
-                STATEMENT_STATUSES.index(row.status),
-                row.module,
-                row.evr,
-                SEVERITIES.index(row.severity),
-                FIX_STATES.index(row.fix_state),
-                row.advisory,
+            products = shared.get(row[:7])
+            if products is None:
+                products = shared[row[:7]] = {}
+            arches = products.get(row[8:])
+            if arches is None:
+                arches = products[row[8:]] = set()
+            arches.add(row.arch)
+        by_name: dict[str, list[list[t.Any]]] = {}
+        for (name, status, module, evr, severity, fix_state, advisory), products in shared.items():
+            by_arches: dict[str, list[int]] = {}
+            for product, arches in products.items():
+                self.statements += len(arches)
+                known = self._products.get(product)
+                if known is None:
+                    known = self._products[product] = len(self._products) + 1
+                by_arches.setdefault(" ".join(sorted(arch or "*" for arch in arches)), []).append(known)
+            head = (
+                STATEMENT_STATUSES.index(status),
+                module,
+                evr,
+                SEVERITIES.index(severity),
+                FIX_STATES.index(fix_state),
+                advisory,
             )
-            product = self._products.setdefault((row.cpe, row.product), len(self._products) + 1)
-            by_name.setdefault(row.name, {}).setdefault(key, {}).setdefault(product, set()).add(row.arch)
-        staged = []
-        for name, keyed in by_name.items():
-            groups: list[list[t.Any]] = []
-            for key, products in keyed.items():
-                by_arches: dict[str, list[int]] = {}
-                for product, arches in products.items():
-                    self.statements += len(arches)
-                    by_arches.setdefault(" ".join(arch or "*" for arch in sorted(arches)), []).append(product)
-                groups.extend([*key, sorted(products), arches] for arches, products in by_arches.items())
-            name_number = self._names.setdefault(name, len(self._names))
-            staged.append((name_number, number, json.dumps(sorted(groups), separators=(",", ":"))))
+            by_name.setdefault(name, []).extend([*head, numbers, text] for text, numbers in by_arches.items())
+        staged = [
+            (self._names.setdefault(name, len(self._names)), number, _JSON.encode(groups))
+            for name, groups in by_name.items()
+        ]
         with self._errors():
             self._db.execute("INSERT INTO vulnerabilities VALUES (?, ?, ?, ?)", (number, cve, revision, path))
             self._stage.executemany("INSERT INTO stage VALUES (?, ?, ?)", staged)
@@ -134,8 +144,8 @@ class IndexWriter:
                 ((key, json.dumps(list(cpes))) for key, cpes in repositories.items()),
             )
 
-    def finish(self, meta: t.Mapping[str, t.Any]) -> None:
-        """Complete the index with its description and put it in the place of the old one."""
+    def finish(self, meta: t.Mapping[str, t.Any], tick: t.Callable[[], None] = lambda: None) -> None:
+        """Complete the index with its description and put it in the place of the old one. ``tick`` is called often."""
         with self._errors():
             self._db.executemany(
                 "INSERT INTO products VALUES (?, ?, ?)",
@@ -145,6 +155,7 @@ class IndexWriter:
             self._stage.commit()
             cursor = self._stage.execute("SELECT name, vulnerability, groups FROM stage ORDER BY name, vulnerability")
             for name, parts in _joined(cursor):
+                tick()
                 blob = zlib.compress(f"[{','.join(parts)}]".encode(), 6)
                 self._db.execute("INSERT INTO packages VALUES (?, ?)", (names[name], blob))
             described = {"schema_version": SCHEMA_VERSION, **meta, "statements": self.statements}

@@ -117,6 +117,7 @@ class _Matcher:
         self.relevant: dict[str, list[tuple[int, Group, frozenset[str], list[tuple[int, Relation]]]]] = {}
         self.relations: list[Relation | None] = []
         self.ranks: list[int] = []
+        self.majors: set[int] = set()
 
     def run(self) -> Match:
         covered, not_covered = self.scope()
@@ -126,6 +127,7 @@ class _Matcher:
         if supported:
             major = _major(self.inventory.os.version_id) if self.inventory.os.id == "rhel" else 0
             products = ImageProducts((cpe.cpe for cpe in cpes), major)
+            self.majors = {cpe.major for cpe in products.rhel}
             self.relations = [products.relate(cpe) for cpe, _product in self.index.products]
             order = sorted(range(len(self.relations)), key=self.index.products.__getitem__)
             self.ranks = [rank for _product, rank in sorted(zip(order, range(len(order))))]
@@ -171,6 +173,17 @@ class _Matcher:
                     f"image are not among them: {shown}",
                 )
 
+        majors = collections.Counter(stream_of(package.release).major for package in covered)
+        majors.pop(0, None)
+        major, number = majors.most_common(1)[0] if majors else (0, 0)
+        if self.majors and major and major not in self.majors:
+            yield Problem(
+                "release-mismatch",
+                f"{number} packages are built for Enterprise Linux {major}, and by its os-release and repositories"
+                f" the image is Enterprise Linux {', '.join(map(str, sorted(self.majors)))}: what the feed says about"
+                " them was not seen",
+            )
+
     # -- scope --
 
     def scope(self) -> tuple[list[Package], list[Coverage]]:
@@ -182,12 +195,13 @@ class _Matcher:
                 continue
             signed = package.key_id.lower()[-16:] in RED_HAT_KEYS
             named = package.vendor.strip().casefold().startswith("red hat")
-            if not signed and not named:
+            if not signed and (package.key_id or not named):
                 others.append(Coverage(package.nevra, package.name, package.vendor, package.key_id))
-                continue
-            if not signed:
+            elif not signed:
                 self.counts["vendor_by_name"] += 1
-            covered.append(package)
+            # With the vendor's text and another key it may be either: it is matched, and listed as foreign, too.
+            if signed or named:
+                covered.append(package)
         return covered, others
 
     def supported(self, covered: t.Sequence[Package]) -> bool:

@@ -623,7 +623,8 @@ def test_packages_of_other_vendors_are_listed_and_not_matched(feed: Feed) -> Non
     assert match.counts["packages_covered"] == 0
 
 
-def test_a_vendor_s_name_without_its_key_is_counted(feed: Feed) -> None:
+def test_a_vendor_s_name_without_its_key_is_a_guess(feed: Feed) -> None:
+    """Without a signature it counts as a guess; with the key of somebody else it is matched, and listed as foreign."""
     packages = [
         rpm("tool-1.0-1.el9.x86_64", key=""),
         rpm("tool-1.0-2.el9.x86_64", key="0123456789abcdef"),
@@ -631,8 +632,21 @@ def test_a_vendor_s_name_without_its_key_is_counted(feed: Feed) -> None:
         rpm("tool-1.0-4.el9.x86_64", vendor="", key="199E2F91FD431D51"),
     ]
     match = feed.match_with([MAIN_9], [affected(MAJOR_9, "tool")], *packages)
-    assert len(match.findings) == 4 and not match.not_covered
-    assert match.counts["vendor_by_name"] == 2
+    assert len(match.findings) == 4
+    assert match.counts["vendor_by_name"] == 1
+    assert [one.package for one in match.not_covered] == ["tool-0:1.0-2.el9.x86_64"]
+
+
+@pytest.mark.parametrize("repositories", [[], ["repo"]])
+def test_packages_for_another_enterprise_linux_than_the_image_says_are_a_problem(
+    feed: Feed, repositories: list[str]
+) -> None:
+    """With a wrong os-release or repository, no statement about the real packages would have been seen."""
+    said = document("CVE-2026-1000", affected("cpe:/o:redhat:enterprise_linux:8", "tool"))
+    for package, expected in ((rpm("tool-1.0-1.el8.x86_64"), ["release-mismatch"]), (rpm("tool-1.0-1.el9.x86_64"), [])):
+        taken = inventory(package, version="9.4", repositories=repositories)
+        match = feed.match(taken, said, repositories={"repo": [MAIN_9]})
+        assert [problem.code for problem in match.problems] == expected
 
 
 def test_public_keys_are_no_packages(feed: Feed) -> None:

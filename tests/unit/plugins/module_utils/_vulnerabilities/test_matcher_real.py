@@ -187,7 +187,8 @@ def test_the_data_tells_rules_apart(fixed_builds: list[Built]) -> None:
         fixes = [
             one.row.evr
             for one in fixed_builds
-            if (one.document, one.cve) == (document, cve) and one.row[:4] == row[:4]  # name, architecture, module, CPE
+            if (one.document, one.cve) == (document, cve)
+            and (one.row.name, one.row.arch, one.row.module, one.row.cpe) == (row.name, row.arch, row.module, row.cpe)
         ]
         wrong += any(compare_builds(parse_build(row.evr), parse_build(evr)) < 0 for evr in fixes)
     assert wrong > 50

@@ -1,0 +1,100 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Builds and the streams they were made in."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.builds import (
+    Build,
+    Stream,
+    compare_builds,
+    parse_build,
+    same_version,
+    stream_of,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+@pytest.mark.parametrize(
+    ("release", "expected"),
+    [
+        ("26.el9", Stream("el9", 9, None, "")),
+        ("23.el9_2.4", Stream("el9_2", 9, 2, "")),
+        ("26.el9_3", Stream("el9_3", 9, 3, "")),
+        ("20.el8_10.1", Stream("el8_10", 8, 10, "")),
+        ("6.el10_0", Stream("el10_0", 10, 0, "")),
+        ("36.el7_9.1", Stream("el7_9", 7, 9, "")),
+        ("5.el8.4", Stream("el8", 8, None, "")),  # ".4" is no minor: modules alone write it so
+        ("1.module+el8.6.0+14480+c0a3aa0f", Stream("el8_6", 8, 6, "")),
+        ("1.module+el8+2737+ab12cd34", Stream("el8", 8, None, "")),
+        ("1.el8sat", Stream("el8sat", 8, None, "sat")),
+        ("2.SP3_redhat_00001.1.el9eap", Stream("el9eap", 9, None, "eap")),
+        ("7.rhaos4.16.el9", Stream("rhaos4.16.el9", 9, None, "rhaos")),
+        ("7.rhaos4.16.git1234567.el9", Stream("el9", 9, None, "")),
+        ("1.hum1", Stream("hum1", 0, None, "hum1")),
+        ("1", Stream("", 0, None, "")),
+        ("1.fc40", Stream("", 0, None, "")),
+        ("1.delta9", Stream("", 0, None, "")),
+        ("el9", Stream("el9", 9, None, "")),
+        ("1.el" + "9" * 5000, Stream("el" + "9" * 5000, 0, None, "")),
+    ],
+)
+def test_streams(release: str, expected: Stream) -> None:
+    assert stream_of(release) == expected
+
+
+def test_plain_tags_stand_in_every_stream() -> None:
+    assert not stream_of("1.el9").distinctive and not stream_of("1").distinctive
+    assert stream_of("1.el9_2").distinctive and stream_of("1.el9sat").distinctive
+    assert stream_of("1.module+el8.6.0+1+aaaaaaaa").distinctive
+
+
+@pytest.mark.parametrize(
+    ("evr", "expected"),
+    [
+        ("1:3.0.7-27.el9", Build(1, "3.0.7", "27.el9")),
+        ("3.0.7-27.el9", Build(None, "3.0.7", "27.el9")),
+        ("0:1-1.module+el8.6.0+14480+c0a3aa0f", Build(0, "1", "1.module+el8.6.0+14480")),
+        ("0:1-1.module+el8.6.0+14480+c0a3aa0f.2", Build(0, "1", "1.module+el8.6.0+14480.2")),
+        ("0:1-1.c0a3aa0f", Build(0, "1", "1.c0a3aa0f")),
+        ("", Build(None, "", "")),
+        ("²:1-1", Build(None, "²:1", "1")),
+    ],
+)
+def test_reading(evr: str, expected: Build) -> None:
+    assert parse_build(evr) == expected
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "order"),
+    [
+        ("0:1-1", "0:1-1", 0),
+        ("0:1-2", "0:1-1", 1),
+        ("1:1-1", "0:2-1", 1),
+        ("0:1-1", "1:0-1", -1),
+        ("1-1", "7:1-1", 0),  # an epoch that is not known is that of the other
+        ("7:1-1", "1-2", -1),
+        ("0:1~rc1-1", "0:1-1", -1),
+        ("0:1-1.module+el8.6.0+14480+aaaaaaaa", "0:1-1.module+el8.6.0+14480+ffffffff", 0),
+        ("0:1-1.module+el8.6.0+14480+ffffffff", "0:1-1.module+el8.6.0+14481+aaaaaaaa", -1),
+    ],
+)
+def test_order(one: str, two: str, order: int) -> None:
+    assert compare_builds(parse_build(one), parse_build(two)) == order
+    assert compare_builds(parse_build(two), parse_build(one)) == -order
+
+
+def test_versions_with_epoch() -> None:
+    assert same_version(parse_build("1:1.0-1"), parse_build("1:1.0-9"))
+    assert not same_version(parse_build("1:1.0-1"), parse_build("0:1.0-1"))
+    assert same_version(parse_build("1:1.0-1"), parse_build("1.0-1"))
+    assert not same_version(parse_build("1:1.0-1"), parse_build("1:1.1-1"))
+
+
+@given(st.text(max_size=80), st.text(max_size=80))
+def test_any_text_is_read_and_compared_without_an_error(one: str, two: str) -> None:
+    stream_of(one)
+    assert compare_builds(parse_build(one), parse_build(two)) == -compare_builds(parse_build(two), parse_build(one))

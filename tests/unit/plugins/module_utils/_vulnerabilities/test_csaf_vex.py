@@ -1,0 +1,637 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading CSAF-VEX documents: real ones of both shapes, odd ones, hostile ones."""
+
+from __future__ import annotations
+
+import collections
+import json
+import time
+import typing as t
+
+import pytest
+from ansible_collections.imagescan.openshift.plugins.module_utils._errors import CorruptData, LimitExceeded, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities import csaf_vex
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.csaf_vex import (
+    Document,
+    Row,
+    may_name,
+    read_document,
+    revision_in,
+)
+from ansible_collections.imagescan.openshift.tests.support.data import data_path
+from ansible_collections.imagescan.openshift.tests.support.vex import (
+    MAIN_9,
+    MAJOR_9,
+    affected,
+    document,
+    fixed,
+    not_affected,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+Json = dict[str, t.Any]
+VMAAS = "RedHatInsights+vmaas/vmaas/reposcan/redhatcsaf/test"
+CLAIRCORE = "quay+claircore/rhel/vex/testdata"
+ACCEPTANCE = "quay+claircore/test/acceptance/testdata"
+HUMMINGBIRD = "anchore+vunnel/tests/unit/providers/hummingbird/test-fixtures/input/advisories/2026/cve-2026-12345.json"
+
+
+def read(value: Json) -> Document:
+    return read_document(json.dumps(value).encode(), "a document")
+
+
+def rows_of(value: Json) -> tuple[Row, ...]:
+    return read(value).vulnerabilities[0][1]
+
+
+def real(name: str) -> Document:
+    return read_document(data_path(name).read_bytes(), name)
+
+
+def changed(edit: t.Callable[[Json], t.Any], *said: t.Any) -> Json:
+    value = document("CVE-2026-1000", *(said or (affected(MAJOR_9, "tool"),)))
+    edit(value)
+    return value
+
+
+# -- real documents --
+
+
+@pytest.mark.parametrize(
+    ("name", "statuses", "skipped"),
+    [
+        # Worked out from the files with another program: ids in product_status, less those that are no RPM.
+        (f"{CLAIRCORE}/cve-2023-38545.json", {"fixed": 324, "known_not_affected": 247}, {"no_relationship": 1}),
+        (f"{CLAIRCORE}/cve-2023-4154.json", {"known_not_affected": 165}, {}),
+        (
+            f"{ACCEPTANCE}/cve-2024-0727-openssl.json",
+            {"fixed": 88, "known_affected": 24, "known_not_affected": 23},
+            {},
+        ),
+        (f"{ACCEPTANCE}/cve-2026-0968.json", {"known_affected": 12, "known_not_affected": 8}, {"not_rpm": 1}),
+        (f"{ACCEPTANCE}/cve-2026-2297.json", {"known_affected": 183}, {"not_rpm": 4}),
+        (f"{VMAAS}/cve-2026-0006.json", {}, {"no_relationship": 1}),
+        (HUMMINGBIRD, {"fixed": 1, "known_not_affected": 1, "known_affected": 1}, {}),
+    ],
+)
+def test_real_documents(name: str, statuses: dict[str, int], skipped: dict[str, int]) -> None:
+    read_ = real(name)
+    assert read_.category == "csaf_vex" and not read_.deleted
+    assert len(read_.vulnerabilities) == 1
+    assert collections.Counter(row.status for row in read_.vulnerabilities[0][1]) == statuses
+    assert read_.skipped == skipped
+
+
+def test_the_product_id_of_a_real_fix_becomes_a_row() -> None:
+    rows = real(f"{ACCEPTANCE}/cve-2024-0727-openssl.json").vulnerabilities[0][1]
+    assert (
+        Row(
+            name="openssl-libs",
+            status="fixed",
+            module="",
+            evr="1:3.0.7-27.el9",
+            severity="low",
+            fix_state="",
+            advisory="RHSA-2024:2447",
+            arch="x86_64",
+            cpe="cpe:/o:redhat:enterprise_linux:9::baseos",
+            product="BaseOS-9.4.0.GA",
+        )
+        in rows
+    )
+    states = {(row.cpe.split(":")[4], row.name): row.fix_state for row in rows if row.status == "known_affected"}
+    assert states["8", "openssl-libs"] == "fix_deferred"
+    assert states["6", "openssl"] == "out_of_support"
+
+
+def test_modules_by_qualifier() -> None:
+    rows = real(f"{ACCEPTANCE}/cve-2026-2297.json").vulnerabilities[0][1]
+    modules = collections.Counter(row.module for row in rows)
+    assert set(modules) == {"", "python36:3.6", "python39-devel:3.9"}
+    assert modules["python39-devel:3.9"] == 59
+
+
+def test_names_without_purl_and_a_modular_build_without_its_module() -> None:
+    """The file was cut for a test: its builds have no purl, and the module's own relationship is missing."""
+    read_ = real(f"{VMAAS}/cve-2023-1017.json")
+    rows = read_.vulnerabilities[0][1]
+    assert read_.skipped == {"no_relationship": 1, "no_cpe": 1, "module_unknown": 1}
+    assert {(row.name, row.arch, row.module, row.evr, row.status) for row in rows} == {
+        ("SLOF", "noarch", "?", "0:20210217-1.module+el8.6.0+14480+c0a3aa0f", "fixed"),
+        ("libtpms", "", "virt:rhel", "", "known_affected"),
+        ("libtpms", "", "virt:8.2", "", "known_affected"),
+        ("libtpms", "", "virt:8.3", "", "known_affected"),
+        ("libtpms", "", "virt:av", "", "known_affected"),
+    }
+    assert {row.severity for row in rows} == {"moderate"}, "nobody rated the products: the aggregate counts"
+
+
+def test_a_modular_build_without_its_module_takes_that_of_another_build_of_the_same_module() -> None:
+    """Old documents nest some builds in their module and list others directly below the product."""
+    data = json.loads(data_path(f"{VMAAS}/cve-2023-1017.json").read_bytes())
+    module = "virt:rhel:8060020230403063348:ad008a3a"
+    data["product_tree"]["relationships"].append(
+        relationship(f"AppStream-8.6.0.Z.EUS:{module}", module, "AppStream-8.6.0.Z.EUS")
+    )
+    read_ = read(data)
+    evr = "0:20210217-1.module+el8.6.0+14480+c0a3aa0f"
+    fixes = {row[:4] + (row.arch,) for row in read_.vulnerabilities[0][1] if row.status == "fixed"}
+    assert fixes == {("SLOF", "fixed", "virt:rhel", evr, "src"), ("SLOF", "fixed", "virt:rhel", evr, "noarch")}
+    assert read_.skipped == {"module": 1}
+
+
+def test_a_malformed_module_is_unknown_and_hides_nothing() -> None:
+    read_ = real(f"{CLAIRCORE}/cve-2024-24786-bad-rpmmod.json")
+    rows = {row.name: row for row in read_.vulnerabilities[0][1]}
+    assert rows["firefox-flatpak"].module == csaf_vex.UNKNOWN_MODULE
+    assert rows["good-pkg"].module == "" and rows["cri-tools"].evr == "0:1.29.0-3.1.el9"
+    assert read_.skipped == {"module_malformed": 1}
+
+
+def test_the_new_shape() -> None:
+    """Flat branches, source packages, severity said of all products at once."""
+    rows = real(HUMMINGBIRD).vulnerabilities[0][1]
+    assert [(row.name, row.arch, row.evr, row.status, row.severity, row.advisory) for row in rows] == [
+        ("testpkg", "src", "0:1.2.3-1.hum1", "fixed", "moderate", "RHSA-2026:1234"),
+        ("otherpkg", "", "", "known_not_affected", "moderate", ""),
+        ("otherpkg", "", "", "known_affected", "moderate", ""),
+    ]
+
+
+# -- names and package URLs --
+
+
+def with_purl(purl: object, identity: str = "the-id") -> Json:
+    value = document("CVE-2026-1000", affected(MAJOR_9, "tool"))
+    for branch in value["product_tree"]["branches"][0]["branches"]:
+        if "purl" in branch["product"]["product_identification_helper"]:
+            branch["product"] = {"product_id": identity, "product_identification_helper": {"purl": purl}}
+    value["product_tree"]["relationships"][0]["product_reference"] = identity
+    return value
+
+
+@pytest.mark.parametrize(
+    ("purl", "expected"),
+    [
+        ("pkg:rpm/redhat/curl@7.76.1-23.el9_2.4?arch=x86_64", ("curl", "x86_64", "", "7.76.1-23.el9_2.4")),
+        ("pkg:rpm/redhat/openssl@3.0.7-27.el9?arch=x86_64&epoch=1", ("openssl", "x86_64", "", "1:3.0.7-27.el9")),
+        ("pkg:rpm/redhat/openssl@3.0.7-27.el9?epoch=0", ("openssl", "", "", "0:3.0.7-27.el9")),
+        ("pkg:rpm/redhat/openssl@1:3.0.7-27.el9", ("openssl", "", "", "1:3.0.7-27.el9")),
+        ("pkg:rpm/redhat/openssl@1%3A3.0.7-27.el9", ("openssl", "", "", "1:3.0.7-27.el9")),
+        ("pkg:rpm/redhat/libstdc%2B%2B?arch=src", ("libstdc++", "src", "", "")),
+        ("pkg:rpm/redhat/gcc-c++", ("gcc-c++", "", "", "")),
+        (
+            "pkg:rpm/redhat/a@1-1.module%2Bel8.6.0%2B1%2Baaaaaaaa?rpmmod=m:s",
+            ("a", "", "m:s", "1-1.module+el8.6.0+1+aaaaaaaa"),
+        ),
+        ("pkg:rpm/redhat/a?rpmmod=perl%3A5.32%3A80%3Aab", ("a", "", "perl:5.32", "")),
+        ("pkg:rpm/redhat/a?rpmmod=satellite:el8", ("a", "", "satellite:el8", "")),
+        ("pkg:rpm/redhat/a?RPMMOD=m:s&Arch=noarch", ("a", "noarch", "m:s", "")),
+        ("pkg:rpm/redhat/a?rpmmod=", ("a", "", "", "")),
+        ("pkg:rpm/redhat/a#sub/path", ("a", "", "", "")),
+        ("pkg:rpm/a", ("a", "", "", "")),
+        ("pkg:rpm/RedHat/a", ("a", "", "", "")),
+        ("pkg:rpm/redhat/a@1.0", ("a", "", "", "")),  # no release: no build is named
+        ("pkg:rpm/redhat/a@1.0-1.el9?epoch=x", ("a", "", "", "")),
+        ("pkg:rpm/redhat/a@1.0-1.el9?epoch=²", ("a", "", "", "")),
+        ("pkg:rpm/redhat/a?arch=x86/64", ("a", "", "", "")),
+        ("", ("the-id", "", "", "")),
+        ("rpm/redhat/a", ("the-id", "", "", "")),
+        (None, ("the-id", "", "", "")),
+        (7, ("the-id", "", "", "")),
+    ],
+)
+def test_package_urls(purl: object, expected: tuple[str, ...]) -> None:
+    (row,) = rows_of(with_purl(purl))
+    assert (row.name, row.arch, row.module, row.evr) == expected
+
+
+@pytest.mark.parametrize(
+    ("purl", "reason"),
+    [
+        ("pkg:oci/bootc?repository_url=registry.example.com/bootc", "not_rpm"),
+        ("pkg:generic/redhat/rhcos", "not_rpm"),
+        ("pkg:maven/io.quarkus/quarkus-vertx-http@2", "not_rpm"),
+        ("pkg:rpm/fedora/curl", "other_namespace"),
+        ("pkg:rpm/redhat/more/curl", "other_namespace"),
+        ("pkg:rpm/redhat/", "not_rpm"),
+        ("pkg:rpm/redhat/a%20b", "not_rpm"),
+        ("pkg:rpm/redhat/a%00b", "not_rpm"),
+    ],
+)
+def test_what_is_no_rpm_is_counted(purl: str, reason: str) -> None:
+    read_ = read(with_purl(purl))
+    assert read_.vulnerabilities == (("CVE-2026-1000", ()),)
+    assert read_.skipped == {reason: 1}
+
+
+@pytest.mark.parametrize(
+    ("identity", "expected"),
+    [
+        ("curl", ("curl", "", "", "")),
+        ("curl.src", ("curl", "src", "", "")),
+        ("python3.11-libs", ("python3.11-libs", "", "", "")),
+        ("openssl-1:3.0.7-27.el9.x86_64", ("openssl", "x86_64", "", "1:3.0.7-27.el9")),
+        ("virt:rhel/libtpms", ("libtpms", "", "virt:rhel", "")),
+        ("virt:rhel/libtpms.src", ("libtpms", "src", "virt:rhel", "")),
+    ],
+)
+def test_names_of_components_without_purl(identity: str, expected: tuple[str, ...]) -> None:
+    (row,) = rows_of(with_purl("", identity))
+    assert (row.name, row.arch, row.module, row.evr) == expected
+
+
+@pytest.mark.parametrize(
+    "identity",
+    ["openshift4/ose-cli@sha256:abc_amd64", "rhelai3/bootc", "a b", "virt:rhel:8060020230403063348:ad008a3a"],
+)
+def test_ids_that_are_no_package_names(identity: str) -> None:
+    assert rows_of(with_purl("", identity)) == ()
+
+
+def test_an_epoch_that_the_purl_leaves_out_is_that_of_the_id() -> None:
+    """Taken as 0, every build with an epoch would be newer than the fix."""
+    (row,) = rows_of(with_purl("pkg:rpm/redhat/openssl@3.0.7-27.el9?arch=src", "openssl-1:3.0.7-27.el9.src"))
+    assert row.evr == "1:3.0.7-27.el9"
+    (row,) = rows_of(with_purl("pkg:rpm/redhat/openssl@3.0.7-27.el9?arch=src", "openssl-3.0.7-27.el9.src"))
+    assert row.evr == "3.0.7-27.el9", "nothing tells the epoch"
+
+
+# -- relationships --
+
+
+def relationship(whole: str, part: str, product: str) -> Json:
+    return {
+        "category": "default_component_of",
+        "full_product_name": {"product_id": whole},
+        "product_reference": part,
+        "relates_to_product_reference": product,
+    }
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 5, 6, 50])
+def test_relationships_nest_up_to_a_limit(depth: int) -> None:
+    value = document("CVE-2026-1000", affected(MAJOR_9, "tool"))
+    links = value["product_tree"]["relationships"]
+    product, part = links[0]["relates_to_product_reference"], links[0]["product_reference"]
+    links.clear()
+    links.append(relationship("level0", "virt:rhel:8060020230403063348:ad008a3a", product))
+    links.extend(relationship(f"level{n}", "something", f"level{n - 1}") for n in range(1, depth - 1))
+    links.append(relationship("whole", part, f"level{max(depth - 2, 0)}" if depth > 1 else product))
+    value["vulnerabilities"][0]["product_status"] = {"known_affected": ["whole"]}
+    read_ = read(value)
+    if depth > csaf_vex.NESTING_LIMIT:
+        assert read_.skipped["nested_too_deep"] == 1
+    else:
+        (row,) = read_.vulnerabilities[0][1]
+        assert row.name == "tool" and row.module == ("virt:rhel" if depth > 1 else "")
+
+
+def test_relationships_in_a_circle_end() -> None:
+    value = document("CVE-2026-1000", affected(MAJOR_9, "tool"))
+    value["product_tree"]["relationships"] = [relationship("a", "b", "b"), relationship("b", "a", "a")]
+    value["vulnerabilities"][0]["product_status"] = {"known_affected": ["a", "b"]}
+    assert read(value).skipped == {"nested_too_deep": 2}
+
+
+def test_ids_are_never_taken_apart_by_colons() -> None:
+    """Product ids have colons; without a relationship nothing is known."""
+    value = changed(lambda value: value["product_tree"].update(relationships=[]))
+    assert read(value).skipped == {"no_relationship": 1}
+
+
+@pytest.mark.parametrize("cpe", [None, "", "cpe", 7, "cpe:/o:redhat:x y", "cpe:/" + "x" * 1000])
+def test_products_without_a_cpe_are_counted(cpe: object) -> None:
+    value = document("CVE-2026-1000", affected(MAJOR_9, "tool"))
+    for branch in value["product_tree"]["branches"][0]["branches"]:
+        if "cpe" in branch["product"]["product_identification_helper"]:
+            branch["product"]["product_identification_helper"]["cpe"] = cpe
+    assert read(value).skipped == {"no_cpe": 1}
+
+
+# -- severities --
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Critical", "critical"),
+        ("IMPORTANT", "important"),
+        (" moderate\n", "moderate"),
+        ("LoW", "low"),
+        ("High", "important"),
+        ("Medium", "moderate"),
+        ("None", "none"),
+        ("Severe", "critical"),  # cannot be read: the worst, never little
+        ("Krítico", "critical"),
+        ("Low.", "critical"),
+    ],
+)
+def test_severities_in_other_letters(text: str, expected: str) -> None:
+    (row,) = rows_of(document("CVE-2026-1000", affected(MAJOR_9, "tool", severity=text), aggregate="Low"))
+    assert row.severity == expected
+
+
+def test_severity_falls_back_from_product_to_document_to_score_to_the_worst() -> None:
+    value = document("CVE-2026-1000", affected(MAJOR_9, "tool", severity="Low"), aggregate="Moderate")
+    vulnerability = value["vulnerabilities"][0]
+    whole = vulnerability["product_status"]["known_affected"][0]
+    assert rows_of(value)[0].severity == "low"
+    vulnerability["threats"] = [{"category": "impact", "details": "Important"}]
+    assert rows_of(value)[0].severity == "important", "said of the whole document"
+    vulnerability["threats"] = [{"category": "exploit_status", "details": "Critical"}]
+    assert rows_of(value)[0].severity == "moderate", "the aggregate"
+    for score, expected in ((3.9, "low"), (4, "moderate"), (7.0, "important"), (9.8, "critical"), (-1, "critical")):
+        vulnerability["scores"] = [{"cvss_v3": {"baseScore": score}, "products": [whole]}]
+        assert rows_of(value)[0].severity == "moderate"
+        for nothing in (None, {"text": "None"}, {}):
+            value["document"]["aggregate_severity"] = nothing
+            assert rows_of(value)[0].severity == expected
+        value["document"]["aggregate_severity"] = {"text": "Moderate"}
+    value["document"]["aggregate_severity"] = None
+    vulnerability["scores"] = []
+    assert rows_of(value)[0].severity == "critical"
+    assert read(value).skipped == {"severity_missing": 1}
+
+
+def test_of_two_severities_of_one_product_the_worse_counts() -> None:
+    value = document("CVE-2026-1000", affected(MAJOR_9, "tool", severity="Low"))
+    threats = value["vulnerabilities"][0]["threats"]
+    threats.append({**threats[0], "details": "Important"})
+    threats.append({**threats[0], "details": "Moderate"})
+    assert rows_of(value)[0].severity == "important"
+
+
+# -- statuses and remediations --
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("first_fixed", "fixed"),
+        ("first_affected", "known_affected"),
+        ("last_affected", "known_affected"),
+        ("unheard_of", "under_investigation"),
+    ],
+)
+def test_other_statuses_of_csaf(key: str, expected: str) -> None:
+    value = document("CVE-2026-1000", affected(MAJOR_9, "tool"))
+    statuses = value["vulnerabilities"][0]["product_status"]
+    value["vulnerabilities"][0]["product_status"] = {key: statuses["known_affected"]}
+    assert rows_of(value)[0].status == expected
+
+
+def test_recommended_versions_are_no_statements() -> None:
+    value = document("CVE-2026-1000", affected(MAJOR_9, "tool"))
+    statuses = value["vulnerabilities"][0]["product_status"]
+    statuses["recommended"] = statuses["known_affected"]
+    assert len(rows_of(value)) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://access.redhat.com/errata/RHSA-2024:2447", "RHSA-2024:2447"),
+        ("https://access.redhat.com/errata/RHBA-2024:11/", "RHBA-2024:11"),
+        ("https://example.com/", ""),
+        ("", ""),
+        ("\x1b[31mRHSA", ""),
+    ],
+)
+def test_advisories(url: str, expected: str) -> None:
+    value = document("CVE-2026-1000", fixed(MAIN_9, "tool", "0:1-1.el9"))
+    value["vulnerabilities"][0]["remediations"][0]["url"] = url
+    assert rows_of(value)[0].advisory == expected
+
+
+def test_product_groups() -> None:
+    value = document("CVE-2026-1000", affected(MAJOR_9, "tool"))
+    vulnerability = value["vulnerabilities"][0]
+    ids = vulnerability["threats"][0].pop("product_ids")
+    vulnerability["threats"][0].update(details="Critical", group_ids=["group"])
+    value["product_tree"]["product_groups"] = [{"group_id": "group", "product_ids": ids}]
+    assert rows_of(value)[0].severity == "critical"
+    value["product_tree"]["product_groups"] = []
+    assert rows_of(value)[0].severity == "moderate"
+
+
+def test_documents_that_were_taken_back_say_nothing() -> None:
+    read_ = read(changed(lambda value: value["document"]["tracking"].update(status="Deleted")))
+    assert read_.deleted and not read_.vulnerabilities
+
+
+def test_times_are_utc_in_whole_seconds() -> None:
+    value = document("CVE-2026-1000", affected(MAJOR_9, "tool"), date="2026-03-01T01:30:00.5+02:00")
+    assert read(value).revision == "2026-02-28T23:30:00Z"
+
+
+# -- what is no document, or a hostile one --
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{",
+        b"null",
+        b"[]",
+        b"{}",
+        b'"text"',
+        b"\xff\xfe{\x00}\x00",
+        b'{"document": \x80}',
+        b'{"document": NaN, "document": 1e999}',
+        b'{"document":' + b"1" * 100_000 + b"}",
+        b"[" * 100_000,
+        b'{"document":' * 50_000,
+        b'{"document":{"a":' + b"[" * 3000 + b"]" * 3000 + b"}}",
+    ],
+    ids=range(13),
+)
+def test_what_is_not_json_or_not_a_document_is_refused(data: bytes) -> None:
+    with pytest.raises(CorruptData, match="a document"):
+        read_document(data, "a document")
+
+
+def drop(*path: str) -> t.Callable[[Json], None]:
+    def edit(value: t.Any) -> None:
+        for key in path[:-1]:
+            value = value[int(key) if isinstance(value, list) else key]
+        del value[path[-1]]
+
+    return edit
+
+
+def put(new: object, *path: str) -> t.Callable[[Json], None]:
+    def edit(value: t.Any) -> None:
+        for key in path[:-1]:
+            value = value[int(key) if isinstance(value, list) else key]
+        value[path[-1]] = new
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (drop("document", "category"), "category"),
+        (drop("document", "tracking"), "tracking"),
+        (drop("document", "tracking", "current_release_date"), "current_release_date"),
+        (put("yesterday", "document", "tracking", "current_release_date"), "expected a time"),
+        (put("3.0", "document", "csaf_version"), "csaf_version"),
+        (put(2, "document", "csaf_version"), "csaf_version"),
+        (put([], "vulnerabilities"), "no vulnerabilities"),
+        (drop("vulnerabilities"), "no vulnerabilities"),
+        (put({}, "vulnerabilities"), "vulnerabilities"),
+        (put("<script>", "vulnerabilities", "0", "cve"), "not the id"),
+        (put([], "product_tree"), "product_tree"),
+        (put({}, "product_tree", "branches"), "branches"),
+        (put([[]], "product_tree", "branches"), "branches"),
+        (put("x", "product_tree", "relationships"), "relationships"),
+        (put([], "vulnerabilities", "0", "product_status"), "product_status"),
+        (put({"fixed": "x"}, "vulnerabilities", "0", "product_status"), "product_status.fixed"),
+        (put({"fixed": [1]}, "vulnerabilities", "0", "product_status"), "product_status.fixed"),
+        (put([1], "vulnerabilities", "0", "threats"), "threats"),
+        (put([{"category": 1}], "vulnerabilities", "0", "threats"), "category"),
+        (put([{"product_ids": {}}], "vulnerabilities", "0", "remediations"), "product_ids"),
+    ],
+)
+def test_fields_of_another_form_are_named(edit: t.Callable[[Json], None], message: str) -> None:
+    with pytest.raises(CorruptData, match=message):
+        read(changed(edit))
+
+
+def test_branches_have_a_depth() -> None:
+    inner: list[Json] = []
+    for _level in range(csaf_vex.DEPTH_LIMIT + 1):
+        inner = [{"branches": inner}]
+    with pytest.raises(LimitExceeded, match="nested"):
+        read(changed(put(inner, "product_tree", "branches")))
+
+
+def test_documents_have_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = json.dumps(document("CVE-2026-1000", affected(MAJOR_9, "tool"))).encode()
+    monkeypatch.setattr(csaf_vex, "DOCUMENT_LIMIT", len(data) - 1)
+    with pytest.raises(LimitExceeded, match="bytes"):
+        read_document(data, "x")
+
+
+def test_a_bomb_of_values_is_refused_before_it_is_parsed() -> None:
+    data = b'{"document":[' + b"[]," * csaf_vex.VALUE_LIMIT + b"[]]}"
+    start = time.monotonic()
+    with pytest.raises(LimitExceeded, match="values"):
+        read_document(data, "x")
+    assert time.monotonic() - start < 10
+
+
+def test_texts_that_are_kept_are_harmless() -> None:
+    evil = "\x1b[2J<script>'\"\n\ud800"
+    value = document("CVE-2026-1000", fixed(MAIN_9, "tool", "0:1-1.el9"))
+    links = value["product_tree"]["relationships"]
+    product = next(
+        branch["product"]
+        for branch in value["product_tree"]["branches"][0]["branches"]
+        if "cpe" in branch["product"]["product_identification_helper"]
+    )
+    product["product_id"] = links[0]["relates_to_product_reference"] = evil + "x" * 10_000
+    (row,) = rows_of(value)
+    assert row.product.isprintable() and len(row.product) <= csaf_vex.TEXT_LIMIT
+    row.product.encode("utf-8")
+
+
+@given(st.binary(max_size=300))
+def test_bytes_end_in_a_document_or_an_error_of_ours(data: bytes) -> None:
+    try:
+        read_document(data, "x")
+    except ScanError as error:
+        assert str(error)
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(max_size=8) | st.sampled_from(["tool", "product", "csaf_vex"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.data())
+def test_a_document_with_a_part_replaced_is_read_or_refused(data: st.DataObject) -> None:
+    value: t.Any = document("CVE-2026-1000", affected(MAJOR_9, "tool"), fixed(MAIN_9, "tool", "1:1-1.el9"))
+    node = value
+    while True:
+        keys = list(node) if isinstance(node, dict) else list(range(len(node)))
+        key = data.draw(st.sampled_from(keys))
+        if not isinstance(node[key], (dict, list)) or not node[key] or data.draw(st.booleans()):
+            break
+        node = node[key]
+    node[key] = data.draw(_JSON)
+    try:
+        read(value)
+    except ScanError as error:
+        assert str(error)
+
+
+# -- only some names --
+
+NAMES = (
+    "curl",
+    "libstdc++",
+    "tool",
+    "python3.11-libs",
+    "virt",
+    "SLOF",
+    "libtpms",
+    "openssl",
+    "nothing",
+    "quarkus-vertx-http",
+)
+
+
+@given(st.sets(st.sampled_from(NAMES), min_size=1), st.sampled_from(NAMES), st.booleans(), st.booleans())
+def test_a_document_that_names_a_package_is_never_passed_over(
+    names: set[str], name: str, indented: bool, ascii_only: bool
+) -> None:
+    value = document("CVE-2026-1000", not_affected(MAJOR_9, name), affected(MAIN_9, "é" * 3))
+    data = json.dumps(value, indent=1 if indented else None, ensure_ascii=ascii_only).encode()
+    assert may_name(data, names) or name not in names
+    if name in names:
+        assert [row.name for row in read_document(data, "x", names=names).vulnerabilities[0][1]] == [name]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_real_documents_are_never_passed_over(name: str) -> None:
+    """What the quick look rules out has no statement about the package; what it finds is not everything."""
+    ruled_out = 0
+    for path in sorted(data_path().rglob("cve-*.json")):
+        data = path.read_bytes()
+        rows = [row for _cve, rows in read_document(data, path.name).vulnerabilities for row in rows]
+        looked = may_name(data, {name})
+        ruled_out += not looked
+        assert looked or name not in {row.name for row in rows}
+    assert ruled_out, "the quick look would be of no use"
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda data: data.replace(b"tool", b"t\\u006fol"),
+        lambda data: data.replace(b"pkg:rpm/redhat/", b"pkg:rpm\\/redhat\\/"),
+        lambda data: data[: len(data) // 2],
+        lambda data: data[: data.rindex(b"}")],
+        lambda data: data[: data.rindex(b"}", 0, -1)],
+        lambda data: data.replace(b"tool", b"%74ool"),
+    ],
+)
+def test_what_the_quick_look_cannot_read_is_read_whole(edit: t.Callable[[bytes], bytes]) -> None:
+    data = json.dumps(document("CVE-2026-1000", affected(MAJOR_9, "tool"))).encode()
+    assert may_name(edit(data), {"tool"})
+
+
+def test_the_revision_of_a_document_that_is_passed_over() -> None:
+    data = json.dumps(document("CVE-2026-1000", affected(MAJOR_9, "tool"))).encode()
+    assert not may_name(data, {"other"})
+    assert revision_in(data, "x") == "2026-03-01T10:00:00Z"
+    with pytest.raises(CorruptData, match="no release date"):
+        revision_in(b"{}", "x")
