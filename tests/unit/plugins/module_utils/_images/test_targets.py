@@ -362,6 +362,7 @@ class TestRootFolders:
         finally:
             os.close(here)
         assert folder_digest(str(root)).startswith("sha256:")
+        shutil.rmtree(root)  # here and not later: whoever tidies up need not cope with it
 
     def test_what_is_no_folder(self, root: Path) -> None:
         refused(f"rootfs:{root}/etc/os-release", InputError, "invalid-input", "not a folder")
