@@ -11,6 +11,7 @@ this runs before any environment exists.
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import re
 import shutil
@@ -179,12 +180,19 @@ def stage_content(result: Result) -> None:
     settings["ANSIBLE_HOME"] = str(dist / "home")
     shutil.rmtree(dist / "collections", ignore_errors=True)
     fleet = dist / "fleet"
-    scan = ["ansible-playbook", "imagescan.openshift.scan", "-e", f"@{CHECKOUT / 'examples' / 'fleet' / 'vars.yml'}"]
+    scan = [
+        "ansible-playbook",
+        "-i",
+        "localhost,",
+        "imagescan.openshift.scan",
+        "-e",
+        f"@{CHECKOUT / 'examples' / 'fleet' / 'vars.yml'}",
+    ]
     steps: list[list[str | Path]] = [
         ["ansible-galaxy", "collection", "install", "--offline", archives[0], "-p", dist / "collections"],
         ["ansible-galaxy", "collection", "verify", "--offline", "imagescan.openshift"],
         [elsewhere / "bin" / "python", CHECKOUT / "examples" / "fleet" / "build.py", fleet],
-        [*scan, "-e", f"fleet_dir={fleet}"],
+        [*scan, "-e", json.dumps({"fleet_dir": str(fleet)})],
     ]
     status = 0
     for step in steps:
