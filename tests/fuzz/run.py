@@ -31,6 +31,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=CHECKOUT / "build" / "fuzz", help="for inputs and failures")
     parser.add_argument("--stage", choices=["fuzz", "replay", "compare"], help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    arguments.folder = arguments.folder.resolve()
     if arguments.stage:
         return stage(arguments.stage, arguments.target[0], arguments.cases, arguments.folder, arguments.seed)
     failures = 0

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import re
 import typing as t
 
@@ -30,8 +31,10 @@ _DPKG_STATUS = "var/lib/dpkg/status"
 _DPKG_FOLDER = "var/lib/dpkg/status.d"
 _APK = ("lib/apk/db/installed", "usr/lib/apk/db/installed")
 
+_MAX_FILE = 256 * 1024 * 1024  # the largest rpm databases in use are below 100 MiB
 _MAX_OS_RELEASE = 64 * 1024
 _MAX_MANIFEST = 8 * 1024 * 1024
+_MAX_MANIFESTS = 64 * 1024 * 1024  # of all layers together
 _MAX_LABELS = 256 * 1024
 _MAX_ID = 512  # of one repository id, CPE or value of os-release
 
@@ -51,6 +54,7 @@ WANTED = Wanted(
         _DPKG_FOLDER: ("*",),
     },
     layer_folders=frozenset((*_MANIFEST_FOLDERS, *_LABEL_FOLDERS)),
+    file_limit=_MAX_FILE,
 )
 
 #: Distributions whose packages are RPMs, by the ID of os-release; others are told by ID_LIKE.
@@ -228,7 +232,8 @@ def _buildinfo(content: RootContent) -> list[KeptFile]:
     unique: dict[tuple[str, bytes], KeptFile] = {}
     for file in files:
         if file.path.rpartition("/")[0] in folders and file.path.endswith(".json"):
-            unique.setdefault((file.path, bytes(file.data[: _MAX_MANIFEST + 1])), file)
+            digest = hashlib.sha256(file.data[: _MAX_MANIFEST + 1]).digest()
+            unique.setdefault((file.path, digest), file)
     return list(unique.values())
 
 
@@ -242,6 +247,7 @@ def _content_manifests(content: RootContent) -> tuple[list[RepositoryId], bool, 
     ids: dict[str, None] = {}
     hint = False
     problems: list[Problem] = []
+    left = _MAX_MANIFESTS
     for file in _buildinfo(content):
         folder, _slash, name = file.path.rpartition("/")
         if name == "labels.json" or folder == "root/buildinfo":
@@ -254,6 +260,11 @@ def _content_manifests(content: RootContent) -> tuple[list[RepositoryId], bool, 
         if len(data) > _MAX_MANIFEST and not named:
             # A document of this size without either key at its beginning is an SBOM.
             continue
+        left -= len(data)
+        if left < 0:
+            message = f"the content manifests have more than {_MAX_MANIFESTS} bytes together"
+            problems.append(problem("content-manifest-unreadable", message))
+            break
         try:
             document = read_json(data, file.path, limit=_MAX_MANIFEST)
         except ScanError as error:

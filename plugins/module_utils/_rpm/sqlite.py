@@ -117,13 +117,17 @@ class SqliteFile:
         pending: dict[int, int] = {}
         one, two = check1, check2
         step = _FRAME_HEADER.size + page_size
-        for offset in range(_WAL_HEADER.size, len(wal) - step + 1, step):
+        frames = range(_WAL_HEADER.size, len(wal) - step + 1, step)
+        for offset in frames:
             page, commit, frame1, frame2, sum1, sum2 = _FRAME_HEADER.unpack(wal[offset : offset + 24])
-            if (frame1, frame2) != (salt1, salt2) or not page:
+            if (frame1, frame2) != (salt1, salt2):
+                # Usually the rest of an older round. But no frame of this round can come after one of those.
+                if any(wal[later + 8 : later + 16] == wal[16:24] for later in frames if later > offset):
+                    self.log_damage = "a page in the write-ahead log is damaged, and what comes after it is lost"
                 break
             one, two = _checksum(wal[offset : offset + 8], order, one, two)
             one, two = _checksum(wal[offset + 24 : offset + step], order, one, two)
-            if (one, two) != (sum1, sum2):
+            if (one, two) != (sum1, sum2) or not page:
                 # Older rounds of the log have other salts: this page was written in this one, and is damaged.
                 self.log_damage = f"page {page} in the write-ahead log is damaged, and what comes after it is lost"
                 break
@@ -132,6 +136,9 @@ class SqliteFile:
                 self._frames.update(pending)
                 pending.clear()
                 self.pages = commit
+        else:
+            if (len(wal) - _WAL_HEADER.size) % step:
+                self.log_damage = "the write-ahead log ends in the middle of a page"
         if pending and not self.log_damage:
             self.log_damage = "the write-ahead log ends in the middle of a transaction"
 
@@ -150,8 +157,8 @@ class SqliteFile:
 
     # B-trees
 
-    def _leaves(self, root: int, used: set[int]) -> t.Iterator[tuple[int, bytes, int, tuple[int, ...]]]:
-        """Leaf pages of a table's b-tree, in order: page number, bytes, offset of its header, offsets of its cells."""
+    def _leaves(self, root: int, used: set[int]) -> t.Iterator[tuple[int, bytes, tuple[int, ...]]]:
+        """Leaf pages of a table's b-tree, in order: page number, bytes, offsets of its cells."""
         stack = [(root, 0)]
         while stack:
             number, depth = stack.pop()
@@ -173,7 +180,7 @@ class SqliteFile:
             if any(not first + 2 * cells <= offset <= self._usable - 4 for offset in offsets):
                 raise self._corrupt(f"has a cell outside of page {number}")
             if kind == _LEAF_TABLE:
-                yield number, page, start, offsets
+                yield number, page, offsets
                 continue
             children = [struct.unpack_from(">I", page, offset)[0] for offset in offsets]
             children.append(struct.unpack_from(">I", page, start + 8)[0])
@@ -183,7 +190,7 @@ class SqliteFile:
         """Row id and record of each row. Row ids ascend in a sound table: a lost or repeated page shows."""
         used: set[int] = set()
         last: int | None = None
-        for number, page, _start, offsets in self._leaves(root, used):
+        for number, page, offsets in self._leaves(root, used):
             for offset in offsets:
                 size, offset = self._varint(page, offset)
                 row, offset = self._varint(page, offset)
@@ -266,15 +273,15 @@ class SqliteFile:
     def tables(self) -> dict[str, tuple[int, str]]:
         """Name in lower case (as SQL compares) -> root page and CREATE statement."""
         found: dict[str, tuple[int, str]] = {}
-        for row, record in self._cells(1):
+        for number, (row, record) in enumerate(self._cells(1)):
+            if number >= _MAX_TABLES:
+                raise self._corrupt(f"has more than {_MAX_TABLES} tables and indexes")
             values = self._record(row, record)
             if len(values) < 5:
                 raise self._corrupt("has a damaged schema")
             kind, name, root, sql = values[0], values[1], values[3], values[4]
             if kind == "table" and isinstance(name, str) and isinstance(root, int) and isinstance(sql, str):
                 found[name.lower()] = (root, sql)
-            if len(found) > _MAX_TABLES:
-                raise self._corrupt(f"has more than {_MAX_TABLES} tables and indexes")
         return found
 
     def rows(self, root: int) -> t.Iterator[tuple[int, list[Value]]]:
@@ -282,9 +289,14 @@ class SqliteFile:
         for row, record in self._cells(root):
             yield row, self._record(row, record)
 
-    def count(self, root: int) -> int:
-        """Number of rows of a table, without reading them."""
-        return sum(len(offsets) for _number, _page, _start, offsets in self._leaves(root, set()))
+    def count(self, root: int, limit: int) -> int:
+        """Number of rows of a table, without reading them. Raises LimitExceeded for more than ``limit``."""
+        rows = 0
+        for _number, _page, offsets in self._leaves(root, set()):
+            rows += len(offsets)
+            if rows > limit:
+                raise LimitExceeded(f"more than {limit} rows", code="rpmdb-too-large", subject=self.where)
+        return rows
 
     def dicts(self, root: int, sql: str) -> t.Iterator[dict[str, Value]]:
         """Rows by column name; ``rowid`` is among them, and stands in for an INTEGER PRIMARY KEY."""

@@ -55,7 +55,7 @@ def test_every_value_of_every_row(
     found = read(data)
     assert [(row["id"], row["a"], row["b"]) for row in found] == [(n, *row) for n, row in enumerate(rows, 1)]
     file = sqlite.SqliteFile(data)
-    assert file.count(file.tables()["t"][0]) == len(rows)
+    assert file.count(file.tables()["t"][0], 60) == len(rows)
 
 
 def test_row_ids_of_every_size(tmp_path: Path) -> None:
