@@ -247,6 +247,15 @@ TRAPS: list[Trap] = [
         **REFUSED,
     ),
     differs(
+        "exception-for-every-package",
+        "the same, with packages named as *",
+        "exceptions",
+        exception(id='"CVE-2026-*"', packages='["*"]'),
+        exception(),
+        packages=VULNERABLE,
+        **REFUSED,
+    ),
+    differs(
         "exception-without-a-reason",
         "whoever accepts without asking why",
         "exceptions",

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as t
 
 from ansible_collections.imagescan.openshift.examples.fleet import images, rpmdb, vex
@@ -59,8 +60,10 @@ def edited(edit: t.Callable[[vex.Json], None], *says: vex.Says, **more: t.Any) -
 
 
 def two(name: str, fools: str, vulnerable: rpmdb.Rpm, patched: rpmdb.Rpm, **both: t.Any) -> Trap:
-    """One package beside the usual ones, vulnerable in the trap and patched in the twin."""
-    return differs(name, fools, "packages", (*BASE, vulnerable), (*BASE, patched), verdict="failed", **both)
+    """One package beside the usual ones of its release, vulnerable in the trap and patched in the twin."""
+    release = re.findall(r"\.(?:module\+)?el(\d+)", vulnerable.release)[0]
+    base = tuple(dataclasses.replace(rpm, release=rpm.release.replace("el9", f"el{release}")) for rpm in BASE)
+    return differs(name, fools, "packages", (*base, vulnerable), (*base, patched), verdict="failed", **both)
 
 
 def rename_severity(word: str) -> t.Callable[[vex.Json], None]:
@@ -229,10 +232,12 @@ TRAPS: list[Trap] = [
         images.os_release(id="acme", id_like="rhel fedora", version_id="4", name="ACME Linux"),
         codes="distribution-not-covered",
     ),
-    hides(
+    differs(
         "os-release-of-another-release",
-        "whoever takes the release from os-release, and finds that Enterprise Linux 8 has no such hole",
-        os_release=images.os_release(id="rhel", version_id="8.10", name="Red Hat Enterprise Linux"),
+        "whoever takes the release from os-release alone: a file copied from another base image",
+        "os_release",
+        images.os_release(id="rhel", version_id="8.10", name="Red Hat Enterprise Linux"),
+        codes="release-mismatch",
         manifest=None,
         documents=(*FEED, document(vex.Says(vex.RHEL8, "known_not_affected", ("bash",)), cve="CVE-2026-900198")),
     ),

@@ -64,6 +64,12 @@ def _acceptance(field: Field) -> Acceptance:
         identifier = fields["id"].text("the id of a finding, such as CVE-2026-12345")
         if not re.fullmatch(r"[A-Za-z0-9*?\[\]!._:-]{1,100}", identifier) or not re.search(r"[A-Za-z0-9]", identifier):
             raise fields["id"].error("expected the id of a finding or a pattern of it, such as CVE-2026-12345")
+        # CVE-* would accept whatever is ever found; a family of findings has the beginning of a number in common.
+        begun = re.match(r"[^*?\[]*\d[-:]\d", identifier) or not re.search(r"[*?\[]", identifier)
+        if not begun and "packages" not in fields:
+            raise fields["id"].error(
+                f"'{identifier}' accepts far too much: name the packages, or more of the id, as in CVE-2026-123*"
+            )
     for key, meaning in (
         ("id", "which finding, such as CVE-2026-12345"),
         ("reason", "why it is accepted"),
@@ -83,4 +89,6 @@ def _acceptance(field: Field) -> Acceptance:
             values[key] = fields[key].texts("a list of patterns")
             if not values[key]:
                 raise fields[key].error("an empty list covers nothing: leave the key out to cover all")
+            if not all(re.search(r"[A-Za-z0-9]", pattern) for pattern in values[key]):
+                raise fields[key].error("a pattern of wildcards alone names nothing: leave the key out to cover all")
     return Acceptance(**values)
