@@ -192,8 +192,10 @@ class Client:
 
     def _refusal(self, response: Response, url: Url, credential: Credential | None) -> RegistryError:
         """What a status other than 200 means. Of the server's own words only its error code is shown: bodies echo."""
-        body = response.read_all(_ERROR_BYTES, "the error") if (response.length or 0) <= _ERROR_BYTES else b""
-        response.close()
+        try:
+            body = response.read_all(_ERROR_BYTES, "the error")
+        except LimitExceeded:
+            body = b""
         status = response.status
         reason = _error_code(body)
         away = f", redirected to {response.url.endpoint}," if response.url.endpoint != url.endpoint else ""

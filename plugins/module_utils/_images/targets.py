@@ -112,7 +112,7 @@ def list_targets(path: str) -> list[str]:
         if is_root:
             return [f"rootfs:{path}"]
         if is_layout:
-            return [f"oci:{path}{selector}" for selector in LayoutFolder(path).selectors()]
+            return _found([f"oci:{path}{selector}" for selector in LayoutFolder(path).selectors()], where)
         raise InputError(
             f"{where} is neither an OCI layout ({LAYOUT_FILE}, {INDEX_FILE}) nor a root folder (etc or usr in it)"
         )
@@ -121,13 +121,19 @@ def list_targets(path: str) -> list[str]:
     members = TarMembers(path)
     # An archive of a new docker is both; the manifest in its layout has the true digest.
     if LAYOUT_FILE in members and INDEX_FILE in members:
-        return [f"oci-archive:{path}{selector}" for selector in LayoutArchive(path, members).selectors()]
+        return _found([f"oci-archive:{path}{selector}" for selector in LayoutArchive(path, members).selectors()], where)
     if MANIFEST_FILE in members:
         return [f"docker-archive:{path}{selector}" for selector in DockerArchive(path, members).selectors()]
     raise InputError(
         f"{where} is a tar archive, but of no image; expected {LAYOUT_FILE} and {INDEX_FILE}, or {MANIFEST_FILE} in it",
         hint="unpack the archive of a root file system and give the folder",
     )
+
+
+def _found(targets: list[str], where: str) -> list[str]:
+    if not targets:
+        raise InputError(f"{where} is an OCI layout, but of no image; expected at least one in its {INDEX_FILE}")
+    return targets
 
 
 def folder_digest(path: str) -> str:

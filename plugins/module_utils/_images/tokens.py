@@ -146,7 +146,7 @@ def check_realm(realm: str, registry: Endpoint, access: Access) -> Url:
             f"{registry} names the token realm {shown(realm, 80)}, which is no usable URL", code="token-realm-refused"
         )
     end = url.endpoint
-    is_allowed = str(end) in {host.lower() for host in access.token_realms} or end.host in access.token_realms
+    is_allowed = not {str(end), end.host}.isdisjoint(host.lower() for host in access.token_realms)
     if (
         end.host != registry.host
         and registrable_domain(end.host) != registrable_domain(registry.host)
@@ -235,8 +235,9 @@ class Authenticator:
 
     def _fetch(self, challenge: Challenge, scope: str, credential: Credential | None, patience: Patience) -> _Token:
         realm = check_realm(challenge.parameters.get("realm", ""), self._registry, self._access)
-        if credential:
+        if credential:  # the token is worth as much as the credential
             self._guarded(credential, realm.endpoint)
+            self._guarded(credential)
         query = {"service": challenge.parameters.get("service", ""), "scope": scope}
         headers = {"User-Agent": _CLIENT_ID, "Accept": "application/json"}
         method, authorization, body, url = "GET", "", None, realm

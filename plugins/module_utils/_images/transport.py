@@ -268,7 +268,8 @@ class Transport:
                 f"{start} redirects to {end} over plain HTTP, which is never followed from HTTPS",
                 code="redirect-refused",
             )
-        if end.scheme == "http" and end != start and not self._access.is_plain_http(str(end)):
+        names = (str(end), f"{end.host}:{end.port}")
+        if end.scheme == "http" and end != start and not any(map(self._access.is_plain_http, names)):
             raise RegistryError(
                 f"{start} redirects to {end} over plain HTTP, which was not asked for",
                 code="redirect-refused",

@@ -376,6 +376,13 @@ class TestLists:
         with pytest.raises(InputError, match=r"could be an OCI layout and a root folder.*rootfs:"):
             list_targets(str(layout))
 
+    def test_a_layout_without_images_is_no_empty_list(self, layout: Path, tmp_path: Path) -> None:
+        edit(layout / "index.json", lambda index: index.update(manifests=[]))
+        for path in (layout, pack(layout, tmp_path / "empty.tar")):
+            with pytest.raises(InputError, match="of no image"):
+                list_targets(str(path))
+        refused(f"oci:{layout}", InputError, "image-not-found", "no image without a name")
+
     def test_what_is_nothing(self, tmp_path: Path) -> None:
         (tmp_path / "empty").mkdir()
         (tmp_path / "text").write_bytes(b"hello")
