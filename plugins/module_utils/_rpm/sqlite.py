@@ -136,11 +136,11 @@ class SqliteFile:
                 self._frames.update(pending)
                 pending.clear()
                 self.pages = commit
-        else:
+        if not self.log_damage:
             if (len(wal) - _WAL_HEADER.size) % step:
                 self.log_damage = "the write-ahead log ends in the middle of a page"
-        if pending and not self.log_damage:
-            self.log_damage = "the write-ahead log ends in the middle of a transaction"
+            elif pending:
+                self.log_damage = "the write-ahead log ends in the middle of a transaction"
 
     def _page(self, number: int) -> bytes:
         if not 0 < number <= self.pages:
