@@ -268,7 +268,9 @@ class StoreBook:
 
     def _write(self, outcome: Outcome) -> None:
         if self.store.read_only:
-            self.changed |= outcome.state == "planned"
+            # An image that failed before is tried again, which most likely changes nothing.
+            stored = self.stored.get(outcome.digest)
+            self.changed |= outcome.state == "planned" and not (stored is not None and stored.error_code)
             return
         store, first = self.store, outcome.references[0]
         if outcome.error is not None:

@@ -244,7 +244,10 @@ def read_policies(paths: list[str]) -> list[Policy]:
 def open_index(module: AnsibleModule, path: str | None) -> FeedIndex | None:
     """The vulnerability data; without it images are judged all the same, and none passes that needs it."""
     if path and not Path(path).exists():
-        module.warn(f"there is no vulnerability data at {path}; make it with imagescan.openshift.vulnerability_feed")
+        if not module.check_mode:  # in check mode the step before may only have planned it
+            module.warn(
+                f"there is no vulnerability data at {path}; make it with imagescan.openshift.vulnerability_feed"
+            )
         return None
     return FeedIndex.open(path) if path else None
 

@@ -2,7 +2,9 @@
 # One image and one feed, without a network.
 set -eux
 
-root="$(cd "$(dirname "$0")/../../../.." && pwd)"
+# ansible-test runs a copy of the targets in a folder below the collection.
+name=ansible_collections/imagescan/openshift
+root="${PWD%%"/${name}/"*}/${name}"
 work="$(mktemp -d)"
 trap 'rm -rf "${work}"' EXIT
 

@@ -2,11 +2,12 @@
 # The playbook on the example fleet: twice, and in check mode before.
 set -eux
 
-root="$(cd "$(dirname "$0")/../../../.." && pwd)"
+# ansible-test runs a copy of the targets in a folder below the collection.
+name=ansible_collections/imagescan/openshift
+root="${PWD%%"/${name}/"*}/${name}"
 work="$(mktemp -d)"
 trap 'rm -rf "${work}"' EXIT
 
-ansible-playbook --version | sed -n 's/^  python version = \([^ ]*\).*/\1/p'
 python "${root}/examples/fleet/build.py" "${work}/fleet"
 
 play() {
