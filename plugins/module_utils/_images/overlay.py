@@ -22,14 +22,14 @@ from .tar import FOLDER, HARD_LINK, SYMLINK, clean_name
 
 WHITEOUT = "w"
 OPAQUE = "o"
+IMPLIED = "i"  # a folder that exists because something stands in it
 
 Buffer = t.Any  # bytes or mmap
 
 _PATHS = 20_000
 _REWRITES = 512
 _CROSSED = 1000
-_PARENT_LINKS = 255  # umoci (filepath-securejoin)
-_PROCESS_LINKS = 40  # Linux
+_FOLLOWED = 40  # symlinks on one path; Linux stops there too
 
 
 def parent_of(path: str) -> str:
@@ -131,7 +131,10 @@ class Links:
 
     def add(self, path: str, target: str, layer: int) -> None:
         """Record one symlink; ``target`` as it stands in the archive."""
-        self._targets.setdefault(path, set()).add(link_target(path, target))
+        place = link_target(path, target)
+        if place == path or place.startswith(path + "/"):
+            return  # whoever follows it comes back to it, until the kernel gives up
+        self._targets.setdefault(path, set()).add(place)
         self._layer[path] = min(layer, self._layer.get(path, layer))
 
     def widen(
@@ -171,38 +174,43 @@ class Links:
                         place = join(real, name)
                         self._targets.setdefault(place, set()).update(self._targets[path])
                         self._layer[place] = min(self._layer[path], self._layer.get(place, self._layer[path]))
-        return {path: set().union(*map(self._rewrites, self._targets[path])) for path in through}
+        sources: dict[str, set[str]] = {}
+        for path in through:
+            targets = sources[path] = set().union(*map(self._rewrites, self._targets[path]))
+            if len(targets) > _REWRITES:
+                raise LimitExceeded(
+                    f"the symlink {path!r}, which entries go through, may lead to more than {_REWRITES} paths",
+                    code="limit-paths",
+                )
+        return sources
 
     def _rewrites(self, path: str) -> set[str]:
         """The path, and all paths that it may turn into when symlinks on it are followed."""
-        return self._closure(path, {})
+        return self._aliases(path, {})
 
     def _aliases(self, path: str, sources: t.Mapping[str, set[str]]) -> set[str]:
-        """All names under which an entry may decide what is at a path."""
-        return self._closure(path, sources)
+        """All names under which an entry may decide what is at a path.
 
-    def _closure(self, path: str, sources: t.Mapping[str, set[str]]) -> set[str]:
+        Loops of symlinks make endless names; what is cut off here would be asked for by ``Tree.find``.
+        """
         seen = {path}
-        todo = [path]
-        while todo:
-            current = todo.pop()
-            found: list[str] = []
-            for prefix in _and_above(current):
-                found.extend(clean_name(target + current[len(prefix) :]) for target in self._targets.get(prefix, ()))
-            for source, targets in sources.items():
-                for target in targets:
-                    if current == target:
-                        found.append(source)
-                    elif not target or current.startswith(target + "/"):
-                        found.append(join(source, current[len(target) :].lstrip("/")))
-            for new in found:
-                if new not in seen:
-                    seen.add(new)
-                    todo.append(new)
-            if len(seen) > _REWRITES:
-                raise LimitExceeded(
-                    f"symlinks lead from {path[:80]!r} to more than {_REWRITES} paths", code="limit-paths"
-                )
+        level = [path]
+        for _followed in range(_FOLLOWED):
+            found: set[str] = set()
+            for current in level:
+                for prefix in _and_above(current):
+                    for target in self._targets.get(prefix, ()):
+                        found.add(clean_name(target + current[len(prefix) :]))
+                for source, targets in sources.items():
+                    for target in targets:
+                        if current == target:
+                            found.add(source)
+                        elif not target or current.startswith(target + "/"):
+                            found.add(join(source, current[len(target) :].lstrip("/")))
+            level = sorted(found - seen)
+            seen.update(level)
+            if not level or len(seen) > _REWRITES:
+                break
         return seen
 
 
@@ -246,9 +254,11 @@ class Tree:
     def __init__(self) -> None:
         self._root = _Node(FOLDER, -1)
 
-    def apply(self, layer: int, events: t.Iterable[Event], covers: t.Callable[[str], bool]) -> set[str]:
-        """Replay one layer. Gives the targets of hard links that were not recorded and must be, for an exact result."""
-        unknown: set[str] = set()
+    def apply(self, layer: int, events: t.Iterable[Event], covers: t.Callable[[str], bool], unknown: set[str]) -> None:
+        """Replay one layer.
+
+        ``unknown`` collects targets of hard links that were not recorded and must be, for an exact result.
+        """
         for name, kind, target, content in events:
             if kind is WHITEOUT:
                 parent = self._parents(parent_of(name), layer, create=False)
@@ -259,9 +269,11 @@ class Tree:
                 if parent is not None:
                     for child in list(parent[-1].children):
                         self._hide(parent[-1], child, layer)
+            elif kind is IMPLIED:
+                for node in self._parents(name, layer, create=True) or ():
+                    node.layer = layer
             elif name:
                 self._put(name, kind, target, content, layer, covers, unknown)
-        return unknown
 
     def _put(
         self,
@@ -291,6 +303,8 @@ class Tree:
                     unknown.add(wanted)
                     return
                 source = self._hard_link_source(wanted, layer)
+                if source is None and unknown:
+                    return
                 if source is None:
                     raise CorruptData(f"the hard link {name!r} points to nothing: {wanted!r}", code="layer-entry")
                 if source.kind is FOLDER:
@@ -326,7 +340,7 @@ class Tree:
             node = nodes[-1].children.get(name) if len(nodes) == len(names) + 1 else None
             if node is not None and node.kind is SYMLINK:
                 links += 1
-                if links > _PARENT_LINKS:
+                if links > _FOLLOWED:
                     raise CorruptData(f"the folder {path!r} leads through a loop of symlinks", code="symlink-loop")
                 if node.target.startswith("/"):
                     names = []
@@ -391,7 +405,7 @@ class Tree:
                 return Found("/".join([here, *todo[::-1]]), "", None, -1, ())
             if node.kind is SYMLINK:
                 links += 1
-                if links > _PROCESS_LINKS:
+                if links > _FOLLOWED:
                     raise SymlinkLoop(path)
                 if node.target.startswith("/"):
                     names = []

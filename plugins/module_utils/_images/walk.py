@@ -12,16 +12,17 @@ layers that may have it are streamed again. Standard library only: the scanner p
 from __future__ import annotations
 
 import array
-import dataclasses
 import hashlib
 import threading
 import typing as t
 
 from .._errors import CorruptData, IntegrityError, LimitExceeded, ScanError, UnsupportedImage
 from .compression import decompress
+from .folders import read_folder
 from .limits import DEFAULT_LIMITS, Budget, Limits
 from .model import Descriptor, Image, KeptFile, Layer, Problem, RootContent
 from .overlay import (
+    IMPLIED,
     OPAQUE,
     WHITEOUT,
     Content,
@@ -35,35 +36,25 @@ from .overlay import (
     parent_of,
 )
 from .tar import FILE, FOLDER, SPARSE, SYMLINK, Sink, walk_tar
+from .wanted import (
+    ARCHIVES,
+    COMPONENTS,
+    LOADER,
+    LOADERS,
+    PYTHON,
+    SHELLS,
+    SPOOL_FROM,
+    Keeper,
+    Wanted,
+    component_of,
+)
 
-COMPONENTS = ("jar", "npm", "python")
+__all__ = ["Limits", "Wanted", "read_folder", "read_root"]
+
 
 _PASSES = 6
-_SPOOL_FROM = 512 * 1024
 _QUEUE = 8
 _DRAIN = 256 * 1024 * 1024
-_ARCHIVES = (".jar", ".war", ".ear")
-_PYTHON = (".dist-info", ".egg-info")
-_LOADERS = ("ld-linux", "ld-musl")
-_SHELLS = frozenset(("sh", "bash", "busybox"))
-_LOADER = "loader"
-
-
-@dataclasses.dataclass(frozen=True)
-class Wanted:
-    """What to read. Paths have no leading slash.
-
-    ``files``: exact paths in the merged root; symlinks are followed as a process in the container would.
-    ``folders``: folder -> file name patterns (fnmatch); files right inside it. Result keys are ``folder/name`` with
-    the folder as asked for. ``layer_folders``: those of ``folders`` whose files are also reported for each layer.
-    ``file_limit``: a larger file is not kept and becomes a problem. Files of more than 512 KiB are spooled to an
-    unlinked temporary file, and their ``KeptFile.data`` is an mmap.
-    """
-
-    files: frozenset[str] = frozenset()
-    folders: t.Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
-    layer_folders: frozenset[str] = frozenset()
-    file_limit: int = 512 * 1024 * 1024
 
 
 def read_root(image: Image, wanted: Wanted, *, limits: Limits = DEFAULT_LIMITS, threads: int = 2) -> RootContent:
@@ -86,56 +77,19 @@ class _LayerRecord:
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.links: list[tuple[str, str]] = []
+        # Hashes of the folders that entries stand in, and of all above them; the second set is that of whiteouts.
         self.folders: set[int] = set()
+        self.whiteout_folders: set[int] = set()
         self.others = array.array("q")
         self.whiteouts: set[str] = set()
         self.opaques: set[str] = set()
         self.candidates: dict[str, str] = {}
         self.files: list[tuple[str, Content]] = []
 
-
-class _Keeper:
-    """Takes the content of one wanted file."""
-
-    def __init__(self, content: Content) -> None:
-        self._content = content
-        self._parts: list[bytes] = []
-        self._file: t.IO[bytes] | None = None
-        if content.size > _SPOOL_FROM:
-            import tempfile
-
-            with _Spooling():
-                self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
-
-    def write(self, data: memoryview) -> None:
-        if self._file is None:
-            self._parts.append(bytes(data))
-            return
-        with _Spooling():
-            while data:
-                data = data[self._file.write(data) :]
-
-    def finish(self) -> None:
-        if self._file is None:
-            self._content.data = b"".join(self._parts)
-            return
-        import mmap
-
-        with self._file, _Spooling():
-            self._content.data = mmap.mmap(self._file.fileno(), self._content.size, prot=mmap.PROT_READ)
-
-
-class _Spooling:
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, OSError):
-            raise ScanError(
-                f"cannot keep a file of the image in the temporary folder: {error}",
-                code="spool-failed",
-                hint="free space there or set TMPDIR",
-            ) from error
+    def names_in(self, folder: str) -> bool:
+        """Whether a name in this layer goes through a folder (or, rarely, through one with the same hash)."""
+        key = hash(folder)
+        return key in self.folders or key in self.whiteout_folders
 
 
 class _Stopped(Exception):
@@ -221,9 +175,7 @@ class _Reading:
             if not needed:
                 break
             again = [
-                number
-                for number, record in enumerate(records)
-                if any(hash(folder) in record.folders for folder in needed)
+                number for number, record in enumerate(records) if any(record.names_in(folder) for folder in needed)
             ]
             self._budget.forget_index()
             records = self._read(layers, again, records)
@@ -235,7 +187,7 @@ class _Reading:
             )
         stacked = [records[slot] for slot in slots]
         counts = _count(stacked)
-        loader = counts.pop(_LOADER)
+        loader = counts.pop(LOADER)
         return RootContent(
             files=files,
             layer_files=tuple(
@@ -348,7 +300,7 @@ class _Reading:
         events, links, candidates = record.events, record.links, record.candidates
         folders, add_folder = record.folders, record.folders.add
         add_other = record.others.append
-        suffixes = (*_ARCHIVES, *_PYTHON, "package.json")
+        suffixes = (*ARCHIVES, *PYTHON, "package.json")
         parent = ""
         patterns: tuple[str, ...] = patterns_of.get("", ())
         add_folder(hash(""))
@@ -361,9 +313,11 @@ class _Reading:
                     break
                 add_folder(key)
                 cost += 80
-                if path.endswith(_PYTHON):
+                if path.endswith(PYTHON):
                     candidates[path] = "python"
                     cost += 200
+                if path in files:
+                    events.append((path, IMPLIED, "", None))
                 path = path.rpartition("/")[0]
             if cost:
                 budget.add_index(cost)
@@ -371,20 +325,20 @@ class _Reading:
         def visit(name: str, kind: str, size: int, link: str) -> Sink | None:
             nonlocal parent, patterns
             folder, _slash, base = name.rpartition("/")
+            if base[:4] == ".wh.":
+                self._whiteout(record, folder, base)
+                return None
             if folder != parent:
                 parent = folder
                 enter(folder)
                 patterns = patterns_of.get(folder, ())
-            if base[:4] == ".wh.":
-                self._whiteout(record, folder, base)
-                return None
             if kind is not FOLDER:
                 add_other(hash(name))
                 if kind is SYMLINK:
                     links.append((name, link))
                     budget.add_index(200 + len(name) + len(link))
-            if base.endswith(suffixes) or base in _SHELLS or base.startswith(_LOADERS):
-                component = _component(folder, base, kind)
+            if base.endswith(suffixes) or base in SHELLS or base.startswith(LOADERS):
+                component = component_of(folder, base, kind)
                 if component:
                     candidates[name] = component
                     budget.add_index(200 + len(name))
@@ -410,9 +364,9 @@ class _Reading:
                     content.why = f"it has {size} bytes, more than {file_limit}"
                 elif wanted:
                     budget.add_kept(size)
-                    if size <= _SPOOL_FROM:
+                    if size <= SPOOL_FROM:
                         budget.add_index(size)
-                    sink = _Keeper(content)
+                    sink = Keeper(content)
                     if folder in layer_folders:
                         record.files.extend(
                             (join(asked, base), content)
@@ -434,6 +388,11 @@ class _Reading:
 
     def _whiteout(self, record: _LayerRecord, folder: str, base: str) -> None:
         self._budget.add_index(300 + 2 * len(folder) + len(base))
+        above = folder
+        while above and hash(above) not in record.whiteout_folders:
+            record.whiteout_folders.add(hash(above))
+            self._budget.add_index(80)
+            above = parent_of(above)
         if base == ".wh..wh..opq":
             record.opaques.add(folder)
             record.events.append((folder, OPAQUE, "", None))
@@ -456,14 +415,20 @@ class _Reading:
         for number, record in enumerate(stacked):
             for path, target in record.links:
                 links.add(path, target, number)
-        populated = _populated([record.folders for record in stacked])
-        links.widen(interest, _crossed([record.folders for record in stacked]), populated)
+
+        def populated(folder: str) -> bool:
+            return any(record.names_in(folder) for record in stacked)
+
+        def crossed(path: str, layer: int) -> bool:
+            return any(record.names_in(path) for record in stacked[layer:])
+
+        links.widen(interest, crossed, populated)
         if interest.added:
             return interest.added, {}
         tree = Tree()
         unknown: set[str] = set()
         for number, record in enumerate(stacked):
-            unknown |= tree.apply(number, record.events, interest.covers)
+            tree.apply(number, record.events, interest.covers, unknown)
         for path in unknown:
             interest.add(path)
         return interest.added, ({} if unknown else self._resolve(tree, populated))
@@ -523,43 +488,13 @@ class _Reading:
         self._problems[Problem(code, message)] = None
 
 
-def _populated(folders: t.Sequence[set[int]]) -> t.Callable[[str], bool]:
-    return lambda path: any(hash(path) in known for known in folders)
-
-
-def _crossed(folders: t.Sequence[set[int]]) -> t.Callable[[str, int], bool]:
-    return lambda path, layer: any(hash(path) in known for known in folders[layer:])
-
-
-def _component(folder: str, base: str, kind: str) -> str:
-    """What an entry counts as. Folders above it are not looked at, but for ``node_modules`` and ``bin``."""
-    if base.endswith(_PYTHON):
-        return "python" if kind is not SYMLINK else ""
-    if kind is FOLDER:
-        return ""
-    if base in _SHELLS:
-        return _LOADER if folder.endswith("bin") else ""
-    if base.startswith(_LOADERS):
-        return _LOADER
-    if kind is SYMLINK:
-        return ""
-    if base == "package.json":
-        parts = folder.rsplit("/", 3)
-        name = parts[-1]
-        if name.startswith("@") or len(parts) < 2:
-            return ""
-        scoped = len(parts) > 2 and parts[-2].startswith("@") and parts[-3] == "node_modules"
-        return "npm" if scoped or parts[-2] == "node_modules" else ""
-    return "jar" if base.endswith(_ARCHIVES) else ""
-
-
 def _count(stacked: t.Sequence[_LayerRecord]) -> dict[str, int]:
     """Components that are visible in the merged root, by kind."""
     top: dict[str, int] = {}
     for number, record in enumerate(stacked):
         for path in record.candidates:
             top[path] = number
-    counts = dict.fromkeys((*COMPONENTS, _LOADER), 0)
+    counts = dict.fromkeys((*COMPONENTS, LOADER), 0)
     paths: set[str] = set()
     for path in top:
         while path and path not in paths:

@@ -1,0 +1,269 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read a few files out of an unpacked root folder, as a process whose root it were would read them.
+
+Symlinks never lead out of the folder: each component is opened on its own, relative to the folder above it, and not
+followed by the kernel. Standard library only: the scanner pod runs this file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import os
+import stat
+import typing as t
+
+from .._errors import InputError, LimitExceeded
+from .limits import DEFAULT_LIMITS, Budget, Limits
+from .model import KeptFile, Problem, RootContent
+from .overlay import Content, join, matches
+from .tar import FILE, FOLDER, SYMLINK
+from .wanted import COMPONENTS, LOADER, SPOOL_FROM, Keeper, Wanted, component_of
+
+_FOLLOWED = 40
+_NAMED_PROBLEMS = 20
+_STEP = 1 << 20
+_ENTRY_STEP = 256
+_ABSENT = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG))
+_OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+
+
+def read_folder(path: str, wanted: Wanted, *, limits: Limits = DEFAULT_LIMITS) -> RootContent:
+    """Read what is wanted out of the root folder at ``path``; everything counts as layer 0.
+
+    What may not be read becomes a problem (``unreadable``): also a folder anywhere in the tree, since it may hold
+    components. Special files are ignored unless they were asked for. Raises ``InputError`` and ``LimitExceeded``.
+    """
+    try:
+        root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except (OSError, ValueError) as error:
+        raise InputError(f"the root folder cannot be opened: {error}", subject=path)
+    try:
+        return _Folder(root, wanted, limits).read()
+    finally:
+        os.close(root)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Place:
+    """Where a path leads. ``handle`` is open for a folder or a regular file, and whoever asked closes it."""
+
+    kind: str
+    handle: int = -1
+
+
+class _Folder:
+    """One root folder being read."""
+
+    def __init__(self, root: int, wanted: Wanted, limits: Limits) -> None:
+        self._root = root
+        self._wanted = wanted
+        self._limits = limits
+        self._budget = Budget(limits)
+        self._problems: list[Problem] = []
+        self._unreadable = 0
+
+    def read(self) -> RootContent:
+        files: dict[str, KeptFile] = {}
+        for path in sorted(self._wanted.files):
+            self._take(path, files)
+        for folder, patterns in sorted(self._wanted.folders.items()):
+            for name in self._names(folder):
+                if matches(name, patterns):
+                    self._take(join(folder, name), files)
+        counts = self._count()
+        loader = counts.pop(LOADER)
+        if self._unreadable > _NAMED_PROBLEMS:
+            more = self._unreadable - _NAMED_PROBLEMS
+            self._problems.append(Problem("unreadable", f"{more} more files or folders could not be read"))
+        return RootContent(
+            files=files,
+            layer_files=tuple(
+                file for path, file in files.items() if path.rpartition("/")[0] in self._wanted.layer_folders
+            ),
+            unexamined=counts,
+            entries=self._budget.entries,
+            has_loader=loader > 0,
+            problems=tuple(self._problems),
+        )
+
+    def _cannot_read(self, path: str, error: OSError) -> None:
+        self._unreadable += 1
+        if self._unreadable <= _NAMED_PROBLEMS:
+            self._problems.append(Problem("unreadable", f"{path or '/'}: {error.strerror or error}"))
+
+    def _names(self, folder: str) -> list[str]:
+        place = self._find(folder)
+        if place is None:
+            return []
+        if place.kind != FOLDER:
+            if place.handle >= 0:
+                os.close(place.handle)
+            self._problems.append(Problem("not-a-folder", f"{folder}: it is not a folder"))
+            return []
+        try:
+            names = []
+            with os.scandir(place.handle) as entries:
+                for entry in entries:
+                    self._budget.add_entries(1)
+                    names.append(entry.name)
+            return sorted(names)
+        except OSError as error:
+            self._cannot_read(folder, error)
+            return []
+        finally:
+            os.close(place.handle)
+
+    def _take(self, path: str, files: dict[str, KeptFile]) -> None:
+        place = self._find(path)
+        if place is None:
+            return
+        if place.kind != FILE:
+            if place.handle >= 0:
+                os.close(place.handle)
+            what = "a folder" if place.kind == FOLDER else "a device, a pipe or a socket"
+            self._problems.append(Problem("not-a-file", f"{path}: it is {what}, not a file"))
+            return
+        try:
+            size = os.fstat(place.handle).st_size
+            if size > self._wanted.file_limit:
+                message = f"{path}: it has {size} bytes, more than {self._wanted.file_limit}"
+                self._problems.append(Problem("file-not-read", message))
+                return
+            self._budget.add_kept(size)
+            if size <= SPOOL_FROM:
+                self._budget.add_index(size)
+            content = Content(size)
+            keeper = Keeper(content)
+            left = size
+            while left:
+                data = os.read(place.handle, min(left, _STEP))
+                if not data:
+                    break
+                self._budget.check_time()
+                keeper.write(memoryview(data))
+                left -= len(data)
+            if left or os.read(place.handle, 1):
+                message = f"{path}: it changed while it was read"
+                self._problems.append(Problem("file-not-read", message))
+                return
+            keeper.finish()
+            files[path] = KeptFile(path, t.cast("bytes", content.data), 0)
+        except OSError as error:
+            self._cannot_read(path, error)
+        finally:
+            os.close(place.handle)
+
+    def _find(self, path: str) -> _Place | None:
+        """Where a path leads; None where nothing is, or where a problem was noted."""
+        handles = [os.dup(self._root)]
+        todo = path.split("/")[::-1]
+        links = 0
+        try:
+            while todo:
+                name = todo.pop()
+                if name in ("", "."):
+                    continue
+                if name == "..":
+                    if len(handles) > 1:
+                        os.close(handles.pop())
+                    continue
+                mode = os.stat(name, dir_fd=handles[-1], follow_symlinks=False).st_mode
+                if stat.S_ISLNK(mode):
+                    links += 1
+                    if links > _FOLLOWED:
+                        self._problems.append(Problem("symlink-loop", f"{path}: too many symlinks"))
+                        return None
+                    target = os.readlink(name, dir_fd=handles[-1])
+                    if target.startswith("/"):
+                        while len(handles) > 1:
+                            os.close(handles.pop())
+                    todo.extend(target.split("/")[::-1])
+                    continue
+                if stat.S_ISDIR(mode):
+                    handles.append(os.open(name, _OPEN | os.O_DIRECTORY, dir_fd=handles[-1]))
+                    if len(handles) > self._limits.path_depth:
+                        raise LimitExceeded(
+                            f"{path} leads more than {self._limits.path_depth} folders deep", code="limit-path"
+                        )
+                    continue
+                if todo:
+                    return None
+                if not stat.S_ISREG(mode):
+                    return _Place("special")
+                handle = os.open(name, _OPEN, dir_fd=handles[-1])
+                if not stat.S_ISREG(os.fstat(handle).st_mode):
+                    os.close(handle)
+                    return _Place("special")
+                return _Place(FILE, handle)
+            return _Place(FOLDER, handles.pop())
+        except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno not in _ABSENT:
+                self._cannot_read(path, error)
+            return None
+        finally:
+            for handle in handles:
+                os.close(handle)
+
+    def _count(self) -> dict[str, int]:
+        """Components in the whole tree, by kind. Symlinks are not followed."""
+        counts = dict.fromkeys((*COMPONENTS, LOADER), 0)
+        stack: list[tuple[str, int, t.Iterator[os.DirEntry[str]]]] = []
+        pending = 0
+
+        def enter(path: str, name: str, above: int) -> None:
+            try:
+                handle = os.open(name, _OPEN | os.O_DIRECTORY, dir_fd=above)
+            except OSError as error:
+                self._cannot_read(path, error)
+                return
+            try:
+                entries = os.scandir(handle)
+            except OSError as error:
+                os.close(handle)
+                self._cannot_read(path, error)
+                return
+            stack.append((path, handle, entries))
+
+        enter("", ".", self._root)
+        try:
+            while stack:
+                folder, handle, entries = stack[-1]
+                try:
+                    entry = next(entries, None)
+                except OSError as error:
+                    self._cannot_read(folder, error)
+                    entry = None
+                if entry is None:
+                    stack.pop()
+                    os.close(handle)
+                    continue
+                pending += 1
+                if pending == _ENTRY_STEP:
+                    self._budget.add_entries(pending)
+                    pending = 0
+                path = join(folder, entry.name)
+                try:
+                    kind = FOLDER if entry.is_dir(follow_symlinks=False) else SYMLINK if entry.is_symlink() else FILE
+                    special = kind == FILE and not entry.is_file(follow_symlinks=False)
+                except OSError as error:
+                    self._cannot_read(path, error)
+                    continue
+                if special:
+                    continue
+                component = component_of(folder, entry.name, kind)
+                if component:
+                    counts[component] += 1
+                if kind == FOLDER:
+                    if len(stack) >= self._limits.path_depth:
+                        raise LimitExceeded(
+                            f"folders are more than {self._limits.path_depth} deep: {path[:60]!r}...", code="limit-path"
+                        )
+                    enter(path, entry.name, handle)
+        finally:
+            for _path, handle, _entries in stack:
+                os.close(handle)
+        self._budget.add_entries(pending)
+        return counts

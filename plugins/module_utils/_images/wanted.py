@@ -1,0 +1,105 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What to read out of a root, and how a file that is wanted is kept. Standard library only."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .._errors import ScanError
+from .overlay import Content
+from .tar import FOLDER, SYMLINK
+
+COMPONENTS = ("jar", "npm", "python")
+LOADER = "loader"
+
+SPOOL_FROM = 512 * 1024
+ARCHIVES = (".jar", ".war", ".ear")
+PYTHON = (".dist-info", ".egg-info")
+LOADERS = ("ld-linux", "ld-musl")
+SHELLS = frozenset(("sh", "bash", "busybox"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """What to read. Paths have no leading slash.
+
+    ``files``: exact paths in the merged root; symlinks are followed as a process in the container would.
+    ``folders``: folder -> file name patterns (fnmatch); files right inside it. Result keys are ``folder/name`` with
+    the folder as asked for. ``layer_folders``: those of ``folders`` whose files are also reported for each layer.
+    ``file_limit``: a larger file is not kept and becomes a problem. Files of more than 512 KiB are spooled to an
+    unlinked temporary file, and their ``KeptFile.data`` is an mmap.
+    """
+
+    files: frozenset[str] = frozenset()
+    folders: t.Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    layer_folders: frozenset[str] = frozenset()
+    file_limit: int = 512 * 1024 * 1024
+
+
+class Keeper:
+    """Takes the content of one wanted file."""
+
+    def __init__(self, content: Content) -> None:
+        self._content = content
+        self._parts: list[bytes] = []
+        self._file: t.IO[bytes] | None = None
+        if content.size > SPOOL_FROM:
+            import tempfile
+
+            with _Spooling():
+                self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+
+    def write(self, data: memoryview) -> None:
+        if self._file is None:
+            self._parts.append(bytes(data))
+            return
+        with _Spooling():
+            while data:
+                data = data[self._file.write(data) :]
+
+    def finish(self) -> None:
+        if self._file is None:
+            self._content.data = b"".join(self._parts)
+            return
+        import mmap
+
+        with self._file, _Spooling():
+            self._content.data = mmap.mmap(self._file.fileno(), self._content.size, prot=mmap.PROT_READ)
+
+
+class _Spooling:
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, OSError):
+            raise ScanError(
+                f"cannot keep a file of the image in the temporary folder: {error}",
+                code="spool-failed",
+                hint="free space there or set TMPDIR",
+            ) from error
+
+
+def component_of(folder: str, base: str, kind: str) -> str:
+    """What an entry counts as. Folders above it are not looked at, but for ``node_modules`` and ``bin``."""
+    if base.endswith(PYTHON):
+        return "python" if kind is not SYMLINK else ""
+    if kind is FOLDER:
+        return ""
+    if base in SHELLS:
+        return LOADER if folder.endswith("bin") else ""
+    if base.startswith(LOADERS):
+        return LOADER
+    if kind is SYMLINK:
+        return ""
+    if base == "package.json":
+        parts = folder.rsplit("/", 3)
+        name = parts[-1]
+        if name.startswith("@") or len(parts) < 2:
+            return ""
+        scoped = len(parts) > 2 and parts[-2].startswith("@") and parts[-3] == "node_modules"
+        return "npm" if scoped or parts[-2] == "node_modules" else ""
+    return "jar" if base.endswith(ARCHIVES) else ""
