@@ -32,8 +32,11 @@ NAMES = ("rpmdb.sqlite", "Packages.db", "Packages")
 #: Files that belong to a database.
 COMPANIONS = ("rpmdb.sqlite-wal", "rpmdb.sqlite-journal")
 
-#: More packages than any distribution has; bounds the time for hostile files.
-MAX_PACKAGES = 200_000
+#: Several times what the largest installations have. Bounds time and memory for hostile files.
+MAX_PACKAGES = 50_000
+
+#: Characters of all texts of all packages together; 10,000 ordinary packages have about 2 million.
+MAX_CHARACTERS = 32 * 1024 * 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,6 +145,7 @@ def _read(path: str, data: Buffer, wal: Buffer | None) -> Reading:
     kind = "unknown"
     rows = 0
     damaged = 0
+    characters = 0
     try:
         if len(data) == 0:
             if wal:
@@ -157,6 +161,10 @@ def _read(path: str, data: Buffer, wal: Buffer | None) -> Reading:
                 raise LimitExceeded(f"more than {MAX_PACKAGES} packages", code="rpmdb-too-large")
             try:
                 packages.append(parse_header(blob, row, path))
+                characters += _characters(packages[-1])
+                if characters > MAX_CHARACTERS:
+                    packages.pop()
+                    raise LimitExceeded(f"more than {MAX_CHARACTERS} characters in the texts of its packages")
             except CorruptData as error:
                 damaged += 1
                 if damaged <= 20:
@@ -172,6 +180,11 @@ def _read(path: str, data: Buffer, wal: Buffer | None) -> Reading:
     except ScanError as error:
         problems.append(problem("rpmdb-corrupt", f"{path}: {error.message}"))
     return Reading(Database(path, kind, rows), tuple(packages), tuple(problems))
+
+
+def _characters(package: Package) -> int:
+    texts = (package.name, package.version, package.release, package.arch, package.source_rpm, package.vendor)
+    return sum(map(len, texts)) + len(package.modularity) + len(package.license)
 
 
 def open_rows(data: Buffer, wal: Buffer | None, where: str) -> _Rows:

@@ -182,6 +182,12 @@ def test_more_packages_than_we_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert codes(placed(rpmdb.ndb_files(RPMS))) == ["rpmdb-too-large"]
 
 
+def test_more_text_than_we_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(databases, "MAX_CHARACTERS", 100_000)
+    assert codes(placed(rpmdb.ndb_files(RPMS))) == ["rpmdb-too-large"]
+    assert read_databases(placed(rpmdb.ndb_files(RPMS)))[0].packages
+
+
 @pytest.mark.parametrize("name", ["ndb", "bdb, little-endian"])
 def test_a_larger_header_than_we_read(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(databases, "MAX_HEADER", 3000)
