@@ -11,10 +11,12 @@ import re
 import typing as t
 
 from .._errors import ScanError
+from .._images.folders import read_folder
 from .._images.model import Image, KeptFile, Problem, RootContent
 from .._images.safe_json import read_json
 from .._images.targets import RootFolder
-from .._images.walk import Wanted, read_folder, read_root
+from .._images.walk import read_root
+from .._images.wanted import Wanted
 from .databases import choose_database, database_files, read_databases
 from .history import Nevra, repositories_of_packages
 from .model import Database, Inventory, OsRelease, Package, RepositoryId
