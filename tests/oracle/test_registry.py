@@ -25,6 +25,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.target
     open_child,
     open_target,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory import take_inventory
 from ansible_collections.imagescan.openshift.tests.support.certificates import Authority
 from ansible_collections.imagescan.openshift.tests.support.images import (
     OS_RELEASE,
@@ -82,6 +83,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     (root / "etc").mkdir(parents=True)
     (root / "etc/os-release").write_text(OS_RELEASE, encoding="utf-8")
     install_rpms(root, [base_rpm])
+    for path in (root / "var/lib/rpm").iterdir():
+        os.utime(path, (1_700_000_000, 1_700_000_000))  # buildah takes equal size and second for an unchanged file
     buildah.commit("base", root, labels={"name": "base"})
     install_rpms(root, [extra_rpm])
     (root / "filling").write_bytes(os.urandom(FILLING))
@@ -154,12 +157,6 @@ def blobs_of(image: Image, piece: int = 1 << 18) -> tuple[str, ...]:
         reader.close()
         found.append(f"sha256:{hasher.hexdigest()}")
     return tuple(found)
-
-
-def take_inventory(image: Image) -> t.Any:
-    from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory import take_inventory as take
-
-    return take(image)
 
 
 def packages_of(image: Image) -> list[str]:
@@ -414,6 +411,18 @@ class TestFaults:
         assert len(starts) == 3
         assert starts == sorted(starts)
         assert starts[0] > FILLING // 4
+
+    def test_connection_that_is_reset_is_resumed(
+        self, made: Made, basic: RunningRegistry, authority: Authority, tmp_path: Path
+    ) -> None:
+        def reset(request: Request, answer: Answer) -> Answer:
+            return dataclasses.replace(answer, cut=len(answer.body) // 2, reset=True)
+
+        fault = Fault(self.layer(made), reset, times=2)
+        with proxied(basic, authority, fault) as proxy:
+            image = open_image(f"{proxy.host}/{NAME}:v1", access_to(proxy.host, authority, tmp_path))
+            assert blobs_of(image) == made.layers
+        assert fault.times == 0
 
     def test_inventory_survives_cuts_of_every_layer(
         self, made: Made, basic: RunningRegistry, authority: Authority, tmp_path: Path

@@ -52,13 +52,17 @@ class Request:
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """What a server says. ``length`` replaces Content-Length; ``cut`` drops the connection after so many body bytes."""
+    """What a server says. ``length`` replaces Content-Length; ``cut`` ends the connection after so many body bytes.
+
+    With ``reset`` it ends hard, as when a load balancer drops it; the client may then not even get all that was sent.
+    """
 
     status: int
     body: bytes = b""
     headers: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     length: int | None = None
     cut: int | None = None
+    reset: bool = False
 
 
 @dataclasses.dataclass
@@ -103,8 +107,8 @@ def running_server(answer: t.Callable[[Request], Answer], *, tls: Authority | No
                 return
             self.wfile.write(said.body[: said.cut])
             self.wfile.flush()
-            # A reset and not a polite end, as when a load balancer drops a connection.
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            if said.reset:
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.close_connection = True
 
         def log_message(self, format: str, *args: object) -> None:

@@ -180,6 +180,13 @@ def test_cuts_anywhere_are_resumed(fake: Fake, places: tuple[int, ...]) -> None:
     assert read_all(fake.open()) == LAYER
 
 
+def test_a_reset_is_resumed(fake: Fake) -> None:
+    reset, ranged = Answer(200, LAYER, cut=500_000, reset=True), cut_at()
+    answers: list[t.Callable[[Request], Answer]] = [lambda request: reset, ranged]
+    fake.paths[f"/v2/a/b/blobs/{fake.layer}"] = lambda request: answers.pop(0)(request)
+    assert read_all(fake.open()) == LAYER
+
+
 def test_cuts_without_progress_end(fake: Fake) -> None:
     fake.paths[f"/v2/a/b/blobs/{fake.layer}"] = cut_at(*[0] * 50)
     image = fake.open()

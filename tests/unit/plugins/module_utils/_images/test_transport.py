@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import email.utils
 import http.client
+import io
 import socket
 import threading
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, RegistryError
+from ansible_collections.imagescan.openshift.plugins.module_utils._images import transport
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.transport import (
     ConnectionLost,
@@ -144,12 +146,31 @@ def test_connections_are_kept_and_a_stale_one_is_replaced() -> None:
 
 
 def test_a_body_that_is_cut_is_lost_and_not_short() -> None:
-    for cut in (0, 3, 99):
-        answer = Answer(200, b"x" * 100, cut=cut)
+    for cut, reset in ((0, False), (3, False), (99, False), (0, True), (50, True)):
+        answer = Answer(200, b"x" * 100, cut=cut, reset=reset)
         with running_server(lambda request, answer=answer: answer) as server, pytest.raises(ConnectionLost):  # type: ignore[misc]
             get(f"http://{server.host}/")
     with running_server(lambda request: Answer(200, b"short", length=100)) as server, pytest.raises(ConnectionLost):
         get(f"http://{server.host}/", Access(timeout=0.3))
+
+
+def test_what_came_before_an_error_is_not_lost() -> None:
+    class Breaks(io.RawIOBase):
+        pieces: t.ClassVar[list[bytes]] = [b"seven b"]
+
+        def readinto(self, buffer: t.Any, /) -> int:
+            if not self.pieces:
+                raise ConnectionResetError(104, "Connection reset by peer")
+            piece = self.pieces.pop()
+            buffer[: len(piece)] = piece
+            return len(piece)
+
+    incoming = transport._TimedFile(Patience(Access()), Breaks())
+    incoming.keeps_errors = True
+    buffered = io.BufferedReader(incoming, 1 << 16)
+    assert buffered.read(1 << 20) == b"seven b"
+    assert buffered.read(1 << 20) == b""
+    assert isinstance(incoming.error, ConnectionResetError)
 
 
 def test_a_chunked_body_is_read_to_its_end() -> None:
