@@ -39,7 +39,7 @@ from .model import Descriptor, Image, ImageIndex
 from .references import is_digest, parse_reference, shown
 
 TRANSPORTS = ("oci", "oci-archive", "docker-archive", "rootfs")
-ENTRY_LIMIT = 2_000_000
+ENTRY_LIMIT = 1_000_000
 _NESTING_LIMIT = 3
 _NESTED_LIMIT = 16
 
