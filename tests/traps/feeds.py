@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import json
 import sqlite3
 from pathlib import Path
 
@@ -46,6 +47,14 @@ def no_statements(feed: Path) -> None:
         )
 
 
+def older_copy(feed: Path) -> None:
+    """A copy of the document from before the hole was understood, left in another folder."""
+    said = vex.Says(vex.RHEL9_BASEOS, "known_not_affected", ("openssl-libs", "openssl.src"))
+    (feed / "old").mkdir()
+    text = json.dumps(document(said, released="2026-01-01T00:00:00+00:00"))
+    (feed / "old" / "cve-2026-900101.json").write_text(text)
+
+
 def cut_index(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:5000])
 
@@ -78,6 +87,13 @@ def advisory(item: vex.Json) -> vex.Json:
 ELSEWHERE = document(vex.Says(vex.RHEL8, "known_affected", ("firefox",), state="Affected"))
 
 TRAPS: list[Trap] = [
+    differs(
+        "older-copy-of-a-document",
+        "whoever adds up all that is said of a vulnerability, now and before: not affected wins",
+        "edit_feed",
+        older_copy,
+        codes="feed-incomplete",
+    ),
     differs(
         "no-feed",
         "whoever judges without data: nothing is known, so nothing is found",

@@ -353,6 +353,18 @@ TRAPS = [
         place="opt/state/rpm",
         more=(images.symlink("var/lib/rpm", "/opt/state/rpm"),),
     ),
+    differs(
+        "folder-is-a-link-to-itself",
+        "a reader that gives up on a loop of links, and finds no database",
+        "more",
+        (
+            images.symlink("var/lib/rpm", "../../usr/lib/sysimage/rpm"),
+            images.symlink("usr/lib/sysimage/rpm", "/var/lib/rpm"),
+        ),
+        (images.symlink("usr/lib/sysimage/rpm", "/var/lib/rpm"), images.symlink("var/lib/rpm", "/opt/state")),
+        codes="symlink-loop",
+        place="opt/state",
+    ),
     hides(
         "database-file-is-a-symlink",
         "a reader that keeps only regular files",

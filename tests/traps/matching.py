@@ -82,6 +82,12 @@ def forget_severity(item: vex.Json) -> None:
     item["vulnerabilities"][0]["threats"] = []
 
 
+def unrated(item: vex.Json) -> None:
+    """Rate nothing: the document's own severity is then None."""
+    item["document"]["aggregate_severity"]["text"] = "None"
+    item["vulnerabilities"][0]["threats"] = []
+
+
 def nest_module(item: vex.Json) -> None:
     """The old way to write a module: the component is part of a module's build, and that is part of the product."""
     tree = item["product_tree"]
@@ -174,6 +180,12 @@ TRAPS: list[Trap] = [
         manifest=content_manifest(EUS_9, BASEOS_9),
         repositories={**REPOSITORIES, EUS_9: [EUS_CPE]},
         documents=feed(dataclasses.replace(FIX, product=EUS_PRODUCT)),
+    ),
+    hides(
+        "main-stream-speaks-for-extended-support",
+        "whoever looks at the extended-support product only: what is said of the main one holds for it, too",
+        manifest=content_manifest(EUS_9),
+        repositories={EUS_9: [EUS_CPE]},
     ),
     differs(
         "other-architecture",
@@ -335,6 +347,21 @@ TRAPS: list[Trap] = [
             FIX,
         ),
     ),
+    hides(
+        "not-affected-said-less-exactly",
+        "whoever lets a word about the whole release clear what is said of one of its repositories",
+        documents=feed(FIX, vex.Says(vex.RHEL9, "known_not_affected", ("openssl-libs", "openssl.src"))),
+    ),
+    two(
+        "not-affected-in-another-module",
+        "whoever lets a word about nodejs:20 clear nodejs:18",
+        NODE_OLD,
+        NODE_NEW,
+        documents=feed(
+            NODE_FIX, vex.Says(RHEL8_APPSTREAM, "known_not_affected", ("nodejs", "nodejs.src"), module="nodejs:20")
+        ),
+        **MODULAR,
+    ),
     differs(
         "only-affected-no-fix",
         "whoever knows fixes only, as advisories list them",
@@ -449,6 +476,11 @@ TRAPS: list[Trap] = [
         "severity-by-another-word",
         "whoever knows four words: a severity that cannot be read counts as none",
         documents=edited(rename_severity("Grave")),
+    ),
+    hides(
+        "severity-none-in-general",
+        "whoever takes the document's 'None', which means that nobody rated it, for harmless",
+        documents=edited(unrated),
     ),
     hides(
         "severity-missing",

@@ -121,6 +121,8 @@ def build_index(
                 first = build.rejected[0]
                 seen = f"{len(build.rejected)} were rejected, the first: {first.path}: {first.reason}"
             raise CorruptData(f"the feed {shown(source)} has no readable CSAF-VEX document: {seen}", code="feed-empty")
+        if old is not None:
+            _check_not_less(old.info, build, wanted, feed.deletions_since(old.info.newest))
         repositories = given or build.repositories
         content = _digest(basis, build.content(), repositories.digest if repositories else "")
         serial = f"{feed.label}+{build.newest}+{content[:16]}"
@@ -146,6 +148,28 @@ def build_index(
         )
         with FeedIndex.open(target) as index:
             return BuildResult(True, index.info, tuple(build.rejected), index.meta["skipped"])
+
+
+def _check_not_less(old: FeedInfo, build: _Build, names: tuple[str, ...], deletions: int) -> None:
+    """Refuse half a copy of the feed, or yesterday's: what is missing in it would look like nothing found.
+
+    Documents are only counted alike where both indexes are for the same names.
+    """
+    hint = "fetch the feed again, or delete the index to build it from this feed all the same"
+    if build.newest < old.newest:
+        raise CorruptData(
+            f"the feed is older than the index: its newest document is of {build.newest}, the index has {old.newest}",
+            code="feed-older",
+            hint=hint,
+        )
+    seen, expected = build.documents + len(build.rejected), old.documents + old.rejected - deletions
+    if seen < expected and old.names == names:
+        raise CorruptData(
+            f"the feed has {seen} documents; expected at least {expected}, the number of the index without"
+            f" {deletions} that were taken back since",
+            code="feed-shrunk",
+            hint=hint,
+        )
 
 
 def shown(source: str) -> str:
@@ -245,6 +269,7 @@ class _Build:
         self.skipped: collections.Counter[str] = collections.Counter()
         self.repositories: _Repositories | None = None
         self._contents: dict[str, str] = {}
+        self._about: dict[str, str] = {}
 
     def content(self) -> str:
         """Digest of everything that was taken, whatever the order."""
@@ -289,6 +314,11 @@ class _Build:
         if document.category != "csaf_vex":
             self.skipped["not_vex"] += 1
             return
+        for cve, _rows in document.vulnerabilities:
+            first = self._about.setdefault(cve, path)
+            if first != path:
+                # Added up, an older "not affected" would clear what the newer one says.
+                raise CorruptData(f"it is about {cve}, and so is {first}; a feed says it once")
         self.newest = max(self.newest, document.revision)
         self.documents += 1
         self.skipped["deleted"] += document.deleted
@@ -315,6 +345,9 @@ class _Feed(t.Protocol):
 
     def fingerprint(self) -> str:
         """Equal as long as the feed is the same."""
+
+    def deletions_since(self, moment: str) -> int:
+        """Number of documents that the vendor took back after a time (RFC 3339), 0 where the source does not tell."""
 
     def read(self, build: _Build) -> None:
         """Give every document to the build."""
@@ -372,6 +405,9 @@ class _FolderFeed:
             contents[path] = hashlib.sha256(data).hexdigest() if data is not None else "too large"
         return "folder " + _content_digest(contents)
 
+    def deletions_since(self, moment: str) -> int:
+        return 0
+
     def read(self, build: _Build) -> None:
         for path in self.paths:
             build.take(path, self.content(path))
@@ -409,6 +445,9 @@ class _ArchiveFeed:
             raise InputError(f"the archive {self.path} cannot be read: {error.strerror or error}") from error
         return f"archive {digest.hexdigest()}"
 
+    def deletions_since(self, moment: str) -> int:
+        return 0
+
     def read(self, build: _Build, replaced: t.Container[str] = ()) -> None:
         def wanted(path: str) -> bool:
             return _is_document(path) and "/".join(path.split("/")[-2:]) not in replaced
@@ -429,6 +468,7 @@ class _UrlFeed:
         #: Documents that changed after the archive was made -> when; None: they were deleted.
         self.changed: dict[str, str] = {}
         self.deleted: set[str] = set()
+        self.deletions: dict[str, str] = {}
         parts = split_url(url)
         name = parts.path.rpartition("/")[2]
         match = _ARCHIVE_NAME.fullmatch(name)
@@ -469,11 +509,11 @@ class _UrlFeed:
 
     def _read_changes(self, label: str) -> None:
         since = self._made(label) - OVERLAP
-        deletions = self._rows("deletions.csv", since)
+        self.deletions = self._rows("deletions.csv", datetime.datetime.min.replace(tzinfo=datetime.timezone.utc))
         for path, moment in self._rows("changes.csv", since).items():
-            if moment > deletions.get(path, ""):
+            if moment > self.deletions.get(path, ""):
                 self.changed[path] = moment
-        self.deleted = set(deletions) - set(self.changed)
+        self.deleted = {path for path, moment in self.deletions.items() if moment > utc_text(since)} - set(self.changed)
         if len(self.changed) > CHANGED_LIMIT:
             raise LimitExceeded(
                 f"{len(self.changed)} documents of {shown_url(self.base)} changed after its newest archive; at most"
@@ -522,6 +562,9 @@ class _UrlFeed:
             marks = [self._archive().fingerprint()]
         overlay = json.dumps([sorted(self.changed.items()), sorted(self.deleted)])
         return _digest("url", shown_url(self.url), *marks, overlay)
+
+    def deletions_since(self, moment: str) -> int:
+        return sum(1 for deleted in self.deletions.values() if deleted > moment)
 
     def _archive(self) -> _ArchiveFeed:
         if self.fetched is None:
