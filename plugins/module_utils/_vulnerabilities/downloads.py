@@ -29,6 +29,7 @@ if t.TYPE_CHECKING:
 _STEP = 1 << 18
 _REDIRECTS = 5
 _WAIT_LIMIT = 120.0  # seconds; a longer Retry-After is not waited for
+_ATTEMPTS = 500  # of one file, however much each of them brings
 _AGAIN = frozenset({403, 408, 425, 429, 500, 502, 503, 504})
 _SCHEMES = ("http", "https")
 
@@ -173,10 +174,12 @@ class Client:
             headers = {"Range": f"bytes={state.size}-", "If-Range": state.validator}
         with self._opener.open(self._request(url, "GET", headers), timeout=self._timeout) as response:
             given = {key.lower(): value for key, value in response.headers.items()}
-            start = given.get("content-range", "").partition("-")[0]
-            if response.status != 206 or start != f"bytes {state.size}":
-                if response.status == 206 and state.size == 0:
-                    raise FetchError(f"{shown_url(url)}: the server sent a part that nobody asked for")
+            if response.status == 206:
+                start = given.get("content-range", "").partition("-")[0]
+                if not headers or start != f"bytes {state.size}":
+                    state.restart()
+                    raise http.client.HTTPException("the server sends a part that nobody asked for")
+            else:
                 state.restart()
                 state.expected = None
                 length = given.get("content-length", "")
@@ -196,7 +199,7 @@ class Client:
                 raise http.client.IncompleteRead(b"", state.expected - state.size)
             if state.expected is not None and state.size > state.expected:
                 state.restart()
-                raise FetchError(f"{shown_url(url)}: the server sent more than it announced")
+                raise http.client.HTTPException("the server sends more than it announced")
             return given
 
     def _with_retries(
@@ -204,7 +207,7 @@ class Client:
     ) -> dict[str, str]:
         failures = 0
         reached = 0
-        while True:
+        for _attempt in range(_ATTEMPTS):
             wait = 0.0
             try:
                 return attempt()
@@ -237,6 +240,7 @@ class Client:
                 self._tick()
                 self._sleep(min(wait, 1.0))
                 wait -= 1.0
+        raise FetchError(f"{shown_url(url)} cannot be fetched: the transfer broke off {_ATTEMPTS} times")
 
 
 class _Transfer:

@@ -138,9 +138,9 @@ def test_a_modular_build_without_its_module_takes_that_of_another_build_of_the_s
     )
     read_ = read(data)
     evr = "0:20210217-1.module+el8.6.0+14480+c0a3aa0f"
-    fixes = {row[:4] + (row.arch,) for row in read_.vulnerabilities[0][1] if row.status == "fixed"}
+    fixes = {(*row[:4], row.arch) for row in read_.vulnerabilities[0][1] if row.status == "fixed"}
     assert fixes == {("SLOF", "fixed", "virt:rhel", evr, "src"), ("SLOF", "fixed", "virt:rhel", evr, "noarch")}
-    assert read_.skipped == {"module": 1}
+    assert read_.skipped == {"not_rpm": 1}
 
 
 def test_a_malformed_module_is_unknown_and_hides_nothing() -> None:

@@ -596,17 +596,6 @@ def test_severity_is_that_of_the_product(feed: Feed) -> None:
         assert finding is not None and finding.severity == expected
 
 
-def test_statements_of_one_vulnerability_in_two_documents_count_together(feed: Feed) -> None:
-    one = document("CVE-2026-1000", affected(MAJOR_9, "tool"))
-    two = document("CVE-2026-1001", fixed(MAIN_9, "tool", "0:1.0-2.el9"))
-    two["vulnerabilities"][0]["cve"] = "CVE-2026-1000"
-    taken = inventory(rpm("tool-1.0-2.el9.x86_64"), rpm("tool-1.0-1.el9.x86_64"), repositories=["repo"])
-    match = feed.match(taken, one, two, repositories={"repo": [MAIN_9]})
-    assert [(finding.package, finding.status) for finding in match.findings] == [
-        ("tool-0:1.0-1.el9.x86_64", "fix_available")
-    ]
-
-
 # -- scope --
 
 

@@ -1,0 +1,291 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fetching feed files from a server that breaks things."""
+
+from __future__ import annotations
+
+import io
+import typing as t
+
+import pytest
+from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, LimitExceeded
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.downloads import (
+    Client,
+    FetchError,
+    shown_url,
+)
+from ansible_collections.imagescan.openshift.tests.support.servers import Answer, Request, running_server
+
+BODY = bytes(range(256)) * 4000
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+
+class Naps:
+    """Stands in for time.sleep."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+def client(**more: t.Any) -> tuple[Client, Naps]:
+    naps = Naps()
+    return Client(Access(timeout=5.0, retries=3), sleep=naps, **more), naps
+
+
+def ranged(request: Request, *, etag: str = '"v1"', cut: int | None = None) -> Answer:
+    """The body, or the part that was asked for; ``cut``: the connection ends after so many bytes."""
+    given = {"ETag": etag} if etag else {}
+    wanted = request.headers.get("range", "")
+    if wanted and request.headers.get("if-range") == etag:
+        start = int(wanted[len("bytes=") : -1])
+        given["Content-Range"] = f"bytes {start}-{len(BODY) - 1}/{len(BODY)}"
+        return cut_off(206, BODY[start:], given, cut)
+    return cut_off(200, BODY, given, cut)
+
+
+def cut_off(status: int, body: bytes, headers: dict[str, str], cut: int | None) -> Answer:
+    if cut is None:
+        return Answer(status, body, headers)
+    return Answer(status, body[:cut], {**headers, "Connection": "close"}, length=len(body))
+
+
+def fetched(answer: t.Callable[[Request], Answer], limit: int = 1 << 30) -> tuple[bytes, list[Request], Naps]:
+    fetcher, naps = client()
+    with running_server(answer) as server:
+        target = io.BytesIO()
+        fetcher.fetch(f"http://{server.host}/file", target, limit=limit)
+        return target.getvalue(), server.requests, naps
+
+
+def test_a_file_is_fetched() -> None:
+    body, requests, naps = fetched(lambda request: ranged(request))
+    assert body == BODY and len(requests) == 1 and not naps.seconds
+
+
+def test_a_broken_transfer_goes_on_where_it_broke() -> None:
+    cuts = iter([300_000, 300_000, None])
+    body, requests, _naps = fetched(lambda request: ranged(request, cut=next(cuts)))
+    assert body == BODY
+    starts = [int(request.headers["range"][6:-1]) for request in requests if "range" in request.headers]
+    assert len(starts) == 2 and 0 < starts[0] < starts[1], "each time from where it broke"
+    assert all(request.headers["if-range"] == '"v1"' for request in requests[1:])
+
+
+def test_many_breaks_that_each_bring_something_are_no_failure() -> None:
+    def answer(request: Request) -> Answer:
+        return ranged(request, cut=100_000)
+
+    def patient(request: Request) -> Answer:
+        start = int(request.headers.get("range", "bytes=0-")[6:-1])
+        return answer(request) if start + 300_000 < len(BODY) else ranged(request)
+
+    body, requests, _naps = fetched(patient)
+    assert body == BODY and len(requests) > 5
+
+
+def test_a_file_that_changed_meanwhile_is_fetched_anew() -> None:
+    versions = iter(['"old"', '"new"'])
+    cuts = iter([300_000, None])
+
+    def answer(request: Request) -> Answer:
+        return ranged(request, etag=next(versions), cut=next(cuts))
+
+    body, requests, _naps = fetched(answer)
+    assert body == BODY and len(requests) == 2
+
+
+@pytest.mark.parametrize("etag", ['W/"weak"', ""])
+def test_without_a_strong_validator_a_broken_transfer_starts_again(etag: str) -> None:
+    cuts = iter([300_000, None])
+    body, requests, _naps = fetched(lambda request: ranged(request, etag=etag, cut=next(cuts)))
+    assert body == BODY and "range" not in requests[1].headers
+
+
+def test_a_part_from_elsewhere_is_not_glued_on() -> None:
+    cuts = iter([300_000, None])
+
+    def answer(request: Request) -> Answer:
+        if "range" in request.headers:
+            return Answer(206, b"x" * 10, {"ETag": '"v1"', "Content-Range": "bytes 5-14/15"})
+        return ranged(request, cut=next(cuts))
+
+    body, requests, _naps = fetched(answer)
+    assert body == BODY and len(requests) == 3
+
+
+def test_a_part_that_nobody_asked_for_is_refused() -> None:
+    part = Answer(206, b"x" * 10, {"ETag": '"v1"', "Content-Range": "bytes 0-9/20"})
+    fetcher, _naps = client()
+    with running_server(lambda _request: part) as server, pytest.raises(FetchError, match="nobody asked for"):
+        fetcher.read(f"http://{server.host}/", limit=100)
+
+
+def test_a_reset_connection_is_tried_again() -> None:
+    cuts = iter([300_000, 10, None])
+
+    def answer(request: Request) -> Answer:
+        whole = ranged(request)
+        return Answer(whole.status, whole.body, whole.headers, cut=next(cuts))
+
+    assert fetched(answer)[0] == BODY
+
+
+def test_a_transfer_that_never_gets_on_ends() -> None:
+    fetcher, naps = client()
+    with running_server(lambda request: ranged(request, cut=0)) as server:
+        with pytest.raises(FetchError, match="cannot be fetched") as caught:
+            fetcher.read(f"http://{server.host}/file", limit=1 << 30)
+        assert len(server.requests) == 4
+    assert caught.value.code == "feed-unreachable" and naps.seconds > 3
+
+
+def test_less_than_announced_is_not_taken_for_the_whole() -> None:
+    fetcher, _naps = client()
+    short = Answer(200, b"x" * 10, {"Connection": "close"}, length=20)
+    with running_server(lambda _request: short) as server, pytest.raises(FetchError, match="breaks off"):
+        fetcher.read(f"http://{server.host}/file", limit=1 << 30)
+
+
+@pytest.mark.parametrize(
+    ("status", "tries", "code"),
+    [
+        (401, 1, "feed-refused"),
+        (404, 1, "feed-not-found"),
+        (410, 1, "feed-not-found"),
+        (400, 1, "feed-unreachable"),
+        (403, 4, "feed-refused"),
+        (429, 4, "feed-unreachable"),
+        (500, 4, "feed-unreachable"),
+        (503, 4, "feed-unreachable"),
+    ],
+)
+def test_refusals(status: int, tries: int, code: str) -> None:
+    fetcher, _naps = client()
+    with running_server(lambda _request: Answer(status, b"no")) as server:
+        with pytest.raises(FetchError, match=rf"http://{server.host}/file cannot be fetched: .*{status}") as caught:
+            fetcher.read(f"http://{server.host}/file", limit=100)
+        assert len(server.requests) == tries
+    assert (caught.value.code, caught.value.status) == (code, status)
+
+
+def test_retry_after_is_waited_for() -> None:
+    answers = iter(
+        [Answer(429, headers={"Retry-After": "17"}), Answer(503, headers={"Retry-After": "x"}), Answer(200, b"y")]
+    )
+    fetcher, naps = client()
+    with running_server(lambda _request: next(answers)) as server:
+        assert fetcher.read(f"http://{server.host}/", limit=100) == b"y"
+    assert 17 <= naps.seconds < 25
+
+
+def test_a_wait_of_hours_is_not_waited_for() -> None:
+    fetcher, naps = client()
+    with running_server(lambda _request: Answer(429, headers={"Retry-After": "99999"})) as server:
+        with pytest.raises(FetchError, match="429"):
+            fetcher.read(f"http://{server.host}/", limit=100)
+        assert len(server.requests) == 1
+    assert not naps.seconds
+
+
+def test_a_file_larger_than_the_limit_is_refused_announced_or_not() -> None:
+    for answer in (
+        Answer(200, BODY),
+        Answer(200, b"10000\r\n" + BODY[:65536] + b"\r\n0\r\n\r\n", {"Transfer-Encoding": "chunked"}),
+    ):
+        fetcher, _naps = client()
+        with (
+            running_server(lambda _request, answer=answer: answer) as server,
+            pytest.raises(LimitExceeded, match="more than 1000"),
+        ):
+            fetcher.read(f"http://{server.host}/file", limit=1000)
+
+
+def test_nobody_listens() -> None:
+    with running_server(lambda _request: Answer(200)) as server:
+        host = server.host
+    fetcher, _naps = client()
+    with pytest.raises(FetchError, match=rf"http://{host}/x cannot be fetched"):
+        fetcher.read(f"http://{host}/x", limit=100)
+
+
+def test_credentials_go_to_their_host_alone_and_stand_in_no_message() -> None:
+    with running_server(lambda _request: Answer(404)) as other:
+        elsewhere = Answer(302, headers={"Location": f"http://{other.host}/there"})
+        with running_server(lambda _request: elsewhere) as server:
+            fetcher, _naps = client()
+            url = f"http://someone:s3cret%40x@{server.host}/file?token=t0ken"
+            with pytest.raises(FetchError) as caught:
+                fetcher.read(url, limit=100)
+            assert server.requests[0].basic_login() == ("someone", "s3cret@x")
+            assert server.requests[0].target == "/file?token=t0ken"
+        assert other.requests and "authorization" not in other.requests[0].headers
+        assert "s3cret" not in other.everything()
+    for secret in ("s3cret", "someone", "t0ken"):
+        assert secret not in str(caught.value)
+    assert shown_url(url) == f"http://{server.host}/file"
+
+
+def test_a_redirect_on_the_same_host_keeps_credentials() -> None:
+    def answer(request: Request) -> Answer:
+        return Answer(200, b"y") if request.target == "/b" else Answer(301, headers={"Location": "/b"})
+
+    fetcher, _naps = client()
+    with running_server(answer) as server:
+        assert fetcher.read(f"http://u:p@{server.host}/a", limit=100) == b"y"
+        assert server.requests[1].basic_login() == ("u", "p")
+
+
+@pytest.mark.parametrize("location", ["file:///etc/passwd", "ftp://127.0.0.1/x", "data:text/plain,x", "gopher://x/"])
+def test_redirects_lead_to_http_alone(location: str) -> None:
+    fetcher, _naps = client()
+    away = Answer(302, headers={"Location": location})
+    with running_server(lambda _request: away) as server, pytest.raises(FetchError, match=r"redirects|cannot be"):
+        fetcher.read(f"http://{server.host}/", limit=100)
+
+
+def test_redirects_in_a_circle_end() -> None:
+    fetcher, _naps = client()
+    with running_server(lambda _request: Answer(302, headers={"Location": "/"})) as server, pytest.raises(FetchError):
+        fetcher.read(f"http://{server.host}/", limit=100)
+
+
+def test_head_of_a_server_that_has_none_is_empty() -> None:
+    fetcher, _naps = client()
+    with running_server(lambda _request: Answer(405)) as server:
+        assert fetcher.head(f"http://{server.host}/") == {}
+    with running_server(lambda _request: Answer(200, headers={"ETag": '"x"'})) as server:
+        assert fetcher.head(f"http://{server.host}/")["etag"] == '"x"'
+        assert server.requests[0].method == "HEAD"
+
+
+@pytest.mark.parametrize(
+    "url", ["http://", "http://[::1", "http://x:99999/", "http://a b/", "ftp://x/y", "http://x\n/"]
+)
+def test_malformed_urls(url: str) -> None:
+    fetcher, _naps = client()
+    with pytest.raises((InputError, FetchError)):
+        fetcher.read(url, limit=100)
+
+
+def test_whoever_is_told_how_far_it_is_may_end_it() -> None:
+    class Gone(Exception):
+        pass
+
+    def gone() -> None:
+        raise Gone
+
+    fetcher, _naps = client(tick=gone)
+    with running_server(lambda request: ranged(request)) as server, pytest.raises(Gone):
+        fetcher.read(f"http://{server.host}/", limit=1 << 30)
+    with running_server(lambda _request: Answer(503)) as server, pytest.raises(Gone):
+        fetcher.read(f"http://{server.host}/", limit=1 << 30)
