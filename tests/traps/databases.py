@@ -145,6 +145,14 @@ TRAPS: list[Trap] = [
         place="opt/state",
         more=(images.symlink(DATABASE, "/opt/state/rpmdb.sqlite"),),
     ),
+    hides(
+        "log-beside-the-target-of-a-link-in-a-root-folder",
+        "the same for an unpacked root folder",
+        write=in_log,
+        place="opt/state",
+        more=(images.symlink(DATABASE, "/opt/state/rpmdb.sqlite"),),
+        form="rootfs",
+    ),
     differs(
         "rollback-journal-left-behind",
         "a reader that ignores the journal of an interrupted transaction, and reads half of it",

@@ -224,7 +224,11 @@ def write_image(situation: Situation, folder: Path) -> str:
     blobs: images.Blobs = {}
     if situation.form == "rootfs":
         for entry in first_layer(situation):
-            images.write_folder(folder, {entry.path: entry.data})
+            if entry.kind == "symlink":
+                (folder / entry.path).parent.mkdir(parents=True, exist_ok=True)
+                (folder / entry.path).symlink_to(entry.link)
+            else:
+                images.write_folder(folder, {entry.path: entry.data})
         return f"rootfs:{folder}"
     if situation.children:
         children = [

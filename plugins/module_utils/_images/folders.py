@@ -48,10 +48,14 @@ def read_folder(path: str, wanted: Wanted, *, limits: Limits = DEFAULT_LIMITS) -
 
 @dataclasses.dataclass(frozen=True)
 class _Place:
-    """Where a path leads. ``handle`` is open for a folder or a regular file, and whoever asked closes it."""
+    """Where a path leads. ``handle`` is open for a folder or a regular file, and whoever asked closes it.
+
+    ``path``: of a regular file, the real one, without links.
+    """
 
     kind: str
     handle: int = -1
+    path: str = ""
 
 
 class _Folder:
@@ -64,15 +68,16 @@ class _Folder:
         self._budget = Budget(limits)
         self._problems: list[Problem] = []
         self._unreadable = 0
+        self._places: dict[str, str] = {}
 
     def read(self) -> RootContent:
         files: dict[str, KeptFile] = {}
-        for path in sorted(self._wanted.files):
-            self._take(path, files)
+        for asked, place in self._wanted.places(self._places):
+            self._take(asked, place, files)
         for folder, patterns in sorted(self._wanted.folders.items()):
             for name in self._names(folder):
                 if matches(name, patterns):
-                    self._take(join(folder, name), files)
+                    self._take(join(folder, name), join(folder, name), files)
         counts = self._count()
         loader = counts.pop(LOADER)
         if self._unreadable > _NAMED_PROBLEMS:
@@ -116,8 +121,9 @@ class _Folder:
         finally:
             os.close(place.handle)
 
-    def _take(self, path: str, files: dict[str, KeptFile]) -> None:
-        place = self._find(path)
+    def _take(self, path: str, where: str, files: dict[str, KeptFile]) -> None:
+        """Keep the file at ``where`` under the name ``path``."""
+        place = self._find(where)
         if place is None:
             return
         if place.kind != FILE:
@@ -126,6 +132,7 @@ class _Folder:
             what = "a folder" if place.kind == FOLDER else "a device, a pipe or a socket"
             self._problems.append(Problem("not-a-file", f"{path}: it is {what}, not a file"))
             return
+        self._places[path] = place.path
         try:
             size = os.fstat(place.handle).st_size
             if size > self._wanted.file_limit:
@@ -159,6 +166,7 @@ class _Folder:
     def _find(self, path: str) -> _Place | None:
         """Where a path leads; None where nothing is, or where a problem was noted."""
         handles = [os.dup(self._root)]
+        names: list[str] = []
         todo = path.split("/")[::-1]
         links = 0
         try:
@@ -169,6 +177,7 @@ class _Folder:
                 if name == "..":
                     if len(handles) > 1:
                         os.close(handles.pop())
+                        names.pop()
                     continue
                 mode = os.stat(name, dir_fd=handles[-1], follow_symlinks=False).st_mode
                 if stat.S_ISLNK(mode):
@@ -180,10 +189,12 @@ class _Folder:
                     if target.startswith("/"):
                         while len(handles) > 1:
                             os.close(handles.pop())
+                        names.clear()
                     todo.extend(target.split("/")[::-1])
                     continue
                 if stat.S_ISDIR(mode):
                     handles.append(os.open(name, _OPEN | os.O_DIRECTORY, dir_fd=handles[-1]))
+                    names.append(name)
                     if len(handles) > self._limits.path_depth:
                         raise LimitExceeded(
                             f"{path} leads more than {self._limits.path_depth} folders deep", code="limit-path"
@@ -197,7 +208,7 @@ class _Folder:
                 if not stat.S_ISREG(os.fstat(handle).st_mode):
                     os.close(handle)
                     return _Place("special")
-                return _Place(FILE, handle)
+                return _Place(FILE, handle, "/".join([*names, name]))
             return _Place(FOLDER, handles.pop())
         except (OSError, ValueError) as error:
             if isinstance(error, OSError) and error.errno not in _ABSENT:

@@ -302,6 +302,7 @@ class _Reading:
         add_other = record.others.append
         suffixes = (*ARCHIVES, *PYTHON, "package.json")
         parent = ""
+        inside: list[str] = []  # wanted files that are folders in this layer
         patterns: tuple[str, ...] = patterns_of.get("", ())
         add_folder(hash(""))
 
@@ -317,7 +318,7 @@ class _Reading:
                     candidates[path] = "python"
                     cost += 200
                 if path in files:
-                    events.append((path, IMPLIED, "", None))
+                    inside.append(path)
                 path = path.rpartition("/")[0]
             if cost:
                 budget.add_index(cost)
@@ -332,6 +333,9 @@ class _Reading:
                 parent = folder
                 enter(folder)
                 patterns = patterns_of.get(folder, ())
+                if inside and any(folder == path or folder.startswith(path + "/") for path in inside):
+                    events.append((folder, IMPLIED, "", None))
+                    budget.add_index(200)
             if kind is not FOLDER:
                 add_other(hash(name))
                 if kind is SYMLINK:
@@ -436,6 +440,7 @@ class _Reading:
     def _resolve(self, tree: Tree, populated: t.Callable[[str], bool]) -> dict[str, KeptFile]:
         interest = self._interest
         files: dict[str, KeptFile] = {}
+        places: dict[str, str] = {}
 
         def sees(path: str) -> bool:
             return interest.sees(path) or not populated(parent_of(path))
@@ -452,6 +457,7 @@ class _Reading:
             elif found.kind is FILE:
                 content = found.content
                 assert content is not None
+                places[asked] = found.path
                 if content.data is not None:
                     files[asked] = KeptFile(asked, content.data, found.layer)
                 elif content.why:
@@ -462,8 +468,8 @@ class _Reading:
                 kind = "a folder" if found.kind is FOLDER else "a device, a pipe or a socket"
                 self._problem("not-a-file", f"{asked}: it is {kind}, not a file")
 
-        for path in sorted(self._wanted.files):
-            take(path, path)
+        for asked, place in self._wanted.places(places):
+            take(asked, place)
         for folder in sorted(self._wanted.folders):
             patterns = self._wanted.folders[folder]
             try:

@@ -20,6 +20,8 @@ ARCHIVES = (".jar", ".war", ".ear")
 PYTHON = (".dist-info", ".egg-info")
 LOADERS = ("ld-linux", "ld-musl")
 SHELLS = frozenset(("sh", "bash", "busybox"))
+#: Endings of the files that SQLite keeps beside a database.
+LOGS = ("-wal", "-journal")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +39,20 @@ class Wanted:
     folders: t.Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     layer_folders: frozenset[str] = frozenset()
     file_limit: int = 512 * 1024 * 1024
+
+    def places(self, found: t.Mapping[str, str]) -> t.Iterator[tuple[str, str]]:
+        """(wanted file, path to look for it). ``found``: wanted file -> real path, filled while this runs.
+
+        SQLite follows a link to a database first, and looks for its logs beside what it finds there.
+        """
+        for path in sorted(self.files):
+            for ending in LOGS:
+                if path.endswith(ending):
+                    base = path[: -len(ending)]
+                    yield path, found.get(base, base) + ending
+                    break
+            else:
+                yield path, path
 
 
 class Keeper:
