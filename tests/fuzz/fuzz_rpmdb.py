@@ -246,38 +246,51 @@ def compare(cases: int, seed: int, folder: Path) -> tuple[int, list[str]]:
     without ndb, go-rpmdb stands in for it there.
     """
     source = random.Random(seed)
-    whole = {
-        ("sqlite", "rpmdb.sqlite"): [complete_sqlite()],
-        ("bdb_ro", "Packages"): [rpmdb.bdb_files(RPMS, byte_order=order)["Packages"] for order in "<>"],
-        ("ndb", "Packages.db"): [rpmdb.ndb_files(RPMS)["Packages.db"]],
-    }
-    kinds = [kind for kind in whole for _share in range(1 if kind[0] == "ndb" else 4)]
+    logged = rpmdb.sqlite_files(RPMS[:6], in_log=RPMS[6:])
+    whole: list[tuple[str, dict[str, bytes]]] = [
+        *[("sqlite", {"rpmdb.sqlite": complete_sqlite()}), ("sqlite", logged)] * 2,
+        *[("bdb_ro", rpmdb.bdb_files(RPMS, byte_order=order)) for order in "<>"] * 2,
+        ("ndb", rpmdb.ndb_files(RPMS)),
+    ]
     compared = 0
     problems: list[str] = []
     place = folder / "compare"
     tried = min(max(cases // 40, 50), 2500)
     for number in range(tried):
-        backend, name = kinds[number % len(kinds)]
-        data = mutate(bytes((DATABASE,)) + source.choice(whole[backend, name]), source)[1:]
+        backend, files = whole[number % len(whole)]
+        changed = change_one(files, source)
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
-        (place / name).write_bytes(data)
-        theirs = listed(place, backend, name)
+        for name, data in changed.items():
+            (place / name).write_bytes(data)
+        theirs = listed(place, backend, min(changed))
         if not theirs:
             continue
         compared += 1
-        chosen, found = databases.choose_database(databases.read_databases({f"var/lib/rpm/{name}": data}))
+        placed = {f"var/lib/rpm/{name}": data for name, data in changed.items()}
+        chosen, found = databases.choose_database(databases.read_databases(placed))
         ours = collections.Counter(f"{one.name}-{one.version}-{one.release}" for one in chosen.packages)
         lost = collections.Counter(theirs) - ours
         if lost and not found:
             kept = folder / f"failed-lost-{number}"
-            kept.write_bytes(data)
+            kept.mkdir()
+            for name, data in changed.items():
+                (kept / name).write_bytes(data)
             problems.append(
                 f"{backend}: {sorted(lost)[:3]} are listed by librpm, and neither by us nor a problem: {kept}"
             )
     if compared < tried // 4:
         problems.append(f"librpm listed something of {compared} mutants of {tried} only: nothing was compared")
     return compared, problems
+
+
+def change_one(files: dict[str, bytes], source: random.Random) -> dict[str, bytes]:
+    """The files with one of them changed, the log where there is one."""
+    name = max(files)
+    if name.endswith("-wal"):
+        wal = mutate_bytes(files[name], source)
+        return {**files, name: right_log(wal) if source.random() < 0.7 else wal}
+    return {name: mutate(bytes((DATABASE,)) + files[name], source)[1:]}
 
 
 def complete_sqlite() -> bytes:
