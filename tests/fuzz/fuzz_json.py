@@ -1,0 +1,206 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fuzz the readers of vulnerability data: CSAF-VEX documents, their CPEs and builds, and the repository map.
+
+Beside "nothing but a ScanError": whatever a document says of a package is found by the quick look at its bytes, and
+reading it for that package alone gives just that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+import random
+import typing as t
+
+from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities import (
+    builds,
+    cpes,
+    csaf_vex,
+    feeds,
+    times,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.csaf_vex import Document, Row
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.model import SEVERITIES, STATUSES
+from ansible_collections.imagescan.openshift.tests.support.vex import (
+    EUS_9_2,
+    MAIN_9,
+    MAJOR_9,
+    affected,
+    document,
+    fixed,
+    investigated,
+    not_affected,
+)
+
+READERS = [str(module.__file__) for module in (csaf_vex, times, cpes, builds)]
+
+_WORDS: tuple[t.Any, ...] = (
+    None,
+    True,
+    0,
+    9.8,
+    -1,
+    1e300,
+    "",
+    "fixed",
+    "known_affected",
+    "csaf_vex",
+    "deleted",
+    "impact",
+    "Critical",
+    "vendor_fix",
+    "2026-01-01T00:00:00Z",
+    "9999-12-31T23:59:59-14:00",
+    "pkg:rpm/redhat/a@1-1.el9?arch=src&epoch=1&rpmmod=m:s",
+    "pkg:rpm/redhat/lib%2B%2B@1%3A1-1?rpmmod=x",
+    "pkg:rpmmod/redhat/virt@rhel:8060020230403063348:ad008a3a",
+    "pkg:oci/x",
+    "virt:rhel/libtpms",
+    "virt:rhel:8060020230403063348:ad008a3a",
+    "a-1:1-1.module+el8.6.0+1+aaaaaaaa.noarch",
+    "cpe:/a:redhat",
+    "cpe:/a:redhat:openshift:4.16::el9",
+    "cpe:2.3:o:redhat:enterprise_linux:10.1:*:*:*:*:*:*:*",
+    "cpe:/o:redhat:enterprise_linux:9999999999999999999",
+    "\ud800\x1b[2J",
+    "x" * 5000,
+    [],
+    {},
+    [[]],
+    {"text": "None"},
+    {"product_id": "x"},
+)
+
+
+def _nested() -> dict[str, t.Any]:
+    """Modules by nesting, names without purl, severities of every origin, groups."""
+    value = document(
+        "CVE-2026-1001",
+        affected(MAJOR_9, "tool", severity="", state="Will not fix"),
+        fixed(MAIN_9, "lib", "0:1-1.module+el8.6.0+1+aaaaaaaa", arch="noarch"),
+        aggregate="None",
+    )
+    tree, vulnerability = value["product_tree"], value["vulnerabilities"][0]
+    product = tree["relationships"][0]["relates_to_product_reference"]
+    module = "virt:rhel:8060020230403063348:ad008a3a"
+    purl = "pkg:rpmmod/redhat/virt@rhel:8060020230403063348:ad008a3a"
+    tree["full_product_names"] = [{"product_id": module, "product_identification_helper": {"purl": purl}}]
+    part = "lib-0:1-1.module+el8.6.0+1+aaaaaaaa.src"
+    for whole, inner, outer in (("m", module, product), ("w", part, "m"), ("n", "virt:rhel/x.src", product)):
+        tree["relationships"].append(
+            {
+                "full_product_name": {"product_id": whole},
+                "product_reference": inner,
+                "relates_to_product_reference": outer,
+            }
+        )
+    vulnerability["product_status"]["fixed"] += ["w", "m", "missing"]
+    vulnerability["product_status"]["first_affected"] = ["n"]
+    tree["product_groups"] = [{"group_id": "g", "product_ids": ["n", "w"]}]
+    vulnerability["threats"].append({"category": "impact", "details": "Sévère", "group_ids": ["g"]})
+    vulnerability["scores"] = [{"cvss_v3": {"baseScore": 5.5}, "products": vulnerability["threats"][0]["product_ids"]}]
+    return value
+
+
+def seeds() -> list[bytes]:
+    """Small documents that use everything the reader knows, and a repository map."""
+    values: list[t.Any] = [
+        document(
+            "CVE-2026-1000",
+            fixed(MAIN_9, "openssl", "1:3.0.7-28.el9_4"),
+            fixed(EUS_9_2, "openssl", "1:3.0.7-18.el9_2", arch="src"),
+            affected(MAJOR_9, "libstdc++", severity="Low"),
+            not_affected(MAJOR_9, "perl", module="perl:5.32"),
+            not_affected(MAJOR_9, "flatpak", module="rhel10"),
+            investigated(MAJOR_9, "bash"),
+        ),
+        _nested(),
+        {"data": {"repo": {"cpes": [MAIN_9]}}},
+    ]
+    taken_back = document("CVE-2026-1002", affected(MAJOR_9, "tool"))
+    taken_back["document"]["tracking"]["status"] = "deleted"
+    return [json.dumps(value).encode() for value in (*values, taken_back)]
+
+
+def mutate(data: bytes, source: random.Random) -> bytes:
+    """One to three changes of the JSON's values, keys and structure."""
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        value = json.loads(source.choice(seeds()))
+    root = [value]
+    for _change in range(source.choice((1, 1, 2, 3))):
+        _change_once(root, source)
+    return json.dumps(root[0], ensure_ascii=source.random() < 0.5).encode("utf-8", "replace")
+
+
+def _change_once(root: list[t.Any], source: random.Random) -> None:
+    holder: t.Any = root
+    key: t.Any = 0
+    while isinstance(holder[key], (dict, list)) and holder[key] and source.random() < 0.85:
+        holder = holder[key]
+        key = source.choice(list(holder) if isinstance(holder, dict) else range(len(holder)))
+    kind = source.randrange(5)
+    if kind == 0 and holder is not root:
+        del holder[key]
+    elif kind == 1 and isinstance(holder, list):
+        holder.append(copy.deepcopy(source.choice(holder)))
+    elif kind == 2 and isinstance(holder[key], str):
+        text = holder[key]
+        at = source.randrange(len(text) + 1)
+        holder[key] = (
+            text[:at] + source.choice(("", ":", "-", "+", "%", "%2B", "/", "@", ".", "é", "\x00", "9")) + text[at + 1 :]
+        )
+    elif kind == 3 and isinstance(holder, dict):
+        holder[source.choice(("product_status", "threats", "branches", "cve", "purl", "group_ids", str(key)))] = holder[
+            key
+        ]
+    else:
+        holder[key] = copy.deepcopy(source.choice(_WORDS))
+
+
+def one_case(data: bytes) -> None:
+    """Read one input as everything it could be."""
+    with contextlib.suppress(ScanError):
+        feeds.read_repository_map(data, "map")
+    try:
+        read = csaf_vex.read_document(data, "document")
+    except ScanError as error:
+        str(error).encode("utf-8")
+        return
+    _check(data, read)
+
+
+def _check(data: bytes, read: Document) -> None:
+    image = cpes.ImageProducts([MAIN_9, EUS_9_2, "cpe:/a:redhat:openshift:4.16::el9"], 9)
+    assert times.utc_text(read.revision) == read.revision
+    rows = [row for _cve, found in read.vulnerabilities for row in found]
+    for row in rows:
+        _check_row(row)
+        image.relate(row.cpe)
+        cpes.ImageProducts([row.cpe]).relate(row.cpe)
+        cpes.assumed_cpes(row.evr, row.cpe)
+        build = builds.parse_build(row.evr)
+        assert builds.compare_builds(build, build) == 0
+        builds.stream_of(build.release)
+    for name in sorted({row.name for row in rows})[:4]:
+        assert csaf_vex.may_name(data, {name}), f"the quick look passes over {name}"
+        alone = csaf_vex.read_document(data, "document", names={name})
+        own = [row for _cve, found in alone.vulnerabilities for row in found]
+        assert own == [row for row in rows if row.name == name]
+    if not csaf_vex.may_name(data, {"no-such-package"}) and rows:
+        with contextlib.suppress(ScanError):
+            csaf_vex.revision_in(data, "document")
+
+
+def _check_row(row: Row) -> None:
+    assert row.name and row.name.isascii() and row.name.isprintable()
+    assert row.severity in SEVERITIES
+    assert row.fix_state in ("", *STATUSES)
+    assert (row.status == "known_affected" or row.status == "under_investigation") == bool(row.fix_state)
+    assert row.product.isprintable() and len(row.product) <= csaf_vex.TEXT_LIMIT
+    "".join(row).encode("utf-8")
