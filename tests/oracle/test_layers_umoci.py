@@ -17,7 +17,7 @@ import tempfile
 import typing as t
 from pathlib import Path
 
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._errors import LimitExceeded, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import RootContent
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.walk import Wanted, read_folder, read_root
 from ansible_collections.imagescan.openshift.tests.support.data import data_path
@@ -205,7 +205,8 @@ def unpack(umoci: str, layers: t.Sequence[bytes], work: Path) -> Path | None:
 def check(content: RootContent, root: Path, *, exact: bool) -> None:
     """Compare what we read with what the kernel reads below the unpacked root.
 
-    Components are counted under the names that they have in their layers, exactly only where nothing is a symlink.
+    Components are counted under the names that they have in their layers: exactly where nothing is a symlink, and no
+    hard link leads to a pipe.
     """
     files, wrong = kernel_view(root, WANTED)
     assert {path: bytes(file.data[:]) for path, file in content.files.items()} == files
@@ -216,12 +217,12 @@ def check(content: RootContent, root: Path, *, exact: bool) -> None:
 
 def test_generated_stacks_read_as_umoci_unpacks_them() -> None:
     umoci = require_program("umoci")
-    compared = 0
+    compared = given_up = 0
 
-    @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=320, deadline=None, suppress_health_check=list(HealthCheck))
     @given(stacks(), st.sampled_from((1, 2)))
     def compare(layers: list[list[File]], threads: int) -> None:
-        nonlocal compared
+        nonlocal compared, given_up
         with tempfile.TemporaryDirectory() as folder:
             root = unpack(umoci, [tar_of(layer) for layer in layers], Path(folder))
             image = image_of(*layers)
@@ -232,13 +233,21 @@ def test_generated_stacks_read_as_umoci_unpacks_them() -> None:
                 except ScanError as error:
                     assert error.code in ("layer-entry", "symlink-loop", "limit-paths")
                 return
-            linked = any(entry.kind == tarfile.SYMTYPE for layer in layers for entry in layer)
-            check(read_root(image, WANTED, threads=threads), root, exact=not linked)
+            odd = any(entry.kind in (tarfile.SYMTYPE, tarfile.FIFOTYPE) for layer in layers for entry in layer)
+            try:
+                content = read_root(image, WANTED, threads=threads)
+            except LimitExceeded as error:
+                # Entries that go through a tangle of looping symlinks: given up aloud, and rare even here.
+                assert error.code == "limit-paths"
+                given_up += 1
+                return
+            check(content, root, exact=not odd)
             check(read_folder(str(root), WANTED), root, exact=True)
             compared += 1
 
     compare()
     assert compared >= COMPARED
+    assert given_up <= compared // 50
 
 
 def test_a_real_layer_with_opaque_folders_reads_as_umoci_unpacks_it(tmp_path: Path) -> None:
@@ -246,17 +255,21 @@ def test_a_real_layer_with_opaque_folders_reads_as_umoci_unpacks_it(tmp_path: Pa
     upper = data_path("quay+claircore/whiteout/testdata/whiteout_opaque.layer").read_bytes()
     with tarfile.open(fileobj=io.BytesIO(upper)) as archive:
         names = archive.getnames()
-    folders = sorted({name.rpartition("/")[0] for name in names if name.endswith(".wh..wh..opq")})
+    ends = [name.rpartition("/") for name in names]
+    folders = sorted({folder for folder, _slash, base in ends if base == ".wh..wh..opq"})
+    # This layer also has a file whose name only ends like the marker: its folder hides nothing.
+    others = sorted({folder for folder, _slash, base in ends if base.endswith(".wh..wh..opq")} - set(folders))
     assert folders
-    lower = tar_of([File(f"{folder}/below", b"hidden") for folder in folders] + [File("spare/below", b"seen")])
-    wanted = Wanted(files=frozenset(names) | {f"{folder}/below" for folder in [*folders, "spare"]})
+    assert others
+    lower = tar_of([File(f"{folder}/below", b"lower") for folder in [*folders, *others]])
+    wanted = Wanted(files=frozenset(names) | {f"{folder}/below" for folder in [*folders, *others]})
     root = unpack(umoci, [lower, upper], tmp_path)
     assert root is not None
     content = read_root(image_of(lower, upper), wanted)
     files, wrong = kernel_view(root, wanted)
     assert {path: bytes(file.data[:]) for path, file in content.files.items()} == files
     assert {problem.message.partition(":")[0] for problem in content.problems} == wrong
-    assert "spare/below" in files
+    assert all(f"{folder}/below" in files for folder in others)
     assert not any(f"{folder}/below" in files for folder in folders)
 
 

@@ -346,9 +346,9 @@ class _Reading:
                 if component:
                     candidates[name] = component
                     budget.add_index(200 + len(name))
-                    if kind is FOLDER:
-                        add_folder(hash(name))
-                elif kind is FOLDER:
+                else:
+                    candidates.pop(name, None)
+                if kind is FOLDER:
                     add_folder(hash(name))
             wanted = name in files or (bool(patterns) and matches(base, patterns))
             if not wanted and name not in above:

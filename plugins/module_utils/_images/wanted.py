@@ -10,7 +10,7 @@ import typing as t
 
 from .._errors import ScanError
 from .overlay import Content
-from .tar import FOLDER, SYMLINK
+from .tar import FOLDER, SPECIAL, SYMLINK
 
 COMPONENTS = ("jar", "npm", "python")
 LOADER = "loader"
@@ -102,8 +102,8 @@ class _Spooling:
 def component_of(folder: str, base: str, kind: str) -> str:
     """What an entry counts as. Folders above it are not looked at, but for ``node_modules`` and ``bin``."""
     if base.endswith(PYTHON):
-        return "python" if kind is not SYMLINK else ""
-    if kind is FOLDER:
+        return "" if kind is SYMLINK or kind is SPECIAL else "python"
+    if kind is FOLDER or kind is SPECIAL:
         return ""
     if base in SHELLS:
         return LOADER if folder.endswith("bin") else ""
