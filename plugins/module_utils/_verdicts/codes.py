@@ -87,6 +87,11 @@ CODES: t.Mapping[str, Code] = {
         "No product of the vulnerability data applies to this image.",
         "Check the repository ids of the image and the repository map of the feed.",
     ),
+    "release-mismatch": Code(
+        "inconclusive",
+        "The packages are built for another Enterprise Linux than os-release and repositories name.",
+        "Find out where the os-release or the content manifest comes from; keep those of the base image.",
+    ),
     "nothing-applicable": Code(
         "inconclusive",
         "The vulnerability data says nothing at all about any package of this image, which is not credible.",
