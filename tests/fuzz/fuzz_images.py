@@ -171,7 +171,8 @@ def seeds() -> list[bytes]:
 
 
 def _seeds() -> t.Iterator[tuple[int, bytes]]:
-    for document in (*_manifests(), [], None):
+    documents: tuple[t.Any, ...] = (*_manifests(), [], None)
+    for document in documents:
         yield MANIFEST, json.dumps(document).encode()
     yield MANIFEST, b"[" * 200 + b"]" * 200
     yield MANIFEST, b'{"a": ' + b"9" * 60 + b"}"

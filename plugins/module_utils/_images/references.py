@@ -117,7 +117,7 @@ class _Parser:
         if "://" in text:
             self.fail(text.index("://"), "a scheme is not part of a reference; expected registry/repository:tag")
         if _IMAGE_ID.fullmatch(text):
-            self.fail(0, "64 digits alone are the ID of a local image; expected a repository")
+            self.fail(0, "64 digits alone are a local image's ID; expected a repository")
         named, at, digest = text.partition("@")
         if at:
             self.check_digest(digest, len(named) + 1)
@@ -135,7 +135,7 @@ class _Parser:
         return Reference(registry, path, tag, digest)
 
     def split_registry(self, named: str) -> tuple[str, str, int]:
-        """Registry, the rest, and where the rest starts. The first component is a registry if it can be nothing else."""
+        """Registry, rest, and where the rest starts. The first part is a registry if it can be nothing else."""
         first, slash, rest = named.partition("/")
         is_host = "." in first or ":" in first or first == "localhost" or first != first.lower()
         if not slash or not is_host:

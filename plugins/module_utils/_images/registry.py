@@ -201,12 +201,12 @@ class Client:
         away = f", redirected to {response.url.endpoint}," if response.url.endpoint != url.endpoint else ""
         message = f"{self.registry}{away} answers {status}{f' ({reason})' if reason else ''}"
         message += f" for {url.target.partition('?')[0]}"
-        used = credential.origin if credential else "no credentials"
+        used = f"it was asked with {credential.origin}" if credential else "it was asked without credentials"
         hints = {
-            401: f"it does not accept {used}",
-            403: f"it was asked with {used}; these need the right to pull",
-            404: "check the name, or the right to see it",
-            429: "pull with credentials, or later",
+            401: used,
+            403: f"{used}; a right to pull is needed",
+            404: "check the name, and the right to see it",
+            429: "wait, or raise the limit by pulling with credentials",
         }
         return RegistryError(message, status=status, code=status_code(status), hint=hints.get(status, ""))
 

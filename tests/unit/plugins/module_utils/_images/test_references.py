@@ -63,7 +63,7 @@ def test_what_references_mean(text: str, expected: Reference | None) -> None:
         ("ng\x1b[31minx", 3, "printable"),
         ("nginxé", 6, "printable"),
         ("https://quay.io/a", 6, "scheme"),
-        ("0123456789abcdef" * 4, 1, "ID of a local image"),
+        ("0123456789abcdef" * 4, 1, "a local image's ID"),
         ("quay.io/Foo", 9, "upper case"),
         ("quay.io/a/bBc", 12, "upper case"),
         ("quay.io/", 9, "missing"),

@@ -287,6 +287,17 @@ class TestDockerArchives:
         docker.entries[0].update(change)
         refused(f"docker-archive:{docker.write(tmp_path / 'a.tar')}:a:v1", CorruptData, "corrupt-data", says)
 
+    @pytest.mark.parametrize("content", [None, b"{}", b"[]", b"[1]", b"nonsense"])
+    def test_manifest_files_that_list_no_images(self, tmp_path: Path, content: bytes | None) -> None:
+        path = tmp_path / "a.tar"
+        with tarfile.open(path, "w") as tar:
+            for name, data in {"other": b"x", "manifest.json": content}.items():
+                if data is not None:
+                    info = tarfile.TarInfo(name)
+                    info.size = len(data)
+                    tar.addfile(info, io.BytesIO(data))
+        refused(f"docker-archive:{path}", CorruptData, "corrupt-data", "manifest.json")
+
     def test_config_of_another_name(self, tmp_path: Path) -> None:
         docker = Docker()
         docker.image([("one/layer.tar", LAYERS[0])], ["a:v1"], config_name="0" * 64 + ".json")
