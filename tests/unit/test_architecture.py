@@ -17,12 +17,13 @@ UTILS = CHECKOUT / "plugins" / "module_utils"
 #: Package -> packages of ours that it may import. Files right inside module_utils count under their own name.
 ALLOWED = {
     "_errors": set(),
+    "_text": set(),
     "_images": {"_errors"},
     "_rpm": {"_errors", "_images"},
     "_compliance": {"_errors", "_images", "_rpm"},
     "_vulnerabilities": {"_errors", "_images", "_rpm"},
-    "_verdicts": {"_errors", "_images", "_rpm", "_vulnerabilities", "_compliance"},
-    "_reports": {"_errors", "_images", "_rpm", "_vulnerabilities", "_compliance", "_verdicts"},
+    "_verdicts": {"_errors", "_text", "_images", "_rpm", "_vulnerabilities", "_compliance"},
+    "_reports": {"_errors", "_text", "_images", "_rpm", "_vulnerabilities", "_compliance", "_verdicts"},
     "_scanner": {"_errors", "_images", "_rpm", "_compliance"},
     "_store": {"_errors", "_images", "_rpm", "_compliance", "_vulnerabilities", "_verdicts"},
     "_cluster": {"_errors", "_images", "_rpm", "_scanner", "_verdicts"},

@@ -17,11 +17,11 @@ import re
 import typing as t
 
 from .._rpm.problems import PROBLEMS
+from .._text import visible
 from .._verdicts.codes import CODES
 from .._vulnerabilities.model import SEVERITIES
 from .document import ATTENTION
 from .html_template import STYLE, TEMPLATE
-from .text import visible
 
 #: Rows of findings in the whole page, and of one image at least and at most.
 ROWS_LIMIT = 15_000

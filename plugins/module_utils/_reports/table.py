@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
+from .._text import pad, visible, wrap
 from .document import ATTENTION
-from .text import pad, visible, wrap
 
 #: Reasons that are shown of one image, and images of one table.
 REASONS_SHOWN = 3

@@ -17,7 +17,7 @@ import re
 import typing as t
 
 from .._errors import InputError
-from .._reports.text import visible
+from .._text import visible
 
 #: Largest document in characters, and how deep it may nest. A thousand exceptions are 100 to 200 kB; PyYAML's parser
 #: takes up to 9 s and 160 MB for a megabyte.

@@ -16,7 +16,7 @@ import dataclasses
 import typing as t
 
 from .._errors import InputError
-from .._reports.text import visible
+from .._text import visible
 from .documents import nearest
 from .schema import Schema
 

@@ -15,8 +15,8 @@ import typing as t
 
 from .._errors import InputError
 from .._images.model import Problem
-from .._reports.text import visible
 from .._rpm.model import Inventory
+from .._text import visible
 from .._vulnerabilities.model import SEVERITIES, Coverage, FeedInfo, Finding, Match
 from .codes import CODES
 from .exceptions import Acceptance

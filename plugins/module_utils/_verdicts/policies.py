@@ -13,7 +13,7 @@ import re
 import typing as t
 
 from .._errors import InputError
-from .._reports.text import visible
+from .._text import visible
 from .._vulnerabilities.model import SEVERITIES
 from .documents import Field, read_document
 from .expressions import check_expression

@@ -24,8 +24,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._reports.docum
     count_verdicts,
     newest_time,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._reports.text import columns
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import OsRelease
+from ansible_collections.imagescan.openshift.plugins.module_utils._text import columns
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import (
     Acceptance,
     load_exceptions,
