@@ -23,6 +23,7 @@ RHEL = "enterprise_linux"
 
 _STREAM = re.compile(r"(?:rhel|enterprise_linux)_((?:eus|aus|tus|e4s|els|eeus)(?:_long_life)?)")
 _EDITION = re.compile(r"el([0-9]{1,3})")
+_NUMBER = re.compile(r"[0-9]{1,3}")
 _FORMATTED = re.compile(r"\\(.)")
 
 
@@ -49,13 +50,13 @@ class Cpe:
     def major(self) -> int:
         """Major version of the Enterprise Linux it is for; 0 when the CPE does not tell."""
         text = self.version.partition(".")[0] if self.family == RHEL else self.edition[2:]
-        return int(text) if text.isdigit() and len(text) < 4 else 0
+        return int(text) if _NUMBER.fullmatch(text) else 0
 
     @property
     def minor(self) -> int | None:
         """Minor version of a Red Hat Enterprise Linux CPE that has one."""
         _major, dot, rest = self.version.partition(".")
-        return int(rest) if self.family == RHEL and dot and rest.isdigit() and len(rest) < 4 else None
+        return int(rest) if self.family == RHEL and dot and _NUMBER.fullmatch(rest) else None
 
     @property
     def specificity(self) -> int:
@@ -146,8 +147,8 @@ class ImageProducts:
         )
 
     def _relate_rhel(self, cpe: Cpe) -> Relation | None:
-        own = [other for other in self.rhel if other.vendor == cpe.vendor and other.major == cpe.major]
-        if not own or not cpe.major:
+        own = [other for other in self.rhel if other.vendor == cpe.vendor and cpe.major in (0, other.major)]
+        if not own or (not cpe.major and cpe.version):
             return None
         if cpe.stream:
             has = any(other.stream == cpe.stream and other.version == cpe.version for other in own)

@@ -106,6 +106,7 @@ class _Said(t.NamedTuple):
     rank: int
     binary: bool
     exact: bool
+    module: str
 
 
 class _Matcher:
@@ -227,7 +228,7 @@ class _Matcher:
         for cpe in self.inventory.label_cpes:
             found.setdefault(cpe, AppliedCpe(cpe, "label"))
         mapped = [cpe.cpe for cpe in found.values() if cpe.source != "label"]
-        if unmapped or not ImageProducts(mapped).rhel:
+        if unmapped or not any(cpe.major for cpe in ImageProducts(mapped).rhel):
             for assumed in self.assumed(covered):
                 found.setdefault(assumed.cpe, assumed)
         return list(found.values()), sorted(unmapped)
@@ -296,6 +297,7 @@ class _Matcher:
                         self.ranks[product],
                         binary,
                         exact,
+                        group.module,
                     )
                     said.setdefault(self.titles[number][0], []).append((number, entry))
         applicable = sum(entry.relation.applies for entries in said.values() for _number, entry in entries)
@@ -356,9 +358,11 @@ def _module(package: Package) -> str:
 
 
 def _same_module(stated: str, module: str) -> bool:
+    if UNKNOWN_MODULE in (stated, module):
+        return False
     if stated == module:
         return True
-    if not stated or not module or UNKNOWN_MODULE in (stated, module):
+    if not stated or not module:
         return False
     one, _colon, stream = stated.partition(":")
     two, _colon, own = module.partition(":")
@@ -403,7 +407,16 @@ class _Case:
         """What is true of the build; None when it is not affected, fixed, or when nothing applies."""
         exact = [one for one in said if one.exact]
         if any(one.relation.applies for one in exact):
-            said = exact
+            return self.weigh_module(exact)
+        # Which module is meant is not known: the build is only clear when it is for each of them.
+        modules: dict[str, list[_Said]] = {}
+        for one in said:
+            modules.setdefault(one.module, []).append(one)
+        outcomes = [self.weigh_module(modules[module]) for module in sorted(modules)]
+        return max((one for one in outcomes if one), key=lambda one: one.severity, default=None)
+
+    def weigh_module(self, said: t.Sequence[_Said]) -> _Outcome | None:
+        """The same for statements about one module, or about no module."""
         applicable = [one for one in said if one.relation.applies]
         clearing = [one for one in applicable if one.status == _NOT_AFFECTED and self.clears(one)]
         open_ = [
@@ -435,7 +448,7 @@ class _Case:
     def clears(self, one: _Said) -> bool:
         """Whether "not affected" may be believed of this very build."""
         relation = one.relation
-        if not relation.clears:
+        if not relation.clears or not one.exact:
             return False
         if relation.stream and relation.minor is not None and self.stream.minor != relation.minor:
             return False  # said of one update stream, and the build may come from the main one

@@ -53,6 +53,8 @@ def test_reading(text: str, expected: Cpe | None) -> None:
         ("cpe:/a:redhat:rhel_software_collections:3::el7", "rhel_software_collections", 7, None),
         ("cpe:/o:redhat:enterprise_linux", "enterprise_linux", 0, None),
         ("cpe:/o:redhat:enterprise_linux:9999999", "enterprise_linux", 0, None),
+        ("cpe:/o:redhat:enterprise_linux:²", "enterprise_linux", 0, None),
+        ("cpe:/o:redhat:enterprise_linux:9.²", "enterprise_linux", 9, None),
     ],
 )
 def test_family_and_version_of_enterprise_linux(text: str, family: str, major: int, minor: int | None) -> None:

@@ -210,6 +210,8 @@ def test_a_fix_in_extended_life_means_that_the_main_stream_is_broken(feed: Feed)
         ("cpe:/o:redhat:enterprise_linux:10", "affected"),
         ("cpe:/o:redhat:enterprise_linux:10.1", "affected"),
         ("cpe:/o:redhat:enterprise_linux:10.0", "affected"),  # what was broken in 10.0 is so until something says more
+        ("cpe:/o:redhat:enterprise_linux", "affected"),
+        ("cpe:/o:redhat:enterprise_linux:x", "clear"),
         ("cpe:/o:redhat:enterprise_linux:1", "clear"),
         ("cpe:/o:redhat:enterprise_linux:9", "clear"),
         ("cpe:/o:redhat:enterprise_linux_eus:10.0", "clear"),
@@ -499,6 +501,22 @@ def test_a_statement_that_hides_its_module_counts_until_one_names_it(feed: Feed)
     assert status(feed, [unknown, named], modular, cpes=[MAIN_8], version="8.6") == "clear"
 
 
+def test_while_the_module_is_not_known_the_build_is_clear_when_it_is_for_each(feed: Feed) -> None:
+    """A fix in one stream of a module, or "not affected" there, says nothing about another."""
+    package = rpm("perl-4:5.32.1-471.module+el8.6.0+9+aaaaaaaa.x86_64")
+    major_8 = "cpe:/o:redhat:enterprise_linux:8"
+    other = affected(major_8, "perl", module="perl:5.32")
+    old = fixed(MAIN_8, "perl", "4:5.30.1-452.module+el8.6.0+1+aaaaaaaa", module="perl:5.30")
+    for said in ([other, old], [other, not_affected(major_8, "perl", module="perl:5.30")]):
+        assert status(feed, said, package, cpes=[MAIN_8], version="8.6") == "affected"
+    assert status(feed, [old], package, cpes=[MAIN_8], version="8.6") == "clear"
+    hidden = not_affected(major_8, "perl", module="perl")
+    assert (
+        status(feed, [hidden, affected(major_8, "perl", module="perl")], package, cpes=[MAIN_8], version="8.6")
+        == "affected"
+    )
+
+
 # -- precedence of what is said --
 
 
@@ -771,6 +789,13 @@ def test_layered_repositories_alone_do_not_hide_the_base(feed: Feed) -> None:
     assert len(match.findings) == 1 and not match.unmapped
 
 
+def test_a_repository_without_a_version_of_enterprise_linux_does_not_hide_it(feed: Feed) -> None:
+    taken = inventory(rpm("tool-1.0-1.el9.x86_64"), repositories=["odd"])
+    mapped = {"odd": ["cpe:/o:redhat:enterprise_linux"]}
+    match = feed.match(taken, document("CVE-2026-1000", affected(MAJOR_9, "tool")), repositories=mapped)
+    assert len(match.findings) == 1
+
+
 @pytest.mark.parametrize(
     ("repository", "expected"),
     [
@@ -806,6 +831,7 @@ def test_a_partial_index_refuses_packages_it_was_not_built_for(feed: Feed) -> No
     ]
     whole = inventory(tool)
     assert wanted_names(whole) == ("tool", "tool-libs")
+    assert wanted_names(inventory(rpm("gpg-pubkey-1-1.(none)"))) == ()
     match = feed.match(whole, *said, names=wanted_names(whole))
     assert [finding.id for finding in match.findings] == ["CVE-2026-1000"]
     assert not match.problems and match.feed is not None and match.feed.names == ("tool", "tool-libs")
