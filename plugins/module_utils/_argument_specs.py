@@ -38,7 +38,7 @@ def registry_access() -> Spec:
         **tls(),
         "registry_auth_file": {"type": "path", "fallback": (env_fallback, ["REGISTRY_AUTH_FILE"])},
         "plain_http_registries": {"type": "list", "elements": "str", "default": []},
-        "token_realms": {"type": "list", "elements": "str", "default": []},
+        "token_realms": {"type": "list", "elements": "str", "default": [], "no_log": False},
     }
 
 

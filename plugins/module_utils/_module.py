@@ -15,6 +15,8 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ._errors import Abandoned, ScanError
 from ._images.access import Access
+from ._images.credentials import Credentials
+from ._images.transport import tls_context
 
 #: Import name -> name of the package that brings it.
 LIBRARIES = {
@@ -76,8 +78,11 @@ def read_document(path: str, what: str, limit: int = 4 << 20) -> str:
 
 
 def access_of(params: t.Mapping[str, t.Any]) -> Access:
-    """How registries and other servers are reached, from the options of ``_argument_specs``."""
-    return Access(
+    """How registries and other servers are reached, from the options of ``_argument_specs``.
+
+    Files are read once here, so that a wrong one is one message and not an error of each image.
+    """
+    access = Access(
         auth_file=params.get("registry_auth_file") or "",
         ca_file=params.get("ca_cert") or "",
         validate_certs=params["validate_certs"],
@@ -85,3 +90,6 @@ def access_of(params: t.Mapping[str, t.Any]) -> Access:
         token_realms=tuple(params.get("token_realms") or ()),
         timeout=params["timeout"],
     )
+    Credentials(access)
+    tls_context(access)
+    return access

@@ -174,6 +174,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Package
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.serial import inventory_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import (
+    absolute,
     canonical_name,
     choose,
     is_local,
@@ -186,7 +187,8 @@ DATABASES = ("rpmdb.sqlite", "Packages.db", "Packages")
 COMPANIONS = ("-wal", "-journal")
 DATABASE_LIMIT = 512 << 20
 #: How the formats begin: SQLite, ndb; Berkeley DB has its magic, in either byte order, at byte 12.
-SQLITE, NDB = b"SQLite format 3\0", b"RpmP"
+SQLITE = b"SQLite format 3\0"
+NDB = b"RpmP"
 BERKELEY = (b"\x61\x15\x06\x00", b"\x00\x06\x15\x61")
 
 
@@ -194,7 +196,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     """Read one image or database."""
     path = module.params["path"].strip()
     if not is_local(path):
-        path = os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111 - a lone text, not yet a path
+        path = absolute(path)
         if os.path.isfile(path):  # noqa: PTH113
             name = database_name(path)
             if name:

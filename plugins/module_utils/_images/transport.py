@@ -327,7 +327,7 @@ class Transport:
     def _tls_context(self) -> ssl.SSLContext:
         with self._lock:
             if self._context is None:
-                self._context = _tls_context(self._access)
+                self._context = tls_context(self._access)
             return self._context
 
     def _failure(self, endpoint: Endpoint, error: Exception) -> RegistryError:
@@ -352,7 +352,8 @@ class Transport:
         return lost(endpoint, error)
 
 
-def _tls_context(access: Access) -> ssl.SSLContext:
+def tls_context(access: Access) -> ssl.SSLContext:
+    """TLS as the run wants it. Raises InputError when the CA file cannot be used."""
     context = ssl.create_default_context()
     if not access.validate_certs:
         context.check_hostname = False

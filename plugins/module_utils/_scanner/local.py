@@ -60,23 +60,18 @@ class Book(t.Protocol):
 
     def is_current(self, digest: str) -> bool:
         """Whether a valid inventory of this image is kept."""
-        ...
 
     def children_of(self, digest: str) -> tuple[tuple[str, str], ...] | None:
         """(digest, platform) of each image of a known index; None when it is not known to be one."""
-        ...
 
     def record(self, outcome: Outcome) -> None:
         """Keep what became of an image."""
-        ...
 
     def record_index(self, outcome: IndexOutcome) -> None:
         """Keep what an index lists."""
-        ...
 
     def beat(self, line: str) -> None:
         """Say how far the scan is; raises Abandoned when nobody waits any more."""
-        ...
 
 
 @dataclasses.dataclass(frozen=True)

@@ -43,8 +43,13 @@ def canonical_name(text: str) -> str:
     """The name under which a target is kept: the canonical form of a reference, a local target made absolute."""
     if is_local(text):
         transport, _colon, rest = text.partition(":")
-        return f"{transport}:{os.path.abspath(os.path.expanduser(rest))}" if rest else text  # noqa: PTH100, PTH111
+        return f"{transport}:{absolute(rest)}" if rest else text
     return str(parse_reference(text[len("docker://") :] if text.startswith("docker://") else text))
+
+
+def absolute(path: str) -> str:
+    """A path that a person wrote, with its home folder and without its dots; symlinks stay."""
+    return os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111 - a tag may stand behind it
 
 
 def request_of(given: t.Any) -> Request:

@@ -32,10 +32,12 @@ class Wanted(t.Protocol):
     """An image that is meant, as somebody named it: by its digest, which may be empty, or by its names."""
 
     @property
-    def digest(self) -> str: ...
+    def digest(self) -> str:
+        """Digest or empty."""
 
     @property
-    def references(self) -> tuple[str, ...]: ...
+    def references(self) -> tuple[str, ...]:
+        """Names."""
 
 
 @dataclasses.dataclass(frozen=True)
