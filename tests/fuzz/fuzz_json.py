@@ -176,7 +176,7 @@ def one_case(data: bytes) -> None:
 
 
 def _check(data: bytes, read: Document) -> None:
-    image = cpes.ImageProducts([MAIN_9, EUS_9_2, "cpe:/a:redhat:openshift:4.16::el9"], 9)
+    image = cpes.ImageProducts([MAIN_9, EUS_9_2, "cpe:/a:redhat:openshift:4.16::el9"])
     assert times.utc_text(read.revision) == read.revision
     rows = [row for _cve, found in read.vulnerabilities for row in found]
     for row in rows:

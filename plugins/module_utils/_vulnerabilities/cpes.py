@@ -113,12 +113,10 @@ class Relation:
 class ImageProducts:
     """The products of one image."""
 
-    def __init__(self, cpes: t.Iterable[str], major: int = 0) -> None:
-        """``major``: major version of the image's Enterprise Linux by its os-release, 0 when unknown."""
+    def __init__(self, cpes: t.Iterable[str]) -> None:
         self.cpes = [cpe for cpe in map(parse_cpe, cpes) if cpe is not None]
         self.rhel = [cpe for cpe in self.cpes if cpe.family == RHEL]
-        self.majors = {cpe.major for cpe in self.cpes} | {major}
-        self.majors.discard(0)
+        self.majors = {cpe.major for cpe in self.cpes if cpe.major}
         self.by_product: dict[tuple[str, str], list[Cpe]] = {}
         for cpe in self.cpes:
             self.by_product.setdefault((cpe.vendor, cpe.product), []).append(cpe)

@@ -126,8 +126,7 @@ class _Matcher:
         supported = self.supported(covered)
         findings: list[Finding] = []
         if supported:
-            major = _major(self.inventory.os.version_id) if self.inventory.os.id == "rhel" else 0
-            products = ImageProducts((cpe.cpe for cpe in cpes), major)
+            products = ImageProducts(cpe.cpe for cpe in cpes)
             self.majors = {cpe.major for cpe in products.rhel}
             self.relations = [products.relate(cpe) for cpe, _product in self.index.products]
             order = sorted(range(len(self.relations)), key=self.index.products.__getitem__)

@@ -712,9 +712,13 @@ def test_headers_of_something_else_are_not_left_out(feed: Feed) -> None:
 )
 def test_other_distributions_are_not_supported(feed: Feed, os_id: str, version: str, cpe_name: str) -> None:
     """Check-list 18: rebuilds number their modules themselves; this feed's fixes say nothing about them."""
-    taken = inventory(rpm("tool-1.0-1.el9.x86_64"), os_id=os_id, version=version, cpe_name=cpe_name)
-    match = feed.match(taken, document("CVE-2026-1000", affected(MAJOR_9, "tool")))
+    package = rpm("tool-1.0-1.el9.x86_64")
+    said = document("CVE-2026-1000", affected(MAJOR_9, "tool"))
+    match = feed.match(inventory(package, os_id=os_id, version=version, cpe_name=cpe_name), said)
     assert not match.supported and not match.findings and not match.cpes
+    labelled = inventory(package, os_id=os_id, version=version, cpe_name=cpe_name, label_cpes=[MAIN_9])
+    match = feed.match(labelled, said)
+    assert not match.supported and not match.findings
 
 
 @pytest.mark.parametrize("kind", ["dpkg", "apk", "static", "unknown"])
