@@ -259,7 +259,10 @@ class _Transfer:
         self.size = 0
 
     def write(self, data: bytes) -> None:
-        self._target.write(data)
+        try:
+            self._target.write(data)
+        except OSError as error:
+            raise ScanError(f"what is fetched cannot be kept: {error.strerror}", code="disk-full") from error
         self.size += len(data)
 
     def check(self, url: str, size: int) -> None:

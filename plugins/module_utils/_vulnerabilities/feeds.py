@@ -19,7 +19,6 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 import typing as t
 import urllib.parse
 import urllib.request
@@ -29,7 +28,7 @@ from .._errors import CorruptData, InputError, LimitExceeded, ScanError
 from .archives import read_archive
 from .csaf_vex import DOCUMENT_LIMIT, may_name, read_document, revision_in
 from .downloads import Client, FetchError, is_url, shown_url, split_url
-from .index import FeedIndex, IndexWriter, is_index, touch
+from .index import FeedIndex, IndexWriter, is_index, touch, work_folder
 from .model import FeedInfo
 from .times import parse_time, utc_text
 
@@ -103,16 +102,21 @@ def build_index(
     wanted = () if names is None else tuple(sorted(set(names)))
     if names is not None and not wanted:
         raise InputError("no package names to build a feed index for; expected at least one, or none given at all")
+    folder = Path(dest).absolute().parent
+    if not folder.is_dir():
+        raise InputError(f"the folder of the feed index does not exist: {folder}")
     with contextlib.ExitStack() as stack:
         old = stack.enter_context(FeedIndex.open(dest)) if _has_index(dest) else None
         tick: t.Callable[[], None] = (lambda: progress(0, 0)) if progress else (lambda: None)
-        feed = _open_feed(source, access, stack, tick)
+        # What is fetched needs room, which a temporary folder in memory may not have.
+        work = Path(stack.enter_context(work_folder(dest, None if dry_run else folder)))
+        feed = _open_feed(source, access, work, tick)
         given = _given_map(repository_map, access, tick)
         basis = _digest("reader", str(READER_VERSION), json.dumps(wanted), given.digest if given else "")
         fingerprint = _digest(basis, feed.fingerprint())
         if old is not None and old.meta.get("fingerprint") == fingerprint:
             return _unchanged(old, dest, checked, dry_run)
-        target = str(Path(stack.enter_context(tempfile.TemporaryDirectory())) / "index") if dry_run else dest
+        target = str(work / "index") if dry_run else dest
         build = _Build(stack.enter_context(IndexWriter(target)), frozenset(wanted), progress, feed.total)
         feed.read(build)
         if not build.documents:
@@ -362,9 +366,9 @@ def _local(source: str) -> Path:
     return Path(source)
 
 
-def _open_feed(source: str, access: Access | None, stack: contextlib.ExitStack, tick: t.Callable[[], None]) -> _Feed:
+def _open_feed(source: str, access: Access | None, work: Path, tick: t.Callable[[], None]) -> _Feed:
     if is_url(source) and not source.lower().startswith("file://"):
-        return _UrlFeed(source, Client(access, tick=tick), stack, tick)
+        return _UrlFeed(source, Client(access, tick=tick), work, tick)
     path = _local(source)
     if path.is_dir():
         return _FolderFeed(path, tick)
@@ -460,9 +464,9 @@ class _UrlFeed:
 
     total = 0
 
-    def __init__(self, url: str, client: Client, stack: contextlib.ExitStack, tick: t.Callable[[], None]) -> None:
+    def __init__(self, url: str, client: Client, work: Path, tick: t.Callable[[], None]) -> None:
         self.client = client
-        self.stack = stack
+        self.work = work
         self.tick = tick
         self.fetched: _ArchiveFeed | None = None
         #: Documents that changed after the archive was made -> when; None: they were deleted.
@@ -568,8 +572,7 @@ class _UrlFeed:
 
     def _archive(self) -> _ArchiveFeed:
         if self.fetched is None:
-            folder = self.stack.enter_context(tempfile.TemporaryDirectory())
-            path = Path(folder) / "archive"
+            path = self.work / "archive"
             with path.open("w+b") as target:
                 self.client.fetch(self.url, target, limit=ARCHIVE_LIMIT)
             self.fetched = _ArchiveFeed(path, self.tick, self.label)

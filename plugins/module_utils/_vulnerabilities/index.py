@@ -14,10 +14,13 @@ with numbers into the tables ``vulnerabilities`` and ``products``, and into STAT
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
+import shutil
 import sqlite3
 import tempfile
+import time
 import typing as t
 import zlib
 from pathlib import Path
@@ -33,6 +36,7 @@ _JSON = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 
 #: Marks the file as ours (``PRAGMA application_id``).
 _APPLICATION_ID = 0x696D7378
+_LEFT_AFTER = 86400.0  # seconds
 _BLOB_LIMIT = 1 << 30
 
 _TABLES = """
@@ -57,6 +61,23 @@ class Group(t.NamedTuple):
     arches: str
 
 
+def work_folder(dest: str, parent: Path | None) -> tempfile.TemporaryDirectory[str]:
+    """A folder for what is in the making, beside ``dest`` or, without ``parent``, where temporary files go.
+
+    What runs that were killed left beside ``dest`` more than a day ago is removed.
+    """
+    prefix = f".{Path(dest).name}-"
+    if parent is not None:
+        with contextlib.suppress(OSError):
+            for left in parent.glob(glob.escape(prefix) + "*"):
+                if left.is_dir() and not left.is_symlink() and time.time() - left.stat().st_mtime > _LEFT_AFTER:
+                    shutil.rmtree(left, ignore_errors=True)
+    try:
+        return tempfile.TemporaryDirectory(prefix=prefix, dir=parent)
+    except OSError as error:
+        raise InputError(f"nothing can be written to {parent or tempfile.gettempdir()}: {error.strerror}") from error
+
+
 class IndexWriter:
     """Writes a new index beside ``dest`` and puts it in its place when it is whole.
 
@@ -75,7 +96,7 @@ class IndexWriter:
         self._stack = contextlib.ExitStack()
         self.statements = 0
         try:
-            work = self._stack.enter_context(tempfile.TemporaryDirectory(prefix=f".{self.dest.name}-", dir=folder))
+            work = self._stack.enter_context(work_folder(dest, folder))
             self._file = Path(work) / "index"
             self._db = self._stack.enter_context(contextlib.closing(sqlite3.connect(self._file)))
             self._db.execute("PRAGMA journal_mode = OFF")

@@ -9,7 +9,7 @@ import io
 import typing as t
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, LimitExceeded
+from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, LimitExceeded, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.downloads import (
     Client,
@@ -275,6 +275,19 @@ def test_malformed_urls(url: str) -> None:
     fetcher, _naps = client()
     with pytest.raises((InputError, FetchError)):
         fetcher.read(url, limit=100)
+
+
+def test_a_full_disk_is_not_taken_for_a_broken_transfer() -> None:
+    class Full(io.BytesIO):
+        def write(self, data: t.Any, /) -> int:
+            raise OSError(28, "No space left on device")
+
+    fetcher, naps = client()
+    with running_server(lambda request: ranged(request)) as server:
+        with pytest.raises(ScanError, match="No space left") as caught:
+            fetcher.fetch(f"http://{server.host}/", Full(), limit=1 << 30)
+        assert len(server.requests) == 1 and not naps.seconds
+    assert caught.value.code == "disk-full"
 
 
 def test_whoever_is_told_how_far_it_is_may_end_it() -> None:

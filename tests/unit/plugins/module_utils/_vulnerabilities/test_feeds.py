@@ -10,8 +10,10 @@ import gzip
 import io
 import json
 import lzma
+import os
 import re
 import tarfile
+import time
 import typing as t
 import urllib.parse
 from pathlib import Path
@@ -284,6 +286,22 @@ def test_sources_that_are_not_there(dest: Path, tmp_path: Path) -> None:
 def test_the_time_of_the_check_must_be_one(folder: Path, dest: Path, now: str) -> None:
     with pytest.raises(ScanError, match="expected a time"):
         build(folder, dest, now=now)
+
+
+def test_the_folder_of_the_index_must_be_there(folder: Path, tmp_path: Path) -> None:
+    for dry_run in (False, True):
+        with pytest.raises(InputError, match="does not exist"):
+            build(folder, tmp_path / "missing" / "index", dry_run=dry_run)
+
+
+def test_what_a_killed_run_left_is_removed_after_a_day(folder: Path, dest: Path) -> None:
+    for name, age in ((".index-old", 100_000), (".index-new", 100), (".other-old", 100_000)):
+        left = dest.parent / name
+        left.mkdir()
+        (left / "stage").write_text("x")
+        os.utime(left, (time.time() - age,) * 2)
+    build(folder, dest)
+    assert sorted(one.name for one in dest.parent.iterdir()) == [".index-new", ".other-old", "index"]
 
 
 def test_files_of_others_are_not_overwritten(folder: Path, dest: Path) -> None:

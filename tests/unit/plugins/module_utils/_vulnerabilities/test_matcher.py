@@ -723,8 +723,10 @@ def test_other_distributions_are_not_supported(feed: Feed, os_id: str, version: 
 
 @pytest.mark.parametrize("kind", ["dpkg", "apk", "static", "unknown"])
 def test_what_has_no_rpm_database_is_not_supported(feed: Feed, kind: str) -> None:
-    match = feed.match(inventory(os_id="debian", kind=kind), document("CVE-2026-1000", affected(MAJOR_9, "tool")))
-    assert not match.supported
+    for os_id in ("debian", "rhel", ""):
+        taken = inventory(rpm("tool-1.0-1.el9.x86_64"), os_id=os_id, kind=kind)
+        match = feed.match(taken, document("CVE-2026-1000", affected(MAJOR_9, "tool")))
+        assert not match.supported and not match.findings
 
 
 def test_red_hat_s_packages_without_os_release_are_supported_and_their_version_assumed(feed: Feed) -> None:
