@@ -254,7 +254,7 @@ mistakes, not against a builder who forges the package database.</p>
 {% if image.unexamined %}
 {{ plural(image.unexamined, "component") }} not examined ·
 {% endif %}
-{{ plural(image.packages, "package") if image.seen else "nothing seen yet" }}
+{{ plural(image.packages, "package") if image.seen else "no inventory of its own" }}
 {% for severity, number in image.severities %}
  · {{ number | number }} {{ severity }}
 {% endfor %}

@@ -21,7 +21,7 @@ class Acceptance:
     """One accepted finding. ``id``: of the finding, a shell pattern. ``expires``: last day on which it holds, UTC.
 
     ``packages``: patterns of package names or of whole ``name-epoch:version-release.arch``; ``images``: patterns of
-    references or digests; empty tuples mean all.
+    references or digests (all references of an image must be named, or its digest); empty tuples mean all.
     """
 
     id: str
@@ -36,10 +36,18 @@ class Acceptance:
         return day <= self.expires
 
     def covers_image(self, digest: str, references: t.Iterable[str]) -> bool:
-        """Whether it is meant for an image."""
-        return not self.images or any(
-            fnmatch.fnmatchcase(name, pattern) for pattern in self.images for name in (digest, *references)
-        )
+        """Whether it is meant for an image: for its digest, or for every name that it has.
+
+        A verdict is about a digest, whatever it is called: an exception for ``dev/*`` alone must not clear the same
+        image where it is called ``prod/app``.
+        """
+        if not self.images or self._names(digest):
+            return True
+        names = list(references)
+        return bool(names) and all(map(self._names, names))
+
+    def _names(self, text: str) -> bool:
+        return any(fnmatch.fnmatchcase(text, pattern) for pattern in self.images)
 
     def covers(self, finding_id: str, name: str, package: str) -> bool:
         """Whether it is meant for a finding in a package."""

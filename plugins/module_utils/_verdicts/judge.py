@@ -340,6 +340,8 @@ class _PolicyReasons:
                     f"The image has no RPM database (kind {visible(inventory.kind, 40)}); the policy "
                     f"'{self.policy.name}' accepts {accepts}",
                 )
+        elif inventory.database is None and any(one.code == "rpmdb-missing" for one in inventory.problems):
+            pass  # said already
         elif all(package.name == "gpg-pubkey" for package in inventory.packages):
             yield _found("no-packages", "The RPM database has no package")
         elif inventory.database is None or inventory.database.rows != len(inventory.packages):

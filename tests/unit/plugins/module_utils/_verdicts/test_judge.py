@@ -402,6 +402,29 @@ def test_a_repository_of_foreign_packages_needs_no_product() -> None:
     assert codes(judged(changes, policy)) == ["repository-unmapped"]
 
 
+@pytest.mark.parametrize(
+    ("patterns", "verdict"),
+    [
+        ("registry.example.com/dev/*", "failed"),
+        ("registry.example.com/dev/*, registry.example.com/prod/*", "passed"),
+        (make.SUBJECT.digest, "passed"),
+        ("registry.example.com/test/*", "failed"),
+    ],
+)
+def test_an_exception_for_one_name_does_not_clear_the_image_under_another(patterns: str, verdict: str) -> None:
+    """The verdict is about the digest: where prod/app is the same image as dev/app, both must be meant."""
+    names = ("registry.example.com/dev/app:1", "registry.example.com/prod/app:1")
+    changes = {"reference": names[0], "references": names, **make.match(findings=(make.finding(),))}
+    exceptions = f"- {{id: CVE-2026-1001, reason: tested, expires: 2026-11-24, images: ['{patterns}']}}\n"
+    assert judged(changes, exceptions=exceptions.replace(", registry", "', 'registry")).verdict == verdict
+
+
+def test_a_missing_database_is_said_once() -> None:
+    """That a database which is not there has no package would be one thing too many to read."""
+    missing = make.inventory(packages=(), database=None, problems=(Problem("rpmdb-missing", "no rpm database"),))
+    assert codes(judged(missing)) == ["inventory-incomplete", "rpmdb-missing"]
+
+
 def test_gpg_keys_are_no_packages() -> None:
     keys = (Package("gpg-pubkey", None, "fd431d51", "4ae0493b", "(none)"),)
     assert codes(judged(make.inventory(packages=keys, database=Database("p", "sqlite", 1)))) == ["no-packages"]
@@ -470,7 +493,8 @@ def accept(**keys: str) -> str:
         ({"packages": "'openssl-libs-1:3.0.7-*'"}, True),
         ({"packages": "[openssl]"}, False),
         ({"images": "['registry.example.com/team/*']"}, True),
-        ({"images": "['*:latest']"}, True),
+        ({"images": "['*:latest']"}, False),
+        ({"images": "['*:latest', '*:1.0']"}, True),
         ({"images": f"['sha256:{'1' * 64}']"}, True),
         ({"images": "[quay.io/*]"}, False),
         ({"expires": "2026-11-24"}, True),
