@@ -121,9 +121,8 @@ class Budget:
         with self._lock:
             self._index = 0
             self._kept = 0
-            self._entries = 0
 
     @property
     def entries(self) -> int:
-        """Tar members counted so far in this pass."""
+        """Tar members counted so far."""
         return self._entries

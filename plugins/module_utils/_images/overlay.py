@@ -128,6 +128,7 @@ class Links:
     def __init__(self) -> None:
         self._targets: dict[str, set[str]] = {}
         self._layer: dict[str, int] = {}
+        self._crossed_sources: dict[str, set[str]] = {}
 
     def add(self, path: str, target: str, layer: int) -> None:
         """Record one symlink; ``target`` as it stands in the archive."""
@@ -146,7 +147,7 @@ class Links:
         ``populated(folder)``: some entry has a name right inside this folder; where there is none, nothing can be
         recorded, and so ``/lib -> usr/lib`` alone costs nothing.
         """
-        sources = self._sources(crossed)
+        sources = self._crossed_sources = self._sources(crossed)
         for path in list(interest.files):
             for new in self._aliases(path, sources):
                 if populated(parent_of(new)):
@@ -155,6 +156,12 @@ class Links:
             for new in self._aliases(folder, sources):
                 if populated(new) and interest.add_folder(new, patterns):
                     interest.origins.setdefault(new, set()).update(interest.origins.get(folder, ()))
+
+    def decided(self, path: str, populated: t.Callable[[str], bool]) -> bool:
+        """Whether some entry, under whatever name, may have put something at a path. After ``widen``."""
+        if not self._crossed_sources:
+            return populated(parent_of(path))
+        return any(populated(parent_of(name)) for name in self._aliases(path, self._crossed_sources))
 
     def _sources(self, crossed: t.Callable[[str, int], bool]) -> dict[str, set[str]]:
         """Symlinks that entries go through, and all that they may lead to."""

@@ -52,7 +52,7 @@ from .wanted import (
 __all__ = ["Limits", "Wanted", "read_folder", "read_root"]
 
 
-_PASSES = 6
+_PASSES = 10
 _QUEUE = 8
 _DRAIN = 256 * 1024 * 1024
 
@@ -427,23 +427,27 @@ class _Reading:
             return any(record.names_in(path) for record in stacked[layer:])
 
         links.widen(interest, crossed, populated)
-        if interest.added:
-            return interest.added, {}
-        tree = Tree()
-        unknown: set[str] = set()
-        for number, record in enumerate(stacked):
-            tree.apply(number, record.events, interest.covers, unknown)
-        for path in unknown:
-            interest.add(path)
-        return interest.added, ({} if unknown else self._resolve(tree, populated))
+        files: dict[str, KeptFile] = {}
+        if not interest.added:
+            tree = Tree()
+            unknown: set[str] = set()
+            for number, record in enumerate(stacked):
+                tree.apply(number, record.events, interest.covers, unknown)
+            for path in unknown:
+                interest.add(path)
+            if not unknown:
+                files = self._resolve(tree, lambda path: links.decided(path, populated))
+            if interest.added:
+                links.widen(interest, crossed, populated)
+        return interest.added, files
 
-    def _resolve(self, tree: Tree, populated: t.Callable[[str], bool]) -> dict[str, KeptFile]:
+    def _resolve(self, tree: Tree, decided: t.Callable[[str], bool]) -> dict[str, KeptFile]:
         interest = self._interest
         files: dict[str, KeptFile] = {}
         places: dict[str, str] = {}
 
         def sees(path: str) -> bool:
-            return interest.sees(path) or not populated(parent_of(path))
+            return interest.sees(path) or not decided(path)
 
         def take(asked: str, place: str) -> None:
             try:
@@ -481,7 +485,7 @@ class _Reading:
                 for path in found:
                     interest.add_folder(path, patterns)
             elif found.kind is FOLDER:
-                if populated(found.path) and interest.add_folder(found.path, patterns):
+                if decided(join(found.path, "x")) and interest.add_folder(found.path, patterns):
                     continue
                 for name in found.children:
                     if matches(name, patterns):
