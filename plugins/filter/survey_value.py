@@ -98,7 +98,7 @@ def as_bool(value: t.Any) -> bool:
 
 def as_int(value: t.Any) -> int:
     """A whole number."""
-    if isinstance(value, (bool, list, dict)) or (isinstance(value, float) and value != int(value)):
+    if isinstance(value, (bool, list, dict)) or (isinstance(value, float) and not value.is_integer()):
         raise ValueError("expected a whole number")
     return int(value)
 

@@ -162,13 +162,13 @@ _MEANINGS = (
         "the server refuses the login",
         "check user and store_password",
     ),
+    (r"does not exist", "store-missing", "something is missing on the server", "create database and role first"),
     (
         r"connection refused|could not translate|failed to resolve|timeout expired|connection failed",
         "store-unreachable",
         "the server cannot be reached",
         "check host and port",
     ),
-    (r"does not exist", "store-missing", "something is missing on the server", "create database and role first"),
     (r"permission denied", "store-refused", "the role may not do this", "grant it the rights on schema and tables"),
 )
 

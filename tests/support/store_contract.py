@@ -1,0 +1,211 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every store must do, whatever database it lies in. Run for SQLite and for PostgreSQL."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import typing as t
+
+import pytest
+from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import Child, Judgement
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store
+
+OpenStore = t.Callable[..., Store]
+DIGEST = "sha256:" + "a" * 64
+OTHER = "sha256:" + "b" * 64
+INDEX = "sha256:" + "c" * 64
+NOW = "2026-01-01T00:00:00Z"
+LATER = "2026-01-02T00:00:00Z"
+
+
+def inventory(*names: str, problems: tuple[str, ...] = ()) -> dict[str, t.Any]:
+    """As much of an inventory as the store looks at; texts that a database could choke on."""
+    return {
+        "schema_version": 1,
+        "kind": "rpm",
+        "labels": {"nul": "a\0b", "quote": "'; DROP TABLE imagescan_images; --", "lone": "\udc80"},
+        "packages": [{"name": name, "source_rpm": f"{name}-src-1-1.el9.src.rpm"} for name in names],
+        "problems": [{"code": code, "message": code} for code in problems],
+    }
+
+
+def judgement(
+    verdict: str, *, key: str = DIGEST, at: str = NOW, checked: str = NOW, note: str = "", feed: bool = True
+) -> Judgement:
+    """A verdict with a document that differs by verdict and note."""
+    return Judgement(
+        key=key,
+        digest=key if key.startswith("sha256:") else "",
+        verdict=verdict,
+        document={"verdict": verdict, "note": note},
+        feed={"serial": checked, "checked": checked} if feed else None,
+        feed_checked=checked if feed else "",
+        judged_at=at,
+    )
+
+
+class StoreContract:
+    """Tests; a subclass gives the fixture ``open_it``, which opens one and the same store each time."""
+
+    def test_an_inventory_comes_out_as_it_went_in(self, open_it: OpenStore) -> None:
+        with open_it() as store:
+            given = inventory("bash", "glibc")
+            assert store.record_inventory(DIGEST, "quay.io/a/b:1", given, platform="linux/amd64", scanned_at=NOW)
+        with open_it() as store:
+            assert store.inventory(DIGEST) == given
+            known = store.known([DIGEST, OTHER])
+            assert set(known) == {DIGEST}
+            assert (known[DIGEST].packages, known[DIGEST].complete, known[DIGEST].scanned_at) == (2, True, NOW)
+            assert store.inventory(OTHER) is None
+            assert store.package_names() == {"bash", "glibc", "bash-src", "glibc-src"}
+
+    def test_recording_the_same_again_changes_nothing(self, open_it: OpenStore) -> None:
+        with open_it() as store:
+            for expected in (True, False):
+                changed = store.record_inventory(
+                    DIGEST, "a/b:1", inventory("x"), platform="linux/amd64", scanned_at=NOW
+                )
+                assert changed is expected
+            assert store.record_inventory(DIGEST, "a/b:1", inventory("y"), platform="linux/amd64", scanned_at=LATER)
+
+    def test_an_older_inventory_never_replaces_a_newer_one(self, open_it: OpenStore) -> None:
+        with open_it() as store:
+            store.record_inventory(DIGEST, "a/b:1", inventory("new"), platform="", scanned_at=LATER)
+            assert not store.record_inventory(DIGEST, "a/b:1", inventory("old"), platform="", scanned_at=NOW)
+            assert store.inventory(DIGEST) == inventory("new")
+
+    def test_equal_package_sets_are_kept_once(self, open_it: OpenStore) -> None:
+        with open_it() as store:
+            for digest in (DIGEST, OTHER):
+                store.record_inventory(digest, "", inventory("x"), platform="", scanned_at=NOW)
+            assert store.inventory(DIGEST) == store.inventory(OTHER) == inventory("x")
+
+    def test_a_reference_leads_to_the_newest_digest_only(self, open_it: OpenStore) -> None:
+        with open_it() as store:
+            store.record_image(DIGEST, "a/b:1", now=NOW)
+            store.record_image(DIGEST, "a/b:stable", now=NOW)
+            assert store.record_image(OTHER, "a/b:1", now=LATER)
+            assert not store.record_image(OTHER, "a/b:1", now=LATER)
+            found = {image.digest: image.references for image in store.images()}
+            assert found == {DIGEST: ("a/b:stable",), OTHER: ("a/b:1",)}
+
+    def test_an_error_keeps_what_was_known_and_a_success_ends_it(self, open_it: OpenStore) -> None:
+        refused = ScanError("403 for a/b", code="registry-denied")
+        with open_it() as store:
+            store.record_inventory(DIGEST, "a/b:1", inventory("x"), platform="", scanned_at=NOW)
+            assert store.record_error(DIGEST, "a/b:1", refused, now=LATER)
+            assert not store.record_error(DIGEST, "a/b:1", refused, now="2026-01-03T00:00:00Z")
+            (image,) = store.images()
+            assert (image.error_code, image.error_at, image.scanned_at) == ("registry-denied", LATER, NOW)
+            assert store.record_error(DIGEST, "a/b:1", ScanError("gone", code="image-not-found"), now=LATER)
+            assert store.record_inventory(DIGEST, "a/b:1", inventory("x"), platform="", scanned_at=LATER)
+            (image,) = store.images()
+            assert image.error_code == ""
+
+    def test_a_reference_without_a_digest_is_there_until_it_resolves(self, open_it: OpenStore) -> None:
+        reference = "quay.io/team/" + "long/" * 700 + "app:1"
+        with open_it() as store:
+            assert store.record_error("", reference, ScanError("nobody answers", code="registry-unavailable"), now=NOW)
+            (image,) = store.images()
+            assert (image.kind, image.digest, image.references) == ("unresolved", "", (reference,))
+            store.record_verdicts([judgement("error", key=image.key)])
+            assert [verdict.verdict for verdict in store.verdicts()] == ["error"]
+            store.record_image(DIGEST, reference, now=LATER)
+            assert [found.digest for found in store.images()] == [DIGEST]
+            assert store.verdicts() == []
+            assert len(store.history(image.key)) == 1
+
+    def test_an_index_keeps_its_images_in_order(self, open_it: OpenStore) -> None:
+        children = [Child(OTHER, "linux/arm64"), Child(DIGEST, "linux/amd64")]
+        with open_it() as store:
+            assert store.record_index(INDEX, "a/b:1", children, wanted_platforms=["linux/amd64"], now=NOW)
+            assert not store.record_index(INDEX, "a/b:1", children, wanted_platforms=["linux/amd64"], now=LATER)
+            assert store.children([INDEX, DIGEST]) == {INDEX: tuple(children)}
+            (index,) = store.images()
+            assert (index.kind, index.wanted_platforms) == ("index", ("linux/amd64",))
+            assert store.record_index(INDEX, "a/b:1", children[:1], wanted_platforms=[], now=LATER)
+            assert store.children([INDEX]) == {INDEX: tuple(children[:1])}
+
+    def test_verdicts_are_appended_only_when_they_differ(self, open_it: OpenStore) -> None:
+        with open_it() as store:
+            states = [
+                store.record_verdicts([one])[0].state
+                for one in (
+                    judgement("failed"),
+                    judgement("failed", at=LATER),
+                    judgement("failed", at=LATER, note="other reason"),
+                    judgement("passed", at=LATER),
+                )
+            ]
+            assert states == ["new", "unchanged", "changed", "changed"]
+            assert [one.verdict for one in store.history(DIGEST)] == ["failed", "failed", "passed"]
+            (current,) = store.verdicts([DIGEST])
+            assert (current.verdict, current.document) == ("passed", {"verdict": "passed", "note": ""})
+
+    @pytest.mark.parametrize(
+        ("late", "why"),
+        [
+            (judgement("passed", at=NOW, checked=LATER), "judged earlier"),
+            (judgement("passed", at=LATER, checked=NOW), "judged with older data"),
+        ],
+        ids=lambda value: value if isinstance(value, str) else "",
+    )
+    def test_a_newer_judgement_is_never_overwritten(self, open_it: OpenStore, late: Judgement, why: str) -> None:
+        with open_it() as store:
+            store.record_verdicts([judgement("failed", at=LATER, checked=LATER)])
+            (recorded,) = store.record_verdicts([late])
+            assert (recorded.state, recorded.before, recorded.after) == ("superseded", "failed", "failed"), why
+            assert [one.verdict for one in store.verdicts()] == ["failed"]
+
+    def test_an_unchanged_judgement_still_counts_as_the_newest(self, open_it: OpenStore) -> None:
+        with open_it() as store:
+            store.record_verdicts([judgement("failed", at=NOW)])
+            store.record_verdicts([judgement("failed", at="2026-01-03T00:00:00Z")])
+            assert store.record_verdicts([judgement("passed", at=LATER)])[0].state == "superseded"
+
+    def test_comparing_writes_nothing(self, open_it: OpenStore) -> None:
+        with open_it() as store:
+            assert store.compare_verdicts([judgement("passed")])[0].state == "new"
+            assert store.verdicts() == []
+
+    def test_a_store_of_a_newer_version_is_refused(self, open_it: OpenStore) -> None:
+        import sqlalchemy as sa
+        from ansible_collections.imagescan.openshift.plugins.module_utils._store.tables import tables
+
+        with open_it() as store:
+            meta = tables().meta
+            store._db.write(lambda connection: connection.execute(sa.update(meta).values(value="2")))
+        with pytest.raises(ScanError, match="update the collection") as raised:
+            open_it()
+        assert raised.value.code == "store-too-new"
+
+    def test_read_only_refuses_to_write(self, open_it: OpenStore) -> None:
+        with open_it() as store:
+            store.record_image(DIGEST, "a/b:1", now=NOW)
+        with open_it(read_only=True) as store:
+            assert [image.digest for image in store.images()] == [DIGEST]
+            with pytest.raises(ScanError, match="reading only"):
+                store.record_image(OTHER, "a/b:2", now=NOW)
+
+    def test_runs_at_the_same_time_lose_nothing(self, open_it: OpenStore) -> None:
+        def one_run(number: int) -> int:
+            with open_it() as store:
+                for image in range(10):
+                    digest = f"sha256:{image:064x}"
+                    # All write the same images and package sets, in the same order.
+                    store.record_inventory(
+                        digest, f"a/b:{image}", inventory("x", str(image)), platform="", scanned_at=NOW
+                    )
+                    store.record_verdicts([judgement("failed", key=digest, note=str(image))])
+                return number
+
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            assert sorted(pool.map(one_run, range(4))) == [0, 1, 2, 3]
+        with open_it() as store:
+            assert len(store.images()) == 10
+            assert len(store.verdicts()) == 10
+            for image in store.images():
+                assert len(store.history(image.key)) == 1

@@ -1,0 +1,161 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which images are judged, and what goes back into the store."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import pytest
+from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import (
+    Database,
+    Inventory,
+    OsRelease,
+    Package,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.serial import inventory_to_dict
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judging, in_force
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import Child
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store, open_store
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
+
+NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
+THEN = "2025-12-31T00:00:00Z"
+AMD = "sha256:" + "a" * 64
+ARM = "sha256:" + "b" * 64
+INDEX = "sha256:" + "c" * 64
+NEW = "sha256:" + "d" * 64
+POLICY = """
+- name: no-jars
+  unexamined: {jar: fail, python: ignore, npm: ignore, dpkg: ignore, apk: ignore}
+"""
+
+
+def inventory(jars: int = 0) -> Inventory:
+    """An image with one package."""
+    package = Package("bash", None, "5", "1.el9", "x86_64")
+    return Inventory(
+        "rpm",
+        OsRelease("rhel", "9.4"),
+        (package,),
+        Database("var/lib/rpm/rpmdb.sqlite", "sqlite", 1),
+        (),
+        (),
+        {},
+        {"jar": jars},
+        (),
+    )
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store with an index of two images."""
+    store = open_store(str(tmp_path / "store.db"))
+    put(store, AMD, "r.example/a@" + AMD, 0)
+    put(store, ARM, "r.example/a@" + ARM, 3)
+    children = [Child(AMD, "linux/amd64"), Child(ARM, "linux/arm64")]
+    store.record_index(INDEX, "r.example/a:1", children, wanted_platforms=[], now=THEN)
+    return store
+
+
+def put(store: Store, digest: str, reference: str, jars: int) -> None:
+    """Store an image with so many jars."""
+    platform = "linux/arm64" if digest == ARM else "linux/amd64"
+    values = inventory_to_dict(inventory(jars))
+    store.record_inventory(digest, reference, values, platform=platform, scanned_at=THEN)
+
+
+def judge(store: Store, *images: object, now: datetime.datetime = NOW, **options: object) -> dict[str, str]:
+    """Verdicts by key."""
+    judging = Judging(store, load_policies(POLICY, "test"), [], None, now=now, **options)  # type: ignore[arg-type]
+    judged = judging.run([named(image) for image in images] if images else None)
+    return {one.key: one.verdict for one in judged}
+
+
+def test_everything_is_judged_and_an_index_takes_the_worst(store: Store) -> None:
+    assert judge(store) == {AMD: "passed", ARM: "failed", INDEX: "failed"}
+
+
+def test_platforms_decide_which_images_of_an_index_count(store: Store) -> None:
+    assert judge(store, platforms=["linux/amd64"])[INDEX] == "passed"
+    assert judge(store, platforms=["linux/amd64", "linux/s390x"])[INDEX] == "inconclusive"
+
+
+def test_the_platforms_of_the_scan_count_where_none_are_given(store: Store) -> None:
+    children = [Child(AMD, "linux/amd64"), Child(ARM, "linux/arm64")]
+    store.record_index(INDEX, "r.example/a:1", children, wanted_platforms=["linux/amd64"], now=THEN)
+    assert judge(store)[INDEX] == "passed"
+
+
+def test_a_name_selects_what_it_leads_to_with_all_images_of_an_index(store: Store) -> None:
+    put(store, NEW, "r.example/other:1", 0)
+    assert set(judge(store, "r.example/a:1")) == {INDEX, AMD, ARM}
+    assert set(judge(store, NEW)) == {NEW}
+
+
+def test_an_image_that_the_store_does_not_know_is_inconclusive(store: Store) -> None:
+    unknown = {"digest": NEW, "reference": "r.example/new:1"}
+    assert judge(store, unknown, "r.example/typo:1") == {
+        NEW: "inconclusive",
+        "unresolved:r.example/typo:1": "inconclusive",
+    }
+
+
+def test_a_name_that_no_longer_resolves_is_an_error_beside_what_it_led_to(store: Store) -> None:
+    judge(store)
+    store.record_error("", "r.example/a:1", ScanError("nobody answers", code="registry-unavailable"), now=THEN)
+    verdicts = judge(store, "r.example/a:1")
+    assert verdicts["unresolved:r.example/a:1"] == "error"
+    assert verdicts[INDEX] == "failed"
+
+
+def test_a_failed_attempt_never_hides_an_earlier_finding(store: Store) -> None:
+    broken = ScanError("cut", code="registry-error")
+    for digest in (AMD, ARM):
+        store.record_error(digest, "", broken, now=THEN)
+    assert judge(store) == {AMD: "error", ARM: "failed", INDEX: "failed"}
+
+
+def test_an_index_that_cannot_be_read_is_never_passed(store: Store) -> None:
+    put(store, ARM, "r.example/a@" + ARM, 0)
+    store.record_error(INDEX, "r.example/a:1", ScanError("gone", code="image-not-found"), now=THEN)
+    assert judge(store)[INDEX] == "error"
+
+
+def test_a_damaged_inventory_is_its_own_trouble(store: Store) -> None:
+    values = {**inventory_to_dict(inventory()), "kind": "cheese"}
+    store.record_inventory(AMD, "", values, platform="linux/amd64", scanned_at="2026-01-01T00:00:00Z")
+    assert judge(store) == {AMD: "error", ARM: "failed", INDEX: "failed"}
+
+
+def test_judging_again_is_the_same_and_a_dry_run_keeps_nothing(store: Store) -> None:
+    policies = load_policies(POLICY, "test")
+    plan = Judging(store, policies, [], None, now=NOW, dry_run=True).run(None)
+    assert {one.state for one in plan} == {"new"}
+    assert store.verdicts() == []
+    first = Judging(store, policies, [], None, now=NOW).run(None)
+    later = Judging(store, policies, [], None, now=NOW + datetime.timedelta(hours=5)).run(None)
+    assert {one.state for one in later} == {"unchanged"}
+    assert [one.document for one in later] == [one.document for one in first]
+
+
+def test_an_older_judgement_reports_what_stays_in_force(store: Store) -> None:
+    judge(store)
+    put(store, ARM, "", 0)
+    judged = Judging(store, load_policies(POLICY, "test"), [], None, now=NOW - datetime.timedelta(days=1)).run(None)
+    by_key = {one.key: one for one in judged}
+    assert (by_key[ARM].state, by_key[ARM].verdict) == ("superseded", "failed")
+    assert by_key[ARM].document["verdict"] == "failed"
+
+
+def test_a_report_has_every_image_and_the_unjudged_ones_are_inconclusive(store: Store) -> None:
+    judge(store, AMD)
+    state = in_force(store, None)
+    verdicts = {document["digest"]: document["verdict"] for document in state.documents}
+    assert verdicts == {AMD: "passed", ARM: "inconclusive", INDEX: "inconclusive"}
+    assert max(state.times) == THEN
+    assert [document["digest"] for document in in_force(store, [named(NEW)]).documents] == [NEW]
