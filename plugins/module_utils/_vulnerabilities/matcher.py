@@ -52,7 +52,7 @@ _KERNEL_HEADERS = re.compile(
     r"kernel(?:-[a-z0-9]+)?-(?:headers|cross-headers|doc|devel|devel-matched|abi-[a-z]+)|kernel-srpm-macros"
 )
 _SOURCE = re.compile(r"(?P<name>.+)-(?P<version>[^-]+)-(?P<release>[^-]+?)\.(?:no)?src\.rpm")
-_SUFFIX = re.compile(r"__([0-9]{1,3})(?:_DOT_([0-9]{1,3}))?")
+_SUFFIXED = re.compile(r"(.+)__([0-9]{1,3})(?:_DOT_([0-9]{1,3}))?")
 _ARCHES: t.Mapping[str, str] = {"amd64": "x86_64", "arm64": "aarch64"}
 
 _FIXED = STATEMENT_STATUSES.index("fixed")
@@ -246,15 +246,14 @@ class _Matcher:
     def cpes_of(self, repository: str) -> tuple[str, ...]:
         """CPEs of a repository; ids may carry the release (``__8``, ``__9_DOT_2``) that the map leaves out."""
         cpes = self.index.cpes_of(repository)
-        suffix = _SUFFIX.search(repository)
-        if cpes or suffix is None or suffix.end() != len(repository):
+        match = _SUFFIXED.fullmatch(repository)
+        if cpes or match is None:
             return cpes
-        cpes = self.index.cpes_of(repository[: suffix.start()])
-        if suffix[2]:
-            version = f"{suffix[1]}.{suffix[2]}"
-            fitting = tuple(cpe for cpe in cpes if f":{version}" in cpe or f":{suffix[1]}." not in cpe)
-            return fitting or cpes
-        return cpes
+        cpes = self.index.cpes_of(match[1])
+        if not match[3]:
+            return cpes
+        minors = {cpe: parsed.minor if (parsed := parse_cpe(cpe)) else None for cpe in cpes}
+        return tuple(cpe for cpe in cpes if minors[cpe] in (None, int(match[3]))) or cpes
 
     # -- one package --
 

@@ -738,6 +738,23 @@ def test_red_hat_s_packages_without_os_release_are_supported_and_their_version_a
     assert {cpe.source for cpe in match.cpes} == {"assumed"}
 
 
+@pytest.mark.parametrize("os_id", ["rhel", ""])
+def test_the_version_that_os_release_lacks_is_that_of_the_packages(feed: Feed, os_id: str) -> None:
+    taken = inventory(rpm("tool-1.0-1.el9.x86_64"), rpm("other-1-1.noarch"), os_id=os_id, version="")
+    match = feed.match(taken, document("CVE-2026-1000", affected(MAJOR_9, "tool")))
+    assert len(match.findings) == 1
+    taken = inventory(rpm("other-1-1.noarch"), os_id=os_id, version="")
+    match = feed.match(taken, document("CVE-2026-1000", affected(MAJOR_9, "tool")))
+    assert match.supported and not match.cpes, "no dist tag: no product, which is seen"
+
+
+def test_other_products_of_red_hat_are_supported_by_their_cpe(feed: Feed) -> None:
+    hummingbird = "cpe:/a:redhat:hummingbird:1"
+    taken = inventory(rpm("tool-1.0-1.hum1.x86_64"), os_id="hummingbird", version="1", cpe_name=hummingbird)
+    match = feed.match(taken, document("CVE-2026-1000", fixed(hummingbird, "tool", "0:1.0-2.hum1", arch="src")))
+    assert match.supported and [finding.fixed_in for finding in match.findings] == ["0:1.0-2.hum1"]
+
+
 def test_coreos_is_supported_by_its_packages(feed: Feed) -> None:
     package = rpm("cri-o-1.29.5-7.rhaos4.16.el9.x86_64")
     taken = inventory(package, os_id="rhcos", version="4.16", cpe_name="cpe:/a:redhat:openshift:4.16::el9")
@@ -783,6 +800,10 @@ def test_repositories_without_a_map_are_listed_and_hide_nothing(feed: Feed) -> N
     match = feed.match(taken, said)
     assert match.unmapped == ("layer", "unknown")
     assert len(match.findings) == 1
+    twice = inventory(rpm("tool-1.0-1.el9.x86_64"), repositories=["unknown", "main", "unknown"])
+    match = feed.match(twice, said, repositories={"main": [EUS_9_2]})
+    assert match.unmapped == ("unknown",)
+    assert {cpe.cpe for cpe in match.cpes if cpe.source == "assumed"} >= {MAIN_9}, "in addition to what is known"
     match = feed.match(taken, said, repositories={"layer": [OPENSHIFT]})
     assert match.unmapped == ("unknown",)
     assert len(match.findings) == 1
@@ -808,12 +829,20 @@ def test_a_repository_without_a_version_of_enterprise_linux_does_not_hide_it(fee
         ("rhel-9-eus", {EUS_9_2, "cpe:/o:redhat:rhel_eus:9.4::baseos"}),
         ("rhel-9-eus__9_DOT_2", {EUS_9_2}),
         ("rhel-9-eus__9", {EUS_9_2, "cpe:/o:redhat:rhel_eus:9.4::baseos"}),
+        ("rhel-9-eus__9_DOT_6", {EUS_9_2, "cpe:/o:redhat:rhel_eus:9.4::baseos"}),  # none fits: better all than none
+        ("rhel-9__9_DOT_2", {MAIN_9, EUS_9_2}),
+        ("known__9_DOT_2", {OPENSHIFT, MAIN_9}),
     ],
 )
 def test_repository_ids_may_carry_a_release(feed: Feed, repository: str, expected: set[str]) -> None:
     """Check-list 12: ``__8`` and ``__9_DOT_2`` stand behind ids that the map has without them."""
     taken = inventory(rpm("tool-1.0-1.el9.x86_64"), repositories=[repository])
-    mapped = {"rhel-9-eus": [EUS_9_2, "cpe:/o:redhat:rhel_eus:9.4::baseos"]}
+    mapped = {
+        "rhel-9-eus": [EUS_9_2, "cpe:/o:redhat:rhel_eus:9.4::baseos"],
+        "rhel-9": [MAIN_9, EUS_9_2, "cpe:/o:redhat:rhel_eus:9.4::baseos"],
+        "known__9_DOT_2": [OPENSHIFT, MAIN_9],
+        "known": [EUS_9_2],
+    }
     match = feed.match(taken, document("CVE-2026-1000", affected(MAJOR_9, "tool")), repositories=mapped)
     assert {cpe.cpe for cpe in match.cpes} == expected
     assert not match.unmapped
