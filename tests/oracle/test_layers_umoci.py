@@ -139,10 +139,13 @@ def open_in_root(root: int, path: str) -> int:
     """Open a path as a process with this root folder would: the kernel resolves it (openat2, RESOLVE_IN_ROOT)."""
     libc = ctypes.CDLL(None, use_errno=True)
     how = OpenHow(os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC, 0, 0x10)
-    result = libc.syscall(437, root, path.encode(), ctypes.byref(how), ctypes.sizeof(how))
-    if result < 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), path)
-    return t.cast(int, result)
+    while True:
+        result = libc.syscall(437, root, path.encode(), ctypes.byref(how), ctypes.sizeof(how))
+        if result >= 0:
+            return t.cast(int, result)
+        # EAGAIN: something on this machine was renamed meanwhile, so the kernel cannot be sure about "..".
+        if ctypes.get_errno() != errno.EAGAIN:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), path)
 
 
 def kernel_view(root: Path, wanted: Wanted) -> tuple[dict[str, bytes], set[str]]:

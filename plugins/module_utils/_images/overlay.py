@@ -386,10 +386,11 @@ class Tree:
             else:
                 stack.extend((node, child) for child in list(node.children))
 
-    def find(self, path: str, sees: t.Callable[[str], bool]) -> Found | list[str]:
+    def find(self, path: str, sees: t.Callable[[str], bool], complete: t.Callable[[str], bool]) -> Found | list[str]:
         """What a process finds at a path, symlinks followed as Linux does.
 
-        Gives paths instead when entries with these names decide, and they were not recorded. Raises ``SymlinkLoop``.
+        ``sees(path)``: entries with this name were recorded. ``complete(path)``: so were all that imply it, by
+        standing below it. Gives paths instead when these are needed and missing. Raises ``SymlinkLoop``.
         """
         names: list[str] = []
         nodes = [self._root]
@@ -409,7 +410,8 @@ class Tree:
                 return [here, clean_name("/".join([here, *todo[::-1]]))]
             node = nodes[-1].children.get(name)
             if node is None:
-                return Found("/".join([here, *todo[::-1]]), "", None, -1, ())
+                place = clean_name("/".join([here, *todo[::-1]]))
+                return Found(place, "", None, -1, ()) if complete(place) else [place]
             if node.kind is SYMLINK:
                 links += 1
                 if links > _FOLLOWED:

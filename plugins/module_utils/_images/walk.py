@@ -19,7 +19,7 @@ import typing as t
 from .._errors import CorruptData, IntegrityError, LimitExceeded, ScanError, UnsupportedImage
 from .compression import decompress
 from .folders import read_folder
-from .limits import DEFAULT_LIMITS, Budget, Limits
+from .limits import DEFAULT_LIMITS, MIB, Budget, Limits
 from .model import Descriptor, Image, KeptFile, Layer, Problem, RootContent
 from .overlay import (
     IMPLIED,
@@ -158,6 +158,9 @@ class _Reading:
 
     def run(self) -> RootContent:
         image = self._image
+        # glibc gives memory of freed blocks larger than a threshold back to the kernel, which then has to clear it for
+        # the next block. Freeing one large, never touched block lifts the threshold: a tenth of the time is saved.
+        bytes(16 * MIB)
         # An image may have the same layer several times (the empty one of old builders); it is read once.
         unique: dict[tuple[str, int, str], int] = {}
         layers: list[Layer] = []
@@ -449,9 +452,12 @@ class _Reading:
         def sees(path: str) -> bool:
             return interest.sees(path) or not decided(path)
 
+        def complete(path: str) -> bool:
+            return interest.covers(path) or path in interest.folders or not decided(path)
+
         def take(asked: str, place: str) -> None:
             try:
-                found = tree.find(place, sees)
+                found = tree.find(place, sees, complete)
             except SymlinkLoop:
                 self._problem("symlink-loop", f"{asked}: too many symlinks")
                 return
@@ -477,7 +483,7 @@ class _Reading:
         for folder in sorted(self._wanted.folders):
             patterns = self._wanted.folders[folder]
             try:
-                found = tree.find(folder, sees)
+                found = tree.find(folder, sees, complete)
             except SymlinkLoop:
                 self._problem("symlink-loop", f"{folder}: too many symlinks")
                 continue
