@@ -108,6 +108,7 @@ class Relation:
     clears: bool
     available: bool
     edition: bool = False
+    channel: str = ""
 
 
 class ImageProducts:
@@ -141,7 +142,16 @@ class ImageProducts:
         if not applies:
             return None
         return Relation(
-            cpe.family, cpe.specificity, cpe.major, None, "", applies, clears, applies, edition=bool(cpe.edition)
+            cpe.family,
+            cpe.specificity,
+            cpe.major,
+            None,
+            "",
+            applies,
+            clears,
+            applies,
+            edition=bool(cpe.edition),
+            channel=cpe.channel,
         )
 
     def _relate_rhel(self, cpe: Cpe) -> Relation | None:
@@ -160,7 +170,16 @@ class ImageProducts:
                 other.version == cpe.version or other.version.startswith(cpe.version + ".") for other in own
             )
         return Relation(
-            RHEL, cpe.specificity, cpe.major, cpe.minor, cpe.stream, applies, clears, available, edition=True
+            RHEL,
+            cpe.specificity,
+            cpe.major,
+            cpe.minor,
+            cpe.stream,
+            applies,
+            clears,
+            available,
+            edition=True,
+            channel=cpe.channel,
         )
 
 

@@ -28,7 +28,7 @@ import typing as t
 from .._images.model import Problem
 from .._rpm.model import Inventory, Package
 from .builds import Build, Stream, compare_builds, parse_build, same_version, stream_of
-from .cpes import ImageProducts, Relation, assumed_cpes, parse_cpe
+from .cpes import RHEL, Cpe, ImageProducts, Relation, assumed_cpes, parse_cpe
 from .csaf_vex import UNKNOWN_MODULE
 from .index import FIX_STATES, STATEMENT_STATUSES, FeedIndex, Group
 from .model import SEVERITIES, STATUSES, AppliedCpe, Coverage, Finding, Match
@@ -119,6 +119,7 @@ class _Matcher:
         self.relations: list[Relation | None] = []
         self.ranks: list[int] = []
         self.majors: set[int] = set()
+        self.cpes: list[Cpe] = []
 
     def run(self) -> Match:
         covered, not_covered = self.scope()
@@ -128,6 +129,7 @@ class _Matcher:
         if supported:
             products = ImageProducts(cpe.cpe for cpe in cpes)
             self.majors = {cpe.major for cpe in products.rhel}
+            self.cpes = products.cpes
             self.relations = [products.relate(cpe) for cpe, _product in self.index.products]
             order = sorted(range(len(self.relations)), key=self.index.products.__getitem__)
             self.ranks = [rank for _product, rank in sorted(zip(order, range(len(order))))]
@@ -172,17 +174,53 @@ class _Matcher:
                     f"the feed index was built for {len(names)} package names alone; {len(missing)} packages of the "
                     f"image are not among them: {shown}",
                 )
+        yield from self.strangers(covered)
 
-        majors = collections.Counter(stream_of(package.release).major for package in covered)
-        majors.pop(0, None)
-        major, number = majors.most_common(1)[0] if majors else (0, 0)
-        if self.majors and major and major not in self.majors:
-            yield Problem(
+    def strangers(self, covered: t.Sequence[Package]) -> t.Iterator[Problem]:
+        """Packages that were built for something else than the image is known to have: nobody looked at what is said
+        of them. A few of another Enterprise Linux are usual; they count when the feed says something of them there.
+        """
+        if not self.majors:
+            return
+        has_layered = any(cpe.family != RHEL for cpe in self.cpes)
+        usual = _most_common_major(covered)
+        others: list[str] = []
+        layered: list[str] = []
+        for package in covered:
+            stream = stream_of(package.release)
+            if stream.product and not has_layered:
+                layered.append(package.nevra)
+            elif stream.major in self.majors or not stream.major:
+                continue
+            elif stream.major == usual or self.is_about(package, stream.major):
+                others.append(package.nevra)
+        own = ", ".join(map(str, sorted(self.majors)))
+        for code, packages, what in (
+            (
                 "release-mismatch",
-                f"{number} packages are built for Enterprise Linux {major}, and by its os-release and repositories"
-                f" the image is Enterprise Linux {', '.join(map(str, sorted(self.majors)))}: what the feed says about"
-                " them was not seen",
-            )
+                others,
+                f"built for another Enterprise Linux than {own}, which the image is by what it says",
+            ),
+            (
+                "product-unknown",
+                layered,
+                "built for a layered product, and no repository or label of the image names one",
+            ),
+        ):
+            if packages:
+                shown = ", ".join(packages[:5]) + (" …" if len(packages) > 5 else "")
+                text = f"{len(packages)} packages are {what}: what the feed says about them was not seen: {shown}"
+                yield Problem(code, text)
+
+    def is_about(self, package: Package, major: int) -> bool:
+        """Whether the feed says anything of a package for one Enterprise Linux."""
+        for name in (package.name, source_of(package)[0]):
+            for _number, groups in self.index.groups(name):
+                for group in groups:
+                    cpes = (parse_cpe(self.index.products[product][0]) for product in group.products)
+                    if any(cpe is not None and cpe.major == major for cpe in cpes):
+                        return True
+        return False
 
     # -- scope --
 
@@ -239,9 +277,7 @@ class _Matcher:
         if os.id == "rhel" and _major(os.version_id):
             return assumed_cpes(os.version_id, os.cpe_name)
         # Not numbered like Enterprise Linux, or not at all: its packages tell which one they are for.
-        majors = collections.Counter(stream_of(package.release).major for package in covered)
-        majors.pop(0, None)
-        return assumed_cpes(str(majors.most_common(1)[0][0]) if majors else "", os.cpe_name)
+        return assumed_cpes(str(_most_common_major(covered) or ""), os.cpe_name)
 
     def cpes_of(self, repository: str) -> tuple[str, ...]:
         """CPEs of a repository; ids may carry the release (``__8``, ``__9_DOT_2``) that the map leaves out."""
@@ -273,7 +309,8 @@ class _Matcher:
                     meant = arch in arches or "*" in arches or "noarch" in arches
                     if not meant and (arch != "noarch" or arches == _SOURCE_ONLY):
                         continue
-                elif "src" not in arches:
+                elif "src" not in arches and ("*" not in arches or group.evr or group.status == _NOT_AFFECTED):
+                    # A component without architecture and version may be the source package, as in old documents.
                     continue
                 exact = _same_module(group.module, module)
                 if not exact and not _may_be_module(group, module):
@@ -360,8 +397,6 @@ def _same_module(stated: str, module: str) -> bool:
         return False
     if stated == module:
         return True
-    if not stated or not module:
-        return False
     one, _colon, stream = stated.partition(":")
     two, _colon, own = module.partition(":")
     # Some documents name a module after its companion for developers.
@@ -375,6 +410,13 @@ def _may_be_module(group: Group, module: str) -> bool:
     if group.module != UNKNOWN_MODULE:
         return False
     return bool(module) or not any(mark in group.evr for mark in _MODULAR)
+
+
+def _most_common_major(packages: t.Sequence[Package]) -> int:
+    """The Enterprise Linux that most packages were built for; 0 when no release tells."""
+    majors = collections.Counter(stream_of(package.release).major for package in packages)
+    majors.pop(0, None)
+    return majors.most_common(1)[0][0] if majors else 0
 
 
 def _major(version: str) -> int:
@@ -499,6 +541,7 @@ def _outranks(clear: _Said, other: _Said) -> bool:
     return (
         clear.relation.family == other.relation.family
         and clear.relation.specificity >= other.relation.specificity
+        and (not other.relation.channel or clear.relation.channel in ("", other.relation.channel))
         and (clear.binary or not other.binary)
     )
 

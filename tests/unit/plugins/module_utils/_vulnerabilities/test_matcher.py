@@ -198,7 +198,7 @@ def test_a_fix_in_extended_life_means_that_the_main_stream_is_broken(feed: Feed)
     main = "cpe:/o:redhat:enterprise_linux:7::server"
     finding = found(feed, said, rpm("bash-4.2.46-35.el7_9.x86_64"), cpes=[main], version="7.9")
     assert finding is not None
-    assert (finding.status, finding.fixed_in) == ("affected", "fixed only in rhel_els:7")
+    assert (finding.status, finding.fixed_in, finding.advisory) == ("affected", "fixed only in rhel_els:7", "")
     assert status(feed, said, rpm("bash-4.2.46-36.el7_9.x86_64"), cpes=[main], version="7.9") == "clear"
     els = ["cpe:/o:redhat:rhel_els:7"]
     assert status(feed, said, rpm("bash-4.2.46-35.el7_9.x86_64"), cpes=els, version="7.9") == "fix_available"
@@ -488,7 +488,22 @@ def test_a_modular_build_without_label_may_be_of_any_module(feed: Feed) -> None:
     """The release says that it is modular; not knowing the module must not hide anything."""
     package = rpm("perl-4:5.32.1-471.module+el8.6.0+9+aaaaaaaa.x86_64")
     said = [affected("cpe:/o:redhat:enterprise_linux:8", "perl", module="perl:5.32")]
-    assert status(feed, said, package, cpes=[MAIN_8], version="8.6") == "affected"
+    finding = found(feed, said, package, cpes=[MAIN_8], version="8.6")
+    assert finding is not None and (finding.status, finding.module) == ("affected", "")
+    said = [
+        affected("cpe:/o:redhat:enterprise_linux:8", "perl", module=module, severity=severity)
+        for module, severity in (("perl:5.24", "Low"), ("perl:5.30", "Critical"), ("perl:5.32", "Low"))
+    ]
+    finding = found(feed, said, package, cpes=[MAIN_8], version="8.6")
+    assert finding is not None and finding.severity == "critical", "the worst of what may be meant"
+
+
+def test_a_modular_fix_without_its_module_concerns_modular_builds_alone(feed: Feed) -> None:
+    said = [fixed(MAIN_8, "perl", "4:5.32.1-472.module+el8.6.0+9+aaaaaaaa")]
+    modular = rpm("perl-4:5.32.1-471.module+el8.6.0+8+aaaaaaaa.x86_64", module="perl:5.32")
+    assert status(feed, said, modular, cpes=[MAIN_8], version="8.6") == "fix_available"
+    plain = rpm("perl-4:5.26.3-420.el8.x86_64")
+    assert status(feed, said, plain, cpes=[MAIN_8], version="8.6") == "clear"
 
 
 def test_a_statement_that_hides_its_module_counts_until_one_names_it(feed: Feed) -> None:
@@ -582,6 +597,22 @@ def test_fixed_beats_affected_and_affected_beats_under_investigation(feed: Feed)
         assert status(feed, order, package) == "clear", "the order in the document does not matter"
 
 
+def test_a_build_that_is_affected_does_not_clear_newer_ones(feed: Feed) -> None:
+    """Some statements name the build that was looked at; only "fixed" names one from which on all is well."""
+    said = [affected(MAIN_9, "tool", evr="0:1.0-1.el9", arch="x86_64")]
+    for evr in ("0.9-1.el9", "1.0-1.el9", "1.0-2.el9"):
+        assert status(feed, said, rpm(f"tool-{evr}.x86_64")) == "affected"
+
+
+@pytest.mark.parametrize("say", [affected, investigated])
+def test_the_statement_that_is_reported_is_the_most_exact_one(feed: Feed, say: t.Callable[..., Says]) -> None:
+    package = rpm("tool-1.0-1.el9.x86_64")
+    for said in ([say(MAJOR_9, "tool"), say(MAIN_9, "tool")], [say(MAIN_9, "tool"), say(MAJOR_9, "tool")]):
+        finding = found(feed, said, package)
+        assert finding is not None and finding.cpe == MAIN_9
+        assert (finding.fixed_in, finding.advisory, finding.module) == ("", "", "")
+
+
 def test_a_fix_without_a_version_fixes_nothing(feed: Feed) -> None:
     assert status(feed, [fixed(MAIN_9, "tool", "")], rpm("tool-1.0-1.el9.x86_64")) == "affected"
 
@@ -654,6 +685,37 @@ def test_packages_for_another_enterprise_linux_than_the_image_says_are_a_problem
         taken = inventory(package, version="9.4", repositories=repositories)
         match = feed.match(taken, said, repositories={"repo": [MAIN_9]})
         assert [problem.code for problem in match.problems] == expected
+
+
+def test_a_few_packages_of_another_enterprise_linux_count_when_the_feed_speaks_of_them(feed: Feed) -> None:
+    packages = [rpm(f"p{number}-1.0-1.el9.x86_64") for number in range(5)]
+    packages.append(rpm("tool-libs-1.0-1.el8.x86_64", source="tool-1.0-1.el8.src.rpm"))
+    for cpe, expected in (("cpe:/o:redhat:enterprise_linux:8", ["release-mismatch"]), (MAJOR_9, [])):
+        for name in ("tool", "tool-libs"):
+            match = feed.match_with([MAIN_9], [affected(cpe, name, arch="src" if name == "tool" else "")], *packages)
+            assert [problem.code for problem in match.problems] == expected
+            assert not expected or "tool-libs-0:1.0-1.el8.x86_64" in match.problems[0].message
+
+
+def test_builds_of_a_layered_product_that_the_image_does_not_name_are_a_problem(feed: Feed) -> None:
+    said = [affected(MAJOR_9, "tool")]
+    package = rpm("tool-1.0-1.el9sat.x86_64")
+    for cpes, expected in (([MAIN_9], ["product-unknown"]), ([MAIN_9, "cpe:/a:redhat:satellite:6.16::el9"], [])):
+        match = feed.match_with(cpes, said, package)
+        assert [problem.code for problem in match.problems] == expected
+
+
+def test_channels_tell_products_apart_when_something_is_cleared(feed: Feed) -> None:
+    said = [fixed(MAIN_9, "tool", "0:1.0-2.el9"), not_affected("cpe:/a:redhat:enterprise_linux:9::appstream", "tool")]
+    assert status(feed, said, rpm("tool-1.0-1.el9.x86_64")) == "fix_available"
+
+
+def test_a_component_without_architecture_may_be_the_source(feed: Feed) -> None:
+    """Old documents name what is affected without saying whether it is a binary or a source package."""
+    package = rpm("tool-libs-1.0-1.el9.x86_64", source="tool-1.0-1.el9.src.rpm")
+    assert status(feed, [affected(MAJOR_9, "tool")], package) == "affected"
+    assert status(feed, [affected(MAJOR_9, "tool"), not_affected(MAJOR_9, "tool-libs")], package) == "clear"
+    assert status(feed, [affected(MAJOR_9, "tool", arch="src"), not_affected(MAJOR_9, "tool")], package) == "affected"
 
 
 def test_public_keys_are_no_packages(feed: Feed) -> None:
@@ -743,6 +805,9 @@ def test_the_version_that_os_release_lacks_is_that_of_the_packages(feed: Feed, o
     taken = inventory(rpm("tool-1.0-1.el9.x86_64"), rpm("other-1-1.noarch"), os_id=os_id, version="")
     match = feed.match(taken, document("CVE-2026-1000", affected(MAJOR_9, "tool")))
     assert len(match.findings) == 1
+    for version in ("²", "99999", "rolling"):
+        taken = inventory(rpm("tool-1.0-1.el9.x86_64"), os_id=os_id, version=version)
+        assert len(feed.match(taken, document("CVE-2026-1000", affected(MAJOR_9, "tool"))).findings) == 1
     taken = inventory(rpm("other-1-1.noarch"), os_id=os_id, version="")
     match = feed.match(taken, document("CVE-2026-1000", affected(MAJOR_9, "tool")))
     assert match.supported and not match.cpes, "no dist tag: no product, which is seen"
