@@ -9,10 +9,11 @@ one field of ``Situation`` in which they differ (``hides`` and ``differs`` in ``
 
 from __future__ import annotations
 
-from . import databases, feeds, judging, layers, matching
+from . import databases, feeds, judging, layers, matching, products
 from .trap import Trap
 
 FAMILIES = {
-    module.__name__.rpartition(".")[2]: module.TRAPS for module in (layers, databases, matching, feeds, judging)
+    module.__name__.rpartition(".")[2]: module.TRAPS
+    for module in (layers, databases, matching, products, feeds, judging)
 }
 TRAPS: list[Trap] = [trap for traps in FAMILIES.values() for trap in traps]

@@ -303,7 +303,7 @@ class Judges:
             return Outcome.of(self.judged(opened, target, situation), *self.learnt)
         children, verdicts = [], {}
         for descriptor in opened.children:
-            children.append(Child(str(descriptor.platform), descriptor.digest))
+            children.append(Child(str(descriptor.platform or ""), descriptor.digest))
             verdicts[descriptor.digest] = self.judged(open_child(opened, descriptor, Access()), target, situation)
         subject = Subject(digest=opened.digest, reference=target)
         return Outcome.of(judge_index(subject, children, verdicts, self.platforms), *self.learnt)

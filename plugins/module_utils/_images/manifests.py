@@ -51,6 +51,15 @@ LAYER_COMPRESSIONS: t.Mapping[str, str] = {
 }
 _FOREIGN = (".foreign.", ".nondistributable.")
 _ATTESTATION = "vnd.docker.reference.type"
+# Other names of architectures, and the variant that is in the name; nodes take one for the other.
+_ALIASES: t.Mapping[str, tuple[str, str]] = {
+    "x86_64": ("amd64", ""),
+    "x86-64": ("amd64", ""),
+    "i386": ("386", ""),
+    "aarch64": ("arm64", ""),
+    "armhf": ("arm", "v7"),
+    "armel": ("arm", "v6"),
+}
 # What a server sends that does not know or say what a manifest is.
 _VAGUE_TYPES = frozenset({"", "application/json", "application/octet-stream", "text/plain", "binary/octet-stream"})
 
@@ -165,7 +174,7 @@ def parse_descriptor(entry: t.Any, what: str) -> Descriptor:
         media_type=media_type,
         digest=digest,
         size=size,
-        platform=_platform(platform, f"{what}, platform") if platform is not None else None,
+        platform=_stated_platform(platform, f"{what}, platform") if platform is not None else None,
         annotations=_pairs(entry, "annotations", what),
         urls=_texts(entry, "urls", 64, what),
     )
@@ -233,11 +242,19 @@ def _descriptors(document: dict[str, t.Any], name: str, limit: int, what: str) -
 
 
 def _platform(holder: dict[str, t.Any], what: str) -> Platform:
-    parts = [field(holder, name, str, what) or "" for name in ("os", "architecture", "variant")]
+    parts = [(field(holder, name, str, what) or "").strip().lower() for name in ("os", "architecture", "variant")]
     for part in parts:
         if len(part) > 64:
             raise CorruptData(f"{what}: {shown(part, 60)} is too long for a platform")
-    return Platform(*parts)
+    system, architecture, variant = parts
+    architecture, usual = _ALIASES.get(architecture, (architecture, ""))
+    return Platform(system, architecture, variant or usual)
+
+
+def _stated_platform(holder: dict[str, t.Any], what: str) -> Platform | None:
+    """The platform of an index's entry; None where it is not whole: it may then be any."""
+    platform = _platform(holder, what)
+    return platform if platform.os and platform.architecture else None
 
 
 def _texts(holder: dict[str, t.Any], name: str, limit: int, what: str) -> tuple[str, ...]:

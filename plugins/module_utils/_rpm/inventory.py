@@ -118,13 +118,17 @@ def inventory_of(content: RootContent, labels: t.Mapping[str, str]) -> Inventory
         problems.extend(os_problems)
     repositories, hint, found_problems = _content_manifests(content)
     problems.extend(found_problems)
-    if kind == "rpm" and (hint or not repositories):
+    if kind == "rpm":
         origins, found_problems = _dnf_history(content.files)
         problems.extend(found_problems)
-        packages = tuple(_with_repository(package, origins) for package in packages)
-        repositories += [
-            RepositoryId(name, "dnf_history") for name in sorted({p.repository for p in packages if p.repository})
-        ]
+        traced = tuple(_with_repository(package, origins) for package in packages)
+        known = {repository.id for repository in repositories}
+        # Who builds on an image with a manifest may install from other repositories, and writes no manifest.
+        more = {package.repository for package in traced} - known - {""}
+        repositories += [RepositoryId(name, "dnf_history") for name in sorted(more)]
+        if hint or not known:
+            # Beside a manifest the history may name repositories of the build alone, which no map has.
+            packages = traced
     label_cpes, found_problems = _label_cpes(content, labels)
     problems.extend(found_problems)
     not_examined = dict(content.unexamined)

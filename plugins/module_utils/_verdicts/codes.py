@@ -92,6 +92,11 @@ CODES: t.Mapping[str, Code] = {
         "The packages are built for another Enterprise Linux than os-release and repositories name.",
         "Find out where the os-release or the content manifest comes from; keep those of the base image.",
     ),
+    "product-unknown": Code(
+        "inconclusive",
+        "Packages are built for a layered product, and nothing in the image says for which.",
+        "Keep the dnf history in the image, or build it with content manifests or the label 'cpe'.",
+    ),
     "nothing-applicable": Code(
         "inconclusive",
         "The vulnerability data says nothing at all about any package of this image, which is not credible.",

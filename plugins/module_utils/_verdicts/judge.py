@@ -115,7 +115,12 @@ def judge_index(
     ``children`` without attestations. ``verdicts``: of the images, by digest. ``platforms``: those of the nodes, or
     what the user wants (``linux/arm64`` means every variant); empty means all that the index has.
     """
-    chosen = [child for child in children if not platforms or any(_runs_on(child, wanted) for wanted in platforms)]
+    # A child that names no platform may be for any: nodes then look into its config.
+    chosen = [
+        child
+        for child in children
+        if not platforms or not child.platform or any(_runs_on(child, wanted) for wanted in platforms)
+    ]
     reasons: list[Reason] = []
     if not children:
         reasons.append(Reason("index-empty", "The index names no image"))

@@ -316,20 +316,24 @@ def test_the_newer_dnf_counts_before_the_older(tmp_path: Path) -> None:
     assert [package.repository for package in take({**SYSTEM, **files}).packages] == ["appstream", "baseos"]
 
 
-def test_a_manifest_makes_the_history_needless_unless_it_points_there(tmp_path: Path) -> None:
+def test_repositories_are_those_of_the_manifest_and_of_the_history(tmp_path: Path) -> None:
+    """Who builds on an image with a manifest installs from other repositories, and writes none."""
     files = {**SYSTEM, "var/lib/dnf/history.sqlite": dnf4(tmp_path / "h", [(1, 1, "install")])}
-    assert ids(take({**files, f"{LAYER}x.json": manifest("a")})) == [("a", "content_manifest")]
+    both = take({**files, f"{LAYER}x.json": manifest("a")})
+    assert ids(both) == [("a", "content_manifest"), ("baseos", "dnf_history")]
+    assert {package.repository for package in both.packages} == {""}
+    assert ids(take({**files, f"{LAYER}x.json": manifest("baseos")})) == [("baseos", "content_manifest")]
     hinted = take({**files, f"{LAYER}x.json": manifest("a", from_dnf_hint=True)})
     assert ids(hinted) == [("a", "content_manifest"), ("baseos", "dnf_history")]
     only = take({**files, f"{LAYER}x.json": b'{"from_dnf_hint": true}'})
     assert ids(only) == [("baseos", "dnf_history")]
 
 
-def test_a_damaged_history_is_said_where_it_is_needed(tmp_path: Path) -> None:
+def test_a_damaged_history_is_said(tmp_path: Path) -> None:
     history = dnf4(tmp_path / "h", [(1, 1, "install")])
     files = {**SYSTEM, "var/lib/dnf/history.sqlite": history[:5000]}
     assert codes(take(files)) == ["dnf-history-unreadable"]
-    assert codes(take({**files, f"{LAYER}x.json": manifest("a")})) == []
+    assert codes(take({**files, f"{LAYER}x.json": manifest("a")})) == ["dnf-history-unreadable"]
     journal = {"var/lib/dnf/history.sqlite-journal": bytes.fromhex("d9d505f920a163d7") + bytes(500)}
     assert codes(take({**SYSTEM, "var/lib/dnf/history.sqlite": history, **journal})) == ["dnf-history-unreadable"]
     assert codes(take({**SYSTEM, "var/lib/dnf/history.sqlite": b""})) == []

@@ -130,6 +130,7 @@ CASES = [
     Case("feed-time", make.feed(checked="2026-11-24T12:10:01Z"), twin=make.feed(checked="2026-11-24T12:10:00Z")),
     Case("feed-incomplete", make.feed(rejected=1)),
     Case("feed-partial", make.match(problems=(Problem("feed-partial", "built for 3 names alone"),))),
+    Case("product-unknown", make.match(problems=(Problem("product-unknown", "2 packages are of another product"),))),
     Case("release-mismatch", make.match(problems=(Problem("release-mismatch", "4 packages are for another release"),))),
     Case(
         "feed-unsigned", {}, BASE + "  require_signed_feed: true\n", twin_policy=BASE + "  require_signed_feed: false\n"
