@@ -107,7 +107,6 @@ class Relation:
     applies: bool
     clears: bool
     available: bool
-    edition: bool = False
     channel: str = ""
 
 
@@ -150,7 +149,6 @@ class ImageProducts:
             applies,
             clears,
             applies,
-            edition=bool(cpe.edition),
             channel=cpe.channel,
         )
 
@@ -178,7 +176,6 @@ class ImageProducts:
             applies,
             clears,
             available,
-            edition=True,
             channel=cpe.channel,
         )
 

@@ -473,7 +473,7 @@ class _Case:
             return _Outcome(first, "under_investigation", max(one.severity for one in open_), "", ())
         fixes = self.comparable([one for one in said if one.status == _FIXED and one.build is not None], fixed)
         orphans = {one.relation.family for one in affected} - {one.relation.family for one in fixed}
-        if fixes and self.is_fixed(fixes, sure=bool(fixed) and not orphans):
+        if fixes and self.is_fixed(fixes, sure=not orphans):
             return None
         severity = max(one.severity for one in (*fixed, *affected))
         newer = [one for one in fixes if one.relation.available and self.compare(one) < 0]
@@ -482,8 +482,7 @@ class _Case:
             first = min(own, key=functools.cmp_to_key(_order))
             return _Outcome(first, "fix_available", severity, first.evr, ())
         first = min(affected or fixed, key=_rank)
-        status = FIX_STATES[first.fix_state] if first.status == _AFFECTED else "affected"
-        return _Outcome(first, status or "affected", severity, "", fixes)
+        return _Outcome(first, FIX_STATES[first.fix_state] or "affected", severity, "", fixes)
 
     def clears(self, one: _Said) -> bool:
         """Whether "not affected" may be believed of this very build."""
@@ -502,13 +501,13 @@ class _Case:
     def comparable(self, fixes: list[_Said], applicable: t.Sequence[_Said]) -> list[_Said]:
         """The fixes to compare with: of binaries where there are any that apply, else of the source package.
 
-        Of a layered product that is built for several Enterprise Linux, only those for this one, if there are some.
+        Of a product that is built for several Enterprise Linux, only those for this one, if there are some.
         """
         pool = applicable or fixes
         binary = any(one.binary for one in pool)
         fixes = [one for one in fixes if one.binary == binary]
         major = self.stream.major
-        own = [one for one in fixes if one.relation.edition or not major or one.stream.major in (0, major)]
+        own = [one for one in fixes if not major or one.stream.major in (0, major)]
         return own or fixes
 
     def is_fixed(self, fixes: t.Sequence[_Said], *, sure: bool) -> bool:

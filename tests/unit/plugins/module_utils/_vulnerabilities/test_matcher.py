@@ -201,6 +201,9 @@ def test_a_fix_in_extended_life_means_that_the_main_stream_is_broken(feed: Feed)
     assert (finding.status, finding.fixed_in, finding.advisory) == ("affected", "fixed only in rhel_els:7", "")
     assert status(feed, said, rpm("bash-4.2.46-36.el7_9.x86_64"), cpes=[main], version="7.9") == "clear"
     els = ["cpe:/o:redhat:rhel_els:7"]
+    cleared = [affected("cpe:/o:redhat:enterprise_linux:7", "bash"), not_affected(els[0], "bash")]
+    assert status(feed, cleared, rpm("bash-4.2.46-35.el7_9.x86_64"), cpes=els, version="7.9") == "clear"
+    assert status(feed, cleared, rpm("bash-4.2.46-35.el7_9.x86_64"), cpes=[main], version="7.9") == "affected"
     assert status(feed, said, rpm("bash-4.2.46-35.el7_9.x86_64"), cpes=els, version="7.9") == "fix_available"
 
 
@@ -319,6 +322,28 @@ def test_a_product_that_is_affected_keeps_a_newer_build_from_counting_as_fixed(f
     assert status(feed, said, rpm("tool-1.0-5.el9_4.x86_64"), cpes=cpes) == "clear"
 
 
+def test_the_fix_that_is_offered_is_of_the_same_product_when_there_is_one(feed: Feed) -> None:
+    said = [fixed(MAIN_9, "runc", "4:1.1.12-1.el9_4"), fixed(OPENSHIFT, "runc", "4:1.1.12-1.2.rhaos4.16.el9")]
+    finding = found(feed, said, rpm("runc-4:1.1.12-0.9.rhaos4.16.el9.x86_64"), cpes=[MAIN_9, OPENSHIFT])
+    assert finding is not None and finding.fixed_in == "4:1.1.12-1.2.rhaos4.16.el9"
+    finding = found(feed, said[:1], rpm("runc-4:1.1.12-0.9.rhaos4.16.el9.x86_64"), cpes=[MAIN_9, OPENSHIFT])
+    assert finding is not None and finding.fixed_in == "4:1.1.12-1.el9_4"
+
+
+def test_a_product_without_a_fix_of_its_own_is_compared_with_all(feed: Feed) -> None:
+    said = [fixed(MAIN_9, "tool", "0:1.0-2.el9_4")]
+    cpes = [MAIN_9, "cpe:/a:redhat:satellite:6.16::el9"]
+    assert status(feed, said, rpm("tool-0.9-1.el9sat.x86_64"), cpes=cpes) == "fix_available"
+    assert status(feed, said, rpm("tool-1.1-1.el9sat.x86_64"), cpes=cpes) == "clear"
+
+
+def test_without_a_fix_for_this_enterprise_linux_those_for_others_count(feed: Feed) -> None:
+    cpe = "cpe:/a:redhat:jboss_core_services:1"
+    said = [fixed(cpe, "jbcs-curl", "0:8.4.0-2.el7jbcs"), fixed(cpe, "jbcs-curl", "0:8.4.0-2.el8jbcs")]
+    assert status(feed, said, rpm("jbcs-curl-8.3.0-9.el9jbcs.x86_64"), cpes=[MAIN_9, cpe]) == "fix_available"
+    assert status(feed, said, rpm("jbcs-curl-8.5.0-1.el9jbcs.x86_64"), cpes=[MAIN_9, cpe]) == "clear"
+
+
 def test_two_products_with_the_same_dist_tag_must_both_have_fixed_the_build(feed: Feed) -> None:
     said = [
         fixed(MAIN_9, "tool", "0:1.0-9.el9"),
@@ -403,6 +428,16 @@ def test_fixes_of_the_binary_beat_those_of_the_source(feed: Feed) -> None:
     package = rpm("tool-libs-1.0-4.el9.x86_64", source="tool-1.0-4.el9.src.rpm")
     finding = found(feed, said, package)
     assert finding is not None and finding.fixed_in == "0:1.0-5.el9"
+
+
+def test_a_fix_of_the_source_that_applies_beats_one_of_the_binary_that_does_not(feed: Feed) -> None:
+    """Else the binary of an old update stream would clear every newer build of the main stream."""
+    said = [
+        fixed(MAIN_9, "tool", "0:1.0-5.el9_4", arch="src"),
+        fixed(EUS_9_2, "tool-libs", "0:1.0-2.el9_2.1"),
+    ]
+    package = rpm("tool-libs-1.0-4.el9_4.x86_64", source="tool-1.0-4.el9_4.src.rpm")
+    assert status(feed, said, package) == "fix_available"
 
 
 def test_a_package_without_source_is_its_own(feed: Feed) -> None:
@@ -640,9 +675,11 @@ def test_severity_is_that_of_the_product(feed: Feed) -> None:
         affected("cpe:/a:redhat:openshift:4", "tool", severity="Important"),
     ]
     package = rpm("tool-1.0-1.el9.x86_64")
-    for cpes, expected in (([MAIN_9], "low"), ([MAIN_9, OPENSHIFT], "important")):
-        finding = found(feed, said, package, cpes=cpes)
-        assert finding is not None and finding.severity == expected
+    looked_at = [one._replace(status="under_investigation") for one in said]
+    for statements in (said, looked_at):
+        for cpes, expected in (([MAIN_9], "low"), ([MAIN_9, OPENSHIFT], "important")):
+            finding = found(feed, statements, package, cpes=cpes)
+            assert finding is not None and finding.severity == expected
 
 
 # -- scope --
