@@ -138,6 +138,17 @@ def test_a_rebase_inside_a_stream(feed: Feed, evr: str, expected: str) -> None:
     assert status(feed, said, rpm(f"tool-{evr}.x86_64")) == expected
 
 
+def test_a_rebase_inside_a_stream_below_the_fix_of_another(feed: Feed) -> None:
+    said = [fixed(MAIN_9, "tool", "0:1.2-3.el9_2"), fixed(MAIN_9, "tool", "0:3.0-1.el9_4")]
+    assert status(feed, said, rpm("tool-2.0-1.el9_2.x86_64")) == "clear"
+    assert status(feed, said, rpm("tool-1.1-9.el9_2.x86_64")) == "fix_available"
+    plain = [fixed(MAIN_9, "tool", "0:1.2-3.el9"), fixed(MAIN_9, "tool", "0:3.0-1.el9_4")]
+    assert status(feed, plain, rpm("tool-2.0-1.el9.x86_64")) == "clear"
+    stream = [affected(MAJOR_9, "tool"), fixed(EUS_9_2, "tool", "0:1.2-3.el9_2")]
+    assert status(feed, stream, rpm("tool-2.0-1.el9_2.x86_64")) == "clear"
+    assert status(feed, stream, rpm("tool-1.1-1.el9_2.x86_64")) == "affected"
+
+
 def test_two_fixes_of_one_version_in_one_stream_take_the_first(feed: Feed) -> None:
     said = [fixed(MAIN_9, "tool", "0:1.2-3.el9_4"), fixed(MAIN_9, "tool", "0:1.2-5.el9_4")]
     assert status(feed, said, rpm("tool-1.2-4.el9_4.x86_64")) == "clear"
@@ -608,6 +619,8 @@ def test_not_affected_of_a_source_does_not_clear_what_is_said_of_the_binary(feed
     assert status(feed, said, package) == "affected"
     said = [affected(MAJOR_9, **source), not_affected(MAJOR_9, **binary)]
     assert status(feed, said, package) == "clear"
+    said = [affected(MAJOR_9, **source), not_affected(MAJOR_9, **source)]
+    assert status(feed, said, package) == "clear"
 
 
 def test_not_affected_of_one_build_says_nothing_about_older_ones(feed: Feed) -> None:
@@ -646,6 +659,16 @@ def test_the_statement_that_is_reported_is_the_most_exact_one(feed: Feed, say: t
         finding = found(feed, said, package)
         assert finding is not None and finding.cpe == MAIN_9
         assert (finding.fixed_in, finding.advisory, finding.module) == ("", "", "")
+
+
+def test_the_state_that_is_reported_is_the_binary_s_and_the_least_final(feed: Feed) -> None:
+    source = affected(MAJOR_9, "tool", arch="src", state="Affected")
+    for said, expected in (
+        ([source, affected(MAJOR_9, "tool", state="Will not fix")], "will_not_fix"),
+        ([affected(MAJOR_9, "tool", state="Will not fix"), affected(MAJOR_9, "tool", arch="noarch")], "affected"),
+        ([affected(MAJOR_9, "tool"), affected(MAJOR_9, "tool", arch="noarch", state="Will not fix")], "affected"),
+    ):
+        assert status(feed, said, rpm("tool-1.0-1.el9.x86_64")) == expected
 
 
 def test_a_fix_without_a_version_fixes_nothing(feed: Feed) -> None:
