@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import threading
 import traceback
 import typing as t
 from datetime import datetime, timezone
@@ -32,13 +34,30 @@ LIBRARIES = {
 
 def run(module: AnsibleModule, work: t.Callable[[AnsibleModule], dict[str, t.Any]]) -> t.NoReturn:
     """Do the work of a module and leave. ``work`` gives the result; what it raises becomes the message."""
+    status = 1
+    try:
+        _run(module, work)
+    except SystemExit as leaving:
+        status = leaving.code if isinstance(leaving.code, int) else 1
+        raise
+    except BaseException:
+        traceback.print_exc()
+        raise
+    finally:
+        # Whatever ended the work early, threads may still be reading a layer. Waiting for them, as an interpreter
+        # does, kept a module alive that nobody waits for.
+        if threading.active_count() > 1:
+            with contextlib.suppress(OSError):
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(status)
+
+
+def _run(module: AnsibleModule, work: t.Callable[[AnsibleModule], dict[str, t.Any]]) -> t.NoReturn:
     try:
         result = work(module)
-    except Abandoned as error:
-        # Threads may still be reading a layer; waiting for them would keep the module alive.
-        sys.stdout.write(module.jsonify({"failed": True, "msg": str(error), "code": error.code}))
-        sys.stdout.flush()
-        os._exit(1)
+    except KeyboardInterrupt:
+        module.fail_json(msg="interrupted", code=Abandoned.code)
     except ScanError as error:
         partial = error.partial if isinstance(error.partial, dict) else {}
         module.fail_json(msg=str(error), code=error.code, **partial)
