@@ -77,7 +77,8 @@ class Interest:
         for path, patterns in folders.items():
             self.add_folder(path, patterns)
 
-    def _add_above(self, path: str) -> None:
+    def add_above(self, path: str) -> None:
+        """Add a path, and all above it, of which the content does not matter."""
         while path not in self.above:
             self.above.add(path)
             path = parent_of(path)
@@ -91,7 +92,7 @@ class Interest:
             return False
         self.files.add(path)
         self.added.add(parent_of(path))
-        self._add_above(parent_of(path))
+        self.add_above(parent_of(path))
         return True
 
     def add_folder(self, path: str, patterns: tuple[str, ...]) -> bool:
@@ -102,7 +103,7 @@ class Interest:
             return False
         self.folders[path] = known + new
         self.added.add(path)
-        self._add_above(path)
+        self.add_above(path)
         return True
 
     def covers(self, path: str) -> bool:
@@ -150,12 +151,20 @@ class Links:
         sources = self._crossed_sources = self._sources(crossed)
         for path in list(interest.files):
             for new in self._aliases(path, sources):
+                self._add_links(new, interest)
                 if populated(parent_of(new)):
                     interest.add(new)
         for folder, patterns in list(interest.folders.items()):
             for new in self._aliases(folder, sources):
+                self._add_links(new, interest)
                 if populated(new) and interest.add_folder(new, patterns):
                     interest.origins.setdefault(new, set()).update(interest.origins.get(folder, ()))
+
+    def _add_links(self, path: str, interest: Interest) -> None:
+        """Whoever follows a path must know the symlinks on it."""
+        for place in _and_above(path):
+            if place in self._targets and not interest.sees(place):
+                interest.add_above(place)
 
     def decided(self, path: str, populated: t.Callable[[str], bool]) -> bool:
         """Whether some entry, under whatever name, may have put something at a path. After ``widen``."""

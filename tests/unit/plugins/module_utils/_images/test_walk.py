@@ -265,7 +265,7 @@ def test_symlinks_that_lead_to_paths_nobody_asked_for_need_one_more_pass() -> No
         [File("etc/hosts", b"")],
     )
     assert texts(read_root(image, WANTED)) == {DB: b"1"}
-    assert sorted(t.cast(MemorySource, image.source).opened.values()) == [1, 2]
+    assert set(t.cast(MemorySource, image.source).opened.values()) == {2}
 
 
 def test_a_usual_image_is_read_in_one_pass() -> None:
