@@ -44,7 +44,7 @@ class Cpe:
     @property
     def family(self) -> str:
         """``enterprise_linux`` for it and its update streams, else the product."""
-        return RHEL if self.stream or self.product == RHEL else self.product
+        return RHEL if self.stream else self.product
 
     @property
     def major(self) -> int:
@@ -55,8 +55,8 @@ class Cpe:
     @property
     def minor(self) -> int | None:
         """Minor version of a Red Hat Enterprise Linux CPE that has one."""
-        _major, dot, rest = self.version.partition(".")
-        return int(rest) if self.family == RHEL and dot and _NUMBER.fullmatch(rest) else None
+        rest = self.version.partition(".")[2]
+        return int(rest) if self.family == RHEL and _NUMBER.fullmatch(rest) else None
 
     @property
     def specificity(self) -> int:

@@ -48,6 +48,9 @@ REPOSITORY_MAP_LIMIT = 64 << 20
 #: The vendor's list of changes may lag behind the archive; rows this much older are looked at once more.
 OVERLAP = datetime.timedelta(hours=6)
 
+#: An archive that says that it was made so long after the day in its name is a copy of another time.
+COPIED_AFTER = datetime.timedelta(days=2)
+
 _DOCUMENT_NAME = re.compile(r"cve-[0-9]{4}-[0-9]{4,}\.json", re.IGNORECASE)
 _ARCHIVE_NAME = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,200}?)(?:\.tar(?:\.(?:zst|gz|xz))?|\.tgz|\.txz)")
 _ROW_PATH = re.compile(r"[0-9]{4}/[A-Za-z0-9][A-Za-z0-9._-]{0,100}\.json")
@@ -126,7 +129,7 @@ def build_index(
                 seen = f"{len(build.rejected)} were rejected, the first: {first.path}: {first.reason}"
             raise CorruptData(f"the feed {shown(source)} has no readable CSAF-VEX document: {seen}", code="feed-empty")
         if old is not None:
-            _check_not_less(old.info, build, wanted, feed.deletions_since(old.info.newest))
+            _check_not_less(old, build, wanted, feed.deletions_since(old.info.newest))
         repositories = given or build.repositories
         content = _digest(basis, build.content(), repositories.digest if repositories else "")
         serial = f"{feed.label}+{build.newest}+{content[:16]}"
@@ -144,6 +147,7 @@ def build_index(
                 "documents": build.documents,
                 "repository_map": repositories is not None,
                 "names": wanted,
+                "sources": sources_of(source, repository_map),
                 "rejected": len(build.rejected),
                 "rejected_documents": [[one.path, one.reason] for one in build.rejected[:LISTED_LIMIT]],
                 "skipped": dict(sorted(build.skipped.items())),
@@ -154,11 +158,13 @@ def build_index(
             return BuildResult(True, index.info, tuple(build.rejected), index.meta["skipped"])
 
 
-def _check_not_less(old: FeedInfo, build: _Build, names: tuple[str, ...], deletions: int) -> None:
+def _check_not_less(index: FeedIndex, build: _Build, names: tuple[str, ...], deletions: set[str]) -> None:
     """Refuse half a copy of the feed, or yesterday's: what is missing in it would look like nothing found.
 
-    Documents are only counted alike where both indexes are for the same names.
+    Documents are only counted alike where both indexes are for the same names. ``deletions``: names of the documents
+    that the vendor took back since the index was built.
     """
+    old = index.info
     hint = "fetch the feed again, or delete the index to build it from this feed all the same"
     if build.newest < old.newest:
         raise CorruptData(
@@ -166,11 +172,19 @@ def _check_not_less(old: FeedInfo, build: _Build, names: tuple[str, ...], deleti
             code="feed-older",
             hint=hint,
         )
-    seen, expected = build.documents + len(build.rejected), old.documents + old.rejected - deletions
+    seen, expected = build.documents + len(build.rejected), old.documents + old.rejected - len(deletions)
     if seen < expected and old.names == names:
         raise CorruptData(
             f"the feed has {seen} documents; expected at least {expected}, the number of the index without"
-            f" {deletions} that were taken back since",
+            f" {len(deletions)} that were taken back since",
+            code="feed-shrunk",
+            hint=hint,
+        )
+    # As many others in their place do not make up for those that are gone.
+    lost = sorted({path.rpartition("/")[2] for path in index.paths()} - build.file_names() - deletions)
+    if lost:
+        raise CorruptData(
+            f"the feed lacks {len(lost)} documents of the index that nobody took back, the first: {lost[0][:100]}",
             code="feed-shrunk",
             hint=hint,
         )
@@ -179,6 +193,11 @@ def _check_not_less(old: FeedInfo, build: _Build, names: tuple[str, ...], deleti
 def shown(source: str) -> str:
     """A source for messages, without secrets."""
     return shown_url(source) if is_url(source) else source
+
+
+def sources_of(source: str, repository_map: str) -> list[str]:
+    """What an index remembers of where it came from."""
+    return [shown(source), shown(repository_map)]
 
 
 def _digest(*parts: str) -> str:
@@ -279,6 +298,10 @@ class _Build:
         """Digest of everything that was taken, whatever the order."""
         return _content_digest(self._contents)
 
+    def file_names(self) -> set[str]:
+        """Names of all documents that were taken, without their folders."""
+        return {path.rpartition("/")[2] for path in self._contents}
+
     def take(self, path: str, data: bytes | None) -> None:
         """One file of the feed; None: it is too large to be read."""
         name = path.rpartition("/")[2]
@@ -316,6 +339,10 @@ class _Build:
             return
         document = read_document(data, where, names=self.names or None)
         if document.category != "csaf_vex":
+            if _DOCUMENT_NAME.fullmatch(where):
+                raise CorruptData(
+                    f"it is about a CVE, and of the category {ascii(document.category)[:60]}, not csaf_vex"
+                )
             self.skipped["not_vex"] += 1
             return
         for cve, _rows in document.vulnerabilities:
@@ -350,8 +377,8 @@ class _Feed(t.Protocol):
     def fingerprint(self) -> str:
         """Equal as long as the feed is the same."""
 
-    def deletions_since(self, moment: str) -> int:
-        """Number of documents that the vendor took back after a time (RFC 3339), 0 where the source does not tell."""
+    def deletions_since(self, moment: str) -> set[str]:
+        """Names of documents that the vendor took back after a time (RFC 3339); none where the source does not tell."""
 
     def read(self, build: _Build) -> None:
         """Give every document to the build."""
@@ -409,8 +436,8 @@ class _FolderFeed:
             contents[path] = hashlib.sha256(data).hexdigest() if data is not None else "too large"
         return "folder " + _content_digest(contents)
 
-    def deletions_since(self, moment: str) -> int:
-        return 0
+    def deletions_since(self, moment: str) -> set[str]:
+        return set()
 
     def read(self, build: _Build) -> None:
         for path in self.paths:
@@ -449,8 +476,8 @@ class _ArchiveFeed:
             raise InputError(f"the archive {self.path} cannot be read: {error.strerror or error}") from error
         return f"archive {digest.hexdigest()}"
 
-    def deletions_since(self, moment: str) -> int:
-        return 0
+    def deletions_since(self, moment: str) -> set[str]:
+        return set()
 
     def read(self, build: _Build, replaced: t.Container[str] = ()) -> None:
         def wanted(path: str) -> bool:
@@ -525,14 +552,19 @@ class _UrlFeed:
             )
 
     def _made(self, label: str) -> datetime.datetime:
-        """When the archive was made: by its header, else by the date in its name."""
+        """When the archive was made: by its header, or by the date in its name, if a mirror copied it much later."""
+        made = None
         with contextlib.suppress(TypeError, ValueError, IndexError):
             made = email.utils.parsedate_to_datetime(self.headers.get("last-modified", ""))
-            return made if made.tzinfo else made.replace(tzinfo=datetime.timezone.utc)
+            made = made if made.tzinfo else made.replace(tzinfo=datetime.timezone.utc)
         date = re.search(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", label)
-        if date is None:
+        if date is None and made is None:
             raise CorruptData(f"nothing tells when the archive {shown_url(self.url)} was made", code="feed-damaged")
-        return parse_time(f"{date[0]}T00:00:00Z", f"the date of {label}")
+        named = parse_time(f"{date[0]}T00:00:00Z", f"the date of {label}") if date else made
+        if made is None or (named is not None and made - named > COPIED_AFTER):
+            made = named
+        assert made is not None
+        return made
 
     def _rows(self, name: str, since: datetime.datetime) -> dict[str, str]:
         """Paths and times of a list of changes, newer than a time. A feed may have no such list."""
@@ -567,8 +599,8 @@ class _UrlFeed:
         overlay = json.dumps([sorted(self.changed.items()), sorted(self.deleted)])
         return _digest("url", shown_url(self.url), *marks, overlay)
 
-    def deletions_since(self, moment: str) -> int:
-        return sum(1 for deleted in self.deletions.values() if deleted > moment)
+    def deletions_since(self, moment: str) -> set[str]:
+        return {path.rpartition("/")[2] for path, deleted in self.deletions.items() if deleted > moment}
 
     def _archive(self) -> _ArchiveFeed:
         if self.fetched is None:

@@ -324,6 +324,12 @@ class FeedIndex:
                 raise CorruptData(f"the feed index {self.path} lacks vulnerabilities", code="feed-index-corrupt")
         return found
 
+    def paths(self) -> t.Iterator[str]:
+        """Where in its feed each document stood that says something."""
+        with _damage(self.path):
+            for (path,) in self._db.execute("SELECT DISTINCT path FROM vulnerabilities"):
+                yield str(path)
+
     def statements(self, names: t.Iterable[str]) -> dict[str, list[Statement]]:
         """Every statement about these packages, by name; packages without one are left out."""
         result: dict[str, list[Statement]] = {}

@@ -32,6 +32,7 @@ from hypothesis import strategies as st
         ("cpe:/a:RedHat:JBoss%2bX:-", Cpe("redhat", "jboss+x", "", "", "", "")),
         ("cpe:/a:redhat:jbosseapxp", Cpe("redhat", "jbosseapxp", "", "", "", "")),
         ("cpe:/a:redhat", None),
+        ("cpe:/a::openshift:4", None),
         ("cpe:/", None),
         ("", None),
         ("redhat:enterprise_linux:9", None),
@@ -100,9 +101,11 @@ def test_update_streams_of_the_image_s_version_are_related_without_applying() ->
 
 def test_an_image_of_a_product_whose_version_is_not_told_exactly() -> None:
     """It may have any of them: what is broken counts, what is fine does not clear."""
-    image = ImageProducts(["cpe:/a:redhat:openshift:4"])
-    relation = image.relate("cpe:/a:redhat:openshift:4.16")
-    assert relation is not None and relation.applies and not relation.clears
+    for own in ("cpe:/a:redhat:openshift:4", "cpe:/a:redhat:openshift"):
+        relation = ImageProducts([own]).relate("cpe:/a:redhat:openshift:4.16")
+        assert relation is not None and relation.applies and not relation.clears
+    edition = ImageProducts(["cpe:/a:redhat:openshift:4.16"]).relate("cpe:/a:redhat:openshift:4.16::el8")
+    assert edition is not None and edition.applies, "nothing tells which Enterprise Linux the image is"
 
 
 @pytest.mark.parametrize(

@@ -595,9 +595,11 @@ def test_a_real_feed_with_changes_and_deletions(dest: Path) -> None:
     archive = data_path(f"{CLAIRCORE}/server/csaf_vex_2023-10-31.tar.zst").read_bytes()
     parts = re.split(rb"^-- (\S+).* --\n", text, flags=re.MULTILINE)
     files = {f"/vex{name.decode()}": body for name, body in zip(parts[1::2], parts[2::2])}
-    files["/vex/csaf_vex_2023-10-31.tar.zst"] = archive
+    # The fixture's archive is as of this day, and bears another one in its name.
+    files["/vex/archive_latest.txt"] = b"csaf_vex_2023-12-11.tar.zst\n"
+    files["/vex/csaf_vex_2023-12-11.tar.zst"] = archive
     made = {"Last-Modified": "Mon, 11 Dec 2023 00:00:00 GMT"}
-    with running_server(Site(files, {"/vex/csaf_vex_2023-10-31.tar.zst": made})) as server:
+    with running_server(Site(files, {"/vex/csaf_vex_2023-12-11.tar.zst": made})) as server:
         result = build(f"http://{server.host}/vex", dest, access=ACCESS)
         fetched = [request.target for request in server.requests if request.target.endswith(".json")]
         assert fetched == ["/vex/2023/cve-2023-0044.json", "/vex/2023/cve-2023-0118.json"]
@@ -610,6 +612,52 @@ def test_a_real_feed_with_changes_and_deletions(dest: Path) -> None:
             for request in server.requests
             if request.target.endswith((".json", ".zst")) and request.method == "GET"
         ]
+
+
+@pytest.mark.parametrize(
+    "modified",
+    ["Fri, 01 May 2026 04:00:00 GMT", "Sat, 30 May 2026 04:00:00 GMT", ""],
+    ids=["made", "copied", "silent"],
+)
+def test_a_mirror_that_copied_the_archive_later_hides_no_change(folder: Path, dest: Path, modified: str) -> None:
+    """The time of a copy is not the time of what is in it: changes between them are in neither."""
+    added = document("CVE-2026-3000", affected(MAJOR_9, "added"), date="2026-05-10T00:00:00Z")
+    files = {
+        "/archive_latest.txt": b"csaf_vex_2026-05-01.tar\n",
+        "/csaf_vex_2026-05-01.tar": tar_of(folder),
+        "/changes.csv": rows(("2026/cve-2026-3000.json", "2026-05-10T00:00:00+00:00")),
+        "/2026/cve-2026-3000.json": json.dumps(added).encode(),
+    }
+    headers = {"/csaf_vex_2026-05-01.tar": {"Last-Modified": modified}} if modified else {}
+    with running_server(Site(files, headers)) as server:
+        build(f"http://{server.host}", dest, access=ACCESS)
+    assert "added" in names_in(dest, "added")
+
+
+def test_as_many_other_documents_do_not_make_up_for_lost_ones(folder: Path, dest: Path) -> None:
+    build(folder, dest)
+    lost = folder / "2026" / "cve-2026-1001.json"
+    content = lost.read_bytes()
+    lost.unlink()
+    newer = document("CVE-2026-3000", affected(MAJOR_9, "added"), date="2026-06-01T00:00:00Z")
+    write_feed(folder, newer)
+    with pytest.raises(CorruptData, match=r"lacks 1 documents .* cve-2026-1001\.json") as caught:
+        build(folder, dest)
+    assert caught.value.code == "feed-shrunk"
+    lost.write_bytes(content)
+    assert build(folder, dest).changed
+
+
+def test_a_document_about_a_cve_of_another_category_is_rejected(folder: Path, dest: Path) -> None:
+    """It is where the feed says something of a vulnerability; an advisory beside it is not."""
+    path = folder / "2026" / "cve-2026-1001.json"
+    item = json.loads(path.read_text())
+    item["document"]["category"] = "csaf_security_advisory"
+    (folder / "2026" / "rhsa-2026_1.json").write_text(json.dumps(item))
+    assert build(folder, dest).rejected == ()
+    dest.unlink()
+    path.write_text(json.dumps(item))
+    assert [one.path for one in build(folder, dest).rejected] == ["2026/cve-2026-1001.json"]
 
 
 def test_changes_and_deletions_after_the_archive_count(folder: Path, dest: Path) -> None:
