@@ -21,7 +21,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.access
 from ansible_collections.imagescan.openshift.plugins.module_utils._progress import Progress
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named, request_of
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judging
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judging, in_force
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import VERDICTS
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import (
@@ -261,3 +261,48 @@ def test_feed_goes_back(life: Life, trap: bool) -> None:
     else:
         life.feed((before, OTHERS), index=index)
     check(life.judge(index), trap, "failed", "vulnerability")
+
+
+@trap_and_twin
+def test_feed_lost_documents_and_got_as_many_others(life: Life, trap: bool) -> None:
+    """Fools whoever counts: half a copy has as many documents as the index when new ones came meanwhile."""
+    life.push(Situation(packages=VULNERABLE if trap else PATCHED))
+    life.scan()
+    index = life.feed()
+    assert life.judge(index).verdict == ("failed" if trap else "passed")
+    other = document(
+        vex.Says(vex.RHEL9, "known_not_affected", ("zlib",)),
+        cve="CVE-2026-900155",
+        released="2026-02-20T10:00:00+00:00",
+    )
+    with pytest.raises(ScanError) as caught:
+        life.feed((OTHERS, other), index=index)
+    assert caught.value.code == "feed-shrunk"
+    check(life.judge(index, later=1), trap, "failed", "vulnerability")
+
+
+@trap_and_twin
+def test_verdict_of_a_clock_that_was_ahead(life: Life, trap: bool) -> None:
+    """Fools whoever keeps the verdict with the latest time: for a year nothing would change it."""
+    life.push(Situation(packages=VULNERABLE))
+    if not trap:
+        life.push(Situation())
+    life.now += datetime.timedelta(days=365)
+    life.scan()
+    assert life.judge(life.feed((OTHERS,))).verdict == "inconclusive"  # scanned, it seems, a year ago
+    life.now -= datetime.timedelta(days=365)
+    check(life.judge(life.feed(), later=1), trap, "failed", "vulnerability")
+
+
+@trap_and_twin
+def test_report_after_a_scan_that_nobody_judged(life: Life, trap: bool) -> None:
+    """Fools whoever reads the report of a run that scanned and did not judge: it shows what passed before."""
+    life.push(Situation())
+    life.scan()
+    index = life.feed(age=1)
+    moment = -1 / 60 if trap else 1 / 60  # judged a minute before the scan, or after it
+    assert life.judge(index, later=moment).verdict == "passed"
+    with open_store(life.store) as store:
+        (found,) = in_force(store, [named(life.target)]).documents
+    assert found["verdict"] == ("inconclusive" if trap else "passed")
+    assert [reason["code"] for reason in found["reasons"]] == (["not_judged_yet"] if trap else [])

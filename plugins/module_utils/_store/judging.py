@@ -18,7 +18,7 @@ from .._verdicts.model import ImageVerdict, Reason, worst
 from .._verdicts.policies import Policy
 from .._vulnerabilities.matcher import match_inventory
 from .._vulnerabilities.model import FeedInfo
-from .model import Child, Judgement, RecordedVerdict, StoredImage
+from .model import Child, Judgement, RecordedVerdict, StoredImage, StoredVerdict
 from .store import Store, unresolved_key
 
 if t.TYPE_CHECKING:
@@ -243,7 +243,7 @@ def in_force(store: Store, wanted: t.Sequence[Wanted] | None) -> InForce:
     for image in images:
         verdict = verdicts.get(image.key)
         if verdict is not None:
-            documents.append(verdict.document)
+            documents.append(_unless_outdated(verdict, image))
             used = feed_from_dict(verdict.feed)
             if used is not None and (feed is None or used.checked > feed.checked):
                 feed = used
@@ -254,6 +254,14 @@ def in_force(store: Store, wanted: t.Sequence[Wanted] | None) -> InForce:
         documents.append(image_document(subject, unjudged))
     times = [image.scanned_at for image in images if image.scanned_at]
     return InForce(documents, feed, times + ([feed.checked] if feed else []))
+
+
+def _unless_outdated(verdict: StoredVerdict, image: StoredImage) -> dict[str, t.Any]:
+    """The document of a verdict; what passed and was scanned again since, well or not, is inconclusive until judged."""
+    if verdict.verdict != "passed" or max(image.scanned_at, image.error_at) <= verdict.judged_at:
+        return verdict.document
+    reason = {"code": "not_judged_yet", "message": "the image was scanned again after it was judged"}
+    return {**verdict.document, "verdict": "inconclusive", "reasons": [reason, *verdict.document["reasons"]]}
 
 
 def feed_to_dict(feed: FeedInfo | None) -> dict[str, t.Any] | None:

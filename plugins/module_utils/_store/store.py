@@ -13,7 +13,7 @@ import hashlib
 import json
 import typing as t
 import zlib
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from .._errors import CorruptData, ScanError
 from .database import Database, StoreError, open_database
@@ -34,6 +34,8 @@ if t.TYPE_CHECKING:
 UNRESOLVED = "unresolved:"
 #: Most bytes that a compressed body may hold.
 BODY_LIMIT = 256 << 20
+#: Runs that share a store differ by less; what is further ahead of us was made by a clock that was wrong.
+CLOCK_ERROR = timedelta(days=1)
 #: Most values in one IN (...) clause; SQLite's own limit is 999 on old versions.
 CHUNK = 500
 
@@ -401,7 +403,7 @@ class Store:
             row = connection.execute(
                 sa.select(inventories).where(inventories.c.digest == digest).with_for_update()
             ).first()
-            if row is not None and _moment(row.scanned_at) > _moment(scanned_at):
+            if row is not None and _moment(scanned_at) < _moment(row.scanned_at) <= _moment(scanned_at) + CLOCK_ERROR:
                 return changed
             present = sa.select(sets.c.sha256).where(sets.c.sha256 == values["package_set"])
             if connection.execute(present).first() is None:
@@ -613,8 +615,14 @@ def _weigh(connection: sa.Connection, judgement: Judgement) -> tuple[RecordedVer
 
 
 def _not_newer(row: t.Any, judgement: Judgement) -> bool:
-    """Whether a judgement was made with data at least as new as those of the verdict in force."""
-    return _moment(row.judged_at) <= _moment(judgement.judged_at) and (
+    """Whether a judgement was made with data at least as new as those of the verdict in force.
+
+    A verdict from far in the future was made by a clock that was wrong; it must not stay in force until then.
+    """
+    present = _moment(judgement.judged_at)
+    if max(_moment(row.judged_at), _moment(row.feed_checked)) > present + CLOCK_ERROR:
+        return True
+    return _moment(row.judged_at) <= present and (
         not judgement.feed_checked or _moment(row.feed_checked) <= _moment(judgement.feed_checked)
     )
 
