@@ -105,7 +105,21 @@ def on_platform(name: str, fools: str, platform: t.Mapping[str, str] | None) -> 
     return differs(name, fools, "children", beside(VULNERABLE), beside(PATCHED), verdict="failed", edit_layout=edit)
 
 
+def rename_cpe(prefix: str) -> tuple[vex.Json, ...]:
+    """A document whose products have a CPE that begins otherwise."""
+    text = json.dumps(document()).replace('"cpe:/', f'"{prefix}')
+    return (json.loads(text), OTHERS)
+
+
 TRAPS = [
+    differs(
+        "product-with-unreadable-cpe",
+        "whoever passes over statements whose product cannot be read, as if nothing had been said",
+        "documents",
+        rename_cpe(" CPE:/"),
+        rename_cpe("cpe:/"),
+        codes="feed-incomplete",
+    ),
     differs(
         "repository-beside-the-manifest",
         "whoever leaves the dnf history out where the base image has a content manifest: a package of a layered product"

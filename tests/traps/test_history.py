@@ -19,6 +19,7 @@ from ansible_collections.imagescan.openshift.examples.fleet import vex
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._progress import Progress
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.discovery import Named, discover
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named, request_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judging, in_force
@@ -28,9 +29,10 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.poli
     DEFAULT_POLICY_TEXT,
     load_policies,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import build_index
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import build_index, sources_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index import FeedIndex
 from ansible_collections.imagescan.openshift.plugins.modules.image_scan import StoreBook
+from ansible_collections.imagescan.openshift.plugins.modules.vulnerability_feed import young_index
 from ansible_collections.imagescan.openshift.tests.traps.feeds import no_documents
 from ansible_collections.imagescan.openshift.tests.traps.layers import child
 from ansible_collections.imagescan.openshift.tests.traps.situation import (
@@ -306,3 +308,23 @@ def test_report_after_a_scan_that_nobody_judged(life: Life, trap: bool) -> None:
         (found,) = in_force(store, [named(life.target)]).documents
     assert found["verdict"] == ("inconclusive" if trap else "passed")
     assert [reason["code"] for reason in found["reasons"]] == (["not_judged_yet"] if trap else [])
+
+
+@trap_and_twin
+def test_young_index_of_another_feed(life: Life, trap: bool) -> None:
+    """Fools whoever looks at the age of an index alone: the feed was exchanged, and the old one's index stays."""
+    index = life.feed()
+    asked = life.folder / ("feed-2" if trap else "feed-1")
+    sources = sources_of(str(asked / "feed"), str(life.folder / "feed-1" / "repository-to-cpe.json"))
+    found = young_index(str(index), 12, life.now, sources)
+    assert (found is None) is trap
+
+
+@trap_and_twin
+def test_reproducible_image_that_seems_old(life: Life, trap: bool) -> None:
+    """Fools whoever believes that an image was made in 1970, and leaves it out as too old: it is never looked at."""
+    created = "1970-01-01T00:00:00Z" if trap else "2020-01-01T00:00:00Z"
+    life.push(Situation(packages=VULNERABLE, edit_config=lambda config: config.update(created=created)))
+    found = discover([Named(life.target, "paths")], Access(), newer_than=life.now - 24 * HOUR)
+    assert bool(found.found) is trap
+    assert bool(found.excluded) is not trap

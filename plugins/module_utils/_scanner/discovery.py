@@ -31,6 +31,8 @@ LABELS = (
     "org.opencontainers.image.source",
 )
 LABEL_LIMIT = 300
+#: Docker's first release was in 2013.
+NO_IMAGE_BEFORE = datetime(2013, 1, 1, tzinfo=timezone.utc)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -229,8 +231,9 @@ def _keep(
     created = opened.config.created if isinstance(opened, Image) else ""
     if newer_than is not None and created:
         made = _moment(created)
-        # An image whose time nobody knows is kept: leaving it out would hide it.
-        if made is not None and made < newer_than:
+        # An image whose time nobody knows is kept: leaving it out would hide it. Reproducible builds write the
+        # beginning of some calendar (1970, 1980), which no image of containers is as old as.
+        if made is not None and NO_IMAGE_BEFORE <= made < newer_than:
             excluded.append(Excluded(one.name, f"it was created at {created}, before newer_than"))
             return
     known = found.get(opened.digest)

@@ -18,6 +18,7 @@ import typing as t
 import urllib.parse
 
 from .._errors import CorruptData, LimitExceeded
+from .cpes import parse_cpe
 from .times import utc_text
 
 DOCUMENT_LIMIT = 64 << 20  # bytes; the largest published ones have some 30 MB
@@ -67,6 +68,7 @@ _MODULE_ID = re.compile(r"(?P<module>[^:/@]+:[^:/@]+):[0-9]{8,}:[0-9a-f]{6,}")
 _MODULE_BUILD = re.compile(r"\.module[+_]([A-Za-z0-9.]+\+[0-9]+\+[0-9a-f]+)")
 _MODULE = re.compile(r"[A-Za-z0-9._+-]{1,100}:[A-Za-z0-9._+-]{1,100}")
 _CPE = re.compile(r"cpe:[\x21-\x7e]{1,250}")
+_UNREADABLE = "?"
 _ADVISORY = re.compile(r"[A-Z][A-Za-z]{1,15}-[0-9]{4}[:-][0-9A-Za-z]{1,16}")
 
 _ESCAPED_NAME = re.compile(rb"\\(?:u00[0-7]|/)")
@@ -301,9 +303,9 @@ class _Reader:
             return "nested_too_deep"
         product = self.wholes.get(whole)
         if product is None:
-            cpe = self.products.get(whole, {}).get("cpe")
-            if not isinstance(cpe, str) or not _CPE.fullmatch(cpe):
-                cpe = ""
+            cpe = self.products.get(whole, {}).get("cpe") or ""
+            if not isinstance(cpe, str) or (cpe and (not _CPE.fullmatch(cpe) or parse_cpe(cpe) is None)):
+                cpe = _UNREADABLE
             product = self.wholes[whole] = (cpe, _kept_text(whole))
         if not product[0]:
             return "no_cpe"
@@ -312,6 +314,9 @@ class _Reader:
             component = self.components[part] = self.component_of(part)
         if isinstance(component, str):
             return component
+        if product[0] == _UNREADABLE:
+            # Passed over, what is said of the product's packages would look like nothing said.
+            raise CorruptData(f"{self.where}: the CPE of the product {ascii(product[1])[:100]} cannot be read")
         if module and not component.module:
             component = component._replace(module=module)
         return component, *product

@@ -303,13 +303,24 @@ def test_ids_are_never_taken_apart_by_colons() -> None:
     assert read(value).skipped == {"no_relationship": 1}
 
 
-@pytest.mark.parametrize("cpe", [None, "", "cpe", 7, "cpe:/o:redhat:x y", "cpe:/" + "x" * 1000])
-def test_products_without_a_cpe_are_counted(cpe: object) -> None:
-    value = document("CVE-2026-1000", affected(MAJOR_9, "tool"))
+def with_cpe(cpe: object, component: str = "tool") -> dict[str, t.Any]:
+    value = document("CVE-2026-1000", affected(MAJOR_9, component))
     for branch in value["product_tree"]["branches"][0]["branches"]:
         if "cpe" in branch["product"]["product_identification_helper"]:
             branch["product"]["product_identification_helper"]["cpe"] = cpe
-    assert read(value).skipped == {"no_cpe": 1}
+    return value
+
+
+@pytest.mark.parametrize("cpe", [None, ""])
+def test_products_without_a_cpe_are_counted(cpe: object) -> None:
+    assert read(with_cpe(cpe)).skipped == {"no_cpe": 1}
+
+
+@pytest.mark.parametrize("cpe", ["cpe", 7, "cpe:/o:redhat:x y", "cpe:/" + "x" * 1000, "cpe:/o:redhat", " cpe:/o:r:p"])
+def test_a_cpe_that_cannot_be_read_is_no_missing_one(cpe: object) -> None:
+    with pytest.raises(CorruptData, match="the CPE of the product"):
+        read(with_cpe(cpe))
+    assert read(with_cpe(cpe, "registry/image")).skipped == {"not_rpm": 1}, "nothing is lost where it is no package"
 
 
 # -- severities --
