@@ -119,7 +119,7 @@ def walk_tar(chunks: t.Iterator[bytes], visit: Visit, budget: Budget) -> None:
                 raise CorruptData("a zero block stands between tar headers", code="layer-damaged")
             break
         count += 1
-        if count == _ENTRY_STEP:
+        if count >= _ENTRY_STEP:
             budget.add_entries(count)
             count = 0
 
@@ -142,10 +142,13 @@ def walk_tar(chunks: t.Iterator[bytes], visit: Visit, budget: Budget) -> None:
                     long_name = _text(body)
                 elif flag == 0x4B:
                     long_link = _text(body)
-                elif flag == 0x78:
-                    pax = _records(body)
                 else:
-                    _refuse_global(_records(body))
+                    records = _records(body)
+                    count += len(records) // 4  # reading four takes as long as one entry
+                    if flag == 0x78:
+                        pax = records
+                    else:
+                        _refuse_global(records)
                 continue
             if flag != 0x53:
                 raise CorruptData(

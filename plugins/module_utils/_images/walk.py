@@ -316,7 +316,7 @@ class _Reading:
                 if key in folders:
                     break
                 add_folder(key)
-                cost += 80
+                cost += 130
                 if path.endswith(PYTHON):
                     candidates[path] = "python"
                     cost += 200
@@ -398,7 +398,7 @@ class _Reading:
         above = folder
         while above and hash(above) not in record.whiteout_folders:
             record.whiteout_folders.add(hash(above))
-            self._budget.add_index(80)
+            self._budget.add_index(130)
             above = parent_of(above)
         if base == ".wh..wh..opq":
             record.opaques.add(folder)
