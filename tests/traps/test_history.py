@@ -101,10 +101,10 @@ class Life:
         build_index(str(feed), str(path), repository_map=repositories, now=self.now - age * HOUR)
         return path
 
-    def judge(self, index: Path, *, later: float = 0, name: str = "") -> Outcome:
+    def judge(self, index: Path, *, later: float = 0, name: str = "", policy: str = DEFAULT_POLICY_TEXT) -> Outcome:
         """Judge the reference; the worst verdict in force of what bears this name."""
         with open_store(self.store) as store, FeedIndex.open(str(index)) as opened:
-            policies = load_policies(DEFAULT_POLICY_TEXT, "policies.yml")
+            policies = load_policies(policy, "policies.yml")
             judging = Judging(store, policies, [], opened, now=self.now + later * HOUR)
             name = name or self.target
             found = [one for one in judging.run([named(name)]) if name in one.document["references"]]
@@ -328,3 +328,25 @@ def test_reproducible_image_that_seems_old(life: Life, trap: bool) -> None:
     found = discover([Named(life.target, "paths")], Access(), newer_than=life.now - 24 * HOUR)
     assert bool(found.found) is trap
     assert bool(found.excluded) is not trap
+
+
+@trap_and_twin
+def test_feed_that_nobody_refreshes_any_more(life: Life, trap: bool) -> None:
+    """Fools whoever keeps what newer data said for ever: who had them is gone, and all that is left are old ones."""
+    life.push(Situation())
+    life.scan()
+    old, new = life.feed(age=10 * 24), life.feed()
+    assert life.judge(new).verdict == "passed"
+    check(life.judge(old if trap else new, later=48), trap, "inconclusive", "feed-stale")
+
+
+@trap_and_twin
+def test_stricter_policy_with_older_data(life: Life, trap: bool) -> None:
+    """Fools whoever lets the verdict of a lax policy stand for that of a strict one, since its data were newer."""
+    life.push(Situation(packages=VULNERABLE))
+    life.scan()
+    old, new = life.feed(age=1), life.feed()
+    lax = "- name: lax\n  vulnerabilities: {max_severity: critical}\n"
+    assert life.judge(new, policy=lax).verdict == "passed"
+    found = life.judge(old, later=1, policy=lax.replace("critical", "moderate") if trap else lax)
+    check(found, trap, "failed", "vulnerability")

@@ -16,6 +16,7 @@ import zlib
 from datetime import datetime, timedelta, timezone
 
 from .._errors import CorruptData, ScanError
+from .._verdicts.model import VERDICTS
 from .database import Database, StoreError, open_database
 from .model import (
     SCHEMA_VERSION,
@@ -36,6 +37,8 @@ UNRESOLVED = "unresolved:"
 BODY_LIMIT = 256 << 20
 #: Runs that share a store differ by less; what is further ahead of us was made by a clock that was wrong.
 CLOCK_ERROR = timedelta(days=1)
+#: How long a verdict that was made with newer data stays although older data now say something worse.
+VERDICT_STAYS = timedelta(days=1)
 #: Most values in one IN (...) clause; SQLite's own limit is 999 on old versions.
 CHUNK = 500
 
@@ -605,13 +608,38 @@ def _weigh(connection: sa.Connection, judgement: Judgement) -> tuple[RecordedVer
         state = "new"
     elif row.document_sha256 == sha256:
         state = "unchanged"
-    elif _not_newer(row, judgement):
-        state = "changed"
-    else:
+    elif _stays(connection, row, judgement):
         state = "superseded"
+    else:
+        state = "changed"
     before = row.verdict if row is not None else ""
     after = before if state == "superseded" else judgement.verdict
     return RecordedVerdict(judgement.key, state, before, after), sha256, document, row
+
+
+def _stays(connection: sa.Connection, row: t.Any, judgement: Judgement) -> bool:
+    """Whether the verdict in force stays, because a judgement was made earlier or with older data.
+
+    Older data never make a verdict better. They make it worse where the one in force is no answer to what is asked
+    now: it was made by other policies, or so long ago that its own data may be too old meanwhile.
+    """
+    import sqlalchemy as sa
+
+    if _not_newer(row, judgement):
+        return False
+    age = _moment(judgement.judged_at) - _moment(row.judged_at)
+    if age < timedelta(0) or VERDICTS.index(judgement.verdict) <= VERDICTS.index(row.verdict):
+        return True
+    if age > VERDICT_STAYS:
+        return False
+    verdicts = tables().verdicts
+    body = connection.execute(sa.select(verdicts.c.document).where(verdicts.c.id == row.verdict_id)).scalar()
+    before = _unpack(body or b"", f"the verdict of {judgement.key}")
+    return _policies(before) == _policies(judgement.document)
+
+
+def _policies(document: t.Mapping[str, t.Any]) -> set[tuple[str, str]]:
+    return {(str(policy["name"]), str(policy["sha256"])) for policy in document.get("policies", ())}
 
 
 def _not_newer(row: t.Any, judgement: Judgement) -> bool:
