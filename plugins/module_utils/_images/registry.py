@@ -160,6 +160,7 @@ class Client:
         subject = subject or self.registry
         target = f"{path}?n={_PAGE}"
         seen: set[str] = set()
+        first, guessed = "", False
         what = f"the registry's list of {name}"
         try:
             while target:
@@ -168,12 +169,21 @@ class Client:
                 seen.add(target)
                 headers = {"User-Agent": "imagescan", "Accept": "application/json"}
                 data, response = self.fetch(target, scope, credential, _PAGE_BYTES, headers, what)
-                entries = field(read_object(data, what, limit=_PAGE_BYTES), name, list, what) or []
-                for entry in entries:
-                    if not isinstance(entry, str):
-                        raise CorruptData(f"{what} has an entry that is not text")
-                    yield entry
+                document = read_object(data, what, limit=_PAGE_BYTES)
+                if name not in document:
+                    raise CorruptData(f"{what} is an object without {name!r}, so nobody knows what there is")
+                entries = field(document, name, list, what) or []
+                if not all(isinstance(entry, str) for entry in entries):
+                    raise CorruptData(f"{what} has an entry that is not text")
+                if guessed and entries[:1] == [first]:
+                    return  # A server that does not know "last" begins again: it has given everything.
+                first = first or (entries[0] if entries else "")
+                yield from entries
                 target = self._next_page(target, response.headers.get_all("Link") or [], what)
+                guessed = not target and len(entries) >= _PAGE
+                if guessed:
+                    # A full page without a link may not be the last: the distribution specification has "last" for it.
+                    target = f"{path}?n={_PAGE}&last={urllib.parse.quote(entries[-1], safe='')}"
         except ScanError as error:
             raise in_image(error, subject)
 
@@ -188,6 +198,8 @@ class Client:
             if not following.target.startswith("/v2/"):
                 raise RegistryError(f"{what} goes on outside the registry's API", code="redirect-refused")
             return following.target
+        if re.search(r"\bnext\b", " ".join(links), re.IGNORECASE):
+            raise CorruptData(f"{what} has a link to a next page that cannot be read: {shown(' '.join(links))}")
         return ""
 
     def _refusal(self, response: Response, url: Url, credential: Credential | None) -> RegistryError:

@@ -139,7 +139,7 @@ def test_pieces_have_at_most_the_size_asked_for(fake: Fake, piece: int) -> None:
 
 def test_a_reader_that_is_closed_early_leaves_the_client_usable(fake: Fake) -> None:
     image = fake.open()
-    for _ in range(10):
+    for _attempt in range(10):
         reader = image.source.open_blob(image.layers[0].descriptor)
         assert reader.read(10) == LAYER[:10]
         reader.close()
@@ -149,7 +149,7 @@ def test_a_reader_that_is_closed_early_leaves_the_client_usable(fake: Fake) -> N
 def test_layers_are_read_by_several_threads_at_once(fake: Fake) -> None:
     image = fake.open()
     found: list[bytes] = []
-    threads = [threading.Thread(target=lambda: found.append(read_all(image, 5000))) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: found.append(read_all(image, 5000))) for _attempt in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -182,8 +182,8 @@ def test_cuts_anywhere_are_resumed(fake: Fake, places: tuple[int, ...]) -> None:
 
 def test_a_reset_is_resumed(fake: Fake) -> None:
     reset, ranged = Answer(200, LAYER, cut=500_000, reset=True), cut_at()
-    answers: list[t.Callable[[Request], Answer]] = [lambda request: reset, ranged]
-    fake.paths[f"/v2/a/b/blobs/{fake.layer}"] = lambda request: answers.pop(0)(request)
+    answers = iter([lambda request: reset, ranged])
+    fake.paths[f"/v2/a/b/blobs/{fake.layer}"] = lambda request: next(answers)(request)
     assert read_all(fake.open()) == LAYER
 
 
@@ -344,6 +344,28 @@ class TestLists:
     def test_a_repository_that_is_not_there(self, fake: Fake) -> None:
         refused(lambda: self.names(fake), RegistryError, "image-not-found", "a/b")
         refused(lambda: list(registry.list_tags(fake.host, "../x", fake.access)), InputError, "invalid-input")
+
+    def test_a_full_page_without_a_link_is_asked_on(self, fake: Fake) -> None:
+        """Whoever stops there has seen the first thousand; a server that begins again has given everything."""
+        first = [f"t{number:04}" for number in range(1000)]
+        self.page(fake, "/v2/a/b/tags/list?n=1000", first)
+        self.page(fake, "/v2/a/b/tags/list?n=1000&last=t0999", ["u1", "u2"])
+        assert self.names(fake) == [*first, "u1", "u2"]
+        self.page(fake, "/v2/a/b/tags/list?n=1000&last=t0999", first)
+        assert self.names(fake) == first
+
+    def test_an_answer_without_a_list_is_no_empty_list(self, fake: Fake) -> None:
+        fake.paths["/v2/_catalog?n=1000"] = Answer(200, b"{}")
+        with pytest.raises(CorruptData, match="without 'repositories'"):
+            list(registry.list_repositories(fake.host, fake.access))
+        fake.paths["/v2/_catalog?n=1000"] = Answer(200, b'{"repositories": null}')
+        assert list(registry.list_repositories(fake.host, fake.access)) == []
+
+    @pytest.mark.parametrize("link", ["/v2/a/b/tags/list?last=x; rel=next", "</v2/a>; rel='next'"])
+    def test_a_link_to_a_next_page_that_cannot_be_read_is_an_error(self, fake: Fake, link: str) -> None:
+        self.page(fake, "/v2/a/b/tags/list?n=1000", ["one"], link)
+        with pytest.raises(CorruptData, match="next page"):
+            self.names(fake)
 
     def test_the_catalogue(self, fake: Fake) -> None:
         fake.paths["/v2/_catalog?n=1000"] = Answer(200, b'{"repositories": ["a/b", "c"]}')
