@@ -60,7 +60,7 @@ def hardlink(path: str, target: str) -> Entry:
 
 def whiteout(path: str) -> Entry:
     """Hide what lower layers have at ``path``."""
-    parent, _, name = path.rpartition("/")
+    parent, _sep, name = path.rpartition("/")
     return Entry(f"{parent}/.wh.{name}" if parent else f".wh.{name}")
 
 

@@ -83,7 +83,7 @@ def _purl(component: str, module: str) -> str:
         epoch, version = version.split(":", 1)
         query = [f"arch={arch}"] + ([f"epoch={epoch}"] if epoch != "0" else []) + ([suffix] if suffix else [])
         return f"pkg:rpm/redhat/{name.replace('+', '%2B')}@{version}-{release}?" + "&".join(query)
-    name, source, _ = component.partition(".src")
+    name, source, _rest = component.partition(".src")
     query = (["arch=src"] if source else []) + ([suffix] if suffix else [])
     return f"pkg:rpm/redhat/{name.replace('+', '%2B')}" + ("?" + "&".join(query) if query else "")
 

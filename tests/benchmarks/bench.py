@@ -169,9 +169,16 @@ def report(runs: dict[str, list[Run]], bare: list[float]) -> list[dict[str, t.An
     """The rows of bench.json."""
     rows: list[dict[str, t.Any]] = []
 
-    def row(name: str, value: float, unit: str, bar: str = "", holds: bool | None = None) -> None:
+    def row(name: str, value: float, unit: str, limit: str = "", holds: bool | None = None) -> None:
         rows.append(
-            {"name": name, "value": round(value, 3), "unit": unit, "bar": bar, "holds": holds, "command": "make bench"}
+            {
+                "name": name,
+                "value": round(value, 3),
+                "unit": unit,
+                "bar": limit,
+                "holds": holds,
+                "command": "make bench",
+            }
         )
 
     seconds = {name: statistics.median(run.seconds for run in found) for name, found in runs.items()}
@@ -181,15 +188,15 @@ def report(runs: dict[str, list[Run]], bare: list[float]) -> list[dict[str, t.An
     row("time to decompress in memory, one thread, isal", limit, "s")
     ratio = seconds["ours"] / limit
     row("time to inventory / time to decompress in memory", ratio, "ratio", "<= 1.4", ratio <= 1.4)
-    for peer, bar in (("trivy", 2.5), ("syft", 4.0)):
+    for peer, factor in (("trivy", 2.5), ("syft", 4.0)):
         ratio = seconds[peer] / seconds["ours"]
-        row(f"times as fast as {peer}", ratio, "ratio", f">= {bar}", ratio >= bar)
+        row(f"times as fast as {peer}", ratio, "ratio", f">= {factor}", ratio >= factor)
         ratio = seconds[peer] / seconds["ours, standard library"]
         row(f"times as fast as {peer}, standard library alone", ratio, "ratio", "> 1", ratio > 1)
     for name, found in runs.items():
         peak = max(run.megabytes for run in found)
-        bar = "< 100" if name.startswith("ours") else ""
-        row(f"peak memory: {name}", peak, "MB", bar, peak < 100 if bar else None)
+        limit = "< 100" if name.startswith("ours") else ""
+        row(f"peak memory: {name}", peak, "MB", limit, peak < 100 if limit else None)
     counts = {name: {run.packages for run in found} for name, found in runs.items()}
     same = len(set().union(*counts.values())) == 1
     row("packages, the same number for all", max(counts["ours"]), "packages", "equal", same)

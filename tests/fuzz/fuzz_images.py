@@ -280,7 +280,7 @@ def _archives() -> t.Iterator[bytes]:
                 for name, data in layout.items()
             }
         )
-    packed = next(data for name, data in layout.items() if data[:2] == b"\x1f\x8b")
+    packed = min(data for data in layout.values() if data[:2] == b"\x1f\x8b")
     for layer, name in (
         (_LAYER, "l/layer.tar"),
         (packed, "l/layer.tar"),

@@ -43,10 +43,10 @@ class Request:
 
     def basic_login(self) -> tuple[str, str] | None:
         """User name and password of basic authentication."""
-        scheme, _, value = self.headers.get("authorization", "").partition(" ")
+        scheme, _sep, value = self.headers.get("authorization", "").partition(" ")
         if scheme != "Basic":
             return None
-        username, _, password = base64.b64decode(value).decode().partition(":")
+        username, _sep, password = base64.b64decode(value).decode().partition(":")
         return username, password
 
 

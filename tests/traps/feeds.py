@@ -65,15 +65,17 @@ def empty_index(path: Path) -> None:
 
 def newer_index(path: Path) -> None:
     """An index that a later version wrote."""
-    with contextlib.closing(sqlite3.connect(path)) as database, database:
+    with contextlib.closing(sqlite3.connect(path)) as database:
         database.execute("UPDATE meta SET value = '999' WHERE key = 'schema_version'")
+        database.commit()
 
 
 def another_file(path: Path) -> None:
     """A SQLite file that is no index."""
     path.unlink()
-    with contextlib.closing(sqlite3.connect(path)) as database, database:
+    with contextlib.closing(sqlite3.connect(path)) as database:
         database.execute("CREATE TABLE packages (name TEXT PRIMARY KEY, groups BLOB NOT NULL)")
+        database.commit()
 
 
 def advisory(item: vex.Json) -> vex.Json:

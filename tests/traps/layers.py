@@ -308,7 +308,7 @@ TRAPS = [
     in_upper(
         "upper-database-is-older",
         "a reader that takes the first database that it meets, or the one with the newest packages",
-        lambda packages: upper_database(packages),
+        upper_database,
     ),
     differs(
         "folder-replaced-by-a-file",

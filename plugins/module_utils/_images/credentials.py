@@ -105,7 +105,7 @@ class Credentials:
                 yield self._entries[name]
         # The kubelet takes * inside the labels of a host.
         for pattern, found in self._entries.items():
-            wild, _, path = pattern.partition("/")
+            wild, _sep, path = pattern.partition("/")
             if "*" in wild and _matches(host, wild) and (not path or f"{repository}/".startswith(f"{path}/")):
                 yield found
 
@@ -147,7 +147,7 @@ def _split_key(key: str) -> tuple[str, str]:
     """Host and repository prefix of an entry's key. With a scheme or an API version behind it only the host counts."""
     scheme, separator, rest = key.partition("://")
     name = rest if separator else scheme
-    host, _, path = name.strip("/").partition("/")
+    host, _sep, path = name.strip("/").partition("/")
     return host, "" if separator or path in ("v1", "v2") else path
 
 

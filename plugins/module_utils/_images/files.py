@@ -27,15 +27,12 @@ class Source(t.Protocol):
 
     def read_manifest(self, descriptor: Descriptor, /) -> bytes:
         """Bytes of the manifest or index with this digest, at most MANIFEST_LIMIT of them. Not verified."""
-        ...
 
     def read_blob(self, descriptor: Descriptor, limit: int, /) -> bytes:
         """A whole small blob, at most ``limit`` bytes. Not verified."""
-        ...
 
     def open_blob(self, descriptor: Descriptor, /) -> BlobReader:
         """A blob for streaming. Not verified."""
-        ...
 
 
 def open_regular(path: str, what: str) -> io.FileIO:
@@ -125,7 +122,7 @@ class TarMembers:
     def find(self, name: str) -> Member:
         """The regular member of that name. Raises CorruptData where there is none, or a link leads out."""
         seen = name
-        for _ in range(_LINK_HOPS):
+        for _attempt in range(_LINK_HOPS):
             path = posixpath.normpath(seen)
             if path.startswith(("/", "..")):
                 raise CorruptData(f"the archive's member {shown(name)} leads outside the archive")

@@ -135,5 +135,5 @@ def _missing(name: str) -> CorruptData:
 def _blob_name(digest: str) -> str:
     if not is_digest(digest):
         raise CorruptData(f"{shown(digest)} is not a digest")
-    algorithm, _, digits = digest.partition(":")
+    algorithm, _sep, digits = digest.partition(":")
     return f"blobs/{algorithm}/{digits}"

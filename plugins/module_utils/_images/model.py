@@ -66,7 +66,6 @@ class BlobSource(t.Protocol):
 
     def open_blob(self, descriptor: Descriptor, /) -> BlobReader:
         """Open one blob for streaming. The reader does NOT verify; whoever consumes it hashes what it reads."""
-        ...
 
 
 @dataclasses.dataclass(frozen=True)

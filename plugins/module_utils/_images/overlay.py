@@ -302,8 +302,7 @@ class Tree:
         unknown: set[str],
     ) -> None:
         folder, _slash, base = name.rpartition("/")
-        parents = self._parents(folder, layer, create=True)
-        assert parents is not None
+        parents = t.cast("list[_Node]", self._parents(folder, layer, create=True))
         children = parents[-1].children
         old = children.get(base)
         if kind is FOLDER:

@@ -241,7 +241,7 @@ class Transport:
 
         Raises ConnectionLost, or RegistryError for what another attempt would not change.
         """
-        for _ in range(_REDIRECT_LIMIT + 1):
+        for _attempt in range(_REDIRECT_LIMIT + 1):
             sent = {**headers, "Authorization": authorization} if authorization else dict(headers)
             response = self._exchange(method, url, sent, body, patience)
             if response.status not in _REDIRECTS:

@@ -232,7 +232,7 @@ class _Reading:
                     return
 
         if self._threads > 1:
-            workers = [threading.Thread(target=work, daemon=True) for _ in range(min(self._threads, len(todo)))]
+            workers = [threading.Thread(target=work, daemon=True) for _attempt in range(min(self._threads, len(todo)))]
             try:
                 for worker in workers:
                     worker.start()
@@ -465,8 +465,7 @@ class _Reading:
                 for path in found:
                     interest.add(path)
             elif found.kind is FILE:
-                content = found.content
-                assert content is not None
+                content = t.cast(Content, found.content)  # files have one
                 places[asked] = found.path
                 if content.data is not None:
                     files[asked] = KeptFile(asked, content.data, found.layer)

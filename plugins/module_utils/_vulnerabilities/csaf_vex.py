@@ -500,7 +500,7 @@ class _Reader:
                 named = modules.get(build[1], set())
                 if len(named) != 1:
                     self.skipped["module_unknown"] += 1
-                row = row._replace(module=next(iter(named)) if len(named) == 1 else UNKNOWN_MODULE)
+                row = row._replace(module=min(named) if len(named) == 1 else UNKNOWN_MODULE)
             yield row
 
     def read_severities(self, vulnerability: dict[str, t.Any]) -> tuple[dict[str, str], str]:

@@ -106,7 +106,7 @@ def build_index(
     if names is not None and not wanted:
         raise InputError("no package names to build a feed index for; expected at least one, or none given at all")
     folder = Path(dest).absolute().parent
-    if not folder.is_dir():
+    if not dry_run and not folder.is_dir():
         raise InputError(f"the folder of the feed index does not exist: {folder}")
     with contextlib.ExitStack() as stack:
         old = stack.enter_context(FeedIndex.open(dest)) if _has_index(dest) else None
@@ -558,13 +558,11 @@ class _UrlFeed:
             made = email.utils.parsedate_to_datetime(self.headers.get("last-modified", ""))
             made = made if made.tzinfo else made.replace(tzinfo=datetime.timezone.utc)
         date = re.search(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", label)
-        if date is None and made is None:
-            raise CorruptData(f"nothing tells when the archive {shown_url(self.url)} was made", code="feed-damaged")
         named = parse_time(f"{date[0]}T00:00:00Z", f"the date of {label}") if date else made
-        if made is None or (named is not None and made - named > COPIED_AFTER):
-            made = named
-        assert made is not None
-        return made
+        made = made or named
+        if made is None or named is None:
+            raise CorruptData(f"nothing tells when the archive {shown_url(self.url)} was made", code="feed-damaged")
+        return named if made - named > COPIED_AFTER else made
 
     def _rows(self, name: str, since: datetime.datetime) -> dict[str, str]:
         """Paths and times of a list of changes, newer than a time. A feed may have no such list."""

@@ -345,7 +345,7 @@ class _Matcher:
             if outcome is None:
                 continue
             chosen = outcome.said
-            number = next(number for number, entry in entries if entry is chosen)
+            (number, *_others) = (number for number, entry in entries if entry is chosen)
             cpe, identity = self.index.products[chosen.product]
             yield Finding(
                 id=cve,
@@ -495,8 +495,7 @@ class _Case:
 
     def compare(self, one: _Said) -> int:
         """Order of the installed build and the one that a statement names."""
-        assert one.build is not None
-        return compare_builds(self.installed(one), one.build)
+        return compare_builds(self.installed(one), t.cast(Build, one.build))
 
     def comparable(self, fixes: list[_Said], applicable: t.Sequence[_Said]) -> list[_Said]:
         """The fixes to compare with: of binaries where there are any that apply, else of the source package.
@@ -554,5 +553,4 @@ def _rank(one: _Said) -> tuple[t.Any, ...]:
 
 def _order(one: _Said, two: _Said) -> int:
     """Lowest fix first; equal ones by product, so that the choice does not depend on the order of reading."""
-    assert one.build is not None and two.build is not None
-    return compare_builds(one.build, two.build) or one.rank - two.rank
+    return compare_builds(t.cast(Build, one.build), t.cast(Build, two.build)) or one.rank - two.rank

@@ -168,7 +168,7 @@ def test_damaged_archives_end_in_an_error_of_ours(
     path = tmp_path_factory.getbasetemp() / "damaged.tar"
     archive(path, ("./x/a", b"old"), ("b" * 300, b"long name"), ("x/ä", b"new"), links={"l": (tarfile.SYMTYPE, "x/a")})
     damaged = bytearray(path.read_bytes()[:8192])
-    for _ in range(data.draw(st.integers(1, 6))):
+    for _attempt in range(data.draw(st.integers(1, 6))):
         damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
     for start in range(0, len(damaged), 512):  # checksums right, so that the damage is looked at
         block = damaged[start : start + 512]

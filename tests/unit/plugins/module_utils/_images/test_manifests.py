@@ -153,7 +153,7 @@ SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+prettyjws"
 def test_what_is_refused_and_why(document: t.Any, served: str, error: type[ScanError], says: str) -> None:
     with pytest.raises(error, match=says) as caught:
         parse(document, served)
-    assert type(caught.value) is error
+    assert caught.type is error
     assert len(str(caught.value)) < 500
 
 

@@ -187,13 +187,13 @@ class Docker:
         self.entries: list[dict[str, t.Any]] = []
 
     def image(self, layers: t.Sequence[tuple[str, bytes]], tags: t.Any, config_name: str = "") -> None:
-        diff_ids = [digest_of(gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data) for _, data in layers]
+        diff_ids = [digest_of(gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data) for _name, data in layers]
         config = {"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": diff_ids}}
         data = json.dumps(config).encode()
         name = config_name or digest_of(data)[7:] + ".json"
         self.files[name] = data
         self.files.update({name: data for name, data in layers if name not in self.links})
-        self.entries.append({"Config": name, "RepoTags": tags, "Layers": [name for name, _ in layers]})
+        self.entries.append({"Config": name, "RepoTags": tags, "Layers": [name for name, _data in layers]})
 
     def write(self, path: Path, reverse: bool = False) -> Path:
         members = {**self.files, "manifest.json": json.dumps(self.entries).encode()}
@@ -365,7 +365,7 @@ class TestRootFolders:
     def test_very_deep_folders_end(self, root: Path) -> None:
         here = os.open(root, os.O_RDONLY)
         try:
-            for _ in range(600):
+            for _attempt in range(600):
                 os.mkdir("deepfolder", dir_fd=here)
                 deeper = os.open("deepfolder", os.O_RDONLY, dir_fd=here)
                 os.close(here)

@@ -99,7 +99,7 @@ def test_retry_after_a_date() -> None:
 
 def test_pauses_grow_and_end(pauses: list[float]) -> None:
     patience = Patience(Access(retries=4))
-    for _ in range(4):
+    for _attempt in range(4):
         patience.pause(ConnectionLost("gone"))
     with pytest.raises(ConnectionLost, match=r"gone \(tried 5 times\)"):
         patience.pause(ConnectionLost("gone"))
@@ -108,7 +108,7 @@ def test_pauses_grow_and_end(pauses: list[float]) -> None:
 
 def test_progress_gives_new_attempts(pauses: list[float]) -> None:
     patience = Patience(Access(retries=1))
-    for _ in range(10):
+    for _attempt in range(10):
         patience.pause(ConnectionLost("gone"))
         patience.progress()
     assert max(pauses) <= 0.5
@@ -186,7 +186,7 @@ def test_a_server_that_drips_is_left_when_the_time_is_over() -> None:
     listener = socket.create_server(("127.0.0.1", 0))
 
     def drip() -> None:
-        connection, _ = listener.accept()
+        connection, _peer = listener.accept()
         try:
             while True:
                 connection.sendall(b"x")
@@ -214,7 +214,7 @@ def test_answers_that_are_no_http(raw: bytes) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def speak() -> None:
-            connection, _ = listener.accept()
+            connection, _peer = listener.accept()
             with connection:
                 connection.recv(10_000)
                 connection.sendall(raw)

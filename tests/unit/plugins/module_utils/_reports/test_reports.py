@@ -41,8 +41,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.sche
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.model import AppliedCpe, Coverage
 from ansible_collections.imagescan.openshift.tests.support import verdicts as make
 
-POLICIES = load_policies(DEFAULT_POLICY_TEXT, "p.yml")
-EXCEPTIONS = load_exceptions("- {id: CVE-2026-7, reason: tested, owner: me, expires: 2027-01-01}\n", "e.yml")
+POLICIES = tuple(load_policies(DEFAULT_POLICY_TEXT, "p.yml"))
+EXCEPTIONS = tuple(load_exceptions("- {id: CVE-2026-7, reason: tested, owner: me, expires: 2027-01-01}\n", "e.yml"))
 RESULTS = {
     "profile": "cis",
     "score": 95.5,
@@ -55,7 +55,7 @@ RESULTS = {
 
 
 def document(
-    subject: Subject, policies: list[Policy] = POLICIES, exceptions: list[Acceptance] = EXCEPTIONS
+    subject: Subject, policies: t.Sequence[Policy] = POLICIES, exceptions: t.Sequence[Acceptance] = EXCEPTIONS
 ) -> dict[str, t.Any]:
     return image_document(subject, judge(subject, policies, exceptions, now=make.NOW))
 

@@ -527,10 +527,12 @@ def test_an_exception_never_hides_that_something_was_not_seen() -> None:
 
 # Indexes.
 
-CHILDREN = [Child("linux/amd64", "sha256:a"), Child("linux/arm64/v8", "sha256:b"), Child("linux/s390x", "sha256:c")]
+CHILDREN = (Child("linux/amd64", "sha256:a"), Child("linux/arm64/v8", "sha256:b"), Child("linux/s390x", "sha256:c"))
 
 
-def index_of(verdicts: dict[str, str], platforms: tuple[str, ...], children: list[Child] = CHILDREN) -> ImageVerdict:
+def index_of(
+    verdicts: dict[str, str], platforms: tuple[str, ...], children: t.Sequence[Child] = CHILDREN
+) -> ImageVerdict:
     found = {
         digest: ImageVerdict(digest, verdict, (Reason("vulnerability", f"it {verdict}"),), ())
         for digest, verdict in verdicts.items()

@@ -68,7 +68,7 @@ def fetched(answer: t.Callable[[Request], Answer], limit: int = 1 << 30) -> tupl
 
 
 def test_a_file_is_fetched() -> None:
-    body, requests, naps = fetched(lambda request: ranged(request))
+    body, requests, naps = fetched(ranged)
     assert body == BODY and len(requests) == 1 and not naps.seconds
 
 
@@ -283,7 +283,7 @@ def test_a_full_disk_is_not_taken_for_a_broken_transfer() -> None:
             raise OSError(28, "No space left on device")
 
     fetcher, naps = client()
-    with running_server(lambda request: ranged(request)) as server:
+    with running_server(ranged) as server:
         with pytest.raises(ScanError, match="No space left") as caught:
             fetcher.fetch(f"http://{server.host}/", Full(), limit=1 << 30)
         assert len(server.requests) == 1 and not naps.seconds
@@ -298,7 +298,7 @@ def test_whoever_is_told_how_far_it_is_may_end_it() -> None:
         raise Gone
 
     fetcher, _naps = client(tick=gone)
-    with running_server(lambda request: ranged(request)) as server, pytest.raises(Gone):
+    with running_server(ranged) as server, pytest.raises(Gone):
         fetcher.read(f"http://{server.host}/", limit=1 << 30)
     with running_server(lambda _request: Answer(503)) as server, pytest.raises(Gone):
         fetcher.read(f"http://{server.host}/", limit=1 << 30)
