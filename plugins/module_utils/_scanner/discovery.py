@@ -141,6 +141,7 @@ def _list_registry(
 
     registry = parse_registry(query.registry)
     named: list[Named] = []
+    before = len(excluded) + len(failed)
     # Names that are plain text need no catalogue, which many registries do not give to everybody.
     plain = [found.pattern for found in query.repositories if re.fullmatch(r"[a-z0-9/_-]+", found.pattern)]
     all_plain = bool(plain) and len(plain) == len(query.repositories)
@@ -165,6 +166,14 @@ def _list_registry(
             raise
         except ScanError as error:
             failed.append(_unidentified(f"{registry}/{repository}", "registry", error))
+    if not named and len(excluded) + len(failed) == before:
+        # Many registries show only what an account may see: an empty list is no sign that nothing is there.
+        raise ScanError(
+            "it lists no image",
+            code="registry-empty",
+            hint="check registry.repositories, and whether the credentials may see the catalogue",
+            subject=registry,
+        )
     return named
 
 
