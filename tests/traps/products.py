@@ -105,6 +105,13 @@ def on_platform(name: str, fools: str, platform: t.Mapping[str, str] | None) -> 
     return differs(name, fools, "children", beside(VULNERABLE), beside(PATCHED), verdict="failed", edit_layout=edit)
 
 
+def rated(word: str) -> tuple[vex.Json, ...]:
+    """An important flaw whose impact on the product is written otherwise."""
+    item = document()
+    item["vulnerabilities"][0]["threats"][0]["details"] = word
+    return (item, OTHERS)
+
+
 def rename_cpe(prefix: str) -> tuple[vex.Json, ...]:
     """A document whose products have a CPE that begins otherwise."""
     text = json.dumps(document()).replace('"cpe:/', f'"{prefix}')
@@ -112,6 +119,15 @@ def rename_cpe(prefix: str) -> tuple[vex.Json, ...]:
 
 
 TRAPS = [
+    differs(
+        "impact-none-of-an-important-flaw",
+        "whoever takes an impact that nobody rated for none, though the document is rated important",
+        "documents",
+        rated("None"),
+        rated("Low"),
+        verdict="failed",
+        packages=VULNERABLE,
+    ),
     differs(
         "product-with-unreadable-cpe",
         "whoever passes over statements whose product cannot be read, as if nothing had been said",

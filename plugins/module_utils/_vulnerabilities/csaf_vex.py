@@ -464,11 +464,14 @@ class _Reader:
                     modules.setdefault(build[1], set()).add(component.module)
                 if self.names is not None and component.name not in self.names:
                     continue
-                severity = severities.get(identity) or default
-                if not severity:
+                rated = severities.get(identity, "")
+                # "None" for what has the flaw, too, means that nobody rated it, where anything else is said.
+                severity = rated if rated != "none" else ""
+                severity = severity or default
+                if severity in ("", "none"):
                     if scores is None:
                         scores = self.read_scores(vulnerability)
-                    severity = scores.get(identity, "")
+                    severity = scores.get(identity, "") or severity or rated
                 if not severity:
                     self.skipped["severity_missing"] += 1
                     severity = "critical"

@@ -335,7 +335,7 @@ def test_a_cpe_that_cannot_be_read_is_no_missing_one(cpe: object) -> None:
         ("LoW", "low"),
         ("High", "important"),
         ("Medium", "moderate"),
-        ("None", "none"),
+        ("None", "low"),  # nobody rated it: what the document says of itself
         ("Severe", "critical"),  # cannot be read: the worst, never little
         ("Krítico", "critical"),
         ("Low.", "critical"),
