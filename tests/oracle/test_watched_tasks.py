@@ -142,7 +142,7 @@ def test_a_module_does_not_outlive_its_playbook(tmp_path: Path, silent_registry:
 def test_an_interrupt_at_the_keyboard_ends_all(tmp_path: Path, silent_registry: str) -> None:
     with playing(tmp_path, silent_registry) as process:
         line_of(process, "scanned 0/9")
-        # In one of ten cases or so ansible-core 2.19 misses an interrupt that comes while it shows a line, and waits for
+        # About once in ten times ansible-core 2.19 misses an interrupt that comes while it shows a line, and waits for
         # its worker. A person presses again.
         for _attempt in range(3):
             time.sleep(1)
