@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import typing as t
 from pathlib import Path
 
@@ -102,13 +103,23 @@ def test_a_file_in_place_of_a_folder_above_means_that_nothing_is_there(tmp_path:
     assert (content.files, content.problems) == ({}, ())
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_unreadable_files_and_folders_are_problems(tmp_path: Path) -> None:
-    put(tmp_path, "etc/os-release").chmod(0)
-    put(tmp_path, "opt/secret/x.jar")
-    (tmp_path / "opt/secret").chmod(0)
-    content = read_folder(str(tmp_path), WANTED)
-    (tmp_path / "opt/secret").chmod(0o700)
+def test_unreadable_files_and_folders_are_problems() -> None:
+    # Root may read everything, so it steps down; and pytest's own folders are closed to others.
+    nobody = 65534
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        root.chmod(0o755)
+        put(root, "etc/os-release").chmod(0)
+        put(root, "opt/secret/x.jar")
+        (root / "opt/secret").chmod(0)
+        me = os.geteuid()
+        if me == 0:
+            os.seteuid(nobody)
+        try:
+            content = read_folder(name, WANTED)
+        finally:
+            os.seteuid(me)
+        (root / "opt/secret").chmod(0o700)
     assert codes(content) == [("unreadable", "etc/os-release"), ("unreadable", "opt/secret")]
 
 
