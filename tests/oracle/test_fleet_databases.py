@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.imagescan.openshift.examples.fleet import rpmdb
+from ansible_collections.imagescan.openshift.tests.support import rpm_tools
 from ansible_collections.imagescan.openshift.tests.support.data import data_path
 from ansible_collections.imagescan.openshift.tests.support.programs import require_program
-from ansible_collections.imagescan.openshift.tests.support.requirements import missing
 
 PACKAGES = [
     rpmdb.parse_rpm("openssl-libs-1:3.0.7-27.el9.x86_64", source="openssl-3.0.7-27.el9.src.rpm"),
@@ -53,8 +53,6 @@ def query(folder: Path, backend: str) -> list[str]:
         text=True,
         check=True,
     )
-    if "dummy database" in result.stderr:
-        missing(f"an rpm that reads {backend}")
     lines = []
     for line in result.stdout.splitlines():
         start, signature = line.rsplit("|", 1)
@@ -78,6 +76,11 @@ def query(folder: Path, backend: str) -> list[str]:
 def test_librpm_prints_what_was_written(tmp_path: Path, files: t.Any, backend: str, packages: list[rpmdb.Rpm]) -> None:
     for name, content in files().items():
         (tmp_path / name).write_bytes(content)
+    if backend == "ndb" and not rpm_tools.librpm_reads_ndb(tmp_path):
+        # Debian's librpm reads ndb from release 13 on; go-rpmdb stands in for it.
+        expected = sorted(f"{rpm.name}-{rpm.version}-{rpm.release}" for rpm in packages)
+        assert sorted(rpm_tools.go_names(tmp_path / "Packages.db") or ()) == expected
+        return
     assert query(tmp_path, backend) == sorted(printed(rpm) for rpm in packages)
 
 

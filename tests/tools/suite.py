@@ -271,7 +271,8 @@ def stage_core(result: Result, name: str, venv: Path | None) -> None:
     units = [ansible_test, "units", "--color", "no", "--venv", "--python", version, "--requirements"]
     result.gate(f"ansible-test units, {name}", run(units, log, cwd=tree, env=settings), log)
 
-    targets = sorted(path.name for path in (tree / "tests" / "integration" / "targets").iterdir() if path.is_dir())
+    folders = (tree / "tests" / "integration" / "targets").iterdir()
+    targets = sorted(folder.name for folder in folders if not folder.name.startswith("setup_"))
     for target in targets:
         log = fresh_log(f"{name}-integration-{target}")
         command = [ansible_test, "integration", "--color", "no", "--local", "--python", version, target]
