@@ -38,7 +38,7 @@ LOGS = BUILD / "logs"
 REQUIRE_ALL = os.environ.get("IMAGESCAN_REQUIRE_ALL") == "1"
 DEBIAN_PACKAGES = [
     *("rpm", "umoci", "skopeo", "buildah", "docker-registry", "db-util"),
-    *("gnupg", "openssl", "shellcheck", "zstd", "xz-utils"),
+    *("postgresql", "gnupg", "openssl", "shellcheck", "zstd", "xz-utils"),
 ]
 #: Name of the environment -> (interpreters to try, ansible-core, ansible-test's ``--python``).
 CORES = {
