@@ -12,6 +12,7 @@ are built from the modules beside this file, by Go, into the user's cache folder
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -66,12 +67,13 @@ def build_peer(name: str) -> Path:
 
 def make_image() -> Path:
     """The OCI layout, made once in a process of its own (its memory must not count as ours)."""
-    layout = WORK / "image"
+    maker = HERE / "image.py"
+    layout = WORK / f"image-{hashlib.sha256(maker.read_bytes()).hexdigest()[:12]}"
     if not layout.exists():
         print("making the image ...", flush=True)
         WORK.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=WORK) as folder:
-            subprocess.run([sys.executable, HERE / "image.py", Path(folder, "image")], check=True)
+            subprocess.run([sys.executable, maker, Path(folder, "image")], check=True)
             Path(folder, "image").rename(layout)
     return layout
 
@@ -126,15 +128,13 @@ def count_syft(text: str) -> int:
 def competitors(reference: str) -> dict[str, Competitor]:
     """All that are measured, by name."""
     trivy = [str(build_peer("trivy")), "image", "--image-src", "remote", "--insecure", "--pkg-types", "os"]
-    trivy += ["--scanners", "", "--format", "cyclonedx", "--offline-scan", "--cache-dir", "{cache}"]
-    trivy = [part for part in trivy if part not in ("--scanners", "")]
+    trivy += ["--format", "cyclonedx", "--offline-scan", "--cache-dir", "{cache}"]
     trivy += ["--skip-db-update", "--skip-java-db-update", "--skip-version-check", "--disable-telemetry", "--quiet"]
     syft = [str(build_peer("syft")), "scan", f"registry:{reference}", "--select-catalogers", "rpm", "-o", "json", "-q"]
     ours = [sys.executable, str(HERE / "inventory.py"), reference]
-    quiet = {"PYTHONDONTWRITEBYTECODE": ""}
     return {
-        "ours": Competitor(ours, int, quiet),
-        "ours, standard library": Competitor([*ours, "--standard-library"], int, quiet),
+        "ours": Competitor(ours, int, {}),
+        "ours, standard library": Competitor([*ours, "--standard-library"], int, {}),
         "trivy": Competitor([*trivy, reference], count_cyclonedx, {}),
         "syft": Competitor(
             syft,
