@@ -159,7 +159,7 @@ def measure(reference: str, layers: t.Sequence[Path]) -> tuple[dict[str, list[Ru
             result = run(competitor)
             if number:  # the first round warms the page cache
                 runs[name].append(result)
-        command = [sys.executable, HERE / "decompress.py", *layers]
+        command = [sys.executable, str(HERE / "decompress.py"), *map(str, layers)]
         bare.append(float(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout))
         print(f"round {number} of {ROUNDS}", flush=True)
     return runs, bare[1:]
@@ -195,8 +195,8 @@ def report(runs: dict[str, list[Run]], bare: list[float]) -> list[dict[str, t.An
         row(f"times as fast as {peer}, standard library alone", ratio, "ratio", "> 1", ratio > 1)
     for name, found in runs.items():
         peak = max(run.megabytes for run in found)
-        limit = "< 100" if name.startswith("ours") else ""
-        row(f"peak memory: {name}", peak, "MB", limit, peak < 100 if limit else None)
+        limited = name.startswith("ours")
+        row(f"peak memory: {name}", peak, "MB", "< 100" if limited else "", peak < 100 if limited else None)
     counts = {name: {run.packages for run in found} for name, found in runs.items()}
     same = len(set().union(*counts.values())) == 1
     row("packages, the same number for all", max(counts["ours"]), "packages", "equal", same)

@@ -18,7 +18,7 @@ import struct
 import tarfile
 import typing as t
 
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._errors import LimitExceeded, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images import (
     compression,
     limits,
@@ -90,14 +90,14 @@ def tar_bytes(layer: bytes, kind: int) -> bytes:
 
 
 def stream(blob: bytes) -> t.Iterator[bytes]:
-    """The pieces that a blob unpacks to, at most some of them."""
+    """The pieces that a blob unpacks to."""
     source = io.BytesIO(blob)
     size = 0
     for piece in compression.decompress(lambda count: source.read(min(count, 501))):
         assert 0 < len(piece) <= compression.OUTPUT_STEP + (128 << 10)
         size += len(piece)
         if size > 1 << 23:
-            return
+            raise LimitExceeded("enough")
         yield piece
 
 
@@ -105,13 +105,13 @@ def unpack(blob: bytes) -> None:
     """Decompress; where the gzip module of the standard library gets to the end, we have the same bytes or an error."""
     with contextlib.suppress(ScanError):
         ours = b"".join(stream(blob))
-        if blob.startswith(b"\x1f\x8b") and len(ours) < 1 << 23:
+        if blob.startswith(b"\x1f\x8b"):
             assert gzip.decompress(blob) == ours
 
 
 def split(data: bytes) -> list[bytes]:
     """The layers of an input, at most six."""
-    layers = []
+    layers: list[bytes] = []
     while len(data) >= 4 and len(layers) < 6:
         size = int.from_bytes(data[:4], "big")
         layers.append(data[4 : 4 + size])

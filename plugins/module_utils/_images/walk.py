@@ -35,7 +35,7 @@ from .overlay import (
     matches,
     parent_of,
 )
-from .tar import FILE, FOLDER, SPARSE, SYMLINK, Sink, walk_tar
+from .tar import FILE, FOLDER, HARD_LINK, SPARSE, SYMLINK, Sink, walk_tar
 from .wanted import (
     ARCHIVES,
     COMPONENTS,
@@ -66,7 +66,7 @@ def read_root(image: Image, wanted: Wanted, *, limits: Limits = DEFAULT_LIMITS, 
 
     The numbers of ``unexamined`` include what RPM packages installed: Python distributions and node modules that
     belong to a package cannot be told apart here. An entry that goes through a symlinked folder is counted under the
-    name that it has in its layer, so the numbers may be too high there, never too low.
+    name that it has in its layer, so a number may be off there, but is never 0 where something is visible.
     """
     return _Reading(image, wanted, limits, threads).run()
 
@@ -84,7 +84,8 @@ class _LayerRecord:
         self.whiteouts: set[str] = set()
         self.opaques: set[str] = set()
         self.candidates: dict[str, str] = {}
-        self.files: list[tuple[str, Content]] = []
+        # Files of folders that are reported by layer: path as asked for, name, content (None for a hard link).
+        self.files: list[tuple[str, str, Content | None]] = []
 
     def names_in(self, folder: str) -> bool:
         """Whether a name in this layer goes through a folder (or, rarely, through one with the same hash)."""
@@ -116,11 +117,11 @@ class _Blob:
         self._hash.update(data)
         return data
 
-    def verify(self) -> None:
-        """Read what is left, and compare size and digest."""
+    def verify(self, most: int | None = None) -> None:
+        """Read what is left, and compare size and digest. More than ``most`` bytes are not read, nor judged then."""
         start = self.size
         while self.read(1 << 18):
-            if self.size - start > _DRAIN:
+            if most is not None and self.size - start > most:
                 return
         if self.size < self._descriptor.size:
             raise CorruptData(
@@ -155,6 +156,7 @@ class _Reading:
         self._interest = Interest(wanted.files, wanted.folders)
         self._stop = False
         self._problems: dict[Problem, None] = {}
+        self._layer_files: list[KeptFile] = []
 
     def run(self) -> RootContent:
         image = self._image
@@ -193,12 +195,7 @@ class _Reading:
         loader = counts.pop(LOADER)
         return RootContent(
             files=files,
-            layer_files=tuple(
-                KeptFile(path, content.data, number)
-                for number, record in enumerate(stacked)
-                for path, content in record.files
-                if content.data is not None
-            ),
+            layer_files=tuple(self._layer_files),
             unexamined=counts,
             entries=entries,
             has_loader=loader > 0,
@@ -271,7 +268,7 @@ class _Reading:
                 except CorruptData:
                     # A damaged blob explains damaged content best: say that, if it is so.
                     _exhaust(chunks)
-                    blob.verify()
+                    blob.verify(_DRAIN)
                     raise
             finally:
                 chunks.close()
@@ -298,7 +295,7 @@ class _Reading:
         interest = self._interest
         budget = self._budget
         files, above, patterns_of = interest.files, interest.above, interest.folders
-        layer_folders = self._layer_folders()
+        layer_folders = self._asked_layer_folders()
         file_limit = self._wanted.file_limit
         events, links, candidates = record.events, record.links, record.candidates
         folders, add_folder = record.folders, record.folders.add
@@ -374,19 +371,19 @@ class _Reading:
                     if size <= SPOOL_FROM:
                         budget.add_index(size)
                     sink = Keeper(content)
-                    if folder in layer_folders:
-                        record.files.extend(
-                            (join(asked, base), content)
-                            for asked in layer_folders[folder]
-                            if matches(base, self._wanted.folders[asked])
-                        )
                 kind = FILE
+            if wanted and folder in layer_folders and (content is not None or kind is HARD_LINK):
+                record.files.extend(
+                    (join(asked, base), name, content)
+                    for asked in layer_folders[folder]
+                    if matches(base, self._wanted.folders[asked])
+                )
             events.append((name, kind, link, content))
             return sink
 
         return visit
 
-    def _layer_folders(self) -> dict[str, list[str]]:
+    def _asked_layer_folders(self) -> dict[str, list[str]]:
         """Folder as named in a layer -> folders as asked for."""
         asked = self._wanted.layer_folders
         return {
@@ -417,6 +414,7 @@ class _Reading:
         """(folders in which more must be known, files). Problems are those of the last merge."""
         interest = self._interest
         self._problems = {}
+        self._layer_files = []
         interest.added.clear()
         links = Links()
         for number, record in enumerate(stacked):
@@ -436,6 +434,8 @@ class _Reading:
             unknown: set[str] = set()
             for number, record in enumerate(stacked):
                 tree.apply(number, record.events, interest.covers, unknown)
+                if not unknown:
+                    self._report_layer(number, record, tree)
             for path in unknown:
                 interest.add(path)
             if not unknown:
@@ -498,6 +498,22 @@ class _Reading:
             elif found.kind:
                 self._problem("not-a-folder", f"{folder}: it is not a folder")
         return files
+
+    def _report_layer(self, number: int, record: _LayerRecord, tree: Tree) -> None:
+        """Note the files that one layer brought into the folders that are reported by layer."""
+        for asked, name, content in record.files:
+            if content is None:
+                try:
+                    found = tree.find(name, lambda _path: True, lambda _path: True)
+                except SymlinkLoop:
+                    continue
+                content = None if isinstance(found, list) else found.content
+            if content is None:
+                continue
+            if content.data is not None:
+                self._layer_files.append(KeptFile(asked, content.data, number))
+            elif content.why:
+                self._problem("file-not-read", f"{asked}: in layer {number + 1}, {content.why}")
 
     def _problem(self, code: str, message: str) -> None:
         self._problems[Problem(code, message)] = None

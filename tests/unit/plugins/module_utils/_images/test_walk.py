@@ -374,6 +374,16 @@ def test_files_of_each_layer_behind_a_symlinked_folder_have_the_name_asked_for()
     ]
 
 
+def test_a_hard_linked_file_of_a_layer_is_reported_and_an_unreadable_one_is_a_problem() -> None:
+    labels = "root/buildinfo/labels.json"
+    content = read([File("object", b"1"), hard_link(labels, "object")], [File(labels, b"2")])
+    assert [(file.data, file.layer) for file in content.layer_files] == [(b"1", 0), (b"2", 1)]
+    wanted = Wanted(folders=WANTED.folders, layer_folders=WANTED.layer_folders, file_limit=10)
+    content = read([File(labels, bytes(11))], [File(labels, b"2")], wanted=wanted)
+    assert [(file.data, file.layer) for file in content.layer_files] == [(b"2", 1)]
+    assert codes(content) == [("file-not-read", labels)]
+
+
 def test_a_large_file_is_spooled_and_mapped(threads: int) -> None:
     data = bytes(range(256)) * 5000
     content = read([File(DB, data), File("etc/os-release", b"small")], threads=threads)
