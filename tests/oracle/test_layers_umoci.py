@@ -222,7 +222,7 @@ def test_generated_stacks_read_as_umoci_unpacks_them() -> None:
     umoci = require_program("umoci")
     compared = given_up = 0
 
-    @settings(max_examples=320, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=450, deadline=None, suppress_health_check=list(HealthCheck))
     @given(stacks(), st.sampled_from((1, 2)))
     def compare(layers: list[list[File]], threads: int) -> None:
         nonlocal compared, given_up
