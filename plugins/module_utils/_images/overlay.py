@@ -160,9 +160,14 @@ class Links:
                 if populated(new) and interest.add_folder(new, patterns):
                     interest.origins.setdefault(new, set()).update(interest.origins.get(folder, ()))
 
+    @property
+    def crossed(self) -> t.Collection[str]:
+        """Symlinks that entries go through. After ``widen``."""
+        return self._crossed_sources.keys()
+
     def _add_links(self, path: str, interest: Interest) -> None:
         """Whoever follows a path must know the symlinks on it."""
-        for place in _and_above(path):
+        for place in and_above(path):
             if place in self._targets and not interest.sees(place):
                 interest.add_above(place)
 
@@ -185,7 +190,7 @@ class Links:
             # A symlink that was itself created through another symlink really stands elsewhere.
             for path in list(self._targets):
                 folder, _slash, name = path.rpartition("/")
-                if any(above in new for above in _and_above(folder)):
+                if any(above in new for above in and_above(folder)):
                     for real in self._rewrites(folder):
                         place = join(real, name)
                         self._targets.setdefault(place, set()).update(self._targets[path])
@@ -214,7 +219,7 @@ class Links:
         for _followed in range(_FOLLOWED):
             found: set[str] = set()
             for current in level:
-                for prefix in _and_above(current):
+                for prefix in and_above(current):
                     for target in self._targets.get(prefix, ()):
                         found.add(clean_name(target + current[len(prefix) :]))
                 for source, targets in sources.items():
@@ -230,7 +235,8 @@ class Links:
         return seen
 
 
-def _and_above(path: str) -> t.Iterator[str]:
+def and_above(path: str) -> t.Iterator[str]:
+    """A path and all folders above it but the root."""
     while path:
         yield path
         path = parent_of(path)

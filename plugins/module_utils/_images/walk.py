@@ -31,6 +31,7 @@ from .overlay import (
     Links,
     SymlinkLoop,
     Tree,
+    and_above,
     join,
     matches,
     parent_of,
@@ -66,7 +67,7 @@ def read_root(image: Image, wanted: Wanted, *, limits: Limits = DEFAULT_LIMITS, 
 
     The numbers of ``unexamined`` include what RPM packages installed: Python distributions and node modules that
     belong to a package cannot be told apart here. An entry that goes through a symlinked folder is counted under the
-    name that it has in its layer, so a number may be off there, but is never 0 where something is visible.
+    name that it has in its layer, and always as visible: a number may be off there, but is not 0 for what is visible.
     """
     return _Reading(image, wanted, limits, threads).run()
 
@@ -157,6 +158,7 @@ class _Reading:
         self._stop = False
         self._problems: dict[Problem, None] = {}
         self._layer_files: list[KeptFile] = []
+        self._crossed: frozenset[str] = frozenset()
 
     def run(self) -> RootContent:
         image = self._image
@@ -191,7 +193,7 @@ class _Reading:
                 subject=image.reference,
             )
         stacked = [records[slot] for slot in slots]
-        counts = _count(stacked)
+        counts = _count(stacked, self._crossed)
         loader = counts.pop(LOADER)
         return RootContent(
             files=files,
@@ -428,6 +430,7 @@ class _Reading:
             return any(record.names_in(path) for record in stacked[layer:])
 
         links.widen(interest, crossed, populated)
+        self._crossed = frozenset(links.crossed)
         files: dict[str, KeptFile] = {}
         if not interest.added:
             tree = Tree()
@@ -519,8 +522,11 @@ class _Reading:
         self._problems[Problem(code, message)] = None
 
 
-def _count(stacked: t.Sequence[_LayerRecord]) -> dict[str, int]:
-    """Components that are visible in the merged root, by kind."""
+def _count(stacked: t.Sequence[_LayerRecord], crossed: t.Collection[str]) -> dict[str, int]:
+    """Components that are visible in the merged root, by kind.
+
+    What goes through one of the symlinks ``crossed`` stands elsewhere, and is taken as visible.
+    """
     top: dict[str, int] = {}
     for number, record in enumerate(stacked):
         for path in record.candidates:
@@ -538,7 +544,8 @@ def _count(stacked: t.Sequence[_LayerRecord]) -> dict[str, int]:
     hidden: dict[tuple[str, int], bool] = {}
     for path, number in top.items():
         kind = stacked[number].candidates[path]
-        if not _is_hidden(path, number, kind, stacked, gone, hidden):
+        elsewhere = bool(crossed) and any(above in crossed for above in and_above(parent_of(path)))
+        if elsewhere or not _is_hidden(path, number, kind, stacked, gone, hidden):
             counts[kind] += 1
     return counts
 
