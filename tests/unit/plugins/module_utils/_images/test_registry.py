@@ -182,8 +182,12 @@ def test_cuts_anywhere_are_resumed(fake: Fake, places: tuple[int, ...]) -> None:
 
 def test_a_reset_is_resumed(fake: Fake) -> None:
     reset, ranged = Answer(200, LAYER, cut=500_000, reset=True), cut_at()
-    answers = iter([lambda request: reset, ranged])
-    fake.paths[f"/v2/a/b/blobs/{fake.layer}"] = lambda request: next(answers)(request)
+    answers = [lambda request: reset, ranged]
+
+    def answer(request: Request) -> Answer:
+        return answers.pop(0)(request)
+
+    fake.paths[f"/v2/a/b/blobs/{fake.layer}"] = answer
     assert read_all(fake.open()) == LAYER
 
 

@@ -14,6 +14,7 @@ import textwrap
 import typing as t
 from pathlib import Path
 
+import ansible_collections
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._store import database
@@ -170,7 +171,10 @@ def test_a_killed_run_keeps_what_it_had_done(tmp_path: Path) -> None:
             print(number, flush=True)
     """
     command = [sys.executable, "-c", textwrap.dedent(program), str(path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    # ansible-test imports collections by a loader of its own, which a child does not have.
+    home = str(Path(ansible_collections.__path__[0]).parent)
+    environment = {**os.environ, "PYTHONPATH": home}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if int(line) >= 20:
