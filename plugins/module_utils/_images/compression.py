@@ -15,7 +15,7 @@ import typing as t
 
 from .._errors import CorruptData, LimitExceeded, UnsupportedImage
 
-INPUT_STEP = 128 * 1024
+INPUT_STEP = 256 * 1024
 OUTPUT_STEP = 512 * 1024
 
 # A frame that declares a larger window makes the decoder allocate as much. RFC 8878 asks decoders for 8 MiB at least.
@@ -32,7 +32,7 @@ Read = t.Callable[[int], bytes]
 def decompress(read: Read) -> t.Iterator[bytes]:
     """Chunks (at most about ``OUTPUT_STEP`` bytes, never empty) of what a blob unpacks to.
 
-    ``read(n)`` gives at most n bytes, b"" at the end. Raises ``CorruptData`` (code ``layer-truncated`` where the blob
+    ``read(n)`` gives about n bytes, b"" at the end. Raises ``CorruptData`` (code ``layer-truncated`` where the blob
     ends early), ``UnsupportedImage`` (``zstd-unavailable``, ``unsupported-compression``) and ``LimitExceeded``.
     """
     head = b""

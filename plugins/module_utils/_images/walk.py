@@ -17,7 +17,7 @@ import threading
 import typing as t
 
 from .._errors import CorruptData, IntegrityError, LimitExceeded, ScanError, UnsupportedImage
-from .compression import decompress
+from .compression import INPUT_STEP, decompress
 from .folders import read_folder
 from .limits import DEFAULT_LIMITS, MIB, Budget, Limits
 from .model import Descriptor, Image, KeptFile, Layer, Problem, RootContent
@@ -61,7 +61,8 @@ _DRAIN = 256 * 1024 * 1024
 def read_root(image: Image, wanted: Wanted, *, limits: Limits = DEFAULT_LIMITS, threads: int = 2) -> RootContent:
     """Read what is wanted out of an image.
 
-    ``threads`` layers at once, each with a thread that decompresses and one that walks; 1 means: no threads.
+    ``threads`` layers at once, each with a thread that fetches, one that decompresses and one that walks; 1 means: no
+    threads at all.
     Raises ``IntegrityError`` (``digest-mismatch``, ``diffid-mismatch``), ``CorruptData``, ``LimitExceeded``,
     ``UnsupportedImage`` and whatever the image's source raises; each names the layer.
 
@@ -286,11 +287,25 @@ class _Reading:
         return record
 
     def _unpacked(self, blob: _Blob) -> t.Generator[bytes, None, None]:
-        seen = 0
-        for chunk in decompress(blob.read):
-            self._budget.add_bytes(blob.size - seen, len(chunk))
-            seen = blob.size
-            yield chunk
+        pieces = iter(lambda: blob.read(INPUT_STEP), b"")
+        fetched = _in_thread(pieces) if self._threads > 1 else pieces
+        taken = 0
+
+        def take(_size: int) -> bytes:
+            nonlocal taken
+            piece = next(fetched, b"")
+            taken += len(piece)
+            return piece
+
+        counted = 0
+        try:
+            for chunk in decompress(take):
+                self._budget.add_bytes(taken - counted, len(chunk))
+                counted = taken
+                yield chunk
+        finally:
+            if isinstance(fetched, t.Generator):
+                fetched.close()
 
     def _visitor(self, record: _LayerRecord) -> t.Callable[[str, str, int, str], Sink | None]:
         """The function that sees each entry of a layer; it runs once for each, so it is written for speed."""
@@ -604,7 +619,7 @@ class _Chunks(t.Protocol):
     def close(self) -> None: ...
 
 
-def _in_thread(chunks: t.Generator[bytes, None, None]) -> t.Generator[bytes, None, None]:
+def _in_thread(chunks: t.Iterator[bytes]) -> t.Generator[bytes, None, None]:
     """The same chunks, made in another thread, a few ahead."""
     import queue
 
