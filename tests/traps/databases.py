@@ -110,7 +110,30 @@ def empty(name: str) -> Writer:
 big_header = functools.partial(dataclasses.replace, license="GPL-2.0-or-later " * 600)
 BIG = tuple(big_header(rpm) for rpm in PATCHED)
 
+
+def second_root(folder: str) -> tuple[images.Entry, ...]:
+    """Another root inside the root, with the vulnerable packages in a database of its own."""
+    return tuple(images.Entry(f"{folder}/{name}", data) for name, data in rpmdb.sqlite_files(VULNERABLE).items())
+
+
 TRAPS: list[Trap] = [
+    # Places.
+    differs(
+        "database-of-a-root-inside-the-root",
+        "whoever looks in the three places alone: what a chroot below /opt holds runs, too",
+        "more",
+        second_root("opt/chroot/var/lib/rpm"),
+        second_root("usr/share/rpm-ostree-base-db"),
+        codes="rpmdb-stray",
+    ),
+    differs(
+        "database-of-a-root-inside-a-root-folder",
+        "the same in an unpacked root folder",
+        "more",
+        second_root("srv/image/usr/lib/sysimage/rpm"),
+        codes="rpmdb-stray",
+        form="rootfs",
+    ),
     # Formats.
     hides("ndb", "a reader that knows SQLite alone", write=rpmdb.ndb_files),
     hides("berkeley-db", "a reader that knows SQLite alone", write=rpmdb.bdb_files),

@@ -123,6 +123,12 @@ def exchange_config(files: dict[str, bytes]) -> None:
 AMD, ARM = "linux/amd64", "linux/arm64"
 BOTH = (AMD, ARM)
 
+
+def as_object(packages: t.Sequence[t.Any]) -> dict[str, bytes]:
+    """The database under the name that it has in a store of objects."""
+    return {"0c2f.file": rpmdb.sqlite_files(packages)["rpmdb.sqlite"]}
+
+
 TRAPS = [
     # How a layer is packed.
     hides(
@@ -269,7 +275,8 @@ TRAPS = [
         "hard-link-into-a-lower-layer",
         "a reader that looks for the link's target in the link's own layer",
         place="opt/state",
-        upper=(images.hardlink("var/lib/rpm/rpmdb.sqlite", "opt/state/rpmdb.sqlite"),),
+        write=as_object,
+        upper=(images.hardlink("var/lib/rpm/rpmdb.sqlite", "opt/state/0c2f.file"),),
     ),
     differs(
         "database-whited-out",
@@ -338,8 +345,9 @@ TRAPS = [
     hides(
         "database-is-a-hard-link",
         "a reader that keeps only regular files: ostree links the database to an object seen earlier",
-        place="sysroot/ostree/objects/5a",
-        more=(images.hardlink("usr/share/rpm/rpmdb.sqlite", "sysroot/ostree/objects/5a/rpmdb.sqlite"),),
+        place="sysroot/ostree/repo/objects/5a",
+        write=as_object,
+        more=(images.hardlink("usr/share/rpm/rpmdb.sqlite", "sysroot/ostree/repo/objects/5a/0c2f.file"),),
     ),
     hides(
         "folder-is-a-symlink",

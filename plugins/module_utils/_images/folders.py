@@ -20,7 +20,7 @@ from .limits import DEFAULT_LIMITS, Budget, Limits
 from .model import KeptFile, Problem, RootContent
 from .overlay import Content, join, matches
 from .tar import FILE, FOLDER, SYMLINK
-from .wanted import COMPONENTS, LOADER, SPOOL_FROM, Keeper, Wanted, component_of
+from .wanted import COMPONENTS, DATABASE, LOADER, SPOOL_FROM, Keeper, Wanted, component_of
 
 _FOLLOWED = 40
 _NAMED_PROBLEMS = 20
@@ -78,8 +78,7 @@ class _Folder:
             for name in self._names(folder):
                 if matches(name, patterns):
                     self._take(join(folder, name), join(folder, name), files)
-        counts = self._count()
-        loader = counts.pop(LOADER)
+        counts, databases = self._count()
         if self._unreadable > _NAMED_PROBLEMS:
             more = self._unreadable - _NAMED_PROBLEMS
             self._problems.append(Problem("unreadable", f"{more} more files or folders could not be read"))
@@ -88,10 +87,13 @@ class _Folder:
             layer_files=tuple(
                 file for path, file in files.items() if path.rpartition("/")[0] in self._wanted.layer_folders
             ),
-            unexamined=counts,
+            unexamined={kind: counts[kind] for kind in COMPONENTS},
             entries=self._budget.entries,
-            has_loader=loader > 0,
+            has_loader=counts[LOADER] > 0,
             problems=tuple(self._problems),
+            stray_databases=tuple(
+                sorted(set(databases) - {*self._wanted.files, *self._places.values()}),
+            ),
         )
 
     def _cannot_read(self, path: str, error: OSError) -> None:
@@ -218,9 +220,10 @@ class _Folder:
             for handle in handles:
                 os.close(handle)
 
-    def _count(self) -> dict[str, int]:
-        """Components in the whole tree, by kind. Symlinks are not followed."""
-        counts = dict.fromkeys((*COMPONENTS, LOADER), 0)
+    def _count(self) -> tuple[dict[str, int], list[str]]:
+        """Components in the whole tree by kind, and paths of rpm databases. Symlinks are not followed."""
+        counts = dict.fromkeys((*COMPONENTS, LOADER, DATABASE), 0)
+        databases: list[str] = []
         stack: list[tuple[str, int, t.Iterator[os.DirEntry[str]]]] = []
         pending = 0
 
@@ -267,6 +270,9 @@ class _Folder:
                 component = component_of(folder, entry.name, kind)
                 if component:
                     counts[component] += 1
+                if component == DATABASE:
+                    self._budget.add_index(200 + len(path))
+                    databases.append(path)
                 if kind == FOLDER:
                     if len(stack) >= self._limits.path_depth:
                         raise LimitExceeded(
@@ -277,4 +283,4 @@ class _Folder:
             for _path, handle, _entries in stack:
                 os.close(handle)
         self._budget.add_entries(pending)
-        return counts
+        return counts, databases

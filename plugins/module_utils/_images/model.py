@@ -118,6 +118,7 @@ class RootContent:
     ``layer_files``: files kept for each layer apart, hidden or not (content manifests: the layer that installed a
     package says so even when a later layer replaces the folder), lowest layer first.
     ``unexamined``: component kind (``jar``, ``python``, ``npm``) -> number in the merged root.
+    ``stray_databases``: files named like an rpm database that are not among the wanted ones (a root inside the root).
     ``entries``: number of tar entries read. ``has_loader``: a dynamic loader or a shell is in the merged root.
     ``problems``: what could not be read. Not empty means that the inventory is not complete.
     """
@@ -128,3 +129,4 @@ class RootContent:
     entries: int
     has_loader: bool
     problems: tuple[Problem, ...]
+    stray_databases: tuple[str, ...] = ()

@@ -40,6 +40,8 @@ from .tar import FILE, FOLDER, HARD_LINK, SPARSE, SYMLINK, Sink, walk_tar
 from .wanted import (
     ARCHIVES,
     COMPONENTS,
+    DATABASE,
+    DATABASES,
     LOADER,
     LOADERS,
     PYTHON,
@@ -160,6 +162,7 @@ class _Reading:
         self._problems: dict[Problem, None] = {}
         self._layer_files: list[KeptFile] = []
         self._crossed: frozenset[str] = frozenset()
+        self._places: dict[str, str] = {}
 
     def run(self) -> RootContent:
         image = self._image
@@ -194,15 +197,17 @@ class _Reading:
                 subject=image.reference,
             )
         stacked = [records[slot] for slot in slots]
-        counts = _count(stacked, self._crossed)
-        loader = counts.pop(LOADER)
+        found = _visible(stacked, self._crossed)
+        expected = {*self._wanted.files, *self._places.values()}
+        counts = {kind: len(found[kind]) for kind in COMPONENTS}
         return RootContent(
             files=files,
             layer_files=tuple(self._layer_files),
             unexamined=counts,
             entries=entries,
-            has_loader=loader > 0,
+            has_loader=bool(found[LOADER]),
             problems=tuple(self._problems),
+            stray_databases=tuple(sorted(set(found[DATABASE]) - expected)),
         )
 
     # Reading
@@ -318,6 +323,7 @@ class _Reading:
         folders, add_folder = record.folders, record.folders.add
         add_other = record.others.append
         suffixes = (*ARCHIVES, *PYTHON, "package.json")
+        named = SHELLS | DATABASES
         parent = ""
         inside: list[str] = []  # wanted files that are folders in this layer
         patterns: tuple[str, ...] = patterns_of.get("", ())
@@ -358,7 +364,7 @@ class _Reading:
                 if kind is SYMLINK:
                     links.append((name, link))
                     budget.add_index(200 + len(name) + len(link))
-            if base.endswith(suffixes) or base in SHELLS or base.startswith(LOADERS):
+            if base.endswith(suffixes) or base in named or base.startswith(LOADERS):
                 component = component_of(folder, base, kind)
                 if component:
                     candidates[name] = component
@@ -465,7 +471,7 @@ class _Reading:
     def _resolve(self, tree: Tree, decided: t.Callable[[str], bool]) -> dict[str, KeptFile]:
         interest = self._interest
         files: dict[str, KeptFile] = {}
-        places: dict[str, str] = {}
+        places = self._places = {}
 
         def sees(path: str) -> bool:
             return interest.sees(path) or not decided(path)
@@ -537,8 +543,8 @@ class _Reading:
         self._problems[Problem(code, message)] = None
 
 
-def _count(stacked: t.Sequence[_LayerRecord], crossed: t.Collection[str]) -> dict[str, int]:
-    """Components that are visible in the merged root, by kind.
+def _visible(stacked: t.Sequence[_LayerRecord], crossed: t.Collection[str]) -> dict[str, list[str]]:
+    """Paths of the components that are visible in the merged root, by kind.
 
     What goes through one of the symlinks ``crossed`` stands elsewhere, and is taken as visible.
     """
@@ -546,7 +552,7 @@ def _count(stacked: t.Sequence[_LayerRecord], crossed: t.Collection[str]) -> dic
     for number, record in enumerate(stacked):
         for path in record.candidates:
             top[path] = number
-    counts = dict.fromkeys((*COMPONENTS, LOADER), 0)
+    found: dict[str, list[str]] = {kind: [] for kind in (*COMPONENTS, LOADER, DATABASE)}
     paths: set[str] = set()
     for path in top:
         while path and path not in paths:
@@ -561,8 +567,8 @@ def _count(stacked: t.Sequence[_LayerRecord], crossed: t.Collection[str]) -> dic
         kind = stacked[number].candidates[path]
         elsewhere = bool(crossed) and any(above in crossed for above in and_above(parent_of(path)))
         if elsewhere or not _is_hidden(path, number, kind, stacked, gone, hidden):
-            counts[kind] += 1
-    return counts
+            found[kind].append(path)
+    return found
 
 
 def _is_hidden(

@@ -14,12 +14,17 @@ from .tar import FOLDER, SPECIAL, SYMLINK
 
 COMPONENTS = ("jar", "npm", "python")
 LOADER = "loader"
+DATABASE = "rpmdb"
 
 SPOOL_FROM = 512 * 1024
 ARCHIVES = (".jar", ".war", ".ear")
 PYTHON = (".dist-info", ".egg-info")
 LOADERS = ("ld-linux", "ld-musl")
 SHELLS = frozenset(("sh", "bash", "busybox"))
+#: Names of rpm databases; the last one only in a folder of rpm's.
+DATABASES = frozenset(("rpmdb.sqlite", "Packages.db", "Packages"))
+#: Where rpm-ostree keeps what the base image had; the image's own database has all of it, too.
+_BASE_DATABASE = "rpm-ostree-base-db"
 #: Endings of the files that SQLite keeps beside a database.
 LOGS = ("-wal", "-journal")
 
@@ -111,6 +116,9 @@ def component_of(folder: str, base: str, kind: str) -> str:
         return LOADER
     if kind is SYMLINK:
         return ""
+    if base in DATABASES:
+        known = base != "Packages" or folder.endswith("rpm")
+        return DATABASE if known and not folder.endswith(_BASE_DATABASE) else ""
     if base == "package.json":
         parts = folder.rsplit("/", 3)
         name = parts[-1]

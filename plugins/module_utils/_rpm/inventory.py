@@ -113,6 +113,9 @@ def inventory_of(content: RootContent, labels: t.Mapping[str, str]) -> Inventory
     elif family:
         name = os_release.pretty_name or os_release.id
         problems.append(problem("rpmdb-missing", f"no rpm database in an image that says it is {name[:100]}"))
+    if content.stray_databases:
+        number, names = len(content.stray_databases), ", ".join(content.stray_databases[:3])
+        problems.append(problem("rpmdb-stray", f"{number} rpm databases outside the three places: {names[:300]}"))
     kind = _kind(content, bool(readings) or family, counts)
     if kind == "rpm":
         problems.extend(os_problems)
