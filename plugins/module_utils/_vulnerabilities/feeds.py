@@ -102,6 +102,7 @@ def build_index(
     Raises InputError, CorruptData, LimitExceeded or another ScanError; ``dest`` is then as it was before.
     """
     checked = utc_text(now, "now")
+    sources = sources_of(source, repository_map)
     wanted = () if names is None else tuple(sorted(set(names)))
     if names is not None and not wanted:
         raise InputError("no package names to build a feed index for; expected at least one, or none given at all")
@@ -118,7 +119,7 @@ def build_index(
         basis = _digest("reader", str(READER_VERSION), json.dumps(wanted), given.digest if given else "")
         fingerprint = _digest(basis, feed.fingerprint())
         if old is not None and old.meta.get("fingerprint") == fingerprint:
-            return _unchanged(old, dest, checked, dry_run)
+            return _unchanged(old, dest, checked, sources, dry_run)
         target = str(work / "index") if dry_run else dest
         build = _Build(stack.enter_context(IndexWriter(target)), frozenset(wanted), progress, feed.total)
         feed.read(build)
@@ -134,7 +135,7 @@ def build_index(
         content = _digest(basis, build.content(), repositories.digest if repositories else "")
         serial = f"{feed.label}+{build.newest}+{content[:16]}"
         if old is not None and old.info.serial == serial:
-            return _unchanged(old, dest, checked, dry_run)
+            return _unchanged(old, dest, checked, sources, dry_run)
         if repositories is not None:
             build.writer.add_repositories(repositories.cpes)
         build.writer.finish(
@@ -147,7 +148,7 @@ def build_index(
                 "documents": build.documents,
                 "repository_map": repositories is not None,
                 "names": wanted,
-                "sources": sources_of(source, repository_map),
+                "sources": sources,
                 "rejected": len(build.rejected),
                 "rejected_documents": [[one.path, one.reason] for one in build.rejected[:LISTED_LIMIT]],
                 "skipped": dict(sorted(build.skipped.items())),
@@ -218,9 +219,9 @@ def _has_index(dest: str) -> bool:
     return True
 
 
-def _unchanged(old: FeedIndex, dest: str, checked: str, dry_run: bool) -> BuildResult:
-    if not dry_run and old.info.checked != checked:
-        touch(dest, checked)
+def _unchanged(old: FeedIndex, dest: str, checked: str, sources: list[str], dry_run: bool) -> BuildResult:
+    if not dry_run and (old.info.checked, old.meta.get("sources")) != (checked, sources):
+        touch(dest, checked, sources)
     rejected = tuple(Rejected(path, reason) for path, reason in old.meta.get("rejected_documents", ()))
     info = dataclasses.replace(old.info, checked=checked)
     return BuildResult(False, info, rejected, old.meta.get("skipped", {}))

@@ -373,11 +373,12 @@ class FeedIndex:
             return tuple(json.loads(row[0])) if row else ()
 
 
-def touch(path: str, checked: str) -> None:
-    """Note that the feed was looked at and had not changed."""
+def touch(path: str, checked: str, sources: t.Sequence[str]) -> None:
+    """Note that the feed was looked at, where, and had not changed."""
     try:
         with contextlib.closing(sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=rw", uri=True)) as database:
-            database.execute("UPDATE meta SET value = ? WHERE key = 'checked'", (json.dumps(checked),))
+            for key, value in (("checked", checked), ("sources", list(sources))):
+                database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value)))
             database.commit()
     except sqlite3.Error as error:
         raise ScanError(f"the feed index {path} cannot be updated: {error}", code="feed-index-unwritable") from error

@@ -217,9 +217,10 @@ def test_other_files_are_not_taken_for_an_index(tmp_path: Path) -> None:
 
 
 def test_a_check_without_change_is_noted(path: Path) -> None:
-    touch(str(path), "2026-09-01T00:00:00Z")
+    touch(str(path), "2026-09-01T00:00:00Z", ["here"])
     with FeedIndex.open(str(path)) as index:
         assert index.info.checked == "2026-09-01T00:00:00Z"
+        assert index.meta["sources"] == ["here"]
         assert len(index.statements(["tool"])["tool"]) == 1
 
 
@@ -229,7 +230,7 @@ def test_paths_with_odd_characters(tmp_path: Path) -> None:
     path = Feed(folder).index(document("CVE-2026-1000", affected(MAJOR_9, "tool")))
     with FeedIndex.open(str(path)) as index:
         assert index.statements(["tool"])
-    touch(str(path), "2026-09-01T00:00:00Z")
+    touch(str(path), "2026-09-01T00:00:00Z", ["here"])
 
 
 def test_reading_needs_no_right_to_write(path: Path) -> None:
