@@ -59,6 +59,9 @@ def cut_index(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:5000])
 
 
+FRESH = "- {name: mine, vulnerabilities: {max_severity: moderate}, max_age: {newest: 30d}}\n"
+
+
 def empty_index(path: Path) -> None:
     path.write_bytes(b"")
 
@@ -108,6 +111,14 @@ TRAPS: list[Trap] = [
         "whoever judges by last month's data: what was found since is not in it",
         "feed_age",
         24 * 30.0,
+        codes="feed-stale",
+    ),
+    differs(
+        "feed-that-nobody-refreshes",
+        "whoever asks when the data was looked at last, and not how old it is: a dead mirror is checked every day",
+        "policy",
+        FRESH.replace("30d", "1d"),
+        FRESH,
         codes="feed-stale",
     ),
     differs(

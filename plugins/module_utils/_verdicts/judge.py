@@ -371,6 +371,11 @@ class _PolicyReasons:
                     f"The vulnerability data was last checked {feed.checked}; the policy '{self.policy.name}' allows "
                     f"{_span(limit)}",
                 )
+        limit = self.policy.newest_age
+        newest = _time(feed.newest)
+        if limit is not None and (newest is None or self.now - newest > datetime.timedelta(seconds=limit)):
+            text = f"The newest change in the vulnerability data is of {visible(feed.newest, 40) or 'an unknown time'}"
+            yield _found("feed-stale", f"{text}; the policy '{self.policy.name}' allows {_span(limit)}")
         if feed.rejected:
             documents = _count(feed.rejected, "document")
             yield _found("feed-incomplete", f"{documents} of the feed could not be read, and {feed.documents} were")

@@ -40,6 +40,7 @@ DEFAULT_POLICY_TEXT = """\
 
   max_age:
     feed: 7d                 # since the last successful check of the vulnerability data (7d where it is left out)
+    # newest: 30d            # since the newest change in it: a mirror that nobody refreshes is checked in vain
     scan: 30d                # since the image was scanned (unlimited where it is left out)
 
   require_signed_feed: false
@@ -129,6 +130,7 @@ class Policy:
     fixable: bool = False
     feed_age: int | None = FEED_AGE
     scan_age: int | None = None
+    newest_age: int | None = None
     require_signed_feed: bool = False
     unexamined: tuple[tuple[str, str], ...] = ()
     accept: tuple[str, ...] = ()
@@ -233,7 +235,7 @@ def _vulnerabilities(field: Field) -> dict[str, t.Any]:
 
 
 def _max_age(field: Field) -> dict[str, t.Any]:
-    fields = field.mapping(("feed", "scan"), "feed and scan with durations like 7d")
+    fields = field.mapping(("feed", "newest", "scan"), "feed, newest and scan with durations like 7d")
     return {f"{key}_age": child.duration() for key, child in fields.items()}
 
 

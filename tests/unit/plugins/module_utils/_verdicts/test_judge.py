@@ -420,6 +420,18 @@ def test_an_exception_for_one_name_does_not_clear_the_image_under_another(patter
     assert judged(changes, exceptions=exceptions.replace(", registry", "', 'registry")).verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("newest", "verdict"), [("2026-11-01T00:00:00Z", "passed"), ("2026-10-01T00:00:00Z", "inconclusive")]
+)
+def test_a_feed_that_is_checked_and_never_changes_can_be_refused(newest: str, verdict: str) -> None:
+    """A mirror that nobody refreshes is checked successfully every day."""
+    policy = BASE + "  max_age: {newest: 30d}\n"
+    found = judged(make.feed(newest=newest), policy)
+    assert found.verdict == verdict
+    assert codes(found) == ([] if verdict == "passed" else ["feed-stale"])
+    assert judged(make.feed(newest="long ago"), policy).verdict == "inconclusive"
+
+
 def test_a_missing_database_is_said_once() -> None:
     """That a database which is not there has no package would be one thing too many to read."""
     missing = make.inventory(packages=(), database=None, problems=(Problem("rpmdb-missing", "no rpm database"),))

@@ -142,7 +142,7 @@ def test_severities_are_read_in_any_letters(word: str) -> None:
             "- name: a\n  vulnerabilities: {max_severity: low, fixable: maybe}\n",
             "expected true or false, found 'maybe'",
         ),
-        (BASE + "  max_age: 7d\n", "max_age: expected feed and scan with durations like 7d, found '7d'"),
+        (BASE + "  max_age: 7d\n", "max_age: expected feed, newest and scan with durations like 7d, found '7d'"),
         (BASE + "  max_age: {feed: 7}\n", "max_age.feed: expected a number with a unit"),
         (BASE + "  max_age: {feed: -7d}\n", "expected a number with a unit"),
         (BASE + "  max_age: {feed: 9999999d}\n", "expected a number with a unit"),
