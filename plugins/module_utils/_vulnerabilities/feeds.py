@@ -523,12 +523,11 @@ class _UrlFeed:
             text = self.client.read(self._member("archive_latest.txt"), limit=4096)
         except FetchError as error:
             if error.status == 404:
-                raise FetchError(
+                error.code = "feed-not-found"
+                error.message = (
                     f"{shown_url(self.base)} is neither an archive (.tar, .tar.zst, .tar.gz, .tar.xz) nor a feed:"
-                    " it has no archive_latest.txt",
-                    status=404,
-                    code="feed-not-found",
-                ) from error
+                    " it has no archive_latest.txt"
+                )
             raise
         name = text.decode("ascii", "replace").strip()
         match = _ARCHIVE_NAME.fullmatch(name)
