@@ -56,9 +56,11 @@ class ImageConfig:
 class BlobReader(t.Protocol):
     """A sequential source of bytes. ``read(n)`` gives at most n bytes, b"" at the end."""
 
-    def read(self, size: int, /) -> bytes: ...
+    def read(self, size: int, /) -> bytes:
+        """At most ``size`` bytes; b"" at the end."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Give back what it holds."""
 
 
 class BlobSource(t.Protocol):

@@ -47,9 +47,11 @@ _ENTRY_STEP = 256
 class Sink(t.Protocol):
     """Takes the content of one file."""
 
-    def write(self, data: memoryview, /) -> t.Any: ...
+    def write(self, data: memoryview, /) -> t.Any:
+        """Take the next bytes."""
 
-    def finish(self) -> None: ...
+    def finish(self) -> None:
+        """All bytes were given."""
 
 
 # (name, kind, size, link target) -> where the content goes, or None. Names have no leading or trailing slash and no

@@ -618,11 +618,14 @@ def _exhaust(chunks: t.Iterator[bytes]) -> None:
 
 
 class _Chunks(t.Protocol):
-    def __iter__(self) -> t.Iterator[bytes]: ...
+    def __iter__(self) -> t.Iterator[bytes]:
+        """Itself."""
 
-    def __next__(self) -> bytes: ...
+    def __next__(self) -> bytes:
+        """The next chunk, never empty."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """End what makes the chunks."""
 
 
 def _in_thread(chunks: t.Iterator[bytes]) -> t.Generator[bytes, None, None]:

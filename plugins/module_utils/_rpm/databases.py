@@ -57,9 +57,11 @@ class _Rows(t.Protocol):
     format: str
     problem: Problem | None
 
-    def rows(self) -> t.Iterator[tuple[int, bytes]]: ...
+    def rows(self) -> t.Iterator[tuple[int, bytes]]:
+        """Number and header blob of each row."""
 
-    def count(self, read: int) -> int: ...
+    def count(self, read: int) -> int:
+        """The database's own count of headers, ``read`` of which were read."""
 
 
 def database_files() -> frozenset[str]:
