@@ -197,7 +197,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     path = module.params["path"].strip()
     if not is_local(path):
         path = absolute(path)
-        if os.path.isfile(path):  # noqa: PTH113
+        if os.path.isfile(path):  # noqa: PTH113 - text in
             name = database_name(path)
             if name:
                 return read_file(path, name)
@@ -256,7 +256,7 @@ def read_file(path: str, name: str) -> dict[str, t.Any]:
     """A database file, with what lies beside it."""
     files = {}
     for suffix in ("", *COMPANIONS):
-        if suffix and not os.path.exists(path + suffix):  # noqa: PTH110
+        if suffix and not os.path.exists(path + suffix):  # noqa: PTH110 - text in
             continue
         try:
             with open(path + suffix, "rb") as source:

@@ -172,7 +172,7 @@ def write(path: Path, content: bytes) -> None:
             out.write(content)
             out.flush()
             os.fsync(out.fileno())
-        os.replace(temporary, path)  # noqa: PTH105
+        os.replace(temporary, path)  # noqa: PTH105 - text in
     except OSError as error:
         if temporary:
             Path(temporary).unlink(missing_ok=True)

@@ -35,7 +35,7 @@ def find_server_programs() -> Path:
 def server() -> t.Iterator[str]:
     """Host and port of a fresh server."""
     try:
-        import psycopg  # noqa: F401
+        import psycopg  # noqa: F401 - is it there?
     except ImportError:
         missing("the Python package psycopg")
     programs = find_server_programs()

@@ -287,6 +287,7 @@ class Transport:
             sent.update(proxy.headers)
         while True:
             connection, is_fresh = self._take(url.endpoint)
+            # typeshed wants a class where any callable will do.
             connection.response_class = functools.partial(_TimedResponse, patience)  # type: ignore[assignment]
             try:
                 patience.check()
@@ -402,6 +403,7 @@ def proxy_for(endpoint: Endpoint) -> Proxy | None:
 
 
 def _is_exempt(endpoint: Endpoint, no_proxy: str) -> bool:
+    # Not in typeshed; it is what urllib itself asks about NO_PROXY.
     bypass: t.Callable[[str, t.Mapping[str, str]], object] = urllib.request.proxy_bypass_environment  # type: ignore[attr-defined]
     if bypass(f"{endpoint.host}:{endpoint.port}", {"no": no_proxy}):
         return True

@@ -71,7 +71,7 @@ class Keeper:
             import tempfile
 
             with _Spooling():
-                self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+                self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - finish() closes it
 
     def write(self, data: memoryview) -> None:
         if self._file is None:

@@ -120,7 +120,7 @@ def _without_version(target: str) -> str:
         return f"{transport}:{path}"
     ends = [position for position, character in enumerate(rest) if character == ":"]
     for end in ends:
-        if os.path.exists(rest[:end]) and not os.path.exists(rest):  # noqa: PTH110
+        if os.path.exists(rest[:end]) and not os.path.exists(rest):  # noqa: PTH110 - text in, text out
             return f"{transport}:{rest[:end]}"
     return target
 

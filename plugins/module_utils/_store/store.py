@@ -476,6 +476,7 @@ class Store:
         recorded: list[RecordedVerdict] = []
         for start in range(0, len(judgements), CHUNK):
             part = judgements[start : start + CHUNK]
+            # mypy has no type for a lambda with a default.
             recorded += self._db.write(lambda connection, part=part: [_put_verdict(connection, one) for one in part])  # type: ignore[misc]
         return recorded
 

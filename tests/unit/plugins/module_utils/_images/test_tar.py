@@ -35,6 +35,7 @@ class Sink:
         self.finished = True
 
 
+# Limits are frozen.
 def walk(archive: bytes, step: int = 1 << 20, limits: Limits = Limits(), content: bool = True) -> list[Entry]:  # noqa: B008
     """All entries, with the content of files."""
     found: list[tuple[str, str, int, str, Sink | None]] = []
@@ -50,6 +51,7 @@ def walk(archive: bytes, step: int = 1 << 20, limits: Limits = Limits(), content
     return [(name, kind, size, link, sink.data if sink else b"") for name, kind, size, link, sink in found]
 
 
+# Limits are frozen.
 def code_of(archive: bytes, step: int = 1 << 20, limits: Limits = Limits()) -> str:  # noqa: B008
     """The code of the error that an archive ends in."""
     with pytest.raises((CorruptData, LimitExceeded)) as caught:
