@@ -18,6 +18,19 @@ options:
         are pulled anonymously.
       - Credential helpers that the file may name are not run; an image that needs one ends in an error.
     type: path
+  registry_ca_cert:
+    description: File with PEM certificates that are trusted for registries, beside those of the system.
+    type: path
+  registry_validate_certs:
+    description:
+      - Whether the certificates of registries are verified.
+      - Credentials are never sent to a server that did not prove who it is.
+    type: bool
+    default: true
+  timeout:
+    description: Seconds of silence after which a connection to a registry counts as broken.
+    type: float
+    default: 20.0
   plain_http_registries:
     description:
       - Registries, as C(host) or C(host:port), that are asked over HTTP without TLS.

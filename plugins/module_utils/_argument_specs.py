@@ -24,7 +24,7 @@ def store() -> Spec:
 
 
 def tls() -> Spec:
-    """How servers prove who they are, and how long they may take."""
+    """How a server that is neither a registry nor a cluster proves who it is, and how long it may take."""
     return {
         "ca_cert": {"type": "path"},
         "validate_certs": {"type": "bool", "default": True},
@@ -35,7 +35,9 @@ def tls() -> Spec:
 def registry_access() -> Spec:
     """How registries are reached."""
     return {
-        **tls(),
+        "registry_ca_cert": {"type": "path"},
+        "registry_validate_certs": {"type": "bool", "default": True},
+        "timeout": {"type": "float", "default": 20.0},
         "registry_auth_file": {"type": "path", "fallback": (env_fallback, ["REGISTRY_AUTH_FILE"])},
         "plain_http_registries": {"type": "list", "elements": "str", "default": []},
         "token_realms": {"type": "list", "elements": "str", "default": [], "no_log": False},

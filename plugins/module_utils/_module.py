@@ -97,18 +97,27 @@ def read_document(path: str, what: str, limit: int = 4 << 20) -> str:
 
 
 def access_of(params: t.Mapping[str, t.Any]) -> Access:
-    """How registries and other servers are reached, from the options of ``_argument_specs``.
+    """How registries are reached, from the options of ``_argument_specs.registry_access``.
 
     Files are read once here, so that a wrong one is one message and not an error of each image.
     """
     access = Access(
-        auth_file=params.get("registry_auth_file") or "",
-        ca_file=params.get("ca_cert") or "",
-        validate_certs=params["validate_certs"],
-        plain_http=tuple(params.get("plain_http_registries") or ()),
-        token_realms=tuple(params.get("token_realms") or ()),
+        auth_file=params["registry_auth_file"] or "",
+        ca_file=params["registry_ca_cert"] or "",
+        validate_certs=params["registry_validate_certs"],
+        plain_http=tuple(params["plain_http_registries"]),
+        token_realms=tuple(params["token_realms"]),
         timeout=params["timeout"],
     )
     Credentials(access)
+    tls_context(access)
+    return access
+
+
+def server_access_of(params: t.Mapping[str, t.Any]) -> Access:
+    """How other servers are reached, from the options of ``_argument_specs.tls``."""
+    access = Access(
+        ca_file=params["ca_cert"] or "", validate_certs=params["validate_certs"], timeout=params["timeout"]
+    )
     tls_context(access)
     return access

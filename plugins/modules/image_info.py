@@ -80,7 +80,6 @@ options:
 extends_documentation_fragment:
   - imagescan.openshift._attributes
   - imagescan.openshift._attributes.actions
-  - imagescan.openshift.tls
   - imagescan.openshift.registry_access
 attributes:
   check_mode:

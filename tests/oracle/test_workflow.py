@@ -65,7 +65,7 @@ def scan(shop: Shop, *more: str) -> subprocess.CompletedProcess[str]:
     variables = {
         "scan_registry": [{"host": shop.registry, "repositories": ["fleet/.*"]}],
         "scan_registry_auth_file": str(shop.auth_file),
-        "scan_ca_cert": str(shop.authority.ca_file),
+        "scan_registry_ca_cert": str(shop.authority.ca_file),
         "scan_feed": str(shop.fleet / "feed"),
         "scan_repository_map": str(shop.fleet / "repository-to-cpe.json"),
         "scan_dir": str(shop.fleet / "scan"),

@@ -47,11 +47,8 @@ def test_a_fragment_describes_what_its_options_are(name: str) -> None:
     module = importlib.import_module(f"ansible_collections.imagescan.openshift.plugins.doc_fragments.{name}")
     described = yaml.safe_load(module.ModuleDocFragment.DOCUMENTATION)["options"]
     options = getattr(_argument_specs, name)()
-    inherited = _argument_specs.tls() if name == "registry_access" else {}
-    assert set(described) == set(options) - set(inherited)
+    assert set(described) == set(options)
     for option, spec in options.items():
-        if option in inherited:
-            continue
         documented = {key: described[option].get(key) for key in ("type", "elements", "default", "required")}
         assert documented == {key: spec.get(key) for key in documented}, option
 

@@ -336,7 +336,7 @@ class Transport:
             return RegistryError(
                 f"the certificate of {endpoint} is not trusted: {error.verify_message}",
                 code="registry-tls",
-                hint="give the registry's CA certificate as ca_file",
+                hint="give a file with the certificate of its CA: registry_ca_cert for a registry, ca_cert for a feed",
             )
         if isinstance(error, ssl.SSLError) and not isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
             hint = "does it speak plain HTTP?" if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST") else ""
