@@ -54,7 +54,6 @@ extends_documentation_fragment:
   - imagescan.openshift._attributes
   - imagescan.openshift._attributes.actions
   - imagescan.openshift.store
-  - imagescan.openshift.tls
   - imagescan.openshift.registry_access
   - imagescan.openshift.platforms
 attributes:
@@ -177,7 +176,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._module import
 from ansible_collections.imagescan.openshift.plugins.module_utils._progress import Progress, remaining
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import SCHEMA_VERSION
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.serial import inventory_to_dict
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import IndexOutcome, LocalScan, Outcome
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.model import IndexOutcome, Outcome
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import (
     Request,
     parse_platform,

@@ -21,57 +21,13 @@ from .._images.model import Descriptor, Image, ImageIndex, Platform
 from .._images.targets import RootFolder, open_child, open_target
 from .._rpm.inventory import take_inventory
 from .._rpm.model import Inventory
+from .model import ImageBook, IndexOutcome, Outcome
 from .targets import Request, child_name, choose
 
 #: Threads that ask registries what a reference is; they wait more than they work.
 RESOLVERS = 8
 #: Images that may wait, opened, for a thread that reads them.
 BACKLOG = 64
-
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """What became of one image. ``state``: ``scanned``, ``current``, ``planned`` (check mode) or ``error``.
-
-    ``digest`` is empty where a reference could not be resolved. ``index``: digest of the index that it came from.
-    """
-
-    digest: str
-    references: tuple[str, ...]
-    state: str
-    platform: str = ""
-    index: str = ""
-    inventory: Inventory | None = None
-    error: ScanError | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class IndexOutcome:
-    """An index: ``children`` (digest, platform) in its order, and the platforms that were wanted and are missing."""
-
-    digest: str
-    references: tuple[str, ...]
-    children: tuple[tuple[str, str], ...]
-    missing: tuple[str, ...]
-
-
-class Book(t.Protocol):
-    """What the scan knows and tells; called from one thread only."""
-
-    def is_current(self, digest: str) -> bool:
-        """Whether a valid inventory of this image is kept."""
-
-    def children_of(self, digest: str) -> tuple[tuple[str, str], ...] | None:
-        """(digest, platform) of each image of a known index; None when it is not known to be one."""
-
-    def record(self, outcome: Outcome) -> None:
-        """Keep what became of an image."""
-
-    def record_index(self, outcome: IndexOutcome) -> None:
-        """Keep what an index lists."""
-
-    def beat(self, line: str) -> None:
-        """Say how far the scan is; raises Abandoned when nobody waits any more."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +46,7 @@ class LocalScan:
 
     def __init__(
         self,
-        book: Book,
+        book: ImageBook,
         access: Access,
         *,
         platforms: t.Sequence[Platform] = (),

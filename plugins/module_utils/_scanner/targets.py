@@ -17,15 +17,24 @@ from .._images.targets import TRANSPORTS
 
 #: What a missing variant means (the OCI image specification's table of platform variants).
 _USUAL_VARIANT = {"arm64": "v8", "arm": "v7"}
+_LAYER = re.compile(r"[0-9a-f]{12}")
 
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """One image to look at. ``references``: the names under which people know it; ``digest``: empty when not known."""
+    """One image to look at. ``references``: the names under which people know it; ``digest``: empty when not known.
+
+    What discovery learnt and a plan can use: ``size`` in compressed bytes (0: unknown), ``layers`` (the first 12 hex
+    digits of each layer's digest, lowest first), ``platform``, and ``kind`` as ``image_info`` names it.
+    """
 
     target: str
     digest: str = ""
     references: tuple[str, ...] = ()
+    size: int = 0
+    layers: tuple[str, ...] = ()
+    platform: str = ""
+    kind: str = ""
 
     @property
     def reference(self) -> str:
@@ -73,7 +82,20 @@ def request_of(given: t.Any) -> Request:
         )
     name = canonical_name(reference)
     names = tuple(dict.fromkeys([name, *map(canonical_name, others)]))
-    return Request(pinned(name, digest), digest, names)
+    return Request(pinned(name, digest), digest, names, **_facts(given))
+
+
+def _facts(given: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Size, layers, platform and kind, as far as they are given."""
+    size, layers = given.get("size") or 0, given.get("layers") or []
+    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+        raise InputError(f"the size of an image is {shown(str(size), 40)}; expected a number of bytes")
+    if not isinstance(layers, list) or not all(isinstance(one, str) and _LAYER.fullmatch(one) for one in layers):
+        raise InputError("the layers of an image must be a list of the first 12 hex digits of each layer's digest")
+    texts = {name: given.get(name) or "" for name in ("platform", "kind")}
+    if not all(isinstance(one, str) for one in texts.values()):
+        raise InputError("an image's platform and kind must be text")
+    return {"size": size, "layers": tuple(layers), **texts}
 
 
 def named(given: t.Any) -> Request:

@@ -20,7 +20,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.model 
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Inventory, OsRelease
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner import local
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import IndexOutcome, LocalScan, Outcome
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.model import IndexOutcome, Outcome
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import Request, request_of
 
 AMD = Platform("linux", "amd64")
