@@ -6,17 +6,24 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import typing as t
+import zipfile
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 BUILD = CHECKOUT / "build"
 USER_REQUIREMENTS = (CHECKOUT / "requirements.txt").read_text(encoding="utf-8")
 TEST_REQUIREMENTS = (CHECKOUT / "requirements-test.txt").read_text(encoding="utf-8")
+#: What several checkouts share.
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "imagescan-openshift"
+#: Releases of the package ``ansible`` that bring kubernetes.core: the oldest that galaxy.yml allows, and a new one.
+KUBERNETES_CORE = {"oldest": ("11.0.0", "5.0.0"), "newest": ("14.5.0", "6.6.0")}
 
 
 def find_python(*versions: str) -> str | None:
@@ -37,8 +44,53 @@ def python_folders() -> list[str]:
     return list(dict.fromkeys(str(Path(python).parent) for python in found if python))
 
 
-def environment(name: str, python: str, requirements: str, *, link: bool = True) -> Path:
-    """The folder of a virtual environment with these requirements; made again when they or the interpreter change."""
+def kubernetes_core(release: str = "newest") -> Path:
+    """The folder of the collection kubernetes.core, on which ours depends; kept in the cache.
+
+    It comes out of the wheel of the package ``ansible``: the package index has that, and Galaxy need not be reached.
+    The rest of the wheel (500 MB unpacked) is left there.
+    """
+    ansible, version = KUBERNETES_CORE[release]
+    kept = CACHE / "collections" / f"kubernetes.core-{version}"
+    if (kept / "MANIFEST.json").is_file():
+        return kept
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=kept.parent) as scratch:
+        # Not the caller's pip: a Python of the operating system may have none.
+        pip = [str(made_environment("pip", sys.executable, "") / "bin" / "python"), "-m", "pip", "download"]
+        pip += ["--quiet", "--disable-pip-version-check", "--no-deps"]
+        pip += ["--only-binary", ":all:", "--python-version", "3.12", "--dest", scratch, f"ansible=={ansible}"]
+        subprocess.run(pip, check=True)
+        prefix = "ansible_collections/kubernetes/core/"
+        with zipfile.ZipFile(next(Path(scratch).glob("*.whl"))) as wheel:
+            wheel.extractall(scratch, [name for name in wheel.namelist() if name.startswith(prefix)])
+        found = json.loads((Path(scratch) / prefix / "MANIFEST.json").read_text(encoding="utf-8"))
+        if found["collection_info"]["version"] != version:
+            sys.exit(f"ansible {ansible} brings kubernetes.core {found['collection_info']['version']}, not {version}")
+        shutil.rmtree(kept, ignore_errors=True)
+        (Path(scratch) / prefix).rename(kept)
+    return kept
+
+
+def environment(
+    name: str, python: str, requirements: str, *, link: bool = True, collections: str | None = "newest"
+) -> Path:
+    """The folder of a virtual environment with these requirements; made again when they or the interpreter change.
+
+    ``link``: imagescan.openshift is found there. ``collections``: which kubernetes.core is, or None.
+    """
+    folder = made_environment(name, python, requirements)
+    if link:
+        link_collection(folder, "imagescan/openshift", CHECKOUT)
+    if collections:
+        link_collection(folder, "kubernetes/core", kubernetes_core(collections))
+    return folder
+
+
+def made_environment(name: str, python: str, requirements: str) -> Path:
+    """See ``environment``: the packages alone."""
+    # By its real path: a suite that was started from one of these environments must not take it down to make it anew.
+    python = os.path.realpath(python)
     folder = BUILD / "venvs" / name
     stamp = folder / "ready"
     wanted = hashlib.sha256(f"{python}\n{requirements}".encode()).hexdigest()
@@ -50,30 +102,36 @@ def environment(name: str, python: str, requirements: str, *, link: bool = True)
     listed.write_text(requirements, encoding="utf-8")
     pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "--requirement", str(listed)], check=True)
-    if link:
-        link_checkout(folder)
     stamp.write_text(wanted, encoding="utf-8")
     return folder
 
 
-def link_checkout(folder: Path) -> None:
-    """Make imagescan.openshift resolve to the checkout, so that edits are live."""
-    command = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    site = subprocess.run([str(folder / "bin" / "python"), "-c", command], check=True, capture_output=True, text=True)
-    parent = Path(site.stdout.strip()) / "ansible_collections" / "imagescan"
-    parent.mkdir(parents=True, exist_ok=True)
-    target = parent / "openshift"
-    target.unlink(missing_ok=True)
-    target.symlink_to(CHECKOUT)
+def link_collection(venv: Path, name: str, source: Path) -> None:
+    """Make a collection ("namespace/name") resolve to a folder; ours is the checkout, so that edits are live."""
+    site = next(venv.glob("lib/python3*/site-packages"))
+    link_folder(site / "ansible_collections" / name, source)
 
 
-def copied_tree(name: str) -> Path:
+def link_folder(target: Path, source: Path) -> None:
+    """A link that is exchanged at once, since another check may be reading through it."""
+    if target.is_symlink() and target.readlink() == source:
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = target.with_name(f".{target.name}-{os.getpid()}")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(source)
+    fresh.replace(target)
+
+
+def copied_tree(name: str, collections: str = "newest") -> Path:
     """A copy of the checkout as ansible_collections/imagescan/openshift with a git of its own, for ansible-test.
 
     ansible-test refuses a path that leads through a symlink, and asks git which files there are: without a repository
     of its own it asks the outer one about an ignored folder and tests nothing.
     """
-    tree = BUILD / "trees" / name / "ansible_collections" / "imagescan" / "openshift"
+    root = BUILD / "trees" / name / "ansible_collections"
+    tree = root / "imagescan" / "openshift"
+    link_folder(root / "kubernetes" / "core", kubernetes_core(collections))
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=CHECKOUT,

@@ -40,10 +40,10 @@ DEBIAN_PACKAGES = [
     *("rpm", "umoci", "skopeo", "buildah", "docker-registry", "db-util"),
     *("postgresql", "gnupg", "openssl", "shellcheck", "zstd", "xz-utils"),
 ]
-#: Name of the environment -> (interpreters to try, ansible-core, ansible-test's ``--python``).
+#: Name of the environment -> (interpreters to try, ansible-core, kubernetes.core).
 CORES = {
-    "core-2.16": (("3.11", "3.12", "3.10"), "ansible-core==2.16.*"),
-    "core-newest": (("3.13", "3.12", "3.11"), "ansible-core"),
+    "core-2.16": (("3.11", "3.12", "3.10"), "ansible-core==2.16.*", "oldest"),
+    "core-newest": (("3.13", "3.12", "3.11"), "ansible-core", "newest"),
 }
 
 
@@ -90,9 +90,12 @@ def test_environment() -> Path:
 
 def core_environment(name: str) -> Path | None:
     """An environment with another ansible-core, or None without a fitting interpreter."""
-    versions, core = CORES[name]
+    versions, core, collections = CORES[name]
     python = find_python(*versions)
-    return environment(name, python, f"{core}\n{USER_REQUIREMENTS}\npytest\nhypothesis\n") if python else None
+    if python is None:
+        return None
+    requirements = f"{core}\n{USER_REQUIREMENTS}\npytest\nhypothesis\n"
+    return environment(name, python, requirements, collections=collections)
 
 
 def stage_programs(result: Result) -> None:
@@ -212,7 +215,7 @@ def stage_oldest_python(result: Result) -> None:
     if python is None:
         result.missing("Python 3.9: the scanner's files on the oldest Python")
         return
-    venv = environment("python-3.9", python, "pytest\npytest-timeout\nhypothesis\n")
+    venv = environment("python-3.9", python, "pytest\npytest-timeout\nhypothesis\n", collections=None)
     folders = [f"tests/unit/plugins/module_utils/{name}" for name in ("_images", "_rpm", "_scanner")]
     pytest(result, "pytest-3.9", venv, [folder for folder in folders if (CHECKOUT / folder).is_dir()], optional=True)
 
@@ -251,7 +254,7 @@ def stage_core(result: Result, name: str, venv: Path | None) -> None:
     if venv is None:
         result.missing(f"an interpreter for {name} (Python {' or '.join(CORES[name][0])})")
         return
-    tree = copied_tree(name)
+    tree = copied_tree(name, CORES[name][2] if name in CORES else "newest")
     settings = ansible_test_environment(venv)
     ansible_test = venv / "bin" / "ansible-test"
     log = fresh_log(f"{name}-sanity")
