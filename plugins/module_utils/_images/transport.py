@@ -37,6 +37,8 @@ _IDLE_LIMIT = 4
 _BUFFER = 1 << 16
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 _CA_LIMIT = 16 << 20
+BREAKER_SECONDS = 30.0
+_BREAKER_LIMIT = 1000
 _BAD_URL = re.compile(r"[^!-~]")
 
 
@@ -105,6 +107,11 @@ class Patience:
         self._end = time.monotonic() + self._seconds
         self._used = 0
 
+    @property
+    def is_used_up(self) -> bool:
+        """Whether there is no further attempt."""
+        return self._used >= self._retries
+
     def check(self) -> None:
         """Raise TimeoutError when the time is over."""
         if time.monotonic() > self._end:
@@ -113,6 +120,11 @@ class Patience:
     def progress(self) -> None:
         """Something new arrived: attempts count from here."""
         self._used = 0
+
+    @property
+    def used(self) -> int:
+        """How many further attempts there were since the last progress."""
+        return self._used
 
     def pause(self, error: RegistryError, wanted: float | None = None) -> None:
         """Wait before another attempt, ``wanted`` seconds if the server said so; raise ``error`` when there is none."""
@@ -127,6 +139,38 @@ class Patience:
             raise _after(error, self._used)
         self._used += 1
         time.sleep(delay)
+
+
+class Breaker:
+    """Endpoints that a request could not even connect to, with all its attempts: the next ones do not try as long.
+
+    Within ``BREAKER_SECONDS`` they fail at once with the same words; then each gets one attempt, until one connects.
+    Used under the lock of its transport.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[Endpoint, tuple[float, str]] = {}
+
+    def check(self, endpoint: Endpoint) -> None:
+        """Raise RegistryError, which is not tried again, where the endpoint was dead a moment ago."""
+        since, message = self._open.get(endpoint, (0.0, ""))
+        if message and time.monotonic() < since + BREAKER_SECONDS:
+            raise RegistryError(message, code=ConnectionLost.code)
+
+    def failed(self, endpoint: Endpoint, error: RegistryError, patience: Patience) -> RegistryError:
+        """Take in that no connection came about; gives the error to raise."""
+        message = self._open.get(endpoint, (0.0, ""))[1]
+        if message:
+            error = RegistryError(message, code=ConnectionLost.code)
+        elif patience.is_used_up and len(self._open) < _BREAKER_LIMIT:
+            message = _after(ConnectionLost(error.message), patience.used).message
+        if message:
+            self._open[endpoint] = (time.monotonic(), message)
+        return error
+
+    def connected(self, endpoint: Endpoint) -> None:
+        """It lives."""
+        self._open.pop(endpoint, None)
 
 
 def _after(error: RegistryError, retries: int) -> RegistryError:
@@ -226,6 +270,7 @@ class Transport:
         self._lock = threading.Lock()
         self._idle: dict[Endpoint, list[http.client.HTTPConnection]] = {}
         self._context: ssl.SSLContext | None = None
+        self._breaker = Breaker()
 
     def send(
         self,
@@ -291,6 +336,8 @@ class Transport:
             connection.response_class = functools.partial(_TimedResponse, patience)  # type: ignore[assignment]
             try:
                 patience.check()
+                if is_fresh:
+                    self._open(url.endpoint, connection, patience)
                 connection.request(method, target, body, sent)
                 raw = t.cast(_TimedResponse, connection.getresponse())
             except (OSError, http.client.HTTPException) as error:
@@ -299,6 +346,22 @@ class Transport:
                     continue  # the server closed an idle connection; that says nothing about this request
                 raise self._failure(url.endpoint, error) from error
             return Response(raw, url, functools.partial(self._give_back, url.endpoint, connection))
+
+    def _open(self, endpoint: Endpoint, connection: http.client.HTTPConnection, patience: Patience) -> None:
+        """Connect, unless that failed a moment ago."""
+        with self._lock:
+            self._breaker.check(endpoint)
+        try:
+            connection.connect()
+        except OSError as error:
+            failure = self._failure(endpoint, error)
+            if failure.code != ConnectionLost.code:
+                raise
+            connection.close()
+            with self._lock:
+                raise self._breaker.failed(endpoint, failure, patience) from error
+        with self._lock:
+            self._breaker.connected(endpoint)
 
     def _take(self, endpoint: Endpoint) -> tuple[http.client.HTTPConnection, bool]:
         with self._lock:
@@ -384,7 +447,7 @@ def proxy_for(endpoint: Endpoint) -> Proxy | None:
     """
     settings = urllib.request.getproxies_environment()
     text = settings.get(endpoint.scheme) or settings.get("all") or ""
-    if not text or endpoint.is_loopback or _is_exempt(endpoint, settings.get("no", "")):
+    if not text or endpoint.is_loopback or is_exempt(endpoint, settings.get("no", "")):
         return None
     parts = urllib.parse.urlsplit(text if "://" in text else f"http://{text}")
     try:
@@ -402,7 +465,8 @@ def proxy_for(endpoint: Endpoint) -> Proxy | None:
     return Proxy(Endpoint("http", host, port), headers)
 
 
-def _is_exempt(endpoint: Endpoint, no_proxy: str) -> bool:
+def is_exempt(endpoint: Endpoint, no_proxy: str) -> bool:
+    """Whether a list of hosts, domains and networks, as in NO_PROXY, has an endpoint."""
     # Not in typeshed; it is what urllib itself asks about NO_PROXY.
     bypass: t.Callable[[str, t.Mapping[str, str]], object] = urllib.request.proxy_bypass_environment  # type: ignore[attr-defined]
     if bypass(f"{endpoint.host}:{endpoint.port}", {"no": no_proxy}):

@@ -1,0 +1,502 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Requests to an API server: raw JSON, with deadlines, retries, pages and one kind of error.
+
+No dynamic client and no models: a list of 10,000 images costs twice the time and memory with them, and nothing here
+needs more of an object than a few fields.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import re
+import socket
+import ssl
+import threading
+import time
+import typing as t
+import urllib.parse
+
+from .._errors import LimitExceeded
+from .._images.references import shown
+from .connection import Connection, Settled, settle
+from .errors import (
+    EXPIRED,
+    INVALID,
+    TLS,
+    UNREACHABLE,
+    ApiError,
+    Operation,
+    operation_of,
+    refused,
+)
+
+if t.TYPE_CHECKING:
+    import urllib3
+
+__all__ = ["Client", "Connection", "Stream", "connect"]
+
+_T = t.TypeVar("_T")
+Params = t.Mapping[str, t.Any]
+
+_PIECE = 1 << 16
+_ERROR_LIMIT = 1 << 16
+_ANSWER_LIMIT = 64 << 20
+_PAGE_LIMIT = 24 << 20
+_ITEM_LIMIT = 2_000_000
+_RESTARTS = 5
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 8.0
+#: Seconds of patience with a server that never answered: more likely a wrong address than a restart.
+_FIRST_CONTACT = 5.0
+_TRANSIENT = frozenset({429, 500, 502, 503, 504})
+
+
+def connect(connection: Connection) -> Client:
+    """A client for the cluster that the options name. Nothing is sent yet, but for a login by password."""
+    return Client(settle(connection), connection.timeout, connection.deadline)
+
+
+class Client:
+    """One API server. Safe to use from several threads.
+
+    ``server`` is its URL; ``warnings`` are sentences that a person should read.
+    """
+
+    def __init__(self, settled: Settled, timeout: float, deadline: float) -> None:
+        self.server = settled.server
+        self.warnings = settled.warnings
+        self._settled = settled
+        self._timeout = timeout
+        self._deadline = deadline
+        self._was_reached = False
+        self._lock = threading.Lock()
+        self._groups: frozenset[str] | None = None
+
+    def get(self, path: str, params: Params | None = None) -> dict[str, t.Any]:
+        """One object or one small list."""
+        return self._object("GET", path, params)
+
+    def create(self, path: str, body: Params, params: Params | None = None) -> dict[str, t.Any]:
+        """Create an object and return it as the server has it.
+
+        A try whose fate is unknown (connection lost, 5xx) is repeated only if the body has a name. If the object is
+        there then, it is taken for the one of the earlier try when it has the labels and annotations of ``body``.
+        """
+        metadata = body.get("metadata") or {}
+        name = metadata.get("name", "")
+        tried = _Tries()
+        try:
+            return self._object("POST", path, params, body=body, repeatable=bool(name), tries=tried)
+        except ApiError as error:
+            if error.status != 409 or not tried.unknown:
+                raise
+            there = self.get(f"{path}/{urllib.parse.quote(name, safe='')}")
+            found = there.get("metadata") or {}
+            for kind in ("labels", "annotations"):
+                ours, theirs = metadata.get(kind) or {}, found.get(kind) or {}
+                if not ours.items() <= theirs.items():
+                    raise
+            return there
+
+    def merge_patch(self, path: str, body: Params, params: Params | None = None) -> dict[str, t.Any]:
+        """Change an object by a JSON merge patch and return it as the server has it then."""
+        return self._object("PATCH", path, params, body=body)
+
+    def delete(self, path: str, body: Params | None = None, params: Params | None = None) -> dict[str, t.Any] | None:
+        """Delete an object; None where there is none. ``body`` are DeleteOptions."""
+        try:
+            return self._object("DELETE", path, params, body=body)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return None
+
+    def items(
+        self,
+        path: str,
+        project: t.Callable[[dict[str, t.Any]], _T | None],
+        params: Params | None = None,
+        *,
+        limit: int = 500,
+    ) -> list[_T]:
+        """All objects of a list, each as ``project`` makes it; those that it makes None are left out.
+
+        Pages of ``limit`` objects are projected one by one, so that memory holds one page of JSON. When the server has
+        forgotten the list (410), it is read again from the start: what was read before is of another moment.
+        """
+        for _restart in range(_RESTARTS):
+            try:
+                return self._pages(path, project, dict(params or {}), limit)
+            except ApiError as error:
+                if error.status != 410:
+                    raise
+        operation = operation_of("GET", path, params)
+        raise ApiError(
+            f"{self.server} forgot the list {_RESTARTS} times while it was read, asked to {operation}",
+            code=EXPIRED,
+            status=410,
+            hint="the API server restarts or compacts too often; try again",
+        )
+
+    def _pages(
+        self, path: str, project: t.Callable[[dict[str, t.Any]], _T | None], params: dict[str, t.Any], limit: int
+    ) -> list[_T]:
+        result: list[_T] = []
+        seen, token = 0, ""
+        while True:
+            params["limit"] = limit
+            try:
+                page = self._object("GET", path, params, size=_PAGE_LIMIT)
+            except LimitExceeded:
+                if limit == 1:
+                    raise
+                limit = max(1, limit // 4)
+                continue
+            objects = page.get("items") or []
+            if not isinstance(objects, list):
+                raise self._nonsense(operation_of("GET", path, params), "items is no list")
+            for each in objects:
+                if not isinstance(each, dict):
+                    raise self._nonsense(operation_of("GET", path, params), "an item is no object")
+                value = project(each)
+                if value is not None:
+                    result.append(value)
+            seen += len(objects)
+            following = (page.get("metadata") or {}).get("continue") or ""
+            if not following:
+                return result
+            if following == token or seen > _ITEM_LIMIT:
+                raise self._nonsense(operation_of("GET", path, params), "the list does not end")
+            token = params["continue"] = following
+            # Pages carry on where the first began; a version would contradict the token.
+            params.pop("resourceVersion", None)
+            params.pop("resourceVersionMatch", None)
+            del page, objects
+
+    def stream(self, path: str, params: Params | None = None, *, read_timeout: float = 20.0) -> Stream:
+        """Open an answer that is read line by line: a log, a watch. Never repeated: the caller knows where to go on."""
+        operation = operation_of("GET", path, params)
+        try:
+            answer = self._send("GET", path, params, None, self._timeout, read_timeout, operation)
+        except _Lost as lost:
+            raise lost.error from lost
+        if not 200 <= answer.status < 300:
+            raise self._refusal(answer, operation, params)
+        return Stream(answer, self.server, operation)
+
+    def has_group(self, group: str) -> bool:
+        """Whether the cluster serves an API group ("image.openshift.io")."""
+        if self._groups is None:
+            listed = self.get("/apis").get("groups") or []
+            self._groups = frozenset(str(each.get("name")) for each in listed if isinstance(each, dict))
+        return group in self._groups
+
+    def version(self) -> tuple[int, int]:
+        """The Kubernetes version that the server has, (1, 36)."""
+        value = self.get("/version")
+        numbers = [re.match(r"\d{1,6}", str(value.get(name))) for name in ("major", "minor")]
+        if not all(numbers):
+            raise self._nonsense(operation_of("GET", "/version"), "no version")
+        major, minor = (int(number.group()) for number in numbers if number)
+        return major, minor
+
+    def _object(
+        self,
+        method: str,
+        path: str,
+        params: Params | None,
+        *,
+        body: Params | None = None,
+        repeatable: bool = True,
+        size: int = _ANSWER_LIMIT,
+        tries: _Tries | None = None,
+    ) -> dict[str, t.Any]:
+        operation = operation_of(method, path, params)
+        data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
+        patience = _Patience(self._deadline)
+        tries = tries or _Tries()
+        while True:
+            try:
+                answer = self._send(method, path, params, data, self._timeout, self._timeout, operation)
+                if 200 <= answer.status < 300:
+                    content = self._read(answer, size, patience, operation)
+                    break
+                wait = _retry_after(answer)
+                error = self._refusal(answer, operation, params)
+                if answer.status not in _TRANSIENT:
+                    raise error
+                was_done = None if answer.status != 429 else False
+            except _Lost as lost:
+                error, wait, was_done = lost.error, None, lost.was_done
+                if not self._was_reached:
+                    patience.shorten(_FIRST_CONTACT)
+            if was_done is None and not repeatable:
+                raise error
+            tries.unknown = tries.unknown or was_done is None
+            patience.pause(error, wait)
+        try:
+            value = json.loads(content) if content else {}
+        except (ValueError, RecursionError):
+            value = None
+        if not isinstance(value, dict):
+            raise self._nonsense(operation, "no JSON object")
+        return value
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        params: Params | None,
+        body: bytes | None,
+        connect_timeout: float,
+        read_timeout: float,
+        operation: Operation,
+    ) -> urllib3.BaseHTTPResponse:
+        """One request; the answer's head has arrived. Raises _Lost where another try may help, ApiError where not."""
+        import urllib3
+
+        headers = urllib3.HTTPHeaderDict({"Accept": "application/json", "User-Agent": "imagescan.openshift"})
+        authorization = self._settled.authorization()
+        if authorization:
+            headers["Authorization"] = authorization
+        for name, value in self._settled.impersonate:
+            headers.add(name, value)
+        if body is not None:
+            kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+            headers["Content-Type"] = kind
+        url = self.server + path
+        if params:
+            url += "?" + urllib.parse.urlencode({name: _text(value) for name, value in params.items()})
+        try:
+            answer = self._settled.pool.request(
+                method,
+                url,
+                body=body,
+                headers=headers,
+                timeout=urllib3.Timeout(connect=connect_timeout, read=read_timeout),
+                retries=False,
+                redirect=False,
+                preload_content=False,
+            )
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise self._failure(error, operation) from error
+        self._was_reached = True
+        return answer
+
+    def _read(self, answer: urllib3.BaseHTTPResponse, size: int, patience: _Patience, operation: Operation) -> bytes:
+        import urllib3
+
+        pieces, received = [], 0
+        try:
+            for piece in answer.stream(_PIECE, decode_content=False):
+                received += len(piece)
+                if received > size:
+                    answer.close()
+                    raise LimitExceeded(f"{self.server} sent more than {size >> 20} MiB, asked to {operation}")
+                if patience.is_over():
+                    answer.close()
+                    raise self._lost(f"the answer took longer than {self._deadline:.0f} s", operation)
+                pieces.append(piece)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            answer.close()
+            raise self._failure(error, operation) from error
+        answer.release_conn()
+        return b"".join(pieces)
+
+    def _refusal(self, answer: urllib3.BaseHTTPResponse, operation: Operation, params: Params | None) -> ApiError:
+        import urllib3
+
+        try:
+            body = answer.read(_ERROR_LIMIT, decode_content=False)
+        except (urllib3.exceptions.HTTPError, OSError):
+            body = b""  # the status alone says enough
+        finally:
+            answer.close()
+        return refused(self.server, answer.status, body, operation, params)
+
+    def _nonsense(self, operation: Operation, what: str) -> ApiError:
+        return ApiError(
+            f"{self.server} does not answer as an API server does, asked to {operation}: {what}",
+            code=INVALID,
+            hint="check the address and whether a proxy or a login page answers in its place",
+        )
+
+    def _lost(self, reason: str, operation: Operation, was_done: bool | None = None) -> _Lost:
+        hint = "check the address, the network and the proxy" if not self._was_reached else ""
+        text = f"no answer from {self.server}, asked to {operation}: {reason}"
+        return _Lost(ApiError(text, code=UNREACHABLE, hint=hint), was_done)
+
+    def _failure(self, error: Exception, operation: Operation) -> _Lost | ApiError:
+        """What a failed exchange means."""
+        import urllib3
+
+        causes = _causes(error)
+        for cause in causes:
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                return ApiError(
+                    f"the certificate of {self.server} is not trusted: {shown(cause.verify_message)}",
+                    code=TLS,
+                    hint="give the CA that signed it as ca_cert, and the name that stands in it as host",
+                )
+            if isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME and not self._was_reached:
+                return ApiError(
+                    f"there is no host {shown(urllib.parse.urlsplit(self.server).hostname or '')}",
+                    code=UNREACHABLE,
+                    hint="check the address of the API server",
+                )
+            if isinstance(cause, ssl.SSLError) and not isinstance(cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+                reason = cause.reason or "TLS failed"
+                hint = "check the address, the CA and the client certificate"
+                if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
+                    hint = "does it speak plain HTTP? then use http:// for the API server"
+                return ApiError(f"no TLS connection to {self.server}: {reason}", code=TLS, hint=hint)
+        tunnel = re.search(r"Tunnel connection failed: (4\d\d)", str(error))
+        if tunnel:
+            return ApiError(
+                f"the proxy refuses the way to {self.server} with {tunnel.group(1)}",
+                code=UNREACHABLE,
+                hint="check proxy, no_proxy and the proxy's login",
+            )
+        refused_at_once = isinstance(
+            error, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
+        )
+        return self._lost(_words(causes), operation, False if refused_at_once else None)
+
+
+class Stream:
+    """An answer that is read while it comes. A context manager; ``close`` may be called from another thread."""
+
+    def __init__(self, answer: urllib3.BaseHTTPResponse, server: str, operation: Operation) -> None:
+        self.status: int = answer.status
+        self._answer = answer
+        self._pieces = answer.stream(_PIECE, decode_content=False)
+        self._socket = getattr(getattr(answer, "connection", None), "sock", None)
+        self._where = f"{server}, asked to {operation}"
+        self._rest = b""
+        self._is_closed = False
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *_details: object) -> None:
+        self.close()
+
+    def readline(self, limit: int) -> bytes:
+        """The next line with its line break, or its first ``limit`` bytes; b"" at the end.
+
+        Raises ApiError (``cluster-unreachable``) when the connection breaks or is silent for too long. A broken
+        connection can look like an end, too.
+        """
+        import urllib3
+
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            rest = self._rest
+            end = rest.find(b"\n", 0, limit - size) + 1
+            if end or len(rest) >= limit - size:
+                end = end or limit - size
+                self._rest = rest[end:]
+                return b"".join((*parts, rest[:end]))
+            parts.append(rest)
+            size += len(rest)
+            self._rest = b""
+            try:
+                self._rest = next(self._pieces, b"")
+            except (urllib3.exceptions.HTTPError, OSError, ValueError, AttributeError) as error:
+                # The last two are what reading a closed answer gives.
+                if self._is_closed:
+                    return b""
+                if isinstance(error, (ValueError, AttributeError)):
+                    raise
+                raise ApiError(
+                    f"the connection to {self._where}, broke: {_words(_causes(error))}", code=UNREACHABLE
+                ) from error
+            if not self._rest:
+                return b"".join(parts)
+
+    def close(self) -> None:
+        """Stop reading; a ``readline`` that waits in another thread ends."""
+        self._is_closed = True
+        if self._socket is not None:
+            with contextlib.suppress(OSError):  # it may be closed already
+                self._socket.shutdown(socket.SHUT_RDWR)
+        self._answer.close()
+
+
+class _Lost(Exception):
+    """An exchange that failed. ``was_done``: False when the request certainly was not carried out, None if unknown."""
+
+    def __init__(self, error: ApiError, was_done: bool | None) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.was_done = was_done
+
+
+class _Tries:
+    """What is known of the tries of one request."""
+
+    unknown = False
+
+
+class _Patience:
+    """The time that is left for one request with all its repetitions."""
+
+    def __init__(self, seconds: float) -> None:
+        self._start = time.monotonic()
+        self._seconds = seconds
+        self._tries = 0
+
+    def shorten(self, seconds: float) -> None:
+        self._seconds = min(self._seconds, seconds)
+
+    def is_over(self) -> bool:
+        return time.monotonic() - self._start > self._seconds
+
+    def pause(self, error: ApiError, wanted: float | None) -> None:
+        """Wait before another try, ``wanted`` seconds if the server said so; raise ``error`` when time is over."""
+        self._tries += 1
+        delay = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(self._tries, 10)) * random.uniform(0.5, 1.0)
+        if wanted is not None:
+            delay = wanted + delay * 0.5
+        if time.monotonic() - self._start + delay > self._seconds:
+            if wanted is not None and wanted > self._seconds:
+                error.message += f"; it asks to wait {wanted:.0f} s, longer than the deadline of {self._seconds:.0f} s"
+            if self._tries > 1:
+                error.message += f" (tried {self._tries} times)"
+            raise error
+        time.sleep(delay)
+
+
+def _retry_after(answer: urllib3.BaseHTTPResponse) -> float | None:
+    text = (answer.headers.get("Retry-After") or "").strip()
+    return float(text[:6]) if text.isdecimal() and text.isascii() else None
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """The exception and what it was made of; urllib3 puts the cause into ``reason`` or the arguments."""
+    found: list[BaseException] = []
+    waiting: list[t.Any] = [error]
+    while waiting and len(found) < 10:
+        each = waiting.pop(0)
+        if isinstance(each, BaseException) and each not in found:
+            found.append(each)
+            waiting += [getattr(each, "reason", None), *each.args, each.__cause__, each.__context__]
+    return found
+
+
+def _words(causes: t.Sequence[BaseException]) -> str:
+    """Why a connection failed, without the object addresses of the library's own text."""
+    for cause in causes:
+        if isinstance(cause, TimeoutError) or "Timeout" in type(cause).__name__:
+            return "timed out"
+        if isinstance(cause, OSError) and cause.strerror:
+            return shown(cause.strerror)
+    return shown(re.sub(r"<[^>]{0,300}>:? ?", "", str(causes[-1]))[:200]) or type(causes[-1]).__name__

@@ -1,0 +1,418 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How an API server is reached: options, kubeconfig or the pod's own account, as one pool of connections.
+
+Kubeconfigs (exec plugins, token refresh, relative paths) and the in-cluster account are read by the package
+``kubernetes``. Connections are made here, by urllib3: from version to version that package differs in proxies of the
+environment, default CAs and TLS server names, and opens the CA file again for every connection.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import dataclasses
+import functools
+import logging
+import math
+import os
+import ssl
+import threading
+import typing as t
+import urllib.parse
+from pathlib import Path
+
+from .._errors import InputError
+from .._images.access import read_small_file
+from .._images.references import shown
+from .._images.transport import Endpoint, is_exempt, parse_url, proxy_for
+from .errors import config_error
+from .login import log_in, within
+
+if t.TYPE_CHECKING:
+    import urllib3
+
+_FILE_LIMIT = 16 << 20
+_CONNECTIONS = 32
+_CONFIG_SECONDS = 60.0
+_DEFAULT_KUBECONFIG = "~/.kube/config"
+_BAD_CONFIG = (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError)
+
+
+@dataclasses.dataclass(frozen=True)
+class Connection:
+    """Options of one cluster, named as in kubernetes.core; empty means not given.
+
+    ``kubeconfig`` is a path (several with ``:``) or the content as a dictionary. ``timeout``: seconds of silence in one
+    request. ``deadline``: seconds that a request may take with all its repetitions.
+    """
+
+    kubeconfig: str | t.Mapping[str, t.Any] = dataclasses.field(default="", repr=False)
+    context: str = ""
+    host: str = ""
+    api_key: str = dataclasses.field(default="", repr=False)
+    username: str = ""
+    password: str = dataclasses.field(default="", repr=False)
+    ca_cert: str = ""
+    client_cert: str = ""
+    client_key: str = ""
+    validate_certs: bool | None = None
+    proxy: str = dataclasses.field(default="", repr=False)
+    no_proxy: str = ""
+    proxy_headers: t.Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
+    persist_config: bool = False
+    impersonate_user: str = ""
+    impersonate_groups: tuple[str, ...] = ()
+    timeout: float = 20.0
+    deadline: float = 60.0
+
+    def __post_init__(self) -> None:
+        for name in ("timeout", "deadline"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise InputError(f"{name} is {value}; expected a number of seconds above 0")
+        if bool(self.username) != bool(self.password):
+            raise config_error("username and password are only good together; one is missing")
+        if bool(self.client_cert) != bool(self.client_key):
+            raise config_error("client_cert and client_key are only good together; one is missing")
+        if self.impersonate_groups and not self.impersonate_user:
+            raise config_error("impersonate_groups needs impersonate_user")
+        for name in ("api_key", "username", "password", "impersonate_user"):
+            if any(character in getattr(self, name) for character in "\r\n\0"):
+                raise config_error(f"{name} has a line break or NUL in it")
+
+
+@dataclasses.dataclass(frozen=True)
+class Settled:
+    """A connection as it will be used. ``authorization`` gives the header's value of this moment, "" for none."""
+
+    server: str
+    pool: urllib3.PoolManager
+    authorization: t.Callable[[], str]
+    impersonate: tuple[tuple[str, str], ...]
+    warnings: tuple[str, ...]
+
+
+def settle(wanted: Connection) -> Settled:
+    """Load what the options name. Raises ApiError (``cluster-config``) where they cannot be used."""
+    from kubernetes.client import Configuration
+
+    loaded = Configuration()
+    loaded.proxy = loaded.no_proxy = None  # newer versions read the environment here; _proxy does so for all
+    impersonate = _load(wanted, loaded)
+    if wanted.host:
+        loaded.host = wanted.host.rstrip("/")
+    if wanted.ca_cert:
+        loaded.ssl_ca_cert = wanted.ca_cert
+    if wanted.validate_certs is not None:
+        loaded.verify_ssl = wanted.validate_certs
+    # The identity that was named wins over that of a kubeconfig: a server that is shown a certificate and a token
+    # believes the certificate.
+    if wanted.api_key or wanted.username:
+        loaded.cert_file = loaded.key_file = None
+    if wanted.client_cert:
+        loaded.cert_file, loaded.key_file = wanted.client_cert, wanted.client_key
+    server, endpoint = _server(loaded.host)
+    try:
+        context = _tls_context(loaded) if endpoint.scheme == "https" else None
+    finally:
+        _forget_files()
+    if wanted.api_key:
+        authorization: t.Callable[[], str] = functools.partial(str, f"Bearer {wanted.api_key}")
+    elif wanted.username:
+        authorization = functools.partial(str, f"Bearer {log_in(server, wanted, loaded)}")
+    elif wanted.client_cert:
+        authorization = str
+    else:
+        authorization = _Token(loaded)
+    has_secret = bool(authorization()) or bool(loaded.cert_file)
+    if has_secret and endpoint.scheme == "http" and not endpoint.is_loopback:
+        raise config_error(f"credentials would go to {server} without encryption", "use https:// for the API server")
+    if wanted.impersonate_user:
+        impersonate = (
+            ("Impersonate-User", wanted.impersonate_user),
+            *(("Impersonate-Group", group) for group in wanted.impersonate_groups),
+        )
+    return Settled(
+        server, _pool(wanted, loaded, endpoint, context), authorization, impersonate, _warnings(server, loaded)
+    )
+
+
+def _load(wanted: Connection, loaded: t.Any) -> tuple[tuple[str, str], ...]:
+    """Fill a Configuration from a kubeconfig or the pod's account; gives the identities that it impersonates."""
+    is_complete = wanted.host and (wanted.api_key or wanted.username or wanted.client_cert)
+    if is_complete:
+        return ()
+    if not wanted.kubeconfig and not wanted.context and "KUBERNETES_SERVICE_HOST" in os.environ:
+        from kubernetes import config
+
+        try:
+            config.load_incluster_config(client_configuration=loaded)
+        except config.ConfigException:
+            pass  # no pod, or one without an account
+        else:
+            return ()
+    return _load_kubeconfig(wanted, loaded)
+
+
+def _load_kubeconfig(wanted: Connection, loaded: t.Any) -> tuple[tuple[str, str], ...]:
+    from kubernetes.config import ConfigException, kube_config
+
+    source = wanted.kubeconfig or os.environ.get("KUBECONFIG") or _DEFAULT_KUBECONFIG
+    name = "the given kubeconfig"
+    if isinstance(source, str):
+        name = f"the kubeconfig {shown(source)}"
+        paths = [str(Path(part).expanduser()) for part in source.split(os.pathsep) if part]
+        found = [path for path in paths if Path(path).exists()]
+        if not found and not wanted.kubeconfig and wanted.host:
+            return ()  # a host, and nobody to be there
+        if not found:
+            given = "" if wanted.kubeconfig else " and nothing else says where the cluster is"
+            raise config_error(
+                f"{name} does not exist{given}", "give kubeconfig, or host with api_key or a client certificate"
+            )
+        documents = [_read(path) for path in found]
+        source = os.pathsep.join(found)
+    else:
+        documents = [dict(source)]
+    user = _check(name, documents, wanted.context)
+    options = {
+        "context": wanted.context or None,
+        "client_configuration": loaded,
+        "persist_config": wanted.persist_config,
+    }
+    load: t.Callable[[], None] = (
+        functools.partial(kube_config.load_kube_config, source, **options)
+        if isinstance(source, str)
+        else functools.partial(kube_config.load_kube_config_from_dict, documents[0], **options)
+    )
+    complaints = _Complaints()
+    logging.getLogger().addHandler(complaints)
+    try:
+        within(_CONFIG_SECONDS, load, f"{name} gave no credentials")
+    except (ConfigException, *_BAD_CONFIG) as error:
+        raise config_error(f"{name} cannot be used: {_reason(error)}") from error
+    finally:
+        logging.getLogger().removeHandler(complaints)
+    if "exec" in user and not loaded.auth_settings() and not loaded.cert_file:
+        command = user["exec"].get("command") if isinstance(user["exec"], dict) else ""
+        raise config_error(
+            f"{name}: the credential plugin {shown(str(command))} gave no credentials: "
+            f"{complaints.text or 'it printed no token'}",
+            "run kubectl with this kubeconfig to see whether it works there",
+        )
+    groups = user.get("as-groups")
+    return tuple(
+        [("Impersonate-User", str(user["as"]))] * bool(user.get("as"))
+        + [("Impersonate-Group", str(group)) for group in (groups if isinstance(groups, list) else [])]
+    )
+
+
+def _read(path: str) -> dict[str, t.Any]:
+    import yaml
+
+    try:
+        data = read_small_file(path, "the kubeconfig", _FILE_LIMIT)
+        document = yaml.safe_load(data.decode("utf-8"))
+    except InputError as error:
+        raise config_error(error.message, "check the path and its rights") from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" (line {where.line + 1})" if where else ""
+        raise config_error(f"the kubeconfig {shown(path)} is not YAML{line}", "is it the right file?") from error
+    if not isinstance(document, dict):
+        raise config_error(f"the kubeconfig {shown(path)} is no kubeconfig", "is it the right file?")
+    return document
+
+
+def _check(name: str, documents: t.Sequence[t.Mapping[str, t.Any]], context: str) -> dict[str, t.Any]:
+    """What the library would answer with a stack trace; gives the user that the context names."""
+    entries: dict[str, dict[str, t.Any]] = {"contexts": {}, "clusters": {}, "users": {}}
+    for document in documents:
+        for kind, known in entries.items():
+            values = document.get(kind) or []
+            if not isinstance(values, list) or not all(isinstance(v, dict) and "name" in v for v in values):
+                raise config_error(f"{name}: {kind} is no list of named entries", "is it the right file?")
+            for value in values:
+                inner = value.get(kind[:-1])
+                known.setdefault(value["name"], inner if isinstance(inner, dict) else {})
+    current = [document["current-context"] for document in documents if document.get("current-context")]
+    chosen = context or (current[-1] if current else "")
+    names = ", ".join(shown(str(known)) for known in list(entries["contexts"])[:20]) or "none"
+    if not chosen:
+        raise config_error(f"{name} has no current context", f"give one as context; it has: {names}")
+    if chosen not in entries["contexts"]:
+        raise config_error(f"{name} has no context {shown(str(chosen))}", f"it has: {names}")
+    parts = entries["contexts"][chosen]
+    if not entries["clusters"].get(parts.get("cluster"), {}).get("server"):
+        raise config_error(f"{name}: the context {shown(str(chosen))} names no cluster with a server")
+    if parts.get("user") and parts["user"] not in entries["users"]:
+        raise config_error(
+            f"{name}: the context {shown(str(chosen))} names the user {shown(str(parts['user']))}, whom it lacks"
+        )
+    return t.cast("dict[str, t.Any]", entries["users"].get(parts.get("user"), {}))
+
+
+class _Complaints(logging.Handler):
+    """What the library only logs: why a credential plugin failed."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.text = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.text = shown(" ".join(record.getMessage().split())[:300])
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {shown(str(error.filename))}" if error.filename else error.strerror
+    text = " ".join(str(error).split())[:200]
+    return shown(text) if isinstance(error, ValueError) or "onfig" in type(error).__name__ else "it is malformed"
+
+
+def _server(host: str) -> tuple[str, Endpoint]:
+    url = parse_url(host)
+    if url is None:
+        shape = "https://name:6443, without user name, blanks or control characters"
+        raise config_error("the address of the API server cannot be used", f"expected host to be like {shape}")
+    parts = urllib.parse.urlsplit(host)
+    if parts.query or parts.fragment:
+        raise config_error("the address of the API server has a query", "expected host to be like https://name:6443")
+    return f"{url.endpoint.scheme}://{parts.netloc}{parts.path.rstrip('/')}", url.endpoint
+
+
+def _tls_context(loaded: t.Any) -> ssl.SSLContext:
+    """Both files are read here once, so that a wrong one is one message and not an error of each request."""
+    context = ssl.create_default_context()
+    # Python 3.13 asks for extensions that the CAs of many clusters lack and that no other client asks for.
+    context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
+    if not loaded.verify_ssl:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif loaded.ssl_ca_cert:
+        context = _trusting(loaded.ssl_ca_cert, context.verify_flags)
+    if not loaded.cert_file:
+        return context
+    for path, what in ((loaded.cert_file, "the client certificate"), (loaded.key_file, "the client key")):
+        if not path:
+            raise config_error(f"{what} is missing", "client certificates need a key")
+        _read_file(path, what)
+    try:
+        # Without a password OpenSSL would ask for one on the terminal.
+        context.load_cert_chain(loaded.cert_file, loaded.key_file, password="")
+    except (ssl.SSLError, ValueError) as error:
+        raise config_error(
+            f"the client certificate {shown(loaded.cert_file)} and the key {shown(loaded.key_file)} cannot be used",
+            "both must be PEM, belong together, and the key must have no password",
+        ) from error
+    return context
+
+
+def _trusting(path: str, flags: ssl.VerifyFlags) -> ssl.SSLContext:
+    """A context that trusts one file alone, as other clients do when a CA is named."""
+    data = _read_file(path, "the CA file")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.verify_flags = flags
+    try:
+        context.load_verify_locations(cadata=data.decode("ascii"))
+    except (ssl.SSLError, ValueError) as error:
+        raise config_error(
+            f"the CA file {shown(path)} has no certificates in PEM form", "give the CA that signed the API server"
+        ) from error
+    return context
+
+
+def _read_file(path: str, what: str) -> bytes:
+    try:
+        return read_small_file(path, what, _FILE_LIMIT)
+    except InputError as error:
+        raise config_error(error.message, "check the path and its rights") from error
+
+
+def _pool(wanted: Connection, loaded: t.Any, endpoint: Endpoint, context: ssl.SSLContext | None) -> urllib3.PoolManager:
+    import urllib3
+
+    options: dict[str, t.Any] = {"maxsize": _CONNECTIONS}
+    if context is not None:
+        options["ssl_context"] = context
+        if getattr(loaded, "tls_server_name", None):
+            options["server_hostname"] = loaded.tls_server_name
+        if context.verify_mode == ssl.CERT_NONE:
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # we warn once
+    proxy = _proxy(wanted, loaded.proxy or "", endpoint)
+    if proxy is None:
+        return urllib3.PoolManager(**options)
+    return urllib3.ProxyManager(proxy[0], proxy_headers=proxy[1], **options)
+
+
+def _proxy(wanted: Connection, configured: str, endpoint: Endpoint) -> tuple[str, dict[str, str]] | None:
+    """Address and headers of the proxy: the option's, else the kubeconfig's, else the environment's."""
+    import urllib3
+
+    text = wanted.proxy or configured
+    headers: dict[str, str] = {}
+    if text:
+        if wanted.no_proxy and is_exempt(endpoint, wanted.no_proxy):
+            return None
+        parts = urllib.parse.urlsplit(text if "://" in text else f"http://{text}")
+        try:
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            host, port = None, None
+        if not host or parts.scheme not in ("http", "https"):
+            raise config_error("the proxy cannot be used", "expected proxy to be like http://name:3128")
+        if parts.username is not None:
+            login = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
+            headers["Proxy-Authorization"] = "Basic " + base64.b64encode(login.encode()).decode()
+        host = f"[{host}]" if ":" in host else host
+        address = f"{parts.scheme}://{host}" + (f":{port}" if port else "")
+    else:
+        found = proxy_for(endpoint)
+        if found is None or (wanted.no_proxy and is_exempt(endpoint, wanted.no_proxy)):
+            return None
+        address, headers = f"http://{found.endpoint}", dict(found.headers)
+    given = {name: value for name, value in wanted.proxy_headers.items() if value}
+    if given:
+        headers.update(urllib3.util.make_headers(**given))  # type: ignore[arg-type]
+    return address, headers
+
+
+class _Token:
+    """The bearer token of a loaded configuration, refreshed by the library when it is due."""
+
+    def __init__(self, loaded: t.Any) -> None:
+        self._loaded = loaded
+        self._lock = threading.Lock()
+
+    def __call__(self) -> str:
+        with self._lock:
+            try:
+                settings = self._loaded.auth_settings()
+            except _BAD_CONFIG as error:
+                raise config_error(f"the token cannot be renewed: {_reason(error)}", "log in again") from error
+            finally:
+                if self._loaded.refresh_api_key_hook is not None:
+                    _forget_files()
+        return str(settings.get("BearerToken", {}).get("value") or "")
+
+
+def _forget_files() -> None:
+    """Remove the files that the library writes keys of a kubeconfig to.
+
+    It does so itself at the end of the process, which a module may reach without the usual handlers.
+    """
+    from kubernetes.config import kube_config
+
+    with contextlib.suppress(AttributeError):
+        kube_config._cleanup_temp_files()
+
+
+def _warnings(server: str, loaded: t.Any) -> tuple[str, ...]:
+    if loaded.verify_ssl or not server.startswith("https:"):
+        return ()
+    return (
+        f"the certificate of {server} is not verified (validate_certs is false); whoever stands between can read the"
+        " credentials that are sent there and change the answers",
+    )

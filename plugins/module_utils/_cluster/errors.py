@@ -1,0 +1,209 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an API server can refuse, as one sentence that names the request and says what to do."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import typing as t
+import urllib.parse
+
+from .._errors import ScanError
+from .._images.references import shown
+
+_TEXT_LIMIT = 600
+
+UNREACHABLE = "cluster-unreachable"
+TLS = "cluster-tls"
+UNAUTHORIZED = "cluster-unauthorized"
+FORBIDDEN = "cluster-forbidden"
+NOT_FOUND = "cluster-not-found"
+CONFLICT = "cluster-conflict"
+EXPIRED = "cluster-expired"
+INVALID = "cluster-invalid"
+BUSY = "cluster-busy"
+CONFIG = "cluster-config"
+
+
+class ApiError(ScanError):
+    """The API server refused, failed or could not be reached.
+
+    ``status`` is the HTTP status, 0 without an answer. ``reason`` is the API's own word ("AlreadyExists"), or "".
+    ``api_message`` is what the server said, without our sentence around it.
+    """
+
+    code = UNREACHABLE
+
+    def __init__(
+        self, message: str, *, status: int = 0, reason: str = "", api_message: str = "", **details: t.Any
+    ) -> None:
+        super().__init__(message, **details)
+        self.status = status
+        self.reason = reason
+        self.api_message = api_message
+
+
+def config_error(message: str, hint: str = "") -> ApiError:
+    """The error for options or a kubeconfig that cannot be used."""
+    return ApiError(message, code=CONFIG, hint=hint)
+
+
+_VERBS = {"GET": "get", "POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Operation:
+    """A request in the words of RBAC. ``resource`` has its subresource ("pods/log"), or is the path of what is none."""
+
+    verb: str
+    group: str = ""
+    resource: str = ""
+    namespace: str = ""
+    name: str = ""
+
+    def __str__(self) -> str:
+        kind = f"{self.resource}.{self.group}" if self.group else self.resource
+        named = f" {shown(self.name)}" if self.name else ""
+        place = f" in the namespace {shown(self.namespace)}" if self.namespace else ""
+        return f"{self.verb} {kind}{named}{place}"
+
+
+def operation_of(method: str, path: str, params: t.Mapping[str, t.Any] | None = None) -> Operation:
+    """What a request asks for, from its method and API path."""
+    parts = [urllib.parse.unquote(part) for part in path.split("?")[0].strip("/").split("/")]
+    if parts[0] == "api" and len(parts) > 2:
+        group, rest = "", parts[2:]
+    elif parts[0] == "apis" and len(parts) > 3:
+        group, rest = parts[1], parts[3:]
+    else:
+        return Operation(_VERBS.get(method, method.lower()), resource=path.split("?")[0])
+    namespace = ""
+    if rest[0] == "namespaces" and len(rest) > 2:
+        namespace, rest = rest[1], rest[2:]
+    resource, name = rest[0], rest[1] if len(rest) > 1 else ""
+    verb = _VERBS.get(method, method.lower())
+    if method == "GET" and not name:
+        verb = "watch" if params and params.get("watch") else "list"
+    if len(rest) > 2:
+        resource = f"{resource}/{rest[2]}"
+    return Operation(verb, group, resource, namespace, name)
+
+
+_Rules = t.Mapping[tuple[str, str], str]
+_SCANNER: _Rules = {
+    ("batch", "jobs"): "create get list watch patch delete",
+    ("", "pods"): "get list watch delete",
+    ("", "pods/log"): "get",
+    ("", "configmaps"): "create get list delete",
+    ("", "events"): "list",
+    ("", "serviceaccounts"): "get",
+}
+_DISCOVERY: _Rules = {
+    ("", "namespaces"): "list",
+    ("", "pods"): "list",
+    ("", "replicationcontrollers"): "list",
+    ("apps", "deployments"): "list",
+    ("apps", "replicasets"): "list",
+    ("apps", "statefulsets"): "list",
+    ("apps", "daemonsets"): "list",
+    ("batch", "jobs"): "list",
+    ("batch", "cronjobs"): "list",
+    ("image.openshift.io", "images"): "get list watch",
+    ("image.openshift.io", "imagestreams"): "get list watch",
+    ("apps.openshift.io", "deploymentconfigs"): "list",
+    ("build.openshift.io", "builds"): "list",
+    ("build.openshift.io", "buildconfigs"): "list",
+}
+_FLAGGER: _Rules = {
+    ("imagescan.github.io", "denylists"): "get list create patch delete",
+    ("image.openshift.io", "images"): "get list patch",
+}
+
+
+def roles_for(operation: Operation) -> list[str]:
+    """The roles that the role ``setup`` ships and that allow an operation, in the words of a hint."""
+    key = (operation.group, operation.resource)
+    roles = []
+    if operation.namespace and operation.verb in _SCANNER.get(key, "").split():
+        roles.append(f"Role imagescan-scanner in the namespace {shown(operation.namespace)}")
+    if operation.verb in _DISCOVERY.get(key, "").split():
+        roles.append("ClusterRole imagescan-discovery")
+    if operation.verb in _FLAGGER.get(key, "").split():
+        roles.append("ClusterRole imagescan-flagger")
+    return roles
+
+
+def refused(
+    server: str, status: int, body: bytes, operation: Operation, params: t.Mapping[str, t.Any] | None = None
+) -> ApiError:
+    """The error for an answer that is not 2xx. ``body`` is a Status object where the API itself answered."""
+    reason, said, details = _status_of(body)
+    api_message = said
+    code, hint = INVALID, ""
+    if status == 401:
+        code = UNAUTHORIZED
+        said = "the credentials are not accepted"
+        hint = "the token or certificate is wrong or has expired; log in again and give the new one"
+    elif status == 403:
+        code, hint = FORBIDDEN, _grant(operation, said)
+    elif status == 404:
+        code, hint = NOT_FOUND, _what_is_missing(operation, details, said)
+    elif status == 409:
+        code = CONFLICT
+    elif status == 410:
+        code = EXPIRED
+    elif status == 429 or status >= 500:
+        code, hint = BUSY, "look at the API server and what it depends on, and try again"
+    elif status == 400 and "HTTP request to an HTTPS server" in said:
+        code, hint = CONFIG, "use https:// for the API server"
+    elif status == 400 and params and (params.get("labelSelector") or params.get("fieldSelector")):
+        hint = "check the selector"
+    elif 300 <= status < 400:
+        code, hint = CONFIG, f"is {server} the address of an API server?"
+    text = f"{status} from {server}, asked to {operation}" + (f": {said}" if said else "")
+    return ApiError(text, code=code, hint=hint, status=status, reason=reason, api_message=api_message)
+
+
+def _status_of(body: bytes) -> tuple[str, str, dict[str, t.Any]]:
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        text = " ".join(re.sub(r"<[^>]{0,200}>", " ", body[: 4 * _TEXT_LIMIT].decode("utf-8", "replace")).split())
+        return "", shown(text[:200]) if text else "", {}
+    if not isinstance(value, dict):
+        return "", "", {}
+    reason, message, details = value.get("reason"), value.get("message"), value.get("details")
+    return (
+        shown(reason[:80]) if isinstance(reason, str) else "",
+        shown(message[:_TEXT_LIMIT]) if isinstance(message, str) else "",
+        details if isinstance(details, dict) else {},
+    )
+
+
+def _grant(operation: Operation, said: str) -> str:
+    user = re.search(r'[Uu]ser \\?"([^"\\]{1,300})\\?"', said)
+    account = user.group(1) if user else "the account"
+    if account == "system:anonymous":
+        return "no credentials were sent; give api_key, a client certificate or a kubeconfig with a user"
+    if "cannot impersonate" in said:
+        return f"let {account} impersonate, or leave out impersonate_user and impersonate_groups"
+    if user is None and "is forbidden: User" not in said:
+        # Admission (Pod Security, quota, policies) says 403 too; a role would not help.
+        return "" if operation.verb in ("create", "patch", "update") and said else f"grant {operation.verb}"
+    roles = roles_for(operation)
+    if roles:
+        return f"grant {' or '.join(roles)} to {account}; the role imagescan.openshift.setup makes it"
+    kind = f"{operation.resource}.{operation.group}" if operation.group else operation.resource
+    return f"grant {operation.verb} on {kind} to {account}"
+
+
+def _what_is_missing(operation: Operation, details: t.Mapping[str, t.Any], said: str) -> str:
+    if details.get("kind") == "namespaces" and operation.namespace:
+        return f"create the namespace {shown(operation.namespace)}, as the role imagescan.openshift.setup does"
+    if not details.get("name") and "could not find the requested resource" in said:
+        group = operation.group or "core"
+        return f"does this cluster have {operation.resource} of the group {group}?"
+    return ""

@@ -1,0 +1,75 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""User name and password become a token on OpenShift; plain Kubernetes has no such login any more."""
+
+from __future__ import annotations
+
+import threading
+import typing as t
+
+from .._images.references import shown
+from .errors import UNAUTHORIZED, UNREACHABLE, ApiError, config_error
+
+if t.TYPE_CHECKING:
+    from .connection import Connection
+
+_SECONDS = 60.0
+_T = t.TypeVar("_T")
+
+
+def within(seconds: float, work: t.Callable[[], _T], what: str) -> _T:
+    """The value of ``work``, which has no timeout of its own. Raises ApiError when it takes longer."""
+    result: list[_T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            result.append(work())
+        except BaseException as error:  # noqa: BLE001 - it is raised again, by the thread that waits
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if errors:
+        raise errors[0]
+    if not result:
+        raise ApiError(f"{what} within {seconds:.0f} s", code=UNREACHABLE)
+    return result[0]
+
+
+def log_in(server: str, wanted: Connection, loaded: t.Any) -> str:
+    """A token of OpenShift's OAuth server, by ``openshift.helper.userpassauth``."""
+    from kubernetes.client import Configuration
+    from openshift.helper.userpassauth import OCPLoginConfiguration, OCPLoginException
+    from requests.exceptions import RequestException
+
+    # Its own __init__ hands the library an argument that newer versions of ``kubernetes`` no longer take.
+    login = OCPLoginConfiguration.__new__(OCPLoginConfiguration)
+    Configuration.__init__(login, host=server)
+    login.ocp_username, login.ocp_password = wanted.username, wanted.password
+    login.verify_ssl, login.ssl_ca_cert = loaded.verify_ssl, loaded.ssl_ca_cert
+    try:
+        within(_SECONDS, login.get_token, f"{server} gave no token for {shown(wanted.username)}")
+        return str(login.token["access_token"])
+    except OCPLoginException as error:
+        asked = getattr(error, "req_info", {})
+        if "well-known" in str(asked.get("req_url", "")):
+            raise config_error(
+                f"{server} has no login by user name and password; only OpenShift has",
+                "give api_key, a client certificate or a kubeconfig",
+            ) from error
+        raise ApiError(
+            f"{server} does not accept the password of {shown(wanted.username)}"
+            f" ({asked.get('req_status_code', 'no status')})",
+            code=UNAUTHORIZED,
+            status=401,
+            hint="check username and password; identity providers that log in by a browser need a token as api_key",
+        ) from error
+    except (RequestException, KeyError, ValueError, TypeError) as error:
+        # The library's text has URLs with codes in them.
+        raise ApiError(
+            f"the login at {server} failed: {type(error).__name__}",
+            hint="check host, ca_cert and that the OAuth server can be reached, or give a token as api_key",
+        ) from error
