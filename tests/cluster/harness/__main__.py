@@ -1,0 +1,56 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The test cluster by hand: ``python -m ….tests.cluster.harness up|down|binaries`` (make cluster-up, cluster-down)."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from .binaries import programs
+from .cluster import Cluster
+from .images import scanner_layout
+
+DEFAULT_FOLDER = Path(__file__).resolve().parents[3] / "build" / "cluster"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Start or stop a cluster; ``binaries`` only builds what one needs."""
+    parser = argparse.ArgumentParser(prog="harness", description=__doc__)
+    parser.add_argument("action", choices=("up", "down", "binaries"))
+    parser.add_argument("--name", default="hand", help="clusters of different names live side by side")
+    parser.add_argument(
+        "--folder", type=Path, help="where its files are (default: build/cluster, or build/cluster-NAME)"
+    )
+    parser.add_argument("--openshift", action="store_true", help="make OpenShift's kinds known")
+    options = parser.parse_args(arguments)
+    beside = DEFAULT_FOLDER if options.name == "hand" else DEFAULT_FOLDER.with_name(f"cluster-{options.name}")
+    if options.action == "binaries":
+        print(programs())
+        print(scanner_layout())
+        return 0
+    cluster = Cluster(options.name, options.folder or beside)
+    if options.action == "down":
+        cluster.stop()
+        return 0
+    seconds = cluster.start()
+    if options.openshift:
+        cluster.install_openshift_kinds()
+    image = cluster.push_scanner()
+    username, password = cluster.login
+    print(
+        f"Ready after {seconds:.1f} s\n"
+        f"kubeconfig        {cluster.kubeconfig}\n"
+        f"registry          {cluster.registry} (plain HTTP)\n"
+        f"registry with TLS {cluster.tls_registry} (CA {cluster.ca_file}, login {username}:{password})\n"
+        f"scanner image     {image}\n"
+        f"enter it with     nsenter --net={cluster.network} env KUBECONFIG={cluster.kubeconfig}"
+        f" PATH={cluster.folder / 'bin'}:$PATH bash"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,474 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One cluster of one node: started, stopped, broken on purpose, used by ``kubectl``.
+
+Root, Go (for the first build) and the Debian packages of tests/tools/suite.py are needed.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import time
+import typing as t
+from pathlib import Path
+
+import bcrypt
+
+from .binaries import SOURCES, programs
+from .certificates import Authority, Pair, write_key
+from .images import WHOLE, layout_digest, scanner_layout, write_pause_archive
+from .sandbox import NODE_ADDRESS, SERVICE_ADDRESS, Sandbox, enter, remove_folder
+
+PROCESSES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "containerd", "kubelet")
+REGISTRIES = ("registry", "registry-tls")
+PAUSE_IMAGE = "test.local/pause:1"
+SERVER = f"https://{NODE_ADDRESS}:443"
+START_SECONDS = 120
+_ETCD = "http://127.0.0.1:2379"
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How a cluster differs from the usual one.
+
+    ``feature_gates``: of the API server. ``kubelet``: fields of KubeletConfiguration. ``api_server``: more flags for it.
+    """
+
+    feature_gates: t.Mapping[str, bool] = dataclasses.field(default_factory=dict)
+    kubelet: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    api_server: t.Sequence[str] = ()
+
+
+class Cluster:
+    """A cluster by ``name`` (clusters of different names live side by side) with all its files in ``folder``.
+
+    What an earlier cluster of the same name left is ended by ``start``. Paths are absolute; addresses are those inside
+    the network namespace.
+    """
+
+    def __init__(self, name: str, folder: Path, settings: Settings | None = None) -> None:
+        if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?", name):
+            raise ValueError(f"{name!r} is no name for a cluster: lower-case letters, digits, dashes")
+        self.name = name
+        self.folder = folder.absolute()
+        self.settings = settings or Settings()
+        self.server = SERVER
+        self.node = "node1"
+        self.kubeconfig = self.folder / "kubeconfig"
+        self.ca_file = self.folder / "pki" / "ca.crt"
+        self.registry = f"{NODE_ADDRESS}:5000"
+        self.tls_registry = f"{NODE_ADDRESS}:5443"
+        self.scanner_image = f"{self.registry}/imagescan/scanner:test"
+        self._sandbox = Sandbox(name, self.folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> Cluster:
+        """The cluster that another process started in this folder."""
+        state = json.loads((folder / "cluster.json").read_text(encoding="utf-8"))
+        return cls(state["name"], folder, Settings(**state["settings"]))
+
+    @property
+    def network(self) -> Path:
+        """Its network namespace, for ``nsenter --net=`` and ``enter``."""
+        return self._sandbox.network
+
+    @property
+    def login(self) -> tuple[str, str]:
+        """User name and password of the registry with TLS; its CA is ``ca_file``."""
+        username, password = (self.folder / "registry-login").read_text(encoding="utf-8").split(":")
+        return username, password
+
+    def is_alive(self) -> bool:
+        """Whether it was started and not stopped since."""
+        return self._sandbox.is_alive()
+
+    def start(self) -> float:
+        """Start all processes and wait until the node is Ready. Gives the seconds from the first process to Ready."""
+        binaries = programs()
+        for program in ("runc", "docker-registry", "nsenter", "ip", "skopeo"):
+            if shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None:
+                raise RuntimeError(f"{program} is not installed; the test cluster needs it")
+        self.stop()
+        self.folder.mkdir(parents=True)
+        (self.folder / "bin").symlink_to(binaries)
+        self._write_files()
+        began = time.monotonic()
+        self._sandbox.create()
+        try:
+            for name in ("etcd", *REGISTRIES, "containerd"):
+                self._spawn(name)
+            self._spawn("kube-apiserver")
+            self._wait("containerd", self._containerd_answers)
+            self._import_pause()
+            self._spawn("kubelet")
+            self._wait("kube-apiserver", self._api_answers)
+            self._spawn("kube-controller-manager")
+            self._spawn("kube-scheduler")
+            self.wait_ready()
+        except BaseException:
+            self._sandbox.destroy()  # the folder with the logs stays
+            raise
+        return time.monotonic() - began
+
+    def stop(self) -> None:
+        """End it and remove all that it made."""
+        self._sandbox.destroy()
+        remove_folder(self.folder)
+
+    def enter(self) -> None:
+        """Move the calling process into the cluster's network namespace, for good. Before any thread is started."""
+        enter(self.network)
+
+    def run(self, *command: str, **options: t.Any) -> subprocess.CompletedProcess[str]:
+        """Run a command inside the network namespace (and the mount namespace)."""
+        options = {"capture_output": True, "text": True, "check": True, "timeout": 300, **options}
+        result: subprocess.CompletedProcess[str] = subprocess.run(
+            self._sandbox.command(command), **{**options, "check": False}
+        )
+        if options["check"] and result.returncode != 0:
+            raise RuntimeError(f"{' '.join(command[:4])} ended with {result.returncode}: {result.stderr[-2000:]}")
+        return result
+
+    def kubectl(self, *arguments: str, **options: t.Any) -> subprocess.CompletedProcess[str]:
+        """Run kubectl as administrator. Options are those of ``subprocess.run`` (``input``, ``check=False``)."""
+        program = str(self.folder / "bin" / "kubectl")
+        return self.run(program, f"--kubeconfig={self.kubeconfig}", *arguments, **options)
+
+    def get(self, *arguments: str) -> t.Any:
+        """What ``kubectl get`` gives, as data."""
+        return json.loads(self.kubectl("get", *arguments, "--output=json").stdout)
+
+    def apply(self, *objects: t.Mapping[str, t.Any], namespace: str = "") -> None:
+        """Create or change objects."""
+        scope = (f"--namespace={namespace}",) if namespace else ()
+        content = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
+        self.kubectl(*scope, "apply", "--filename=-", input=content)
+
+    def install_openshift_kinds(self) -> None:
+        """Make the kinds of OpenShift that we use known to the server (see crds/)."""
+        self.kubectl("apply", "--filename", str(SOURCES / "crds"))
+        self.kubectl("wait", "--for=condition=Established", "--timeout=60s", "--filename", str(SOURCES / "crds"))
+
+    def push(self, source: str, repository: str, *, tls: bool = False) -> str:
+        """Copy an image into a registry with skopeo: ``oci:FOLDER:TAG``, ``repository`` with its tag. The reference."""
+        reference = f"{self.tls_registry if tls else self.registry}/{repository}"
+        options = ["--all", "--quiet", "--insecure-policy", f"--dest-tls-verify={'true' if tls else 'false'}"]
+        if tls:
+            options += [f"--dest-cert-dir={self.folder / 'pki' / 'registry-client'}"]
+            options += [f"--dest-creds={':'.join(self.login)}"]
+        self.run("skopeo", "copy", *options, source, f"docker://{reference}")
+        return reference
+
+    def push_scanner(self, packages: t.Sequence[str] = WHOLE) -> str:
+        """Push the scanner image under its tag; the reference by digest. Call it before ``enter``: it may be made."""
+        layout = scanner_layout(packages)
+        self.push(f"oci:{layout}:test", "imagescan/scanner:test")
+        return f"{self.registry}/imagescan/scanner@{layout_digest(layout)}"
+
+    def pid(self, process: str) -> int:
+        """The process id of a process that runs."""
+        found = self._sandbox.pid(process)
+        if found is None:
+            raise RuntimeError(f"{process} does not run: {self.log(process)[-2000:]}")
+        return found
+
+    def log(self, process: str) -> str:
+        """What a process wrote."""
+        path = self.folder / "logs" / f"{process}.log"
+        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+    def kill(self, process: str) -> None:
+        """End a process with SIGKILL and wait for its end. Containers go on when kubelet or containerd end."""
+        os.kill(self.pid(process), signal.SIGKILL)
+        end = time.monotonic() + START_SECONDS
+        while self._sandbox.pid(process) is not None and time.monotonic() < end:
+            time.sleep(0.02)
+
+    def spawn(self, process: str) -> None:
+        """Start a process that was killed, without waiting until it serves."""
+        if self._sandbox.pid(process) is not None:
+            raise RuntimeError(f"{process} runs already")
+        self._spawn(process)
+
+    def restart(self, process: str) -> None:
+        """Kill a process, start it again, and wait until it serves."""
+        if self._sandbox.pid(process) is not None:
+            self.kill(process)
+        self._spawn(process)
+        if process == "containerd":
+            self._wait(process, self._containerd_answers)
+        elif process in REGISTRIES:
+            self._wait(process, lambda: self._registry_listens(process))
+        else:
+            self._wait(process, self._api_answers)
+            self.wait_ready()
+
+    def pause(self, process: str) -> None:
+        """Stop a process with SIGSTOP: it keeps its connections and answers nothing."""
+        os.kill(self.pid(process), signal.SIGSTOP)
+
+    def resume(self, process: str) -> None:
+        """Let a paused process go on."""
+        os.kill(self.pid(process), signal.SIGCONT)
+
+    def heal(self) -> None:
+        """Resume and start whatever a test left paused or dead, and wait until the node is Ready."""
+        for name in (*PROCESSES, *REGISTRIES):
+            pid = self._sandbox.pid(name)
+            if pid is not None:
+                os.kill(pid, signal.SIGCONT)
+            else:
+                self._spawn(name)
+                if name == "containerd":
+                    self._wait(name, self._containerd_answers)
+        self.wait_ready()
+
+    def wait_ready(self, seconds: float = START_SECONDS) -> None:
+        """Wait until the API answers, the node is Ready and pods can be created in the default namespace."""
+        self._wait("kubelet", self._node_is_ready, seconds)
+
+    def _spawn(self, name: str) -> None:
+        settings = {"PATH": f"{self.folder / 'bin'}:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(self.folder)}
+        self._sandbox.spawn(name, self._arguments(name), settings)
+
+    def _wait(self, process: str, holds: t.Callable[[], bool], seconds: float = START_SECONDS) -> None:
+        end = time.monotonic() + seconds
+        while not holds():
+            if self._sandbox.pid(process) is None:
+                raise RuntimeError(f"{process} of the test cluster ended: {self.log(process)[-3000:]}")
+            if time.monotonic() > end:
+                raise TimeoutError(f"{process} of the test cluster is not ready: {self.log(process)[-3000:]}")
+            time.sleep(0.1)
+
+    def _api_answers(self) -> bool:
+        return self.kubectl("--request-timeout=5s", "get", "--raw=/readyz", check=False).returncode == 0
+
+    def _node_is_ready(self) -> bool:
+        wanted = "--request-timeout=5s", "get", "node/" + self.node, "serviceaccount/default", "--output=json"
+        answer = self.kubectl(*wanted, check=False)
+        if answer.returncode != 0:
+            return False
+        node = json.loads(answer.stdout)["items"][0]
+        ready = (item["status"] == "True" for item in node["status"].get("conditions", ()) if item["type"] == "Ready")
+        return any(ready) and not node["spec"].get("taints")
+
+    def _containerd_answers(self) -> bool:
+        return self.run(str(self.folder / "bin" / "ctr"), "version", check=False).returncode == 0
+
+    def _registry_listens(self, name: str) -> bool:
+        return "listening on" in self.log(name)
+
+    def _import_pause(self) -> None:
+        archive = self.folder / "pause.tar"
+        write_pause_archive(archive)
+        name = ("--index-name", PAUSE_IMAGE)
+        self.run(str(self.folder / "bin" / "ctr"), "--namespace=k8s.io", "images", "import", *name, str(archive))
+
+    def _arguments(self, name: str) -> list[str]:
+        pki = self.folder / "pki"
+        program = str(self.folder / "bin" / name)
+        if name == "etcd":
+            return [
+                program,
+                f"--data-dir={self.folder / 'etcd'}",
+                "--unsafe-no-fsync",
+                f"--listen-client-urls={_ETCD}",
+                f"--advertise-client-urls={_ETCD}",
+                "--listen-peer-urls=http://127.0.0.1:2380",
+                "--quota-backend-bytes=4294967296",
+                "--auto-compaction-mode=periodic",
+                "--auto-compaction-retention=2m",
+            ]
+        if name == "kube-apiserver":
+            gates = ",".join(f"{gate}={str(on).lower()}" for gate, on in self.settings.feature_gates.items())
+            return [
+                program,
+                f"--etcd-servers={_ETCD}",
+                "--secure-port=443",
+                "--bind-address=0.0.0.0",
+                f"--advertise-address={NODE_ADDRESS}",
+                f"--tls-cert-file={pki / 'kube-apiserver.crt'}",
+                f"--tls-private-key-file={pki / 'kube-apiserver.key'}",
+                f"--client-ca-file={pki / 'ca.crt'}",
+                "--service-account-issuer=https://kubernetes.default.svc",
+                f"--service-account-key-file={pki / 'service-accounts.key'}",
+                f"--service-account-signing-key-file={pki / 'service-accounts.key'}",
+                "--service-cluster-ip-range=10.96.0.0/16",
+                "--authorization-mode=Node,RBAC",
+                "--enable-admission-plugins=NodeRestriction,OwnerReferencesPermissionEnforcement",
+                "--allow-privileged=true",
+                f"--kubelet-client-certificate={pki / 'admin.crt'}",
+                f"--kubelet-client-key={pki / 'admin.key'}",
+                f"--kubelet-certificate-authority={pki / 'ca.crt'}",
+                "--kubelet-preferred-address-types=InternalIP",
+                *([f"--feature-gates={gates}"] if gates else []),
+                *self.settings.api_server,
+            ]
+        if name == "kube-controller-manager":
+            return [
+                program,
+                f"--kubeconfig={self.folder / 'kubeconfig'}",
+                f"--service-account-private-key-file={pki / 'service-accounts.key'}",
+                f"--root-ca-file={pki / 'ca.crt'}",
+                "--use-service-account-credentials",
+                "--leader-elect=false",
+            ]
+        if name == "kube-scheduler":
+            return [program, f"--kubeconfig={self.folder / 'kubeconfig'}", "--leader-elect=false"]
+        if name == "containerd":
+            return [program, f"--config={self.folder / 'containerd.toml'}"]
+        if name == "kubelet":
+            return [
+                program,
+                f"--config={self.folder / 'kubelet.json'}",
+                f"--kubeconfig={self.folder / 'kubelet.kubeconfig'}",
+                f"--hostname-override={self.node}",
+                f"--node-ip={NODE_ADDRESS}",
+            ]
+        return ["docker-registry", "serve", str(self.folder / f"{name}.json")]
+
+    def _write_files(self) -> None:
+        authority = Authority(self.folder / "pki")
+        server_names = [NODE_ADDRESS, SERVICE_ADDRESS, "127.0.0.1", "localhost"]
+        server_names += ["kubernetes", "kubernetes.default", "kubernetes.default.svc"]
+        authority.issue("kube-apiserver", "kube-apiserver", hosts=server_names)
+        authority.issue("registry", "registry", hosts=[NODE_ADDRESS])
+        authority.issue("kubelet", f"system:node:{self.node}", "system:nodes", hosts=[self.node, NODE_ADDRESS])
+        write_key(self.folder / "pki" / "service-accounts.key")
+        client_folder = self.folder / "pki" / "registry-client"
+        client_folder.mkdir()
+        shutil.copy(self.ca_file, client_folder / "ca.crt")
+        admin = authority.issue("admin", "admin", "system:masters")
+        self._write_kubeconfig(self.kubeconfig, admin)
+        node = self.folder / "pki" / "kubelet"
+        self._write_kubeconfig(
+            self.folder / "kubelet.kubeconfig", Pair(node.with_suffix(".crt"), node.with_suffix(".key"))
+        )
+        self._write_registries()
+        self._write_containerd()
+        (self.folder / "resolv.conf").write_text("# no name server\n", encoding="ascii")
+        (self.folder / "kubelet.json").write_text(json.dumps(self._kubelet_configuration()), encoding="utf-8")
+        state = {"name": self.name, "settings": dataclasses.asdict(self.settings)}
+        (self.folder / "cluster.json").write_text(json.dumps(state), encoding="utf-8")
+
+    def _write_kubeconfig(self, path: Path, client: Pair) -> None:
+        def data(file: Path) -> str:
+            return base64.b64encode(file.read_bytes()).decode()
+
+        cluster = {"server": SERVER, "certificate-authority-data": data(self.ca_file)}
+        user = {"client-certificate-data": data(client.certificate), "client-key-data": data(client.key)}
+        content = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": self.name, "cluster": cluster}],
+            "users": [{"name": "user", "user": user}],
+            "contexts": [{"name": self.name, "context": {"cluster": self.name, "user": "user"}}],
+            "current-context": self.name,
+        }
+        path.touch(0o600)
+        path.write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+    def _write_registries(self) -> None:
+        username, password = "puller", secrets.token_urlsafe(12)
+        (self.folder / "registry-login").write_text(f"{username}:{password}", encoding="utf-8")
+        hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()
+        (self.folder / "htpasswd").write_text(f"{username}:{hashed}\n", encoding="utf-8")
+        pki = self.folder / "pki"
+        tls = {"certificate": str(pki / "registry.crt"), "key": str(pki / "registry.key")}
+        for name, host, more in (
+            ("registry", self.registry, {}),
+            ("registry-tls", self.tls_registry, {"tls": tls}),
+        ):
+            settings: dict[str, t.Any] = {
+                "version": 0.1,
+                "log": {"level": "info", "accesslog": {"disabled": True}},
+                "storage": {
+                    "filesystem": {"rootdirectory": str(self.folder / f"{name}-data")},
+                    "delete": {"enabled": True},
+                },
+                "http": {"addr": host, "secret": "test", **more},
+            }
+            if more:
+                settings["auth"] = {"htpasswd": {"realm": "test", "path": str(self.folder / "htpasswd")}}
+            (self.folder / f"{name}.json").write_text(json.dumps(settings), encoding="utf-8")  # JSON is YAML
+
+    def _write_containerd(self) -> None:
+        for host, settings in (
+            (self.registry, f'server = "http://{self.registry}"\n'),
+            (self.tls_registry, f'server = "https://{self.tls_registry}"\nca = "{self.ca_file}"\n'),
+        ):
+            folder = self.folder / "certs.d" / host
+            folder.mkdir(parents=True)
+            (folder / "hosts.toml").write_text(settings, encoding="utf-8")
+        interfaces = self.folder / "cni"
+        interfaces.mkdir()
+        bridge = {
+            "type": "bridge",
+            "bridge": "pods0",
+            "isGateway": True,
+            "ipMasq": False,
+            "ipam": {
+                "type": "host-local",
+                "ranges": [[{"subnet": "10.244.0.0/22"}]],
+                "routes": [{"dst": "0.0.0.0/0"}],
+            },
+        }
+        content = {"cniVersion": "0.4.0", "name": "pods", "plugins": [bridge]}
+        (interfaces / "10-pods.conflist").write_text(json.dumps(content), encoding="utf-8")
+        (self.folder / "containerd.toml").write_text(
+            f"""version = 3
+[plugins.'io.containerd.cri.v1.images'.pinned_images]
+sandbox = "{PAUSE_IMAGE}"
+[plugins.'io.containerd.cri.v1.images'.registry]
+config_path = "{self.folder / "certs.d"}"
+[plugins.'io.containerd.cri.v1.runtime']
+restrict_oom_score_adj = true
+[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]
+runtime_type = "io.containerd.runc.v2"
+[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]
+SystemdCgroup = false
+[plugins.'io.containerd.cri.v1.runtime'.cni]
+bin_dirs = ["/usr/lib/cni", "/opt/cni/bin"]
+conf_dir = "{interfaces}"
+""",
+            encoding="utf-8",
+        )
+
+    def _kubelet_configuration(self) -> dict[str, t.Any]:
+        pki = self.folder / "pki"
+        return {
+            "apiVersion": "kubelet.config.k8s.io/v1beta1",
+            "kind": "KubeletConfiguration",
+            "authentication": {
+                "x509": {"clientCAFile": str(pki / "ca.crt")},
+                "anonymous": {"enabled": False},
+                "webhook": {"enabled": True},
+            },
+            "authorization": {"mode": "Webhook"},
+            "tlsCertFile": str(pki / "kubelet.crt"),
+            "tlsPrivateKeyFile": str(pki / "kubelet.key"),
+            "address": NODE_ADDRESS,
+            "containerRuntimeEndpoint": "unix:///run/containerd/containerd.sock",
+            "cgroupDriver": "cgroupfs",
+            "cgroupRoot": f"/{self._sandbox.cgroup}",
+            "failCgroupV1": False,
+            "failSwapOn": False,
+            "enforceNodeAllocatable": [],
+            "localStorageCapacityIsolation": False,
+            "evictionHard": {"nodefs.available": "1%", "imagefs.available": "1%", "memory.available": "50Mi"},
+            "resolvConf": str(self.folder / "resolv.conf"),
+            "containerLogMaxSize": "1Mi",
+            "containerLogMaxFiles": 2,
+            "maxPods": 250,
+            "volumePluginDir": str(self.folder / "volume-plugins"),
+            **self.settings.kubelet,
+        }
