@@ -45,4 +45,36 @@ options:
     type: list
     elements: str
     default: []
+  mirrors:
+    description:
+      - Places where images lie as well, with the meaning of ImageDigestMirrorSet and ImageTagMirrorSet on OpenShift and
+        of C(registries.conf) on a host.
+      - Of several entries whose source matches, only those with the longest one count. Their mirrors are asked in
+        order, and the source last. A place that does not answer, refuses or does not have the image is followed by the
+        next one; wrong content is an error.
+      - Each place is asked with the credentials that O(registry_auth_file) has for it. Lists of a registry's
+        repositories and tags always come from the registry itself.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      source:
+        description: A registry, C(host[:port]), with a path or a repository behind it where it is not all of it, or
+          C(*.domain).
+        type: str
+        required: true
+      mirrors:
+        description: Places as C(host[:port][/path]), which stand for what O(mirrors[].source) matches.
+        type: list
+        elements: str
+        required: true
+      pulls:
+        description: Whether these mirrors serve pulls by V(digest), by V(tag), or V(any).
+        type: str
+        choices: [digest, tag, any]
+        default: any
+      never_contact_source:
+        description: Whether the source itself is left alone, for pulls of every kind, even where no mirror serves.
+        type: bool
+        default: false
 """

@@ -15,9 +15,12 @@ from datetime import datetime, timezone
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ._errors import Abandoned, ScanError
+from ._cluster.client import Client, connect
+from ._cluster.connection import Connection, secrets_of
+from ._errors import Abandoned, InputError, ScanError
 from ._images.access import Access
 from ._images.credentials import Credentials
+from ._images.mirrors import Mirror, read_mirror
 from ._images.transport import tls_context
 
 #: Import name -> name of the package that brings it.
@@ -29,6 +32,9 @@ LIBRARIES = {
     "isal": "isal",
     "psycopg": "psycopg[binary]",
     "psycopg2": "psycopg2",
+    "kubernetes": "kubernetes",
+    "urllib3": "urllib3",
+    "openshift": "openshift",
 }
 
 
@@ -96,18 +102,20 @@ def read_document(path: str, what: str, limit: int = 4 << 20) -> str:
         raise ScanError(f"the {what} {path} is not UTF-8 text: {error}", code="invalid-input") from error
 
 
-def access_of(params: t.Mapping[str, t.Any]) -> Access:
+def access_of(params: t.Mapping[str, t.Any], cluster_mirrors: t.Sequence[Mirror] = ()) -> Access:
     """How registries are reached, from the options of ``_argument_specs.registry_access``.
 
+    ``cluster_mirrors``: what a cluster says of mirrors, beside the option of that name.
     Files are read once here, so that a wrong one is one message and not an error of each image.
     """
     access = Access(
-        auth_file=params["registry_auth_file"] or "",
+        auth_files=tuple(filter(None, [params["registry_auth_file"]])),
         ca_file=params["registry_ca_cert"] or "",
         validate_certs=params["registry_validate_certs"],
         plain_http=tuple(params["plain_http_registries"]),
         token_realms=tuple(params["token_realms"]),
         timeout=params["timeout"],
+        mirrors=(*map(read_mirror, params["mirrors"]), *cluster_mirrors),
     )
     Credentials(access)
     tls_context(access)
@@ -116,8 +124,33 @@ def access_of(params: t.Mapping[str, t.Any]) -> Access:
 
 def server_access_of(params: t.Mapping[str, t.Any]) -> Access:
     """How other servers are reached, from the options of ``_argument_specs.tls``."""
-    access = Access(
-        ca_file=params["ca_cert"] or "", validate_certs=params["validate_certs"], timeout=params["timeout"]
-    )
+    access = Access(ca_file=params["ca_cert"] or "", validate_certs=params["validate_certs"], timeout=params["timeout"])
     tls_context(access)
     return access
+
+
+def client_of(module: AnsibleModule) -> Client:
+    """The cluster that the options of ``_argument_specs.cluster`` name; what a person should know becomes a warning."""
+    params = module.params
+    texts = ("context", "host", "api_key", "username", "password", "ca_cert", "client_cert", "client_key")
+    texts += ("proxy", "no_proxy", "impersonate_user")
+    kubeconfig = params["kubeconfig"] or ""
+    if not isinstance(kubeconfig, (str, dict)):
+        raise InputError("kubeconfig is neither a path nor a dictionary")
+    wanted = Connection(
+        kubeconfig=kubeconfig,
+        validate_certs=params["validate_certs"],
+        proxy_headers={name: value for name, value in (params["proxy_headers"] or {}).items() if value},
+        persist_config=bool(params["persist_config"]),
+        impersonate_groups=tuple(params["impersonate_groups"] or ()),
+        **{name: params[name] or "" for name in texts},
+    )
+    # All of a kubeconfig is kept out of the log, but only its secrets may be blotted out of results: "v1" stands in it.
+    harmless, secrets = secrets_of(kubeconfig)
+    others = {params[name] for name in ("api_key", "password")} | set((params["proxy_headers"] or {}).values())
+    module.no_log_values.difference_update(harmless - secrets - others)
+    module.no_log_values.update(secrets)
+    client = connect(wanted)
+    for text in client.warnings:
+        module.warn(text)
+    return client

@@ -128,7 +128,7 @@ def _reference(data: bytes) -> None:
 def _credentials(data: bytes) -> None:
     path = _scratch() / "auth.json"
     path.write_bytes(data)
-    found = credentials.Credentials(Access(auth_file=str(path))).find("r.io", "a/b")
+    found = credentials.Credentials(Access(auth_files=(str(path),))).find("r.io", "a/b")
     if found is not None:
         header = found.basic()
         assert "\n" not in header + found.identity_token + found.registry_token

@@ -136,7 +136,7 @@ def login_entry(username: str = LOGIN[0], password: str = LOGIN[1]) -> dict[str,
 def access_to(host: str, authority: Authority, folder: Path, **options: t.Any) -> Access:
     """Access with the right credentials, trust in the CA, and little patience."""
     auth_file = options.pop("auth_file", None) or write_auth(folder, {"auths": {host: login_entry()}})
-    return Access(auth_file=auth_file, ca_file=str(authority.ca_file), **{"retries": 2, "deadline": 60.0, **options})
+    return Access(auth_files=(auth_file,), ca_file=str(authority.ca_file), **{"retries": 2, "deadline": 60.0, **options})
 
 
 def open_image(target: str, access: Access) -> Image:

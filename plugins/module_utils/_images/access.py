@@ -10,6 +10,7 @@ import math
 from pathlib import Path
 
 from .._errors import InputError
+from .mirrors import Mirror
 from .references import parse_registry, shown
 
 
@@ -17,16 +18,18 @@ from .references import parse_registry, shown
 class Access:
     """What a run may use to reach registries.
 
-    ``auth_file``: a ``config.json``, ``auth.json`` or ``.dockercfg``; empty means anonymous.
-    ``username`` and ``password`` belong to ``login_registry`` alone and win over ``auth_file`` there.
+    ``auth_files``: each a ``config.json``, ``auth.json`` or ``.dockercfg``; without any, pulls are anonymous.
+    ``username`` and ``password`` belong to ``login_registry`` alone and win over ``auth_files`` there;
+    ``password_file`` instead of a password is read at each use, since a mounted token is renewed while we run.
     ``ca_file``: PEM certificates, trusted beside those of the system.
     ``plain_http``: registries (``host[:port]``) that are asked over HTTP without TLS.
+    ``mirrors``: where images lie as well.
     ``token_realms``: hosts (``host[:port]``) outside the registry's own domain that may hand out tokens.
     ``timeout``: seconds of silence. ``retries``: how often one request is repeated.
     ``deadline``: seconds that one request may take with all its repetitions.
     """
 
-    auth_file: str = ""
+    auth_files: tuple[str, ...] = ()
     ca_file: str = ""
     validate_certs: bool = True
     plain_http: tuple[str, ...] = ()
@@ -36,7 +39,9 @@ class Access:
     deadline: float = 600.0
     username: str = ""
     password: str = dataclasses.field(default="", repr=False)
+    password_file: str = ""
     login_registry: str = ""
+    mirrors: tuple[Mirror, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("timeout", "deadline"):
@@ -45,7 +50,9 @@ class Access:
                 raise InputError(f"{name} is {value}; expected a number of seconds above 0")
         if self.retries < 0:
             raise InputError(f"retries is {self.retries}; expected 0 or more")
-        if bool(self.username) != bool(self.password) or bool(self.username) != bool(self.login_registry):
+        if self.password and self.password_file:
+            raise InputError("a password and a file with one are given; expected only one of them")
+        if len({bool(self.username), bool(self.password or self.password_file), bool(self.login_registry)}) > 1:
             raise InputError(
                 "user name, password and the registry they belong to are only good together; one is missing"
             )

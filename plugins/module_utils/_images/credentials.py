@@ -21,6 +21,7 @@ from .references import DOCKER_HUB, shown
 from .safe_json import read_object, type_name
 
 _FILE_LIMIT = 4 << 20
+_PASSWORD_LIMIT = 1 << 16
 _DOCKER_HUB_KEYS = frozenset({DOCKER_HUB, "index.docker.io", "registry-1.docker.io"})
 _SETTINGS = ("auths", "credHelpers", "credsStore")
 _HELPER_HINT = "write a file with the secrets in it, with podman login --authfile or oc registry login --to"
@@ -35,6 +36,25 @@ class Credential:
     identity_token: str = dataclasses.field(default="", repr=False)
     registry_token: str = dataclasses.field(default="", repr=False)
     origin: str = ""
+    password_file: str = ""
+
+    def current(self) -> Credential:
+        """The credential with the password that its file holds now. Raises InputError."""
+        if not self.password_file:
+            return self
+        what = "the file with the registry's token"
+        data = read_small_file(self.password_file, what, _PASSWORD_LIMIT)
+        try:
+            password = data.decode("ascii").strip()
+        except ValueError:
+            password = ""  # Not the cause, which quotes it.
+        if not password or not password.isprintable():
+            raise InputError(f"{what} {shown(self.password_file)} holds no token")
+        return dataclasses.replace(self, password=password)
+
+    def is_same_secret(self, other: Credential) -> bool:
+        """Whether the other is the same but for where it was found."""
+        return dataclasses.replace(self, origin=other.origin) == other
 
     def basic(self) -> str:
         """Value of the header Authorization for HTTP basic authentication."""
@@ -46,18 +66,51 @@ class Credentials:
 
     def __init__(self, access: Access) -> None:
         self._access = access
-        self._where = f"the credentials file {shown(access.auth_file)}"
-        self._entries: dict[str, tuple[str, t.Any]] = {}
-        self._helpers: frozenset[str] = frozenset()
-        self._store = ""
-        if access.auth_file:
-            self._load(access.auth_file)
+        self._files = tuple(map(_AuthFile, access.auth_files))
 
     def find(self, registry: str, repository: str = "") -> Credential | None:
         """The credential for a repository, the most specific entry first; None means anonymous. Raises InputError."""
+        found = self.find_all(registry, repository)
+        return found[0].current() if found else None
+
+    def find_all(self, registry: str, repository: str = "") -> tuple[Credential, ...]:
+        """The credentials that could open a repository, one of each file, as the kubelet tries all its pull secrets.
+
+        Raises InputError where no file has one and one of them leaves that to something that we do not run.
+        """
         access = self._access
         if access.login_registry and access.login_registry.lower() == registry.lower():
-            return Credential(access.username, access.password, origin="the user name and password given")
+            origin = "the user name and password given"
+            if access.password_file:
+                origin = f"the token in {shown(access.password_file)}"
+            return (Credential(access.username, access.password, origin=origin, password_file=access.password_file),)
+        found: list[Credential] = []
+        errors: list[InputError] = []
+        for file in self._files:
+            try:
+                credential = file.find(registry, repository)
+            except InputError as error:
+                errors.append(error)
+                continue
+            if credential is not None and not any(credential.is_same_secret(other) for other in found):
+                found.append(credential)
+        if errors and not found:
+            raise errors[0]
+        return tuple(found)
+
+
+class _AuthFile:
+    """One file with credentials."""
+
+    def __init__(self, path: str) -> None:
+        self._where = f"the credentials file {shown(path)}"
+        self._entries: dict[str, tuple[str, t.Any]] = {}
+        self._helpers: frozenset[str] = frozenset()
+        self._store = ""
+        self._load(path)
+
+    def find(self, registry: str, repository: str) -> Credential | None:
+        """The file's credential for a repository, the most specific entry first."""
         host = _host_key(registry)
         for key, entry in self._candidates(host, repository):
             credential = self._read(key, entry)

@@ -24,7 +24,9 @@ from .manifests import (
     in_image,
     verify_digest,
 )
+from .mirrors import pull_places
 from .model import BlobReader, Descriptor
+from .pull_sources import PullSources, Way
 from .references import DOCKER_HUB, Reference, is_digest, is_repository, is_tag, parse_registry, shown
 from .safe_json import field, read_object
 from .tokens import Authenticator, is_transient, status_code
@@ -48,9 +50,25 @@ _CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)")
 _LINK = re.compile(r"<([^<>]*)>\s*((?:;[^,]*)?)")
 
 
-def open_repository(reference: Reference, access: Access) -> Repository:
-    """The repository of a reference. Clients, with their connections and tokens, are shared by equal ``access``."""
-    return Repository(_client(reference.registry, access), reference)
+def open_repository(reference: Reference, access: Access) -> Repository | PullSources:
+    """The repository of a reference, with its mirrors. Raises InputError or RegistryError where nothing can be asked.
+
+    Clients, with their connections and tokens, are shared by equal ``access``.
+    """
+    ways: list[Way] = []
+    for place in pull_places(reference, access.mirrors):
+        client = _client(place.registry, access)
+        try:
+            found = client.credentials.find_all(place.registry, place.repository)
+        except InputError as error:
+            ways.append(Way(place, error))
+            continue
+        ways += [Way(place, Repository(client, place, credential)) for credential in found or (None,)]
+    if len(ways) > 1 or ways[0].place != reference:
+        return PullSources(reference, ways)
+    if isinstance(ways[0].repository, ScanError):
+        raise ways[0].repository
+    return ways[0].repository
 
 
 def list_repositories(registry: str, access: Access) -> t.Iterator[str]:
@@ -226,12 +244,16 @@ class Client:
 class Repository:
     """One repository as a source of manifests and blobs. ``reference`` is what errors call it."""
 
-    def __init__(self, client: Client, reference: Reference) -> None:
+    def __init__(self, client: Client, reference: Reference, credential: Credential | None) -> None:
         self._client = client
         self._name = reference.repository
         self._scope = f"repository:{reference.repository}:pull"
-        self._credential = client.credentials.find(reference.registry, reference.repository)
+        self._given = credential
         self.reference = reference
+
+    @property
+    def _credential(self) -> Credential | None:
+        return self._given.current() if self._given else None
 
     def fetch_manifest(self, version: str) -> tuple[bytes, str]:
         """Manifest or index of a tag or digest, and its media type. Raises IntegrityError on a wrong digest header."""
@@ -257,8 +279,8 @@ class Repository:
         except RegistryError as error:
             raise _blob_missing(error, descriptor)
 
-    def open_blob(self, descriptor: Descriptor, /) -> BlobReader:
-        return BlobStream(self, descriptor)
+    def open_blob(self, descriptor: Descriptor, offset: int = 0, /) -> BlobReader:
+        return BlobStream(self, descriptor, offset)
 
     def request_blob(self, descriptor: Descriptor, offset: int, patience: Patience) -> Response:
         """An answer whose body is the blob from ``offset`` on, or from its start where the status is 200."""
@@ -281,10 +303,10 @@ class BlobStream:
     thread at a time.
     """
 
-    def __init__(self, repository: Repository, descriptor: Descriptor) -> None:
+    def __init__(self, repository: Repository, descriptor: Descriptor, offset: int = 0) -> None:
         self._repository = repository
         self._descriptor = descriptor
-        self._offset = 0
+        self._offset = offset
         self._response: Response | None = None
         self._patience = Patience(repository._client.access, descriptor.size / _SLOWEST)
         self._guarded(self._open)
@@ -398,7 +420,7 @@ def _error_code(body: bytes) -> str:
 
 
 def _client(registry: str, access: Access) -> Client:
-    return _cached_client(registry, access, _stamp(access.auth_file), _stamp(access.ca_file))
+    return _cached_client(registry, access, *map(_stamp, (*access.auth_files, access.ca_file)))
 
 
 @functools.lru_cache(maxsize=64)

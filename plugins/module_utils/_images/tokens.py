@@ -229,7 +229,7 @@ class Authenticator:
             raise RegistryError(
                 f"credentials are only sent over verified TLS, and {endpoint} is asked without",
                 code="credentials-withheld",
-                hint="give the registry's CA certificate as ca_file",
+                hint="give a file with the certificate of its CA (registry_ca_cert), and verify certificates",
             )
         return credential
 

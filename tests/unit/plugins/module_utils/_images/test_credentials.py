@@ -23,7 +23,7 @@ def auth(username: str, password: str = SECRET) -> dict[str, t.Any]:
 def credentials(folder: Path, content: t.Any) -> Credentials:
     path = folder / "auth.json"
     path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
-    return Credentials(Access(auth_file=str(path)))
+    return Credentials(Access(auth_files=(str(path),)))
 
 
 def found(folder: Path, content: t.Any, registry: str, repository: str = "ns/app") -> str | None:
@@ -152,11 +152,11 @@ def test_bad_files_are_refused_without_showing_secrets(content: str, says: str, 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none", "a\0b"):
         with pytest.raises(InputError, match="cannot be read"):
-            Credentials(Access(auth_file=str(path)))
+            Credentials(Access(auth_files=(str(path),)))
     big = tmp_path / "big"
     big.write_bytes(b" " * (5 << 20))
     with pytest.raises(InputError, match="larger than"):
-        Credentials(Access(auth_file=str(big)))
+        Credentials(Access(auth_files=(str(big),)))
 
 
 def test_values_do_not_show_secrets() -> None:

@@ -394,7 +394,7 @@ class TestAuthentication:
 
         fake.paths = {path: guarded(answer) for path, answer in fake.paths.items()}
         auth_file = self.write(tmp_path, fake.host, {"username": "u", "password": "p"})
-        opened = open_target(fake.target, Access(plain_http=(fake.host,), auth_file=auth_file))
+        opened = open_target(fake.target, Access(plain_http=(fake.host,), auth_files=(auth_file,)))
         assert isinstance(opened, Image)
         assert read_all(opened) == LAYER
         assert ["authorization" in request.headers for request in fake.requests] == [False, True, True, True]
@@ -450,7 +450,7 @@ class TestAuthentication:
             monkeypatch.delenv("no_proxy", raising=False)
             monkeypatch.delenv("NO_PROXY", raising=False)
             auth_file = self.write(tmp_path, "registry.test:5000", {"username": "u", "password": "s3cret"})
-            access = Access(plain_http=("registry.test:5000",), auth_file=auth_file)
+            access = Access(plain_http=("registry.test:5000",), auth_files=(auth_file,))
             refused(
                 lambda: open_target("registry.test:5000/a/b:v1", access),
                 RegistryError,

@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, RegistryError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images import transport
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.registry import Client
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.transport import (
     ConnectionLost,
     Endpoint,
@@ -229,6 +230,93 @@ def test_a_host_that_does_not_exist_is_final() -> None:
     with pytest.raises(RegistryError, match=r"no host|failed") as caught:
         get("https://registry.invalid/")
     assert caught.value.code == "registry-unavailable"
+
+
+class TestBreaker:
+    """A host that is gone costs its patience once and not for each image."""
+
+    @pytest.fixture
+    def attempts(self, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+        """Ports that somebody tried to connect to."""
+        made: list[int] = []
+        connect = http.client.HTTPConnection.connect
+
+        def counted(connection: http.client.HTTPConnection) -> None:
+            made.append(connection.port)
+            connect(connection)
+
+        monkeypatch.setattr(http.client.HTTPConnection, "connect", counted)
+        return made
+
+    def client(self, port: int, retries: int = 3) -> Client:
+        host = f"127.0.0.1:{port}"
+        return Client(host, Access(plain_http=(host,), retries=retries))
+
+    def ask(self, client: Client) -> str:
+        """The error of one request, or its body."""
+        try:
+            return client.fetch("/v2/", "", None, 100, {}, "the answer")[0].decode()
+        except RegistryError as error:
+            assert error.code == "registry-unavailable"
+            return str(error)
+
+    def closed_port(self) -> int:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            return int(listener.getsockname()[1])
+
+    def test_later_requests_fail_at_once_with_the_same_words(self, attempts: list[int], pauses: list[float]) -> None:
+        client = self.client(self.closed_port())
+        first = self.ask(client)
+        assert first.endswith("Connection refused (tried 4 times)")
+        assert (len(attempts), len(pauses)) == (4, 3)
+        assert [self.ask(client) for _again in range(3)] == [first] * 3
+        assert (len(attempts), len(pauses)) == (4, 3)
+
+    def test_after_a_while_one_attempt_is_made_and_a_host_that_is_back_is_asked(
+        self, attempts: list[int], pauses: list[float], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        port = self.closed_port()
+        client = self.client(port)
+        first = self.ask(client)
+        monkeypatch.setattr(transport, "BREAKER_SECONDS", 0.0)
+        assert self.ask(client) == first
+        assert (len(attempts), len(pauses)) == (5, 3)
+        with socket.create_server(("127.0.0.1", port)) as listener:
+
+            def speak() -> None:
+                connection, _peer = listener.accept()
+                with connection:
+                    connection.recv(10_000)
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+
+            threading.Thread(target=speak, daemon=True).start()
+            assert self.ask(client) == "ok"
+        monkeypatch.setattr(transport, "BREAKER_SECONDS", 30.0)
+        # It had answered, so that all the patience is there again.
+        assert self.ask(client) == first
+        assert len(attempts) == 10
+
+    def test_one_request_that_has_patience_left_stops_no_other(self, attempts: list[int]) -> None:
+        port = self.closed_port()
+        host = url(f"http://127.0.0.1:{port}/")
+        shared = Transport(Access())
+        for _attempt in range(10):
+            with pytest.raises(ConnectionLost):
+                shared.send("GET", host, {}, Patience(Access()))
+        assert len(attempts) == 10
+
+    def test_other_hosts_and_silent_ones_are_not_concerned(self, attempts: list[int], pauses: list[float]) -> None:
+        dead = url(f"http://127.0.0.1:{self.closed_port()}/")
+        shared = Transport(Access())
+        nothing = Patience(Access(retries=0))
+        with pytest.raises(ConnectionLost):
+            shared.send("GET", dead, {}, nothing)
+        with running_server(lambda request: Answer(200, b"", cut=0, length=5)) as server:
+            for _attempt in range(2):
+                response = shared.send("GET", url(f"http://{server.host}/"), {}, nothing)
+                with pytest.raises(ConnectionLost, match="closed the connection"):
+                    response.read(5)
+        assert len(attempts) == 3
 
 
 class TestRedirects:
