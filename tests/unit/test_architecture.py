@@ -29,7 +29,7 @@ ALLOWED = {
     "_cluster": {"_errors", "_images", "_rpm", "_scanner", "_verdicts"},
     "_progress": {"_errors"},
     "_argument_specs": {"_errors"},
-    "_module": {"_errors", "_images"},
+    "_module": {"_errors", "_images", "_cluster"},
 }
 IN_THE_POD = {"_errors", "_images", "_rpm", "_compliance", "_scanner"}
 OPTIONAL_IN_THE_POD = {"isal", "zstandard"}

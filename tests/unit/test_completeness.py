@@ -20,7 +20,7 @@ KINDS = {
     "roles/*": "role_",
     "playbooks/*.yml": "playbook_",
 }
-FRAGMENTS = ("store", "tls", "registry_access", "platforms")
+FRAGMENTS = ("store", "tls", "registry_access", "platforms", "cluster")
 
 
 def content() -> list[str]:
@@ -49,7 +49,7 @@ def test_a_fragment_describes_what_its_options_are(name: str) -> None:
     options = getattr(_argument_specs, name)()
     assert set(described) == set(options)
     for option, spec in options.items():
-        documented = {key: described[option].get(key) for key in ("type", "elements", "default", "required")}
+        documented = {key: described[option].get(key) for key in ("type", "elements", "default", "required", "aliases")}
         assert documented == {key: spec.get(key) for key in documented}, option
 
 

@@ -37,6 +37,10 @@ _FILE_LIMIT = 16 << 20
 _CONNECTIONS = 32
 _CONFIG_SECONDS = 60.0
 _DEFAULT_KUBECONFIG = "~/.kube/config"
+#: Keys of a kubeconfig below which every value is secret. ``value`` and ``args`` are those of a credential plugin.
+_SECRET_KEYS = frozenset(
+    {"token", "password", "client-key-data", "client-certificate-data", "config", "proxy-url", "value", "args"}
+)
 _BAD_CONFIG = (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError)
 
 
@@ -81,6 +85,25 @@ class Connection:
         for name in ("api_key", "username", "password", "impersonate_user"):
             if any(character in getattr(self, name) for character in "\r\n\0"):
                 raise config_error(f"{name} has a line break or NUL in it")
+
+
+def secrets_of(kubeconfig: str | t.Mapping[str, t.Any]) -> tuple[set[str], set[str]]:
+    """All texts of the option ``kubeconfig``, and those of them that are secret."""
+    everything: set[str] = set()
+    secrets: set[str] = set()
+    waiting: list[tuple[t.Any, bool]] = [(kubeconfig, False)]
+    while waiting:
+        value, is_secret = waiting.pop()
+        if isinstance(value, t.Mapping):
+            waiting += [(inner, is_secret or key in _SECRET_KEYS) for key, inner in value.items()]
+            everything.update(key for key in value if isinstance(key, str))
+        elif isinstance(value, (list, tuple)):
+            waiting += [(inner, is_secret) for inner in value]
+        elif value is not None:
+            everything.add(str(value))
+            if is_secret and value != "":
+                secrets.add(str(value))
+    return everything, secrets
 
 
 @dataclasses.dataclass(frozen=True)
