@@ -132,8 +132,9 @@ def server_access_of(params: t.Mapping[str, t.Any]) -> Access:
 def client_of(module: AnsibleModule) -> Client:
     """The cluster that the options of ``_argument_specs.cluster`` name; what a person should know becomes a warning."""
     params = module.params
-    texts = ("context", "host", "api_key", "username", "password", "ca_cert", "client_cert", "client_key")
-    texts += ("proxy", "no_proxy", "impersonate_user")
+    names = ["context", "host", "api_key", "username", "password", "ca_cert", "client_cert", "client_key"]
+    names += ["proxy", "no_proxy", "impersonate_user"]
+    texts: dict[str, t.Any] = {name: params[name] or "" for name in names}
     kubeconfig = params["kubeconfig"] or ""
     if not isinstance(kubeconfig, (str, dict)):
         raise InputError("kubeconfig is neither a path nor a dictionary")
@@ -143,7 +144,7 @@ def client_of(module: AnsibleModule) -> Client:
         proxy_headers={name: value for name, value in (params["proxy_headers"] or {}).items() if value},
         persist_config=bool(params["persist_config"]),
         impersonate_groups=tuple(params["impersonate_groups"] or ()),
-        **{name: params[name] or "" for name in texts},
+        **texts,
     )
     # All of a kubeconfig is kept out of the log, but only its secrets may be blotted out of results: "v1" stands in it.
     harmless, secrets = secrets_of(kubeconfig)

@@ -26,7 +26,7 @@ ALLOWED = {
     "_reports": {"_errors", "_text", "_images", "_rpm", "_vulnerabilities", "_compliance", "_verdicts"},
     "_scanner": {"_errors", "_images", "_rpm", "_compliance"},
     "_store": {"_errors", "_images", "_rpm", "_compliance", "_vulnerabilities", "_verdicts"},
-    "_cluster": {"_errors", "_images", "_rpm", "_scanner", "_verdicts"},
+    "_cluster": {"_errors", "_text", "_images", "_rpm", "_scanner", "_verdicts"},
     "_progress": {"_errors"},
     "_argument_specs": {"_errors"},
     "_module": {"_errors", "_images", "_cluster"},

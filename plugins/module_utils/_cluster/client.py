@@ -21,7 +21,7 @@ import typing as t
 import urllib.parse
 
 from .._errors import LimitExceeded
-from .._images.references import shown
+from .._text import visible
 from .connection import Connection, Settled, settle
 from .errors import (
     EXPIRED,
@@ -62,12 +62,16 @@ def connect(connection: Connection) -> Client:
 class Client:
     """One API server. Safe to use from several threads.
 
-    ``server`` is its URL; ``warnings`` are sentences that a person should read.
+    ``server`` is its URL; ``warnings`` are sentences that a person should read. ``ca`` (PEM text, "" for the system's
+    store), ``verifies`` and ``tls_server_name`` are what a kubeconfig for the same server needs.
     """
 
     def __init__(self, settled: Settled, timeout: float, deadline: float) -> None:
         self.server = settled.server
         self.warnings = settled.warnings
+        self.ca = settled.ca
+        self.verifies = settled.verifies
+        self.tls_server_name = settled.tls_server_name
         self._settled = settled
         self._timeout = timeout
         self._deadline = deadline
@@ -337,13 +341,13 @@ class Client:
         for cause in causes:
             if isinstance(cause, ssl.SSLCertVerificationError):
                 return ApiError(
-                    f"the certificate of {self.server} is not trusted: {shown(cause.verify_message)}",
+                    f"the certificate of {self.server} is not trusted: {visible(cause.verify_message)}",
                     code=TLS,
                     hint="give the CA that signed it as ca_cert, and the name that stands in it as host",
                 )
             if isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME and not self._was_reached:
                 return ApiError(
-                    f"there is no host {shown(urllib.parse.urlsplit(self.server).hostname or '')}",
+                    f"there is no host {visible(urllib.parse.urlsplit(self.server).hostname or '')}",
                     code=UNREACHABLE,
                     hint="check the address of the API server",
                 )
@@ -498,5 +502,5 @@ def _words(causes: t.Sequence[BaseException]) -> str:
         if isinstance(cause, TimeoutError) or "Timeout" in type(cause).__name__:
             return "timed out"
         if isinstance(cause, OSError) and cause.strerror:
-            return shown(cause.strerror)
-    return shown(re.sub(r"<[^>]{0,300}>:? ?", "", str(causes[-1]))[:200]) or type(causes[-1]).__name__
+            return visible(cause.strerror)
+    return visible(re.sub(r"<[^>]{0,300}>:? ?", "", str(causes[-1]))[:200]) or type(causes[-1]).__name__

@@ -108,9 +108,15 @@ def secrets_of(kubeconfig: str | t.Mapping[str, t.Any]) -> tuple[set[str], set[s
 
 @dataclasses.dataclass(frozen=True)
 class Settled:
-    """A connection as it will be used. ``authorization`` gives the header's value of this moment, "" for none."""
+    """A connection as it will be used. ``authorization`` gives the header's value of this moment, "" for none.
+
+    ``ca`` is the PEM text that the server's certificate is verified with, "" for the system's store.
+    """
 
     server: str
+    ca: str
+    verifies: bool
+    tls_server_name: str
     pool: urllib3.PoolManager
     authorization: t.Callable[[], str]
     impersonate: tuple[tuple[str, str], ...]
@@ -138,7 +144,7 @@ def settle(wanted: Connection) -> Settled:
         loaded.cert_file, loaded.key_file = wanted.client_cert, wanted.client_key
     server, endpoint = _server(loaded.host)
     try:
-        context = _tls_context(loaded) if endpoint.scheme == "https" else None
+        context, ca = _tls_context(loaded) if endpoint.scheme == "https" else (None, "")
     finally:
         _forget_files()
     if wanted.api_key:
@@ -158,7 +164,14 @@ def settle(wanted: Connection) -> Settled:
             *(("Impersonate-Group", group) for group in wanted.impersonate_groups),
         )
     return Settled(
-        server, _pool(wanted, loaded, endpoint, context), authorization, impersonate, _warnings(server, loaded)
+        server=server,
+        ca=ca,
+        verifies=bool(loaded.verify_ssl),
+        tls_server_name=getattr(loaded, "tls_server_name", None) or "",
+        pool=_pool(wanted, loaded, endpoint, context),
+        authorization=authorization,
+        impersonate=impersonate,
+        warnings=_warnings(server, loaded),
     )
 
 
@@ -225,10 +238,12 @@ def _load_kubeconfig(wanted: Connection, loaded: t.Any) -> tuple[tuple[str, str]
             f"{complaints.text or 'it printed no token'}",
             "run kubectl with this kubeconfig to see whether it works there",
         )
+    if not user.get("as"):
+        return ()
     groups = user.get("as-groups")
-    return tuple(
-        [("Impersonate-User", str(user["as"]))] * bool(user.get("as"))
-        + [("Impersonate-Group", str(group)) for group in (groups if isinstance(groups, list) else [])]
+    return (
+        ("Impersonate-User", str(user["as"])),
+        *(("Impersonate-Group", str(group)) for group in (groups if isinstance(groups, list) else ())),
     )
 
 
@@ -306,21 +321,35 @@ def _server(host: str) -> tuple[str, Endpoint]:
     return f"{url.endpoint.scheme}://{parts.netloc}{parts.path.rstrip('/')}", url.endpoint
 
 
-def _tls_context(loaded: t.Any) -> ssl.SSLContext:
-    """Both files are read here once, so that a wrong one is one message and not an error of each request."""
-    context = ssl.create_default_context()
-    # Python 3.13 asks for extensions that the CAs of many clusters lack and that no other client asks for.
-    context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
-    if not loaded.verify_ssl:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    elif loaded.ssl_ca_cert:
-        context = _trusting(loaded.ssl_ca_cert, context.verify_flags)
+def _tls_context(loaded: t.Any) -> tuple[ssl.SSLContext, str]:
+    """TLS as it was asked for, and the CA's PEM text.
+
+    Files are read here once, so that a wrong one is one message and not an error of each request.
+    """
+    ca = ""
+    if loaded.verify_ssl and loaded.ssl_ca_cert:
+        # It alone is trusted, as by other clients where a CA is named.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        try:
+            ca = _read_file(loaded.ssl_ca_cert, "the CA file").decode("ascii")
+            context.load_verify_locations(cadata=ca)
+        except (ssl.SSLError, ValueError) as error:
+            raise config_error(
+                f"the CA file {shown(loaded.ssl_ca_cert)} has no certificates in PEM form",
+                "give the CA that signed the API server's certificate",
+            ) from error
+    else:
+        context = ssl.create_default_context()
+        # Python 3.13 asks for extensions that the CAs of many clusters lack and that no other client asks for.
+        context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
+        if not loaded.verify_ssl:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
     if not loaded.cert_file:
-        return context
+        return context, ca
     for path, what in ((loaded.cert_file, "the client certificate"), (loaded.key_file, "the client key")):
         if not path:
-            raise config_error(f"{what} is missing", "client certificates need a key")
+            raise config_error(f"{what} is missing", "client_cert and client_key are only good together")
         _read_file(path, what)
     try:
         # Without a password OpenSSL would ask for one on the terminal.
@@ -330,21 +359,7 @@ def _tls_context(loaded: t.Any) -> ssl.SSLContext:
             f"the client certificate {shown(loaded.cert_file)} and the key {shown(loaded.key_file)} cannot be used",
             "both must be PEM, belong together, and the key must have no password",
         ) from error
-    return context
-
-
-def _trusting(path: str, flags: ssl.VerifyFlags) -> ssl.SSLContext:
-    """A context that trusts one file alone, as other clients do when a CA is named."""
-    data = _read_file(path, "the CA file")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.verify_flags = flags
-    try:
-        context.load_verify_locations(cadata=data.decode("ascii"))
-    except (ssl.SSLError, ValueError) as error:
-        raise config_error(
-            f"the CA file {shown(path)} has no certificates in PEM form", "give the CA that signed the API server"
-        ) from error
-    return context
+    return context, ca
 
 
 def _read_file(path: str, what: str) -> bytes:

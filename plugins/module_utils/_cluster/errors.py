@@ -12,7 +12,7 @@ import typing as t
 import urllib.parse
 
 from .._errors import ScanError
-from .._images.references import shown
+from .._text import visible
 
 _TEXT_LIMIT = 600
 
@@ -66,8 +66,8 @@ class Operation:
 
     def __str__(self) -> str:
         kind = f"{self.resource}.{self.group}" if self.group else self.resource
-        named = f" {shown(self.name)}" if self.name else ""
-        place = f" in the namespace {shown(self.namespace)}" if self.namespace else ""
+        named = f" {visible(self.name, 260)}" if self.name else ""
+        place = f" in the namespace {visible(self.namespace, 260)}" if self.namespace else ""
         return f"{self.verb} {kind}{named}{place}"
 
 
@@ -128,7 +128,7 @@ def roles_for(operation: Operation) -> list[str]:
     key = (operation.group, operation.resource)
     roles = []
     if operation.namespace and operation.verb in _SCANNER.get(key, "").split():
-        roles.append(f"Role imagescan-scanner in the namespace {shown(operation.namespace)}")
+        roles.append(f"Role imagescan-scanner in the namespace {visible(operation.namespace, 260)}")
     if operation.verb in _DISCOVERY.get(key, "").split():
         roles.append("ClusterRole imagescan-discovery")
     if operation.verb in _FLAGGER.get(key, "").split():
@@ -171,14 +171,14 @@ def _status_of(body: bytes) -> tuple[str, str, dict[str, t.Any]]:
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
-        text = " ".join(re.sub(r"<[^>]{0,200}>", " ", body[: 4 * _TEXT_LIMIT].decode("utf-8", "replace")).split())
-        return "", shown(text[:200]) if text else "", {}
+        text = re.sub(r"<[^>]{0,200}>", " ", body[: 4 * _TEXT_LIMIT].decode("utf-8", "replace"))
+        return "", visible(" ".join(text.split()), 200), {}
     if not isinstance(value, dict):
         return "", "", {}
     reason, message, details = value.get("reason"), value.get("message"), value.get("details")
     return (
-        shown(reason[:80]) if isinstance(reason, str) else "",
-        shown(message[:_TEXT_LIMIT]) if isinstance(message, str) else "",
+        visible(reason, 80) if isinstance(reason, str) else "",
+        visible(message, _TEXT_LIMIT) if isinstance(message, str) else "",
         details if isinstance(details, dict) else {},
     )
 
@@ -202,8 +202,8 @@ def _grant(operation: Operation, said: str) -> str:
 
 def _what_is_missing(operation: Operation, details: t.Mapping[str, t.Any], said: str) -> str:
     if details.get("kind") == "namespaces" and operation.namespace:
-        return f"create the namespace {shown(operation.namespace)}, as the role imagescan.openshift.setup does"
-    if not details.get("name") and "could not find the requested resource" in said:
+        return f"create the namespace {visible(operation.namespace, 260)}, as the role imagescan.openshift.setup does"
+    if not details.get("name") and ("could not find the requested resource" in said or "page not found" in said):
         group = operation.group or "core"
         return f"does this cluster have {operation.resource} of the group {group}?"
     return ""
