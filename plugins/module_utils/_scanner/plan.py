@@ -15,6 +15,7 @@ import re
 import typing as t
 
 from .._errors import CorruptData, ScanError
+from .._images.mirrors import Mirror
 from .._images.references import is_digest, parse_reference, parse_registry, shown
 from .._images.safe_json import read_object
 from .targets import is_local, parse_platform
@@ -29,7 +30,7 @@ _TEXT_LIMIT = 4096
 _RUN = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?")
 _KEY = re.compile(r"[0-9a-f]{64}")
 _MOUNT = re.compile(r"/images/[0-9]")
-_BOUNDS = {"parallel": (1, 64), "memory": (32 << 20, 1 << 40), "seconds": (1, 86_400)}
+_BOUNDS = {"parallel": (1, 64), "memory": (32 << 20, 1 << 40), "seconds": (1, 86_400), "cache": (0, 1 << 40)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +65,7 @@ class PodAccess:
     timeout: float = 20.0
     validate_certs: bool = True
     login_registry: str = ""
+    mirrors: tuple[Mirror, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +73,8 @@ class Plan:
     """What all pods of one Job are given; a pod works through the shard whose number it has.
 
     ``platforms``: which images of an index count (empty: all). ``parallel``: images at once. ``memory`` (bytes) and
-    ``seconds`` bound one image.
+    ``seconds`` bound one image. ``cache``: bytes of layers that the pod may keep in its scratch folder, so that
+    images with common layers fetch them once.
     """
 
     run: str
@@ -82,6 +85,7 @@ class Plan:
     memory: int
     seconds: int
     shards: tuple[Shard, ...]
+    cache: int = 0
 
 
 def plan_to_json(plan: Plan) -> bytes:
@@ -133,7 +137,24 @@ def _access(value: object) -> PodAccess:
         raise _wrong("timeout")
     if not isinstance(found["validate_certs"], bool):
         raise _wrong("validate_certs")
-    return PodAccess(timeout=float(timeout), validate_certs=found["validate_certs"], login_registry=login, **hosts)
+    mirrors = tuple(map(_mirror, _list(found["mirrors"], "mirrors")))
+    return PodAccess(
+        timeout=float(timeout), validate_certs=found["validate_certs"], login_registry=login, mirrors=mirrors, **hosts
+    )
+
+
+def _mirror(value: object) -> Mirror:
+    found = _object(value, "mirror")
+    _exactly(found, Mirror, "mirror")
+    if not isinstance(found["never_contact_source"], bool):
+        raise _wrong("never_contact_source")
+    texts = {name: _text(found[name], name) for name in ("source", "pulls")}
+    try:
+        return Mirror(
+            mirrors=_texts(found["mirrors"], "mirrors"), never_contact_source=found["never_contact_source"], **texts
+        )
+    except ScanError as error:
+        raise CorruptData(f"mirrors of the plan: {error.message}") from error
 
 
 def _shard(value: object, method: str) -> Shard:

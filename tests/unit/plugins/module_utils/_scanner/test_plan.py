@@ -11,6 +11,7 @@ import typing as t
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import CorruptData, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.mirrors import Mirror
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.plan import (
     Plan,
     PlannedImage,
@@ -26,10 +27,18 @@ PLAN = Plan(
     run="imagescan-4711",
     method="job",
     platforms=("linux/amd64", "linux/arm64/v8"),
-    access=PodAccess(("r.example:5000",), ("auth.example",), 7.5, False, "image-registry.example.svc:5000"),
+    access=PodAccess(
+        ("r.example:5000",),
+        ("auth.example",),
+        7.5,
+        False,
+        "image-registry.example.svc:5000",
+        (Mirror("r.example", ("m.example/a",), "digest", True), Mirror("*.example", ())),
+    ),
     parallel=2,
     memory=512 << 20,
     seconds=300,
+    cache=1 << 30,
     shards=(
         Shard(KEY, (PlannedImage(f"r.example/a@{DIGEST}", DIGEST), PlannedImage("r.example/a:1", ""))),
         Shard("1e" * 32, (PlannedImage("r.example/b:1", ""),)),
@@ -99,6 +108,15 @@ WRONG: list[tuple[str, t.Any]] = [
     ("access.timeout", 3601),
     ("access.validate_certs", 1),
     ("access.more", 1),
+    ("access.mirrors.0.source", "a b"),
+    ("access.mirrors.0.source", 1),
+    ("access.mirrors.0.pulls", "x"),
+    ("access.mirrors.0.mirrors", "m.example"),
+    ("access.mirrors.0.mirrors", [None]),
+    ("access.mirrors.0.mirrors", ["A B"]),
+    ("access.mirrors.0.never_contact_source", 0),
+    ("access.mirrors.0.more", 1),
+    ("cache", -1),
     ("shards.0", []),
     ("shards.0.key", KEY.upper()),
     ("shards.0.key", KEY[:-1]),
