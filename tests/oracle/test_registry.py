@@ -19,6 +19,7 @@ import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, RegistryError, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images import registry as registry_client
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.mirrors import Mirror
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Image, ImageIndex
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.targets import (
     list_targets,
@@ -51,6 +52,7 @@ from ansible_collections.imagescan.openshift.tests.support.servers import (
 
 LOGIN = ("robot$puller", "c4nary-pa55word:with=signs")
 NAME = "team/product/app"
+MIRROR_LOGIN, MIRRORED = ("mirror", "an0ther-s3cret"), "copies/of/app"
 PACKAGES = ["imagescan-base-1.0-1.el9.noarch", "imagescan-extra-2.5-3.el9.noarch"]
 FILLING = 5_000_000  # random bytes in the upper layer, so that there is a middle to cut
 
@@ -136,7 +138,9 @@ def login_entry(username: str = LOGIN[0], password: str = LOGIN[1]) -> dict[str,
 def access_to(host: str, authority: Authority, folder: Path, **options: t.Any) -> Access:
     """Access with the right credentials, trust in the CA, and little patience."""
     auth_file = options.pop("auth_file", None) or write_auth(folder, {"auths": {host: login_entry()}})
-    return Access(auth_files=(auth_file,), ca_file=str(authority.ca_file), **{"retries": 2, "deadline": 60.0, **options})
+    return Access(
+        auth_files=(auth_file,), ca_file=str(authority.ca_file), **{"retries": 2, "deadline": 60.0, **options}
+    )
 
 
 def open_image(target: str, access: Access) -> Image:
@@ -634,6 +638,93 @@ class TestFaults:
         client = registry_client.Client("registry.example:5000", access)
         assert not client._transport.may_carry_secrets(client.endpoint)
         assert open_image(f"{basic.host}/{NAME}:v1", access)
+
+
+@pytest.fixture(scope="module")
+def mirror(made: Made, authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[RunningRegistry]:
+    """A registry that has the same image under another name, for another user."""
+    skopeo = require_program("skopeo")
+    with running_registry(tmp_path_factory.mktemp("mirror"), tls=authority, login=MIRROR_LOGIN) as registry:
+        options = ["--dest-tls-verify=false", "--dest-creds", ":".join(MIRROR_LOGIN)]
+        run(skopeo, "copy", "-q", *options, f"oci:{made.layout}:v1", f"docker://{registry.host}/{MIRRORED}:v1")
+        yield registry
+
+
+class TestMirrors:
+    """Two registries with the same image, the mirror under another name and with other credentials."""
+
+    def access(
+        self, source: str, mirror: RunningRegistry, authority: Authority, folder: Path, **options: t.Any
+    ) -> Access:
+        entries = {source: login_entry(), mirror.host: login_entry(*MIRROR_LOGIN)}
+        place = Mirror(f"{source}/{NAME}", (f"{mirror.host}/{MIRRORED}",), **options)
+        auth_file = write_auth(folder, {"auths": entries})
+        return dataclasses.replace(access_to(source, authority, folder, auth_file=auth_file), mirrors=(place,))
+
+    def test_the_mirror_serves_what_the_source_would_while_that_is_down(
+        self, made: Made, basic: RunningRegistry, mirror: RunningRegistry, authority: Authority, tmp_path: Path
+    ) -> None:
+        expected = open_image(f"{basic.host}/{NAME}:v1", access_to(basic.host, authority, tmp_path))
+        with proxied(basic, authority) as gone:
+            source = gone.host
+        for version in (":v1", f"@{made.digest}"):
+            image = open_image(f"{source}/{NAME}{version}", self.access(source, mirror, authority, tmp_path))
+            assert image.digest == expected.digest == made.digest
+            assert image.reference == f"{source}/{NAME}{version}"
+            assert blobs_of(image) == made.layers
+            assert packages_of(image) == PACKAGES
+
+    def test_the_source_serves_while_the_mirror_is_down_or_lacks_it(
+        self, made: Made, basic: RunningRegistry, mirror: RunningRegistry, authority: Authority, tmp_path: Path
+    ) -> None:
+        with proxied(mirror, authority) as gone:
+            pass
+        for place in (gone.host, f"{mirror.host}/empty"):
+            access = access_to(basic.host, authority, tmp_path)
+            access = dataclasses.replace(access, mirrors=(Mirror(f"{basic.host}", (place,)),))
+            image = open_image(f"{basic.host}/{NAME}@{made.digest}", access)
+            assert blobs_of(image) == made.layers
+
+    def test_pulls_by_tag_do_not_use_mirrors_for_digests(
+        self, made: Made, basic: RunningRegistry, mirror: RunningRegistry, authority: Authority, tmp_path: Path
+    ) -> None:
+        with proxied(basic, authority) as source, proxied(mirror, authority) as copies:
+            behind = dataclasses.replace(mirror, host=copies.host)
+            access = self.access(source.host, behind, authority, tmp_path, pulls="digest")
+            assert open_image(f"{source.host}/{NAME}:v1", access).digest == made.digest
+            assert copies.requests == []
+            assert source.requests
+            before = len(source.requests)
+            image = open_image(f"{source.host}/{NAME}@{made.digest}", access)
+            assert blobs_of(image) == made.layers
+            assert copies.requests
+            assert len(source.requests) == before
+
+    def test_wrong_content_of_a_mirror_is_refused(
+        self, made: Made, basic: RunningRegistry, mirror: RunningRegistry, authority: Authority, tmp_path: Path
+    ) -> None:
+        def change(request: Request, answer: Answer) -> Answer:
+            return dataclasses.replace(answer, body=answer.body.replace(b"sha256", b"sha265"))
+
+        fault = Fault(r"GET /v2/.*/manifests/", change)
+        with proxied(mirror, authority, fault) as copies:
+            behind = dataclasses.replace(mirror, host=copies.host)
+            access = self.access(basic.host, behind, authority, tmp_path)
+            target = f"{basic.host}/{NAME}@{made.digest}"
+            refused(lambda: open_target(target, access), "digest-mismatch", target)
+
+    def test_a_source_that_may_not_be_contacted_is_not(
+        self, made: Made, basic: RunningRegistry, mirror: RunningRegistry, authority: Authority, tmp_path: Path
+    ) -> None:
+        with proxied(basic, authority) as source:
+            access = self.access(source.host, mirror, authority, tmp_path, never_contact_source=True)
+            assert open_image(f"{source.host}/{NAME}:v1", access).digest == made.digest
+            refused(
+                lambda: open_target(f"{source.host}/{NAME}:list", access),
+                "image-not-found",
+                f"{mirror.host}/{MIRRORED}",
+            )
+            assert source.requests == []
 
 
 class TestCanary:
