@@ -93,7 +93,7 @@ def running_server(answer: t.Callable[[Request], Answer], *, tls: Authority | No
             requests.append(request)
             self.send(answer(request))
 
-        do_POST = do_HEAD = do_CONNECT = do_GET
+        do_POST = do_PATCH = do_DELETE = do_HEAD = do_CONNECT = do_GET
 
         def send(self, said: Answer) -> None:
             self.send_response_only(said.status)

@@ -215,7 +215,7 @@ class Client:
         *,
         body: Params | None = None,
         repeatable: bool = True,
-        size: int = _ANSWER_LIMIT,
+        size: int = 0,
         tries: _Tries | None = None,
     ) -> dict[str, t.Any]:
         operation = operation_of(method, path, params)
@@ -226,7 +226,7 @@ class Client:
             try:
                 answer = self._send(method, path, params, data, self._timeout, self._timeout, operation)
                 if 200 <= answer.status < 300:
-                    content = self._read(answer, size, patience, operation)
+                    content = self._read(answer, size or _ANSWER_LIMIT, patience, operation)
                     break
                 wait = _retry_after(answer)
                 error = self._refusal(answer, operation, params)
