@@ -10,10 +10,7 @@ import sys
 from pathlib import Path
 
 from .binaries import programs
-from .cluster import Cluster
 from .images import scanner_layout
-
-DEFAULT_FOLDER = Path(__file__).resolve().parents[3] / "build" / "cluster"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,26 +23,27 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--openshift", action="store_true", help="make OpenShift's kinds known")
     options = parser.parse_args(arguments)
-    beside = DEFAULT_FOLDER if options.name == "hand" else DEFAULT_FOLDER.with_name(f"cluster-{options.name}")
     if options.action == "binaries":
         print(programs())
         print(scanner_layout())
         return 0
-    cluster = Cluster(options.name, options.folder or beside)
+    from .cluster import Cluster, folder_of  # needs more than the standard library; building does not
+
+    cluster = Cluster(options.name, options.folder or folder_of(options.name))
     if options.action == "down":
         cluster.stop()
         return 0
     seconds = cluster.start()
     if options.openshift:
         cluster.install_openshift_kinds()
-    image = cluster.push_scanner()
+    cluster.push_scanner()
     username, password = cluster.login
     print(
         f"Ready after {seconds:.1f} s\n"
         f"kubeconfig        {cluster.kubeconfig}\n"
         f"registry          {cluster.registry} (plain HTTP)\n"
         f"registry with TLS {cluster.tls_registry} (CA {cluster.ca_file}, login {username}:{password})\n"
-        f"scanner image     {image}\n"
+        f"scanner image     {cluster.scanner_image} = {cluster.scanner_reference}\n"
         f"enter it with     nsenter --net={cluster.network} env KUBECONFIG={cluster.kubeconfig}"
         f" PATH={cluster.folder / 'bin'}:$PATH bash"
     )

@@ -32,7 +32,7 @@ class BuildError(RuntimeError):
 
 def programs() -> Path:
     """The folder with all programs; built when it is not there (about 7 minutes on 2 cores, the first time)."""
-    folder = CACHE / f"programs-{_fingerprint()}"
+    folder = _folder()
     with locked(CACHE / "programs.lock"):
         if not folder.is_dir():
             if shutil.which("go") is None:
@@ -46,6 +46,11 @@ def programs() -> Path:
     return folder
 
 
+def is_built() -> bool:
+    """Whether the programs are there already."""
+    return _folder().is_dir()
+
+
 @contextlib.contextmanager
 def locked(path: Path) -> t.Iterator[None]:
     """Hold a lock between processes."""
@@ -55,14 +60,14 @@ def locked(path: Path) -> t.Iterator[None]:
         yield
 
 
-def _fingerprint() -> str:
+def _folder() -> Path:
     seen = hashlib.sha256()
     for name in ("kube/go.mod", "kube/go.sum", "kube/main.go", "kube/names.go.txt"):
         seen.update((SOURCES / name).read_bytes())
     for name in ("containerd/go.mod", "containerd/go.sum"):
         seen.update((SOURCES / name).read_bytes())
     seen.update(repr((KUBERNETES, CONTAINERD_PROGRAMS, NAME_CHECK)).encode())
-    return seen.hexdigest()[:16]
+    return CACHE / f"programs-{seen.hexdigest()[:16]}"
 
 
 def _build_kubernetes(target: Path, work: Path) -> None:

@@ -10,22 +10,23 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import functools
 import json
 import os
 import re
 import secrets
 import shutil
 import signal
-import subprocess
 import time
 import typing as t
 from pathlib import Path
 
 import bcrypt
 
-from .binaries import SOURCES, programs
+from .access import KubernetesCluster
+from .binaries import SOURCES, is_built, programs
 from .certificates import Authority, Pair, write_key
-from .images import WHOLE, layout_digest, scanner_layout, write_pause_archive
+from .images import write_pause_archive
 from .sandbox import NODE_ADDRESS, SERVICE_ADDRESS, Sandbox, enter, remove_folder
 
 PROCESSES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "containerd", "kubelet")
@@ -34,13 +35,15 @@ PAUSE_IMAGE = "test.local/pause:1"
 SERVER = f"https://{NODE_ADDRESS}:443"
 START_SECONDS = 120
 _ETCD = "http://127.0.0.1:2379"
+_PROGRAMS = ("runc", "docker-registry", "skopeo", "nsenter", "unshare", "ip", "bash")
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """How a cluster differs from the usual one.
 
-    ``feature_gates``: of the API server. ``kubelet``: fields of KubeletConfiguration. ``api_server``: more flags for it.
+    ``feature_gates``: of the API server. ``kubelet``: fields of KubeletConfiguration. ``api_server``: more flags.
     """
 
     feature_gates: t.Mapping[str, bool] = dataclasses.field(default_factory=dict)
@@ -48,7 +51,27 @@ class Settings:
     api_server: t.Sequence[str] = ()
 
 
-class Cluster:
+#: Kubernetes 1.36 has locked this gate, but not where it behaves as 1.35. The server then drops image volumes silently.
+WITHOUT_IMAGE_VOLUMES = Settings({"ImageVolume": False}, api_server=["--emulated-version=1.35"])
+
+
+def folder_of(name: str) -> Path:
+    """Where a cluster has its files; the one called ``hand`` is that of ``make cluster-up``."""
+    return SOURCES.parents[1] / "build" / ("cluster" if name == "hand" else f"cluster-{name}")
+
+
+def missing_requirements() -> list[str]:
+    """What a cluster needs and this machine lacks; Go is needed only until the programs are built."""
+    lacking = [] if os.geteuid() == 0 else ["root"]
+    lacking += [name for name in _PROGRAMS if shutil.which(name, path=_PATH) is None]
+    if not Path("/usr/lib/cni/bridge").exists() and not Path("/opt/cni/bin/bridge").exists():
+        lacking.append("containernetworking-plugins")
+    if shutil.which("go") is None and not is_built():
+        lacking.append("Go")
+    return lacking
+
+
+class Cluster(KubernetesCluster):
     """A cluster by ``name`` (clusters of different names live side by side) with all its files in ``folder``.
 
     What an earlier cluster of the same name left is ended by ``start``. Paths are absolute; addresses are those inside
@@ -61,13 +84,11 @@ class Cluster:
         self.name = name
         self.folder = folder.absolute()
         self.settings = settings or Settings()
+        super().__init__(self.folder / "kubeconfig", f"{NODE_ADDRESS}:5000", str(self.folder / "bin" / "kubectl"))
         self.server = SERVER
         self.node = "node1"
-        self.kubeconfig = self.folder / "kubeconfig"
         self.ca_file = self.folder / "pki" / "ca.crt"
-        self.registry = f"{NODE_ADDRESS}:5000"
         self.tls_registry = f"{NODE_ADDRESS}:5443"
-        self.scanner_image = f"{self.registry}/imagescan/scanner:test"
         self._sandbox = Sandbox(name, self.folder)
 
     @classmethod
@@ -93,10 +114,10 @@ class Cluster:
 
     def start(self) -> float:
         """Start all processes and wait until the node is Ready. Gives the seconds from the first process to Ready."""
+        lacking = missing_requirements()
+        if lacking:
+            raise RuntimeError(f"the test cluster needs {', '.join(lacking)}")
         binaries = programs()
-        for program in ("runc", "docker-registry", "nsenter", "ip", "skopeo"):
-            if shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None:
-                raise RuntimeError(f"{program} is not installed; the test cluster needs it")
         self.stop()
         self.folder.mkdir(parents=True)
         (self.folder / "bin").symlink_to(binaries)
@@ -109,10 +130,11 @@ class Cluster:
             self._spawn("kube-apiserver")
             self._wait("containerd", self._containerd_answers)
             self._import_pause()
-            self._spawn("kubelet")
-            self._wait("kube-apiserver", self._api_answers)
-            self._spawn("kube-controller-manager")
-            self._spawn("kube-scheduler")
+            self._wait("kube-apiserver", self._api_answers)  # whatever starts earlier waits in longer and longer steps
+            for name in ("kubelet", "kube-controller-manager", "kube-scheduler"):
+                self._spawn(name)
+            for name in REGISTRIES:
+                self._wait(name, functools.partial(self._registry_listens, name))
             self.wait_ready()
         except BaseException:
             self._sandbox.destroy()  # the folder with the logs stays
@@ -124,55 +146,22 @@ class Cluster:
         self._sandbox.destroy()
         remove_folder(self.folder)
 
+    @classmethod
+    def sweep(cls, folders: t.Iterable[Path]) -> None:
+        """Stop the clusters in these folders, which someone who was killed left."""
+        for folder in folders:
+            cls.load(folder).stop() if (folder / "cluster.json").exists() else remove_folder(folder)
+
     def enter(self) -> None:
         """Move the calling process into the cluster's network namespace, for good. Before any thread is started."""
         enter(self.network)
 
-    def run(self, *command: str, **options: t.Any) -> subprocess.CompletedProcess[str]:
-        """Run a command inside the network namespace (and the mount namespace)."""
-        options = {"capture_output": True, "text": True, "check": True, "timeout": 300, **options}
-        result: subprocess.CompletedProcess[str] = subprocess.run(
-            self._sandbox.command(command), **{**options, "check": False}
-        )
-        if options["check"] and result.returncode != 0:
-            raise RuntimeError(f"{' '.join(command[:4])} ended with {result.returncode}: {result.stderr[-2000:]}")
-        return result
-
-    def kubectl(self, *arguments: str, **options: t.Any) -> subprocess.CompletedProcess[str]:
-        """Run kubectl as administrator. Options are those of ``subprocess.run`` (``input``, ``check=False``)."""
-        program = str(self.folder / "bin" / "kubectl")
-        return self.run(program, f"--kubeconfig={self.kubeconfig}", *arguments, **options)
-
-    def get(self, *arguments: str) -> t.Any:
-        """What ``kubectl get`` gives, as data."""
-        return json.loads(self.kubectl("get", *arguments, "--output=json").stdout)
-
-    def apply(self, *objects: t.Mapping[str, t.Any], namespace: str = "") -> None:
-        """Create or change objects."""
-        scope = (f"--namespace={namespace}",) if namespace else ()
-        content = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
-        self.kubectl(*scope, "apply", "--filename=-", input=content)
-
-    def install_openshift_kinds(self) -> None:
-        """Make the kinds of OpenShift that we use known to the server (see crds/)."""
-        self.kubectl("apply", "--filename", str(SOURCES / "crds"))
-        self.kubectl("wait", "--for=condition=Established", "--timeout=60s", "--filename", str(SOURCES / "crds"))
-
-    def push(self, source: str, repository: str, *, tls: bool = False) -> str:
-        """Copy an image into a registry with skopeo: ``oci:FOLDER:TAG``, ``repository`` with its tag. The reference."""
-        reference = f"{self.tls_registry if tls else self.registry}/{repository}"
-        options = ["--all", "--quiet", "--insecure-policy", f"--dest-tls-verify={'true' if tls else 'false'}"]
-        if tls:
-            options += [f"--dest-cert-dir={self.folder / 'pki' / 'registry-client'}"]
-            options += [f"--dest-creds={':'.join(self.login)}"]
-        self.run("skopeo", "copy", *options, source, f"docker://{reference}")
+    def push_with_login(self, source: str, repository: str) -> str:
+        """As ``push``, into the registry with TLS and a login."""
+        reference = f"{self.tls_registry}/{repository}"
+        trust = f"--dest-cert-dir={self.folder / 'pki' / 'registry-client'}"
+        self._copy(source, reference, trust, f"--dest-creds={':'.join(self.login)}")
         return reference
-
-    def push_scanner(self, packages: t.Sequence[str] = WHOLE) -> str:
-        """Push the scanner image under its tag; the reference by digest. Call it before ``enter``: it may be made."""
-        layout = scanner_layout(packages)
-        self.push(f"oci:{layout}:test", "imagescan/scanner:test")
-        return f"{self.registry}/imagescan/scanner@{layout_digest(layout)}"
 
     def pid(self, process: str) -> int:
         """The process id of a process that runs."""
@@ -200,14 +189,14 @@ class Cluster:
         self._spawn(process)
 
     def restart(self, process: str) -> None:
-        """Kill a process, start it again, and wait until it serves."""
+        """Kill a process, start it again, and wait until the cluster serves (of controllers: until they run)."""
         if self._sandbox.pid(process) is not None:
             self.kill(process)
         self._spawn(process)
         if process == "containerd":
             self._wait(process, self._containerd_answers)
         elif process in REGISTRIES:
-            self._wait(process, lambda: self._registry_listens(process))
+            self._wait(process, functools.partial(self._registry_listens, process))
         else:
             self._wait(process, self._api_answers)
             self.wait_ready()
@@ -236,8 +225,11 @@ class Cluster:
         """Wait until the API answers, the node is Ready and pods can be created in the default namespace."""
         self._wait("kubelet", self._node_is_ready, seconds)
 
+    def _inside(self, command: t.Sequence[str]) -> list[str]:
+        return self._sandbox.command(command)
+
     def _spawn(self, name: str) -> None:
-        settings = {"PATH": f"{self.folder / 'bin'}:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(self.folder)}
+        settings = {"PATH": f"{self.folder / 'bin'}:{_PATH}", "HOME": str(self.folder)}
         self._sandbox.spawn(name, self._arguments(name), settings)
 
     def _wait(self, process: str, holds: t.Callable[[], bool], seconds: float = START_SECONDS) -> None:
@@ -259,13 +251,18 @@ class Cluster:
             return False
         node = json.loads(answer.stdout)["items"][0]
         ready = (item["status"] == "True" for item in node["status"].get("conditions", ()) if item["type"] == "Ready")
-        return any(ready) and not node["spec"].get("taints")
+        if not any(ready) or node["spec"].get("taints"):
+            return False
+        # The node stays Ready for 40 s after its kubelet died, so ask the kubelet itself.
+        kubelet = "--request-timeout=5s", "get", f"--raw=/api/v1/nodes/{self.node}/proxy/healthz"
+        return self.kubectl(*kubelet, check=False).returncode == 0
 
     def _containerd_answers(self) -> bool:
         return self.run(str(self.folder / "bin" / "ctr"), "version", check=False).returncode == 0
 
     def _registry_listens(self, name: str) -> bool:
-        return "listening on" in self.log(name)
+        host, _colon, port = (self.registry if name == "registry" else self.tls_registry).partition(":")
+        return self.run("bash", "-c", f"exec 3<>/dev/tcp/{host}/{port}", check=False).returncode == 0
 
     def _import_pause(self) -> None:
         archive = self.folder / "pause.tar"
@@ -463,7 +460,6 @@ conf_dir = "{interfaces}"
             "failCgroupV1": False,
             "failSwapOn": False,
             "enforceNodeAllocatable": [],
-            "localStorageCapacityIsolation": False,
             "evictionHard": {"nodefs.available": "1%", "imagefs.available": "1%", "memory.available": "50Mi"},
             "resolvConf": str(self.folder / "resolv.conf"),
             "containerLogMaxSize": "1Mi",

@@ -20,8 +20,7 @@ from pathlib import Path
 
 from .binaries import CACHE, BuildError, locked
 
-SMALL = ("python3-minimal", "libpython3-stdlib", "ca-certificates")
-WHOLE = (*SMALL, "openscap-scanner", "fakechroot")
+SCANNER_PACKAGES = ("python3-minimal", "libpython3-stdlib", "ca-certificates", "openscap-scanner", "fakechroot")
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 #: What pods do not need: 60 % of the files.
 _LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*", "/var/lib/apt/lists/*")
@@ -112,10 +111,10 @@ def pause_program() -> bytes:
     return head + b"".join(v.to_bytes(width, "little") for v, width in segment) + text
 
 
-def scanner_layout(packages: t.Sequence[str] = WHOLE) -> Path:
-    """The OCI layout of a scanner image with these Debian packages, made once and kept in the cache folder."""
+def scanner_layout() -> Path:
+    """The OCI layout of the scanner image, made once and kept in the cache folder."""
     release = _debian_release()
-    text = json.dumps([release, packages, _LEFT_OUT])
+    text = json.dumps([release, SCANNER_PACKAGES, _LEFT_OUT])
     layout = CACHE / f"scanner-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
     with locked(CACHE / "scanner.lock"):
         if not layout.exists():
@@ -123,7 +122,7 @@ def scanner_layout(packages: t.Sequence[str] = WHOLE) -> Path:
                 raise BuildError("mmdebstrap is not installed; it makes the scanner image")
             with tempfile.TemporaryDirectory(dir=CACHE) as work:
                 root = Path(work, "root.tar")
-                command = ["mmdebstrap", "--quiet", "--variant=essential", f"--include={','.join(packages)}"]
+                command = ["mmdebstrap", "--quiet", "--variant=essential", f"--include={','.join(SCANNER_PACKAGES)}"]
                 command += [f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT]
                 command += [release, str(root)]
                 settings = {**os.environ, "TMPDIR": work}

@@ -115,6 +115,8 @@ class Sandbox:
                 cwd=self.folder,
             )
         self._children.append(process)
+        while process.pid not in self._members() and process.poll() is None:
+            time.sleep(0.005)  # it has not joined the cgroup yet
         (self.folder / "pids" / name).write_text(str(process.pid), encoding="ascii")
         return process.pid
 
@@ -193,7 +195,8 @@ def remove_folder(folder: Path) -> None:
     inside = [path for path in mounted if Path(path).is_relative_to(folder)]
     for path in sorted(inside, reverse=True):
         subprocess.run(["umount", "--lazy", path], check=True)
-    shutil.rmtree(folder, ignore_errors=False) if folder.exists() else None
+    if folder.exists():
+        shutil.rmtree(folder)
 
 
 def _hierarchies() -> list[Path]:

@@ -1,0 +1,95 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The cluster that these tests run on: our own (started once), one that ``make cluster-up`` started, or the user's.
+
+IMAGESCAN_TEST_KUBECONFIG and IMAGESCAN_TEST_REGISTRY (a registry that the nodes may pull from) name a user's cluster.
+IMAGESCAN_TEST_CLUSTER names one of ours that runs (default: that of ``make cluster-up``).
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
+from ansible_collections.imagescan.openshift.tests.cluster.harness.cluster import (
+    Cluster,
+    folder_of,
+    missing_requirements,
+)
+from ansible_collections.imagescan.openshift.tests.support.requirements import missing
+
+PREFIX = "pytest-"
+
+
+@pytest.fixture(scope="session")
+def cluster() -> t.Iterator[KubernetesCluster]:
+    """A cluster; from here on this process lives in the network namespace of ours, with no way out."""
+    kubeconfig = os.environ.get("IMAGESCAN_TEST_KUBECONFIG")
+    if kubeconfig:
+        registry = os.environ.get("IMAGESCAN_TEST_REGISTRY")
+        if not registry:
+            missing("IMAGESCAN_TEST_REGISTRY: a registry that the tests may push to and the nodes may pull from")
+        named = KubernetesCluster.named(Path(kubeconfig), str(registry))
+        named.push_scanner()
+        yield named
+        return
+    name = os.environ.get("IMAGESCAN_TEST_CLUSTER")
+    by_hand = folder_of(name or "hand")
+    if (by_hand / "cluster.json").exists() and Cluster.load(by_hand).is_alive():
+        running = Cluster.load(by_hand)
+        running.heal()
+        running.push_scanner()
+        running.enter()
+        yield running
+        return
+    if name:
+        pytest.fail(f"the cluster {name} of IMAGESCAN_TEST_CLUSTER does not run")
+    lacking = missing_requirements()
+    if lacking:
+        missing(f"for the test cluster: {', '.join(lacking)}")
+    Cluster.sweep(_abandoned())
+    own = f"{PREFIX}{os.getpid()}"
+    started = Cluster(own, folder_of(own))
+    try:
+        started.start()
+        started.push_scanner()
+        started.enter()
+        yield started
+    finally:
+        started.stop()
+
+
+@pytest.fixture
+def breakable_cluster(cluster: KubernetesCluster) -> t.Iterator[Cluster]:
+    """The cluster with its handles to break it; healed afterwards. A user's cluster has none."""
+    if not isinstance(cluster, Cluster):
+        missing("a cluster of our own: this test stops and kills its processes")
+        raise AssertionError("not reached")
+    yield cluster
+    cluster.heal()
+
+
+@pytest.fixture(scope="session")
+def scanner_image(cluster: KubernetesCluster) -> str:
+    """The scanner image by digest."""
+    return cluster.scanner_reference
+
+
+@pytest.fixture
+def namespace(cluster: KubernetesCluster) -> t.Iterator[str]:
+    """A fresh namespace with Pod Security ``restricted``."""
+    name = f"test-{secrets.token_hex(4)}"
+    cluster.create_namespace(name)
+    yield name
+    cluster.remove_namespace(name)
+
+
+def _abandoned() -> list[Path]:
+    """Folders of clusters whose pytest is gone."""
+    found = folder_of(PREFIX + "0").parent.glob(f"cluster-{PREFIX}*")
+    return [path for path in found if not Path("/proc", path.name.rpartition("-")[2]).exists()]
