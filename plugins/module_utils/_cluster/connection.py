@@ -123,40 +123,61 @@ class Settled:
     warnings: tuple[str, ...]
 
 
+@dataclasses.dataclass(frozen=True)
+class _Target:
+    """What was loaded, with the options over it. A copy: the library sets its own again when it renews a token."""
+
+    host: str
+    verifies: bool
+    ca_file: str
+    cert_file: str
+    key_file: str
+    proxy: str
+    tls_server_name: str
+
+
+def _target(wanted: Connection, loaded: t.Any) -> _Target:
+    cert_file, key_file = loaded.cert_file, loaded.key_file
+    # The identity that was named wins over that of a kubeconfig: a server that is shown a certificate and a token
+    # believes the certificate.
+    if wanted.api_key or wanted.username:
+        cert_file = key_file = ""
+    if wanted.client_cert:
+        cert_file, key_file = wanted.client_cert, wanted.client_key
+    return _Target(
+        host=(wanted.host or loaded.host).rstrip("/"),
+        verifies=bool(loaded.verify_ssl if wanted.validate_certs is None else wanted.validate_certs),
+        ca_file=wanted.ca_cert or loaded.ssl_ca_cert or "",
+        cert_file=cert_file or "",
+        key_file=key_file or "",
+        proxy=wanted.proxy or loaded.proxy or "",
+        tls_server_name=getattr(loaded, "tls_server_name", None) or "",
+    )
+
+
 def settle(wanted: Connection) -> Settled:
     """Load what the options name. Raises ApiError (``cluster-config``) where they cannot be used."""
     from kubernetes.client import Configuration
 
     loaded = Configuration()
     loaded.proxy = loaded.no_proxy = None  # newer versions read the environment here; _proxy does so for all
-    impersonate = _load(wanted, loaded)
-    if wanted.host:
-        loaded.host = wanted.host.rstrip("/")
-    if wanted.ca_cert:
-        loaded.ssl_ca_cert = wanted.ca_cert
-    if wanted.validate_certs is not None:
-        loaded.verify_ssl = wanted.validate_certs
-    # The identity that was named wins over that of a kubeconfig: a server that is shown a certificate and a token
-    # believes the certificate.
-    if wanted.api_key or wanted.username:
-        loaded.cert_file = loaded.key_file = None
-    if wanted.client_cert:
-        loaded.cert_file, loaded.key_file = wanted.client_cert, wanted.client_key
-    server, endpoint = _server(loaded.host)
     try:
-        context, ca = _tls_context(loaded) if endpoint.scheme == "https" else (None, "")
+        impersonate = _load(wanted, loaded)
+        target = _target(wanted, loaded)
+        server, endpoint = _server(target.host)
+        context, ca = _tls_context(target) if endpoint.scheme == "https" else (None, "")
     finally:
         _forget_files()
+    is_open = endpoint.scheme == "http" and not endpoint.is_loopback
+    authorization: t.Callable[[], str] = str
     if wanted.api_key:
-        authorization: t.Callable[[], str] = functools.partial(str, f"Bearer {wanted.api_key}")
+        authorization = functools.partial(str, f"Bearer {wanted.api_key}")
     elif wanted.username:
-        authorization = functools.partial(str, f"Bearer {log_in(server, wanted, loaded)}")
-    elif wanted.client_cert:
-        authorization = str
-    else:
+        token = "" if is_open else log_in(server, wanted.username, wanted.password, ca, target.verifies)
+        authorization = functools.partial(str, f"Bearer {token}")
+    elif not wanted.client_cert:
         authorization = _Token(loaded)
-    has_secret = bool(authorization()) or bool(loaded.cert_file)
-    if has_secret and endpoint.scheme == "http" and not endpoint.is_loopback:
+    if is_open and (target.cert_file or authorization()):
         raise config_error(f"credentials would go to {server} without encryption", "use https:// for the API server")
     if wanted.impersonate_user:
         impersonate = (
@@ -166,12 +187,12 @@ def settle(wanted: Connection) -> Settled:
     return Settled(
         server=server,
         ca=ca,
-        verifies=bool(loaded.verify_ssl),
-        tls_server_name=getattr(loaded, "tls_server_name", None) or "",
-        pool=_pool(wanted, loaded, endpoint, context),
+        verifies=target.verifies,
+        tls_server_name=target.tls_server_name,
+        pool=_pool(wanted, target, endpoint, context),
         authorization=authorization,
         impersonate=impersonate,
-        warnings=_warnings(server, loaded),
+        warnings=_warnings(server, target.verifies),
     )
 
 
@@ -212,7 +233,7 @@ def _load_kubeconfig(wanted: Connection, loaded: t.Any) -> tuple[tuple[str, str]
         source = os.pathsep.join(found)
     else:
         documents = [dict(source)]
-    user = _check(name, documents, wanted.context)
+    cluster, user = _check(name, documents, wanted.context)
     options = {
         "context": wanted.context or None,
         "client_configuration": loaded,
@@ -231,6 +252,8 @@ def _load_kubeconfig(wanted: Connection, loaded: t.Any) -> tuple[tuple[str, str]
         raise config_error(f"{name} cannot be used: {_reason(error)}") from error
     finally:
         logging.getLogger().removeHandler(complaints)
+    # Older versions of the library do not read these two.
+    loaded.proxy, loaded.tls_server_name = cluster.get("proxy-url"), cluster.get("tls-server-name")
     if "exec" in user and not loaded.auth_settings() and not loaded.cert_file:
         command = user["exec"].get("command") if isinstance(user["exec"], dict) else ""
         raise config_error(
@@ -264,8 +287,10 @@ def _read(path: str) -> dict[str, t.Any]:
     return document
 
 
-def _check(name: str, documents: t.Sequence[t.Mapping[str, t.Any]], context: str) -> dict[str, t.Any]:
-    """What the library would answer with a stack trace; gives the user that the context names."""
+def _check(
+    name: str, documents: t.Sequence[t.Mapping[str, t.Any]], context: str
+) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
+    """Refuse what the library would answer with a stack trace; gives the cluster and the user of the context."""
     entries: dict[str, dict[str, t.Any]] = {"contexts": {}, "clusters": {}, "users": {}}
     for document in documents:
         for kind, known in entries.items():
@@ -286,10 +311,9 @@ def _check(name: str, documents: t.Sequence[t.Mapping[str, t.Any]], context: str
     if not entries["clusters"].get(parts.get("cluster"), {}).get("server"):
         raise config_error(f"{name}: the context {shown(str(chosen))} names no cluster with a server")
     if parts.get("user") and parts["user"] not in entries["users"]:
-        raise config_error(
-            f"{name}: the context {shown(str(chosen))} names the user {shown(str(parts['user']))}, whom it lacks"
-        )
-    return t.cast("dict[str, t.Any]", entries["users"].get(parts.get("user"), {}))
+        user = shown(str(parts["user"]))
+        raise config_error(f"{name}: the context {shown(str(chosen))} names the user {user}, who is not in it")
+    return entries["clusters"][parts["cluster"]], entries["users"].get(parts.get("user"), {})
 
 
 class _Complaints(logging.Handler):
@@ -321,42 +345,42 @@ def _server(host: str) -> tuple[str, Endpoint]:
     return f"{url.endpoint.scheme}://{parts.netloc}{parts.path.rstrip('/')}", url.endpoint
 
 
-def _tls_context(loaded: t.Any) -> tuple[ssl.SSLContext, str]:
+def _tls_context(target: _Target) -> tuple[ssl.SSLContext, str]:
     """TLS as it was asked for, and the CA's PEM text.
 
     Files are read here once, so that a wrong one is one message and not an error of each request.
     """
     ca = ""
-    if loaded.verify_ssl and loaded.ssl_ca_cert:
+    if target.verifies and target.ca_file:
         # It alone is trusted, as by other clients where a CA is named.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         try:
-            ca = _read_file(loaded.ssl_ca_cert, "the CA file").decode("ascii")
+            ca = _read_file(target.ca_file, "the CA file").decode("ascii")
             context.load_verify_locations(cadata=ca)
         except (ssl.SSLError, ValueError) as error:
             raise config_error(
-                f"the CA file {shown(loaded.ssl_ca_cert)} has no certificates in PEM form",
+                f"the CA file {shown(target.ca_file)} has no certificates in PEM form",
                 "give the CA that signed the API server's certificate",
             ) from error
     else:
         context = ssl.create_default_context()
         # Python 3.13 asks for extensions that the CAs of many clusters lack and that no other client asks for.
         context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
-        if not loaded.verify_ssl:
+        if not target.verifies:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-    if not loaded.cert_file:
+    if not target.cert_file:
         return context, ca
-    for path, what in ((loaded.cert_file, "the client certificate"), (loaded.key_file, "the client key")):
+    for path, what in ((target.cert_file, "the client certificate"), (target.key_file, "the client key")):
         if not path:
             raise config_error(f"{what} is missing", "client_cert and client_key are only good together")
         _read_file(path, what)
     try:
         # Without a password OpenSSL would ask for one on the terminal.
-        context.load_cert_chain(loaded.cert_file, loaded.key_file, password="")
+        context.load_cert_chain(target.cert_file, target.key_file, password="")
     except (ssl.SSLError, ValueError) as error:
         raise config_error(
-            f"the client certificate {shown(loaded.cert_file)} and the key {shown(loaded.key_file)} cannot be used",
+            f"the client certificate {shown(target.cert_file)} and the key {shown(target.key_file)} cannot be used",
             "both must be PEM, belong together, and the key must have no password",
         ) from error
     return context, ca
@@ -369,27 +393,28 @@ def _read_file(path: str, what: str) -> bytes:
         raise config_error(error.message, "check the path and its rights") from error
 
 
-def _pool(wanted: Connection, loaded: t.Any, endpoint: Endpoint, context: ssl.SSLContext | None) -> urllib3.PoolManager:
+def _pool(
+    wanted: Connection, target: _Target, endpoint: Endpoint, context: ssl.SSLContext | None
+) -> urllib3.PoolManager:
     import urllib3
 
     options: dict[str, t.Any] = {"maxsize": _CONNECTIONS}
     if context is not None:
         options["ssl_context"] = context
-        if getattr(loaded, "tls_server_name", None):
-            options["server_hostname"] = loaded.tls_server_name
+        if target.tls_server_name:
+            options["server_hostname"] = target.tls_server_name
         if context.verify_mode == ssl.CERT_NONE:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # we warn once
-    proxy = _proxy(wanted, loaded.proxy or "", endpoint)
+    proxy = _proxy(wanted, target.proxy, endpoint)
     if proxy is None:
         return urllib3.PoolManager(**options)
     return urllib3.ProxyManager(proxy[0], proxy_headers=proxy[1], **options)
 
 
-def _proxy(wanted: Connection, configured: str, endpoint: Endpoint) -> tuple[str, dict[str, str]] | None:
+def _proxy(wanted: Connection, text: str, endpoint: Endpoint) -> tuple[str, dict[str, str]] | None:
     """Address and headers of the proxy: the option's, else the kubeconfig's, else the environment's."""
     import urllib3
 
-    text = wanted.proxy or configured
     headers: dict[str, str] = {}
     if text:
         if wanted.no_proxy and is_exempt(endpoint, wanted.no_proxy):
@@ -447,8 +472,8 @@ def _forget_files() -> None:
         kube_config._cleanup_temp_files()
 
 
-def _warnings(server: str, loaded: t.Any) -> tuple[str, ...]:
-    if loaded.verify_ssl or not server.startswith("https:"):
+def _warnings(server: str, verifies: bool) -> tuple[str, ...]:
+    if verifies or not server.startswith("https:"):
         return ()
     return (
         f"the certificate of {server} is not verified (validate_certs is false); whoever stands between can read the"

@@ -5,14 +5,12 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import typing as t
 
 from .._images.references import shown
 from .errors import UNAUTHORIZED, UNREACHABLE, ApiError, config_error
-
-if t.TYPE_CHECKING:
-    from .connection import Connection
 
 _SECONDS = 60.0
 _T = t.TypeVar("_T")
@@ -39,8 +37,8 @@ def within(seconds: float, work: t.Callable[[], _T], what: str) -> _T:
     return result[0]
 
 
-def log_in(server: str, wanted: Connection, loaded: t.Any) -> str:
-    """A token of OpenShift's OAuth server, by ``openshift.helper.userpassauth``."""
+def log_in(server: str, username: str, password: str, ca: str, verifies: bool) -> str:
+    """A token of OpenShift's OAuth server, by ``openshift.helper.userpassauth``. ``ca`` is PEM text, or ""."""
     from kubernetes.client import Configuration
     from openshift.helper.userpassauth import OCPLoginConfiguration, OCPLoginException
     from requests.exceptions import RequestException
@@ -48,10 +46,14 @@ def log_in(server: str, wanted: Connection, loaded: t.Any) -> str:
     # Its own __init__ hands the library an argument that newer versions of ``kubernetes`` no longer take.
     login = OCPLoginConfiguration.__new__(OCPLoginConfiguration)
     Configuration.__init__(login, host=server)
-    login.ocp_username, login.ocp_password = wanted.username, wanted.password
-    login.verify_ssl, login.ssl_ca_cert = loaded.verify_ssl, loaded.ssl_ca_cert
+    login.ocp_username, login.ocp_password = username, password
+    login.verify_ssl = verifies
     try:
-        within(_SECONDS, login.get_token, f"{server} gave no token for {shown(wanted.username)}")
+        with tempfile.NamedTemporaryFile("w", encoding="ascii", suffix=".pem") as ca_file:
+            ca_file.write(ca)
+            ca_file.flush()
+            login.ssl_ca_cert = ca_file.name if ca else None
+            within(_SECONDS, login.get_token, f"{server} gave no token for {shown(username)}")
         return str(login.token["access_token"])
     except OCPLoginException as error:
         asked = getattr(error, "req_info", {})
@@ -61,8 +63,7 @@ def log_in(server: str, wanted: Connection, loaded: t.Any) -> str:
                 "give api_key, a client certificate or a kubeconfig",
             ) from error
         raise ApiError(
-            f"{server} does not accept the password of {shown(wanted.username)}"
-            f" ({asked.get('req_status_code', 'no status')})",
+            f"{server} does not accept the password of {shown(username)} ({asked.get('req_status_code', 'no status')})",
             code=UNAUTHORIZED,
             status=401,
             hint="check username and password; identity providers that log in by a browser need a token as api_key",
