@@ -9,6 +9,8 @@ import dataclasses
 import statistics
 import typing as t
 
+from .._errors import ScanError
+
 #: What an image costs beside its bytes (requests, a process), in bytes that are read in the same time.
 OVERHEAD = 2 << 20
 #: Images of one pod at the second try, as a part of the usual number; from the third on each is alone.
@@ -21,8 +23,10 @@ class Item:
 
     ``target``: reference, pinned where the digest is known. ``digest``: empty where only a tag is known. ``index``:
     digest of the index that it came from. ``size``: compressed bytes, 0 unknown. ``layers``: lowest first.
+    ``kind``: ``image``, ``index`` or empty where nobody knows.
     ``number``: its place in the run; it names the item. ``tries``: pods that had it and ended without its result.
-    ``alone``: it may be the cause of such an end. ``cause``: the first reason why it has no result yet.
+    ``alone``: it may be the cause of such an end. ``cause``: the first reason why it has no result yet. ``again``: what
+    was recorded for it cannot be trusted, and is replaced.
     """
 
     number: int
@@ -35,7 +39,9 @@ class Item:
     layers: tuple[str, ...] = ()
     tries: int = 0
     alone: bool = False
-    cause: t.Any = None
+    cause: ScanError | None = None
+    again: bool = False
+    kind: str = ""
 
 
 def plan_shards(items: t.Sequence[Item], *, pods: int, per_pod: int) -> list[list[Item]]:

@@ -149,6 +149,15 @@ def inventory_of(content: RootContent, labels: t.Mapping[str, str]) -> Inventory
     )
 
 
+def with_labels(inventory: Inventory, labels: t.Mapping[str, str] | None) -> Inventory:
+    """The inventory of a mounted root folder, completed by the labels of the image's config; None: nobody saw them."""
+    if labels is None:
+        unseen = problem("config-unseen", "the image's config could not be read, so its labels are unknown")
+        return dataclasses.replace(inventory, problems=(*inventory.problems, unseen))
+    cpes = _usable({*inventory.label_cpes, _bare(labels.get("cpe"))})
+    return dataclasses.replace(inventory, labels=dict(labels), label_cpes=cpes)
+
+
 def _kind(content: RootContent, rpm: bool, counts: t.Mapping[str, int | None]) -> str:
     if rpm:
         return "rpm"
@@ -336,7 +345,11 @@ def _label_cpes(content: RootContent, labels: t.Mapping[str, str]) -> tuple[tupl
         if isinstance(document, dict):
             found[_bare(document.get("cpe"))] = None
     found[_bare(labels.get("cpe"))] = None
-    return tuple(sorted(cpe for cpe in found if cpe.startswith("cpe:") and len(cpe) <= _MAX_ID)), problems
+    return _usable(found), problems
+
+
+def _usable(cpes: t.Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(cpe for cpe in cpes if cpe.startswith("cpe:") and len(cpe) <= _MAX_ID))
 
 
 def _bare(value: object) -> str:

@@ -86,9 +86,9 @@ class Ledger:
         self._claimed.add(digest)
         return True
 
-    def is_claimed(self, digest: str) -> bool:
-        """Whether an image or an index has an outcome, or somebody who will give it one."""
-        return digest in self._claimed
+    def release(self, digest: str) -> None:
+        """Give a claim back: what was claimed as an image turned out to be an index."""
+        self._claimed.discard(digest)
 
     def finish(self, outcome: Outcome) -> None:
         """Keep what became of an image."""

@@ -56,6 +56,17 @@ class KnownInventory(t.NamedTuple):
     kind: str
 
 
+class StoredJob(t.NamedTuple):
+    """A Job of a cluster (``server``: its URL) that a run made, until its results are kept and it is deleted."""
+
+    uid: str
+    server: str
+    namespace: str
+    name: str
+    plan_sha256: str
+    created: str
+
+
 @dataclasses.dataclass(frozen=True)
 class Judgement:
     """One verdict to be recorded.

@@ -25,6 +25,7 @@ from .model import (
     KnownInventory,
     RecordedVerdict,
     StoredImage,
+    StoredJob,
     StoredVerdict,
 )
 from .tables import tables
@@ -71,8 +72,11 @@ def open_store(url: str, password: str = "", create: bool = True, *, read_only: 
         if not create:
             raise StoreError("the store is empty", code="store-missing", subject=f"store {database.where}")
         database.create(tables().metadata)
+        names = set(tables().metadata.tables)
     store = Store(database)
     store.check_version()
+    if not read_only and not names >= set(tables().metadata.tables):
+        database.create(tables().metadata)  # An older version of the collection made it, which had fewer tables.
     return store
 
 
@@ -460,6 +464,38 @@ class Store:
             return True
 
         return self._db.write(work)
+
+    # Jobs in clusters
+
+    def record_job(self, job: StoredJob) -> None:
+        """Keep that a Job exists."""
+        import sqlalchemy as sa
+
+        table = tables().jobs
+
+        def work(connection: sa.Connection) -> None:
+            if connection.execute(sa.select(table.c.uid).where(table.c.uid == job.uid)).first() is None:
+                connection.execute(sa.insert(table).values(**job._asdict()))
+
+        self._db.write(work)
+
+    def forget_job(self, uid: str) -> None:
+        """Drop what is known of a Job."""
+        import sqlalchemy as sa
+
+        table = tables().jobs
+        self._db.write(lambda connection: connection.execute(sa.delete(table).where(table.c.uid == uid)).close())
+
+    def jobs(self, server: str, namespace: str) -> list[StoredJob]:
+        """The Jobs on record in one namespace of a cluster, oldest first."""
+        import sqlalchemy as sa
+
+        table = tables().jobs
+        if table.name not in self._db.table_names():
+            return []  # A store of an older version, opened for reading.
+        wanted = sa.select(table).where(table.c.server == server, table.c.namespace == namespace)
+        with self._db.reading() as connection:
+            return [StoredJob(*row) for row in connection.execute(wanted.order_by(table.c.created, table.c.name))]
 
     # Verdicts
 

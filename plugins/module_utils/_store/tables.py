@@ -29,6 +29,7 @@ class Tables(t.NamedTuple):
     errors: sa.Table
     verdicts: sa.Table
     current: sa.Table
+    jobs: sa.Table
 
 
 @functools.cache
@@ -124,5 +125,15 @@ def tables() -> Tables:
             sa.Column("judged_at", time, nullable=False),
             sa.Column("feed_checked", time, nullable=False),
             sa.Column("feed", sa.Text, nullable=False),
+        ),
+        jobs=sa.Table(
+            "imagescan_scan_jobs",
+            metadata,
+            sa.Column("uid", sa.String(100), primary_key=True),
+            sa.Column("server", sa.Text, nullable=False),
+            sa.Column("namespace", sa.String(253), nullable=False),
+            sa.Column("name", sa.String(253), nullable=False),
+            sa.Column("plan_sha256", sa.String(64), nullable=False),
+            sa.Column("created", time, nullable=False),
         ),
     )

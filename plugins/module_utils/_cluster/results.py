@@ -1,0 +1,167 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the records of a pod to outcomes: a pod may report what it was given, once, and nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+from .._errors import ScanError
+from .._images.manifests import CHILD_LIMIT
+from .._images.model import Descriptor
+from .._rpm.inventory import with_labels
+from .._rpm.model import Inventory
+from .._rpm.serial import inventory_from_dict
+from .._scanner.ledger import Ledger, platform_of
+from .._scanner.model import Outcome
+from .shards import Item
+
+REFUSED = "result-refused"
+_CODE = re.compile(r"[a-z0-9]+(-[a-z0-9]+){0,8}")
+_TEXT_LIMIT = 2000
+
+
+@dataclasses.dataclass
+class ShardState:
+    """A shard at work. ``items``: number -> image, of those that this run asked for; ``open``: without a result yet.
+
+    ``children``: number of an index -> its images that are still missing, digest -> (names, platform).
+    ``redo``: numbers whose results had to be thrown away, and replace what was recorded.
+    """
+
+    key: str = dataclasses.field(repr=False)
+    items: dict[int, Item]
+    open: set[int]
+    children: dict[int, dict[str, tuple[tuple[str, ...], str]]] = dataclasses.field(default_factory=dict)
+    indexes: dict[int, str] = dataclasses.field(default_factory=dict)
+    ended: bool = False
+
+
+class Results:
+    """Takes records and finishes images in the ledger."""
+
+    def __init__(self, ledger: Ledger, new_number: t.Callable[[], int]) -> None:
+        self._ledger = ledger
+        self._new_number = new_number
+        #: image_volume: digest -> labels of the config, which no pod can see; None where nobody could.
+        self.labels: dict[str, t.Mapping[str, str] | None] = {}
+        self.needs_labels = False
+        #: Records that a pod was not asked for.
+        self.uncalled = 0
+
+    def take(self, shard: ShardState, kind: str, body: t.Mapping[str, t.Any]) -> None:
+        """Use a record of the kinds ``index`` and ``image``."""
+        number = body["number"]
+        if number not in shard.open:
+            # Of an adopted Job, images that this run was not asked for; else a pod that says more than it may.
+            self.uncalled += number not in shard.items
+            return
+        if kind == "index":
+            self._index(shard, number, body)
+        else:
+            self._image(shard, number, body)
+
+    def fail(self, item: Item, error: ScanError) -> None:
+        """Finish an image without a result."""
+        if not error.subject:
+            error = ScanError(error.message, code=error.code, hint=error.hint, subject=_name(item))
+        self._finish(item, Outcome(item.digest, item.references, "error", item.platform, item.index, error=error))
+
+    def _finish(self, item: Item, outcome: Outcome) -> None:
+        if item.again:
+            self._ledger.book.record(outcome)
+        else:
+            self._ledger.finish(outcome)
+
+    def rest(self, shard: ShardState) -> list[tuple[int, Item]]:
+        """What a shard still owes, with its numbers; of an index that was opened, each missing image on its own."""
+        found = []
+        for number in sorted(shard.open):
+            item = shard.items[number]
+            if number not in shard.children:
+                found.append((number, item))
+                continue
+            for digest, (names, platform) in shard.children[number].items():
+                child = dataclasses.replace(
+                    item,
+                    number=self._new_number(),
+                    target=names[0],
+                    digest=digest,
+                    references=names,
+                    index=shard.indexes[number],
+                    platform=platform,
+                    size=0,
+                )
+                found.append((number, child))
+        return found
+
+    def _index(self, shard: ShardState, number: int, body: t.Mapping[str, t.Any]) -> None:
+        item = shard.items[number]
+        if number in shard.children:
+            self.uncalled += 1
+            return
+        if (item.digest and body["digest"] != item.digest) or item.index or len(body["children"]) > CHILD_LIMIT:
+            self._refuse(shard, number, f"it reports the index {body['digest']}")
+            return
+        children = [Descriptor("", digest, 0, platform_of(platform)) for digest, platform in body["children"]]
+        if item.digest:
+            self._ledger.release(item.digest)
+        fresh = self._ledger.open_index(body["digest"], item.references, _name(item), children)
+        shard.indexes[number] = body["digest"]
+        shard.children[number] = {child.digest: (names, str(child.platform or "")) for child, names in fresh}
+        if not fresh:
+            shard.open.discard(number)
+
+    def _image(self, shard: ShardState, number: int, body: t.Mapping[str, t.Any]) -> None:
+        item, children = shard.items[number], shard.children.get(number)
+        digest, platform = body["digest"], body["platform"] or item.platform
+        if children is not None:
+            if body["index"] != shard.indexes[number] or digest not in children:
+                # An image of the index that somebody else has, or one that it does not list.
+                return
+            names, listed = children.pop(digest)
+            self._record(Item(item.number, names[0], digest, names, body["index"], platform or listed), body)
+            if not children:
+                shard.open.discard(number)
+            return
+        if body["index"] or (digest and item.digest and digest != item.digest):
+            self._refuse(shard, number, f"it reports {digest or 'an image of an index'}")
+            return
+        shard.open.discard(number)
+        if digest and not item.digest and not self._ledger.claim(digest, item.references):
+            return
+        self._record(dataclasses.replace(item, digest=digest or item.digest, platform=platform), body)
+
+    def _record(self, item: Item, body: t.Mapping[str, t.Any]) -> None:
+        if body["state"] == "error":
+            error = body["error"]
+            code = error["code"] if _CODE.fullmatch(error["code"]) else "scan-error"
+            texts = {name: error[name][:_TEXT_LIMIT] for name in ("message", "hint")}
+            self.fail(item, ScanError(texts["message"], code=code, hint=texts["hint"], subject=_name(item)))
+            return
+        try:
+            inventory = self._complete(item, inventory_from_dict(body["inventory"]))
+        except ScanError as error:
+            self.fail(item, ScanError(f"the pod's inventory is none: {error.message}", code=REFUSED))
+            return
+        self._finish(
+            item, Outcome(item.digest, item.references, "scanned", item.platform, item.index, inventory=inventory)
+        )
+
+    def _complete(self, item: Item, inventory: Inventory) -> Inventory:
+        return with_labels(inventory, self.labels.get(item.digest)) if self.needs_labels else inventory
+
+    def _refuse(self, shard: ShardState, number: int, what: str) -> None:
+        shard.open.discard(number)
+        item = shard.items[number]
+        message = f"the pod's answer is refused: {what}, and was asked for {item.digest or item.target}"
+        self.fail(
+            item, ScanError(message, code=REFUSED, hint="somebody changes what the pod sends; please look into it")
+        )
+
+
+def _name(item: Item) -> str:
+    return item.references[0] if item.references else item.target

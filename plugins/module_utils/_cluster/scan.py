@@ -1,0 +1,1025 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Scan images in the cluster: rounds of Jobs until every image has an outcome.
+
+A round is one Indexed Job whose pods each work through a shard, or, with image volumes, Jobs of one pod each. What a
+pod left unfinished goes into a further round, in smaller shards, and what it may have died of alone. The main thread
+keeps the book and decides; one worker thread talks to the API, so that a slow answer never silences the progress.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import hashlib
+import secrets
+import time
+import typing as t
+from datetime import datetime, timedelta, timezone
+
+from .._errors import InputError, RegistryError, ScanError
+from .._images.access import Access
+from .._images.model import Descriptor, Image, ImageIndex, Platform
+from .._images.references import parse_reference
+from .._images.targets import open_child, open_target
+from .._scanner.bundle import make_bundle
+from .._scanner.ledger import Ledger
+from .._scanner.model import Book, JobRecord, Outcome
+from .._scanner.plan import Plan, PlannedImage, PodAccess, Shard, plan_from_json, plan_to_json
+from .._scanner.targets import Request, is_local
+from . import jobs as api
+from .client import Client
+from .errors import ApiError
+from .jobs import Job, Jobs, Pod
+from .logs import Finished, LogCollector, Received
+from .manifests import (
+    HEARTBEAT_ANNOTATION,
+    IMAGES_ANNOTATION,
+    OWNER_ANNOTATION,
+    PodOptions,
+    config_maps,
+    memory_bytes,
+    scanner_job,
+    volume_job,
+)
+from .results import Results, ShardState
+from .shards import Item, plan_shards
+
+METHODS = ("job", "image_volume")
+#: Image volumes of one pod, and pulls in a second: a kubelet paces what is more.
+VOLUMES = 4
+PULLS_A_SECOND = 5.0
+#: Pods that may end under an image before that is its error.
+TRIES = 3
+#: What the program itself needs of a pod's memory.
+PROGRAM_MEMORY = 64 << 20
+#: Bytes of images and keys in one plan, which has to fit into a ConfigMap; Jobs of a round with image volumes.
+PLAN_BYTES = 700_000
+VOLUME_JOBS = 50
+#: Seconds between looks: at the log readers, at pods, at Jobs and events.
+TICK, LOOK, LOOK_AT_JOBS = 0.5, 1.0, 4.0
+HEARTBEAT = 15.0
+#: How long a pod that shares its fate with other images is held by a pull that fails (seconds).
+GROUP_PATIENCE = 3.0
+#: A pod that gives no sign at all, neither good nor bad (seconds): a large scanner image may be on its way.
+SILENCE = 300.0
+#: How long the API may be silent before the run gives up (seconds).
+API_PATIENCE = 150.0
+#: What a pod's status may lag behind its log (seconds).
+STATUS_LAG = 4.0
+#: How long removing everything may take: normally, and when nobody waits any more (seconds).
+CLEAN, HURRY = 45.0, 6.0
+RESOLVERS = 8
+#: Ends of a pod that come again with the same image.
+_COMES_AGAIN = frozenset((api.OOM_KILLED, api.DEADLINE))
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How a scan uses the cluster.
+
+    ``pods``: at once (one more while something is tried again). ``image_timeout``: seconds for one image.
+    ``start_timeout``: seconds from the first sign that a pod cannot start until that is an error. ``ca``: PEM
+    certificates for registries. ``registries``: how pods reach them.
+    """
+
+    namespace: str
+    pod: PodOptions
+    registries: PodAccess = dataclasses.field(default_factory=PodAccess)
+    pods: int = 4
+    images_per_pod: int = 25
+    image_timeout: int = 300
+    start_timeout: float = 20.0
+    ca: bytes = b""
+
+    def __post_init__(self) -> None:
+        for name, least, most in (("pods", 1, 500), ("images_per_pod", 1, 1000), ("image_timeout", 1, 86_400)):
+            if not least <= getattr(self, name) <= most:
+                raise InputError(f"{name} is {getattr(self, name)}; expected {least} to {most}")
+        if not 1 <= self.start_timeout <= 86_400:
+            raise InputError(f"start_timeout is {self.start_timeout}; expected 1 to 86400 seconds")
+
+
+@dataclasses.dataclass
+class _Watched:
+    """A pod and what is known of it beyond its last state."""
+
+    pod: Pod
+    shard: ShardState
+    job: str
+    seen_at: float
+    followed: bool = False
+    doing: tuple[str, ...] = ()
+    failure: ScanError | None = None
+    gone_at: float | None = None
+    lost_at: float | None = None
+    lost_why: str = ""
+
+
+@dataclasses.dataclass
+class _RoundJob:
+    """A Job of a round: all shards of it, or with image volumes one."""
+
+    name: str
+    uid: str
+    shards: dict[int, ShardState]
+    released_at: float | None = None
+    deleted: bool = False
+
+
+@dataclasses.dataclass
+class _Round:
+    """Jobs that share program and plan."""
+
+    name: str
+    run: str
+    jobs: list[_RoundJob]
+    is_retry: bool = False
+    beat_at: float = 0.0
+
+    @property
+    def shards(self) -> list[ShardState]:
+        return [shard for job in self.jobs for shard in job.shards.values()]
+
+
+class JobScan:
+    """One run over a list of requests. ``plan`` is what check mode shows; ``warnings`` are for a person."""
+
+    def __init__(
+        self,
+        book: Book,
+        client: Client,
+        access: Access,
+        options: Options,
+        *,
+        method: str,
+        platforms: t.Sequence[Platform] = (),
+        plan_only: bool = False,
+        clock: t.Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.plan = {"jobs": 0, "pods": 0, "images": 0, "bytes": 0}
+        self.warnings: list[str] = []
+        self._book = book
+        self._client = client
+        self._access = access
+        self._options = options
+        self._method = method
+        self._platforms = tuple(platforms)
+        self._plan_only = plan_only
+        self._clock = clock
+        self._ledger = Ledger(book, platforms, plan_only=plan_only)
+        self._results = Results(self._ledger, self._new_number)
+        self._results.needs_labels = method == "image_volume"
+        self._jobs = Jobs(client, options.namespace)
+        self._collector = LogCollector(t.cast("t.Any", client), options.namespace, clock=clock)
+        self._worker = concurrent.futures.ThreadPoolExecutor(1, "imagescan-api")
+        self._run = secrets.token_hex(5)
+        self._runs = {self._run}
+        self._owner = api.this_process()
+        self._skew: timedelta | None = None
+        self._numbers = 0
+        self._rounds: list[_Round] = []
+        self._round_count = 0
+        self._queue: list[Item] = []
+        self._queued_at = 0.0
+        self._watched: dict[str, _Watched] = {}
+        self._made: dict[str, str] = {}
+        self._states: dict[str, Job] = {}
+        self._troubles: dict[str, ScanError] = {}
+        self._trouble_since: dict[str, tuple[float, str]] = {}
+        self._looked_at = self._looked_at_jobs = float("-inf")
+        self._worked_at = float("-inf")
+        self._api_down_since: float | None = None
+        self._program = b""
+        self._pulls_from = 0.0
+        self._remaining: t.Callable[[int, int, float], str] = lambda done, total, seconds: ""
+        self._began = 0.0
+
+    def _new_number(self) -> int:
+        self._numbers += 1
+        return self._numbers
+
+    def run(self, requests: t.Sequence[Request], remaining: t.Callable[[int, int, float], str]) -> None:
+        """Scan them all. Failures are outcomes; Abandoned, and an API that takes no Job at all, end the run early."""
+        self._remaining, self._began = remaining, self._clock()
+        self._ledger.total = len(requests)
+        finished = False
+        try:
+            items = self._items(requests)
+            if self._method == "image_volume" and items:
+                self._call(require_image_volumes, self._jobs, self._options.pod, self._run)
+                items = self._resolved(items)
+            if self._plan_only:
+                self._show_plan(items)
+                return
+            self._queue = items
+            self._take_over()
+            self._work()
+            finished = True
+        finally:
+            self._clean(hurry=not finished)
+            self._worker.shutdown(wait=False, cancel_futures=True)
+
+    # -- what is to be done
+
+    def _items(self, requests: t.Sequence[Request]) -> list[Item]:
+        """The images that need a pod; all others get their outcomes."""
+        items: list[Item] = []
+        targets: set[str] = set()
+        for request in requests:
+            if self._ledger.settle(request):
+                continue
+            if is_local(request.target):
+                error = ScanError(
+                    "it lies on the machine that runs the module, where no pod can reach it",
+                    code="not-in-a-registry",
+                    hint="use method: local for it",
+                    subject=request.reference,
+                )
+                self._ledger.finish(Outcome(request.digest, request.references, "error", error=error))
+                continue
+            if request.target in targets:
+                self._ledger.same(request.digest, request.references)
+                continue
+            targets.add(request.target)
+            names = request.references or (request.target,)
+            children = self._ledger.known_children(request.digest) if request.digest else None
+            if children is not None:
+                items += self._of_index(request.digest, names, request.reference, children)
+            elif not request.digest or self._ledger.claim(request.digest, names):
+                items.append(
+                    Item(
+                        self._new_number(),
+                        request.target,
+                        request.digest,
+                        names,
+                        platform=request.platform,
+                        size=request.size,
+                        layers=request.layers,
+                        kind=request.kind,
+                    )
+                )
+        return items
+
+    def _of_index(
+        self, digest: str, names: tuple[str, ...], reference: str, children: t.Sequence[Descriptor]
+    ) -> list[Item]:
+        """The images of an index that are not known yet."""
+        items = []
+        for child, child_names in self._ledger.open_index(digest, names, reference, children):
+            platform = str(child.platform or "")
+            if self._book.is_current(child.digest):
+                self._ledger.finish(Outcome(child.digest, child_names, "current", platform, digest))
+            else:
+                items.append(
+                    Item(
+                        self._new_number(),
+                        child_names[0],
+                        child.digest,
+                        child_names,
+                        index=digest,
+                        platform=platform,
+                        kind="image",
+                    )
+                )
+        return items
+
+    def _resolved(self, items: list[Item]) -> list[Item]:
+        """With image volumes: what exactly is to be mounted, and what only the registry knows of it."""
+        resolver = _Resolver(self._access)
+        ready: list[Item] = []
+        with concurrent.futures.ThreadPoolExecutor(RESOLVERS, "imagescan-resolve") as pool:
+            pending = {pool.submit(resolver.open, item): item for item in items}
+            while pending:
+                done, _rest = concurrent.futures.wait(
+                    pending, timeout=TICK, return_when=concurrent.futures.FIRST_COMPLETED
+                )
+                for future in done:
+                    item = pending.pop(future)
+                    for child in self._opened(item, future.result(), ready):
+                        pending[pool.submit(resolver.open, child)] = child
+                self._beat()
+        return ready
+
+    def _opened(self, item: Item, opened: Image | ImageIndex | ScanError, ready: list[Item]) -> list[Item]:
+        """Note what the registry said of an item; gives the images of an index, which are to be opened, too."""
+        if isinstance(opened, ScanError):
+            if item.digest and (item.kind == "image" or item.index):
+                self._results.labels[item.digest] = None
+                ready.append(item)
+            else:
+                self._results.fail(item, unresolved(item, opened))
+            return []
+        if item.digest and opened.digest != item.digest:
+            self._results.fail(item, ScanError(f"the registry gives {opened.digest} for it", code="image-changed"))
+            return []
+        reference = item.references[0]
+        if isinstance(opened, ImageIndex):
+            if item.digest:
+                self._ledger.release(item.digest)
+            return self._of_index(opened.digest, item.references, reference, opened.children)
+        if not item.digest:
+            if not self._ledger.claim(opened.digest, item.references):
+                return []
+            if self._book.is_current(opened.digest):
+                self._ledger.finish(Outcome(opened.digest, item.references, "current", str(opened.config.platform)))
+                return []
+            item.digest = opened.digest
+            item.target = str(dataclasses.replace(parse_reference(item.target), tag="", digest=opened.digest))
+        item.platform = str(opened.config.platform)
+        item.size = sum(layer.descriptor.size for layer in opened.layers)
+        self._results.labels[item.digest] = opened.config.labels
+        ready.append(item)
+        return []
+
+    def _show_plan(self, items: list[Item]) -> None:
+        shards = self._cut(items)
+        self.plan = {
+            "jobs": len(shards) if self._method == "image_volume" else len(self._batches(items)),
+            "pods": len(shards),
+            "images": len(items),
+            "bytes": sum(item.size for item in items),
+        }
+        for item in items:
+            self._ledger.finish(Outcome(item.digest, item.references, "planned", item.platform, item.index))
+
+    def _cut(self, items: list[Item]) -> list[list[Item]]:
+        most = VOLUMES if self._method == "image_volume" else self._options.images_per_pod
+        return plan_shards(items, pods=self._options.pods, per_pod=min(most, self._options.images_per_pod))
+
+    def _batches(self, items: list[Item]) -> list[list[Item]]:
+        """The items in parts that fit into one plan each."""
+        batches: list[list[Item]] = []
+        room = count = 0
+        for item in items:
+            size = len(item.target) + len(item.digest) + 200
+            full = self._method == "image_volume" and count == VOLUME_JOBS * VOLUMES
+            if size > room or full:
+                batches.append([])
+                room, count = PLAN_BYTES, 0
+            batches[-1].append(item)
+            room -= size
+            count += 1
+        return batches
+
+    # -- the loop
+
+    def _work(self) -> None:
+        """Until nothing is left."""
+        try:
+            while self._queue or self._rounds:
+                self._launch()
+                self._look()
+                self._decide()
+                self._close_rounds()
+                self._beat()
+                if self._queue or self._rounds:
+                    time.sleep(TICK)
+        except ApiError as error:
+            if not self._ledger.counts["scanned"] and not self._watched:
+                raise  # Nothing worked yet: one sentence says more than an error of each image.
+            self._give_up(error)
+
+    def _beat(self) -> None:
+        running = sum(watched.pod.running for watched in self._watched.values() if watched.gone_at is None)
+        pods = [f"{running} {'pods' if running > 1 else 'pod'} running"] if running else []
+        ledger = self._ledger
+        left = self._remaining(ledger.done, ledger.total, self._clock() - self._began)
+        self._book.beat(ledger.line(left, *pods))
+
+    def _call(self, work: t.Callable[..., t.Any], *arguments: t.Any) -> t.Any:
+        """Do something with the API in the worker thread, and go on saying that we are alive."""
+        future = self._worker.submit(work, *arguments)
+        while True:
+            done, _rest = concurrent.futures.wait([future], timeout=TICK)
+            if done:
+                return future.result()
+            self._beat()
+
+    def _ask(self, work: t.Callable[..., t.Any], *arguments: t.Any) -> t.Any:
+        """Like ``_call``; None while the API is in trouble that may pass."""
+        try:
+            found = self._call(work, *arguments)
+        except ApiError as error:
+            now = self._clock()
+            self._api_down_since = self._api_down_since or now
+            if (error.status and error.status < 429) or now - self._api_down_since > API_PATIENCE:
+                raise
+            return None
+        self._api_down_since = None
+        return found
+
+    def _do(self, work: t.Callable[..., t.Any], *arguments: t.Any) -> bool:
+        """Like ``_ask``, for what gives nothing: whether it was done."""
+
+        def done() -> bool:
+            work(*arguments)
+            return True
+
+        return bool(self._ask(done))
+
+    def _give_up(self, error: ScanError) -> None:
+        """End every image that has no result."""
+        for item in self._queue:
+            self._results.fail(item, item.cause or error)
+        self._queue = []
+        for round_ in self._rounds:
+            for shard in round_.shards:
+                self._end(shard, error)
+
+    # -- making rounds
+
+    def _launch(self) -> None:
+        self._release_paced()
+        if not self._queue:
+            return
+        now = self._clock()
+        working = sum(not shard.ended for round_ in self._rounds for shard in round_.shards)
+        is_retry = bool(self._round_count) and any(item.tries or item.alone for item in self._queue)
+        if self._rounds and not is_retry and working >= self._options.pods:
+            return
+        if self._rounds and is_retry and now - self._queued_at < 1.0:
+            return  # What fails together is tried again together.
+        batch = self._batches(self._queue)[0]
+        kept = {item.number for item in batch}
+        self._queue = [item for item in self._queue if item.number not in kept]
+        try:
+            self._make_round(self._cut(batch), max(1, self._options.pods - working), is_retry)
+        except BaseException:
+            self._queue = batch + self._queue
+            raise
+
+    def _make_round(self, cut: list[list[Item]], free: int, is_retry: bool) -> None:
+        self._round_count += 1
+        name = f"imagescan-{self._run}-{self._round_count}"
+        shards = [ShardState(secrets.token_hex(32), dict(enumerate(items)), set(range(len(items)))) for items in cut]
+        options = self._options
+        plan = plan_to_json(
+            Plan(
+                run=self._run,
+                method=self._method,
+                platforms=tuple(map(str, self._platforms)),
+                access=options.registries,
+                parallel=1,
+                memory=max(64 << 20, memory_bytes(options.pod.memory) - PROGRAM_MEMORY),
+                seconds=options.image_timeout,
+                shards=tuple(Shard(shard.key, self._planned(shard)) for shard in shards),
+            )
+        )
+        manifests = self._manifests(name, shards, min(free, len(shards)))
+        self._program = self._program or make_bundle()
+        created: list[dict[str, t.Any]] = []
+        try:
+            self._call(lambda: created.extend(map(self._jobs.create_job, manifests)))
+        finally:
+            digest = hashlib.sha256(plan).hexdigest()
+            for job in created:
+                self._note_job(job, digest)
+        program, plan_map = config_maps(name, self._run, created, program=self._program, ca=options.ca, plan=plan)
+        for one in (program, plan_map):
+            self._call(self._jobs.create_config_map, one)
+        round_ = _Round(name, self._run, [], is_retry, self._clock())
+        for position, job in enumerate(created):
+            mine = {position: shards[position]} if self._method == "image_volume" else dict(enumerate(shards))
+            round_.jobs.append(_RoundJob(job["metadata"]["name"], job["metadata"]["uid"], mine))
+        if self._method == "job":
+            self._call(self._jobs.release, name)
+            round_.jobs[0].released_at = self._clock()
+        self._rounds.append(round_)
+
+    def _planned(self, shard: ShardState) -> tuple[PlannedImage, ...]:
+        return tuple(
+            PlannedImage(f"/images/{number}" if self._method == "image_volume" else item.target, item.digest)
+            for number, item in shard.items.items()
+        )
+
+    def _manifests(self, name: str, shards: list[ShardState], parallelism: int) -> list[dict[str, t.Any]]:
+        options = self._options
+        annotations = {OWNER_ANNOTATION: self._owner}
+        if self._skew is not None:
+            annotations[HEARTBEAT_ANNOTATION] = api.moment_text(self._server_now())
+        if self._method == "image_volume":
+            return [
+                volume_job(
+                    f"{name}-{number}",
+                    self._run,
+                    options.pod,
+                    plan=name,
+                    shard=number,
+                    images=[item.target for item in shard.items.values()],
+                    annotations={
+                        **annotations,
+                        IMAGES_ANNOTATION: ",".join(item.digest for item in shard.items.values()),
+                    },
+                    pod_seconds=self._seconds(shard),
+                )
+                for number, shard in enumerate(shards)
+            ]
+        seconds = max(map(self._seconds, shards))
+        waves = -(-len(shards) // parallelism)
+        images = str(sum(len(shard.items) for shard in shards))
+        return [
+            scanner_job(
+                name,
+                self._run,
+                options.pod,
+                parallelism=parallelism,
+                shards=len(shards),
+                annotations={**annotations, IMAGES_ANNOTATION: images},
+                pod_seconds=seconds,
+                job_seconds=min(seconds * waves + 3600, 7 * 86_400),
+            )
+        ]
+
+    def _seconds(self, shard: ShardState) -> int:
+        """What a pod may take. An index may hold several images, and nobody knows how many."""
+        images = sum(1 if item.kind == "image" or item.index else 4 for item in shard.items.values())
+        return min(60 + images * self._options.image_timeout, 86_400)
+
+    def _note_job(self, job: dict[str, t.Any], plan_sha256: str) -> None:
+        metadata = job["metadata"]
+        created = str(metadata.get("creationTimestamp", ""))
+        self._made[metadata["uid"]] = metadata["name"]
+        if self._skew is None:
+            state = api.job_of(job)
+            self._skew = state.alive_at - datetime.now(timezone.utc)
+        self._book.record_job(
+            JobRecord(
+                self._client.server, self._options.namespace, metadata["name"], metadata["uid"], plan_sha256, created
+            )
+        )
+
+    def _server_now(self) -> datetime:
+        return datetime.now(timezone.utc) + (self._skew or timedelta())
+
+    def _release_paced(self) -> None:
+        """With image volumes: let the next Jobs begin, no more at once than pods may be, nor than a kubelet pulls."""
+        if self._method != "image_volume":
+            return
+        for round_ in self._rounds:
+            for job in round_.jobs:
+                now = self._clock()
+                if job.released_at is not None or job.deleted or all(shard.ended for shard in job.shards.values()):
+                    continue
+                most = self._options.pods + round_.is_retry
+                if self._busy() >= most or now < self._pulls_from:
+                    return
+                self._call(self._jobs.release, job.name)
+                job.released_at = self._clock()
+                images = sum(len(shard.items) for shard in job.shards.values())
+                self._pulls_from = max(now, self._pulls_from) + images / PULLS_A_SECOND
+
+    def _busy(self) -> int:
+        return sum(
+            job.released_at is not None and not all(shard.ended for shard in job.shards.values())
+            for round_ in self._rounds
+            for job in round_.jobs
+        )
+
+    # -- looking
+
+    def _look(self) -> None:
+        for event in self._collector.poll():
+            watched = self._watched.get(event.uid)
+            if watched is None:
+                continue
+            if isinstance(event, Received):
+                self._received(watched, event)
+            else:
+                self._log_ended(watched, event)
+        now = self._clock()
+        if not self._rounds or now - self._looked_at < LOOK:
+            return
+        self._looked_at = now
+        pods = self._ask(self._jobs.pods, *self._runs)
+        if pods is not None:
+            self._see(pods)
+        for round_ in self._rounds:
+            if now - round_.beat_at > HEARTBEAT:
+                lead = next((job for job in round_.jobs if not job.deleted), None)
+                if lead is not None:
+                    self._do(self._jobs.beat, lead.name, self._server_now())
+                round_.beat_at = now
+        if now - self._looked_at_jobs >= LOOK_AT_JOBS:
+            self._look_at_jobs()
+
+    def _look_at_jobs(self) -> None:
+        """The Jobs, and what the events say of those that do not start."""
+        self._looked_at_jobs = self._clock()
+        jobs = self._ask(self._jobs.jobs, *self._runs)
+        if jobs is not None:
+            self._states = {job.uid: job for job in jobs}
+        slow = self._clock() - 2 * LOOK
+        started = {watched.job for watched in self._watched.values() if watched.pod.started}
+        waits = any(
+            not watched.pod.started and not watched.pod.ended and watched.seen_at < slow
+            for watched in self._watched.values()
+        ) or any(
+            job.uid not in started and job.released_at is not None and job.released_at < slow
+            for round_ in self._rounds
+            for job in round_.jobs
+        )
+        if waits:
+            self._troubles = self._ask(self._jobs.troubles) or self._troubles
+
+    def _see(self, pods: list[Pod]) -> None:
+        """Compare the pods that are with those that were."""
+        now = self._clock()
+        jobs = {job.uid: job for round_ in self._rounds for job in round_.jobs}
+        for pod in pods:
+            watched = self._watched.get(pod.uid)
+            if watched is None:
+                job = jobs.get(pod.job)
+                shard = job.shards.get(pod.index if pod.index >= 0 else next(iter(job.shards))) if job else None
+                if job is None or shard is None or shard.ended or self._pod_of(shard) is not None:
+                    continue
+                watched = self._watched[pod.uid] = _Watched(pod, shard, pod.job, now)
+            watched.pod = pod
+            watched.doing = pod.doing or watched.doing
+            watched.failure = watched.failure or pod.failure
+            if pod.started and not watched.followed:
+                watched.followed = True
+                self._worked_at = now
+                self._collector.follow(pod.name, pod.uid, bytes.fromhex(watched.shard.key))
+            if pod.running:
+                self._worked_at = now
+            if pod.ended and watched.followed:
+                self._collector.tell(pod.uid, ended=True)
+        there = {pod.uid for pod in pods}
+        for uid, watched in self._watched.items():
+            if uid not in there and watched.gone_at is None:
+                watched.gone_at = now
+                self._collector.tell(uid, gone=True)
+
+    def _pod_of(self, shard: ShardState) -> _Watched | None:
+        return next((watched for watched in self._watched.values() if watched.shard is shard), None)
+
+    def _received(self, watched: _Watched, event: Received) -> None:
+        record = event.record
+        if record.kind in ("index", "image"):
+            self._results.take(watched.shard, record.kind, record.body)
+        elif record.kind == "beat":
+            watched.doing = tuple(record.body["doing"])
+        elif record.kind == "hello":
+            for problem in record.body["problems"]:
+                self._warn(problem)
+
+    def _warn(self, text: str) -> None:
+        if text not in self.warnings and len(self.warnings) < 20:
+            self.warnings.append(text)
+
+    def _log_ended(self, watched: _Watched, event: Finished) -> None:
+        shard = watched.shard
+        if event.rejected:
+            self._warn(f"pod {watched.pod.name}: {event.reason}")
+        if event.forged:
+            # Whoever did this holds the pod's key, so nothing that it said counts.
+            for number, item in shard.items.items():
+                if number not in shard.open and number not in shard.children:
+                    item.again = True
+                    shard.open.add(number)
+        if event.whole:
+            self._lose(shard, api.cause(api.RESULT_LOST, "the pod ended before it came to this image"))
+            return
+        watched.lost_at, watched.lost_why = self._clock(), event.reason
+
+    # -- deciding
+
+    def _decide(self) -> None:
+        """End shards whose pods ended, cannot start, or never came."""
+        now = self._clock()
+        for watched in list(self._watched.values()):
+            if watched.shard.ended:
+                continue
+            pod = watched.pod
+            over = pod.ended or watched.gone_at is not None
+            if watched.followed:
+                if watched.lost_at is not None and (over or now - watched.lost_at > STATUS_LAG):
+                    self._pod_lost(watched)
+            elif over:
+                self._pod_lost(watched)
+            elif not pod.started:
+                self._waits(watched, now)
+        for round_ in list(self._rounds):
+            for job in round_.jobs:
+                self._check_job(job, now)
+
+    def _pod_lost(self, watched: _Watched) -> None:
+        """A pod is over, or its channel is, and not everything came."""
+        state = self._states.get(watched.job)
+        if watched.failure is None or watched.failure.code == api.DELETED:
+            # Who deleted it? The Job knows whether it did so itself.
+            if self._looked_at_jobs < (watched.gone_at or watched.lost_at or 0.0) or state is None:
+                self._look_at_jobs()
+            state = self._states.get(watched.job)
+        error = watched.failure
+        if state is not None and state.failing is not None:
+            error = state.failing
+        elif error is None and watched.gone_at is not None:
+            error = api.cause(api.DELETED)
+        if error is None or (error.code == api.JOB_FAILED and not watched.doing):
+            error = error or api.cause(api.RESULT_LOST, watched.lost_why)
+        if not (watched.pod.ended or watched.gone_at is not None):
+            # Its channel is dead, but it may still run on a node that nobody hears.
+            self._do(self._jobs.delete_pod, watched.pod.name, watched.pod.uid)
+        self._lose(watched.shard, error, watched.doing)
+
+    def _waits(self, watched: _Watched, now: float) -> None:
+        """A pod that has not started yet: is that still all right?"""
+        pod = watched.pod
+        error = pod.trouble or self._troubles.get(pod.uid)
+        if error is None:
+            if now - watched.seen_at > max(SILENCE, self._options.start_timeout):
+                self._no_start(watched.shard, api.cause(api.START_FAILED, "its node does not say why"), now)
+            return
+        since = self._since(pod.uid, error, now)
+        if self._method == "image_volume" and error.code == api.IMAGE_PULL_FAILED:
+            named = [item for item in watched.shard.items.values() if item.digest.partition(":")[2] in error.message]
+            if named or parse_reference(self._options.pod.image).repository not in error.message:
+                self._volume_trouble(watched, error, named, now - since)
+                return
+        if now - since > self._options.start_timeout:
+            self._no_start(watched.shard, error, since)
+
+    def _since(self, uid: str, error: ScanError, now: float) -> float:
+        """Since when this trouble lasts. A pod that only waits for the others is in none."""
+        begun, code = self._trouble_since.get(uid, (now, error.code))
+        if code != error.code or (error.code in (api.UNSCHEDULABLE, api.REFUSED) and self._worked_at > now - 2 * LOOK):
+            begun = now
+        self._trouble_since[uid] = (begun, error.code)
+        return begun
+
+    def _volume_trouble(self, watched: _Watched, error: ScanError, named: list[Item], lasts: float) -> None:
+        """A pull fails. The image in question has its error; those that were held by it are tried again."""
+        shard = watched.shard
+        if len(shard.items) == 1:
+            if lasts > self._options.start_timeout:
+                self._lose(shard, error, final=True)
+            return
+        if lasts < GROUP_PATIENCE:
+            return
+        suspects = named or list(shard.items.values())
+        for item in suspects:
+            item.cause = item.cause or error
+            item.alone = True
+        self._requeue(shard, [item for _number, item in self._results.rest(shard)])
+
+    def _no_start(self, shard: ShardState, error: ScanError, since: float) -> None:
+        """A pod does not start. Where no other works either, no further one will; else this one is tried elsewhere."""
+        if self._worked_at < since:
+            self._give_up(error)
+        else:
+            self._lose(shard, error)
+
+    def _check_job(self, job: _RoundJob, now: float) -> None:
+        """Shards of a Job that has no pod for them."""
+        waiting = [shard for shard in job.shards.values() if not shard.ended and self._pod_of(shard) is None]
+        if not waiting or job.released_at is None:
+            return
+        state = self._states.get(job.uid)
+        fresh = self._looked_at_jobs > job.released_at
+        if fresh and (state is None or state.finished or state.failing):
+            # One more look: pods of a Job that just finished may not have been seen.
+            error = state.failing if state else api.cause(api.DELETED, "with its Job")
+            if self._looked_at > self._looked_at_jobs:
+                for shard in waiting:
+                    self._lose(shard, error or api.cause(api.JOB_FAILED, "its pod was never seen"))
+            return
+        if any(watched.job == job.uid and not watched.shard.ended for watched in self._watched.values()):
+            return  # They wait for those that work.
+        trouble = self._troubles.get(job.uid)
+        if trouble is not None:
+            since = self._since(job.uid, trouble, now)
+            if now - since > self._options.start_timeout:
+                self._no_start(waiting[0], trouble, since)
+        elif now - max(job.released_at, self._worked_at) > SILENCE:
+            self._no_start(waiting[0], api.cause(api.START_FAILED, "the cluster makes no pod of the Job"), now)
+
+    def _lose(self, shard: ShardState, error: ScanError, doing: t.Sequence[str] = (), *, final: bool = False) -> None:
+        """End a shard; what it still owes is tried again, or has its error."""
+        rest = self._results.rest(shard)
+        suspects = [
+            item
+            for number, item in rest
+            if item.digest in doing or item.target in doing or shard.indexes.get(number, "-") in doing
+        ]
+        alone = len(shard.items) == 1
+        again: list[Item] = []
+        for _number, item in rest:
+            item.tries += 1
+            item.cause = item.cause or error
+            item.alone = item.alone or item in suspects
+            if final or item.tries >= TRIES or (alone and error.code in _COMES_AGAIN):
+                self._results.fail(item, item.cause)
+            else:
+                again.append(item)
+        self._requeue(shard, again)
+
+    def _requeue(self, shard: ShardState, items: list[Item]) -> None:
+        if items:
+            self._queue += items
+            self._queued_at = self._clock()
+        shard.open.clear()
+        shard.ended = True
+
+    def _end(self, shard: ShardState, error: ScanError) -> None:
+        """End a shard for good."""
+        if not shard.ended:
+            for _number, item in self._results.rest(shard):
+                self._results.fail(item, item.cause or error)
+            self._requeue(shard, [])
+
+    # -- ending rounds
+
+    def _close_rounds(self) -> None:
+        """Delete Jobs whose shards have all ended."""
+        for round_ in list(self._rounds):
+            for job in round_.jobs:
+                if not job.deleted and all(shard.ended for shard in job.shards.values()):
+                    job.deleted = self._do(self._jobs.delete_job, job.name, job.uid)
+                    if job.deleted:
+                        self._forget(job.uid)
+            if all(job.deleted for job in round_.jobs):
+                self._do(self._jobs.delete_config_maps, round_.name)
+                self._rounds.remove(round_)
+                over = {job.uid for job in round_.jobs}
+                self._watched = {uid: one for uid, one in self._watched.items() if one.job not in over}
+
+    def _forget(self, uid: str) -> None:
+        self._made.pop(uid, None)
+        self._book.forget_job(uid)
+
+    def _clean(self, *, hurry: bool) -> None:
+        """Remove what the run made. In a hurry (nobody waits any more) what cannot be done at once stays on record."""
+        self._collector.close()
+        if self._plan_only:
+            return
+        end = self._clock() + (HURRY if hurry else CLEAN)
+        made = dict(self._made)
+        done: list[str] = []
+
+        def delete() -> None:
+            for uid, name in made.items():
+                self._jobs.delete_job(name, uid)
+                done.append(uid)
+
+        self._until(end, delete)
+        for uid in list(done):
+            self._forget(uid)
+        if hurry:
+            return
+        self._until(end, self._sweep)
+        left: list[str] = ["something"]
+        while left and self._clock() < end:
+            left = self._until(end, self._jobs.leftovers, *sorted(self._runs)) or []
+            if left:
+                time.sleep(TICK)
+                self._beat()
+        if left:
+            self._warn(f"still there in the namespace {self._options.namespace}: {', '.join(left[:5])}")
+
+    def _until(self, end: float, work: t.Callable[..., t.Any], *arguments: t.Any) -> t.Any:
+        """What the worker gives before a moment; None when it fails or is late."""
+        future = self._worker.submit(work, *arguments)
+        try:
+            return future.result(max(0.1, end - self._clock()))
+        except concurrent.futures.TimeoutError:
+            return None
+        except ApiError as error:
+            self._warn(str(error))
+            return None
+
+    # -- what earlier runs left
+
+    def _take_over(self) -> None:
+        """Adopt the Jobs on record that nobody looks after any more; remove the others of dead runs."""
+        namespace = self._options.namespace
+        records = {record.uid: record for record in self._book.jobs(self._client.server, namespace)}
+        found: list[Job] = self._call(self._jobs.jobs)
+        dead = self._call(self._dead, found)
+        for uid in records.keys() - {job.uid for job in found}:
+            self._book.forget_job(uid)
+        rounds: dict[str, _Round] = {}
+        for job in dead:
+            record = records.get(job.uid)
+            if record is not None and self._adopt(job, record, rounds):
+                continue
+            self._runs.add(job.run)
+            self._call(self._jobs.delete_job, job.name, job.uid)
+            self._book.forget_job(job.uid)
+        self._rounds += rounds.values()
+
+    def _dead(self, found: t.Sequence[Job]) -> list[Job]:
+        """Those whose process is gone; a process gives its sign of life on one of its Jobs alone."""
+        others = [job for job in found if job.uid not in self._made]
+        if not others:
+            return []
+        stale = self._jobs.server_time() - api.STALE
+        alive: dict[str, datetime] = {}
+        for job in others:
+            alive[job.run] = max(job.alive_at, alive.get(job.run, job.alive_at))
+        return [job for job in others if api.is_dead(job.owner) or alive[job.run] < stale]
+
+    def _adopt(self, job: Job, record: JobRecord, rounds: dict[str, _Round]) -> bool:
+        """Go on with a Job of an interrupted run, if it has a plan that is on record and images that we want."""
+        if job.suspended:
+            return False
+        data = self._call(self._jobs.plan, job)
+        if data is None or hashlib.sha256(data).hexdigest() != record.plan_sha256:
+            return False
+        plan = plan_from_json(data)
+        numbers = range(len(plan.shards)) if job.shard is None else [job.shard]
+        if plan.method != self._method or not all(number < len(plan.shards) for number in numbers):
+            return False
+        by_name = {item.digest or item.target: item for item in self._queue}
+        shards: dict[int, ShardState] = {}
+        taken: set[int] = set()
+        for number in numbers:
+            items = {}
+            for position, planned in enumerate(plan.shards[number].images):
+                item = by_name.get(planned.digest or planned.target)
+                if item is not None and item.number not in taken:
+                    items[position] = item
+                    taken.add(item.number)
+            shards[number] = ShardState(plan.shards[number].key, items, set(items), ended=not items)
+        if not taken:
+            return False
+        moment = self._call(self._jobs.server_time)
+        if not self._call(self._jobs.claim, job, self._owner, moment):
+            return False
+        self._skew = moment - datetime.now(timezone.utc)
+        self._queue = [item for item in self._queue if item.number not in taken]
+        self._runs.add(job.run)
+        self._made[job.uid] = job.name
+        name = job.plan.rpartition("-")[0]
+        round_ = rounds.setdefault(job.plan, _Round(name, job.run, [], beat_at=self._clock()))
+        round_.jobs.append(_RoundJob(job.name, job.uid, shards, self._clock()))
+        return True
+
+    def _sweep(self) -> None:
+        """Remove what died while we worked. Runs in the worker."""
+        for job in self._dead(self._jobs.jobs()):
+            self._runs.add(job.run)
+            self._jobs.delete_job(job.name, job.uid)
+
+
+class _Resolver:
+    """Asks registries what an image is. Safe to use from several threads; never raises."""
+
+    def __init__(self, access: Access) -> None:
+        # The kubelet pulls, not we: a registry that does not answer us is no reason to wait.
+        self._access = dataclasses.replace(access, retries=1, deadline=min(access.deadline, 30.0))
+        self._silent: set[str] = set()
+        self._indexes: dict[str, ImageIndex] = {}
+
+    def open(self, item: Item) -> Image | ImageIndex | ScanError:
+        """The opened image, or why it could not be."""
+        host = parse_reference(item.target).registry
+        if host in self._silent:
+            return RegistryError(f"{host} does not answer", code="registry-unavailable", subject=item.target)
+        try:
+            if item.index in self._indexes:
+                index = self._indexes[item.index]
+                child = next((one for one in index.children if one.digest == item.digest), None)
+                if child is not None:
+                    return open_child(index, child, self._access)
+            opened = open_target(item.target, self._access)
+        except ScanError as error:
+            if isinstance(error, RegistryError) and error.code == "registry-unavailable":
+                self._silent.add(host)
+            return error
+        if isinstance(opened, ImageIndex):
+            self._indexes[opened.digest] = opened
+            return opened
+        if isinstance(opened, Image):
+            return opened
+        return InputError("it is no image of a registry", subject=item.target)
+
+
+def unresolved(item: Item, error: ScanError) -> ScanError:
+    """The error of an image that cannot be mounted since nobody knows what exactly it is."""
+    if isinstance(error, RegistryError) and error.status == 404:
+        return error
+    what = "what kind of image it is" if item.digest else "which digest the tag means"
+    return ScanError(
+        f"image volumes need a digest, and the registry does not say {what}: {error.message}",
+        code="digest-needed",
+        hint="hand on what image_info found, or let this host reach the registry, or use method: job",
+        subject=item.references[0] if item.references else item.target,
+    )
+
+
+def require_image_volumes(jobs: Jobs, options: PodOptions, run: str) -> None:
+    """Raise ScanError where the server drops image volumes, which it does without a word."""
+    image = "registry.invalid/imagescan/probe@sha256:" + "0" * 64
+    name = f"imagescan-{run}-probe"
+    job = volume_job(name, run, options, plan=name, shard=0, images=[image], annotations={}, pod_seconds=60)
+    echo = jobs.create_job(job, dry_run=True)
+    volumes = echo["spec"]["template"]["spec"].get("volumes") or ()
+    if not any((volume.get("image") or {}).get("reference") == image for volume in volumes):
+        raise ScanError(
+            "this cluster does not serve image volumes",
+            code="image-volume-unsupported",
+            hint="use method: job, or a cluster of Kubernetes 1.35 or newer (1.33 with the feature gate ImageVolume)",
+        )
