@@ -27,10 +27,11 @@ options:
       - V(dict) reads text as JSON. V(dicts) is a list of dictionaries; a single dictionary makes a list of one.
       - V(path) is made absolute, from the folder in which ansible-playbook was started. V(paths) is a list of them.
       - V(location) is a URL, or a path that is made absolute.
+      - V(kubeconfig) is a dictionary, or paths separated by colons, each of which is made absolute.
       - V(images) is a list of names of images. The path of a local one, as in C(oci:PATH), is made absolute.
     type: str
     required: true
-    choices: [bool, int, float, str, list, dict, dicts, path, paths, images, location]
+    choices: [bool, int, float, str, list, dict, dicts, path, paths, images, location, kubeconfig]
   default:
     description: What to give when nothing was given.
     type: raw
@@ -166,6 +167,13 @@ def as_location(value: t.Any) -> str:
     return text if "://" in text else as_path(text)
 
 
+def as_kubeconfig(value: t.Any) -> t.Any:
+    """The content of a kubeconfig, or absolute paths of files as the variable KUBECONFIG has them."""
+    if isinstance(value, dict) or str(value).lstrip().startswith("{"):
+        return as_dict(value)
+    return os.pathsep.join(as_path(part) for part in as_str(value).split(os.pathsep) if part.strip())
+
+
 def as_images(value: t.Any) -> list[t.Any]:
     """A list of names of images."""
     return [as_image(one) for one in as_list(value)]
@@ -193,6 +201,7 @@ CONVERTERS: dict[str, t.Callable[[t.Any], t.Any]] = {
     "paths": as_paths,
     "images": as_images,
     "location": as_location,
+    "kubeconfig": as_kubeconfig,
 }
 NAMES = {
     "bool": "truth value",

@@ -48,6 +48,10 @@ def test_nothing_given_is_the_default(kind: str, value: t.Any) -> None:
         ([{"digest": "d"}], "images", [{"digest": "d"}]),
         ("https://a/../b", "location", "https://a/../b"),
         ("a", "location", str(Path.cwd() / "a")),
+        ("a", "kubeconfig", str(Path.cwd() / "a")),
+        ("/a:b:", "kubeconfig", f"/a:{Path.cwd() / 'b'}"),
+        ({"apiVersion": "v1"}, "kubeconfig", {"apiVersion": "v1"}),
+        (' {"apiVersion": "v1"}', "kubeconfig", {"apiVersion": "v1"}),
     ],
 )
 def test_values_get_their_type(value: t.Any, kind: str, expected: t.Any) -> None:
@@ -73,6 +77,8 @@ def test_values_get_their_type(value: t.Any, kind: str, expected: t.Any) -> None
         ("[1]", "dict"),
         ('"a"', "dicts"),
         ("[1]", "dicts"),
+        ([], "kubeconfig"),
+        ("{", "kubeconfig"),
         ("x", "nothing"),
     ],
 )
