@@ -1,7 +1,7 @@
 # The commands of this project; README.md explains them.
 PYTHON ?= python3
 
-.PHONY: venv demo test fuzz bench clean
+.PHONY: venv demo test fuzz bench cluster-up cluster-down clean
 venv: .venv/ready
 
 # The link makes imagescan.openshift.* resolve from this checkout; edits are live.
@@ -25,6 +25,10 @@ fuzz:
 
 bench:
 	$(PYTHON) tests/tools/suite.py bench
+
+# A real Kubernetes of one node, as the tests use it (root, Go): kubeconfig in build/cluster.
+cluster-up cluster-down:
+	$(PYTHON) tests/tools/suite.py $@
 
 clean:
 	rm -rf .venv build

@@ -40,6 +40,9 @@ DEBIAN_PACKAGES = [
     *("rpm", "umoci", "skopeo", "buildah", "docker-registry", "db-util"),
     *("postgresql", "gnupg", "openssl", "shellcheck", "zstd", "xz-utils"),
 ]
+CLUSTER_PACKAGES = [
+    *("runc", "containernetworking-plugins", "docker-registry", "skopeo", "mmdebstrap", "iproute2", "util-linux"),
+]
 #: Name of the environment -> (interpreters to try, ansible-core, kubernetes.core).
 CORES = {
     "core-2.16": (("3.11", "3.12", "3.10"), "ansible-core==2.16.*", "oldest"),
@@ -83,6 +86,34 @@ def fresh_log(name: str) -> Path:
     return log
 
 
+class Programs:
+    """The programs and images of the test cluster: made in the background, since the first time takes minutes."""
+
+    log = LOGS / "cluster-programs.log"
+    process: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def start(cls) -> None:
+        """Begin, when nobody did and it can be done here."""
+        if cls.process is None and not cluster_lacks():
+            settings = {**os.environ, "PYTHONPATH": str(CHECKOUT / "tests" / "cluster"), "PYTHONUNBUFFERED": "1"}
+            with fresh_log(cls.log.stem).open("ab") as out:
+                command = [sys.executable, "-m", "harness", "binaries"]
+                cls.process = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=CHECKOUT, env=settings
+                )
+
+    @classmethod
+    def wait(cls) -> int:
+        """The exit status of making them."""
+        return cls.process.wait() if cls.process else 0
+
+
+def cluster_lacks() -> list[str]:
+    """What the test cluster cannot do without; the Debian packages are another matter."""
+    return [*([] if os.geteuid() == 0 else ["root"]), *([] if shutil.which("go") else ["Go"])]
+
+
 def test_environment() -> Path:
     """The environment of linters and tests, on the Python that the user has."""
     return environment("test", sys.executable, USER_REQUIREMENTS + TEST_REQUIREMENTS)
@@ -100,13 +131,19 @@ def core_environment(name: str) -> Path | None:
 
 def stage_programs(result: Result) -> None:
     """Programs of the operating system that tests use as oracles and servers."""
-    needed = [name for name in DEBIAN_PACKAGES if not debian_package_installed(name)]
+    install_packages(result, DEBIAN_PACKAGES + CLUSTER_PACKAGES)
+    Programs.start()
+
+
+def install_packages(result: Result, names: list[str]) -> None:
+    """Install those Debian packages that are not here."""
+    needed = [name for name in dict.fromkeys(names) if not debian_package_installed(name)]
     if not needed:
         return
     log = fresh_log("programs")
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         result.missing(
-            f"Debian packages {' '.join(needed)}: tests against librpm, umoci and registries (root installs them)"
+            f"Debian packages {' '.join(needed)}: tests against librpm, umoci, clusters … (root installs them)"
         )
         return
     settings = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
@@ -131,7 +168,7 @@ def stage_lint(result: Result) -> None:
     (link / "openshift").unlink(missing_ok=True)
     (link / "openshift").symlink_to(CHECKOUT)
     ours = "ansible_collections/imagescan/openshift"
-    typed = [f"{ours}/{folder}" for folder in ("plugins", "examples", "tests/support", "tests/traps")]
+    typed = [f"{ours}/{folder}" for folder in ("plugins", "examples", "tests/support", "tests/traps", "tests/cluster")]
     mypy = ["mypy", "--config-file", CHECKOUT / "pyproject.toml", "--cache-dir", BUILD / "mypy", *typed]
     checks: list[tuple[str, list[str | Path], Path]] = [
         ("ruff check", ["ruff", "check", "."], CHECKOUT),
@@ -207,6 +244,35 @@ def stage_pytest(result: Result) -> None:
     """Unit tests, oracles and traps."""
     venv = test_environment()
     pytest(result, "pytest", venv, ["tests/unit", "tests/oracle", "tests/traps"])
+
+
+def stage_cluster(result: Result) -> None:
+    """Tests on a real Kubernetes of our own, or on the cluster that the user names."""
+    venv = test_environment()
+    if not os.environ.get("IMAGESCAN_TEST_KUBECONFIG"):
+        lacking = cluster_lacks()
+        if lacking:
+            result.missing(f"{' and '.join(lacking)}: all tests on a real cluster")
+            return
+        Programs.start()
+        result.gate("making the programs of the test cluster", Programs.wait(), Programs.log)
+        if result.failed:
+            return
+    pytest(result, "cluster", venv, ["tests/cluster"])
+
+
+def stage_cluster_by_hand(result: Result, action: str) -> None:
+    """Start or stop the cluster of ``make cluster-up``."""
+    if action == "up":
+        install_packages(result, CLUSTER_PACKAGES)
+    command = [
+        test_environment() / "bin" / "python",
+        "-m",
+        "ansible_collections.imagescan.openshift.tests.cluster.harness",
+    ]
+    status = subprocess.run([*command, action, *(["--openshift"] if action == "up" else [])], check=False).returncode
+    result.passed += status == 0
+    result.failed += status != 0
 
 
 def stage_oldest_python(result: Result) -> None:
@@ -309,13 +375,19 @@ STAGES: dict[str, t.Callable[[Result], None]] = {
     "programs": stage_programs,
     "lint": stage_lint,
     "pytest": stage_pytest,
+    "cluster": stage_cluster,
     "oldest-python": stage_oldest_python,
     "content": stage_content,
     "core-test": lambda result: stage_core(result, "core-2.19", test_environment()),
     "core-2.16": lambda result: stage_core(result, "core-2.16", core_environment("core-2.16")),
     "core-newest": lambda result: stage_core(result, "core-newest", core_environment("core-newest")),
 }
-EXTRA = {"fuzz": stage_fuzz, "bench": stage_bench}
+EXTRA: dict[str, t.Callable[[Result], None]] = {
+    "fuzz": stage_fuzz,
+    "bench": stage_bench,
+    "cluster-up": lambda result: stage_cluster_by_hand(result, "up"),
+    "cluster-down": lambda result: stage_cluster_by_hand(result, "down"),
+}
 
 
 def main(names: list[str]) -> int:
@@ -333,6 +405,7 @@ def main(names: list[str]) -> int:
         total.passed += result.passed
         total.failed += result.failed
         total.skipped += result.skipped
+    Programs.wait()
     if total.skipped:
         print("\nNOT RUN HERE:")
         for reason in sorted(set(total.skipped)):
