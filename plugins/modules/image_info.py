@@ -11,19 +11,21 @@ short_description: Find container images and resolve them to digests
 version_added: 0.1.0
 author: the imagescan.openshift authors (@imagescan)
 description:
-  - Finds images by reference, in folders and archives, and in registries, and resolves each to the digest that
-    identifies it.
+  - Finds images by reference, in folders and archives, in registries, among the images and image streams of OpenShift,
+    and in the workloads of any Kubernetes cluster, and resolves each to the digest that identifies it.
   - Everything that was named ends in exactly one of the lists RV(images), RV(excluded) and RV(unidentified). What could
     not be resolved never fails the task; hand it on to M(imagescan.openshift.image_scan), so that it ends in a verdict.
-  - Nothing is pulled but manifests and configs.
+  - A cluster that cannot be listed whole (no rights, out of reach, a namespace that does not exist) fails the task,
+    since it would look like one without images.
+  - Nothing is pulled but manifests and configs, and those only of what no cluster describes.
 options:
   sources:
     description:
-      - Which of the sources below are used.
+      - Which of the sources below are used. V(openshift) and V(workloads) need no option of their own.
       - Without it, every source whose option is given.
     type: list
     elements: str
-    choices: [references, paths, registry]
+    choices: [references, paths, registry, openshift, workloads]
   references:
     description:
       - Names of images, as in C(registry.example.com/team/app:1.2), with tag, digest or both. Short names mean Docker
@@ -66,8 +68,125 @@ options:
         description: With more matching tags than this the registry counts as not readable, and nothing of it is used.
         type: int
         default: 10000
+  openshift:
+    description:
+      - Lists the Image objects of an OpenShift cluster and the tags of its image streams, each with its history.
+      - Images that no stream names are found too, unless O(namespaces), O(label_selector), O(openshift.streams) or
+        O(openshift.tags) narrow the search.
+    type: dict
+    suboptions:
+      streams:
+        description:
+          - Regular expressions, one of which must match the whole name of an image stream, alone or as
+            C(namespace/name). Empty means all.
+        type: list
+        elements: str
+        default: []
+      tags:
+        description: Regular expressions, one of which must match the whole tag. Empty means all.
+        type: list
+        elements: str
+        default: []
+      history:
+        description: Whether the older images of a tag are found too, which a rollback would run.
+        type: bool
+        default: true
+  workloads:
+    description:
+      - Lists what a cluster runs. The containers of pods, also init and ephemeral ones, and image volumes are found by
+        the digest that the runtime reports. What has not started yet, and the templates of workloads that run no pod,
+        are found by their references.
+      - A pod that has ended is found by what it ran, and counts as no use.
+    type: dict
+    suboptions:
+      kinds:
+        description:
+          - Which kinds are listed. Those that the cluster does not have are passed over; one that the account may not
+            list fails the task.
+        type: list
+        elements: str
+        choices:
+          - pods
+          - deployments
+          - replicasets
+          - statefulsets
+          - daemonsets
+          - jobs
+          - cronjobs
+          - replicationcontrollers
+          - deploymentconfigs
+          - buildconfigs
+        default:
+          - pods
+          - deployments
+          - replicasets
+          - statefulsets
+          - daemonsets
+          - jobs
+          - cronjobs
+          - replicationcontrollers
+          - deploymentconfigs
+          - buildconfigs
+      old_revisions:
+        description:
+          - Whether the templates of old revisions (C(ReplicaSet) and C(ReplicationController) objects that their owner
+            scaled to zero) and of Jobs that have ended are looked at. Many of their images do not exist any more.
+        type: bool
+        default: false
+  namespaces:
+    description:
+      - Regular expressions, one of which must match the whole name of a namespace. Empty means all. Each must match a
+        namespace that exists.
+      - Where every entry is a plain name, only these namespaces are asked for, so that rights in them are enough for
+        O(workloads).
+    type: list
+    elements: str
+    default: []
+  exclude_namespaces:
+    description: Regular expressions. A namespace whose whole name one of them matches is left out.
+    type: list
+    elements: str
+    default: []
+  system_namespaces:
+    description:
+      - Whether the platform's own namespaces are looked at too. These are C(kube-...), and on OpenShift, which gives
+        these names to nobody else, C(openshift) and C(openshift-...).
+      - One whose name stands in O(namespaces), written out, always is.
+    type: bool
+    default: false
+  label_selector:
+    description:
+      - Only image streams and workloads with these labels, as in V(app=shop,tier!=test). The labels are those of the
+        object itself, so pods and their deployments are chosen each by their own.
+    type: str
+  in_use:
+    description:
+      - Only images that a pod runs or is about to run, among the pods that the options above choose. It needs the
+        source V(workloads).
+      - The images of an index that is in use all count, since the nodes choose among them.
+    type: bool
+    default: false
+  ask_registries:
+    description:
+      - Whether registries are asked about images that no cluster describes. Names without a digest are V(unidentified)
+        otherwise, and images whose digest a cluster tells are found with their digest alone.
+      - References in a cluster come from its users, and they decide which hosts are asked. Credentials are sent to no
+        host but their own.
+    type: bool
+    default: true
+  scanner_image:
+    description:
+      - The image that M(imagescan.openshift.image_scan) scans with, with its digest. It is left out where it has this
+        digest and also the label C(imagescan.github.io/component=scanner).
+    type: str
+  scan_namespace:
+    description: The namespace of our own scanner pods. Those with our label in it count as no use.
+    type: str
+    default: imagescan
   exclude:
-    description: Regular expressions. What one of them matches anywhere in the name is left out and listed as excluded.
+    description:
+      - Regular expressions. What one of them matches anywhere in the name is left out and listed as excluded.
+      - An image that has other names as well is found under those.
     type: list
     elements: str
     default: []
@@ -80,6 +199,7 @@ options:
 extends_documentation_fragment:
   - imagescan.openshift._attributes
   - imagescan.openshift._attributes.actions
+  - imagescan.openshift.cluster
   - imagescan.openshift.registry_access
 attributes:
   check_mode:
@@ -118,6 +238,30 @@ EXAMPLES = r"""
     registry_auth_file: ~/.config/containers/auth.json
   register: found
 
+- name: Find all images of an OpenShift cluster, and which of them run where
+  imagescan.openshift.image_info:
+    sources: [openshift, workloads]
+    kubeconfig: ~/.kube/config
+  register: found
+
+- name: Find what the production namespaces of a Kubernetes cluster run
+  imagescan.openshift.image_info:
+    sources: [workloads]
+    namespaces: [".*-prod"]
+    in_use: true
+    registry_auth_file: ~/.config/containers/auth.json
+  register: found
+
+- name: Find the release tags of the image streams of a project
+  imagescan.openshift.image_info:
+    openshift:
+      tags: ["v[0-9.]+"]
+      history: false
+    namespaces: [shop]
+    host: https://api.example.com:6443
+    api_key: "{{ token }}"
+  register: found
+
 - name: Find the images in a folder that skopeo filled
   imagescan.openshift.image_info:
     paths: [/srv/images/layout]
@@ -136,7 +280,9 @@ images:
       type: str
       returned: success
     kind:
-      description: One of V(image), V(index) (several platforms) and V(root_folder).
+      description:
+        - One of V(image), V(index) (several platforms) and V(root_folder).
+        - Empty where only its digest is known, since no cluster describes it and its registry did not answer.
       type: str
       returned: success
     reference:
@@ -144,7 +290,9 @@ images:
       type: str
       returned: success
     references:
-      description: Every name that leads to this digest.
+      description:
+        - Every name that leads to this digest. Names outside the cluster's own registry, and those with a tag, come
+          first.
       type: list
       elements: str
       returned: success
@@ -170,12 +318,42 @@ images:
       description: Those labels that tell what the image is.
       type: dict
       returned: success
+    size:
+      description: Bytes of its compressed layers, V(0) where unknown.
+      type: int
+      returned: success
+    layers:
+      description: The first 12 digits of the digest of each layer, lowest first.
+      type: list
+      elements: str
+      returned: success
+    indexes:
+      description: Digests of the indexes in this list that it belongs to.
+      type: list
+      elements: str
+      returned: success
+    used_by:
+      description: Who uses it, among the workloads that were chosen.
+      type: dict
+      returned: when V(workloads) is among the sources
+      contains:
+        count:
+          description: Number of pods that run it or are about to.
+          type: int
+          returned: success
+        namespaces:
+          description: Where pods run it or workloads name it.
+          type: list
+          elements: str
+          returned: success
 count:
   description: Number of images.
   returned: success
   type: int
 excluded:
-  description: What was left out on purpose.
+  description:
+    - What was left out on purpose. A namespace, a kind or an image stream that was left out is one line with a number;
+      of each reason at most 100 lines are listed, and the others are one more line.
   returned: success
   type: list
   elements: dict
@@ -187,6 +365,10 @@ excluded:
     reason:
       description: Why it was left out.
       type: str
+      returned: success
+    count:
+      description: How many names, objects or images the line stands for.
+      type: int
       returned: success
 unidentified:
   description: What was named and could not be resolved.
@@ -212,67 +394,180 @@ unidentified:
       returned: success
 """
 
-import dataclasses
+import collections
+import concurrent.futures
 import time
 import typing as t
 from datetime import datetime, timedelta, timezone
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.images import (
+    ClusterImages,
+    StreamQuery,
+    StreamTags,
+    read_images,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.selection import Selection, check_namespaces
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.workloads import (
+    KINDS,
+    Workloads,
+    read_workloads,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError
-from ansible_collections.imagescan.openshift.plugins.module_utils._module import access_of, run
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.references import parse_reference
+from ansible_collections.imagescan.openshift.plugins.module_utils._module import access_of, client_of, run
 from ansible_collections.imagescan.openshift.plugins.module_utils._progress import Progress, remaining
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.discovery import (
     Discovery,
+    Excluded,
+    Named,
     RegistryQuery,
+    Unidentified,
+    Wish,
     discover,
+    fold,
     gather,
     pattern,
 )
+
+LISTS = ("references", "paths", "registry")
+CLUSTER = ("openshift", "workloads")
 
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:
     """Find and resolve."""
     params = module.params
-    given = [source for source in ("references", "paths", "registry") if params[source]]
+    given = [source for source in LISTS if params[source]]
+    given += [source for source in CLUSTER if params[source] is not None]
     sources = given if params["sources"] is None else params["sources"]
-    empty = [source for source in sources if source not in given]
+    empty = [source for source in sources if source not in given and source not in CLUSTER]
     if empty:
         raise InputError(f"sources names {', '.join(empty)}, but the option of that name is empty")
-    exclude = [pattern(text, "exclude") for text in params["exclude"]]
-    newer_than = moment(params["newer_than"]) if params["newer_than"] else None
+    if params["in_use"] and "workloads" not in sources:
+        raise InputError("in_use is asked for, but not the source workloads, which tells what runs")
+    wish = Wish(
+        exclude=patterns(params, "exclude"),
+        newer_than=moment(params["newer_than"]) if params["newer_than"] else None,
+        in_use=params["in_use"],
+        scanner_digest=parse_reference(params["scanner_image"]).digest if params["scanner_image"] else "",
+        ask=params["ask_registries"],
+    )
     queries = [
         RegistryQuery(
             query["host"],
-            tuple(pattern(text, "registry.repositories") for text in query["repositories"]),
-            tuple(pattern(text, "registry.tags") for text in query["tags"]),
+            patterns(query, "repositories", "registry."),
+            patterns(query, "tags", "registry."),
             query["limit"],
         )
         for query in params["registry"]
     ]
+    search = ClusterSearch(params, sources)
     access = access_of(params)
+    progress = Progress()
+    images, workloads = search.run(client_of(module), progress) if set(sources) & set(CLUSTER) else (None, None)
     named, excluded, failed = gather(
         params["references"] if "references" in sources else [],
         params["paths"] if "paths" in sources else [],
         queries if "registry" in sources else [],
         access,
     )
-    progress = Progress()
+    names: list[Named] = [*named, *(images.named if images else ())]
+    for part in (images, workloads):
+        excluded += part.excluded if part else ()
+        failed += part.unidentified if part else ()
     started = time.monotonic()
 
     def beat(done: int, total: int) -> None:
         progress.beat(f"resolved {done}/{total}{remaining(done, total, time.monotonic() - started)}")
 
-    return result(discover(named, access, exclude=exclude, newer_than=newer_than, beat=beat), excluded, failed)
+    found = discover(
+        names,
+        access,
+        wish=wish,
+        catalogue=images.catalogue if images else None,
+        uses=workloads.uses if workloads else None,
+        beat=beat,
+    )
+    return result(found, excluded, failed)
 
 
-def result(found: Discovery, excluded: list[t.Any], failed: list[t.Any]) -> dict[str, t.Any]:
+class ClusterSearch:
+    """What to read of the cluster, checked before anything is asked."""
+
+    def __init__(self, params: dict[str, t.Any], sources: t.Sequence[str]) -> None:
+        openshift = params["openshift"] or {"streams": [], "tags": [], "history": True}
+        self._workloads = params["workloads"] or {"kinds": list(KINDS), "old_revisions": False}
+        self._sources = sources
+        self._own_namespace = params["scan_namespace"]
+        self._query = StreamQuery(
+            patterns(openshift, "streams", "openshift."),
+            patterns(openshift, "tags", "openshift."),
+            openshift["history"],
+        )
+        self._selection = Selection(
+            patterns(params, "namespaces"),
+            patterns(params, "exclude_namespaces"),
+            params["system_namespaces"],
+            params["label_selector"] or "",
+        )
+        self._read: collections.Counter[str] = collections.Counter()
+
+    def run(self, client: Client, progress: Progress) -> tuple[ClusterImages | None, Workloads | None]:
+        """Read, and say every second how far it is: a page can take long where the server is slow."""
+        pool = concurrent.futures.ThreadPoolExecutor(1, "imagescan-list")
+        finished = False
+        try:
+            reading = pool.submit(self._all, client)
+            while not concurrent.futures.wait([reading], timeout=1.0).done:
+                counts = ", ".join(f"{count} {what}" for what, count in tuple(self._read.items()))
+                progress.beat(f"read {counts or 'nothing yet'} of {client.server}")
+            finished = True
+            return reading.result()
+        finally:
+            pool.shutdown(wait=finished)
+
+    def _all(self, client: Client) -> tuple[ClusterImages | None, Workloads | None]:
+        unsure = check_namespaces(client, self._selection)
+        images = workloads = None
+        if "openshift" in self._sources:
+            images = read_images(client, self._selection, self._query, unsure, self._count)
+        if "workloads" in self._sources:
+            workloads = read_workloads(
+                client,
+                self._selection,
+                StreamTags(client, images.streams if images else {}),
+                kinds=self._workloads["kinds"],
+                old_revisions=self._workloads["old_revisions"],
+                own_namespace=self._own_namespace,
+                unsure=unsure,
+                count=self._count,
+            )
+        return images, workloads
+
+    def _count(self, what: str) -> None:
+        self._read[what] += 1
+
+
+def patterns(holder: dict[str, t.Any], option: str, prefix: str = "") -> tuple[t.Any, ...]:
+    """The regular expressions of an option."""
+    return tuple(pattern(text, f"{prefix}{option}") for text in holder[option])
+
+
+def result(found: Discovery, excluded: list[Excluded], failed: list[Unidentified]) -> dict[str, t.Any]:
     """What the module returns."""
-    images = [{**dataclasses.asdict(image), "reference": image.references[0]} for image in found.found]
+    images = [{**vars(image), "reference": image.references[0]} for image in found.found]
+    for image in images:
+        if image["used_by"] is None:
+            del image["used_by"]
     return {
         "images": images,
         "count": len(images),
-        "excluded": [{"reference": one.name, "reason": one.reason} for one in (*excluded, *found.excluded)],
+        "excluded": [
+            {"reference": one.name, "reason": one.reason, "count": one.count}
+            for one in fold((*excluded, *found.excluded))
+        ],
         "unidentified": [
             {"reference": one.name, "source": one.source, "code": one.code, "message": one.message}
             for one in (*failed, *found.unidentified)
@@ -301,7 +596,8 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **specs.registry_access(),
-            "sources": {"type": "list", "elements": "str", "choices": ["references", "paths", "registry"]},
+            **specs.cluster(),
+            "sources": {"type": "list", "elements": "str", "choices": [*LISTS, *CLUSTER]},
             "references": {"type": "list", "elements": "str", "default": []},
             "paths": {"type": "list", "elements": "path", "default": []},
             "registry": {
@@ -315,6 +611,29 @@ def main() -> None:
                     "limit": {"type": "int", "default": 10000},
                 },
             },
+            "openshift": {
+                "type": "dict",
+                "options": {
+                    "streams": {"type": "list", "elements": "str", "default": []},
+                    "tags": {"type": "list", "elements": "str", "default": []},
+                    "history": {"type": "bool", "default": True},
+                },
+            },
+            "workloads": {
+                "type": "dict",
+                "options": {
+                    "kinds": {"type": "list", "elements": "str", "choices": list(KINDS), "default": list(KINDS)},
+                    "old_revisions": {"type": "bool", "default": False},
+                },
+            },
+            "namespaces": {"type": "list", "elements": "str", "default": []},
+            "exclude_namespaces": {"type": "list", "elements": "str", "default": []},
+            "system_namespaces": {"type": "bool", "default": False},
+            "label_selector": {"type": "str"},
+            "in_use": {"type": "bool", "default": False},
+            "ask_registries": {"type": "bool", "default": True},
+            "scanner_image": {"type": "str"},
+            "scan_namespace": {"type": "str", "default": "imagescan"},
             "exclude": {"type": "list", "elements": "str", "default": []},
             "newer_than": {"type": "str"},
         },

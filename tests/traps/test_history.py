@@ -19,7 +19,7 @@ from ansible_collections.imagescan.openshift.examples.fleet import vex
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._progress import Progress
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.discovery import Named, discover
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.discovery import Named, Wish, discover
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named, request_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judging, in_force
@@ -325,7 +325,7 @@ def test_reproducible_image_that_seems_old(life: Life, trap: bool) -> None:
     """Fools whoever believes that an image was made in 1970, and leaves it out as too old: it is never looked at."""
     created = "1970-01-01T00:00:00Z" if trap else "2020-01-01T00:00:00Z"
     life.push(Situation(packages=VULNERABLE, edit_config=lambda config: config.update(created=created)))
-    found = discover([Named(life.target, "paths")], Access(), newer_than=life.now - 24 * HOUR)
+    found = discover([Named(life.target, "paths")], Access(), wish=Wish(newer_than=life.now - 24 * HOUR))
     assert bool(found.found) is trap
     assert bool(found.excluded) is not trap
 
