@@ -12,8 +12,8 @@ version_added: 0.1.0
 author: the imagescan.openshift authors (@imagescan)
 description:
   - Reaches the API server with the given credentials, and says in one sentence what is wrong where that fails.
-  - Tells which of the wanted rights the account lacks, by C(SelfSubjectAccessReview), so that a playbook can stop before
-    it has changed anything.
+  - Tells which of the wanted rights the account lacks, by C(SelfSubjectAccessReview), so that a playbook can stop
+    before it has changed anything.
 options:
   access:
     description: What the account should be allowed to do.

@@ -11,10 +11,10 @@ short_description: Keep a kubeconfig with a time-bound token for a ServiceAccoun
 version_added: 0.1.0
 author: the imagescan.openshift authors (@imagescan)
 description:
-  - Asks the API server for a token of a ServiceAccount (C(TokenRequest)) and writes it to a kubeconfig that only its owner
-    may read.
-  - It leaves a kubeconfig alone whose token the server still takes, until less than a third of its time is left. Run it
-    on a schedule to renew tokens.
+  - Asks the API server for a token of a ServiceAccount (C(TokenRequest)) and writes it to a kubeconfig that only its
+    owner may read.
+  - It leaves a kubeconfig alone whose token the server still takes, until less than a third of its time is left. Run
+    it on a schedule to renew tokens.
   - The role imagescan.openshift.setup uses it.
 options:
   namespace:

@@ -1,0 +1,101 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The accounts that the role ``setup`` makes: tests run with these, never as administrator."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import re
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
+
+OWNER = "app.kubernetes.io/managed-by"
+OURS = "imagescan.openshift"
+PLACE = "imagescan.github.io/namespace"
+
+
+@dataclasses.dataclass(frozen=True)
+class Accounts:
+    """Kubeconfigs of the three accounts of a namespace."""
+
+    namespace: str
+    folder: Path
+
+    @property
+    def discover(self) -> Path:
+        """For ``image_info``."""
+        return self.folder / "imagescan-discover.kubeconfig"
+
+    @property
+    def scan(self) -> Path:
+        """For ``image_scan``."""
+        return self.folder / "imagescan-scan.kubeconfig"
+
+    @property
+    def flag(self) -> Path:
+        """For ``image_flag``."""
+        return self.folder / "imagescan-flag.kubeconfig"
+
+
+@dataclasses.dataclass(frozen=True)
+class Played:
+    """What ansible-playbook did. ``message`` is that of the task that failed, or empty."""
+
+    status: int
+    output: str
+    changed: int
+    message: str
+    warnings: tuple[str, ...]
+
+
+def play(
+    cluster: KubernetesCluster, playbook: str, variables: t.Mapping[str, t.Any], home: Path, *options: str
+) -> Played:
+    """Run a playbook of the collection from where the cluster is reached, with nothing of the caller's settings."""
+    binaries = Path(sys.executable).parent
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("K8S_AUTH_", "ANSIBLE_", "KUBE"))}
+    settings = {**kept, "HOME": str(home), "PATH": f"{binaries}:{os.environ['PATH']}", "LC_ALL": "C.UTF-8"}
+    command = [str(binaries / "ansible-playbook"), "-i", "localhost,", f"imagescan.openshift.{playbook}"]
+    command += ["-e", json.dumps(dict(variables)), *options]
+    done = cluster.run(*command, check=False, env=settings, stdin=subprocess.DEVNULL, timeout=600)
+    output = done.stdout + done.stderr
+    recap = re.search(r"^localhost +: .*changed=(\d+)", done.stdout, re.MULTILINE)
+    failures = re.findall(r"^(?:fatal|failed): \[localhost\].*? => (\{.*\})$", done.stdout, re.MULTILINE)
+    return Played(
+        done.returncode,
+        output,
+        int(recap[1]) if recap else -1,
+        str(json.loads(failures[-1])["msg"]) if failures else "",
+        tuple(re.findall(r"^\[(?:WARNING|DEPRECATION WARNING)\].*", output, re.MULTILINE)),
+    )
+
+
+def variables_of(cluster: KubernetesCluster, namespace: str, folder: Path) -> dict[str, t.Any]:
+    """What an administrator gives to setup and teardown. Names of the cluster's objects are the namespace's own."""
+    return {
+        "setup_kubeconfig": str(cluster.kubeconfig),
+        "setup_namespace": namespace,
+        "setup_cluster_prefix": namespace,
+        "setup_kubeconfig_dir": str(folder),
+    }
+
+
+@contextlib.contextmanager
+def accounts_in(cluster: KubernetesCluster, namespace: str, home: Path) -> t.Iterator[Accounts]:
+    """The accounts in a namespace, which may be there already and is then made ours. It stays there afterwards."""
+    cluster.kubectl("label", "--overwrite", "namespace", namespace, f"{OWNER}={OURS}", check=False)
+    folder = home / "kubeconfigs"
+    played = play(cluster, "setup", variables_of(cluster, namespace, folder), home)
+    assert played.status == 0, played.output
+    try:
+        yield Accounts(namespace, folder)
+    finally:
+        cluster.kubectl("delete", "clusterroles,clusterrolebindings", f"--selector={PLACE}={namespace}")
