@@ -13,7 +13,7 @@ author: the imagescan.openshift authors (@imagescan)
 description:
   - Reads operating system, RPM packages, repositories and what it cannot examine out of the layers of images, and keeps
     that in a store. Images are streamed and never unpacked, and nothing of them is run.
-  - An image is identified by its digest, so it is scanned once. A second run fetches no layer.
+  - An image is identified by its digest, so it is scanned once. A second run fetches no layer, and makes no pod.
   - What an image needs to be judged is done by M(imagescan.openshift.image_verdict).
   - One image that cannot be scanned never stops the others. Its error is kept in the store and decides its verdict.
   - Progress is shown at least every 10 seconds. Each result is in the store at once, so a run that was interrupted goes
@@ -29,9 +29,16 @@ options:
     elements: raw
     required: true
   method:
-    description: Where images are scanned. V(local) means on the host that runs this module.
+    description:
+      - Where images are scanned. V(local) means on the host that runs this module.
+      - V(job) means in pods of a cluster that pull the images over the network, each pod many of them.
+      - V(image_volume) means in pods of a cluster that get the images as volumes, so that the nodes pull them with
+        their own credentials, mirrors and cache. It needs Kubernetes 1.35, or 1.33 with the feature gate ImageVolume.
+        What is no file of an image, such as its labels, is then read from the registry where this host reaches it.
+        Otherwise the inventory says that it was not seen.
+      - Nothing of a scanned image is ever run. The pods are as unprivileged as Pod Security V(restricted) demands.
     type: str
-    choices: [local]
+    choices: [local, job, image_volume]
     default: local
   max_age:
     description:
@@ -39,9 +46,93 @@ options:
       - An image never changes under its digest, so there is rarely a reason to.
     type: float
   parallel:
-    description: How many images are read at once.
+    description: How many images are read at once by the method V(local). See O(pods) for the others.
     type: int
     default: 2
+  namespace:
+    description:
+      - Namespace of the scanner pods. The role P(imagescan.openshift.setup#role) makes it, with the account
+        C(imagescan-puller) that the pods have.
+    type: str
+    default: imagescan
+  scanner_image:
+    description:
+      - Image of the scanner pods, with Python 3.9 or newer. The program itself comes from this module.
+      - On OpenShift, the default is the image stream C(python) of the namespace C(openshift). Elsewhere it has to be
+        given, best by digest.
+      - Layers compressed with zstd need an image that has the Python package C(zstandard).
+    type: str
+  pods:
+    description: How many scanner pods run at once. One more may run while an image that a pod died of is tried again.
+    type: int
+    default: 4
+  images_per_pod:
+    description: How many images a pod reads at most, one after the other. With V(image_volume) it is never more than 4.
+    type: int
+    default: 25
+  pod_memory:
+    description: Memory of a scanner pod, as request and limit.
+    type: str
+    default: 512Mi
+  pod_cpu:
+    description: Processors that a scanner pod requests. It may use up to two of them, or more if it requests more.
+    type: str
+    default: 500m
+  image_timeout:
+    description: Seconds that a pod may spend on one image.
+    type: int
+    default: 300
+  start_timeout:
+    description:
+      - For how many seconds a pod may go on failing to start, counted from the first sign of it (a refused pull, no
+        node that takes it), until its images end in an error. A pod that only waits for other scanner pods to end is
+        not counted.
+      - Raise it where nodes are added on demand.
+    type: float
+    default: 20.0
+  pull_secrets:
+    description:
+      - Names of pull secrets in O(namespace). With V(job) they are mounted into the pods, which read the registries
+        with them. With V(image_volume) the nodes use them. This module never reads them.
+    type: list
+    elements: str
+    default: []
+  integrated_registry:
+    description:
+      - Integrated registry of OpenShift as pods reach it, usually
+        V(image-registry.openshift-image-registry.svc:5000).
+      - Pods get a token of ten minutes for it, of the account C(imagescan-puller), which may only pull. For V(job)
+        only.
+    type: str
+  pod_proxy:
+    description: Proxies that the pods of V(job) use, without user and password in them.
+    type: dict
+    suboptions:
+      http_proxy:
+        description: Proxy for registries without TLS.
+        type: str
+      https_proxy:
+        description: Proxy for all other registries.
+        type: str
+      no_proxy:
+        description: Hosts that are asked directly, separated by commas.
+        type: str
+  node_selector:
+    description: Labels of the nodes that scanner pods may run on.
+    type: dict
+    default: {}
+  tolerations:
+    description: Tolerations of the scanner pods, as Kubernetes has them.
+    type: list
+    elements: dict
+    default: []
+  priority_class:
+    description: Priority class of the scanner pods.
+    type: str
+  mirrors_from_cluster:
+    description: Use the mirrors of the cluster's ImageDigestMirrorSet and ImageTagMirrorSet objects beside O(mirrors).
+    type: bool
+    default: false
   fail_on:
     description:
       - Fail the task, after every image was tried, when an image ended in V(error), or when something in an image could
@@ -55,11 +146,14 @@ extends_documentation_fragment:
   - imagescan.openshift._attributes.actions
   - imagescan.openshift.store
   - imagescan.openshift.registry_access
+  - imagescan.openshift.cluster
   - imagescan.openshift.platforms
 attributes:
   check_mode:
     support: full
-    details: Images are resolved, but no layer is fetched.
+    details:
+      - With V(local), images are resolved, but no layer is fetched.
+      - With V(job) and V(image_volume), nothing is created in the cluster, and RV(plan) says what would be.
   diff_mode:
     support: none
   idempotent:
@@ -72,9 +166,16 @@ attributes:
     details: Without progress.
 notes:
   - Layers compressed with zstd need the Python package C(zstandard). With C(isal), gzip layers are read faster.
+  - With V(job), options for access to registries such as O(registry_ca_cert) are handed to the pods.
+    O(registry_auth_file) is not, see O(pull_secrets). It is used by this host alone, to look up what V(image_volume)
+    mounts.
+  - A run that was killed leaves Jobs behind. The next run with the same store takes over what they found, and removes
+    them, as it does with what other dead runs left in O(namespace).
 seealso:
   - module: imagescan.openshift.image_info
   - module: imagescan.openshift.image_verdict
+  - ref: ansible_collections.imagescan.openshift.setup_role
+    description: Prepares a cluster for V(job) and V(image_volume).
 """
 
 EXAMPLES = r"""
@@ -96,6 +197,16 @@ EXAMPLES = r"""
     platforms: [linux/amd64, linux/arm64]
     store: postgresql://scanner@db.example.com/imagescan
     registry_auth_file: ~/.config/containers/auth.json
+
+- name: Scan what runs in a cluster, by pods in it
+  imagescan.openshift.image_scan:
+    images: "{{ running.images + running.unidentified }}"
+    method: job
+    scanner_image: "{{ scanner_image }}"
+    pull_secrets: [registry-example-com]
+    pods: 8
+    store: /var/lib/imagescan/store.db
+    kubeconfig: ~/.kube/imagescan-scan
 """
 
 RETURN = r"""
@@ -160,34 +271,54 @@ missing_platforms:
       type: list
       elements: str
       returned: success
+plan:
+  description: What would be created, in check mode, and how many bytes would be read as far as sizes are known.
+  returned: O(method) is not V(local) and check mode
+  type: dict
+  sample: {"jobs": 1, "pods": 8, "images": 200, "bytes": 21474836480}
 code:
   description: Stable code of the cause.
   returned: failure
   type: str
 """
 
+import dataclasses
 import typing as t
 from datetime import datetime, timedelta, timezone
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.manifests import PodOptions, check_name
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.mirrors import read_mirrors
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scan import JobScan, Options, scanner_image
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, ScanError
-from ansible_collections.imagescan.openshift.plugins.module_utils._module import access_of, now, run
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access, read_small_file
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Platform
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.references import parse_registry
+from ansible_collections.imagescan.openshift.plugins.module_utils._module import access_of, client_of, now, run
 from ansible_collections.imagescan.openshift.plugins.module_utils._progress import Progress, remaining
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import SCHEMA_VERSION
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.serial import inventory_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.model import IndexOutcome, Outcome
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.model import (
+    IndexOutcome,
+    JobRecord,
+    Outcome,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.plan import PodAccess
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import (
     Request,
     parse_platform,
     request_of,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import Child
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import Child, StoredJob
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store, open_store, unresolved_key
 
 #: Problems of one image that travel in the result; the store has all of them.
 PROBLEMS_SHOWN = 20
+#: Of certificates, beside the program in one ConfigMap.
+CA_LIMIT = 300_000
 
 
 class StoreBook:
@@ -306,6 +437,18 @@ class StoreBook:
             and (not outcome.platform or outcome.platform == stored.platform)
         )
 
+    def record_job(self, job: JobRecord) -> None:
+        """Keep that a Job exists, for whoever comes after us."""
+        self.store.record_job(StoredJob(**dataclasses.asdict(job)))
+
+    def forget_job(self, uid: str) -> None:
+        """Drop what is known of a Job."""
+        self.store.forget_job(uid)
+
+    def jobs(self, server: str, namespace: str) -> list[JobRecord]:
+        """The Jobs on record."""
+        return [JobRecord(**job._asdict()) for job in self.store.jobs(server, namespace)]
+
     def beat(self, line: str) -> None:
         """Show how far the scan is."""
         self.progress.beat(line)
@@ -334,21 +477,75 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     if params["parallel"] < 1:
         raise InputError(f"parallel is {params['parallel']}; expected 1 or more")
     platforms = [parse_platform(text) for text in params["platforms"]]
-    access = access_of(params)
+    in_cluster = params["method"] != "local"
+    client = client_of(module) if in_cluster or params["mirrors_from_cluster"] else None
+    access = access_of(params, read_mirrors(client) if client and params["mirrors_from_cluster"] else ())
+    result: dict[str, t.Any] = {}
     with open_store(params["store"], params["store_password"] or "", read_only=module.check_mode) as store:
         book = StoreBook(
             store, Progress(), max_age=params["max_age"], platforms=[str(platform) for platform in platforms]
         )
-        scan = LocalScan(book, access, platforms=platforms, parallel=params["parallel"], plan_only=module.check_mode)
-        scan.run(read_images(params["images"], book), remaining)
+        if client is not None and in_cluster:
+            scan = job_scan(module, book, client, access, platforms)
+            scan.run(read_images(params["images"], book), remaining)
+            for text in scan.warnings:
+                module.warn(text)
+            if module.check_mode:
+                result["plan"] = scan.plan
+        else:
+            local = LocalScan(
+                book, access, platforms=platforms, parallel=params["parallel"], plan_only=module.check_mode
+            )
+            local.run(read_images(params["images"], book), remaining)
     images = [book.images[key] for key in sorted(book.images)]
     counts = dict.fromkeys(("scanned", "current", "planned", "error"), 0)
     for image in images:
         counts[image["state"]] += 1
-    result = {"changed": book.changed, "images": images, "counts": counts, "missing_platforms": book.missing}
+    result |= {"changed": book.changed, "images": images, "counts": counts, "missing_platforms": book.missing}
     if not module.check_mode:
         fail(params["fail_on"], result)
     return result
+
+
+def job_scan(
+    module: AnsibleModule, book: StoreBook, client: Client, access: Access, platforms: list[Platform]
+) -> JobScan:
+    """The scan by pods that the options describe."""
+    params = module.params
+    registry = parse_registry(params["integrated_registry"]) if params["integrated_registry"] else ""
+    registry = registry if params["method"] == "job" else ""
+    pod = PodOptions(
+        image=scanner_image(client, params["scanner_image"] or ""),
+        memory=params["pod_memory"],
+        cpu=params["pod_cpu"],
+        pull_secrets=tuple(params["pull_secrets"]),
+        registry_token=bool(registry),
+        proxy={name: value for name, value in (params["pod_proxy"] or {}).items() if value},
+        node_selector={str(key): str(value) for key, value in params["node_selector"].items()},
+        tolerations=tuple(params["tolerations"]),
+        priority_class=params["priority_class"] or "",
+        openshift=client.has_group("security.openshift.io"),
+    )
+    options = Options(
+        namespace=check_name(params["namespace"], "namespace"),
+        pod=pod,
+        registries=PodAccess(
+            plain_http=access.plain_http,
+            token_realms=access.token_realms,
+            timeout=access.timeout,
+            validate_certs=access.validate_certs,
+            login_registry=registry,
+            mirrors=access.mirrors,
+        ),
+        pods=params["pods"],
+        images_per_pod=params["images_per_pod"],
+        image_timeout=params["image_timeout"],
+        start_timeout=params["start_timeout"],
+        ca=read_small_file(access.ca_file, "registry_ca_cert", CA_LIMIT) if access.ca_file else b"",
+    )
+    return JobScan(
+        book, client, access, options, method=params["method"], platforms=platforms, plan_only=module.check_mode
+    )
 
 
 def fail(fail_on: list[str], result: dict[str, t.Any]) -> None:
@@ -374,8 +571,27 @@ def main() -> None:
             **specs.store(),
             **specs.registry_access(),
             **specs.platforms(),
+            **specs.cluster(),
             "images": {"type": "list", "elements": "raw", "required": True},
-            "method": {"type": "str", "choices": ["local"], "default": "local"},
+            "method": {"type": "str", "choices": ["local", "job", "image_volume"], "default": "local"},
+            "namespace": {"type": "str", "default": "imagescan"},
+            "scanner_image": {"type": "str"},
+            "pods": {"type": "int", "default": 4},
+            "images_per_pod": {"type": "int", "default": 25},
+            "pod_memory": {"type": "str", "default": "512Mi"},
+            "pod_cpu": {"type": "str", "default": "500m"},
+            "image_timeout": {"type": "int", "default": 300},
+            "start_timeout": {"type": "float", "default": 20.0},
+            "pull_secrets": {"type": "list", "elements": "str", "default": [], "no_log": False},
+            "integrated_registry": {"type": "str"},
+            "pod_proxy": {
+                "type": "dict",
+                "options": {name: {"type": "str"} for name in ("http_proxy", "https_proxy", "no_proxy")},
+            },
+            "node_selector": {"type": "dict", "default": {}},
+            "tolerations": {"type": "list", "elements": "dict", "default": []},
+            "priority_class": {"type": "str"},
+            "mirrors_from_cluster": {"type": "bool", "default": False},
             "max_age": {"type": "float"},
             "parallel": {"type": "int", "default": 2},
             "fail_on": {"type": "list", "elements": "str", "choices": ["error", "incomplete"], "default": []},

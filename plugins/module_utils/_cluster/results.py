@@ -29,7 +29,7 @@ class ShardState:
     """A shard at work. ``items``: number -> image, of those that this run asked for; ``open``: without a result yet.
 
     ``children``: number of an index -> its images that are still missing, digest -> (names, platform).
-    ``redo``: numbers whose results had to be thrown away, and replace what was recorded.
+    ``early``: number of an index -> what came of its images before the index itself, as it does after a repair.
     """
 
     key: str = dataclasses.field(repr=False)
@@ -37,6 +37,7 @@ class ShardState:
     open: set[int]
     children: dict[int, dict[str, tuple[tuple[str, ...], str]]] = dataclasses.field(default_factory=dict)
     indexes: dict[int, str] = dataclasses.field(default_factory=dict)
+    early: dict[int, list[t.Mapping[str, t.Any]]] = dataclasses.field(default_factory=dict)
     ended: bool = False
 
 
@@ -114,6 +115,9 @@ class Results:
         shard.children[number] = {child.digest: (names, str(child.platform or "")) for child, names in fresh}
         if not fresh:
             shard.open.discard(number)
+        for early in shard.early.pop(number, ()):
+            if number in shard.open:
+                self._image(shard, number, early)
 
     def _image(self, shard: ShardState, number: int, body: t.Mapping[str, t.Any]) -> None:
         item, children = shard.items[number], shard.children.get(number)
@@ -126,6 +130,11 @@ class Results:
             self._record(Item(item.number, names[0], digest, names, body["index"], platform or listed), body)
             if not children:
                 shard.open.discard(number)
+            return
+        if body["index"] and not item.index:
+            early = shard.early.setdefault(number, [])
+            if len(early) < CHILD_LIMIT:
+                early.append(body)
             return
         if body["index"] or (digest and item.digest and digest != item.digest):
             self._refuse(shard, number, f"it reports {digest or 'an image of an index'}")

@@ -71,6 +71,7 @@ STATUS_LAG = 4.0
 #: How long removing everything may take: normally, and when nobody waits any more (seconds).
 CLEAN, HURRY = 45.0, 6.0
 RESOLVERS = 8
+OPENSHIFT_PYTHON = "image-registry.openshift-image-registry.svc:5000/openshift/python:latest"
 #: Ends of a pod that come again with the same image.
 _COMES_AGAIN = frozenset((api.OOM_KILLED, api.DEADLINE))
 
@@ -1023,3 +1024,22 @@ def require_image_volumes(jobs: Jobs, options: PodOptions, run: str) -> None:
             code="image-volume-unsupported",
             hint="use method: job, or a cluster of Kubernetes 1.35 or newer (1.33 with the feature gate ImageVolume)",
         )
+
+
+def scanner_image(client: Client, given: str) -> str:
+    """The image of the pods: what was given, or OpenShift's own Python. Raises InputError where there is none."""
+    if given:
+        return str(parse_reference(given))
+    if client.has_group("image.openshift.io"):
+        try:
+            client.get("/apis/image.openshift.io/v1/namespaces/openshift/imagestreams/python")
+            return OPENSHIFT_PYTHON
+        except ApiError as error:
+            if error.status == 403:
+                return OPENSHIFT_PYTHON  # Every OpenShift has it, unless somebody took it away.
+            if error.status != 404:
+                raise
+    raise InputError(
+        "scanner_image is needed on this cluster, which has no image stream openshift/python",
+        hint="give an image with Python 3.9 or newer, best by digest; UBI's Python (ubi9/python-312) is one",
+    )
