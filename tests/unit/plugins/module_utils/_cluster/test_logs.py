@@ -211,8 +211,8 @@ class Answer:
         elif given == "noise without end" and self.next < len(pod.lines):
             self.next += 1
             return pod.stamp(self.next - 1) + b"x" * 100_000 + pod.lines[self.next - 1]
-        elif given == "skip":
-            self.next += 2
+        elif given == "skip" and self.follow:
+            self.next += 2  # What happens to a slow follower.
         return self.line()
 
     def was_written(self, number: int) -> bool:
@@ -399,7 +399,7 @@ def test_lines_that_were_rotated_away_are_declared() -> None:
 def test_the_time_of_the_last_line_is_asked_for_again_with_its_zone() -> None:
     pod = Pod([], [])
     log = PodLog(as_client(pod), "imagescan", POD, UID, KEY, clock=time.monotonic)
-    pod.stamp = lambda number: b"2026-03-01T01:02:03.123456789+05:30 "  # type: ignore[method-assign,assignment]
+    pod.stamp = lambda number: b"2026-03-01T01:02:03.123456789+05:30 "  # type: ignore[method-assign]
     pod.lines = pod_lines(1)
     pod.faults = [Fault("clean end", 2), Fault("empty")]
     pod.now += 100
@@ -505,7 +505,12 @@ def test_giant_lines_take_no_memory_and_hide_no_frame(monkeypatch: pytest.Monkey
     lines[5] = b"@F1 " * 1_000_000 + b"\n" + lines[5]
     put: list[int] = []
     plain = Spool.put
-    monkeypatch.setattr(Spool, "put", lambda self, line: (put.append(len(line)), plain(self, line))[1])
+
+    def noted(spool: Spool, line: bytes) -> None:
+        put.append(len(line))
+        plain(spool, line)
+
+    monkeypatch.setattr(Spool, "put", noted)
     caller = Caller(Pod(lines))
     assert caller.run().whole
     assert max(put) <= logs.LONGEST
@@ -710,6 +715,34 @@ def test_a_defect_in_a_reader_is_no_silence(monkeypatch: pytest.MonkeyPatch) -> 
     assert "defect" in t.cast(Finished, found[0]).reason
     assert seen
     collector.close()
+
+
+def test_a_thread_that_waits_for_a_line_is_let_go() -> None:
+    class Silent:
+        status = 200
+
+        def __init__(self) -> None:
+            self.closed = threading.Event()
+
+        def readline(self, limit: int) -> bytes:
+            assert self.closed.wait(60)
+            return b""
+
+        def close(self) -> None:
+            self.closed.set()
+
+    class Quiet:
+        @contextlib.contextmanager
+        def stream(self, *args: t.Any, **options: t.Any) -> t.Iterator[Silent]:
+            yield Silent()
+
+    collector = LogCollector(as_client(Quiet()), "imagescan")
+    collector.follow(POD, UID, KEY)
+    time.sleep(0.1)
+    (thread,) = collector._threads
+    collector.close()
+    thread.join(30)
+    assert not thread.is_alive()
 
 
 def test_close_stops_the_threads() -> None:
