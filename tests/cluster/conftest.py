@@ -91,5 +91,5 @@ def namespace(cluster: KubernetesCluster) -> t.Iterator[str]:
 
 def _abandoned() -> list[Path]:
     """Folders of clusters whose pytest is gone."""
-    found = folder_of(PREFIX + "0").parent.glob(f"cluster-{PREFIX}*")
-    return [path for path in found if not Path("/proc", path.name.rpartition("-")[2]).exists()]
+    found = folder_of(PREFIX).parent.glob(f"cluster-{PREFIX}*")
+    return [path for path in found if not Path("/proc", path.name.split("-")[2]).exists()]

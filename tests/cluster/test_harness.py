@@ -192,7 +192,9 @@ def test_registry_with_login(breakable_cluster: Cluster, namespace: str, scanner
     assert finished(breakable_cluster, namespace)["exitCode"] == 0
 
 
-def test_second_cluster_beside_without_image_volumes(breakable_cluster: Cluster) -> None:
+def test_second_cluster_beside_without_image_volumes(
+    breakable_cluster: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Also: a start cleans away what one of the same name left, and a stop leaves nothing."""
     name = f"{breakable_cluster.name[:20]}-b"
     wanted = pod("registry.example.com/a:b", "true", volumes=[{"name": "t", "image": {"reference": "x.example/a:b"}}])
@@ -203,7 +205,8 @@ def test_second_cluster_beside_without_image_volumes(breakable_cluster: Cluster)
     second = Cluster(name, folder_of(name), WITHOUT_IMAGE_VOLUMES)
     try:
         seconds = second.start()
-        print(f"from start to Ready: {seconds:.1f} s")
+        with capsys.disabled():
+            print(f" [from start to Ready: {seconds:.1f} s] ", end="")
         echo = second.kubectl(*question, input=json.dumps(wanted)).stdout
         assert "x.example/a:b" not in echo
         breakable_cluster.wait_ready()
