@@ -20,6 +20,16 @@ KINDS = {
     "roles/*": "role_",
     "playbooks/*.yml": "playbook_",
 }
+#: What does nothing without a cluster -> its test in tests/cluster, and how that calls it. No integration target: the
+#: stage ``cluster`` runs these.
+ON_A_CLUSTER = {
+    "access_info": ("test_setup.py", 'call("access_info"'),
+    "service_account_kubeconfig": ("test_setup.py", '"service_account_kubeconfig"'),
+    "role_setup": ("test_setup.py", 'do("setup")'),
+    "playbook_setup": ("test_setup.py", 'do("setup")'),
+    "playbook_teardown": ("test_setup.py", 'do("teardown")'),
+}
+ROLES = [path.name for path in sorted((CHECKOUT / "roles").iterdir())]
 FRAGMENTS = ("store", "tls", "registry_access", "platforms", "cluster")
 
 
@@ -28,13 +38,37 @@ def content() -> list[str]:
     return sorted(prefix + path.stem for pattern, prefix in KINDS.items() for path in CHECKOUT.glob(pattern))
 
 
-@pytest.mark.parametrize("name", content())
+def modules() -> list[str]:
+    """Modules with an integration target."""
+    return [path.stem for path in sorted((CHECKOUT / "plugins/modules").glob("*.py")) if path.stem not in ON_A_CLUSTER]
+
+
+@pytest.mark.parametrize("name", sorted(set(content()) - set(ON_A_CLUSTER)))
 def test_everything_has_an_integration_target(name: str) -> None:
     tests = [TARGETS / name / "tasks" / "main.yml", TARGETS / name / "runme.sh"]
     assert any(path.is_file() for path in tests)
 
 
-@pytest.mark.parametrize("name", [path.stem for path in sorted((CHECKOUT / "plugins/modules").glob("*.py"))])
+@pytest.mark.parametrize("name", sorted(ON_A_CLUSTER))
+def test_what_needs_a_cluster_is_tested_on_one(name: str) -> None:
+    assert name in content()
+    assert not (TARGETS / name).exists(), "it has a target; take it off the list"
+    file, call = ON_A_CLUSTER[name]
+    text = (CHECKOUT / "tests/cluster" / file).read_text(encoding="utf-8")
+    assert call in text
+    assert "check" in text
+    assert "again" in text
+    assert "\ndef test_" in text
+
+
+def test_the_tests_on_a_cluster_are_part_of_make_test() -> None:
+    stages = (CHECKOUT / "tests/tools/suite.py").read_text(encoding="utf-8")
+    always = stages.partition("\nSTAGES")[2].partition("\n}")[0]
+    assert '"cluster": stage_cluster' in always
+    assert '["tests/cluster"]' in stages
+
+
+@pytest.mark.parametrize("name", modules())
 def test_every_module_is_tested_in_check_mode_and_again(name: str) -> None:
     text = (TARGETS / name / "tasks" / "test.yml").read_text(encoding="utf-8")
     assert "check_mode: true" in text
@@ -53,14 +87,36 @@ def test_a_fragment_describes_what_its_options_are(name: str) -> None:
         assert documented == {key: spec.get(key) for key in documented}, option
 
 
-def test_every_variable_of_the_role_is_described_and_has_its_type() -> None:
-    role = CHECKOUT / "roles" / "scan"
+@pytest.mark.parametrize("name", ROLES)
+def test_every_variable_of_a_role_is_described_and_has_its_type(name: str) -> None:
+    role = CHECKOUT / "roles" / name
     defaults = yaml.safe_load((role / "defaults/main.yml").read_text(encoding="utf-8"))
     specs = yaml.safe_load((role / "meta/argument_specs.yml").read_text(encoding="utf-8"))
-    normalised = (role / "vars/main.yml").read_text(encoding="utf-8")
+    normalised = " ".join((role / "vars/main.yml").read_text(encoding="utf-8").split())
     assert set(defaults) == set(specs["argument_specs"]["main"]["options"])
-    for variable in set(defaults) - {"scan_store_password", "scan_api_key", "scan_password"}:
+    # Passwords stay as they are: a filter's error would show them.
+    for variable in set(defaults) - {f"{name}_{secret}" for secret in ("store_password", "api_key", "password")}:
         assert f"{{{{ {variable} | imagescan.openshift.survey_value(" in normalised
+
+
+@pytest.mark.parametrize(("tasks", "module"), [("discover", "image_info"), ("scan", "image_scan")])
+def test_the_role_gives_every_option_of_its_modules(tasks: str, module: str) -> None:
+    role = CHECKOUT / "roles" / "scan" / "tasks"
+    given: set[str] = set()
+    for task in yaml.safe_load((role / f"{tasks}.yml").read_text(encoding="utf-8")):
+        given |= set(task.get(f"imagescan.openshift.{module}", ()))
+    for task in yaml.safe_load((role / "main.yml").read_text(encoding="utf-8")):
+        given |= set(task.get("module_defaults", {}).get("group/imagescan.openshift.cluster", ()))
+    source = importlib.import_module(f"ansible_collections.imagescan.openshift.plugins.modules.{module}")
+    documented = yaml.safe_load(source.DOCUMENTATION)
+    options = set(documented["options"])
+    for name in documented["extends_documentation_fragment"]:
+        fragment = name.rpartition(".")[2]
+        if fragment in FRAGMENTS:
+            options |= set(getattr(_argument_specs, fragment)())
+    assert given <= options
+    # What fails a run is applied in its last step. The rest is for kubernetes.core alone.
+    assert options - given <= {"fail_on", "persist_config", "proxy_headers"}
 
 
 def test_nothing_is_read_from_folders_that_are_not_there_at_run_time() -> None:
