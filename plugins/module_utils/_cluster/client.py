@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import random
 import re
 import socket
 import ssl
-import threading
 import time
 import typing as t
 import urllib.parse
@@ -52,6 +52,10 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 8.0
 #: Seconds of patience with a server that never answered: more likely a wrong address than a restart.
 _FIRST_CONTACT = 5.0
 _TRANSIENT = frozenset({429, 500, 502, 503, 504})
+#: An API server that has just started refuses what it allows, until it has read its roles and accounts (seen: 403 for
+#: two seconds). So for so many seconds after trouble, who was let in before is asked to try again.
+_SETTLING = 10.0
+_REFUSALS = frozenset({401, 403})
 
 
 def connect(connection: Connection) -> Client:
@@ -76,7 +80,8 @@ class Client:
         self._timeout = timeout
         self._deadline = deadline
         self._was_reached = False
-        self._lock = threading.Lock()
+        self._was_let_in = False
+        self._trouble_at = -math.inf
         self._groups: frozenset[str] | None = None
 
     def get(self, path: str, params: Params | None = None) -> dict[str, t.Any]:
@@ -227,12 +232,13 @@ class Client:
                 answer = self._send(method, path, params, data, self._timeout, self._timeout, operation)
                 if 200 <= answer.status < 300:
                     content = self._read(answer, size or _ANSWER_LIMIT, patience, operation)
+                    self._was_let_in = True
                     break
                 wait = _retry_after(answer)
                 error = self._refusal(answer, operation, params)
-                if answer.status not in _TRANSIENT:
+                if answer.status not in _TRANSIENT and not self._is_settling(answer.status):
                     raise error
-                was_done = None if answer.status != 429 else False
+                was_done = None if answer.status >= 500 else False
             except _Lost as lost:
                 error, wait, was_done = lost.error, None, lost.was_done
                 if not self._was_reached:
@@ -248,6 +254,9 @@ class Client:
         if not isinstance(value, dict):
             raise self._nonsense(operation, "no JSON object")
         return value
+
+    def _is_settling(self, status: int) -> bool:
+        return status in _REFUSALS and self._was_let_in and time.monotonic() - self._trouble_at < _SETTLING
 
     def _send(
         self,
@@ -288,6 +297,8 @@ class Client:
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise self._failure(error, operation) from error
         self._was_reached = True
+        if answer.status >= 500:
+            self._trouble_at = time.monotonic()
         return answer
 
     def _read(self, answer: urllib3.BaseHTTPResponse, size: int, patience: _Patience, operation: Operation) -> bytes:
@@ -329,6 +340,7 @@ class Client:
         )
 
     def _lost(self, reason: str, operation: Operation, was_done: bool | None = None) -> _Lost:
+        self._trouble_at = time.monotonic()
         hint = "check the address, the network and the proxy" if not self._was_reached else ""
         text = f"no answer from {self.server}, asked to {operation}: {reason}"
         return _Lost(ApiError(text, code=UNREACHABLE, hint=hint), was_done)

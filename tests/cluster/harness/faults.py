@@ -89,7 +89,7 @@ class Faults:
 
 @contextlib.contextmanager
 def fault_proxy(server: str, server_ca: Path, folder: Path, faults: t.Iterable[Fault] = ()) -> t.Iterator[Faults]:
-    """Run the proxy on loopback, in the network namespace of the caller.
+    """Run the proxy in the network namespace of the caller.
 
     ``server`` is the API server's URL, trusted by ``server_ca``; the proxy's own certificates are made in ``folder``.
     """
@@ -216,7 +216,7 @@ def fault_proxy(server: str, server_ca: Path, folder: Path, faults: t.Iterable[F
         def log_message(self, format: str, *args: object) -> None:
             """Stay silent."""
 
-    served = _Server(("127.0.0.1", 0), Handler)
+    served = _Server(("0.0.0.0", 0), Handler)
     served.socket = listening.wrap_socket(served.socket, server_side=True, do_handshake_on_connect=False)
     proxy = Faults(f"https://127.0.0.1:{served.server_address[1]}", own.ca_file, list(faults))
     with _serving(served):

@@ -92,6 +92,40 @@ def test_what_will_not_pass_is_said_at_once(status: int, code: str) -> None:
     assert TOKEN not in str(caught.value)
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_server_that_has_just_started_may_refuse_what_it_allows(status: int) -> None:
+    with running_server(in_turn(said({}), trouble(503), trouble(status), trouble(status), said({"a": 1}))) as server:
+        client = client_of(server)
+        client.get(PODS)
+        assert client.get(PODS) == {"a": 1}
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_who_was_never_let_in_is_refused_at_once(status: int) -> None:
+    with running_server(in_turn(trouble(503), trouble(status), said({}))) as server, pytest.raises(ApiError) as caught:
+        client_of(server).get(PODS)
+    assert caught.value.status == status
+
+
+def test_a_refusal_without_trouble_before_is_final() -> None:
+    with running_server(in_turn(said({}), trouble(403), said({}))) as server:
+        client = client_of(server)
+        client.get(PODS)
+        with pytest.raises(ApiError, match="403"):
+            client.get(PODS)
+
+
+def test_a_refusal_that_stays_is_final(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.count(0, 0.5)
+    with running_server(in_turn(said({}), trouble(503), trouble(403))) as server:
+        client = client_of(server)
+        client.get(PODS)
+        monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
+        with pytest.raises(ApiError, match="403"):
+            client.get(PODS)
+    assert len(server.requests) > 4
+
+
 def test_the_server_says_how_long_to_wait(no_waiting: list[float]) -> None:
     with running_server(in_turn(trouble(429, Retry_After="7"), said({}))) as server:
         client_of(server).get(PODS)
