@@ -174,6 +174,11 @@ options:
         host but their own.
     type: bool
     default: true
+  mirrors_from_cluster:
+    description:
+      - Use the mirrors of the cluster's C(ImageDigestMirrorSet) and C(ImageTagMirrorSet) objects beside O(mirrors).
+    type: bool
+    default: false
   scanner_image:
     description:
       - The image that M(imagescan.openshift.image_scan) scans with, with its digest. It is left out where it has this
@@ -409,6 +414,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.image
     StreamTags,
     read_images,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.mirrors import read_mirrors
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.selection import Selection, check_namespaces
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.workloads import (
     KINDS,
@@ -464,9 +470,11 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         for query in params["registry"]
     ]
     search = ClusterSearch(params, sources)
-    access = access_of(params)
+    in_cluster = bool(set(sources) & set(CLUSTER))
+    client = client_of(module) if in_cluster or params["mirrors_from_cluster"] else None
+    access = access_of(params, read_mirrors(client) if client and params["mirrors_from_cluster"] else ())
     progress = Progress()
-    images, workloads = search.run(client_of(module), progress) if set(sources) & set(CLUSTER) else (None, None)
+    images, workloads = search.run(client, progress) if client and in_cluster else (None, None)
     named, excluded, failed = gather(
         params["references"] if "references" in sources else [],
         params["paths"] if "paths" in sources else [],
@@ -632,6 +640,7 @@ def main() -> None:
             "label_selector": {"type": "str"},
             "in_use": {"type": "bool", "default": False},
             "ask_registries": {"type": "bool", "default": True},
+            "mirrors_from_cluster": {"type": "bool", "default": False},
             "scanner_image": {"type": "str"},
             "scan_namespace": {"type": "str", "default": "imagescan"},
             "exclude": {"type": "list", "elements": "str", "default": []},
