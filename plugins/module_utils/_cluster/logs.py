@@ -30,6 +30,8 @@ MOST_THREADS = 32
 #: about 6 MiB, and the kubelet keeps 10 MiB of a log, so this is some tens of complete readings.
 MOST_SPOOLED = 64 * 1024 * 1024
 MOST_BYTES = 256 * 1024 * 1024
+#: Bytes of lines that one poll() decodes: some tens of large inventories.
+DECODED = 4 * 1024 * 1024
 #: A frame is shorter than 16 KiB; of a longer line only the end can be one.
 LONGEST = 32 * 1024
 #: Three heartbeats (seconds).
@@ -102,12 +104,23 @@ class LogCollector:
             log.tell(ended=ended, gone=gone)
 
     def poll(self) -> list[Received | Finished]:
-        """What came since the last call. Each pod is finished exactly once, after its records. Never waits."""
+        """What came since the last call. Each pod is finished exactly once, after its records. Never waits.
+
+        A call decodes at most DECODED bytes, since records take many times that in memory: call it again at once while
+        it returns something. What a second reading repaired comes out of the pod's own order.
+        """
         events: list[Received | Finished] = []
+        budget = DECODED
         for uid, log in list(self._logs.items()):
-            events += log.advance()
+            found, used = log.advance(budget)
+            events += found
+            budget -= used
             if log.stopped:
                 del self._logs[uid]
+        if self._logs:
+            # Next time another one comes first.
+            first = next(iter(self._logs))
+            self._logs[first] = self._logs.pop(first)
         self._waiting = collections.deque(log for log in self._waiting if not log.stopped)
         self._start()
         return events
@@ -295,29 +308,35 @@ class PodLog:
         if ended:
             self._settle()
 
-    def advance(self) -> list[Received | Finished]:
-        """Decode what was spooled, and decide when there is enough to decide."""
+    def advance(self, budget: int) -> tuple[list[Received | Finished], int]:
+        """Decode what was spooled, at most ``budget`` bytes; once that is all, decide if there is enough to decide.
+
+        Returns what is new and the bytes that were decoded.
+        """
         # First what is known, then the lines: so all that a booked connection gave is decoded before it is judged.
         with self._lock:
-            connected, heard, fatal = self._connected, self._heard, self._fatal
-            complete, self._complete = self._complete, 0
-        events, news = self._decode()
+            connected, heard, fatal, complete = self._connected, self._heard, self._fatal, self._complete
+        lines, drained = self._spool.take(budget)
+        events, news = self._decode(lines)
+        used = sum(map(len, lines))
         decoder, now = self._decoder, self._clock()
         with self._lock:
             if news:
                 self._news_at, self._broken_at, self._failures, self._useless = now, None, 0, 0
-            else:
-                self._useless += complete
+            if not drained:
+                return events, used
+            self._complete -= complete
+            self._useless += 0 if news else complete
             reason = fatal or self._lost(connected, heard, now)
         if decoder.whole:
-            return [*events, self._finish(True, "")]
+            return [*events, self._finish(True, "")], used
         if decoder.forged:
             reason = "different frames with good checksums claim the same place: nothing of it can be trusted"
         elif decoder.bye is not None and not decoder.gaps():
             reason = "it says something else than it said that it would"
         elif decoder.bye is not None:
             self._settle()
-        return [*events, self._finish(False, reason)] if reason else events
+        return ([*events, self._finish(False, reason)] if reason else events), used
 
     def _settle(self) -> None:
         """From now on nothing new is written: what is missing can only come by reading everything again."""
@@ -326,11 +345,11 @@ class PodLog:
                 self._settling, self._failures = True, 0
                 self._wake.set()
 
-    def _decode(self) -> tuple[list[Received | Finished], bool]:
+    def _decode(self, lines: t.Iterable[bytes]) -> tuple[list[Received | Finished], bool]:
         """The records that are complete now, and whether there was any new frame."""
         decoder, news = self._decoder, False
         events: list[Received | Finished] = []
-        for line in self._spool.take():
+        for line in lines:
             before = decoder.rejected + decoder.duplicates
             record = decoder.feed(line)
             news = news or decoder.rejected + decoder.duplicates == before
@@ -396,20 +415,21 @@ class Spool:
                 written += os.pwrite(self._file.fileno(), line[written:], self._written + written)
             self._written += written
 
-    def take(self) -> t.Iterator[bytes]:
-        """The lines that were put before the call, piece by piece."""
+    def take(self, most: int) -> tuple[list[bytes], bool]:
+        """The next lines, at most ``most`` bytes of them, and whether they are all that were put before the call."""
         with self._lock:
-            end = self._written
-        rest = b""
-        while self._taken < end:
-            data = os.pread(self._descriptor(), min(1 << 20, end - self._taken), self._taken)
-            self._taken += len(data)
-            *lines, rest = (rest + data).split(b"\n")
-            yield from lines
+            end, file = self._written, self._file
+        if file is None or end == self._taken:
+            return [], True
+        data = os.pread(file.fileno(), min(max(most, 0), end - self._taken), self._taken)
+        data = data[: data.rfind(b"\n") + 1]
+        self._taken += len(data)
+        drained = self._taken == end
         with self._lock:
-            if self._file is not None and self._taken == self._written:
-                self._file.truncate(0)
+            if self._taken == self._written:
+                file.truncate(0)
                 self._written = self._taken = 0
+        return data.splitlines(keepends=True), drained
 
     def close(self) -> None:
         """Give the file up; what is put later is dropped."""
@@ -417,9 +437,6 @@ class Spool:
             self._closed = True
             if self._file is not None:
                 self._file.close()
-
-    def _descriptor(self) -> int:
-        return t.cast("t.IO[bytes]", self._file).fileno()
 
 
 def _missing(decoder: Decoder) -> list[str]:

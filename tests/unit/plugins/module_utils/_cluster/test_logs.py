@@ -93,7 +93,7 @@ class Pod:
         self.first = 0  # Lines below were rotated away.
         self.requests: list[dict[str, str]] = []
         self.closed = 0
-        self.polled: t.Callable[[], None] = lambda: None
+        self.polled: t.Callable[[], object] = lambda: None
 
     def written_at(self, number: int) -> float:
         return self.start + number * self.every
@@ -227,8 +227,11 @@ def as_client(scripted: object) -> Client:
 class Caller:
     """Polls one log as a run does, and keeps what it gets."""
 
-    def __init__(self, pod: Pod, *, gone_at: float = float("inf"), deaf: bool = False) -> None:
+    def __init__(
+        self, pod: Pod, *, gone_at: float = float("inf"), deaf: bool = False, budget: int = logs.DECODED
+    ) -> None:
         self.pod = pod
+        self.budget = budget
         self.gone_at = gone_at
         self.log = PodLog(as_client(pod), "imagescan", POD, UID, KEY, clock=self.clock)
         self._received: list[Record] = []
@@ -239,19 +242,22 @@ class Caller:
     def clock(self) -> float:
         return self.pod.now
 
-    def poll(self) -> None:
+    def poll(self) -> int:
         if self.log.stopped:
-            return
+            return 0
         self.log.tell(
             ended=self.pod.now >= self.pod.written_at(len(self.pod.lines)) + 1, gone=self.pod.now > self.gone_at
         )
-        for found in self.log.advance():
+        events, used = self.log.advance(self.budget)
+        assert used <= self.budget
+        for found in events:
             assert not self.finished, "nothing comes after the last word"
             assert found.uid == UID
             if isinstance(found, Received):
                 self._received.append(found.record)
             else:
                 self.finished.append(found)
+        return used
 
     @property
     def records(self) -> list[Record]:
@@ -265,7 +271,8 @@ class Caller:
             assert 0 < pause <= 5
             self.poll()
             self.pod.now += pause
-            self.poll()
+            while self.poll():
+                continue
             assert self.pod.now - self.pod.start < limit, "not decided in time"
         assert len(self.finished) == 1
         return self.finished[0]
@@ -549,11 +556,11 @@ def test_the_spool_is_private_and_is_emptied() -> None:
     assert file is not None
     status = os.fstat(file.fileno())
     assert stat.S_IMODE(status.st_mode) == 0o600 and status.st_nlink == 0
-    taking = spool.take()
-    assert next(taking) == b"@F1 a"
+    assert spool.take(7) == ([b"@F1 a\n"], False)
     spool.put(b"@F1 c\n")
-    assert list(taking) == [b"@F1 b"]
-    assert list(spool.take()) == [b"@F1 c"]
+    assert spool.take(5) == ([], False)
+    assert spool.take(1000) == ([b"@F1 b\n", b"@F1 c\n"], True)
+    assert spool.take(1000) == ([], True)
     assert os.fstat(file.fileno()).st_size == 0
     spool.close()
     spool.put(b"late\n")
@@ -566,8 +573,30 @@ def test_the_spool_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         spool.put(b"123456789\n")
         with pytest.raises(LimitExceeded):
             spool.put(b"\n")
-        assert list(spool.take()) == [b"123456789"]
+        assert spool.take(10) == ([b"123456789\n"], True)
     spool.close()
+
+
+def test_one_poll_holds_few_records_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "DECODED", 100_000)
+    uids = ["a", "b", "c"]
+    pods = {f"pod-{uid}": Pod(pod_lines(20, uid=uid), every=0.0) for uid in uids}
+    collector = LogCollector(as_client(Pods(pods)), "imagescan")
+    for uid in uids:
+        collector.follow(f"pod-{uid}", uid, KEY)
+    for thread in collector._threads:
+        thread.join(0.5)  # They have read all, and wait for what the decoder says.
+    served: list[str] = []
+    done: list[Finished] = []
+    deadline = time.monotonic() + 60
+    while len(done) < 3 and time.monotonic() < deadline:
+        events = collector.poll()
+        assert sum(isinstance(found, Received) and found.record.kind == "image" for found in events) <= 4
+        served += [found.uid for found in events if isinstance(found, Received)][:1]
+        done += [found for found in events if isinstance(found, Finished)]
+    assert [found.whole for found in done] == [True] * 3
+    assert set(served[:3]) == set(uids), "none waits for another one's end"
+    collector.close()
 
 
 # -- any script of faults
@@ -596,13 +625,14 @@ def scripts(draw: st.DrawFn, kinds: t.Sequence[str]) -> list[Fault]:
     gone=st.one_of(st.just(float("inf")), st.floats(0, 60)),
     dead=st.booleans(),
     deaf=st.booleans(),
+    budget=st.sampled_from([logs.LONGEST, 100_000, logs.DECODED]),
 )
 def test_whatever_happens_a_log_is_whole_and_equal_or_declared_lost(
-    script: list[Fault], every: float, late: float, killed: int, gone: float, dead: bool, deaf: bool
+    script: list[Fault], every: float, late: float, killed: int, gone: float, dead: bool, deaf: bool, budget: int
 ) -> None:
     faults = [*script, *[Fault("refused")] * (10_000 if dead else 0)]
     pod = Pod(CHAOS_LINES[:killed], faults, every=every)
-    caller = Caller(pod, gone_at=pod.start + gone, deaf=deaf)
+    caller = Caller(pod, gone_at=pod.start + gone, deaf=deaf, budget=budget)
     pod.now += late
     done = caller.run(limit=late + every * killed + len(script) * 35 + 120)
     event("whole" if done.whole else "lost")
