@@ -562,9 +562,9 @@ def test_a_registry_that_is_silent_ends_as_a_timeout(shop: Shop, pod: t.Callable
 
 def test_an_image_that_needs_too_much_memory_is_its_own_error(shop: Shop, pod: t.Callable[..., PodRoot]) -> None:
     host = shop.registry.host
-    entries = [File(f"usr/lib/{number:07}/{'x' * 80}/package.json") for number in range(200_000)]
+    entries = [File(f"usr/lib/{number:07}/{'x' * 80}/package.json") for number in range(90_000)]
     push_image(host, "odd/huge", "1", [entries])
-    told = pod(f"{shop.proxy.host}/odd/huge:1", f"{shop.proxy.host}/odd/one:1", memory=48 << 20).run()
+    told = pod(f"{shop.proxy.host}/odd/huge:1", f"{shop.proxy.host}/odd/one:1", memory=32 << 20).run()
     found = {one["number"]: one for one in told.of("image")}
     assert found[0]["error"]["code"] == "image-too-large", found[0]
     assert "pod_memory" in found[0]["error"]["hint"]
