@@ -19,6 +19,7 @@ import math
 import os
 import ssl
 import threading
+import time
 import typing as t
 import urllib.parse
 from pathlib import Path
@@ -36,6 +37,7 @@ if t.TYPE_CHECKING:
 _FILE_LIMIT = 16 << 20
 _CONNECTIONS = 32
 _CONFIG_SECONDS = 60.0
+_TOKEN_SECONDS = 5.0
 _DEFAULT_KUBECONFIG = "~/.kube/config"
 #: Keys of a kubeconfig below which every value is secret. ``value`` and ``args`` are those of a credential plugin.
 _SECRET_KEYS = frozenset(
@@ -443,22 +445,33 @@ def _proxy(wanted: Connection, text: str, endpoint: Endpoint) -> tuple[str, dict
 
 
 class _Token:
-    """The bearer token of a loaded configuration, refreshed by the library when it is due."""
+    """The bearer token of a loaded configuration, which the library renews when it is due. It is asked now and then."""
 
     def __init__(self, loaded: t.Any) -> None:
         self._loaded = loaded
         self._lock = threading.Lock()
+        self._value = ""
+        self._until = -math.inf
 
     def __call__(self) -> str:
         with self._lock:
-            try:
-                settings = self._loaded.auth_settings()
-            except _BAD_CONFIG as error:
-                raise config_error(f"the token cannot be renewed: {_reason(error)}", "log in again") from error
-            finally:
-                if self._loaded.refresh_api_key_hook is not None:
-                    _forget_files()
-        return str(settings.get("BearerToken", {}).get("value") or "")
+            if time.monotonic() >= self._until:
+                self._value = self._ask() if self._loaded.refresh_api_key_hook is None else self._renew()
+                self._until = time.monotonic() + _TOKEN_SECONDS
+            return self._value
+
+    def _ask(self) -> str:
+        return str(self._loaded.auth_settings().get("BearerToken", {}).get("value") or "")
+
+    def _renew(self) -> str:
+        from kubernetes.config import ConfigException
+
+        try:
+            return within(_CONFIG_SECONDS, self._ask, "the token was not renewed")
+        except (ConfigException, *_BAD_CONFIG) as error:
+            raise config_error(f"the token cannot be renewed: {_reason(error)}", "log in again") from error
+        finally:
+            _forget_files()
 
 
 def _forget_files() -> None:

@@ -117,6 +117,10 @@ _DISCOVERY: _Rules = {
     ("build.openshift.io", "builds"): "list",
     ("build.openshift.io", "buildconfigs"): "list",
 }
+_MIRRORS: _Rules = {
+    ("config.openshift.io", "imagedigestmirrorsets"): "list",
+    ("config.openshift.io", "imagetagmirrorsets"): "list",
+}
 _FLAGGER: _Rules = {
     ("imagescan.github.io", "denylists"): "get list create patch delete",
     ("image.openshift.io", "images"): "get list patch",
@@ -129,10 +133,9 @@ def roles_for(operation: Operation) -> list[str]:
     roles = []
     if operation.namespace and operation.verb in _SCANNER.get(key, "").split():
         roles.append(f"Role imagescan-scanner in the namespace {visible(operation.namespace, 260)}")
-    if operation.verb in _DISCOVERY.get(key, "").split():
-        roles.append("ClusterRole imagescan-discovery")
-    if operation.verb in _FLAGGER.get(key, "").split():
-        roles.append("ClusterRole imagescan-flagger")
+    for name, rules in (("discovery", _DISCOVERY), ("mirrors", _MIRRORS), ("flagger", _FLAGGER)):
+        if operation.verb in rules.get(key, "").split():
+            roles.append(f"ClusterRole imagescan-{name}")
     return roles
 
 

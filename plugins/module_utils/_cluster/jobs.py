@@ -325,6 +325,10 @@ class Jobs:
         """Let a Job make its pods."""
         self._client.merge_patch(f"{self._paths['job']}/{name}", {"spec": {"suspend": False}})
 
+    def widen(self, name: str, parallelism: int) -> None:
+        """Let a Job have more pods at once."""
+        self._client.merge_patch(f"{self._paths['job']}/{name}", {"spec": {"parallelism": parallelism}})
+
     def beat(self, name: str, moment: datetime) -> None:
         """Say that a Job's process is alive. A Job that is gone is somebody else's news."""
         with contextlib.suppress(_Gone):

@@ -126,7 +126,13 @@ class _RoundJob:
     uid: str
     shards: dict[int, ShardState]
     released_at: float | None = None
+    parallelism: int = 1
     deleted: bool = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all its shards have ended."""
+        return all(shard.ended for shard in self.shards.values())
 
 
 @dataclasses.dataclass
@@ -396,6 +402,7 @@ class JobScan:
             done, _rest = concurrent.futures.wait([future], timeout=TICK)
             if done:
                 return future.result()
+            self._listen()
             self._beat()
 
     def _ask(self, work: t.Callable[..., t.Any], *arguments: t.Any) -> t.Any:
@@ -432,7 +439,10 @@ class JobScan:
     # -- making rounds
 
     def _launch(self) -> None:
-        self._release_paced()
+        if self._method == "image_volume":
+            self._release_paced()
+        else:
+            self._widen()
         if not self._queue:
             return
         now = self._clock()
@@ -487,6 +497,7 @@ class JobScan:
         if self._method == "job":
             self._call(self._jobs.release, name)
             round_.jobs[0].released_at = self._clock()
+            round_.jobs[0].parallelism = min(free, len(shards))
         self._rounds.append(round_)
 
     def _planned(self, shard: ShardState) -> tuple[PlannedImage, ...]:
@@ -556,12 +567,10 @@ class JobScan:
 
     def _release_paced(self) -> None:
         """With image volumes: let the next Jobs begin, no more at once than pods may be, nor than a kubelet pulls."""
-        if self._method != "image_volume":
-            return
         for round_ in self._rounds:
             for job in round_.jobs:
                 now = self._clock()
-                if job.released_at is not None or job.deleted or all(shard.ended for shard in job.shards.values()):
+                if job.released_at is not None or job.deleted or job.is_over:
                     continue
                 most = self._options.pods + round_.is_retry
                 if self._busy() >= most or now < self._pulls_from:
@@ -571,16 +580,33 @@ class JobScan:
                 images = sum(len(shard.items) for shard in job.shards.values())
                 self._pulls_from = max(now, self._pulls_from) + images / PULLS_A_SECOND
 
+    def _widen(self) -> None:
+        """Let the pods of a later round take the places that an earlier one leaves."""
+        free = self._options.pods
+        for round_ in self._rounds:
+            job = round_.jobs[0]
+            wanted = sum(not shard.ended for shard in job.shards.values())
+            if job.parallelism < min(wanted, free) and self._do(self._jobs.widen, job.name, min(wanted, free)):
+                job.parallelism = min(wanted, free)
+            free -= min(wanted, job.parallelism)
+
     def _busy(self) -> int:
+        """Jobs of which a pod works or will; one that waits for a pull that fails takes nobody's place."""
+        stuck = {
+            watched.job
+            for watched in self._watched.values()
+            if watched.pod.trouble is not None and watched.pod.trouble.code == api.IMAGE_PULL_FAILED
+        }
         return sum(
-            job.released_at is not None and not all(shard.ended for shard in job.shards.values())
+            job.released_at is not None and not job.is_over and job.uid not in stuck
             for round_ in self._rounds
             for job in round_.jobs
         )
 
     # -- looking
 
-    def _look(self) -> None:
+    def _listen(self) -> None:
+        """Take what the logs told since the last time."""
         for event in self._collector.poll():
             watched = self._watched.get(event.uid)
             if watched is None:
@@ -589,6 +615,10 @@ class JobScan:
                 self._received(watched, event)
             else:
                 self._log_ended(watched, event)
+
+    def _look(self) -> None:
+        """See how Jobs and pods are, each in its own rhythm."""
+        self._listen()
         now = self._clock()
         if not self._rounds or now - self._looked_at < LOOK:
             return
@@ -680,10 +710,11 @@ class JobScan:
                 if number not in shard.open and number not in shard.children:
                     item.again = True
                     shard.open.add(number)
-        if event.whole:
-            self._lose(shard, api.cause(api.RESULT_LOST, "the pod ended before it came to this image"))
+        if event.whole and not shard.open:
+            shard.ended = True
             return
-        watched.lost_at, watched.lost_why = self._clock(), event.reason
+        watched.lost_at = self._clock()
+        watched.lost_why = "the pod ended before it came to this image" if event.whole else event.reason
 
     # -- deciding
 
@@ -754,16 +785,19 @@ class JobScan:
     def _volume_trouble(self, watched: _Watched, error: ScanError, named: list[Item], lasts: float) -> None:
         """A pull fails. The image in question has its error; those that were held by it are tried again."""
         shard = watched.shard
-        if len(shard.items) == 1:
-            if lasts > self._options.start_timeout:
-                self._lose(shard, error, final=True)
-            return
         if lasts < GROUP_PATIENCE:
+            return
+        if len(shard.items) == 1:
+            item = next(iter(shard.items.values()))
+            before = 0.0 if item.failing_since is None else self._clock() - item.failing_since
+            if max(lasts, before) > self._options.start_timeout:
+                self._lose(shard, error, final=True)
             return
         suspects = named or list(shard.items.values())
         for item in suspects:
             item.cause = item.cause or error
             item.alone = True
+            item.failing_since = self._clock() - lasts
         self._requeue(shard, [item for _number, item in self._results.rest(shard)])
 
     def _no_start(self, shard: ShardState, error: ScanError, since: float) -> None:
@@ -837,7 +871,7 @@ class JobScan:
         """Delete Jobs whose shards have all ended."""
         for round_ in list(self._rounds):
             for job in round_.jobs:
-                if not job.deleted and all(shard.ended for shard in job.shards.values()):
+                if not job.deleted and job.is_over:
                     job.deleted = self._do(self._jobs.delete_job, job.name, job.uid)
                     if job.deleted:
                         self._forget(job.uid)

@@ -23,7 +23,8 @@ class Item:
 
     ``target``: reference, pinned where the digest is known. ``digest``: empty where only a tag is known. ``index``:
     digest of the index that it came from. ``size``: compressed bytes, 0 unknown. ``layers``: lowest first.
-    ``kind``: ``image``, ``index`` or empty where nobody knows.
+    ``kind``: ``image``, ``index`` or empty where nobody knows. ``failing_since``: since when its pull fails, by the
+    clock of the run.
     ``number``: its place in the run; it names the item. ``tries``: pods that had it and ended without its result.
     ``alone``: it may be the cause of such an end. ``cause``: the first reason why it has no result yet. ``again``: what
     was recorded for it cannot be trusted, and is replaced.
@@ -42,6 +43,7 @@ class Item:
     cause: ScanError | None = None
     again: bool = False
     kind: str = ""
+    failing_since: float | None = None
 
 
 def plan_shards(items: t.Sequence[Item], *, pods: int, per_pod: int) -> list[list[Item]]:
