@@ -11,6 +11,7 @@ import json
 import re
 import secrets
 import stat
+import sys
 import time
 import typing as t
 from pathlib import Path
@@ -535,11 +536,13 @@ def test_rights_that_cannot_be_given_are_named(administrator: Administrator, cli
 
 
 def test_modules_say_what_is_wrong(settled: Accounts, cluster: KubernetesCluster, tmp_path: Path) -> None:
-    def call(module: str, **arguments: t.Any) -> dict[str, t.Any]:
-        content = json.dumps({"ANSIBLE_MODULE_ARGS": {"kubeconfig": str(cluster.kubeconfig), **arguments}})
-        found = CHECKOUT / "plugins/modules" / f"{module}.py"
-        name = f"ansible_collections.imagescan.openshift.plugins.modules.{found.stem}"
-        return dict(json.loads(cluster.run("python3", "-m", name, input=content, check=False).stdout))
+    def call(module: str, *options: str, **arguments: t.Any) -> dict[str, t.Any]:
+        content = json.dumps({"kubeconfig": str(cluster.kubeconfig), **arguments})
+        interpreter = f"ansible_python_interpreter={sys.executable}"
+        command = [str(Path(sys.executable).parent / "ansible"), "localhost", "-i", "localhost,", "-c", "local"]
+        command += ["-e", interpreter, "-m", f"imagescan.openshift.{module}", "-a", content, *options]
+        told = cluster.run(*command, check=False).stdout
+        return dict(json.loads(told[told.index("=> {") + 3 :]))
 
     place = {"namespace": settled.namespace, "path": str(tmp_path / "kubeconfig")}
     token = "service_account_kubeconfig"
@@ -556,7 +559,7 @@ def test_modules_say_what_is_wrong(settled: Accounts, cluster: KubernetesCluster
     assert (made["changed"], made["reason"]) == (True, "there was none")
     again = call(token, **place, service_account="imagescan-scan")
     assert (again["changed"], again["reason"], again["expires"]) == (False, "", made["expires"])
-    assert call(token, **place, service_account="imagescan-scan", seconds=600, _ansible_check_mode=True)["changed"]
+    assert call(token, "--check", **place, service_account="imagescan-scan", seconds=600)["changed"]
     assert call(token, **place, service_account="imagescan-scan")["expires"] == made["expires"]
 
     wishes = [
