@@ -562,8 +562,7 @@ def test_a_registry_that_is_silent_ends_as_a_timeout(shop: Shop, pod: t.Callable
 
 def test_an_image_that_needs_too_much_memory_is_its_own_error(shop: Shop, pod: t.Callable[..., PodRoot]) -> None:
     host = shop.registry.host
-    entries = [File(f"usr/lib/{number:07}/{'x' * 80}/package.json") for number in range(90_000)]
-    push_image(host, "odd/huge", "1", [entries])
+    push_image(host, "odd/huge", "1", [[File("var/lib/rpm/rpmdb.sqlite", bytes(80 << 20))]])
     told = pod(f"{shop.proxy.host}/odd/huge:1", f"{shop.proxy.host}/odd/one:1", memory=32 << 20).run()
     found = {one["number"]: one for one in told.of("image")}
     assert found[0]["error"]["code"] == "image-too-large", found[0]
@@ -693,3 +692,30 @@ def test_the_zip_is_small_and_the_same_each_time() -> None:
         env={**os.environ, "PYTHONHASHSEED": "4711"},
     )
     assert hashlib.sha256(other.stdout).digest() == hashlib.sha256(first).digest()
+
+
+PROBE = f"""
+import hashlib
+
+from ansible.module_utils.basic import AnsibleModule
+from {make_bundle.__module__} import make_bundle
+
+module = AnsibleModule({{}})
+module.exit_json(sha256=hashlib.sha256(make_bundle()).hexdigest(), made_in=make_bundle.__code__.co_filename)
+"""
+
+
+def test_the_zip_can_be_made_where_ansible_sends_a_module(tmp_path: Path) -> None:
+    """There our files lie in a zip file themselves, and only those that are imported statically."""
+    (tmp_path / "probe.py").write_text(PROBE, encoding="utf-8")
+    ansible = Path(sys.executable).parent / "ansible"
+    command = [ansible, "localhost", "-i", "localhost,", "-c", "local", "-m", "probe"]
+    command += ["-e", f"ansible_python_interpreter={sys.executable}"]
+    own = {"ANSIBLE_LIBRARY": str(tmp_path), "ANSIBLE_HOME": str(tmp_path / "home"), "ANSIBLE_NOCOLOR": "1"}
+    process = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, **own}, cwd=tmp_path, timeout=DEADLINE
+    )
+    assert process.returncode == 0, process.stdout + process.stderr
+    found = json.loads(process.stdout[process.stdout.index("{") :])
+    assert ".zip/" in found["made_in"]
+    assert found["sha256"] == hashlib.sha256(make_bundle()).hexdigest()

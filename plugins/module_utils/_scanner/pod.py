@@ -14,6 +14,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
+import errno
 import json
 import os
 import resource
@@ -478,6 +479,9 @@ def scanned(task: Task, inventory: Inventory) -> Answer:
 
 def failed(task: Task, error: ScanError) -> Answer:
     """The answer for an image that could not be read."""
+    cause = error.__cause__
+    if isinstance(cause, OSError) and cause.errno == errno.ENOMEM:
+        error = no_memory()  # a spooled file that cannot be mapped: the folder for it is not to blame
     told = {"code": error.code, "message": error.message, "hint": error.hint}
     # Whatever stands in a message, it must arrive.
     texts = {name: text[:_MESSAGE_LIMIT].encode("utf-8", "replace").decode() for name, text in told.items()}
