@@ -15,6 +15,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts, accounts_in
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
 from ansible_collections.imagescan.openshift.tests.cluster.harness.cluster import (
     Cluster,
@@ -86,6 +87,22 @@ def namespace(cluster: KubernetesCluster) -> t.Iterator[str]:
     name = f"test-{secrets.token_hex(4)}"
     cluster.create_namespace(name)
     yield name
+    cluster.remove_namespace(name)
+
+
+@pytest.fixture
+def accounts(cluster: KubernetesCluster, namespace: str, tmp_path: Path) -> t.Iterator[Accounts]:
+    """Kubeconfigs of the accounts for discover, scan and flag, as ``setup`` makes them in ``namespace``."""
+    with accounts_in(cluster, namespace, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def shared_accounts(cluster: KubernetesCluster, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Accounts]:
+    """The same in one namespace for the whole session, for tests that need none of their own: setup takes 10 s."""
+    name = f"shared-{secrets.token_hex(4)}"
+    with accounts_in(cluster, name, tmp_path_factory.mktemp("shared")) as made:
+        yield made
     cluster.remove_namespace(name)
 
 
