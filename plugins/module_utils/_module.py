@@ -149,6 +149,9 @@ def client_of(module: AnsibleModule) -> Client:
     # All of a kubeconfig is kept out of the log, but only its secrets may be blotted out of results: "v1" stands in it.
     harmless, secrets = secrets_of(kubeconfig)
     others = {params[name] for name in ("api_key", "password")} | set((params["proxy_headers"] or {}).values())
+    login = (params["proxy"] or "").rpartition("@")[0].rpartition("/")[2]  # an URL may have one
+    if login:
+        secrets |= {login, login.partition(":")[2]} - {""}
     module.no_log_values.difference_update(harmless - secrets - others)
     module.no_log_values.update(secrets)
     client = connect(wanted)

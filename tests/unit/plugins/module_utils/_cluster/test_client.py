@@ -12,7 +12,9 @@ import time
 import typing as t
 
 import pytest
+import yaml
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import client as module
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import errors
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client, Connection, connect
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import (
     ApiError,
@@ -22,6 +24,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.error
     roles_for,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import LimitExceeded
+from ansible_collections.imagescan.openshift.tests.support.requirements import CHECKOUT
 from ansible_collections.imagescan.openshift.tests.support.servers import (
     Answer,
     Request,
@@ -507,3 +510,16 @@ def test_no_shipped_role_is_named_for_what_it_does_not_allow() -> None:
         "Role imagescan-scanner in the namespace x",
         "ClusterRole imagescan-discovery",
     ]
+
+
+@pytest.mark.parametrize("role", ["scanner", "discovery", "mirrors", "flagger"])
+def test_hints_know_the_shipped_roles(role: str) -> None:
+    variables = yaml.safe_load((CHECKOUT / "roles" / "setup" / "vars" / "main.yml").read_text(encoding="utf-8"))
+    names = [f"setup__{role}_rules"] if role != "flagger" else ["setup__deny_list_rules", "setup__image_rules"]
+    shipped = {
+        (group, resource): " ".join(rule["verbs"])
+        for rule in itertools.chain.from_iterable(variables[name] for name in names)
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+    assert getattr(errors, f"_{role.upper()}") == shipped

@@ -13,6 +13,7 @@ import stat
 import sys
 import tempfile
 import threading
+import time
 import typing as t
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.clien
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.connection import secrets_of, settle
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import ApiError
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._module import client_of
 from ansible_collections.imagescan.openshift.tests.support.servers import Answer, Request, running_server
 
 PLAIN: dict[str, t.Any] = {
@@ -339,6 +341,57 @@ def test_only_the_secrets_of_a_kubeconfig_are_blotted_out() -> None:
     assert secrets == {"t0ken", "k3y", "--pw", "v"}
     assert {"v1", "Config", "first", "aws", "t0ken", "https://one.example:6443"} <= everything
     assert secrets_of("/a/path") == ({"/a/path"}, set())
+
+
+class Module:
+    """What ``client_of`` needs of an AnsibleModule, whose own options come from standard input."""
+
+    def __init__(self, **given: t.Any) -> None:
+        result = ArgumentSpecValidator(_argument_specs.cluster()).validate(given)
+        self.params = result.validated_parameters
+        self.no_log_values = set(result._no_log_values)
+        self.warnings: list[str] = []
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+
+def test_a_module_gets_its_client_and_its_warning() -> None:
+    module: t.Any = Module(host="https://one.example", api_key="canary", validate_certs=False)
+    assert client_of(module).server == "https://one.example"
+    assert len(module.warnings) == 1
+    assert "canary" in module.no_log_values
+
+
+def test_a_module_blots_out_secrets_and_nothing_else() -> None:
+    module: t.Any = Module(kubeconfig=PLAIN, proxy="http://me:pw@proxy:3128")
+    client_of(module)
+    assert module.no_log_values == {"canary-token", "me:pw", "pw"}
+    module = Module(kubeconfig="/no/such/config")
+    with pytest.raises(ApiError):
+        client_of(module)
+    assert module.no_log_values == set()
+
+
+def test_a_token_is_renewed_when_it_is_due(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin = "2020-01-01T00:00:00Z"
+    says = "{'apiVersion': 'client.authentication.k8s.io/v1', 'kind': 'ExecCredential', 'status': "
+    program = tmp_path / "plugin"
+    program.write_text(
+        f"#!{sys.executable}\nimport json, time\n"
+        f"print(json.dumps({says}{{'token': str(time.time_ns()), 'expirationTimestamp': '{begin}'}}}}))\n",
+        encoding="utf-8",
+    )
+    program.chmod(0o755)
+    user = {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": str(program)}}
+    settled = settle(Connection(kubeconfig=with_user(**user), host="https://other.example", validate_certs=False))
+    first = settled.authorization()
+    assert settled.authorization() == first  # not with every request
+    later = time.monotonic() + 60
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    second = settled.authorization()
+    assert second not in ("", first)
+    assert not settled.verifies  # the library sets what stands in the kubeconfig again
 
 
 def parameters(**given: t.Any) -> dict[str, t.Any]:
