@@ -14,6 +14,11 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
+from ansible_collections.imagescan.openshift.tests.cluster.harness.binaries import (
+    NAME_CHECK,
+    BuildError,
+    relax_name_check,
+)
 from ansible_collections.imagescan.openshift.tests.cluster.harness.cluster import (
     PROCESSES,
     REGISTRIES,
@@ -136,6 +141,15 @@ def test_other_kinds_keep_the_usual_check_of_names(cluster: KubernetesCluster) -
     answer = cluster.kubectl("create", "--filename=-", input=json.dumps(mirrors), check=False)
     assert answer.returncode != 0
     assert "RFC 1123" in answer.stderr
+
+
+@pytest.mark.parametrize("times", [0, 2])
+def test_build_fails_where_the_check_of_names_is_another(tmp_path: Path, times: int) -> None:
+    name, old, _new = NAME_CHECK
+    (tmp_path / name).parent.mkdir(parents=True)
+    (tmp_path / name).write_text(old * times, encoding="utf-8")
+    with pytest.raises(BuildError, match=f"stands {times} times"):
+        relax_name_check(tmp_path)
 
 
 def test_nothing_outside_is_reachable(breakable_cluster: Cluster, namespace: str, scanner_image: str) -> None:

@@ -12,7 +12,6 @@ import json
 import os
 import shutil
 import subprocess
-import tempfile
 import typing as t
 from pathlib import Path
 
@@ -37,10 +36,10 @@ def programs() -> Path:
         if not folder.is_dir():
             if shutil.which("go") is None:
                 raise BuildError("Go is not installed; the programs of the test cluster are built with it")
-            with tempfile.TemporaryDirectory(dir=CACHE) as work:
-                made = Path(work, "programs")
+            with work_folder("programs") as work:
+                made = work / "programs"
                 made.mkdir()
-                _build_kubernetes(made, Path(work))
+                _build_kubernetes(made, work)
                 _build_containerd(made)
                 made.rename(folder)
     return folder
@@ -58,6 +57,18 @@ def locked(path: Path) -> t.Iterator[None]:
     with path.open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield
+
+
+@contextlib.contextmanager
+def work_folder(purpose: str) -> t.Iterator[Path]:
+    """A folder to make something in, under the lock of its purpose; one that a killed process left is removed."""
+    folder = CACHE / f"{purpose}.work"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _folder() -> Path:
@@ -92,17 +103,21 @@ def _relaxed_api_extensions(source: Path, work: Path) -> Path:
     found = json.loads(_go(source, "mod", "download", "-json", API_EXTENSIONS))
     copy = work / "apiextensions-apiserver"
     shutil.copytree(found["Dir"], copy, copy_function=shutil.copyfile)
-    name, old, new = NAME_CHECK
     for path in (copy, *copy.rglob("*")):
-        path.chmod(0o755 if path.is_dir() else 0o644)
-    text = (copy / name).read_text(encoding="utf-8")
-    if text.count(old) != 1:
-        raise BuildError(
-            f"{API_EXTENSIONS} {found['Version']}: {old} stands {text.count(old)} times in {name}, not once"
-        )
-    (copy / name).write_text(text.replace(old, new), encoding="utf-8")
-    shutil.copy(source / "names.go.txt", copy / name.replace("validator.go", "names.go"))
+        path.chmod(0o755 if path.is_dir() else 0o644)  # the module cache is read-only
+    relax_name_check(copy)
     return copy
+
+
+def relax_name_check(module: Path) -> None:
+    """Change the one check in a copy of the module; an error when it is not there exactly once."""
+    name, old, new = NAME_CHECK
+    validator = module / name
+    text = validator.read_text(encoding="utf-8")
+    if text.count(old) != 1:
+        raise BuildError(f"{API_EXTENSIONS}: {old} stands {text.count(old)} times in {name}, not once")
+    validator.write_text(text.replace(old, new), encoding="utf-8")
+    shutil.copy(SOURCES / "kube" / "names.go.txt", validator.with_name("names.go"))
 
 
 def _build_containerd(target: Path) -> None:

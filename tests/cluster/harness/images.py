@@ -18,7 +18,7 @@ import tempfile
 import typing as t
 from pathlib import Path
 
-from .binaries import CACHE, BuildError, locked
+from .binaries import CACHE, BuildError, locked, work_folder
 
 SCANNER_PACKAGES = ("python3-minimal", "libpython3-stdlib", "ca-certificates", "openscap-scanner", "fakechroot")
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -120,20 +120,19 @@ def scanner_layout() -> Path:
         if not layout.exists():
             if shutil.which("mmdebstrap") is None:
                 raise BuildError("mmdebstrap is not installed; it makes the scanner image")
-            with tempfile.TemporaryDirectory(dir=CACHE) as work:
-                root = Path(work, "root.tar")
+            with work_folder("scanner") as work:
+                root = work / "root.tar"
                 command = ["mmdebstrap", "--quiet", "--variant=essential", f"--include={','.join(SCANNER_PACKAGES)}"]
                 command += [f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT]
                 command += [release, str(root)]
-                settings = {**os.environ, "TMPDIR": work}
+                settings = {**os.environ, "TMPDIR": str(work)}
                 print("making the scanner image ...", flush=True)
-                Path(work).chmod(0o755)  # apt's own user reads there
                 made = subprocess.run(command, env=settings, capture_output=True, text=True, check=False)
                 if made.returncode != 0:
                     raise BuildError(f"mmdebstrap ended with {made.returncode}: {made.stderr[-4000:]}")
                 config = {"Cmd": ["/usr/bin/python3"], "User": "65534:65534", "WorkingDir": "/"}
-                write_layout(Path(work, "layout"), [root.read_bytes()], config)
-                Path(work, "layout").rename(layout)
+                write_layout(work / "layout", [root.read_bytes()], config)
+                (work / "layout").rename(layout)
     return layout
 
 
