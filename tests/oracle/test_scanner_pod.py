@@ -424,7 +424,8 @@ def test_layers_that_images_share_are_fetched_once(shop: Shop, pod: t.Callable[.
 
 
 def test_a_damaged_layer_is_an_error_and_is_not_kept(shop: Shop, pod: t.Callable[..., PodRoot]) -> None:
-    good, bad = [File("good", os.urandom(2000))], [File("bad", os.urandom(2000))]
+    # The largest layer is read first.
+    good, bad = [File("good", os.urandom(9000))], [File("bad", os.urandom(2000))]
     push_image(shop.registry.host, "damage/a", "1", [good, bad])
     blob = shop.registry.blob(digest_of(gzip.compress(tar_of(bad), 1, mtime=0)))
     data = bytearray(blob.read_bytes())
@@ -709,7 +710,7 @@ def test_the_zip_can_be_made_where_ansible_sends_a_module(tmp_path: Path) -> Non
     """There our files lie in a zip file themselves, and only those that are imported statically."""
     (tmp_path / "probe.py").write_text(PROBE, encoding="utf-8")
     ansible = Path(sys.executable).parent / "ansible"
-    command = [ansible, "localhost", "-i", "localhost,", "-c", "local", "-m", "probe"]
+    command = [str(ansible), "localhost", "-i", "localhost,", "-c", "local", "-m", "probe"]
     command += ["-e", f"ansible_python_interpreter={sys.executable}"]
     own = {"ANSIBLE_LIBRARY": str(tmp_path), "ANSIBLE_HOME": str(tmp_path / "home"), "ANSIBLE_NOCOLOR": "1"}
     process = subprocess.run(

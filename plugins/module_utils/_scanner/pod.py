@@ -30,7 +30,7 @@ from .._errors import LimitExceeded, RegistryError, ScanError
 from .._images.access import Access, read_small_file
 from .._images.credentials import Credentials
 from .._images.model import Image, ImageIndex
-from .._images.registry import open_repository as _warm  # noqa: F401 - else imported late, by each process anew
+from .._images.registry import open_repository
 from .._images.safe_json import read_object
 from .._images.targets import RootFolder, open_target
 from .._rpm.inventory import take_inventory
@@ -40,6 +40,9 @@ from .cache import CachedLayers
 from .frames import PAYLOAD_LIMIT, SCHEMA_VERSION, Encoder, pack, size_on_line
 from .plan import PLAN_LIMIT, Plan, plan_from_json
 from .targets import child_name, choose, parse_platform
+
+#: Imported late where it is used; here, so that no process has to do that anew.
+_WARM = (open_repository,)
 
 BEAT_SECONDS = 10.0
 #: What a pod may write: a kubelet keeps 10 MiB of a log at least, and a reader must be able to read all of it again.
