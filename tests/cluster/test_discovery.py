@@ -53,20 +53,31 @@ class Run(t.NamedTuple):
         return {str(one["digest"]) for one in self.result["images"]}
 
 
+#: Runs the module and leaves its peak of memory; what the system counts for a child has its parent's in it.
+WATCHED = f"""
+import atexit, pathlib, runpy, sys
+status = pathlib.Path(sys.argv.pop())
+def leave():
+    status.write_text(pathlib.Path("/proc/self/status").read_text())
+atexit.register(leave)
+runpy.run_module({MODULE!r}, run_name="__main__")
+"""
+
+
 def find(folder: Path, **options: t.Any) -> Run:
     """Run the module in a process of its own, as Ansible does."""
     given = folder / f"arguments-{time.monotonic_ns()}.json"
     given.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": options}), encoding="utf-8")
+    status = given.with_suffix(".status")
     started = time.monotonic()
-    out = given.with_suffix(".out")
-    with out.open("wb") as stdout:
-        process = subprocess.Popen([sys.executable, "-m", MODULE, str(given)], stdout=stdout, stderr=subprocess.STDOUT)
-        _pid, _status, usage = os.wait4(process.pid, 0)
-        process.returncode = 0  # it is gone already
+    process = subprocess.run(
+        [sys.executable, "-c", WATCHED, str(given), str(status)], capture_output=True, text=True, check=False
+    )
     seconds = time.monotonic() - started
-    text = out.read_text(encoding="utf-8").strip()
-    assert text.startswith("{"), text[-3000:]
-    return Run(json.loads(text), seconds, usage.ru_maxrss * 1024)
+    assert process.stdout.strip().startswith("{"), process.stdout[-1000:] + process.stderr[-3000:]
+    peak = re.search(r"VmHWM:\s+(\d+) kB", status.read_text(encoding="ascii"))
+    assert peak
+    return Run(json.loads(process.stdout), seconds, int(peak.group(1)) * 1024)
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +144,7 @@ def many_streams() -> t.Iterator[tuple[str, Result]]:
             one = number + tag * STREAMS
             if one < IMAGES - 10:
                 tags[f"v{tag}"] = [(number_digest(one), f"quay.io/fleet/app{number}@{number_digest(one)}")]
-        body = stream(namespace, f"app{number}", **tags)
+        body = stream(namespace, f"app{number}", (), **tags)
         body.update(apiVersion="image.openshift.io/v1", kind="ImageStream")
         body["metadata"]["labels"] = {"test": "fleet", "half": str(number % 2)}
         yield f"/apis/image.openshift.io/v1/namespaces/{namespace}/imagestreams", body
@@ -145,16 +156,13 @@ def fleet(cluster: KubernetesCluster, administrator: Client) -> t.Iterator[None]
     namespaces = [f"fleet-{number}" for number in range(9)] + ["openshift-fleet"]
     for name in namespaces:
         cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    objects = [*many_images(), *many_streams()]
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        for objects in (many_images(), many_streams()):
-            for done in [pool.submit(administrator.create, path, body) for path, body in objects]:
-                done.result()
-    yield
-    selector = {"labelSelector": "test=fleet"}
+        list(pool.map(lambda each: administrator.create(*each), objects))
+        yield
+        list(pool.map(lambda each: administrator.delete(f"{each[0]}/{each[1]['metadata']['name']}"), objects))
     for name in namespaces:
-        administrator.delete(f"/apis/image.openshift.io/v1/namespaces/{name}/imagestreams", params=selector)
         cluster.remove_namespace(name)
-    administrator.delete("/apis/image.openshift.io/v1/images", params=selector)
 
 
 @pytest.fixture
@@ -179,7 +187,7 @@ def test_ten_thousand_images(fleet: None, reach: Result, proxy: Faults, tmp_path
     assert (len(one["layers"]), one["size"], one["kind"]) == (30, 30_000, "image")
     assert one["references"][0] == f"quay.io/fleet/app1@{number_digest(1)}"
     assert one["references"][1].endswith("/fleet-1/app1:v0")
-    # Timings never gate; the bar of 30 s is the benchmark's.
+    # The bar is 30 s. It does not gate on a machine that is busy with other things.
     assert everything.seconds < SECONDS
     assert everything.memory < 250 * MIB
 

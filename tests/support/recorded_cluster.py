@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import copy
 import typing as t
 
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import ApiError
+from hypothesis import strategies
+from hypothesis.strategies import SearchStrategy
 
 INTERNAL = "image-registry.openshift-image-registry.svc:5000"
 PUBLIC = "default-route-openshift-image-registry.apps.example.com"
@@ -103,6 +106,37 @@ def workload(namespace: str, name: str, *images: str, **fields: t.Any) -> Object
     containers = [{"name": f"c{number}", "image": one} for number, one in enumerate(images)]
     spec = {"template": {"spec": {"containers": containers}}, **fields.pop("spec", {})}
     return {"metadata": {"namespace": namespace, "name": name, **fields.pop("metadata", {})}, "spec": spec, **fields}
+
+
+def damaged(item: Object) -> SearchStrategy[Object]:
+    """The object with one of its parts replaced by something that no schema allows."""
+    scalars = strategies.none() | strategies.booleans() | strategies.integers() | strategies.text(max_size=8)
+    anything = strategies.recursive(
+        scalars | strategies.just("\ud800") | strategies.floats(),
+        lambda inner: (
+            strategies.lists(inner, max_size=3) | strategies.dictionaries(strategies.text(), inner, max_size=3)
+        ),
+        max_leaves=6,
+    )
+
+    def replace(place: tuple[t.Any, ...], value: t.Any) -> Object:
+        made = copy.deepcopy(item)
+        holder: t.Any = made
+        for step in place[:-1]:
+            holder = holder[step]
+        holder[place[-1]] = value
+        return made
+
+    return strategies.builds(replace, strategies.sampled_from(list(_places(item))), anything)
+
+
+def _places(value: t.Any, above: tuple[t.Any, ...] = ()) -> t.Iterator[tuple[t.Any, ...]]:
+    if above:
+        yield above
+    for step, inner in (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    ):
+        yield from _places(inner, (*above, step))
 
 
 class RecordedClient:

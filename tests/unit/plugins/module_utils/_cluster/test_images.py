@@ -16,7 +16,6 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.image
     StreamQuery,
     StreamTags,
     read_images,
-    read_stream,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.selection import Selection, check_namespaces
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, ScanError
@@ -33,11 +32,13 @@ from ansible_collections.imagescan.openshift.tests.support.recorded_cluster impo
     PUBLIC,
     Object,
     RecordedClient,
+    damaged,
     digest,
     image,
     index,
     stream,
 )
+from hypothesis import given
 
 IMAGES, STREAMS = f"{images.PREFIX}/images", f"{images.PREFIX}/imagestreams"
 SILENT = Wish(ask=False)
@@ -307,12 +308,15 @@ def test_fields_of_another_type(name: str, value: t.Any) -> None:
     str([vars(one) for one in search.found]).encode("utf-8")
 
 
+NO_TAGS: t.Sequence[t.Any] = (7, "x", {"a": 1}, [None], [{}], [{"tag": 1}], [{"tag": "t", "items": [None, 3]}])
+NO_HOLDER: t.Sequence[t.Any] = (7, "x", [1], {"tags": 5})
+
+
 @pytest.mark.parametrize(
     ("place", "value", "broken"),
     [
-        *(("tags", value, True) for value in (7, "x", {"a": 1})),
-        *((place, value, True) for place in ("spec", "status") for value in (7, "x", [1], {"tags": 5})),
-        *(("tags", value, True) for value in ([None], [{}], [{"tag": 1}], [{"tag": "t", "items": [None, 3]}])),
+        *(("tags", value, True) for value in NO_TAGS),
+        *((place, value, True) for place in ("spec", "status") for value in NO_HOLDER),
         *((place, None, False) for place in ("spec", "status", "tags")),
     ],
 )
@@ -347,9 +351,20 @@ def test_a_tag_is_found_in_a_stream_that_was_not_listed() -> None:
             tags.find("shop", name, tag)
 
 
-def test_the_projection_of_a_stream_does_not_change_it() -> None:
-    given = stream("shop", "app", latest=[(digest("a"), "quay.io/team/app:1")])
-    assert read_stream(given) == read_stream(given)
+@given(damaged(stream("shop", "app", latest=[(digest("a"), f"quay.io/team/app@{digest('a')}")])))
+def test_no_stream_makes_the_search_fail_or_vanishes(item: t.Any) -> None:
+    read_ones = read([], [item, stream("shop", "good", latest=[(digest("b"), "quay.io/b:1")])])
+    found(read_ones)
+    assert digest("b") in {one.digest for one in read_ones.named}
+    repr(read_ones).encode("utf-8")
+
+
+@given(damaged(image("a")) | damaged(index("a", b="amd64")))
+def test_no_image_object_makes_the_search_fail_or_vanishes(item: t.Any) -> None:
+    read_ones = read([item])
+    search = found(read_ones)
+    assert len(search.found) + len(read_ones.unidentified) == 1
+    repr((read_ones, search)).encode("utf-8")
 
 
 def namespaces(*names: str) -> RecordedClient:

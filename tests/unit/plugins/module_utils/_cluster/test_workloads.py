@@ -25,11 +25,13 @@ from ansible_collections.imagescan.openshift.tests.support.recorded_cluster impo
     OPENSHIFT,
     Object,
     RecordedClient,
+    damaged,
     digest,
     pod,
     stream,
     workload,
 )
+from hypothesis import given
 
 APP, DB = "quay.io/team/app:1", "quay.io/team/db:2"
 PATHS = {
@@ -204,7 +206,7 @@ def test_builds() -> None:
             "output": {"to": {"kind": "ImageStreamTag", "name": "app:latest"}},
         },
     }
-    given = stream("tools", "tool", **{"2": [(digest("a"), f"quay.io/x/tool@{digest('a')}")]})
+    given = stream("tools", "tool", (), **{"2": [(digest("a"), f"quay.io/x/tool@{digest('a')}")]})
     told = names(read({"buildconfigs": [one], f"{images.PREFIX}/namespaces/tools/imagestreams": [given]}))
     assert told == {("quay.io/x/builder:1", "", ""), (f"{INTERNAL}/tools/tool:2", digest("a"), "")}
 
@@ -300,3 +302,15 @@ def test_namespaces_and_labels() -> None:
 def test_on_plain_kubernetes_anybody_may_have_a_namespace_called_openshift() -> None:
     client = t.cast("t.Any", client_of({"pods": [pod("openshift-mine", "p", {"a": (APP, "")})]}, ()))
     assert read_workloads(client, Selection(), StreamTags(client, {})).uses
+
+
+CHANGE = {"containerNames": ["c0"], "from": {"kind": "ImageStreamTag", "name": "app:latest"}}
+CONFIG = workload("shop", "d", " ", spec={"triggers": [{"type": "ImageChange", "imageChangeParams": CHANGE}]})
+POD = pod("shop", "p", {"a": (APP, f"quay.io/team/app@{digest('a')}")}, volumes=[{"image": {"reference": DB}}])
+
+
+@given(damaged(POD), damaged(CONFIG))
+def test_no_object_makes_the_search_fail(pod_like: t.Any, config_like: t.Any) -> None:
+    workloads = read({"pods": [pod_like], "deploymentconfigs": [config_like], "deployments": [workload("x", "d", APP)]})
+    assert any(one.name == APP and "x" in usage.namespaces for one, usage in workloads.uses.items())
+    repr(workloads).encode("utf-8")
