@@ -172,6 +172,7 @@ class PodLog:
         self._last = b""
         self._newest = b""
         self._reached = False
+        self._known = 0
         # Shared, under the lock.
         self._lock = threading.Lock()
         self._ended = False
@@ -182,7 +183,8 @@ class PodLog:
         self._connected = False
         self._heard = False
         self._failures = 0
-        self._complete = 0
+        self._news = 0
+        self._completed: list[int] = []
         self._broken_at: float | None = None
         self._news_at: float | None = None
         self._trouble = ""
@@ -206,7 +208,7 @@ class PodLog:
     def read(self) -> float:
         """Make one connection and spool what it gives. Returns the pause before the next one (seconds)."""
         with self._lock:
-            complete = self._settling
+            complete, self._known = self._settling, self._news
             self._connected, self._heard = True, False
             if self._news_at is None:
                 self._news_at = self._clock()
@@ -247,7 +249,7 @@ class PodLog:
                 return 1.0
             # A reading that did not get as far as an earlier one was cut, however cleanly it ended.
             if complete and (status in (204, 400) or (status == 200 and not trouble and self._reached)):
-                self._complete += 1
+                self._completed.append(self._known)
             if self._broken_at is None:
                 self._broken_at = now
             self._trouble = trouble or ("" if status == 200 else f"the server answered {status}")
@@ -315,18 +317,21 @@ class PodLog:
         """
         # First what is known, then the lines: so all that a booked connection gave is decoded before it is judged.
         with self._lock:
-            connected, heard, fatal, complete = self._connected, self._heard, self._fatal, self._complete
+            connected, heard, fatal = self._connected, self._heard, self._fatal
+            completed = len(self._completed)
         lines, drained = self._spool.take(budget)
         events, news = self._decode(lines)
         used = sum(map(len, lines))
         decoder, now = self._decoder, self._clock()
         with self._lock:
             if news:
-                self._news_at, self._broken_at, self._failures, self._useless = now, None, 0, 0
+                self._news += news
+                self._news_at, self._broken_at, self._failures = now, None, 0
             if not drained:
                 return events, used
-            self._complete -= complete
-            self._useless += 0 if news else complete
+            for known in self._completed[:completed]:
+                self._useless = self._useless + 1 if known == self._news else 0
+            del self._completed[:completed]
             reason = fatal or self._lost(connected, heard, now)
         if decoder.whole:
             return [*events, self._finish(True, "")], used
@@ -345,14 +350,14 @@ class PodLog:
                 self._settling, self._failures = True, 0
                 self._wake.set()
 
-    def _decode(self, lines: t.Iterable[bytes]) -> tuple[list[Received | Finished], bool]:
-        """The records that are complete now, and whether there was any new frame."""
-        decoder, news = self._decoder, False
+    def _decode(self, lines: t.Iterable[bytes]) -> tuple[list[Received | Finished], int]:
+        """The records that are complete now, and how many frames were new."""
+        decoder, news = self._decoder, 0
         events: list[Received | Finished] = []
         for line in lines:
             before = decoder.rejected + decoder.duplicates
             record = decoder.feed(line)
-            news = news or decoder.rejected + decoder.duplicates == before
+            news += decoder.rejected + decoder.duplicates == before
             if record is not None:
                 events.append(Received(self._uid, record))
         return events, news

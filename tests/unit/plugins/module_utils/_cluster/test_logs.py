@@ -176,7 +176,9 @@ class Answer:
             if due - pod.now > self.timeout:
                 pod.now += self.timeout
                 raise api_error(0)
-            pod.now = due
+            while pod.now < due:
+                pod.now = min(due, pod.now + 1)
+                pod.polled()  # The caller does not wait for lines.
         line = pod.stamp(self.next) + pod.lines[self.next]
         self.next += 1
         self.given += 1
@@ -388,6 +390,41 @@ def test_a_complete_reading_that_is_cut_does_not_count_as_one() -> None:
     caller = Caller(pod)
     assert caller.run().whole
     assert caller.records == truth(lines)
+
+
+@pytest.mark.parametrize("cuts", [(4, 4), (6, 2, 3), (1, 1, 0, 0)])
+def test_complete_readings_that_were_cut_cleanly_are_not_believed_too_soon(cuts: tuple[int, ...]) -> None:
+    """One at the same place could be the end; one that stops before what is known already cannot."""
+    lines = pod_lines()
+    pod = Pod(lines, [Fault("clean end", after) for after in cuts])
+    pod.now += 1000
+    caller = Caller(pod)
+    caller.poll()
+    assert caller.run().whole
+    assert caller.records == truth(lines)
+
+
+def test_a_channel_that_is_back_may_be_as_quiet_as_the_pod() -> None:
+    lines = pod_lines(2)
+    caller = Caller(Pod(lines, [Fault("dropped", 3)], every=logs.PATIENCE + 3))
+    assert caller.run().whole
+    assert len(caller.pod.requests) == 2
+
+
+def test_what_is_still_on_its_way_from_a_pod_that_is_gone_is_taken() -> None:
+    pod = Pod(pod_lines())
+    caller = Caller(pod, gone_at=pod.written_at(len(pod.lines) - 4))
+    assert caller.run().whole
+
+
+def test_nothing_is_judged_before_all_that_was_read_is_decoded() -> None:
+    pod = Pod(pod_lines())
+    caller = Caller(pod, gone_at=1001, deaf=True, budget=logs.LONGEST)
+    pod.now += 1000
+    caller.log.read()
+    while caller.poll():
+        continue
+    assert [done.whole for done in caller.finished] == [True]
 
 
 def test_lines_that_were_rotated_away_are_declared() -> None:
