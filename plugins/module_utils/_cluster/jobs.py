@@ -137,7 +137,7 @@ def pod_of(value: t.Mapping[str, t.Any]) -> Pod:
     phase = status.get("phase") or ""
     owners = [one for one in metadata.get("ownerReferences") or () if one.get("controller")]
     index = str((metadata.get("annotations") or {}).get("batch.kubernetes.io/job-completion-index", ""))
-    started = bool(state.get("running")) or bool(terminated and terminated.get("reason") not in _NEVER_RAN)
+    started = state.get("running") is not None or bool(terminated and terminated.get("reason") not in _NEVER_RAN)
     deleting = "deletionTimestamp" in metadata
     return Pod(
         name=str(metadata.get("name", "")),

@@ -28,6 +28,7 @@ _TEXT_LIMIT = 2000
 class ShardState:
     """A shard at work. ``items``: number -> image, of those that this run asked for; ``open``: without a result yet.
 
+    ``pod``: UID of the pod that has it, empty before there is one.
     ``children``: number of an index -> its images that are still missing, digest -> (names, platform).
     ``early``: number of an index -> what came of its images before the index itself, as it does after a repair.
     """
@@ -38,6 +39,7 @@ class ShardState:
     children: dict[int, dict[str, tuple[tuple[str, ...], str]]] = dataclasses.field(default_factory=dict)
     indexes: dict[int, str] = dataclasses.field(default_factory=dict)
     early: dict[int, list[t.Mapping[str, t.Any]]] = dataclasses.field(default_factory=dict)
+    pod: str = ""
     ended: bool = False
 
 

@@ -54,6 +54,8 @@ PULLS_A_SECOND = 5.0
 TRIES = 3
 #: What the program itself needs of a pod's memory.
 PROGRAM_MEMORY = 64 << 20
+#: Of a pod's scratch folder, for layers that several of its images have.
+LAYER_CACHE = 1 << 30
 #: Bytes of images and keys in one plan, which has to fit into a ConfigMap; Jobs of a round with image volumes.
 PLAN_BYTES = 700_000
 VOLUME_JOBS = 50
@@ -195,7 +197,9 @@ class JobScan:
         self._states: dict[str, Job] = {}
         self._troubles: dict[str, ScanError] = {}
         self._trouble_since: dict[str, tuple[float, str]] = {}
-        self._looked_at = self._looked_at_jobs = float("-inf")
+        #: When pods and Jobs are to be looked at next, and when that was last done.
+        self._look_at = self._look_at_jobs_at = float("-inf")
+        self._saw_pods_at = self._saw_jobs_at = float("-inf")
         self._worked_at = float("-inf")
         self._api_down_since: float | None = None
         self._program = b""
@@ -221,7 +225,12 @@ class JobScan:
                 self._show_plan(items)
                 return
             self._queue = items
-            self._take_over()
+            try:
+                self._take_over()
+            except ApiError as error:
+                if items:
+                    raise
+                self._warn(str(error))  # Everything is known already, so nothing is needed of the cluster.
             self._work()
             finished = True
         finally:
@@ -475,6 +484,7 @@ class JobScan:
                 parallel=1,
                 memory=max(64 << 20, memory_bytes(options.pod.memory) - PROGRAM_MEMORY),
                 seconds=options.image_timeout,
+                cache=LAYER_CACHE if self._method == "job" else 0,
                 shards=tuple(Shard(shard.key, self._planned(shard)) for shard in shards),
             )
         )
@@ -620,27 +630,31 @@ class JobScan:
         """See how Jobs and pods are, each in its own rhythm."""
         self._listen()
         now = self._clock()
-        if not self._rounds or now - self._looked_at < LOOK:
+        if not self._rounds or now < self._look_at:
             return
-        self._looked_at = now
         pods = self._ask(self._jobs.pods, *self._runs)
         if pods is not None:
+            self._saw_pods_at = now
             self._see(pods)
+        # An API server that is slow, or has much to tell, is asked less often.
+        self._look_at = self._clock() + max(LOOK, 5 * (self._clock() - now))
         for round_ in self._rounds:
             if now - round_.beat_at > HEARTBEAT:
                 lead = next((job for job in round_.jobs if not job.deleted), None)
                 if lead is not None:
                     self._do(self._jobs.beat, lead.name, self._server_now())
                 round_.beat_at = now
-        if now - self._looked_at_jobs >= LOOK_AT_JOBS:
+        if now >= self._look_at_jobs_at:
             self._look_at_jobs()
 
     def _look_at_jobs(self) -> None:
         """The Jobs, and what the events say of those that do not start."""
-        self._looked_at_jobs = self._clock()
+        now = self._clock()
         jobs = self._ask(self._jobs.jobs, *self._runs)
         if jobs is not None:
+            self._saw_jobs_at = now
             self._states = {job.uid: job for job in jobs}
+        self._look_at_jobs_at = self._clock() + LOOK_AT_JOBS
         slow = self._clock() - 2 * LOOK
         started = {watched.job for watched in self._watched.values() if watched.pod.started}
         waits = any(
@@ -663,8 +677,9 @@ class JobScan:
             if watched is None:
                 job = jobs.get(pod.job)
                 shard = job.shards.get(pod.index if pod.index >= 0 else next(iter(job.shards))) if job else None
-                if job is None or shard is None or shard.ended or self._pod_of(shard) is not None:
+                if job is None or shard is None or shard.ended or shard.pod:
                     continue
+                shard.pod = pod.uid
                 watched = self._watched[pod.uid] = _Watched(pod, shard, pod.job, now)
             watched.pod = pod
             watched.doing = pod.doing or watched.doing
@@ -682,9 +697,6 @@ class JobScan:
             if uid not in there and watched.gone_at is None:
                 watched.gone_at = now
                 self._collector.tell(uid, gone=True)
-
-    def _pod_of(self, shard: ShardState) -> _Watched | None:
-        return next((watched for watched in self._watched.values() if watched.shard is shard), None)
 
     def _received(self, watched: _Watched, event: Received) -> None:
         record = event.record
@@ -742,7 +754,7 @@ class JobScan:
         state = self._states.get(watched.job)
         if watched.failure is None or watched.failure.code == api.DELETED:
             # Who deleted it? The Job knows whether it did so itself.
-            if self._looked_at_jobs < (watched.gone_at or watched.lost_at or 0.0) or state is None:
+            if self._saw_jobs_at < (watched.gone_at or watched.lost_at or 0.0) or state is None:
                 self._look_at_jobs()
             state = self._states.get(watched.job)
         error = watched.failure
@@ -809,15 +821,15 @@ class JobScan:
 
     def _check_job(self, job: _RoundJob, now: float) -> None:
         """Shards of a Job that has no pod for them."""
-        waiting = [shard for shard in job.shards.values() if not shard.ended and self._pod_of(shard) is None]
+        waiting = [shard for shard in job.shards.values() if not shard.ended and not shard.pod]
         if not waiting or job.released_at is None:
             return
         state = self._states.get(job.uid)
-        fresh = self._looked_at_jobs > job.released_at
+        fresh = self._saw_jobs_at > job.released_at
         if fresh and (state is None or state.finished or state.failing):
             # One more look: pods of a Job that just finished may not have been seen.
             error = state.failing if state else api.cause(api.DELETED, "with its Job")
-            if self._looked_at > self._looked_at_jobs:
+            if self._saw_pods_at > self._saw_jobs_at:
                 for shard in waiting:
                     self._lose(shard, error or api.cause(api.JOB_FAILED, "its pod was never seen"))
             return
@@ -963,7 +975,10 @@ class JobScan:
         data = self._call(self._jobs.plan, job)
         if data is None or hashlib.sha256(data).hexdigest() != record.plan_sha256:
             return False
-        plan = plan_from_json(data)
+        try:
+            plan = plan_from_json(data)
+        except ScanError:
+            return False  # A newer version of the collection made it.
         numbers = range(len(plan.shards)) if job.shard is None else [job.shard]
         if plan.method != self._method or not all(number < len(plan.shards) for number in numbers):
             return False

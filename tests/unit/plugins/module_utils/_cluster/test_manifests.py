@@ -1,0 +1,191 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Jobs and ConfigMaps: what pods may, what they get, and what is refused before the API sees it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import typing as t
+
+import pytest
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import manifests
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.manifests import PodOptions
+from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError
+
+IMAGE = "r.example/tools/python@sha256:" + "a" * 64
+
+
+def scanner_job(**options: t.Any) -> dict[str, t.Any]:
+    """A Job of the method ``job``."""
+    pod = PodOptions(image=IMAGE, **options)
+    return manifests.scanner_job(
+        "imagescan-r1-1", "r1", pod, parallelism=4, shards=8, annotations={"a": "b"}, pod_seconds=600, job_seconds=4000
+    )
+
+
+def volume_job(**options: t.Any) -> dict[str, t.Any]:
+    """A Job of the method ``image_volume``."""
+    pod = PodOptions(image=IMAGE, **options)
+    images = [f"r.example/a@sha256:{letter * 64}" for letter in "bc"]
+    return manifests.volume_job(
+        "imagescan-r1-1-3", "r1", pod, plan="imagescan-r1-1", shard=3, images=images, annotations={}, pod_seconds=600
+    )
+
+
+def pod_of(job: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The pod's spec."""
+    return t.cast("dict[str, t.Any]", job["spec"]["template"]["spec"])
+
+
+@pytest.mark.parametrize("job", [scanner_job(), volume_job()], ids=["job", "image_volume"])
+def test_pods_are_what_pod_security_restricted_demands(job: dict[str, t.Any]) -> None:
+    pod = pod_of(job)
+    assert pod["securityContext"] == {
+        "runAsNonRoot": True,
+        "runAsUser": 65534,
+        "runAsGroup": 65534,
+        "fsGroup": 65534,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    (container,) = pod["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+    }
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["serviceAccountName"] == "imagescan-puller"
+    assert pod["enableServiceLinks"] is False
+    assert not pod.keys() & {"hostNetwork", "hostPID", "hostIPC"}
+    assert {next(iter(volume.keys() - {"name"})) for volume in pod["volumes"]} <= {
+        *("configMap", "emptyDir", "projected", "secret", "image"),
+    }
+    assert set(container["resources"]) == {"requests", "limits"}
+    assert job["spec"]["suspend"] is True
+    assert job["spec"]["ttlSecondsAfterFinished"] >= 3600
+    assert pod["terminationGracePeriodSeconds"] == 5
+    assert {(one["key"], one["tolerationSeconds"]) for one in pod["tolerations"]} == {
+        ("node.kubernetes.io/not-ready", 30),
+        ("node.kubernetes.io/unreachable", 30),
+    }
+
+
+def test_on_openshift_the_constraints_assign_user_and_group() -> None:
+    assert pod_of(scanner_job(openshift=True))["securityContext"] == {
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def test_a_job_is_indexed_and_never_begins_a_shard_again() -> None:
+    spec = scanner_job()["spec"]
+    assert (spec["completionMode"], spec["completions"], spec["parallelism"]) == ("Indexed", 8, 4)
+    assert spec["backoffLimitPerIndex"] == 0
+    assert spec["activeDeadlineSeconds"] == 4000
+    # A disruption that is ignored would begin the whole shard again.
+    assert not spec.keys() & {"podFailurePolicy", "backoffLimit"}
+
+
+def test_images_are_mounted_read_only_in_the_order_of_the_shard() -> None:
+    job = volume_job(pull_secrets=("team",))
+    pod = pod_of(job)
+    images = [volume["image"]["reference"][-1] for volume in pod["volumes"] if "image" in volume]
+    assert images == ["b", "c"]
+    mounts = {mount["name"]: mount for mount in pod["containers"][0]["volumeMounts"]}
+    assert [mounts[f"image-{number}"]["mountPath"] for number in (0, 1)] == ["/images/0", "/images/1"]
+    assert all(mounts[f"image-{number}"]["readOnly"] for number in (0, 1))
+    assert {"name": "IMAGESCAN_SHARD", "value": "3"} in pod["containers"][0]["env"]
+    assert (job["spec"]["completions"], job["spec"]["backoffLimit"]) == (1, 0)
+    # The kubelet pulls: no credentials come near the program.
+    assert pod["imagePullSecrets"] == [{"name": "team"}]
+    assert not [volume for volume in pod["volumes"] if "secret" in volume or "projected" in volume]
+    assert {volume["configMap"]["name"] for volume in pod["volumes"] if "configMap" in volume} == {
+        "imagescan-r1-1-program",
+        "imagescan-r1-1-plan",
+    }
+
+
+def test_credentials_are_mounted_by_name_and_the_token_can_only_pull() -> None:
+    pod = pod_of(scanner_job(pull_secrets=("one", "two.b"), registry_token=True))
+    mounts = {mount["mountPath"]: mount for mount in pod["containers"][0]["volumeMounts"]}
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    for name in ("one", "two.b"):
+        mount = mounts[f"/pull-secrets/{name}"]
+        assert mount["readOnly"]
+        assert volumes[mount["name"]]["secret"] == {"secretName": name, "defaultMode": 0o440}
+    token = volumes[mounts["/registry-token"]["name"]]["projected"]["sources"]
+    assert token == [{"serviceAccountToken": {"path": "token", "expirationSeconds": 600}}]
+    assert not [volume for volume in pod_of(scanner_job())["volumes"] if "projected" in volume or "secret" in volume]
+
+
+def test_what_people_choose_arrives() -> None:
+    proxy = {"https_proxy": "http://proxy.example:3128", "no_proxy": ".example,10.0.0.0/8"}
+    toleration = {"key": "team", "operator": "Exists"}
+    pod = pod_of(
+        scanner_job(
+            memory="1Gi",
+            cpu="3",
+            proxy=proxy,
+            node_selector={"disk": "fast"},
+            tolerations=(toleration,),
+            priority_class="low",
+        )
+    )
+    container = pod["containers"][0]
+    assert container["image"] == IMAGE
+    assert container["resources"] == {
+        "requests": {"memory": "1Gi", "cpu": "3"},
+        "limits": {"memory": "1Gi", "cpu": "3"},
+    }
+    assert {"name": "HTTPS_PROXY", "value": "http://proxy.example:3128"} in container["env"]
+    assert {"name": "NO_PROXY", "value": ".example,10.0.0.0/8"} in container["env"]
+    assert pod["nodeSelector"] == {"disk": "fast"}
+    assert pod["tolerations"][0] == toleration
+    assert pod["priorityClassName"] == "low"
+    assert pod_of(scanner_job())["containers"][0]["resources"]["limits"]["cpu"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"memory": "64Mi"}, "expected 128Mi or more"),
+        ({"memory": "lots"}, "no quantity"),
+        ({"cpu": "-1"}, "no quantity"),
+        ({"cpu": "many"}, "no quantity"),
+        ({"pull_secrets": ("../x",)}, "no name"),
+        ({"pull_secrets": ("Team",)}, "no name"),
+        ({"proxy": {"ftp_proxy": "x"}}, "expected http_proxy"),
+        ({"proxy": {"http_proxy": "http://me:secret@proxy.example"}}, "holds a user or a password"),
+        ({"image": "not an image"}, "image reference"),
+    ],
+)
+def test_options_that_are_wrong_are_refused(options: dict[str, t.Any], complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint) as raised:
+        PodOptions(**{"image": IMAGE, **options})
+    assert "secret@" not in str(raised.value)
+
+
+def test_config_maps_go_with_the_last_job_and_cannot_be_changed() -> None:
+    jobs = [{"metadata": {"name": f"j{number}", "uid": f"u{number}"}} for number in (1, 2)]
+    program, plan = manifests.config_maps("imagescan-r1-1", "r1", jobs, program=b"PK\3\4", ca=b"PEM", plan=b"{}")
+    assert (program["metadata"]["name"], plan["metadata"]["name"]) == ("imagescan-r1-1-program", "imagescan-r1-1-plan")
+    assert base64.b64decode(program["binaryData"]["scanner.pyz"]) == b"PK\3\4"
+    assert base64.b64decode(program["binaryData"]["ca.crt"]) == b"PEM"
+    assert plan["data"] == {"plan.json": "{}"}
+    for one in (program, plan):
+        assert one["immutable"] is True
+        assert [owner["uid"] for owner in one["metadata"]["ownerReferences"]] == ["u1", "u2"]
+        # Some clusters refuse blockOwnerDeletion to accounts that cannot update finalizers.
+        assert "blockOwnerDeletion" not in json.dumps(one)
+        assert one["metadata"]["labels"]["imagescan.github.io/run"] == "r1"
+    without = manifests.config_maps("imagescan-r1-1", "r1", jobs, program=b"PK", ca=b"", plan=b"{}")[0]
+    assert set(without["binaryData"]) == {"scanner.pyz"}
+
+
+def test_selectors_choose_runs_or_all_of_ours() -> None:
+    assert manifests.selector() == (
+        "app.kubernetes.io/managed-by=imagescan.openshift,app.kubernetes.io/component=scanner"
+    )
+    assert manifests.selector("b", "a").endswith(",imagescan.github.io/run in (a,b)")

@@ -1,0 +1,248 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A pod reports what it was given, once, and nothing else; what an index lists counts one by one."""
+
+from __future__ import annotations
+
+import itertools
+import typing as t
+
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.results import Results, ShardState
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.shards import Item
+from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Platform
+from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Inventory, OsRelease
+from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.serial import inventory_to_dict
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.ledger import Ledger
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.model import IndexOutcome, Outcome
+
+INVENTORY = Inventory("rpm", OsRelease(), (), None, (), ("cpe:/a:b",), {}, {}, ())
+
+
+def digest(letter: str) -> str:
+    """A digest that is easy to tell from others."""
+    return "sha256:" + letter * 64
+
+
+class Book:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[Outcome] = []
+        self.indexes: list[IndexOutcome] = []
+
+    def is_current(self, digest: str) -> bool:
+        return False
+
+    def children_of(self, digest: str) -> None:
+        return None
+
+    def record(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+
+    def record_index(self, outcome: IndexOutcome) -> None:
+        self.indexes.append(outcome)
+
+    def beat(self, line: str) -> None:
+        """Nobody looks."""
+
+
+class Desk:
+    """A shard of some images, and what became of them. An image is a letter, or ``?`` for a tag without a digest."""
+
+    def __init__(self, letters: str, *platforms: Platform) -> None:
+        self.book = Book()
+        self.ledger = Ledger(self.book, platforms, plan_only=False)
+        self.ledger.total = len(letters)
+        numbers = itertools.count(len(letters))
+        self.results = Results(self.ledger, numbers.__next__)
+        items = {}
+        for number, letter in enumerate(letters):
+            known = "" if letter == "?" else digest(letter)
+            name = f"r.example/a:{number}"
+            if known:
+                assert self.ledger.claim(known, (name,))
+            items[number] = Item(number, f"r.example/a@{known}" if known else name, known, (name,))
+        self.shard = ShardState("0" * 64, items, set(items))
+
+    def image(self, number: int, letter: str, index: str = "", **more: t.Any) -> None:
+        """A record of an image that was read, or with ``error`` of one that was not."""
+        body: dict[str, t.Any] = {
+            "number": number,
+            "digest": digest(letter) if letter else "",
+            "platform": "linux/amd64",
+            "index": digest(index) if index else "",
+            "state": "error" if "error" in more else "scanned",
+            **({} if "error" in more else {"inventory": inventory_to_dict(INVENTORY)}),
+            **more,
+        }
+        self.results.take(self.shard, "image", body)
+
+    def index(self, number: int, letter: str, **children: str) -> None:
+        """A record of an index: children by letter, with their platforms."""
+        listed = [[digest(child), platform] for child, platform in children.items()]
+        body = {"number": number, "digest": digest(letter), "children": listed, "missing": []}
+        self.results.take(self.shard, "index", body)
+
+    @property
+    def states(self) -> list[tuple[str, str]]:
+        """(letter, state or code) of each outcome."""
+        return [(one.digest[-1:], one.error.code if one.error else one.state) for one in self.book.outcomes]
+
+
+def test_an_image_is_taken_once() -> None:
+    desk = Desk("ab")
+    desk.image(0, "a")
+    desk.image(0, "a")
+    assert desk.states == [("a", "scanned")]
+    assert desk.book.outcomes[0].inventory == INVENTORY
+    assert desk.book.outcomes[0].platform == "linux/amd64"
+    assert desk.shard.open == {1}
+    assert desk.ledger.done == 1
+
+
+def test_another_digest_than_the_one_asked_for_is_refused() -> None:
+    desk = Desk("ab")
+    desk.image(0, "b")
+    assert desk.states == [("a", "result-refused")]
+    assert desk.book.outcomes[0].inventory is None
+    desk.index(1, "c", d="linux/amd64")
+    assert desk.states[1] == ("b", "result-refused")
+    assert not desk.shard.open
+
+
+def test_a_number_that_the_pod_was_not_given_is_passed_over_and_counted() -> None:
+    desk = Desk("a")
+    desk.image(7, "a")
+    assert desk.states == []
+    assert desk.results.uncalled == 1
+    assert desk.shard.open == {0}
+
+
+def test_an_inventory_that_is_none_is_an_error() -> None:
+    for broken in ({}, {"schema_version": 1}, {**inventory_to_dict(INVENTORY), "kind": "new"}):
+        desk = Desk("a")
+        desk.image(0, "a", inventory=broken)
+        assert desk.states == [("a", "result-refused")]
+
+
+def test_what_the_pod_says_of_an_error_is_kept_within_bounds() -> None:
+    desk = Desk("ab")
+    desk.image(0, "a", error={"code": "registry-unauthorized", "message": "no" * 9000, "hint": "log in"})
+    error = desk.book.outcomes[0].error
+    assert error is not None
+    assert (error.code, error.hint, error.subject) == ("registry-unauthorized", "log in", "r.example/a:0")
+    assert len(error.message) == 2000
+    desk.image(1, "b", error={"code": "passed\n<b>", "message": "m", "hint": ""})
+    assert desk.states[1] == ("b", "scan-error")
+
+
+def test_a_tag_becomes_the_digest_that_the_pod_found() -> None:
+    desk = Desk("??a")
+    desk.image(0, "c")
+    desk.image(1, "c")
+    desk.image(2, "a")
+    assert desk.states == [("c", "scanned"), ("c", "same"), ("a", "scanned")]
+    assert (desk.ledger.done, desk.ledger.total) == (2, 2)
+    unresolved = Desk("?")
+    unresolved.image(0, "", error={"code": "image-not-found", "message": "m", "hint": ""})
+    assert unresolved.states == [("", "image-not-found")]
+
+
+def test_an_index_counts_as_its_images() -> None:
+    for letter in "i?":
+        desk = Desk(letter)
+        desk.index(0, "i", a="linux/amd64", b="linux/arm64/v8")
+        assert desk.book.indexes[0].children == ((digest("a"), "linux/amd64"), (digest("b"), "linux/arm64/v8"))
+        assert desk.ledger.total == 2
+        desk.image(0, "a", index="i")
+        assert desk.shard.open == {0}
+        desk.image(0, "x", index="i")
+        desk.image(0, "b", index="y")
+        desk.image(0, "b", index="i")
+        assert desk.states == [("a", "scanned"), ("b", "scanned")]
+        assert desk.book.outcomes[1].index == digest("i")
+        assert desk.book.outcomes[1].references == (f"r.example/a@{digest('b')}",)
+        assert not desk.shard.open
+        assert desk.ledger.done == desk.ledger.total == 2
+
+
+def test_platforms_decide_which_images_of_an_index_are_owed() -> None:
+    desk = Desk("i", Platform("linux", "amd64"), Platform("linux", "s390x"))
+    desk.index(0, "i", a="linux/amd64", b="linux/arm64")
+    desk.image(0, "b", index="i")
+    assert desk.states == []
+    assert desk.book.indexes[0].missing == ("linux/s390x",)
+    desk.image(0, "a", index="i")
+    assert desk.states == [("a", "scanned")]
+    assert not desk.shard.open
+
+
+def test_after_a_repair_images_may_come_before_their_index() -> None:
+    desk = Desk("i")
+    desk.image(0, "b", index="i")
+    desk.image(0, "x", index="i")
+    assert desk.states == []
+    desk.index(0, "i", a="linux/amd64", b="linux/arm64")
+    assert desk.states == [("b", "scanned")]
+    desk.image(0, "a", index="i")
+    assert not desk.shard.open
+
+
+def test_of_an_index_that_was_cut_short_only_the_missing_images_are_owed() -> None:
+    desk = Desk("ia")
+    desk.index(0, "i", c="linux/amd64", b="linux/arm64")
+    desk.image(0, "c", index="i")
+    owed = desk.results.rest(desk.shard)
+    assert [(number, item.digest[-1], item.index) for number, item in owed] == [(0, "b", digest("i")), (1, "a", "")]
+    child = owed[0][1]
+    assert child.target == f"r.example/a@{digest('b')}"
+    # Scanned by itself the next time, it is still an image of that index.
+    desk.shard = ShardState("1" * 64, {0: child}, {0})
+    desk.image(0, "b")
+    assert desk.book.outcomes[-1].index == digest("i")
+    assert desk.states[-1] == ("b", "scanned")
+
+
+def test_an_index_whose_images_others_have_owes_nothing() -> None:
+    desk = Desk("ai")
+    desk.index(1, "i", a="linux/amd64")
+    assert desk.shard.open == {0}
+    assert desk.states == [("a", "same")]
+
+
+def test_an_image_of_an_index_cannot_turn_into_an_index() -> None:
+    desk = Desk("b")
+    desk.shard.items[0].index = digest("i")
+    desk.index(0, "b", c="linux/amd64")
+    assert desk.states == [("b", "result-refused")]
+
+
+def test_labels_that_no_pod_can_see_are_added_or_missed_aloud() -> None:
+    desk = Desk("abc")
+    desk.results.needs_labels = True
+    desk.results.labels = {digest("a"): {"cpe": '"cpe:/o:x"', "name": "n"}, digest("b"): None}
+    for number, letter in enumerate("abc"):
+        desk.image(number, letter)
+    first, second, third = (one.inventory for one in desk.book.outcomes)
+    assert first is not None
+    assert second is not None
+    assert third is not None
+    assert first.labels == {"cpe": '"cpe:/o:x"', "name": "n"}
+    assert first.label_cpes == ("cpe:/a:b", "cpe:/o:x")
+    assert first.complete
+    for unseen in (second, third):
+        assert [problem.code for problem in unseen.problems] == ["config-unseen"]
+
+
+def test_a_result_that_replaces_one_does_not_count_twice() -> None:
+    desk = Desk("a")
+    desk.image(0, "a")
+    desk.shard.items[0].again = True
+    desk.shard.open.add(0)
+    desk.image(0, "a")
+    assert desk.states == [("a", "scanned"), ("a", "scanned")]
+    assert desk.ledger.done == 1
+    desk.results.fail(desk.shard.items[0], ScanError("m", code="node-lost"))
+    assert desk.ledger.done == 1
