@@ -200,7 +200,7 @@ def test_ten_thousand_images(fleet: None, reach: Result, proxy: Faults, tmp_path
         again = find(tmp_path, **through, sources=["openshift"], system_namespaces=True)
         report("with faults", again)
         assert all(fault.hits for fault in faults)
-        assert again.result == everything.result
+        assert {**again.result, "invocation": 0} == {**everything.result, "invocation": 0}
 
     ours = find(tmp_path, **reach, openshift={"tags": ["v[01]"]}, namespaces=["fleet-1", "fleet-2"])
     expected = {n for n in range(STREAMS) if n % 10 and n % 9 in (1, 2)}
