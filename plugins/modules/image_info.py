@@ -382,7 +382,8 @@ unidentified:
   elements: dict
   contains:
     reference:
-      description: The name.
+      description:
+        - The name. Where an image was found under it too, the code stands behind it, so that both are kept apart.
       type: str
       returned: success
     source:
@@ -569,6 +570,7 @@ def result(found: Discovery, excluded: list[Excluded], failed: list[Unidentified
     for image in images:
         if image["used_by"] is None:
             del image["used_by"]
+    taken = {name for image in found.found for name in image.references}
     return {
         "images": images,
         "count": len(images),
@@ -577,7 +579,13 @@ def result(found: Discovery, excluded: list[Excluded], failed: list[Unidentified
             for one in fold((*excluded, *found.excluded))
         ],
         "unidentified": [
-            {"reference": one.name, "source": one.source, "code": one.code, "message": one.message}
+            {
+                # Under a name of its own, else an image that was found would answer for it from here on.
+                "reference": f"{one.name} ({one.code})" if one.name in taken else one.name,
+                "source": one.source,
+                "code": one.code,
+                "message": one.message,
+            }
             for one in (*failed, *found.unidentified)
         ],
     }

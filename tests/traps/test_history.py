@@ -19,7 +19,13 @@ from ansible_collections.imagescan.openshift.examples.fleet import vex
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._progress import Progress
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.discovery import Named, Wish, discover
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.discovery import (
+    Named,
+    Unidentified,
+    Usage,
+    Wish,
+    discover,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named, request_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judging, in_force
@@ -31,7 +37,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.poli
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import build_index, sources_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index import FeedIndex
-from ansible_collections.imagescan.openshift.plugins.modules.image_scan import StoreBook
+from ansible_collections.imagescan.openshift.plugins.modules import image_info
+from ansible_collections.imagescan.openshift.plugins.modules.image_scan import StoreBook, read_images
 from ansible_collections.imagescan.openshift.plugins.modules.vulnerability_feed import young_index
 from ansible_collections.imagescan.openshift.tests.traps.feeds import no_documents
 from ansible_collections.imagescan.openshift.tests.traps.layers import child
@@ -350,3 +357,38 @@ def test_stricter_policy_with_older_data(life: Life, trap: bool) -> None:
     assert life.judge(new, policy=lax).verdict == "passed"
     found = life.judge(old, later=1, policy=lax.replace("critical", "moderate") if trap else lax)
     check(found, trap, "failed", "vulnerability")
+
+
+def judged_together(life: Life, entries: t.Sequence[t.Any]) -> dict[str, t.Any]:
+    """Scan what a discovery found and what it could not identify, and judge it: verdicts by the name that is shown."""
+    with open_store(life.store) as store, FeedIndex.open(str(life.feed())) as index:
+        book = StoreBook(store, Progress(), max_age=None, platforms=[])
+        LocalScan(book, Access()).run(read_images(list(entries), book), lambda done, total, seconds: "")
+        judging = Judging(store, load_policies(DEFAULT_POLICY_TEXT, "policies.yml"), [], index, now=life.now)
+        return {one.document["reference"]: one.verdict for one in judging.run([named(one) for one in entries])}
+
+
+@trap_and_twin
+def test_what_runs_is_not_what_its_tag_means_now(life: Life, trap: bool) -> None:
+    """Fools whoever files what runs under the name of its pod: the image behind the tag answers for it, and passes."""
+    life.push(Situation())
+    index = json.loads((life.image / "index.json").read_text())
+    manifest = json.loads(life.blob(index["manifests"][0]["digest"]).read_text())
+    runs = Named(life.target, "workloads", image_id="sha256:" + "e" * 64 if trap else manifest["config"]["digest"])
+    found = discover([Named(life.target, "references")], Access(), uses={runs: Usage({1}, {"shop"})})
+    told = image_info.result(found, [], [])
+    verdicts = judged_together(life, [*told["images"], *told["unidentified"]])
+    assert verdicts.pop(life.target) == "passed"
+    assert list(verdicts.values()) == (["error"] if trap else [])
+
+
+@trap_and_twin
+def test_a_name_that_was_found_and_not_identified(life: Life, trap: bool) -> None:
+    """Fools whoever keeps one entry a name: a source that knows its image clears what another could not read."""
+    life.push(Situation())
+    found = discover([Named(life.target, "references")], Access())
+    failed = [Unidentified(life.target, "workloads", "image-id", "the runtime reports an image ID that is none")]
+    told = image_info.result(found, [], failed if trap else [])
+    verdicts = judged_together(life, [*told["images"], *told["unidentified"]])
+    assert verdicts.pop(life.target) == "passed"
+    assert list(verdicts.values()) == (["error"] if trap else [])

@@ -421,14 +421,16 @@ class _Search:
 
     def _failed(self, waiting: t.Iterable[Named], error: ScanError) -> None:
         for one in waiting:
-            message = str(error)
+            message, name = str(error), one.name
             if one.image_id:
                 message = f"what runs is known by its ID {one.image_id} only: {message}"
+                # Not the bare name: whatever that leads to now would answer for what runs.
+                name = f"{name} with image ID {one.image_id}"
             usage = (self._uses or {}).get(one)
             if usage and usage.namespaces:
                 more = f" and {len(usage.namespaces) - 1} more" if len(usage.namespaces) > 1 else ""
                 message += f"; used in namespace {min(usage.namespaces)}{more}"
-            self._unidentified.append(Unidentified(one.name, one.source, error.code, message))
+            self._unidentified.append(Unidentified(name, one.source, error.code, message))
 
     def result(self) -> Discovery:
         """What became of every name."""
@@ -543,7 +545,9 @@ def identify(name: str, image_id: str, access: Access) -> t.Any:
     if not image_id:
         return open_target(name, access)
     try:
-        return open_target(pinned(name, image_id), access)  # a manifest proves itself by its digest
+        opened = open_target(pinned(name, image_id), access)
+        if opened.digest == image_id:
+            return opened  # a manifest proves itself by its digest
     except RegistryError as error:
         if error.status not in (400, 404):
             raise
