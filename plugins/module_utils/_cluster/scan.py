@@ -166,6 +166,7 @@ class JobScan:
         platforms: t.Sequence[Platform] = (),
         plan_only: bool = False,
         clock: t.Callable[[], float] = time.monotonic,
+        sleep: t.Callable[[float], None] = time.sleep,
     ) -> None:
         self.plan = {"jobs": 0, "pods": 0, "images": 0, "bytes": 0}
         self.warnings: list[str] = []
@@ -177,6 +178,7 @@ class JobScan:
         self._platforms = tuple(platforms)
         self._plan_only = plan_only
         self._clock = clock
+        self._sleep = sleep
         self._ledger = Ledger(book, platforms, plan_only=plan_only)
         self._results = Results(self._ledger, self._new_number)
         self._results.needs_labels = method == "image_volume"
@@ -391,7 +393,7 @@ class JobScan:
                 self._close_rounds()
                 self._beat()
                 if self._queue or self._rounds:
-                    time.sleep(TICK)
+                    self._sleep(TICK)
         except ApiError as error:
             if not self._ledger.counts["scanned"] and not self._watched:
                 raise  # Nothing worked yet: one sentence says more than an error of each image.
@@ -921,7 +923,7 @@ class JobScan:
         while left and self._clock() < end:
             left = self._until(end, self._jobs.leftovers, *sorted(self._runs)) or []
             if left:
-                time.sleep(TICK)
+                self._sleep(TICK)
                 self._beat()
         if left:
             self._warn(f"still there in the namespace {self._options.namespace}: {', '.join(left[:5])}")

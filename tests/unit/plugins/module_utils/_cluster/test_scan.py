@@ -1,0 +1,824 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a run decides: what it makes, tries again, gives up, adopts and removes. The cluster's time is made up here.
+
+Whether the states are those of a real cluster is for tests/cluster; here are the ones that take minutes there.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import typing as t
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import jobs as api
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import scan
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import ApiError
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.jobs import Job, Pod
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.logs import Finished, Received
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.manifests import PodOptions
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scan import JobScan, Options
+from ansible_collections.imagescan.openshift.plugins.module_utils._errors import Abandoned, RegistryError, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import (
+    Descriptor,
+    Image,
+    ImageConfig,
+    ImageIndex,
+    Platform,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Inventory, OsRelease
+from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.serial import inventory_to_dict
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.frames import Record
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.model import IndexOutcome, JobRecord, Outcome
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.plan import Plan, plan_from_json
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import Request
+
+INVENTORY = Inventory("rpm", OsRelease(), (), None, (), (), {}, {}, ())
+START = datetime(2026, 1, 1, tzinfo=timezone.utc)
+#: Seconds that a pod of the made-up cluster needs to start, and for one image.
+START_SECONDS, IMAGE_SECONDS = 2.0, 1.0
+
+
+def digest(number: int | str) -> str:
+    """The digest of an image."""
+    return f"sha256:{number:0>64}"
+
+
+def asked(*numbers: int, kind: str = "image") -> list[Request]:
+    """Requests for images by digest."""
+    return [
+        Request(f"r.example/a@{digest(number)}", digest(number), (f"r.example/a:{number}",), kind=kind)
+        for number in numbers
+    ]
+
+
+@dataclasses.dataclass
+class FakePod:
+    """A pod of the made-up cluster, and how far it is."""
+
+    name: str
+    uid: str
+    job: FakeJob
+    index: int
+    born: float
+    told: int = 0
+    deleted: bool = False
+    pod_state: dict[str, t.Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass
+class FakeJob:
+    """A Job of the made-up cluster."""
+
+    body: dict[str, t.Any]
+    uid: str
+    created: datetime
+    released: bool = False
+    pods: list[FakePod] = dataclasses.field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return str(self.body["metadata"]["name"])
+
+
+class World:
+    """A cluster, its logs, and a book. ``fate``: digest -> what happens to a pod when it comes to that image.
+
+    One of CAUSES ends the pod; ``lost`` loses the rest of its log, ``once-lost`` so the first time; ``left out`` is
+    never told; ``registry`` is an error that the pod tells; ``pull`` holds a pod that has the image as a volume.
+    """
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.jobs: dict[str, FakeJob] = {}
+        self.maps: dict[str, dict[str, t.Any]] = {}
+        self.fate: dict[str, str] = {}
+        self.no_start: ScanError | None = None
+        self.refusal: ScanError | None = None
+        self.down_until = -1.0
+        self.most_pods = 0
+        self.made: list[list[str]] = []
+        self.mounted: list[int] = []
+        self.outcomes: list[Outcome] = []
+        self.indexes: list[IndexOutcome] = []
+        self.lines: list[str] = []
+        self.current: set[str] = set()
+        self.children: dict[str, tuple[tuple[str, str], ...]] = {}
+        self.records: dict[str, JobRecord] = {}
+        self.dead_owners: set[str] = set()
+        self.ended_at: dict[str, float] = {}
+        self.followed: dict[str, FakePod] = {}
+        self.events: list[t.Any] = []
+        self.abandon_at = float("inf")
+        #: What somebody does to the cluster meanwhile, after each step of the time.
+        self.meddle: t.Callable[[], None] = lambda: None
+        self._numbers = 0
+
+    # The clock
+
+    def clock(self) -> float:
+        """Seconds."""
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass, and the cluster do what it does."""
+        self.now += seconds
+        if self.now < self.down_until:
+            self.meddle()
+            return
+        for job in list(self.jobs.values()):
+            self._start_pods(job)
+            for pod in job.pods:
+                self._work(pod)
+        states = [pod.pod_state for job in self.jobs.values() for pod in job.pods]
+        self.most_pods = max(self.most_pods, sum(bool(one.get("started") and not one.get("ended")) for one in states))
+        self.meddle()
+
+    def _start_pods(self, job: FakeJob) -> None:
+        if not job.released or self.refusal:
+            return
+        spec = job.body["spec"]
+        active = [pod for pod in job.pods if not pod.pod_state.get("ended") and not pod.deleted]
+        for index in range(spec["completions"]):
+            if len(active) >= spec["parallelism"]:
+                break
+            if all(pod.index != index for pod in job.pods):
+                self._numbers += 1
+                pod = FakePod(f"{job.name}-{index}", f"pod{self._numbers}", job, index, self.now)
+                job.pods.append(pod)
+                active.append(pod)
+
+    def plan_of(self, job: FakeJob) -> Plan:
+        """The plan that a Job's pods have."""
+        volumes = job.body["spec"]["template"]["spec"]["volumes"]
+        name = next(volume["configMap"]["name"] for volume in volumes if volume["name"] == "plan")
+        return plan_from_json(self.maps[name]["data"]["plan.json"].encode())
+
+    def _work(self, pod: FakePod) -> None:
+        state = pod.pod_state
+        if state.get("ended"):
+            return
+        if pod.deleted:
+            state.update(ended=True, failure=state.get("failure") or api.cause(api.DELETED))
+            return
+        shards = self.plan_of(pod.job).shards
+        annotation = pod.job.body["metadata"]["annotations"].get("imagescan.github.io/shard")
+        images = shards[int(annotation) if annotation is not None else pod.index].images
+        held = [one.digest for one in images if self.fate.get(one.digest) == "pull"]
+        if self.no_start:
+            state["trouble"] = self.no_start
+            return
+        if held and annotation is not None:
+            state["trouble"] = api.cause(api.IMAGE_PULL_FAILED, f'failed to pull "r.example/a@{held[0]}"')
+            return
+        state["trouble"] = None
+        if self.now - pod.born < START_SECONDS:
+            return
+        state["started"] = True
+        if pod.uid not in self.followed:
+            return
+        due = int((self.now - pod.born - START_SECONDS) / IMAGE_SECONDS)
+        while pod.told < min(due, len(images)):
+            one = images[pod.told]
+            fate = self.fate.get(one.digest, "")
+            if fate == "once-lost":
+                self.fate[one.digest] = ""
+            if fate == "registry":
+                self._tell(pod, pod.told, one.digest, error="registry-unavailable")
+            elif not fate:
+                self._tell(pod, pod.told, one.digest)
+            if fate in api.CAUSES:
+                state.update(ended=True, failure=api.cause(fate), doing=(one.digest,))
+                self._end(pod, whole=False)
+                return
+            if fate in ("lost", "once-lost"):
+                state.update(ended=True)
+                self._end(pod, whole=False)
+                return
+            pod.told += 1
+        if pod.told == len(images):
+            state["ended"] = True
+            self._end(pod, whole=True)
+
+    def _tell(self, pod: FakePod, number: int, found: str, error: str = "") -> None:
+        body: dict[str, t.Any] = {
+            "number": number,
+            "digest": found,
+            "platform": "linux/amd64",
+            "index": "",
+            "state": "error" if error else "scanned",
+        }
+        if error:
+            body["error"] = {"code": error, "message": "m", "hint": ""}
+        else:
+            body["inventory"] = inventory_to_dict(INVENTORY)
+        self.events.append(Received(pod.uid, Record(0, "image", body)))
+
+    def _end(self, pod: FakePod, *, whole: bool) -> None:
+        self.events.append(Finished(pod.uid, whole, "" if whole else "frames are missing"))
+
+    # What JobScan asks of Jobs
+
+    def _up(self) -> None:
+        if self.now < self.down_until:
+            raise ApiError("no answer", code="cluster-unreachable")
+
+    def create_job(self, body: dict[str, t.Any], *, dry_run: bool = False) -> dict[str, t.Any]:
+        """Create."""
+        self._up()
+        self._numbers += 1
+        job = FakeJob(body, f"job{self._numbers}", START + timedelta(seconds=self.now))
+        if not dry_run:
+            assert body["spec"]["suspend"]
+            volumes = body["spec"]["template"]["spec"]["volumes"]
+            self.mounted.append(sum("image" in volume for volume in volumes))
+            self.jobs[job.uid] = job
+        metadata = {**body["metadata"], "uid": job.uid, "creationTimestamp": api.moment_text(job.created)}
+        return {**body, "metadata": metadata}
+
+    def create_config_map(self, body: dict[str, t.Any]) -> None:
+        """Create, owned by Jobs that exist."""
+        self._up()
+        assert {owner["uid"] for owner in body["metadata"]["ownerReferences"]} <= self.jobs.keys()
+        self.maps[body["metadata"]["name"]] = body
+
+    def _named(self, name: str) -> FakeJob:
+        return next(job for job in self.jobs.values() if job.name == name)
+
+    def release(self, name: str) -> None:
+        """Unsuspend; program and plan have to be there."""
+        self._up()
+        job = self._named(name)
+        self.made.append([one.digest for shard in self.plan_of(job).shards for one in shard.images])
+        job.released = True
+
+    def widen(self, name: str, parallelism: int) -> None:
+        """More pods at once."""
+        self._named(name).body["spec"]["parallelism"] = parallelism
+
+    def beat(self, name: str, moment: datetime) -> None:
+        """A sign of life."""
+        self._up()
+        self._named(name).body["metadata"]["annotations"]["imagescan.github.io/heartbeat"] = api.moment_text(moment)
+
+    def claim(self, job: Job, owner: str, moment: datetime) -> bool:
+        """Take over."""
+        found = self.jobs[job.uid]
+        found.body["metadata"]["annotations"]["imagescan.github.io/owner"] = owner
+        self.beat(job.name, moment)
+        return True
+
+    def jobs_of(self, *runs: str) -> list[Job]:
+        """List."""
+        self._up()
+        found = []
+        for job in self.jobs.values():
+            value = {**job.body, "metadata": {**job.body["metadata"], "uid": job.uid}}
+            value["metadata"]["creationTimestamp"] = api.moment_text(job.created)
+            value["spec"] = {**job.body["spec"], "suspend": not job.released}
+            if not runs or job.body["metadata"]["labels"]["imagescan.github.io/run"] in runs:
+                found.append(api.job_of(value))
+        return found
+
+    def pods(self, *runs: str) -> list[Pod]:
+        """List; a pod that was deleted and has ended is gone."""
+        self._up()
+        found = []
+        for job in self.jobs.values():
+            for pod in job.pods:
+                if pod.deleted and pod.pod_state.get("gone"):
+                    continue
+                pod.pod_state["gone"] = pod.deleted and pod.pod_state.get("ended")
+                state = {"started": False, "ended": False, "doing": (), "trouble": None, "failure": None}
+                state.update({key: value for key, value in pod.pod_state.items() if key in state})
+                index = -1 if "imagescan.github.io/shard" in job.body["metadata"]["annotations"] else pod.index
+                found.append(Pod(pod.name, pod.uid, job.uid, index, deleting=pod.deleted, **t.cast("t.Any", state)))
+        return found
+
+    def troubles(self) -> dict[str, ScanError]:
+        """Events."""
+        self._up()
+        return dict.fromkeys(self.jobs, self.refusal) if self.refusal else {}
+
+    def plan(self, job: Job) -> bytes | None:
+        """The plan's bytes."""
+        found = self.maps.get(job.plan)
+        return found["data"]["plan.json"].encode() if found else None
+
+    def delete_job(self, name: str, uid: str) -> None:
+        """Delete with its pods, and ConfigMaps that nobody owns then."""
+        self._up()
+        self.jobs.pop(uid, None)
+        for key, value in list(self.maps.items()):
+            if not {owner["uid"] for owner in value["metadata"]["ownerReferences"]} & self.jobs.keys():
+                del self.maps[key]
+
+    def delete_pod(self, name: str, uid: str) -> None:
+        """Delete."""
+        for job in self.jobs.values():
+            for pod in job.pods:
+                pod.deleted = pod.deleted or pod.uid == uid
+
+    def delete_config_maps(self, name: str) -> None:
+        """They are gone with their Jobs."""
+
+    def leftovers(self, *runs: str) -> list[str]:
+        """What is there."""
+        return [*self.jobs, *self.maps]
+
+    def server_time(self) -> datetime:
+        """The present."""
+        return START + timedelta(seconds=self.now)
+
+    # What it asks of the logs
+
+    def follow(self, pod: str, uid: str, key: bytes) -> None:
+        """Begin with a pod."""
+        for job in self.jobs.values():
+            for one in job.pods:
+                if one.uid == uid:
+                    self.followed[uid] = one
+
+    def tell(self, uid: str, *, ended: bool = False, gone: bool = False) -> None:
+        """A pod that ended without a word is finished then."""
+        pod = self.followed.get(uid)
+        if pod is not None and (pod.deleted or gone) and not pod.pod_state.get("told_end"):
+            pod.pod_state["told_end"] = True
+            self._end(pod, whole=False)
+
+    def poll(self) -> list[t.Any]:
+        """What came."""
+        events, self.events = self.events, []
+        return events
+
+    def close(self) -> None:
+        """No more."""
+
+    # The book
+
+    def is_current(self, digest: str) -> bool:
+        return digest in self.current
+
+    def children_of(self, digest: str) -> tuple[tuple[str, str], ...] | None:
+        return self.children.get(digest)
+
+    def record(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+        self.ended_at[outcome.digest] = self.now
+
+    def record_index(self, outcome: IndexOutcome) -> None:
+        self.indexes.append(outcome)
+
+    def record_job(self, job: JobRecord) -> None:
+        self.records[job.uid] = job
+
+    def forget_job(self, uid: str) -> None:
+        self.records.pop(uid, None)
+
+    def jobs_on_record(self, server: str, namespace: str) -> list[JobRecord]:
+        return list(self.records.values())
+
+    def beat_book(self, line: str) -> None:
+        if self.now >= self.abandon_at:
+            raise Abandoned("gone")
+        self.lines.append(line)
+
+    # Running
+
+    def run(self, *requests: Request, method: str = "job", plan_only: bool = False, **options: t.Any) -> JobScan:
+        """One run to its end."""
+        made = JobScan(
+            t.cast("t.Any", _Book(self)),
+            t.cast("t.Any", _Client()),
+            Access(),
+            Options("imagescan", PodOptions("r.example/scanner:1"), **options),
+            method=method,
+            plan_only=plan_only,
+            clock=self.clock,
+            sleep=self.sleep,
+        )
+        made._jobs = t.cast("t.Any", _Jobs(self))
+        made._collector = t.cast("t.Any", self)
+        made.run(requests, lambda done, total, seconds: "")
+        return made
+
+    @property
+    def states(self) -> dict[str, str]:
+        """Number of an image -> state, or code of its error."""
+        return {
+            one.digest.lstrip("sha256:").lstrip("0") or one.references[0]: one.error.code if one.error else one.state
+            for one in self.outcomes
+            if one.state != "same"
+        }
+
+    def counts(self) -> dict[str, int]:
+        """How many ended as what."""
+        return dict(collections.Counter(self.states.values()))
+
+
+class _Client:
+    server = "https://api.example"
+
+
+class _Book:
+    """The book's side of the world."""
+
+    def __init__(self, world: World) -> None:
+        self.is_current, self.children_of = world.is_current, world.children_of
+        self.record, self.record_index = world.record, world.record_index
+        self.record_job, self.forget_job, self.jobs = world.record_job, world.forget_job, world.jobs_on_record
+        self.beat = world.beat_book
+
+
+class _Jobs:
+    """The API's side of the world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.jobs = world.jobs_of
+
+    def __getattr__(self, name: str) -> t.Any:
+        return getattr(self._world, name)
+
+
+@pytest.fixture(name="world")
+def made_world(monkeypatch: pytest.MonkeyPatch) -> World:
+    """A cluster."""
+    world = World()
+    monkeypatch.setattr(scan, "make_bundle", lambda: b"PK")
+    monkeypatch.setattr(api, "is_dead", lambda owner: owner in world.dead_owners)
+    return world
+
+
+def test_every_image_is_scanned_and_nothing_is_left(world: World) -> None:
+    made = world.run(*asked(*range(1, 61)), images_per_pod=10)
+    assert world.counts() == {"scanned": 60}
+    assert world.most_pods == 4
+    assert world.leftovers() == []
+    assert world.records == {}
+    assert made.warnings == []
+    assert any("pods running" in line for line in world.lines)
+    assert len(world.made) == 1
+
+
+def test_what_is_known_needs_no_pod(world: World) -> None:
+    world.current = {digest(1), digest(3), digest(4)}
+    world.children = {digest(2): ((digest(3), "linux/amd64"), (digest(4), "linux/arm64"))}
+    world.run(*asked(1, 2, 1))
+    assert world.counts() == {"current": 3}
+    assert world.made == []
+
+
+def test_of_a_known_index_only_the_missing_image_is_scanned(world: World) -> None:
+    world.current = {digest(3)}
+    world.children = {digest(2): ((digest(3), "linux/amd64"), (digest(4), "linux/arm64"))}
+    world.run(*asked(2))
+    assert world.states == {"3": "current", "4": "scanned"}
+    assert world.made == [[digest(4)]]
+    assert {one.index for one in world.outcomes} == {digest(2)}
+
+
+def test_a_local_image_has_its_error_and_needs_no_pod(world: World) -> None:
+    world.run(Request("oci:/tmp/x:1", "", ("oci:/tmp/x:1",)))
+    assert list(world.states.values()) == ["not-in-a-registry"]
+    assert world.made == []
+
+
+def test_check_mode_plans_and_makes_nothing(world: World) -> None:
+    requests = [dataclasses.replace(one, size=1000) for one in asked(*range(1, 61))]
+    made = world.run(*requests, plan_only=True, images_per_pod=10)
+    assert made.plan == {"jobs": 1, "pods": 8, "images": 60, "bytes": 60_000}
+    assert world.counts() == {"planned": 60}
+    assert (world.jobs, world.maps, world.records) == ({}, {}, {})
+
+
+@pytest.mark.parametrize("code", [api.OOM_KILLED, api.EVICTED, api.NODE_LOST, api.JOB_FAILED, api.DEADLINE])
+def test_an_image_of_which_pods_die_takes_no_other_along(world: World, code: str) -> None:
+    world.fate = {digest(7): code}
+    world.run(*asked(*range(1, 21)), images_per_pod=10)
+    assert world.states["7"] == code
+    assert world.counts() == {"scanned": 19, code: 1}
+    assert world.leftovers() == []
+    tries = sum(digest(7) in made for made in world.made)
+    assert tries == (2 if code in (api.OOM_KILLED, api.DEADLINE) else 3)
+    assert [digest(7)] in [list(set(made) & {digest(7)}) for made in world.made]
+
+
+def test_a_result_that_was_lost_is_scanned_again(world: World) -> None:
+    world.fate = {digest(3): "once-lost", digest(4): "lost"}
+    world.run(*asked(*range(1, 9)), pods=1)
+    assert world.states["4"] == "result-lost"
+    assert world.counts() == {"scanned": 7, "result-lost": 1}
+
+
+def test_what_a_whole_log_leaves_out_is_scanned_again_and_never_passed_over(world: World) -> None:
+    world.fate = {digest(2): "left out"}
+    world.run(*asked(1, 2), pods=1)
+    assert world.states == {"1": "scanned", "2": "result-lost"}
+    assert sum(digest(2) in made for made in world.made) == scan.TRIES
+
+
+def test_a_pod_that_somebody_deletes_is_made_up_for(world: World) -> None:
+    deleted: list[str] = []
+
+    def delete() -> None:
+        pods = [pod for job in world.jobs.values() for pod in job.pods if pod.told]
+        if pods and not deleted:
+            pods[0].deleted = True
+            deleted.append(pods[0].name)
+
+    world.meddle = delete
+    world.run(*asked(*range(1, 21)), images_per_pod=10)
+    assert deleted
+    assert world.counts() == {"scanned": 20}
+
+
+def test_where_no_pod_starts_all_images_have_the_cause(world: World) -> None:
+    world.no_start = api.cause(api.UNSCHEDULABLE, "0/1 nodes are available")
+    world.run(*asked(*range(1, 61)), images_per_pod=5)
+    assert world.counts() == {api.UNSCHEDULABLE: 60}
+    assert max(world.ended_at.values()) < 30
+    assert world.leftovers() == []
+
+
+def test_a_pod_that_waits_for_the_others_is_not_in_trouble(world: World) -> None:
+    work, waiting = world._work, api.cause(api.UNSCHEDULABLE, "1 Insufficient cpu")
+
+    def one_at_a_time(pod: FakePod) -> None:
+        others = [p for job in world.jobs.values() for p in job.pods if p is not pod and not p.pod_state.get("ended")]
+        if any(other.pod_state.get("started") for other in others) and not pod.pod_state.get("started"):
+            pod.born, pod.pod_state["trouble"] = world.now, waiting
+            return
+        work(pod)
+
+    world._work = one_at_a_time  # type: ignore[method-assign]
+    world.run(*asked(*range(1, 121)), images_per_pod=40)
+    assert world.counts() == {"scanned": 120}
+    assert max(world.ended_at.values()) > 60
+
+
+def test_pods_that_the_cluster_refuses_to_make(world: World) -> None:
+    world.refusal = api.cause(api.REFUSED, 'violates PodSecurity "restricted:latest"')
+    world.run(*asked(1, 2, 3))
+    assert world.counts() == {api.REFUSED: 3}
+    assert max(world.ended_at.values()) < 30
+
+
+def test_silence_has_an_end_too(world: World) -> None:
+    world._start_pods = lambda job: None  # type: ignore[method-assign]
+    world.run(*asked(1))
+    assert world.counts() == {api.START_FAILED: 1}
+
+
+def test_a_job_that_somebody_deletes_is_made_up_for(world: World) -> None:
+    gone: list[t.Any] = []
+
+    def delete() -> None:
+        if world.now > 5 and not gone:
+            gone.append(world.jobs.popitem())
+
+    world.meddle = delete
+    world.run(*asked(*range(1, 21)), images_per_pod=10)
+    assert gone
+    assert world.counts() == {"scanned": 20}
+
+
+def test_an_error_that_a_pod_reports_is_that_images_alone(world: World) -> None:
+    world.fate = {digest(2): "registry"}
+    world.run(*asked(1, 2, 3))
+    assert world.states == {"1": "scanned", "2": "registry-unavailable", "3": "scanned"}
+    assert len(world.made) == 1
+
+
+def test_an_api_that_is_away_for_a_while_is_waited_for(world: World) -> None:
+    def stop() -> None:
+        if world.now == 4.0:
+            world.down_until = world.now + 60
+
+    world.meddle = stop
+    world.run(*asked(*range(1, 21)))
+    assert world.counts() == {"scanned": 20}
+
+
+def test_an_api_that_stays_away_ends_every_image_by_name(world: World) -> None:
+    def stop() -> None:
+        if world.now == 4.0:
+            world.down_until = float("inf")
+
+    world.meddle = stop
+    made = world.run(*asked(*range(1, 21)))
+    assert world.counts() == {"scanned": 4, "cluster-unreachable": 16}
+    # What could not be removed stays on record.
+    assert world.records
+    assert made.warnings
+
+
+def test_an_api_that_takes_no_job_is_one_error_for_all(world: World) -> None:
+    def refuse(body: dict[str, t.Any], *, dry_run: bool = False) -> dict[str, t.Any]:
+        raise ApiError("403 creating jobs", code="cluster-forbidden", status=403)
+
+    world.create_job = refuse  # type: ignore[method-assign]
+    with pytest.raises(ApiError, match="403 creating jobs"):
+        world.run(*asked(1))
+
+
+def test_a_run_that_nobody_waits_for_removes_its_jobs_and_starts_nothing(world: World) -> None:
+    world.abandon_at = 5.0
+    with pytest.raises(Abandoned):
+        world.run(*asked(*range(1, 61)), images_per_pod=10)
+    assert world.leftovers() == []
+    assert world.records == {}
+    assert len(world.made) == 1
+
+
+# Image volumes
+
+
+def image(number: int, labels: dict[str, str] | None = None) -> Image:
+    """What a registry says of an image."""
+    config = ImageConfig(digest(0), Platform("linux", "amd64"), "", labels or {}, (), ())
+    return Image(digest(number), f"r.example/a:{number}", config, (), t.cast("t.Any", None))
+
+
+@pytest.fixture(name="registry")
+def made_registry(monkeypatch: pytest.MonkeyPatch) -> dict[str, t.Any]:
+    """Target -> what it is, or an error; everything else does not answer."""
+    known: dict[str, t.Any] = {}
+
+    def open_target(target: str, access: Access) -> t.Any:
+        found = known.get(target, RegistryError("no answer", code="registry-unavailable"))
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    monkeypatch.setattr(scan, "open_target", open_target)
+    monkeypatch.setattr(scan, "open_child", lambda index, child, access: known[child.digest])
+    return known
+
+
+def test_four_images_are_mounted_into_a_pod(world: World, registry: dict[str, t.Any]) -> None:
+    for number in range(1, 41):
+        registry[f"r.example/a@{digest(number)}"] = image(number, {"n": str(number)})
+    world.run(*asked(*range(1, 41)), method="image_volume")
+    assert world.counts() == {"scanned": 40}
+    assert sum(world.mounted) == 40
+    assert max(world.mounted) == 4
+    assert world.most_pods <= 4
+    first = next(one for one in world.outcomes if one.digest == digest(1))
+    assert first.inventory is not None
+    assert first.inventory.labels == {"n": "1"}
+    assert world.leftovers() == []
+
+
+def test_a_pull_that_fails_is_the_error_of_that_image_alone(world: World, registry: dict[str, t.Any]) -> None:
+    world.fate = {digest(3): "pull"}
+    world.run(*asked(*range(1, 9)), method="image_volume", pods=2)
+    assert world.states.pop("3") == api.IMAGE_PULL_FAILED
+    assert world.counts() == {"scanned": 7, api.IMAGE_PULL_FAILED: 1}
+    assert world.ended_at[digest(3)] < 30
+
+
+def test_without_the_registry_labels_are_missed_aloud(world: World, registry: dict[str, t.Any]) -> None:
+    world.run(*asked(1), method="image_volume")
+    inventory = world.outcomes[0].inventory
+    assert inventory is not None
+    assert [problem.code for problem in inventory.problems] == ["config-unseen"]
+
+
+def test_a_tag_is_resolved_or_an_error(world: World, registry: dict[str, t.Any]) -> None:
+    registry["r.example/a:1"] = image(1)
+    registry["r.example/a:3"] = RegistryError("404", status=404, code="image-not-found")
+    names = ["r.example/a:1", "silent.example/a:2", "r.example/a:3"]
+    requests = [Request(name, "", (name,)) for name in names]
+    target = f"silent.example/a@{digest(4)}"
+    unknown_kind = Request(target, digest(4), (target,))
+    world.run(*requests, unknown_kind, method="image_volume")
+    assert world.states == {
+        "1": "scanned",
+        "silent.example/a:2": "digest-needed",
+        "r.example/a:3": "image-not-found",
+        "4": "digest-needed",
+    }
+
+
+def test_the_images_of_an_index_are_mounted_one_by_one(world: World, registry: dict[str, t.Any]) -> None:
+    children = (
+        Descriptor("", digest(5), 1, Platform("linux", "amd64")),
+        Descriptor("", digest(6), 1, Platform("linux", "arm64")),
+    )
+    target = f"r.example/a@{digest(2)}"
+    registry[target] = ImageIndex(digest(2), target, children)
+    registry[digest(5)], registry[digest(6)] = image(5, {"a": "b"}), image(6)
+    world.run(*asked(2, kind="index"), method="image_volume")
+    assert world.states == {"5": "scanned", "6": "scanned"}
+    assert world.indexes[0].digest == digest(2)
+    assert {one.index for one in world.outcomes} == {digest(2)}
+
+
+def test_a_server_that_drops_image_volumes_is_refused(world: World, registry: dict[str, t.Any]) -> None:
+    create = world.create_job
+
+    def drop(body: dict[str, t.Any], *, dry_run: bool = False) -> dict[str, t.Any]:
+        made = create(body, dry_run=dry_run)
+        for volume in made["spec"]["template"]["spec"]["volumes"]:
+            volume.pop("image", None)
+        return made
+
+    world.create_job = drop  # type: ignore[method-assign]
+    with pytest.raises(ScanError, match="method: job") as raised:
+        world.run(*asked(1), method="image_volume")
+    assert raised.value.code == "image-volume-unsupported"
+    assert world.jobs == {}
+
+
+# Jobs that earlier runs left
+
+
+def killed(world: World, *requests: Request, after: float, **options: t.Any) -> None:
+    """A run whose process dies: it removes nothing."""
+
+    class Killed(BaseException):
+        """Nothing is done after this."""
+
+    def die() -> None:
+        if world.now >= after:
+            raise Killed
+
+    clean = JobScan._clean
+    JobScan._clean = lambda self, hurry: None  # type: ignore[method-assign, misc]
+    world.meddle = die
+    try:
+        with pytest.raises(Killed):
+            world.run(*requests, **options)
+    finally:
+        JobScan._clean = clean  # type: ignore[method-assign]
+        world.meddle = lambda: None
+    world.dead_owners.add(api.this_process())
+    world.events.clear()
+    for pod in world.followed.values():
+        pod.told = 0  # its log is read from the start again
+    world.followed.clear()
+    world.current = {one.digest for one in world.outcomes if one.state == "scanned"}
+
+
+def revive(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here on this process is another one."""
+    monkeypatch.setattr(api, "this_process", lambda: "other.1.1")
+
+
+def test_the_next_run_goes_on_with_the_jobs_of_a_dead_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    requests = asked(*range(1, 21))
+    killed(world, *requests, after=4.0, images_per_pod=10)
+    assert world.jobs
+    assert len(world.outcomes) < 20
+    before = len(world.made)
+    revive(world, monkeypatch)
+    world.run(*requests, images_per_pod=10)
+    assert set(world.states.values()) <= {"scanned", "current"}
+    assert len(world.states) == 20
+    assert len(world.made) == before, "nothing was begun anew"
+    assert world.leftovers() == []
+    assert world.records == {}
+
+
+def test_jobs_that_are_not_on_record_or_have_another_plan_are_removed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests = asked(*range(1, 21))
+    killed(world, *requests, after=4.0)
+    revive(world, monkeypatch)
+    for uid, record in world.records.items():
+        world.records[uid] = dataclasses.replace(record, plan_sha256="0" * 64)
+    old = set(world.jobs)
+    world.run(*requests)
+    assert len(world.states) == 20
+    assert len(world.made) == 2
+    assert not old & set(world.jobs)
+    assert world.leftovers() == []
+
+
+def test_jobs_of_a_run_that_lives_are_left_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed(world, *asked(*range(1, 21)), after=4.0)
+    world.dead_owners.clear()
+    revive(world, monkeypatch)
+    theirs = set(world.jobs)
+    world.records.clear()
+    made = world.run(*asked(31, 32))
+    assert theirs <= set(world.jobs)
+    assert made.warnings == [] or "still there" in made.warnings[0]
+    assert world.states["31"] == "scanned"
+
+
+def test_a_run_without_a_sign_of_life_for_a_minute_is_dead(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed(world, *asked(*range(1, 21)), after=4.0)
+    world.dead_owners.clear()
+    revive(world, monkeypatch)
+    world.records.clear()
+    world.now += 61
+    world.run(*asked(31))
+    assert world.leftovers() == []
