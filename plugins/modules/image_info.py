@@ -22,7 +22,8 @@ options:
   sources:
     description:
       - Which of the sources below are used. V(openshift) and V(workloads) need no option of their own.
-      - Without it, every source whose option is given.
+      - Without it, every source whose option is given. One of O(references), O(paths) and O(registry) that is given
+        must be among them.
     type: list
     elements: str
     choices: [references, paths, registry, openshift, workloads]
@@ -162,7 +163,7 @@ options:
   in_use:
     description:
       - Only images that a pod runs or is about to run, among the pods that the options above choose. It needs the
-        source V(workloads).
+        source V(workloads), with V(pods) among its kinds.
       - The images of an index that is in use all count, since the nodes choose among them.
     type: bool
     default: false
@@ -452,8 +453,13 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     empty = [source for source in sources if source not in given and source not in CLUSTER]
     if empty:
         raise InputError(f"sources names {', '.join(empty)}, but the option of that name is empty")
+    unused = [source for source in LISTS if params[source] and source not in sources]
+    if unused:
+        raise InputError(f"the option {unused[0]} is given, but sources does not name it, so it would be left out")
     if params["in_use"] and "workloads" not in sources:
         raise InputError("in_use is asked for, but not the source workloads, which tells what runs")
+    if params["in_use"] and "pods" not in (params["workloads"] or {"kinds": KINDS})["kinds"]:
+        raise InputError("in_use is asked for, but workloads.kinds is without pods, which tell what runs")
     wish = Wish(
         exclude=patterns(params, "exclude"),
         newer_than=moment(params["newer_than"]) if params["newer_than"] else None,

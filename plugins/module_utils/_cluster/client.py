@@ -164,7 +164,8 @@ class Client:
                     raise
                 limit = max(1, limit // 4)
                 continue
-            objects = page.get("items") or []
+            # Every list has the field, be it null; what answers in its place must not read as an empty cluster.
+            objects = page["items"] or [] if "items" in page else None
             if not isinstance(objects, list):
                 raise self._nonsense(operation_of("GET", path, params), "items is no list")
             for each in objects:
@@ -199,7 +200,9 @@ class Client:
     def has_group(self, group: str) -> bool:
         """Whether the cluster serves an API group ("image.openshift.io")."""
         if self._groups is None:
-            listed = self.get("/apis").get("groups") or []
+            listed = self.get("/apis").get("groups")
+            if not isinstance(listed, list) or not listed:
+                raise self._nonsense(operation_of("GET", "/apis"), "no API groups")
             self._groups = frozenset(str(each.get("name")) for each in listed if isinstance(each, dict))
         return group in self._groups
 

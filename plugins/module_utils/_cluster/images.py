@@ -168,7 +168,8 @@ def read_image(item: dict[str, t.Any]) -> _Image | Unidentified:
     size = sum(_number(layer, "size") for layer in layers if isinstance(layer, dict)) or _number(docker, "Size")
     facts = Facts(
         digest=digest,
-        kind="index" if is_index else "image",
+        # Without a type, layers and a platform it may be anything, an index too.
+        kind="index" if is_index else "image" if media_type or layers or architecture else "",
         reference=_pinned(text(item, "dockerImageReference"), digest),
         platform="" if is_index or not architecture else f"{text(docker, 'Os', 64) or 'linux'}/{architecture}",
         created="" if is_index else text(docker, "Created", 64),

@@ -32,6 +32,8 @@ _CONTAINERS = (
     ("initContainers", "initContainerStatuses"),
     ("ephemeralContainers", "ephemeralContainerStatuses"),
 )
+#: Owners whose own template we read. Another one (a Rollout of Argo) may start its ReplicaSet at zero again.
+_WITH_REVISIONS = ("Deployment", "DeploymentConfig")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://")
 _ID = re.compile(r"[0-9a-f]{64}")
 
@@ -180,7 +182,10 @@ def _is_over(kind: str, item: dict[str, t.Any], status: dict[str, t.Any]) -> boo
     if kind not in ("replicasets", "replicationcontrollers"):
         return False
     owners = array(obj(item, "metadata"), "ownerReferences", 100)
-    owned = any(isinstance(one, dict) and one.get("controller") is True for one in owners)
+    owned = any(
+        isinstance(one, dict) and one.get("controller") is True and text(one, "kind") in _WITH_REVISIONS
+        for one in owners
+    )
     return owned and obj(item, "spec").get("replicas") == 0
 
 

@@ -317,6 +317,8 @@ def test_one_object_too_large_for_a_page_is_an_error(monkeypatch: pytest.MonkeyP
     "page",
     [
         {"metadata": {"continue": "again"}, "items": []},
+        {},
+        {"kind": "Status", "status": "Success"},
         {"items": {"a": 1}},
         {"items": "text"},
         {"items": [1]},
@@ -333,6 +335,13 @@ def test_a_list_that_is_none_or_never_ends_is_refused(page: dict[str, t.Any]) ->
 def test_an_empty_list_is_empty(page: dict[str, t.Any]) -> None:
     with running_server(in_turn(said(page))) as server:
         assert client_of(server).items(PODS, name_of) == []
+
+
+@pytest.mark.parametrize("answer", [{}, {"groups": []}, {"groups": None}, {"groups": "image.openshift.io"}])
+def test_a_server_without_any_group_is_none(answer: dict[str, t.Any]) -> None:
+    with running_server(in_turn(said(answer))) as server, pytest.raises(ApiError) as caught:
+        client_of(server).has_group("apps.openshift.io")
+    assert caught.value.code == "cluster-invalid"
 
 
 def test_lines_are_read_as_they_are() -> None:

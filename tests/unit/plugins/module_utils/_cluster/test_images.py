@@ -108,6 +108,12 @@ def test_the_order_of_the_layers(order: str, first: str) -> None:
     assert only(read([item])).layers[0] == first * 12
 
 
+def test_an_image_of_which_its_object_says_nothing_may_be_an_index() -> None:
+    bare = {"metadata": {"name": digest("a")}, "dockerImageReference": f"quay.io/team/app@{digest('a')}"}
+    assert only(read([bare])).kind == ""
+    assert only(read([{**image("a"), "dockerImageManifestMediaType": None}])).kind == "image"
+
+
 def test_an_origin_that_has_changed_since_the_import_is_no_name_of_the_image() -> None:
     spec = {"name": "1", "from": {"kind": "DockerImage", "name": "quay.io/team/app:2.0"}, "generation": 3}
     given = stream("shop", "app", [spec], **{"1": [(digest("a"), f"quay.io/team/app@{digest('a')}")]})

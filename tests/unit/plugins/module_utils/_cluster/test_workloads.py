@@ -170,12 +170,15 @@ def test_templates() -> None:
 @pytest.mark.parametrize("old_revisions", [False, True])
 def test_what_is_over(old_revisions: bool) -> None:
     owned = {"ownerReferences": [{"controller": True, "kind": "Deployment", "name": "app"}]}
+    # Nobody reads the template of this owner, so that of its ReplicaSet is all that tells what would run.
+    foreign = {"ownerReferences": [{"controller": True, "kind": "Rollout", "name": "app"}]}
     ended = {"conditions": [{"type": "Complete", "status": "True"}]}
     lists = {
         "replicasets": [
             workload("shop", "old", "quay.io/x/old:1", spec={"replicas": 0}, metadata=owned),
             workload("shop", "new", "quay.io/x/new:1", spec={"replicas": 2}, metadata=owned),
             workload("shop", "alone", "quay.io/x/alone:1", spec={"replicas": 0}),
+            workload("shop", "idle", "quay.io/x/idle:1", spec={"replicas": 0}, metadata=foreign),
         ],
         "jobs": [
             workload("shop", "job", "quay.io/x/job:1", status=ended),
@@ -184,7 +187,7 @@ def test_what_is_over(old_revisions: bool) -> None:
     }
     workloads = read(lists, old_revisions=old_revisions)
     told = {name for name, _digest, _id in names(workloads)}
-    always = {"quay.io/x/new:1", "quay.io/x/alone:1", "quay.io/x/next:1"}
+    always = {"quay.io/x/new:1", "quay.io/x/alone:1", "quay.io/x/idle:1", "quay.io/x/next:1"}
     assert told == always | ({"quay.io/x/old:1", "quay.io/x/job:1"} if old_revisions else set())
     assert sum(one.count for one in workloads.excluded) == (0 if old_revisions else 2)
 
