@@ -473,6 +473,7 @@ def test_objects_of_somebody_else_are_refused(administrator: Administrator) -> N
         ({"setup_global_pull_secret": "pull"}, r"setup_global_pull_secret: pull is not of the form namespace/name"),
         ({"setup_token_days": "0.001"}, r"setup_token_days: 0\.001 is too short; a token is good for ten minutes"),
         ({"setup_kubeconfigs": "perhaps"}, r"'perhaps' is no truth value: expected yes or no"),
+        ({"setup_read_mirrors": "perhaps"}, r"'perhaps' is no truth value: expected yes or no"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )
