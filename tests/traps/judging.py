@@ -321,6 +321,17 @@ TRAPS: list[Trap] = [
         policy=accepting("static"),
     ),
     differs(
+        "nothing-is-mounted",
+        "whoever takes the empty folder below a mount that failed for an image with nothing to complain of",
+        "system",
+        (),
+        STATIC["system"],
+        codes="inventory-incomplete",
+        **{key: value for key, value in STATIC.items() if key != "system"},
+        policy=accepting("static"),
+        form="rootfs",
+    ),
+    differs(
         "jars-not-examined",
         "whoever looks at RPMs, while the software came as a jar",
         "policy",

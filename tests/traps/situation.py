@@ -223,6 +223,7 @@ def write_image(situation: Situation, folder: Path) -> str:
     """Write the image (or index) of a situation; the target that names it."""
     blobs: images.Blobs = {}
     if situation.form == "rootfs":
+        folder.mkdir(parents=True, exist_ok=True)
         for entry in first_layer(situation):
             if entry.kind == "symlink":
                 (folder / entry.path).parent.mkdir(parents=True, exist_ok=True)

@@ -52,6 +52,8 @@ class Results:
         #: image_volume: digest -> labels of the config, which no pod can see; None where nobody could.
         self.labels: dict[str, t.Mapping[str, str] | None] = {}
         self.needs_labels = False
+        #: image_volume: digests of images that have no layer, so that nothing can be mounted.
+        self.bare: set[str] = set()
         #: Records that a pod was not asked for.
         self.uncalled = 0
 
@@ -163,7 +165,12 @@ class Results:
         )
 
     def _complete(self, item: Item, inventory: Inventory) -> Inventory:
-        return with_labels(inventory, self.labels.get(item.digest)) if self.needs_labels else inventory
+        if not self.needs_labels:
+            return inventory
+        if item.digest in self.bare:
+            left = tuple(one for one in inventory.problems if one.code != "root-empty")
+            inventory = dataclasses.replace(inventory, problems=left)
+        return with_labels(inventory, self.labels.get(item.digest))
 
     def _refuse(self, shard: ShardState, number: int, what: str) -> None:
         shard.open.discard(number)

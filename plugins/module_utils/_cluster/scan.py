@@ -348,6 +348,8 @@ class JobScan:
         item.platform = str(opened.config.platform)
         item.size = sum(layer.descriptor.size for layer in opened.layers)
         self._results.labels[item.digest] = opened.config.labels
+        if not opened.layers:
+            self._results.bare.add(item.digest)
         ready.append(item)
         return []
 

@@ -93,7 +93,12 @@ def take_inventory(opened: Image | RootFolder, *, threads: int = 2) -> Inventory
     Raises ScanError for what makes the whole image unreadable (a layer that cannot be fetched or verified).
     """
     if isinstance(opened, RootFolder):
-        return inventory_of(read_folder(opened.path, WANTED), {})
+        content = read_folder(opened.path, WANTED)
+        inventory = inventory_of(content, {})
+        if content.entries or content.problems:
+            return inventory
+        empty = problem("root-empty", "the root folder is empty; was the image mounted or unpacked there?")
+        return dataclasses.replace(inventory, problems=(empty,))
     return inventory_of(read_root(opened, WANTED, threads=threads), opened.config.labels)
 
 

@@ -29,6 +29,7 @@ PROBLEMS: t.Mapping[str, str] = {
     "content-manifest-unreadable": "A content manifest is damaged, so repositories of the image may be unknown.",
     "dnf-history-unreadable": "The dnf history is damaged, so repositories of packages may be unknown.",
     "labels-unreadable": "A labels.json is damaged, so CPEs of the image may be unknown.",
+    "root-empty": "The root folder holds nothing at all: most likely nothing was mounted there.",
     "config-unseen": "Only the files of the image could be read: its labels, and CPEs that they name, are unknown.",
 }
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import typing as t
 
@@ -13,6 +14,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.shard
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Platform
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Inventory, OsRelease
+from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.problems import problem
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.serial import inventory_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.ledger import Ledger
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.model import IndexOutcome, Outcome
@@ -234,6 +236,17 @@ def test_labels_that_no_pod_can_see_are_added_or_missed_aloud() -> None:
     assert first.complete
     for unseen in (second, third):
         assert [problem.code for problem in unseen.problems] == ["config-unseen"]
+
+
+def test_an_empty_volume_is_a_problem_unless_its_image_is_known_to_have_no_layer() -> None:
+    desk = Desk("ab")
+    desk.results.needs_labels = True
+    desk.results.labels = {digest("a"): {}, digest("b"): {}}
+    desk.results.bare = {digest("b")}
+    empty = dataclasses.replace(INVENTORY, problems=(problem("root-empty", "m"),))
+    for number, letter in enumerate("ab"):
+        desk.image(number, letter, inventory=inventory_to_dict(empty))
+    assert [one.inventory and one.inventory.complete for one in desk.book.outcomes] == [False, True]
 
 
 def test_a_result_that_replaces_one_does_not_count_twice() -> None:
