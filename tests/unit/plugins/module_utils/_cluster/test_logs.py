@@ -194,8 +194,8 @@ class Answer:
             pod.now += self.timeout
             raise api_error(0)
         given, fault.kind = fault.kind, "whole"
-        if given == "cut":
-            fault.kind, fault.after = "dropped", 0
+        if given in ("cut", "clean cut"):
+            fault.kind, fault.after = "dropped" if given == "cut" else "clean end", 0
             return (pod.stamp(self.next) + pod.lines[self.next])[:-40] if self.next < len(pod.lines) else b""
         if given == "rotate":
             # What this follower had not read is gone behind a clean end.
@@ -298,9 +298,16 @@ def test_a_log_without_trouble_is_whole_at_once() -> None:
     assert pod.requests == [{"timestamps": "true", "follow": "true"}], "one connection is enough"
 
 
+def test_after_the_last_record_the_reader_waits_for_the_decoder() -> None:
+    caller = Caller(Pod(pod_lines(3)), deaf=True)
+    assert caller.log.read() == logs.FAREWELL
+    caller.poll()
+    assert [done.whole for done in caller.finished] == [True]
+
+
 @pytest.mark.parametrize(
     "kind",
-    ["clean end", "dropped", "cut", "silence", "repeat", "altered", "noise", "noise without end", "skip"],
+    ["clean end", "clean cut", "dropped", "cut", "silence", "repeat", "altered", "noise", "noise without end", "skip"],
 )
 def test_one_fault_in_the_middle_costs_nothing(kind: str) -> None:
     lines = pod_lines()
@@ -639,7 +646,7 @@ def test_one_poll_holds_few_records_in_memory(monkeypatch: pytest.MonkeyPatch) -
 # -- any script of faults
 
 #: What makes a complete reading less than complete without a sign.
-CLEAN = ("clean end", "empty", "altered")
+CLEAN = ("clean end", "clean cut", "empty", "altered")
 PASSING = ("dropped", "cut", "repeat", "noise", "noise without end", "skip")
 ANSWERS = ("204", "400", "404", "429", "500", "503", "refused", "unavailable")
 LOSING = ("rotate", "silence", "slow refused")
