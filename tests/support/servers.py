@@ -67,7 +67,7 @@ class Answer:
 
 @dataclasses.dataclass
 class RunningServer:
-    """``host`` is ``127.0.0.1:port``; ``requests`` grows as they come."""
+    """``host`` is address and port; ``requests`` grows as they come."""
 
     host: str
     requests: list[Request]
@@ -78,7 +78,9 @@ class RunningServer:
 
 
 @contextlib.contextmanager
-def running_server(answer: t.Callable[[Request], Answer], *, tls: Authority | None = None) -> t.Iterator[RunningServer]:
+def running_server(
+    answer: t.Callable[[Request], Answer], *, tls: Authority | None = None, address: str = "127.0.0.1"
+) -> t.Iterator[RunningServer]:
     """Run an HTTP server that keeps connections open and answers each request by ``answer``."""
     requests: list[Request] = []
 
@@ -121,7 +123,7 @@ def running_server(answer: t.Callable[[Request], Answer], *, tls: Authority | No
         def handle_error(self, request: t.Any, client_address: t.Any) -> None:
             """Clients that give up are part of the tests."""
 
-    server = Server(("127.0.0.1", 0), Handler)
+    server = Server((address, 0), Handler)
     if tls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(tls.certificate, tls.key)
@@ -129,7 +131,7 @@ def running_server(answer: t.Callable[[Request], Answer], *, tls: Authority | No
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
-        yield RunningServer(f"127.0.0.1:{server.server_address[1]}", requests)
+        yield RunningServer(f"{address}:{server.server_address[1]}", requests)
     finally:
         server.shutdown()
         server.server_close()
