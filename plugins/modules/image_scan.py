@@ -136,7 +136,7 @@ options:
   fail_on:
     description:
       - Fail the task, after every image was tried, when an image ended in V(error), or when something in an image could
-        not be seen (V(incomplete)). Not applied in check mode.
+        not be seen or an index lacks a platform of O(platforms) (V(incomplete)). Not applied in check mode.
     type: list
     elements: str
     choices: [error, incomplete]
@@ -552,6 +552,11 @@ def fail(fail_on: list[str], result: dict[str, t.Any]) -> None:
     """Apply fail_on, now that every image was tried."""
     broken = [one for one in result["images"] if one["state"] == "error"] if "error" in fail_on else []
     unseen = [one for one in result["images"] if one["state"] in ("scanned", "current") and one["problems"]]
+    # An index without the wanted platform gives no image, and so nothing that could be in error.
+    unseen += [
+        {"reference": one["reference"], "problems": [{"message": f"it has no image for {', '.join(one['platforms'])}"}]}
+        for one in result["missing_platforms"]
+    ]
     if "incomplete" not in fail_on:
         unseen = []
     if broken or unseen:

@@ -986,13 +986,14 @@ class JobScan:
         numbers = range(len(plan.shards)) if job.shard is None else [job.shard]
         if plan.method != self._method or not all(number < len(plan.shards) for number in numbers):
             return False
-        by_name = {item.digest or item.target: item for item in self._queue}
+        # What a tag meant when the interrupted run asked is no answer to what it means now.
+        by_digest = {item.digest: item for item in self._queue if item.digest}
         shards: dict[int, ShardState] = {}
         taken: set[int] = set()
         for number in numbers:
             items = {}
             for position, planned in enumerate(plan.shards[number].images):
-                item = by_name.get(planned.digest or planned.target)
+                item = by_digest.get(planned.digest)
                 if item is not None and item.number not in taken:
                     items[position] = item
                     taken.add(item.number)

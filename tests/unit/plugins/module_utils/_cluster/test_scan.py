@@ -786,6 +786,23 @@ def test_the_next_run_goes_on_with_the_jobs_of_a_dead_one(world: World, monkeypa
     assert world.records == {}
 
 
+def test_what_a_tag_meant_to_a_dead_run_is_not_taken_for_what_it_means_now(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests = [*asked(1), Request("r.example/a:moved", "", ("r.example/a:moved",))]
+    killed(world, *requests, after=0.5)
+    old = set(world.jobs)
+    revive(world, monkeypatch)
+    made = len(world.made)
+    tell = world._tell
+    monkeypatch.setattr(world, "_tell", lambda pod, number, found: tell(pod, number, found or digest(7)))
+    world.run(*requests)
+    adopted = [pod.job.uid for pod in world.followed.values()]
+    assert old & set(adopted), "the image with a digest is taken from the Job that is there"
+    assert len(world.made) == made + 1, "the tag is asked for anew"
+    assert world.states == {"1": "scanned", "7": "scanned"}
+
+
 def test_jobs_that_are_not_on_record_or_have_another_plan_are_removed(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
