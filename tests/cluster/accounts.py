@@ -56,16 +56,21 @@ class Played:
     warnings: tuple[str, ...]
 
 
+def environment(home: Path) -> dict[str, str]:
+    """For programs of Ansible, with nothing of the caller's settings."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("K8S_AUTH_", "ANSIBLE_", "KUBE"))}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return {**kept, "HOME": str(home), "PATH": path, "LC_ALL": "C.UTF-8"}
+
+
 def play(
     cluster: KubernetesCluster, playbook: str, variables: t.Mapping[str, t.Any], home: Path, *options: str
 ) -> Played:
     """Run a playbook of the collection from where the cluster is reached, with nothing of the caller's settings."""
-    binaries = Path(sys.executable).parent
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("K8S_AUTH_", "ANSIBLE_", "KUBE"))}
-    settings = {**kept, "HOME": str(home), "PATH": f"{binaries}:{os.environ['PATH']}", "LC_ALL": "C.UTF-8"}
-    command = [str(binaries / "ansible-playbook"), "-i", "localhost,", f"imagescan.openshift.{playbook}"]
+    program = Path(sys.executable).parent / "ansible-playbook"
+    command = [str(program), "-i", "localhost,", f"imagescan.openshift.{playbook}"]
     command += ["-e", json.dumps(dict(variables)), *options]
-    done = cluster.run(*command, check=False, env=settings, stdin=subprocess.DEVNULL, timeout=600)
+    done = cluster.run(*command, check=False, env=environment(home), stdin=subprocess.DEVNULL, timeout=600)
     output = done.stdout + done.stderr
     recap = re.search(r"^localhost +: .*changed=(\d+)", done.stdout, re.MULTILINE)
     failures = re.findall(r"^(?:fatal|failed): \[localhost\].*? => (\{.*\})$", done.stdout, re.MULTILINE)
