@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import threading
 import traceback
@@ -40,6 +41,8 @@ LIBRARIES = {
 
 def run(module: AnsibleModule, work: t.Callable[[AnsibleModule], dict[str, t.Any]]) -> t.NoReturn:
     """Do the work of a module and leave. ``work`` gives the result; what it raises becomes the message."""
+    # Newer versions of Ansible end a module by SIGTERM; like an interrupt, it lets the work clean up after itself.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     status = 1
     try:
         _run(module, work)
