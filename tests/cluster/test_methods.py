@@ -261,7 +261,12 @@ def test_a_job_finds_the_same_field_by_field(found: Found, name: str) -> None:
         assert its == mine
 
 
-@pytest.mark.parametrize("name", GOOD)
+HIDDEN = pytest.mark.xfail(strict=True, reason="image_volume lacks what a later layer hides, and does not say so")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[HIDDEN] if name == "manifest-hidden" else []) for name in GOOD]
+)
 def test_image_volumes_show_the_same_but_what_root_alone_may_read(found: Found, name: str) -> None:
     case = CASES.get(name, Case(list))
     outer, same = found.of("local", name), found.of("image_volume", name)
