@@ -65,11 +65,12 @@ def _sources(start: str) -> dict[str, str]:
 def _source(name: str) -> str:
     """Source of a module, also where it lies in a zip file itself, as on the hosts that Ansible sends it to."""
     spec = importlib.util.find_spec(name)
-    read: t.Callable[[str], str | None] | None = getattr(spec.loader, "get_source", None) if spec else None
+    read: t.Callable[[str], str | bytes | None] | None = getattr(spec.loader, "get_source", None) if spec else None
     source = read(name) if read else None
     if source is None:
         raise ScanError(f"the source of {name} cannot be read, so there is no program for the pods")
-    return source
+    # Ansible's own loader of collections gives bytes.
+    return source.decode() if isinstance(source, bytes) else source
 
 
 def _imports(name: str, source: str) -> t.Iterator[str]:
