@@ -142,7 +142,7 @@ def main(arguments: t.Sequence[str] = ()) -> int:
             raise ScanError("IMAGESCAN_POD_UID is not set, so nobody could tell whose frames these are")
     except ScanError as error:
         # Without plan and name there is no key to frames with.
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         _write_status(places, {"error": str(error)[:_MESSAGE_LIMIT]})
         return 2
     with contextlib.suppress(OSError):
