@@ -122,7 +122,7 @@ def run(
     home = tmp_path_factory.mktemp("pods")
     place = shared_accounts.namespace
     password = f"c@n/ary+{secrets.token_urlsafe(12)}%"
-    targets = push_targets(cluster, place, home)
+    targets, digests = push_targets(cluster, place, home)
     good = base64.b64encode(":".join(cluster.login).encode()).decode()
     entries = {
         "dockerconfigjson": {"auths": {f"{cluster.tls_registry}/{place}/private": {"auth": good}}},
@@ -145,21 +145,23 @@ def run(
         targets["integrated"] = f"{front.host}/{place}/targets:integrated"
         wanted = [targets[name] for name in ("runnable", "plain", "private", "refused")]
 
-        def call(name: str, method: str, chosen: list[str], **options: t.Any) -> dict[str, t.Any]:
+        def call(name: str, method: str, chosen: t.Sequence[t.Any], **options: t.Any) -> dict[str, t.Any]:
             given: dict[str, t.Any] = {
                 "images": chosen,
                 "registry_ca_cert": str(trust),
-                "start_timeout": 30,
+                "start_timeout": 15,
                 "node_selector": {"kubernetes.io/hostname": cluster.node},
                 "tolerations": [{"key": CALL, "operator": "Equal", "value": name, "effect": "NoSchedule"}],
             }
             return by_pods(cluster, shared_accounts, scanner_image, method, **given, **options)
 
+        # Known by its digest, so that the node is the one that is refused.
+        refused = {"reference": targets["refused"], "digest": digests["refused"], "kind": "image"}
         pull_secrets = [f"pods-{form}" for form in entries]
         calls = {
             "job": call("job", "job", wanted, pull_secrets=pull_secrets, images_per_pod=2),
             "image_volume": call(
-                *("image_volume", "image_volume", wanted),
+                *("image_volume", "image_volume", [*wanted[:3], refused]),
                 pull_secrets=pull_secrets,
                 registry_auth_file=str(auth_file),
                 integrated_registry=front.host,
@@ -181,15 +183,17 @@ def run(
         yield Run(cluster, shared_accounts, scans, recording, targets, hidden, registry)
 
 
-def push_targets(cluster: Cluster, place: str, home: Path) -> dict[str, str]:
-    """Images to scan: one whose program would tell that it ran, and others."""
+def push_targets(cluster: Cluster, place: str, home: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Images to scan: one whose program would tell that it ran, and others. References and digests by name."""
     packages = images.files("var/lib/rpm", rpmdb.sqlite_files(fleet.packages("bash-5.1.8-9.el9")))
 
     def plain(name: str) -> t.Callable[[images.Blobs], images.Json]:
         layer = images.layer([*fleet.red_hat_root("9", "4"), *packages, images.Entry("by", name.encode())])
         return lambda blobs: images.image(blobs, [layer])
 
-    write_images(home / "images", {name: plain(name) for name in ("plain", "integrated", "private", "refused")})
+    digests = write_images(
+        home / "images", {name: plain(name) for name in ("plain", "integrated", "private", "refused")}
+    )
     found = {
         name: cluster.push(f"oci:{home}/images:{name}", f"{place}/targets:{name}") for name in ("plain", "integrated")
     }
@@ -210,11 +214,12 @@ def push_targets(cluster: Cluster, place: str, home: Path) -> dict[str, str]:
     for name, content in (("index.json", index), ("oci-layout", {"imageLayoutVersion": "1.0.0"})):
         (layout / name).write_text(json.dumps(content), encoding="utf-8")
     found["runnable"] = cluster.push(f"oci:{layout}:test", f"{place}/targets:runnable")
-    return found
+    return found, digests
 
 
 def _blob(layout: Path, descriptor: t.Mapping[str, t.Any]) -> str:
-    return (layout / "blobs" / descriptor["digest"].replace(":", "/")).read_text(encoding="utf-8")
+    digest = str(descriptor["digest"])
+    return (layout / "blobs" / digest.replace(":", "/")).read_text(encoding="utf-8")
 
 
 def _put(layout: Path, value: t.Any) -> dict[str, t.Any]:
@@ -245,11 +250,20 @@ def test_the_runs_found_what_they_should(run: Run) -> None:
         wanted = ("integrated", "plain") if call == "token" else ("runnable", "plain", "private")
         assert all(told[run.targets[name]]["state"] == "scanned" for name in wanted), told
         if call != "token":
-            assert told[run.targets["refused"]]["state"] == "error"
+            code = {"job": "registry-unauthorized", "image_volume": "image-pull-failed"}[call]
+            refused = next(one for one in told.values() if "/refused" in one["reference"])
+            assert [one["code"] for one in refused["problems"]] == [code]
         assert run.pods(call)
     assert len(run.pods("job")) >= 2
     assert {_call_of(one.last) for one in run.recording.seen("pods")} == set(CALLS)
-    assert set(run.recording.logs()) == {one.last["metadata"]["name"] for one in run.recording.seen("pods")}
+    started = {
+        one.last["metadata"]["name"]
+        for one in run.recording.seen("pods")
+        if any(status.get("containerID") for status in one.last["status"].get("containerStatuses", ()))
+    }
+    logs = run.recording.logs()
+    assert logs.keys() == started
+    assert all(b'"counts"' in frames(log)[-1] for log in logs.values()), "a log without its end"
 
 
 def test_pod_security_restricted_is_enforced_and_refuses_none(run: Run) -> None:
