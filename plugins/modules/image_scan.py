@@ -36,6 +36,9 @@ options:
         their own credentials, mirrors and cache. It needs Kubernetes 1.35, or 1.33 with the feature gate ImageVolume.
         What is no file of an image, such as its labels, is then read from the registry where this host reaches it.
         Otherwise the inventory says that it was not seen.
+      - V(image_volume) shows the files of an image as an unprivileged user sees them, all layers merged. What such a
+        user may not read is a problem of the inventory, and so is an image of Red Hat in which no content manifest is
+        seen. A manifest that a later layer hides beside one that is seen is not missed. V(job) reads every layer.
       - Nothing of a scanned image is ever run. The pods are as unprivileged as Pod Security V(restricted) demands.
     type: str
     choices: [local, job, image_volume]

@@ -12,11 +12,12 @@ import typing as t
 from .._errors import ScanError
 from .._images.manifests import CHILD_LIMIT
 from .._images.model import Descriptor
-from .._rpm.inventory import with_labels
+from .._rpm.inventory import of_mounted_root
 from .._rpm.model import Inventory
 from .._rpm.serial import inventory_from_dict
 from .._scanner.ledger import Ledger, platform_of
 from .._scanner.model import Outcome
+from .._scanner.targets import child_name
 from .shards import Item
 
 REFUSED = "result-refused"
@@ -30,7 +31,8 @@ class ShardState:
 
     ``pod``: UID of the pod that has it, empty before there is one.
     ``children``: number of an index -> its images that are still missing, digest -> (names, platform).
-    ``early``: number of an index -> what came of its images before the index itself, as it does after a repair.
+    ``told``: images that came of it. ``early``: number of an index -> what came of its images before the index itself,
+    as it does after a repair.
     """
 
     key: str = dataclasses.field(repr=False)
@@ -38,6 +40,7 @@ class ShardState:
     open: set[int]
     children: dict[int, dict[str, tuple[tuple[str, ...], str]]] = dataclasses.field(default_factory=dict)
     indexes: dict[int, str] = dataclasses.field(default_factory=dict)
+    told: list[Item] = dataclasses.field(default_factory=list)
     early: dict[int, list[t.Mapping[str, t.Any]]] = dataclasses.field(default_factory=dict)
     pod: str = ""
     ended: bool = False
@@ -131,7 +134,7 @@ class Results:
                 # An image of the index that somebody else has, or one that it does not list.
                 return
             names, listed = children.pop(digest)
-            self._record(Item(item.number, names[0], digest, names, body["index"], platform or listed), body)
+            self._record(shard, Item(item.number, names[0], digest, names, body["index"], platform or listed), body)
             if not children:
                 shard.open.discard(number)
             return
@@ -146,9 +149,9 @@ class Results:
         shard.open.discard(number)
         if digest and not item.digest and not self._ledger.claim(digest, item.references):
             return
-        self._record(dataclasses.replace(item, digest=digest or item.digest, platform=platform), body)
+        self._record(shard, dataclasses.replace(item, digest=digest or item.digest, platform=platform), body)
 
-    def _record(self, item: Item, body: t.Mapping[str, t.Any]) -> None:
+    def _record(self, shard: ShardState, item: Item, body: t.Mapping[str, t.Any]) -> None:
         if body["state"] == "error":
             error = body["error"]
             code = error["code"] if _CODE.fullmatch(error["code"]) else "scan-error"
@@ -160,9 +163,31 @@ class Results:
         except ScanError as error:
             self.fail(item, ScanError(f"the pod's inventory is none: {error.message}", code=REFUSED))
             return
+        shard.told.append(item)
         self._finish(
             item, Outcome(item.digest, item.references, "scanned", item.platform, item.index, inventory=inventory)
         )
+
+    def distrusted(self, shard: ShardState) -> list[Item]:
+        """The images that came of a shard, to be scanned once more: what was recorded of them is replaced then."""
+        told, shard.told = shard.told, []
+        for item in told:
+            if item.again:
+                message = "somebody else spoke for both pods that had it"
+                self.fail(item, ScanError(message, code=REFUSED, hint="look into who may read the ConfigMaps of scans"))
+        return [
+            dataclasses.replace(
+                item,
+                number=self._new_number(),
+                target=child_name(_name(item), item.digest),
+                kind="image",
+                again=True,
+                alone=True,
+                cause=None,
+            )
+            for item in told
+            if not item.again
+        ]
 
     def _complete(self, item: Item, inventory: Inventory) -> Inventory:
         if not self.needs_labels:
@@ -170,7 +195,7 @@ class Results:
         if item.digest in self.bare:
             left = tuple(one for one in inventory.problems if one.code != "root-empty")
             inventory = dataclasses.replace(inventory, problems=left)
-        return with_labels(inventory, self.labels.get(item.digest))
+        return of_mounted_root(inventory, self.labels.get(item.digest))
 
     def _refuse(self, shard: ShardState, number: int, what: str) -> None:
         shard.open.discard(number)

@@ -460,7 +460,7 @@ class JobScan:
             return
         now = self._clock()
         working = sum(not shard.ended for round_ in self._rounds for shard in round_.shards)
-        is_retry = bool(self._round_count) and any(item.tries or item.alone for item in self._queue)
+        is_retry = any(item.tries or item.alone for item in self._queue)
         if self._rounds and not is_retry and working >= self._options.pods:
             return
         if self._rounds and is_retry and now - self._queued_at < 1.0:
@@ -722,10 +722,8 @@ class JobScan:
             self._warn(f"pod {watched.pod.name}: {event.reason}")
         if event.forged:
             # Whoever did this holds the pod's key, so nothing that it said counts.
-            for number, item in shard.items.items():
-                if number not in shard.open and number not in shard.children:
-                    item.again = True
-                    shard.open.add(number)
+            self._queue += self._results.distrusted(shard)
+            self._queued_at = self._clock()
         if event.whole and not shard.open:
             shard.ended = True
             return

@@ -154,13 +154,23 @@ def inventory_of(content: RootContent, labels: t.Mapping[str, str]) -> Inventory
     )
 
 
-def with_labels(inventory: Inventory, labels: t.Mapping[str, str] | None) -> Inventory:
-    """The inventory of a mounted root folder, completed by the labels of the image's config; None: nobody saw them."""
+def of_mounted_root(inventory: Inventory, labels: t.Mapping[str, str] | None) -> Inventory:
+    """The inventory of an image of which only the merged files could be read, and what that may have hidden.
+
+    ``labels``: of the image's config, None where nobody saw them. Without any content manifest in an image of Red Hat
+    one may lie in a lower layer; beside one that is seen a hidden one is not missed, which is a limit of this way.
+    """
+    problems = list(inventory.problems)
+    seen = any(one.source == "content_manifest" for one in inventory.repositories)
+    if inventory.kind == "rpm" and inventory.os.id == "rhel" and not seen:
+        hidden = "a lower layer may hold a content manifest that is hidden here; scan it with method: job"
+        problems.append(problem("layers-unseen", hidden))
+    cpes = inventory.label_cpes
     if labels is None:
-        unseen = problem("config-unseen", "the image's config could not be read, so its labels are unknown")
-        return dataclasses.replace(inventory, problems=(*inventory.problems, unseen))
-    cpes = _usable({*inventory.label_cpes, _bare(labels.get("cpe"))})
-    return dataclasses.replace(inventory, labels=dict(labels), label_cpes=cpes)
+        problems.append(problem("config-unseen", "the image's config could not be read, so its labels are unknown"))
+    else:
+        cpes = _usable({*cpes, _bare(labels.get("cpe"))})
+    return dataclasses.replace(inventory, labels=dict(labels or {}), label_cpes=cpes, problems=tuple(problems))
 
 
 def _kind(content: RootContent, rpm: bool, counts: t.Mapping[str, int | None]) -> str:

@@ -30,6 +30,7 @@ PROBLEMS: t.Mapping[str, str] = {
     "dnf-history-unreadable": "The dnf history is damaged, so repositories of packages may be unknown.",
     "labels-unreadable": "A labels.json is damaged, so CPEs of the image may be unknown.",
     "root-empty": "The root folder holds nothing at all: most likely nothing was mounted there.",
+    "layers-unseen": "No content manifest was seen, and the layers could not be read: one of them may hold one.",
     "config-unseen": "Only the files of the image could be read: its labels, and CPEs that they name, are unknown.",
 }
 

@@ -11,7 +11,6 @@ import typing as t
 
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.results import Results, ShardState
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.shards import Item
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Platform
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Inventory, OsRelease
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.problems import problem
@@ -249,13 +248,27 @@ def test_an_empty_volume_is_a_problem_unless_its_image_is_known_to_have_no_layer
     assert [one.inventory and one.inventory.complete for one in desk.book.outcomes] == [False, True]
 
 
-def test_a_result_that_replaces_one_does_not_count_twice() -> None:
-    desk = Desk("a")
+def test_what_a_forged_log_told_is_scanned_once_more_and_does_not_count_twice() -> None:
+    desk = Desk("ai?")
     desk.image(0, "a")
-    desk.shard.items[0].again = True
-    desk.shard.open.add(0)
-    desk.image(0, "a")
-    assert desk.states == [("a", "scanned"), ("a", "scanned")]
-    assert desk.ledger.done == 1
-    desk.results.fail(desk.shard.items[0], ScanError("m", code="node-lost"))
-    assert desk.ledger.done == 1
+    desk.index(1, "i", b="linux/amd64")
+    desk.image(1, "b", index="i")
+    desk.image(2, "c")
+    again = desk.results.distrusted(desk.shard)
+    assert [(item.digest[-1], item.index, item.alone) for item in again] == [
+        ("a", "", True),
+        ("b", digest("i"), True),
+        ("c", "", True),
+    ]
+    assert [item.target for item in again] == [f"r.example/a@{digest(letter)}" for letter in "abc"]
+    assert desk.results.distrusted(desk.shard) == []
+    before = desk.ledger.done
+    desk.shard = ShardState("1" * 64, dict(enumerate(again)), {0, 1, 2})
+    for number, letter in enumerate("abc"):
+        desk.image(number, letter)
+    assert desk.states[-3:] == [("a", "scanned"), ("b", "scanned"), ("c", "scanned")]
+    assert desk.book.outcomes[-2].index == digest("i")
+    # Whoever does that twice gets an error, and no third pod.
+    assert desk.results.distrusted(desk.shard) == []
+    assert desk.states[-3:] == [("a", "result-refused"), ("b", "result-refused"), ("c", "result-refused")]
+    assert desk.ledger.done == before == 3

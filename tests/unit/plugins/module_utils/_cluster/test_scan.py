@@ -89,8 +89,9 @@ class FakeJob:
 class World:
     """A cluster, its logs, and a book. ``fate``: digest -> what happens to a pod when it comes to that image.
 
-    One of CAUSES ends the pod; ``lost`` loses the rest of its log, ``once-lost`` so the first time; ``left out`` is
-    never told; ``registry`` is an error that the pod tells; ``pull`` holds a pod that has the image as a volume.
+    One of CAUSES ends the pod; ``lost`` loses the rest of its log, ``once-lost`` so the first time; ``once-forged`` is
+    told by somebody else, too; ``left out`` is never told; ``registry`` is an error that the pod tells; ``pull`` holds a
+    pod that has the image as a volume.
     """
 
     def __init__(self) -> None:
@@ -195,6 +196,12 @@ class World:
             if fate in api.CAUSES:
                 state.update(ended=True, failure=api.cause(fate), doing=(one.digest,))
                 self._end(pod, whole=False)
+                return
+            if fate == "once-forged":
+                self.fate[one.digest] = ""
+                state.update(ended=True)
+                self._tell(pod, pod.told, one.digest)
+                self.events.append(Finished(pod.uid, False, "two frames claim one place", 1, True))
                 return
             if fate in ("lost", "once-lost"):
                 state.update(ended=True)
@@ -514,6 +521,16 @@ def test_a_result_that_was_lost_is_scanned_again(world: World) -> None:
     world.run(*asked(*range(1, 9)), pods=1)
     assert world.states["4"] == "result-lost"
     assert world.counts() == {"scanned": 7, "result-lost": 1}
+
+
+def test_what_somebody_else_may_have_told_is_scanned_again(world: World) -> None:
+    world.fate = {digest(4): "once-forged"}
+    made = world.run(*asked(*range(1, 9)), pods=1)
+    assert world.counts() == {"scanned": 8}
+    told = collections.Counter(one.digest for one in world.outcomes)
+    assert {number for number in range(1, 9) if told[digest(number)] == 2} == {1, 2, 3, 4}
+    assert "two frames claim one place" in made.warnings[0]
+    assert world.leftovers() == []
 
 
 def test_what_a_whole_log_leaves_out_is_scanned_again_and_never_passed_over(world: World) -> None:

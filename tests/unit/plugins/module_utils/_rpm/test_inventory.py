@@ -20,6 +20,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._rpm import pr
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory import (
     WANTED,
     inventory_of,
+    of_mounted_root,
     parse_os_release,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Inventory, OsRelease, RepositoryId
@@ -364,6 +365,19 @@ def test_what_is_no_cpe_is_none(cpe: t.Any) -> None:
 @pytest.mark.parametrize("data", [b"{", b"\xff", b"{" + b" " * 300_000 + b"}"])
 def test_damaged_labels_are_said(data: bytes) -> None:
     assert codes(take({**SYSTEM, f"{SHARED}labels.json": data})) == ["labels-unreadable"]
+
+
+def test_of_a_mounted_root_it_is_said_what_may_be_hidden() -> None:
+    bare = take(SYSTEM)
+    assert codes(of_mounted_root(bare, {})) == ["layers-unseen"]
+    assert codes(of_mounted_root(bare, None)) == ["layers-unseen", "config-unseen"]
+    manifest = json.dumps({"content_sets": ["rhel-9-for-x86_64-baseos-rpms"]}).encode()
+    seen = take({**SYSTEM, "root/buildinfo/content_manifests/a.json": manifest})
+    whole = of_mounted_root(seen, {"cpe": "cpe:/a:b", "name": "n"})
+    assert whole.problems == ()
+    assert (whole.label_cpes, whole.labels) == (("cpe:/a:b",), {"cpe": "cpe:/a:b", "name": "n"})
+    other = take({**SYSTEM, "etc/os-release": b"ID=fedora\n"})
+    assert codes(of_mounted_root(other, {})) == []
 
 
 def test_every_code_is_explained() -> None:
