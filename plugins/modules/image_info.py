@@ -97,6 +97,8 @@ options:
       - Lists what a cluster runs. The containers of pods, also init and ephemeral ones, and image volumes are found by
         the digest that the runtime reports. What has not started yet, and the templates of workloads that run no pod,
         are found by their references.
+      - Of an image volume that has only a tag most clusters do not tell what is mounted. Then what the tag means now is
+        found, and RV(unidentified) says that this need not be the same.
       - A pod that has ended is found by what it ran, and counts as no use.
     type: dict
     suboptions:
@@ -482,6 +484,8 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     access = access_of(params, read_mirrors(client) if client and params["mirrors_from_cluster"] else ())
     progress = Progress()
     images, workloads = search.run(client, progress) if client and in_cluster else (None, None)
+    if client and in_cluster and params["label_selector"] and not search.has_selected:
+        module.warn(f"label_selector matches nothing that was looked at in {client.server}")
     named, excluded, failed = gather(
         params["references"] if "references" in sources else [],
         params["paths"] if "paths" in sources else [],
@@ -528,6 +532,11 @@ class ClusterSearch:
             params["label_selector"] or "",
         )
         self._read: collections.Counter[str] = collections.Counter()
+
+    @property
+    def has_selected(self) -> bool:
+        """Whether anything was read that has labels of its own to be chosen by; Image objects have not."""
+        return any(count for what, count in self._read.items() if what != "images")
 
     def run(self, client: Client, progress: Progress) -> tuple[ClusterImages | None, Workloads | None]:
         """Read, and say every second how far it is: a page can take long where the server is slow."""

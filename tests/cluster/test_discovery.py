@@ -313,7 +313,9 @@ def test_what_runs(cluster: KubernetesCluster, reach: Result, namespace: str, tm
     # An image that was imported into the node has no digest of a manifest there: what runs is not guessed.
     (unknown,) = (one for name, one in problems.items() if name.startswith(PAUSE_IMAGE))
     assert "known by its ID sha256:" in unknown["message"]
-    assert len(problems) == 4
+    # Nor what the tag of a volume meant when it was mounted.
+    assert problems[f"{tagged} (image-volume-unseen)"]["code"] == "image-volume-unseen"
+    assert len(problems) == 5
     assert [one["reason"] for one in found["excluded"]] == [
         "they are our own scanner's",
         "they are old revisions (old_revisions)",  # the ReplicaSet of the deployment that is scaled to zero
@@ -333,6 +335,12 @@ def test_what_users_do_wrong(reach: Result, tmp_path: Path, options: Result, mes
     result = find(tmp_path, **reach, sources=["workloads"], **options).result
     assert result["failed"]
     assert re.search(message, result["msg"]), result["msg"]
+
+
+def test_a_selector_that_matches_nothing_is_said(reach: Result, tmp_path: Path) -> None:
+    result = find(tmp_path, **reach, sources=["workloads"], label_selector="app=no-such-app").result
+    assert result["images"] == result["unidentified"] == []
+    assert re.search("label_selector matches nothing", str(result.get("warnings", ""))), result
 
 
 def test_without_rights(cluster: KubernetesCluster, reach: Result, namespace: str, tmp_path: Path) -> None:

@@ -72,12 +72,16 @@ class Workloads:
 
 @dataclasses.dataclass(frozen=True)
 class Slot:
-    """One place for an image: what the specification says and what the runtime reports. ``kind``: of a reference."""
+    """One place for an image: what the specification says and what the runtime reports. ``kind``: of a reference.
+
+    ``unseen``: it is in use, and nothing tells which image that is.
+    """
 
     reference: str
     image_id: str = ""
     kind: str = "DockerImage"
     namespace: str = ""
+    unseen: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -214,7 +218,10 @@ def _slots(spec: dict[str, t.Any], status: dict[str, t.Any]) -> tuple[tuple[Slot
         if isinstance(volume, dict) and isinstance(volume.get("image"), dict):
             reference = text(obj(volume, "image"), "reference")
             if reference:
-                slots.append(Slot(reference, volumes.get(text(volume, "name"), "")))
+                mounted = volumes.get(text(volume, "name"), "")
+                # Kubernetes 1.36 reports it by opt-in only (feature gate ImageVolumeWithDigest).
+                unseen = text(status, "phase") == "Running" and not mounted and "@" not in reference
+                slots.append(Slot(reference, mounted, unseen=unseen))
     return tuple(slots), problem
 
 
@@ -270,6 +277,9 @@ class _Reading:
             self._problem(where, "corrupt-data", holder.problem, where)
         self._pods += holder.kind == "pods"
         for slot in holder.slots:
+            if slot.unseen:
+                message = "it is mounted as a volume, and the cluster does not tell which image the tag meant then"
+                self._problem(_shown_reference(slot.reference), "image-volume-unseen", message, where)
             try:
                 names = self._names(holder, slot)
             except ScanError as error:

@@ -125,6 +125,25 @@ def test_every_place_of_a_pod() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("phase", "reference", "reported", "unseen"),
+    [
+        ("Running", "quay.io/team/data:1", "", True),
+        ("Running", "quay.io/team/data:1", f"quay.io/team/data@{digest('d')}", False),
+        ("Running", f"quay.io/team/data@{digest('d')}", "", False),
+        ("Pending", "quay.io/team/data:1", "", False),
+    ],
+)
+def test_a_tag_that_is_mounted_may_have_moved_since(phase: str, reference: str, reported: str, unseen: bool) -> None:
+    one = pod("shop", "a", {"main": (APP, f"quay.io/team/app@{digest('a')}")}, phase)
+    one["spec"]["volumes"] = [{"name": "data", "image": {"reference": reference}}]
+    if reported:
+        mounted = {"image": {"imageRef": reported}}
+        one["status"]["containerStatuses"][0]["volumeMounts"] = [{"name": "data", "volumeStatus": mounted}]
+    told = [(problem.name, problem.code) for problem in read({"pods": [one]}).unidentified]
+    assert told == ([(reference, "image-volume-unseen")] if unseen else [])
+
+
 def test_a_pod_that_waits_is_named_and_counts() -> None:
     workloads = read({"pods": [pod("shop", "a", {"main": (APP, "")}, "Pending")]})
     ((one, usage),) = workloads.uses.items()
