@@ -59,10 +59,13 @@ class Recording:
         self._folder = folder
         self._processes: list[subprocess.Popen[bytes]] = []
         self._logs: dict[tuple[int, int], tuple[str, int]] = {}
+        self._earlier: set[Path] = set()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._keep_logs, name="keep-logs")
 
     def __enter__(self) -> Recording:
+        # A node keeps the logs of pods of earlier tests for a while.
+        self._earlier = set(self._pod_folders())
         kubectl = str(self._cluster.folder / "bin/kubectl")
         for kind, path in PATHS.items():
             question = f"--raw={path.format(self._namespace)}?watch=true"
@@ -84,10 +87,13 @@ class Recording:
             read = [(pod, base64.b64encode(_content(handle)).decode()) for pod, handle in self._logs.values()]
             json.dump(read, stream)
 
+    def _pod_folders(self) -> t.Iterator[Path]:
+        return (self._cluster.folder / "logs/pods").glob(f"{self._namespace}_*")
+
     def _keep_logs(self) -> None:
-        pattern = f"{self._namespace}_*/*/*.log"
         while not self._stop.wait(_STEP):
-            for path in (self._cluster.folder / "logs/pods").glob(pattern):
+            folders = [folder for folder in self._pod_folders() if folder not in self._earlier]
+            for path in (path for folder in folders for path in folder.glob("*/*.log")):
                 with contextlib.suppress(FileNotFoundError):
                     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
                     about = os.fstat(handle)
