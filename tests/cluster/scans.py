@@ -46,7 +46,8 @@ class Scans:
             arguments = {**call, "store": str(self.home / f"{name}.db")}
             tasks.append({"name": name, "imagescan.openshift.image_scan": arguments, "register": "found"})
             written = {"content": "{{ found | to_json }}", "dest": str(self.home / f"{name}.json"), "mode": "0600"}
-            tasks.append({"name": f"Keep the result of {name}", "ansible.builtin.copy": written})
+            keep = {"name": f"Keep the result of {name}", "ansible.builtin.copy": written, "check_mode": False}
+            tasks.append(keep)
         play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}
         playbook = self.home / "scans.yml"
         playbook.write_text(json.dumps([play]), encoding="utf-8")  # JSON is YAML

@@ -89,9 +89,9 @@ class FakeJob:
 class World:
     """A cluster, its logs, and a book. ``fate``: digest -> what happens to a pod when it comes to that image.
 
-    One of CAUSES ends the pod; ``lost`` loses the rest of its log, ``once-lost`` so the first time; ``once-forged`` is
-    told by somebody else, too; ``left out`` is never told; ``registry`` is an error that the pod tells; ``pull`` holds a
-    pod that has the image as a volume.
+    One of CAUSES ends the pod. ``lost`` loses the rest of its log, ``once-lost`` so the first time. ``once-forged`` is
+    told by somebody else, too. ``left out`` is never told. ``registry`` is an error that the pod tells. ``pull`` holds
+    a pod that has the image as a volume.
     """
 
     def __init__(self) -> None:
@@ -106,6 +106,7 @@ class World:
         self.made: list[list[str]] = []
         self.mounted: list[int] = []
         self.outcomes: list[Outcome] = []
+        self.forgotten: list[str] = []
         self.indexes: list[IndexOutcome] = []
         self.lines: list[str] = []
         self.current: set[str] = set()
@@ -384,6 +385,9 @@ class World:
     def record_job(self, job: JobRecord) -> None:
         self.records[job.uid] = job
 
+    def forget(self, digest: str) -> None:
+        self.forgotten.append(digest)
+
     def forget_job(self, uid: str) -> None:
         self.records.pop(uid, None)
 
@@ -438,6 +442,7 @@ class _Book:
     def __init__(self, world: World) -> None:
         self.is_current, self.children_of = world.is_current, world.children_of
         self.record, self.record_index = world.record, world.record_index
+        self.forget = world.forget
         self.record_job, self.forget_job, self.jobs = world.record_job, world.forget_job, world.jobs_on_record
         self.beat = world.beat_book
 
@@ -529,6 +534,7 @@ def test_what_somebody_else_may_have_told_is_scanned_again(world: World) -> None
     assert world.counts() == {"scanned": 8}
     told = collections.Counter(one.digest for one in world.outcomes)
     assert {number for number in range(1, 9) if told[digest(number)] == 2} == {1, 2, 3, 4}
+    assert world.forgotten == [digest(number) for number in range(1, 5)]
     assert "two frames claim one place" in made.warnings[0]
     assert world.leftovers() == []
 
