@@ -440,6 +440,14 @@ class StoreBook:
             and (not outcome.platform or outcome.platform == stored.platform)
         )
 
+    def forget(self, digest: str) -> None:
+        """Drop what was kept of an image in this run or before: it is forged."""
+        self.store.forget(digest)
+        self.known.pop(digest, None)
+        self.stored.pop(digest, None)
+        self.images = {key: value for key, value in self.images.items() if key[1] != digest}
+        self.missing = [one for one in self.missing if one["digest"] != digest]
+
     def record_job(self, job: JobRecord) -> None:
         """Keep that a Job exists, for whoever comes after us."""
         self.store.record_job(StoredJob(**dataclasses.asdict(job)))

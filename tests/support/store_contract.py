@@ -129,6 +129,20 @@ class StoreContract:
             assert store.record_index(INDEX, "a/b:1", children[:1], wanted_platforms=[], now=LATER)
             assert store.children([INDEX]) == {INDEX: tuple(children[:1])}
 
+    def test_what_is_forgotten_is_unknown_and_keeps_its_names(self, open_it: OpenStore) -> None:
+        with open_it() as store:
+            store.record_index(INDEX, "a/b:1", [Child(DIGEST, "linux/amd64")], wanted_platforms=[], now=NOW)
+            for digest, name in ((DIGEST, "a/b:2"), (OTHER, "a/b:3")):
+                store.record_inventory(digest, name, inventory(), platform="linux/amd64", scanned_at=NOW)
+            store.forget(INDEX)
+            store.forget(DIGEST)
+            store.forget("sha256:" + "0" * 64)
+            assert store.children([INDEX]) == {}
+            assert store.inventory(DIGEST) is None
+            assert set(store.known([INDEX, DIGEST, OTHER])) == {OTHER}
+            assert {one.digest: one.references for one in store.images()}[DIGEST] == ("a/b:2",)
+            assert store.record_inventory(DIGEST, "a/b:2", inventory(), platform="linux/amd64", scanned_at=LATER)
+
     def test_verdicts_are_appended_only_when_they_differ(self, open_it: OpenStore) -> None:
         with open_it() as store:
             states = [

@@ -19,6 +19,7 @@ from ansible_collections.imagescan.openshift.examples.fleet import vex
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._progress import Progress
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner import model as scanner
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.discovery import (
     Named,
     Unidentified,
@@ -392,3 +393,22 @@ def test_a_name_that_was_found_and_not_identified(life: Life, trap: bool) -> Non
     verdicts = judged_together(life, [*told["images"], *told["unidentified"]])
     assert verdicts.pop(life.target) == "passed"
     assert list(verdicts.values()) == (["error"] if trap else [])
+
+
+@trap_and_twin
+def test_inventory_that_somebody_else_told(life: Life, trap: bool) -> None:
+    """Fools whoever keeps what a forged log told beside the error that says so: the next run finds it."""
+    life.push(Situation())
+    life.scan()
+    with open_store(life.store) as store:
+        book = StoreBook(store, Progress(), max_age=None, platforms=[])
+        (digest,) = book.known
+        if trap:
+            book.forget(digest)
+        error = ScanError("somebody else spoke for its pod", code="result-refused")
+        book.record(scanner.Outcome(digest, (life.target,), "error", error=error))
+    with open_store(life.store) as store:
+        assert StoreBook(store, Progress(), max_age=None, platforms=[]).is_current(digest) is not trap
+    life.damage()  # nobody can read it any more
+    life.scan()
+    check(life.judge(life.feed()), trap, "error", "layer-truncated")

@@ -17,7 +17,6 @@ from .._rpm.model import Inventory
 from .._rpm.serial import inventory_from_dict
 from .._scanner.ledger import Ledger, platform_of
 from .._scanner.model import Outcome
-from .._scanner.targets import child_name
 from .shards import Item
 
 REFUSED = "result-refused"
@@ -31,8 +30,8 @@ class ShardState:
 
     ``pod``: UID of the pod that has it, empty before there is one.
     ``children``: number of an index -> its images that are still missing, digest -> (names, platform).
-    ``told``: images that came of it. ``early``: number of an index -> what came of its images before the index itself,
-    as it does after a repair.
+    ``told``: number -> outcomes that came of it. ``early``: number of an index -> what came of its images before the
+    index itself, as it does after a repair.
     """
 
     key: str = dataclasses.field(repr=False)
@@ -40,7 +39,7 @@ class ShardState:
     open: set[int]
     children: dict[int, dict[str, tuple[tuple[str, ...], str]]] = dataclasses.field(default_factory=dict)
     indexes: dict[int, str] = dataclasses.field(default_factory=dict)
-    told: list[Item] = dataclasses.field(default_factory=list)
+    told: dict[int, list[Outcome]] = dataclasses.field(default_factory=dict)
     early: dict[int, list[t.Mapping[str, t.Any]]] = dataclasses.field(default_factory=dict)
     pod: str = ""
     ended: bool = False
@@ -72,17 +71,13 @@ class Results:
         else:
             self._image(shard, number, body)
 
-    def fail(self, item: Item, error: ScanError) -> None:
+    def fail(self, item: Item, error: ScanError) -> Outcome:
         """Finish an image without a result."""
         if not error.subject:
             error = ScanError(error.message, code=error.code, hint=error.hint, subject=_name(item))
-        self._finish(item, Outcome(item.digest, item.references, "error", item.platform, item.index, error=error))
-
-    def _finish(self, item: Item, outcome: Outcome) -> None:
-        if item.again:
-            self._ledger.book.record(outcome)
-        else:
-            self._ledger.finish(outcome)
+        outcome = Outcome(item.digest, item.references, "error", item.platform, item.index, error=error)
+        self._ledger.finish(outcome)
+        return outcome
 
     def rest(self, shard: ShardState) -> list[tuple[int, Item]]:
         """What a shard still owes, with its numbers; of an index that was opened, each missing image on its own."""
@@ -134,7 +129,8 @@ class Results:
                 # An image of the index that somebody else has, or one that it does not list.
                 return
             names, listed = children.pop(digest)
-            self._record(shard, Item(item.number, names[0], digest, names, body["index"], platform or listed), body)
+            child = Item(item.number, names[0], digest, names, body["index"], platform or listed)
+            self._record(shard, number, child, body)
             if not children:
                 shard.open.discard(number)
             return
@@ -147,47 +143,61 @@ class Results:
             self._refuse(shard, number, f"it reports {digest or 'an image of an index'}")
             return
         shard.open.discard(number)
+        shard.told[number] = []
         if digest and not item.digest and not self._ledger.claim(digest, item.references):
             return
-        self._record(shard, dataclasses.replace(item, digest=digest or item.digest, platform=platform), body)
+        self._record(shard, number, dataclasses.replace(item, digest=digest or item.digest, platform=platform), body)
 
-    def _record(self, shard: ShardState, item: Item, body: t.Mapping[str, t.Any]) -> None:
+    def _record(self, shard: ShardState, number: int, item: Item, body: t.Mapping[str, t.Any]) -> None:
+        shard.told.setdefault(number, []).append(self._outcome(item, body))
+
+    def _outcome(self, item: Item, body: t.Mapping[str, t.Any]) -> Outcome:
+        """Finish an image with what a pod told of it."""
         if body["state"] == "error":
             error = body["error"]
             code = error["code"] if _CODE.fullmatch(error["code"]) else "scan-error"
             texts = {name: error[name][:_TEXT_LIMIT] for name in ("message", "hint")}
-            self.fail(item, ScanError(texts["message"], code=code, hint=texts["hint"], subject=_name(item)))
-            return
+            return self.fail(item, ScanError(texts["message"], code=code, hint=texts["hint"], subject=_name(item)))
         try:
             inventory = self._complete(item, inventory_from_dict(body["inventory"]))
         except ScanError as error:
-            self.fail(item, ScanError(f"the pod's inventory is none: {error.message}", code=REFUSED))
-            return
-        shard.told.append(item)
-        self._finish(
-            item, Outcome(item.digest, item.references, "scanned", item.platform, item.index, inventory=inventory)
-        )
+            return self.fail(item, ScanError(f"the pod's inventory is none: {error.message}", code=REFUSED))
+        outcome = Outcome(item.digest, item.references, "scanned", item.platform, item.index, inventory=inventory)
+        self._ledger.finish(outcome)
+        return outcome
 
-    def distrusted(self, shard: ShardState) -> list[Item]:
-        """The images that came of a shard, to be scanned once more: what was recorded of them is replaced then."""
-        told, shard.told = shard.told, []
-        for item in told:
+    def distrusted(self, shard: ShardState) -> tuple[list[Item], list[str]]:
+        """Take back all that came of a shard: images to ask for once more, and digests of which nothing may be kept.
+
+        They are asked for as they were at first: what a tag means and what an index lists may be forged as well.
+        """
+        items: list[Item] = []
+        forged: list[str] = []
+        for number in sorted({*shard.told, *shard.indexes}):
+            item, told = shard.items[number], shard.told.get(number, [])
+            if number in shard.indexes:
+                # Where the shard has ended, what it still owed is in the queue already.
+                owed = shard.children.pop(number) if number in shard.open else {}
+                for child in owed:
+                    self._ledger.release(child)
+                self._ledger.close_index(shard.indexes[number], len(told) + len(owed))
+                forged.append(shard.indexes[number])
+            elif not told:
+                self._ledger.total += 1  # It was said to be an image that the run has already.
+            for outcome in told:
+                self._ledger.take_back(outcome)
+                forged.append(outcome.digest)
+            if item.digest:
+                self._ledger.claim(item.digest, item.references)
+            shard.open.discard(number)
             if item.again:
                 message = "somebody else spoke for both pods that had it"
                 self.fail(item, ScanError(message, code=REFUSED, hint="look into who may read the ConfigMaps of scans"))
-        return [
-            dataclasses.replace(
-                item,
-                number=self._new_number(),
-                target=child_name(_name(item), item.digest),
-                kind="image",
-                again=True,
-                alone=True,
-                cause=None,
-            )
-            for item in told
-            if not item.again
-        ]
+            else:
+                items.append(dataclasses.replace(item, number=self._new_number(), alone=True, again=True, cause=None))
+        shard.told.clear()
+        shard.indexes.clear()
+        return items, [digest for digest in dict.fromkeys(forged) if digest]
 
     def _complete(self, item: Item, inventory: Inventory) -> Inventory:
         if not self.needs_labels:
@@ -201,9 +211,8 @@ class Results:
         shard.open.discard(number)
         item = shard.items[number]
         message = f"the pod's answer is refused: {what}, and was asked for {item.digest or item.target}"
-        self.fail(
-            item, ScanError(message, code=REFUSED, hint="somebody changes what the pod sends; please look into it")
-        )
+        hint = "somebody changes what the pod sends; please look into it"
+        shard.told[number] = [self.fail(item, ScanError(message, code=REFUSED, hint=hint))]
 
 
 def _name(item: Item) -> str:

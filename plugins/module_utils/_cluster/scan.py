@@ -722,7 +722,10 @@ class JobScan:
             self._warn(f"pod {watched.pod.name}: {event.reason}")
         if event.forged:
             # Whoever did this holds the pod's key, so nothing that it said counts.
-            self._queue += self._results.distrusted(shard)
+            items, forged = self._results.distrusted(shard)
+            for digest in forged:
+                self._book.forget(digest)
+            self._queue += items
             self._queued_at = self._clock()
         if event.whole and not shard.open:
             shard.ended = True

@@ -98,6 +98,17 @@ class Ledger:
         self.done += 1
         self.book.record(outcome)
 
+    def take_back(self, outcome: Outcome) -> None:
+        """Undo ``finish``, of what cannot be trusted."""
+        self._claimed.discard(outcome.digest)
+        self.counts[outcome.state] -= 1
+        self.done -= 1
+
+    def close_index(self, digest: str, images: int) -> None:
+        """Undo ``open_index``, of which so many images are to be found anew."""
+        self._claimed.discard(digest)
+        self.total -= images - 1
+
     def same(self, digest: str, references: tuple[str, ...]) -> None:
         """Another name of an image that this run has seen already: it adds a reference, not an image."""
         self.total -= 1

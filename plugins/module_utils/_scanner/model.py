@@ -75,6 +75,9 @@ class ImageBook(t.Protocol):
 class Book(ImageBook, t.Protocol):
     """The book of a scan that makes Jobs in a cluster."""
 
+    def forget(self, digest: str) -> None:
+        """Drop the inventory of an image, or the list of an index: who told it cannot be trusted."""
+
     def record_job(self, job: JobRecord) -> None:
         """Keep that a Job of ours exists."""
 

@@ -465,6 +465,23 @@ class Store:
 
         return self._db.write(work)
 
+    def forget(self, digest: str) -> None:
+        """Drop the inventory of an image, and what an index lists: it was not told by whom it should have been.
+
+        The image and its names stay.
+        """
+        import sqlalchemy as sa
+
+        images, children, inventories = tables().images, tables().children, tables().inventories
+
+        def work(connection: sa.Connection) -> None:
+            connection.execute(sa.delete(inventories).where(inventories.c.digest == digest))
+            connection.execute(sa.delete(children).where(children.c.index_digest == digest))
+            # An index without a list would count as one that is known to hold no image.
+            connection.execute(sa.update(images).where(images.c.digest == digest).values(kind="image"))
+
+        self._db.write(work)
+
     # Jobs in clusters
 
     def record_job(self, job: StoredJob) -> None:

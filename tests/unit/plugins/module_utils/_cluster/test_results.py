@@ -248,27 +248,55 @@ def test_an_empty_volume_is_a_problem_unless_its_image_is_known_to_have_no_layer
     assert [one.inventory and one.inventory.complete for one in desk.book.outcomes] == [False, True]
 
 
-def test_what_a_forged_log_told_is_scanned_once_more_and_does_not_count_twice() -> None:
-    desk = Desk("ai?")
+def test_what_a_forged_log_told_is_asked_for_once_more_as_it_was_at_first() -> None:
+    desk = Desk("ai??e")
     desk.image(0, "a")
-    desk.index(1, "i", b="linux/amd64")
+    desk.index(1, "i", b="linux/amd64", d="linux/arm64")
     desk.image(1, "b", index="i")
     desk.image(2, "c")
-    again = desk.results.distrusted(desk.shard)
-    assert [(item.digest[-1], item.index, item.alone) for item in again] == [
-        ("a", "", True),
-        ("b", digest("i"), True),
-        ("c", "", True),
+    desk.image(3, "a")  # an image that the run has already, it says
+    again, forged = desk.results.distrusted(desk.shard)
+    # Of a tag also what it means is asked again, of an index also what it lists.
+    asked = [(item.target, item.digest[-1:], item.alone) for item in again]
+    assert asked == [
+        (f"r.example/a@{digest('a')}", "a", True),
+        (f"r.example/a@{digest('i')}", "i", True),
+        ("r.example/a:2", "", True),
+        ("r.example/a:3", "", True),
     ]
-    assert [item.target for item in again] == [f"r.example/a@{digest(letter)}" for letter in "abc"]
-    assert desk.results.distrusted(desk.shard) == []
-    before = desk.ledger.done
-    desk.shard = ShardState("1" * 64, dict(enumerate(again)), {0, 1, 2})
-    for number, letter in enumerate("abc"):
-        desk.image(number, letter)
-    assert desk.states[-3:] == [("a", "scanned"), ("b", "scanned"), ("c", "scanned")]
-    assert desk.book.outcomes[-2].index == digest("i")
+    assert {one[-1] for one in forged} == set("abci")
+    assert (desk.ledger.done, desk.ledger.total, desk.shard.open) == (0, 5, {4})
+    assert desk.results.distrusted(desk.shard) == ([], [])
+    desk.image(4, "e")
+    desk.shard = ShardState("1" * 64, dict(enumerate(again)), set(range(4)))
+    desk.image(0, "a")
+    desk.index(1, "i", b="linux/amd64", d="linux/arm64", f="linux/s390x")
+    for letter in "bdf":
+        desk.image(1, letter, index="i")
+    desk.image(2, "g")
+    desk.image(3, "h")
+    assert not desk.shard.open
+    assert {letter for letter, _state in desk.states[-6:]} == set("abdfgh")
+    assert desk.ledger.done == desk.ledger.total == 7
+    assert desk.ledger.counts["scanned"] == 7
     # Whoever does that twice gets an error, and no third pod.
-    assert desk.results.distrusted(desk.shard) == []
-    assert desk.states[-3:] == [("a", "result-refused"), ("b", "result-refused"), ("c", "result-refused")]
-    assert desk.ledger.done == before == 3
+    assert desk.results.distrusted(desk.shard)[0] == []
+    assert desk.states[-4:] == [(letter, "result-refused") for letter in ("a", "i", "", "")]
+    assert desk.ledger.done == desk.ledger.total == 5
+
+
+def test_what_a_shard_owed_when_it_ended_is_not_asked_for_twice() -> None:
+    desk = Desk("i")
+    desk.index(0, "i", b="linux/amd64", d="linux/arm64")
+    desk.image(0, "b", index="i")
+    (_number, owed) = desk.results.rest(desk.shard)[0]
+    desk.shard.open.clear()
+    again, forged = desk.results.distrusted(desk.shard)
+    assert [one[-1] for one in forged] == ["i", "b"]
+    desk.shard = ShardState("1" * 64, {0: again[0], 1: owed}, {0, 1})
+    desk.index(0, "i", b="linux/amd64", d="linux/arm64")
+    desk.image(0, "b", index="i")
+    desk.image(1, "d")
+    assert not desk.shard.open
+    assert [one for one in desk.states if one[1] != "same"] == [(letter, "scanned") for letter in "bbd"]
+    assert desk.ledger.done == desk.ledger.total == 2
