@@ -55,7 +55,7 @@ CAUSES: t.Mapping[str, tuple[str, str]] = {
     DELETED: ("somebody deleted the pod", "scan again"),
     NODE_LOST: ("the pod's node went away", "scan again when the node is back"),
     REFUSED: ("the cluster refuses the pod", "the role imagescan.openshift.setup makes a namespace that takes it"),
-    START_FAILED: ("the pod could not start", "check that the Secrets of pull_secrets exist in the namespace"),
+    START_FAILED: ("the pod could not start", "check scanner_image, and that the Secrets of pull_secrets are there"),
     RESULT_LOST: ("the pod's result did not arrive whole", "scan again"),
     JOB_FAILED: ("the pod failed", "look at its log if it comes again"),
 }
@@ -110,6 +110,7 @@ class Pod:
 
     ``started``: its container runs or ran. ``ended``: it does not run, and never will again. ``doing``: digests that it
     said it works on. ``trouble``: why it does not start; ``failure``: why it ended, where that was no success.
+    ``mounts``: number of an image volume -> digest that its specification names, empty without one.
     """
 
     name: str
@@ -122,6 +123,7 @@ class Pod:
     doing: tuple[str, ...]
     trouble: ScanError | None
     failure: ScanError | None
+    mounts: t.Mapping[int, str] = dataclasses.field(default_factory=dict)
 
     @property
     def running(self) -> bool:
@@ -150,7 +152,19 @@ def pod_of(value: t.Mapping[str, t.Any]) -> Pod:
         doing=_doing(terminated),
         trouble=None if started else _trouble(status, state.get("waiting") or {}),
         failure=_failure(status, terminated, phase, deleting),
+        mounts=mounts_of(value.get("spec") or {}),
     )
+
+
+def mounts_of(spec: t.Mapping[str, t.Any]) -> dict[int, str]:
+    """The image volumes of a pod's specification, as the cluster made it: number -> digest, or empty."""
+    found = {}
+    for volume in spec.get("volumes") or ():
+        number = str(volume.get("name", "")).rpartition("image-")[2]
+        reference = str((volume.get("image") or {}).get("reference", ""))
+        if reference and number.isdecimal():
+            found[int(number)] = reference.partition("@")[2]
+    return found
 
 
 def _container_state(status: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

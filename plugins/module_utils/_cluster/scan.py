@@ -685,6 +685,8 @@ class JobScan:
                     continue
                 shard.pod = pod.uid
                 watched = self._watched[pod.uid] = _Watched(pod, shard, pod.job, now)
+                if self._method == "image_volume":
+                    self._check_mounts(pod, shard)
             watched.pod = pod
             watched.doing = pod.doing or watched.doing
             watched.failure = watched.failure or pod.failure
@@ -701,6 +703,20 @@ class JobScan:
             if uid not in there and watched.gone_at is None:
                 watched.gone_at = now
                 self._collector.tell(uid, gone=True)
+
+    def _check_mounts(self, pod: Pod, shard: ShardState) -> None:
+        """A webhook may rewrite what a pod mounts, and the pod cannot tell: the digest must still be the one wanted."""
+        for number in sorted(shard.open):
+            item, given = shard.items[number], pod.mounts.get(number)
+            if given != item.digest:
+                error = ScanError(
+                    f"the cluster made a pod that mounts {given or 'something without a digest'} in its place",
+                    code="image-changed",
+                    hint="look for an admission webhook that rewrites image volumes, and exempt the namespace from it",
+                )
+                self._results.fail(item, error)
+                shard.open.discard(number)
+        shard.ended = not shard.open
 
     def _received(self, watched: _Watched, event: Received) -> None:
         record = event.record

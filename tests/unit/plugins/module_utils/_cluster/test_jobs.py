@@ -112,6 +112,17 @@ def test_a_pod_that_is_deleted_before_it_started_is_over() -> None:
     assert not pod(state={"running": {}}, deleted=True).ended
 
 
+def test_what_a_pod_mounts_stands_in_its_specification() -> None:
+    digest = "sha256:" + "a" * 64
+    volumes = [
+        {"name": "plan", "configMap": {"name": "x"}},
+        {"name": "image-0", "image": {"reference": f"quay.io/a/b:1@{digest}"}},
+        {"name": "image-1", "image": {"reference": "quay.io/a/b:1"}},
+        {"name": "image-2", "emptyDir": {}},
+    ]
+    assert pod_of({"spec": {"volumes": volumes}}).mounts == {0: digest, 1: ""}
+
+
 def test_what_a_pod_was_doing_stands_in_its_last_words() -> None:
     assert pod("Failed", ended(137, "OOMKilled", f'{{"doing": ["{DIGEST}"], "seq": 4}}')).doing == (DIGEST,)
     for message in ("", "{", "[]", '{"doing": 3}', '{"doing": [3]}', "[" * 2000, "Traceback"):

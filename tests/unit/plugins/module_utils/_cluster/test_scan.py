@@ -9,6 +9,7 @@ Whether the states are those of a real cluster is for tests/cluster; here are th
 from __future__ import annotations
 
 import collections
+import copy
 import dataclasses
 import typing as t
 from datetime import datetime, timedelta, timezone
@@ -119,6 +120,8 @@ class World:
         self.abandon_at = float("inf")
         #: What somebody does to the cluster meanwhile, after each step of the time.
         self.meddle: t.Callable[[], None] = lambda: None
+        #: What a webhook makes of the specification of pods.
+        self.rewrite: t.Callable[[dict[str, t.Any]], dict[str, t.Any]] = lambda spec: spec
         self._numbers = 0
 
     # The clock
@@ -305,7 +308,12 @@ class World:
                 state = {"started": False, "ended": False, "doing": (), "trouble": None, "failure": None}
                 state.update({key: value for key, value in pod.pod_state.items() if key in state})
                 index = -1 if "imagescan.github.io/shard" in job.body["metadata"]["annotations"] else pod.index
-                found.append(Pod(pod.name, pod.uid, job.uid, index, deleting=pod.deleted, **t.cast("t.Any", state)))
+                mounts = api.mounts_of(self.rewrite(job.body["spec"]["template"]["spec"]))
+                found.append(
+                    Pod(
+                        pod.name, pod.uid, job.uid, index, deleting=pod.deleted, mounts=mounts, **t.cast("t.Any", state)
+                    )
+                )
         return found
 
     def troubles(self) -> dict[str, ScanError]:
@@ -695,6 +703,26 @@ def test_four_images_are_mounted_into_a_pod(world: World, registry: dict[str, t.
     first = next(one for one in world.outcomes if one.digest == digest(1))
     assert first.inventory is not None
     assert first.inventory.labels == {"n": "1"}
+    assert world.leftovers() == []
+
+
+@pytest.mark.parametrize("rewritten", ["mirror.example/a:1", f"r.example/a@{digest(9)}", ""])
+def test_a_volume_that_a_webhook_rewrites_is_never_taken_for_the_image(
+    world: World, registry: dict[str, t.Any], rewritten: str
+) -> None:
+    def rewrite(spec: dict[str, t.Any]) -> dict[str, t.Any]:
+        changed = copy.deepcopy(spec)
+        for volume in changed["volumes"]:
+            reference = volume.get("image", {}).get("reference", "")
+            if reference.endswith(digest(2)):
+                volume["image"] = {"reference": rewritten}
+            elif reference:  # another place for the same image is good
+                volume["image"] = {"reference": f"mirror.example/a@{reference.partition('@')[2]}"}
+        return changed
+
+    world.rewrite = rewrite
+    world.run(*asked(1, 2, 3), method="image_volume")
+    assert world.states == {"1": "scanned", "2": "image-changed", "3": "scanned"}
     assert world.leftovers() == []
 
 
