@@ -294,10 +294,14 @@ from ansible_collections.imagescan.openshift.plugins.module_utils import _argume
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.manifests import PodOptions, check_name
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.mirrors import read_mirrors
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scan import JobScan, Options, scanner_image
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scan import (
+    OPENSHIFT_PYTHON,
+    JobScan,
+    Options,
+    scanner_image,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access, read_small_file
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Platform
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.references import parse_registry
 from ansible_collections.imagescan.openshift.plugins.module_utils._module import access_of, client_of, now, run
 from ansible_collections.imagescan.openshift.plugins.module_utils._progress import Progress, remaining
@@ -488,16 +492,25 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     if params["parallel"] < 1:
         raise InputError(f"parallel is {params['parallel']}; expected 1 or more")
     platforms = [parse_platform(text) for text in params["platforms"]]
-    in_cluster = params["method"] != "local"
-    client = client_of(module) if in_cluster or params["mirrors_from_cluster"] else None
+    by_pods = params["method"] != "local"
+    client = client_of(module) if by_pods or params["mirrors_from_cluster"] else None
     access = access_of(params, read_mirrors(client) if client and params["mirrors_from_cluster"] else ())
+    options = pod_options(params, access, client) if client and by_pods else None
     result: dict[str, t.Any] = {}
     with open_store(params["store"], params["store_password"] or "", read_only=module.check_mode) as store:
         book = StoreBook(
             store, Progress(), max_age=params["max_age"], platforms=[str(platform) for platform in platforms]
         )
-        if client is not None and in_cluster:
-            scan = job_scan(module, book, client, access, platforms)
+        if client is not None and options is not None:
+            scan = JobScan(
+                book,
+                client,
+                access,
+                options,
+                method=params["method"],
+                platforms=platforms,
+                plan_only=module.check_mode,
+            )
             scan.run(read_images(params["images"], book), remaining)
             for text in scan.warnings:
                 module.warn(text)
@@ -518,15 +531,12 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     return result
 
 
-def job_scan(
-    module: AnsibleModule, book: StoreBook, client: Client, access: Access, platforms: list[Platform]
-) -> JobScan:
-    """The scan by pods that the options describe."""
-    params = module.params
+def pod_options(params: dict[str, t.Any], access: Access, client: Client) -> Options:
+    """How pods are to scan. Wrong options are told before anybody asks the cluster."""
     registry = parse_registry(params["integrated_registry"]) if params["integrated_registry"] else ""
     registry = registry if params["method"] == "job" else ""
     pod = PodOptions(
-        image=scanner_image(client, params["scanner_image"] or ""),
+        image=params["scanner_image"] or OPENSHIFT_PYTHON,
         memory=params["pod_memory"],
         cpu=params["pod_cpu"],
         pull_secrets=tuple(params["pull_secrets"]),
@@ -535,7 +545,6 @@ def job_scan(
         node_selector={str(key): str(value) for key, value in params["node_selector"].items()},
         tolerations=tuple(params["tolerations"]),
         priority_class=params["priority_class"] or "",
-        openshift=client.has_group("security.openshift.io"),
     )
     options = Options(
         namespace=check_name(params["namespace"], "namespace"),
@@ -554,9 +563,12 @@ def job_scan(
         start_timeout=params["start_timeout"],
         ca=read_small_file(access.ca_file, "registry_ca_cert", CA_LIMIT) if access.ca_file else b"",
     )
-    return JobScan(
-        book, client, access, options, method=params["method"], platforms=platforms, plan_only=module.check_mode
+    pod = dataclasses.replace(
+        pod,
+        image=scanner_image(client, params["scanner_image"] or ""),
+        openshift=client.has_group("security.openshift.io"),
     )
+    return dataclasses.replace(options, pod=pod)
 
 
 def fail(fail_on: list[str], result: dict[str, t.Any]) -> None:

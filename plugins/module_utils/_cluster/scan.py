@@ -227,12 +227,7 @@ class JobScan:
                 self._show_plan(items)
                 return
             self._queue = items
-            try:
-                self._take_over()
-            except ApiError as error:
-                if items:
-                    raise
-                self._warn(str(error))  # Everything is known already, so nothing is needed of the cluster.
+            self._take_over()
             self._work()
             finished = True
         finally:
