@@ -40,6 +40,7 @@ _CA_LIMIT = 16 << 20
 BREAKER_SECONDS = 30.0
 _BREAKER_LIMIT = 1000
 _BAD_URL = re.compile(r"[^!-~]")
+_UNREACHED = "check that the registry is up, and that it can be reached from where images are read"
 
 
 class ConnectionLost(RegistryError):
@@ -161,7 +162,7 @@ class Breaker:
         """Take in that no connection came about; gives the error to raise."""
         message = self._open.get(endpoint, (0.0, ""))[1]
         if message:
-            error = RegistryError(message, code=ConnectionLost.code)
+            error = RegistryError(message, code=ConnectionLost.code, hint=error.hint)
         elif patience.is_used_up and len(self._open) < _BREAKER_LIMIT:
             message = _after(ConnectionLost(error.message), patience.used).message
         if message:
@@ -222,7 +223,7 @@ class Response:
                 failure = lost(self.url.endpoint, self._raw.incoming.error)
                 failure.message += f", {where}"
                 raise failure
-            raise ConnectionLost(f"{self.url.endpoint} closed the connection {where}")
+            raise ConnectionLost(f"{self.url.endpoint} closed the connection {where}", hint=_UNREACHED)
         if not data or self._received == self.length:
             self._end(True)
         return data
@@ -259,7 +260,7 @@ def lost(endpoint: Endpoint, error: Exception) -> ConnectionLost:
         reason = error.strerror
     if isinstance(error, socket.timeout):
         reason = "timed out" if reason == "timed out" else reason
-    return ConnectionLost(f"the connection to {endpoint} failed: {ascii(reason)[1:-1][:200]}")
+    return ConnectionLost(f"the connection to {endpoint} failed: {ascii(reason)[1:-1][:200]}", hint=_UNREACHED)
 
 
 class Transport:
