@@ -1,10 +1,11 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The playbook ``scan`` on a real cluster: what is deployed, found and scanned with an account for each step."""
+"""The playbook ``scan`` on a real cluster: one command from discovery to the report, each step with its own account."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -12,99 +13,94 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts, accounts_in, play
+from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts, play
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
+from ansible_collections.imagescan.openshift.tests.support.recorded_cluster import image, stream
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-IMAGES = ("shop-frontend", "payments", "reports", "batch")
+KINDS = {"apiVersion": "image.openshift.io/v1"}
+OURS = "--selector=app.kubernetes.io/managed-by=imagescan.openshift"
+
+
+@dataclasses.dataclass(frozen=True)
+class Fleet:
+    """The example fleet as a cluster has it. ``reference``: what nobody but a person names."""
+
+    folder: Path
+    namespace: str
+    reference: str
+    verdicts: t.Mapping[str, str]
 
 
 @pytest.fixture
-def fleet(tmp_path: Path) -> Path:
-    """The example fleet, with a feed about it."""
+def fleet(cluster: KubernetesCluster, namespace: str, tmp_path: Path) -> t.Iterator[Fleet]:
+    """Workloads that run no pod, an image stream, an image that is only in the registry, and one that is nowhere."""
+    cluster.install_openshift_kinds()
     folder = tmp_path / "fleet"
     subprocess.run([sys.executable, CHECKOUT / "examples/fleet/build.py", folder], check=True, capture_output=True)
-    return folder
-
-
-@pytest.fixture
-def references(cluster: KubernetesCluster, namespace: str, fleet: Path) -> list[str]:
-    """Images that deployments without pods name."""
-    pushed = []
-    for name in IMAGES:
-        reference = cluster.push(f"oci:{fleet}/images:{name}", f"{namespace}/{name}:1")
+    layout = json.loads((folder / "images/index.json").read_text(encoding="utf-8"))["manifests"]
+    digests = {one["annotations"]["org.opencontainers.image.ref.name"]: one["digest"] for one in layout}
+    names = ("shop-frontend", "payments", "reports")
+    frontend, payments, reports = (
+        cluster.push(f"oci:{folder}/images:{name}", f"{namespace}/{name}:1") for name in names
+    )
+    nowhere = f"{cluster.registry}/{namespace}/nowhere:1"
+    for name, reference in (("frontend", frontend), ("nowhere", nowhere)):
         options = (f"--image={reference}", "--replicas=0")
         cluster.kubectl("--namespace", namespace, "create", "deployment", name, *options)
-        cluster.push(f"oci:{fleet}/images:{name}", f"{namespace}/all:{name}")
-        pushed.append(reference)
-    return pushed
+    pinned = f"{payments.rpartition(':')[0]}@{digests['payments']}"
+    known: dict[str, t.Any] = {**image("0"), **KINDS, "kind": "Image", "dockerImageReference": pinned}
+    known["metadata"]["name"] = digests["payments"]
+    tags = stream(namespace, "payments", latest=[(digests["payments"], pinned)])
+    cluster.apply(known, {**tags, **KINDS, "kind": "ImageStream"})
+    verdicts = {digests[name]: verdict for name, verdict in zip(names, ("passed", "failed", "failed"))}
+    yield Fleet(folder, namespace, reports, {**verdicts, "": "error"})
+    cluster.kubectl("delete", "images.image.openshift.io", digests["payments"])
 
 
-@pytest.fixture
-def accounts(cluster: KubernetesCluster, namespace: str, tmp_path: Path) -> t.Iterator[Accounts]:
-    """The accounts of the role setup."""
-    with accounts_in(cluster, namespace, tmp_path) as made:
-        yield made
+def made(cluster: KubernetesCluster, namespace: str) -> set[str]:
+    """The Jobs and pods that events of the namespace tell of, by UID: also those that are gone."""
+    events = cluster.get("--namespace", namespace, "events")["items"]
+    return {one["involvedObject"]["uid"] for one in events if one["involvedObject"]["kind"] in ("Job", "Pod")}
 
 
-def images_in(folder: Path) -> dict[str, t.Any]:
-    """The images of a report by digest, without their names."""
-    images = json.loads((folder / "report/report.json").read_text(encoding="utf-8"))["images"]
-    return {image.pop("digest"): {**image, "reference": "", "references": []} for image in images}
-
-
-def test_pods_find_what_the_controller_finds(
-    cluster: KubernetesCluster,
-    namespace: str,
-    fleet: Path,
-    references: list[str],
-    accounts: Accounts,
-    scanner_image: str,
-    tmp_path: Path,
+@pytest.mark.timeout(900)
+def test_one_command_from_discovery_to_the_report(
+    cluster: KubernetesCluster, fleet: Fleet, shared_accounts: Accounts, scanner_image: str, tmp_path: Path
 ) -> None:
-    common = {
-        "scan_plain_http_registries": cluster.registry,
-        "scan_feed": str(fleet / "feed"),
-        "scan_repository_map": str(fleet / "repository-to-cpe.json"),
-    }
-    found = play(
-        cluster,
-        "scan",
-        {
-            **common,
-            "scan_sources": "workloads",
-            "scan_namespaces": namespace,
-            "scan_kubeconfig": str(accounts.discover),
-            "scan_dir": str(tmp_path / "local"),
-        },
-        tmp_path,
-    )
-    assert (found.status, found.warnings) == (0, ()), found.output
-    expected = images_in(tmp_path / "local")
-    assert len(expected) == len(references)
-    assert {image["verdict"] for image in expected.values()} == {"passed", "failed", "inconclusive"}
-
-    by_pods = {
-        **common,
-        "scan_steps": "scan, judge, report",
-        # As a job that discovers hands them on: with a digest, so that a second run knows them.
-        "scan_images": [f"{cluster.registry}/{namespace}/all@{digest}" for digest in expected],
+    place, results = shared_accounts.namespace, tmp_path / "results"
+    variables = {
+        "scan_kubeconfig_dir": str(shared_accounts.folder),
+        "scan_sources": "openshift, workloads, references",
+        "scan_namespaces": fleet.namespace,
+        "scan_references": fleet.reference,
         "scan_method": "job",
-        "scan_namespace": namespace,
+        "scan_namespace": place,
         "scan_scanner_image": scanner_image,
         "scan_pods": "2",
         "scan_start_timeout": "120",
-        "scan_kubeconfig": str(accounts.scan),
-        "scan_dir": str(tmp_path / "job"),
+        "scan_plain_http_registries": cluster.registry,
+        "scan_feed": str(fleet.folder / "feed"),
+        "scan_repository_map": str(fleet.folder / "repository-to-cpe.json"),
+        "scan_dir": str(results),
     }
-    planned = play(cluster, "scan", by_pods, tmp_path, "--check")
-    assert planned.status == 0, planned.output
-    assert not (tmp_path / "job").exists()
-    scanned = play(cluster, "scan", by_pods, tmp_path)
+    before = made(cluster, place)
+    planned = play(cluster, "scan", variables, tmp_path, "--check")
+    assert (planned.status, planned.warnings) == (0, ()), planned.output
+    assert not results.exists()
+    assert made(cluster, place) == before
+
+    scanned = play(cluster, "scan", variables, tmp_path)
     assert (scanned.status, scanned.warnings) == (0, ()), scanned.output
     assert scanned.changed > 0
-    assert images_in(tmp_path / "job") == expected
-    again = play(cluster, "scan", by_pods, tmp_path)
-    assert (again.status, again.changed) == (0, 0), again.output
-    ours = "--selector=app.kubernetes.io/managed-by=imagescan.openshift"
-    assert cluster.get("--namespace", namespace, "jobs,pods", ours)["items"] == []
+    report = results / "report/report.json"
+    first = report.read_bytes()
+    assert {one["digest"]: one["verdict"] for one in json.loads(first)["images"]} == fleet.verdicts
+    pods = made(cluster, place)
+    assert len(pods - before) >= 2  # a Job and a pod
+
+    again = play(cluster, "scan", variables, tmp_path)
+    assert (again.status, again.warnings, again.changed) == (0, (), 0), again.output
+    assert report.read_bytes() == first
+    assert made(cluster, place) == pods
+    assert cluster.get("--namespace", place, "jobs,pods,configmaps", OURS)["items"] == []
