@@ -109,8 +109,9 @@ class Pod:
     """What counts of a pod. ``job``: UID of its Job; ``index``: its completion index, -1 without one.
 
     ``started``: its container runs or ran. ``ended``: it does not run, and never will again. ``doing``: digests that it
-    said it works on. ``trouble``: why it does not start; ``failure``: why it ended, where that was no success.
-    ``mounts``: number of an image volume -> digest that its specification names, empty without one.
+    said it works on. ``prepared``: it has its network, and all volumes but images. ``trouble``: why it does not start;
+    ``failure``: why it ended, where that was no success. ``mounts``: number of an image volume -> digest that its
+    specification names, empty without one.
     """
 
     name: str
@@ -121,6 +122,7 @@ class Pod:
     ended: bool
     deleting: bool
     doing: tuple[str, ...]
+    prepared: bool
     trouble: ScanError | None
     failure: ScanError | None
     mounts: t.Mapping[int, str] = dataclasses.field(default_factory=dict)
@@ -150,6 +152,10 @@ def pod_of(value: t.Mapping[str, t.Any]) -> Pod:
         ended=bool(terminated) or phase in ("Succeeded", "Failed") or (deleting and not started),
         deleting=deleting,
         doing=_doing(terminated),
+        prepared=any(
+            one.get("type") == "PodReadyToStartContainers" and one.get("status") == "True"
+            for one in status.get("conditions") or ()
+        ),
         trouble=None if started else _trouble(status, state.get("waiting") or {}),
         failure=_failure(status, terminated, phase, deleting),
         mounts=mounts_of(value.get("spec") or {}),

@@ -229,6 +229,7 @@ class JobScan:
             self._queue = items
             self._take_over()
             self._work()
+            self._ledger.check()
             finished = True
         finally:
             self._clean(hurry=not finished)
@@ -774,21 +775,24 @@ class JobScan:
                 self._look_at_jobs()
             state = self._states.get(watched.job)
         error = watched.failure
-        if state is not None and state.failing is not None:
-            error = state.failing
+        failing = state.failing if state is not None else None
+        if failing is not None:
+            error = failing
         elif error is None and watched.gone_at is not None:
             error = api.cause(api.DELETED)
-        if error is None or (error.code == api.JOB_FAILED and not watched.doing):
-            error = error or api.cause(api.RESULT_LOST, watched.lost_why)
+        error = error or api.cause(api.RESULT_LOST, watched.lost_why)
         if not (watched.pod.ended or watched.gone_at is not None):
             # Its channel is dead, but it may still run on a node that nobody hears.
             self._do(self._jobs.delete_pod, watched.pod.name, watched.pod.uid)
-        self._lose(watched.shard, error, watched.doing)
+        # What its Job did to it says nothing about the image.
+        comes_again = failing is None and error.code in _COMES_AGAIN
+        self._lose(watched.shard, error, watched.doing, comes_again=comes_again)
 
     def _waits(self, watched: _Watched, now: float) -> None:
         """A pod that has not started yet: is that still all right?"""
         pod = watched.pod
-        error = pod.trouble or self._troubles.get(pod.uid)
+        # An event stays when its trouble is over.
+        error = pod.trouble or (None if pod.prepared else self._troubles.get(pod.uid))
         if error is None:
             if now - watched.seen_at > max(SILENCE, self._options.start_timeout):
                 self._no_start(watched.shard, api.cause(api.START_FAILED, "its node does not say why"), now)
@@ -859,7 +863,15 @@ class JobScan:
         elif now - max(job.released_at, self._worked_at) > SILENCE:
             self._no_start(waiting[0], api.cause(api.START_FAILED, "the cluster makes no pod of the Job"), now)
 
-    def _lose(self, shard: ShardState, error: ScanError, doing: t.Sequence[str] = (), *, final: bool = False) -> None:
+    def _lose(
+        self,
+        shard: ShardState,
+        error: ScanError,
+        doing: t.Sequence[str] = (),
+        *,
+        comes_again: bool = False,
+        final: bool = False,
+    ) -> None:
         """End a shard; what it still owes is tried again, or has its error."""
         rest = self._results.rest(shard)
         suspects = [
@@ -873,7 +885,7 @@ class JobScan:
             item.tries += 1
             item.cause = item.cause or error
             item.alone = item.alone or item in suspects
-            if final or item.tries >= TRIES or (alone and error.code in _COMES_AGAIN):
+            if final or item.tries >= TRIES or (alone and comes_again):
                 self._results.fail(item, item.cause)
             else:
                 again.append(item)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .._errors import ScanError
 from .._images.model import Descriptor, Platform
 from .model import ImageBook, IndexOutcome, Outcome
 from .targets import Request, child_name, choose
@@ -113,6 +114,15 @@ class Ledger:
         """Another name of an image that this run has seen already: it adds a reference, not an image."""
         self.total -= 1
         self.book.record(Outcome(digest, references, "same"))
+
+    def check(self) -> None:
+        """Raise ScanError where an image has no outcome at the end: it would be missing without a word."""
+        if self.done != self.total:
+            raise ScanError(
+                f"{self.done} of {self.total} images have an outcome",
+                code="internal-error",
+                hint="this is a defect; please report",
+            )
 
     def line(self, left: str = "", *more: str) -> str:
         """``scanned 40/312, 12 current, 1 error, about 6 min left``; ``more`` comes behind the first part."""

@@ -94,6 +94,7 @@ class LocalScan:
                         else:
                             self._was_read(reading.pop(future), future)
                 ledger.book.beat(ledger.line(remaining(ledger.done, ledger.total, self._clock() - started)))
+            ledger.check()
             finished = True
         finally:
             resolvers.shutdown(wait=finished, cancel_futures=True)

@@ -123,6 +123,14 @@ def test_what_a_pod_mounts_stands_in_its_specification() -> None:
     assert pod_of({"spec": {"volumes": volumes}}).mounts == {0: digest, 1: ""}
 
 
+def test_a_pod_says_when_its_volumes_are_there() -> None:
+    """An event stays when its trouble is over; this condition tells."""
+    assert not pod("Pending", waiting("ContainerCreating")).prepared
+    for status, prepared in (("True", True), ("False", False)):
+        condition = {"type": "PodReadyToStartContainers", "status": status}
+        assert pod("Pending", waiting("ContainerCreating"), conditions=[condition]).prepared is prepared
+
+
 def test_what_a_pod_was_doing_stands_in_its_last_words() -> None:
     assert pod("Failed", ended(137, "OOMKilled", f'{{"doing": ["{DIGEST}"], "seq": 4}}')).doing == (DIGEST,)
     for message in ("", "{", "[]", '{"doing": 3}', '{"doing": [3]}', "[" * 2000, "Traceback"):

@@ -102,6 +102,9 @@ class World:
         self.fate: dict[str, str] = {}
         self.no_start: ScanError | None = None
         self.refusal: ScanError | None = None
+        #: What an event says of every pod.
+        self.warning: ScanError | None = None
+        self.start_seconds = START_SECONDS
         self.down_until = -1.0
         self.most_pods = 0
         self.made: list[list[str]] = []
@@ -182,12 +185,13 @@ class World:
             state["trouble"] = api.cause(api.IMAGE_PULL_FAILED, f'failed to pull "r.example/a@{held[0]}"')
             return
         state["trouble"] = None
-        if self.now - pod.born < START_SECONDS:
+        state["prepared"] = self.now - pod.born > 1
+        if self.now - pod.born < self.start_seconds:
             return
         state["started"] = True
         if pod.uid not in self.followed:
             return
-        due = int((self.now - pod.born - START_SECONDS) / IMAGE_SECONDS)
+        due = int((self.now - pod.born - self.start_seconds) / IMAGE_SECONDS)
         while pod.told < min(due, len(images)):
             one = images[pod.told]
             fate = self.fate.get(one.digest, "")
@@ -305,7 +309,8 @@ class World:
                 if pod.deleted and pod.pod_state.get("gone"):
                     continue
                 pod.pod_state["gone"] = pod.deleted and pod.pod_state.get("ended")
-                state = {"started": False, "ended": False, "doing": (), "trouble": None, "failure": None}
+                state: dict[str, t.Any] = dict.fromkeys(("started", "ended", "prepared"), False)
+                state |= {"doing": (), "trouble": None, "failure": None}
                 state.update({key: value for key, value in pod.pod_state.items() if key in state})
                 index = -1 if "imagescan.github.io/shard" in job.body["metadata"]["annotations"] else pod.index
                 mounts = api.mounts_of(self.rewrite(job.body["spec"]["template"]["spec"]))
@@ -319,7 +324,9 @@ class World:
     def troubles(self) -> dict[str, ScanError]:
         """Events."""
         self._up()
-        return dict.fromkeys(self.jobs, self.refusal) if self.refusal else {}
+        pods = [pod.uid for job in self.jobs.values() for pod in job.pods]
+        found = {**dict.fromkeys(self.jobs, self.refusal), **dict.fromkeys(pods, self.warning)}
+        return {uid: error for uid, error in found.items() if error is not None}
 
     def plan(self, job: Job) -> bytes | None:
         """The plan's bytes."""
@@ -598,6 +605,38 @@ def test_pods_that_the_cluster_refuses_to_make(world: World) -> None:
     world.run(*asked(1, 2, 3))
     assert world.counts() == {api.REFUSED: 3}
     assert max(world.ended_at.values()) < 30
+
+
+def test_an_event_of_a_trouble_that_is_over_counts_no_more(world: World) -> None:
+    world.warning = api.cause(api.START_FAILED, "failed to sync configmap cache")
+    world.start_seconds = 60.0
+    world.run(*asked(1, 2, 3))
+    assert world.counts() == {"scanned": 3}
+
+
+def test_the_deadline_of_a_job_says_nothing_about_its_images(world: World) -> None:
+    over: list[str] = []
+
+    def end() -> None:
+        for job in world.jobs.values():
+            if job.released and len(over) < 2 and job.uid not in over and world.now > 3 + 6 * len(over):
+                over.append(job.uid)
+                condition = {"type": "FailureTarget", "status": "True", "reason": "DeadlineExceeded"}
+                job.body["status"] = {"conditions": [condition]}
+                for pod in job.pods:
+                    pod.deleted = True
+
+    world.meddle = end
+    world.run(*asked(1, 2, 3), pods=1)
+    assert len(over) == 2
+    assert world.counts() == {"scanned": 3}
+
+
+def test_an_image_without_an_outcome_is_a_defect_that_shows(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(JobScan, "_requeue", lambda self, shard, items: setattr(shard, "ended", True))
+    world.fate = {digest(2): "lost"}
+    with pytest.raises(ScanError, match="1 of 2 images have an outcome"):
+        world.run(*asked(1, 2), pods=1)
 
 
 def test_silence_has_an_end_too(world: World) -> None:
