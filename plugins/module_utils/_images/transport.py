@@ -156,13 +156,13 @@ class Breaker:
         """Raise RegistryError, which is not tried again, where the endpoint was dead a moment ago."""
         since, message = self._open.get(endpoint, (0.0, ""))
         if message and time.monotonic() < since + BREAKER_SECONDS:
-            raise RegistryError(message, code=ConnectionLost.code)
+            raise RegistryError(message, code=ConnectionLost.code, hint=_UNREACHED)
 
     def failed(self, endpoint: Endpoint, error: RegistryError, patience: Patience) -> RegistryError:
         """Take in that no connection came about; gives the error to raise."""
         message = self._open.get(endpoint, (0.0, ""))[1]
         if message:
-            error = RegistryError(message, code=ConnectionLost.code, hint=error.hint)
+            error = RegistryError(message, code=ConnectionLost.code, hint=_UNREACHED)
         elif patience.is_used_up and len(self._open) < _BREAKER_LIMIT:
             message = _after(ConnectionLost(error.message), patience.used).message
         if message:
@@ -408,7 +408,7 @@ class Transport:
                 f"no TLS connection to {endpoint}: {error.reason or 'TLS failed'}", code="registry-tls", hint=hint
             )
         if isinstance(error, socket.gaierror) and error.errno == socket.EAI_NONAME:
-            return RegistryError(f"there is no host {endpoint.host}", code="registry-unavailable")
+            return RegistryError(f"there is no host {endpoint.host}", code="registry-unavailable", hint=_UNREACHED)
         refused = re.match(r"Tunnel connection failed: (4\d\d)", str(error))
         if refused:
             return RegistryError(
