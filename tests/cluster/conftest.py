@@ -9,6 +9,7 @@ IMAGESCAN_TEST_CLUSTER names one of ours that runs (default: that of ``make clus
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import typing as t
@@ -73,6 +74,23 @@ def breakable_cluster(cluster: KubernetesCluster) -> t.Iterator[Cluster]:
         raise AssertionError("not reached")
     yield cluster
     cluster.heal()
+
+
+@pytest.fixture(scope="module")
+def rotating(cluster: KubernetesCluster) -> t.Iterator[Cluster]:
+    """A cluster of our own, with a kubelet that rotates logs at 1 MiB and looks every 3 s."""
+    if not isinstance(cluster, Cluster):
+        missing("a cluster of our own: these tests change and kill its kubelet")
+        raise AssertionError("not reached")
+    path = cluster.folder / "kubelet.json"
+    plain = path.read_text(encoding="utf-8")
+    limits = {"containerLogMaxSize": "1Mi", "containerLogMaxFiles": 2, "containerLogMonitorInterval": "3s"}
+    path.write_text(json.dumps({**json.loads(plain), **limits}), encoding="utf-8")
+    cluster.restart("kubelet")
+    yield cluster
+    path.write_text(plain, encoding="utf-8")
+    cluster.heal()
+    cluster.restart("kubelet")
 
 
 @pytest.fixture(scope="session")

@@ -21,10 +21,9 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.clien
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import ApiError
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.logs import Finished, LogCollector
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.frames import Encoder, Record
-from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
 from ansible_collections.imagescan.openshift.tests.cluster.harness.cluster import Cluster
 from ansible_collections.imagescan.openshift.tests.cluster.harness.faults import Fault, fault_proxy
-from ansible_collections.imagescan.openshift.tests.support.requirements import CHECKOUT, missing
+from ansible_collections.imagescan.openshift.tests.support.requirements import CHECKOUT
 
 KEY = bytes(range(32))
 PACKAGE = "ansible_collections/imagescan/openshift/plugins/module_utils"
@@ -108,23 +107,6 @@ def program() -> bytes:
         for path in (*utils.glob("_*.py"), *utils.glob("_images/*.py"), utils / "_scanner" / "frames.py"):
             archive.write(path, f"{PACKAGE}/{path.relative_to(utils)}")
     return held.getvalue()
-
-
-@pytest.fixture(scope="module")
-def rotating(cluster: KubernetesCluster) -> t.Iterator[Cluster]:
-    """A cluster of our own, with a kubelet that rotates logs at 1 MiB and looks every 3 s."""
-    if not isinstance(cluster, Cluster):
-        missing("a cluster of our own: these tests change and kill its kubelet")
-        raise AssertionError("not reached")
-    path = cluster.folder / "kubelet.json"
-    plain = path.read_text(encoding="utf-8")
-    limits = {"containerLogMaxSize": "1Mi", "containerLogMaxFiles": 2, "containerLogMonitorInterval": "3s"}
-    path.write_text(json.dumps({**json.loads(plain), **limits}), encoding="utf-8")
-    cluster.restart("kubelet")
-    yield cluster
-    path.write_text(plain, encoding="utf-8")
-    cluster.heal()
-    cluster.restart("kubelet")
 
 
 @pytest.fixture
