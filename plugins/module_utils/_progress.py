@@ -20,8 +20,9 @@ from ._errors import Abandoned
 VARIABLE = "IMAGESCAN_PROGRESS"
 #: Without a sign of life for this long nobody waits for the result any more (seconds).
 PATIENCE = 15.0
-#: A line is shown at least this often, and, unless it is the last one, at most this often (seconds).
-AT_LEAST = 10.0
+#: A line is written at least this often, and, unless it is the last one, at most this often (seconds). A person then
+#: sees one every 10 s: the module beats every two seconds or more often, and the action plugin looks every second.
+AT_LEAST = 7.0
 AT_MOST = 3.0
 
 
