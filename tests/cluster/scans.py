@@ -39,11 +39,11 @@ class Scans:
     home: Path
     calls: t.Mapping[str, t.Mapping[str, t.Any]]
 
-    def start(self, *options: str) -> subprocess.Popen[bytes]:
-        """Start it. What it prints is in ``output``."""
+    def write(self) -> Path:
+        """Write the playbook."""
         tasks: list[dict[str, t.Any]] = []
         for name, call in self.calls.items():
-            arguments = {**call, "store": str(self.home / f"{name}.db")}
+            arguments = {**call, "store": self.store(name)}
             tasks.append({"name": name, "imagescan.openshift.image_scan": arguments, "register": "found"})
             written = {"content": "{{ found | to_json }}", "dest": str(self.home / f"{name}.json"), "mode": "0600"}
             keep = {"name": f"Keep the result of {name}", "ansible.builtin.copy": written, "check_mode": False}
@@ -51,12 +51,23 @@ class Scans:
         play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}
         playbook = self.home / "scans.yml"
         playbook.write_text(json.dumps([play]), encoding="utf-8")  # JSON is YAML
-        command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", str(playbook)]
-        command += ["-e", f"ansible_python_interpreter={sys.executable}", *options]
+        return playbook
+
+    def start(self, *options: str) -> subprocess.Popen[bytes]:
+        """Start it. What it prints is in ``output``."""
         with (self.home / "output").open("wb") as stream:
             return subprocess.Popen(
-                command, env=environment(self.home), stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT
+                self.command(*options),
+                env=environment(self.home),
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
             )
+
+    def command(self, *options: str) -> list[str]:
+        """How it is run in ``environment(home)``."""
+        command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", str(self.write())]
+        return [*command, "-e", f"ansible_python_interpreter={sys.executable}", *options]
 
     def run(self, *options: str) -> None:
         """Run it to its end; it must not fail nor warn."""
@@ -72,9 +83,13 @@ class Scans:
         """What the module returned."""
         return dict(json.loads((self.home / f"{name}.json").read_text(encoding="utf-8")))
 
+    def store(self, name: str) -> str:
+        """Where a call keeps what it finds: a file in ``home``, unless it says otherwise."""
+        return str(self.calls[name].get("store") or self.home / f"{name}.db")
+
     def stored(self, name: str) -> dict[str, Stored]:
         """Digest (or what stands for it) -> what is in the store."""
-        with open_store(str(self.home / f"{name}.db"), read_only=True) as store:
+        with open_store(self.store(name), read_only=True) as store:
             children = store.children(image.key for image in store.images())
             return {
                 image.key: Stored(

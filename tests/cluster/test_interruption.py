@@ -69,8 +69,8 @@ class Runs:
         references = [f"{registry.host}/{REPOSITORY}@{digest}" for digest in digests]
         call = by_pods(cluster, accounts, cluster.scanner_reference, "job", images=references, **options)
         call["plain_http_registries"] = [registry.host]
-        self.store = Path(options.get("store", home / "scan.db"))
         self.scans = Scans(home, {"scan": call})
+        self.store = Path(self.scans.store("scan"))
         self.digests = digests
 
     def start(self) -> subprocess.Popen[bytes]:
@@ -284,3 +284,43 @@ def test_two_runs_at_once_leave_each_other_alone(
     assert long.scans.result("scan")["counts"]["scanned"] == 20
     assert registry.fetched() == dict.fromkeys(digests[:20], 1)
     until_nothing_is_left(cluster, shared_accounts)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> t.Iterator[Path]:
+    """A folder on a file system of 2 MiB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "imagescan-test", folder], check=True)
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def test_a_disk_that_is_full_in_the_middle(
+    cluster: KubernetesCluster,
+    shared_accounts: Accounts,
+    registry: CountingRegistry,
+    digests: list[str],
+    tmp_path: Path,
+    small_disk: Path,
+) -> None:
+    store = {"store": str(small_disk / "scan.db")}
+    Runs(cluster, shared_accounts, registry, tmp_path / "run", digests[:1], **store).finish()
+    free = os.statvfs(small_disk)
+    (small_disk / "other").write_bytes(bytes(free.f_bavail * free.f_frsize - 100_000))
+
+    run = Runs(cluster, shared_accounts, registry, tmp_path / "run", digests, **store)
+    process = run.start()
+    assert process.wait(300) != 0
+    assert "store-full" in run.scans.output, run.scans.output
+    assert "make room on the disk and run again" in run.scans.output
+    kept = run.kept()
+    assert 1 < len(kept) < IMAGES
+    until_nothing_is_left(cluster, shared_accounts)
+
+    (small_disk / "other").unlink()
+    run.finish()
+    afterwards = run.kept()
+    assert {digest: afterwards[digest] for digest in kept} == kept
+    assert all(registry.fetched()[digest] == 1 for digest in kept)
+    assert objects(cluster, shared_accounts) == []
