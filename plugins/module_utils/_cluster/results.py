@@ -106,7 +106,8 @@ class Results:
         if number in shard.children:
             self.uncalled += 1
             return
-        if (item.digest and body["digest"] != item.digest) or item.index or len(body["children"]) > CHILD_LIMIT:
+        other = (item.digest and body["digest"] != item.digest) or item.index or item.kind == "image"
+        if other or len(body["children"]) > CHILD_LIMIT:
             self._refuse(shard, number, f"it reports the index {body['digest']}")
             return
         children = [Descriptor("", digest, 0, platform_of(platform)) for digest, platform in body["children"]]

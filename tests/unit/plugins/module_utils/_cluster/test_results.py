@@ -113,6 +113,16 @@ def test_another_digest_than_the_one_asked_for_is_refused() -> None:
     assert not desk.shard.open
 
 
+def test_what_discovery_saw_as_an_image_cannot_become_an_index() -> None:
+    """Else a pod could tell of whatever image it likes, by saying that the index lists it."""
+    desk = Desk("a")
+    desk.shard.items[0].kind = "image"
+    desk.index(0, "a", x="linux/amd64")
+    desk.image(0, "x", index="a")
+    assert desk.states == [("a", "result-refused")]
+    assert not desk.book.indexes
+
+
 def test_a_number_that_the_pod_was_not_given_is_passed_over_and_counted() -> None:
     desk = Desk("a")
     desk.image(7, "a")
