@@ -22,7 +22,12 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.jobs 
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.logs import Finished, Received
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.manifests import PodOptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scan import JobScan, Options
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import Abandoned, RegistryError, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._errors import (
+    Abandoned,
+    InputError,
+    RegistryError,
+    ScanError,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import (
     Descriptor,
@@ -704,6 +709,33 @@ def test_a_run_that_nobody_waits_for_removes_its_jobs_and_starts_nothing(world: 
     assert world.leftovers() == []
     assert world.records == {}
     assert len(world.made) == 1
+
+
+class ImageStreams:
+    """A cluster that answers a question for the image stream openshift/python with a status, or does not know it."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+
+    def has_group(self, group: str) -> bool:
+        return self.status != 0 and group == "image.openshift.io"
+
+    def get(self, path: str) -> dict[str, t.Any]:
+        assert path.endswith("/namespaces/openshift/imagestreams/python")
+        if self.status != 200:
+            raise ApiError(f"{self.status} from the server", status=self.status)
+        return {}
+
+
+def test_openshift_brings_an_image_for_pods_and_others_need_one() -> None:
+    for status in (200, 403):
+        assert scan.scanner_image(t.cast("t.Any", ImageStreams(status)), "") == scan.OPENSHIFT_PYTHON
+    for status in (0, 404):
+        with pytest.raises(InputError, match="scanner_image is needed on this cluster"):
+            scan.scanner_image(t.cast("t.Any", ImageStreams(status)), "")
+    with pytest.raises(ApiError, match="500"):
+        scan.scanner_image(t.cast("t.Any", ImageStreams(500)), "")
+    assert scan.scanner_image(t.cast("t.Any", ImageStreams(0)), "python:3.12") == "docker.io/library/python:3.12"
 
 
 # Image volumes
