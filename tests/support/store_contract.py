@@ -10,8 +10,9 @@ import typing as t
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import Child, Judgement
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import Child, Judgement, StoredJob
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.tables import tables
 
 OpenStore = t.Callable[..., Store]
 DIGEST = "sha256:" + "a" * 64
@@ -185,9 +186,37 @@ class StoreContract:
             assert store.compare_verdicts([judgement("passed")])[0].state == "new"
             assert store.verdicts() == []
 
+    def test_jobs_are_on_record_until_they_are_forgotten(self, open_it: OpenStore) -> None:
+        def job(number: int, namespace: str = "imagescan", server: str = "https://api.example") -> StoredJob:
+            created = f"2026-01-0{number}T00:00:00Z"
+            return StoredJob(f"uid-{number}", server, namespace, f"job-{number}", "0" * 64, created)
+                f"uid-{number}", server, namespace, f"job-{number}", "0" * 64, f"2026-01-0{number}T00:00:00Z"
+            )
+
+        with open_it() as store:
+            for one in (job(2), job(1), job(3, "other"), job(4, server="https://other.example"), job(1)):
+                store.record_job(one)
+        with open_it() as store:
+            assert store.jobs("https://api.example", "imagescan") == [job(1), job(2)]
+            assert store.jobs("https://api.example", "other") == [job(3, "other")]
+            store.forget_job("uid-1")
+            store.forget_job("uid-1")
+            assert store.jobs("https://api.example", "imagescan") == [job(2)]
+
+    def test_a_store_of_an_older_version_gets_what_it_lacks(self, open_it: OpenStore) -> None:
+        with open_it() as store:
+            store.record_inventory(DIGEST, "quay.io/a/b:1", inventory("bash"), platform="", scanned_at=NOW)
+            store._db.write(lambda connection: tables().jobs.drop(connection))
+        with open_it(read_only=True) as store:
+            assert store.jobs("https://api.example", "imagescan") == []
+            assert store.known([DIGEST])
+        with open_it(create=False) as store:
+            store.record_job(StoredJob("u", "s", "n", "j", "0" * 64, NOW))
+            assert [one.uid for one in store.jobs("s", "n")] == ["u"]
+            assert store.known([DIGEST])
+
     def test_a_store_of_a_newer_version_is_refused(self, open_it: OpenStore) -> None:
         import sqlalchemy as sa
-        from ansible_collections.imagescan.openshift.plugins.module_utils._store.tables import tables
 
         with open_it() as store:
             meta = tables().meta
