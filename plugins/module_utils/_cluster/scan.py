@@ -61,6 +61,8 @@ PLAN_BYTES = 700_000
 VOLUME_JOBS = 50
 #: Seconds between looks: at the log readers, at pods, at Jobs and events.
 TICK, LOOK, LOOK_AT_JOBS = 0.5, 1.0, 4.0
+#: Between looks at pods where the API is slow: one answer that took long says little of the next (seconds).
+LONGEST_BREAK = 5.0
 HEARTBEAT = 15.0
 #: How long a pod that shares its fate with other images is held by a pull that fails (seconds).
 GROUP_PATIENCE = 3.0
@@ -637,7 +639,7 @@ class JobScan:
             self._saw_pods_at = now
             self._see(pods)
         # An API server that is slow, or has much to tell, is asked less often.
-        self._look_at = self._clock() + max(LOOK, 5 * (self._clock() - now))
+        self._look_at = self._clock() + min(LONGEST_BREAK, max(LOOK, 5 * (self._clock() - now)))
         for round_ in self._rounds:
             if now - round_.beat_at > HEARTBEAT:
                 lead = next((job for job in round_.jobs if not job.deleted), None)
