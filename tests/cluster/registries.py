@@ -85,8 +85,8 @@ def different_images(count: int, packages: int) -> t.Iterator[list[images.Layer]
 
 
 def _package(prefix: str, number: int) -> rpmdb.Rpm:
-    """A package that packs about as badly as real ones do."""
+    """A package that packs worse than real ones do."""
     digest = hashlib.sha256(f"{prefix}/{number}".encode()).hexdigest()
-    name = f"{prefix}-{digest[:8]}"
-    source = f"{prefix}-{digest[:6]}-{number % 9}.{number % 17}.{number}-{number % 30}.el9.src.rpm"
-    return rpmdb.Rpm(name, f"{number % 9}.{number % 17}.{number}", f"{number % 30}.el9", source=source)
+    version, release = f"{number % 9}.{number % 17}.{number}", f"{digest[8:24]}.el9"
+    source = f"{prefix}-{digest[:6]}-{version}-{release}.src.rpm"
+    return rpmdb.Rpm(f"{prefix}-{digest[:8]}", version, release, source=source, license=digest[24:])
