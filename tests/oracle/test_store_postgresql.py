@@ -5,96 +5,37 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
-import subprocess
-import tempfile
 import typing as t
-from pathlib import Path
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store, open_store
-from ansible_collections.imagescan.openshift.tests.support.programs import require_program
-from ansible_collections.imagescan.openshift.tests.support.requirements import missing
+from ansible_collections.imagescan.openshift.tests.support.postgresql import PASSWORD, Postgresql, running_postgresql
 from ansible_collections.imagescan.openshift.tests.support.store_contract import StoreContract
-
-PASSWORD = "canary-secret"
-
-
-def find_server_programs() -> Path:
-    """Folder of initdb and pg_ctl: Debian keeps them off the PATH."""
-    beside = Path(os.path.realpath(require_program("postgres"))).parent
-    if not (beside / "initdb").exists():
-        missing("initdb beside postgres")
-    return beside
 
 
 @pytest.fixture(scope="module")
-def server() -> t.Iterator[str]:
-    """Host and port of a fresh server."""
-    try:
-        import psycopg  # noqa: F401 - is it there?
-    except ImportError:
-        missing("the Python package psycopg")
-    programs = find_server_programs()
-    # The server refuses to run as root; a folder below tmp_path would not let another user in.
-    user = "nobody" if os.geteuid() == 0 else None
-    folder = Path(tempfile.mkdtemp(prefix="imagescan-postgresql-"))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    password = folder / "password"
-    password.write_text(PASSWORD)
-    if user:
-        for path in (folder, password):
-            shutil.chown(path, user)
-
-    def run(*command: str | Path) -> None:
-        subprocess.run(
-            list(map(str, command)),
-            check=True,
-            user=user,
-            cwd=folder,
-            env={"PATH": os.environ["PATH"], "HOME": str(folder), "LC_ALL": "C.UTF-8"},
-            stdout=subprocess.DEVNULL,
-            timeout=120,
-        )
-
-    data = folder / "data"
-    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
-    try:
-        run(programs / "initdb", "-D", data, "-U", "scanner", "--auth=scram-sha-256", f"--pwfile={password}")
-        run(programs / "pg_ctl", "-D", data, "-o", options, "-l", folder / "log", "-w", "start")
-        try:
-            yield f"127.0.0.1:{port}"
-        finally:
-            run(programs / "pg_ctl", "-D", data, "-m", "immediate", "stop")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def postgresql() -> t.Iterator[Postgresql]:
+    with running_postgresql() as server:
+        yield server
 
 
-def sql(server: str, statement: str) -> None:
-    """Run one statement."""
-    import psycopg
-
-    host, _colon, port = server.partition(":")
-    with psycopg.connect(
-        host=host, port=int(port), user="scanner", password=PASSWORD, dbname="postgres", autocommit=True
-    ) as connection:
-        connection.execute(statement)
+@pytest.fixture
+def server(postgresql: Postgresql) -> str:
+    """Host and port."""
+    return postgresql.address
 
 
 class TestPostgresql(StoreContract):
     """The contract."""
 
     @pytest.fixture
-    def open_it(self, server: str) -> t.Iterator[t.Callable[..., Store]]:
+    def open_it(self, postgresql: Postgresql) -> t.Iterator[t.Callable[..., Store]]:
         """A database for each test."""
-        sql(server, "CREATE DATABASE store")
-        yield lambda **options: open_store(f"postgresql://scanner@{server}/store", PASSWORD, **options)
-        sql(server, "DROP DATABASE store WITH (FORCE)")
+        postgresql.sql("CREATE DATABASE store")
+        yield lambda **options: open_store(f"postgresql://scanner@{postgresql.address}/store", PASSWORD, **options)
+        postgresql.sql("DROP DATABASE store WITH (FORCE)")
 
 
 @pytest.mark.parametrize(
@@ -113,6 +54,19 @@ def test_check_mode_takes_a_database_without_tables_for_an_empty_store(server: s
         assert store.images() == []
     with pytest.raises(ScanError, match="store is empty"):
         open_store(f"postgresql://scanner@{server}/postgres", PASSWORD, create=False)
+
+
+def test_a_server_that_stops_is_said(postgresql: Postgresql) -> None:
+    with open_store(f"postgresql://scanner@{postgresql.address}/postgres", PASSWORD) as store:
+        store.images()
+        postgresql.stop()
+        try:
+            for _attempt in range(2):  # first the connection that was open, then a new one
+                with pytest.raises(ScanError) as raised:
+                    store.images()
+                assert raised.value.code == "store-unreachable", str(raised.value)
+        finally:
+            postgresql.start()
 
 
 def test_a_server_that_is_not_there_is_said() -> None:
