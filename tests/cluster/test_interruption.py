@@ -30,7 +30,8 @@ from ansible_collections.imagescan.openshift.tests.cluster.registries import (
     different_images,
     push_images,
 )
-from ansible_collections.imagescan.openshift.tests.cluster.scans import Scans, Stored, by_pods
+from ansible_collections.imagescan.openshift.tests.cluster.scans import Scans, by_pods
+from ansible_collections.imagescan.openshift.tests.support.postgresql import PASSWORD, running_postgresql
 
 KILLS = 10
 IMAGES = 60
@@ -54,7 +55,7 @@ def registry(cluster: KubernetesCluster) -> t.Iterator[CountingRegistry]:
 
 
 class Runs:
-    """Runs of one playbook, with a folder of its own, over some of the images."""
+    """Runs of one playbook, with a folder of its own, over some of the images. ``options``: of image_scan."""
 
     def __init__(
         self,
@@ -70,23 +71,23 @@ class Runs:
         call = by_pods(cluster, accounts, cluster.scanner_reference, "job", images=references, **options)
         call["plain_http_registries"] = [registry.host]
         self.scans = Scans(home, {"scan": call})
-        self.store = Path(self.scans.store("scan"))
+        self.store = self.scans.store("scan")
+        self._password = str(options.get("store_password", ""))
         self.digests = digests
 
     def start(self) -> subprocess.Popen[bytes]:
         return self.scans.start()
 
-    def finish(self) -> dict[str, Stored]:
-        """Run to the end: every image has an inventory now. What the store says."""
+    def finish(self) -> None:
+        """Run to the end: every image has an inventory now."""
         self.scans.run()
         result = self.scans.result("scan")
         assert sorted(image["digest"] for image in result["images"]) == sorted(self.digests)
         assert result["counts"]["error"] == 0
-        return self.scans.stored("scan")
 
     def kept(self) -> dict[str, str]:
         """Digest -> when it was scanned, of what is in the store now."""
-        with contextlib.suppress(ScanError), open_store(str(self.store), read_only=True) as store:
+        with contextlib.suppress(ScanError), open_store(self.store, self._password, read_only=True) as store:
             return {image.key: image.scanned_at for image in store.images() if image.scanned_at}
         return {}
 
@@ -162,7 +163,7 @@ def test_ten_kills(
 
     undisturbed = runs("undisturbed")
     process = undisturbed.start()
-    until(undisturbed.store.exists, "the module does not begin")
+    until(Path(undisturbed.store).exists, "the module does not begin")
     began = time.monotonic()
     assert process.wait(300) == 0, undisturbed.scans.output
     span = time.monotonic() - began
@@ -179,7 +180,7 @@ def test_ten_kills(
             run = runs(f"{number}-{attempt}")
             registry.requests.clear()
             process = run.start()
-            until(run.store.exists, "the module does not begin")
+            until(Path(run.store).exists, "the module does not begin")
             time.sleep(moment)
             over = process.poll() is not None
             kill(process, how)
@@ -188,7 +189,8 @@ def test_ten_kills(
             moment *= 0.9  # It was faster than the first.
         kept, seen, there = run.kept(), len(registry.fetched()), len(objects(cluster, shared_accounts))
         began = time.monotonic()
-        assert run.finish() == expected
+        run.finish()
+        assert run.scans.stored("scan") == expected
         # The parent's module may be at its own clean-up still.
         until_nothing_is_left(cluster, shared_accounts)
         fetched, afterwards = registry.fetched(), run.kept()
@@ -321,6 +323,45 @@ def test_a_disk_that_is_full_in_the_middle(
     (small_disk / "other").unlink()
     run.finish()
     afterwards = run.kept()
+    assert {digest: afterwards[digest] for digest in kept} == kept
+    assert all(registry.fetched()[digest] == 1 for digest in kept)
+    assert objects(cluster, shared_accounts) == []
+
+
+def test_a_server_with_the_store_that_goes_away_in_the_middle(
+    cluster: KubernetesCluster,
+    shared_accounts: Accounts,
+    registry: CountingRegistry,
+    digests: list[str],
+    tmp_path: Path,
+) -> None:
+    with running_postgresql() as server:
+        store = {"store": f"postgresql://scanner@{server.address}/postgres", "store_password": PASSWORD}
+        run = Runs(cluster, shared_accounts, registry, tmp_path / "run", digests[:12], pods=2, **store)
+        registry.delay = 1.0
+        process = run.start()
+        try:
+            until(lambda: run.kept() or process.poll() is not None, "the run keeps nothing")
+            server.stop()
+            assert process.wait(300) != 0
+        finally:
+            kill(process, "all of it")
+        assert "store-unreachable" in run.scans.output, run.scans.output
+        assert PASSWORD not in run.scans.output
+        until_nothing_is_left(cluster, shared_accounts)
+        # While it is away, nothing is made that nobody could keep.
+        before = len(registry.requests)
+        assert run.start().wait(300) != 0
+        assert "store-unreachable" in run.scans.output, run.scans.output
+        assert objects(cluster, shared_accounts) == []
+        assert len(registry.requests) == before
+
+        server.start()
+        kept = run.kept()
+        assert 0 < len(kept) < 12
+        registry.delay = 0.0
+        run.finish()
+        afterwards = run.kept()
     assert {digest: afterwards[digest] for digest in kept} == kept
     assert all(registry.fetched()[digest] == 1 for digest in kept)
     assert objects(cluster, shared_accounts) == []
