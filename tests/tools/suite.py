@@ -367,10 +367,18 @@ def stage_fuzz(result: Result) -> None:
 
 
 def stage_bench(result: Result) -> None:
-    """Measure against the peers; never gates."""
+    """Measure against the peers, then scans by pods against local ones; figures never gate."""
     venv = test_environment()
-    command = [venv / "bin" / "python", CHECKOUT / "tests" / "benchmarks" / "bench.py"]
-    result.passed += subprocess.run(command, cwd=CHECKOUT, check=True).returncode == 0
+    scripts = ["bench.py"]
+    lacking = cluster_lacks()
+    if lacking:
+        result.missing(f"{' and '.join(lacking)}: figures of a cluster")
+    else:
+        install_packages(result, CLUSTER_PACKAGES)
+        scripts.append("cluster.py")
+    for script in scripts:
+        command = [venv / "bin" / "python", CHECKOUT / "tests" / "benchmarks" / script]
+        result.passed += subprocess.run(command, cwd=CHECKOUT, check=True).returncode == 0
 
 
 STAGES: dict[str, t.Callable[[Result], None]] = {
