@@ -371,7 +371,7 @@ class Jobs:
             self._client.merge_patch(f"{self._paths['job']}/{name}", {"metadata": metadata})
         except ApiError as error:
             if error.status in (404, 409):
-                raise _Gone from error
+                raise _Gone
             raise
 
     def jobs(self, *runs: str) -> list[Job]:

@@ -102,7 +102,7 @@ def check_namespaces(client: Client, selection: Selection) -> list[str]:
                 "namespaces has patterns, but the account may not list namespaces",
                 hint="write out their names, or grant ClusterRole imagescan-discovery; the role"
                 " imagescan.openshift.setup makes it",
-            ) from error
+            )
         return [name for name in selection.plain if not _may_see(client, name)]
     for each in selection.namespaces:
         if not any(each.fullmatch(name) for name in there):
@@ -121,7 +121,7 @@ def _may_see(client: Client, namespace: str) -> bool:
             raise InputError(
                 f"namespaces: {client.server} has no namespace {shown(namespace)}",
                 hint="check its name, and that this is the right cluster",
-            ) from error
+            )
         if error.status != 403:
             raise
         return False
