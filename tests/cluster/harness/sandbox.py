@@ -212,10 +212,10 @@ def _tracker() -> Path:
 
 
 def _is_zombie(pid: int) -> bool:
+    """Whether it has ended. A first thread that ended before the others is a zombie, too, and they hold its sockets."""
     try:
-        return (
-            Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0] == "Z"
-        )
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        return stat.rpartition(")")[2].split()[0] == "Z" and len(list(Path(f"/proc/{pid}/task").iterdir())) == 1
     except (FileNotFoundError, ProcessLookupError):
         return True
 
