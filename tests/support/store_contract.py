@@ -190,9 +190,10 @@ class StoreContract:
         def job(number: int, namespace: str = "imagescan", server: str = "https://api.example") -> StoredJob:
             created = f"2026-01-0{number}T00:00:00Z"
             return StoredJob(f"uid-{number}", server, namespace, f"job-{number}", "0" * 64, created)
+
+        with open_it() as store:
             for one in (job(2), job(1), job(3, "other"), job(4, server="https://other.example"), job(1)):
                 store.record_job(one)
-
         with open_it() as store:
             assert store.jobs("https://api.example", "imagescan") == [job(1), job(2)]
             assert store.jobs("https://api.example", "other") == [job(3, "other")]
