@@ -527,7 +527,7 @@ def played(
 ) -> t.Iterator[t.Mapping[str, concurrent.futures.Future[Played]]]:
     """The cases that were asked for, side by side."""
     functions = [one for one in request.session.items if isinstance(one, pytest.Function)]
-    asked = [one.callspec.params["name"] for one in functions if one.originalname == "test_named_or_healed"]
+    asked = [str(one.callspec.params["name"]) for one in functions if one.originalname == "test_named_or_healed"]
     stages = {name: new_stage() for name in asked}
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         yield {name: pool.submit(play, CASES[name], stage) for name, stage in stages.items()}
@@ -600,7 +600,7 @@ def test_a_pull_that_the_node_paces_is_no_failure(
 ) -> None:
     file = breakable.folder / "kubelet.json"
     usual = file.read_text(encoding="utf-8")
-    file.write_text(json.dumps({**json.loads(usual), "registryPullQPS": 1, "registryBurst": 2}), encoding="utf-8")
+    file.write_text(json.dumps({**json.loads(usual), "registryPullQPS": 2, "registryBurst": 2}), encoding="utf-8")
     stage, case = new_stage(), Case(method=VOLUME, behind_gate=True)
     try:
         breakable.restart("kubelet")
