@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: access_info
 short_description: Tell who one is in a cluster, and what one may do there
-version_added: 0.1.0
+version_added: 0.2.0
 author: the imagescan.openshift authors (@imagescan)
 description:
   - Reaches the API server with the given credentials, and says in one sentence what is wrong where that fails.

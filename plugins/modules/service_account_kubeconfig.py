@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: service_account_kubeconfig
 short_description: Keep a kubeconfig with a time-bound token for a ServiceAccount
-version_added: 0.1.0
+version_added: 0.2.0
 author: the imagescan.openshift authors (@imagescan)
 description:
   - Asks the API server for a token of a ServiceAccount (C(TokenRequest)) and writes it to a kubeconfig that only its
