@@ -331,9 +331,9 @@ def test_a_pod_finds_what_a_local_scan_finds(shop: Shop, pod: t.Callable[..., Po
     # The same again by digest, as discovery would give it.
     pinned = [
         PlannedImage(f"{one.references[0].rpartition(':')[0]}@{one.digest}", one.digest)
-        for one in here.outcomes[:5]
-        if "@" not in one.references[0]
-    ]
+        for one in here.outcomes
+        if "@" not in one.references[0] and one.inventory is not None
+    ][:5]
     root = pod(*targets, *pinned, cache=1 << 28)
     told = root.run(*root.command(python, "-S", "-E"))
     assert told.status == 0, told.noise

@@ -204,7 +204,7 @@ class StoreContract:
     def test_a_store_of_an_older_version_gets_what_it_lacks(self, open_it: OpenStore) -> None:
         with open_it() as store:
             store.record_inventory(DIGEST, "quay.io/a/b:1", inventory("bash"), platform="", scanned_at=NOW)
-            store._db.write(lambda connection: tables().jobs.drop(connection))
+            store._db.write(tables().jobs.drop)
         with open_it(read_only=True) as store:
             assert store.jobs("https://api.example", "imagescan") == []
             assert store.known([DIGEST])

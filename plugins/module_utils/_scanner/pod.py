@@ -645,8 +645,10 @@ def _write_status(places: Places, value: t.Mapping[str, t.Any]) -> None:
     if len(text) > _STATUS_LIMIT:
         text = json.dumps({**value, "doing": t.cast("list[str]", value.get("doing", []))[:20]})
     with contextlib.suppress(OSError):
-        handle = os.open(places.status, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        handle = os.open(places.status, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            os.write(handle, text.encode())
+            # One write over what was there, blanks behind it: whoever reads or kills at any moment finds a message.
+            os.write(handle, text.encode().ljust(os.fstat(handle).st_size))
+            os.ftruncate(handle, len(text.encode()))
         finally:
             os.close(handle)
