@@ -120,7 +120,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         "server": client.server,
         "version": ".".join(map(str, client.version())),
         "user": user,
-        "groups": sorted(str(one.get("name")) for one in client.get("/apis").get("groups") or []),
+        "groups": sorted(client.groups()),
         "denied": [str(wish) for wish in wishes if not may(client, wish)],
     }
 

@@ -197,14 +197,18 @@ class Client:
             raise self._refusal(answer, operation, params)
         return Stream(answer, self.server, operation)
 
-    def has_group(self, group: str) -> bool:
-        """Whether the cluster serves an API group ("image.openshift.io")."""
+    def groups(self) -> frozenset[str]:
+        """The API groups that the cluster serves; asked for once."""
         if self._groups is None:
             listed = self.get("/apis").get("groups")
             if not isinstance(listed, list) or not listed:
                 raise self._nonsense(operation_of("GET", "/apis"), "no API groups")
             self._groups = frozenset(str(each.get("name")) for each in listed if isinstance(each, dict))
-        return group in self._groups
+        return self._groups
+
+    def has_group(self, group: str) -> bool:
+        """Whether the cluster serves an API group ("image.openshift.io")."""
+        return group in self.groups()
 
     def version(self) -> tuple[int, int]:
         """The Kubernetes version that the server has, (1, 36)."""
