@@ -24,6 +24,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.model
 )
 from ansible_collections.imagescan.openshift.tests.cluster.harness.cluster import Cluster
 from ansible_collections.imagescan.openshift.tests.cluster.harness.sandbox import NODE_ADDRESS
+from ansible_collections.imagescan.openshift.tests.support.servers import Server
 
 PACED = "QPS exceeded"
 _PULL = frozenset(("ErrImagePull", "ImagePullBackOff"))
@@ -74,7 +75,7 @@ class Gate:
             def log_message(self, format: str, *args: object) -> None:
                 """Stay silent."""
 
-        self._server = _Server((NODE_ADDRESS, 0), Handler)
+        self._server = Server((NODE_ADDRESS, 0), Handler)
         self.host = f"{NODE_ADDRESS}:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._is_up = True
@@ -111,15 +112,6 @@ class Gate:
         self._server.server_close()
         self._opened.set()
         self._thread.join()
-
-
-class _Server(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 128
-
-    def handle_error(self, request: t.Any, client_address: t.Any) -> None:
-        """Clients that give up are part of the tests."""
 
 
 class Signs:

@@ -19,7 +19,7 @@ from ansible_collections.imagescan.openshift.examples.fleet import fleet, images
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
 from ansible_collections.imagescan.openshift.tests.cluster.harness.cluster import Cluster
 from ansible_collections.imagescan.openshift.tests.support.requirements import missing
-from ansible_collections.imagescan.openshift.tests.support.servers import Answer, Request, running_server
+from ansible_collections.imagescan.openshift.tests.support.servers import Answer, Request, ask, running_server
 
 _MANIFEST = re.compile(r"/v2/.*/manifests/(sha256:[0-9a-f]{64})")
 
@@ -47,16 +47,7 @@ def counting_registry(cluster: KubernetesCluster, delay: float = 0.0) -> t.Itera
 
     def forward(request: Request) -> Answer:
         time.sleep(counting.delay)
-        connection = http.client.HTTPConnection(cluster.registry, timeout=60)
-        passed = {name: value for name, value in request.headers.items() if name not in ("host", "connection")}
-        try:
-            connection.request(request.method, request.target, request.body or None, passed)
-            response = connection.getresponse()
-            dropped = ("content-length", "transfer-encoding", "connection", "date", "server")
-            headers = {name: value for name, value in response.getheaders() if name.lower() not in dropped}
-            return Answer(response.status, response.read(), headers)
-        finally:
-            connection.close()
+        return ask(http.client.HTTPConnection(cluster.registry, timeout=60), request)
 
     counting = CountingRegistry("", [], delay)
     with running_server(forward, address=cluster.registry.partition(":")[0]) as running:

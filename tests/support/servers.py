@@ -77,6 +77,17 @@ class RunningServer:
         return "\n".join(f"{request.target} {dict(request.headers)} {request.body!r}" for request in self.requests)
 
 
+class Server(http.server.ThreadingHTTPServer):
+    """A server that many may ask at once, and that does not wait for them at its end."""
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def handle_error(self, request: t.Any, client_address: t.Any) -> None:
+        """Clients that give up are part of the tests."""
+
+
 @contextlib.contextmanager
 def running_server(
     answer: t.Callable[[Request], Answer], *, tls: Authority | None = None, address: str = "127.0.0.1"
@@ -116,13 +127,6 @@ def running_server(
         def log_message(self, format: str, *args: object) -> None:
             """Stay silent."""
 
-    class Server(http.server.ThreadingHTTPServer):
-        daemon_threads = True
-        block_on_close = False
-
-        def handle_error(self, request: t.Any, client_address: t.Any) -> None:
-            """Clients that give up are part of the tests."""
-
     server = Server((address, 0), Handler)
     if tls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -157,6 +161,17 @@ class Fault:
         return True
 
 
+def ask(connection: http.client.HTTPConnection, request: Request) -> Answer:
+    """What another server answers to a request, asked by a connection that is closed then."""
+    passed = {name: value for name, value in request.headers.items() if name not in ("host", "connection")}
+    dropped = ("content-length", "transfer-encoding", "connection", "date", "server")
+    with contextlib.closing(connection):
+        connection.request(request.method, request.target, request.body or None, passed)
+        response = connection.getresponse()
+        headers = {name: value for name, value in response.getheaders() if name.lower() not in dropped}
+        return Answer(response.status, response.read(), headers)
+
+
 @contextlib.contextmanager
 def faulty_proxy(
     upstream: str, faults: list[Fault], *, tls: Authority, upstream_tls: bool = True
@@ -165,23 +180,12 @@ def faulty_proxy(
 
     def forward(request: Request) -> Answer:
         context = ssl.create_default_context(cafile=str(tls.ca_file))
-        connection = (
+        answer = ask(
             http.client.HTTPSConnection(upstream, context=context, timeout=30)
             if upstream_tls
-            else http.client.HTTPConnection(upstream, timeout=30)
+            else http.client.HTTPConnection(upstream, timeout=30),
+            request,
         )
-        passed = {name: value for name, value in request.headers.items() if name not in ("host", "connection")}
-        try:
-            connection.request(request.method, request.target, request.body or None, passed)
-            response = connection.getresponse()
-            headers = {
-                name: value
-                for name, value in response.getheaders()
-                if name.lower() not in ("content-length", "transfer-encoding", "connection", "date", "server")
-            }
-            answer = Answer(response.status, response.read(), headers)
-        finally:
-            connection.close()
         for fault in faults:
             if fault.applies(request):
                 answer = fault.change(request, answer)

@@ -26,6 +26,7 @@ import urllib.parse
 from pathlib import Path
 
 from ansible_collections.imagescan.openshift.tests.support.certificates import Authority
+from ansible_collections.imagescan.openshift.tests.support.servers import Server
 
 _PIECE = 1 << 16
 _CODES = {410: "Expired", 429: "TooManyRequests", 500: "InternalError", 503: "ServiceUnavailable", 504: "Timeout"}
@@ -216,7 +217,7 @@ def fault_proxy(server: str, server_ca: Path, folder: Path, faults: t.Iterable[F
         def log_message(self, format: str, *args: object) -> None:
             """Stay silent."""
 
-    served = _Server(("0.0.0.0", 0), Handler)
+    served = Server(("0.0.0.0", 0), Handler)
     served.socket = listening.wrap_socket(served.socket, server_side=True, do_handshake_on_connect=False)
     proxy = Faults(f"https://127.0.0.1:{served.server_address[1]}", own.ca_file, list(faults))
     with _serving(served):
@@ -270,23 +271,14 @@ def tunnel(login: str = "") -> t.Iterator[Tunnel]:
         def log_message(self, format: str, *args: object) -> None:
             """Stay silent."""
 
-    served = _Server(("127.0.0.1", 0), Handler)
+    served = Server(("127.0.0.1", 0), Handler)
     running = Tunnel(f"http://127.0.0.1:{served.server_address[1]}", [], [])
     with _serving(served):
         yield running
 
 
-class _Server(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 128
-
-    def handle_error(self, request: t.Any, client_address: t.Any) -> None:
-        """Clients that give up are part of the tests."""
-
-
 @contextlib.contextmanager
-def _serving(server: _Server) -> t.Iterator[None]:
+def _serving(server: Server) -> t.Iterator[None]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
