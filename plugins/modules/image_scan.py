@@ -294,10 +294,9 @@ from ansible_collections.imagescan.openshift.plugins.module_utils import _argume
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.manifests import PodOptions, check_name
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.mirrors import read_mirrors
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scan import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scan import JobScan, Options
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scanner_image import (
     OPENSHIFT_PYTHON,
-    JobScan,
-    Options,
     scanner_image,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, ScanError

@@ -18,11 +18,10 @@ import time
 import typing as t
 from datetime import datetime, timedelta, timezone
 
-from .._errors import InputError, RegistryError, ScanError
+from .._errors import InputError, ScanError
 from .._images.access import Access
 from .._images.model import Descriptor, Image, ImageIndex, Platform
 from .._images.references import parse_reference
-from .._images.targets import open_child, open_target
 from .._scanner.bundle import make_bundle
 from .._scanner.ledger import Ledger
 from .._scanner.model import Book, JobRecord, Outcome
@@ -45,6 +44,7 @@ from .manifests import (
 )
 from .results import Results, ShardState
 from .shards import Item, plan_shards
+from .volumes import Resolver, require_image_volumes, unresolved
 
 METHODS = ("job", "image_volume")
 #: Image volumes of one pod, and pulls in a second: a kubelet paces what is more.
@@ -75,7 +75,6 @@ STATUS_LAG = 4.0
 #: How long removing everything may take: normally, and when nobody waits any more (seconds).
 CLEAN, HURRY = 45.0, 6.0
 RESOLVERS = 8
-OPENSHIFT_PYTHON = "image-registry.openshift-image-registry.svc:5000/openshift/python:latest"
 #: Ends of a pod that come again with the same image.
 _COMES_AGAIN = frozenset((api.OOM_KILLED, api.DEADLINE))
 
@@ -303,7 +302,7 @@ class JobScan:
 
     def _resolved(self, items: list[Item]) -> list[Item]:
         """With image volumes: what exactly is to be mounted, and what only the registry knows of it."""
-        resolver = _Resolver(self._access)
+        resolver = Resolver(self._access)
         ready: list[Item] = []
         with concurrent.futures.ThreadPoolExecutor(RESOLVERS, "imagescan-resolve") as pool:
             pending = {pool.submit(resolver.open, item): item for item in items}
@@ -1043,83 +1042,3 @@ class JobScan:
         for job in self._dead(self._jobs.jobs()):
             self._runs.add(job.run)
             self._jobs.delete_job(job.name, job.uid)
-
-
-class _Resolver:
-    """Asks registries what an image is. Safe to use from several threads; never raises."""
-
-    def __init__(self, access: Access) -> None:
-        # The kubelet pulls, not we: a registry that does not answer us is no reason to wait.
-        self._access = dataclasses.replace(access, retries=1, deadline=min(access.deadline, 30.0))
-        self._silent: set[str] = set()
-        self._indexes: dict[str, ImageIndex] = {}
-
-    def open(self, item: Item) -> Image | ImageIndex | ScanError:
-        """The opened image, or why it could not be."""
-        host = parse_reference(item.target).registry
-        if host in self._silent:
-            return RegistryError(f"{host} does not answer", code="registry-unavailable", subject=item.target)
-        try:
-            if item.index in self._indexes:
-                index = self._indexes[item.index]
-                child = next((one for one in index.children if one.digest == item.digest), None)
-                if child is not None:
-                    return open_child(index, child, self._access)
-            opened = open_target(item.target, self._access)
-        except ScanError as error:
-            if isinstance(error, RegistryError) and error.code == "registry-unavailable":
-                self._silent.add(host)
-            return error
-        if isinstance(opened, ImageIndex):
-            self._indexes[opened.digest] = opened
-            return opened
-        if isinstance(opened, Image):
-            return opened
-        return InputError("it is no image of a registry", subject=item.target)
-
-
-def unresolved(item: Item, error: ScanError) -> ScanError:
-    """The error of an image that cannot be mounted since nobody knows what exactly it is."""
-    if isinstance(error, RegistryError) and error.status == 404:
-        return error
-    what = "what kind of image it is" if item.digest else "which digest the tag means"
-    return ScanError(
-        f"image volumes need a digest, and the registry does not say {what}: {error.message}",
-        code="digest-needed",
-        hint="hand on what image_info found, or let this host reach the registry, or use method: job",
-        subject=item.references[0] if item.references else item.target,
-    )
-
-
-def require_image_volumes(jobs: Jobs, options: PodOptions, run: str) -> None:
-    """Raise ScanError where the server drops image volumes, which it does without a word."""
-    image = "registry.invalid/imagescan/probe@sha256:" + "0" * 64
-    name = f"imagescan-{run}-probe"
-    job = volume_job(name, run, options, plan=name, shard=0, images=[image], annotations={}, pod_seconds=60)
-    echo = jobs.create_job(job, dry_run=True)
-    volumes = echo["spec"]["template"]["spec"].get("volumes") or ()
-    if not any((volume.get("image") or {}).get("reference") == image for volume in volumes):
-        raise ScanError(
-            "this cluster does not serve image volumes",
-            code="image-volume-unsupported",
-            hint="use method: job, or a cluster of Kubernetes 1.35 or newer (1.33 with the feature gate ImageVolume)",
-        )
-
-
-def scanner_image(client: Client, given: str) -> str:
-    """The image of the pods: what was given, or OpenShift's own Python. Raises InputError where there is none."""
-    if given:
-        return str(parse_reference(given))
-    if client.has_group("image.openshift.io"):
-        try:
-            client.get("/apis/image.openshift.io/v1/namespaces/openshift/imagestreams/python")
-            return OPENSHIFT_PYTHON
-        except ApiError as error:
-            if error.status == 403:
-                return OPENSHIFT_PYTHON  # Every OpenShift has it, unless somebody took it away.
-            if error.status != 404:
-                raise
-    raise InputError(
-        "scanner_image is needed on this cluster, which has no image stream openshift/python",
-        hint="give an image with Python 3.9 or newer, best by digest; UBI's Python (ubi9/python-312) is one",
-    )

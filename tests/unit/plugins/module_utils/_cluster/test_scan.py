@@ -16,7 +16,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import jobs as api
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import scan
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import scan, volumes
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import ApiError
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.jobs import Job, Pod
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.logs import Finished, Received
@@ -24,7 +24,6 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.manif
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scan import JobScan, Options
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import (
     Abandoned,
-    InputError,
     RegistryError,
     ScanError,
 )
@@ -711,33 +710,6 @@ def test_a_run_that_nobody_waits_for_removes_its_jobs_and_starts_nothing(world: 
     assert len(world.made) == 1
 
 
-class ImageStreams:
-    """A cluster that answers a question for the image stream openshift/python with a status, or does not know it."""
-
-    def __init__(self, status: int) -> None:
-        self.status = status
-
-    def has_group(self, group: str) -> bool:
-        return self.status != 0 and group == "image.openshift.io"
-
-    def get(self, path: str) -> dict[str, t.Any]:
-        assert path.endswith("/namespaces/openshift/imagestreams/python")
-        if self.status != 200:
-            raise ApiError(f"{self.status} from the server", status=self.status)
-        return {}
-
-
-def test_openshift_brings_an_image_for_pods_and_others_need_one() -> None:
-    for status in (200, 403):
-        assert scan.scanner_image(t.cast("t.Any", ImageStreams(status)), "") == scan.OPENSHIFT_PYTHON
-    for status in (0, 404):
-        with pytest.raises(InputError, match="scanner_image is needed on this cluster"):
-            scan.scanner_image(t.cast("t.Any", ImageStreams(status)), "")
-    with pytest.raises(ApiError, match="500"):
-        scan.scanner_image(t.cast("t.Any", ImageStreams(500)), "")
-    assert scan.scanner_image(t.cast("t.Any", ImageStreams(0)), "python:3.12") == "docker.io/library/python:3.12"
-
-
 # Image volumes
 
 
@@ -758,8 +730,8 @@ def made_registry(monkeypatch: pytest.MonkeyPatch) -> dict[str, t.Any]:
             raise found
         return found
 
-    monkeypatch.setattr(scan, "open_target", open_target)
-    monkeypatch.setattr(scan, "open_child", lambda index, child, access: known[child.digest])
+    monkeypatch.setattr(volumes, "open_target", open_target)
+    monkeypatch.setattr(volumes, "open_child", lambda index, child, access: known[child.digest])
     return known
 
 
