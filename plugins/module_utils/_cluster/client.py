@@ -21,6 +21,7 @@ import typing as t
 import urllib.parse
 
 from .._errors import LimitExceeded
+from .._images.transport import retry_after
 from .._text import visible
 from .connection import Connection, Settled, settle
 from .errors import (
@@ -241,7 +242,7 @@ class Client:
                     content = self._read(answer, size or _ANSWER_LIMIT, patience, operation)
                     self._was_let_in = True
                     break
-                wait = _retry_after(answer)
+                wait = retry_after(answer.headers)
                 error = self._refusal(answer, operation, params)
                 if answer.status not in _TRANSIENT and not self._is_settling(answer.status):
                     raise error
@@ -492,11 +493,6 @@ class _Patience:
                 error.message += f" (tried {self._tries} times)"
             raise error
         time.sleep(delay)
-
-
-def _retry_after(answer: urllib3.BaseHTTPResponse) -> float | None:
-    text = (answer.headers.get("Retry-After") or "").strip()
-    return float(text[:6]) if text.isdecimal() and text.isascii() else None
 
 
 def _text(value: object) -> str:

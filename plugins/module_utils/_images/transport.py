@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import email.message
 import email.utils
 import functools
 import http.client
@@ -180,7 +181,7 @@ def _after(error: RegistryError, retries: int) -> RegistryError:
     return error
 
 
-def retry_after(headers: http.client.HTTPMessage) -> float | None:
+def retry_after(headers: email.message.Message | t.Mapping[str, str]) -> float | None:
     """Seconds that the header Retry-After asks for, as a number or as a date."""
     text = headers.get("Retry-After", "").strip()
     if text.isdecimal() and text.isascii():

@@ -10,7 +10,6 @@ alone, go to its host alone, and stand in no message.
 from __future__ import annotations
 
 import base64
-import email.utils
 import http.client
 import io
 import socket
@@ -22,6 +21,7 @@ import urllib.parse
 import urllib.request
 
 from .._errors import InputError, LimitExceeded, ScanError
+from .._images.transport import retry_after
 
 if t.TYPE_CHECKING:
     from .._images.access import Access
@@ -215,7 +215,7 @@ class Client:
                 error.close()
                 reason, status = f"the server answers {error.code}", error.code
                 again = status in _AGAIN
-                wait = _retry_after(error.headers.get("Retry-After", "") if error.headers else "")
+                wait = retry_after(error.headers or {}) or 0.0
             except http.client.InvalidURL as error:
                 raise InputError(f"the URL of the feed is malformed: {shown_url(url)!r}") from error
             except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
@@ -268,18 +268,6 @@ class _Transfer:
     def check(self, url: str, size: int) -> None:
         if size > self._limit:
             raise LimitExceeded(f"{shown_url(url)} has more than {self._limit} bytes; is it the right URL?")
-
-
-def _retry_after(text: str) -> float:
-    """Seconds to wait as the server asks; 0 when it does not."""
-    text = text.strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:9])
-    try:
-        moment = email.utils.parsedate_to_datetime(text)
-        return max(0.0, moment.timestamp() - time.time())
-    except (TypeError, ValueError, IndexError, OverflowError):
-        return 0.0
 
 
 def _cause(error: object) -> str:
