@@ -10,6 +10,7 @@ keeps the book and decides; one worker thread talks to the API, so that a slow a
 
 from __future__ import annotations
 
+import collections
 import concurrent.futures
 import dataclasses
 import hashlib
@@ -303,18 +304,27 @@ class JobScan:
     def _resolved(self, items: list[Item]) -> list[Item]:
         """With image volumes: what exactly is to be mounted, and what only the registry knows of it."""
         resolver = Resolver(self._access)
+        waiting = collections.deque(items)
         ready: list[Item] = []
-        with concurrent.futures.ThreadPoolExecutor(RESOLVERS, "imagescan-resolve") as pool:
-            pending = {pool.submit(resolver.open, item): item for item in items}
-            while pending:
+        pending: dict[concurrent.futures.Future[Image | ImageIndex | ScanError], Item] = {}
+        pool = concurrent.futures.ThreadPoolExecutor(RESOLVERS, "imagescan-resolve")
+        finished = False
+        try:
+            while waiting or pending:
+                # No more at once than threads: each wait costs time for every one that is pending.
+                while waiting and len(pending) < RESOLVERS:
+                    item = waiting.popleft()
+                    pending[pool.submit(resolver.open, item)] = item
                 done, _rest = concurrent.futures.wait(
                     pending, timeout=TICK, return_when=concurrent.futures.FIRST_COMPLETED
                 )
                 for future in done:
-                    item = pending.pop(future)
-                    for child in self._opened(item, future.result(), ready):
-                        pending[pool.submit(resolver.open, child)] = child
+                    waiting += self._opened(pending.pop(future), future.result(), ready)
                 self._beat()
+            finished = True
+        finally:
+            # Where nobody waits any more, nobody waits for a silent registry either.
+            pool.shutdown(wait=finished, cancel_futures=True)
         return ready
 
     def _opened(self, item: Item, opened: Image | ImageIndex | ScanError, ready: list[Item]) -> list[Item]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import collections
 import copy
 import dataclasses
+import time
 import typing as t
 from datetime import datetime, timedelta, timezone
 
@@ -812,6 +813,21 @@ def test_the_images_of_an_index_are_mounted_one_by_one(world: World, registry: d
     assert world.states == {"5": "scanned", "6": "scanned"}
     assert world.indexes[0].digest == digest(2)
     assert {one.index for one in world.outcomes} == {digest(2)}
+
+
+def test_a_run_that_nobody_waits_for_asks_registries_no_further(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked_for: list[str] = []
+
+    def open_target(target: str, access: Access) -> Image:
+        asked_for.append(target)
+        time.sleep(0.02)
+        return image(1)
+
+    monkeypatch.setattr(volumes, "open_target", open_target)
+    world.abandon_at = 0.0
+    with pytest.raises(Abandoned):
+        world.run(*asked(*range(1, 201)), method="image_volume")
+    assert 0 < len(asked_for) < 200
 
 
 def test_a_server_that_drops_image_volumes_is_refused(world: World, registry: dict[str, t.Any]) -> None:
