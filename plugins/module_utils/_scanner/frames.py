@@ -48,10 +48,11 @@ _RANGES_SHOWN = 20
 KINDS = ("hello", "beat", "index", "image", "bye")
 STATES = ("scanned", "error")
 
-_MARK = b"@F1 "
+#: What a frame begins with.
+MARK = b"@F1 "
 _NUMBER = rb"(0|[1-9][0-9]{0,8})"
 _FRAME = re.compile(
-    rb"@F1 %(n)s %(n)s ([a-z]{1,8}) %(n)s %(n)s %(n)s ([0-9a-f]{32}) ([A-Za-z0-9+/]+={0,2})" % {b"n": _NUMBER}
+    MARK + rb"%(n)s %(n)s ([a-z]{1,8}) %(n)s %(n)s %(n)s ([0-9a-f]{32}) ([A-Za-z0-9+/]+={0,2})" % {b"n": _NUMBER}
 )
 
 
@@ -109,7 +110,7 @@ class Encoder:
         chunks = -(-len(payload) // CHUNK)
         for chunk in range(chunks):
             text = base64.b64encode(payload[chunk * CHUNK : (chunk + 1) * CHUNK])
-            head = b"@F1 %d %d %s %d %d %d" % (self.seq, self.records, kind.encode(), chunk, chunks, len(payload))
+            head = MARK + b"%d %d %s %d %d %d" % (self.seq, self.records, kind.encode(), chunk, chunks, len(payload))
             line = head + b" " + _checksum(self._key, head, text) + b" " + text + b"\n"
             self._write(line)
             self.seq += 1
@@ -193,7 +194,7 @@ class Decoder:
     def feed(self, line: bytes) -> Record | None:
         """Take one line (noise is passed over); the record that it completes, if it does."""
         # What comes from standard error without a line end may stand in front.
-        start = line.rfind(_MARK, max(0, len(line) - LINE_LIMIT))
+        start = line.rfind(MARK, max(0, len(line) - LINE_LIMIT))
         if start < 0 or self.forged:
             return None
         found = _FRAME.fullmatch(line[start:].rstrip(b"\r\n"))
