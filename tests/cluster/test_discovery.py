@@ -265,8 +265,9 @@ def test_what_runs(cluster: KubernetesCluster, reach: Result, namespace: str, tm
     ours = {"app.kubernetes.io/managed-by": "imagescan.openshift"}
     apps = {"apiVersion": "apps/v1", "metadata": {"name": "zero"}}
     selector = {"matchLabels": {"app": "x"}}
-    cron = {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": {"template": template(scanner)}}}
-    cron["jobTemplate"]["spec"]["template"]["spec"]["restartPolicy"] = "Never"  # type: ignore[index]
+    once = template(scanner)
+    once["spec"]["restartPolicy"] = "Never"
+    cron = {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": {"template": once}}}
     objects: list[Result] = [
         {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "everything"}, "spec": everything},
         {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "waiting"}, "spec": waiting},

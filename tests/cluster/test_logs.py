@@ -284,7 +284,7 @@ def test_a_kubelet_that_is_killed_while_logs_rotate_loses_nothing_silently(bench
     uid = bench.start(images=25, packages=2000, pause=0.8, noise=True)
     bench.follow(uid)
     for number in (4, 9, 14):
-        bench.until(lambda: len(bench.images(uid)) >= number or uid in bench.finished)  # noqa: B023
+        bench.until(lambda: len(bench.images(uid)) >= number or uid in bench.finished)  # noqa: B023 - called here
         if bench.phase(uid) == "Running":
             bench.cluster.restart("kubelet")
     bench.until_finished()

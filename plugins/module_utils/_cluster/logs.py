@@ -20,7 +20,7 @@ import time
 import typing as t
 
 from .._errors import LimitExceeded
-from .._scanner.frames import Decoder, Record
+from .._scanner.frames import MARK, Decoder, Record
 from .client import Client, Stream
 from .errors import ApiError
 
@@ -48,7 +48,6 @@ USELESS = 2
 
 RANGES_SHOWN = 5
 
-START = b"@F1 "
 _STAMP = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(Z|[+-]\d\d:\d\d) ")
 _UNAVAILABLE = b"unable to retrieve container logs for "
 
@@ -285,7 +284,7 @@ class PodLog:
             if stamp is not None:
                 # The kubelet's own clock, to the second: what that second held comes twice rather than never.
                 self._since = (stamp[1] + stamp[2]).decode("ascii")
-            at = line.rfind(START)
+            at = line.rfind(MARK)
             if at >= 0:
                 frame = line[at:]
                 self._last, self._reached = frame, self._reached or frame == self._newest
@@ -411,8 +410,7 @@ class Spool:
             if self._closed:
                 return
             if self._file is None:
-                # Closed by close(): the two threads share it.
-                self._file = t.cast("t.IO[bytes]", tempfile.TemporaryFile(buffering=0))  # noqa: SIM115
+                self._file = t.cast("t.IO[bytes]", tempfile.TemporaryFile(buffering=0))  # noqa: SIM115 - close() does
             if self._written + len(line) > MOST_SPOOLED:
                 raise LimitExceeded(f"more than {MOST_SPOOLED // 2**20} MiB of its log wait to be decoded")
             written = 0

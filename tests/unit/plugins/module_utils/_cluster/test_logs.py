@@ -447,10 +447,10 @@ def test_lines_that_were_rotated_away_are_declared() -> None:
     assert len(images_of(caller)) == 6
 
 
-def test_the_time_of_the_last_line_is_asked_for_again_with_its_zone() -> None:
+def test_the_time_of_the_last_line_is_asked_for_again_with_its_zone(monkeypatch: pytest.MonkeyPatch) -> None:
     pod = Pod([], [])
     log = PodLog(as_client(pod), "imagescan", POD, UID, KEY, clock=time.monotonic)
-    pod.stamp = lambda number: b"2026-03-01T01:02:03.123456789+05:30 "  # type: ignore[method-assign]
+    monkeypatch.setattr(pod, "stamp", lambda number: b"2026-03-01T01:02:03.123456789+05:30 ")
     pod.lines = pod_lines(1)
     pod.faults = [Fault("clean end", 2), Fault("empty")]
     pod.now += 100
@@ -476,11 +476,11 @@ def test_a_connection_to_a_pod_that_is_gone_is_not_waited_for() -> None:
     assert pod.now < 1000 + logs.FAREWELL + logs.READ_TIMEOUT + 1
 
 
-def test_a_pod_that_hangs_is_lost() -> None:
+def test_a_pod_that_hangs_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its log can be read, and nothing comes any more."""
     lines = pod_lines()
     pod = Pod(lines[:5])
-    pod.written_at = lambda number: 1000.0 + (number if number < 5 else 1e9)  # type: ignore[method-assign]
+    monkeypatch.setattr(pod, "written_at", lambda number: 1000.0 + (number if number < 5 else 1e9))
     pod.lines = lines
     caller = Caller(pod)
     done = caller.run()
