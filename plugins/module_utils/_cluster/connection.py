@@ -3,9 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How an API server is reached: options, kubeconfig or the pod's own account, as one pool of connections.
 
-Kubeconfigs (exec plugins, token refresh, relative paths) and the in-cluster account are read by the package
-``kubernetes``. Connections are made here, by urllib3: from version to version that package differs in proxies of the
-environment, default CAs and TLS server names, and opens the CA file again for every connection.
+Credentials of kubeconfigs (exec plugins, token refresh, relative paths) and of the in-cluster account come from the
+package ``kubernetes``. It has a stack trace for a kubeconfig that is wrong, no bound for one that is large, and leaves
+out whom a user impersonates (older versions also proxy and TLS server name). So kubeconfigs are read here before it,
+merged as it merges them. Connections are made here, by urllib3: from version to version that package differs in proxies
+of the environment, default CAs and TLS server names, and opens the CA file again for every connection.
 """
 
 from __future__ import annotations
@@ -276,10 +278,7 @@ def _read(path: str) -> dict[str, t.Any]:
     import yaml
 
     try:
-        data = read_small_file(path, "the kubeconfig", _FILE_LIMIT)
-        document = yaml.safe_load(data.decode("utf-8"))
-    except InputError as error:
-        raise config_error(error.message, "check the path and its rights") from error
+        document = yaml.safe_load(_read_file(path, "the kubeconfig").decode("utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         where = getattr(error, "problem_mark", None)
         line = f" (line {where.line + 1})" if where else ""
@@ -438,9 +437,12 @@ def _proxy(wanted: Connection, text: str, endpoint: Endpoint) -> tuple[str, dict
         if found is None or (wanted.no_proxy and is_exempt(endpoint, wanted.no_proxy)):
             return None
         address, headers = f"http://{found.endpoint}", dict(found.headers)
-    given = {name: value for name, value in wanted.proxy_headers.items() if value}
-    if given:
-        headers.update(urllib3.util.make_headers(**given))  # type: ignore[arg-type]
+    given = wanted.proxy_headers.get
+    headers.update(
+        urllib3.util.make_headers(
+            user_agent=given("user_agent"), basic_auth=given("basic_auth"), proxy_basic_auth=given("proxy_basic_auth")
+        )
+    )
     return address, headers
 
 
