@@ -191,7 +191,7 @@ class Client:
         """Open an answer that is read line by line: a log, a watch. Never repeated: the caller knows where to go on."""
         operation = operation_of("GET", path, params)
         try:
-            answer = self._send("GET", path, params, None, self._timeout, read_timeout, operation)
+            answer = self._send("GET", path, params, None, read_timeout, operation)
         except _Lost as lost:
             raise lost.error from lost
         if not 200 <= answer.status < 300:
@@ -237,7 +237,7 @@ class Client:
         tries = tries or _Tries()
         while True:
             try:
-                answer = self._send(method, path, params, data, self._timeout, self._timeout, operation)
+                answer = self._send(method, path, params, data, self._timeout, operation)
                 if 200 <= answer.status < 300:
                     content = self._read(answer, size or _ANSWER_LIMIT, patience, operation)
                     self._was_let_in = True
@@ -272,7 +272,6 @@ class Client:
         path: str,
         params: Params | None,
         body: bytes | None,
-        connect_timeout: float,
         read_timeout: float,
         operation: Operation,
     ) -> urllib3.BaseHTTPResponse:
@@ -297,7 +296,7 @@ class Client:
                 url,
                 body=body,
                 headers=headers,
-                timeout=urllib3.Timeout(connect=connect_timeout, read=read_timeout),
+                timeout=urllib3.Timeout(connect=self._timeout, read=read_timeout),
                 retries=False,
                 redirect=False,
                 preload_content=False,
