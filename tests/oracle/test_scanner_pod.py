@@ -325,7 +325,6 @@ def test_a_pod_finds_what_a_local_scan_finds(shop: Shop, pod: t.Callable[..., Po
     python = find_python(version)
     if python is None:
         missing(f"Python {version}")
-        return
     targets = [f"{shop.proxy.host}/{name}" for name in shop.names]
     here = scanned_here(targets, shop.access())
     # The same again by digest, as discovery would give it.

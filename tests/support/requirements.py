@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import typing as t
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
-def missing(what: str) -> None:
+def missing(what: str) -> t.NoReturn:
     """Skip the running test, or fail it where everything is required."""
     if os.environ.get("IMAGESCAN_REQUIRE_ALL") == "1":
         pytest.fail(f"required here, and missing: {what}", pytrace=False)
