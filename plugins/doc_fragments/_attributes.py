@@ -20,6 +20,18 @@ attributes:
     description: When run twice in a row with the same input, the second run does not report a change.
 """
 
+    INFO = r"""
+options: {}
+attributes:
+  check_mode:
+    support: full
+    details: The module never changes anything.
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+"""
+
     ACTIONS = r"""
 options: {}
 attributes:

@@ -47,15 +47,8 @@ options:
         default: ""
 extends_documentation_fragment:
   - imagescan.openshift._attributes
+  - imagescan.openshift._attributes.info
   - imagescan.openshift.cluster
-attributes:
-  check_mode:
-    support: full
-    details: The module never changes anything.
-  diff_mode:
-    support: none
-  idempotent:
-    support: full
 seealso:
   - module: imagescan.openshift.service_account_kubeconfig
 """

@@ -206,17 +206,11 @@ options:
     type: str
 extends_documentation_fragment:
   - imagescan.openshift._attributes
+  - imagescan.openshift._attributes.info
   - imagescan.openshift._attributes.actions
   - imagescan.openshift.cluster
   - imagescan.openshift.registry_access
 attributes:
-  check_mode:
-    support: full
-    details: The module never changes anything.
-  diff_mode:
-    support: none
-  idempotent:
-    support: full
   action:
     support: full
     details: Shows progress while the module runs.

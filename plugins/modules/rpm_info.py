@@ -26,14 +26,7 @@ options:
     type: str
 extends_documentation_fragment:
   - imagescan.openshift._attributes
-attributes:
-  check_mode:
-    support: full
-    details: The module never changes anything.
-  diff_mode:
-    support: none
-  idempotent:
-    support: full
+  - imagescan.openshift._attributes.info
 notes:
   - This module reads one image and returns all of its packages. For many images use M(imagescan.openshift.image_scan),
     whose results stay in a store.
