@@ -956,25 +956,24 @@ class JobScan:
         if hurry:
             return
         self._until(end, self._sweep)
-        left: list[str] = ["something"]
-        while left and self._clock() < end:
-            left = self._until(end, self._jobs.leftovers, *sorted(self._runs)) or []
-            if left:
-                self._sleep(TICK)
-                self._beat()
+        while left := self._until(end, self._jobs.leftovers, *sorted(self._runs)):
+            if self._clock() >= end:
+                break
+            self._sleep(TICK)
+            self._beat()
         if left:
             self._warn(f"still there in the namespace {self._options.namespace}: {', '.join(left[:5])}")
 
     def _until(self, end: float, work: t.Callable[..., t.Any], *arguments: t.Any) -> t.Any:
-        """What the worker gives before a moment; None when it fails or is late."""
+        """What the worker gives before a moment; None, and a warning, when it fails or is late."""
         future = self._worker.submit(work, *arguments)
         try:
             return future.result(max(0.1, end - self._clock()))
         except concurrent.futures.TimeoutError:
-            return None
+            self._warn(f"the cluster took too long to remove all Jobs in the namespace {self._options.namespace}")
         except ApiError as error:
             self._warn(str(error))
-            return None
+        return None
 
     # -- what earlier runs left
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import collections
 import copy
 import dataclasses
+import threading
 import time
 import typing as t
 from datetime import datetime, timedelta, timezone
@@ -691,6 +692,18 @@ def test_an_api_that_stays_away_ends_every_image_by_name(world: World) -> None:
     # What could not be removed stays on record.
     assert world.records
     assert made.warnings
+
+
+def test_a_cluster_that_does_not_say_what_is_left_is_told_of(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = threading.Event()
+    monkeypatch.setattr(scan, "CLEAN", 1.0)
+    monkeypatch.setattr(world, "leftovers", lambda *runs: [] if answer.wait(60) else ["unseen"])
+    try:
+        made = world.run(*asked(1, 2))
+    finally:
+        answer.set()
+    assert world.counts() == {"scanned": 2}
+    assert ["took too long" in text for text in made.warnings] == [True]
 
 
 def test_an_api_that_takes_no_job_is_one_error_for_all(world: World) -> None:
