@@ -213,6 +213,8 @@ def read_stream(item: dict[str, t.Any]) -> Stream:
             problem = "an entry of its status has no tag"
             continue
         tag = text(entry, "tag")
+        if tag in tags:
+            problem = f"its status has the tag {printable(tag)} twice; only one of them was read"
         history = array(entry, "items")
         if len(history) > left:
             problem = f"it has more than {HISTORY_LIMIT} images; not all of its history was read"
@@ -411,7 +413,9 @@ class _Reading:
         query = self._query
         if self._selection.is_narrow or query.streams or query.tags:
             return  # the search counts them as left out
-        children = {child for facts in self._facts.values() for child, _platform in facts.children}
+        # An index without a name is reported and names nothing, so its images stand for themselves.
+        named = (facts for facts in self._facts.values() if facts.reference or facts.digest in self._in_streams)
+        children = {child for facts in named for child, _platform in facts.children}
         for digest, facts in self._facts.items():
             if digest in self._in_streams or digest in children:
                 continue

@@ -196,6 +196,12 @@ def test_an_index_and_its_images() -> None:
     ]
 
 
+def test_the_images_of_an_index_without_any_name_are_found() -> None:
+    read_ones = read([{**index("f", a="amd64"), "dockerImageReference": ""}, image("a")])
+    assert only(read_ones).digest == digest("a")
+    assert [(one.name, one.code) for one in read_ones.unidentified] == [(digest("f"), "no-reference")]
+
+
 def test_the_images_of_an_index_that_is_left_out_are_left_out_too() -> None:
     read_ones = read(
         [index("f", a="amd64"), image("a")],
@@ -343,6 +349,15 @@ def test_a_history_without_end_is_cut_and_said(monkeypatch: pytest.MonkeyPatch) 
     read_ones = read([], [stream("shop", "app", latest=history)])
     assert {one.digest for one in read_ones.named} == {digest("a"), digest("b")}
     assert "not all of its history" in read_ones.unidentified[0].message
+
+
+def test_a_tag_that_comes_twice_is_said() -> None:
+    given = stream("shop", "app", latest=[(digest("a"), f"quay.io/team/app@{digest('a')}")])
+    twin = stream("shop", "app", latest=[(digest("b"), f"quay.io/team/app@{digest('b')}")])
+    given["status"]["tags"] += twin["status"]["tags"]
+    read_ones = read([], [given])
+    assert [one.code for one in read_ones.unidentified] == ["corrupt-data"]
+    assert "the tag latest twice" in read_ones.unidentified[0].message
 
 
 def test_a_tag_is_found_in_a_stream_that_was_not_listed() -> None:
