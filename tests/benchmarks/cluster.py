@@ -36,7 +36,8 @@ from ansible_collections.imagescan.openshift.tests.cluster.harness.cluster impor
     folder_of,
     missing_requirements,
 )
-from ansible_collections.imagescan.openshift.tests.cluster.scans import Scans
+from ansible_collections.imagescan.openshift.tests.cluster.registries import push_images
+from ansible_collections.imagescan.openshift.tests.cluster.scans import Scans, by_pods
 
 HERE = Path(__file__).resolve().parent
 BUILD = HERE.parents[1] / "build"
@@ -86,31 +87,26 @@ class Sources:
     def fresh(self, count: int) -> list[Json]:
         """Push ``count`` images that nobody has seen; as ``image_info`` would return them."""
         self._batches += 1
-        blobs: images.Blobs = {}
-        layers, made = [], []
+        layers = []
         for image in range(count):
             packages = 50 + 150 * image // max(1, count - 1)
             own = [self._header(f"own{self._batches}-{image}", number) for number in range(packages // 10)]
             headers = [*(self._header("base", number) for number in range(packages - len(own))), *own]
             application = images.Entry("opt/application", random.Random(image).randbytes(100_000))
             layers.append((self._base, fleet.rpm_layer(t.cast("t.Any", headers), application)))
-            made.append(images.image(blobs, layers[-1]))
-        folder = self._folder / f"images-{self._batches}"
-        listed = images.index(blobs, [(one, "linux/amd64") for one in made])
-        images.write_folder(folder, images.layout_files(blobs, {"all": listed}))
-        repository = f"{self._cluster.registry}/bench/batch{self._batches}"
-        self._cluster.push(f"oci:{folder}:all", f"bench/batch{self._batches}:all")
+        place = f"bench/batch{self._batches}"
+        digests = push_images(self._cluster, self._folder / f"images-{self._batches}", place, layers)
         return [
             {
-                "digest": one["digest"],
-                "reference": f"{repository}@{one['digest']}",
-                "references": [f"{repository}@{one['digest']}"],
+                "digest": digest,
+                "reference": f"{self._cluster.registry}/{place}@{digest}",
+                "references": [f"{self._cluster.registry}/{place}@{digest}"],
                 "kind": "image",
                 "platform": "linux/amd64",
                 "size": sum(len(layer.blob) for layer in both),
                 "layers": [images.digest(layer.blob).partition(":")[2][:12] for layer in both],
             }
-            for one, both in zip(made, layers)
+            for digest, both in zip(digests, layers)
         ]
 
 
@@ -150,14 +146,7 @@ def ways(cluster: Cluster, accounts: Accounts, sources: Sources) -> dict[str, Wa
     """All that is measured, by name."""
     many = sources.fresh(IMAGES)
     local = {"method": "local", "plain_http_registries": [cluster.registry]}
-    pods = {
-        "method": "job",
-        "kubeconfig": str(accounts.scan),
-        "namespace": accounts.namespace,
-        "scanner_image": cluster.scanner_reference,
-        "plain_http_registries": [cluster.registry],
-        "pod_cpu": "50m",  # of a node of two processors; what pods use is not limited by it
-    }
+    pods = by_pods(cluster, accounts, cluster.scanner_reference, "job")
     found = {
         "local": Way(local, lambda: many),
         "local, 1 image": Way(local, lambda: many[:1]),

@@ -114,7 +114,7 @@ def by_pods(
         "namespace": accounts.namespace,
         "scanner_image": scanner_image,
         "plain_http_registries": [cluster.registry],
-        "pod_cpu": "50m",
+        "pod_cpu": "50m",  # of a node of two processors; what pods use is not limited by it
         "start_timeout": 180,
         "image_timeout": 600,
         "timeout": 120,
