@@ -33,6 +33,7 @@ from environments import (
     copied_tree,
     environment,
     find_python,
+    link_folder,
     run,
 )
 
@@ -165,11 +166,8 @@ def debian_package_installed(name: str) -> bool:
 def stage_lint(result: Result) -> None:
     """Linters and types."""
     binaries = test_environment() / "bin"
-    link = BUILD / "link" / "ansible_collections" / "imagescan"
-    link.mkdir(parents=True, exist_ok=True)
-    (link / "openshift").unlink(missing_ok=True)
-    (link / "openshift").symlink_to(CHECKOUT)
     ours = "ansible_collections/imagescan/openshift"
+    link_folder(BUILD / "link" / ours, CHECKOUT)
     typed = [f"{ours}/{folder}" for folder in ("plugins", "examples", "tests/support", "tests/traps", "tests/cluster")]
     mypy = ["mypy", "--config-file", CHECKOUT / "pyproject.toml", "--cache-dir", BUILD / "mypy", *typed]
     checks: list[tuple[str, list[str | Path], Path]] = [
@@ -434,7 +432,7 @@ def run_stage(name: str, total: Result) -> None:
     result = Result()
     try:
         (STAGES | EXTRA)[name](result)
-    except Exception:  # noqa: BLE001 - in a thread it would be lost
+    except (Exception, SystemExit):  # noqa: BLE001 - in a thread it would be lost
         traceback.print_exc()
         result.failed += 1
     print(
