@@ -47,7 +47,6 @@ from .results import Results, ShardState
 from .shards import Item, plan_shards
 from .volumes import Resolver, require_image_volumes, unresolved
 
-METHODS = ("job", "image_volume")
 #: Image volumes of one pod, and pulls in a second: a kubelet paces what is more.
 VOLUMES = 4
 PULLS_A_SECOND = 5.0
@@ -144,7 +143,6 @@ class _Round:
     """Jobs that share program and plan."""
 
     name: str
-    run: str
     jobs: list[_RoundJob]
     is_retry: bool = False
     beat_at: float = 0.0
@@ -185,7 +183,7 @@ class JobScan:
         self._results = Results(self._ledger, self._new_number)
         self._results.needs_labels = method == "image_volume"
         self._jobs = Jobs(client, options.namespace)
-        self._collector = LogCollector(t.cast("t.Any", client), options.namespace, clock=clock)
+        self._collector = LogCollector(client, options.namespace, clock=clock)
         self._worker = concurrent.futures.ThreadPoolExecutor(1, "imagescan-api")
         self._run = secrets.token_hex(5)
         self._runs = {self._run}
@@ -511,7 +509,7 @@ class JobScan:
         program, plan_map = config_maps(name, self._run, created, program=self._program, ca=options.ca, plan=plan)
         for one in (program, plan_map):
             self._call(self._jobs.create_config_map, one)
-        round_ = _Round(name, self._run, [], is_retry, self._clock())
+        round_ = _Round(name, [], is_retry, self._clock())
         for position, job in enumerate(created):
             mine = {position: shards[position]} if self._method == "image_volume" else dict(enumerate(shards))
             round_.jobs.append(_RoundJob(job["metadata"]["name"], job["metadata"]["uid"], mine))
@@ -1042,7 +1040,7 @@ class JobScan:
         self._runs.add(job.run)
         self._made[job.uid] = job.name
         name = job.plan.rpartition("-")[0]
-        round_ = rounds.setdefault(job.plan, _Round(name, job.run, [], beat_at=self._clock()))
+        round_ = rounds.setdefault(job.plan, _Round(name, [], beat_at=self._clock()))
         round_.jobs.append(_RoundJob(job.name, job.uid, shards, self._clock()))
         return True
 
