@@ -228,11 +228,11 @@ def discover(cluster: Cluster, folder: Path, row: t.Callable[..., None]) -> None
 def running_cluster() -> t.Iterator[Cluster]:
     """A cluster for the benchmark, or the one of that name that runs already and stays."""
     folder = folder_of("bench")
-    if (folder / "cluster.json").exists() and Cluster.load(folder).is_alive():
-        cluster = Cluster.load(folder)
-        cluster.push_scanner()
-        cluster.enter()
-        yield cluster
+    running = Cluster.running(folder)
+    if running is not None:
+        running.push_scanner()
+        running.enter()
+        yield running
         return
     cluster = Cluster("bench", folder)
     try:

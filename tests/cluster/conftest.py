@@ -41,9 +41,8 @@ def cluster() -> t.Iterator[KubernetesCluster]:
         yield named
         return
     name = os.environ.get("IMAGESCAN_TEST_CLUSTER")
-    by_hand = folder_of(name or "hand")
-    if (by_hand / "cluster.json").exists() and Cluster.load(by_hand).is_alive():
-        running = Cluster.load(by_hand)
+    running = Cluster.running(folder_of(name or "hand"))
+    if running is not None:
         running.heal()
         running.push_scanner()
         running.enter()

@@ -97,6 +97,12 @@ class Cluster(KubernetesCluster):
         state = json.loads((folder / "cluster.json").read_text(encoding="utf-8"))
         return cls(state["name"], folder, Settings(**state["settings"]))
 
+    @classmethod
+    def running(cls, folder: Path) -> Cluster | None:
+        """The cluster of this folder, if there is one that runs."""
+        found = cls.load(folder) if (folder / "cluster.json").exists() else None
+        return found if found is not None and found.is_alive() else None
+
     @property
     def network(self) -> Path:
         """Its network namespace, for ``nsenter --net=`` and ``enter``."""
