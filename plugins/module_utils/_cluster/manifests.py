@@ -124,10 +124,13 @@ def scanner_job(
     With a limit of failures an index would begin anew with the same plan, and die of the same image.
     """
     template = _pod_template(name, run, options, {}, pod_seconds)
-    if options.pull_secrets:
-        _mount_pull_secrets(template["spec"], options.pull_secrets)
+    for number, secret in enumerate(options.pull_secrets):
+        source: dict[str, t.Any] = {"secret": {"secretName": secret, "defaultMode": 0o440}}
+        _mount(template["spec"], f"pull-{number}", f"/pull-secrets/{secret}", source)
     if options.registry_token:
-        _mount_token(template["spec"])
+        token = {"serviceAccountToken": {"path": "token", "expirationSeconds": TOKEN_SECONDS}}
+        source = {"projected": {"defaultMode": 0o440, "sources": [token]}}
+        _mount(template["spec"], "registry-token", "/registry-token", source)
     spec = {
         "completions": shards,
         "parallelism": parallelism,
@@ -151,12 +154,9 @@ def volume_job(
 ) -> dict[str, t.Any]:
     """A suspended Job of one pod that has the images mounted, pulled by the kubelet. ``plan``: name of its objects."""
     template = _pod_template(plan, run, options, {"IMAGESCAN_SHARD": str(shard)}, pod_seconds)
-    pod = template["spec"]
     for number, image in enumerate(images):
-        pod["volumes"].append({"name": f"image-{number}", "image": {"reference": image, "pullPolicy": "IfNotPresent"}})
-        pod["containers"][0]["volumeMounts"].append(
-            {"name": f"image-{number}", "mountPath": f"/images/{number}", "readOnly": True}
-        )
+        source = {"image": {"reference": image, "pullPolicy": "IfNotPresent"}}
+        _mount(template["spec"], f"image-{number}", f"/images/{number}", source)
     # The pod is held by the slowest pull, for which only the controller has a deadline.
     spec = {"completions": 1, "parallelism": 1, "backoffLimit": 0, "activeDeadlineSeconds": pod_seconds + 1800}
     return _job(name, run, {**annotations, SHARD_ANNOTATION: str(shard)}, spec, template)
@@ -299,17 +299,6 @@ def _container(options: PodOptions, variables: t.Mapping[str, str]) -> dict[str,
     }
 
 
-def _mount_pull_secrets(pod: dict[str, t.Any], secrets: t.Sequence[str]) -> None:
-    for number, secret in enumerate(secrets):
-        pod["volumes"].append({"name": f"pull-{number}", "secret": {"secretName": secret, "defaultMode": 0o440}})
-        pod["containers"][0]["volumeMounts"].append(
-            {"name": f"pull-{number}", "mountPath": f"/pull-secrets/{secret}", "readOnly": True}
-        )
-
-
-def _mount_token(pod: dict[str, t.Any]) -> None:
-    source = {"serviceAccountToken": {"path": "token", "expirationSeconds": TOKEN_SECONDS}}
-    pod["volumes"].append({"name": "registry-token", "projected": {"defaultMode": 0o440, "sources": [source]}})
-    pod["containers"][0]["volumeMounts"].append(
-        {"name": "registry-token", "mountPath": "/registry-token", "readOnly": True}
-    )
+def _mount(pod: dict[str, t.Any], name: str, path: str, source: t.Mapping[str, t.Any]) -> None:
+    pod["volumes"].append({"name": name, **source})
+    pod["containers"][0]["volumeMounts"].append({"name": name, "mountPath": path, "readOnly": True})
