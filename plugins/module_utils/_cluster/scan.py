@@ -26,7 +26,7 @@ from .._images.references import parse_reference
 from .._scanner.bundle import make_bundle
 from .._scanner.ledger import Ledger
 from .._scanner.model import Book, JobRecord, Outcome
-from .._scanner.plan import Plan, PlannedImage, PodAccess, Shard, plan_from_json, plan_to_json
+from .._scanner.plan import VOLUME_LIMIT, Plan, PlannedImage, PodAccess, Shard, plan_from_json, plan_to_json
 from .._scanner.targets import Request, is_local
 from . import jobs as api
 from .client import Client
@@ -47,8 +47,7 @@ from .results import Results, ShardState
 from .shards import Item, plan_shards
 from .volumes import Resolver, require_image_volumes, unresolved
 
-#: Image volumes of one pod, and pulls in a second: a kubelet paces what is more.
-VOLUMES = 4
+#: Pulls in a second: a kubelet paces what is more.
 PULLS_A_SECOND = 5.0
 #: Pods that may end under an image before that is its error.
 TRIES = 3
@@ -370,7 +369,7 @@ class JobScan:
             self._ledger.finish(Outcome(item.digest, item.references, "planned", item.platform, item.index))
 
     def _cut(self, items: list[Item]) -> list[list[Item]]:
-        most = VOLUMES if self._method == "image_volume" else self._options.images_per_pod
+        most = VOLUME_LIMIT if self._method == "image_volume" else self._options.images_per_pod
         return plan_shards(items, pods=self._options.pods, per_pod=min(most, self._options.images_per_pod))
 
     def _batches(self, items: list[Item]) -> list[list[Item]]:
@@ -379,7 +378,7 @@ class JobScan:
         room = count = 0
         for item in items:
             size = len(item.target) + len(item.digest) + 200
-            full = self._method == "image_volume" and count == VOLUME_JOBS * VOLUMES
+            full = self._method == "image_volume" and count == VOLUME_JOBS * VOLUME_LIMIT
             if size > room or full:
                 batches.append([])
                 room, count = PLAN_BYTES, 0

@@ -24,7 +24,7 @@ SCHEMA_VERSION = 1
 METHODS = ("job", "image_volume")
 #: Of one ConfigMap.
 PLAN_LIMIT = 1 << 20
-#: Image volumes of one pod.
+#: Image volumes of one pod: a kubelet paces pulls that are more.
 VOLUME_LIMIT = 4
 _TEXT_LIMIT = 4096
 _RUN = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?")
