@@ -101,13 +101,13 @@ code:
 
 import json
 import os
-import tempfile
 import typing as t
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._files import write_whole
 from ansible_collections.imagescan.openshift.plugins.module_utils._module import run
 from ansible_collections.imagescan.openshift.plugins.module_utils._reports import html_report, json_report, table
 from ansible_collections.imagescan.openshift.plugins.module_utils._reports.document import build_report, newest_time
@@ -163,19 +163,11 @@ def read_before(path: Path) -> bytes | None:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Put a file in its place as a whole, with mode 0600: a reader sees the old one or the new one."""
-    temporary = ""
+    """Write one file of a report, and its folder."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-        with os.fdopen(descriptor, "wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(temporary, path)  # noqa: PTH105 - text in
+        write_whole(path, content)
     except OSError as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
         raise ScanError(
             f"{path} cannot be written: {error.strerror or error}",
             code="report-unwritable",

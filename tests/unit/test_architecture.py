@@ -18,6 +18,7 @@ UTILS = CHECKOUT / "plugins" / "module_utils"
 ALLOWED = {
     "_errors": set(),
     "_text": set(),
+    "_files": set(),
     "_images": {"_errors"},
     "_rpm": {"_errors", "_images"},
     "_compliance": {"_errors", "_images", "_rpm"},
@@ -26,7 +27,7 @@ ALLOWED = {
     "_reports": {"_errors", "_text", "_images", "_rpm", "_vulnerabilities", "_compliance", "_verdicts"},
     "_scanner": {"_errors", "_images", "_rpm", "_compliance"},
     "_store": {"_errors", "_images", "_rpm", "_compliance", "_vulnerabilities", "_verdicts"},
-    "_cluster": {"_errors", "_text", "_images", "_rpm", "_scanner", "_verdicts"},
+    "_cluster": {"_errors", "_text", "_files", "_images", "_rpm", "_scanner", "_verdicts"},
     "_progress": {"_errors"},
     "_argument_specs": {"_errors"},
     "_module": {"_errors", "_images", "_cluster"},

@@ -7,21 +7,19 @@ from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
 import dataclasses
 import json
-import os
 import stat
-import tempfile
 import typing as t
 from datetime import datetime, timezone
 from pathlib import Path
 
 from .._errors import InputError
+from .._files import write_whole
 from .._images.access import read_small_file
 from .._images.references import shown
 from .client import Client
-from .errors import ApiError
+from .errors import INVALID, ApiError
 
 _FILE_LIMIT = 4 << 20
 
@@ -111,7 +109,7 @@ def request_token(client: Client, account: Account, seconds: int) -> Token:
     status = answer.get("status")
     token = parse_token(status.get("token")) if isinstance(status, dict) else None
     if token is None:
-        raise ApiError(f"{client.server} made no token that can be read for {account.user}", code="cluster-invalid")
+        raise ApiError(f"{client.server} made no token that can be read for {account.user}", code=INVALID)
     return token
 
 
@@ -196,18 +194,9 @@ def write_kubeconfig(path: str, content: t.Mapping[str, t.Any]) -> None:
     """Put a kubeconfig in its place at once, readable for its owner alone. Raises InputError."""
     import yaml
 
-    target = Path(path)
-    temporary = ""
     try:
-        # A temporary file has the mode 0600 from its first moment.
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
-        with open(descriptor, "w", encoding="utf-8") as out:
-            yaml.safe_dump(dict(content), out, sort_keys=False)
-        os.replace(temporary, target)  # noqa: PTH105 - text in
+        write_whole(Path(path), yaml.safe_dump(dict(content), sort_keys=False).encode())
     except OSError as error:
-        if temporary:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)  # noqa: PTH108 - text in
         raise InputError(
             f"the kubeconfig {shown(path)} cannot be written: {error.strerror or error}",
             hint="check that its folder exists and may be written to",
