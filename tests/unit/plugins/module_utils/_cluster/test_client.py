@@ -371,7 +371,7 @@ def test_a_stream_that_is_cut_is_an_error() -> None:
     assert caught.value.code == "cluster-unreachable"
 
 
-def test_a_silent_stream_is_an_error_and_a_closed_one_ends() -> None:
+def test_a_silent_stream_is_an_error() -> None:
     release = threading.Event()
 
     def answer(_request: Request) -> Answer:
