@@ -38,7 +38,6 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.serial im
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.bundle import make_bundle
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.frames import LINE_LIMIT, Decoder, Record
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.model import IndexOutcome, Outcome
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.plan import (
     Plan,
     PlannedImage,
@@ -47,6 +46,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.plan 
     plan_to_json,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import request_of
+from ansible_collections.imagescan.openshift.tests.support.books import MemoryBook
 from ansible_collections.imagescan.openshift.tests.support.certificates import Authority
 from ansible_collections.imagescan.openshift.tests.support.layouts import File, digest_of, tar_of
 from ansible_collections.imagescan.openshift.tests.support.programs import require_program
@@ -195,32 +195,9 @@ def send(
         connection.close()
 
 
-class Kept:
-    """The book of a local scan."""
-
-    def __init__(self) -> None:
-        self.outcomes: list[Outcome] = []
-        self.indexes: list[IndexOutcome] = []
-
-    def is_current(self, digest: str) -> bool:
-        return False
-
-    def children_of(self, digest: str) -> None:
-        return None
-
-    def record(self, outcome: Outcome) -> None:
-        self.outcomes.append(outcome)
-
-    def record_index(self, outcome: IndexOutcome) -> None:
-        self.indexes.append(outcome)
-
-    def beat(self, line: str) -> None:
-        pass
-
-
-def scanned_here(targets: t.Iterable[str], access: Access) -> Kept:
+def scanned_here(targets: t.Iterable[str], access: Access) -> MemoryBook:
     """A local scan."""
-    kept = Kept()
+    kept = MemoryBook()
     platforms = [Platform(*text.split("/")) for text in PLATFORMS]
     LocalScan(kept, access, platforms=platforms).run(list(map(request_of, targets)), lambda done, total, seconds: "")
     return kept
@@ -355,7 +332,7 @@ def test_a_pod_finds_what_a_local_scan_finds(shop: Shop, pod: t.Callable[..., Po
         assert again["inventory"] == by_digest[planned.digest]["inventory"]
 
 
-def compare(here: Kept, told: Told) -> None:
+def compare(here: MemoryBook, told: Told) -> None:
     """Every image of the local scan is in what the pod told, equal in every field; and nothing else is."""
     there = {one["digest"]: one for one in told.of("image")}
     assert {one.digest for one in here.outcomes} == set(there)

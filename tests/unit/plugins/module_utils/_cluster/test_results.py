@@ -16,7 +16,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model imp
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.problems import problem
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.serial import inventory_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.ledger import Ledger
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.model import IndexOutcome, Outcome
+from ansible_collections.imagescan.openshift.tests.support.books import MemoryBook
 
 INVENTORY = Inventory("rpm", OsRelease(), (), None, (), ("cpe:/a:b",), {}, {}, ())
 
@@ -26,34 +26,11 @@ def digest(letter: str) -> str:
     return "sha256:" + letter * 64
 
 
-class Book:
-    """Keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.outcomes: list[Outcome] = []
-        self.indexes: list[IndexOutcome] = []
-
-    def is_current(self, digest: str) -> bool:
-        return False
-
-    def children_of(self, digest: str) -> None:
-        return None
-
-    def record(self, outcome: Outcome) -> None:
-        self.outcomes.append(outcome)
-
-    def record_index(self, outcome: IndexOutcome) -> None:
-        self.indexes.append(outcome)
-
-    def beat(self, line: str) -> None:
-        """Nobody looks."""
-
-
 class Desk:
     """A shard of some images, and what became of them. An image is a letter, or ``?`` for a tag without a digest."""
 
     def __init__(self, letters: str, *platforms: Platform) -> None:
-        self.book = Book()
+        self.book = MemoryBook()
         self.ledger = Ledger(self.book, platforms, plan_only=False)
         self.ledger.total = len(letters)
         numbers = itertools.count(len(letters))
