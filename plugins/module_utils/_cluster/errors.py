@@ -26,6 +26,8 @@ EXPIRED = "cluster-expired"
 INVALID = "cluster-invalid"
 BUSY = "cluster-busy"
 CONFIG = "cluster-config"
+#: The cluster fails, and not the object that was asked for: whatever is asked next fails, too.
+OF_THE_CLUSTER = frozenset((UNREACHABLE, UNAUTHORIZED, BUSY))
 
 
 class ApiError(ScanError):

@@ -30,6 +30,7 @@ from .._scanner.discovery import (
     telling_labels,
 )
 from .client import Client
+from .errors import OF_THE_CLUSTER
 from .selection import (
     LeftOut,
     Selection,
@@ -471,8 +472,8 @@ class StreamTags:
                 quoted = [urllib.parse.quote(part, safe="") for part in (namespace, name)]
                 known = read_stream(self._client.get(f"{PREFIX}/namespaces/{quoted[0]}/imagestreams/{quoted[1]}"))
             except ScanError as error:
-                if error.code in ("cluster-unreachable", "cluster-unauthorized", "cluster-busy"):
-                    raise  # the cluster fails, not this stream
+                if error.code in OF_THE_CLUSTER:
+                    raise
                 known = error
             self._streams[namespace, name] = known
         if isinstance(known, ScanError):

@@ -18,7 +18,7 @@ from .._errors import InputError, ScanError
 from .._images.references import Reference, is_digest, parse_reference, shown
 from .._scanner.discovery import Excluded, Named, Unidentified, Usage
 from .client import Client
-from .errors import ApiError
+from .errors import OF_THE_CLUSTER, ApiError
 from .images import INTEGRATED_REGISTRY, StreamTags
 from .selection import LeftOut, Selection, array, full_name, is_openshift, obj, printable, text, unseen
 
@@ -283,7 +283,7 @@ class _Reading:
             try:
                 names = self._names(holder, slot)
             except ScanError as error:
-                if error.code in ("cluster-unreachable", "cluster-unauthorized", "cluster-busy"):
+                if error.code in OF_THE_CLUSTER:
                     raise
                 self._problem(_shown_reference(slot.reference), error.code, str(error), where)
                 continue
@@ -321,7 +321,7 @@ class _Reading:
             try:
                 found, digest = self._tags.find(namespace, name, reference.tag)
             except ScanError as error:
-                if error.code in ("cluster-unreachable", "cluster-unauthorized", "cluster-busy"):
+                if error.code in OF_THE_CLUSTER:
                     raise
                 return [Named(str(reference), SOURCE)]  # the registry may know
             return [Named(str(reference) if digest else found, SOURCE, digest)]
