@@ -399,6 +399,7 @@ unidentified:
 
 import collections
 import concurrent.futures
+import re
 import time
 import typing as t
 from datetime import datetime, timedelta, timezone
@@ -438,6 +439,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.disco
 
 LISTS = ("references", "paths", "registry")
 CLUSTER = ("openshift", "workloads")
+#: Options that choose within a cluster, and mean nothing without one.
+SELECTORS = ("namespaces", "exclude_namespaces", "system_namespaces", "label_selector")
 
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:
@@ -474,6 +477,13 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     ]
     search = ClusterSearch(params, sources)
     in_cluster = bool(set(sources) & set(CLUSTER))
+    selectors = [name for name in SELECTORS if params[name]]
+    if selectors and not sources:
+        # An empty answer would look like namespaces without an image.
+        raise InputError(
+            f"{selectors[0]} is given, but no source that it could choose from",
+            hint="name workloads or openshift in sources",
+        )
     client = client_of(module) if in_cluster or params["mirrors_from_cluster"] else None
     access = access_of(params, read_mirrors(client) if client and params["mirrors_from_cluster"] else ())
     progress = Progress()
@@ -568,7 +578,7 @@ class ClusterSearch:
         self._read[what] += 1
 
 
-def patterns(holder: dict[str, t.Any], option: str, prefix: str = "") -> tuple[t.Any, ...]:
+def patterns(holder: dict[str, t.Any], option: str, prefix: str = "") -> tuple[re.Pattern[str], ...]:
     """The regular expressions of an option."""
     return tuple(pattern(text, f"{prefix}{option}") for text in holder[option])
 
