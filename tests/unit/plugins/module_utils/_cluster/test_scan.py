@@ -590,7 +590,7 @@ def test_where_no_pod_starts_all_images_have_the_cause(world: World) -> None:
     assert world.leftovers() == []
 
 
-def test_a_pod_that_waits_for_the_others_is_not_in_trouble(world: World) -> None:
+def test_a_pod_that_waits_for_the_others_is_not_in_trouble(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     work, waiting = world._work, api.cause(api.UNSCHEDULABLE, "1 Insufficient cpu")
 
     def one_at_a_time(pod: FakePod) -> None:
@@ -600,7 +600,7 @@ def test_a_pod_that_waits_for_the_others_is_not_in_trouble(world: World) -> None
             return
         work(pod)
 
-    world._work = one_at_a_time  # type: ignore[method-assign]
+    monkeypatch.setattr(world, "_work", one_at_a_time)
     world.run(*asked(*range(1, 121)), images_per_pod=40)
     assert world.counts() == {"scanned": 120}
     assert max(world.ended_at.values()) > 60
@@ -645,8 +645,8 @@ def test_an_image_without_an_outcome_is_a_defect_that_shows(world: World, monkey
         world.run(*asked(1, 2), pods=1)
 
 
-def test_silence_has_an_end_too(world: World) -> None:
-    world._start_pods = lambda job: None  # type: ignore[method-assign]
+def test_silence_has_an_end_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(world, "_start_pods", lambda job: None)
     world.run(*asked(1))
     assert world.counts() == {api.START_FAILED: 1}
 
@@ -706,11 +706,11 @@ def test_a_cluster_that_does_not_say_what_is_left_is_told_of(world: World, monke
     assert ["took too long" in text for text in made.warnings] == [True]
 
 
-def test_an_api_that_takes_no_job_is_one_error_for_all(world: World) -> None:
+def test_an_api_that_takes_no_job_is_one_error_for_all(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(body: dict[str, t.Any], *, dry_run: bool = False) -> dict[str, t.Any]:
         raise ApiError("403 creating jobs", code="cluster-forbidden", status=403)
 
-    world.create_job = refuse  # type: ignore[method-assign]
+    monkeypatch.setattr(world, "create_job", refuse)
     with pytest.raises(ApiError, match="403 creating jobs"):
         world.run(*asked(1))
 
@@ -843,7 +843,9 @@ def test_a_run_that_nobody_waits_for_asks_registries_no_further(world: World, mo
     assert 0 < len(asked_for) < 200
 
 
-def test_a_server_that_drops_image_volumes_is_refused(world: World, registry: dict[str, t.Any]) -> None:
+def test_a_server_that_drops_image_volumes_is_refused(
+    world: World, registry: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     create = world.create_job
 
     def drop(body: dict[str, t.Any], *, dry_run: bool = False) -> dict[str, t.Any]:
@@ -852,7 +854,7 @@ def test_a_server_that_drops_image_volumes_is_refused(world: World, registry: di
             volume.pop("image", None)
         return made
 
-    world.create_job = drop  # type: ignore[method-assign]
+    monkeypatch.setattr(world, "create_job", drop)
     with pytest.raises(ScanError, match="method: job") as raised:
         world.run(*asked(1), method="image_volume")
     assert raised.value.code == "image-volume-unsupported"
@@ -872,15 +874,10 @@ def killed(world: World, *requests: Request, after: float, **options: t.Any) -> 
         if world.now >= after:
             raise Killed
 
-    clean = JobScan._clean
-    JobScan._clean = lambda self, hurry: None  # type: ignore[method-assign, misc]
-    world.meddle = die
-    try:
-        with pytest.raises(Killed):
-            world.run(*requests, **options)
-    finally:
-        JobScan._clean = clean  # type: ignore[method-assign]
-        world.meddle = lambda: None
+    with pytest.MonkeyPatch.context() as patches, pytest.raises(Killed):
+        patches.setattr(JobScan, "_clean", lambda self, hurry: None)
+        patches.setattr(world, "meddle", die)
+        world.run(*requests, **options)
     world.dead_owners.add(api.this_process())
     world.events.clear()
     for pod in world.followed.values():
