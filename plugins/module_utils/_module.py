@@ -151,7 +151,9 @@ def client_of(module: AnsibleModule) -> Client:
     )
     # All of a kubeconfig is kept out of the log, but only its secrets may be blotted out of results: "v1" stands in it.
     harmless, secrets = secrets_of(kubeconfig)
-    others = {params[name] for name in ("api_key", "password")} | set((params["proxy_headers"] or {}).values())
+    hidden = [name for name, option in module.argument_spec.items() if option.get("no_log") and name != "kubeconfig"]
+    others = {params[name] for name in hidden if isinstance(params[name], str)}
+    others |= set((params["proxy_headers"] or {}).values())
     login = (params["proxy"] or "").rpartition("@")[0].rpartition("/")[2]  # an URL may have one
     if login:
         secrets |= {login, login.partition(":")[2]} - {""}

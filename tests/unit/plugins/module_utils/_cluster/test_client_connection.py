@@ -347,7 +347,8 @@ class Module:
     """What ``client_of`` needs of an AnsibleModule, whose own options come from standard input."""
 
     def __init__(self, **given: t.Any) -> None:
-        result = ArgumentSpecValidator(_argument_specs.cluster()).validate(given)
+        self.argument_spec = {**_argument_specs.cluster(), "store_password": _argument_specs.store()["store_password"]}
+        result = ArgumentSpecValidator(self.argument_spec).validate(given)
         self.params = result.validated_parameters
         self.no_log_values = set(result._no_log_values)
         self.warnings: list[str] = []
@@ -367,6 +368,9 @@ def test_a_module_blots_out_secrets_and_nothing_else() -> None:
     module: t.Any = Module(kubeconfig=PLAIN, proxy="http://me:pw@proxy:3128")
     client_of(module)
     assert module.no_log_values == {"canary-token", "me:pw", "pw"}
+    module = Module(kubeconfig=PLAIN, store_password="Config")  # a word that stands in the kubeconfig, too
+    client_of(module)
+    assert module.no_log_values == {"canary-token", "Config"}
     module = Module(kubeconfig="/no/such/config")
     with pytest.raises(ApiError):
         client_of(module)
