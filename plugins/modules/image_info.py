@@ -420,22 +420,23 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.workl
     Workloads,
     read_workloads,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.model import (
+    Discovery,
+    Excluded,
+    Named,
+    Unidentified,
+    fold,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.search import Wish, discover
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.sources import (
+    RegistryQuery,
+    gather,
+    pattern,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.references import parse_reference
 from ansible_collections.imagescan.openshift.plugins.module_utils._module import access_of, client_of, run
 from ansible_collections.imagescan.openshift.plugins.module_utils._progress import Progress, remaining
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.discovery import (
-    Discovery,
-    Excluded,
-    Named,
-    RegistryQuery,
-    Unidentified,
-    Wish,
-    discover,
-    fold,
-    gather,
-    pattern,
-)
 
 LISTS = ("references", "paths", "registry")
 CLUSTER = ("openshift", "workloads")

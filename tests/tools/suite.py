@@ -276,13 +276,13 @@ def stage_cluster_by_hand(result: Result, action: str) -> None:
 
 
 def stage_oldest_python(result: Result) -> None:
-    """The files that the scanner pod runs, on the oldest Python, with the standard library alone."""
+    """The files that the scanner pod runs, and discovery, on the oldest Python, with the standard library alone."""
     python = find_python("3.9")
     if python is None:
         result.missing("Python 3.9: the scanner's files on the oldest Python")
         return
     venv = environment("python-3.9", python, "pytest\npytest-timeout\nhypothesis\n", collections=None)
-    folders = [f"tests/unit/plugins/module_utils/{name}" for name in ("_images", "_rpm", "_scanner")]
+    folders = [f"tests/unit/plugins/module_utils/{name}" for name in ("_images", "_rpm", "_scanner", "_discovery")]
     pytest(result, "pytest-3.9", venv, [folder for folder in folders if (CHECKOUT / folder).is_dir()], optional=True)
 
 

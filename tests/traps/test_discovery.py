@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.sources import RegistryQuery, gather
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.discovery import RegistryQuery, gather
 from ansible_collections.imagescan.openshift.tests.support.servers import Answer, Request, running_server
 
 

@@ -15,20 +15,11 @@ import re
 import typing as t
 import urllib.parse
 
+from .._discovery.model import Catalogue, Excluded, Facts, Named, Unidentified, is_scanner, short_digest, telling_labels
+from .._discovery.sources import chosen
 from .._errors import InputError, ScanError
 from .._images.manifests import CHILD_LIMIT, INDEX_TYPES, LAYER_LIMIT
 from .._images.references import Reference, is_digest, is_tag, parse_reference, shown
-from .._scanner.discovery import (
-    Catalogue,
-    Excluded,
-    Facts,
-    Named,
-    Unidentified,
-    chosen,
-    is_scanner,
-    short_digest,
-    telling_labels,
-)
 from .client import Client
 from .errors import OF_THE_CLUSTER
 from .selection import (

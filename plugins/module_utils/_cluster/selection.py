@@ -11,9 +11,9 @@ import re
 import typing as t
 import urllib.parse
 
+from .._discovery.model import Excluded, Unidentified
 from .._errors import InputError, ScanError
 from .._images.references import shown
-from .._scanner.discovery import Excluded, Unidentified
 from .client import Client
 from .errors import ApiError
 

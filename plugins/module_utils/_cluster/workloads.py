@@ -14,9 +14,9 @@ import dataclasses
 import re
 import typing as t
 
+from .._discovery.model import Excluded, Named, Unidentified, Usage
 from .._errors import InputError, ScanError
 from .._images.references import Reference, is_digest, parse_reference, shown
-from .._scanner.discovery import Excluded, Named, Unidentified, Usage
 from .client import Client
 from .errors import OF_THE_CLUSTER, ApiError
 from .images import INTEGRATED_REGISTRY, StreamTags

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which images there are: names from people, folders, registries and clusters, each brought to its digest."""
+"""Which images there are: names brought to their digests, by what a cluster knows or by asking registries."""
 
 from __future__ import annotations
 
@@ -12,156 +12,30 @@ import re
 import typing as t
 from datetime import datetime, timezone
 
-from .._errors import InputError, LimitExceeded, RegistryError, ScanError
+from .._errors import RegistryError, ScanError
 from .._images.access import Access
 from .._images.model import Image, ImageIndex
-from .._images.references import Reference, parse_registry, shown
-from .._images.targets import list_targets, open_child, open_target
-from .targets import canonical_name, is_local, pinned
+from .._images.targets import open_child, open_target
+from .._scanner.targets import is_local, pinned
+from .model import (
+    Catalogue,
+    Discovery,
+    Excluded,
+    Facts,
+    Found,
+    Named,
+    Unidentified,
+    Usage,
+    is_scanner,
+    short_digest,
+    telling_labels,
+)
 
 RESOLVERS = 8
 #: Images of an index whose configs are read to find the one that a pod runs.
 CHILDREN_TO_COMPARE = 32
-#: Lines of equal reason that are listed one by one; the others are one line with their number.
-LINES = 100
-#: Labels that tell what an image is; the others stay in the inventory.
-LABELS = (
-    "name",
-    "version",
-    "release",
-    "vendor",
-    "com.redhat.component",
-    "org.opencontainers.image.title",
-    "org.opencontainers.image.version",
-    "org.opencontainers.image.source",
-)
-LABEL_LIMIT = 300
-#: What the image that we scan with says of itself. Anybody can say it, so its digest must be the known one, too.
-SCANNER_LABEL = ("imagescan.github.io/component", "scanner")
 #: Docker's first release was in 2013.
 NO_IMAGE_BEFORE = datetime(2013, 1, 1, tzinfo=timezone.utc)
-
-
-@dataclasses.dataclass(frozen=True)
-class RegistryQuery:
-    """What to list in a registry. The patterns are regular expressions that must match the whole name."""
-
-    registry: str
-    repositories: tuple[re.Pattern[str], ...] = ()
-    tags: tuple[re.Pattern[str], ...] = ()
-    limit: int = 10000
-
-
-@dataclasses.dataclass(frozen=True)
-class Named:
-    """A name that somebody or something gave.
-
-    ``source``: ``references``, ``paths``, ``registry``, ``openshift`` or ``workloads``.
-    ``digest``: what it is, where its holder knows that already.
-    ``image_id``: what runs, where the runtime gave a digest of which nobody knows whether it is a manifest's or a
-    config's. ``doubtful``: the repository of the name need not have this digest.
-    """
-
-    name: str
-    source: str
-    digest: str = ""
-    image_id: str = ""
-    doubtful: bool = False
-
-
-@dataclasses.dataclass
-class Usage:
-    """Who uses what has a name: numbers of the pods that run it, namespaces where it runs or is named."""
-
-    pods: set[int] = dataclasses.field(default_factory=set)
-    namespaces: set[str] = dataclasses.field(default_factory=set)
-
-
-@dataclasses.dataclass(frozen=True)
-class Facts:
-    """What is known about an image.
-
-    ``reference``: the name under which its holder knows it, pinned, or empty. ``config``: digest of its config.
-    ``layers``: first 12 hex digits of each layer's digest, lowest first. ``size``: compressed bytes, 0 unknown.
-    ``children``: of an index, digest and platform of its images. ``scanner``: it says that it is our scanner.
-    """
-
-    digest: str
-    kind: str = ""
-    reference: str = ""
-    platform: str = ""
-    created: str = ""
-    labels: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
-    size: int = 0
-    layers: tuple[str, ...] = ()
-    config: str = ""
-    children: tuple[tuple[str, str], ...] = ()
-    scanner: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class Catalogue:
-    """What a cluster knows about images.
-
-    ``facts``: by digest. ``tags``: canonical name of an image stream's tag -> the digest that it means now.
-    ``registries``: hosts of the cluster's own registry, best to use first; other hosts go before them.
-    ``reported``: digests that nothing needs to name, since they are in one of the lists already.
-    """
-
-    facts: t.Mapping[str, Facts] = dataclasses.field(default_factory=dict)
-    tags: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
-    registries: tuple[str, ...] = ()
-    reported: frozenset[str] = frozenset()
-
-
-@dataclasses.dataclass(frozen=True)
-class Unidentified:
-    """Something that should be an image and could not be resolved."""
-
-    name: str
-    source: str
-    code: str
-    message: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Excluded:
-    """What was left out on purpose, and why. ``count``: how many things the line stands for."""
-
-    name: str
-    reason: str
-    count: int = 1
-
-
-@dataclasses.dataclass
-class Found:
-    """An image, under all the names that lead to it.
-
-    ``platforms``: of an index, those of its images. ``indexes``: digests of the found indexes that list it.
-    ``used_by``: number of pods, and namespaces; None where no workloads were read.
-    """
-
-    digest: str
-    kind: str
-    references: list[str]
-    sources: list[str]
-    platform: str
-    platforms: list[str]
-    created: str
-    labels: dict[str, str]
-    size: int = 0
-    layers: list[str] = dataclasses.field(default_factory=list)
-    indexes: list[str] = dataclasses.field(default_factory=list)
-    used_by: dict[str, t.Any] | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Discovery:
-    """Everything that was named ends in exactly one of the three lists."""
-
-    found: tuple[Found, ...]
-    excluded: tuple[Excluded, ...]
-    unidentified: tuple[Unidentified, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,99 +51,6 @@ class Wish:
     in_use: bool = False
     scanner_digest: str = ""
     ask: bool = True
-
-
-def pattern(text: str, option: str) -> re.Pattern[str]:
-    """Compile a regular expression that a person wrote."""
-    try:
-        return re.compile(text)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise InputError(f"{option}: {shown(text, 100)} is no regular expression: {error}") from None
-
-
-def gather(
-    references: t.Iterable[str], paths: t.Iterable[str], queries: t.Iterable[RegistryQuery], access: Access
-) -> tuple[list[Named], list[Excluded], list[Unidentified]]:
-    """The names that the sources give, without asking for a single image yet. A source that fails is reported."""
-    named: list[Named] = []
-    excluded: list[Excluded] = []
-    failed: list[Unidentified] = []
-    for reference in references:
-        try:
-            named.append(Named(canonical_name(reference.strip()), "references"))
-        except ScanError as error:
-            failed.append(unidentified(reference, "references", error))
-    for path in paths:
-        try:
-            targets = list_targets(path)
-            if not targets:
-                raise InputError("no image is in it", subject=path)
-            named += [Named(canonical_name(target), "paths") for target in targets]
-        except ScanError as error:
-            failed.append(unidentified(path, "paths", error))
-    for query in queries:
-        try:
-            named += _list_registry(query, access, excluded, failed)
-        except ScanError as error:
-            failed.append(unidentified(query.registry, "registry", error))
-    return list(dict.fromkeys(named)), excluded, failed
-
-
-def _list_registry(
-    query: RegistryQuery,
-    access: Access,
-    excluded: list[Excluded],
-    failed: list[Unidentified],
-) -> list[Named]:
-    """Every matching tag of a registry, or none of them where there are too many."""
-    from .._images.registry import list_repositories, list_tags
-
-    registry = parse_registry(query.registry)
-    named: list[Named] = []
-    before = len(excluded) + len(failed)
-    # Names that are plain text need no catalogue, which many registries do not give to everybody.
-    plain = [found.pattern for found in query.repositories if re.fullmatch(r"[a-z0-9/_-]+", found.pattern)]
-    all_plain = bool(plain) and len(plain) == len(query.repositories)
-    for repository in plain if all_plain else list_repositories(registry, access):
-        if not chosen(repository, query.repositories):
-            excluded.append(Excluded(f"{registry}/{repository}", "no pattern of registry.repositories matches"))
-            continue
-        try:
-            for tag in list_tags(registry, repository, access):
-                name = str(Reference(registry, repository, tag))
-                if not chosen(tag, query.tags):
-                    excluded.append(Excluded(name, "no pattern of registry.tags matches"))
-                    continue
-                if len(named) == query.limit:
-                    raise LimitExceeded(
-                        f"{registry} has more than {query.limit} matching tags",
-                        hint="narrow registry.repositories or registry.tags, or raise registry.limit",
-                        subject=registry,
-                    )
-                named.append(Named(name, "registry"))
-        except LimitExceeded:
-            raise
-        except ScanError as error:
-            failed.append(unidentified(f"{registry}/{repository}", "registry", error))
-    if not named and len(excluded) + len(failed) == before:
-        # Many registries show only what an account may see: an empty list is no sign that nothing is there.
-        raise ScanError(
-            "it lists no image",
-            code="registry-empty",
-            hint="check registry.repositories, and whether the credentials may see the catalogue",
-            subject=registry,
-        )
-    return named
-
-
-def chosen(name: str, patterns: tuple[re.Pattern[str], ...]) -> bool:
-    """Whether one of the patterns matches the whole name; without patterns every name is chosen."""
-    return not patterns or any(found.fullmatch(name) for found in patterns)
-
-
-def unidentified(name: str, source: str, error: ScanError) -> Unidentified:
-    """What could not be identified, and why."""
-    return Unidentified(name, source, error.code, str(error))
 
 
 def facts_of(opened: t.Any) -> Facts:
@@ -291,21 +72,6 @@ def facts_of(opened: t.Any) -> Facts:
         children = tuple((child.digest, str(child.platform or "")) for child in opened.children)
         return Facts(opened.digest, "index", children=children)
     return Facts(opened.digest, "root_folder")
-
-
-def telling_labels(labels: t.Mapping[str, t.Any]) -> dict[str, str]:
-    """Those labels that tell what an image is."""
-    return {key: str(labels[key])[:LABEL_LIMIT] for key in LABELS if key in labels}
-
-
-def is_scanner(labels: t.Mapping[str, t.Any]) -> bool:
-    """Whether an image says that it is our scanner."""
-    return labels.get(SCANNER_LABEL[0]) == SCANNER_LABEL[1]
-
-
-def short_digest(digest: str) -> str:
-    """The first 12 hex digits of a digest."""
-    return digest.partition(":")[2][:12]
 
 
 def discover(
@@ -565,23 +331,6 @@ def identify(name: str, image_id: str, access: Access) -> t.Any:
         hint="restart the pods, or name the image by digest",
         subject=name,
     )
-
-
-def fold(lines: t.Iterable[Excluded]) -> list[Excluded]:
-    """The lines with equal ones added up, of each reason at most ``LINES``; the others become one with their number."""
-    counts: dict[tuple[str, str], int] = {}
-    for one in lines:
-        counts[one.name, one.reason] = counts.get((one.name, one.reason), 0) + one.count
-    folded: list[Excluded] = []
-    shown_lines: collections.Counter[str] = collections.Counter()
-    rest: dict[str, int] = {}
-    for (name, reason), count in counts.items():
-        shown_lines[reason] += 1
-        if shown_lines[reason] <= LINES:
-            folded.append(Excluded(name, reason, count))
-        else:
-            rest[reason] = rest.get(reason, 0) + count
-    return folded + [Excluded(f"{count} more", reason, count) for reason, count in rest.items()]
 
 
 def _moment(text: str) -> datetime | None:

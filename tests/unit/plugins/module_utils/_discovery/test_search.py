@@ -10,6 +10,18 @@ import typing as t
 from datetime import datetime, timezone
 
 import pytest
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery import model, search
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.model import (
+    Catalogue,
+    Discovery,
+    Excluded,
+    Facts,
+    Found,
+    Named,
+    Usage,
+    fold,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.search import Wish, discover
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import Abandoned, RegistryError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import (
@@ -19,19 +31,6 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.model 
     ImageIndex,
     Layer,
     Platform,
-)
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner import discovery
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.discovery import (
-    Catalogue,
-    Discovery,
-    Excluded,
-    Facts,
-    Found,
-    Named,
-    Usage,
-    Wish,
-    discover,
-    fold,
 )
 
 APP = "quay.io/team/app"
@@ -79,8 +78,8 @@ class Registries:
 def registries(monkeypatch: pytest.MonkeyPatch) -> Registries:
     """Registries without any image yet."""
     made = Registries()
-    monkeypatch.setattr(discovery, "open_target", made.open_target)
-    monkeypatch.setattr(discovery, "open_child", made.open_child)
+    monkeypatch.setattr(search, "open_target", made.open_target)
+    monkeypatch.setattr(search, "open_child", made.open_child)
     return made
 
 
@@ -230,7 +229,7 @@ def test_an_image_with_another_name_is_found_under_that(registries: Registries) 
 
 @pytest.mark.parametrize(("known", "label", "gone"), [("a", True, True), ("a", False, False), ("b", True, False)])
 def test_our_scanner_needs_digest_and_label(registries: Registries, known: str, label: bool, gone: bool) -> None:
-    labels = {discovery.SCANNER_LABEL[0]: discovery.SCANNER_LABEL[1]} if label else {}
+    labels = {model.SCANNER_LABEL[0]: model.SCANNER_LABEL[1]} if label else {}
     registries.answers[f"{APP}:1"] = image("a", labels=labels)
     found = discover([Named(f"{APP}:1", "registry")], Access(), wish=Wish(scanner_digest=digest(known)))
     assert bool(found.found) is not gone
@@ -266,6 +265,6 @@ def test_who_waits_for_nothing_ends_the_search(registries: Registries) -> None:
 def test_equal_lines_are_added_up_and_many_become_one() -> None:
     lines = [Excluded("namespace a", "system", 3), Excluded("namespace a", "system", 4), Excluded("x", "other")]
     assert fold(lines) == [Excluded("namespace a", "system", 7), Excluded("x", "other", 1)]
-    many = fold(Excluded(f"name {number}", "old", 2) for number in range(discovery.LINES + 50))
-    assert len(many) == discovery.LINES + 1
+    many = fold(Excluded(f"name {number}", "old", 2) for number in range(model.LINES + 50))
+    assert len(many) == model.LINES + 1
     assert many[-1] == Excluded("100 more", "old", 100)

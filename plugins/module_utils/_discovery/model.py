@@ -1,0 +1,171 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a search for images is about: names, what is known of images, and the three lists in which all of it ends."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import typing as t
+
+#: Lines of equal reason that are listed one by one; the others are one line with their number.
+LINES = 100
+#: Labels that tell what an image is; the others stay in the inventory.
+LABELS = (
+    "name",
+    "version",
+    "release",
+    "vendor",
+    "com.redhat.component",
+    "org.opencontainers.image.title",
+    "org.opencontainers.image.version",
+    "org.opencontainers.image.source",
+)
+LABEL_LIMIT = 300
+#: What the image that we scan with says of itself. Anybody can say it, so its digest must be the known one, too.
+SCANNER_LABEL = ("imagescan.github.io/component", "scanner")
+
+
+@dataclasses.dataclass(frozen=True)
+class Named:
+    """A name that somebody or something gave.
+
+    ``source``: ``references``, ``paths``, ``registry``, ``openshift`` or ``workloads``.
+    ``digest``: what it is, where its holder knows that already.
+    ``image_id``: what runs, where the runtime gave a digest of which nobody knows whether it is a manifest's or a
+    config's. ``doubtful``: the repository of the name need not have this digest.
+    """
+
+    name: str
+    source: str
+    digest: str = ""
+    image_id: str = ""
+    doubtful: bool = False
+
+
+@dataclasses.dataclass
+class Usage:
+    """Who uses what has a name: numbers of the pods that run it, namespaces where it runs or is named."""
+
+    pods: set[int] = dataclasses.field(default_factory=set)
+    namespaces: set[str] = dataclasses.field(default_factory=set)
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """What is known about an image.
+
+    ``reference``: the name under which its holder knows it, pinned, or empty. ``config``: digest of its config.
+    ``layers``: first 12 hex digits of each layer's digest, lowest first. ``size``: compressed bytes, 0 unknown.
+    ``children``: of an index, digest and platform of its images. ``scanner``: it says that it is our scanner.
+    """
+
+    digest: str
+    kind: str = ""
+    reference: str = ""
+    platform: str = ""
+    created: str = ""
+    labels: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    size: int = 0
+    layers: tuple[str, ...] = ()
+    config: str = ""
+    children: tuple[tuple[str, str], ...] = ()
+    scanner: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Catalogue:
+    """What a cluster knows about images.
+
+    ``facts``: by digest. ``tags``: canonical name of an image stream's tag -> the digest that it means now.
+    ``registries``: hosts of the cluster's own registry, best to use first; other hosts go before them.
+    ``reported``: digests that nothing needs to name, since they are in one of the lists already.
+    """
+
+    facts: t.Mapping[str, Facts] = dataclasses.field(default_factory=dict)
+    tags: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    registries: tuple[str, ...] = ()
+    reported: frozenset[str] = frozenset()
+
+
+@dataclasses.dataclass(frozen=True)
+class Unidentified:
+    """Something that should be an image and could not be resolved."""
+
+    name: str
+    source: str
+    code: str
+    message: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Excluded:
+    """What was left out on purpose, and why. ``count``: how many things the line stands for."""
+
+    name: str
+    reason: str
+    count: int = 1
+
+
+@dataclasses.dataclass
+class Found:
+    """An image, under all the names that lead to it.
+
+    ``platforms``: of an index, those of its images. ``indexes``: digests of the found indexes that list it.
+    ``used_by``: number of pods, and namespaces; None where no workloads were read.
+    """
+
+    digest: str
+    kind: str
+    references: list[str]
+    sources: list[str]
+    platform: str
+    platforms: list[str]
+    created: str
+    labels: dict[str, str]
+    size: int = 0
+    layers: list[str] = dataclasses.field(default_factory=list)
+    indexes: list[str] = dataclasses.field(default_factory=list)
+    used_by: dict[str, t.Any] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Discovery:
+    """Everything that was named ends in exactly one of the three lists."""
+
+    found: tuple[Found, ...]
+    excluded: tuple[Excluded, ...]
+    unidentified: tuple[Unidentified, ...]
+
+
+def telling_labels(labels: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """Those labels that tell what an image is."""
+    return {key: str(labels[key])[:LABEL_LIMIT] for key in LABELS if key in labels}
+
+
+def is_scanner(labels: t.Mapping[str, t.Any]) -> bool:
+    """Whether an image says that it is our scanner."""
+    return labels.get(SCANNER_LABEL[0]) == SCANNER_LABEL[1]
+
+
+def short_digest(digest: str) -> str:
+    """The first 12 hex digits of a digest."""
+    return digest.partition(":")[2][:12]
+
+
+def fold(lines: t.Iterable[Excluded]) -> list[Excluded]:
+    """The lines with equal ones added up, of each reason at most ``LINES``; the others become one with their number."""
+    counts: dict[tuple[str, str], int] = {}
+    for one in lines:
+        counts[one.name, one.reason] = counts.get((one.name, one.reason), 0) + one.count
+    folded: list[Excluded] = []
+    shown_lines: collections.Counter[str] = collections.Counter()
+    rest: dict[str, int] = {}
+    for (name, reason), count in counts.items():
+        shown_lines[reason] += 1
+        if shown_lines[reason] <= LINES:
+            folded.append(Excluded(name, reason, count))
+        else:
+            rest[reason] = rest.get(reason, 0) + count
+    return folded + [Excluded(f"{count} more", reason, count) for reason, count in rest.items()]
