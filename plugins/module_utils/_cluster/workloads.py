@@ -197,6 +197,7 @@ def _slots(spec: dict[str, t.Any], status: dict[str, t.Any]) -> tuple[tuple[Slot
     """The containers and image volumes of a pod's specification, and what of it could not be read."""
     slots = []
     volumes: dict[str, str] = {}  # of image volumes, what the runtime mounted
+    started = text(status, "phase") == "Running"
     problem = ""
     for listed, reported in _CONTAINERS:
         running: dict[str, str] = {}
@@ -207,6 +208,8 @@ def _slots(spec: dict[str, t.Any], status: dict[str, t.Any]) -> tuple[tuple[Slot
                     mounted = text(obj(mount, "volumeStatus", "image"), "imageRef")
                     if mounted:
                         volumes[text(obj(mount), "name")] = mounted
+        # While init containers run, a pod is Pending, and its volumes are mounted already.
+        started = started or (listed == "initContainers" and any(running.values()))
         if spec.get(listed) is not None and not isinstance(spec[listed], list):
             problem = f"its {listed} are no list"
         for one in array(spec, listed, CONTAINER_LIMIT):
@@ -220,7 +223,7 @@ def _slots(spec: dict[str, t.Any], status: dict[str, t.Any]) -> tuple[tuple[Slot
             if reference:
                 mounted = volumes.get(text(volume, "name"), "")
                 # Kubernetes 1.36 reports it by opt-in only (feature gate ImageVolumeWithDigest).
-                unseen = text(status, "phase") == "Running" and not mounted and "@" not in reference
+                unseen = started and not mounted and "@" not in reference
                 slots.append(Slot(reference, mounted, unseen=unseen))
     return tuple(slots), problem
 

@@ -144,6 +144,15 @@ def test_a_tag_that_is_mounted_may_have_moved_since(phase: str, reference: str, 
     assert told == ([(reference, "image-volume-unseen")] if unseen else [])
 
 
+def test_a_pod_whose_init_container_runs_has_its_volumes() -> None:
+    one = pod("shop", "a", {"main": (APP, "")}, "Pending")
+    one["spec"]["initContainers"] = [{"name": "init", "image": DB}]
+    one["spec"]["volumes"] = [{"name": "data", "image": {"reference": "quay.io/team/data:1"}}]
+    assert not read({"pods": [one]}).unidentified
+    one["status"]["initContainerStatuses"] = [{"name": "init", "imageID": f"quay.io/team/db@{digest('b')}"}]
+    assert [problem.code for problem in read({"pods": [one]}).unidentified] == ["image-volume-unseen"]
+
+
 def test_a_pod_that_waits_is_named_and_counts() -> None:
     workloads = read({"pods": [pod("shop", "a", {"main": (APP, "")}, "Pending")]})
     ((one, usage),) = workloads.uses.items()
