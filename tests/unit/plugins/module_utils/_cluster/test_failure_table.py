@@ -9,11 +9,17 @@ import ast
 import re
 from pathlib import Path
 
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import jobs, results, scan
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import (
+    jobs,
+    results,
+    scan,
+    scanner_image,
+    volumes,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner import pod
 
 PAGE = Path(__file__).resolve().parents[5] / "docs" / "cluster.md"
-#: Given by scan.py in the words of a registry; the table leaves those to ``method: local``.
+#: Given by volumes.py in the words of a registry; the table leaves those to ``method: local``.
 OF_REGISTRIES = {"registry-unavailable"}
 
 
@@ -39,7 +45,8 @@ def codes_in(path: str) -> set[str]:
 
 
 def test_every_code_is_documented_and_no_other() -> None:
-    known = {*jobs.CAUSES, results.REFUSED}.union(*(codes_in(str(module.__file__)) for module in (pod, scan, results)))
+    rooms = (pod, results, scan, scanner_image, volumes)
+    known = {*jobs.CAUSES, results.REFUSED}.union(*(codes_in(str(room.__file__)) for room in rooms))
     assert set(documented()) == known - OF_REGISTRIES
 
 
