@@ -95,8 +95,9 @@ def tar_of(folder: Path, extra: t.Mapping[str, bytes] | None = None, *, backward
 
 
 def zstd(data: bytes) -> bytes:
+    """With the checksum that the zstd program writes too, and without which a changed byte may decompress."""
     zstandard = pytest.importorskip("zstandard")
-    return zstandard.ZstdCompressor().compress(data)
+    return zstandard.ZstdCompressor(write_checksum=True).compress(data)
 
 
 PACKERS: dict[str, t.Callable[[bytes], bytes]] = {
