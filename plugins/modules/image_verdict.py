@@ -175,7 +175,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.poli
     Policy,
     load_policies,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index import FeedIndex
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.model import SEVERITIES
 
 

@@ -16,14 +16,14 @@ import random
 import typing as t
 
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities import (
-    builds,
-    cpes,
-    csaf_vex,
-    feeds,
-    times,
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities import cpes, times
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents import csaf_vex
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.csaf_vex import (
+    Document,
+    Row,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.csaf_vex import Document, Row
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import repository_map
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching import builds
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.model import SEVERITIES, STATUSES
 from ansible_collections.imagescan.openshift.tests.support.vex import (
     EUS_9_2,
@@ -166,7 +166,7 @@ def _change_once(root: list[t.Any], source: random.Random) -> None:
 def one_case(data: bytes) -> None:
     """Read one input as everything it could be."""
     with contextlib.suppress(ScanError):
-        feeds.read_repository_map(data, "map")
+        repository_map.read_repository_map(data, "map")
     try:
         read = csaf_vex.read_document(data, "document")
     except ScanError as error:

@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.downloads import Client, FetchError
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.downloads import (
+    Client,
+    FetchError,
+)
 from ansible_collections.imagescan.openshift.tests.support.certificates import Authority
 from ansible_collections.imagescan.openshift.tests.support.servers import Answer, Request, running_server
 

@@ -17,9 +17,11 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model imp
     Package,
     RepositoryId,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import build_index
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index import FeedIndex
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matcher import match_inventory
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.build import build_index
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching.matcher import (
+    match_inventory,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.model import Match
 
 Json = dict[str, t.Any]

@@ -42,9 +42,11 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.poli
     Policy,
     load_policies,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import build_index
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index import FeedIndex
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matcher import match_inventory
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.build import build_index
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching.matcher import (
+    match_inventory,
+)
 
 NOW = datetime.datetime(2026, 3, 1, 12, 0, tzinfo=datetime.timezone.utc)
 HOUR = datetime.timedelta(hours=1)

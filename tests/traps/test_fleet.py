@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.imagescan.openshift.examples.fleet import fleet
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.targets import list_targets
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import build_index
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.build import build_index
 from ansible_collections.imagescan.openshift.tests.support.requirements import CHECKOUT
 from ansible_collections.imagescan.openshift.tests.traps.situation import NOW, Judges, Outcome
 

@@ -31,8 +31,9 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.poli
     DEFAULT_POLICY_TEXT,
     load_policies,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import build_index, sources_of
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index import FeedIndex
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.build import build_index
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.sources import sources_of
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
 from ansible_collections.imagescan.openshift.plugins.modules import image_info
 from ansible_collections.imagescan.openshift.plugins.modules.image_scan import StoreBook, read_images
 from ansible_collections.imagescan.openshift.plugins.modules.vulnerability_feed import young_index

@@ -16,13 +16,13 @@ from .._verdicts.judge import Child as IndexChild
 from .._verdicts.judge import Subject, image_document, judge, judge_index
 from .._verdicts.model import ImageVerdict, Reason, worst
 from .._verdicts.policies import Policy
-from .._vulnerabilities.matcher import match_inventory
+from .._vulnerabilities.matching.matcher import match_inventory
 from .._vulnerabilities.model import FeedInfo
 from .model import Child, Judgement, RecordedVerdict, StoredImage, StoredVerdict
 from .store import Store, unresolved_key
 
 if t.TYPE_CHECKING:
-    from .._vulnerabilities.index import FeedIndex
+    from .._vulnerabilities.index.reader import FeedIndex
 
 #: Verdicts that are held in memory before they are written together.
 BATCH = 100

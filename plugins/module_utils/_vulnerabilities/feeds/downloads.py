@@ -19,12 +19,13 @@ import typing as t
 import urllib.error
 import urllib.parse
 import urllib.request
+from pathlib import Path
 
-from .._errors import InputError, LimitExceeded, ScanError
-from .._images.transport import retry_after
+from ..._errors import InputError, LimitExceeded, ScanError
+from ..._images.transport import retry_after
 
 if t.TYPE_CHECKING:
-    from .._images.access import Access
+    from ..._images.access import Access
 
 _STEP = 1 << 18
 _REDIRECTS = 5
@@ -64,6 +65,16 @@ def shown_url(url: str) -> str:
     parts = split_url(url)
     host = parts.netloc.rpartition("@")[2]
     return urllib.parse.urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
+def local_path(source: str) -> Path:
+    """The path that a source names, be it a ``file:`` URL. Raises InputError for one of another host."""
+    if source.lower().startswith("file://"):
+        parts = split_url(source)
+        if parts.netloc not in ("", "localhost"):
+            raise InputError(f"{source} names the host {parts.netloc}; a file URL is file:///path")
+        return Path(urllib.request.url2pathname(parts.path))
+    return Path(source)
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):

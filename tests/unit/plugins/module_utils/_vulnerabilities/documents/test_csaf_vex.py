@@ -12,8 +12,8 @@ import typing as t
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import CorruptData, LimitExceeded, ScanError
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities import csaf_vex
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.csaf_vex import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents import csaf_vex
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.csaf_vex import (
     Document,
     Row,
     may_name,

@@ -25,13 +25,14 @@ import functools
 import re
 import typing as t
 
-from .._images.model import Problem
-from .._rpm.model import Inventory, Package
+from ..._images.model import Problem
+from ..._rpm.model import Inventory, Package
+from ..cpes import RHEL, Cpe, ImageProducts, Relation, assumed_cpes, parse_cpe
+from ..documents.csaf_vex import UNKNOWN_MODULE
+from ..index.form import FIX_STATES, STATEMENT_STATUSES, Group
+from ..index.reader import FeedIndex
+from ..model import SEVERITIES, STATUSES, AppliedCpe, Coverage, Finding, Match
 from .builds import Build, Stream, compare_builds, parse_build, same_version, stream_of
-from .cpes import RHEL, Cpe, ImageProducts, Relation, assumed_cpes, parse_cpe
-from .csaf_vex import UNKNOWN_MODULE
-from .index import FIX_STATES, STATEMENT_STATUSES, FeedIndex, Group
-from .model import SEVERITIES, STATUSES, AppliedCpe, Coverage, Finding, Match
 
 #: Last 16 hex digits of Red Hat's signing keys: release keys 1999, 2006 and 2 (2009), auxiliary keys 2006, 2018 and 3
 #: (2022), beta keys.

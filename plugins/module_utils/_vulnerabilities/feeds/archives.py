@@ -12,10 +12,10 @@ from __future__ import annotations
 import typing as t
 from pathlib import Path
 
-from .._errors import CorruptData, InputError, LimitExceeded, ScanError
-from .._images.compression import INPUT_STEP, OUTPUT_STEP, decompress
-from .._images.limits import GIB, Budget, Limits
-from .._images.tar import FILE, walk_tar
+from ..._errors import CorruptData, InputError, LimitExceeded, ScanError
+from ..._images.compression import INPUT_STEP, OUTPUT_STEP, decompress
+from ..._images.limits import GIB, Budget, Limits
+from ..._images.tar import FILE, walk_tar
 
 _XZ = b"\xfd7zXZ\0"
 _TAIL = 1024

@@ -14,14 +14,21 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import CorruptData, InputError, ScanError
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.csaf_vex import Row, read_document
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.csaf_vex import (
+    Row,
+    read_document,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import (
     FeedIndex,
-    IndexWriter,
     is_index,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.writer import (
+    IndexWriter,
     touch,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matcher import match_inventory
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching.matcher import (
+    match_inventory,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.model import Statement
 from ansible_collections.imagescan.openshift.tests.support.data import data_path
 from ansible_collections.imagescan.openshift.tests.support.vex import (

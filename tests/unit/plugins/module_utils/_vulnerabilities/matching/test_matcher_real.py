@@ -14,15 +14,20 @@ from pathlib import Path
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.databases import read_database
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Package
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.builds import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.cpes import RHEL, parse_cpe
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.csaf_vex import (
+    Row,
+    read_document,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.build import build_index
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching.builds import (
     compare_builds,
     parse_build,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.cpes import RHEL, parse_cpe
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.csaf_vex import Row, read_document
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import build_index
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index import FeedIndex
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matcher import match_inventory
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching.matcher import (
+    match_inventory,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.model import Match
 from ansible_collections.imagescan.openshift.tests.support.data import data_path
 from ansible_collections.imagescan.openshift.tests.support.vex import NOW, RED_HAT_KEY, inventory

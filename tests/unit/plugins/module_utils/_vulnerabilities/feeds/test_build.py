@@ -27,14 +27,17 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._errors import
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.limits import Limits
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities import archives, feeds
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.downloads import FetchError
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import archives
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import build as feeds
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.build import (
     BuildResult,
     build_index,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.downloads import FetchError
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.repository_map import (
     read_repository_map,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index import FeedIndex
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
 from ansible_collections.imagescan.openshift.tests.support.data import data_path
 from ansible_collections.imagescan.openshift.tests.support.servers import Answer, Request, running_server
 from ansible_collections.imagescan.openshift.tests.support.vex import (
@@ -322,10 +325,11 @@ def test_a_damaged_index_is_built_again(folder: Path, dest: Path) -> None:
 
 
 def test_an_index_of_a_newer_release_is_kept(folder: Path, dest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities import index
+    from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index import reader, writer
 
     with monkeypatch.context() as patch:
-        patch.setattr(index, "SCHEMA_VERSION", 99)
+        patch.setattr(reader, "SCHEMA_VERSION", 99)
+        patch.setattr(writer, "SCHEMA_VERSION", 99)
         build(folder, dest)
     with pytest.raises(InputError, match="schema version 99"):
         build(folder, dest)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.builds import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching.builds import (
     Build,
     Stream,
     compare_builds,

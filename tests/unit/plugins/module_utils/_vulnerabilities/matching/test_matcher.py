@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Package
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index import FeedIndex
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matcher import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching.matcher import (
     match_inventory,
     wanted_names,
 )

@@ -17,9 +17,9 @@ import re
 import typing as t
 import urllib.parse
 
-from .._errors import CorruptData, LimitExceeded
-from .cpes import parse_cpe
-from .times import utc_text
+from ..._errors import CorruptData, LimitExceeded
+from ..cpes import parse_cpe
+from ..times import utc_text
 
 DOCUMENT_LIMIT = 64 << 20  # bytes; the largest published ones have some 30 MB
 VALUE_LIMIT = 2_000_000  # JSON values: some 200 MB of Python objects

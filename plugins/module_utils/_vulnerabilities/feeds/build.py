@@ -1,0 +1,276 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a feed (a folder, an archive, a URL) to a feed index.
+
+An index is only replaced by a whole one: a truncated archive, a broken download or a feed without documents is an error
+and leaves the old index as it is. Single documents that cannot be read are counted and listed, and the index says so.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import datetime
+import hashlib
+import json
+import re
+import typing as t
+from pathlib import Path
+
+from ..._errors import CorruptData, InputError, LimitExceeded, ScanError
+from ..documents.csaf_vex import DOCUMENT_LIMIT, may_name, read_document, revision_in
+from ..index.reader import FeedIndex, is_index
+from ..index.writer import IndexWriter, touch, work_folder
+from ..model import FeedInfo
+from ..times import utc_text
+from .digests import content_digest, digest_of
+from .repository_map import REPOSITORY_MAP, Repositories, given_map, read_repository_map
+from .sources import DOCUMENTS_LIMIT, open_feed, shown, sources_of
+
+if t.TYPE_CHECKING:
+    from ..._images.access import Access
+
+#: Raised when the readers see something else in the same documents: older indexes are then built anew.
+READER_VERSION = 1
+LISTED_LIMIT = 1000  # rejected documents that an index names
+_DOCUMENT_NAME = re.compile(r"cve-[0-9]{4}-[0-9]{4,}\.json", re.IGNORECASE)
+#: Called with the number of documents done and the number of all, 0 when it is not known.
+Progress = t.Callable[[int, int], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Rejected:
+    """A document that could not be read: where it stands in the feed, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class BuildResult:
+    """What became of an index. ``changed`` False: the feed is the same, and the index was kept.
+
+    ``rejected``: documents that could not be read. ``skipped``: reason -> number of documents (``not_csaf``,
+    ``not_vex``, ``deleted``) or of product ids (the others) that were left out: they say nothing about RPM packages.
+    """
+
+    changed: bool
+    info: FeedInfo
+    rejected: tuple[Rejected, ...]
+    skipped: t.Mapping[str, int]
+
+
+def build_index(
+    source: str,
+    dest: str,
+    *,
+    repository_map: str = "",
+    names: t.Iterable[str] | None = None,
+    access: Access | None = None,
+    now: str | datetime.datetime,
+    progress: Progress | None = None,
+    dry_run: bool = False,
+) -> BuildResult:
+    """Compile a feed into the index file ``dest``, unless it is compiled already.
+
+    ``source``: a folder of CSAF-VEX documents, an archive of them (tar, plain or compressed with gzip, xz or zstd), or
+    the URL of such an archive or of a feed (with ``archive_latest.txt``). ``repository_map``: file or URL of
+    ``repository-to-cpe.json``; empty: the one in the folder or archive, if any. ``names``: only what the feed says of
+    these packages; the index remembers that it is partial. ``now``: RFC 3339 text or an aware datetime, the time of
+    this check. ``dry_run``: do everything but write ``dest``.
+    Raises InputError, CorruptData, LimitExceeded or another ScanError; ``dest`` is then as it was before.
+    """
+    checked = utc_text(now, "now")
+    sources = sources_of(source, repository_map)
+    wanted = () if names is None else tuple(sorted(set(names)))
+    if names is not None and not wanted:
+        raise InputError("no package names to build a feed index for; expected at least one, or none given at all")
+    folder = Path(dest).absolute().parent
+    if not dry_run and not folder.is_dir():
+        raise InputError(f"the folder of the feed index does not exist: {folder}")
+    with contextlib.ExitStack() as stack:
+        old = stack.enter_context(FeedIndex.open(dest)) if _has_index(dest) else None
+        tick: t.Callable[[], None] = (lambda: progress(0, 0)) if progress else (lambda: None)
+        # What is fetched needs room, which a temporary folder in memory may not have.
+        work = Path(stack.enter_context(work_folder(dest, None if dry_run else folder)))
+        feed = open_feed(source, access, work, tick)
+        given = given_map(repository_map, access, tick)
+        basis = digest_of("reader", str(READER_VERSION), json.dumps(wanted), given.digest if given else "")
+        fingerprint = digest_of(basis, feed.fingerprint())
+        if old is not None and old.meta.get("fingerprint") == fingerprint:
+            return _unchanged(old, dest, checked, sources, dry_run)
+        target = str(work / "index") if dry_run else dest
+        build = _Build(stack.enter_context(IndexWriter(target)), frozenset(wanted), progress, feed.total)
+        feed.read(build.take)
+        if not build.documents:
+            seen = "it has none at all"
+            if build.rejected:
+                first = build.rejected[0]
+                seen = f"{len(build.rejected)} were rejected, the first: {first.path}: {first.reason}"
+            raise CorruptData(f"the feed {shown(source)} has no readable CSAF-VEX document: {seen}", code="feed-empty")
+        if old is not None:
+            _check_not_less(old, build, wanted, feed.deletions_since(old.info.newest))
+        repositories = given or build.repositories
+        content = digest_of(basis, build.content(), repositories.digest if repositories else "")
+        serial = f"{feed.label}+{build.newest}+{content[:16]}"
+        if old is not None and old.info.serial == serial:
+            return _unchanged(old, dest, checked, sources, dry_run)
+        if repositories is not None:
+            build.writer.add_repositories(repositories.cpes)
+        build.writer.finish(
+            {
+                "serial": serial,
+                "fingerprint": fingerprint,
+                "format": "csaf-vex",
+                "checked": checked,
+                "newest": build.newest,
+                "documents": build.documents,
+                "repository_map": repositories is not None,
+                "names": wanted,
+                "sources": sources,
+                "rejected": len(build.rejected),
+                "rejected_documents": [[one.path, one.reason] for one in build.rejected[:LISTED_LIMIT]],
+                "skipped": dict(sorted(build.skipped.items())),
+            },
+            build.tick,
+        )
+        with FeedIndex.open(target) as index:
+            return BuildResult(True, index.info, tuple(build.rejected), index.meta["skipped"])
+
+
+def _check_not_less(index: FeedIndex, build: _Build, names: tuple[str, ...], deletions: set[str]) -> None:
+    """Refuse half a copy of the feed, or yesterday's: what is missing in it would look like nothing found.
+
+    Documents are only counted alike where both indexes are for the same names. ``deletions``: names of the documents
+    that the vendor took back since the index was built.
+    """
+    old = index.info
+    hint = "fetch the feed again, or delete the index to build it from this feed all the same"
+    if build.newest < old.newest:
+        raise CorruptData(
+            f"the feed is older than the index: its newest document is of {build.newest}, the index has {old.newest}",
+            code="feed-older",
+            hint=hint,
+        )
+    seen, expected = build.documents + len(build.rejected), old.documents + old.rejected - len(deletions)
+    if seen < expected and old.names == names:
+        raise CorruptData(
+            f"the feed has {seen} documents; expected at least {expected}, the number of the index without"
+            f" {len(deletions)} that were taken back since",
+            code="feed-shrunk",
+            hint=hint,
+        )
+    # As many others in their place do not make up for those that are gone.
+    lost = sorted({path.rpartition("/")[2] for path in index.paths()} - build.file_names() - deletions)
+    if lost:
+        raise CorruptData(
+            f"the feed lacks {len(lost)} documents of the index that nobody took back, the first: {lost[0][:100]}",
+            code="feed-shrunk",
+            hint=hint,
+        )
+
+
+def _has_index(dest: str) -> bool:
+    """Whether there is an index to compare with. Raises InputError for a file that is something else."""
+    path = Path(dest)
+    if not path.exists():
+        return False
+    if not is_index(dest):
+        raise InputError(f"{dest} exists and is not a feed index; it is not overwritten")
+    try:
+        FeedIndex.open(dest).close()
+    except CorruptData:
+        return False  # a damaged index of ours is built again
+    return True
+
+
+def _unchanged(old: FeedIndex, dest: str, checked: str, sources: list[str], dry_run: bool) -> BuildResult:
+    if not dry_run and (old.info.checked, old.meta.get("sources")) != (checked, sources):
+        touch(dest, checked, sources)
+    rejected = tuple(Rejected(path, reason) for path, reason in old.meta.get("rejected_documents", ()))
+    info = dataclasses.replace(old.info, checked=checked)
+    return BuildResult(False, info, rejected, old.meta.get("skipped", {}))
+
+
+class _Build:
+    """Takes documents one by one and writes them into the index."""
+
+    def __init__(self, writer: IndexWriter, names: frozenset[str], progress: Progress | None, total: int) -> None:
+        self.writer = writer
+        self.names = names
+        self.progress = progress
+        self.total = total
+        self.documents = 0
+        self.newest = ""
+        self.rejected: list[Rejected] = []
+        self.skipped: collections.Counter[str] = collections.Counter()
+        self.repositories: Repositories | None = None
+        self._contents: dict[str, str] = {}
+        self._about: dict[str, str] = {}
+
+    def content(self) -> str:
+        """Digest of everything that was taken, whatever the order."""
+        return content_digest(self._contents)
+
+    def file_names(self) -> set[str]:
+        """Names of all documents that were taken, without their folders."""
+        return {path.rpartition("/")[2] for path in self._contents}
+
+    def take(self, path: str, data: bytes | None) -> None:
+        """One file of the feed; None: it is too large to be read."""
+        name = path.rpartition("/")[2]
+        if name == REPOSITORY_MAP and data is not None:
+            self.repositories = read_repository_map(data, path)
+            return
+        if path in self._contents:
+            raise CorruptData(f"the feed has {path} twice; which of them counts?", code="feed-damaged")
+        if len(self._contents) >= DOCUMENTS_LIMIT:
+            raise LimitExceeded(f"the feed has more than {DOCUMENTS_LIMIT} documents")
+        self._contents[path] = hashlib.sha256(data).hexdigest() if data is not None else "too large"
+        try:
+            if data is None:
+                raise LimitExceeded(f"it has more than {DOCUMENT_LIMIT} bytes")
+            self.read(path, data)
+        except ScanError as error:
+            if error.code == "not-csaf" and not _DOCUMENT_NAME.fullmatch(name):
+                self.skipped["not_csaf"] += 1
+            elif isinstance(error, (CorruptData, LimitExceeded)):
+                self.rejected.append(Rejected(path, error.message))
+            else:
+                raise
+        self.tick()
+
+    def tick(self) -> None:
+        """Say how far it is."""
+        if self.progress:
+            self.progress(len(self._contents), self.total)
+
+    def read(self, path: str, data: bytes) -> None:
+        where = path.rpartition("/")[2]
+        if self.names and not may_name(data, self.names):
+            self.newest = max(self.newest, revision_in(data, where))
+            self.documents += 1
+            return
+        document = read_document(data, where, names=self.names or None)
+        if document.category != "csaf_vex":
+            if _DOCUMENT_NAME.fullmatch(where):
+                raise CorruptData(
+                    f"it is about a CVE, and of the category {ascii(document.category)[:60]}, not csaf_vex"
+                )
+            self.skipped["not_vex"] += 1
+            return
+        for cve, _rows in document.vulnerabilities:
+            first = self._about.setdefault(cve, path)
+            if first != path:
+                # Added up, an older "not affected" would clear what the newer one says.
+                raise CorruptData(f"it is about {cve}, and so is {first}; a feed says it once")
+        self.newest = max(self.newest, document.revision)
+        self.documents += 1
+        self.skipped["deleted"] += document.deleted
+        for key, count in document.skipped.items():
+            self.skipped[key] += count
+        for cve, rows in document.vulnerabilities:
+            if rows or not self.names:
+                self.writer.add(path, document.revision, cve, rows)

@@ -1,0 +1,69 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``repository-to-cpe.json``: which products the packages of a repository belong to."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing as t
+
+from ..._errors import CorruptData, InputError, LimitExceeded
+from .digests import digest_of
+from .downloads import Client, is_url, local_path, shown_url
+
+if t.TYPE_CHECKING:
+    from ..._images.access import Access
+
+REPOSITORY_MAP = "repository-to-cpe.json"
+REPOSITORY_MAP_LIMIT = 64 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Repositories:
+    """CPEs by repository id. ``digest`` is equal where they are."""
+
+    cpes: t.Mapping[str, tuple[str, ...]]
+    digest: str
+
+
+def given_map(source: str, access: Access | None, tick: t.Callable[[], None]) -> Repositories | None:
+    """The map of a file or URL; None where there is neither. Raises InputError, CorruptData or another ScanError."""
+    if not source:
+        return None
+    if is_url(source) and not source.lower().startswith("file://"):
+        return read_repository_map(
+            Client(access, tick=tick).read(source, limit=REPOSITORY_MAP_LIMIT), shown_url(source)
+        )
+    path = local_path(source)
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(REPOSITORY_MAP_LIMIT + 1)
+    except OSError as error:
+        raise InputError(f"the repository map {path} cannot be read: {error.strerror or error}") from error
+    return read_repository_map(data, str(path))
+
+
+def read_repository_map(data: bytes, where: str) -> Repositories:
+    """Read ``repository-to-cpe.json``: ``{"data": {"<repository id>": {"cpes": ["cpe:/..."]}}}``."""
+    if len(data) > REPOSITORY_MAP_LIMIT:
+        raise LimitExceeded(f"the repository map {where} has more than {REPOSITORY_MAP_LIMIT} bytes")
+    try:
+        entries = json.loads(data.decode("utf-8-sig"))["data"]
+        cpes = {key: tuple(value["cpes"]) for key, value in entries.items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise CorruptData(
+            f"the repository map {where} is not one: expected JSON like"
+            ' {"data": {"<repository id>": {"cpes": ["cpe:/..."]}}}',
+            code="repository-map-corrupt",
+        ) from error
+    for key, values in cpes.items():
+        if not all(isinstance(value, str) and value.startswith("cpe:") and len(value) <= 256 for value in values):
+            raise CorruptData(
+                f"the repository map {where} has something else than CPEs for {ascii(key)[:100]}",
+                code="repository-map-corrupt",
+            )
+    if not cpes:
+        raise CorruptData(f"the repository map {where} is empty", code="repository-map-corrupt")
+    return Repositories(cpes, digest_of(json.dumps(cpes, sort_keys=True)))
