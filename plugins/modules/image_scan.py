@@ -72,7 +72,7 @@ options:
   images_per_pod:
     description: How many images a pod reads at most, one after the other. With V(image_volume) it is never more than 4.
     type: int
-    default: 25
+    default: 100
   pod_memory:
     description: Memory of a scanner pod, as request and limit.
     type: str
@@ -604,7 +604,7 @@ def main() -> None:
             "namespace": {"type": "str", "default": "imagescan"},
             "scanner_image": {"type": "str"},
             "pods": {"type": "int", "default": 4},
-            "images_per_pod": {"type": "int", "default": 25},
+            "images_per_pod": {"type": "int", "default": 100},
             "pod_memory": {"type": "str", "default": "512Mi"},
             "pod_cpu": {"type": "str", "default": "500m"},
             "image_timeout": {"type": "int", "default": 300},

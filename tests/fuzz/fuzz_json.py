@@ -18,10 +18,7 @@ import typing as t
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities import cpes, times
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents import csaf_vex
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.csaf_vex import (
-    Document,
-    Row,
-)
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.model import Document, Row
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import repository_map
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching import builds
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.model import SEVERITIES, STATUSES

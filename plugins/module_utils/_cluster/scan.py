@@ -91,7 +91,7 @@ class Options:
     pod: PodOptions
     registries: PodAccess = dataclasses.field(default_factory=PodAccess)
     pods: int = 4
-    images_per_pod: int = 25
+    images_per_pod: int = 100
     image_timeout: int = 300
     start_timeout: float = 20.0
     ca: bytes = b""

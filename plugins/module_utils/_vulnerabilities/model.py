@@ -29,7 +29,7 @@ class Statement:
     ``evr``: ``epoch:version-release`` of the build that is named (for ``fixed``: the fix), without ``epoch:`` where the
     document does not tell it, empty where no build is named. ``severity``: one of SEVERITIES, of this product.
     ``fix_state``: one of STATUSES for what is not fixed, else empty. ``revision``: the document's current release date,
-    RFC 3339.
+    RFC 3339. ``cvss``: base score and vector (``7.5 CVSS:3.1/AV:N/...``), empty where the document gives none.
     """
 
     cve: str
@@ -43,6 +43,7 @@ class Statement:
     severity: str
     fix_state: str
     advisory: str
+    cvss: str
     revision: str
 
 

@@ -11,7 +11,6 @@ library: a full feed has some ten million of them, and what is not understood mu
 from __future__ import annotations
 
 import collections
-import dataclasses
 import json
 import re
 import typing as t
@@ -20,15 +19,13 @@ import urllib.parse
 from ..._errors import CorruptData, LimitExceeded
 from ..cpes import parse_cpe
 from ..times import utc_text
+from .model import UNKNOWN_MODULE, Document, Row
 
 DOCUMENT_LIMIT = 64 << 20  # bytes; the largest published ones have some 30 MB
 VALUE_LIMIT = 2_000_000  # JSON values: some 200 MB of Python objects
 DEPTH_LIMIT = 16  # branches inside branches; published documents have at most 4
 NESTING_LIMIT = 5  # relationships of relationships
 TEXT_LIMIT = 256  # characters of a text that is kept
-
-#: Where the document says that a package belongs to a module and not to which.
-UNKNOWN_MODULE = "?"
 
 _STATUSES: t.Mapping[str, str] = {
     "fixed": "fixed",
@@ -75,36 +72,6 @@ _ESCAPED_NAME = re.compile(rb"\\(?:u00[0-7]|/)")
 _PURL_NAME = re.compile(rb'"pkg:rpm/(?:[^/"]*/)*([^/"@?#]*)')
 _PART = re.compile(rb'"product_reference"\s*:\s*"([^"\\]*)')
 _RELEASED = re.compile(rb'"current_release_date"\s*:\s*"([^"\\]{1,40})"')
-
-
-class Row(t.NamedTuple):
-    """One statement without what the whole document shares (see ``model.Statement`` for the fields)."""
-
-    name: str
-    status: str
-    module: str
-    evr: str
-    severity: str
-    fix_state: str
-    advisory: str
-    arch: str
-    cpe: str
-    product: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Document:
-    """What one document says. ``vulnerabilities``: CVE and its rows.
-
-    ``category``: ``csaf_vex`` for what can be matched. ``deleted``: the vendor took it back. ``skipped``: reason ->
-    number of product ids that say nothing about an RPM or of which something was not understood.
-    """
-
-    category: str
-    revision: str
-    deleted: bool
-    vulnerabilities: tuple[tuple[str, tuple[Row, ...]], ...]
-    skipped: t.Mapping[str, int]
 
 
 class _Component(t.NamedTuple):
@@ -491,6 +458,7 @@ class _Reader:
                         severity,
                         state,
                         advisories.get(identity, ""),
+                        "",
                         component.arch,
                         cpe,
                         product,

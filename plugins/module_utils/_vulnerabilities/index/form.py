@@ -6,7 +6,7 @@
 A full feed has some ten million statements. They shrink by grouping: for one package and one vulnerability, statements
 that differ in product and architecture alone are one group. A package's groups are one compressed JSON text::
 
-    [[vulnerability, [[status, module, evr, severity, fix_state, advisory, [product, ...], "arch arch"], ...]], ...]
+    [[vulnerability, [[status, module, evr, severity, fix_state, advisory, cvss, [product, ...], "arch"], ...]], ...]
 
 with numbers into the tables ``vulnerabilities`` and ``products``, and into STATEMENT_STATUSES, SEVERITIES, FIX_STATES.
 """
@@ -41,5 +41,6 @@ class Group(t.NamedTuple):
     severity: int
     fix_state: int
     advisory: str
+    cvss: str
     products: list[int]
     arches: str

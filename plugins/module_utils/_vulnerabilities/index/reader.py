@@ -162,6 +162,7 @@ class FeedIndex:
                 severity=SEVERITIES[group.severity],
                 fix_state=FIX_STATES[group.fix_state],
                 advisory=group.advisory,
+                cvss=group.cvss,
                 revision=title[1],
             )
 

@@ -18,7 +18,7 @@ import zlib
 from pathlib import Path
 
 from ..._errors import InputError, ScanError
-from ..documents.csaf_vex import Row
+from ..documents.model import Row
 from ..model import SCHEMA_VERSION, SEVERITIES
 from .form import APPLICATION_ID, FIX_STATES, STATEMENT_STATUSES, TABLES
 
@@ -89,15 +89,15 @@ class IndexWriter:
         number = self._vulnerabilities
         shared: dict[tuple[str, ...], dict[tuple[str, ...], set[str]]] = {}
         for row in rows:
-            products = shared.get(row[:7])
+            products = shared.get(row[:8])
             if products is None:
-                products = shared[row[:7]] = {}
-            arches = products.get(row[8:])
+                products = shared[row[:8]] = {}
+            arches = products.get(row[9:])
             if arches is None:
-                arches = products[row[8:]] = set()
+                arches = products[row[9:]] = set()
             arches.add(row.arch)
         by_name: dict[str, list[list[t.Any]]] = {}
-        for (name, status, module, evr, severity, fix_state, advisory), products in shared.items():
+        for (name, status, module, evr, severity, fix_state, advisory, cvss), products in shared.items():
             by_arches: dict[str, list[int]] = {}
             for product, arches in products.items():
                 self.statements += len(arches)
@@ -112,6 +112,7 @@ class IndexWriter:
                 SEVERITIES.index(severity),
                 FIX_STATES.index(fix_state),
                 advisory,
+                cvss,
             )
             by_name.setdefault(name, []).extend([*head, numbers, text] for text, numbers in by_arches.items())
         staged = [

@@ -28,7 +28,7 @@ import typing as t
 from ..._images.model import Problem
 from ..._rpm.model import Inventory, Package
 from ..cpes import RHEL, Cpe, ImageProducts, Relation, assumed_cpes, parse_cpe
-from ..documents.csaf_vex import UNKNOWN_MODULE
+from ..documents.model import UNKNOWN_MODULE
 from ..index.form import FIX_STATES, STATEMENT_STATUSES, Group
 from ..index.reader import FeedIndex
 from ..model import SEVERITIES, STATUSES, AppliedCpe, Coverage, Finding, Match

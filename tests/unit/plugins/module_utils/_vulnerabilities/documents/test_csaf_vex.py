@@ -14,12 +14,11 @@ import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import CorruptData, LimitExceeded, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents import csaf_vex
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.csaf_vex import (
-    Document,
-    Row,
     may_name,
     read_document,
     revision_in,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.model import Document, Row
 from ansible_collections.imagescan.openshift.tests.support.data import data_path
 from ansible_collections.imagescan.openshift.tests.support.vex import (
     MAIN_9,
@@ -96,6 +95,7 @@ def test_the_product_id_of_a_real_fix_becomes_a_row() -> None:
             severity="low",
             fix_state="",
             advisory="RHSA-2024:2447",
+            cvss="",
             arch="x86_64",
             cpe="cpe:/o:redhat:enterprise_linux:9::baseos",
             product="BaseOS-9.4.0.GA",

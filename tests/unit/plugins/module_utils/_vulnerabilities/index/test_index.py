@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import CorruptData, InputError, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.csaf_vex import (
-    Row,
     read_document,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.model import Row
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import (
     FeedIndex,
     is_index,
@@ -76,6 +76,7 @@ def test_statements_by_name(path: Path) -> None:
                 severity="low",
                 fix_state="affected",
                 advisory="",
+                cvss="",
                 revision="2026-03-01T10:00:00Z",
             )
         ]

@@ -16,9 +16,9 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.databases
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Package
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.cpes import RHEL, parse_cpe
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.csaf_vex import (
-    Row,
     read_document,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.model import Row
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.build import build_index
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching.builds import (
