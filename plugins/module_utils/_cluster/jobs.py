@@ -435,12 +435,22 @@ class Jobs:
             if error.status != 409:
                 raise
 
-    def leftovers(self, *runs: str) -> list[str]:
-        """What is still there of these runs: ``pod NAME`` and so on."""
+    def leftovers(self, *runs: str, done: t.Container[str] = ()) -> list[str]:
+        """What is still there of these runs: ``pod NAME`` and so on.
+
+        ``done``: UIDs of pods of which nothing runs any more; once they are being deleted they count as gone, though
+        their kubelet may take another second or two to say so.
+        """
+
+        def name(value: t.Mapping[str, t.Any]) -> str:
+            metadata = value["metadata"]
+            going = metadata.get("deletionTimestamp") and metadata.get("uid") in done
+            return "" if going else str(metadata["name"])
+
         found: list[str] = []
         for kind, path in self._paths.items():
-            names = self._client.items(path, _name_of, {"labelSelector": selector(*runs)})
-            found += [f"{kind} {name}" for name in names]
+            names = self._client.items(path, name, {"labelSelector": selector(*runs)})
+            found += [f"{kind} {name}" for name in names if name]
         return found
 
     def server_time(self) -> datetime:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import dataclasses
+import functools
 import hashlib
 import secrets
 import time
@@ -194,6 +195,7 @@ class JobScan:
         self._queue: list[Item] = []
         self._queued_at = 0.0
         self._watched: dict[str, _Watched] = {}
+        self._done: set[str] = set()  # pods that said bye
         self._made: dict[str, str] = {}
         self._states: dict[str, Job] = {}
         self._troubles: dict[str, ScanError] = {}
@@ -747,6 +749,8 @@ class JobScan:
                 self._book.forget(digest)
             self._queue += items
             self._queued_at = self._clock()
+        if event.whole:
+            self._done.add(watched.pod.uid)
         if event.whole and not shard.open:
             shard.ended = True
             return
@@ -953,7 +957,8 @@ class JobScan:
         if hurry:
             return
         self._until(end, self._sweep)
-        while left := self._until(end, self._jobs.leftovers, *sorted(self._runs)):
+        leftovers = functools.partial(self._jobs.leftovers, *sorted(self._runs), done=self._done)
+        while left := self._until(end, leftovers):
             if self._clock() >= end:
                 break
             self._sleep(TICK)

@@ -16,6 +16,7 @@ import contextlib
 import dataclasses
 import encodings.idna
 import errno
+import gc
 import json
 import os
 import resource
@@ -293,6 +294,8 @@ class Pod:
 
     def _loop(self, selector: selectors.BaseSelector, wake: int) -> None:
         self._next_beat = time.monotonic() + self._beat_seconds
+        # Collecting garbage would copy every page that a process shares with this one.
+        gc.freeze()
         while (self._waiting and not self._is_full) or self._running:
             while self._waiting and not self._is_full and len(self._running) < self._plan.parallel:
                 self._start(selector, self._waiting.popleft())
