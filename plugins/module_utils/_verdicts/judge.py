@@ -181,6 +181,11 @@ def _facts(subject: Subject, accepted: t.Mapping[tuple[str, str], str | Acceptan
                 "fixed_in": finding.fixed_in,
                 "advisory": finding.advisory,
                 "module": finding.module,
+                "cvss": finding.cvss,
+                "cpe": finding.cpe,
+                "product": finding.product,
+                "document": finding.document,
+                "revision": finding.revision,
                 "exception": exception.id if isinstance(exception, Acceptance) else exception,
             }
         )
@@ -559,7 +564,9 @@ def _gravity(finding: Finding) -> tuple[t.Any, ...]:
         finding.advisory,
         finding.cpe,
         finding.product,
+        finding.document,
         finding.revision,
+        finding.cvss,
     )
 
 

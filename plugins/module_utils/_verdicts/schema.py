@@ -78,6 +78,11 @@ FACTS_SCHEMA: Schema = _object(
             fixed_in=_TEXT,
             advisory=_TEXT,
             module=_TEXT,
+            cvss=_TEXT,
+            cpe=_TEXT,
+            product=_TEXT,
+            document=_TEXT,
+            revision=_TEXT,
             exception=_TEXT,
         )
     ),

@@ -73,7 +73,8 @@ class Finding:
     """A statement that applies to a package of an image and says that it is, or may be, vulnerable.
 
     ``package``: ``name-epoch:version-release.arch``. ``status``: one of STATUSES. ``fixed_in``: EVR that fixes it in an
-    applicable stream, or a sentence "fixed only in ...", or empty. ``severity``: one of SEVERITIES.
+    applicable stream, or a sentence "fixed only in ...", or empty. ``severity``: one of SEVERITIES. ``document``: path
+    of the document in its feed that says it, ``revision``: as of when. ``cvss``: as in Statement, for this product.
     """
 
     id: str
@@ -87,6 +88,8 @@ class Finding:
     cpe: str
     product: str
     revision: str
+    document: str = ""
+    cvss: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -32,6 +32,14 @@ CREATE TABLE repositories (id TEXT PRIMARY KEY, cpes TEXT NOT NULL) WITHOUT ROWI
 """
 
 
+class Title(t.NamedTuple):
+    """Which vulnerability groups are about, and which document (path in its feed, release date) says so."""
+
+    cve: str
+    revision: str
+    path: str
+
+
 class Group(t.NamedTuple):
     """Statements of one package and vulnerability that differ in product and architecture alone."""
 

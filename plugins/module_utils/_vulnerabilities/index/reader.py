@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..._errors import CorruptData, InputError
 from ..model import SCHEMA_VERSION, SEVERITIES, FeedInfo, Statement
-from .form import APPLICATION_ID, FIX_STATES, STATEMENT_STATUSES, Group
+from .form import APPLICATION_ID, FIX_STATES, STATEMENT_STATUSES, Group, Title
 
 _BLOB_LIMIT = 1 << 30
 
@@ -109,16 +109,16 @@ class FeedIndex:
                 raise CorruptData(f"the feed index {self.path} is damaged at {name}", code="feed-index-corrupt")
             return [(number, [Group(*group) for group in groups]) for number, groups in json.loads(text)]
 
-    def vulnerabilities(self, numbers: t.Iterable[int]) -> dict[int, tuple[str, str]]:
-        """CVE and revision of vulnerabilities by number."""
-        found: dict[int, tuple[str, str]] = {}
+    def vulnerabilities(self, numbers: t.Iterable[int]) -> dict[int, Title]:
+        """Vulnerabilities by number."""
+        found: dict[int, Title] = {}
         wanted = sorted(set(numbers))
         with _damage(self.path):
             for start in range(0, len(wanted), 500):
                 part = wanted[start : start + 500]
                 marks = ",".join("?" * len(part))
-                query = f"SELECT id, cve, revision FROM vulnerabilities WHERE id IN ({marks})"
-                found.update((number, (cve, revision)) for number, cve, revision in self._db.execute(query, part))
+                query = f"SELECT id, cve, revision, path FROM vulnerabilities WHERE id IN ({marks})"
+                found.update((number, Title(*title)) for number, *title in self._db.execute(query, part))
             if len(found) != len(wanted):
                 raise CorruptData(f"the feed index {self.path} lacks vulnerabilities", code="feed-index-corrupt")
         return found
@@ -146,12 +146,12 @@ class FeedIndex:
                 result[name] = found
         return result
 
-    def statement(self, name: str, title: tuple[str, str], group: Group, product: int, arch: str) -> Statement:
+    def statement(self, name: str, title: Title, group: Group, product: int, arch: str) -> Statement:
         """One statement of a group."""
         with _damage(self.path):
             cpe, identity = self.products[product]
             return Statement(
-                cve=title[0],
+                cve=title.cve,
                 name=name,
                 arch=arch,
                 module=group.module,
@@ -163,7 +163,7 @@ class FeedIndex:
                 fix_state=FIX_STATES[group.fix_state],
                 advisory=group.advisory,
                 cvss=group.cvss,
-                revision=title[1],
+                revision=title.revision,
             )
 
     def cpes_of(self, repository_id: str) -> tuple[str, ...]:

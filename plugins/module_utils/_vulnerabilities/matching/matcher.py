@@ -29,7 +29,7 @@ from ..._images.model import Problem
 from ..._rpm.model import Inventory, Package
 from ..cpes import RHEL, Cpe, ImageProducts, Relation, assumed_cpes, parse_cpe
 from ..documents.model import UNKNOWN_MODULE
-from ..index.form import FIX_STATES, STATEMENT_STATUSES, Group
+from ..index.form import FIX_STATES, STATEMENT_STATUSES, Group, Title
 from ..index.reader import FeedIndex
 from ..model import SEVERITIES, STATUSES, AppliedCpe, Coverage, Finding, Match
 from .builds import Build, Stream, compare_builds, parse_build, same_version, stream_of
@@ -103,6 +103,7 @@ class _Said(t.NamedTuple):
     fix_state: int
     advisory: str
     evr: str
+    cvss: str
     product: int
     rank: int
     binary: bool
@@ -115,7 +116,7 @@ class _Matcher:
         self.inventory = inventory
         self.index = index
         self.counts: collections.Counter[str] = collections.Counter()
-        self.titles: dict[int, tuple[str, str]] = {}
+        self.titles: dict[int, Title] = {}
         self.relevant: dict[str, list[tuple[int, Group, frozenset[str], list[tuple[int, Relation]]]]] = {}
         self.relations: list[Relation | None] = []
         self.ranks: list[int] = []
@@ -329,13 +330,14 @@ class _Matcher:
                         group.fix_state,
                         group.advisory,
                         group.evr,
+                        group.cvss,
                         product,
                         self.ranks[product],
                         binary,
                         exact,
                         group.module,
                     )
-                    said.setdefault(self.titles[number][0], []).append((number, entry))
+                    said.setdefault(self.titles[number].cve, []).append((number, entry))
         applicable = sum(entry.relation.applies for entries in said.values() for _number, entry in entries)
         self.counts["statements_seen"] += seen
         self.counts["statements_applicable"] += applicable
@@ -359,7 +361,9 @@ class _Matcher:
                 module="" if module == UNKNOWN_MODULE else module,
                 cpe=cpe,
                 product=identity,
-                revision=self.titles[number][1],
+                revision=self.titles[number].revision,
+                document=self.titles[number].path,
+                cvss=chosen.cvss,
             )
 
     def fixed_only_in(self, fixes: t.Sequence[_Said]) -> str:
