@@ -66,6 +66,7 @@ _MODULE_BUILD = re.compile(r"\.module[+_]([A-Za-z0-9.]+\+[0-9]+\+[0-9a-f]+)")
 _MODULE = re.compile(r"[A-Za-z0-9._+-]{1,100}:[A-Za-z0-9._+-]{1,100}")
 _CPE = re.compile(r"cpe:[\x21-\x7e]{1,250}")
 _UNREADABLE = "?"
+_VECTOR = re.compile(r"(?:CVSS:[0-9]\.[0-9]/)?[A-Za-z]{1,4}:[A-Za-z]{1,10}(?:/[A-Za-z]{1,4}:[A-Za-z]{1,10}){1,40}")
 _ADVISORY = re.compile(r"[A-Z][A-Za-z]{1,15}-[0-9]{4}[:-][0-9A-Za-z]{1,16}")
 
 _ESCAPED_NAME = re.compile(rb"\\(?:u00[0-7]|/)")
@@ -79,6 +80,15 @@ class _Component(t.NamedTuple):
     arch: str
     module: str
     evr: str
+
+
+class _Score(t.NamedTuple):
+    """``newer``: of CVSS version 3. ``text``: as in reports. ``severity``: the worst by any score of the product."""
+
+    newer: bool
+    number: float
+    text: str
+    severity: str
 
 
 def load(data: bytes, where: str) -> dict[str, t.Any]:
@@ -408,7 +418,7 @@ class _Reader:
         states, advisories = self.read_remediations(vulnerability)
         # An aggregate of "none" means that nobody rated it.
         default = common or (aggregate if aggregate != "none" else "")
-        scores: dict[str, str] | None = None
+        scores = self.read_scores(vulnerability)
         found: list[Row] = []
         modules: dict[str, set[str]] = {}
         for key, identities in self.dict_of(vulnerability, "product_status").items():
@@ -436,9 +446,7 @@ class _Reader:
                 severity = rated if rated != "none" else ""
                 severity = severity or default
                 if severity in ("", "none"):
-                    if scores is None:
-                        scores = self.read_scores(vulnerability)
-                    severity = scores.get(identity, "") or severity or rated
+                    severity = scores[identity].severity if identity in scores else severity or rated
                 if not severity:
                     self.skipped["severity_missing"] += 1
                     severity = "critical"
@@ -458,7 +466,7 @@ class _Reader:
                         severity,
                         state,
                         advisories.get(identity, ""),
-                        "",
+                        scores[identity].text if identity in scores else "",
                         component.arch,
                         cpe,
                         product,
@@ -490,19 +498,30 @@ class _Reader:
                     found[identity] = _worse(found.get(identity, ""), severity)
         return found, common
 
-    def read_scores(self, vulnerability: dict[str, t.Any]) -> dict[str, str]:
-        """Severity by CVSS base score, for products that nobody rated."""
-        found: dict[str, str] = {}
+    def read_scores(self, vulnerability: dict[str, t.Any]) -> dict[str, _Score]:
+        """CVSS for each product id: of version 3 where there is one; the worse one where several are given."""
+        found: dict[str, _Score] = {}
         for score in self.list_of(vulnerability, "scores", dict):
             for key in ("cvss_v3", "cvss_v2"):
-                number = self.dict_of(score, key).get("baseScore")
+                values = self.dict_of(score, key)
+                number = values.get("baseScore")
                 if isinstance(number, float):
-                    severity = "low" if number < 4 else "moderate" if number < 7 else "important"
-                    severity = "critical" if not 0 <= number < 9 else severity
+                    text = self.cvss(number, values.get("vectorString"))
+                    own = _Score(key == "cvss_v3", number, text, _of_score(number))
                     for identity in self.ids_of(score, "products") or ():
-                        found[identity] = _worse(found.get(identity, ""), severity)
+                        found[identity] = _worse_score(found[identity], own) if identity in found else own
                     break
         return found
+
+    def cvss(self, number: float, vector: t.Any) -> str:
+        """Base score and vector as text; empty where the score is none. A vector that is none is left out."""
+        if not 0 <= number <= 10:
+            self.skipped["cvss_malformed"] += 1
+            return ""
+        if isinstance(vector, str) and _VECTOR.fullmatch(vector[: TEXT_LIMIT + 1]) and len(vector) <= TEXT_LIMIT:
+            return f"{number:.1f} {vector}"
+        self.skipped["cvss_malformed"] += 1
+        return f"{number:.1f}"
 
     def read_remediations(self, vulnerability: dict[str, t.Any]) -> tuple[dict[str, str], dict[str, str]]:
         """Fix state and advisory for each product id."""
@@ -521,6 +540,18 @@ class _Reader:
                 for identity in identities:
                     states.setdefault(identity, state)
         return states, advisories
+
+
+def _of_score(number: float) -> str:
+    """Severity by CVSS base score, for products that nobody rated; what is no score counts as the worst."""
+    if not 0 <= number < 9:
+        return "critical"
+    return "low" if number < 4 else "moderate" if number < 7 else "important"
+
+
+def _worse_score(one: _Score, two: _Score) -> _Score:
+    shown = max(one, two, key=lambda score: (score.newer, bool(score.text), score.number))
+    return shown._replace(severity=_worse(one.severity, two.severity))
 
 
 def _worse(one: str, two: str) -> str:

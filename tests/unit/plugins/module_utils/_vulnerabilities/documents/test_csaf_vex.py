@@ -95,7 +95,7 @@ def test_the_product_id_of_a_real_fix_becomes_a_row() -> None:
             severity="low",
             fix_state="",
             advisory="RHSA-2024:2447",
-            cvss="",
+            cvss="5.5 CVSS:3.1/AV:L/AC:L/PR:N/UI:R/S:U/C:N/I:N/A:H",
             arch="x86_64",
             cpe="cpe:/o:redhat:enterprise_linux:9::baseos",
             product="BaseOS-9.4.0.GA",
@@ -374,6 +374,63 @@ def test_of_two_severities_of_one_product_the_worse_counts() -> None:
     threats.append({**threats[0], "details": "Important"})
     threats.append({**threats[0], "details": "Moderate"})
     assert rows_of(value)[0].severity == "important"
+
+
+# -- CVSS --
+
+VECTOR = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
+
+
+def with_scores(*scores: t.Any) -> dict[str, t.Any]:
+    value = document("CVE-2026-1000", affected(MAJOR_9, "tool"))
+    (whole,) = value["vulnerabilities"][0]["product_status"]["known_affected"]
+    value["vulnerabilities"][0]["scores"] = [{"products": [whole], **score} for score in scores]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        ([{"cvss_v3": {"baseScore": 9.8, "vectorString": VECTOR}}], f"9.8 {VECTOR}"),
+        ([{"cvss_v3": {"baseScore": 10, "vectorString": VECTOR}}], f"10.0 {VECTOR}"),
+        ([{"cvss_v3": {"baseScore": 0, "vectorString": VECTOR}}], f"0.0 {VECTOR}"),
+        (
+            [{"cvss_v2": {"baseScore": 4.3, "vectorString": "AV:N/AC:M/Au:N/C:N/I:N/A:P"}}],
+            "4.3 AV:N/AC:M/Au:N/C:N/I:N/A:P",
+        ),
+        # Version 3 is preferred, wherever it stands and whatever it says.
+        ([{"cvss_v2": {"baseScore": 9.0}}, {"cvss_v3": {"baseScore": 3.1}}], "3.1"),
+        ([{"cvss_v2": {"baseScore": 9.0}, "cvss_v3": {"baseScore": 3.1}}], "3.1"),
+        # Of two the worse.
+        ([{"cvss_v3": {"baseScore": 3.1}}, {"cvss_v3": {"baseScore": 7.5}}, {"cvss_v3": {"baseScore": 5}}], "7.5"),
+        ([{"products": ["another"], "cvss_v3": {"baseScore": 7.5}}], ""),
+        ([], ""),
+        ([{"cvss_v3": {"baseScore": ""}}], ""),
+        ([{"cvss_v3": {"vectorString": VECTOR}}], ""),
+    ],
+)
+def test_the_cvss_score_of_a_product(scores: list[t.Any], expected: str) -> None:
+    assert [row.cvss for row in rows_of(with_scores(*scores))] == [expected]
+
+
+@pytest.mark.parametrize(
+    "vector",
+    ["", "x", "<script>/<b>", f"{VECTOR}\n", f"{VECTOR} ", "A:B" + "/A:B" * 41, "A:B/" * 10_000_000, 7, None, [VECTOR]],
+    ids=range(10),
+)
+def test_a_vector_that_is_none_is_left_out_and_counted(vector: t.Any) -> None:
+    value = with_scores({"cvss_v3": {"baseScore": 7.5, "vectorString": vector}})
+    assert [row.cvss for row in rows_of(value)] == ["7.5"]
+    assert read(value).skipped == {"cvss_malformed": 1}
+
+
+@pytest.mark.parametrize("score", [-1, 10.1, 1e300, float("nan"), float("inf")])
+def test_a_score_that_is_none_is_left_out_and_hides_no_other(score: float) -> None:
+    for scores in ([score, 2.0], [2.0, score]):
+        value = with_scores(*({"cvss_v3": {"baseScore": one, "vectorString": VECTOR}} for one in scores))
+        value["vulnerabilities"][0]["threats"] = []
+        value["document"]["aggregate_severity"] = None
+        assert [(row.cvss, row.severity) for row in rows_of(value)] == [(f"2.0 {VECTOR}", "critical")]
 
 
 # -- statuses and remediations --
