@@ -22,6 +22,7 @@ from .._errors import ScanError
 from .client import Client
 from .errors import ApiError
 from .manifests import (
+    CONTAINER,
     HEARTBEAT_ANNOTATION,
     LABELS,
     OWNER_ANNOTATION,
@@ -174,8 +175,11 @@ def mounts_of(spec: t.Mapping[str, t.Any]) -> dict[int, str]:
 
 
 def _container_state(status: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    containers = status.get("containerStatuses") or [{}]
-    return containers[0].get("state") or {}
+    """State of our container, whatever a webhook put beside it."""
+    for container in status.get("containerStatuses") or ():
+        if container.get("name") == CONTAINER:
+            return container.get("state") or {}
+    return {}
 
 
 def _doing(terminated: t.Mapping[str, t.Any] | None) -> tuple[str, ...]:

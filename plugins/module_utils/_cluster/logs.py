@@ -23,6 +23,7 @@ from .._errors import LimitExceeded
 from .._scanner.frames import MARK, Decoder, Record
 from .client import Client, Stream
 from .errors import ApiError
+from .manifests import CONTAINER
 
 #: Pods whose logs are followed at once, one thread each; further ones wait for a free thread.
 MOST_THREADS = 32
@@ -211,7 +212,7 @@ class PodLog:
             self._connected, self._heard = True, False
             if self._news_at is None:
                 self._news_at = self._clock()
-        params = {"timestamps": "true", "follow": "false" if complete else "true"}
+        params = {"container": CONTAINER, "timestamps": "true", "follow": "false" if complete else "true"}
         if self._since and not complete:
             params["sinceTime"] = self._since
         self._said_bye = False

@@ -52,6 +52,15 @@ def test_a_pod_that_works() -> None:
     assert (found.started, found.ended, found.running, found.trouble, found.failure) == (True, False, True, None, None)
 
 
+def test_a_container_that_a_webhook_put_beside_ours_is_not_asked() -> None:
+    sidecar = {"name": "proxy", "state": {"running": {"startedAt": "now"}}}
+    ours = {"name": "scanner", "state": ended(0, "Completed")}
+    found = pod(containerStatuses=[sidecar, ours])
+    assert (found.started, found.ended, found.failure) == (True, True, None)
+    found = pod(containerStatuses=[{**ours, "name": "proxy"}, {**sidecar, "name": "scanner"}])
+    assert (found.started, found.ended) == (True, False)
+
+
 def test_a_pod_that_is_done() -> None:
     found = pod("Succeeded", ended(0, "Completed", '{"counts": {"scanned": 2}, "seq": 9}'))
     assert (found.started, found.ended, found.failure, found.doing) == (True, True, None, ())

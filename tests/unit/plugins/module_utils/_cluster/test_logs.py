@@ -295,7 +295,7 @@ def test_a_log_without_trouble_is_whole_at_once() -> None:
     caller = Caller(pod)
     assert caller.run() == Finished(UID, True, "")
     assert [record.kind for record in caller.records] == ["hello", *["beat", "image"] * 3, "bye"]
-    assert pod.requests == [{"timestamps": "true", "follow": "true"}], "one connection is enough"
+    assert pod.requests == [{"container": "scanner", "timestamps": "true", "follow": "true"}], "one connection is enough"
 
 
 def test_after_the_last_record_the_reader_waits_for_the_decoder() -> None:
@@ -364,7 +364,7 @@ def test_a_pod_that_ended_before_it_was_followed() -> None:
     caller = Caller(pod)
     caller.poll()
     assert caller.run().whole
-    assert pod.requests == [{"timestamps": "true", "follow": "false"}]
+    assert pod.requests == [{"container": "scanner", "timestamps": "true", "follow": "false"}]
 
 
 @pytest.mark.parametrize("kind", ["204", "400", "empty"])
