@@ -35,7 +35,7 @@ RULES: t.Mapping[str, t.Mapping[str, t.Sequence[str]]] = {
     "batch": {"jobs,cronjobs": ["list"]},
     "image.openshift.io": {"images,imagestreams": ["get", "list", "watch"]},
     "apps.openshift.io": {"deploymentconfigs": ["list"]},
-    "build.openshift.io": {"builds,buildconfigs": ["list"]},
+    "build.openshift.io": {"buildconfigs": ["list"]},
 }
 Result = dict[str, t.Any]
 

@@ -116,7 +116,6 @@ _DISCOVERY: _Rules = {
     ("image.openshift.io", "images"): "get list watch",
     ("image.openshift.io", "imagestreams"): "get list watch",
     ("apps.openshift.io", "deploymentconfigs"): "list",
-    ("build.openshift.io", "builds"): "list",
     ("build.openshift.io", "buildconfigs"): "list",
 }
 _MIRRORS: _Rules = {
