@@ -31,6 +31,7 @@ LIBRARIES = {
     "yaml": "PyYAML",
     "zstandard": "zstandard",
     "isal": "isal",
+    "pysequoia": "pysequoia",
     "psycopg": "psycopg[binary]",
     "psycopg2": "psycopg2",
     "kubernetes": "kubernetes",
