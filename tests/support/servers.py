@@ -26,12 +26,13 @@ _PIECE = 1 << 16
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What a server was asked. Header names are in lower case."""
+    """What a server was asked. Header names are in lower case. ``peer``: the client's port, one a connection."""
 
     method: str
     target: str
     headers: t.Mapping[str, str]
     body: bytes = b""
+    peer: int = 0
 
     def query(self) -> dict[str, str]:
         """Parameters of the URL."""
@@ -102,7 +103,7 @@ def running_server(
         def do_GET(self) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}
             body = self.rfile.read(int(headers.get("content-length", "0")))
-            request = Request(self.command, self.path, headers, body)
+            request = Request(self.command, self.path, headers, body, self.client_address[1])
             requests.append(request)
             self.send(answer(request))
 

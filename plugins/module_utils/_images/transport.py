@@ -283,15 +283,16 @@ class Transport:
         *,
         authorization: str = "",
         body: bytes | None = None,
+        follow: bool = True,
     ) -> Response:
-        """One request, redirects followed. ``authorization`` goes to the first endpoint alone.
+        """One request, redirects followed unless told. ``authorization`` goes to the first endpoint alone.
 
         Raises ConnectionLost, or RegistryError for what another attempt would not change.
         """
         for _attempt in range(_REDIRECT_LIMIT + 1):
             sent = {**headers, "Authorization": authorization} if authorization else dict(headers)
             response = self._exchange(method, url, sent, body, patience)
-            if response.status not in _REDIRECTS:
+            if response.status not in _REDIRECTS or not follow:
                 return response
             location = response.headers.get("Location", "")
             response.close()

@@ -3,36 +3,39 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fetching feed files over HTTP: streamed, bounded, resumed, patient.
 
-One request at a time: the vendor's server refuses clients that are too quick (403). Credentials come from the URL
-alone, go to its host alone, and stand in no message.
+One request at a time over a connection that is kept: the vendor's server refuses clients that are too quick (403).
+Credentials come from the URL alone, go to its host alone, and stand in no message.
 """
 
 from __future__ import annotations
 
 import base64
-import http.client
+import dataclasses
 import io
-import socket
-import ssl
 import time
 import typing as t
-import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
 
-from ..._errors import InputError, LimitExceeded, ScanError
-from ..._images.transport import retry_after
-
-if t.TYPE_CHECKING:
-    from ..._images.access import Access
+from ..._errors import InputError, LimitExceeded, RegistryError, ScanError
+from ..._images.access import Access
+from ..._images.transport import ConnectionLost, Patience, Response, Transport, Url, parse_url, retry_after, tls_context
 
 _STEP = 1 << 18
+_SMALL = 1 << 16
 _REDIRECTS = 5
 _WAIT_LIMIT = 120.0  # seconds; a longer Retry-After is not waited for
 _ATTEMPTS = 500  # of one file, however much each of them brings
 _AGAIN = frozenset({403, 408, 425, 429, 500, 502, 503, 504})
+_TOO_QUICK = frozenset({403, 429})
+_FIRST_GAP, _LONGEST_GAP = 0.1, 2.0  # seconds between requests to a server that said that they come too quickly
+_SLOWEST = 50_000  # bytes a second, within which a transfer has to end
+_LONGEST = 6 * 3600.0  # seconds
 _SCHEMES = ("http", "https")
+_CODES = {401: "feed-refused", 403: "feed-refused", 404: "feed-not-found", 410: "feed-not-found"}
+
+_Result = t.TypeVar("_Result")
 
 
 class FetchError(ScanError):
@@ -77,25 +80,68 @@ def local_path(source: str) -> Path:
     return Path(source)
 
 
-class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects to HTTP alone, never from TLS to none, and takes no credentials along to another host."""
+@dataclasses.dataclass(frozen=True)
+class Fetched:
+    """A small file; ``data`` is None where it still is what ``etag`` stood for. ``etag``: empty where there is none."""
 
-    max_redirections = _REDIRECTS
+    data: bytes | None
+    etag: str
 
-    def redirect_request(
-        self, req: urllib.request.Request, fp: t.Any, code: int, msg: str, headers: t.Any, newurl: str
-    ) -> urllib.request.Request | None:
-        old, new = urllib.parse.urlsplit(req.full_url), urllib.parse.urlsplit(newurl)
-        if new.scheme not in _SCHEMES or (old.scheme == "https" and new.scheme != "https"):
-            raise FetchError(
-                f"{shown_url(req.full_url)} redirects to {shown_url(newurl)}; from https only https is followed",
-                code="feed-redirect",
-                status=code,
-            )
-        request = super().redirect_request(req, fp, code, msg, headers, newurl)
-        if request is not None and (old.scheme, old.netloc) != (new.scheme, new.netloc):
-            request.remove_header("Authorization")
-        return request
+
+class Transfer:
+    """How far a large file has come. ``target`` has ``size`` bytes of it already, of the version ``validator``.
+
+    ``started`` is called with the validator and the length (-1: not known) of each version that is begun, before its
+    first byte is written: what was kept of a file goes on in another process by them.
+    """
+
+    def __init__(
+        self,
+        target: t.BinaryIO,
+        limit: int,
+        *,
+        size: int = 0,
+        validator: str = "",
+        started: t.Callable[[str, int], None] = lambda _validator, _length: None,
+    ) -> None:
+        self._target = target
+        self.limit = limit
+        self._started = started
+        self.size = size
+        self.validator = validator
+
+    def begin(self, url: str, validator: str, length: int) -> None:
+        """A version from its start; what there is of another is dropped."""
+        self._check(url, length)
+        self._kept(lambda: (self._target.seek(0), self._target.truncate()))
+        self.size = 0
+        self.validator = validator
+        self._started(validator, length)
+
+    def drop(self) -> None:
+        """Forget what has come."""
+        self._kept(lambda: (self._target.seek(0), self._target.truncate()))
+        self.size = 0
+
+    def write(self, url: str, data: bytes) -> None:
+        """The next bytes."""
+        self._check(url, self.size + len(data))
+        self._kept(lambda: self._target.write(data))
+        self.size += len(data)
+
+    def _check(self, url: str, size: int) -> None:
+        if size > self.limit:
+            raise LimitExceeded(f"{shown_url(url)} has more than {self.limit} bytes; is it the right URL?")
+
+    def _kept(self, change: t.Callable[[], object]) -> None:
+        try:
+            change()
+        except OSError as error:
+            raise ScanError(
+                f"what is fetched cannot be kept: {error.strerror or error}",
+                code="disk-full",
+                hint="make room beside the index, and run it again: it goes on where it stopped",
+            ) from error
 
 
 class Client:
@@ -111,35 +157,24 @@ class Client:
         tick: t.Callable[[], None] = lambda: None,
         sleep: t.Callable[[float], None] = time.sleep,
     ) -> None:
-        self._timeout = access.timeout if access else 20.0
-        self._retries = access.retries if access else 5
+        self._access = access or Access()
         self._tick = tick
         self._sleep = sleep
-        context = ssl.create_default_context()
-        if access and access.ca_file:
-            try:
-                context.load_verify_locations(cafile=access.ca_file)
-            except (OSError, ssl.SSLError) as error:
-                raise InputError(f"the certificates in {access.ca_file} cannot be read: {error}") from error
-        if access and not access.validate_certs:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        # An opener of our own has no handlers for file:, ftp: or data:, which a redirect could name.
-        self._opener = urllib.request.OpenerDirector()
-        for handler in (
-            urllib.request.ProxyHandler(),
-            urllib.request.HTTPHandler(),
-            urllib.request.HTTPSHandler(context=context),
-            urllib.request.HTTPDefaultErrorHandler(),
-            urllib.request.HTTPErrorProcessor(),
-            _Redirects(),
-        ):
-            self._opener.add_handler(handler)
+        self._gap = 0.0
+        tls_context(self._access)  # a wrong CA file is said before anything is asked
+        self._transport = Transport(self._access)
 
     def head(self, url: str) -> dict[str, str]:
         """Headers of a file, names in lower case; empty when the server answers no HEAD."""
+
+        def attempt() -> dict[str, str]:
+            response = self._send(url, "HEAD", {}, 0)
+            self._drain(response)
+            _check_status(response, (200,))
+            return _headers(response)
+
         try:
-            return self._with_retries(url, lambda: self._head(url))
+            return self._with_retries(url, attempt)
         except FetchError as error:
             if error.status in (400, 405, 501):
                 return {}
@@ -148,144 +183,175 @@ class Client:
     def read(self, url: str, *, limit: int) -> bytes:
         """A small file. Raises FetchError (``status`` 404 when there is none), LimitExceeded."""
         target = io.BytesIO()
-        self.fetch(url, target, limit=limit)
+        self.fetch(url, Transfer(target, limit))
         return target.getvalue()
 
-    def fetch(self, url: str, target: t.BinaryIO, *, limit: int) -> dict[str, str]:
-        """Stream a file into ``target`` (seekable, empty); a broken transfer goes on where it broke.
+    def read_if_changed(self, url: str, etag: str, *, limit: int) -> Fetched:
+        """A small file, unless it is the version that ``etag`` stands for. Raises as ``read``."""
+        target = io.BytesIO()
+        headers = self.fetch(url, Transfer(target, limit), etag=etag)
+        if headers is None:
+            return Fetched(None, etag)
+        return Fetched(target.getvalue(), headers.get("etag", ""))
 
-        Gives the headers.
+    def fetch(self, url: str, transfer: Transfer, *, etag: str = "") -> dict[str, str] | None:
+        """Stream a file into a transfer; a broken one goes on where it broke.
+
+        Gives the headers; None where the file is the version that ``etag`` stands for.
         """
-        state = _Transfer(target, limit)
-        return self._with_retries(url, lambda: self._fetch(url, state), progress=lambda: state.size)
+        return self._with_retries(url, lambda: self._fetch(url, transfer, etag), progress=lambda: transfer.size)
 
-    def _request(self, url: str, method: str, headers: t.Mapping[str, str]) -> urllib.request.Request:
-        parts = split_url(url)
-        if parts.scheme not in _SCHEMES or not parts.hostname:
-            raise InputError(f"{shown_url(url)!r} is not an http or https URL")
-        userinfo, _at, host = parts.netloc.rpartition("@")
-        bare = urllib.parse.urlunsplit((parts.scheme, host, parts.path or "/", parts.query, ""))
+    def _send(self, url: str, method: str, headers: t.Mapping[str, str], limit: int) -> Response:
+        """One request, redirects followed: to HTTP alone, from TLS to TLS alone, credentials to their host alone."""
+        target, authorization = _request_of(url)
         sent = {"User-Agent": "imagescan.openshift", "Accept-Encoding": "identity", **headers}
-        if userinfo:
-            user, _colon, password = userinfo.partition(":")
-            plain = f"{urllib.parse.unquote(user)}:{urllib.parse.unquote(password)}"
-            sent["Authorization"] = "Basic " + base64.b64encode(plain.encode()).decode()
+        if self._gap:
+            self._wait(self._gap)
+        for _attempt in range(_REDIRECTS + 1):
+            patience = Patience(self._access, min(limit / _SLOWEST, _LONGEST))
+            response = self._transport.send(method, target, sent, patience, authorization=authorization, follow=False)
+            if response.status not in (301, 302, 303, 307, 308):
+                return response
+            self._drain(response)
+            location = response.headers.get("Location", "")
+            following = parse_url(urllib.parse.urljoin(str(target), location)) if location else None
+            if following is None or (target.endpoint.scheme == "https" and following.endpoint.scheme != "https"):
+                raise FetchError(
+                    f"{shown_url(url)} redirects to {_shown(target, location)}; only http and https are followed,"
+                    " from https only https",
+                    code="feed-redirect",
+                    status=response.status,
+                )
+            if following.endpoint != target.endpoint:
+                authorization = ""
+            target = following
+        raise FetchError(f"{shown_url(url)} redirects more than {_REDIRECTS} times", code="feed-redirect")
+
+    def _drain(self, response: Response) -> None:
+        """Read a small body that nobody wants, so that the connection can be kept."""
         try:
-            return urllib.request.Request(bare, headers=sent, method=method)
-        except ValueError as error:
-            raise InputError(f"{shown_url(url)!r} is not an http or https URL") from error
+            response.read_all(_SMALL, "an answer")
+        except (ConnectionLost, LimitExceeded):
+            response.close()
 
-    def _head(self, url: str) -> dict[str, str]:
-        with self._opener.open(self._request(url, "HEAD", {}), timeout=self._timeout) as response:
-            return {key.lower(): value for key, value in response.headers.items()}
-
-    def _fetch(self, url: str, state: _Transfer) -> dict[str, str]:
+    def _fetch(self, url: str, transfer: Transfer, etag: str) -> dict[str, str] | None:
         headers: dict[str, str] = {}
-        if state.size and state.validator:
-            headers = {"Range": f"bytes={state.size}-", "If-Range": state.validator}
-        with self._opener.open(self._request(url, "GET", headers), timeout=self._timeout) as response:
-            given = {key.lower(): value for key, value in response.headers.items()}
-            if response.status == 206:
-                start = given.get("content-range", "").partition("-")[0]
-                if not headers or start != f"bytes {state.size}":
-                    state.restart()
-                    raise http.client.HTTPException("the server sends a part that nobody asked for")
-            else:
-                state.restart()
-                state.expected = None
-                length = given.get("content-length", "")
-                if length.isascii() and length.isdigit():
-                    state.expected = int(length)
-            etag = given.get("etag", "")
-            state.validator = etag if etag.startswith('"') else given.get("last-modified", "")
-            state.check(url, state.expected or 0)
-            while True:
-                data = response.read(_STEP)
-                if not data:
-                    break
-                self._tick()
-                state.write(data)
-                state.check(url, state.size)
-            if state.expected is not None and state.size < state.expected:
-                raise http.client.IncompleteRead(b"", state.expected - state.size)
-            if state.expected is not None and state.size > state.expected:
-                state.restart()
-                raise http.client.HTTPException("the server sends more than it announced")
-            return given
+        if transfer.size and transfer.validator:
+            headers = {"Range": f"bytes={transfer.size}-", "If-Range": transfer.validator}
+        elif etag:
+            headers = {"If-None-Match": etag}
+        response = self._send(url, "GET", headers, transfer.limit)
+        if response.status == 304 and "If-None-Match" in headers:
+            self._drain(response)
+            return None
+        if response.status == 416 and "Range" in headers:
+            self._drain(response)
+            transfer.drop()
+            raise ConnectionLost("the server does not have the part that is missing")
+        if response.status not in (200, 206):
+            self._drain(response)
+        _check_status(response, (200, 206))
+        try:
+            return self._receive(url, response, transfer, headers)
+        finally:
+            response.close()
+
+    def _receive(self, url: str, response: Response, transfer: Transfer, sent: t.Mapping[str, str]) -> dict[str, str]:
+        given = _headers(response)
+        if response.length is None and "chunked" not in given.get("transfer-encoding", "").lower():
+            # Where the end of the connection is the end of the file, half a file looks whole.
+            raise FetchError(f"{shown_url(url)} cannot be fetched: the server does not say how long it is")
+        if response.status == 206:
+            start = given.get("content-range", "").partition("-")[0]
+            if "Range" not in sent or start != f"bytes {transfer.size}":
+                transfer.drop()
+                raise ConnectionLost("the server sends a part that nobody asked for")
+        else:
+            version = given.get("etag", "")
+            version = version if version.startswith('"') else given.get("last-modified", "")
+            transfer.begin(url, version, -1 if response.length is None else response.length)
+        while True:
+            data = response.read(_STEP)
+            if not data:
+                return given
+            self._tick()
+            transfer.write(url, data)
 
     def _with_retries(
-        self, url: str, attempt: t.Callable[[], dict[str, str]], progress: t.Callable[[], int] = lambda: 0
-    ) -> dict[str, str]:
+        self, url: str, attempt: t.Callable[[], _Result], progress: t.Callable[[], int] = lambda: 0
+    ) -> _Result:
         failures = 0
         reached = 0
         for _attempt in range(_ATTEMPTS):
             wait = 0.0
+            status = 0
             try:
                 return attempt()
-            except urllib.error.HTTPError as error:
-                error.close()
-                reason, status = f"the server answers {error.code}", error.code
+            except _Refused as error:
+                reason, status = f"the server answers {error.status}", error.status
                 again = status in _AGAIN
-                wait = retry_after(error.headers or {}) or 0.0
-            except http.client.InvalidURL as error:
-                raise InputError(f"the URL of the feed is malformed: {shown_url(url)!r}") from error
-            except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
-                cause = error.reason if isinstance(error, urllib.error.URLError) else error
-                reason, status = _cause(cause), 0
-                again = not isinstance(cause, ssl.SSLCertVerificationError)
-            except ValueError as error:
-                raise FetchError(f"{shown_url(url)} cannot be fetched: {error}") from error
+                wait = error.wait
+                if status in _TOO_QUICK:
+                    self._gap = min(_LONGEST_GAP, max(_FIRST_GAP, 2 * self._gap))
+            except ConnectionLost as error:
+                reason, again = error.message, True
+            except RegistryError as error:
+                reason, again = error.message, False
             if progress() > reached:
                 # A connection that breaks again and again but brings something each time is not a failure.
                 reached, failures = progress(), 0
             failures += 1
-            if not again or failures > self._retries or wait > _WAIT_LIMIT:
-                code = {401: "feed-refused", 403: "feed-refused", 404: "feed-not-found", 410: "feed-not-found"}
+            if not again or failures > self._access.retries or wait > _WAIT_LIMIT:
                 raise FetchError(
                     f"{shown_url(url)} cannot be fetched: {reason}",
                     status=status,
-                    code=code.get(status, "feed-unreachable"),
+                    code=_CODES.get(status, "feed-unreachable"),
                 )
-            wait = max(wait, min(30.0, 0.5 * 2.0**failures))
-            while wait > 0:
-                self._tick()
-                self._sleep(min(wait, 1.0))
-                wait -= 1.0
+            self._wait(max(wait, min(30.0, 0.5 * 2.0**failures)))
         raise FetchError(f"{shown_url(url)} cannot be fetched: the transfer broke off {_ATTEMPTS} times")
 
-
-class _Transfer:
-    """How far a file has come."""
-
-    def __init__(self, target: t.BinaryIO, limit: int) -> None:
-        self._target = target
-        self._limit = limit
-        self.size = 0
-        self.validator = ""
-        self.expected: int | None = None
-
-    def restart(self) -> None:
-        self._target.seek(0)
-        self._target.truncate()
-        self.size = 0
-
-    def write(self, data: bytes) -> None:
-        try:
-            self._target.write(data)
-        except OSError as error:
-            raise ScanError(f"what is fetched cannot be kept: {error.strerror}", code="disk-full") from error
-        self.size += len(data)
-
-    def check(self, url: str, size: int) -> None:
-        if size > self._limit:
-            raise LimitExceeded(f"{shown_url(url)} has more than {self._limit} bytes; is it the right URL?")
+    def _wait(self, seconds: float) -> None:
+        while seconds > 0:
+            self._tick()
+            self._sleep(min(seconds, 1.0))
+            seconds -= 1.0
 
 
-def _cause(error: object) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {error.verify_message}"
-    if isinstance(error, (socket.timeout, TimeoutError)):
-        return "it gives no answer"
-    if isinstance(error, http.client.IncompleteRead):
-        return "the transfer breaks off"
-    return str(error)[:200] or type(error).__name__
+class _Refused(Exception):
+    """An answer that is none. ``wait``: seconds that the server asks for."""
+
+    def __init__(self, status: int, wait: float) -> None:
+        super().__init__(status)
+        self.status = status
+        self.wait = wait
+
+
+def _check_status(response: Response, wanted: tuple[int, ...]) -> None:
+    if response.status not in wanted:
+        raise _Refused(response.status, retry_after(response.headers) or 0.0)
+
+
+def _shown(target: Url, location: str) -> str:
+    """Where a redirect leads, for messages."""
+    try:
+        return ascii(shown_url(urllib.parse.urljoin(str(target), location)))[1:-1][:200]
+    except (InputError, ValueError):
+        return "what is no URL"
+
+
+def _headers(response: Response) -> dict[str, str]:
+    return {key.lower(): value for key, value in response.headers.items()}
+
+
+def _request_of(url: str) -> tuple[Url, str]:
+    """Where a request goes and its Authorization. Raises InputError for what is no URL."""
+    parts = split_url(url)
+    userinfo, _at, host = parts.netloc.rpartition("@")
+    target = parse_url(urllib.parse.urlunsplit((parts.scheme, host, parts.path or "/", parts.query, "")))
+    if target is None:
+        raise InputError(f"{shown_url(url)!r} is not an http or https URL")
+    if not userinfo:
+        return target, ""
+    user, _colon, password = userinfo.partition(":")
+    plain = f"{urllib.parse.unquote(user)}:{urllib.parse.unquote(password)}"
+    return target, "Basic " + base64.b64encode(plain.encode()).decode()

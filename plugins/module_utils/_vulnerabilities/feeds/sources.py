@@ -22,7 +22,7 @@ from ..documents.csaf_vex import DOCUMENT_LIMIT
 from ..times import parse_time, utc_text
 from .archives import Take, read_archive
 from .digests import content_digest, digest_of
-from .downloads import Client, FetchError, is_url, local_path, shown_url, split_url
+from .downloads import Client, FetchError, Transfer, is_url, local_path, shown_url, split_url
 
 if t.TYPE_CHECKING:
     from ..._images.access import Access
@@ -284,7 +284,7 @@ class _UrlFeed:
         if self.fetched is None:
             path = self.work / "archive"
             with path.open("w+b") as target:
-                self.client.fetch(self.url, target, limit=ARCHIVE_LIMIT)
+                self.client.fetch(self.url, Transfer(target, ARCHIVE_LIMIT))
             self.fetched = _ArchiveFeed(path, self.tick, self.label)
         return self.fetched
 

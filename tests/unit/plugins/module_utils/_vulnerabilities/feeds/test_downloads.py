@@ -13,7 +13,9 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._errors import
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.downloads import (
     Client,
+    Fetched,
     FetchError,
+    Transfer,
     shown_url,
 )
 from ansible_collections.imagescan.openshift.tests.support.servers import Answer, Request, running_server
@@ -63,7 +65,7 @@ def fetched(answer: t.Callable[[Request], Answer], limit: int = 1 << 30) -> tupl
     fetcher, naps = client()
     with running_server(answer) as server:
         target = io.BytesIO()
-        fetcher.fetch(f"http://{server.host}/file", target, limit=limit)
+        fetcher.fetch(f"http://{server.host}/file", Transfer(target, limit))
         return target.getvalue(), server.requests, naps
 
 
@@ -152,7 +154,7 @@ def test_a_transfer_that_never_gets_on_ends() -> None:
 def test_less_than_announced_is_not_taken_for_the_whole() -> None:
     fetcher, _naps = client()
     short = Answer(200, b"x" * 10, {"Connection": "close"}, length=20)
-    with running_server(lambda _request: short) as server, pytest.raises(FetchError, match="breaks off"):
+    with running_server(lambda _request: short) as server, pytest.raises(FetchError, match="after 10 of 20 bytes"):
         fetcher.read(f"http://{server.host}/file", limit=1 << 30)
 
 
@@ -285,7 +287,7 @@ def test_a_full_disk_is_not_taken_for_a_broken_transfer() -> None:
     fetcher, naps = client()
     with running_server(ranged) as server:
         with pytest.raises(ScanError, match="No space left") as caught:
-            fetcher.fetch(f"http://{server.host}/", Full(), limit=1 << 30)
+            fetcher.fetch(f"http://{server.host}/", Transfer(Full(), 1 << 30))
         assert len(server.requests) == 1 and not naps.seconds
     assert caught.value.code == "disk-full"
 
@@ -302,3 +304,101 @@ def test_whoever_is_told_how_far_it_is_may_end_it() -> None:
         fetcher.read(f"http://{server.host}/", limit=1 << 30)
     with running_server(lambda _request: Answer(503)) as server, pytest.raises(Gone):
         fetcher.read(f"http://{server.host}/", limit=1 << 30)
+
+
+def test_one_connection_is_kept_for_all_requests_refusals_too() -> None:
+    peers = []
+    answers = iter([Answer(200, b"a"), Answer(404, b"none"), Answer(304), Answer(503, b"later"), Answer(200, b"b")])
+
+    def answer(request: Request) -> Answer:
+        peers.append(request.peer)
+        return next(answers)
+
+    fetcher, _naps = client()
+    with running_server(answer) as server:
+        url = f"http://{server.host}/"
+        assert fetcher.read(url, limit=100) == b"a"
+        with pytest.raises(FetchError):
+            fetcher.read(url, limit=100)
+        assert fetcher.read_if_changed(url, '"1"', limit=100) == Fetched(None, '"1"')
+        assert fetcher.read(url, limit=100) == b"b"
+    assert len(peers) == 5 and len(set(peers)) == 1
+
+
+def test_a_connection_that_the_server_closed_meanwhile_is_no_failure() -> None:
+    fetcher, naps = client()
+    with running_server(lambda _request: Answer(200, b"a", {"Connection": "close"})) as server:
+        for _time in range(3):
+            assert fetcher.read(f"http://{server.host}/", limit=100) == b"a"
+    assert not naps.seconds
+
+
+def test_what_did_not_change_is_not_sent_again() -> None:
+    def answer(request: Request) -> Answer:
+        if request.headers.get("if-none-match") == '"v2"':
+            return Answer(304, headers={"ETag": '"v2"'})
+        return Answer(200, b"rows", {"ETag": '"v2"'})
+
+    fetcher, _naps = client()
+    with running_server(answer) as server:
+        url = f"http://{server.host}/changes.csv"
+        for known, data in (("", b"rows"), ('"v1"', b"rows"), ('"v2"', None)):
+            assert fetcher.read_if_changed(url, known, limit=100) == Fetched(data, '"v2"')
+
+
+def test_not_modified_without_having_asked_is_refused() -> None:
+    fetcher, _naps = client()
+    with running_server(lambda _request: Answer(304)) as server, pytest.raises(FetchError, match="answers 304"):
+        fetcher.read(f"http://{server.host}/", limit=100)
+
+
+def test_a_server_that_is_asked_too_quickly_is_asked_more_slowly_from_then_on() -> None:
+    answers = iter([Answer(403), Answer(403), *[Answer(200, b"y")] * 11])
+    fetcher, naps = client()
+    with running_server(lambda _request: next(answers)) as server:
+        fetcher.read(f"http://{server.host}/", limit=100)
+        waited = naps.seconds
+        for _time in range(10):
+            fetcher.read(f"http://{server.host}/", limit=100)
+    assert 10 * 0.1 <= naps.seconds - waited <= 10 * 2.0
+
+
+def test_a_file_without_a_length_is_refused_since_a_cut_one_would_look_whole() -> None:
+    plain = Answer(200, b"rows", {"Transfer-Encoding": "identity", "Connection": "close"}, cut=4)
+    fetcher, _naps = client()
+    with running_server(lambda _request: plain) as server, pytest.raises(FetchError, match="how long it is"):
+        fetcher.read(f"http://{server.host}/", limit=100)
+
+
+def test_a_cut_chunked_file_is_not_taken_for_the_whole() -> None:
+    cut = Answer(200, b"5\r\nhello\r\n", {"Transfer-Encoding": "chunked", "Connection": "close"}, cut=10)
+    fetcher, _naps = client()
+    with running_server(lambda _request: cut) as server, pytest.raises(FetchError, match="cannot be fetched"):
+        fetcher.read(f"http://{server.host}/", limit=100)
+
+
+def test_a_transfer_goes_on_in_another_process() -> None:
+    begun: list[tuple[str, int]] = []
+    target = io.BytesIO(BODY[:300_000])
+    target.seek(0, io.SEEK_END)
+    fetcher, _naps = client()
+    with running_server(ranged) as server:
+        transfer = Transfer(
+            target, 1 << 30, size=300_000, validator='"v1"', started=lambda *version: begun.append(version)
+        )
+        fetcher.fetch(f"http://{server.host}/file", transfer)
+        assert target.getvalue() == BODY and not begun
+        assert server.requests[0].headers["range"] == "bytes=300000-"
+        transfer = Transfer(target, 1 << 30, size=len(BODY), validator='"v0"', started=lambda *new: begun.append(new))
+        fetcher.fetch(f"http://{server.host}/file", transfer)
+        assert target.getvalue() == BODY and begun == [('"v1"', len(BODY))], "another version: from its start"
+
+
+def test_a_part_that_the_server_has_not_is_fetched_anew() -> None:
+    answers = iter([Answer(416, headers={"Content-Range": f"bytes */{len(BODY)}"}), Answer(200, BODY)])
+    target = io.BytesIO(BODY + b"more")
+    target.seek(0, io.SEEK_END)
+    fetcher, _naps = client()
+    with running_server(lambda _request: next(answers)) as server:
+        fetcher.fetch(f"http://{server.host}/", Transfer(target, 1 << 30, size=len(BODY) + 4, validator='"v1"'))
+    assert target.getvalue() == BODY
