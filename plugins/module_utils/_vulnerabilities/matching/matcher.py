@@ -34,13 +34,14 @@ from ..index.reader import FeedIndex
 from ..model import SEVERITIES, STATUSES, AppliedCpe, Coverage, Finding, Match
 from .builds import Build, Stream, compare_builds, parse_build, same_version, stream_of
 
-#: Last 16 hex digits of Red Hat's signing keys: release keys 1999, 2006 and 2 (2009), auxiliary keys 2006, 2018 and 3
-#: (2022), beta keys.
+#: Key ids of Red Hat's signing keys: release keys 1999, 2006, 2 (2009) and 4 (2025, of OpenPGP version 6), auxiliary
+#: keys 2006, 2018 and 3 (2022), beta keys. Source: access.redhat.com/security/team/key, and the STIG of RHEL 8 to 10.
 RED_HAT_KEYS = frozenset(
     {
         "219180cddb42a60e",
         "5326810137017186",
         "199e2f91fd431d51",
+        "fcd355b305707a62",
         "45689c882fa658e0",
         "f76f66c3d4082792",
         "5054e4a45a6340b3",
@@ -89,10 +90,10 @@ def match_inventory(inventory: Inventory, index: FeedIndex | None) -> Match:
     if index is None:
         problem = Problem("no-feed", "there is no vulnerability data to match against")
         return Match((), (), (), (), False, None, {"packages": len(inventory.packages)}, (problem,))
-    return _Matcher(inventory, index).run()
+    return Matcher(index).match(inventory)
 
 
-class _Said(t.NamedTuple):
+class Said(t.NamedTuple):
     """One statement about one package of the image, ready to be weighed."""
 
     relation: Relation
@@ -103,7 +104,6 @@ class _Said(t.NamedTuple):
     fix_state: int
     advisory: str
     evr: str
-    cvss: str
     product: int
     rank: int
     binary: bool
@@ -111,32 +111,398 @@ class _Said(t.NamedTuple):
     module: str
 
 
-class _Matcher:
-    def __init__(self, inventory: Inventory, index: FeedIndex) -> None:
-        self.inventory = inventory
+class Considered(t.NamedTuple):
+    """One statement that was looked at for a package, for explanations.
+
+    ``name``: of the package or source package that it is about. ``left_out``: why it was not weighed, one of the words
+    of ``_left_out`` or ``product``; empty where it was weighed as ``said``.
+    """
+
+    title: Title
+    group: Group
+    product: int
+    name: str
+    left_out: str
+    said: Said | None
+
+
+class Step(t.NamedTuple):
+    """One step of weighing, for explanations.
+
+    ``kind``: ``outranked`` (``said`` by ``other``), ``not_believed`` (a "not affected"), ``compared`` (``order`` of the
+    installed build and the one of ``said``), or how it ended: ``nothing_applies``, ``not_affected``, ``investigated``,
+    ``fixed_newest``, ``fixed_in_stream``, ``fix_available``, ``open``. ``module``: what the step is about.
+    """
+
+    kind: str
+    said: Said | None = None
+    other: Said | None = None
+    order: int = 0
+    module: str = ""
+
+
+class Trace(t.NamedTuple):
+    """How one package came to its finding of one vulnerability, or to none.
+
+    ``covered``: whether the feed speaks of the package at all (its vendor built it); without it nothing was weighed.
+    ``left_out``: ``kernel_headers`` where the package is not matched for being one, else empty.
+    """
+
+    package: Package
+    covered: bool
+    left_out: str
+    considered: tuple[Considered, ...]
+    steps: tuple[Step, ...]
+    finding: Finding | None
+
+
+class _Shared(t.NamedTuple):
+    """What is said alike of several vulnerabilities.
+
+    ``fixes``: the fixes named, where nothing but fixes (and "not affected") applies, else None. ``of``: each
+    vulnerability with the number of the document's vulnerability and the CVSS of each statement.
+    """
+
+    said: tuple[Said, ...]
+    fixes: tuple[Said, ...] | None
+    of: list[tuple[str, list[tuple[int, str]]]]
+
+
+class _Table(t.NamedTuple):
+    """What the feed says of a package, whatever its build. ``numbers``: the vulnerabilities that something is said of.
+
+    Only what can lead to a finding is in ``shared``; ``seen`` and ``applicable`` count everything.
+    """
+
+    shared: tuple[_Shared, ...]
+    seen: int
+    applicable: int
+    numbers: frozenset[int]
+
+
+class _Result(t.NamedTuple):
+    """What came out for one build."""
+
+    findings: tuple[Finding, ...]
+    table: _Table | None
+
+
+_K = t.TypeVar("_K", bound=t.Hashable)
+_V = t.TypeVar("_V")
+
+
+class _Kept(t.Generic[_K, _V]):
+    """A cache that is bounded by the weight of what it holds; what was not used for longest goes first.
+
+    functools.lru_cache counts entries alone, and one kernel package weighs as much as a thousand others.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._weight = 0
+        self._entries: collections.OrderedDict[_K, tuple[_V, int]] = collections.OrderedDict()
+
+    def get(self, key: _K) -> _V | None:
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        self._entries.move_to_end(key)
+        return entry[0]
+
+    def put(self, key: _K, value: _V, weight: int) -> _V:
+        self._entries[key] = (value, weight + 1)
+        self._weight += weight + 1
+        while self._weight > self._limit and len(self._entries) > 1:
+            _key, (_value, lost) = self._entries.popitem(last=False)
+            self._weight -= lost
+        return value
+
+
+#: Bounds of the caches: groups as read, statements ready to be weighed, findings. Each is some 300 bytes.
+GROUPS_KEPT = 250_000
+STATEMENTS_KEPT = 250_000
+FINDINGS_KEPT = 250_000
+_PRODUCTS_KEPT = 64
+_MATCHES_KEPT = 4
+
+_Groups: t.TypeAlias = "list[tuple[int, list[tuple[Group, frozenset[str]]]]]"
+
+
+class _Products(ImageProducts):
+    """The products of images, and how those of the feed relate to them."""
+
+    def __init__(self, cpes: t.Iterable[str], products: t.Sequence[tuple[str, str]]) -> None:
+        super().__init__(cpes)
+        self.own_majors = {cpe.major for cpe in self.rhel}
+        by_cpe = {cpe: self.relate(cpe) for cpe, _product in products}
+        self.relations = [by_cpe[cpe] for cpe, _product in products]
+
+
+class Matcher:
+    """Matches inventories against one feed index.
+
+    What inventories have in common is worked out once: packages of one build in images with the same products, and the
+    same packages altogether. What is kept is bounded, and changes no result. Not for several threads at once.
+    """
+
+    def __init__(self, index: FeedIndex) -> None:
         self.index = index
+        products = index.products
+        order = sorted(range(len(products)), key=products.__getitem__)
+        self._ranks = [rank for _product, rank in sorted(zip(order, range(len(order))))]
+        self._titles: dict[int, Title] = {}
+        self._groups: _Kept[str, _Groups] = _Kept(GROUPS_KEPT)
+        self._majors: dict[str, frozenset[int]] = {}
+        self._products: _Kept[frozenset[str], _Products] = _Kept(_PRODUCTS_KEPT)
+        self._tables: _Kept[tuple[t.Any, ...], _Table] = _Kept(STATEMENTS_KEPT)
+        self._results: _Kept[tuple[t.Any, ...], _Result] = _Kept(FINDINGS_KEPT)
+        self._matches: collections.deque[tuple[tuple[t.Any, ...], Match]] = collections.deque(maxlen=_MATCHES_KEPT)
+
+    def match(self, inventory: Inventory) -> Match:
+        """Match one inventory: see ``match_inventory``."""
+        # Compared and not hashed: nearly all differ in the first package, or are the very same objects.
+        key = (inventory.packages, inventory.kind, inventory.os, inventory.repositories, inventory.label_cpes)
+        for known, match in self._matches:
+            if known == key:
+                return match
+        match = _Run(self, inventory).match()
+        self._matches.append((key, match))
+        return match
+
+    def trace(self, inventory: Inventory, vulnerability: str) -> tuple[Trace, ...]:
+        """How each package of which the feed says something about one vulnerability came to its result."""
+        return _Run(self, inventory).trace(vulnerability)
+
+    def products(self, inventory: Inventory) -> list[tuple[str, str, tuple[str, ...]]]:
+        """The repositories of an inventory: id, where it is named, and its CPEs."""
+        run = _Run(self, inventory)
+        return [(one.id, one.source, run.cpes_of(one.id)) for one in dict.fromkeys(inventory.repositories)]
+
+    def products_of(self, cpes: t.Iterable[str]) -> _Products:
+        """How the feed's products relate to images that have these CPEs."""
+        key = frozenset(cpes)
+        known = self._products.get(key)
+        return known or self._products.put(key, _Products(sorted(key), self.index.products), 0)
+
+    def groups(self, name: str) -> _Groups:
+        """What the feed says of a package, with the architectures taken apart."""
+        known = self._groups.get(name)
+        if known is not None:
+            return known
+        found = [
+            (number, [(group, frozenset(group.arches.split(" "))) for group in groups])
+            for number, groups in self.index.groups(name)
+        ]
+        missing = [number for number, _groups in found if number not in self._titles]
+        self._titles.update(self.index.vulnerabilities(missing))
+        return self._groups.put(name, found, sum(len(groups) for _number, groups in found))
+
+    def title(self, number: int) -> Title:
+        """The vulnerability of this number, of those that ``groups`` gave."""
+        return self._titles[number]
+
+    def majors(self, name: str) -> frozenset[int]:
+        """Every Enterprise Linux that the feed says anything for about a package."""
+        known = self._majors.get(name)
+        if known is None:
+            products = {
+                product
+                for _number, groups in self.groups(name)
+                for group, _arches in groups
+                for product in group.products
+            }
+            cpes = (parse_cpe(self.index.products[product][0]) for product in products)
+            known = self._majors[name] = frozenset(cpe.major for cpe in cpes if cpe is not None)
+        return known
+
+    # -- one package --
+
+    def result(self, package: Package, products: _Products) -> _Result:
+        """The findings of a package in images with these products."""
+        key = (
+            products,
+            package.name,
+            package.epoch,
+            package.version,
+            package.release,
+            package.arch,
+            package.source_rpm,
+            package.modularity,
+        )
+        known = self._results.get(key)
+        if known is None:
+            result = self.result_anew(package, products)
+            known = self._results.put(key, result, len(result.findings))
+        return known
+
+    def result_anew(self, package: Package, products: _Products) -> _Result:
+        source, source_build = source_of(package)
+        if _is_headers(package.name, source):
+            return _Result((), None)
+        module = _module(package)
+        arch = _ARCHES.get(package.arch, package.arch)
+        key = (products, package.name, source, arch, module)
+        table = self._tables.get(key)
+        if table is None:
+            table = self.table(products, package.name, source, arch, module)
+            self._tables.put(key, table, sum(len(shared.said) + len(shared.of) for shared in table.shared))
+        case = _Case(parse_build(package.evr), parse_build(source_build), stream_of(package.release))
+        findings: list[Finding] = []
+        for shared in table.shared:
+            if shared.fixes is not None and case.is_newest(shared.fixes):
+                continue
+            outcome = case.weigh(shared.said)
+            if outcome is not None:
+                # Statements that are equal are one object: the first of them is meant.
+                place = next(place for place, said in enumerate(shared.said) if said is outcome.said)
+                findings += [self.finding(package, module, cve, outcome, *numbers[place]) for cve, numbers in shared.of]
+        return _Result(tuple(findings), table)
+
+    def table(self, products: _Products, name: str, source: str, arch: str, module: str) -> _Table:
+        """What is said of packages of one name, architecture and module, and of their source package."""
+        relations = products.relations
+        entries: dict[str, list[tuple[Said, int, str]]] = {}
+        same: dict[tuple[t.Any, ...], dict[int, Said]] = {}
+        seen = applicable = 0
+        numbers: set[int] = set()
+        for about, binary in ((name, True), (source, False)):
+            for number, groups in self.groups(about):
+                for group, arches in groups:
+                    related = [
+                        (product, relation)
+                        for product in group.products
+                        if (relation := relations[product]) is not None
+                    ]
+                    if not related or _left_out(group, arches, binary=binary, arch=arch, module=module):
+                        continue
+                    seen += 1
+                    numbers.add(number)
+                    known = same.setdefault((binary, group[:6]), {})
+                    found = entries.setdefault(self._titles[number].cve, [])
+                    for product, relation in related:
+                        said = known.get(product)
+                        if said is None:
+                            said = known[product] = self.said(group, product, relation, binary=binary, module=module)
+                        found.append((said, number, group.cvss))
+                        applicable += relation.applies
+        shared: dict[tuple[int, ...], _Shared] = {}
+        for cve, found in entries.items():
+            applying = [said for said, _number, _cvss in found if said.relation.applies]
+            if all(said.status == _NOT_AFFECTED for said in applying):
+                continue  # no weighing finds anything in it
+            key = tuple(id(said) for said, _number, _cvss in found)
+            one = shared.get(key)
+            if one is None:
+                every = tuple(said for said, _number, _cvss in found)
+                fixes = {(said.binary, said.evr): said for said in every if _names_fix(said)}
+                plain = all(said.status == _NOT_AFFECTED or _names_fix(said) for said in applying)
+                one = shared[key] = _Shared(every, tuple(fixes.values()) if plain else None, [])
+            one.of.append((cve, [(number, cvss) for _said, number, cvss in found]))
+        return _Table(tuple(shared.values()), seen, applicable, frozenset(numbers))
+
+    def said(self, group: Group, product: int, relation: Relation, *, binary: bool, module: str) -> Said:
+        """A statement, ready to be weighed for packages of a module."""
+        build = parse_build(group.evr) if group.evr else None
+        return Said(
+            relation,
+            group.status,
+            build,
+            stream_of(build.release if build else ""),
+            group.severity,
+            group.fix_state,
+            group.advisory,
+            group.evr,
+            product,
+            self._ranks[product],
+            binary,
+            _same_module(group.module, module),
+            group.module,
+        )
+
+    def finding(self, package: Package, module: str, cve: str, outcome: _Outcome, number: int, cvss: str) -> Finding:
+        """The finding that an outcome stands for; ``number`` and ``cvss`` are those of the statement that it names."""
+        chosen = outcome.said
+        cpe, identity = self.index.products[chosen.product]
+        title = self._titles[number]
+        return Finding(
+            id=cve,
+            package=package.nevra,
+            name=package.name,
+            severity=SEVERITIES[outcome.severity],
+            status=outcome.status,
+            fixed_in=outcome.fixed_in or self.fixed_only_in(outcome.elsewhere),
+            advisory=chosen.advisory if outcome.fixed_in else "",
+            module="" if module == UNKNOWN_MODULE else module,
+            cpe=cpe,
+            product=identity,
+            revision=title.revision,
+            document=title.path,
+            cvss=cvss,
+        )
+
+    def fixed_only_in(self, fixes: t.Sequence[Said]) -> str:
+        streams = sorted({":".join(self.index.products[fix.product][0].split(":")[3:5]) for fix in fixes})
+        return f"fixed only in {', '.join(streams)}" if streams else ""
+
+    def trace_package(
+        self, package: Package, products: _Products, vulnerability: str, *, covered: bool
+    ) -> Trace | None:
+        """The same for one package and one vulnerability, with every step; None where the feed says nothing."""
+        source, source_build = source_of(package)
+        module = _module(package)
+        arch = _ARCHES.get(package.arch, package.arch)
+        considered: list[Considered] = []
+        entries: list[tuple[Said, int, str]] = []
+        for name, binary in ((package.name, True), (source, False)):
+            for number, groups in self.groups(name):
+                title = self._titles[number]
+                for group, arches in groups if title.cve == vulnerability else ():
+                    left_out = _left_out(group, arches, binary=binary, arch=arch, module=module)
+                    for product in group.products:
+                        relation = products.relations[product]
+                        reason = left_out or ("product" if relation is None else "")
+                        said = None
+                        if relation is not None and not left_out:
+                            said = self.said(group, product, relation, binary=binary, module=module)
+                            entries.append((said, number, group.cvss))
+                        considered.append(Considered(title, group, product, name, reason, said))
+        if not considered:
+            return None
+        headers = _is_headers(package.name, source)
+        steps: list[Step] = []
+        finding = None
+        if covered and not headers:
+            case = _Case(parse_build(package.evr), parse_build(source_build), stream_of(package.release), steps)
+            outcome = case.weigh([said for said, _number, _cvss in entries])
+            if outcome is not None:
+                number, cvss = next((number, cvss) for said, number, cvss in entries if said is outcome.said)
+                finding = self.finding(package, module, vulnerability, outcome, number, cvss)
+        left = "kernel_headers" if headers else ""
+        return Trace(package, covered, left, tuple(considered), tuple(steps), finding)
+
+
+class _Run:
+    """Matching of one inventory."""
+
+    def __init__(self, matcher: Matcher, inventory: Inventory) -> None:
+        self.matcher = matcher
+        self.inventory = inventory
+        self.index = matcher.index
         self.counts: collections.Counter[str] = collections.Counter()
-        self.titles: dict[int, Title] = {}
-        self.relevant: dict[str, list[tuple[int, Group, frozenset[str], list[tuple[int, Relation]]]]] = {}
-        self.relations: list[Relation | None] = []
-        self.ranks: list[int] = []
         self.majors: set[int] = set()
         self.cpes: list[Cpe] = []
 
-    def run(self) -> Match:
+    def match(self) -> Match:
         covered, not_covered = self.scope()
         cpes, unmapped = self.products(covered)
         supported = self.supported(covered)
         findings: list[Finding] = []
         if supported:
-            products = ImageProducts(cpe.cpe for cpe in cpes)
-            self.majors = {cpe.major for cpe in products.rhel}
+            products = self.matcher.products_of(cpe.cpe for cpe in cpes)
+            self.majors = products.own_majors
             self.cpes = products.cpes
-            self.relations = [products.relate(cpe) for cpe, _product in self.index.products]
-            order = sorted(range(len(self.relations)), key=self.index.products.__getitem__)
-            self.ranks = [rank for _product, rank in sorted(zip(order, range(len(order))))]
             for package in covered:
-                findings.extend(self.match_package(package))
+                findings += self.match_package(package, products)
         findings.sort(key=lambda finding: (finding.id, finding.package))
         counts = dict.fromkeys(
             (
@@ -163,6 +529,31 @@ class _Matcher:
             counts=counts,
             problems=tuple(self.problems(covered)),
         )
+
+    def match_package(self, package: Package, products: _Products) -> tuple[Finding, ...]:
+        """The findings of one package; counts what was seen."""
+        result = self.matcher.result(package, products)
+        table = result.table
+        if table is None:
+            self.counts["kernel_headers"] += 1
+        else:
+            self.counts["statements_seen"] += table.seen
+            self.counts["statements_applicable"] += table.applicable
+            self.counts["packages_matched"] += bool(table.applicable)
+        return result.findings
+
+    def trace(self, vulnerability: str) -> tuple[Trace, ...]:
+        covered, _others = self.scope()
+        cpes, _unmapped = self.products(covered)
+        supported = self.supported(covered)
+        products = self.matcher.products_of(cpe.cpe for cpe in cpes)
+        known = set(covered)
+        found = (
+            self.matcher.trace_package(package, products, vulnerability, covered=supported and package in known)
+            for package in dict.fromkeys(self.inventory.packages)
+            if package.name != "gpg-pubkey"
+        )
+        return tuple(trace for trace in found if trace is not None)
 
     def problems(self, covered: t.Sequence[Package]) -> t.Iterator[Problem]:
         names = self.index.info.names
@@ -216,13 +607,7 @@ class _Matcher:
 
     def is_about(self, package: Package, major: int) -> bool:
         """Whether the feed says anything of a package for one Enterprise Linux."""
-        for name in (package.name, source_of(package)[0]):
-            for _number, groups in self.index.groups(name):
-                for group in groups:
-                    cpes = (parse_cpe(self.index.products[product][0]) for product in group.products)
-                    if any(cpe is not None and cpe.major == major for cpe in cpes):
-                        return True
-        return False
+        return any(major in self.matcher.majors(name) for name in (package.name, source_of(package)[0]))
 
     # -- scope --
 
@@ -293,101 +678,35 @@ class _Matcher:
         minors = {cpe: parsed.minor if (parsed := parse_cpe(cpe)) else None for cpe in cpes}
         return tuple(cpe for cpe in cpes if minors[cpe] in (None, int(match[3]))) or cpes
 
-    # -- one package --
-
-    def match_package(self, package: Package) -> t.Iterator[Finding]:
-        source, source_build = source_of(package)
-        if source.startswith("kernel") and _KERNEL_HEADERS.fullmatch(package.name):
-            self.counts["kernel_headers"] += 1
-            return
-        module = _module(package)
-        arch = _ARCHES.get(package.arch, package.arch)
-        said: dict[str, list[tuple[int, _Said]]] = {}
-        seen = 0
-        for name, binary in ((package.name, True), (source, False)):
-            for number, group, arches, related in self.about(name):
-                if binary:
-                    # A package that became noarch is what the vendor built for each architecture before.
-                    meant = arch in arches or "*" in arches or "noarch" in arches
-                    if not meant and (arch != "noarch" or arches == _SOURCE_ONLY):
-                        continue
-                elif "src" not in arches and ("*" not in arches or group.evr or group.status == _NOT_AFFECTED):
-                    # A component without architecture and version may be the source package, as in old documents.
-                    continue
-                exact = _same_module(group.module, module)
-                if not exact and not _may_be_module(group, module):
-                    continue
-                seen += 1
-                build = parse_build(group.evr) if group.evr else None
-                stream = stream_of(build.release if build else "")
-                for product, relation in related:
-                    entry = _Said(
-                        relation,
-                        group.status,
-                        build,
-                        stream,
-                        group.severity,
-                        group.fix_state,
-                        group.advisory,
-                        group.evr,
-                        group.cvss,
-                        product,
-                        self.ranks[product],
-                        binary,
-                        exact,
-                        group.module,
-                    )
-                    said.setdefault(self.titles[number].cve, []).append((number, entry))
-        applicable = sum(entry.relation.applies for entries in said.values() for _number, entry in entries)
-        self.counts["statements_seen"] += seen
-        self.counts["statements_applicable"] += applicable
-        self.counts["packages_matched"] += bool(applicable)
-        case = _Case(parse_build(package.evr), parse_build(source_build), stream_of(package.release))
-        for cve, entries in said.items():
-            outcome = case.weigh([entry for _number, entry in entries])
-            if outcome is None:
-                continue
-            chosen = outcome.said
-            (number, *_others) = (number for number, entry in entries if entry is chosen)
-            cpe, identity = self.index.products[chosen.product]
-            yield Finding(
-                id=cve,
-                package=package.nevra,
-                name=package.name,
-                severity=SEVERITIES[outcome.severity],
-                status=outcome.status,
-                fixed_in=outcome.fixed_in or self.fixed_only_in(outcome.elsewhere),
-                advisory=chosen.advisory if outcome.fixed_in else "",
-                module="" if module == UNKNOWN_MODULE else module,
-                cpe=cpe,
-                product=identity,
-                revision=self.titles[number].revision,
-                document=self.titles[number].path,
-                cvss=chosen.cvss,
-            )
-
-    def fixed_only_in(self, fixes: t.Sequence[_Said]) -> str:
-        streams = sorted({":".join(self.index.products[fix.product][0].split(":")[3:5]) for fix in fixes})
-        return f"fixed only in {', '.join(streams)}" if streams else ""
-
-    def about(self, name: str) -> list[tuple[int, Group, frozenset[str], list[tuple[int, Relation]]]]:
-        """What the feed says of a package for products that have to do with the image."""
-        known = self.relevant.get(name)
-        if known is None:
-            known = self.relevant[name] = []
-            relations = self.relations
-            for number, groups in self.index.groups(name):
-                for group in groups:
-                    related = [
-                        (product, found) for product in group.products if (found := relations[product]) is not None
-                    ]
-                    if related:
-                        known.append((number, group, frozenset(group.arches.split(" ")), related))
-            self.titles.update(self.index.vulnerabilities(number for number, *_rest in known))
-        return known
-
 
 _SOURCE_ONLY = frozenset({"src"})
+
+
+def _names_fix(said: Said) -> bool:
+    return said.status == _FIXED and said.build is not None
+
+
+def _is_headers(name: str, source: str) -> bool:
+    """Whether a package has headers and documentation of the kernel alone."""
+    return source.startswith("kernel") and bool(_KERNEL_HEADERS.fullmatch(name))
+
+
+def _left_out(group: Group, arches: frozenset[str], *, binary: bool, arch: str, module: str) -> str:
+    """Why a group says nothing of a package: ``architecture``, ``binary``, ``module``; empty when it does.
+
+    ``binary``: whether the group's name is the package's or that of its source.
+    """
+    if binary:
+        # A package that became noarch is what the vendor built for each architecture before.
+        meant = arch in arches or "*" in arches or "noarch" in arches
+        if not meant and (arch != "noarch" or arches == _SOURCE_ONLY):
+            return "architecture"
+    elif "src" not in arches and ("*" not in arches or group.evr or group.status == _NOT_AFFECTED):
+        # A component without architecture and version may be the source package, as in old documents.
+        return "binary"
+    if not _same_module(group.module, module) and not _may_be_module(group, module):
+        return "module"
+    return ""
 
 
 def _module(package: Package) -> str:
@@ -430,53 +749,77 @@ def _major(version: str) -> int:
 
 
 class _Outcome(t.NamedTuple):
-    said: _Said
+    said: Said
     status: str
     severity: int
     fixed_in: str
-    elsewhere: t.Sequence[_Said]
+    elsewhere: t.Sequence[Said]
 
 
 class _Case:
-    """An installed build: itself, its source (epoch unknown) and the stream it was made in."""
+    """An installed build: itself, its source (epoch unknown) and the stream it was made in.
 
-    def __init__(self, binary: Build, source: Build, stream: Stream) -> None:
+    ``steps``: where to note how it was weighed, None for nowhere.
+    """
+
+    def __init__(self, binary: Build, source: Build, stream: Stream, steps: list[Step] | None = None) -> None:
         self.binary = binary
         self.source = source
         self.stream = stream
+        self.steps = steps
+        self.module = ""
 
-    def installed(self, said: _Said) -> Build:
+    def note(self, kind: str, said: Said | None = None, other: Said | None = None, order: int = 0) -> None:
+        """Note a step, once."""
+        if self.steps is not None:
+            step = Step(kind, said, other, order, self.module)
+            if step not in self.steps:
+                self.steps.append(step)
+
+    def is_newest(self, fixes: t.Sequence[Said]) -> bool:
+        """Whether the build is not older than any fix. Where fixes are all that is said, it has the fix then."""
+        return all(self.compare(one) >= 0 for one in fixes)
+
+    def installed(self, said: Said) -> Build:
         return self.binary if said.binary else self.source
 
-    def weigh(self, said: t.Sequence[_Said]) -> _Outcome | None:
+    def weigh(self, said: t.Sequence[Said]) -> _Outcome | None:
         """What is true of the build; None when it is not affected, fixed, or when nothing applies."""
         exact = [one for one in said if one.exact]
         if any(one.relation.applies for one in exact):
             return self.weigh_module(exact)
         # Which module is meant is not known: the build is only clear when it is for each of them.
-        modules: dict[str, list[_Said]] = {}
+        modules: dict[str, list[Said]] = {}
         for one in said:
             modules.setdefault(one.module, []).append(one)
-        outcomes = [self.weigh_module(modules[module]) for module in sorted(modules)]
+        outcomes = []
+        for module in sorted(modules):
+            self.module = module
+            outcomes.append(self.weigh_module(modules[module]))
         return max((one for one in outcomes if one), key=lambda one: one.severity, default=None)
 
-    def weigh_module(self, said: t.Sequence[_Said]) -> _Outcome | None:
+    def weigh_module(self, said: t.Sequence[Said]) -> _Outcome | None:
         """The same for statements about one module, or about no module."""
         applicable = [one for one in said if one.relation.applies]
         clearing = [one for one in applicable if one.status == _NOT_AFFECTED and self.clears(one)]
-        open_ = [
-            one
-            for one in applicable
-            if one.status != _NOT_AFFECTED and not any(_outranks(clear, one) for clear in clearing)
-        ]
+        open_: list[Said] = []
+        for one in applicable:
+            if one.status != _NOT_AFFECTED:
+                clear = next((clear for clear in clearing if _outranks(clear, one)), None)
+                if clear is None:
+                    open_.append(one)
+                else:
+                    self.note("outranked", one, clear)
         if not open_:
+            self.note("not_affected" if applicable else "nothing_applies", clearing[0] if clearing else None)
             return None
-        fixed = [one for one in open_ if one.status == _FIXED and one.build is not None]
+        fixed = [one for one in open_ if _names_fix(one)]
         affected = [one for one in open_ if one.status == _AFFECTED or (one.status == _FIXED and one.build is None)]
         if not fixed and not affected:
             first = min(open_, key=_rank)
+            self.note("investigated", first)
             return _Outcome(first, "under_investigation", max(one.severity for one in open_), "", ())
-        fixes = self.comparable([one for one in said if one.status == _FIXED and one.build is not None], fixed)
+        fixes = self.comparable([one for one in said if _names_fix(one)], fixed)
         orphans = {one.relation.family for one in affected} - {one.relation.family for one in fixed}
         if fixes and self.is_fixed(fixes, sure=not orphans):
             return None
@@ -485,24 +828,30 @@ class _Case:
         own = [one for one in newer if one.stream.product == self.stream.product] or newer
         if own:
             first = min(own, key=functools.cmp_to_key(_order))
+            self.note("fix_available", first)
             return _Outcome(first, "fix_available", severity, first.evr, ())
         first = min(affected or fixed, key=_rank)
+        self.note("open", first)
         return _Outcome(first, FIX_STATES[first.fix_state] or "affected", severity, "", fixes)
 
-    def clears(self, one: _Said) -> bool:
+    def clears(self, one: Said) -> bool:
         """Whether "not affected" may be believed of this very build."""
         relation = one.relation
-        if not relation.clears or not one.exact:
-            return False
+        believed = relation.clears and one.exact
         if relation.stream and relation.minor is not None and self.stream.minor != relation.minor:
-            return False  # said of one update stream, and the build may come from the main one
-        return one.build is None or self.compare(one) >= 0
+            believed = False  # said of one update stream, and the build may come from the main one
+        believed = believed and (one.build is None or self.compare(one) >= 0)
+        if not believed:
+            self.note("not_believed", one)
+        return believed
 
-    def compare(self, one: _Said) -> int:
+    def compare(self, one: Said) -> int:
         """Order of the installed build and the one that a statement names."""
-        return compare_builds(self.installed(one), t.cast(Build, one.build))
+        order = compare_builds(self.installed(one), t.cast(Build, one.build))
+        self.note("compared", one, order=order)
+        return order
 
-    def comparable(self, fixes: list[_Said], applicable: t.Sequence[_Said]) -> list[_Said]:
+    def comparable(self, fixes: list[Said], applicable: t.Sequence[Said]) -> list[Said]:
         """The fixes to compare with: of binaries where there are any that apply, else of the source package.
 
         Of a product that is built for several Enterprise Linux, only those for this one, if there are some.
@@ -514,7 +863,7 @@ class _Case:
         own = [one for one in fixes if not major or one.stream.major in (0, major)]
         return own or fixes
 
-    def is_fixed(self, fixes: t.Sequence[_Said], *, sure: bool) -> bool:
+    def is_fixed(self, fixes: t.Sequence[Said], *, sure: bool) -> bool:
         """Whether the build has the fix.
 
         ``sure``: every family of products that calls the package affected has a fix among these. Otherwise a build that
@@ -522,15 +871,19 @@ class _Case:
         """
         if sure:
             peers = [one for one in fixes if one.stream.product == self.stream.product] or fixes
-            if all(self.compare(one) >= 0 for one in peers):
+            if self.is_newest(peers):
+                self.note("fixed_newest")
                 return True
-        own: dict[str, list[_Said]] = {}
+        own: dict[str, list[Said]] = {}
         for one in fixes:
             if one.stream.tag == self.stream.tag:
                 own.setdefault(one.relation.family, []).append(one)
-        return bool(own) and all(self.has_fix_of(stream, sure=sure) for stream in own.values())
+        if not own or not all(self.has_fix_of(stream, sure=sure) for stream in own.values()):
+            return False
+        self.note("fixed_in_stream")
+        return True
 
-    def has_fix_of(self, fixes: t.Sequence[_Said], *, sure: bool) -> bool:
+    def has_fix_of(self, fixes: t.Sequence[Said], *, sure: bool) -> bool:
         """Whether the build has one of the fixes of its own stream."""
         same = [one for one in fixes if one.build is not None and same_version(self.installed(one), one.build)]
         if same:
@@ -539,7 +892,7 @@ class _Case:
         return (sure or self.stream.distinctive) and all(self.compare(one) >= 0 for one in fixes)
 
 
-def _outranks(clear: _Said, other: _Said) -> bool:
+def _outranks(clear: Said, other: Said) -> bool:
     """Whether "not affected" takes precedence over another statement."""
     return (
         clear.relation.family == other.relation.family
@@ -549,13 +902,13 @@ def _outranks(clear: _Said, other: _Said) -> bool:
     )
 
 
-def _rank(one: _Said) -> tuple[t.Any, ...]:
+def _rank(one: Said) -> tuple[t.Any, ...]:
     """The statement to report first: the most exact product, the binary, the state in our order."""
     state = FIX_STATES[one.fix_state]
     order = STATUSES.index(state) if state in STATUSES else 0
     return (-one.relation.specificity, not one.binary, order, one.rank)
 
 
-def _order(one: _Said, two: _Said) -> int:
+def _order(one: Said, two: Said) -> int:
     """Lowest fix first; equal ones by product, so that the choice does not depend on the order of reading."""
     return compare_builds(t.cast(Build, one.build), t.cast(Build, two.build)) or one.rank - two.rank
