@@ -11,7 +11,7 @@ import typing as t
 from .._images.model import Problem
 
 #: Version of the feed index's form; an index with a newer one is refused.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 SEVERITIES = ("none", "low", "moderate", "important", "critical")
 
@@ -55,6 +55,8 @@ class FeedInfo:
     feed's age is counted. ``newest``: newest change in the data. ``repository_map``: whether repository-to-cpe data
     is in it. ``names``: not empty when the index was built for these package names alone (binary and source names).
     ``rejected``: number of documents that could not be read, so that what they say is not in the index.
+    ``distributions``: ``ID`` of os-release of those that the feed speaks for. ``coverage``: ``full``, or ``fixes`` where
+    it lists fixes alone, so that nothing said of a package is not "not affected".
     """
 
     serial: str
@@ -66,6 +68,8 @@ class FeedInfo:
     repository_map: bool
     names: tuple[str, ...] = ()
     rejected: int = 0
+    distributions: tuple[str, ...] = ("rhel", "rhcos")
+    coverage: str = "full"
 
 
 @dataclasses.dataclass(frozen=True)

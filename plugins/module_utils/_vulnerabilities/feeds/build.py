@@ -9,23 +9,23 @@ and leaves the old index as it is. Single documents that cannot be read are coun
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import dataclasses
 import datetime
 import hashlib
 import json
-import re
 import typing as t
 from pathlib import Path
 
 from ..._errors import CorruptData, InputError, LimitExceeded, ScanError
-from ..documents.csaf_vex import DOCUMENT_LIMIT, may_name, read_document, revision_in
-from ..index.reader import FeedIndex, is_index
-from ..index.writer import IndexWriter, touch, work_folder
+from ..documents.csaf_vex import DOCUMENT_LIMIT
+from ..index.form import LEFT_OUT, REJECTED
+from ..index.reader import FeedIndex, IndexedDocument, is_index
+from ..index.writer import IndexUpdate, IndexWriter, touch, work_folder
 from ..model import FeedInfo
 from ..times import utc_text
 from .digests import content_digest, digest_of
+from .parsing import LEFT_OUT_CODES, parse
 from .repository_map import REPOSITORY_MAP, Repositories, given_map, read_repository_map
 from .sources import DOCUMENTS_LIMIT, open_feed, shown, sources_of
 
@@ -34,8 +34,6 @@ if t.TYPE_CHECKING:
 
 #: Raised when the readers see something else in the same documents: older indexes are then built anew.
 READER_VERSION = 1
-LISTED_LIMIT = 1000  # rejected documents that an index names
-_DOCUMENT_NAME = re.compile(r"cve-[0-9]{4}-[0-9]{4,}\.json", re.IGNORECASE)
 #: Called with the number of documents done and the number of all, 0 when it is not known.
 Progress = t.Callable[[int, int], None]
 
@@ -97,13 +95,17 @@ def build_index(
         work = Path(stack.enter_context(work_folder(dest, None if dry_run else folder)))
         feed = open_feed(source, access, work, tick)
         given = given_map(repository_map, access, tick)
-        basis = digest_of("reader", str(READER_VERSION), json.dumps(wanted), given.digest if given else "")
-        fingerprint = digest_of(basis, feed.fingerprint())
+        basis = digest_of("reader", str(READER_VERSION), json.dumps(wanted))
+        fingerprint = digest_of(basis, feed.fingerprint(), given.digest if given else "")
         if old is not None and old.meta.get("fingerprint") == fingerprint:
             return _unchanged(old, dest, checked, sources, dry_run)
         target = str(work / "index") if dry_run else dest
-        build = _Build(stack.enter_context(IndexWriter(target)), frozenset(wanted), progress, feed.total)
+        # What the old index was made of need not be read again, as long as it would be read in the same way.
+        base = old if old is not None and old.meta.get("basis") == basis else None
+        writer = stack.enter_context(IndexWriter(target) if base is None else IndexUpdate(dest, target))
+        build = _Build(writer, base, frozenset(wanted), progress, feed.total)
         feed.read(build.take)
+        build.finish()
         if not build.documents:
             seen = "it has none at all"
             if build.rejected:
@@ -113,26 +115,21 @@ def build_index(
         if old is not None:
             _check_not_less(old, build, wanted, feed.deletions_since(old.info.newest))
         repositories = given or build.repositories
-        content = digest_of(basis, build.content(), repositories.digest if repositories else "")
+        content = digest_of(basis, content_digest(writer.contents()), repositories.digest if repositories else "")
         serial = f"{feed.label}+{build.newest}+{content[:16]}"
         if old is not None and old.info.serial == serial:
             return _unchanged(old, dest, checked, sources, dry_run)
-        if repositories is not None:
-            build.writer.add_repositories(repositories.cpes)
-        build.writer.finish(
+        writer.set_repositories(repositories.cpes if repositories else {})
+        writer.finish(
             {
                 "serial": serial,
+                "basis": basis,
                 "fingerprint": fingerprint,
                 "format": "csaf-vex",
                 "checked": checked,
-                "newest": build.newest,
-                "documents": build.documents,
                 "repository_map": repositories is not None,
                 "names": wanted,
                 "sources": sources,
-                "rejected": len(build.rejected),
-                "rejected_documents": [[one.path, one.reason] for one in build.rejected[:LISTED_LIMIT]],
-                "skipped": dict(sorted(build.skipped.items())),
             },
             build.tick,
         )
@@ -163,7 +160,8 @@ def _check_not_less(index: FeedIndex, build: _Build, names: tuple[str, ...], del
             hint=hint,
         )
     # As many others in their place do not make up for those that are gone.
-    lost = sorted({path.rpartition("/")[2] for path in index.paths()} - build.file_names() - deletions)
+    had = {row.path.rpartition("/")[2] for row in index.rows() if row.vulnerabilities}
+    lost = sorted(had - build.file_names() - deletions)
     if lost:
         raise CorruptData(
             f"the feed lacks {len(lost)} documents of the index that nobody took back, the first: {lost[0][:100]}",
@@ -183,94 +181,116 @@ def _has_index(dest: str) -> bool:
         FeedIndex.open(dest).close()
     except CorruptData:
         return False  # a damaged index of ours is built again
+    except InputError as error:
+        if error.code != "feed-index-older":
+            raise
+        return False
     return True
 
 
 def _unchanged(old: FeedIndex, dest: str, checked: str, sources: list[str], dry_run: bool) -> BuildResult:
     if not dry_run and (old.info.checked, old.meta.get("sources")) != (checked, sources):
         touch(dest, checked, sources)
-    rejected = tuple(Rejected(path, reason) for path, reason in old.meta.get("rejected_documents", ()))
+    rejected = tuple(Rejected(path, reason) for path, reason in old.rejected())
     info = dataclasses.replace(old.info, checked=checked)
     return BuildResult(False, info, rejected, old.meta.get("skipped", {}))
 
 
 class _Build:
-    """Takes documents one by one and writes them into the index."""
+    """Takes documents one by one and writes them into the index.
 
-    def __init__(self, writer: IndexWriter, names: frozenset[str], progress: Progress | None, total: int) -> None:
+    ``known``: what ``old``, the index that is changed, was made of, by path; without what could not be read. Of these,
+    documents with the same content are not read again. Those that are neither taken nor kept are removed at the end.
+    """
+
+    def __init__(
+        self,
+        writer: IndexWriter | IndexUpdate,
+        old: FeedIndex | None,
+        names: frozenset[str],
+        progress: Progress | None,
+        total: int,
+    ) -> None:
         self.writer = writer
         self.names = names
         self.progress = progress
         self.total = total
+        self.known: dict[str, IndexedDocument] = {}
         self.documents = 0
         self.newest = ""
         self.rejected: list[Rejected] = []
-        self.skipped: collections.Counter[str] = collections.Counter()
         self.repositories: Repositories | None = None
-        self._contents: dict[str, str] = {}
-        self._about: dict[str, str] = {}
-
-    def content(self) -> str:
-        """Digest of everything that was taken, whatever the order."""
-        return content_digest(self._contents)
+        self._seen: set[str] = set()
+        if old is not None:
+            self._old = {document.path for document in old.documents()}
+            unread = {path for path, _reason in old.rejected()}
+            self.known = {one.path: one for one in old.documents() if one.path not in unread}
+        else:
+            self._old = set()
 
     def file_names(self) -> set[str]:
         """Names of all documents that were taken, without their folders."""
-        return {path.rpartition("/")[2] for path in self._contents}
+        return {path.rpartition("/")[2] for path in self._seen}
 
-    def take(self, path: str, data: bytes | None) -> None:
-        """One file of the feed; None: it is too large to be read."""
+    def keep(self, path: str) -> None:
+        """A document that is known, and as it was."""
+        if path not in self.known:
+            raise CorruptData(f"the index does not have {path}, which the feed says is as it was", code="feed-damaged")
+        self._see(path)
+
+    def take(self, path: str, data: bytes | None, stamp: str = "", verified: bool = False) -> None:
+        """One file of the feed; None: it is too large to be read. ``stamp``, ``verified``: as in IndexWriter.put."""
         name = path.rpartition("/")[2]
         if name == REPOSITORY_MAP and data is not None:
             self.repositories = read_repository_map(data, path)
             return
-        if path in self._contents:
-            raise CorruptData(f"the feed has {path} twice; which of them counts?", code="feed-damaged")
-        if len(self._contents) >= DOCUMENTS_LIMIT:
-            raise LimitExceeded(f"the feed has more than {DOCUMENTS_LIMIT} documents")
-        self._contents[path] = hashlib.sha256(data).hexdigest() if data is not None else "too large"
-        try:
-            if data is None:
-                raise LimitExceeded(f"it has more than {DOCUMENT_LIMIT} bytes")
-            self.read(path, data)
-        except ScanError as error:
-            if error.code == "not-csaf" and not _DOCUMENT_NAME.fullmatch(name):
-                self.skipped["not_csaf"] += 1
-            elif isinstance(error, (CorruptData, LimitExceeded)):
-                self.rejected.append(Rejected(path, error.message))
+        self._see(path)
+        sha256 = hashlib.sha256(data).hexdigest() if data is not None else "too large"
+        known = self.known.get(path)
+        if known is not None and known.sha256 == sha256:
+            if stamp > known.stamp:
+                self.writer.set_stamp(path, stamp)
+            if verified:
+                self.writer.set_verified(path, True)
+        elif data is None:
+            self.writer.reject(path, sha256, stamp, f"it has more than {DOCUMENT_LIMIT} bytes")
+        else:
+            try:
+                packed = parse(path, data, self.names)
+            except ScanError as error:
+                self._refuse(path, sha256, stamp, error)
             else:
-                raise
+                self.writer.put_packed(path, sha256, stamp, packed, verified)
         self.tick()
+
+    def _see(self, path: str) -> None:
+        if path in self._seen:
+            raise CorruptData(f"the feed has {path} twice; which of them counts?", code="feed-damaged")
+        if len(self._seen) >= DOCUMENTS_LIMIT:
+            raise LimitExceeded(f"the feed has more than {DOCUMENTS_LIMIT} documents")
+        self._seen.add(path)
+
+    def _refuse(self, path: str, sha256: str, stamp: str, error: ScanError) -> None:
+        if error.code in LEFT_OUT_CODES:
+            self.writer.leave_out(path, sha256, stamp, error.code.replace("-", "_"))
+        elif isinstance(error, (CorruptData, LimitExceeded)):
+            self.writer.reject(path, sha256, stamp, error.message)
+        else:
+            raise error
+
+    def finish(self) -> None:
+        """All documents were taken."""
+        for path in self._old - self._seen:
+            self.writer.remove(path)
+        self.writer.settle()
+        for row in self.writer.rows():
+            self.newest = max(self.newest, row.revision)
+            self.documents += row.category not in (REJECTED, LEFT_OUT)
+            if row.category == REJECTED:
+                self.rejected.append(Rejected(row.path, row.note))
+        self.rejected.sort(key=lambda one: one.path)
 
     def tick(self) -> None:
         """Say how far it is."""
         if self.progress:
-            self.progress(len(self._contents), self.total)
-
-    def read(self, path: str, data: bytes) -> None:
-        where = path.rpartition("/")[2]
-        if self.names and not may_name(data, self.names):
-            self.newest = max(self.newest, revision_in(data, where))
-            self.documents += 1
-            return
-        document = read_document(data, where, names=self.names or None)
-        if document.category != "csaf_vex":
-            if _DOCUMENT_NAME.fullmatch(where):
-                raise CorruptData(
-                    f"it is about a CVE, and of the category {ascii(document.category)[:60]}, not csaf_vex"
-                )
-            self.skipped["not_vex"] += 1
-            return
-        for cve, _rows in document.vulnerabilities:
-            first = self._about.setdefault(cve, path)
-            if first != path:
-                # Added up, an older "not affected" would clear what the newer one says.
-                raise CorruptData(f"it is about {cve}, and so is {first}; a feed says it once")
-        self.newest = max(self.newest, document.revision)
-        self.documents += 1
-        self.skipped["deleted"] += document.deleted
-        for key, count in document.skipped.items():
-            self.skipped[key] += count
-        for cve, rows in document.vulnerabilities:
-            if rows or not self.names:
-                self.writer.add(path, document.revision, cve, rows)
+            self.progress(len(self._seen), self.total)

@@ -1,12 +1,14 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writing a feed index."""
+"""Writing a feed index, anew or as a changed copy of another."""
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import glob
+import itertools
 import json
 import os
 import shutil
@@ -14,15 +16,15 @@ import sqlite3
 import tempfile
 import time
 import typing as t
-import zlib
 from pathlib import Path
 
 from ..._errors import InputError, ScanError
-from ..documents.model import Row
-from ..model import SCHEMA_VERSION, SEVERITIES
-from .form import APPLICATION_ID, FIX_STATES, STATEMENT_STATUSES, TABLES
+from ..documents.model import Document
+from ..model import SCHEMA_VERSION
+from .form import APPLICATION_ID, LEFT_OUT, REJECTED, TABLES, DocumentRow, checksum, compressed, expanded, to_json
+from .packing import Packed, pack
+from .reader import FeedIndex, checked_row, damage, read_list
 
-_JSON = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 _LEFT_AFTER = 86400.0  # seconds
 
 
@@ -43,123 +45,320 @@ def work_folder(dest: str, parent: Path | None) -> tempfile.TemporaryDirectory[s
         raise InputError(f"nothing can be written to {parent or tempfile.gettempdir()}: {error.strerror}") from error
 
 
-class IndexWriter:
-    """Writes a new index beside ``dest`` and puts it in its place when it is whole.
+#: An update adds a row for each package that it says something of; so many are put together.
+_ROWS_LIMIT = 8
 
-    Use as a context manager: whatever goes wrong before ``finish`` leaves the old index as it was. Memory is bounded:
-    groups are staged in a second file and put together package by package.
+
+class _Writer:
+    """What new indexes and updates have in common.
+
+    Written beside ``dest`` and put in its place when whole. Use as a context manager: whatever goes wrong before
+    ``finish`` leaves what is at ``dest`` as it was. Memory is bounded: groups are staged in a second file and put
+    together package by package.
     """
 
-    def __init__(self, dest: str) -> None:
+    def __init__(self, dest: str, old: str) -> None:
         folder = Path(dest).absolute().parent
         if not folder.is_dir():
             raise InputError(f"the folder of the feed index does not exist: {folder}")
         self.dest = Path(dest).absolute()
-        self._products: dict[tuple[str, ...], int] = {}
-        self._names: dict[str, int] = {}
-        self._vulnerabilities = 0
+        self._meta: dict[str, t.Any] = {}
+        self._products: dict[tuple[str, str], int] = {}
+        self._rows: dict[str, list[int]] = {}
+        self._dead: set[int] = set()
+        self._repositories: dict[str, list[str]] = {}
+        self._documents: dict[str, int] = {}
+        self._staged: dict[str, int] = {}
+        self._last_document = 0
+        self._last_vulnerability = 0
+        self._last_package = 0
         self._stack = contextlib.ExitStack()
-        self.statements = 0
         try:
             work = self._stack.enter_context(work_folder(dest, folder))
             self._file = Path(work) / "index"
-            self._db = self._stack.enter_context(contextlib.closing(sqlite3.connect(self._file)))
-            self._db.execute("PRAGMA journal_mode = OFF")
-            self._db.execute("PRAGMA synchronous = OFF")
-            self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            self._db.executescript(TABLES)
-            stage = Path(work) / "stage"
-            self._stage = self._stack.enter_context(contextlib.closing(sqlite3.connect(stage)))
-            self._stage.execute("PRAGMA journal_mode = OFF")
-            self._stage.execute("PRAGMA synchronous = OFF")
-            self._stage.execute("CREATE TABLE stage (name INTEGER, vulnerability INTEGER, groups TEXT)")
-        except (OSError, sqlite3.Error) as error:
+            with self._errors():
+                if old:
+                    shutil.copyfile(old, self._file)
+                self._db = self._connect("index")
+                if old:
+                    self._load(old)
+                else:
+                    self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                    self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+                    self._db.executescript(TABLES)
+                self._stage = self._connect("stage")
+                self._stage.execute("CREATE TABLE stage (name INTEGER, vulnerability INTEGER, groups TEXT)")
+        except BaseException:
             self._stack.close()
-            raise InputError(f"the feed index cannot be written to {folder}: {error}") from error
+            raise
 
-    def __enter__(self) -> IndexWriter:
+    def _connect(self, name: str) -> sqlite3.Connection:
+        database = self._stack.enter_context(contextlib.closing(sqlite3.connect(self._file.with_name(name))))
+        database.execute("PRAGMA journal_mode = OFF")
+        database.execute("PRAGMA synchronous = OFF")
+        return database
+
+    def _load(self, old: str) -> None:
+        """Take over what the copied index has. Raises CorruptData when it is damaged."""
+        with damage(old):
+            self._meta = read_list(self._db, "meta")
+            rows = read_list(self._db, "products")
+            self._products = {(str(cpe), str(product)): number for number, (cpe, product) in enumerate(rows, 1)}
+            self._rows = dict(read_list(self._db, "names"))
+            self._dead = set(read_list(self._db, "dead"))
+            self._repositories = dict(read_list(self._db, "repositories"))
+            for row in map(checked_row, self._db.execute("SELECT * FROM documents")):
+                self._documents[row.path] = row.id
+            if len(self._documents) != self._meta["rows"]:
+                raise ValueError(f"it has {len(self._documents)} documents and not {self._meta['rows']}")
+            self._last_document = max(self._documents.values(), default=0)
+            (last,) = self._db.execute("SELECT max(id) FROM vulnerabilities").fetchone()
+            self._last_vulnerability = max(last or 0, *self._dead, 0)
+            (last,) = self._db.execute("SELECT max(id) FROM packages").fetchone()
+            self._last_package = last or 0
+
+    def __enter__(self) -> t.Self:
         return self
 
     def __exit__(self, *_details: object) -> None:
         self._stack.close()
 
-    def add(self, path: str, revision: str, cve: str, rows: t.Iterable[Row]) -> None:
-        """Add what one document says of one vulnerability."""
-        self._vulnerabilities += 1
-        number = self._vulnerabilities
-        shared: dict[tuple[str, ...], dict[tuple[str, ...], set[str]]] = {}
-        for row in rows:
-            products = shared.get(row[:8])
-            if products is None:
-                products = shared[row[:8]] = {}
-            arches = products.get(row[9:])
-            if arches is None:
-                arches = products[row[9:]] = set()
-            arches.add(row.arch)
-        by_name: dict[str, list[list[t.Any]]] = {}
-        for (name, status, module, evr, severity, fix_state, advisory, cvss), products in shared.items():
-            by_arches: dict[str, list[int]] = {}
-            for product, arches in products.items():
-                self.statements += len(arches)
-                known = self._products.get(product)
-                if known is None:
-                    known = self._products[product] = len(self._products) + 1
-                by_arches.setdefault(" ".join(sorted(arch or "*" for arch in arches)), []).append(known)
-            head = (
-                STATEMENT_STATUSES.index(status),
-                module,
-                evr,
-                SEVERITIES.index(severity),
-                FIX_STATES.index(fix_state),
-                advisory,
-                cvss,
-            )
-            by_name.setdefault(name, []).extend([*head, numbers, text] for text, numbers in by_arches.items())
-        staged = [
-            (self._names.setdefault(name, len(self._names)), number, _JSON.encode(groups))
-            for name, groups in by_name.items()
-        ]
-        with self._errors():
-            self._db.execute("INSERT INTO vulnerabilities VALUES (?, ?, ?, ?)", (number, cve, revision, path))
-            self._stage.executemany("INSERT INTO stage VALUES (?, ?, ?)", staged)
+    # -- documents --
 
-    def add_repositories(self, repositories: t.Mapping[str, t.Sequence[str]]) -> None:
-        """Add the CPEs of repositories."""
+    def put(self, path: str, sha256: str, stamp: str, document: Document, verified: bool) -> None:
+        """Add a document, in the place of the one that stood at its path, if any.
+
+        ``sha256``: of its bytes. ``stamp``: its time in the vendor's list of changes, empty for none. ``verified``: its
+        signature was checked and is good.
+        """
+        self.put_packed(path, sha256, stamp, pack(document), verified)
+
+    def put_packed(self, path: str, sha256: str, stamp: str, packed: Packed, verified: bool) -> None:
+        """As ``put``, with a document whose statements are grouped already."""
+        known = [self._products.setdefault(product, len(self._products) + 1) for product in packed.products]
+        first = self._last_vulnerability + 1
+        rows = []
+        staged = []
         with self._errors():
-            self._db.executemany(
-                "INSERT INTO repositories VALUES (?, ?)",
-                ((key, json.dumps(list(cpes))) for key, cpes in repositories.items()),
+            self._drop(path)
+            document = self._last_document + 1
+            for number, (cve, by_name) in enumerate(packed.vulnerabilities, first):
+                rows.append((number, cve, document, checksum((number, cve, document))))
+                for name, groups in by_name:
+                    for group in groups:
+                        group[7] = sorted([known[product] for product in group[7]])
+                    staged.append((self._staged.setdefault(name, len(self._staged)), number, to_json(groups)))
+            self._db.executemany("INSERT INTO vulnerabilities VALUES (?, ?, ?, ?)", rows)
+            self._stage.executemany("INSERT INTO stage VALUES (?, ?, ?)", staged)
+            self._last_vulnerability += len(rows)
+            skipped = {**packed.skipped, "deleted": 1} if packed.deleted else packed.skipped
+            text = to_json(dict(sorted(skipped.items())))
+            self._insert(
+                path,
+                sha256,
+                packed.revision,
+                stamp,
+                int(verified),
+                packed.category,
+                "",
+                text,
+                packed.statements,
+                first,
+                len(rows),
             )
+
+    def reject(self, path: str, sha256: str, stamp: str, reason: str) -> None:
+        """Note that the document at a path cannot be read, and why.
+
+        What an earlier version of it said is dropped: it may be wrong now. As long as there is one such document,
+        no image passes by the index.
+        """
+        with self._errors():
+            self._drop(path)
+            self._insert(path, sha256, "", stamp, 0, REJECTED, reason, "{}", 0, 0, 0)
+
+    def leave_out(self, path: str, sha256: str, stamp: str, reason: str) -> None:
+        """Note that what is at a path is none of the documents that are read; ``reason``: a key of ``skipped``."""
+        with self._errors():
+            self._drop(path)
+            self._insert(path, sha256, "", stamp, 0, LEFT_OUT, "", to_json({reason: 1}), 0, 0, 0)
+
+    def remove(self, path: str) -> bool:
+        """Take the document at a path away. False: there is none."""
+        with self._errors():
+            return self._drop(path)
+
+    def set_verified(self, path: str, verified: bool) -> None:
+        """Note whether a document's signature is good. Raises InputError where there is no such document."""
+        self._change(path, verified=int(verified))
+
+    def set_stamp(self, path: str, stamp: str) -> None:
+        """Note a document's time in the vendor's list of changes. Raises InputError where there is none."""
+        self._change(path, stamp=stamp)
+
+    def _change(self, path: str, **fields: int | str) -> None:
+        number = self._documents.get(path)
+        if number is None:
+            raise InputError(f"the feed index has no document {path}")
+        with self._errors():
+            row = self._row(number)
+            changed = row._replace(**fields)
+            if changed != row:
+                self._db.execute("DELETE FROM documents WHERE id = ?", (number,))
+                self._add_row(changed)
+
+    def _insert(self, *fields: str | int) -> None:
+        self._last_document += 1
+        self._documents[str(fields[0])] = self._last_document
+        self._add_row(DocumentRow._make((self._last_document, *fields)))
+
+    def _add_row(self, row: DocumentRow) -> None:
+        self._db.execute(f"INSERT INTO documents VALUES ({'?, ' * len(row)}?)", (*row, checksum(row)))
+
+    def _row(self, number: int) -> DocumentRow:
+        with damage(str(self.dest)):
+            return checked_row(self._db.execute("SELECT * FROM documents WHERE id = ?", (number,)).fetchone())
+
+    def _drop(self, path: str) -> bool:
+        number = self._documents.pop(path, None)
+        if number is None:
+            return False
+        row = self._row(number)
+        self._dead.update(range(row.first, row.first + row.vulnerabilities))
+        self._db.execute("DELETE FROM documents WHERE id = ?", (number,))
+        self._db.execute(
+            "DELETE FROM vulnerabilities WHERE id BETWEEN ? AND ?", (row.first, row.first + row.vulnerabilities - 1)
+        )
+        return True
+
+    def contents(self) -> dict[str, str]:
+        """SHA-256 of every document by path: what was read, rejected and left out."""
+        with self._errors():
+            return dict(self._db.execute("SELECT path, sha256 FROM documents"))
+
+    def rows(self) -> t.Iterator[DocumentRow]:
+        """Every document with all that the index will know of it, in no order."""
+        with self._errors(), damage(str(self.dest)):
+            for row in self._db.execute("SELECT * FROM documents"):
+                yield checked_row(row)
+
+    def set_repositories(self, repositories: t.Mapping[str, t.Sequence[str]]) -> None:
+        """Set the CPEs of repositories, in the place of those that it had."""
+        self._repositories = {key: list(cpes) for key, cpes in repositories.items()}
+
+    # -- the end --
+
+    def settle(self) -> None:
+        """Reject documents about what another one is about, all but the first by path.
+
+        Added up, an older "not affected" would clear what the newer one says. Call it when all documents are put;
+        ``finish`` does, too. Feeds of advisories name a vulnerability as often as they like.
+        """
+        query = """
+            SELECT v.cve, min(d.path) FROM vulnerabilities v JOIN documents d ON d.id = v.document
+            WHERE d.category = 'csaf_vex' GROUP BY v.cve HAVING count(DISTINCT d.id) > 1 ORDER BY v.cve
+        """
+        with self._errors():
+            for cve, first in self._db.execute(query).fetchall():
+                others = self._db.execute(
+                    "SELECT d.path, d.sha256, d.stamp FROM vulnerabilities v JOIN documents d ON d.id = v.document"
+                    " WHERE v.cve = ? AND d.category = 'csaf_vex' AND d.path != ?",
+                    (cve, first),
+                ).fetchall()
+                for path, sha256, stamp in others:
+                    if path in self._documents:
+                        self.reject(path, sha256, stamp, f"it is about {cve}, and so is {first}; a feed says it once")
 
     def finish(self, meta: t.Mapping[str, t.Any], tick: t.Callable[[], None] = lambda: None) -> None:
-        """Complete the index with its description and put it in the place of the old one. ``tick`` is called often."""
+        """Complete the index with its description and put it in the place of the old one. ``tick`` is called often.
+
+        ``meta``: what FeedInfo has beside what the documents tell (their number, ``newest``, ``statements``,
+        ``rejected``), and whatever else is to be remembered, as JSON; an update keeps the keys that are not given.
+        """
+        self.settle()
         with self._errors():
-            self._db.executemany(
-                "INSERT INTO products VALUES (?, ?, ?)",
-                ((number, cpe, product) for (cpe, product), number in self._products.items()),
-            )
-            names = {number: name for name, number in self._names.items()}
             self._stage.commit()
-            cursor = self._stage.execute("SELECT name, vulnerability, groups FROM stage ORDER BY name, vulnerability")
-            for name, parts in _joined(cursor):
-                tick()
-                blob = zlib.compress(f"[{','.join(parts)}]".encode(), 6)
-                self._db.execute("INSERT INTO packages VALUES (?, ?)", (names[name], blob))
-            described = {"schema_version": SCHEMA_VERSION, **meta, "statements": self.statements}
-            self._db.executemany("INSERT INTO meta VALUES (?, ?)", ((k, json.dumps(v)) for k, v in described.items()))
+            self._add_staged(tick)
+            self._compact(tick)
+            self._meta.update(meta)
+            self._meta.update(self._totals())
+            self._meta["schema_version"] = SCHEMA_VERSION
+            for key, value in (
+                ("meta", self._meta),
+                ("products", list(self._products)),
+                ("names", self._rows),
+                ("dead", sorted(self._dead)),
+                ("repositories", self._repositories),
+            ):
+                self._db.execute("INSERT OR REPLACE INTO lists VALUES (?, ?)", (key, compressed(to_json([key, value]))))
             self._db.commit()
             self._db.close()
-            descriptor = os.open(self._file, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            _sync(self._file)
             self._file.replace(self.dest)
-            folder = os.open(self.dest.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            _sync(self.dest.parent)
+
+    def _totals(self) -> dict[str, t.Any]:
+        skipped: collections.Counter[str] = collections.Counter()
+        rows = documents = rejected = statements = 0
+        newest = ""
+        for row in self.rows():
+            rows += 1
+            rejected += row.category == REJECTED
+            documents += row.category not in (REJECTED, LEFT_OUT)
+            statements += row.statements
+            newest = max(newest, row.revision)
+            if row.skipped != "{}":
+                skipped.update(json.loads(row.skipped))
+        return {
+            "rows": rows,
+            "documents": documents,
+            "rejected": rejected,
+            "statements": statements,
+            "newest": newest,
+            "skipped": dict(sorted(skipped.items())),
+        }
+
+    def _add_staged(self, tick: t.Callable[[], None]) -> None:
+        names = list(self._staged)
+        cursor = self._stage.execute("SELECT name, vulnerability, groups FROM stage ORDER BY name, vulnerability")
+        for number, parts in itertools.groupby(cursor, key=lambda row: row[0]):
+            tick()
+            texts = [
+                f"[{vulnerability},{groups}]" for _n, vulnerability, groups in parts if vulnerability not in self._dead
+            ]
+            if texts:
+                self._add_package(names[number], ",".join(texts))
+
+    def _add_package(self, name: str, entries: str) -> None:
+        self._last_package += 1
+        self._rows.setdefault(name, []).append(self._last_package)
+        blob = compressed(f"[{to_json(name)},[{entries}]]")
+        self._db.execute("INSERT INTO packages VALUES (?, ?)", (self._last_package, blob))
+
+    def _compact(self, tick: t.Callable[[], None]) -> None:
+        """Put rows together where there are many of one package; everything when much of the index is dead."""
+        (alive,) = self._db.execute("SELECT count(*) FROM vulnerabilities").fetchone()
+        all_of_it = len(self._dead) * 4 > alive
+        for name, numbers in list(self._rows.items()):
+            if not all_of_it and len(numbers) <= _ROWS_LIMIT:
+                continue
+            tick()
+            entries: list[tuple[int, str]] = []
+            with damage(str(self.dest)):
+                for number in numbers:
+                    (blob,) = self._db.execute("SELECT groups FROM packages WHERE id = ?", (number,)).fetchone()
+                    own, found = expanded(blob)
+                    if own != name:
+                        raise ValueError(f"it has something else in the place of {name}")
+                    entries.extend((one[0], to_json(one)) for one in found if one[0] not in self._dead)
+            self._db.executemany("DELETE FROM packages WHERE id = ?", [(number,) for number in numbers])
+            del self._rows[name]
+            if entries:
+                self._add_package(name, ",".join(text for _number, text in sorted(entries)))
+        if all_of_it and self._dead:
+            self._dead.clear()
+            self._db.commit()
+            self._db.execute("VACUUM")
 
     @contextlib.contextmanager
     def _errors(self) -> t.Iterator[None]:
@@ -173,25 +372,38 @@ class IndexWriter:
             ) from error
 
 
-def _joined(cursor: t.Iterable[tuple[int, int, str]]) -> t.Iterator[tuple[int, list[str]]]:
-    current = -1
-    parts: list[str] = []
-    for name, vulnerability, groups in cursor:
-        if name != current and parts:
-            yield current, parts
-            parts = []
-        current = name
-        parts.append(f"[{vulnerability},{groups}]")
-    if parts:
-        yield current, parts
+class IndexWriter(_Writer):
+    """Writes a new index. See _Writer for its use."""
+
+    def __init__(self, dest: str) -> None:
+        super().__init__(dest, "")
+
+
+class IndexUpdate(_Writer):
+    """Changes a copy of an index, and puts it at ``dest``, which may be where the old one is: readers see the old or
+    the new one. See _Writer for its use. Raises what FeedIndex.open raises for the old index.
+    """
+
+    def __init__(self, old_path: str, dest: str) -> None:
+        FeedIndex.open(old_path).close()
+        super().__init__(dest, str(Path(old_path).absolute()))
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def touch(path: str, checked: str, sources: t.Sequence[str]) -> None:
     """Note that the feed was looked at, where, and had not changed."""
     try:
         with contextlib.closing(sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=rw", uri=True)) as database:
-            for key, value in (("checked", checked), ("sources", list(sources))):
-                database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value)))
+            with damage(path):
+                meta = {**read_list(database, "meta"), "checked": checked, "sources": list(sources)}
+            database.execute("UPDATE lists SET data = ? WHERE key = 'meta'", (compressed(to_json(["meta", meta])),))
             database.commit()
     except sqlite3.Error as error:
         raise ScanError(f"the feed index {path} cannot be updated: {error}", code="feed-index-unwritable") from error

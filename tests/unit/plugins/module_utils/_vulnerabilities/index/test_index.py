@@ -17,10 +17,16 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._errors import
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.csaf_vex import (
     read_document,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.model import Row
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.model import (
+    Document,
+    Row,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.build import build_index
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.form import compressed, to_json
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import (
     FeedIndex,
     is_index,
+    read_list,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.writer import (
     IndexWriter,
@@ -34,6 +40,7 @@ from ansible_collections.imagescan.openshift.tests.support.data import data_path
 from ansible_collections.imagescan.openshift.tests.support.vex import (
     MAIN_9,
     MAJOR_9,
+    NOW,
     Feed,
     affected,
     document,
@@ -100,10 +107,10 @@ def test_statements_by_name(path: Path) -> None:
 def test_nothing_of_a_real_document_is_lost(tmp_path: Path, name: str) -> None:
     """Grouping and compressing give back exactly the rows that were read."""
     read = read_document(data_path(name).read_bytes(), name)
-    ((cve, rows),) = read.vulnerabilities
+    ((_cve, rows),) = read.vulnerabilities
     dest = tmp_path / "index"
     with IndexWriter(str(dest)) as writer:
-        writer.add(name, read.revision, cve, rows)
+        writer.put(name, "0" * 64, "", read, False)
         writer.finish(META)
     with FeedIndex.open(str(dest)) as index:
         statements = [one for found in index.statements(row.name for row in rows).values() for one in found]
@@ -116,18 +123,15 @@ META = {
     "serial": "s",
     "format": "csaf-vex",
     "checked": "2026-01-01T00:00:00Z",
-    "newest": "2026-01-01T00:00:00Z",
-    "documents": 1,
     "repository_map": False,
     "names": [],
-    "rejected": 0,
 }
 
 
 def test_an_index_that_is_not_finished_leaves_the_old_one(path: Path) -> None:
     before = path.read_bytes()
     with pytest.raises(RuntimeError), IndexWriter(str(path)) as writer:
-        writer.add("x", "2026-01-01T00:00:00Z", "CVE-2026-1", [])
+        writer.put("x", "0" * 64, "", Document("csaf_vex", "2026-01-01T00:00:00Z", False, (), {}), False)
         raise RuntimeError
     assert path.read_bytes() == before
     assert sorted(one.name for one in path.parent.iterdir()) == ["feed", "index", "map.json"], "nothing is left behind"
@@ -145,28 +149,57 @@ def test_a_missing_index_is_told() -> None:
 
 
 def test_a_newer_form_is_refused(path: Path) -> None:
-    edit(path, "UPDATE meta SET value = '2' WHERE key = 'schema_version'")
-    with pytest.raises(InputError, match="schema version 2") as caught:
+    edit(path, "PRAGMA user_version = 3")
+    with pytest.raises(InputError, match="schema version 3") as caught:
         FeedIndex.open(str(path))
     assert caught.value.code == "feed-index-newer"
     assert is_index(str(path))
 
 
+def test_an_older_form_is_refused_and_built_again(path: Path) -> None:
+    with FeedIndex.open(str(path)) as index:
+        content = list(index.content())
+    edit(path, "PRAGMA user_version = 0", "DELETE FROM lists", "CREATE TABLE meta (key TEXT, value TEXT)")
+    with pytest.raises(InputError, match="older version") as caught:
+        FeedIndex.open(str(path))
+    assert caught.value.code == "feed-index-older"
+    assert is_index(str(path))
+    folder = path.parent
+    assert build_index(str(folder / "feed"), str(path), repository_map=str(folder / "map.json"), now=NOW).changed
+    with FeedIndex.open(str(path)) as index:
+        assert list(index.content()) == content
+
+
 @pytest.mark.parametrize(
-    "statements",
+    "statement", ["PRAGMA application_id = 1", "DROP TABLE lists", "DELETE FROM lists", "UPDATE lists SET data = x'00'"]
+)
+def test_a_damaged_file_is_refused(path: Path, statement: str) -> None:
+    edit(path, statement)
+    with pytest.raises(CorruptData) as caught:
+        FeedIndex.open(str(path))
+    assert caught.value.code == "feed-index-corrupt"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
     [
-        ["PRAGMA application_id = 1"],
-        ["DROP TABLE meta"],
-        ["DELETE FROM meta WHERE key = 'schema_version'"],
-        ["UPDATE meta SET value = '\"x\"' WHERE key = 'schema_version'"],
-        ["UPDATE meta SET value = '{' WHERE key = 'serial'"],
-        ["DELETE FROM meta WHERE key = 'checked'"],
-        ["UPDATE meta SET value = '7' WHERE key = 'names'"],
-        ["UPDATE meta SET value = '[]' WHERE key = 'rejected'"],
+        ("schema_version", None),
+        ("schema_version", "x"),
+        ("schema_version", 1),
+        ("checked", None),
+        ("names", 7),
+        ("rejected", []),
     ],
 )
-def test_a_damaged_description_is_refused(path: Path, statements: list[str]) -> None:
-    edit(path, *statements)
+def test_a_wrong_description_is_refused(path: Path, key: str, value: object) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        meta = read_list(database, "meta")
+        if value is None:
+            del meta[key]
+        else:
+            meta[key] = value
+        database.execute("UPDATE lists SET data = ? WHERE key = 'meta'", (compressed(to_json(["meta", meta])),))
+        database.commit()
     with pytest.raises(CorruptData) as caught:
         FeedIndex.open(str(path))
     assert caught.value.code == "feed-index-corrupt"
@@ -176,16 +209,27 @@ def test_a_damaged_description_is_refused(path: Path, statements: list[str]) -> 
     "statement",
     [
         "DROP TABLE packages",
-        "DROP TABLE products",
         "DROP TABLE vulnerabilities",
-        "DROP TABLE repositories",
-        "DELETE FROM products WHERE id = 1",
+        "DROP TABLE documents",
+        "DELETE FROM packages",
         "DELETE FROM vulnerabilities",
+        "DELETE FROM documents",
+        "DELETE FROM lists WHERE key = 'products'",
+        "DELETE FROM lists WHERE key = 'names'",
+        "DELETE FROM lists WHERE key = 'dead'",
+        "DELETE FROM lists WHERE key = 'repositories'",
+        "UPDATE lists SET data = (SELECT data FROM lists WHERE key = 'dead') WHERE key = 'products'",
+        "UPDATE lists SET data = (SELECT data FROM lists WHERE key = 'dead') WHERE key = 'names'",
+        "UPDATE lists SET data = (SELECT data FROM lists WHERE key = 'dead') WHERE key = 'repositories'",
         "UPDATE packages SET groups = substr(groups, 1, length(groups) - 5)",
         "UPDATE packages SET groups = x'00'",
         "UPDATE packages SET groups = 'text'",
         "UPDATE packages SET groups = 7",
-        "UPDATE repositories SET cpes = '{'",
+        "UPDATE packages SET groups = (SELECT groups FROM packages WHERE id = 1)",
+        "UPDATE vulnerabilities SET cve = 'CVE-2026-1'",
+        "UPDATE vulnerabilities SET document = 2",
+        "UPDATE documents SET verified = 1",
+        "UPDATE documents SET revision = '2027-01-01T00:00:00Z'",
     ],
 )
 def test_damage_inside_never_looks_like_no_finding(path: Path, statement: str) -> None:
