@@ -29,6 +29,7 @@ LIBRARIES = {
     "sqlalchemy": "SQLAlchemy",
     "jmespath": "jmespath",
     "yaml": "PyYAML",
+    "packageurl": "packageurl-python",
     "zstandard": "zstandard",
     "isal": "isal",
     "pysequoia": "pysequoia",

@@ -10,13 +10,14 @@ import datetime
 import typing as t
 
 from .._errors import ScanError
+from .._rpm.model import Inventory, Package
 from .._rpm.serial import inventory_from_dict
-from .._verdicts.exceptions import Acceptance
+from .._verdicts.applying import Entry, Exceptions, Usages
 from .._verdicts.judge import Child as IndexChild
 from .._verdicts.judge import Subject, image_document, judge, judge_index
 from .._verdicts.model import ImageVerdict, Reason, worst
 from .._verdicts.policies import Policy
-from .._vulnerabilities.matching.matcher import match_inventory
+from .._vulnerabilities.matching.matcher import Matcher
 from .._vulnerabilities.model import FeedInfo
 from .model import Child, Judgement, RecordedVerdict, StoredImage, StoredVerdict
 from .store import Store, unresolved_key
@@ -89,6 +90,15 @@ def select(
     return sorted(chosen.values(), key=lambda image: image.key)
 
 
+def indexes_of(children: t.Mapping[str, tuple[Child, ...]]) -> dict[str, list[str]]:
+    """Digest of an image -> those of the indexes that it is in."""
+    indexes: dict[str, list[str]] = {}
+    for key in sorted(children):
+        for child in children[key]:
+            indexes.setdefault(child.digest, []).append(key)
+    return indexes
+
+
 class Judging:
     """One run of judging."""
 
@@ -96,7 +106,7 @@ class Judging:
         self,
         store: Store,
         policies: t.Sequence[Policy],
-        acceptances: t.Sequence[Acceptance],
+        exceptions: t.Iterable[Entry],
         index: FeedIndex | None,
         *,
         now: datetime.datetime,
@@ -106,8 +116,10 @@ class Judging:
     ) -> None:
         self._store = store
         self._policies = policies
-        self._acceptances = acceptances
-        self._index = index
+        self._exceptions = Exceptions(exceptions)
+        self._indexes: dict[str, list[str]] = {}
+        self._matcher = Matcher(index) if index is not None else None
+        self._packages: tuple[object, tuple[Package, ...]] | None = None
         self._feed: FeedInfo | None = index.info if index is not None else None
         self._feed_values = feed_to_dict(self._feed)
         self._now = now
@@ -122,13 +134,17 @@ class Judging:
         children = self._store.children(image.key for image in images if image.kind == "index")
         if wanted is not None:
             images = select(images, children, wanted)
+        self._indexes = indexes_of(children)
         singles = [image for image in images if image.kind != "index"]
+        # Images with the same packages come one after the other, so that these are read and matched once.
+        sets = self._store.package_sets(image.digest for image in singles)
+        singles.sort(key=lambda image: sets.get(image.digest, ""))
         verdicts: dict[str, ImageVerdict] = {}
         judged: list[Judged] = []
         batch: list[Judgement] = []
         for number, image in enumerate(singles):
-            subject = self._subject(image)
-            verdict = judge(subject, self._policies, self._acceptances, now=self._now)
+            subject = self.subject(image)
+            verdict = judge(subject, self._policies, self._exceptions, now=self._now)
             verdicts[image.digest] = verdict
             batch.append(self._judgement(image, subject, verdict))
             if len(batch) == BATCH:
@@ -153,9 +169,11 @@ class Judging:
             scanned_at=image.scanned_at,
             scan_problem=problem,
             feed=self._feed,
+            index_digests=tuple(self._indexes.get(image.digest, ())),
         )
 
-    def _subject(self, image: StoredImage) -> Subject:
+    def subject(self, image: StoredImage) -> Subject:
+        """What is known of an image that is no index."""
         subject = self._bare_subject(image)
         if not image.digest:
             return subject
@@ -163,14 +181,23 @@ class Judging:
             stored = self._store.inventory(image.digest)
             if stored is None:
                 return subject
-            inventory = inventory_from_dict(stored)
-            match = match_inventory(inventory, self._index) if self._index is not None else None
+            inventory = self._inventory(stored)
+            match = self._matcher.match(inventory) if self._matcher is not None else None
         except ScanError as error:
             # One damaged inventory must not keep the others from being judged.
             if error.code.startswith(("store-", "feed-")):
                 raise
             return dataclasses.replace(subject, scan_problem=Reason(error.code, str(error)))
         return dataclasses.replace(subject, labels=inventory.labels, inventory=inventory, match=match)
+
+    def _inventory(self, stored: t.Mapping[str, t.Any]) -> Inventory:
+        """The inventory that the store gave; packages that it gave just before are not read again."""
+        if self._packages is None or self._packages[0] is not stored["packages"]:
+            inventory = inventory_from_dict(stored)
+            self._packages = (stored["packages"], inventory.packages)
+            return inventory
+        rest = inventory_from_dict({**stored, "packages": []})
+        return dataclasses.replace(rest, packages=self._packages[1])
 
     def _index_verdict(
         self,
@@ -254,6 +281,18 @@ def in_force(store: Store, wanted: t.Sequence[Wanted] | None) -> InForce:
         documents.append(image_document(subject, unjudged))
     times = [image.scanned_at for image in images if image.scanned_at]
     return InForce(documents, feed, times + ([feed.checked] if feed else []))
+
+
+def count_usage(
+    store: Store, documents: t.Iterable[t.Mapping[str, t.Any]], exceptions: t.Iterable[Entry], today: datetime.date
+) -> Usages:
+    """What exceptions are about in images, of which the objects of a report are given."""
+    images = store.images()
+    indexes = indexes_of(store.children(image.key for image in images if image.kind == "index"))
+    usages = Usages(Exceptions(exceptions), today)
+    for document in documents:
+        usages.add(document, indexes.get(document["digest"], ()))
+    return usages
 
 
 def _unless_outdated(verdict: StoredVerdict, image: StoredImage) -> dict[str, t.Any]:

@@ -175,6 +175,14 @@ CODES: t.Mapping[str, Code] = {
     "exception-expired": Code(
         "note", "An exception has expired and no longer accepts its findings.", "Renew it or repair the image."
     ),
+    "exception-ended": Code(
+        "note",
+        "An exception ended because its findings have a fix now, so they count again.",
+        "Update the package; take the exception out of the file.",
+    ),
+    "vex-applied": Code(
+        "note", "Findings do not matter or are fixed, says signed VEX of the image's maker.", "Nothing."
+    ),
     "vendor-guessed": Code(
         "note",
         "Packages are accepted by the vendor text in their header alone, which anybody can write.",

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Exceptions: findings that somebody accepted, why, and until when."""
+"""Exceptions: what somebody accepted, why, and until when; the file that they are written in, and its JSON Schema."""
 
 from __future__ import annotations
 
@@ -11,29 +11,64 @@ import fnmatch
 import re
 import typing as t
 
-from .documents import Field, read_document
+from .documents import VALUE_LIMIT, Field, read_document
 
-_KEYS = ("id", "reason", "expires", "owner", "packages", "images")
+#: Why a product is not affected, in the words that OpenVEX and CSAF share.
+JUSTIFICATIONS = (
+    "component_not_present",
+    "vulnerable_code_not_present",
+    "vulnerable_code_not_in_execute_path",
+    "vulnerable_code_cannot_be_controlled_by_adversary",
+    "inline_mitigations_already_exist",
+)
+
+_ID = r"[A-Za-z0-9*?\[\]!._:-]{1,100}"
+_RULE = r"[A-Za-z0-9*?\[\]!._-]{1,200}"
+_RULE_PREFIX = re.compile(r"xccdf_[A-Za-z0-9.-]+_rule_")
+#: Characters that a pattern of rules must begin with, beside the prefix that all rules have.
+_RULE_BEGINNING = 4
 
 
 @dataclasses.dataclass(frozen=True)
 class Acceptance:
-    """One accepted finding. ``id``: of the finding, a shell pattern. ``expires``: last day on which it holds, UTC.
+    """One entry: accepted findings (``id``) or accepted OpenSCAP rules (``rule``), each a shell pattern.
 
-    ``packages``: patterns of package names or of whole ``name-epoch:version-release.arch``; ``images``: patterns of
-    references or digests (all references of an image must be named, or its digest); empty tuples mean all.
+    ``rule`` is compared with a rule's whole id and with the part that follows ``_rule_``.
+    ``expires``: last day on which it holds, UTC; None where it ends with ``until_fixed`` alone: then a finding counts
+    again as soon as it has a fix. ``packages``: patterns of package names or of whole
+    ``name-epoch:version-release.arch``; ``images``: patterns of references or digests (all references of an image must
+    be named, or its digest); ``policies``: patterns of the policies for which it holds; empty tuples mean all.
+    ``where`` and ``line`` say where it is written; they are no part of what it means.
     """
 
     id: str
     reason: str
-    expires: datetime.date
+    expires: datetime.date | None
     owner: str = ""
     packages: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
+    rule: str = ""
+    policies: tuple[str, ...] = ()
+    ticket: str = ""
+    justification: str = ""
+    until_fixed: bool = False
+    where: str = dataclasses.field(default="", compare=False)
+    line: int = dataclasses.field(default=0, compare=False)
+
+    @property
+    def label(self) -> str:
+        """How reports name it."""
+        return self.id or self.rule
+
+    @property
+    def until(self) -> str:
+        """When it ends, for a sentence: ``until 2027-03-31 or a fix is there``."""
+        ends = [str(self.expires)] if self.expires is not None else []
+        return "until " + " or ".join(ends + (["a fix is there"] if self.until_fixed else []))
 
     def holds(self, day: datetime.date) -> bool:
-        """Whether it still holds on a day (UTC); it holds through its last day."""
-        return day <= self.expires
+        """Whether its date still holds on a day (UTC); it holds through its last day."""
+        return self.expires is None or day <= self.expires
 
     def covers_image(self, digest: str, references: t.Iterable[str]) -> bool:
         """Whether it is meant for an image: for its digest, or for every name that it has.
@@ -41,20 +76,27 @@ class Acceptance:
         A verdict is about a digest, whatever it is called: an exception for ``dev/*`` alone must not clear the same
         image where it is called ``prod/app``.
         """
-        if not self.images or self._names(digest):
+        if not self.images or _names(self.images, digest):
             return True
         names = list(references)
-        return bool(names) and all(map(self._names, names))
-
-    def _names(self, text: str) -> bool:
-        return any(fnmatch.fnmatchcase(text, pattern) for pattern in self.images)
+        return bool(names) and all(_names(self.images, name) for name in names)
 
     def covers(self, finding_id: str, name: str, package: str) -> bool:
         """Whether it is meant for a finding in a package."""
-        return fnmatch.fnmatchcase(finding_id, self.id) and (
-            not self.packages
-            or any(fnmatch.fnmatchcase(text, pattern) for pattern in self.packages for text in (name, package))
+        return (
+            bool(self.id)
+            and fnmatch.fnmatchcase(finding_id, self.id)
+            and (not self.packages or _names(self.packages, name) or _names(self.packages, package))
         )
+
+    def covers_rule(self, rule_id: str) -> bool:
+        """Whether it is meant for an OpenSCAP rule."""
+        short = _RULE_PREFIX.sub("", rule_id, count=1)
+        return bool(self.rule) and (fnmatch.fnmatchcase(rule_id, self.rule) or fnmatch.fnmatchcase(short, self.rule))
+
+    def covers_policy(self, name: str) -> bool:
+        """Whether it holds for the verdict of a policy."""
+        return not self.policies or _names(self.policies, name)
 
 
 def load_exceptions(text: str, where: str) -> list[Acceptance]:
@@ -65,34 +107,45 @@ def load_exceptions(text: str, where: str) -> list[Acceptance]:
     return [_acceptance(field) for field in root.items("a list of exceptions, each beginning with '- id:'")]
 
 
+def _names(patterns: tuple[str, ...], text: str) -> bool:
+    return any(fnmatch.fnmatchcase(text, pattern) for pattern in patterns)
+
+
 def _acceptance(field: Field) -> Acceptance:
     field = field.renamed(f"exception {field.path}")
-    fields = field.mapping(_KEYS, "an exception with id, reason and expires")
-    if "id" in fields:
-        identifier = fields["id"].text("the id of a finding, such as CVE-2026-12345")
-        if not re.fullmatch(r"[A-Za-z0-9*?\[\]!._:-]{1,100}", identifier) or not re.search(r"[A-Za-z0-9]", identifier):
-            raise fields["id"].error("expected the id of a finding or a pattern of it, such as CVE-2026-12345")
-        # CVE-* would accept whatever is ever found; a family of findings has the beginning of a number in common.
-        begun = re.match(r"[^*?\[]*\d[-:]\d", identifier) or not re.search(r"[*?\[]", identifier)
-        if not begun and "packages" not in fields:
-            raise fields["id"].error(
-                f"'{identifier}' accepts far too much: name the packages, or more of the id, as in CVE-2026-123*"
-            )
-    for key, meaning in (
-        ("id", "which finding, such as CVE-2026-12345"),
-        ("reason", "why it is accepted"),
-        ("expires", "the last day on which it holds, such as 2027-03-31; nothing is accepted for ever"),
-    ):
-        if key not in fields:
-            raise field.error(f"{key} is missing: {meaning}")
-    values: dict[str, t.Any] = {
-        "id": identifier,
-        "reason": fields["reason"].text("why it is accepted"),
-        "expires": fields["expires"].date(),
-    }
-    if "owner" in fields:
-        values["owner"] = fields["owner"].text("who answers for it")
-    for key in ("packages", "images"):
+    fields = field.mapping(_PROPERTIES, "an exception with id (or rule), reason and expires")
+    if "id" in fields and "rule" in fields:
+        raise fields["rule"].error("give id or rule, not both: an exception is for findings or for rules")
+    values: dict[str, t.Any] = {"where": field.where, "line": field.line}
+    if "rule" in fields:
+        values.update(id="", rule=_rule(fields["rule"]))
+        for key in ("packages", "when", "justification"):
+            if key in fields:
+                raise fields[key].error("is for findings; an exception for a rule has no such key")
+    elif "id" in fields:
+        values["id"] = _identifier(fields["id"], "packages" in fields)
+    else:
+        raise field.error("id is missing: which finding, such as CVE-2026-12345 (or rule: which OpenSCAP rule)")
+    if "reason" not in fields:
+        raise field.error("reason is missing: why it is accepted")
+    if "expires" not in fields and "when" not in fields:
+        raise field.error(
+            "expires is missing: the last day on which it holds, such as 2027-03-31 (or 'when: fixed'); nothing is "
+            "accepted for ever"
+        )
+    values["reason"] = fields["reason"].text("why it is accepted")
+    values["expires"] = fields["expires"].date() if "expires" in fields else None
+    if "when" in fields:
+        fields["when"].choice(("fixed",), "an event that ends an exception")
+        values["until_fixed"] = True
+        if values["expires"] is None and re.search(r"[*?\[]", values["id"]):
+            raise fields["when"].error("a pattern of ids accepts what is yet to be found: give 'expires', too")
+    for key, expected in (("owner", "who answers for it"), ("ticket", "where it was agreed")):
+        if key in fields:
+            values[key] = fields[key].text(expected)
+    if "justification" in fields:
+        values["justification"] = fields["justification"].choice(JUSTIFICATIONS, "a VEX justification")
+    for key in ("packages", "images", "policies"):
         if key in fields:
             values[key] = fields[key].texts("a list of patterns")
             if not values[key]:
@@ -100,3 +153,74 @@ def _acceptance(field: Field) -> Acceptance:
             if not all(re.search(r"[A-Za-z0-9]", pattern) for pattern in values[key]):
                 raise fields[key].error("a pattern of wildcards alone names nothing: leave the key out to cover all")
     return Acceptance(**values)
+
+
+def _identifier(field: Field, packages: bool) -> str:
+    identifier = field.text("the id of a finding, such as CVE-2026-12345")
+    if not re.fullmatch(_ID, identifier) or not re.search(r"[A-Za-z0-9]", identifier):
+        raise field.error("expected the id of a finding or a pattern of it, such as CVE-2026-12345")
+    # CVE-* would accept whatever is ever found; a family of findings has the beginning of a number in common.
+    begun = re.match(r"[^*?\[]*\d[-:]\d", identifier) or not re.search(r"[*?\[]", identifier)
+    if not begun and not packages:
+        raise field.error(
+            f"'{identifier}' accepts far too much: name the packages, or more of the id, as in CVE-2026-123*"
+        )
+    return identifier
+
+
+def _rule(field: Field) -> str:
+    rule = field.text("the id of an OpenSCAP rule, such as no_empty_passwords")
+    if not re.fullmatch(_RULE, rule):
+        raise field.error("expected the id of an OpenSCAP rule or a pattern of it, such as no_empty_passwords")
+    beginning = re.match(r"[^*?\[]*", _RULE_PREFIX.sub("", rule, count=1))
+    begun = beginning is not None and len(beginning[0]) >= _RULE_BEGINNING and not beginning[0].startswith("xccdf_")
+    if re.search(r"[*?\[]", rule) and not begun:
+        raise field.error(f"'{rule}' accepts far too much: name more of the rule, as in sshd_disable_*")
+    return rule
+
+
+def _text(description: str, **more: t.Any) -> dict[str, t.Any]:
+    return {"type": "string", "description": description, "minLength": 1, "maxLength": VALUE_LIMIT, **more}
+
+
+def _patterns(description: str) -> dict[str, t.Any]:
+    pattern = {"type": "string", "pattern": "[A-Za-z0-9]", "maxLength": VALUE_LIMIT}
+    return {"description": description, "anyOf": [pattern, {"type": "array", "items": pattern, "minItems": 1}]}
+
+
+_PROPERTIES: t.Mapping[str, dict[str, t.Any]] = {
+    "id": _text("Which finding: its id or a shell pattern of it, such as CVE-2026-123*.", pattern=f"^{_ID}$"),
+    "rule": _text(
+        "Which OpenSCAP rule that failed: its id, the part after _rule_, or a shell pattern of one of them.",
+        pattern=f"^{_RULE}$",
+    ),
+    "reason": _text("Why it is accepted."),
+    "expires": _text("The last day on which it holds (UTC).", pattern=r"^\d{4}-\d{2}-\d{2}$"),
+    "when": {"description": "The exception ends for a finding as soon as that has a fix.", "enum": ["fixed"]},
+    "owner": _text("Who answers for it."),
+    "ticket": _text("Where it was agreed."),
+    "justification": {
+        "description": "Why the image is not affected, in the words of VEX; without it the risk is accepted.",
+        "enum": list(JUSTIFICATIONS),
+    },
+    "packages": _patterns("Names of packages, or name-epoch:version-release.arch. Without it: all."),
+    "images": _patterns("References or digests of images. Without it: all."),
+    "policies": _patterns("Names of the policies for which it holds. Without it: all."),
+}
+
+#: JSON Schema of the file, for editors and for checks before a commit. ``load_exceptions`` asks for more: that a date
+#: is one, that patterns name enough.
+EXCEPTIONS_SCHEMA: t.Mapping[str, t.Any] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "title": "Exceptions of imagescan.openshift",
+    "type": ["array", "null"],
+    "items": {
+        "type": "object",
+        "properties": dict(_PROPERTIES),
+        "additionalProperties": False,
+        "required": ["reason"],
+        "oneOf": [{"required": ["id"]}, {"required": ["rule"]}],
+        "anyOf": [{"required": ["expires"]}, {"required": ["when"]}],
+        "dependentSchemas": {"rule": {"properties": {"packages": False, "when": False, "justification": False}}},
+    },
+}

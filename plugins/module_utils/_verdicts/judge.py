@@ -18,12 +18,13 @@ from .._images.model import Problem
 from .._rpm.model import Inventory
 from .._text import visible
 from .._vulnerabilities.model import SEVERITIES, Coverage, FeedInfo, Finding, Match
+from .applying import Accepted, Entry, Exceptions, Named, Used
 from .codes import CODES
-from .exceptions import Acceptance
 from .expressions import evaluate
 from .model import VERDICTS, ImageVerdict, PolicyVerdict, Reason, worst
 from .policies import AcceptedVendor, Policy
 from .schema import COMPONENTS, RULE_RESULTS, RULE_SEVERITIES
+from .vex import Statement
 
 #: At most so many reasons of one code, the gravest first; the last says how many more there are.
 REASON_LIMIT = 25
@@ -41,6 +42,7 @@ class Subject:
     ``scanned_at``: RFC 3339, when the inventory was taken. ``scan_problem``: what the last scan said if it failed, or
     ``not_scanned_yet``; an older inventory may be there all the same. ``feed``: the data at hand, ``match`` what it
     says of the inventory. ``compliance``: the object of report.json, None where no rules were evaluated.
+    ``index_digests``: digests of the indexes that the image is in.
     """
 
     digest: str
@@ -54,6 +56,7 @@ class Subject:
     match: Match | None = None
     feed: FeedInfo | None = None
     compliance: t.Mapping[str, t.Any] | None = None
+    index_digests: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -77,30 +80,48 @@ class Child:
 
 
 def judge(
-    subject: Subject, policies: t.Sequence[Policy], acceptances: t.Sequence[Acceptance], *, now: datetime.datetime
+    subject: Subject,
+    policies: t.Sequence[Policy],
+    exceptions: Exceptions | t.Iterable[Entry],
+    *,
+    now: datetime.datetime,
 ) -> ImageVerdict:
     """What all policies that select the image say of it. ``now`` has a time zone."""
-    accepted, notes = _accept(subject, acceptances, now)
-    facts = _facts(subject, accepted)
+    exceptions = exceptions if isinstance(exceptions, Exceptions) else Exceptions(exceptions)
+    distribution = subject.inventory.os.id if subject.inventory else ""
+    named = Named((subject.digest, *subject.index_digests), subject.names, distribution)
+    meant = exceptions.of_image(named, now.astimezone(datetime.timezone.utc).date())
+    findings = subject.match.findings if subject.match else ()
+    rules = subject.compliance["rules"] if subject.compliance else ()
+    selecting = [
+        policy for policy in policies if policy.images.selects(subject.names or ("",), subject.platform, subject.labels)
+    ]
+    used = meant.used(findings, rules, [policy.name for policy in selecting])
     common = _scan_reasons(subject)
-    found = [*common, *notes]
+    found = [*common, *_exception_notes(used)]
     verdicts = []
-    for policy in policies:
-        if not policy.images.selects(subject.names or ("",), subject.platform, subject.labels):
-            continue
+    views: list[Accepted] = []
+    facts: dict[str, t.Any] = {}
+    for policy in selecting:
+        if not views or meant.by_policy:
+            views.append(meant.accepted(findings, rules, policy.name))
+            facts = _facts(subject, views[-1])
         own = list(common)
         if subject.inventory is not None:
-            own += _PolicyReasons(subject, subject.inventory, policy, facts, accepted, now).all()
+            own += _PolicyReasons(subject, subject.inventory, policy, facts, views[-1], now).all()
         verdicts.append(PolicyVerdict(policy.name, policy.sha256, _verdict_of(own), _ordered(own)))
         found += own
     if not verdicts:
         found.append(_no_policy(subject, policies))
+        views.append(meant.accepted(findings, rules, None))
     return ImageVerdict(
         digest=subject.digest,
         verdict=_verdict_of(found),
         reasons=_ordered(found),
         policies=tuple(sorted(verdicts, key=lambda verdict: verdict.name)),
-        excepted={key: acceptance.id for key, acceptance in sorted(accepted.items())},
+        excepted=_in_all([view.findings for view in views]),
+        excepted_rules=_in_all([view.rules for view in views]),
+        exceptions=tuple(sorted((one.document() for one in used), key=_exception_order)),
     )
 
 
@@ -155,23 +176,23 @@ def judge_index(
 
 def image_document(subject: Subject, verdict: ImageVerdict) -> dict[str, t.Any]:
     """The image object of report.json (``schema.IMAGE_SCHEMA``); its lists are sorted: equal facts, equal objects."""
-    document = _facts(subject, verdict.excepted)
+    document = _facts(subject, Accepted(verdict.excepted, verdict.excepted_rules))
     document["verdict"] = verdict.verdict
     document["policies"] = [
         {"name": policy.name, "sha256": policy.sha256, "verdict": policy.verdict} for policy in verdict.policies
     ]
     document["reasons"] = [_code_and_message(reason) for reason in verdict.reasons]
+    document["exceptions"] = [dict(one) for one in verdict.exceptions]
     return document
 
 
-def _facts(subject: Subject, accepted: t.Mapping[tuple[str, str], str | Acceptance]) -> dict[str, t.Any]:
+def _facts(subject: Subject, accepted: Accepted) -> dict[str, t.Any]:
     inventory, match = subject.inventory, subject.match
     counts = dict.fromkeys(COMPONENTS, 0)
     vulnerabilities = []
     if inventory is not None:
         counts.update((kind, inventory.not_examined.get(kind, 0)) for kind in COMPONENTS)
     for finding in sorted(match.findings if match else (), key=_gravity):
-        exception = accepted.get((finding.id, finding.package), "")
         vulnerabilities.append(
             {
                 "id": finding.id,
@@ -186,7 +207,7 @@ def _facts(subject: Subject, accepted: t.Mapping[tuple[str, str], str | Acceptan
                 "product": finding.product,
                 "document": finding.document,
                 "revision": finding.revision,
-                "exception": exception.id if isinstance(exception, Acceptance) else exception,
+                "exception": accepted.findings.get((finding.id, finding.package), ""),
             }
         )
     os_name = f"{inventory.os.id} {inventory.os.version_id}".strip() if inventory else ""
@@ -207,15 +228,19 @@ def _facts(subject: Subject, accepted: t.Mapping[tuple[str, str], str | Acceptan
             ],
         },
         "vulnerabilities": vulnerabilities,
-        "compliance": _compliance(subject.compliance),
+        "compliance": _compliance(subject.compliance, accepted.rules),
     }
 
 
-def _compliance(given: t.Mapping[str, t.Any] | None) -> dict[str, t.Any] | None:
+def _compliance(given: t.Mapping[str, t.Any] | None, accepted: t.Mapping[str, str]) -> dict[str, t.Any] | None:
     if given is None:
         return None
     rules = [
-        {key: rule[key] for key in ("id", "title", "result", "severity")} | {"references": sorted(rule["references"])}
+        {
+            **{key: rule[key] for key in ("id", "title", "result", "severity")},
+            "references": sorted(rule["references"]),
+            "exception": accepted.get(rule["id"], ""),
+        }
         for rule in given["rules"]
     ]
     return {
@@ -254,38 +279,42 @@ def _no_policy(subject: Subject, policies: t.Sequence[Policy]) -> _Found:
     return _found("no-policy", f"No policy selects {name} (there are: {names})")
 
 
-def _accept(
-    subject: Subject, acceptances: t.Sequence[Acceptance], now: datetime.datetime
-) -> tuple[dict[tuple[str, str], Acceptance], list[_Found]]:
-    """Which findings are accepted, and what to say about the exceptions that were used or have expired."""
-    today = now.astimezone(datetime.timezone.utc).date()
-    names = subject.names
-    meant = sorted(
-        (acceptance for acceptance in acceptances if acceptance.covers_image(subject.digest, names)),
-        # The one that holds longest explains the finding.
-        key=lambda one: (-one.expires.toordinal(), one.id, one.owner, one.reason, one.packages, one.images),
-    )
-    accepted: dict[tuple[str, str], Acceptance] = {}
-    used: dict[Acceptance, int] = {}
-    for finding in subject.match.findings if subject.match and meant else ():
-        key = (finding.id, finding.package)
-        for acceptance in meant:
-            if key not in accepted and acceptance.covers(finding.id, finding.name, finding.package):
-                used[acceptance] = used.get(acceptance, 0) + 1
-                if acceptance.holds(today):
-                    accepted[key] = acceptance
+_Key = t.TypeVar("_Key", str, tuple[str, str])
+
+
+def _in_all(views: t.Sequence[t.Mapping[_Key, str]]) -> dict[_Key, str]:
+    """What is accepted in the eyes of every policy: what one of them counts is a finding."""
+    return {key: label for key, label in sorted(views[0].items()) if all(key in view for view in views)}
+
+
+def _exception_notes(used: t.Iterable[Used]) -> list[_Found]:
+    """What to say about the exceptions that hold, and about those that no longer do."""
     notes = []
-    for acceptance, number in used.items():
-        owner = f" by {visible(acceptance.owner, 100)}" if acceptance.owner else ""
-        what = f"{_count(number, 'finding')} of {visible(acceptance.id, 100)}"
-        why = visible(acceptance.reason, 300)
-        if acceptance.holds(today):
-            text = f"{what} accepted{owner} until {acceptance.expires}: {why}"
-            notes.append(_found("exception-applied", text))
-        else:
-            text = f"{what}, accepted{owner} until {acceptance.expires}: the exception has expired ({why})"
+    for one in used:
+        entry, number = one.entry, len(one.findings) + len(one.rules)
+        what = _count(number, "rule" if one.rules else "finding")
+        if isinstance(entry, Statement):
+            text = f"{_count(number, 'finding')} cleared by {visible(entry.author, 100)} ({visible(entry.label, 200)})"
+            why = visible(entry.justification or entry.impact, 300)
+            notes.append(_found("vex-applied", f"{text}: {entry.status}" + (f", {why}" if why else "")))
+            continue
+        owner = f" by {visible(entry.owner, 100)}" if entry.owner else ""
+        what += f" of {visible(entry.label, 100)}"
+        why = visible(entry.reason, 300) + (f" ({visible(entry.ticket, 100)})" if entry.ticket else "")
+        if one.state == "accepted":
+            limited = f" for the policies {_some(entry.policies)}" if entry.policies else ""
+            notes.append(_found("exception-applied", f"{what} accepted{owner} {entry.until}{limited}: {why}"))
+        elif one.state == "expired":
+            text = f"{what}, accepted{owner} {entry.until}: the exception has expired ({why})"
             notes.append(_found("exception-expired", text))
-    return accepted, sorted(notes, key=lambda one: (one.reason.code, one.reason.message))
+        else:
+            text = f"{what}, accepted{owner} {entry.until}: there is a fix now, so it counts again ({why})"
+            notes.append(_found("exception-ended", text))
+    return sorted(notes, key=lambda one: (one.reason.code, one.reason.message))
+
+
+def _exception_order(document: t.Mapping[str, t.Any]) -> tuple[t.Any, ...]:
+    return (document["id"], document["state"], repr(sorted(document.items())))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -296,7 +325,7 @@ class _PolicyReasons:
     inventory: Inventory
     policy: Policy
     facts: dict[str, t.Any]
-    accepted: t.Mapping[tuple[str, str], Acceptance]
+    accepted: Accepted
     now: datetime.datetime
 
     def all(self) -> t.Iterator[_Found]:
@@ -457,7 +486,7 @@ class _PolicyReasons:
         highest = SEVERITIES.index(allowed)
         groups: dict[tuple[str, ...], list[str]] = {}
         for finding in sorted(match.findings, key=_gravity):
-            if SEVERITIES.index(finding.severity) <= highest or (finding.id, finding.package) in self.accepted:
+            if SEVERITIES.index(finding.severity) <= highest or (finding.id, finding.package) in self.accepted.findings:
                 continue
             if self.policy.fixable and finding.status != "fix_available":
                 continue
@@ -505,7 +534,7 @@ class _PolicyReasons:
             yield _found("compliance-score", text)
         if policy.max_failed_severity is not None:
             highest = _rule_rank(policy.max_failed_severity)
-            failed = [rule for rule in results["rules"] if rule["result"] == "fail"]
+            failed = [rule for rule in results["rules"] if rule["result"] == "fail" and not rule["exception"]]
             for rule in sorted(failed, key=lambda rule: (-_rule_rank(rule["severity"]), rule["id"])):
                 if _rule_rank(rule["severity"]) > highest:
                     yield _found(

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import typing as t
 
 #: From best to worst; the worst of several counts (DESIGN 1).
 VERDICTS = ("passed", "inconclusive", "error", "failed")
@@ -38,7 +39,8 @@ class PolicyVerdict:
 class ImageVerdict:
     """What all policies that apply say of one image, and what it was derived from.
 
-    ``excepted``: (finding id, package) -> exception id, for accepted findings.
+    ``excepted``: (finding id, package) -> how the exception is called, for findings that every policy accepts;
+    ``excepted_rules``: the same for rules. ``exceptions``: those that are about the image, as objects of the report.
     """
 
     digest: str
@@ -46,3 +48,5 @@ class ImageVerdict:
     reasons: tuple[Reason, ...]
     policies: tuple[PolicyVerdict, ...]
     excepted: dict[tuple[str, str], str] = dataclasses.field(default_factory=dict)
+    excepted_rules: dict[str, str] = dataclasses.field(default_factory=dict)
+    exceptions: tuple[t.Mapping[str, t.Any], ...] = ()

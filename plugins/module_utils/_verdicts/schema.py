@@ -28,7 +28,7 @@ RULE_RESULTS = (
     "notselected",
     "informational",
 )
-CPE_SOURCES = ("content_manifest", "dnf_history", "label", "assumed")
+CPE_SOURCES = ("content_manifest", "dnf_history", "label", "os_release", "assumed")
 
 Schema = t.Mapping[str, t.Any]
 
@@ -99,6 +99,7 @@ FACTS_SCHEMA: Schema = _object(
                     result=_one_of(*RULE_RESULTS),
                     severity=_one_of(*RULE_SEVERITIES),
                     references=_list(_TEXT),
+                    exception=_TEXT,
                 )
             ),
         },
@@ -113,4 +114,22 @@ IMAGE_SCHEMA: Schema = _object(
     verdict=_one_of(*VERDICTS),
     policies=_list(_object(name=_TEXT, sha256=_TEXT, verdict=_one_of(*VERDICTS))),
     reasons=_REASONS,
+    exceptions=_list(
+        _object(
+            id=_TEXT,
+            kind=_one_of("exception", "vex"),
+            state=_one_of("accepted", "expired", "fix_available"),
+            status=_TEXT,
+            justification=_TEXT,
+            reason=_TEXT,
+            owner=_TEXT,
+            ticket=_TEXT,
+            expires=_TEXT,
+            when=_TEXT,
+            time=_TEXT,
+            policies=_list(_TEXT),
+            findings=_list(_object(id=_TEXT, package=_TEXT)),
+            rules=_list(_TEXT),
+        )
+    ),
 )

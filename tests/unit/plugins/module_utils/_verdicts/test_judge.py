@@ -176,6 +176,15 @@ CASES = [
         verdict="failed",
     ),
     Case(
+        "exception-ended",
+        make.match(findings=(make.finding(),)),
+        BASE.replace(", fixable: true", ""),
+        twin=make.match(findings=(make.finding(status="affected", fixed_in=""),)),
+        exceptions="- {id: CVE-2026-1001, reason: tested, when: fixed}\n",
+        twin_exceptions="- {id: CVE-2026-1001, reason: tested, when: fixed}\n",
+        verdict="failed",
+    ),
+    Case(
         "vendor-guessed",
         make.match(not_covered=(HTOP,)),
         BASE + "  accept_vendors: [{vendor: fedora project}]\n",
@@ -190,6 +199,8 @@ CASES = [
     Case("repositories-assumed", make.match(cpes=(AppliedCpe(make.CPE, "assumed"),)), verdict="passed"),
 ]
 INDEX_CODES = {"platform-missing", "index-empty"}
+#: Given where VEX is used; test_applying.py has it.
+VEX_CODES = {"vex-applied"}
 
 
 def judged(changes: t.Mapping[str, t.Any], policy: str = BASE, exceptions: str = "") -> ImageVerdict:
@@ -216,7 +227,7 @@ def test_each_code_is_given_and_its_twin_passes(case: Case) -> None:
 
 
 def test_the_table_of_codes_is_what_the_judge_gives() -> None:
-    assert {case.code for case in CASES} | INDEX_CODES == set(CODES)
+    assert {case.code for case in CASES} | INDEX_CODES | VEX_CODES == set(CODES)
     assert {code.effect for code in CODES.values()} <= {*VERDICTS, "note"}
 
 

@@ -320,7 +320,7 @@ def test_exceptions_are_read() -> None:
         ("- {id: CVE-1, reason: a, expires: 2027-01-01, package: [a]}", "did you mean 'packages'?"),
         ("- {id: CVE-1, reason: a, expires: 2027-01-01}\n- {}", "line 2: exception [1]: id is missing"),
         ("{id: CVE-1}", "expected a list of exceptions"),
-        ("- CVE-1", "expected an exception with id, reason and expires, found 'CVE-1'"),
+        ("- CVE-1", "expected an exception with id (or rule), reason and expires, found 'CVE-1'"),
     ],
 )
 def test_exceptions_that_are_not_clear_are_refused(text: str, message: str) -> None:

@@ -1,0 +1,358 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which exceptions and which statements of VEX hold for which finding of which image, and which are needed at all."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import datetime
+import re
+import typing as t
+
+from .exceptions import Acceptance
+from .vex import Statement
+
+#: Images that are named of one exception's use.
+IMAGES_KEPT = 20
+
+Entry = t.Union[Acceptance, Statement]
+
+_FIXED = "fix_available"
+
+
+@dataclasses.dataclass(frozen=True)
+class Named:
+    """What an image is called. ``digests``: its own first, then those of the indexes it is in. ``distribution``: the
+    os-release ID."""
+
+    digests: tuple[str, ...]
+    references: tuple[str, ...]
+    distribution: str
+
+    @property
+    def digest(self) -> str:
+        """Its own digest, or empty."""
+        return self.digests[0] if self.digests else ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Used:
+    """An exception that is about something in an image.
+
+    ``state``: ``accepted``, ``expired`` or ``fix_available`` (it ends when there is a fix, and there is one).
+    ``findings``: (id, package); ``rules``: ids.
+    """
+
+    entry: Entry
+    state: str
+    findings: tuple[tuple[str, str], ...] = ()
+    rules: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, t.Any]:
+        """The object of the report (``schema.IMAGE_SCHEMA``)."""
+        entry = self.entry
+        given: dict[str, t.Any] = {"kind": "exception", "status": "", "time": ""}
+        if isinstance(entry, Acceptance):
+            given.update(reason=entry.reason, owner=entry.owner, ticket=entry.ticket, policies=list(entry.policies))
+            given.update(expires=str(entry.expires or ""), when="fixed" if entry.until_fixed else "")
+        else:
+            given.update(kind="vex", status=entry.status, time=entry.time, reason=entry.impact, owner=entry.author)
+            given.update(ticket="", policies=[], expires="", when="")
+        return {
+            **given,
+            "id": entry.label,
+            "state": self.state,
+            "justification": entry.justification,
+            "findings": [{"id": identifier, "package": package} for identifier, package in self.findings],
+            "rules": list(self.rules),
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Accepted:
+    """What is accepted of an image: finding (id, package) and rule id -> how the exception is called."""
+
+    findings: t.Mapping[tuple[str, str], str] = dataclasses.field(default_factory=dict)
+    rules: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+class Finding(t.Protocol):
+    """What is asked of a finding."""
+
+    @property
+    def id(self) -> str:
+        """Such as CVE-2026-1."""
+
+    @property
+    def name(self) -> str:
+        """Name of the package."""
+
+    @property
+    def package(self) -> str:
+        """``name-epoch:version-release.arch``."""
+
+    @property
+    def status(self) -> str:
+        """One of ``STATUSES``."""
+
+
+class Exceptions:
+    """The exceptions of a run, ready to be asked about many images."""
+
+    def __init__(self, entries: t.Iterable[Entry] = ()) -> None:
+        self.entries = tuple(entries)
+        self._by_digest: dict[str, list[Statement]] = collections.defaultdict(list)
+        self._by_name: list[Statement] = []
+        self._acceptances: list[Acceptance] = []
+        for entry in self.entries:
+            if isinstance(entry, Acceptance):
+                self._acceptances.append(entry)
+            elif entry.image.digest:
+                self._by_digest[entry.image.digest].append(entry)
+            else:
+                self._by_name.append(entry)
+        # The one that holds longest explains the finding.
+        self._acceptances.sort(key=_order)
+
+    def of_image(self, image: Named, today: datetime.date) -> ImageExceptions:
+        """Those that are meant for an image, as of a day (UTC)."""
+        covered: dict[tuple[str, ...], bool] = {}
+        meant = []
+        for one in self._acceptances:
+            if one.images not in covered:
+                covered[one.images] = one.covers_image(image.digest, image.references)
+            if covered[one.images]:
+                meant.append(one)
+        stated = [one for digest in dict.fromkeys(image.digests) for one in self._by_digest.get(digest, ())]
+        stated += [one for one in self._by_name if one.image.names(image.digests, image.references)]
+        return ImageExceptions(meant, stated, image.distribution, today)
+
+
+class ImageExceptions:
+    """The exceptions that are meant for one image."""
+
+    def __init__(
+        self,
+        acceptances: t.Sequence[Acceptance],
+        statements: t.Sequence[Statement],
+        distribution: str,
+        today: datetime.date,
+    ) -> None:
+        self._distribution = distribution
+        self._today = today
+        self._rules = [one for one in acceptances if one.rule]
+        self._exact: dict[str, list[Acceptance]] = collections.defaultdict(list)
+        self._patterns: list[Acceptance] = []
+        for one in acceptances:
+            if one.id and not re.search(r"[*?\[]", one.id):
+                self._exact[one.id].append(one)
+            elif one.id:
+                self._patterns.append(one)
+        self._statements: dict[str, list[Statement]] = collections.defaultdict(list)
+        for statement in statements:
+            for name in set(statement.ids):
+                self._statements[name].append(statement)
+        #: Whether what is accepted depends on the policy.
+        self.by_policy = any(one.policies for one in acceptances)
+
+    def about_finding(self, finding: Finding) -> t.Iterator[tuple[Entry, str]]:
+        """What is about a finding, with its state, best first; of VEX only what clears it."""
+        meant = [
+            one
+            for one in (*self._exact.get(finding.id, ()), *self._patterns)
+            if one.covers(finding.id, finding.name, finding.package)
+        ]
+        for one in sorted(meant, key=_order):
+            state = "accepted" if one.holds(self._today) else "expired"
+            if one.until_fixed and finding.status == _FIXED:
+                state = "fix_available"
+            yield one, state
+        newest = self._newest(finding)
+        if newest is not None and newest.clears:
+            yield newest, "accepted"
+
+    def about_rule(self, rule: t.Mapping[str, t.Any]) -> t.Iterator[tuple[Entry, str]]:
+        """What is about a rule that failed. A rule that was not evaluated cannot be accepted."""
+        for one in self._rules:
+            if rule["result"] == "fail" and one.covers_rule(rule["id"]):
+                yield one, "accepted" if one.holds(self._today) else "expired"
+
+    def accepted(
+        self, findings: t.Iterable[Finding], rules: t.Iterable[t.Mapping[str, t.Any]], policy: str | None
+    ) -> Accepted:
+        """What is accepted in the eyes of a policy; without one, by what holds for every policy."""
+        result: dict[tuple[str, str], str] = {}
+        counting: set[tuple[str, str]] = set()
+        for finding in findings:
+            labels = [
+                entry.label
+                for entry, state in self.about_finding(finding)
+                if state == "accepted" and _for_policy(entry, policy)
+            ]
+            if labels:
+                result.setdefault((finding.id, finding.package), labels[0])
+            else:
+                # Two products may say different things of one package; what one of them leaves open counts.
+                counting.add((finding.id, finding.package))
+        for key in counting:
+            result.pop(key, None)
+        by_rule: dict[str, str] = {}
+        for rule in rules:
+            for entry, state in self.about_rule(rule):
+                if state == "accepted" and _for_policy(entry, policy):
+                    by_rule.setdefault(rule["id"], entry.label)
+        return Accepted(result, by_rule)
+
+    def used(
+        self,
+        findings: t.Iterable[Finding],
+        rules: t.Iterable[t.Mapping[str, t.Any]],
+        policies: t.Collection[str],
+    ) -> list[Used]:
+        """What is about something in the image, and for one of the policies that judge it.
+
+        Of several that accept one finding under the same policies the first explains it, and the others are not named;
+        one that no longer holds is named where nothing else accepts the finding.
+        """
+        by_finding: dict[tuple[int, str], tuple[Entry, list[tuple[str, str]], list[str]]] = {}
+
+        def keep(about: t.Iterable[tuple[Entry, str]], finding: tuple[str, str] | None, rule: str) -> None:
+            for entry, state in _explaining(about, policies):
+                held = by_finding.setdefault((id(entry), state), (entry, [], []))
+                if finding is not None:
+                    held[1].append(finding)
+                else:
+                    held[2].append(rule)
+
+        for one in findings:
+            keep(self.about_finding(one), (one.id, one.package), "")
+        for rule in rules:
+            keep(self.about_rule(rule), None, rule["id"])
+        return [
+            Used(entry, state, tuple(sorted(set(found))), tuple(sorted(set(failed))))
+            for (_identity, state), (entry, found, failed) in by_finding.items()
+        ]
+
+    def _newest(self, finding: Finding) -> Statement | None:
+        meant = [
+            one
+            for one in self._statements.get(finding.id, ())
+            if one.package is None or one.package.names(finding.package, self._distribution)
+        ]
+        return max(meant, key=lambda one: (one.time, not one.clears, one.document), default=None)
+
+
+def _explaining(about: t.Iterable[tuple[Entry, str]], policies: t.Collection[str]) -> t.Iterator[tuple[Entry, str]]:
+    open_policies = set(policies) or {""}
+    later = []
+    for entry, state in about:
+        meant = {name for name in open_policies if _for_policy(entry, name)}
+        if state != "accepted":
+            later.append((entry, state))
+        elif meant:
+            yield entry, state
+            open_policies -= meant
+    for entry, state in later:
+        if any(_for_policy(entry, name) for name in open_policies):
+            yield entry, state
+
+
+def _for_policy(entry: Entry, policy: str | None) -> bool:
+    if not isinstance(entry, Acceptance) or not entry.policies:
+        return True
+    return policy is not None and entry.covers_policy(policy)
+
+
+def _order(one: Acceptance) -> tuple[t.Any, ...]:
+    ends = one.expires if one.expires is not None else datetime.date.max
+    texts = (one.id, one.rule, one.owner, one.reason, one.ticket, one.justification)
+    return (-ends.toordinal(), one.until_fixed, texts, one.packages, one.images, one.policies)
+
+
+@dataclasses.dataclass(frozen=True)
+class Usage:
+    """What became of one entry of a file over all images.
+
+    ``state``: ``used``, ``unused`` (it is about nothing in any image), ``expired``, or ``fixed`` (all that it is about
+    has a fix now, which ends it). ``days_left``: whole days until its last day, negative after it, None without a date.
+    ``number``: findings and rules that it is about. ``images``: at most 20 of the images.
+    """
+
+    entry: Acceptance
+    state: str
+    days_left: int | None
+    number: int
+    images: tuple[str, ...]
+
+    def expires_within(self, days: int) -> bool:
+        """Whether it still holds and its last day comes within so many days."""
+        return self.days_left is not None and 0 <= self.days_left <= days
+
+
+@dataclasses.dataclass(frozen=True)
+class _ReportedFinding:
+    """A finding of a report's image object."""
+
+    id: str
+    name: str
+    package: str
+    status: str
+
+
+class Usages:
+    """Counts what exceptions are about, image by image."""
+
+    def __init__(self, exceptions: Exceptions, today: datetime.date) -> None:
+        self._exceptions = exceptions
+        self._today = today
+        self._number: dict[int, int] = collections.defaultdict(int)
+        self._open: dict[int, int] = collections.defaultdict(int)
+        self._images: dict[int, list[str]] = collections.defaultdict(list)
+
+    def add(self, document: t.Mapping[str, t.Any], indexes: t.Iterable[str] = ()) -> None:
+        """Count one image object of a report. ``indexes``: digests of the indexes that the image is in."""
+        named = Named((document["digest"], *indexes), tuple(document["references"]), document["os"].partition(" ")[0])
+        meant = self._exceptions.of_image(named, self._today)
+        policies = {policy["name"] for policy in document["policies"]}
+        about: list[tuple[Entry, str]] = []
+        for one in document["vulnerabilities"]:
+            # A package is written name-epoch:version-release.arch.
+            name = one["package"].rsplit("-", 2)[0]
+            about += meant.about_finding(_ReportedFinding(one["id"], name, one["package"], one["status"]))
+        for rule in (document["compliance"] or {"rules": ()})["rules"]:
+            about += meant.about_rule(rule)
+        image = document["reference"] or document["digest"]
+        for entry, state in about:
+            if policies and not any(_for_policy(entry, name) for name in policies):
+                continue
+            self._number[id(entry)] += 1
+            self._open[id(entry)] += state != "fix_available"
+            images = self._images[id(entry)]
+            if len(images) < IMAGES_KEPT and image not in images:
+                images.append(image)
+
+    def result(self) -> list[Usage]:
+        """One for each entry of a file, in their order."""
+        found = []
+        for entry in self._exceptions.entries:
+            if not isinstance(entry, Acceptance):
+                continue
+            number = self._number.get(id(entry), 0)
+            state = "used" if number else "unused"
+            if number and not self._open[id(entry)]:
+                state = "fixed"
+            if not entry.holds(self._today):
+                state = "expired"
+            left = (entry.expires - self._today).days if entry.expires is not None else None
+            found.append(Usage(entry, state, left, number, tuple(self._images.get(id(entry), ()))))
+        return found
+
+    def statements_used(self) -> dict[str, int]:
+        """Id of a VEX document -> findings that its statements clear."""
+        counts: dict[str, int] = {}
+        for entry in self._exceptions.entries:
+            if isinstance(entry, Statement):
+                counts[entry.document] = counts.get(entry.document, 0) + self._number.get(id(entry), 0)
+        return counts

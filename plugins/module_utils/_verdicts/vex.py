@@ -1,0 +1,521 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""VEX of an image's maker, as OpenVEX 0.2.0 or CSAF 2.x, read from files that the administrator names.
+
+Nothing of a file is used before its detached signature was checked with the key that is named beside it. A statement
+must name an image, by digest or by repository; one that names packages alone could be about any image, and is not
+used. Where several statements are about one finding, the newest counts, and of equally new ones the one that clears
+nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import re
+import typing as t
+from pathlib import Path
+
+from .._errors import CorruptData, InputError, LimitExceeded, ScanError
+from .._images.safe_json import field, read_object
+from .._text import visible
+from .._vulnerabilities.feeds.signatures import SUFFIX, Keys, read_signature
+from .._vulnerabilities.times import parse_time, utc_text
+from .exceptions import JUSTIFICATIONS
+from .policies import split_reference
+
+#: Bytes of one document, and statements (image, package, vulnerability) that it may expand to.
+SIZE_LIMIT = 16 << 20
+STATEMENT_LIMIT = 100_000
+#: How far another machine's clock may be ahead of ours.
+CLOCK_SKEW = datetime.timedelta(minutes=10)
+CONTEXT = "https://openvex.dev/ns/v0.2.0"
+
+_STATUSES = ("not_affected", "affected", "fixed", "under_investigation")
+_CSAF_STATUSES: t.Mapping[str, str] = {
+    "known_not_affected": "not_affected",
+    "fixed": "fixed",
+    "first_fixed": "fixed",
+    "known_affected": "affected",
+    "first_affected": "affected",
+    "last_affected": "affected",
+    "under_investigation": "under_investigation",
+}
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_DEPTH_LIMIT = 16
+_NESTING_LIMIT = 5
+_PROBLEMS_KEPT = 20
+_TEXT_LIMIT = 1000
+_PACKAGE = re.compile(r"(?P<name>.+)-(?P<epoch>\d+):(?P<build>[^-]+-[^-]+)\.(?P<arch>[^.-]+)")
+#: os-release ID -> the namespaces that makers of package URLs write for it, ours first.
+_NAMESPACES: t.Mapping[str, tuple[str, ...]] = {
+    "rhel": ("redhat", "rhel"),
+    "rhcos": ("redhat", "rhcos"),
+    "almalinux": ("almalinux", "alma"),
+    "rocky": ("rocky", "rockylinux"),
+    "ol": ("oracle", "ol", "oraclelinux"),
+    "amzn": ("amazon", "amzn"),
+}
+
+
+def namespaces_of(distribution: str) -> tuple[str, ...]:
+    """The namespaces of package URLs for an os-release ID, the one to write first; none for an empty one."""
+    return _NAMESPACES.get(distribution, (distribution,) if distribution else ())
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageName:
+    """Which image a statement is about: by ``digest``, else by ``repository`` (``registry/path``) and maybe ``tag``."""
+
+    digest: str = ""
+    repository: str = ""
+    tag: str = ""
+
+    def names(self, digests: t.Container[str], references: t.Collection[str]) -> bool:
+        """Whether an image is meant: by its digest (or that of an index it is in), or by every name that it has."""
+        if self.digest:
+            return self.digest in digests
+        return bool(references) and all(self._names(reference) for reference in references)
+
+    def _names(self, reference: str) -> bool:
+        registry, repository = split_reference(reference)
+        tag = reference.partition("@")[0].rpartition("/")[2].partition(":")[2]
+        return bool(registry) and f"{registry}/{repository}" == self.repository and self.tag in ("", tag)
+
+
+@dataclasses.dataclass(frozen=True)
+class PackageName:
+    """Which package of an image; empty fields mean any. ``build``: ``version-release``."""
+
+    name: str
+    namespace: str = ""
+    build: str = ""
+    epoch: str = ""
+    arch: str = ""
+
+    def names(self, package: str, distribution: str) -> bool:
+        """Whether a package (``name-epoch:version-release.arch``) of a distribution (os-release ID) is meant."""
+        parts = _PACKAGE.fullmatch(package)
+        if parts is None or parts["name"] != self.name:
+            return False
+        return (
+            (not self.namespace or self.namespace in namespaces_of(distribution))
+            and self.build in ("", parts["build"])
+            and self.epoch in ("", parts["epoch"])
+            and self.arch in ("", parts["arch"])
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Statement:
+    """What a maker says of a vulnerability in an image, or in one package of it (None: in all).
+
+    ``ids``: the vulnerability and its aliases. ``status``: in the words of OpenVEX. ``time``: RFC 3339, UTC.
+    ``document``: the id of the document that says so; ``author``: who published it.
+    """
+
+    ids: tuple[str, ...]
+    status: str
+    image: ImageName
+    package: PackageName | None
+    time: str
+    justification: str = ""
+    impact: str = ""
+    document: str = ""
+    author: str = ""
+
+    @property
+    def clears(self) -> bool:
+        """Whether a finding is no longer one: the maker fixed it, or says why it does not matter."""
+        return self.status == "fixed" or (self.status == "not_affected" and bool(self.justification or self.impact))
+
+    @property
+    def label(self) -> str:
+        """How reports name it."""
+        return f"vex:{self.document}"
+
+
+@dataclasses.dataclass(frozen=True)
+class VexDocument:
+    """One file. ``verified``: it was signed with a named key; without that there are no statements.
+
+    ``problems``: what is not used, and why, at most 20 sentences.
+    """
+
+    path: str
+    id: str = ""
+    author: str = ""
+    verified: bool = False
+    statements: tuple[Statement, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+def load_vex(path: str, signature_key: str, *, now: datetime.datetime) -> VexDocument:
+    """Read a file, check its signature (beside it, ``.asc``), and read what it says.
+
+    What is not signed as it should be, or is no such document, comes back without statements and with the reason.
+    Raises ScanError where the file or the key cannot be read, ImportError without pysequoia or packageurl.
+    """
+    keys = Keys.read(signature_key)
+    try:
+        with Path(path).open("rb") as stream:
+            data = stream.read(SIZE_LIMIT + 1)
+    except OSError as error:
+        raise InputError(f"the VEX file {path} cannot be read: {error.strerror or error}") from error
+    try:
+        signature = read_signature(Path(path + SUFFIX))
+        if signature is None:
+            return VexDocument(path, problems=(f"not used: there is no signature {path}{SUFFIX}",))
+        keys.check(data, signature)
+    except (CorruptData, LimitExceeded) as error:
+        return VexDocument(path, problems=(f"not used: {visible(str(error), _TEXT_LIMIT)}",))
+    try:
+        found = read_vex(data, path, now=now)
+    except ScanError as error:
+        return VexDocument(path, verified=True, problems=(f"not used: {visible(str(error), _TEXT_LIMIT)}",))
+    return dataclasses.replace(found, verified=True)
+
+
+def read_vex(data: bytes, where: str, *, now: datetime.datetime) -> VexDocument:
+    """Read a document of which it is known who wrote it. Raises CorruptData, LimitExceeded."""
+    value = read_object(data, where, limit=SIZE_LIMIT)
+    reader = _Reader(where, now)
+    if "@context" in value:
+        reader.openvex(value)
+    elif "document" in value:
+        _Csaf(reader, value).read()
+    else:
+        raise CorruptData(f"{where} is neither OpenVEX (it has no '@context') nor CSAF (it has no 'document')")
+    if not reader.statements and not reader.problems:
+        reader.problem("it says nothing")
+    problems = tuple(reader.problems)
+    if reader.left:
+        problems += (f"and {reader.left} more that are not used",)
+    return VexDocument(where, reader.id, reader.author, False, tuple(reader.statements), problems)
+
+
+class _Reader:
+    """Statements and problems of one document, bounded."""
+
+    def __init__(self, where: str, now: datetime.datetime) -> None:
+        self.where = where
+        self.now = now
+        self.id = ""
+        self.author = ""
+        self.statements: list[Statement] = []
+        self.problems: list[str] = []
+        self.left = 0
+
+    def problem(self, text: str) -> None:
+        if len(self.problems) < _PROBLEMS_KEPT:
+            self.problems.append(text)
+        else:
+            self.left += 1
+
+    def time(self, text: str, what: str) -> str:
+        """A time that is not in the future: what is said tomorrow would outlive every correction."""
+        moment = parse_time(text, f"{self.where}: {what}")
+        if moment > self.now + CLOCK_SKEW:
+            raise CorruptData(f"{self.where}: {what} is {visible(text, 60)}, which lies in the future")
+        return utc_text(moment)
+
+    def add(self, statement: Statement) -> None:
+        if len(self.statements) >= STATEMENT_LIMIT:
+            raise LimitExceeded(f"{self.where} says more than {STATEMENT_LIMIT} things")
+        self.statements.append(statement)
+        if statement.status == "not_affected" and not statement.clears:
+            self.problem(f"{visible(statement.ids[0], 60)}: not_affected without a justification or impact statement")
+
+    def text(self, holder: t.Mapping[str, t.Any], name: str, what: str) -> str:
+        return (field(holder, name, str, f"{self.where}: {what}") or "").strip()[:_TEXT_LIMIT]
+
+    def items(self, holder: t.Mapping[str, t.Any], name: str, what: str) -> list[t.Any]:
+        return field(holder, name, list, f"{self.where}: {what}") or []
+
+    def objects(self, holder: t.Mapping[str, t.Any], name: str, what: str) -> list[dict[str, t.Any]]:
+        found = self.items(holder, name, what)
+        if not all(isinstance(one, dict) for one in found):
+            raise CorruptData(f"{self.where}: {what}: {name} has something in it that is not an object")
+        return found
+
+    def texts(self, holder: t.Mapping[str, t.Any], name: str, what: str) -> list[str]:
+        found = self.items(holder, name, what)
+        if not all(isinstance(one, str) for one in found):
+            raise CorruptData(f"{self.where}: {what}: {name} has something in it that is not text")
+        return found
+
+    def object(self, holder: t.Mapping[str, t.Any], name: str, what: str) -> dict[str, t.Any]:
+        return field(holder, name, dict, f"{self.where}: {what}") or {}
+
+    def openvex(self, value: dict[str, t.Any]) -> None:
+        context = self.text(value, "@context", "the document")
+        if context != CONTEXT:
+            raise CorruptData(f"{self.where}: the version {visible(context, 100)} is not read; expected {CONTEXT}")
+        self.id = self.text(value, "@id", "the document")
+        self.author = self.text(value, "author", "the document")
+        if not self.id or not self.author:
+            raise CorruptData(f"{self.where}: the document has no '@id' or no 'author'")
+        issued = self._openvex_time(value, "the document", "")
+        if not issued:
+            raise CorruptData(f"{self.where}: the document has no 'timestamp'")
+        for number, one in enumerate(self.objects(value, "statements", "the document"), 1):
+            self._openvex_statement(one, f"statement {number}", issued)
+
+    def _openvex_time(self, holder: t.Mapping[str, t.Any], what: str, default: str) -> str:
+        for name in ("last_updated", "timestamp"):
+            text = self.text(holder, name, what)
+            if text:
+                return self.time(text, f"{what}: {name}")
+        return default
+
+    def _openvex_statement(self, one: dict[str, t.Any], what: str, issued: str) -> None:
+        vulnerability = self.object(one, "vulnerability", what)
+        name = self.text(vulnerability, "name", f"{what}: vulnerability")
+        if not name:
+            raise CorruptData(f"{self.where}: {what}: the vulnerability has no name")
+        status = self.text(one, "status", what)
+        if status not in _STATUSES:
+            raise CorruptData(f"{self.where}: {what}: '{visible(status, 60)}' is not a status of OpenVEX")
+        justification = self.text(one, "justification", what)
+        if justification and justification not in JUSTIFICATIONS:
+            raise CorruptData(f"{self.where}: {what}: '{visible(justification, 60)}' is not a justification")
+        statement = Statement(
+            ids=(name, *self.texts(vulnerability, "aliases", f"{what}: vulnerability")),
+            status=status,
+            image=ImageName(),
+            package=None,
+            time=self._openvex_time(one, what, issued),
+            justification=justification,
+            impact=self.text(one, "impact_statement", what),
+            document=self.id,
+            author=self.author,
+        )
+        products = self.objects(one, "products", what)
+        if not products:
+            self.problem(f"{what} names no product")
+        for product in products:
+            images = self._openvex_images(product, what)
+            if not images:
+                shown = visible(self.text(product, "@id", what) or "a product without an @id", 200)
+                self.problem(f"{what}: {shown} names no image by digest or repository")
+                continue
+            parts = self.objects(product, "subcomponents", what)
+            if "subcomponents" in product and not parts:
+                self.problem(f"{what}: the list of subcomponents is empty")
+            for image in images:
+                if "subcomponents" not in product:
+                    self.add(dataclasses.replace(statement, image=image))
+                for part in parts:
+                    package = self._openvex_package(part, what)
+                    if package is None:
+                        shown = visible(self.text(part, "@id", what) or "a subcomponent without an @id", 200)
+                        self.problem(f"{what}: {shown} is not an RPM package")
+                    else:
+                        self.add(dataclasses.replace(statement, image=image, package=package))
+
+    def _urls(self, component: dict[str, t.Any], what: str) -> list[str]:
+        identifiers = self.object(component, "identifiers", what)
+        texts = (self.text(component, "@id", what), self.text(identifiers, "purl", what))
+        return [text for text in dict.fromkeys(texts) if text.startswith("pkg:")]
+
+    def _openvex_images(self, product: dict[str, t.Any], what: str) -> list[ImageName]:
+        digest = self.text(self.object(product, "hashes", what), "sha-256", what).lower()
+        if digest:
+            name = ImageName(digest=f"sha256:{digest}")
+            return [name] if _DIGEST.fullmatch(name.digest) else []
+        images = [image_of_purl(url) for url in self._urls(product, what)]
+        # Two URLs of one product that name different images contradict each other.
+        return [image for image in images[:1] if image is not None and len(set(images)) == 1]
+
+    def _openvex_package(self, part: dict[str, t.Any], what: str) -> PackageName | None:
+        packages = {package_of_purl(url) for url in self._urls(part, what)}
+        return packages.pop() if len(packages) == 1 else None
+
+
+class _Csaf:
+    """A CSAF document: products by id, of which relationships say what is in what."""
+
+    def __init__(self, reader: _Reader, value: dict[str, t.Any]) -> None:
+        self._reader = reader
+        self._value = value
+        self._images: dict[str, ImageName] = {}
+        self._packages: dict[str, PackageName] = {}
+        self._inside: dict[str, tuple[str, str]] = {}
+        self._groups: dict[str, list[str]] = {}
+
+    def read(self) -> None:
+        reader = self._reader
+        document = reader.object(self._value, "document", "the document")
+        tracking = reader.object(document, "tracking", "document")
+        category = reader.text(document, "category", "document")
+        if category != "csaf_vex":
+            raise CorruptData(f"{reader.where}: its category is '{visible(category, 60)}'; expected csaf_vex")
+        version = reader.text(document, "csaf_version", "document")
+        if not version.startswith("2."):
+            raise CorruptData(f"{reader.where}: the CSAF version '{visible(version, 20)}' is not read; expected 2.x")
+        status = reader.text(tracking, "status", "tracking")
+        if status not in ("final", "interim"):
+            raise CorruptData(f"{reader.where}: its status is '{visible(status, 20)}'; expected final or interim")
+        reader.id = reader.text(tracking, "id", "tracking")
+        reader.author = reader.text(reader.object(document, "publisher", "document"), "name", "publisher")
+        if not reader.id or not reader.author:
+            raise CorruptData(f"{reader.where}: the document has no id or no publisher")
+        released = reader.text(tracking, "current_release_date", "tracking")
+        time = reader.time(released, "current_release_date")
+        tree = reader.object(self._value, "product_tree", "the document")
+        self._branches(tree, 0)
+        for product in reader.objects(tree, "full_product_names", "product_tree"):
+            self._product(product)
+        for relation in reader.objects(tree, "relationships", "product_tree"):
+            whole = reader.object(relation, "full_product_name", "a relationship")
+            self._inside[reader.text(whole, "product_id", "a relationship")] = (
+                reader.text(relation, "product_reference", "a relationship"),
+                reader.text(relation, "relates_to_product_reference", "a relationship"),
+            )
+        for group in reader.objects(tree, "product_groups", "product_tree"):
+            name = reader.text(group, "group_id", "a product group")
+            self._groups[name] = reader.texts(group, "product_ids", "a product group")
+        for number, one in enumerate(reader.objects(self._value, "vulnerabilities", "the document"), 1):
+            self._vulnerability(one, f"vulnerability {number}", time)
+
+    def _branches(self, holder: dict[str, t.Any], depth: int) -> None:
+        if depth > _DEPTH_LIMIT:
+            raise LimitExceeded(f"{self._reader.where}: branches are nested deeper than {_DEPTH_LIMIT} levels")
+        for branch in self._reader.objects(holder, "branches", "product_tree"):
+            self._product(self._reader.object(branch, "product", "a branch"))
+            self._branches(branch, depth + 1)
+
+    def _product(self, product: dict[str, t.Any]) -> None:
+        reader = self._reader
+        name = reader.text(product, "product_id", "a product")
+        helper = reader.object(product, "product_identification_helper", "a product")
+        if not name or not helper:
+            return
+        urls = [reader.text(helper, "purl", "a product"), *reader.texts(helper, "purls", "a product")]
+        urls = [url for url in urls if url]
+        images = {image_of_purl(url) for url in urls}
+        packages = {package_of_purl(url) for url in urls}
+        image = images.pop() if len(images) == 1 else None
+        package = packages.pop() if len(packages) == 1 else None
+        if image is not None:
+            self._images[name] = image
+        if package is not None:
+            self._packages[name] = package
+
+    def _resolve(self, product: str, depth: int = 0) -> tuple[ImageName | None, PackageName | None]:
+        """The image and the package that a product id stands for; an id that is neither of them gives no image."""
+        if product in self._images:
+            return self._images[product], None
+        if product in self._packages:
+            return None, self._packages[product]
+        if product not in self._inside or depth > _NESTING_LIMIT:
+            return None, None
+        part, whole = self._inside[product]
+        inner_image, package = self._resolve(part, depth + 1)
+        image, _package = self._resolve(whole, depth + 1)
+        # A part that is not understood must not become the whole image.
+        if package is None or inner_image is not None:
+            return None, None
+        return image, package
+
+    def _members(self, holder: dict[str, t.Any], what: str) -> t.Iterator[str]:
+        yield from self._reader.texts(holder, "product_ids", what)
+        for group in self._reader.texts(holder, "group_ids", what):
+            yield from self._groups.get(group, ())
+
+    def _vulnerability(self, one: dict[str, t.Any], what: str, time: str) -> None:
+        reader = self._reader
+        ids = [reader.text(one, "cve", what)]
+        ids += [reader.text(other, "text", what) for other in reader.objects(one, "ids", what)]
+        ids = [text for text in ids if text]
+        if not ids:
+            raise CorruptData(f"{reader.where}: {what} has neither cve nor ids")
+        justifications: dict[str, str] = {}
+        impacts: dict[str, str] = {}
+        work = 0
+        for flag in reader.objects(one, "flags", what):
+            label = reader.text(flag, "label", f"{what}: flag")
+            if label not in JUSTIFICATIONS:
+                raise CorruptData(f"{reader.where}: {what}: the flag '{visible(label, 60)}' is not known")
+            for product in self._members(flag, f"{what}: flag"):
+                justifications[product] = label
+                work += 1
+                self._bound(work)
+        for threat in reader.objects(one, "threats", what):
+            if reader.text(threat, "category", f"{what}: threat") == "impact":
+                details = reader.text(threat, "details", f"{what}: threat")
+                for product in self._members(threat, f"{what}: threat"):
+                    impacts[product] = details
+                    work += 1
+                    self._bound(work)
+        statuses = reader.object(one, "product_status", what)
+        for name, status in _CSAF_STATUSES.items():
+            for product in reader.texts(statuses, name, f"{what}: product_status"):
+                image, package = self._resolve(product)
+                if image is None:
+                    reader.problem(f"{what}: {visible(product, 200)} names no image, or a part that is no RPM package")
+                    continue
+                reader.add(
+                    Statement(
+                        ids=tuple(ids),
+                        status=status,
+                        image=image,
+                        package=package,
+                        time=time,
+                        justification=justifications.get(product, ""),
+                        impact=impacts.get(product, ""),
+                        document=reader.id,
+                        author=reader.author,
+                    )
+                )
+
+    def _bound(self, work: int) -> None:
+        if work > STATEMENT_LIMIT:
+            raise LimitExceeded(f"{self._reader.where} says more than {STATEMENT_LIMIT} things")
+
+
+def image_of_purl(text: str) -> ImageName | None:
+    """The image that a package URL (``pkg:oci/…``) names by digest or repository; None where it names none."""
+    import packageurl
+
+    try:
+        url = packageurl.PackageURL.from_string(text)
+    except ValueError:
+        return None
+    qualifiers = url.qualifiers if isinstance(url.qualifiers, dict) else {}
+    if url.type not in ("oci", "docker"):
+        return None
+    if url.version and _DIGEST.fullmatch(url.version):
+        return ImageName(digest=url.version)
+    repository = qualifiers.get("repository_url", "")
+    if url.type != "oci" or url.version or "/" not in repository or not _same_name(repository, url.name):
+        return None
+    return ImageName(repository=repository, tag=qualifiers.get("tag", ""))
+
+
+def _same_name(repository: str, name: str) -> bool:
+    return repository.rpartition("/")[2].lower() == name.lower()
+
+
+def package_of_purl(text: str) -> PackageName | None:
+    """The package that a package URL (``pkg:rpm/…``) names; None where it names none, or a source package."""
+    import packageurl
+
+    try:
+        url = packageurl.PackageURL.from_string(text)
+    except ValueError:
+        return None
+    qualifiers = url.qualifiers if isinstance(url.qualifiers, dict) else {}
+    if url.type != "rpm" or url.subpath or qualifiers.get("arch") == "src":
+        return None
+    epoch, colon, build = (url.version or "").rpartition(":")
+    if colon and qualifiers.get("epoch", epoch) != epoch:
+        return None
+    return PackageName(
+        url.name,
+        (url.namespace or "").lower(),
+        build,
+        epoch or qualifiers.get("epoch", ""),
+        qualifiers.get("arch", ""),
+    )
