@@ -150,6 +150,8 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self._db = database
+        #: Hash and content of the package set that was read last: images of one run often share it.
+        self._last_packages: tuple[str, t.Any] = ("", None)
 
     def __enter__(self) -> Store:
         return self
@@ -290,24 +292,43 @@ class Store:
             )
         return sorted(kept, key=lambda image: image.key)
 
+    def package_sets(self, digests: t.Iterable[str]) -> dict[str, str]:
+        """Digest -> hash of its packages, the same for images with the same ones; without an inventory left out."""
+        import sqlalchemy as sa
+
+        inventories = tables().inventories
+        found: dict[str, str] = {}
+        with self._db.reading() as connection:
+            for part in _chunks(sorted(set(digests))):
+                columns = sa.select(inventories.c.digest, inventories.c.package_set)
+                for row in connection.execute(columns.where(inventories.c.digest.in_(part))):
+                    found[row.digest] = row.package_set
+        return found
+
     def inventory(self, digest: str) -> dict[str, t.Any] | None:
-        """The inventory of an image, in the form of ``_rpm.serial``; None where none is stored."""
+        """The inventory of an image, in the form of ``_rpm.serial``; None where none is stored.
+
+        Its packages are the very list that the call before gave where they are the same: they must not be changed.
+        """
         import sqlalchemy as sa
 
         inventories, sets = tables().inventories, tables().package_sets
-        wanted = (
-            sa.select(inventories.c.body, inventories.c.package_set, sets.c.body.label("packages"))
-            .join_from(inventories, sets, inventories.c.package_set == sets.c.sha256, isouter=True)
-            .where(inventories.c.digest == digest)
-        )
+        wanted = sa.select(inventories.c.body, inventories.c.package_set).where(inventories.c.digest == digest)
+        body = None
         with self._db.reading() as connection:
             row = connection.execute(wanted).first()
-        if row is None:
-            return None
-        if row.packages is None:
-            raise CorruptData(f"the package set {row.package_set} of {digest} is missing in the store {self.where}")
+            if row is None:
+                return None
+            if row.package_set != self._last_packages[0]:
+                body = connection.execute(sa.select(sets.c.body).where(sets.c.sha256 == row.package_set)).scalar()
+                if body is None:
+                    raise CorruptData(
+                        f"the package set {row.package_set} of {digest} is missing in the store {self.where}"
+                    )
         inventory = _unpack(row.body, f"the inventory of {digest}")
-        packages = _unpack(row.packages, f"the package set of {digest}")
+        if body is not None:
+            self._last_packages = (row.package_set, _unpack(body, f"the package set of {digest}"))
+        packages = self._last_packages[1]
         if not isinstance(inventory, dict) or not isinstance(packages, list):
             raise CorruptData(f"the inventory of {digest} in the store {self.where} does not have its form")
         return {**inventory, "packages": packages}
