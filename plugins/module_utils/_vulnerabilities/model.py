@@ -100,7 +100,7 @@ class Finding:
 class AppliedCpe:
     """A CPE taken to apply to the image.
 
-    ``source``: ``content_manifest``, ``dnf_history``, ``label`` or ``assumed``.
+    ``source``: ``content_manifest``, ``dnf_history``, ``label``, ``os_release`` or ``assumed``.
     """
 
     cpe: str

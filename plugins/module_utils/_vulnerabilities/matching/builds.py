@@ -21,6 +21,8 @@ _CONTEXT = re.compile(r"(\.module[+_][^+]*\+[0-9]+)\+[0-9a-f]{8}")
 _MODULE = re.compile(r"\.module[+_]el([0-9]+)(?:\.([0-9]+))?([a-z][a-z0-9]*)?")
 _OPENSHIFT = re.compile(r"(?:^|[._+])(rhaos[0-9.]+\.el([0-9]+))")
 _PLAIN = re.compile(r"(?:^|[._+~^])(el([0-9]+)(?:_([0-9]+))?([a-z][a-z0-9]*)?)(?![a-z])")
+#: Oracle publishes builds of one package for live patching and for FIPS beside the ordinary ones, told by high epochs.
+_VARIANT = re.compile(r"[._](ksplice|fips)[0-9]*(?![a-z])")
 _HARDENED = re.compile(r"(?:^|[._+~^])(hum[0-9]+)")
 
 
@@ -85,7 +87,9 @@ def stream_of(release: str) -> Stream:
         return Stream(match[1], _small(match[2]) or 0, None, "rhaos")
     match = _PLAIN.search(release)
     if match:
-        return Stream(match[1], _small(match[2]) or 0, _small(match[3]), match[4] or "")
+        variant = _VARIANT.search(release)
+        product = match[4] or (variant[1] if variant else "")
+        return Stream(match[1], _small(match[2]) or 0, _small(match[3]), product)
     match = _HARDENED.search(release)
     if match:
         return Stream(match[1], 0, None, match[1])

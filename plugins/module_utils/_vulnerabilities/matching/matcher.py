@@ -33,22 +33,7 @@ from ..index.form import FIX_STATES, STATEMENT_STATUSES, Group, Title
 from ..index.reader import FeedIndex
 from ..model import SEVERITIES, STATUSES, AppliedCpe, Coverage, Finding, Match
 from .builds import Build, Stream, compare_builds, parse_build, same_version, stream_of
-
-#: Key ids of Red Hat's signing keys: release keys 1999, 2006, 2 (2009) and 4 (2025, of OpenPGP version 6), auxiliary
-#: keys 2006, 2018 and 3 (2022), beta keys. Source: access.redhat.com/security/team/key, and the STIG of RHEL 8 to 10.
-RED_HAT_KEYS = frozenset(
-    {
-        "219180cddb42a60e",
-        "5326810137017186",
-        "199e2f91fd431d51",
-        "fcd355b305707a62",
-        "45689c882fa658e0",
-        "f76f66c3d4082792",
-        "5054e4a45a6340b3",
-        "fd372689897da07a",
-        "938a80caf21541eb",
-    }
-)
+from .scope import Scope
 
 _KERNEL_HEADERS = re.compile(
     r"kernel(?:-[a-z0-9]+)?-(?:headers|cross-headers|doc|devel|devel-matched|abi-[a-z]+)|kernel-srpm-macros"
@@ -488,6 +473,7 @@ class _Run:
         self.matcher = matcher
         self.inventory = inventory
         self.index = matcher.index
+        self.own = Scope(inventory, matcher.index.info, matcher.index.products)
         self.counts: collections.Counter[str] = collections.Counter()
         self.majors: set[int] = set()
         self.cpes: list[Cpe] = []
@@ -495,7 +481,7 @@ class _Run:
     def match(self) -> Match:
         covered, not_covered = self.scope()
         cpes, unmapped = self.products(covered)
-        supported = self.supported(covered)
+        supported = self.own.supported(covered)
         findings: list[Finding] = []
         if supported:
             products = self.matcher.products_of(cpe.cpe for cpe in cpes)
@@ -545,7 +531,7 @@ class _Run:
     def trace(self, vulnerability: str) -> tuple[Trace, ...]:
         covered, _others = self.scope()
         cpes, _unmapped = self.products(covered)
-        supported = self.supported(covered)
+        supported = self.own.supported(covered)
         products = self.matcher.products_of(cpe.cpe for cpe in cpes)
         known = set(covered)
         found = (
@@ -568,6 +554,7 @@ class _Run:
                     f"image are not among them: {shown}",
                 )
         yield from self.strangers(covered)
+        yield from self.own.problems(covered, self.matcher.groups)
 
     def strangers(self, covered: t.Sequence[Package]) -> t.Iterator[Problem]:
         """Packages that were built for something else than the image is known to have: nobody looked at what is said
@@ -613,13 +600,13 @@ class _Run:
 
     def scope(self) -> tuple[list[Package], list[Coverage]]:
         """The packages that the vendor built, once each, and the others."""
+        builder = self.own.builder
         covered: list[Package] = []
         others: list[Coverage] = []
         for package in dict.fromkeys(self.inventory.packages):
             if package.name == "gpg-pubkey":
                 continue
-            signed = package.key_id.lower()[-16:] in RED_HAT_KEYS
-            named = package.vendor.strip().casefold().startswith("red hat")
+            signed, named = builder.signed(package), builder.named(package)
             if not signed and (package.key_id or not named):
                 others.append(Coverage(package.nevra, package.name, package.vendor, package.key_id))
             elif not signed:
@@ -629,18 +616,10 @@ class _Run:
                 covered.append(package)
         return covered, others
 
-    def supported(self, covered: t.Sequence[Package]) -> bool:
-        """Whether the feed is about this distribution: Red Hat's own, or an unnamed one made of its packages."""
-        os = self.inventory.os
-        if self.inventory.kind != "rpm":
-            return False
-        if not os.id:
-            return bool(covered)
-        own = parse_cpe(os.cpe_name)
-        return os.id in ("rhel", "rhcos") or (own is not None and own.vendor == "redhat")
-
     def products(self, covered: t.Sequence[Package]) -> tuple[list[AppliedCpe], list[str]]:
         """The CPEs of the image, where each comes from, and the repositories that have none."""
+        if self.own.release:
+            return self.own.cpes(), []
         found: dict[str, AppliedCpe] = {}
         unmapped: list[str] = []
         for repository in self.inventory.repositories:
@@ -659,7 +638,7 @@ class _Run:
 
     def assumed(self, covered: t.Sequence[Package]) -> list[AppliedCpe]:
         os = self.inventory.os
-        if not self.supported(covered):
+        if not self.own.supported(covered):
             return []
         if os.id == "rhel" and _major(os.version_id):
             return assumed_cpes(os.version_id, os.cpe_name)

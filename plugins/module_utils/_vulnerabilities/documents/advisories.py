@@ -1,0 +1,72 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the readers of advisories (OSV, updateinfo) share: how advisories word severities, modules and versions."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+TEXT_LIMIT = 256  # characters of a text that is kept
+
+#: Words of the vendors; ``none`` and ``unspecified`` are missing: nobody rated what is said to be a security fix.
+_SEVERITIES: t.Mapping[str, str] = {
+    "critical": "critical",
+    "urgent": "critical",
+    "important": "important",
+    "high": "important",
+    "moderate": "moderate",
+    "medium": "moderate",
+    "low": "low",
+}
+_TITLE = re.compile(r"\s*([A-Za-z]+)\s*:")
+_MODULE = re.compile(r"(?<![A-Za-z0-9._+:/-])([A-Za-z][A-Za-z0-9._+-]{0,99}:[A-Za-z0-9][A-Za-z0-9._+-]{0,99})(?![:/])")
+_ADVISORY = re.compile(r"[A-Z][A-Za-z]*-[0-9]{4}:")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~^-]{0,254}")
+_BUILD = re.compile(r"(?:([0-9]{1,10}):)?([A-Za-z0-9._+~^]{1,128}-[A-Za-z0-9._+~^]{1,128})")
+_MODULAR = (".module+", ".module_")
+
+
+def read_severity(text: str) -> str:
+    """A severity in our words; empty for what says none, or none that is known."""
+    return _SEVERITIES.get(text.strip().casefold(), "")
+
+
+def title_severity(title: str) -> str:
+    """The severity that a title begins with (``Important: kernel security update``), or empty."""
+    found = _TITLE.match(title)
+    return read_severity(found[1]) if found else ""
+
+
+def modules_in(title: str) -> list[str]:
+    """The modules that a title names (``python39:3.9 and python39-devel:3.9 security update``), each once.
+
+    A module for developers stands for its companion where both are named.
+    """
+    found = list(dict.fromkeys(one.rstrip(".") for one in _MODULE.findall(title) if not _ADVISORY.match(one)))
+    return [one for one in found if "-devel:" not in one or one.replace("-devel:", ":") not in found]
+
+
+def is_modular(evr: str) -> bool:
+    """Whether a build belongs to a module, by its release."""
+    return any(mark in evr for mark in _MODULAR)
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can be the name of a package."""
+    return bool(_NAME.fullmatch(text))
+
+
+def build_of(text: str) -> str:
+    """``epoch:version-release`` in the index's form, without ``epoch:`` where there is none; empty for what is none."""
+    found = _BUILD.fullmatch(text)
+    if found is None:
+        return ""
+    return f"{int(found[1])}:{found[2]}" if found[1] else found[2]
+
+
+def kept_text(text: str) -> str:
+    """A text for reports: printable, bounded."""
+    text = "".join(character if character.isprintable() else "?" for character in text[:TEXT_LIMIT])
+    return text.encode("utf-8", "replace").decode("utf-8")

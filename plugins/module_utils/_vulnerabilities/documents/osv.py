@@ -1,0 +1,174 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reader of one OSV record (https://ossf.github.io/osv-schema/), as AlmaLinux and Rocky Linux publish their advisories.
+
+A record is one advisory: which builds fix which CVEs. What has no fix yet stands in no record. Records name binary
+packages without architecture and, where they are modular, without their module; title and dist tag tell.
+"""
+
+from __future__ import annotations
+
+import collections
+import re
+import typing as t
+
+from ..._errors import CorruptData, InputError
+from ..._images.safe_json import field, read_object
+from ..matching.distributions import Distribution, ecosystem_of
+from ..times import utc_text
+from .advisories import build_of, is_modular, is_name, kept_text, modules_in, read_severity, title_severity
+from .model import UNKNOWN_MODULE, Document, Row
+
+RECORD_LIMIT = 16 << 20  # bytes; the largest published ones have some 2 MB
+VULNERABILITIES_LIMIT = 5000  # of one record
+ROWS_LIMIT = 1_000_000  # packages times vulnerabilities
+
+_CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,19}")
+_ID = re.compile(r"[A-Z][A-Z0-9]{1,15}-[A-Za-z0-9:-]{1,48}")
+#: Advisories about defects and enhancements; they fix no vulnerability unless they say so.
+_HARMLESS = re.compile(r"(?:ALBA|ALEA|RLBA|RLEA|RXBA|RXEA)-")
+
+
+def read_record(data: bytes, where: str, *, names: t.Container[str] | None = None) -> Document:
+    """Read one record; with ``names`` only what it says of these packages. ``where`` names it in messages.
+
+    The category is ``osv``, or ``osv-other`` for one that concerns none of our distributions or fixes no vulnerability.
+    Raises CorruptData for what is not an OSV record, LimitExceeded for what is too large.
+    """
+    return _Record(read_object(data, where, limit=RECORD_LIMIT), where, names).read()
+
+
+class _Record:
+    def __init__(self, root: dict[str, t.Any], where: str, names: t.Container[str] | None) -> None:
+        self.root = root
+        self.where = where
+        self.names = names
+        self.skipped: collections.Counter[str] = collections.Counter()
+
+    def read(self) -> Document:
+        identity = field(self.root, "id", str, self.where) or ""
+        modified = field(self.root, "modified", str, self.where) or ""
+        if not modified or not ("affected" in self.root or "withdrawn" in self.root):
+            raise CorruptData(
+                f"{self.where} is not an OSV record: it has no 'modified' or no 'affected'", code="not-osv"
+            )
+        if not _ID.fullmatch(identity):
+            raise CorruptData(f"{self.where}: {ascii(identity)[:60]} is not the id of a record")
+        revision = utc_text(modified, f"{self.where}: modified")
+        withdrawn = field(self.root, "withdrawn", str, self.where)
+        if withdrawn:
+            utc_text(withdrawn, f"{self.where}: withdrawn")
+            return Document("osv", revision, True, (), {})
+        vulnerabilities = self.vulnerabilities()
+        if not vulnerabilities and _HARMLESS.match(identity):
+            return Document("osv-other", revision, False, (), {"not_security": 1})
+        ours = False
+        rows: list[Row] = []
+        for affected in self.objects(self.root, "affected"):
+            found = self.product_of(affected)
+            if found is None:
+                self.skipped["other_ecosystem"] += 1
+                continue
+            ours = True
+            rows.extend(self.rows(affected, identity, *found))
+        if not ours:
+            return Document("osv-other", revision, False, (), dict(self.skipped))
+        kept = tuple(vulnerabilities or [identity])
+        if len(rows) * len(kept) > ROWS_LIMIT:
+            raise CorruptData(f"{self.where} says more than {ROWS_LIMIT} things")
+        shared = tuple(rows)
+        return Document("osv", revision, False, tuple((one, shared) for one in kept), dict(self.skipped))
+
+    def objects(self, holder: dict[str, t.Any], key: str) -> list[dict[str, t.Any]]:
+        found = field(holder, key, list, self.where) or []
+        if not all(isinstance(item, dict) for item in found):
+            raise CorruptData(f"{self.where}: {key} is not a list of objects")
+        return found
+
+    def vulnerabilities(self) -> list[str]:
+        """The CVEs that the advisory is about."""
+        found: dict[str, None] = {}
+        for key in ("upstream", "related", "aliases"):
+            for text in field(self.root, key, list, self.where) or []:
+                if not isinstance(text, str):
+                    raise CorruptData(f"{self.where}: {key} is not a list of texts")
+                if _CVE.fullmatch(text):
+                    found[text] = None
+        if len(found) > VULNERABILITIES_LIMIT:
+            raise CorruptData(f"{self.where} is about more than {VULNERABILITIES_LIMIT} vulnerabilities")
+        return sorted(found)
+
+    def product_of(self, affected: dict[str, t.Any]) -> tuple[str, Distribution, str] | None:
+        """Package name, distribution and release that an entry is about; None for those of others."""
+        package = field(affected, "package", dict, self.where) or {}
+        ecosystem = field(package, "ecosystem", str, self.where) or ""
+        try:
+            found = ecosystem_of(ecosystem)
+        except InputError as error:
+            raise CorruptData(f"{self.where}: the ecosystem {error.message}") from error
+        if found is None:
+            return None
+        name = field(package, "name", str, self.where) or ""
+        if not is_name(name):
+            raise CorruptData(f"{self.where}: {ascii(name)[:60]} is not the name of a package")
+        return name, *found
+
+    def rows(
+        self, affected: dict[str, t.Any], advisory: str, name: str, distribution: Distribution, release: str
+    ) -> t.Iterator[Row]:
+        if self.names is not None and name not in self.names:
+            return
+        severity = self.severity(affected)
+        fixes, open_ended = self.fixes(affected)
+        product = kept_text(f"{distribution.name} {release}".strip())
+        cpe = distribution.cpe(release)
+        for fix in fixes:
+            evr = build_of(fix)
+            if not evr:
+                # Without a version it counts as not fixed at all.
+                self.skipped["version_malformed"] += 1
+            module = self.module(evr) if is_modular(evr) else ""
+            yield Row(name, "fixed", module, evr, severity, "", advisory, "", "", cpe, product)
+        if open_ended:
+            self.skipped["without_fix"] += 1
+            for module in ("", UNKNOWN_MODULE):
+                yield Row(name, "known_affected", module, "", severity, "affected", advisory, "", "", cpe, product)
+
+    def fixes(self, affected: dict[str, t.Any]) -> tuple[list[str], bool]:
+        """Versions that fix, and whether there are builds that nothing fixes.
+
+        Where a vulnerability begins does not count: an older build is taken to have it.
+        """
+        fixes: list[str] = []
+        open_ended = False
+        ranges = self.objects(affected, "ranges")
+        for one in ranges:
+            events = self.objects(one, "events")
+            found = [text for event in events if (text := field(event, "fixed", str, self.where)) is not None]
+            fixes += found
+            open_ended = open_ended or not found
+        return list(dict.fromkeys(fixes)), open_ended or not ranges
+
+    def module(self, evr: str) -> str:
+        """The module of a modular build: the one that the title names, if it names one."""
+        named = modules_in(field(self.root, "summary", str, self.where) or "")
+        if len(named) == 1:
+            return named[0]
+        self.skipped["module_unknown"] += 1
+        return UNKNOWN_MODULE
+
+    def severity(self, affected: dict[str, t.Any]) -> str:
+        for holder, key in (
+            (affected, "ecosystem_specific"),
+            (affected, "database_specific"),
+            (self.root, "database_specific"),
+        ):
+            specific = holder.get(key)
+            text = specific.get("severity") if isinstance(specific, dict) else None
+            if isinstance(text, str) and (known := read_severity(text)):
+                return known
+        known = title_severity(field(self.root, "summary", str, self.where) or "")
+        if not known:
+            self.skipped["severity_missing"] += 1
+        return known or "critical"

@@ -1,0 +1,127 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What of an image a feed can speak of: its distribution and release, and which packages are the distribution's own.
+
+Data that is not about the very release and architecture of an image looks like data that finds nothing. Red Hat names
+products, which an image has by its repositories; the others only have releases, which os-release tells.
+"""
+
+from __future__ import annotations
+
+import collections
+import typing as t
+
+from ..._images.model import Problem
+from ..._rpm.model import Inventory, Package
+from ..cpes import parse_cpe
+from ..index.form import Group
+from ..model import AppliedCpe, FeedInfo
+from .distributions import DISTRIBUTIONS, RED_HAT, Distribution, distribution_of, release_of
+
+#: What the feed says of a package: (number of the vulnerability, groups with their architectures).
+Groups = t.Sequence[tuple[int, t.Sequence[tuple[Group, frozenset[str]]]]]
+
+_ANY_ARCH = frozenset({"*", "noarch"})
+_SOURCE_ONLY = frozenset({"src"})
+_SHOWN = 5
+
+
+class Scope:
+    """One image and one feed."""
+
+    def __init__(self, inventory: Inventory, info: FeedInfo, products: t.Sequence[tuple[str, str]]) -> None:
+        self.inventory = inventory
+        self.products = products
+        self.speaks_for = [one for one in DISTRIBUTIONS if set(one.ids) & set(info.distributions)]
+        self.distribution = self._distribution()
+        #: Release of a distribution that has releases alone; empty for Red Hat's, and where it is not known.
+        self.release = ""
+        if self.distribution is not None and self.distribution is not RED_HAT:
+            self.release = release_of(inventory.os.version_id)
+
+    def _distribution(self) -> Distribution | None:
+        """The image's distribution, if the feed is about it."""
+        os = self.inventory.os
+        own = distribution_of(os.id)
+        if own is None and RED_HAT in self.speaks_for:
+            cpe = parse_cpe(os.cpe_name)
+            if not os.id or (cpe is not None and cpe.vendor == "redhat"):
+                own = RED_HAT
+        return own if own in self.speaks_for else None
+
+    @property
+    def builder(self) -> Distribution:
+        """Whose packages are looked for; where the feed is not about the image, those that it is about."""
+        return self.distribution or (self.speaks_for or [RED_HAT])[0]
+
+    def supported(self, covered: t.Sequence[Package]) -> bool:
+        """Whether the feed is about the image at all.
+
+        A feed of fixes that has none for a release does not know it: one that is too old, or no longer maintained.
+        """
+        if self.inventory.kind != "rpm" or self.distribution is None:
+            return False
+        if self.distribution is RED_HAT:
+            return bool(self.inventory.os.id or covered)
+        return bool(self.release and self._own_products())
+
+    def cpes(self) -> list[AppliedCpe]:
+        """The product that os-release tells; none for Red Hat, where repositories do."""
+        if self.distribution is None or not self.release:
+            return []
+        return [AppliedCpe(self.distribution.cpe(self.release), "os_release")]
+
+    def _own_products(self) -> frozenset[int]:
+        """Numbers of the feed's products that the image has."""
+        if self.distribution is None:
+            return frozenset()
+        own = {self.distribution.cpe(self.release), self.distribution.cpe("")}
+        return frozenset(number for number, (cpe, _name) in enumerate(self.products) if cpe in own)
+
+    def problems(self, covered: t.Sequence[Package], groups: t.Callable[[str], Groups]) -> t.Iterator[Problem]:
+        """Packages that the feed may be right about for another release or architecture alone."""
+        if self.distribution is None or not self.release or not self.supported(covered):
+            return
+        own = self._own_products()
+        built_for = {package: self.distribution.release_of(package.release) for package in covered}
+        usual = collections.Counter(filter(None, built_for.values())).most_common(1)
+        others: list[str] = []
+        arches: list[str] = []
+        releases: list[str] = []
+        for package, release in built_for.items():
+            said = groups(package.name)
+            if release not in ("", self.release) and (
+                release == usual[0][0] or _is_about(said, self.products, self.distribution.cpe(release))
+            ):
+                others.append(package.nevra)
+            here = [(group, on) for _number, found in said for group, on in found if own.intersection(group.products)]
+            here = [(group, on) for group, on in here if on != _SOURCE_ONLY]
+            if not here:
+                continue
+            if package.arch != "noarch" and not any(package.arch in on or on & _ANY_ARCH for _group, on in here):
+                arches.append(package.nevra)
+            fixed_for = {self.distribution.release_of(group.evr) for group, _on in here if group.evr}
+            if fixed_for and not fixed_for & {"", self.release}:
+                releases.append(package.nevra)
+        name = f"{self.distribution.name} {self.release}"
+        for code, packages, what in (
+            (
+                "release-mismatch",
+                others,
+                f"built for another release than {name}, which the image is by its os-release",
+            ),
+            ("feed-architecture", arches, "named by the vulnerability data for other architectures alone"),
+            ("feed-release", releases, f"fixed by builds for other releases alone in what is said to be about {name}"),
+        ):
+            if packages:
+                shown = ", ".join(packages[:_SHOWN]) + (" …" if len(packages) > _SHOWN else "")
+                text = f"{len(packages)} packages are {what}: what holds for them was not seen: {shown}"
+                yield Problem(code, text)
+
+
+def _is_about(said: Groups, products: t.Sequence[tuple[str, str]], cpe: str) -> bool:
+    """Whether anything is said for one product."""
+    return any(
+        products[number][0] == cpe for _number, found in said for group, _on in found for number in group.products
+    )
