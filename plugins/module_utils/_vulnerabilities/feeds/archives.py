@@ -15,7 +15,7 @@ from pathlib import Path
 from ..._errors import CorruptData, InputError, LimitExceeded, ScanError
 from ..._images.compression import INPUT_STEP, OUTPUT_STEP, decompress
 from ..._images.limits import GIB, Budget, Limits
-from ..._images.tar import FILE, walk_tar
+from ..._images.tar import FILE, Visit, walk_tar
 
 _XZ = b"\xfd7zXZ\0"
 _TAIL = 1024
@@ -49,7 +49,6 @@ def read_archive(
 
     Raises InputError when it cannot be opened, CorruptData (``feed-truncated``, ``feed-damaged``) and LimitExceeded.
     """
-    budget = Budget(limits)
 
     def visit(name: str, kind: str, size: int, _link: str) -> _Member | None:
         if kind != FILE or not wanted(name):
@@ -59,12 +58,32 @@ def read_archive(
             return None
         return _Member(name, take)
 
+    walk_archive(path, visit, limits)
+
+
+def walk_archive(path: str, visit: Visit, limits: Limits = LIMITS) -> None:
+    """Call ``visit`` for each entry of an archive (see ``tar.walk_tar``), and read it to its end.
+
+    Raises as ``read_archive``; what ``visit`` raises comes out as CorruptData.
+    """
+    budget = Budget(limits)
     try:
         with Path(path).open("rb") as stream:
             chunks = _Counted(_unpacked(stream), stream, budget)
             _walk(chunks, visit, budget, path)
     except OSError as error:
         raise InputError(f"the archive {path} cannot be read: {error.strerror or error}") from error
+
+
+def starts_with(path: str, start: bytes) -> bool:
+    """Whether the archive in a file begins like this once it is unpacked; no where it is not an archive at all."""
+    try:
+        with Path(path).open("rb") as stream:
+            return next(_unpacked(stream), b"").startswith(start)
+    except OSError as error:
+        raise InputError(f"the archive {path} cannot be read: {error.strerror or error}") from error
+    except ScanError:
+        return False
 
 
 class _Counted:
