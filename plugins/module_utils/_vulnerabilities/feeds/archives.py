@@ -75,6 +75,19 @@ def walk_archive(path: str, visit: Visit, limits: Limits = LIMITS) -> None:
         raise InputError(f"the archive {path} cannot be read: {error.strerror or error}") from error
 
 
+def unpack_file(path: str, limits: Limits = LIMITS) -> t.Iterator[bytes]:
+    """What a file unpacks to, plain or compressed with gzip, xz or zstd, in chunks. Raises as ``read_archive``."""
+    try:
+        with Path(path).open("rb") as stream:
+            yield from _Counted(_unpacked(stream), stream, Budget(limits))
+    except OSError as error:
+        raise InputError(f"the file {path} cannot be read: {error.strerror or error}") from error
+    except LimitExceeded:
+        raise
+    except ScanError as error:
+        raise _damage(f"the file {path}", error) from error
+
+
 def starts_with(path: str, start: bytes) -> bool:
     """Whether the archive in a file begins like this once it is unpacked; no where it is not an archive at all."""
     try:
@@ -118,15 +131,20 @@ def _walk(chunks: _Counted, visit: t.Callable[..., t.Any], budget: Budget, path:
     except LimitExceeded:
         raise
     except ScanError as error:
-        code = {"layer-truncated": "feed-truncated"}.get(error.code, "feed-damaged")
-        if error.code == "zstd-unavailable":
-            code = error.code
-        message = error.message.replace("the layer is", "it is")
-        raise CorruptData(f"the archive {path} cannot be read: {message}", code=code, hint=error.hint) from error
+        raise _damage(f"the archive {path}", error) from error
     if not chunks.size:
         raise CorruptData(f"the archive {path} is empty", code="feed-truncated")
     if chunks.tail.strip(b"\0") or len(chunks.tail) < _TAIL:
         raise CorruptData(f"the archive {path} is cut: the end of the tar is missing", code="feed-truncated")
+
+
+def _damage(what: str, error: ScanError) -> CorruptData:
+    """An error of the readers of layers, about a feed."""
+    code = {"layer-truncated": "feed-truncated"}.get(error.code, "feed-damaged")
+    if error.code == "zstd-unavailable":
+        code = error.code
+    message = error.message.replace("the layer is", "it is")
+    return CorruptData(f"{what} cannot be read: {message}", code=code, hint=error.hint)
 
 
 def _unpacked(stream: t.BinaryIO) -> t.Iterator[bytes]:

@@ -1,0 +1,392 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where advisories come from: OSV records in a folder, an archive or a zip, and ``updateinfo.xml`` of repositories.
+
+A repository's file lists what is current: advisories leave it when their packages are replaced. What they say stays
+true, so an index keeps them (``keeps_vanished``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import typing as t
+import urllib.parse
+import xml.parsers.expat
+import zipfile
+import zlib
+from pathlib import Path
+
+from ..._errors import CorruptData, InputError, LimitExceeded
+from ..._images.limits import GIB, Budget, Limits
+from ..documents.osv import RECORD_LIMIT
+from ..documents.updateinfo import split
+from .archives import Take, unpack_file
+from .digests import content_digest, digest_of
+from .downloads import Client, Transfer, is_url, local_path, shown_url, split_url
+from .sources import ARCHIVE_LIMIT, Feed, is_document, open_feed
+
+if t.TYPE_CHECKING:
+    from ..._images.access import Access
+
+REPOSITORIES_LIMIT = 1000  # below one folder
+REPOMD_LIMIT = 4 << 20
+UPDATEINFO_LIMIT = 2 * GIB  # compressed; the largest published ones have some 20 MB
+#: Updateinfo expands some 20 times.
+LIMITS = Limits(uncompressed=32 * GIB, expansion=400, expansion_free=GIB, entries=2_000_000, seconds=3600.0)
+#: Bytes of a zip's list of members, which is read as a whole: some 500,000 members.
+_DIRECTORY_LIMIT = 64 << 20
+_CHECKSUMS = {"sha256": hashlib.sha256, "sha384": hashlib.sha384, "sha512": hashlib.sha512}
+_UPDATEINFO = re.compile(r"(?:.*[-.])?updateinfo\.xml(?:\.(?:gz|xz|zst))?")
+_STEP = 1 << 18
+
+
+def open_records(source: str, access: Access | None, work: Path, tick: t.Callable[[], None]) -> Feed:
+    """A feed of OSV records: a folder or tar of them, or the zip that osv.dev serves, here or behind a URL."""
+    if is_url(source) and not source.lower().startswith("file://"):
+        if split_url(source).path.lower().endswith(".zip"):
+            return _ZipFeed(_Remote(source, Client(access, tick=tick), work / "records.zip"), tick)
+        return open_feed(source, access, work, tick)
+    path = local_path(source)
+    if path.is_file() and _begins(path, b"PK"):
+        return _ZipFeed(_Local(path), tick)
+    return open_feed(source, access, work, tick)
+
+
+def open_repositories(source: str, access: Access | None, work: Path, tick: t.Callable[[], None]) -> Feed:
+    """A feed of ``updateinfo.xml``: one file, a repository (with ``repodata``), or a folder with several."""
+    if is_url(source) and not source.lower().startswith("file://"):
+        client = Client(access, tick=tick)
+        parts = split_url(source)
+        name = parts.path.rpartition("/")[2]
+        if _UPDATEINFO.fullmatch(name):
+            return _RepositoriesFeed([("", _Remote(source, client, work / "updateinfo"))], tick)
+        path = parts.path.rstrip("/").removesuffix("/repodata/repomd.xml")
+        base = urllib.parse.urlunsplit(parts._replace(path=path + "/"))
+        listed = _repomd(client.read(_below(base, "repodata/repomd.xml"), limit=REPOMD_LIMIT), shown_url(base))
+        remote = _Remote(_below(base, listed.path), client, work / "updateinfo", listed)
+        return _RepositoriesFeed([("", remote)], tick)
+    path = local_path(source)
+    if path.is_file():
+        if path.name == "repomd.xml":
+            path = path.parent.parent
+        else:
+            return _RepositoriesFeed([("", _Local(path))], tick)
+    if not path.is_dir():
+        raise InputError(
+            f"there is no feed at {path}; expected an updateinfo.xml, a folder with repodata, or a URL",
+            code="feed-not-found",
+        )
+    return _RepositoriesFeed(list(_repositories_in(path)), tick)
+
+
+def _below(base: str, path: str) -> str:
+    parts = split_url(base)
+    return urllib.parse.urlunsplit(parts._replace(path=parts.path + urllib.parse.quote(path)))
+
+
+def _begins(path: Path, start: bytes) -> bool:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(len(start)) == start
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+class _Listed(t.NamedTuple):
+    """The updateinfo that a ``repomd.xml`` lists: where, and its checksum."""
+
+    path: str
+    kind: str
+    checksum: str
+
+
+class _File(t.Protocol):
+    """A file, here or behind a URL. ``shown``: its name in messages. ``label``: a short one for the serial."""
+
+    shown: str
+    label: str
+
+    def mark(self, tick: t.Callable[[], None]) -> str:
+        """Equal as long as the file is the same."""
+
+    def path(self, tick: t.Callable[[], None]) -> Path:
+        """The file, here and checked."""
+
+
+class _Local:
+    def __init__(self, path: Path, listed: _Listed | None = None) -> None:
+        self.shown = str(path)
+        self.label = path.name
+        self._path = path
+        self._listed = listed
+
+    def mark(self, tick: t.Callable[[], None]) -> str:
+        return _digest(self._path, "sha256", tick)
+
+    def path(self, tick: t.Callable[[], None]) -> Path:
+        _check(self._path, self._listed, self.shown, tick)
+        return self._path
+
+
+class _Remote:
+    """Fetched when it is read, so that an unchanged one costs one request."""
+
+    def __init__(self, url: str, client: Client, target: Path, listed: _Listed | None = None) -> None:
+        self.shown = shown_url(url)
+        self.label = split_url(url).path.rpartition("/")[2]
+        self._url = url
+        self._client = client
+        self._target = target
+        self._listed = listed
+        self._fetched = False
+
+    def mark(self, tick: t.Callable[[], None]) -> str:
+        if self._listed is not None:
+            return f"{self.shown} {self._listed.checksum}"
+        headers = self._client.head(self._url)
+        marks = [headers.get(key, "") for key in ("etag", "last-modified", "content-length")]
+        if marks[0] or marks[1]:
+            return " ".join([self.shown, *marks])
+        return _digest(self.path(tick), "sha256", tick)
+
+    def path(self, tick: t.Callable[[], None]) -> Path:
+        if not self._fetched:
+            limit = UPDATEINFO_LIMIT if self._listed is not None else ARCHIVE_LIMIT
+            with self._target.open("w+b") as target:
+                self._client.fetch(self._url, Transfer(target, limit))
+            _check(self._target, self._listed, self.shown, tick)
+            self._fetched = True
+        return self._target
+
+
+def _digest(path: Path, kind: str, tick: t.Callable[[], None]) -> str:
+    digest = _CHECKSUMS[kind]()
+    try:
+        with path.open("rb") as stream:
+            while data := stream.read(_STEP):
+                tick()
+                digest.update(data)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    return digest.hexdigest()
+
+
+def _check(path: Path, listed: _Listed | None, shown: str, tick: t.Callable[[], None]) -> None:
+    if listed is not None and _digest(path, listed.kind, tick) != listed.checksum:
+        raise CorruptData(
+            f"{shown} does not have the checksum that repomd.xml names: it is damaged, cut, or of another time",
+            code="feed-damaged",
+            hint="fetch the repository's metadata again, repomd.xml first",
+        )
+
+
+# -- repositories --
+
+
+def _repositories_in(root: Path) -> t.Iterator[tuple[str, _Local]]:
+    """The updateinfo of each repository at or below a folder; without a repository, files of that name."""
+    found: list[tuple[str, _Local]] = []
+    loose: list[tuple[str, _Local]] = []
+
+    def fail(error: OSError) -> t.NoReturn:
+        raise InputError(f"the folder {error.filename or root} cannot be read: {error.strerror or error}") from error
+
+    for folder, folders, files in os.walk(root, onerror=fail):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        inner = Path(folder).relative_to(root)
+        if inner.name == "repodata" or (not inner.parts and root.name == "repodata"):
+            if "repomd.xml" in files:
+                base = Path(folder).parent
+                prefix = inner.parent.as_posix() if inner.parts else ""
+                listed = _repomd(_small(Path(folder) / "repomd.xml"), str(base))
+                found.append((prefix.strip("."), _Local(base / listed.path, listed)))
+            folders.clear()
+        else:
+            loose += [
+                ((inner / name.partition(".")[0]).as_posix(), _Local(Path(folder) / name))
+                for name in sorted(files)
+                if _UPDATEINFO.fullmatch(name)
+            ]
+        if len(found) + len(loose) > REPOSITORIES_LIMIT:
+            raise LimitExceeded(f"the folder {root} has more than {REPOSITORIES_LIMIT} repositories")
+    if not found and not loose:
+        raise InputError(
+            f"there is neither a repository (repodata/repomd.xml) nor an updateinfo.xml in {root}",
+            code="feed-not-found",
+        )
+    yield from found or loose
+
+
+def _small(path: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(REPOMD_LIMIT + 1)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    if len(data) > REPOMD_LIMIT:
+        raise LimitExceeded(f"{path} has more than {REPOMD_LIMIT} bytes")
+    return data
+
+
+def _repomd(data: bytes, where: str) -> _Listed:
+    """The updateinfo that a ``repomd.xml`` lists. ``where`` names the repository in messages."""
+    reader = _Repomd(where)
+    reader.read(data)
+    if not reader.path:
+        raise CorruptData(
+            f"the repository {where} has no updateinfo, so nothing is known of its packages",
+            code="feed-empty",
+            hint="leave out repositories without advisories",
+        )
+    if reader.kind not in _CHECKSUMS or not re.fullmatch(r"[0-9a-f]{64,128}", reader.checksum):
+        raise CorruptData(
+            f"the repomd.xml of {where} has no checksum of updateinfo that can be relied on"
+            f" ({ascii(reader.kind)[:20]}); expected one of {', '.join(_CHECKSUMS)}",
+            code="feed-damaged",
+        )
+    if ".." in reader.path.split("/") or not re.fullmatch(r"[A-Za-z0-9._+-]+(?:/[A-Za-z0-9._+-]+)*", reader.path):
+        raise CorruptData(
+            f"the repomd.xml of {where} lists updateinfo at {ascii(reader.path)[:100]}, outside of the repository",
+            code="feed-damaged",
+        )
+    return _Listed(reader.path, reader.kind, reader.checksum)
+
+
+class _Repomd:
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self.path = self.kind = self.checksum = ""
+        self._names: list[str] = []
+        self._ours = False
+
+    def read(self, data: bytes) -> None:
+        parser = xml.parsers.expat.ParserCreate(namespace_separator=" ")
+        parser.buffer_text = True
+        parser.StartDoctypeDeclHandler = self._refuse
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.CharacterDataHandler = self._characters
+        try:
+            parser.Parse(data, True)
+        except xml.parsers.expat.ExpatError as error:
+            raise CorruptData(
+                f"the repomd.xml of {self.where} is not whole XML: {xml.parsers.expat.ErrorString(error.code)} at line"
+                f" {error.lineno}",
+                code="feed-damaged",
+            ) from error
+
+    def _refuse(self, *_details: object) -> None:
+        raise CorruptData(f"the repomd.xml of {self.where} declares a document type", code="feed-damaged")
+
+    def _start(self, tag: str, attributes: dict[str, str]) -> None:
+        name = tag.rpartition(" ")[2]
+        self._names.append(name)
+        if self._names == ["repomd", "data"]:
+            self._ours = attributes.get("type") == "updateinfo"
+        elif self._ours and self._names == ["repomd", "data", "location"]:
+            self.path = attributes.get("href", "")
+        elif self._ours and self._names == ["repomd", "data", "checksum"]:
+            self.kind, self.checksum = attributes.get("type", ""), ""
+
+    def _end(self, _tag: str) -> None:
+        self._names.pop()
+
+    def _characters(self, data: str) -> None:
+        if self._ours and self._names == ["repomd", "data", "checksum"]:
+            self.checksum = (self.checksum + data.strip())[:200]
+
+
+class _RepositoriesFeed:
+    """Each advisory of each repository is a document: ``<repository>/<advisory>``."""
+
+    total = 0
+    keeps_vanished = True
+
+    def __init__(self, files: list[tuple[str, t.Any]], tick: t.Callable[[], None]) -> None:
+        self._files: list[tuple[str, _File]] = files
+        self._tick = tick
+        self.label = "updateinfo"
+
+    def fingerprint(self) -> str:
+        return "updateinfo " + content_digest({prefix: file.mark(self._tick) for prefix, file in self._files})
+
+    def deletions_since(self, moment: str) -> set[str]:
+        return set()
+
+    def read(self, take: Take) -> None:
+        number = 0
+        for prefix, file in self._files:
+            for identity, data in split(unpack_file(str(file.path(self._tick)), LIMITS), file.shown):
+                take(f"{prefix}/{identity}" if prefix else identity, data)
+                number += 1
+        if not number:
+            names = ", ".join(file.shown for _prefix, file in self._files[:3])
+            raise CorruptData(f"there is no advisory at all in {names}", code="feed-empty")
+
+
+# -- records --
+
+
+class _ZipFeed:
+    """A zip of OSV records. Members are read one after the other, each bounded and checked by its CRC."""
+
+    total = 0
+    keeps_vanished = False
+
+    def __init__(self, file: t.Any, tick: t.Callable[[], None]) -> None:
+        self._file: _File = file
+        self._tick = tick
+        self.label = re.sub(r"[^A-Za-z0-9._-]", "-", self._file.label.removesuffix(".zip"))[:100] or "zip"
+
+    def fingerprint(self) -> str:
+        return digest_of("zip", self._file.mark(self._tick))
+
+    def deletions_since(self, moment: str) -> set[str]:
+        return set()
+
+    def read(self, take: Take) -> None:
+        path = self._file.path(self._tick)
+        budget = Budget(LIMITS)
+        shown = self._file.shown
+        try:
+            _check_directory(path, shown)
+            with zipfile.ZipFile(path) as archive:
+                for member in archive.infolist():
+                    budget.add_entries(1)
+                    if not member.is_dir() and is_document(member.filename):
+                        take(member.filename, _content(archive, member, budget))
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, UnicodeError) as error:
+            raise CorruptData(f"the archive {shown} is damaged: {str(error)[:200]}", code="feed-damaged") from error
+        except OSError as error:
+            raise InputError(f"the archive {shown} cannot be read: {error.strerror or error}") from error
+
+
+def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo, budget: Budget) -> bytes | None:
+    """A member; None for one that is too large. What the directory says of its size is not believed."""
+    parts: list[bytes] = []
+    size = 0
+    budget.add_bytes(member.compress_size, 0)
+    with archive.open(member) as stream:
+        while data := stream.read(_STEP):
+            size += len(data)
+            budget.add_bytes(0, len(data))
+            if size > RECORD_LIMIT:
+                return None
+            parts.append(data)
+    return b"".join(parts)
+
+
+def _check_directory(path: Path, shown: str) -> None:
+    """Bound the list of members before ``zipfile`` reads it as a whole."""
+    with path.open("rb") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, size - (1 << 16) - 22))
+        tail = stream.read()
+    end = tail.rfind(b"PK\x05\x06")
+    if end < 0 or len(tail) - end < 22:
+        raise CorruptData(f"the archive {shown} is cut: the end of the zip is missing", code="feed-truncated")
+    if int.from_bytes(tail[end + 12 : end + 16], "little") > _DIRECTORY_LIMIT:
+        raise LimitExceeded(f"the list of members of {shown} has more than {_DIRECTORY_LIMIT} bytes")
