@@ -35,6 +35,7 @@ _STATUSES: t.Mapping[str, str] = {
     "last_affected": "known_affected",
     "known_not_affected": "known_not_affected",
     "under_investigation": "under_investigation",
+    "unknown": "under_investigation",
 }
 _SEVERITIES: t.Mapping[str, str] = {
     "critical": "critical",
@@ -72,6 +73,9 @@ _ADVISORY = re.compile(r"[A-Z][A-Za-z]{1,15}-[0-9]{4}[:-][0-9A-Za-z]{1,16}")
 _ESCAPED_NAME = re.compile(rb"\\(?:u00[0-7]|/)")
 _PURL_NAME = re.compile(rb'"pkg:rpm/(?:[^/"]*/)*([^/"@?#]*)')
 _PART = re.compile(rb'"product_reference"\s*:\s*"([^"\\]*)')
+_STATED = re.compile(rb'"product_status"\s*:\s*\{([^{}]*)\}')
+_LISTED = re.compile(rb'"([^"]*)"\s*[],]')
+_IDENTITY = re.compile(rb'"product_id"\s*:\s*"([^"\\]*)"')
 _RELEASED = re.compile(rb'"current_release_date"\s*:\s*"([^"\\]{1,40})"')
 
 
@@ -98,7 +102,8 @@ def load(data: bytes, where: str) -> dict[str, t.Any]:
     if data.count(b",") + data.count(b"{") + data.count(b"[") > VALUE_LIMIT:
         raise LimitExceeded(f"{where} has more than {VALUE_LIMIT} values")
     try:
-        value = json.loads(data.decode("utf-8-sig"), parse_int=_number, parse_float=_number)
+        text = data.decode("utf-8-sig")
+        value = json.loads(text, parse_int=_number, parse_float=_number, object_pairs_hook=_unique)
     except RecursionError as error:
         raise CorruptData(f"{where} is nested too deep to be a CSAF document") from error
     except ValueError as error:
@@ -122,8 +127,17 @@ def may_name(data: bytes, names: t.Container[str]) -> bool:
         name = purl.decode("utf-8", "replace")
         if (urllib.parse.unquote(name) if "%" in name else name) in names:
             return True
-    for identity in set(_PART.findall(text)):
-        name = identity.decode("utf-8", "replace")
+    # Where the tree lacks what a status speaks of, the names may be what was lost: reading it tells.
+    stated = b"".join(_STATED.findall(text))
+    if b"\\" in stated:
+        return True
+    said = set(_LISTED.findall(stated))
+    defined = set(_IDENTITY.findall(text))
+    if not said or not said <= defined:
+        return True
+    # A name may stand in only one of the places if the other is damaged.
+    for identity in {*_PART.findall(text), *defined}:
+        name = identity.decode("utf-8", "replace").partition("::")[0]
         match = _NEVRA.fullmatch(name) or _MODULE_NAME.fullmatch(name)
         name = match["name"] if match else name
         if name in names or (name.endswith(".src") and name[: -len(".src")] in names):
@@ -142,6 +156,14 @@ def revision_in(data: bytes, where: str) -> str:
 def _number(text: str) -> float:
     """Numbers as float: no integer that takes minutes to parse; the documents' only numbers are CVSS scores."""
     return float(text)
+
+
+def _unique(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
+    """An object. Of a key that stands twice readers take the first or the last: what one of them says would be lost."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("an object has a key twice")
+    return found
 
 
 def _reason(error: ValueError) -> str:
@@ -166,6 +188,7 @@ class _Reader:
         self.skipped: collections.Counter[str] = collections.Counter()
         self.products: dict[str, dict[str, t.Any]] = {}
         self.relationships: dict[str, tuple[str, str]] = {}
+        self.spoken: set[str] = set()
         self.groups: dict[str, list[str]] = {}
         self.components: dict[str, _Component | str] = {}
         self.wholes: dict[str, tuple[str, str]] = {}
@@ -198,6 +221,7 @@ class _Reader:
             if not _CVE.fullmatch(cve):
                 raise CorruptData(f"{self.where}: {ascii(cve)[:60]} is not the id of a vulnerability")
             found.append((cve, tuple(self.read_vulnerability(vulnerability, aggregate))))
+        self.check_unspoken()
         return Document(category, revision, False, tuple(found), dict(self.skipped))
 
     # -- values of the right type, or an error that names them --
@@ -242,17 +266,48 @@ class _Reader:
                 pending.extend((inner, depth + 1) for inner in self.list_of(branch, "branches", dict))
 
     def add_product(self, product: dict[str, t.Any]) -> None:
-        identity = self.text_of(product, "product_id")
-        if identity:
-            self.products[identity] = self.dict_of(product, "product_identification_helper")
+        identity = self.text_of(product, "product_id", required=True)
+        helper = self.dict_of(product, "product_identification_helper")
+        if self.products.setdefault(identity, helper) != helper:
+            raise CorruptData(f"{self.where} defines {ascii(identity)[:100]} twice, and not alike")
 
     def read_relationships(self, tree: dict[str, t.Any]) -> None:
         for relationship in self.list_of(tree, "relationships", dict):
-            identity = self.text_of(self.dict_of(relationship, "full_product_name"), "product_id")
-            part = self.text_of(relationship, "product_reference")
-            whole = self.text_of(relationship, "relates_to_product_reference")
-            if identity and part and whole:
-                self.relationships[identity] = (part, whole)
+            whole_name = self.dict_of(relationship, "full_product_name", required=True)
+            identity = self.text_of(whole_name, "product_id", required=True)
+            part = self.text_of(relationship, "product_reference", required=True)
+            whole = self.text_of(relationship, "relates_to_product_reference", required=True)
+            if self.relationships.setdefault(identity, (part, whole)) != (part, whole):
+                raise CorruptData(f"{self.where} defines {ascii(identity)[:100]} twice, and not alike")
+
+    def check_unspoken(self) -> None:
+        """Refuse a document that relates a component to a product and says nothing of it.
+
+        Vendors derive the tree from what they say: what nobody speaks of was said before something was lost. A
+        relationship with an end that is not defined says nothing to anybody; such leftovers are counted.
+        """
+        ends = {end for relationship in self.relationships.values() for end in relationship}
+        for identity in self.relationships.keys() - self.spoken - ends:
+            if all(end in self.products or self.related(end) for end in self.relationships[identity]):
+                raise CorruptData(
+                    f"{self.where} has no status for {ascii(identity)[:100]}, which its product tree names"
+                )
+            self.skipped["undefined"] += 1
+
+    def related(self, identity: str) -> tuple[str, str] | None:
+        """Component and product that an id joins: by its relationship or, where that is missing, by what it is made of.
+
+        Ids have colons in their parts: only parts that the document defines count.
+        """
+        found = self.relationships.get(identity)
+        if found is None and identity not in self.products and len(identity) <= 4 * TEXT_LIMIT:
+            at = identity.find(":")
+            while at >= 0 and found is None:
+                whole, part = identity[:at], identity[at + 1 :]
+                if whole in self.products and part in self.products:
+                    found = (part, whole)
+                at = identity.find(":", at + 1)
+        return found
 
     def resolve(self, identity: str) -> tuple[_Component, str, str] | str:
         """Component, CPE and product id behind the id of a relationship, or the reason why there are none."""
@@ -262,41 +317,55 @@ class _Reader:
         return known
 
     def resolve_anew(self, identity: str) -> tuple[_Component, str, str] | str:
-        relationship = self.relationships.get(identity)
+        relationship = self.related(identity)
         if relationship is None:
+            if identity not in self.products:
+                raise self.undefined(identity)
             return "no_relationship"
         part, whole = relationship
         module = ""
         for _level in range(NESTING_LIMIT):
-            outer = self.relationships.get(whole)
-            inner = self.relationships.get(part)
+            outer = self.related(whole)
+            inner = self.related(part)
             if outer is not None:
-                module, whole = module or self.module_of(outer[0]), outer[1]
+                middle, whole = outer
             elif inner is not None:
-                module, part = module or self.module_of(inner[1]), inner[0]
+                part, middle = inner
             else:
                 break
+            if middle not in self.products:
+                raise self.undefined(middle)
+            module = module or self.module_of(middle)
         else:
-            return "nested_too_deep"
+            raise CorruptData(
+                f"{self.where}: the relationships of {ascii(identity)[:100]} are nested too deep, or in a circle"
+            )
         product = self.wholes.get(whole)
         if product is None:
-            cpe = self.products.get(whole, {}).get("cpe") or ""
-            if not isinstance(cpe, str) or (cpe and (not _CPE.fullmatch(cpe) or parse_cpe(cpe) is None)):
+            if whole not in self.products:
+                raise self.undefined(whole)
+            cpe = self.products[whole].get("cpe")
+            if not isinstance(cpe, str) or not _CPE.fullmatch(cpe) or parse_cpe(cpe) is None:
                 cpe = _UNREADABLE
             product = self.wholes[whole] = (cpe, _kept_text(whole))
-        if not product[0]:
-            return "no_cpe"
         component = self.components.get(part)
         if component is None:
+            if part not in self.products:
+                raise self.undefined(part)
             component = self.components[part] = self.component_of(part)
         if isinstance(component, str):
             return component
         if product[0] == _UNREADABLE:
             # Passed over, what is said of the product's packages would look like nothing said.
-            raise CorruptData(f"{self.where}: the CPE of the product {ascii(product[1])[:100]} cannot be read")
+            raise CorruptData(
+                f"{self.where}: the CPE of the product {ascii(product[1])[:100]} is missing or cannot be read"
+            )
         if module and not component.module:
             component = component._replace(module=module)
         return component, *product
+
+    def undefined(self, identity: str) -> CorruptData:
+        return CorruptData(f"{self.where} speaks of {ascii(identity)[:100]}, which its product tree does not define")
 
     def module_of(self, identity: str) -> str:
         """``name:stream`` when the id is that of a module's build, else empty."""
@@ -330,7 +399,8 @@ class _Reader:
     def component_of_purl(self, purl: str, identity: str) -> _Component | str:
         path, _mark, rest = purl[len("pkg:rpm/") :].partition("#")[0].partition("?")
         namespace, slash, last = path.rpartition("/")
-        if slash and namespace.casefold() != "redhat":
+        readable = not slash or all(map(_NAME.fullmatch, namespace.split("/")))
+        if slash and readable and namespace.casefold() != "redhat":
             return "other_namespace"
         name, _at, version = last.partition("@")
         qualifiers: dict[str, str] = {}
@@ -345,6 +415,16 @@ class _Reader:
         epoch = qualifiers.get("epoch", "")
         if ":" in version:
             epoch, _colon, version = version.partition(":")
+        nevra = None
+        if not readable or not _NAME.fullmatch(name):
+            component = self.component_of_name(identity)
+            if not isinstance(component, str):
+                self.skipped["purl_malformed"] += 1
+            return component
+        if not version or not _VERSION_RELEASE.fullmatch(version):
+            nevra = _NEVRA.fullmatch(identity)
+        if nevra:
+            epoch, version = nevra["epoch"], nevra["evr"]
         if version and not epoch:
             # A package URL leaves out an epoch of 0, and some leave out any; the id tells.
             epoch, colon, _rest = identity[len(name) + 1 :].partition(":")
@@ -362,11 +442,12 @@ class _Reader:
     def component_of_name(self, identity: str) -> _Component | str:
         if len(identity) > 4 * TEXT_LIMIT:
             return "not_rpm"
-        match = _NEVRA.fullmatch(identity)
-        if match:
-            return self.component(match["name"], match["arch"], "", match["epoch"], match["evr"])
-        module = ""
+        identity, mark, suffix = identity.partition("::")
+        module = self.module_name(suffix) if mark else ""
         match = _MODULE_NAME.fullmatch(identity)
+        nevra = _NEVRA.fullmatch(identity)
+        if nevra:
+            return self.component(nevra["name"], nevra["arch"], module, nevra["epoch"], nevra["evr"])
         if match:
             identity, module = match["name"], self.module_name(match["module"])
         elif self.module_of(identity):
@@ -388,6 +469,7 @@ class _Reader:
                 evr = f"{int(epoch)}:{version}" if epoch else version
             else:
                 self.skipped["version_malformed"] += 1
+                evr = _UNREADABLE
         return _Component(name, arch, module, evr)
 
     # -- vulnerabilities --
@@ -399,7 +481,9 @@ class _Reader:
             return None
         found: list[str] = list(self.list_of(holder, key, str))
         for group in groups:
-            found.extend(self.groups.get(group, ()))
+            if group not in self.groups:
+                raise self.undefined(group)
+            found.extend(self.groups[group])
         return found
 
     def severity(self, text: str) -> str:
@@ -420,22 +504,30 @@ class _Reader:
         default = common or (aggregate if aggregate != "none" else "")
         scores = self.read_scores(vulnerability)
         found: list[Row] = []
+        said: dict[str, str] = {}
         modules: dict[str, set[str]] = {}
         for key, identities in self.dict_of(vulnerability, "product_status").items():
             status = _STATUSES.get(key)
+            if not isinstance(identities, list) or not all(isinstance(identity, str) for identity in identities):
+                raise CorruptData(f"{self.where}: product_status.{ascii(key)[1:40]} is not a list of texts")
             if key == "recommended":
+                self.spoken.update(identities)
                 continue
             if status is None:
-                self.skipped["status_unknown"] += 1
-                status = "under_investigation"
-            if not isinstance(identities, list) or not all(isinstance(identity, str) for identity in identities):
-                raise CorruptData(f"{self.where}: product_status.{key[:40]} is not a list of texts")
+                # It may be a damaged "fixed", which says more than any word for what is not known.
+                raise CorruptData(f"{self.where}: product_status has {ascii(key)[:40]}, which is no status of CSAF")
             for identity in identities:
+                if said.setdefault(identity, status) != status:
+                    raise CorruptData(f"{self.where} gives {ascii(identity)[:100]} more than one status")
                 resolved = self.resolve(identity)
                 if isinstance(resolved, str):
                     self.skipped[resolved] += 1
                     continue
                 component, cpe, product = resolved
+                if component.evr == _UNREADABLE:
+                    if status == "fixed":
+                        raise CorruptData(f"{self.where}: the version of {ascii(identity)[:100]} cannot be read")
+                    component = component._replace(evr="")
                 build = _MODULE_BUILD.search(component.evr)
                 if build and component.module:
                     modules.setdefault(build[1], set()).add(component.module)
@@ -472,6 +564,9 @@ class _Reader:
                         product,
                     )
                 )
+        if not said:
+            raise CorruptData(f"{self.where} says nothing: its product_status is empty")
+        self.spoken.update(said)
         for row in found:
             build = None if row.module else _MODULE_BUILD.search(row.evr)
             if build:
