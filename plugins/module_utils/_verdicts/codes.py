@@ -133,8 +133,8 @@ CODES: t.Mapping[str, Code] = {
     ),
     "feed-unsigned": Code(
         "inconclusive",
-        "The policy requires a signed feed, and no signature was verified.",
-        "Sync with signature checking, or drop 'require_signed_feed'.",
+        "The policy requires a signed feed, and what says something of the image's packages has no verified signature.",
+        "Sync the feed with 'signature_key', for the packages of the store ('for_store').",
     ),
     "match-outdated": Code(
         "inconclusive",

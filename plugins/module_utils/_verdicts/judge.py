@@ -337,6 +337,7 @@ class _PolicyReasons:
                 yield _found("feed-missing", "There is no vulnerability data to judge the image by")
             else:
                 yield from self.feed(feed, match.feed)
+                yield from self.signatures(feed, match)
                 yield from self.coverage(match)
         # What was found counts even where not everything was seen.
         if self.policy.max_severity is not None and self.subject.match is not None:
@@ -415,11 +416,18 @@ class _PolicyReasons:
             yield _found("feed-incomplete", f"{documents} of the feed could not be read, and {feed.documents} were")
         elif not feed.statements:
             yield _found("feed-incomplete", "The vulnerability data has no statement in it")
-        if self.policy.require_signed_feed:
-            # No reader of feeds verifies signatures yet, so none counts as signed.
+
+    def signatures(self, feed: FeedInfo, match: Match) -> t.Iterator[_Found]:
+        if not self.policy.require_signed_feed:
+            return
+        required = f"The policy '{self.policy.name}' requires a signed feed"
+        if not feed.signature_key:
+            yield _found("feed-unsigned", f"{required}, and no signature of the vulnerability data was checked")
+        elif match.unverified:
+            documents = _count(match.unverified, "document")
             yield _found(
                 "feed-unsigned",
-                f"The policy '{self.policy.name}' requires a signed feed, and no signature was verified",
+                f"{required}, and {documents} about packages of the image without a verified signature",
             )
 
     def coverage(self, match: Match) -> t.Iterator[_Found]:

@@ -43,7 +43,7 @@ DEFAULT_POLICY_TEXT = """\
     # newest: 30d            # since the newest change in it: a mirror that nobody refreshes is checked in vain
     scan: 30d                # since the image was scanned (unlimited where it is left out)
 
-  require_signed_feed: false
+  require_signed_feed: false   # true: every document about the image's packages has a signature that was verified
 
   # Components that no RPM data covers: ignore, inconclusive or fail; one word for all of them or one for each of
   # jar, python, npm, dpkg, apk. They are counted in the report in any case.

@@ -56,7 +56,8 @@ class FeedInfo:
     is in it. ``names``: not empty when the index was built for these package names alone (binary and source names).
     ``rejected``: number of documents that could not be read, so that what they say is not in the index.
     ``distributions``: ``ID`` of os-release of those that the feed speaks for. ``coverage``: ``full``, or ``fixes`` where
-    it lists fixes alone, so that nothing said of a package is not "not affected".
+    it lists fixes alone, so that nothing said of a package is not "not affected". ``signature_key``: fingerprints of
+    the OpenPGP keys (one blank between them) by which documents were verified; empty: none was.
     """
 
     serial: str
@@ -70,6 +71,7 @@ class FeedInfo:
     rejected: int = 0
     distributions: tuple[str, ...] = ("rhel", "rhcos")
     coverage: str = "full"
+    signature_key: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,6 +129,7 @@ class Match:
     of the image), ``vendor_by_name`` (covered by the vendor's name alone, without one of its keys),
     ``kernel_headers`` (left out), ``statements_seen``, ``statements_applicable``.
     ``problems``: what makes the findings incomplete; as long as there is one, no finding does not mean clean.
+    ``unverified``: how many documents say something of the image's packages and have no verified signature.
     """
 
     findings: tuple[Finding, ...]
@@ -137,3 +140,4 @@ class Match:
     feed: FeedInfo | None
     counts: t.Mapping[str, int] = dataclasses.field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+    unverified: int = 0

@@ -333,6 +333,7 @@ def _info(meta: dict[str, t.Any], path: str) -> FeedInfo:
             repository_map=bool(meta["repository_map"]),
             names=tuple(map(str, meta["names"])),
             rejected=int(meta["rejected"]),
+            signature_key=str(meta.get("signature_key", "")),
         )
 
 

@@ -238,6 +238,7 @@ class Matcher:
         self._titles: dict[int, Title] = {}
         self._groups: _Kept[str, _Groups] = _Kept(GROUPS_KEPT)
         self._majors: dict[str, frozenset[int]] = {}
+        self._unverified: dict[str, frozenset[str]] = {}
         self._products: _Kept[frozenset[str], _Products] = _Kept(_PRODUCTS_KEPT)
         self._tables: _Kept[tuple[t.Any, ...], _Table] = _Kept(STATEMENTS_KEPT)
         self._results: _Kept[tuple[t.Any, ...], _Result] = _Kept(FINDINGS_KEPT)
@@ -299,6 +300,20 @@ class Matcher:
             cpes = (parse_cpe(self.index.products[product][0]) for product in products)
             known = self._majors[name] = frozenset(cpe.major for cpe in cpes if cpe is not None)
         return known
+
+    def unverified(self, name: str) -> frozenset[str]:
+        """The documents without a verified signature that say something of a package: of any product, in any state."""
+        known = self._unverified.get(name)
+        if known is None:
+            titles = (self._titles[number] for number, _groups in self.groups(name))
+            known = self._unverified[name] = frozenset(title.path for title in titles if not title.verified)
+        return known
+
+    def layered(self, name: str) -> set[str]:
+        """Every layered product that the feed says anything for about a package."""
+        products = {number for _n, groups in self.groups(name) for group, _a in groups for number in group.products}
+        cpes = (parse_cpe(self.index.products[number][0]) for number in products)
+        return {cpe.product for cpe in cpes if cpe is not None and cpe.family != RHEL}
 
     # -- one package --
 
@@ -514,7 +529,12 @@ class _Run:
             feed=self.index.info,
             counts=counts,
             problems=tuple(self.problems(covered)),
+            unverified=len(self.unverified(covered)),
         )
+
+    def unverified(self, covered: t.Sequence[Package]) -> frozenset[str]:
+        names = {name for package in covered for name in (package.name, source_of(package)[0])}
+        return frozenset().union(*map(self.matcher.unverified, names))
 
     def match_package(self, package: Package, products: _Products) -> tuple[Finding, ...]:
         """The findings of one package; counts what was seen."""

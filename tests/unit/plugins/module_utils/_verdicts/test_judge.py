@@ -45,6 +45,7 @@ from ansible_collections.imagescan.openshift.tests.support import verdicts as ma
 from hypothesis import given
 from hypothesis import strategies as st
 
+SIGNED = dataclasses.replace(make.FEED, signature_key="77e79abe93673533ed09ebe2dce3823597f5eac4")
 BASE = "- name: base\n  vulnerabilities: {max_severity: moderate, fixable: true}\n"
 HTOP = Coverage("htop-0:3.3.0-1.el9.x86_64", "htop", "Fedora Project", "8a3872bf3228467c")
 RESULTS = {
@@ -134,6 +135,12 @@ CASES = [
     Case("release-mismatch", make.match(problems=(Problem("release-mismatch", "4 packages are for another release"),))),
     Case(
         "feed-unsigned", {}, BASE + "  require_signed_feed: true\n", twin_policy=BASE + "  require_signed_feed: false\n"
+    ),
+    Case(
+        "feed-unsigned",
+        {"feed": SIGNED, **make.match(feed=SIGNED, unverified=1)},
+        BASE + "  require_signed_feed: true\n",
+        twin={"feed": SIGNED, **make.match(feed=SIGNED, unverified=0)},
     ),
     Case("match-outdated", {"feed": dataclasses.replace(make.FEED, serial="serial-2")}),
     Case(
