@@ -14,7 +14,6 @@ import re
 import typing as t
 
 from ..._errors import InputError
-from ..cpes import Cpe, parse_cpe
 
 if t.TYPE_CHECKING:
     from ..._rpm.model import Package
@@ -46,7 +45,6 @@ class Distribution:
     begins, lower case. ``keys``: last 16 hex digits of the keys that sign its packages. ``product``: the CPE of all its
     releases. ``tag``: finds the release that a package was built for (group 1) in the release of the package.
     ``ecosystem``: its name in OSV records, empty where it has none. ``advisories``: how ids of its advisories begin.
-    ``pruned``: its lists of updates only keep the newest one of each package, so that advisories vanish from them.
     """
 
     ids: tuple[str, ...]
@@ -57,7 +55,6 @@ class Distribution:
     tag: re.Pattern[str]
     ecosystem: str = ""
     advisories: tuple[str, ...] = ()
-    pruned: bool = False
 
     @property
     def id(self) -> str:
@@ -164,7 +161,6 @@ FEDORA = Distribution(
     product="cpe:/o:fedoraproject:fedora",
     tag=re.compile(r"(?:^|[._+~^])fc([0-9]{1,3})(?![0-9])"),
     advisories=("FEDORA-",),
-    pruned=True,
 )
 AMAZON = Distribution(
     ids=("amzn",),
@@ -196,17 +192,9 @@ def distribution_of(os_id: str) -> Distribution | None:
     return _BY_ID.get(os_id)
 
 
-def distribution_of_product(cpe: Cpe) -> Distribution | None:
-    """The distribution that a product of a feed is a release of."""
-    return _BY_PRODUCT.get((cpe.vendor, cpe.product))
-
-
-def _product_of(distribution: Distribution) -> tuple[str, str]:
-    cpe = parse_cpe(distribution.product)
-    return (cpe.vendor, cpe.product) if cpe else ("", "")
-
-
-_BY_PRODUCT: t.Mapping[tuple[str, str], Distribution] = {_product_of(one): one for one in DISTRIBUTIONS}
+def distribution_of_product(cpe: str) -> Distribution | None:
+    """The distribution that a product of a feed of advisories is a release of."""
+    return next((one for one in DISTRIBUTIONS if cpe == one.product or cpe.startswith(one.product + ":")), None)
 
 
 def ecosystem_of(text: str) -> tuple[Distribution, str] | None:

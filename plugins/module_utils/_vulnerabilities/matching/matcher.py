@@ -100,7 +100,7 @@ class Considered(t.NamedTuple):
     """One statement that was looked at for a package, for explanations.
 
     ``name``: of the package or source package that it is about. ``left_out``: why it was not weighed, one of the words
-    of ``_left_out`` or ``product``; empty where it was weighed as ``said``.
+    of ``_left_out`` or ``product``; empty where it was weighed as ``said``. ``applies``: whether it concerns the build.
     """
 
     title: Title
@@ -109,6 +109,7 @@ class Considered(t.NamedTuple):
     name: str
     left_out: str
     said: Said | None
+    applies: bool
 
 
 class Step(t.NamedTuple):
@@ -259,7 +260,7 @@ class Matcher:
         """How each package of which the feed says something about one vulnerability came to its result."""
         return _Run(self, inventory).trace(vulnerability)
 
-    def products(self, inventory: Inventory) -> list[tuple[str, str, tuple[str, ...]]]:
+    def repositories(self, inventory: Inventory) -> list[tuple[str, str, tuple[str, ...]]]:
         """The repositories of an inventory: id, where it is named, and its CPEs."""
         run = _Run(self, inventory)
         return [(one.id, one.source, run.cpes_of(one.id)) for one in dict.fromkeys(inventory.repositories)]
@@ -282,10 +283,6 @@ class Matcher:
         missing = [number for number, _groups in found if number not in self._titles]
         self._titles.update(self.index.vulnerabilities(missing))
         return self._groups.put(name, found, sum(len(groups) for _number, groups in found))
-
-    def title(self, number: int) -> Title:
-        """The vulnerability of this number, of those that ``groups`` gave."""
-        return self._titles[number]
 
     def majors(self, name: str) -> frozenset[int]:
         """Every Enterprise Linux that the feed says anything for about a package."""
@@ -346,7 +343,7 @@ class Matcher:
         if table is None:
             table = self.table(products, package.name, source, arch, module)
             self._tables.put(key, table, sum(len(shared.said) + len(shared.of) for shared in table.shared))
-        case = _Case(parse_build(package.evr), parse_build(source_build), stream_of(package.release))
+        case = _Case(package, source, source_build, products.own_majors)
         findings: list[Finding] = []
         for shared in table.shared:
             if shared.fixes is not None and case.is_newest(shared.fixes):
@@ -387,7 +384,7 @@ class Matcher:
                         applicable += relation.applies
         shared: dict[tuple[int, ...], _Shared] = {}
         for cve, found in entries.items():
-            applying = [said for said, _number, _cvss in found if said.relation.applies]
+            applying = [said for said, _number, _cvss in found if said.relation.applies or _may_apply(said)]
             if all(said.status == _NOT_AFFECTED for said in applying):
                 continue  # no weighing finds anything in it
             key = tuple(id(said) for said, _number, _cvss in found)
@@ -451,6 +448,8 @@ class Matcher:
         source, source_build = source_of(package)
         module = _module(package)
         arch = _ARCHES.get(package.arch, package.arch)
+        steps: list[Step] = []
+        case = _Case(package, source, source_build, products.own_majors, steps)
         considered: list[Considered] = []
         entries: list[tuple[Said, int, str]] = []
         for name, binary in ((package.name, True), (source, False)):
@@ -465,14 +464,13 @@ class Matcher:
                         if relation is not None and not left_out:
                             said = self.said(group, product, relation, binary=binary, module=module)
                             entries.append((said, number, group.cvss))
-                        considered.append(Considered(title, group, product, name, reason, said))
+                        applies = said is not None and case.applies(said)
+                        considered.append(Considered(title, group, product, name, reason, said, applies))
         if not considered:
             return None
         headers = _is_headers(package.name, source)
-        steps: list[Step] = []
         finding = None
         if covered and not headers:
-            case = _Case(parse_build(package.evr), parse_build(source_build), stream_of(package.release), steps)
             outcome = case.weigh([said for said, _number, _cvss in entries])
             if outcome is not None:
                 number, cvss = next((number, cvss) for said, number, cvss in entries if said is outcome.said)
@@ -582,13 +580,12 @@ class _Run:
         """
         if not self.majors:
             return
-        has_layered = any(cpe.family != RHEL for cpe in self.cpes)
         usual = _most_common_major(covered)
         others: list[str] = []
         layered: list[str] = []
         for package in covered:
             stream = stream_of(package.release)
-            if stream.product and not has_layered:
+            if stream.product and self.is_unnamed(package, stream.product):
                 layered.append(package.nevra)
             elif stream.major in self.majors or not stream.major:
                 continue
@@ -604,13 +601,23 @@ class _Run:
             (
                 "product-unknown",
                 layered,
-                "built for a layered product, and no repository or label of the image names one",
+                "built for a layered product, and no repository or label of the image names it",
             ),
         ):
             if packages:
                 shown = ", ".join(packages[:5]) + (" …" if len(packages) > 5 else "")
                 text = f"{len(packages)} packages are {what}: what the feed says about them was not seen: {shown}"
                 yield Problem(code, text)
+
+    def is_unnamed(self, package: Package, mark: str) -> bool:
+        """Whether the image names none of the layered products that a package with a mark in its dist tag may be of."""
+        if mark == "fdp" and any(cpe.channel == "fastdatapath" for cpe in self.cpes):
+            return False  # Fast Datapath is a channel of Enterprise Linux
+        own = {cpe.product for cpe in self.cpes if cpe.family != RHEL}
+        if mark == "rhaos":
+            return not any(product.startswith("openshift") for product in own)
+        said = {product for name in (package.name, source_of(package)[0]) for product in self.matcher.layered(name)}
+        return not own or (bool(said) and not own & said)
 
     def is_about(self, package: Package, major: int) -> bool:
         """Whether the feed says anything of a package for one Enterprise Linux."""
@@ -758,13 +765,19 @@ class _Outcome(t.NamedTuple):
 class _Case:
     """An installed build: itself, its source (epoch unknown) and the stream it was made in.
 
+    ``source`` and ``source_build``: of its source package. ``majors``: Enterprise Linux that the image has.
     ``steps``: where to note how it was weighed, None for nowhere.
     """
 
-    def __init__(self, binary: Build, source: Build, stream: Stream, steps: list[Step] | None = None) -> None:
-        self.binary = binary
-        self.source = source
-        self.stream = stream
+    def __init__(
+        self, package: Package, source: str, source_build: str, majors: set[int], steps: list[Step] | None = None
+    ) -> None:
+        self.binary = parse_build(package.evr)
+        self.source = parse_build(source_build)
+        self.stream = stream_of(package.release)
+        #: The source's main package has the source's epoch.
+        self.is_main = package.name == source
+        self.of_own_major = self.stream.major in majors
         self.steps = steps
         self.module = ""
 
@@ -779,13 +792,44 @@ class _Case:
         """Whether the build is not older than any fix. Where fixes are all that is said, it has the fix then."""
         return all(self.compare(one) >= 0 for one in fixes)
 
+    def applies(self, said: Said) -> bool:
+        """Whether a statement concerns the build: the image has its product, or the build was made for it."""
+        relation = said.relation
+        if relation.family == RHEL and self.of_own_major and relation.major not in (0, self.stream.major):
+            return False  # an image with products of two Enterprise Linux, and the build is of the other one
+        if relation.applies:
+            return True
+        return _may_apply(said) and self.is_of(relation)
+
+    def is_of(self, relation: Relation) -> bool:
+        """Whether the dist tag names the minor release of Enterprise Linux that something is said of."""
+        own = self.stream
+        return relation.minor is not None and (own.major, own.minor, own.product) == (
+            relation.major,
+            relation.minor,
+            "",
+        )
+
+    def may_be_of(self, relation: Relation) -> bool:
+        """Whether the build may have been made for a release: builds stay in later minor releases, not in earlier."""
+        return relation.minor is None or self.stream.minor is None or self.stream.minor <= relation.minor
+
+    def outranks(self, clear: Said, other: Said) -> bool:
+        """Whether "not affected" takes precedence over another statement.
+
+        Said of one minor release, it does not clear what is said of the one that the build was made for.
+        """
+        if self.is_of(other.relation) and clear.relation.minor != other.relation.minor:
+            return False
+        return _outranks(clear, other)
+
     def installed(self, said: Said) -> Build:
         return self.binary if said.binary else self.source
 
     def weigh(self, said: t.Sequence[Said]) -> _Outcome | None:
         """What is true of the build; None when it is not affected, fixed, or when nothing applies."""
         exact = [one for one in said if one.exact]
-        if any(one.relation.applies for one in exact):
+        if any(self.applies(one) for one in exact):
             return self.weigh_module(exact)
         # Which module is meant is not known: the build is only clear when it is for each of them.
         modules: dict[str, list[Said]] = {}
@@ -799,12 +843,12 @@ class _Case:
 
     def weigh_module(self, said: t.Sequence[Said]) -> _Outcome | None:
         """The same for statements about one module, or about no module."""
-        applicable = [one for one in said if one.relation.applies]
+        applicable = [one for one in said if self.applies(one)]
         clearing = [one for one in applicable if one.status == _NOT_AFFECTED and self.clears(one)]
         open_: list[Said] = []
         for one in applicable:
             if one.status != _NOT_AFFECTED:
-                clear = next((clear for clear in clearing if _outranks(clear, one)), None)
+                clear = next((clear for clear in clearing if self.outranks(clear, one)), None)
                 if clear is None:
                     open_.append(one)
                 else:
@@ -818,10 +862,19 @@ class _Case:
             first = min(open_, key=_rank)
             self.note("investigated", first)
             return _Outcome(first, "under_investigation", max(one.severity for one in open_), "", ())
-        fixes = self.comparable([one for one in said if _names_fix(one)], fixed)
-        orphans = {one.relation.family for one in affected} - {one.relation.family for one in fixed}
-        if fixes and self.is_fixed(fixes, sure=not orphans):
+        fixes = self.comparable([one for one in said if _names_fix(one)])
+        settled = {_fixed_by(one.relation) for one in fixed}
+        unsettled = [
+            one
+            for one in open_
+            if not _names_fix(one) and _fixed_by(one.relation) not in settled and self.may_be_of(one.relation)
+        ]
+        if fixes and self.is_fixed(fixes, sure=not unsettled):
             return None
+        if not affected and unsettled and self.is_fixed(fixes, sure=True):
+            first = min(unsettled, key=_rank)
+            self.note("investigated", first)
+            return _Outcome(first, "under_investigation", max(one.severity for one in unsettled), "", ())
         severity = max(one.severity for one in (*fixed, *affected))
         newer = [one for one in fixes if one.relation.available and self.compare(one) < 0]
         own = [one for one in newer if one.stream.product == self.stream.product] or newer
@@ -846,18 +899,20 @@ class _Case:
 
     def compare(self, one: Said) -> int:
         """Order of the installed build and the one that a statement names."""
-        order = compare_builds(self.installed(one), t.cast(Build, one.build))
+        build = t.cast(Build, one.build)
+        order = compare_builds(self.installed(one), build)
+        if not one.binary and self.is_main and (self.binary.epoch or 0) < (build.epoch or 0):
+            order = -1
         self.note("compared", one, order=order)
         return order
 
-    def comparable(self, fixes: list[Said], applicable: t.Sequence[Said]) -> list[Said]:
-        """The fixes to compare with: of binaries where there are any that apply, else of the source package.
+    def comparable(self, fixes: list[Said]) -> list[Said]:
+        """The fixes to compare with: in each stream those of binaries or, where there are none, of the source package.
 
         Of a product that is built for several Enterprise Linux, only those for this one, if there are some.
         """
-        pool = applicable or fixes
-        binary = any(one.binary for one in pool)
-        fixes = [one for one in fixes if one.binary == binary]
+        binaries = {_stream_key(one) for one in fixes if one.binary}
+        fixes = [one for one in fixes if one.binary or _stream_key(one) not in binaries]
         major = self.stream.major
         own = [one for one in fixes if not major or one.stream.major in (0, major)]
         return own or fixes
@@ -865,8 +920,8 @@ class _Case:
     def is_fixed(self, fixes: t.Sequence[Said], *, sure: bool) -> bool:
         """Whether the build has the fix.
 
-        ``sure``: every family of products that calls the package affected has a fix among these. Otherwise a build that
-        is merely newer than all fixes may be one that nobody fixed, and only its own stream tells.
+        ``sure``: every product of which the build may be, and that has the flaw, has a fix among these. Otherwise a
+        build that is merely newer than all fixes may be one that nobody fixed, and only its own stream tells.
         """
         if sure:
             peers = [one for one in fixes if one.stream.product == self.stream.product] or fixes
@@ -891,10 +946,27 @@ class _Case:
         return (sure or self.stream.distinctive) and all(self.compare(one) >= 0 for one in fixes)
 
 
+def _may_apply(said: Said) -> bool:
+    """Whether the flaw of an update stream that the image does not name concerns builds with its dist tag."""
+    relation = said.relation
+    return bool(relation.stream) and relation.minor is not None and said.status != _NOT_AFFECTED
+
+
+def _fixed_by(relation: Relation) -> tuple[t.Any, ...]:
+    """Equal for products that get the same fixes. Extended life (no minor) continues the main stream."""
+    return (relation.family, relation.minor is not None and relation.stream, relation.minor)
+
+
+def _stream_key(one: Said) -> tuple[t.Any, ...]:
+    """Equal for fixes of one product's stream."""
+    return (*_fixed_by(one.relation), one.stream.tag)
+
+
 def _outranks(clear: Said, other: Said) -> bool:
     """Whether "not affected" takes precedence over another statement."""
     return (
         clear.relation.family == other.relation.family
+        and (not (clear.relation.major and other.relation.major) or clear.relation.major == other.relation.major)
         and clear.relation.specificity >= other.relation.specificity
         and (not other.relation.channel or clear.relation.channel in ("", other.relation.channel))
         and (clear.binary or not other.binary)
