@@ -8,25 +8,92 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ..._errors import CorruptData
+from ..._errors import CorruptData, InputError
 from ..documents.csaf_vex import may_name, read_document, revision_in
 from ..documents.model import Document
+from ..documents.osv import read_record
+from ..documents.updateinfo import read_advisory
 from ..index.packing import Packed, pack
+from ..matching.distributions import DISTRIBUTIONS, RED_HAT, distribution_of_product, parse_distribution
 
 #: What says nothing about packages, and is no damage.
-LEFT_OUT_CODES = frozenset({"not-csaf", "not-vex"})
+LEFT_OUT_CODES = frozenset({"not-csaf", "not-vex", "not-osv", "not-security"})
 
 _DOCUMENT_NAME = re.compile(r"cve-[0-9]{4}-[0-9]{4,}\.json", re.IGNORECASE)
+_RECORD_NAME = re.compile(rf"(?:{'|'.join(name for one in DISTRIBUTIONS for name in one.advisories)}).*\.json")
 
 
-def parse(path: str, data: bytes, names: t.Collection[str]) -> Packed:
+class Form(t.NamedTuple):
+    """What the documents of a feed are. ``distribution``: whose, like ``rocky:9``, where they do not say it."""
+
+    name: str = "csaf-vex"
+    distribution: str = ""
+
+    @property
+    def coverage(self) -> str:
+        """As in ``FeedInfo``: advisories tell what is fixed, and nothing of what is not."""
+        return "full" if self.name == "csaf-vex" else "fixes"
+
+    def check(self) -> None:
+        """Raises InputError for a form that does not exist, or that does not say all that is needed."""
+        if self.name not in FORMS:
+            raise InputError(f"the format {ascii(self.name)[:40]} is not known; expected one of {', '.join(FORMS)}")
+        if self.name == "updateinfo":
+            parse_distribution(self.distribution)
+        elif self.distribution:
+            raise InputError(f"the format {self.name} says by itself which distribution its documents are about")
+
+    def distributions(self, cpes: t.Iterable[str]) -> list[str]:
+        """As in ``FeedInfo``, for an index with these products."""
+        if self.name == "csaf-vex":
+            return list(RED_HAT.ids)
+        if self.name == "updateinfo":
+            return list(parse_distribution(self.distribution)[0].ids)
+        found = (distribution_of_product(cpe) for cpe in set(cpes))
+        return sorted({name for one in found if one is not None for name in one.ids})
+
+
+FORMS = ("csaf-vex", "osv", "updateinfo")
+CSAF = Form()
+
+
+def parse(path: str, data: bytes, names: t.Collection[str], form: Form = CSAF) -> Packed:
     """Read a document; with ``names`` only what it says of these packages.
 
     Raises what the readers raise; with a code of LEFT_OUT_CODES for a file that is none of the feed's documents.
     """
     where = path.rpartition("/")[2]
-    if names and not may_name(data, names):
-        return pack(Document("csaf_vex", revision_in(data, where), False, (), {}))
+    if form.name == "osv":
+        document = _record(data, where, names)
+    elif form.name == "updateinfo":
+        document = read_advisory(data, where, names=names or None, distribution=form.distribution)
+    else:
+        if names and not may_name(data, names):
+            return pack(Document("csaf_vex", revision_in(data, where), False, (), {}))
+        document = _vex(data, where, names)
+    if document.category.endswith("-other"):
+        raise CorruptData(f"{where} fixes no vulnerability", code="not-security")
+    if names:
+        document = Document(
+            document.category,
+            document.revision,
+            document.deleted,
+            tuple((cve, rows) for cve, rows in document.vulnerabilities if rows),
+            document.skipped,
+        )
+    return pack(document)
+
+
+def _record(data: bytes, where: str, names: t.Collection[str]) -> Document:
+    try:
+        return read_record(data, where, names=names or None)
+    except CorruptData as error:
+        if error.code == "not-osv" and _RECORD_NAME.fullmatch(where):
+            error.code = "corrupt-data"
+        raise
+
+
+def _vex(data: bytes, where: str, names: t.Collection[str]) -> Document:
     is_about_cve = _DOCUMENT_NAME.fullmatch(where) is not None
     try:
         document = read_document(data, where, names=names or None)
@@ -39,12 +106,4 @@ def parse(path: str, data: bytes, names: t.Collection[str]) -> Packed:
         if is_about_cve:
             raise CorruptData(f"it is about a CVE, and {what}")
         raise CorruptData(f"it is {what}", code="not-vex")
-    if names:
-        document = Document(
-            document.category,
-            document.revision,
-            document.deleted,
-            tuple((cve, rows) for cve, rows in document.vulnerabilities if rows),
-            document.skipped,
-        )
-    return pack(document)
+    return document
