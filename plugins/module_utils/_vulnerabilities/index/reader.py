@@ -182,7 +182,11 @@ class FeedIndex:
             raise CorruptData(f"the feed index {self.path} lacks vulnerabilities", code="feed-index-corrupt")
         return found
 
-    def _titles(self, where: str, values: t.Sequence[int]) -> t.Iterator[tuple[int, Title]]:
+    def titles_of(self, cve: str) -> list[Title]:
+        """Every document that is about one vulnerability, whatever it says, by path. Looks through all of them."""
+        return sorted(title for _number, title in self._titles("WHERE v.cve = ?", [cve]))
+
+    def _titles(self, where: str, values: t.Sequence[t.Any]) -> t.Iterator[tuple[int, Title]]:
         query = (
             "SELECT v.id, v.cve, v.document, v.crc, d.* FROM vulnerabilities v"
             f" LEFT JOIN documents d ON d.id = v.document {where}"

@@ -1,0 +1,342 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Why a vulnerability was found in an image, or was not: the matcher's own steps as text that an auditor can check.
+
+Nothing is decided here. The matcher notes what it looks at and what it makes of that (``Matcher.trace``); this file
+writes it down. Texts are bounded, and whatever came from images or feeds is made harmless by ``visible``.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import typing as t
+
+from ..._rpm.model import Inventory, Package
+from ..._text import visible
+from ..index.form import FIX_STATES, STATEMENT_STATUSES
+from ..model import SEVERITIES, FeedInfo, Match
+from .builds import stream_of
+from .matcher import Considered, Matcher, Said, Step, Trace, source_of
+
+#: Packages that are explained in full, and statements of one of them; the rest is counted.
+PACKAGES_SHOWN = 20
+STATEMENTS_SHOWN = 40
+
+#: What came out for a vulnerability, the worst first: it counts for an image when it does for one of its packages.
+OUTCOMES = (
+    "affected",
+    "under_investigation",
+    "not_judged",
+    "not_covered",
+    "left_out",
+    "fixed",
+    "not_affected",
+    "nothing_applies",
+    "not_mentioned",
+)
+
+_SOURCES: t.Mapping[str, str] = {
+    "content_manifest": "the content manifest",
+    "dnf_history": "the dnf history",
+    "label": "a label of the image",
+    "os_release": "os-release",
+    "assumed": "assumed from os-release, because the image does not name (all of) its repositories",
+}
+_LEFT_OUT: t.Mapping[str, str] = {
+    "product": "of products that the image does not have",
+    "architecture": "for other architectures",
+    "binary": "about a binary package that is only named like the source package",
+    "module": "about another module, or about none where the package belongs to one",
+}
+_STATUSES: t.Mapping[str, str] = {
+    "fixed": "fixed",
+    "known_affected": "affected",
+    "known_not_affected": "not affected",
+    "under_investigation": "under investigation",
+}
+_ENDS: t.Mapping[str, str] = {
+    "nothing_applies": "nothing_applies",
+    "not_affected": "not_affected",
+    "investigated": "under_investigation",
+    "fixed_newest": "fixed",
+    "fixed_in_stream": "fixed",
+    "fix_available": "affected",
+    "open": "affected",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Explained:
+    """``outcome``: one of OUTCOMES. ``lines``: text, indented by two blanks a level."""
+
+    outcome: str
+    lines: tuple[str, ...]
+
+
+def explain(matcher: Matcher, inventory: Inventory, match: Match, vulnerability: str) -> Explained:
+    """Why one vulnerability is found in an image or not. ``match``: what the matcher said of the inventory."""
+    titles = matcher.index.titles_of(vulnerability)
+    lines = [f"What the data say of {visible(vulnerability, 60)}"]
+    for title in titles:
+        verified = "its signature was verified" if title.verified else "no signature of it was verified"
+        lines.append(f"  document {visible(title.path, 200)}, released {visible(title.revision, 40)}; {verified}")
+    if not titles:
+        lines.append("  nothing: no document of the data is about it (was its id written right?)")
+    traces = sorted(
+        matcher.trace(inventory, vulnerability), key=lambda one: (OUTCOMES.index(_outcome(one)), one.package.nevra)
+    )
+    outcome = min((_outcome(one) for one in traces), key=OUTCOMES.index, default="not_mentioned")
+    if not match.supported:
+        outcome = "not_judged"
+        lines.append("  The data do not cover the image's distribution, so that nothing of it was weighed.")
+    elif not traces and titles:
+        lines.append("  No package of the image is named there, neither by its own name nor by that of its source.")
+    for trace in traces[:PACKAGES_SHOWN]:
+        lines += _package(matcher, trace)
+    if len(traces) > PACKAGES_SHOWN:
+        counts = collections.Counter(_outcome(one) for one in traces[PACKAGES_SHOWN:])
+        listed = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in sorted(counts.items()))
+        lines.append(f"And {len(traces) - PACKAGES_SHOWN} more packages: {listed}")
+    if outcome in ("fixed", "not_affected", "nothing_applies", "not_mentioned"):
+        lines += _reservations(match)
+    return Explained(outcome, tuple(lines))
+
+
+def explain_products(matcher: Matcher | None, inventory: Inventory, match: Match | None) -> list[str]:
+    """What the image is, and how each of its products was found."""
+    os = inventory.os
+    name = (
+        f"{os.pretty_name or os.name or 'unnamed system'} (ID {os.id or 'none'}, VERSION_ID {os.version_id or 'none'})"
+    )
+    lines = [f"Distribution: {visible(name, 200)}"]
+    if matcher is None or match is None:
+        return lines
+    lines.append("Products of the image, by which statements are chosen:" if match.cpes else "Products: none")
+    repositories = collections.defaultdict(list)
+    for repository, source, cpes in matcher.repositories(inventory):
+        for cpe in cpes:
+            repositories[cpe, source].append(repository)
+    for one in match.cpes:
+        where = _SOURCES[one.source]
+        named = repositories.get((one.cpe, one.source))
+        if named:
+            where = f"repository {_some(named)}, by {where}"
+        lines.append(f"  {visible(one.cpe, 200)}: {where}")
+    if match.unmapped:
+        lines.append(f"  repositories without a product in the data: {_some(match.unmapped)}")
+    return lines
+
+
+def explain_feed(feed: FeedInfo | None) -> list[str]:
+    """Which data was used."""
+    if feed is None:
+        return ["Data: none"]
+    lines = [
+        f"Data: {visible(feed.format, 40)} for {visible(', '.join(feed.distributions), 200)}, serial "
+        f"{visible(feed.serial, 100)}",
+        f"  last checked {visible(feed.checked, 40)}, newest change {visible(feed.newest, 40) or 'unknown'}; "
+        f"{feed.documents} documents, {feed.statements} statements",
+        f"  signatures: checked with the key {visible(feed.signature_key, 100)}"
+        if feed.signature_key
+        else "  signatures: none was checked",
+    ]
+    if feed.rejected:
+        lines.append(f"  {feed.rejected} documents could not be read: what they say is not known")
+    if feed.coverage != "full":
+        lines.append('  only published fixes are known: no advisory does not mean "not affected"')
+    if not feed.repository_map:
+        lines.append("  without a map of repositories to products")
+    if feed.names:
+        lines.append(f"  built for {len(feed.names)} package names alone")
+    return lines
+
+
+def explain_coverage(inventory: Inventory, match: Match | None) -> list[str]:
+    """What of an image was seen, and what was not."""
+    database = inventory.database
+    found = f"Packages: {len(inventory.packages)}"
+    if database is not None:
+        found += f" from {visible(database.path, 200)} ({visible(database.format, 40)}, which counts {database.rows})"
+    else:
+        found += f"; there is no RPM database (kind: {visible(inventory.kind, 20)})"
+    lines = ["What was seen", f"  {found}"]
+    if match is not None:
+        counts = match.counts
+        lines.append(
+            f"  {counts.get('packages_covered', 0)} of them are the distribution's own; the data say something that "
+            f"applies of {counts.get('packages_matched', 0)} ({counts.get('statements_applicable', 0)} statements)"
+        )
+        if counts.get("vendor_by_name"):
+            lines.append(f"  {counts['vendor_by_name']} of them only by the vendor's name, without one of its keys")
+    by_source = collections.defaultdict(list)
+    for repository in dict.fromkeys(inventory.repositories):
+        by_source[repository.source].append(repository.id)
+    for source, names in sorted(by_source.items()):
+        lines.append(f"  repositories by {_SOURCES.get(source, visible(source, 40))}: {_some(names)}")
+    if not inventory.repositories:
+        lines.append("  repositories: the image names none")
+    lines.append("What was not seen")
+    start = len(lines)
+    kinds = [f"{number} {visible(kind, 20)}" for kind, number in sorted(inventory.not_examined.items()) if number]
+    if kinds:
+        lines.append(f"  components that no RPM data covers: {', '.join(kinds)}")
+    for problem in (*inventory.problems, *(match.problems if match else ())):
+        lines.append(f"  {visible(problem.code, 60)}: {visible(problem.message, 400)}")
+    if match is not None:
+        if match.counts.get("kernel_headers"):
+            lines.append(f"  {match.counts['kernel_headers']} packages of kernel headers and documentation: left out")
+        if match.not_covered:
+            lines.append(f"  {len(match.not_covered)} packages that the data do not cover (another maker or no key)")
+        if not match.supported:
+            lines.append("  the data do not cover the image's distribution")
+    if len(lines) == start:
+        lines.append("  nothing is known to be out of sight")
+    return lines
+
+
+def _reservations(match: Match) -> list[str]:
+    """What may make "not found" mean less than it says."""
+    lines = []
+    if match.feed is not None and match.feed.coverage != "full":
+        lines.append('The data list published fixes alone: nothing said is not "not affected".')
+    if match.feed is not None and match.feed.rejected:
+        lines.append(f"{match.feed.rejected} documents of the data could not be read; they may say more.")
+    lines += [f"Not everything was seen: {visible(problem.message, 400)}" for problem in match.problems]
+    return lines
+
+
+def _outcome(trace: Trace) -> str:
+    """The outcome for one package, by the step that the matcher ended with."""
+    if trace.left_out:
+        return "left_out"
+    if not trace.covered:
+        return "not_covered"
+    if trace.finding is not None:
+        return "under_investigation" if trace.finding.status == "under_investigation" else "affected"
+    # Of several modules that may be meant, each ended in one way; the least sure of them tells.
+    ends = [_ENDS[step.kind] for step in trace.steps if step.kind in _ENDS]
+    return min(ends, key=OUTCOMES.index, default="nothing_applies")
+
+
+def _package(matcher: Matcher, trace: Trace) -> list[str]:
+    package = trace.package
+    source, source_build = source_of(package)
+    stream = stream_of(package.release)
+    signed = f"signed with the key {visible(package.key_id, 40)}" if package.key_id else "not signed"
+    built = f"built from {visible(source, 100)}-{visible(source_build, 100)}"
+    module = f"module {visible(package.modularity, 100)}" if package.modularity else "of no module"
+    lines = [
+        f"Package {visible(package.nevra, 200)}",
+        f"  vendor {visible(package.vendor, 80) or 'not named'}, {signed}; {built}; {module}; "
+        + (f"stream {visible(stream.tag, 40)} by its dist tag" if stream.tag else "no dist tag"),
+    ]
+    weighed = [one for one in trace.considered if one.said is not None]
+    numbers = {id(one.said): number for number, one in enumerate(weighed, 1)}
+    for number, one in enumerate(weighed[:STATEMENTS_SHOWN], 1):
+        lines += _statement(matcher, one, number)
+    if len(weighed) > STATEMENTS_SHOWN:
+        lines.append(f"  and {len(weighed) - STATEMENTS_SHOWN} more statements that were weighed")
+    lines += _others(matcher, [one for one in trace.considered if one.said is None])
+    if trace.left_out == "kernel_headers":
+        lines.append("  => left out: nothing of the kernel's headers and documentation runs")
+    elif not trace.covered:
+        lines.append("  => not weighed: the data do not speak of this package, which its distribution did not build")
+    else:
+        shown = [_step(package, step, numbers) for step in trace.steps]
+        if len(shown) > STATEMENTS_SHOWN:
+            middle = f"and {len(shown) - STATEMENTS_SHOWN} more steps"
+            shown = [*shown[: STATEMENTS_SHOWN - 1], middle, shown[-1]]
+        lines += [f"  {text}" for text in shown]
+        lines.append(f"  => {_result(trace)}")
+    return lines
+
+
+def _statement(matcher: Matcher, one: Considered, number: int) -> list[str]:
+    group, said = one.group, t.cast(Said, one.said)
+    status = STATEMENT_STATUSES[group.status]
+    text = _STATUSES[status]
+    if group.evr:
+        text += f" {'in' if status == 'fixed' else 'at'} {visible(group.evr, 100)}"
+    if group.advisory:
+        text += f" by {visible(group.advisory, 60)}"
+    if FIX_STATES[group.fix_state] and status == "known_affected":
+        text += f" ({FIX_STATES[group.fix_state].replace('_', ' ')})"
+    text += f", {SEVERITIES[group.severity]}" + (f", CVSS {visible(group.cvss, 100)}" if group.cvss else "")
+    relation = said.relation
+    if one.applies and not relation.applies:
+        has = "a release that the image does not name, and the one that the build was made for by its dist tag"
+    elif relation.applies and not one.applies:
+        has = "a product of the image for another Enterprise Linux than the build was made for"
+    elif not relation.applies:
+        has = "an update stream that the image does not have: its fixed builds count, and nothing else"
+    elif relation.clears:
+        has = "the image has this product"
+    else:
+        has = 'the image has this product or one like it; "not affected" would not be believed'
+    cpe, product = matcher.index.products[one.product]
+    what = f"{'package' if said.binary else 'source package'} {visible(one.name, 100)}"
+    if group.module:
+        what += f" of {'an unnamed module' if group.module == '?' else 'the module ' + visible(group.module, 100)}"
+    arches = "any architecture" if group.arches == "*" else visible(group.arches.replace(" ", ", "), 100)
+    return [
+        f"  [{number}] {text}",
+        f"      {what}, {arches}; product {visible(product, 100)}, {visible(cpe, 150)}: {has}",
+    ]
+
+
+def _others(matcher: Matcher, considered: t.Sequence[Considered]) -> list[str]:
+    """What was said and not weighed, counted by reason."""
+    by_reason: dict[str, list[Considered]] = {}
+    for one in considered:
+        by_reason.setdefault(one.left_out, []).append(one)
+    lines = []
+    for reason in _LEFT_OUT:
+        found = by_reason.get(reason)
+        if found:
+            texts = dict.fromkeys(
+                f"{_STATUSES[STATEMENT_STATUSES[one.group.status]]} {one.group.evr}".strip()
+                + f" in {matcher.index.products[one.product][0]}"
+                for one in found
+            )
+            count = "1 statement" if len(found) == 1 else f"{len(found)} statements"
+            lines.append(f"  left out: {count} {_LEFT_OUT[reason]}: {_some(list(texts))}")
+    return lines
+
+
+def _step(package: Package, step: Step, numbers: t.Mapping[int, int]) -> str:
+    of = f"[{numbers[id(step.said)]}]" if step.said is not None else ""
+    if step.kind == "outranked":
+        return f'{of} does not count: [{numbers[id(step.other)]}] says "not affected" of a product named as exactly'
+    if step.kind == "not_believed":
+        return f"{of} is not believed: it is not said of this very product, stream or build"
+    if step.kind == "compared" and step.said is not None:
+        own = package.evr if step.said.binary else source_of(package)[1]
+        order = {-1: "older than", 0: "the same as", 1: "newer than"}[step.order]
+        return f"the build {visible(own, 100)} is {order} {visible(step.said.evr, 100)} of {of}"
+    about = f" (as of the module {visible(step.module, 100) or 'none'})" if step.module else ""
+    return {
+        "nothing_applies": "nothing of this applies to the image",
+        "not_affected": f"not affected, by {of}" if of else "nothing that applies says that it is affected",
+        "investigated": f"the vendor still investigates, by {of}",
+        "fixed_newest": "fixed: the build is not older than any fix that counts",
+        "fixed_in_stream": "fixed: the build has the fix of its own stream",
+        "fix_available": f"vulnerable, and {of} is the smallest fix that the image can install",
+        "open": f"vulnerable, by {of}",
+    }[step.kind] + about
+
+
+def _result(trace: Trace) -> str:
+    finding = trace.finding
+    if finding is None:
+        return f"no finding: {_outcome(trace).replace('_', ' ')}"
+    text = f"finding: {finding.status.replace('_', ' ')}, {finding.severity}"
+    if finding.fixed_in:
+        text += f", {visible(finding.fixed_in, 200)}"
+    return text + (f" by {visible(finding.advisory, 60)}" if finding.advisory else "")
+
+
+def _some(names: t.Sequence[str], limit: int = 5) -> str:
+    shown = ", ".join(visible(name, 150) for name in names[:limit])
+    return shown + (f" and {len(names) - limit} more" if len(names) > limit else "")
