@@ -9,6 +9,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+import time
 import typing as t
 from pathlib import Path
 
@@ -120,6 +121,26 @@ def by_pods(
         "timeout": 120,
         **options,
     }
+
+
+def left_of_scans(cluster: KubernetesCluster, namespace: str, *, going: bool = True) -> list[str]:
+    """What scans made in a namespace and is still there; without ``going``, only what is not being deleted."""
+    selector = "--selector=app.kubernetes.io/managed-by=imagescan.openshift,app.kubernetes.io/component=scanner"
+    found = cluster.get("jobs,pods,configmaps", f"--namespace={namespace}", selector)["items"]
+    return [
+        f"{one['kind']}/{one['metadata']['name']}"
+        for one in found
+        if going or "deletionTimestamp" not in one["metadata"]
+    ]
+
+
+def check_nothing_is_left(cluster: KubernetesCluster, namespace: str) -> None:
+    """When a run ends, all that it made is gone or going, and soon gone."""
+    assert left_of_scans(cluster, namespace, going=False) == []
+    end = time.monotonic() + 60
+    while left := left_of_scans(cluster, namespace):
+        assert time.monotonic() < end, left
+        time.sleep(0.2)
 
 
 def write_images(folder: Path, built: t.Mapping[str, t.Callable[[images.Blobs], images.Json]]) -> dict[str, str]:

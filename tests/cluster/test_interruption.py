@@ -30,13 +30,17 @@ from ansible_collections.imagescan.openshift.tests.cluster.registries import (
     different_images,
     push_images,
 )
-from ansible_collections.imagescan.openshift.tests.cluster.scans import Scans, by_pods
+from ansible_collections.imagescan.openshift.tests.cluster.scans import (
+    Scans,
+    by_pods,
+    check_nothing_is_left,
+    left_of_scans,
+)
 from ansible_collections.imagescan.openshift.tests.support.postgresql import PASSWORD, running_postgresql
 
 KILLS = 10
 IMAGES = 60
 REPOSITORY = "interruption/app"
-OURS = "app.kubernetes.io/managed-by=imagescan.openshift,app.kubernetes.io/component=scanner"
 #: A module has stopped after 15 s at most, and its clean-up takes 6 s; the machine may be busy.
 PATIENCE = 60.0
 How = t.Literal["all of it", "its parent alone"]
@@ -100,16 +104,10 @@ def until(holds: t.Callable[[], t.Any], what: str, seconds: float = PATIENCE) ->
         time.sleep(0.05)
 
 
-def objects(cluster: KubernetesCluster, accounts: Accounts) -> list[str]:
-    """What runs left in the namespace."""
-    kinds = ("jobs,pods,configmaps", f"--namespace={accounts.namespace}", f"--selector={OURS}", "--output=name")
-    return cluster.kubectl("get", *kinds).stdout.split()
-
-
 def until_nothing_is_left(cluster: KubernetesCluster, accounts: Accounts) -> None:
     with contextlib.suppress(AssertionError):
-        until(lambda: not objects(cluster, accounts), "objects of a run are left over")
-    assert objects(cluster, accounts) == []
+        until(lambda: not left_of_scans(cluster, accounts.namespace), "objects of a run are left over")
+    assert left_of_scans(cluster, accounts.namespace) == []
 
 
 def tree(root: int) -> list[int]:
@@ -187,7 +185,7 @@ def test_ten_kills(
             if not over:
                 break
             moment *= 0.9  # It was faster than the first.
-        kept, seen, there = run.kept(), len(registry.fetched()), len(objects(cluster, shared_accounts))
+        kept, seen, there = run.kept(), len(registry.fetched()), len(left_of_scans(cluster, shared_accounts.namespace))
         began = time.monotonic()
         run.finish()
         assert run.scans.stored("scan") == expected
@@ -243,7 +241,7 @@ def test_an_interrupted_run_leaves_nothing_and_the_next_one_goes_on(
     fetched, afterwards = registry.fetched(), run.kept()
     assert {digest: afterwards[digest] for digest in kept} == kept
     assert all(fetched[digest] == 1 for digest in kept)
-    assert objects(cluster, shared_accounts) == []
+    check_nothing_is_left(cluster, shared_accounts.namespace)
 
 
 def interrupt(process: subprocess.Popen[bytes], number: int) -> None:
@@ -277,7 +275,7 @@ def test_two_runs_at_once_leave_each_other_alone(
             Runs(cluster, shared_accounts, fast, tmp_path / "short", digests[:5], pods=1).finish()
             assert fast.fetched() == dict.fromkeys(digests[:5], 1)
         assert process.poll() is None, "the long one ended first, so nothing was shown"
-        assert objects(cluster, shared_accounts), "the end of one run took the objects of the other"
+        assert left_of_scans(cluster, shared_accounts.namespace), "the end of one run took the objects of the other"
         registry.delay = 0.0
         assert process.wait(300) == 0, long.scans.output
     finally:
@@ -325,7 +323,7 @@ def test_a_disk_that_is_full_in_the_middle(
     afterwards = run.kept()
     assert {digest: afterwards[digest] for digest in kept} == kept
     assert all(registry.fetched()[digest] == 1 for digest in kept)
-    assert objects(cluster, shared_accounts) == []
+    check_nothing_is_left(cluster, shared_accounts.namespace)
 
 
 def test_a_server_with_the_store_that_goes_away_in_the_middle(
@@ -353,7 +351,7 @@ def test_a_server_with_the_store_that_goes_away_in_the_middle(
         before = len(registry.requests)
         assert run.start().wait(300) != 0
         assert "store-unreachable" in run.scans.output, run.scans.output
-        assert objects(cluster, shared_accounts) == []
+        check_nothing_is_left(cluster, shared_accounts.namespace)
         assert len(registry.requests) == before
 
         server.start()
@@ -364,4 +362,4 @@ def test_a_server_with_the_store_that_goes_away_in_the_middle(
         afterwards = run.kept()
     assert {digest: afterwards[digest] for digest in kept} == kept
     assert all(registry.fetched()[digest] == 1 for digest in kept)
-    assert objects(cluster, shared_accounts) == []
+    check_nothing_is_left(cluster, shared_accounts.namespace)

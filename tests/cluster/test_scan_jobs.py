@@ -14,7 +14,7 @@ from ansible_collections.imagescan.openshift.examples.fleet import fleet as exam
 from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
 from ansible_collections.imagescan.openshift.tests.cluster.harness.cluster import WITHOUT_IMAGE_VOLUMES, Cluster
-from ansible_collections.imagescan.openshift.tests.cluster.scans import SECONDS, Scans, by_pods
+from ansible_collections.imagescan.openshift.tests.cluster.scans import SECONDS, Scans, by_pods, check_nothing_is_left
 
 #: Of the example fleet: images and an index, each with a package database of another format or none.
 TAGS = ("shop-frontend", "payments", "tools", "health-probe", "gateway")
@@ -27,13 +27,6 @@ def fleet(cluster: KubernetesCluster, tmp_path_factory: pytest.TempPathFactory) 
     folder = tmp_path_factory.mktemp("fleet") / "fleet"
     example.build(folder)
     return [cluster.push(f"oci:{folder}/images:{tag}", f"scan-jobs/{tag}:1") for tag in TAGS]
-
-
-def objects(cluster: KubernetesCluster, namespace: str) -> list[str]:
-    """What scans made and is still there."""
-    selector = "--selector=app.kubernetes.io/managed-by=imagescan.openshift,app.kubernetes.io/component=scanner"
-    found = cluster.get("jobs,pods,configmaps", f"--namespace={namespace}", selector)
-    return [f"{one['kind']}/{one['metadata']['name']}" for one in found["items"]]
 
 
 def failed(scans: Scans) -> str:
@@ -57,7 +50,7 @@ def test_images_are_scanned_once_and_nothing_is_left(
     first = scans.result("scan")
     assert first["counts"] == {"scanned": 6, "current": 0, "planned": 0, "error": 0}
     assert first["changed"]
-    assert objects(cluster, shared_accounts.namespace) == []
+    check_nothing_is_left(cluster, shared_accounts.namespace)
     stored = scans.stored("scan")
     assert sum(one.kind == "image" for one in stored.values()) == 6
     # Again, by digest: nothing is new, and no pod is made.
@@ -91,7 +84,7 @@ def test_check_mode_says_what_would_be_made_and_makes_nothing(
         assert found["plan"]["images"] == 6
         assert found["plan"]["bytes"] > 1000
     assert found["counts"]["planned"] == found["plan"]["images"]
-    assert objects(cluster, shared_accounts.namespace) == []
+    check_nothing_is_left(cluster, shared_accounts.namespace)
     assert cluster.get("events", f"--namespace={shared_accounts.namespace}")["items"] == before
     assert not (tmp_path / "scan.db").exists()
 
@@ -105,7 +98,7 @@ def test_a_server_that_drops_image_volumes_is_told_from_one_that_serves_them(
     try:
         breakable_cluster.restart("kube-apiserver")
         message = failed(Scans(tmp_path, {"scan": call}))
-        assert objects(breakable_cluster, shared_accounts.namespace) == []
+        check_nothing_is_left(breakable_cluster, shared_accounts.namespace)
     finally:
         breakable_cluster.settings = usual
         breakable_cluster.restart("kube-apiserver")
@@ -146,7 +139,7 @@ def test_pods_that_cannot_start_give_every_image_the_cause(
         (problem,) = one["problems"]
         assert problem["code"] == code
         assert words in problem["message"]
-    assert objects(cluster, shared_accounts.namespace) == []
+    check_nothing_is_left(cluster, shared_accounts.namespace)
 
 
 def test_pods_that_the_cluster_does_not_make_are_an_error_by_name(
@@ -159,7 +152,7 @@ def test_pods_that_the_cluster_does_not_make_are_an_error_by_name(
     (image,) = scans.result("scan")["images"]
     assert image["problems"][0]["code"] == "pod-refused"
     assert 'serviceaccount "imagescan-puller" not found' in image["problems"][0]["message"]
-    assert objects(cluster, accounts.namespace) == []
+    check_nothing_is_left(cluster, accounts.namespace)
 
 
 @pytest.mark.parametrize(
@@ -185,4 +178,4 @@ def test_users_errors_are_one_sentence_each(
     message = failed(Scans(tmp_path, {"scan": call}))
     assert words in message
     assert "Traceback" not in message
-    assert objects(cluster, shared_accounts.namespace) == []
+    check_nothing_is_left(cluster, shared_accounts.namespace)

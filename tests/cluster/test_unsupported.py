@@ -18,7 +18,13 @@ from ansible_collections.imagescan.openshift.tests.cluster.harness.cluster impor
     folder_of,
     missing_requirements,
 )
-from ansible_collections.imagescan.openshift.tests.cluster.scans import SECONDS, Scans, by_pods, write_images
+from ansible_collections.imagescan.openshift.tests.cluster.scans import (
+    SECONDS,
+    Scans,
+    by_pods,
+    check_nothing_is_left,
+    write_images,
+)
 from ansible_collections.imagescan.openshift.tests.support.requirements import missing
 
 NAMESPACE = "unsupported"
@@ -98,4 +104,4 @@ def test_jobs_work_there(old_cluster: Cluster, old_accounts: Accounts, reference
     assert status == 0, scans.output
     assert scans.result("job")["counts"] == {"scanned": 2, "current": 0, "planned": 0, "error": 0}
     assert all(one.inventory and len(one.inventory["packages"]) == 1 for one in scans.stored("job").values())
-    assert objects(old_cluster) == []
+    check_nothing_is_left(old_cluster, NAMESPACE)
