@@ -23,10 +23,11 @@ from ..._errors import CorruptData, InputError, LimitExceeded
 from ..._images.limits import GIB, Budget, Limits
 from ..documents.osv import RECORD_LIMIT
 from ..documents.updateinfo import split
-from .archives import Take, unpack_file
+from .archives import unpack_file
 from .digests import content_digest, digest_of
 from .downloads import Client, Transfer, is_url, local_path, shown_url, split_url
-from .sources import ARCHIVE_LIMIT, Feed, is_document, open_feed
+from .sources import Feed, open_feed
+from .sync import ARCHIVE_LIMIT, Sink, is_document
 
 if t.TYPE_CHECKING:
     from ..._images.access import Access
@@ -309,6 +310,7 @@ class _RepositoriesFeed:
         self._files: list[tuple[str, _File]] = files
         self._tick = tick
         self.label = "updateinfo"
+        self.state: dict[str, t.Any] = {}
 
     def fingerprint(self) -> str:
         return "updateinfo " + content_digest({prefix: file.mark(self._tick) for prefix, file in self._files})
@@ -316,11 +318,11 @@ class _RepositoriesFeed:
     def deletions_since(self, moment: str) -> set[str]:
         return set()
 
-    def read(self, take: Take) -> None:
+    def read(self, sink: Sink) -> None:
         number = 0
         for prefix, file in self._files:
             for identity, data in split(unpack_file(str(file.path(self._tick)), LIMITS), file.shown):
-                take(f"{prefix}/{identity}" if prefix else identity, data)
+                sink.take(f"{prefix}/{identity}" if prefix else identity, data)
                 number += 1
         if not number:
             names = ", ".join(file.shown for _prefix, file in self._files[:3])
@@ -339,6 +341,7 @@ class _ZipFeed:
     def __init__(self, file: t.Any, tick: t.Callable[[], None]) -> None:
         self._file: _File = file
         self._tick = tick
+        self.state: dict[str, t.Any] = {}
         self.label = re.sub(r"[^A-Za-z0-9._-]", "-", self._file.label.removesuffix(".zip"))[:100] or "zip"
 
     def fingerprint(self) -> str:
@@ -347,7 +350,7 @@ class _ZipFeed:
     def deletions_since(self, moment: str) -> set[str]:
         return set()
 
-    def read(self, take: Take) -> None:
+    def read(self, sink: Sink) -> None:
         path = self._file.path(self._tick)
         budget = Budget(LIMITS)
         shown = self._file.shown
@@ -357,7 +360,7 @@ class _ZipFeed:
                 for member in archive.infolist():
                     budget.add_entries(1)
                     if not member.is_dir() and is_document(member.filename):
-                        take(member.filename, _content(archive, member, budget))
+                        sink.take(member.filename, _content(archive, member, budget))
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, UnicodeError) as error:
             raise CorruptData(f"the archive {shown} is damaged: {str(error)[:200]}", code="feed-damaged") from error
         except OSError as error:

@@ -20,14 +20,18 @@ from pathlib import Path
 from ..._errors import CorruptData, InputError, LimitExceeded, ScanError
 from ..documents.csaf_vex import DOCUMENT_LIMIT
 from ..index.form import LEFT_OUT, REJECTED
+from ..index.packing import Packed
 from ..index.reader import FeedIndex, IndexedDocument, is_index
 from ..index.writer import IndexUpdate, IndexWriter, touch, work_folder
 from ..model import FeedInfo
 from ..times import utc_text
 from .digests import content_digest, digest_of
-from .parsing import LEFT_OUT_CODES, parse
+from .parsing import LEFT_OUT_CODES
 from .repository_map import REPOSITORY_MAP, Repositories, given_map, read_repository_map
 from .sources import DOCUMENTS_LIMIT, open_feed, shown, sources_of
+from .spool import Spool
+from .sync import Known, KnownDocument
+from .workers import Workers
 
 if t.TYPE_CHECKING:
     from ..._images.access import Access
@@ -93,19 +97,26 @@ def build_index(
         tick: t.Callable[[], None] = (lambda: progress(0, 0)) if progress else (lambda: None)
         # What is fetched needs room, which a temporary folder in memory may not have.
         work = Path(stack.enter_context(work_folder(dest, None if dry_run else folder)))
-        feed = open_feed(source, access, work, tick)
-        given = given_map(repository_map, access, tick)
         basis = digest_of("reader", str(READER_VERSION), json.dumps(wanted))
+        kept = work / "spool" if dry_run else folder / f".{Path(dest).name}.spool"
+        spool = stack.enter_context(Spool(kept, tick))
+        known = _known(old, basis) if old is not None else None
+        feed = open_feed(
+            source, access, work, tick, now=checked, known=known, spool=spool, with_map=not repository_map
+        )
+        given = given_map(repository_map, access, tick)
         fingerprint = digest_of(basis, feed.fingerprint(), given.digest if given else "")
         if old is not None and old.meta.get("fingerprint") == fingerprint:
-            return _unchanged(old, dest, checked, sources, dry_run)
+            spool.remove()
+            return _unchanged(old, dest, checked, sources, dry_run, feed.state)
         target = str(work / "index") if dry_run else dest
         # What the old index was made of need not be read again, as long as it would be read in the same way.
         base = old if old is not None and old.meta.get("basis") == basis else None
         writer = stack.enter_context(IndexWriter(target) if base is None else IndexUpdate(dest, target))
         build = _Build(writer, base, frozenset(wanted), progress, feed.total)
-        feed.read(build.take)
-        build.finish()
+        with build:
+            feed.read(build)
+            build.finish()
         if not build.documents:
             seen = "it has none at all"
             if build.rejected:
@@ -118,7 +129,8 @@ def build_index(
         content = digest_of(basis, content_digest(writer.contents()), repositories.digest if repositories else "")
         serial = f"{feed.label}+{build.newest}+{content[:16]}"
         if old is not None and old.info.serial == serial:
-            return _unchanged(old, dest, checked, sources, dry_run)
+            spool.remove()
+            return _unchanged(old, dest, checked, sources, dry_run, feed.state)
         writer.set_repositories(repositories.cpes if repositories else {})
         writer.finish(
             {
@@ -130,9 +142,11 @@ def build_index(
                 "repository_map": repositories is not None,
                 "names": wanted,
                 "sources": sources,
+                "feed": feed.state,
             },
             build.tick,
         )
+        spool.remove()
         with FeedIndex.open(target) as index:
             return BuildResult(True, index.info, tuple(build.rejected), index.meta["skipped"])
 
@@ -188,9 +202,17 @@ def _has_index(dest: str) -> bool:
     return True
 
 
-def _unchanged(old: FeedIndex, dest: str, checked: str, sources: list[str], dry_run: bool) -> BuildResult:
+def _known(old: FeedIndex, basis: str) -> Known:
+    """What a feed has to know of the index."""
+    documents = {row.path: KnownDocument(row.sha256, row.stamp, row.category != REJECTED) for row in old.rows()}
+    return Known(documents, old.meta.get("feed", {}), old.info.checked, old.meta.get("basis") == basis)
+
+
+def _unchanged(
+    old: FeedIndex, dest: str, checked: str, sources: list[str], dry_run: bool, state: dict[str, t.Any]
+) -> BuildResult:
     if not dry_run and (old.info.checked, old.meta.get("sources")) != (checked, sources):
-        touch(dest, checked, sources)
+        touch(dest, checked, sources, state)
     rejected = tuple(Rejected(path, reason) for path, reason in old.rejected())
     info = dataclasses.replace(old.info, checked=checked)
     return BuildResult(False, info, rejected, old.meta.get("skipped", {}))
@@ -227,6 +249,14 @@ class _Build:
             self.known = {one.path: one for one in old.documents() if one.path not in unread}
         else:
             self._old = set()
+        self._workers = Workers((names,), self._done)
+
+    def __enter__(self) -> _Build:
+        self._workers.__enter__()
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self._workers.__exit__(*details)
 
     def file_names(self) -> set[str]:
         """Names of all documents that were taken, without their folders."""
@@ -234,7 +264,7 @@ class _Build:
 
     def keep(self, path: str) -> None:
         """A document that is known, and as it was."""
-        if path not in self.known:
+        if path not in self._old:
             raise CorruptData(f"the index does not have {path}, which the feed says is as it was", code="feed-damaged")
         self._see(path)
 
@@ -255,12 +285,7 @@ class _Build:
         elif data is None:
             self.writer.reject(path, sha256, stamp, f"it has more than {DOCUMENT_LIMIT} bytes")
         else:
-            try:
-                packed = parse(path, data, self.names)
-            except ScanError as error:
-                self._refuse(path, sha256, stamp, error)
-            else:
-                self.writer.put_packed(path, sha256, stamp, packed, verified)
+            self._workers.read((path, sha256, stamp, verified), path, data)
         self.tick()
 
     def _see(self, path: str) -> None:
@@ -269,6 +294,13 @@ class _Build:
         if len(self._seen) >= DOCUMENTS_LIMIT:
             raise LimitExceeded(f"the feed has more than {DOCUMENTS_LIMIT} documents")
         self._seen.add(path)
+
+    def _done(self, document: tuple[str, str, str, bool], found: Packed | ScanError) -> None:
+        path, sha256, stamp, verified = document
+        if isinstance(found, ScanError):
+            self._refuse(path, sha256, stamp, found)
+        else:
+            self.writer.put_packed(path, sha256, stamp, found, verified)
 
     def _refuse(self, path: str, sha256: str, stamp: str, error: ScanError) -> None:
         if error.code in LEFT_OUT_CODES:
@@ -280,6 +312,7 @@ class _Build:
 
     def finish(self) -> None:
         """All documents were taken."""
+        self._workers.finish()
         for path in self._old - self._seen:
             self.writer.remove(path)
         self.writer.settle()
