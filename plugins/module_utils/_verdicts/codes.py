@@ -141,6 +141,21 @@ CODES: t.Mapping[str, Code] = {
         "The image was matched against other data than is at hand.",
         "Judge again with the current index.",
     ),
+    "feed-coverage": Code(
+        "inconclusive",
+        "The vulnerability data lists published fixes alone, and the policy wants to know of what has no fix yet, too.",
+        "Drop 'vulnerabilities.require_full_coverage'; distributions other than Red Hat publish no such data.",
+    ),
+    "feed-architecture": Code(
+        "inconclusive",
+        "The vulnerability data names packages of this image for other architectures alone.",
+        "Sync the feed of the image's architecture.",
+    ),
+    "feed-release": Code(
+        "inconclusive",
+        "The vulnerability data names builds for another release than it is said to be about.",
+        "Sync with the right 'distribution'.",
+    ),
     "under-investigation": Code(
         "inconclusive",
         "The vendor still investigates whether the package is affected, and the severity is above the limit.",
@@ -189,6 +204,11 @@ CODES: t.Mapping[str, Code] = {
         "Accept the vendor's key instead of the text.",
     ),
     "kind-accepted": Code("note", "The image has no RPM database, and the policy accepts that.", "Nothing."),
+    "feed-fixes-only": Code(
+        "note",
+        "The vulnerability data lists published fixes alone: packages without an advisory may be vulnerable, too.",
+        "Nothing; or refuse such data with 'vulnerabilities.require_full_coverage'.",
+    ),
     "repositories-assumed": Code(
         "note",
         "The image does not say from which repositories it was built; the distribution's own were assumed.",

@@ -446,6 +446,15 @@ class _PolicyReasons:
         elif match.counts.get("packages_covered", 1) and not match.counts.get("statements_applicable"):
             packages = _count(len(self.inventory.packages), "package")
             yield _found("nothing-applicable", f"The vulnerability data says nothing about any of the {packages}")
+        if match.feed is not None and match.feed.coverage == "fixes":
+            text = (
+                f"The vulnerability data of {visible(self.facts['os'], 80)} lists published fixes alone: what has no"
+                " fix yet is not in it"
+            )
+            if self.policy.require_full_coverage:
+                yield _found("feed-coverage", f"{text}; the policy '{self.policy.name}' requires data about all")
+            else:
+                yield _found("feed-fixes-only", text)
         unmapped = self.unmapped(match)
         if unmapped:
             repositories = _count(len(unmapped), "repository", "repositories")
@@ -472,7 +481,7 @@ class _PolicyReasons:
         left: list[Coverage] = []
         guessed: list[Coverage] = []
         for package in sorted(match.not_covered, key=lambda one: (one.package, one.key_id, one.vendor)):
-            ways = {_accepts(vendor, package) for vendor in self.policy.accept_vendors}
+            ways = {accepts(vendor, package) for vendor in self.policy.accept_vendors}
             if "key" not in ways:
                 (guessed if "vendor" in ways else left).append(package)
         by_name = match.counts.get("vendor_by_name", 0)
@@ -571,7 +580,7 @@ class _PolicyReasons:
         return f"{text}, which lies in the future"
 
 
-def _accepts(vendor: AcceptedVendor, package: Coverage) -> str:
+def accepts(vendor: AcceptedVendor, package: Coverage) -> str:
     """``key`` or ``vendor``, by which a policy's entry accepts a package; empty where it does not."""
     if vendor.vendor and vendor.vendor.casefold() != package.vendor.casefold():
         return ""

@@ -37,6 +37,9 @@ DEFAULT_POLICY_TEXT = """\
   vulnerabilities:
     max_severity: moderate   # a finding above this breaks the policy
     fixable: true            # true: only findings with a fix available count; false: all count
+    # All distributions but Red Hat's publish fixes alone, nothing of what has none yet: true makes their images
+    # inconclusive, false says so in a note.
+    require_full_coverage: false
 
   max_age:
     feed: 7d                 # since the last successful check of the vulnerability data (7d where it is left out)
@@ -128,6 +131,7 @@ class Policy:
     images: Selection = Selection()
     max_severity: str | None = None
     fixable: bool = False
+    require_full_coverage: bool = False
     feed_age: int | None = FEED_AGE
     scan_age: int | None = None
     newest_age: int | None = None
@@ -225,12 +229,13 @@ def _images(field: Field) -> dict[str, t.Any]:
 
 
 def _vulnerabilities(field: Field) -> dict[str, t.Any]:
-    fields = field.mapping(("max_severity", "fixable"), "max_severity and fixable")
+    keys = ("max_severity", "fixable", "require_full_coverage")
+    fields = field.mapping(keys, "max_severity, fixable and require_full_coverage")
     if "max_severity" not in fields:
         raise field.error("max_severity is missing: the worst severity that is still allowed")
     return {
         "max_severity": fields["max_severity"].choice(SEVERITIES, "a severity"),
-        "fixable": fields["fixable"].flag() if "fixable" in fields else False,
+        **{key: fields[key].flag() for key in ("fixable", "require_full_coverage") if key in fields},
     }
 
 

@@ -132,6 +132,15 @@ CASES = [
     Case("feed-incomplete", make.feed(rejected=1)),
     Case("feed-partial", make.match(problems=(Problem("feed-partial", "built for 3 names alone"),))),
     Case("product-unknown", make.match(problems=(Problem("product-unknown", "2 packages are of another product"),))),
+    Case("feed-architecture", make.match(problems=(Problem("feed-architecture", "2 packages are named for others"),))),
+    Case("feed-release", make.match(problems=(Problem("feed-release", "2 packages are fixed for others"),))),
+    Case(
+        "feed-coverage",
+        make.feed(coverage="fixes"),
+        BASE.replace("fixable: true", "require_full_coverage: true"),
+        twin=make.feed(coverage="full"),
+    ),
+    Case("feed-fixes-only", make.feed(coverage="fixes"), verdict="passed"),
     Case("release-mismatch", make.match(problems=(Problem("release-mismatch", "4 packages are for another release"),))),
     Case(
         "feed-unsigned", {}, BASE + "  require_signed_feed: true\n", twin_policy=BASE + "  require_signed_feed: false\n"
