@@ -60,6 +60,23 @@ def platforms() -> Spec:
     return {"platforms": {"type": "list", "elements": "str", "default": []}}
 
 
+def exceptions() -> Spec:
+    """What somebody accepted, and what the makers of images say."""
+    return {
+        "exceptions": {"type": "list", "elements": "path", "default": []},
+        "vex": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": {
+                "path": {"type": "path", "required": True},
+                "signature_key": {"type": "path", "required": True, "no_log": False},
+            },
+        },
+        "expiring_days": {"type": "int", "default": 30},
+    }
+
+
 def store_password() -> Spec:
     """The password of a store that an option names."""
     return {"store_password": store()["store_password"]}

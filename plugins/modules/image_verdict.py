@@ -28,19 +28,18 @@ options:
     elements: raw
   index:
     description:
-      - File that M(imagescan.openshift.vulnerability_feed) wrote.
-      - Without it, or where it is missing, images are V(inconclusive) by every policy that asks about vulnerabilities.
-    type: path
+      - Files that M(imagescan.openshift.vulnerability_feed) wrote, one for each distribution. An image is judged by
+        that of its distribution alone. Two for the same distribution are refused.
+      - Without any, or where they are missing, images are V(inconclusive) by every policy that asks about
+        vulnerabilities.
+    type: list
+    elements: path
+    default: []
   policies:
     description:
       - Files with policies, in YAML.
       - Without any, the built-in policy judges, which wants no critical or important vulnerability that could be fixed
         by an update, and fresh data.
-    type: list
-    elements: path
-    default: []
-  exceptions:
-    description: Files with exceptions, in YAML, each an accepted finding with its reason and expiry date.
     type: list
     elements: path
     default: []
@@ -59,6 +58,7 @@ options:
 extends_documentation_fragment:
   - imagescan.openshift._attributes
   - imagescan.openshift.store
+  - imagescan.openshift.exceptions
 attributes:
   check_mode:
     support: full
@@ -71,10 +71,12 @@ attributes:
 requirements:
   - PyYAML
   - jmespath, for policies with expressions
+  - pysequoia and packageurl-python, for VEX
 seealso:
   - module: imagescan.openshift.image_scan
   - module: imagescan.openshift.vulnerability_feed
   - module: imagescan.openshift.scan_report
+  - module: imagescan.openshift.exception_info
 """
 
 EXAMPLES = r"""
@@ -93,6 +95,9 @@ EXAMPLES = r"""
       - registry.example.com/team/web:7
     policies: [policies/production.yml]
     exceptions: [policies/accepted.yml]
+    vex:
+      - path: vex/app.openvex.json
+        signature_key: vex/maker.asc
     fail_on: [failed, error]
 """
 
@@ -151,12 +156,56 @@ kept_newer:
   description: Number of images for which the store holds a verdict that was made later or with newer data, which stays.
   returned: success
   type: int
+exceptions:
+  description:
+    - Number of exceptions that are V(used), V(unused), V(expired), or ended since all they accept is V(fixed) now, and
+      of those that end soon (V(expiring)). M(imagescan.openshift.exception_info) has each of them.
+    - Counted over the images that were judged.
+  returned: success
+  type: dict
+  sample: {"used": 12, "unused": 1, "expired": 0, "fixed": 1, "expiring": 2}
+vex:
+  description: What became of each file of VEX.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: The file.
+      type: path
+      returned: success
+    id:
+      description: What the document calls itself.
+      type: str
+      returned: success
+    author:
+      description: Who published it.
+      type: str
+      returned: success
+    verified:
+      description: Whether it is signed with the key that was named. What is not is not used.
+      type: bool
+      returned: success
+    statements:
+      description: Number of its statements about images.
+      type: int
+      returned: success
+    used:
+      description: Number of findings that they clear.
+      type: int
+      returned: success
+    problems:
+      description: What was not used, and why, at most 20 sentences.
+      type: list
+      elements: str
+      returned: success
 code:
   description: Stable code of the cause.
   returned: failure
   type: str
 """
 
+import contextlib
 import typing as t
 from datetime import datetime, timezone
 from pathlib import Path
@@ -168,6 +217,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._module import
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named, parse_platform
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judged, Judging
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts import usage
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import load_exceptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import VERDICTS
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import (
@@ -175,6 +225,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.poli
     Policy,
     load_policies,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.vex import load_vex
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.model import SEVERITIES
 
@@ -183,31 +234,40 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     """Judge, keep, tell."""
     params = module.params
     policies = read_policies(params["policies"])
+    now = datetime.now(timezone.utc)
     acceptances = [
         one for path in params["exceptions"] for one in load_exceptions(read_document(path, "exceptions file"), path)
     ]
+    vex = [load_vex(one["path"], one["signature_key"], now=now) for one in params["vex"]]
     platforms = params["platforms"]
     if platforms is not None:
         platforms = [str(parse_platform(text)) for text in platforms]
     wanted = None if params["images"] is None else [named(one) for one in params["images"]]
-    index = open_index(module, params["index"])
-    try:
-        with open_store(
-            params["store"], params["store_password"] or "", create=False, read_only=module.check_mode
-        ) as store:
-            judged = Judging(
-                store,
-                policies,
-                acceptances,
-                index,
-                now=datetime.now(timezone.utc),
-                platforms=platforms,
-                dry_run=module.check_mode,
-            ).run(wanted)
-    finally:
-        if index is not None:
-            index.close()
+    with contextlib.ExitStack() as stack:
+        indexes = [stack.enter_context(index) for index in open_indexes(module, params["index"])]
+        store = stack.enter_context(
+            open_store(params["store"], params["store_password"] or "", create=False, read_only=module.check_mode)
+        )
+        judging = Judging(
+            store,
+            policies,
+            [*acceptances, *(statement for document in vex for statement in document.statements)],
+            indexes,
+            now=now,
+            platforms=platforms,
+            dry_run=module.check_mode,
+        )
+        judged = judging.run(wanted)
     result = summarise(judged)
+    usages = judging.usages(judged)
+    found, days = usages.result(), params["expiring_days"]
+    result["exceptions"] = usage.counts(found, days)
+    result["vex"] = [usage.describe_vex(document, usages.statements_used()) for document in vex]
+    for text in usage.warnings(found, days, whole=wanted is None and bool(indexes)):
+        module.warn(text)
+    for document in vex:
+        for problem in document.problems:
+            module.warn(f"VEX file {document.path}: {problem}")
     if result["kept_newer"]:
         module.warn(f"{result['kept_newer']} verdicts in the store stay: made later, or with data checked later")
     if module._diff:
@@ -241,15 +301,15 @@ def read_policies(paths: list[str]) -> list[Policy]:
     return policies
 
 
-def open_index(module: AnsibleModule, path: str | None) -> FeedIndex | None:
+def open_indexes(module: AnsibleModule, paths: list[str]) -> t.Iterator[FeedIndex]:
     """The vulnerability data; without it images are judged all the same, and none passes that needs it."""
-    if path and not Path(path).exists():
-        if not module.check_mode:  # in check mode the step before may only have planned it
+    for path in dict.fromkeys(filter(None, paths)):
+        if Path(path).exists():
+            yield FeedIndex.open(path)
+        elif not module.check_mode:  # in check mode the step before may only have planned it
             module.warn(
                 f"there is no vulnerability data at {path}; make it with imagescan.openshift.vulnerability_feed"
             )
-        return None
-    return FeedIndex.open(path) if path else None
 
 
 def summarise(judged: list[Judged]) -> dict[str, t.Any]:
@@ -313,10 +373,10 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **specs.store(),
+            **specs.exceptions(),
             "images": {"type": "list", "elements": "raw"},
-            "index": {"type": "path"},
+            "index": {"type": "list", "elements": "path", "default": []},
             "policies": {"type": "list", "elements": "path", "default": []},
-            "exceptions": {"type": "list", "elements": "path", "default": []},
             "platforms": {"type": "list", "elements": "str"},
             "fail_on": {
                 "type": "list",

@@ -7,22 +7,25 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: scan_report
-short_description: Write verdicts and findings as JSON and as a HTML page
+short_description: Write verdicts and findings as JSON and as a HTML page, and exceptions as OpenVEX
 version_added: 0.1.0
 author: the imagescan.openshift authors (@imagescan)
 description:
   - Writes what is in force in the store as files. Equal verdicts give equal files, byte for byte.
   - The HTML page is one file that loads nothing from elsewhere.
+  - The OpenVEX document has the exceptions that hold, of the verdicts in force. One with a justification is
+    C(not_affected); an accepted risk is C(affected) with what was decided.
 options:
   dest:
-    description: Folder for the files C(report.json) and C(report.html). It is made where it is missing.
+    description:
+      - Folder for the files C(report.json), C(report.html) and C(report.openvex.json). It is made where it is missing.
     type: path
     required: true
   formats:
     description: What to write.
     type: list
     elements: str
-    choices: [json, html]
+    choices: [json, html, openvex]
     default: [json, html]
   images:
     description:
@@ -55,6 +58,8 @@ attributes:
   async:
     support: full
     details: Without the table.
+requirements:
+  - packageurl-python, for OpenVEX
 seealso:
   - module: imagescan.openshift.image_verdict
 """
@@ -109,7 +114,12 @@ from ansible_collections.imagescan.openshift.plugins.module_utils import _argume
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._files import write_whole
 from ansible_collections.imagescan.openshift.plugins.module_utils._module import run
-from ansible_collections.imagescan.openshift.plugins.module_utils._reports import html_report, json_report, table
+from ansible_collections.imagescan.openshift.plugins.module_utils._reports import (
+    html_report,
+    json_report,
+    openvex,
+    table,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._reports.document import build_report, newest_time
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import in_force
@@ -118,7 +128,9 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._store.store i
 RENDERERS: dict[str, t.Callable[[t.Mapping[str, t.Any]], bytes]] = {
     "json": json_report.render,
     "html": html_report.render,
+    "openvex": openvex.render,
 }
+NAMES = {"json": "report.json", "html": "report.html", "openvex": "report.openvex.json"}
 
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:
@@ -131,7 +143,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         state = in_force(store, wanted)
     report = build_report(state.documents, state.feed, newest_time(state.times))
     dest = Path(os.path.abspath(params["dest"]))  # noqa: PTH100 - resolve() would follow links
-    files = {kind: dest / f"report.{kind}" for kind in RENDERERS if kind in params["formats"]}
+    files = {kind: dest / NAMES[kind] for kind in RENDERERS if kind in params["formats"]}
     before = {kind: read_before(path) for kind, path in files.items()}
     contents = {kind: RENDERERS[kind](report) for kind in files}
     differing = [kind for kind in files if before[kind] != contents[kind]]
@@ -196,7 +208,7 @@ def main() -> None:
         argument_spec={
             **specs.store(),
             "dest": {"type": "path", "required": True},
-            "formats": {"type": "list", "elements": "str", "choices": ["json", "html"], "default": ["json", "html"]},
+            "formats": {"type": "list", "elements": "str", "choices": list(NAMES), "default": ["json", "html"]},
             "images": {"type": "list", "elements": "raw"},
             "table": {"type": "bool", "default": False},
         },

@@ -30,7 +30,7 @@ ON_A_CLUSTER = {
     "playbook_teardown": ("test_setup.py", 'do("teardown")'),
 }
 ROLES = [path.name for path in sorted((CHECKOUT / "roles").iterdir())]
-FRAGMENTS = ("store", "tls", "registry_access", "platforms", "cluster")
+FRAGMENTS = ("store", "tls", "registry_access", "platforms", "cluster", "exceptions")
 
 
 def content() -> list[str]:

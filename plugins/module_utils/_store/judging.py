@@ -5,18 +5,20 @@
 
 from __future__ import annotations
 
+import collections.abc
 import dataclasses
 import datetime
 import typing as t
 
-from .._errors import ScanError
+from .._errors import InputError, ScanError
 from .._rpm.model import Inventory, Package
 from .._rpm.serial import inventory_from_dict
-from .._verdicts.applying import Entry, Exceptions, Usages
+from .._verdicts.applying import Entry, Exceptions
 from .._verdicts.judge import Child as IndexChild
 from .._verdicts.judge import Subject, image_document, judge, judge_index
 from .._verdicts.model import ImageVerdict, Reason, worst
 from .._verdicts.policies import Policy
+from .._verdicts.usage import Usages
 from .._vulnerabilities.matching.matcher import Matcher
 from .._vulnerabilities.model import FeedInfo
 from .model import Child, Judgement, RecordedVerdict, StoredImage, StoredVerdict
@@ -99,15 +101,51 @@ def indexes_of(children: t.Mapping[str, tuple[Child, ...]]) -> dict[str, list[st
     return indexes
 
 
+class Feeds:
+    """The vulnerability data at hand: one index a distribution. Raises InputError where two speak for the same."""
+
+    def __init__(self, indexes: t.Sequence[FeedIndex]) -> None:
+        self._matchers = [(Matcher(index), index.info) for index in indexes]
+        seen: dict[str, FeedIndex] = {}
+        for index in indexes:
+            for name in index.info.distributions:
+                other = seen.setdefault(name, index)
+                if other is not index:
+                    raise InputError(
+                        f"the indexes {other.path} and {index.path} both speak for {name}; which of them counts?",
+                        code="index-twice",
+                        hint="give one index for each distribution",
+                    )
+
+    @property
+    def only(self) -> FeedInfo | None:
+        """What is known of the data where there is one index alone."""
+        return self._matchers[0][1] if len(self._matchers) == 1 else None
+
+    def matcher(self, inventory: Inventory) -> Matcher | None:
+        """That of the image's distribution. Of others the first, which says that it does not cover the image.
+
+        An image that does not name its distribution may be made of Red Hat's packages, as its micro images are.
+        """
+        for wanted in (inventory.os.id, "rhel"):
+            for matcher, info in self._matchers:
+                if wanted in info.distributions:
+                    return matcher
+        return self._matchers[0][0] if self._matchers else None
+
+
 class Judging:
-    """One run of judging."""
+    """One run of judging.
+
+    ``index``: one, or one for each distribution.
+    """
 
     def __init__(
         self,
         store: Store,
         policies: t.Sequence[Policy],
         exceptions: t.Iterable[Entry],
-        index: FeedIndex | None,
+        index: FeedIndex | t.Sequence[FeedIndex] | None,
         *,
         now: datetime.datetime,
         platforms: t.Sequence[str] | None = None,
@@ -118,10 +156,8 @@ class Judging:
         self._policies = policies
         self._exceptions = Exceptions(exceptions)
         self._indexes: dict[str, list[str]] = {}
-        self._matcher = Matcher(index) if index is not None else None
         self._packages: tuple[object, tuple[Package, ...]] | None = None
-        self._feed: FeedInfo | None = index.info if index is not None else None
-        self._feed_values = feed_to_dict(self._feed)
+        self._feeds = Feeds(() if index is None else index if isinstance(index, collections.abc.Sequence) else (index,))
         self._now = now
         self._judged_at = now.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._platforms = platforms
@@ -130,11 +166,7 @@ class Judging:
 
     def run(self, wanted: t.Sequence[Wanted] | None) -> list[Judged]:
         """Judge what is wanted, or everything in the store; indexes after their images. Ordered by key."""
-        images = self._store.images()
-        children = self._store.children(image.key for image in images if image.kind == "index")
-        if wanted is not None:
-            images = select(images, children, wanted)
-        self._indexes = indexes_of(children)
+        images, children = self.images(wanted)
         singles = [image for image in images if image.kind != "index"]
         # Images with the same packages come one after the other, so that these are read and matched once.
         sets = self._store.package_sets(image.digest for image in singles)
@@ -144,7 +176,7 @@ class Judging:
         batch: list[Judgement] = []
         for number, image in enumerate(singles):
             subject = self.subject(image)
-            verdict = judge(subject, self._policies, self._exceptions, now=self._now)
+            verdict = self.verdict(subject)
             verdicts[image.digest] = verdict
             batch.append(self._judgement(image, subject, verdict))
             if len(batch) == BATCH:
@@ -159,6 +191,13 @@ class Judging:
         judged += self._settle(batch)
         return sorted(judged, key=lambda one: one.key)
 
+    def usages(self, judged: t.Iterable[Judged]) -> Usages:
+        """What the exceptions are about in the images that were judged."""
+        usages = Usages(self._exceptions, self._now.astimezone(datetime.timezone.utc).date())
+        for one in judged:
+            usages.add(one.document, self._indexes.get(one.document["digest"], ()))
+        return usages
+
     def _bare_subject(self, image: StoredImage) -> Subject:
         problem = Reason(image.error_code, image.error_message) if image.error_code else None
         return Subject(
@@ -168,9 +207,26 @@ class Judging:
             platform=image.platform,
             scanned_at=image.scanned_at,
             scan_problem=problem,
-            feed=self._feed,
+            feed=self._feeds.only,
             index_digests=tuple(self._indexes.get(image.digest, ())),
         )
+
+    def images(self, wanted: t.Sequence[Wanted] | None) -> tuple[list[StoredImage], dict[str, tuple[Child, ...]]]:
+        """The images that are meant, those of indexes included, and the images of each index in the store."""
+        images = self._store.images()
+        children = self._store.children(image.key for image in images if image.kind == "index")
+        if wanted is not None:
+            images = select(images, children, wanted)
+        self._indexes = indexes_of(children)
+        return images, children
+
+    def verdict(self, subject: Subject) -> ImageVerdict:
+        """What the policies say of an image that is no index."""
+        return judge(subject, self._policies, self._exceptions, now=self._now)
+
+    def matcher(self, inventory: Inventory) -> Matcher | None:
+        """What matches an inventory; None without vulnerability data."""
+        return self._feeds.matcher(inventory)
 
     def subject(self, image: StoredImage) -> Subject:
         """What is known of an image that is no index."""
@@ -182,13 +238,15 @@ class Judging:
             if stored is None:
                 return subject
             inventory = self._inventory(stored)
-            match = self._matcher.match(inventory) if self._matcher is not None else None
+            matcher = self.matcher(inventory)
+            match = matcher.match(inventory) if matcher is not None else None
         except ScanError as error:
             # One damaged inventory must not keep the others from being judged.
             if error.code.startswith(("store-", "feed-")):
                 raise
             return dataclasses.replace(subject, scan_problem=Reason(error.code, str(error)))
-        return dataclasses.replace(subject, labels=inventory.labels, inventory=inventory, match=match)
+        feed = match.feed if match is not None else None
+        return dataclasses.replace(subject, labels=inventory.labels, inventory=inventory, match=match, feed=feed)
 
     def _inventory(self, stored: t.Mapping[str, t.Any]) -> Inventory:
         """The inventory that the store gave; packages that it gave just before are not read again."""
@@ -218,13 +276,16 @@ class Judging:
         )
 
     def _judgement(self, image: StoredImage, subject: Subject, verdict: ImageVerdict) -> Judgement:
+        feed = subject.feed
+        # What a feed of another distribution says of an image must not outlast what its own says, which may be older.
+        counts = feed is not None and (subject.match is None or subject.match.supported)
         return Judgement(
             key=image.key,
             digest=image.digest,
             verdict=verdict.verdict,
             document=image_document(subject, verdict),
-            feed=self._feed_values,
-            feed_checked=self._feed.checked if self._feed else "",
+            feed=feed_to_dict(feed),
+            feed_checked=feed.checked if feed is not None and counts else "",
             judged_at=self._judged_at,
         )
 
@@ -234,16 +295,15 @@ class Judging:
         recorded = act(batch)
         kept = [one.key for one in recorded if one.state == "superseded"]
         in_force = {one.key: one for one in self._store.verdicts(kept)} if kept else {}
-        serial = self._feed.serial if self._feed else ""
-        return [self._judged(judgement, result, in_force, serial) for judgement, result in zip(batch, recorded)]
+        return [self._judged(judgement, result, in_force) for judgement, result in zip(batch, recorded)]
 
     @staticmethod
-    def _judged(judgement: Judgement, result: RecordedVerdict, in_force: t.Mapping[str, t.Any], serial: str) -> Judged:
+    def _judged(judgement: Judgement, result: RecordedVerdict, in_force: t.Mapping[str, t.Any]) -> Judged:
         stays = in_force.get(result.key)
+        feed = ((stays.feed if stays is not None else judgement.feed) or {}).get("serial", "")
         if stays is not None:
-            feed = (stays.feed or {}).get("serial", "")
             return Judged(result.key, result.state, result.before, stays.verdict, stays.document, feed)
-        return Judged(result.key, result.state, result.before, result.after, judgement.document, serial)
+        return Judged(result.key, result.state, result.before, result.after, judgement.document, feed)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -315,4 +375,5 @@ def feed_from_dict(values: t.Mapping[str, t.Any] | None) -> FeedInfo | None:
     if values is None:
         return None
     known = {field.name for field in dataclasses.fields(FeedInfo)}
-    return FeedInfo(**{**{key: value for key, value in values.items() if key in known}, "names": ()})
+    kept = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items() if key in known}
+    return FeedInfo(**{**kept, "names": ()})

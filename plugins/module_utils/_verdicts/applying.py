@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which exceptions and which statements of VEX hold for which finding of which image, and which are needed at all."""
+"""Which exceptions and which statements of VEX hold for which finding of which image."""
 
 from __future__ import annotations
 
@@ -13,9 +13,6 @@ import typing as t
 
 from .exceptions import Acceptance
 from .vex import Statement
-
-#: Images that are named of one exception's use.
-IMAGES_KEPT = 20
 
 Entry = t.Union[Acceptance, Statement]
 
@@ -189,7 +186,7 @@ class ImageExceptions:
             labels = [
                 entry.label
                 for entry, state in self.about_finding(finding)
-                if state == "accepted" and _for_policy(entry, policy)
+                if state == "accepted" and for_policy(entry, policy)
             ]
             if labels:
                 result.setdefault((finding.id, finding.package), labels[0])
@@ -201,7 +198,7 @@ class ImageExceptions:
         by_rule: dict[str, str] = {}
         for rule in rules:
             for entry, state in self.about_rule(rule):
-                if state == "accepted" and _for_policy(entry, policy):
+                if state == "accepted" and for_policy(entry, policy):
                     by_rule.setdefault(rule["id"], entry.label)
         return Accepted(result, by_rule)
 
@@ -248,18 +245,19 @@ def _explaining(about: t.Iterable[tuple[Entry, str]], policies: t.Collection[str
     open_policies = set(policies) or {""}
     later = []
     for entry, state in about:
-        meant = {name for name in open_policies if _for_policy(entry, name)}
+        meant = {name for name in open_policies if for_policy(entry, name)}
         if state != "accepted":
             later.append((entry, state))
         elif meant:
             yield entry, state
             open_policies -= meant
     for entry, state in later:
-        if any(_for_policy(entry, name) for name in open_policies):
+        if any(for_policy(entry, name) for name in open_policies):
             yield entry, state
 
 
-def _for_policy(entry: Entry, policy: str | None) -> bool:
+def for_policy(entry: Entry, policy: str | None) -> bool:
+    """Whether an entry holds for the verdict of a policy; without one, whether it holds for every one."""
     if not isinstance(entry, Acceptance) or not entry.policies:
         return True
     return policy is not None and entry.covers_policy(policy)
@@ -269,90 +267,3 @@ def _order(one: Acceptance) -> tuple[t.Any, ...]:
     ends = one.expires if one.expires is not None else datetime.date.max
     texts = (one.id, one.rule, one.owner, one.reason, one.ticket, one.justification)
     return (-ends.toordinal(), one.until_fixed, texts, one.packages, one.images, one.policies)
-
-
-@dataclasses.dataclass(frozen=True)
-class Usage:
-    """What became of one entry of a file over all images.
-
-    ``state``: ``used``, ``unused`` (it is about nothing in any image), ``expired``, or ``fixed`` (all that it is about
-    has a fix now, which ends it). ``days_left``: whole days until its last day, negative after it, None without a date.
-    ``number``: findings and rules that it is about. ``images``: at most 20 of the images.
-    """
-
-    entry: Acceptance
-    state: str
-    days_left: int | None
-    number: int
-    images: tuple[str, ...]
-
-    def expires_within(self, days: int) -> bool:
-        """Whether it still holds and its last day comes within so many days."""
-        return self.days_left is not None and 0 <= self.days_left <= days
-
-
-@dataclasses.dataclass(frozen=True)
-class _ReportedFinding:
-    """A finding of a report's image object."""
-
-    id: str
-    name: str
-    package: str
-    status: str
-
-
-class Usages:
-    """Counts what exceptions are about, image by image."""
-
-    def __init__(self, exceptions: Exceptions, today: datetime.date) -> None:
-        self._exceptions = exceptions
-        self._today = today
-        self._number: dict[int, int] = collections.defaultdict(int)
-        self._open: dict[int, int] = collections.defaultdict(int)
-        self._images: dict[int, list[str]] = collections.defaultdict(list)
-
-    def add(self, document: t.Mapping[str, t.Any], indexes: t.Iterable[str] = ()) -> None:
-        """Count one image object of a report. ``indexes``: digests of the indexes that the image is in."""
-        named = Named((document["digest"], *indexes), tuple(document["references"]), document["os"].partition(" ")[0])
-        meant = self._exceptions.of_image(named, self._today)
-        policies = {policy["name"] for policy in document["policies"]}
-        about: list[tuple[Entry, str]] = []
-        for one in document["vulnerabilities"]:
-            # A package is written name-epoch:version-release.arch.
-            name = one["package"].rsplit("-", 2)[0]
-            about += meant.about_finding(_ReportedFinding(one["id"], name, one["package"], one["status"]))
-        for rule in (document["compliance"] or {"rules": ()})["rules"]:
-            about += meant.about_rule(rule)
-        image = document["reference"] or document["digest"]
-        for entry, state in about:
-            if policies and not any(_for_policy(entry, name) for name in policies):
-                continue
-            self._number[id(entry)] += 1
-            self._open[id(entry)] += state != "fix_available"
-            images = self._images[id(entry)]
-            if len(images) < IMAGES_KEPT and image not in images:
-                images.append(image)
-
-    def result(self) -> list[Usage]:
-        """One for each entry of a file, in their order."""
-        found = []
-        for entry in self._exceptions.entries:
-            if not isinstance(entry, Acceptance):
-                continue
-            number = self._number.get(id(entry), 0)
-            state = "used" if number else "unused"
-            if number and not self._open[id(entry)]:
-                state = "fixed"
-            if not entry.holds(self._today):
-                state = "expired"
-            left = (entry.expires - self._today).days if entry.expires is not None else None
-            found.append(Usage(entry, state, left, number, tuple(self._images.get(id(entry), ()))))
-        return found
-
-    def statements_used(self) -> dict[str, int]:
-        """Id of a VEX document -> findings that its statements clear."""
-        counts: dict[str, int] = {}
-        for entry in self._exceptions.entries:
-            if isinstance(entry, Statement):
-                counts[entry.document] = counts.get(entry.document, 0) + self._number.get(id(entry), 0)
-        return counts

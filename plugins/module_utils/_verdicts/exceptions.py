@@ -11,7 +11,9 @@ import fnmatch
 import re
 import typing as t
 
-from .documents import VALUE_LIMIT, Field, read_document
+from .._errors import InputError
+from .._text import visible
+from .documents import VALUE_LIMIT, Field, nearest, read_document
 
 #: Why a product is not affected, in the words that OpenVEX and CSAF share.
 JUSTIFICATIONS = (
@@ -105,6 +107,18 @@ def load_exceptions(text: str, where: str) -> list[Acceptance]:
     if root.value is None:
         return []
     return [_acceptance(field) for field in root.items("a list of exceptions, each beginning with '- id:'")]
+
+
+def check_policies(acceptances: t.Iterable[Acceptance], names: t.Collection[str]) -> None:
+    """Raise ``InputError`` for an exception that is meant for policies of which there is none."""
+    for one in acceptances:
+        for pattern in one.policies:
+            if not any(fnmatch.fnmatchcase(name, pattern) for name in names):
+                known = ", ".join(sorted(names)[:10])
+                raise InputError(
+                    f"{one.where}, line {one.line}: exception {one.label}: there is no policy "
+                    f"'{visible(pattern, 100)}'{nearest(pattern, names)} (known: {known})"
+                )
 
 
 def _names(patterns: tuple[str, ...], text: str) -> bool:

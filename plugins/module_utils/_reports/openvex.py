@@ -1,0 +1,115 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The exceptions that hold, as OpenVEX 0.2.0, for whoever runs another scanner over the same images.
+
+An exception with a justification says ``not_affected``; one without accepts a risk, which is ``affected`` with what
+was decided about it. Each product is an image by digest, with the packages in question as its subcomponents. What
+makers of images say is left to their own documents, and rules of OpenSCAP are no vulnerabilities.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import typing as t
+
+from .._verdicts.policies import split_reference
+from .._verdicts.vex import CONTEXT, namespaces_of
+
+_PACKAGE = re.compile(r"(?P<name>.+)-(?P<epoch>\d+):(?P<build>[^-]+-[^-]+)\.(?P<arch>[^.-]+)")
+_NOBODY = "unknown"
+#: Time of a report about nothing, for which the format demands one all the same.
+_NEVER = "1970-01-01T00:00:00Z"
+_TOOL = "imagescan.openshift"
+
+
+def render(report: t.Mapping[str, t.Any]) -> bytes:
+    """The bytes of report.openvex.json; an equal report gives equal bytes. Without exceptions it has no statement."""
+    #: (vulnerability, what is said of it) -> image -> packages
+    said: dict[tuple[str, str], dict[str, set[str]]] = {}
+    authors: set[str] = set()
+    for image in report["images"]:
+        for one in image.get("exceptions", ()):
+            if one["kind"] != "exception" or one["state"] != "accepted" or not image["digest"]:
+                continue
+            claim = json.dumps(_claim(one), sort_keys=True)
+            for finding in one["findings"]:
+                authors.add(one["owner"] or _NOBODY)
+                products = said.setdefault((finding["id"], claim), {})
+                part = _package_url(finding["package"], image["os"])
+                products.setdefault(_image_url(image), set()).add(part)
+    statements = [
+        {
+            **json.loads(claim),
+            "vulnerability": {"name": identifier},
+            "products": [
+                {
+                    "@id": url,
+                    "identifiers": {"purl": url},
+                    "subcomponents": [{"@id": part, "identifiers": {"purl": part}} for part in sorted(parts)],
+                }
+                for url, parts in sorted(products.items())
+            ],
+        }
+        for (identifier, claim), products in sorted(said.items())
+    ]
+    document = {
+        "@context": CONTEXT,
+        "author": ", ".join(sorted(authors)) or _NOBODY,
+        "timestamp": report["as_of"] or _NEVER,
+        "version": 1,
+        "tooling": _TOOL,
+        "statements": statements,
+    }
+    digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode("ascii")).hexdigest()
+    document["@id"] = f"https://openvex.dev/docs/public/vex-{digest}"
+    return (json.dumps(document, sort_keys=True, indent=1, allow_nan=False) + "\n").encode("ascii")
+
+
+def _claim(one: t.Mapping[str, t.Any]) -> dict[str, str]:
+    ends = [one["expires"]] if one["expires"] else []
+    until = " or ".join(ends + (["a fix is there"] if one["when"] else []))
+    ticket = f" ({one['ticket']})" if one["ticket"] else ""
+    if one["justification"]:
+        # The format's schema allows an impact statement only instead of a justification.
+        notes = f"{one['reason']}{ticket}; decided by {one['owner'] or _NOBODY} until {until}"
+        return {"status": "not_affected", "justification": one["justification"], "status_notes": notes}
+    action = f"The risk is accepted by {one['owner'] or _NOBODY} until {until}: {one['reason']}{ticket}"
+    return {"status": "affected", "action_statement": action}
+
+
+def _image_url(image: t.Mapping[str, t.Any]) -> str:
+    import packageurl
+
+    registry, repository = split_reference(image["reference"])
+    qualifiers = {}
+    if registry:
+        name = repository.rpartition("/")[2]
+        qualifiers["repository_url"] = f"{registry}/{repository}"
+    else:
+        # Of a file or folder only its name is told, not where it lies on this machine.
+        name = re.sub(r"[^A-Za-z0-9._-]", "-", repository.rpartition("/")[2]) or "image"
+    architecture = image["platform"].split("/")[1:2]
+    if architecture:
+        qualifiers["arch"] = architecture[0]
+    return str(packageurl.PackageURL("oci", None, name.lower(), image["digest"], qualifiers).to_string())
+
+
+def _package_url(package: str, os_name: str) -> str:
+    import packageurl
+
+    distribution, _space, version = os_name.partition(" ")
+    parts = _PACKAGE.fullmatch(package)
+    name, build, qualifiers = package, None, {}
+    if parts is not None:
+        name, build = parts["name"], parts["build"]
+        qualifiers["arch"] = parts["arch"]
+        if parts["epoch"] != "0":
+            qualifiers["epoch"] = parts["epoch"]
+    if distribution:
+        qualifiers["distro"] = f"{distribution}-{version}" if version else distribution
+    namespace = namespaces_of(distribution)[:1]
+    url = packageurl.PackageURL("rpm", namespace[0] if namespace else None, name, build, qualifiers)
+    return str(url.to_string())

@@ -1,0 +1,172 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What became of exceptions: which are needed, which have ended or will soon, and what of VEX was used."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import datetime
+import typing as t
+
+from .applying import Entry, Exceptions, Named, for_policy
+from .exceptions import Acceptance
+from .vex import Statement, VexDocument
+
+#: Images that are named of one exception's use, and exceptions that are named of one warning.
+IMAGES_KEPT = 20
+_NAMED = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Usage:
+    """What became of one entry of a file over all images.
+
+    ``state``: ``used``, ``unused`` (it is about nothing in any image), ``expired``, or ``fixed`` (all that it is about
+    has a fix now, which ends it). ``days_left``: whole days until its last day, negative after it, None without a date.
+    ``number``: findings and rules that it is about. ``images``: at most 20 of the images.
+    """
+
+    entry: Acceptance
+    state: str
+    days_left: int | None
+    number: int
+    images: tuple[str, ...]
+
+    def expires_within(self, days: int) -> bool:
+        """Whether it still holds and its last day comes within so many days."""
+        return self.days_left is not None and 0 <= self.days_left <= days
+
+
+@dataclasses.dataclass(frozen=True)
+class _ReportedFinding:
+    """A finding of a report's image object."""
+
+    id: str
+    name: str
+    package: str
+    status: str
+
+
+class Usages:
+    """Counts what exceptions are about, image by image."""
+
+    def __init__(self, exceptions: Exceptions, today: datetime.date) -> None:
+        self._exceptions = exceptions
+        self._today = today
+        self._number: dict[int, int] = collections.defaultdict(int)
+        self._open: dict[int, int] = collections.defaultdict(int)
+        self._images: dict[int, list[str]] = collections.defaultdict(list)
+
+    def add(self, document: t.Mapping[str, t.Any], indexes: t.Iterable[str] = ()) -> None:
+        """Count one image object of a report. ``indexes``: digests of the indexes that the image is in."""
+        named = Named((document["digest"], *indexes), tuple(document["references"]), document["os"].partition(" ")[0])
+        meant = self._exceptions.of_image(named, self._today)
+        policies = {policy["name"] for policy in document["policies"]}
+        about: list[tuple[Entry, str]] = []
+        for one in document["vulnerabilities"]:
+            # A package is written name-epoch:version-release.arch.
+            name = one["package"].rsplit("-", 2)[0]
+            about += meant.about_finding(_ReportedFinding(one["id"], name, one["package"], one["status"]))
+        for rule in (document["compliance"] or {"rules": ()})["rules"]:
+            about += meant.about_rule(rule)
+        image = document["reference"] or document["digest"]
+        for entry, state in about:
+            if policies and not any(for_policy(entry, name) for name in policies):
+                continue
+            self._number[id(entry)] += 1
+            self._open[id(entry)] += state != "fix_available"
+            images = self._images[id(entry)]
+            if len(images) < IMAGES_KEPT and image not in images:
+                images.append(image)
+
+    def result(self) -> list[Usage]:
+        """One for each entry of a file, in their order."""
+        found = []
+        for entry in self._exceptions.entries:
+            if not isinstance(entry, Acceptance):
+                continue
+            number = self._number.get(id(entry), 0)
+            state = "used" if number else "unused"
+            if number and not self._open[id(entry)]:
+                state = "fixed"
+            if not entry.holds(self._today):
+                state = "expired"
+            left = (entry.expires - self._today).days if entry.expires is not None else None
+            found.append(Usage(entry, state, left, number, tuple(self._images.get(id(entry), ()))))
+        return found
+
+    def statements_used(self) -> dict[str, int]:
+        """Id of a VEX document -> findings that its statements clear."""
+        counts: dict[str, int] = {}
+        for entry in self._exceptions.entries:
+            if isinstance(entry, Statement):
+                counts[entry.document] = counts.get(entry.document, 0) + self._number.get(id(entry), 0)
+        return counts
+
+
+def counts(usages: t.Sequence[Usage], days: int) -> dict[str, int]:
+    """How many exceptions are in each state, and how many end within so many days."""
+    states = dict.fromkeys(("used", "unused", "expired", "fixed"), 0)
+    for one in usages:
+        states[one.state] += 1
+    return {**states, "expiring": sum(one.expires_within(days) for one in usages)}
+
+
+def describe(usage: Usage, days: int) -> dict[str, t.Any]:
+    """One exception with what became of it, for results of modules."""
+    entry = usage.entry
+    return {
+        "file": entry.where,
+        "line": entry.line,
+        "id": entry.id,
+        "rule": entry.rule,
+        "packages": list(entry.packages),
+        "images": list(entry.images),
+        "policies": list(entry.policies),
+        "owner": entry.owner,
+        "reason": entry.reason,
+        "ticket": entry.ticket,
+        "justification": entry.justification,
+        "expires": str(entry.expires or ""),
+        "when": "fixed" if entry.until_fixed else "",
+        "state": usage.state,
+        "expiring": usage.expires_within(days),
+        "days_left": usage.days_left,
+        "number": usage.number,
+        "used_by": list(usage.images),
+    }
+
+
+def describe_vex(document: VexDocument, used: t.Mapping[str, int]) -> dict[str, t.Any]:
+    """What became of one file of VEX. ``used``: see ``Usages.statements_used``."""
+    return {
+        "path": document.path,
+        "id": document.id,
+        "author": document.author,
+        "verified": document.verified,
+        "statements": len(document.statements),
+        "used": used.get(document.id, 0) if document.statements else 0,
+        "problems": list(document.problems),
+    }
+
+
+def warnings(usages: t.Sequence[Usage], days: int, *, whole: bool) -> list[str]:
+    """Sentences about exceptions that need somebody. ``whole``: everything was judged, so that unused means it."""
+    texts = [
+        ("expired", [one for one in usages if one.state == "expired"]),
+        ("ended, since all that is accepted has a fix now", [one for one in usages if one.state == "fixed"]),
+        (f"with an end within {days} days", [one for one in usages if one.expires_within(days)]),
+        ("about nothing in any image", [one for one in usages if whole and one.state == "unused"]),
+    ]
+    return [
+        f"{len(found)} exception{'' if len(found) == 1 else 's'} {what}: {_places(found)}"
+        for what, found in texts
+        if found
+    ]
+
+
+def _places(found: t.Sequence[Usage]) -> str:
+    shown = ", ".join(f"{one.entry.label} ({one.entry.where}, line {one.entry.line})" for one in found[:_NAMED])
+    return shown + (f" and {len(found) - _NAMED} more" if len(found) > _NAMED else "")
