@@ -87,9 +87,12 @@ def document(cve: str, *said: Says, date: str = "2026-03-01T10:00:00+00:00", agg
     threats: list[Json] = []
     for one in said:
         product = "product-" + re.sub(r"[^a-z0-9]+", "-", one.cpe)
-        products[product] = {"product_id": product, "product_identification_helper": {"cpe": one.cpe}}
         part = one.name + (f"-{one.evr}" if one.evr else "") + (f".{one.arch}" if one.arch else "")
         part += f"::{one.module}" if one.module else ""
+        # One id has one status; Red Hat has several products with one CPE.
+        while any(f"{product}:{part}" in ids for status, ids in statuses.items() if status != one.status):
+            product += "-again"
+        products[product] = {"product_id": product, "product_identification_helper": {"cpe": one.cpe}}
         products[part] = {"product_id": part, "product_identification_helper": {"purl": purl(one)}}
         whole = f"{product}:{part}"
         relationships[whole] = {

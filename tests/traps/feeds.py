@@ -9,12 +9,13 @@ import contextlib
 import copy
 import json
 import sqlite3
+import typing as t
 from pathlib import Path
 
 from ansible_collections.imagescan.openshift.examples.fleet import vex
 
 from .situation import FEED, OTHERS, document
-from .trap import Trap, differs
+from .trap import Trap, differs, hides
 
 
 def cut_document(feed: Path) -> None:
@@ -38,13 +39,15 @@ def no_documents(feed: Path) -> None:
 
 
 def no_statements(feed: Path) -> None:
-    """Documents of the right shape that say nothing."""
+    """Documents that say nothing of any package, as those about software that the vendor does not have."""
     for path in (feed / "2026").iterdir():
-        path.write_text(
-            '{"document": {"category": "csaf_vex", "csaf_version": "2.0", "tracking": {"id": "CVE-2026-900101", '
-            '"current_release_date": "2026-02-02T10:00:00Z", "status": "final"}}, "vulnerabilities": '
-            '[{"cve": "CVE-2026-900101", "product_status": {}}]}'
-        )
+        item = json.loads(path.read_text())
+        product = {"product_id": "red_hat_products", "product_identification_helper": {"cpe": "cpe:/a:redhat"}}
+        item["product_tree"] = {"branches": [{"category": "vendor", "name": "Red Hat", "product": product}]}
+        item["vulnerabilities"] = [
+            {"cve": item["vulnerabilities"][0]["cve"], "product_status": {"known_not_affected": ["red_hat_products"]}}
+        ]
+        path.write_text(json.dumps(item))
 
 
 def older_copy(feed: Path) -> None:
@@ -69,7 +72,7 @@ def empty_index(path: Path) -> None:
 def newer_index(path: Path) -> None:
     """An index that a later version wrote."""
     with contextlib.closing(sqlite3.connect(path)) as database:
-        database.execute("UPDATE meta SET value = '999' WHERE key = 'schema_version'")
+        database.execute("PRAGMA user_version = 999")
         database.commit()
 
 
@@ -88,10 +91,124 @@ def advisory(item: vex.Json) -> vex.Json:
     return item
 
 
+def damaged(edit: t.Callable[[vex.Json], t.Any]) -> tuple[vex.Json, ...]:
+    """The example feed with a change in the document that matters."""
+    item = copy.deepcopy(document())
+    edit(item)
+    return (item, OTHERS)
+
+
+def products_of(item: vex.Json) -> list[vex.Json]:
+    """The products of a document, of all its branches."""
+    found: list[vex.Json] = []
+    pending = list(item["product_tree"]["branches"])
+    while pending:
+        branch = pending.pop()
+        found += [branch["product"]] if "product" in branch else []
+        pending += branch.get("branches", [])
+    return found
+
+
+def lose_tree(item: vex.Json) -> None:
+    item["product_tree"] = {}
+
+
+def lose_components(item: vex.Json) -> None:
+    """All branches but those of the products: nothing tells what the ids mean."""
+    vendor = item["product_tree"]["branches"][0]
+    vendor["branches"] = [branch for branch in vendor["branches"] if branch["category"] == "product_family"]
+
+
+def lose_products(item: vex.Json) -> None:
+    vendor = item["product_tree"]["branches"][0]
+    vendor["branches"] = [branch for branch in vendor["branches"] if branch["category"] != "product_family"]
+
+
+def lose_cpes(item: vex.Json) -> None:
+    for product in products_of(item):
+        product["product_identification_helper"].pop("cpe", None)
+
+
+def lose_relationship_ends(item: vex.Json) -> None:
+    for relationship in item["product_tree"]["relationships"]:
+        del relationship["relates_to_product_reference"]
+
+
+def lose_statuses(item: vex.Json) -> None:
+    item["vulnerabilities"][0]["product_status"] = {}
+
+
+def lose_status_of_the_package(item: vex.Json) -> None:
+    statuses = item["vulnerabilities"][0]["product_status"]
+    statuses["fixed"] = [identity for identity in statuses["fixed"] if "openssl-libs" not in identity]
+
+
+def say_twice(item: vex.Json) -> None:
+    """Fixed, and not affected at all, which clears."""
+    statuses = item["vulnerabilities"][0]["product_status"]
+    statuses["known_not_affected"] = statuses["fixed"]
+
+
+def misspell_status(item: vex.Json) -> None:
+    statuses = item["vulnerabilities"][0]["product_status"]
+    statuses["fixed "] = statuses.pop("fixed")
+
+
+def misspell_names(item: vex.Json) -> None:
+    """A letter that no name has, in each package URL and id: the package would be none."""
+    for product in products_of(item):
+        helper = product["product_identification_helper"]
+        if "purl" in helper:
+            helper["purl"] = helper["purl"].replace("openssl", "open\x7fsl")
+
+
+def key_twice(feed: Path) -> None:
+    """A key that stands twice: the first one says what is fixed, the last one that nothing is affected."""
+    path = feed / "2026" / "cve-2026-900101.json"
+    item = json.loads(path.read_text())
+    move_status(item)
+    again = json.dumps(item["vulnerabilities"])
+    path.write_text(path.read_text().rstrip().removesuffix("}") + f', "vulnerabilities": {again}}}')
+
+
+def move_status(item: vex.Json) -> None:
+    statuses = item["vulnerabilities"][0]["product_status"]
+    statuses["known_not_affected"] = statuses.pop("fixed")
+
+
 #: Nothing about any package of the example image.
 ELSEWHERE = document(vex.Says(vex.RHEL8, "known_affected", ("firefox",), state="Affected"))
 
+#: Damage to the document that matters -> whom it fools.
+DAMAGE: t.Mapping[str, tuple[t.Callable[[vex.Json], None], str]] = {
+    "document-without-tree": (lose_tree, "whoever skips ids that nothing explains, here all of them"),
+    "document-without-components": (lose_components, "whoever skips a component that the document does not define"),
+    "document-without-products": (lose_products, "whoever skips a product that the document does not define"),
+    "products-without-cpe": (lose_cpes, "whoever skips what is said of products without a CPE"),
+    "relationships-without-product": (lose_relationship_ends, "whoever skips relationships that are not whole"),
+    "document-without-statuses": (lose_statuses, "whoever takes a document that says nothing for one"),
+    "package-without-status": (lose_status_of_the_package, "whoever reads the statuses alone: the tree names more"),
+    "two-statuses-of-one-product": (say_twice, "whoever lets not affected clear what the same document calls fixed"),
+    "status-misspelt": (misspell_status, "whoever skips a status of which nobody has heard"),
+}
+
 TRAPS: list[Trap] = [
+    *(
+        differs(name, fools, "documents", damaged(edit), FEED, codes="feed-incomplete")
+        for name, (edit, fools) in DAMAGE.items()
+    ),
+    differs(
+        "key-that-stands-twice",
+        "JSON parsers, to which the last of two equal keys counts",
+        "edit_feed",
+        key_twice,
+        codes="feed-incomplete",
+    ),
+    hides(
+        "package-url-misspelt",
+        "whoever takes a package URL that names no package for software that is none: the id names it too",
+        documents=damaged(misspell_names),
+    ),
     differs(
         "older-copy-of-a-document",
         "whoever adds up all that is said of a vulnerability, now and before: not affected wins",
