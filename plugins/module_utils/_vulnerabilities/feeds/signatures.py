@@ -24,6 +24,8 @@ if t.TYPE_CHECKING:
 
 #: Ends the name of the signature of a file.
 SUFFIX = ".asc"
+#: Begins the reason of a document that is rejected for its signature.
+REJECTED_FOR = "signature: "
 SIGNATURE_LIMIT = 64 << 10
 KEYS_LIMIT = 4 << 20
 _SIGNATURES_LIMIT = 16  # in one file: a key that follows another signs beside it for a while
