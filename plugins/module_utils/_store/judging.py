@@ -375,5 +375,6 @@ def feed_from_dict(values: t.Mapping[str, t.Any] | None) -> FeedInfo | None:
     if values is None:
         return None
     known = {field.name for field in dataclasses.fields(FeedInfo)}
-    kept = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items() if key in known}
-    return FeedInfo(**{**kept, "names": ()})
+    kept: dict[str, t.Any] = {key: value for key, value in values.items() if key in known}
+    lists = {key: tuple(value) for key, value in kept.items() if isinstance(value, list)}
+    return FeedInfo(**{**kept, **lists, "names": ()})

@@ -1,11 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where advisories come from: OSV records in a folder, an archive or a zip, and ``updateinfo.xml`` of repositories.
-
-A repository's file lists what is current: advisories leave it when their packages are replaced. What they say stays
-true, so an index keeps them (``keeps_vanished``).
-"""
+"""Where advisories come from: OSV records in a folder, an archive or a zip, and ``updateinfo.xml`` of repositories."""
 
 from __future__ import annotations
 
@@ -44,16 +40,17 @@ _UPDATEINFO = re.compile(r"(?:.*[-.])?updateinfo\.xml(?:\.(?:gz|xz|zst))?")
 _STEP = 1 << 18
 
 
-def open_records(source: str, access: Access | None, work: Path, tick: t.Callable[[], None]) -> Feed:
-    """A feed of OSV records: a folder or tar of them, or the zip that osv.dev serves, here or behind a URL."""
+def open_records(source: str, access: Access | None, work: Path, tick: t.Callable[[], None], **options: t.Any) -> Feed:
+    """A feed of OSV records: a folder or tar of them, or the zip that osv.dev serves, here or behind a URL.
+
+    ``options``: those of ``open_feed``.
+    """
     if is_url(source) and not source.lower().startswith("file://"):
         if split_url(source).path.lower().endswith(".zip"):
             return _ZipFeed(_Remote(source, Client(access, tick=tick), work / "records.zip"), tick)
-        return open_feed(source, access, work, tick)
-    path = local_path(source)
-    if path.is_file() and _begins(path, b"PK"):
+    elif (path := local_path(source)).is_file() and _begins(path, b"PK"):
         return _ZipFeed(_Local(path), tick)
-    return open_feed(source, access, work, tick)
+    return open_feed(source, access, work, tick, **options)
 
 
 def open_repositories(source: str, access: Access | None, work: Path, tick: t.Callable[[], None]) -> Feed:
@@ -64,8 +61,8 @@ def open_repositories(source: str, access: Access | None, work: Path, tick: t.Ca
         name = parts.path.rpartition("/")[2]
         if _UPDATEINFO.fullmatch(name):
             return _RepositoriesFeed([("", _Remote(source, client, work / "updateinfo"))], tick)
-        path = parts.path.rstrip("/").removesuffix("/repodata/repomd.xml")
-        base = urllib.parse.urlunsplit(parts._replace(path=path + "/"))
+        folder = parts.path.rstrip("/").removesuffix("/repodata/repomd.xml")
+        base = urllib.parse.urlunsplit(parts._replace(path=folder + "/"))
         listed = _repomd(client.read(_below(base, "repodata/repomd.xml"), limit=REPOMD_LIMIT), shown_url(base))
         remote = _Remote(_below(base, listed.path), client, work / "updateinfo", listed)
         return _RepositoriesFeed([("", remote)], tick)
@@ -304,7 +301,6 @@ class _RepositoriesFeed:
     """Each advisory of each repository is a document: ``<repository>/<advisory>``."""
 
     total = 0
-    keeps_vanished = True
 
     def __init__(self, files: list[tuple[str, t.Any]], tick: t.Callable[[], None]) -> None:
         self._files: list[tuple[str, _File]] = files
@@ -336,7 +332,6 @@ class _ZipFeed:
     """A zip of OSV records. Members are read one after the other, each bounded and checked by its CRC."""
 
     total = 0
-    keeps_vanished = False
 
     def __init__(self, file: t.Any, tick: t.Callable[[], None]) -> None:
         self._file: _File = file

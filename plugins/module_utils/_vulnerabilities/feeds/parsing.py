@@ -30,9 +30,22 @@ class Form(t.NamedTuple):
     distribution: str = ""
 
     @property
+    def documents(self) -> str:
+        """One of them, in messages."""
+        return {"csaf-vex": "CSAF-VEX document", "osv": "OSV record"}.get(self.name, "advisory")
+
+    @property
     def coverage(self) -> str:
         """As in ``FeedInfo``: advisories tell what is fixed, and nothing of what is not."""
         return "full" if self.name == "csaf-vex" else "fixes"
+
+    @property
+    def keeps_vanished(self) -> bool:
+        """Whether documents that are no longer in the feed stay true.
+
+        A repository lists what is current; an advisory leaves it when its packages are replaced.
+        """
+        return self.name == "updateinfo"
 
     def check(self) -> None:
         """Raises InputError for a form that does not exist, or that does not say all that is needed."""

@@ -337,6 +337,8 @@ def _info(meta: dict[str, t.Any], path: str) -> FeedInfo:
             repository_map=bool(meta["repository_map"]),
             names=tuple(map(str, meta["names"])),
             rejected=int(meta["rejected"]),
+            distributions=tuple(map(str, meta.get("distributions", ("rhel", "rhcos")))),
+            coverage=str(meta.get("coverage", "full")),
             signature_key=str(meta.get("signature_key", "")),
         )
 

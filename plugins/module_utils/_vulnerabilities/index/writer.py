@@ -242,6 +242,10 @@ class _Writer:
             for row in self._db.execute("SELECT * FROM documents"):
                 yield checked_row(row)
 
+    def products(self) -> list[tuple[str, str]]:
+        """CPE and product id of all products that something was said of."""
+        return list(self._products)
+
     def set_repositories(self, repositories: t.Mapping[str, t.Sequence[str]]) -> None:
         """Set the CPEs of repositories, in the place of those that it had."""
         self._repositories = {key: list(cpes) for key, cpes in repositories.items()}
