@@ -25,12 +25,15 @@ from ..index.reader import FeedIndex, IndexedDocument, is_index
 from ..index.writer import IndexUpdate, IndexWriter, touch, work_folder
 from ..model import FeedInfo
 from ..times import utc_text
+from .advisories import open_records, open_repositories
 from .digests import content_digest, digest_of
-from .parsing import LEFT_OUT_CODES
+from .parsing import CSAF, LEFT_OUT_CODES, Form
 from .repository_map import REPOSITORY_MAP, Repositories, given_map, read_repository_map
-from .sources import DOCUMENTS_LIMIT, open_feed, shown, sources_of
+from .signatures import REJECTED_FOR, BadSignature, Keys
+from .sources import DOCUMENTS_LIMIT, Feed, open_feed, shown, sources_of
 from .spool import Spool
 from .sync import Known, KnownDocument
+from .verification import verify_index
 from .workers import Workers
 
 if t.TYPE_CHECKING:
@@ -64,28 +67,102 @@ class BuildResult:
     skipped: t.Mapping[str, int]
 
 
+@dataclasses.dataclass(frozen=True)
+class Signatures:
+    """What signatures are checked with. ``names``: packages whose documents are asked for one by one, where the source
+    is a server; none of them where it is empty. See ``verification``.
+    """
+
+    keys: Keys
+    names: frozenset[str] = frozenset()
+
+
 def build_index(
     source: str,
     dest: str,
     *,
+    form: Form = CSAF,
     repository_map: str = "",
     names: t.Iterable[str] | None = None,
     access: Access | None = None,
     now: str | datetime.datetime,
     progress: Progress | None = None,
     dry_run: bool = False,
+    signatures: Signatures | None = None,
+    sources: list[str] | None = None,
 ) -> BuildResult:
-    """Compile a feed into the index file ``dest``, unless it is compiled already.
+    """Compile a feed into the index file ``dest``, unless it is compiled already, and check its signatures.
 
     ``source``: a folder of CSAF-VEX documents, an archive of them (tar, plain or compressed with gzip, xz or zstd), or
-    the URL of such an archive or of a feed (with ``archive_latest.txt``). ``repository_map``: file or URL of
+    the URL of such an archive or of a feed (with ``archive_latest.txt``). With another ``form``, what ``advisories``
+    opens: OSV records (also as a zip), or ``updateinfo.xml`` of repositories. ``repository_map``: file or URL of
     ``repository-to-cpe.json``; empty: the one in the folder or archive, if any. ``names``: only what the feed says of
     these packages; the index remembers that it is partial. ``now``: RFC 3339 text or an aware datetime, the time of
-    this check. ``dry_run``: do everything but write ``dest``.
-    Raises InputError, CorruptData, LimitExceeded or another ScanError; ``dest`` is then as it was before.
+    this check. ``dry_run``: do everything but write ``dest``. ``signatures`` None: none is checked, and what was
+    verified before stays so. ``sources``: what the index remembers of where it came from, where that is not ``source``.
+    Raises InputError, CorruptData, LimitExceeded or another ScanError; ``dest`` is then as it was before, or compiled
+    where it is the checking of single documents that failed.
     """
+    if signatures is not None and form != CSAF:
+        raise InputError(f"signatures are checked of the format {CSAF.name}, not of {form.name}")
+    with contextlib.ExitStack() as stack:
+        target = dest
+        if dry_run:
+            target = str(Path(stack.enter_context(work_folder(dest, None))) / "index")
+        result = _compile(
+            source,
+            dest,
+            target,
+            form=form,
+            repository_map=repository_map,
+            names=names,
+            access=access,
+            now=now,
+            progress=progress,
+            keys=signatures.keys if signatures else None,
+            sources=sources or sources_of(source, repository_map),
+        )
+        if signatures is None:
+            return result
+        checked = verify_index(
+            source,
+            target if Path(target).exists() else dest,
+            signatures.keys,
+            names=signatures.names,
+            access=access,
+            tick=(lambda: progress(0, 0)) if progress else (lambda: None),
+            target=target,
+        )
+        if not checked.changed:
+            return result
+        with FeedIndex.open(target) as index:
+            rejected = tuple(Rejected(path, reason) for path, reason in index.rejected())
+            info = dataclasses.replace(index.info, checked=result.info.checked)
+            return BuildResult(True, info, rejected, index.meta["skipped"])
+
+
+def _compile(
+    source: str,
+    dest: str,
+    target: str,
+    *,
+    form: Form,
+    repository_map: str,
+    names: t.Iterable[str] | None,
+    access: Access | None,
+    now: str | datetime.datetime,
+    progress: Progress | None,
+    keys: Keys | None,
+    sources: list[str],
+) -> BuildResult:
+    """As ``build_index``, but for the signatures of single documents. ``target``: ``dest``, or another place where it
+    is to stay as it is.
+    """
+    dry_run = target != dest
     checked = utc_text(now, "now")
-    sources = sources_of(source, repository_map)
+    form.check()
+    if repository_map and form != CSAF:
+        raise InputError(f"a repository map belongs to Red Hat's data, not to the format {form.name}")
     wanted = () if names is None else tuple(sorted(set(names)))
     if names is not None and not wanted:
         raise InputError("no package names to build a feed index for; expected at least one, or none given at all")
@@ -97,23 +174,32 @@ def build_index(
         tick: t.Callable[[], None] = (lambda: progress(0, 0)) if progress else (lambda: None)
         # What is fetched needs room, which a temporary folder in memory may not have.
         work = Path(stack.enter_context(work_folder(dest, None if dry_run else folder)))
-        basis = digest_of("reader", str(READER_VERSION), json.dumps(wanted))
+        if old is not None:
+            _check_same_form(old, form, dest)
+        basis = digest_of("reader", str(READER_VERSION), json.dumps(wanted), *form)
         kept = work / "spool" if dry_run else folder / f".{Path(dest).name}.spool"
         spool = stack.enter_context(Spool(kept, tick))
-        known = _known(old, basis) if old is not None else None
-        feed = open_feed(
-            source, access, work, tick, now=checked, known=known, spool=spool, with_map=not repository_map
-        )
+        # With another key everything is read again, for the signature of the archive.
+        rekeyed = keys is not None and old is not None and old.info.signature_key != keys.fingerprint
+        known = _known(old, basis) if old is not None and not rekeyed else None
+        feed: Feed
+        if form.name == "updateinfo":
+            feed = open_repositories(source, access, work, tick)
+        else:
+            opener = open_records if form.name == "osv" else open_feed
+            feed = opener(
+                source, access, work, tick, now=checked, known=known, spool=spool, with_map=not repository_map
+            )
         given = given_map(repository_map, access, tick)
         fingerprint = digest_of(basis, feed.fingerprint(), given.digest if given else "")
-        if old is not None and old.meta.get("fingerprint") == fingerprint:
+        if old is not None and old.meta.get("fingerprint") == fingerprint and not rekeyed:
             spool.remove()
             return _unchanged(old, dest, checked, sources, dry_run, feed.state)
-        target = str(work / "index") if dry_run else dest
         # What the old index was made of need not be read again, as long as it would be read in the same way.
         base = old if old is not None and old.meta.get("basis") == basis else None
         writer = stack.enter_context(IndexWriter(target) if base is None else IndexUpdate(dest, target))
-        build = _Build(writer, base, frozenset(wanted), progress, feed.total)
+        build = _Build(writer, base, frozenset(wanted), form, progress, feed.total)
+        build.remember(old, keys)
         with build:
             feed.read(build)
             build.finish()
@@ -122,13 +208,16 @@ def build_index(
             if build.rejected:
                 first = build.rejected[0]
                 seen = f"{len(build.rejected)} were rejected, the first: {first.path}: {first.reason}"
-            raise CorruptData(f"the feed {shown(source)} has no readable CSAF-VEX document: {seen}", code="feed-empty")
+            raise CorruptData(
+                f"the feed {shown(source)} has no readable {form.documents}: {seen}",
+                code="feed-empty",
+            )
         if old is not None:
             _check_not_less(old, build, wanted, feed.deletions_since(old.info.newest))
         repositories = given or build.repositories
         content = digest_of(basis, content_digest(writer.contents()), repositories.digest if repositories else "")
         serial = f"{feed.label}+{build.newest}+{content[:16]}"
-        if old is not None and old.info.serial == serial:
+        if old is not None and old.info.serial == serial and not rekeyed:
             spool.remove()
             return _unchanged(old, dest, checked, sources, dry_run, feed.state)
         writer.set_repositories(repositories.cpes if repositories else {})
@@ -137,12 +226,16 @@ def build_index(
                 "serial": serial,
                 "basis": basis,
                 "fingerprint": fingerprint,
-                "format": "csaf-vex",
+                "format": form.name,
+                "form": list(form),
+                "coverage": form.coverage,
+                "distributions": form.distributions(cpe for cpe, _product in writer.products()),
                 "checked": checked,
                 "repository_map": repositories is not None,
                 "names": wanted,
                 "sources": sources,
                 "feed": feed.state,
+                "signature_key": build.signature_key,
             },
             build.tick,
         )
@@ -184,6 +277,18 @@ def _check_not_less(index: FeedIndex, build: _Build, names: tuple[str, ...], del
         )
 
 
+def _check_same_form(old: FeedIndex, form: Form, dest: str) -> None:
+    """An index holds one kind of data; another one in its place would be taken for a feed that lost everything."""
+    had = Form(*old.meta.get("form", CSAF))
+    if had != form:
+        raise InputError(
+            f"the index {dest} holds data of the format {' '.join(filter(None, had))}, not"
+            f" {' '.join(filter(None, form))}",
+            code="feed-index-other",
+            hint="give another file, or delete this one",
+        )
+
+
 def _has_index(dest: str) -> bool:
     """Whether there is an index to compare with. Raises InputError for a file that is something else."""
     path = Path(dest)
@@ -205,7 +310,7 @@ def _has_index(dest: str) -> bool:
 def _known(old: FeedIndex, basis: str) -> Known:
     """What a feed has to know of the index."""
     documents = {row.path: KnownDocument(row.sha256, row.stamp, row.category != REJECTED) for row in old.rows()}
-    return Known(documents, old.meta.get("feed", {}), old.info.checked, old.meta.get("basis") == basis)
+    return Known(documents, old.meta.get("feed", {}), old.meta.get("basis") == basis)
 
 
 def _unchanged(
@@ -230,11 +335,13 @@ class _Build:
         writer: IndexWriter | IndexUpdate,
         old: FeedIndex | None,
         names: frozenset[str],
+        form: Form,
         progress: Progress | None,
         total: int,
     ) -> None:
         self.writer = writer
         self.names = names
+        self.form = form
         self.progress = progress
         self.total = total
         self.known: dict[str, IndexedDocument] = {}
@@ -243,13 +350,18 @@ class _Build:
         self.rejected: list[Rejected] = []
         self.repositories: Repositories | None = None
         self._seen: set[str] = set()
+        self.signature_key = ""
+        self._keys: Keys | None = None
+        self._whole_is_signed = False
+        self._verified: dict[str, str] = {}
+        self._badly_signed: dict[str, tuple[str, str]] = {}
         if old is not None:
             self._old = {document.path for document in old.documents()}
             unread = {path for path, _reason in old.rejected()}
             self.known = {one.path: one for one in old.documents() if one.path not in unread}
         else:
             self._old = set()
-        self._workers = Workers((names,), self._done)
+        self._workers = Workers((names, form), self._done)
 
     def __enter__(self) -> _Build:
         self._workers.__enter__()
@@ -257,6 +369,40 @@ class _Build:
 
     def __exit__(self, *details: object) -> None:
         self._workers.__exit__(*details)
+
+    def remember(self, old: FeedIndex | None, keys: Keys | None) -> None:
+        """Take over what is known of signatures; with other keys only what was rejected, until they say otherwise."""
+        self._keys = keys
+        self.signature_key = keys.fingerprint if keys else old.info.signature_key if old else ""
+        if old is None:
+            return
+        covered = set(old.info.signature_key.split()) <= set(self.signature_key.split())
+        for row in old.rows():
+            if row.verified and covered:
+                self._verified[row.path] = row.sha256
+            elif row.verified and row.path in self._old:
+                self.writer.set_verified(row.path, False)
+            elif row.category == REJECTED and row.note.startswith(REJECTED_FOR):
+                self._badly_signed[row.path] = (row.sha256, row.note)
+
+    @contextlib.contextmanager
+    def archive(self, path: Path, signature: t.Callable[[], bytes | None]) -> t.Iterator[None]:
+        """While the documents of an archive are taken: a good signature of the whole verifies them all."""
+        content = signature() if self._keys else None
+        if self._keys and content is not None:
+            try:
+                self._keys.check_file(str(path), content)
+            except BadSignature as error:
+                raise CorruptData(
+                    f"the archive is not what its maker signed: {error.message}",
+                    code=error.code,
+                    hint="fetch it again; else somebody has changed it, or the key is not its maker's",
+                ) from error
+            self._whole_is_signed = True
+        try:
+            yield
+        finally:
+            self._whole_is_signed = False
 
     def file_names(self) -> set[str]:
         """Names of all documents that were taken, without their folders."""
@@ -276,8 +422,12 @@ class _Build:
             return
         self._see(path)
         sha256 = hashlib.sha256(data).hexdigest() if data is not None else "too large"
+        verified = verified or self._whole_is_signed or self._verified.get(path) == sha256
         known = self.known.get(path)
-        if known is not None and known.sha256 == sha256:
+        bad = self._badly_signed.get(path, ("", ""))
+        if bad[0] == sha256 and not verified:
+            self.writer.reject(path, sha256, stamp, bad[1])
+        elif known is not None and known.sha256 == sha256:
             if stamp > known.stamp:
                 self.writer.set_stamp(path, stamp)
             if verified:
@@ -303,6 +453,8 @@ class _Build:
             self.writer.put_packed(path, sha256, stamp, found, verified)
 
     def _refuse(self, path: str, sha256: str, stamp: str, error: ScanError) -> None:
+        if error.code == "feed-distribution":
+            raise error  # another feed than it is said to be
         if error.code in LEFT_OUT_CODES:
             self.writer.leave_out(path, sha256, stamp, error.code.replace("-", "_"))
         elif isinstance(error, (CorruptData, LimitExceeded)):
@@ -313,6 +465,8 @@ class _Build:
     def finish(self) -> None:
         """All documents were taken."""
         self._workers.finish()
+        if self.form.keeps_vanished:
+            self._seen |= self._old
         for path in self._old - self._seen:
             self.writer.remove(path)
         self.writer.settle()

@@ -9,6 +9,7 @@ import datetime
 import hashlib
 import os
 import typing as t
+import urllib.parse
 from pathlib import Path
 
 from ..._errors import CorruptData, InputError, LimitExceeded
@@ -16,7 +17,8 @@ from ..documents.csaf_vex import DOCUMENT_LIMIT
 from ..times import utc_text
 from .archives import read_archive
 from .digests import content_digest, digest_of
-from .downloads import Client, is_url, local_path, shown_url, split_url
+from .downloads import Client, FetchError, is_url, local_path, shown_url, split_url
+from .signatures import SIGNATURE_LIMIT, SUFFIX, read_signature
 from .spool import Spool
 from .sync import (
     ARCHIVE_LATEST,
@@ -161,8 +163,15 @@ def _raise(error: OSError) -> t.NoReturn:
 class _ArchiveFeed:
     total = 0
 
-    def __init__(self, path: Path, tick: t.Callable[[], None], label: str = "") -> None:
+    def __init__(
+        self,
+        path: Path,
+        tick: t.Callable[[], None],
+        label: str = "",
+        signature: t.Callable[[], bytes | None] | None = None,
+    ) -> None:
         self.path = path
+        self.signature = signature or (lambda: read_signature(path.with_name(path.name + SUFFIX)))
         self.tick = tick
         self.state: dict[str, t.Any] = {}
         match = ARCHIVE_NAME.fullmatch(path.name)
@@ -183,7 +192,8 @@ class _ArchiveFeed:
         return set()
 
     def read(self, sink: Sink) -> None:
-        read_archive(str(self.path), is_document, sink.take, member_limit=DOCUMENT_LIMIT)
+        with sink.archive(self.path, self.signature):
+            read_archive(str(self.path), is_document, sink.take, member_limit=DOCUMENT_LIMIT)
 
 
 class _UrlArchive:
@@ -211,8 +221,19 @@ class _UrlArchive:
     def _archive(self) -> _ArchiveFeed:
         if self.fetched is None:
             path = fetch_archive(self.client, self.url, self.headers, self.spool)
-            self.fetched = _ArchiveFeed(path, self.tick, self.label)
+            self.fetched = _ArchiveFeed(path, self.tick, self.label, self._signature)
         return self.fetched
+
+    def _signature(self) -> bytes | None:
+        parts = split_url(self.url)
+        try:
+            return self.client.read(
+                urllib.parse.urlunsplit(parts._replace(path=parts.path + SUFFIX)), limit=SIGNATURE_LIMIT
+            )
+        except FetchError as error:
+            if error.status == 404:
+                return None
+            raise
 
     def read(self, sink: Sink) -> None:
         try:

@@ -38,6 +38,7 @@ from ..times import parse_time, utc_text
 from .archives import read_archive
 from .downloads import Client, Fetched, FetchError, Transfer, shown_url, split_url
 from .repository_map import REPOSITORY_MAP, REPOSITORY_MAP_LIMIT
+from .signatures import SIGNATURE_LIMIT, SUFFIX
 from .spool import KeptArchive, Spool
 
 ARCHIVE_LIMIT = 16 << 30
@@ -53,7 +54,7 @@ OVERLAP = datetime.timedelta(hours=6)
 #: A time further ahead is a mistake.
 AHEAD = datetime.timedelta(days=1)
 _ASKED_AGAIN = 3  # times, when a document ends in the middle
-_SIGNATURE_LIMIT = 1 << 16
+_NONE = "none"  # stands for the ETag of a list that the feed does not have
 
 ARCHIVE_LATEST = "archive_latest.txt"
 CHANGES, DELETIONS = "changes.csv", "deletions.csv"
@@ -72,14 +73,13 @@ class KnownDocument(t.NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Known:
-    """What an index has of a feed. ``state``: ``SyncedFeed.state`` of that time. ``checked``: RFC 3339.
+    """What an index has of a feed. ``state``: ``SyncedFeed.state`` of that time.
 
     ``usable``: whether the index can be updated, and need not be built anew.
     """
 
     documents: t.Mapping[str, KnownDocument]
     state: t.Mapping[str, t.Any]
-    checked: str
     usable: bool
 
 
@@ -91,6 +91,9 @@ class Sink(t.Protocol):
 
     def keep(self, path: str) -> None:
         """A document that the index has, and that is as it was."""
+
+    def archive(self, path: Path, signature: t.Callable[[], bytes | None]) -> contextlib.AbstractContextManager[None]:
+        """For the time in which the documents of an archive are given. ``signature``: gets that of the whole."""
 
 
 class Site(t.Protocol):
@@ -164,7 +167,7 @@ class FolderSite:
         return {"etag": f'"{digest.hexdigest()}"'}
 
     def read(self, name: str, etag: str = "", *, limit: int) -> Fetched:
-        """A small file."""
+        """A small file, unless it is the version that ``etag``, its digest, stands for."""
         try:
             with (self._root / name).open("rb") as stream:
                 data = stream.read(limit + 1)
@@ -172,7 +175,8 @@ class FolderSite:
             raise self._error(name, error) from error
         if len(data) > limit:
             raise LimitExceeded(f"{self.shown(name)} has more than {limit} bytes")
-        return Fetched(data, "")
+        own = f'"{hashlib.sha256(data).hexdigest()}"'
+        return Fetched(None if etag == own else data, own)
 
     def fetch_archive(self, name: str, headers: t.Mapping[str, str], spool: Spool | None) -> Path:
         """The archive, where it is."""
@@ -254,10 +258,10 @@ class SyncedFeed:
         self._now = now
         self._documents = known.documents if known else {}
         self._old: dict[str, t.Any] = dict(known.state) if known else {}
-        self._checked = known.checked if known else ""
         if known is not None and not (known.usable and self._old.get("source") == site.shown("")):
             # Another mirror has its own ETags, and may lag; only its times can be compared.
             self._old = {"through": self._old.get("through", ""), "label": self._old.get("label", "")}
+        self._young: dict[str, str] = self._old.get("young", {})
         self.total = 0
         self.partial = False
         self._changes: dict[str, str] = {}
@@ -336,10 +340,10 @@ class SyncedFeed:
     def _list(self, name: str, etag: str) -> Fetched:
         limit = REPOSITORY_MAP_LIMIT if name == REPOSITORY_MAP else CHANGES_LIMIT
         try:
-            return self._site.read(name, etag, limit=limit)
+            return self._site.read(name, "" if etag == _NONE else etag, limit=limit)
         except FetchError as error:
             if error.status == 404:
-                return Fetched(b"", "")  # A feed may have none.
+                return Fetched(None if etag == _NONE else b"", _NONE)
             raise
 
     def _is_archive(self, other: object) -> bool:
@@ -353,6 +357,7 @@ class SyncedFeed:
         if lists is None:
             self.partial = True
             self._fetch = self._again()
+            self._note_young(self._young)
             self.total = len(self._documents)
             return
         changes = self._changes = read_rows(lists[CHANGES], self._site.shown(CHANGES), self._tick)
@@ -360,6 +365,7 @@ class SyncedFeed:
         self._check_through()
         self._map = lists.get(REPOSITORY_MAP) or None
         alive = {path: stamp for path, stamp in changes.items() if stamp > deletions.get(path, "")}
+        self._note_young(alive)
         base: str = self._old.get("since", "")
         none = KnownDocument("", "", False)
         changed = {
@@ -389,6 +395,9 @@ class SyncedFeed:
                 f" {CHANGED_LIMIT} are fetched one by one"
             )
 
+    def _note_young(self, stamps: t.Mapping[str, str]) -> None:
+        self.state["young"] = {path: stamp for path, stamp in stamps.items() if self._is_young(stamp, self._now)}
+
     def _has_map(self) -> bool:
         """Whether the map is to be had without the archive, if there was one."""
         return REPOSITORY_MAP not in self._names or self._old.get("map", "") == ("beside" if self._map else "")
@@ -406,6 +415,8 @@ class SyncedFeed:
         """Refuse lists that are older than those that were read before: they would hide what is known by now."""
         ahead = utc_text(parse_time(self._now, "now") + AHEAD)
         times = (*self._changes.values(), *self._deletions.values())
+        if not times:
+            return  # Then only an archive counts, and what was read of it before.
         through = max((stamp for stamp in times if stamp <= ahead), default="")
         if through < self._old.get("through", ""):
             raise CorruptData(
@@ -418,7 +429,7 @@ class SyncedFeed:
 
     def _reaches_back(self) -> bool:
         """Whether the changes tell all that happened since the index was made."""
-        if not self._old.get("base"):
+        if not self._old.get("base") or (self._old["through"] and not self._changes):
             return False
         if self._is_archive(self._old["base"]):
             return True
@@ -431,12 +442,17 @@ class SyncedFeed:
 
     def _again(self) -> dict[str, str]:
         """Documents that may have been behind their list when they were fetched, and those that could not be read."""
-        young = utc_text(parse_time(self._checked or self._now, "checked") - OVERLAP)
-        return {
+        unread = {
             path: document.stamp
             for path, document in self._documents.items()
-            if _ROW_PATH.fullmatch(path) and (not document.good or document.stamp > young)
+            if not document.good and _ROW_PATH.fullmatch(path)
         }
+        young = {path: stamp for path, stamp in self._young.items() if path in self._documents}
+        return {**unread, **young}
+
+    def _is_young(self, stamp: str, moment: str) -> bool:
+        """Whether a document may have been behind its row in the list at a moment."""
+        return stamp > utc_text(parse_time(moment, "now") - OVERLAP)
 
     # -- what it says --
 
@@ -466,7 +482,7 @@ class SyncedFeed:
 
     def _stamp(self, path: str) -> str:
         known = self._documents.get(path)
-        return self._changes.get(path, known.stamp if known else "")
+        return self._changes.get(path) or self._young.get(path) or (known.stamp if known else "")
 
     def _read_archive(self, archive: Path, replaced: t.Container[str], sink: Sink) -> set[str]:
         """Take what is in the archive and in no better place; gives the paths of all that is in it."""
@@ -485,7 +501,8 @@ class SyncedFeed:
             sink.take(path, data, self._changes.get(path, ""))
 
         try:
-            read_archive(str(archive), wanted, take, member_limit=DOCUMENT_LIMIT)
+            with sink.archive(archive, self.signature):
+                read_archive(str(archive), wanted, take, member_limit=DOCUMENT_LIMIT)
         except (CorruptData, LimitExceeded):
             if self._spool is not None:
                 self._spool.drop_archive()
@@ -505,10 +522,10 @@ class SyncedFeed:
             )
         return {path for path in missing if self._is_there(path, self._changes[path])}
 
-    def signature(self, path: str) -> bytes | None:
-        """The detached signature of a document or, for an empty path, of the archive; None where there is none."""
+    def signature(self) -> bytes | None:
+        """The detached signature of the archive; None where there is none."""
         try:
-            return self._site.read(f"{path or self._archive}.asc", limit=_SIGNATURE_LIMIT).data
+            return self._site.read(f"{self._archive}{SUFFIX}", limit=SIGNATURE_LIMIT).data
         except FetchError as error:
             if error.status == 404:
                 return None
@@ -540,9 +557,6 @@ class SyncedFeed:
         if self._spool is not None:
             self._spool.keep(path, stamp, self._now, data)
         return data
-
-    def _is_young(self, stamp: str, moment: str) -> bool:
-        return parse_time(stamp or self._now, "stamp") > parse_time(moment, "now") - OVERLAP
 
     def _whole(self, path: str) -> bytes:
         """A document; where it ends in the middle it is asked for again, and given as it is in the end."""
