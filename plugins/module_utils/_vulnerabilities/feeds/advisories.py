@@ -54,18 +54,21 @@ def open_records(source: str, access: Access | None, work: Path, tick: t.Callabl
 
 
 def open_repositories(source: str, access: Access | None, work: Path, tick: t.Callable[[], None]) -> Feed:
-    """A feed of ``updateinfo.xml``: one file, a repository (with ``repodata``), or a folder with several."""
+    """A feed of ``updateinfo.xml``: one file, a repository (with ``repodata``), or a folder with several.
+
+    ``source``: a path, or URLs with blanks between them: a distribution is spread over several repositories, and what
+    is left out of them looks like what has no advisory.
+    """
     if is_url(source) and not source.lower().startswith("file://"):
         client = Client(access, tick=tick)
-        parts = split_url(source)
-        name = parts.path.rpartition("/")[2]
-        if _UPDATEINFO.fullmatch(name):
-            return _RepositoriesFeed([("", _Remote(source, client, work / "updateinfo"))], tick)
-        folder = parts.path.rstrip("/").removesuffix("/repodata/repomd.xml")
-        base = urllib.parse.urlunsplit(parts._replace(path=folder + "/"))
-        listed = _repomd(client.read(_below(base, "repodata/repomd.xml"), limit=REPOMD_LIMIT), shown_url(base))
-        remote = _Remote(_below(base, listed.path), client, work / "updateinfo", listed)
-        return _RepositoriesFeed([("", remote)], tick)
+        files: list[tuple[str, _File]] = []
+        urls = list(dict.fromkeys(source.split()))
+        for number, url in enumerate(urls):
+            folder, remote = _remote(url, client, work / f"updateinfo-{number}")
+            files.append((folder if len(urls) > 1 else "", remote))
+        if len({prefix for prefix, _file in files}) < len(files):
+            raise InputError(f"two of the repositories have the same path: {', '.join(map(shown_url, urls))}")
+        return _RepositoriesFeed(files, tick)
     path = local_path(source)
     if path.is_file():
         if path.name == "repomd.xml":
@@ -78,6 +81,18 @@ def open_repositories(source: str, access: Access | None, work: Path, tick: t.Ca
             code="feed-not-found",
         )
     return _RepositoriesFeed(list(_repositories_in(path)), tick)
+
+
+def _remote(url: str, client: Client, target: Path) -> tuple[str, _Remote]:
+    """The updateinfo of the repository at a URL, or the one that the URL names; with the path of the repository."""
+    parts = split_url(url)
+    folder, _slash, name = parts.path.rpartition("/")
+    if _UPDATEINFO.fullmatch(name):
+        return parts.path.strip("/"), _Remote(url, client, target)
+    folder = parts.path.rstrip("/").removesuffix("/repodata/repomd.xml")
+    base = urllib.parse.urlunsplit(parts._replace(path=folder + "/"))
+    listed = _repomd(client.read(_below(base, "repodata/repomd.xml"), limit=REPOMD_LIMIT), shown_url(base))
+    return folder.strip("/"), _Remote(_below(base, listed.path), client, target, listed)
 
 
 def _below(base: str, path: str) -> str:
@@ -302,8 +317,8 @@ class _RepositoriesFeed:
 
     total = 0
 
-    def __init__(self, files: list[tuple[str, t.Any]], tick: t.Callable[[], None]) -> None:
-        self._files: list[tuple[str, _File]] = files
+    def __init__(self, files: t.Sequence[tuple[str, _File]], tick: t.Callable[[], None]) -> None:
+        self._files = files
         self._tick = tick
         self.label = "updateinfo"
         self.state: dict[str, t.Any] = {}
@@ -333,8 +348,8 @@ class _ZipFeed:
 
     total = 0
 
-    def __init__(self, file: t.Any, tick: t.Callable[[], None]) -> None:
-        self._file: _File = file
+    def __init__(self, file: _File, tick: t.Callable[[], None]) -> None:
+        self._file = file
         self._tick = tick
         self.state: dict[str, t.Any] = {}
         self.label = re.sub(r"[^A-Za-z0-9._-]", "-", self._file.label.removesuffix(".zip"))[:100] or "zip"

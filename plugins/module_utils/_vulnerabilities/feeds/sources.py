@@ -42,8 +42,8 @@ DOCUMENTS_LIMIT = 1_000_000
 
 
 def shown(source: str) -> str:
-    """A source for messages, without secrets."""
-    return shown_url(source) if is_url(source) else source
+    """A source for messages, without secrets. URLs of several repositories have blanks between them."""
+    return " ".join(map(shown_url, source.split())) if is_url(source) else source
 
 
 def sources_of(source: str, repository_map: str) -> list[str]:
