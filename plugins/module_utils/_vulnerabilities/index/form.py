@@ -12,9 +12,9 @@ that differ in product and architecture alone are one group. What the index has 
 
 with numbers into the table ``vulnerabilities``, the list ``products``, and STATEMENT_STATUSES, SEVERITIES, FIX_STATES.
 
-``lists`` has what is read whole, as compressed JSON ``[key, value]``: ``meta``; ``products`` ([[cpe, product], ...]; number 1 is the
-first); ``names`` (name -> ids of its rows in ``packages``); ``dead`` (numbers of vulnerabilities that an update took
-away, and which may still stand in ``packages``); ``repositories`` (id -> CPEs).
+``lists`` has what is read whole, as compressed JSON ``[key, value]``: ``meta``; ``products`` ([[cpe, product], ...],
+number 1 is the first); ``names`` (name -> ids of its rows in ``packages``); ``dead`` (numbers of vulnerabilities that
+an update took away, and which may still stand in ``packages``); ``repositories`` (id -> CPEs).
 
 Damage must never look like nothing said, so that everything has a checksum: compressed texts their own, rows a CRC.
 The names are one list for that reason: a name that is not in it is not in the index.

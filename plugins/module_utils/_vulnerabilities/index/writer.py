@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import fcntl
 import glob
 import itertools
 import json
@@ -25,28 +26,43 @@ from .form import APPLICATION_ID, LEFT_OUT, REJECTED, TABLES, DocumentRow, check
 from .packing import Packed, pack
 from .reader import FeedIndex, checked_row, damage, read_list
 
-_LEFT_AFTER = 86400.0  # seconds
+#: Seconds in which a folder that was just made is locked.
+_LOCKED_AFTER = 10.0
 
 
-def work_folder(dest: str, parent: Path | None) -> tempfile.TemporaryDirectory[str]:
+@contextlib.contextmanager
+def work_folder(dest: str, parent: Path | None) -> t.Iterator[str]:
     """A folder for what is in the making, beside ``dest`` or, without ``parent``, where temporary files go.
 
-    What runs that were killed left beside ``dest`` more than a day ago is removed.
+    A lock shows that it is in use; what runs that were killed left beside ``dest`` is removed.
     """
     prefix = f".{Path(dest).name}-"
     if parent is not None:
-        with contextlib.suppress(OSError):
-            for left in parent.glob(glob.escape(prefix) + "*"):
-                if left.is_dir() and not left.is_symlink() and time.time() - left.stat().st_mtime > _LEFT_AFTER:
-                    shutil.rmtree(left, ignore_errors=True)
+        _remove_left(parent, prefix)
     try:
-        return tempfile.TemporaryDirectory(prefix=prefix, dir=parent)
+        folder = tempfile.TemporaryDirectory(prefix=prefix, dir=parent)
     except OSError as error:
         raise InputError(f"nothing can be written to {parent or tempfile.gettempdir()}: {error.strerror}") from error
+    with folder as path:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            with contextlib.suppress(OSError):  # a file system without locks
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield path
+        finally:
+            os.close(descriptor)
 
 
-#: An update adds a row for each package that it says something of; so many are put together.
-_ROWS_LIMIT = 8
+def _remove_left(parent: Path, prefix: str) -> None:
+    for left in parent.glob(glob.escape(prefix) + "*"):
+        with contextlib.suppress(OSError):
+            descriptor = os.open(left, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if time.time() - os.fstat(descriptor).st_mtime > _LOCKED_AFTER:
+                    shutil.rmtree(left, ignore_errors=True)
+            finally:
+                os.close(descriptor)
 
 
 class _Writer:
@@ -332,6 +348,7 @@ class _Writer:
             ]
             if texts:
                 self._add_package(names[number], ",".join(texts))
+                self._join_last(names[number])
 
     def _add_package(self, name: str, entries: str) -> None:
         self._last_package += 1
@@ -339,30 +356,53 @@ class _Writer:
         blob = compressed(f"[{to_json(name)},[{entries}]]")
         self._db.execute("INSERT INTO packages VALUES (?, ?)", (self._last_package, blob))
 
-    def _compact(self, tick: t.Callable[[], None]) -> None:
-        """Put rows together where there are many of one package; everything when much of the index is dead."""
-        (alive,) = self._db.execute("SELECT count(*) FROM vulnerabilities").fetchone()
-        all_of_it = len(self._dead) * 4 > alive
-        for name, numbers in list(self._rows.items()):
-            if not all_of_it and len(numbers) <= _ROWS_LIMIT:
-                continue
-            tick()
-            entries: list[tuple[int, str]] = []
-            with damage(str(self.dest)):
-                for number in numbers:
-                    (blob,) = self._db.execute("SELECT groups FROM packages WHERE id = ?", (number,)).fetchone()
-                    own, found = expanded(blob)
-                    if own != name:
-                        raise ValueError(f"it has something else in the place of {name}")
-                    entries.extend((one[0], to_json(one)) for one in found if one[0] not in self._dead)
-            self._db.executemany("DELETE FROM packages WHERE id = ?", [(number,) for number in numbers])
+    def _join_last(self, name: str) -> None:
+        """Join the last rows of a package that are about as large: so they stay few, and large ones are left alone."""
+        numbers = self._rows[name]
+        start = len(numbers) - 1
+        size = self._size(numbers[start])
+        while start and (before := self._size(numbers[start - 1])) <= 2 * size:
+            start -= 1
+            size += before
+        if start < len(numbers) - 1:
+            self._join(name, numbers[start:])
+
+    def _size(self, number: int) -> int:
+        row = self._db.execute("SELECT length(groups) FROM packages WHERE id = ?", (number,)).fetchone()
+        return int(row[0]) if row else 0  # read when rows are joined, a missing one is damage
+
+    def _join(self, name: str, numbers: list[int]) -> None:
+        """Make one row of some of a package's rows, without what is dead."""
+        entries: list[tuple[int, str]] = []
+        with damage(str(self.dest)):
+            for number in numbers:
+                (blob,) = self._db.execute("SELECT groups FROM packages WHERE id = ?", (number,)).fetchone()
+                own, found = expanded(blob)
+                if own != name:
+                    raise ValueError(f"it has something else in the place of {name}")
+                entries.extend((one[0], to_json(one)) for one in found if one[0] not in self._dead)
+        self._db.executemany("DELETE FROM packages WHERE id = ?", [(number,) for number in numbers])
+        self._rows[name] = [number for number in self._rows[name] if number not in numbers]
+        if entries:
+            self._add_package(name, ",".join(text for _number, text in sorted(entries)))
+        elif not self._rows[name]:
             del self._rows[name]
-            if entries:
-                self._add_package(name, ",".join(text for _number, text in sorted(entries)))
-        if all_of_it and self._dead:
-            self._dead.clear()
-            self._db.commit()
-            self._db.execute("VACUUM")
+
+    def _compact(self, tick: t.Callable[[], None]) -> None:
+        """Leave everything out that is dead, once that is much."""
+        (alive,) = self._db.execute("SELECT count(*) FROM vulnerabilities").fetchone()
+        if not self._dead or len(self._dead) * 2 <= alive:
+            return
+        for name in list(self._rows):
+            tick()
+            self._join(name, list(self._rows[name]))
+        self._dead.clear()
+        self._db.commit()
+        whole = self._file.with_name("compacted")
+        self._db.execute("VACUUM INTO ?", (str(whole),))
+        self._db.close()
+        self._file = whole
+        self._db = self._connect(whole.name)
 
     @contextlib.contextmanager
     def _errors(self) -> t.Iterator[None]:

@@ -12,6 +12,8 @@ import json
 import lzma
 import os
 import re
+import subprocess
+import sys
 import tarfile
 import time
 import typing as t
@@ -299,14 +301,20 @@ def test_the_folder_of_the_index_must_be_there(folder: Path, tmp_path: Path) -> 
     assert not (tmp_path / "missing").exists()
 
 
-def test_what_a_killed_run_left_is_removed_after_a_day(folder: Path, dest: Path) -> None:
-    for name, age in ((".index-old", 100_000), (".index-new", 100), (".other-old", 100_000)):
+def test_what_a_killed_run_left_is_removed_and_what_a_running_one_has_is_not(folder: Path, dest: Path) -> None:
+    for name, age in ((".index-dead", 100), (".index-alive", 100), (".index-new", 0), (".other-dead", 100)):
         left = dest.parent / name
         left.mkdir()
         (left / "stage").write_text("x")
         os.utime(left, (time.time() - age,) * 2)
-    build(folder, dest)
-    assert sorted(one.name for one in dest.parent.iterdir()) == [".index-new", ".other-old", "index"]
+    script = "import fcntl, os, sys; fcntl.flock(os.open(sys.argv[1], 0), fcntl.LOCK_EX); print(1, flush=True); input()"
+    command = [sys.executable, "-c", script, str(dest.parent / ".index-alive")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as alive:
+        assert alive.stdout is not None and alive.stdout.readline() == b"1\n"
+        build(folder, dest)
+        kept = [".index-alive", ".index-new", ".other-dead", "index"]
+        assert sorted(one.name for one in dest.parent.iterdir()) == kept
+        alive.communicate()
 
 
 def test_files_of_others_are_not_overwritten(folder: Path, dest: Path) -> None:
