@@ -51,7 +51,7 @@ class Workers:
     ) -> None:
         self._how = how
         self._done = done
-        self._count = processes or min(len(os.sched_getaffinity(0)), _AT_MOST)
+        self._count = processes or min(_cores(), _AT_MOST)
         self._alone = 0
         self._idle: list[_Worker] = []
         self._busy: dict[_Worker, t.Any] = {}
@@ -94,6 +94,13 @@ class Workers:
             document = self._busy.pop(worker)
             self._idle.append(worker)
             self._done(document, found)
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 class _Worker:
