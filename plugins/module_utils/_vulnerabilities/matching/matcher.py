@@ -57,11 +57,14 @@ def source_of(package: Package) -> tuple[str, str]:
 
 
 def wanted_names(inventory: Inventory) -> tuple[str, ...]:
-    """The names that an index must be built for so that it is whole for this inventory: of packages and sources."""
+    """The names that an index must be built for so that it is whole for this inventory.
+
+    Those of packages, of their sources, and of modules.
+    """
     names: set[str] = set()
     for package in inventory.packages:
         if package.name != "gpg-pubkey":
-            names.update((package.name, source_of(package)[0]))
+            names.update((package.name, source_of(package)[0], *_module_names(_module(package))))
     return tuple(sorted(names))
 
 
@@ -362,7 +365,7 @@ class Matcher:
         same: dict[tuple[t.Any, ...], dict[int, Said]] = {}
         seen = applicable = 0
         numbers: set[int] = set()
-        for about, binary in ((name, True), (source, False)):
+        for about, binary in ((name, True), (source, False), *((one, False) for one in _module_names(module))):
             for number, groups in self.groups(about):
                 for group, arches in groups:
                     related = [
@@ -452,7 +455,7 @@ class Matcher:
         case = _Case(package, source, source_build, products.own_majors, steps)
         considered: list[Considered] = []
         entries: list[tuple[Said, int, str]] = []
-        for name, binary in ((package.name, True), (source, False)):
+        for name, binary in ((package.name, True), (source, False), *((one, False) for one in _module_names(module))):
             for number, groups in self.groups(name):
                 title = self._titles[number]
                 for group, arches in groups if title.cve == vulnerability else ():
@@ -720,6 +723,12 @@ def _module(package: Package) -> str:
     if package.modularity:
         return ":".join(package.modularity.split(":")[:2])
     return UNKNOWN_MODULE if any(mark in package.release for mark in _MODULAR) else ""
+
+
+def _module_names(module: str) -> tuple[str, ...]:
+    """The names under which a feed speaks of a module as a whole; none for a package without a known one."""
+    name, colon, stream = module.partition(":")
+    return (module, f"{name}-devel:{stream}") if colon else ()
 
 
 def _same_module(stated: str, module: str) -> bool:

@@ -540,3 +540,25 @@ def test_a_package_whose_header_names_no_source(feed: Feed) -> None:
     """
     package = dataclasses.replace(rpm("tool-1.0-1.el9.x86_64"), source_rpm="")
     assert status(feed, [affected(MAJOR_9, "tool", arch="src")], package) == "affected"
+
+
+def test_a_module_that_is_affected_as_a_whole(tmp_path: Path) -> None:
+    """The vendor says that the module nodejs:18 has a flaw, and names none of its packages.
+
+    Facts: ``…:nodejs:18`` is known_affected; its component's package URL is ``pkg:rpmmod/redhat/nodejs@18``.
+    Rule: what is said of a module is said of what belongs to it, which the packages' labels tell.
+    Conclusion: npm of nodejs:18 is affected, npm of nodejs:20 is not, nor is a package without a module. That a module
+    is fixed says nothing by itself: its packages are listed beside it, with their builds.
+    """
+    for status_ in ("known_affected", "under_investigation", "fixed"):
+        value = document("CVE-2026-1000", affected(MAIN_9, "nodejs")._replace(status=status_))
+        for branch in value["product_tree"]["branches"][0]["branches"]:
+            if branch["product"]["product_id"] == "nodejs":
+                branch["product"]["product_identification_helper"]["purl"] = "pkg:rpmmod/redhat/nodejs@18"
+        for module, name, count in (("nodejs:18", "npm", 1), ("nodejs:20", "npm", 0), ("", "nodejs", 0)):
+            release = "1.module+el9.4.0+21670+8a5b3a5f" if module else "1.el9"
+            package = rpm(f"{name}-1:10.7.0-{release}.x86_64", module=module)
+            match = whole(value, package, folder=tmp_path / status_ / module)
+            expected = count if status_ != "fixed" else 0
+            assert len(match.findings) == expected, (status_, module)
+            assert not match.findings or match.findings[0].module == "nodejs:18"

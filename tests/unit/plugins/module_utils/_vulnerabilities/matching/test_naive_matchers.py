@@ -211,7 +211,7 @@ def test_08_not_affected_is_heard(image: Image) -> None:
 
 
 def test_09_statements_about_the_source_alone_count(image: Image) -> None:
-    """The legacy feed names sources of what is not fixed, the new one of what is; openssl-libs is built from openssl."""
+    """The legacy feed names sources of what is not fixed, the new one of what is; openssl-libs is of openssl."""
     package = rpm("openssl-libs-1:3.0.7-27.el9.x86_64", source="openssl-3.0.7-27.el9.src.rpm")
     assert image.judged(package, affected(MAJOR_9, "openssl", arch="src")).verdict == "failed"
     fix = fixed(MAIN_9, "openssl", "1:3.0.7-28.el9", arch="src")
