@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import json
 import typing as t
 from pathlib import Path
@@ -26,10 +27,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.serial im
     inventory_from_dict,
     inventory_to_dict,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import (
-    Acceptance,
-    load_exceptions,
-)
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.applying import Entry
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import load_exceptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import (
     Child,
     Subject,
@@ -42,11 +41,13 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.poli
     Policy,
     load_policies,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.vex import CONTEXT, load_vex
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.build import build_index
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching.matcher import (
     match_inventory,
 )
+from ansible_collections.imagescan.openshift.tests.support.openpgp import Signer, write_keys
 
 NOW = datetime.datetime(2026, 3, 1, 12, 0, tzinfo=datetime.timezone.utc)
 HOUR = datetime.timedelta(hours=1)
@@ -121,6 +122,54 @@ SYSTEM = (
 _Editor = t.Optional[t.Callable[[t.Any], None]]
 
 
+@functools.lru_cache
+def signer(name: str) -> Signer:
+    """A key, one for each name."""
+    return Signer(f"{name} <{name}@example.com>")
+
+
+@dataclasses.dataclass(frozen=True)
+class Vex:
+    """OpenVEX that clears the finding of VULNERABLE; each field is a way to do so wrongly.
+
+    ``image``: the digest it names, empty for that of the image. ``edit``: changes the document before it is signed;
+    ``cut``: replaces text in it after it was signed. ``signed_by``: name of the key, empty for none.
+    """
+
+    image: str = ""
+    edit: _Editor = None
+    cut: tuple[str, str] = ("", "")
+    signed_by: str = "maker"
+
+    def write(self, folder: Path, digest: str) -> tuple[str, str]:
+        """Write document, signature and the maker's key; the paths of document and key."""
+        url = f"pkg:oci/app@{self.image or digest}"
+        document = {
+            "@context": CONTEXT,
+            "@id": "https://example.com/vex/app",
+            "author": "maker",
+            "timestamp": "2026-02-01T00:00:00Z",
+            "version": 1,
+            "statements": [
+                {
+                    "vulnerability": {"name": "CVE-2026-900101"},
+                    "products": [{"@id": url, "subcomponents": [{"@id": "pkg:rpm/redhat/openssl-libs"}]}],
+                    "status": "not_affected",
+                    "justification": "vulnerable_code_not_in_execute_path",
+                }
+            ],
+        }
+        if self.edit:
+            self.edit(document)
+        folder.mkdir(exist_ok=True)
+        path = folder / "app.openvex.json"
+        path.write_text(json.dumps(document))
+        if self.signed_by:
+            signer(self.signed_by).sign_file(path)
+        path.write_text(path.read_text().replace(*self.cut) if self.cut[0] else path.read_text())
+        return str(path), str(write_keys(folder / "maker.asc", signer("maker")))
+
+
 @dataclasses.dataclass(frozen=True)
 class Situation:
     """Everything that a verdict depends on. The defaults pass.
@@ -166,6 +215,7 @@ class Situation:
 
     policy: str = DEFAULT_POLICY_TEXT
     exceptions: str = ""
+    vex: Vex | None = None
     scan_age: float = 1
     scanned: bool = True
     edit_inventory: t.Callable[[t.Any], None] | None = None
@@ -278,10 +328,11 @@ class Judges:
     """What images are judged by. ``learnt``: what went wrong while that was prepared."""
 
     policies: tuple[Policy, ...]
-    acceptances: tuple[Acceptance, ...]
+    acceptances: tuple[Entry, ...]
     index: FeedIndex | None = None
     learnt: tuple[Reason, ...] = ()
     platforms: tuple[str, ...] = ()
+    folder: Path = Path()
 
     @classmethod
     def of(
@@ -335,13 +386,16 @@ class Judges:
             match=match_inventory(inventory, self.index) if inventory and self.index else None,
             feed=self.index.info if self.index else None,
         )
-        return judge(subject, self.policies, self.acceptances, now=NOW)
+        entries = self.acceptances
+        if situation.vex is not None:
+            entries += load_vex(*situation.vex.write(self.folder / "vex", opened.digest), now=NOW).statements
+        return judge(subject, self.policies, entries, now=NOW)
 
 
 def outcome(situation: Situation, folder: Path) -> Outcome:
     """Build everything that a situation describes, and judge its image."""
     try:
-        judges = Judges.of(situation.policy, situation.exceptions, platforms=situation.platforms)
+        judges = Judges.of(situation.policy, situation.exceptions, platforms=situation.platforms, folder=folder)
     except ScanError as error:  # the task that judges stops here, before it clears anything
         return Outcome("error", (error.code,), (str(error),))
     if situation.feed:
