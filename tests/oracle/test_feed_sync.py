@@ -8,12 +8,16 @@ The oracle is the feed itself, read as a whole into a new index at the same mome
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import json
+import os
 import random
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import typing as t
 from pathlib import Path
@@ -461,107 +465,168 @@ def test_an_archive_of_another_length_than_announced_is_not_used(dest: Path, tmp
 
 # -- processes that are killed, and disks that are full --
 
+#: Imports once, and makes a process for each line of its input: an index, the time and a limit of bytes for files.
 PROGRAM = """
-import json, resource, sys
+import json, os, resource, sys
 sys.path.insert(0, sys.argv[1])
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.build import build_index
-source, dest, now, limit = sys.argv[2:]
-if int(limit):
-    resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
-try:
-    build_index(source, dest, access=Access(timeout=10.0, retries=4), now=now)
-except ScanError as error:
-    sys.exit(error.code)
+for line in sys.stdin:
+    source, dest, now, limit = json.loads(line)
+    child = os.fork()
+    if not child:
+        said = ""
+        try:
+            if limit:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+            build_index(source, dest, access=Access(timeout=10.0, retries=4), now=now)
+        except ScanError as error:
+            said = error.code
+        os.write(1, (said + "\\n").encode())
+        os._exit(0)
+    print(child, flush=True)
+    sys.stdin.readline()  # until then its number stays its own
+    print(os.WTERMSIG(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
-def process(url: str, dest: Path, vendor: Vendor, limit: int = 0) -> subprocess.Popen[str]:
+class Processes:
+    """Makes one process after the other. ``ended``: of the last, its error code, or the signal that killed it."""
+
+    def __init__(self, maker: subprocess.Popen[str]) -> None:
+        self._maker = maker
+        self._child = -1
+        self._started = threading.Event()
+
+    def start(self, url: str, dest: Path, vendor: Vendor, limit: int = 0) -> None:
+        assert self._maker.stdin and self._maker.stdout
+        self._maker.stdin.write(json.dumps([url, str(dest), vendor.now.isoformat(), limit]) + "\n")
+        self._maker.stdin.flush()
+        self._child = os.pidfd_open(int(self._maker.stdout.readline()))
+        self._started.set()
+        self._maker.stdin.write("\n")
+        self._maker.stdin.flush()
+
+    def kill(self) -> None:
+        """Wherever it is; nothing where it has ended."""
+        assert self._started.wait(30)
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._child, signal.SIGKILL)
+
+    def wait(self) -> str:
+        """How it ended: an error code, nothing where all went well, or ``killed``."""
+        assert self._maker.stdout
+        said = self._maker.stdout.readline().strip()
+        os.close(self._child)
+        self._started.clear()
+        if said == str(int(signal.SIGKILL)):
+            return "killed"
+        assert self._maker.stdout.readline().strip() == "0"
+        return said
+
+
+@pytest.fixture
+def processes() -> t.Iterator[Processes]:
     root = syncing.__file__.partition("/ansible_collections/")[0]
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, root, url, str(dest), vendor.now.isoformat(), str(limit)],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, root], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as maker:
+        yield Processes(maker)
+        assert maker.stdin
+        maker.stdin.close()
+        assert maker.wait(timeout=30) == 0
 
 
-def test_nothing_is_lost_when_the_process_is_killed(dest: Path, tmp_path: Path) -> None:
-    """Killed while it reads lists, archive and documents (at that request), and while it writes (some time later)."""
+def test_nothing_is_lost_when_the_process_is_killed(dest: Path, tmp_path: Path, processes: Processes) -> None:
+    """Killed at requests for lists, archive and documents, and at moments of reading and writing."""
     chance = random.Random(7)
     vendor = Vendor(padding=400_000)
     some_days(vendor, 12)
     for number in range(20):
         vendor.publish(100 + number)
     vendor.pass_hours(1)
-    running: list[subprocess.Popen[str]] = []
     countdown = [0]
-    sent = {"archive": 0}
+    archived = [0]
     fetched: list[str] = []
 
     def answer(request: Request) -> Answer:
         countdown[0] -= 1
         if countdown[0] == 0:
-            running[-1].kill()
+            processes.kill()
         said = vendor.serve(request)
         if request.target.endswith(".tar") and request.method == "GET":
             # In pieces, each of which breaks off, so that there is a moment to be killed at.
             piece = min(len(said.body), 150_000)
-            sent["archive"] += piece
+            archived[0] += piece
             if piece < len(said.body):
                 return Answer(said.status, said.body, said.headers, cut=piece)
-        elif "cve-" in request.target and countdown[0]:
+        if "cve-" in request.target and countdown[0]:
             fetched.append(request.target)
         return said
 
     kills = 0
-    states = set()
     with running_server(answer) as server:
         url = f"http://{server.host}"
-        while kills < 20:
-            countdown[0] = chance.randrange(1, 14) if kills < 14 else 1_000_000
-            running.append(process(url, dest, vendor))
-            if kills >= 14:
-                # All is fetched, and the rest is reading and writing.
-                time.sleep(chance.uniform(0.25, 0.7))
-                running[-1].kill()
-            running[-1].communicate(timeout=60)
-            killed = running[-1].returncode == -signal.SIGKILL
-            kills += killed
-            if dest.exists():
-                states.add(content(dest))
-                if not killed:
-                    vendor.publish(100 + kills)
-                    vendor.pass_hours(1)
+        while kills < 14:
+            countdown[0] = chance.randrange(1, 14)
+            processes.start(url, dest, vendor)
+            ended = processes.wait()
+            assert ended in ("", "killed")
+            kills += ended == "killed"
+            if not ended:
+                # All is in the index. What comes next is an update.
+                assert len(fetched) == len(set(fetched)), "none was fetched twice"
+                fetched.clear()
+                for number in range(20):
+                    vendor.publish(200 + number)
+                vendor.pass_hours(1)
         countdown[0] = 0
-        last = process(url, dest, vendor)
-        assert last.communicate(timeout=60)[1] == "" and last.returncode == 0
-        assert not list(dest.parent.glob(".index.spool"))
+        before = content(dest) if dest.exists() else b""
+        processes.start(url, dest, vendor)
+        assert processes.wait() == ""
+        first = content(dest)
+        assert first != before
+        vendor.publish(300)
+        vendor.pass_hours(1)
+        while kills < 20:
+            processes.start(url, dest, vendor)
+            time.sleep(chance.uniform(0.0, 0.15))
+            processes.kill()
+            ended = processes.wait()
+            kills += ended == "killed"
+            if ended != "killed":
+                vendor.publish(301 + kills)
+                vendor.pass_hours(1)
+            assert len(content(dest)) >= len(first), "whole at every moment"
+        processes.start(url, dest, vendor)
+        assert processes.wait() == ""
     assert_like_new(dest, vendor, tmp_path)
     archive = len(vendor.archives[vendor.archive][0])
-    assert sent["archive"] < 2 * archive, "of the archive, only what was under way is fetched twice"
-    assert kills == 20
+    assert archived[0] < 2 * archive, "of the archive, only what was under way is fetched twice"
+    left = {path.name for path in dest.parent.iterdir()}
+    assert ".index.spool" not in left and "index" in left
 
 
 @pytest.mark.parametrize("limit", [2_000, 30_000, 70_000, 120_000])
-def test_a_full_disk_leaves_the_old_index_and_what_was_fetched(dest: Path, tmp_path: Path, limit: int) -> None:
+def test_a_full_disk_leaves_the_old_index_and_what_was_fetched(
+    dest: Path, tmp_path: Path, processes: Processes, limit: int
+) -> None:
     """The limit is that of a file, of which the archive is the largest, and the spool and the index are others."""
     vendor = Vendor(padding=100_000)
     some_days(vendor)
     with running_server(vendor.serve) as server:
         url = f"http://{server.host}"
-        full = process(url, dest, vendor, limit)
-        message = full.communicate(timeout=60)[1]
-        assert full.returncode == 1 and message.strip() in ("disk-full", "feed-index-unwritable"), message
+        processes.start(url, dest, vendor, limit)
+        assert processes.wait() in ("disk-full", "feed-index-unwritable")
         assert not dest.exists()
         sync(url, dest, vendor)
         before = content(dest)
         for number in range(20):
             vendor.publish(200 + number)
         vendor.pass_hours(1)
-        full = process(url, dest, vendor, min(limit, 30_000))
-        message = full.communicate(timeout=60)[1]
-        assert full.returncode == 1 and message.strip() in ("disk-full", "feed-index-unwritable"), message
+        processes.start(url, dest, vendor, min(limit, 30_000))
+        assert processes.wait() in ("disk-full", "feed-index-unwritable")
         assert content(dest) == before
         sync(url, dest, vendor)
     assert_like_new(dest, vendor, tmp_path)

@@ -22,7 +22,7 @@ from ..documents.csaf_vex import DOCUMENT_LIMIT
 from ..index.form import LEFT_OUT, REJECTED
 from ..index.packing import Packed
 from ..index.reader import FeedIndex, IndexedDocument, is_index
-from ..index.writer import IndexUpdate, IndexWriter, touch, work_folder
+from ..index.writer import IndexUpdate, IndexWriter, Writer, touch, work_folder
 from ..model import FeedInfo
 from ..times import utc_text
 from .advisories import open_records, open_repositories
@@ -170,7 +170,7 @@ def _compile(
     if not dry_run and not folder.is_dir():
         raise InputError(f"the folder of the feed index does not exist: {folder}")
     with contextlib.ExitStack() as stack:
-        old = stack.enter_context(FeedIndex.open(dest)) if _has_index(dest) else None
+        old = stack.enter_context(FeedIndex.open(dest)) if has_index(dest) else None
         tick: t.Callable[[], None] = (lambda: progress(0, 0)) if progress else (lambda: None)
         # What is fetched needs room, which a temporary folder in memory may not have.
         work = Path(stack.enter_context(work_folder(dest, None if dry_run else folder)))
@@ -181,7 +181,7 @@ def _compile(
         spool = stack.enter_context(Spool(kept, tick))
         # With another key everything is read again, for the signature of the archive.
         rekeyed = keys is not None and old is not None and old.info.signature_key != keys.fingerprint
-        known = _known(old, basis) if old is not None and not rekeyed else None
+        known = _known(old, basis, not rekeyed) if old is not None else None
         feed: Feed
         if form.name == "updateinfo":
             feed = open_repositories(source, access, work, tick)
@@ -197,7 +197,8 @@ def _compile(
             return _unchanged(old, dest, checked, sources, dry_run, feed.state)
         # What the old index was made of need not be read again, as long as it would be read in the same way.
         base = old if old is not None and old.meta.get("basis") == basis else None
-        writer = stack.enter_context(IndexWriter(target) if base is None else IndexUpdate(dest, target))
+        writer: Writer = IndexWriter(target) if base is None else IndexUpdate(dest, target)
+        stack.enter_context(writer)
         build = _Build(writer, base, frozenset(wanted), form, progress, feed.total)
         build.remember(old, keys)
         with build:
@@ -289,7 +290,7 @@ def _check_same_form(old: FeedIndex, form: Form, dest: str) -> None:
         )
 
 
-def _has_index(dest: str) -> bool:
+def has_index(dest: str) -> bool:
     """Whether there is an index to compare with. Raises InputError for a file that is something else."""
     path = Path(dest)
     if not path.exists():
@@ -307,10 +308,10 @@ def _has_index(dest: str) -> bool:
     return True
 
 
-def _known(old: FeedIndex, basis: str) -> Known:
+def _known(old: FeedIndex, basis: str, usable: bool) -> Known:
     """What a feed has to know of the index."""
     documents = {row.path: KnownDocument(row.sha256, row.stamp, row.category != REJECTED) for row in old.rows()}
-    return Known(documents, old.meta.get("feed", {}), old.meta.get("basis") == basis)
+    return Known(documents, old.meta.get("feed", {}), usable and old.meta.get("basis") == basis)
 
 
 def _unchanged(
@@ -332,7 +333,7 @@ class _Build:
 
     def __init__(
         self,
-        writer: IndexWriter | IndexUpdate,
+        writer: Writer,
         old: FeedIndex | None,
         names: frozenset[str],
         form: Form,

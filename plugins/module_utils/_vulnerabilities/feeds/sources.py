@@ -23,6 +23,7 @@ from .spool import Spool
 from .sync import (
     ARCHIVE_LATEST,
     ARCHIVE_NAME,
+    CHANGES,
     DELETIONS,
     FolderSite,
     HttpSite,
@@ -129,7 +130,10 @@ class _FolderFeed:
             raise InputError(
                 f"the folder {error.filename or root} cannot be read: {error.strerror or error}"
             ) from error
-        self.paths.sort()
+        changes = read_list(FolderSite(root), CHANGES)
+        # A copy may still have what the vendor took back; without the list of changes nothing tells that it came back.
+        gone = {path for path, deleted in self.deletions.items() if changes and deleted >= changes.get(path, "")}
+        self.paths = sorted(path for path in self.paths if path not in gone)
         self.total = len(self.paths)
 
     def fingerprint(self) -> str:
@@ -231,7 +235,7 @@ class _UrlArchive:
                 urllib.parse.urlunsplit(parts._replace(path=parts.path + SUFFIX)), limit=SIGNATURE_LIMIT
             )
         except FetchError as error:
-            if error.status == 404:
+            if error.status in (403, 404):  # some servers refuse what is not there
                 return None
             raise
 

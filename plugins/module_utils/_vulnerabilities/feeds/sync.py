@@ -97,7 +97,12 @@ class Sink(t.Protocol):
 
 
 class Site(t.Protocol):
-    """Where the files of a feed are. A file that is not there is a FetchError with the status 404."""
+    """Where the files of a feed are. A file that is not there is a FetchError with the status 404.
+
+    ``has_map``: whether a repository map may lie beside the documents.
+    """
+
+    has_map: bool
 
     def shown(self, name: str) -> str:
         """A file for messages."""
@@ -113,7 +118,9 @@ class Site(t.Protocol):
 
 
 class HttpSite:
-    """A feed on a server."""
+    """A feed on a server. Vendors have their map elsewhere, and some servers refuse what is not there with 403."""
+
+    has_map = False
 
     def __init__(self, url: str, client: Client) -> None:
         parts = split_url(url)
@@ -145,6 +152,8 @@ class HttpSite:
 
 class FolderSite:
     """A copy of a feed in a folder, as it is carried over an air gap."""
+
+    has_map = True
 
     def __init__(self, root: Path, tick: t.Callable[[], None] = lambda: None) -> None:
         self._root = root
@@ -252,7 +261,8 @@ class SyncedFeed:
     ) -> None:
         self._site = site
         self._spool = spool
-        self._names = (CHANGES, DELETIONS, REPOSITORY_MAP) if with_map else (CHANGES, DELETIONS)
+        self._names = (CHANGES, DELETIONS, *([REPOSITORY_MAP] if with_map and site.has_map else []))
+        self._with_map = with_map
         self._map: bytes | None = None
         self._tick = tick
         self._now = now
@@ -400,7 +410,7 @@ class SyncedFeed:
 
     def _has_map(self) -> bool:
         """Whether the map is to be had without the archive, if there was one."""
-        return REPOSITORY_MAP not in self._names or self._old.get("map", "") == ("beside" if self._map else "")
+        return not self._with_map or self._old.get("map", "") == ("beside" if self._map else "")
 
     def _fingerprint(self) -> str:
         if self.partial and not self._fetch and not self._gone and not self._map and self.label == self._old["label"]:
@@ -527,7 +537,7 @@ class SyncedFeed:
         try:
             return self._site.read(f"{self._archive}{SUFFIX}", limit=SIGNATURE_LIMIT).data
         except FetchError as error:
-            if error.status == 404:
+            if error.status in (403, 404):  # some servers refuse what is not there
                 return None
             raise
 
