@@ -86,7 +86,7 @@ def verify_index(
     where the changed index is written, by default in its own place, each time as a whole. Raises InputError,
     FetchError, CorruptData or another ScanError; what was found out before is kept.
     """
-    remote = _is_remote(source)
+    remote = is_remote(source)
     run = _Run(index, target or index, keys, BATCH if remote else 0)
     todo = run.start(names if remote else None)
     try:
@@ -183,7 +183,8 @@ class _Run:
         self._good, self._bad, self._forget = {}, {}, []
 
 
-def _is_remote(source: str) -> bool:
+def is_remote(source: str) -> bool:
+    """Whether a source is fetched over a network."""
     return is_url(source) and not source.lower().startswith("file://")
 
 
@@ -191,7 +192,7 @@ def _visit_documents(
     source: str, paths: list[str], access: Access | None, tick: t.Callable[[], None], visit: Visit
 ) -> None:
     """Give the documents at these paths, and their signatures, as far as the source has them one by one."""
-    if _is_remote(source):
+    if is_remote(source):
         if ARCHIVE_NAME.fullmatch(split_url(source).path.rpartition("/")[2]) is None:
             _from_site(HttpSite(source, Client(access, tick=tick)), paths, tick, visit)
         return

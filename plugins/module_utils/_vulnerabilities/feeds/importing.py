@@ -1,0 +1,318 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a feed or a bundle of one to an index. What is a bundle is told by its content.
+
+What a bundle brings is as old as the check that its maker made. One that was made before what is there is refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import typing as t
+from pathlib import Path
+
+from ..._errors import CorruptData, InputError, ScanError
+from ..index.reader import FeedIndex
+from ..index.writer import touch, work_folder
+from .archives import unpack_file
+from .build import BuildResult, Progress, Rejected, Signatures, build_index, has_index
+from .bundles import INDEX_FILE, Manifest, check_checksum, digest_file, is_bundle, read_bundle
+from .downloads import Client, FetchError, local_path, split_url
+from .parsing import CSAF, Form
+from .signatures import SIGNATURE_LIMIT, SUFFIX, BadSignature, read_signature
+from .sources import sources_of
+from .spool import Spool
+from .sync import ARCHIVE_LATEST, ARCHIVE_NAME, fetch_archive, marks_of
+from .verification import is_remote
+
+if t.TYPE_CHECKING:
+    from ..._images.access import Access
+
+_HINT = "export it again, or delete the index to take this one all the same"
+_BUNDLE = "bundle "
+
+
+def import_feed(
+    source: str,
+    dest: str,
+    *,
+    form: Form = CSAF,
+    repository_map: str = "",
+    names: t.Iterable[str] | None = None,
+    access: Access | None = None,
+    now: str,
+    progress: Progress | None = None,
+    dry_run: bool = False,
+    signatures: Signatures | None = None,
+    checksum: str = "",
+) -> BuildResult:
+    """As ``build_index``, where ``source`` may also be a bundle, by path or URL.
+
+    ``checksum``: ``sha256:...`` that the bundle must have; empty: it need not. Raises as ``build_index``, and
+    CorruptData for a damaged or incomplete bundle, and for one that was made before what is at ``dest``.
+    """
+    tick: t.Callable[[], None] = (lambda: progress(0, 0)) if progress else (lambda: None)
+    names = None if names is None else sorted(set(names))
+    folder = Path(dest).absolute().parent
+    if not dry_run and not folder.is_dir():
+        raise InputError(f"the folder of the feed index does not exist: {folder}")
+    with contextlib.ExitStack() as stack:
+        run = _Import(source, dest, repository_map, signatures, access, tick)
+        old = stack.enter_context(FeedIndex.open(dest)) if has_index(dest) else None
+        work = Path(stack.enter_context(work_folder(dest, None if dry_run else folder)))
+        same = old is not None and run.fits(old, names)
+        bundle = run.fetch(old, same, checksum, work, dry_run)
+        if old is not None and same and run.is_same(old, checksum):
+            return _as_it_was(old)
+        if bundle is None:
+            if checksum:
+                raise InputError(f"{run.shown} is not a bundle; only bundles have a checksum")
+            return build_index(
+                source,
+                dest,
+                form=form,
+                repository_map=repository_map,
+                names=names,
+                access=access,
+                now=now,
+                progress=progress,
+                dry_run=dry_run,
+                signatures=signatures,
+            )
+        try:
+            if checksum:
+                check_checksum(bundle, checksum, tick)
+            sources = run.sources(bundle)
+            if old is not None and same and run.is_same(old, checksum, sources[2]):
+                if not dry_run:
+                    touch(dest, old.info.checked, sources, old.meta.get("feed"))
+                run.done()
+                return _as_it_was(old)
+            manifest = read_bundle(bundle, work / "bundle", tick)
+            if manifest.format != form.name:
+                raise InputError(f"the bundle {run.shown} is of the format {manifest.format}, not {form.name}")
+            _check_not_older(old, manifest)
+            if manifest.kind == "index":
+                if repository_map:
+                    raise InputError(f"{run.shown} brings a compiled index, to which no repository map can be added")
+                run.check_origin(bundle, checksum)
+                result = run.take_index(work / "bundle" / INDEX_FILE, work / "index", manifest, old, sources, dry_run)
+            else:
+                result = build_index(
+                    str(_unpacked_feed(work / "bundle", manifest)),
+                    dest,
+                    form=form,
+                    repository_map=repository_map,
+                    names=names,
+                    access=access,
+                    now=manifest.checked,
+                    progress=progress,
+                    dry_run=dry_run,
+                    signatures=signatures,
+                    sources=sources,
+                )
+        except CorruptData:
+            run.done()  # so that it is fetched anew
+            raise
+        run.done()
+        return result
+
+
+def _unpacked_feed(folder: Path, manifest: Manifest) -> Path:
+    """What to read of a bundle's feed: a single archive, or the folder as a whole."""
+    archives = [path for path in manifest.files if "/" not in path and ARCHIVE_NAME.fullmatch(path)]
+    return folder / archives[0] if len(archives) == 1 and ARCHIVE_LATEST not in manifest.files else folder
+
+
+def _as_it_was(old: FeedIndex) -> BuildResult:
+    rejected = tuple(Rejected(path, reason) for path, reason in old.rejected())
+    return BuildResult(False, old.info, rejected, old.meta.get("skipped", {}))
+
+
+def _check_not_older(old: FeedIndex | None, manifest: Manifest) -> None:
+    if old is not None and manifest.checked < old.info.checked:
+        raise CorruptData(
+            f"the bundle is older than the index: its feed was checked {manifest.checked}, that of the index"
+            f" {old.info.checked}",
+            code="feed-older",
+            hint=_HINT,
+        )
+
+
+class _Import:
+    """One import: how the bundle comes here, and what it is allowed to do."""
+
+    def __init__(
+        self,
+        source: str,
+        dest: str,
+        repository_map: str,
+        signatures: Signatures | None,
+        access: Access | None,
+        tick: t.Callable[[], None],
+    ) -> None:
+        self._source = source
+        self._dest = dest
+        self._signatures = signatures
+        self._access = access
+        self._tick = tick
+        self._own = sources_of(source, repository_map)
+        self.shown = self._own[0]
+        self._marks: list[str] = []
+        self._spool: Spool | None = None
+        self._signature: bytes | None = None
+
+    def fetch(self, old: FeedIndex | None, same: bool, checksum: str, work: Path, dry_run: bool) -> Path | None:
+        """The bundle as a file; None where the source is something else, or still the same and that is enough."""
+        if not is_remote(self._source):
+            path = local_path(self._source)
+            if not path.is_file() or not is_bundle(path):
+                return None
+            self._signature = read_signature(path.with_name(path.name + SUFFIX))
+            return path
+        if ARCHIVE_NAME.fullmatch(split_url(self._source).path.rpartition("/")[2]) is None:
+            return None
+        if old is not None and old.meta.get("sources") == self._own:
+            return None  # it was an archive, and is fetched only if it has changed
+        folder = Path(self._dest).absolute().parent / f".{Path(self._dest).name}.spool"
+        self._spool = Spool(work / "spool" if dry_run else folder, self._tick)
+        try:
+            client = Client(self._access, tick=self._tick)
+            headers = client.head(self._source)
+            self._marks = marks_of(headers)
+            if old is not None and same and self.is_same(old, checksum):
+                self._spool.remove()
+                return None
+            path = fetch_archive(client, self._source, headers, self._spool)
+            if is_bundle(path):
+                self._signature = self._fetch_signature(client)
+                return path
+        finally:
+            # What is no bundle is found there by whoever reads archives.
+            self._spool.close()
+        return None
+
+    def _fetch_signature(self, client: Client) -> bytes | None:
+        parts = split_url(self._source)
+        url = parts._replace(path=parts.path + SUFFIX).geturl()
+        try:
+            return client.read(url, limit=SIGNATURE_LIMIT)
+        except FetchError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def done(self) -> None:
+        """It is in the index."""
+        if self._spool is not None:
+            self._spool.remove()
+
+    def sources(self, bundle: Path) -> list[str]:
+        """What the index remembers: where the bundle came from, and which it was."""
+        return [*self._own, f"{_BUNDLE}sha256:{digest_file(bundle, self._tick).sha256}", *self._marks]
+
+    def is_same(self, old: FeedIndex, checksum: str, bundle: str = "") -> bool:
+        """Whether an index was made of this bundle: by its digest, or by the server's word where that is not known."""
+        known = old.meta.get("sources", [])
+        if known[:2] != self._own or not known[2:] or (checksum and known[2] != f"{_BUNDLE}{checksum.strip().lower()}"):
+            return False
+        return bool(known[2] == bundle if bundle else self._marks and known[3:] == self._marks)
+
+    def fits(self, old: FeedIndex, names: list[str] | None) -> bool:
+        """Whether an index that was made of the same bundle is what is wanted."""
+        if self._signatures is not None and old.info.signature_key != self._signatures.keys.fingerprint:
+            return False
+        return names is None or old.info.names == tuple(names) or old.meta.get("feed", {}).get("imported") is True
+
+    def check_origin(self, bundle: Path, checksum: str) -> None:
+        """A compiled index says itself which of its documents are verified: whoever asks for proof needs its own."""
+        if self._signatures is None:
+            return
+        if self._signature is not None:
+            try:
+                self._signatures.keys.check_file(str(bundle), self._signature)
+            except BadSignature as error:
+                raise CorruptData(
+                    f"the bundle {self.shown} is not what its maker signed: {error.message}", code=error.code
+                ) from error
+        elif not checksum:
+            raise InputError(
+                f"nothing proves who compiled the index in {self.shown}",
+                code="feed-unsigned",
+                hint="sign the bundle with a key of signature_key (gpg --armor --detach-sign), or give its checksum",
+            )
+
+    def take_index(
+        self, packed: Path, file: Path, manifest: Manifest, old: FeedIndex | None, sources: list[str], dry_run: bool
+    ) -> BuildResult:
+        """Put a compiled index in its place."""
+        try:
+            with file.open("wb") as target:
+                for chunk in unpack_file(str(packed)):
+                    self._tick()
+                    target.write(chunk)
+        except OSError as error:
+            raise ScanError(f"the index cannot be unpacked: {error.strerror or error}", code="disk-full") from error
+        with FeedIndex.open(str(file)) as index:
+            info = index.info
+            told = (info.serial, info.format, info.newest, info.checked, info.signature_key)
+            if told != (manifest.serial, manifest.format, manifest.newest, manifest.checked, manifest.signature_key):
+                raise CorruptData(
+                    "the index in the bundle is not the one that its manifest tells of", code="bundle-damaged"
+                )
+            if old is not None:
+                self._check_not_less(old, index)
+            changed = old is None or _says(old) != _says(index)
+            result = BuildResult(
+                changed,
+                info,
+                tuple(Rejected(path, reason) for path, reason in index.rejected()),
+                index.meta.get("skipped", {}),
+            )
+        if not dry_run:
+            touch(str(file), info.checked, sources, {"imported": True})
+            _put(file, Path(self._dest).absolute())
+        return result
+
+    @staticmethod
+    def _check_not_less(old: FeedIndex, new: FeedIndex) -> None:
+        if new.info.newest < old.info.newest:
+            raise CorruptData(
+                f"the index in the bundle is older: its newest document is of {new.info.newest}, the one here has"
+                f" {old.info.newest}",
+                code="feed-older",
+                hint=_HINT,
+            )
+        had = {row.path.rpartition("/")[2] for row in old.rows() if row.vulnerabilities}
+        lost = sorted(had - {row.path.rpartition("/")[2] for row in new.rows()})
+        if lost:
+            raise CorruptData(
+                f"the index in the bundle lacks {len(lost)} documents of the one here, the first: {lost[0][:100]}",
+                code="feed-shrunk",
+                hint=_HINT,
+            )
+
+
+def _says(index: FeedIndex) -> tuple[t.Any, ...]:
+    """What tells whether two indexes say the same."""
+    info = dataclasses.replace(index.info, checked="")
+    return info, sorted((row.path, row.sha256, row.verified, row.category) for row in index.rows())
+
+
+def _put(file: Path, dest: Path) -> None:
+    try:
+        with file.open("rb") as stream:
+            os.fsync(stream.fileno())
+        file.replace(dest)
+        folder = os.open(dest.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise ScanError(
+            f"the feed index {dest} cannot be written: {error.strerror or error}", code="feed-index-unwritable"
+        ) from error
