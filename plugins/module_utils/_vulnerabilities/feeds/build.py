@@ -59,12 +59,14 @@ class BuildResult:
 
     ``rejected``: documents that could not be read. ``skipped``: reason -> number of documents (``not_csaf``,
     ``not_vex``, ``deleted``) or of product ids (the others) that were left out: they say nothing about RPM packages.
+    ``changed_documents``: how many were added, replaced or removed.
     """
 
     changed: bool
     info: FeedInfo
     rejected: tuple[Rejected, ...]
     skipped: t.Mapping[str, int]
+    changed_documents: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,7 +140,7 @@ def build_index(
         with FeedIndex.open(target) as index:
             rejected = tuple(Rejected(path, reason) for path, reason in index.rejected())
             info = dataclasses.replace(index.info, checked=result.info.checked)
-            return BuildResult(True, info, rejected, index.meta["skipped"])
+            return BuildResult(True, info, rejected, index.meta["skipped"], result.changed_documents)
 
 
 def _compile(
@@ -216,7 +218,8 @@ def _compile(
         if old is not None:
             _check_not_less(old, build, wanted, feed.deletions_since(old.info.newest))
         repositories = given or build.repositories
-        content = digest_of(basis, content_digest(writer.contents()), repositories.digest if repositories else "")
+        contents = writer.contents()
+        content = digest_of(basis, content_digest(contents), repositories.digest if repositories else "")
         serial = f"{feed.label}+{build.newest}+{content[:16]}"
         if old is not None and old.info.serial == serial and not rekeyed:
             spool.remove()
@@ -241,8 +244,10 @@ def _compile(
             build.tick,
         )
         spool.remove()
+        before = {path: one.sha256 for path, one in known.documents.items()} if known else {}
+        count = len(dict(contents.items() ^ before.items()))
         with FeedIndex.open(target) as index:
-            return BuildResult(True, index.info, tuple(build.rejected), index.meta["skipped"])
+            return BuildResult(True, index.info, tuple(build.rejected), index.meta["skipped"], count)
 
 
 def _check_not_less(index: FeedIndex, build: _Build, names: tuple[str, ...], deletions: set[str]) -> None:

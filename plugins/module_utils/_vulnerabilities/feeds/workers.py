@@ -119,7 +119,7 @@ class _Worker:
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", program, root],
-                stdin=its,
+                stdin=its.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=self._errors,
                 start_new_session=True,  # an interrupt on the terminal is for the parent alone

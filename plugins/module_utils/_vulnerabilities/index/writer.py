@@ -65,7 +65,7 @@ def _remove_left(parent: Path, prefix: str) -> None:
                 os.close(descriptor)
 
 
-class _Writer:
+class Writer:
     """What new indexes and updates have in common.
 
     Written beside ``dest`` and put in its place when whole. Use as a context manager: whatever goes wrong before
@@ -206,19 +206,19 @@ class _Writer:
 
     def set_verified(self, path: str, verified: bool) -> None:
         """Note whether a document's signature is good. Raises InputError where there is no such document."""
-        self._change(path, verified=int(verified))
+        self._change(path, lambda row: row._replace(verified=int(verified)))
 
     def set_stamp(self, path: str, stamp: str) -> None:
         """Note a document's time in the vendor's list of changes. Raises InputError where there is none."""
-        self._change(path, stamp=stamp)
+        self._change(path, lambda row: row._replace(stamp=stamp))
 
-    def _change(self, path: str, **fields: int | str) -> None:
+    def _change(self, path: str, change: t.Callable[[DocumentRow], DocumentRow]) -> None:
         number = self._documents.get(path)
         if number is None:
             raise InputError(f"the feed index has no document {path}")
         with self._errors():
             row = self._row(number)
-            changed = row._replace(**fields)
+            changed = change(row)
             if changed != row:
                 self._db.execute("DELETE FROM documents WHERE id = ?", (number,))
                 self._add_row(changed)
@@ -416,16 +416,16 @@ class _Writer:
             ) from error
 
 
-class IndexWriter(_Writer):
-    """Writes a new index. See _Writer for its use."""
+class IndexWriter(Writer):
+    """Writes a new index. See Writer for its use."""
 
     def __init__(self, dest: str) -> None:
         super().__init__(dest, "")
 
 
-class IndexUpdate(_Writer):
+class IndexUpdate(Writer):
     """Changes a copy of an index, and puts it at ``dest``, which may be where the old one is: readers see the old or
-    the new one. See _Writer for its use. Raises what FeedIndex.open raises for the old index.
+    the new one. See Writer for its use. Raises what FeedIndex.open raises for the old index.
     """
 
     def __init__(self, old_path: str, dest: str) -> None:
