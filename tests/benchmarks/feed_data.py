@@ -119,19 +119,27 @@ MAJORS = tuple(
     (f"red_hat_enterprise_linux_{major}", f"cpe:/o:redhat:enterprise_linux:{major}") for major in (6, 7, 8, 9, 10)
 )
 LAYERED = tuple(
-    (f"{major}Base-{name}", f"cpe:/a:redhat:{cpe}::el{major}")
+    (f"{major}Base-{name}-{version}", f"cpe:/a:redhat:{cpe}:{version}::el{major}")
     for major in (8, 9)
-    for name, cpe in (
-        *((f"RHOSE-4.{minor}", f"openshift:4.{minor}") for minor in range(10, 20)),
-        ("Satellite-6.15", "satellite:6.15"),
-        ("Ansible-Automation-Platform-2.4", "ansible_automation_platform:2.4"),
-        ("JBCS", "jboss_core_services:1"),
-        ("JWS-5.8", "jboss_enterprise_web_server:5.8"),
-        ("RHV-4.4", "rhev_manager:4.4"),
-        ("Ceph-6.1", "ceph_storage:6.1"),
-        ("OpenStack-17.1", "openstack:17.1"),
-        ("FDP", "enterprise_linux:fast_datapath"),
+    for name, cpe, versions in (
+        ("RHOSE", "openshift", [f"4.{minor}" for minor in range(1, 20)]),
+        ("Ironic", "openshift_ironic", [f"4.{minor}" for minor in range(9, 20)]),
+        ("Satellite", "satellite", [f"6.{minor}" for minor in range(5, 18)]),
+        ("Satellite-Client", "rhel_satellite_client", ["6"]),
+        ("Ansible-Automation-Platform", "ansible_automation_platform", ["2.0", "2.1", "2.2", "2.3", "2.4", "2.5"]),
+        ("JBCS", "jboss_core_services", ["1"]),
+        ("JWS", "jboss_enterprise_web_server", [f"5.{minor}" for minor in range(9)]),
+        ("EAP", "jboss_enterprise_application_platform", ["7.1", "7.2", "7.3", "7.4", "8.0", "8.1"]),
+        ("RHV", "rhev_manager", ["4.3", "4.4"]),
+        ("Ceph", "ceph_storage", ["4", "5.0", "5.1", "5.2", "5.3", "6.0", "6.1", "7.0", "7.1", "8.0"]),
+        ("OpenStack", "openstack", ["10", "13", "16.1", "16.2", "17.0", "17.1"]),
+        ("ServiceMesh", "service_mesh", [f"2.{minor}" for minor in range(7)]),
+        ("Serverless", "openshift_serverless", [f"1.{minor}" for minor in range(10, 36)]),
+        ("Logging", "logging", [f"5.{minor}" for minor in range(10)]),
+        ("CNV", "container_native_virtualization", [f"4.{minor}" for minor in range(1, 19)]),
+        ("FDP", "fast_datapath", ["1"]),
     )
+    for version in versions
 )
 UNFIXED_LAYERED = tuple(
     (name.replace(" ", "_").lower(), f"cpe:/a:redhat:{cpe}")
@@ -165,7 +173,7 @@ def sources() -> tuple[Source, ...]:
         Source("kernel-rt", tuple(f"kernel-rt{name[6:]}" for name in kernel[:14]), "5.14.0", "", False),
     ]
     seen = {"kernel", "kernel-rt"}
-    while len(found) < 3500:
+    while len(found) < 12_000:
         name = chance.choice(words) + chance.choice(_ENDS)
         if name in seen or len(found) > 600:
             name = f"{chance.choice(('python3-', 'perl-', 'rubygem-', 'lib', 'golang-', 'nodejs-', 'rust-', ''))}{name}"
@@ -307,7 +315,7 @@ def _say_kernel(
     kernel, realtime = sources()[:2]
     for source in (kernel, realtime):
         _say_unfixed(chance, source, revision, said, purls, flat)
-    if chance.random() < 0.38:
+    if chance.random() < 0.5:
         advisory = f"RHSA-{2014 + number * 13 // DOCUMENTS % 13}:{1000 + number // 9 % 9000}"
         debug = [f"{name}-debuginfo" for name in kernel.binaries[:8]]
         for stream in chance.sample(STREAMS, chance.choice((1, 1, 2, 3, 4))):
@@ -359,7 +367,7 @@ def _text(cve: str, date: str, severity: str, score: float, said: list[Said], pu
         for part, purl in purls.items()
     ]
     shown = ",".join(f'"{status}":{_list(statuses[status])}' for status in _STATUS_ORDER if status in statuses)
-    vector = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H"
+    vector = _vector(score)
     return (
         f'{{"document":{{"aggregate_severity":{{"text":"{severity}"}},"category":"csaf_vex","csaf_version":"2.0",'
         f'"publisher":{{"category":"vendor","name":"Red Hat Product Security"}},"title":"A flaw",'
@@ -370,6 +378,14 @@ def _text(cve: str, date: str, severity: str, score: float, said: list[Said], pu
         f'"scores":[{{"cvss_v3":{{"baseScore":{score},"vectorString":"{vector}","version":"3.1"}},'
         f'"products":{_list(everything)}}}],'
         f'"threats":[{{"category":"impact","details":"{severity}","product_ids":{_list(rated)}}}]}}]}}'
+    )
+
+
+def _vector(score: float) -> str:
+    chance = random.Random(score)
+    parts = ("AV:NLA", "AC:LH", "PR:NLH", "UI:NR", "S:UC", "C:NLH", "I:NLH", "A:NLH")
+    return "CVSS:3.1/" + "/".join(
+        part.partition(":")[0] + ":" + chance.choice(part.partition(":")[2]) for part in parts
     )
 
 
