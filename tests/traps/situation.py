@@ -43,6 +43,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.poli
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.vex import CONTEXT, load_vex
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.build import build_index
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.parsing import CSAF, Form
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching.matcher import (
     match_inventory,
@@ -171,6 +172,14 @@ class Vex:
 
 
 @dataclasses.dataclass(frozen=True)
+class Advisories:
+    """A feed of advisories in place of ``documents``: (path, content) of its files, and their form."""
+
+    form: Form
+    files: tuple[tuple[str, bytes], ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class Situation:
     """Everything that a verdict depends on. The defaults pass.
 
@@ -207,6 +216,7 @@ class Situation:
 
     documents: tuple[vex.Json, ...] = FEED
     repositories: t.Mapping[str, t.Sequence[str]] | None = dataclasses.field(default_factory=lambda: REPOSITORIES)
+    advisories: Advisories | None = None
     edit_feed: t.Callable[[Path], None] | None = None
     edit_index: t.Callable[[Path], None] | None = None
     names: tuple[str, ...] | None = None
@@ -311,6 +321,9 @@ def write_feed(situation: Situation, folder: Path) -> tuple[Path, str]:
     """Write the feed of a situation; its folder, and the path of the repository map or an empty text."""
     feed = folder / "feed"
     feed.mkdir()
+    if situation.advisories is not None:
+        images.write_folder(feed, dict(situation.advisories.files))
+        return feed, ""
     for item in situation.documents:
         name = vex.file_name(item["document"]["tracking"]["id"])
         images.write_folder(feed, {name: json.dumps(item).encode()})
@@ -403,7 +416,10 @@ def outcome(situation: Situation, folder: Path) -> Outcome:
         path = folder / "feed.index"
         checked = NOW - situation.feed_age * HOUR
         try:
-            build_index(str(feed), str(path), repository_map=repositories, names=situation.names, now=checked)
+            form = situation.advisories.form if situation.advisories else CSAF
+            build_index(
+                str(feed), str(path), form=form, repository_map=repositories, names=situation.names, now=checked
+            )
             if situation.edit_index:
                 situation.edit_index(path)
             judges = dataclasses.replace(judges, index=FeedIndex.open(str(path)))
