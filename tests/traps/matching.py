@@ -11,6 +11,7 @@ import typing as t
 
 from ansible_collections.imagescan.openshift.examples.fleet import images, rpmdb, vex
 
+from .products import OPENSHIFT, OPENSHIFT_REPOSITORY, WITH_OPENSHIFT
 from .situation import (
     APPSTREAM_9,
     BASE,
@@ -33,6 +34,10 @@ EUS_CPE = "cpe:/o:redhat:rhel_eus:9.2::baseos"
 EUS_PRODUCT = vex.Product("BaseOS-9.2.0.Z.EUS", "Red Hat Enterprise Linux BaseOS EUS (v. 9.2)", EUS_CPE)
 BASEOS_ARM = "rhel-9-for-aarch64-baseos-rpms"
 RHEL10 = vex.Product("BaseOS-10.0.Z", "Red Hat Enterprise Linux BaseOS (v. 10)", "cpe:/o:redhat:enterprise_linux:10.0")
+RHEL10_1 = vex.Product(
+    "BaseOS-10.1.Z", "Red Hat Enterprise Linux BaseOS (v. 10)", "cpe:/o:redhat:enterprise_linux:10.1"
+)
+SATELLITE = vex.Product("9Base-satellite-6.16", "Red Hat Satellite 6.16", "cpe:/a:redhat:satellite:6.16::el9")
 RHEL8_APPSTREAM = vex.Product(
     "AppStream-8.10.0.Z.MAIN.EUS",
     "Red Hat Enterprise Linux AppStream (v. 8)",
@@ -130,8 +135,109 @@ MODULAR = {
 NODE_FIX = fixed("1:18.20.4-2.module+el8.10.0+22247+5eb8e5ad", RHEL8_APPSTREAM, "nodejs", module="nodejs:18")
 NODE_OLD, NODE_NEW = node("1.module+el8.10.0+21670+8a5b3a5f"), node("2.module+el8.10.0+22247+5eb8e5ad")
 
+STRICT = "- name: all\n  vulnerabilities: {max_severity: moderate}\n"
+MAIN_AND_EUS: dict[str, t.Any] = {
+    "manifest": content_manifest(EUS_9, BASEOS_9),
+    "repositories": {**REPOSITORIES, EUS_9: [EUS_CPE]},
+}
+IN_RHEL9 = ("openssl-libs", "openssl.src")
+NOT_AFFECTED_IN_9 = vex.Says(vex.RHEL9, "known_not_affected", IN_RHEL9)
+AFFECTED_IN_9 = vex.Says(vex.RHEL9, "known_affected", IN_RHEL9, state="Affected")
+BASEOS_8 = "rhel-8-for-x86_64-baseos-rpms"
+
+
+def name_module(item: vex.Json) -> None:
+    """The component is the whole module, and not a package of it."""
+    for branch in item["product_tree"]["branches"][0]["branches"]:
+        for version in branch["branches"]:
+            if "purl" in (helper := version["product"]["product_identification_helper"]):
+                helper["purl"] = "pkg:rpmmod/redhat/nodejs@18"
+
+
+def runc(release: str) -> rpmdb.Rpm:
+    return rpmdb.parse_rpm(f"runc-4:1.1.12-{release}.x86_64")
+
+
 TRAPS: list[Trap] = [
     # Which products apply.
+    two(
+        "build-of-an-update-stream-in-an-image-of-the-main-one",
+        "whoever asks for the image's repositories alone: the build is of 9.2, whose fix it has not got, and what the"
+        " main stream has become is not affected",
+        openssl("1:3.0.7-25.el9_2.2"),
+        openssl("1:3.0.7-25.el9_2.3"),
+        documents=feed(fixed("1:3.0.7-25.el9_2.3", EUS_PRODUCT), NOT_AFFECTED_IN_9),
+        policy=STRICT,
+    ),
+    two(
+        "fix-of-an-update-stream-while-the-main-one-has-none",
+        "whoever takes a build that is newer than the only fix for fixed: that is the update stream's, and the main"
+        " one, where the build is from, is affected",
+        openssl("1:3.2.2-6.el9_5"),
+        openssl("1:3.0.7-25.el9_2.3"),
+        documents=feed(fixed("1:3.0.7-25.el9_2.3", EUS_PRODUCT), AFFECTED_IN_9),
+        policy=STRICT,
+        **MAIN_AND_EUS,
+    ),
+    differs(
+        "fix-of-an-update-stream-while-the-main-one-is-investigated",
+        "the same while nobody knows whether the main stream is affected",
+        "packages",
+        (*BASE, openssl("1:3.2.2-6.el9_5")),
+        (*BASE, openssl("1:3.0.7-25.el9_2.3")),
+        codes="under-investigation",
+        documents=feed(fixed("1:3.0.7-25.el9_2.3", EUS_PRODUCT), vex.Says(vex.RHEL9, "under_investigation", IN_RHEL9)),
+        policy=STRICT,
+        **MAIN_AND_EUS,
+    ),
+    two(
+        "not-affected-in-the-next-minor-release",
+        "whoever lets a word about 10.1, which came with the fix, clear a build that an image of 10.1 kept from 10.0",
+        openssl("1:3.2.2-16.el10_0.1"),
+        openssl("1:3.2.2-16.el10_0.2"),
+        os_release=images.os_release(id="rhel", version_id="10.1", name="Red Hat Enterprise Linux"),
+        manifest=None,
+        documents=(
+            document(fixed("1:3.2.2-16.el10_0.2", RHEL10), vex.Says(RHEL10_1, "known_not_affected", IN_RHEL9)),
+            document(vex.Says(RHEL10_1, "known_not_affected", ("bash", "glibc")), cve="CVE-2026-900199"),
+        ),
+    ),
+    differs(
+        "not-affected-in-another-enterprise-linux",
+        "whoever lets a word about 8 clear a build of 9, in an image that has the repositories of both",
+        "documents",
+        feed(AFFECTED_IN_9, vex.Says(vex.RHEL8, "known_not_affected", IN_RHEL9)),
+        feed(NOT_AFFECTED_IN_9, vex.Says(vex.RHEL8, "known_not_affected", IN_RHEL9)),
+        verdict="failed",
+        manifest=content_manifest(BASEOS_9, BASEOS_8),
+        repositories={**REPOSITORIES, BASEOS_8: [vex.RHEL8_BASEOS.cpe]},
+        policy=STRICT,
+    ),
+    differs(
+        "fix-by-its-source-beside-a-binary-of-another-product",
+        "whoever leaves out fixes that name a source where another product's fix names a binary",
+        "packages",
+        (*PATCHED, runc("5.rhaos4.14.el9")),
+        (*PATCHED, runc("9.rhaos4.14.el9")),
+        verdict="failed",
+        manifest=content_manifest(BASEOS_9, OPENSHIFT_REPOSITORY),
+        repositories=WITH_OPENSHIFT,
+        documents=feed(
+            fixed("4:1.1.12-3.el9_4", names="runc"),
+            vex.Says(OPENSHIFT, "fixed", ("runc-4:1.1.12-9.rhaos4.14.el9.src",), "RHSA-2026:90001"),
+        ),
+    ),
+    differs(
+        "layered-product-beside-another-one",
+        "whoever takes an image that names one layered product to name all: a package of Satellite beside OpenShift",
+        "documents",
+        feed(FIX, vex.Says(SATELLITE, "known_affected", ("foreman-proxy",), state="Affected")),
+        feed(FIX, vex.Says(SATELLITE, "known_affected", ("katello",), state="Affected")),
+        codes="product-unknown",
+        packages=(*PATCHED, rpmdb.parse_rpm("foreman-proxy-3.12.0-1.el9sat.noarch")),
+        manifest=content_manifest(BASEOS_9, OPENSHIFT_REPOSITORY),
+        repositories=WITH_OPENSHIFT,
+    ),
     differs(
         "repository-without-a-product",
         "whoever drops repository ids that the map does not know, and with them the products that apply",
@@ -284,6 +390,13 @@ TRAPS: list[Trap] = [
         "a comparison of versions alone: 3.1 looks newer than 3.0.7, but the fix has a higher epoch",
         openssl("3.1.0-1.el9"),
         openssl("1:3.1.0-1.el9"),
+    ),
+    two(
+        "epoch-of-the-source-ignored",
+        "whoever compares sources without any epoch: 3.1 looks newer than the fix, which came with a new one",
+        rpmdb.parse_rpm("openssl-3.1.0-1.el9.x86_64"),
+        rpmdb.parse_rpm("openssl-1:3.1.0-1.el9.x86_64"),
+        documents=feed(vex.Says(vex.RHEL9_BASEOS, "fixed", ("openssl-1:3.0.7-28.el9_4.src",), "RHSA-2026:90001")),
     ),
     hides(
         "statement-about-the-source-package",
@@ -459,6 +572,21 @@ TRAPS: list[Trap] = [
         NODE_OLD,
         NODE_NEW,
         documents=feed(dataclasses.replace(NODE_FIX, module="nodejs-devel:18")),
+        **MODULAR,
+    ),
+    two(
+        "module-as-a-whole",
+        "whoever passes over what is said of a module because it is no package",
+        dataclasses.replace(NODE_OLD, name="npm"),
+        dataclasses.replace(node("1.module+el8.10.0+21670+8a5b3a5f", "nodejs:20:8100020240520:a75119d5"), name="npm"),
+        documents=(
+            *edited(
+                name_module,
+                vex.Says(RHEL8_APPSTREAM, "known_affected", ("nodejs",), state="Affected", module="nodejs:18"),
+            ),
+            document(vex.Says(vex.RHEL8, "known_not_affected", ("bash", "glibc")), cve="CVE-2026-900198"),
+        ),
+        policy=STRICT,
         **MODULAR,
     ),
     # Severities.
