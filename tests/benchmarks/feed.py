@@ -1,0 +1,138 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Compile a feed as large as Red Hat's, and update the index: ``feed.py [--documents N] [--changed N]``.
+
+The feed (see feed_data.py) is made first, in a folder of the vendor's layout; it, and the index for other benchmarks,
+are kept in build/bench-feed. Each step is a process of its own; its memory is the sum over it and all of its children
+of what is resident, looked at ten times a second. Writes build/bench-feed.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import lzma
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+import typing as t
+from pathlib import Path
+
+import zstandard
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
+from ansible_collections.imagescan.openshift.tests.benchmarks import feed_data
+
+BUILD = Path(__file__).resolve().parents[2] / "build"
+WORK = BUILD / "bench-feed"
+MODULE = "ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.build"
+PROGRAM = f"import sys; from {MODULE} import build_index; build_index(sys.argv[1], sys.argv[2], now=sys.argv[3])"
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class Step(t.NamedTuple):
+    """Wall seconds and peak memory in MB (10^6 bytes) of all processes together."""
+
+    seconds: float
+    megabytes: float
+
+
+def resident(root: int) -> int:
+    """Bytes that a process and its children have in memory; what they share counts for each of them."""
+    total = 0
+    waiting = [root]
+    while waiting:
+        pid = waiting.pop()
+        try:
+            total += int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * _PAGE
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+        except (OSError, IndexError):
+            continue  # it has just ended
+        waiting.extend(map(int, children.split()))
+    return total
+
+
+def compile_feed(source: Path, index: Path, now: str) -> Step:
+    """Build or update an index in a process of its own."""
+    start = time.perf_counter()
+    peak = 0
+    with subprocess.Popen([sys.executable, "-c", PROGRAM, str(source), str(index), now]) as process:
+        while process.poll() is None:
+            peak = max(peak, resident(process.pid))
+            time.sleep(0.1)
+    if process.returncode:
+        raise SystemExit(f"the index could not be built from {source}")
+    return Step(time.perf_counter() - start, peak / 1e6)
+
+
+def open_seconds(index: Path) -> float:
+    """What opening the index takes, median of many."""
+    found: list[float] = []
+    for _time in range(50):
+        start = time.perf_counter()
+        FeedIndex.open(str(index)).close()
+        found.append(time.perf_counter() - start)
+    return statistics.median(found)
+
+
+def measure(documents: int, changed: int) -> list[dict[str, t.Any]]:
+    """The rows of bench-feed.json."""
+    shutil.rmtree(WORK, ignore_errors=True)
+    feed, index = WORK / "feed", WORK / "index"
+    start = time.perf_counter()
+    archive = feed_data.write_archive(feed, documents)
+    feed_data.write_changes(feed, ())
+    made = time.perf_counter() - start
+    rows: list[dict[str, t.Any]] = []
+
+    def row(name: str, value: float, unit: str, limit: float | None = None) -> None:
+        holds = None if limit is None else value < limit
+        rows.append({"name": name, "value": round(value, 4), "unit": unit, "bar": limit, "holds": holds})
+        print(f"{name}: {value:.4g} {unit}" + ("" if limit is None else f" (bar: {limit:g})"), flush=True)
+
+    row("processors", os.cpu_count() or 1, "")
+    row("load average before", os.getloadavg()[0], "")
+    row("the feed: made in", made, "s")
+    row("the feed: archive", archive.stat().st_size / 1e6, "MB")
+    built = compile_feed(feed, index, "2026-08-21T00:00:00Z")
+    with FeedIndex.open(str(index)) as opened:
+        before = opened.info
+        row("documents", before.documents, "")
+        row("statements", before.statements, "")
+        row("names of packages", len(opened.names()), "")
+        row("products", len(opened.products) - 1, "")
+    row("build: time", built.seconds, "s", 600)
+    row("build: memory of all processes", built.megabytes, "MB", 1000)
+    row("index: opening", open_seconds(index), "s", 0.1)
+    whole = index.read_bytes()
+    row("index: on disk", len(whole) / 1e6, "MB", 500)
+    row("index: zstd -19", len(zstandard.ZstdCompressor(level=19, threads=-1).compress(whole)) / 1e6, "MB", 120)
+    row("index: xz", len(lzma.compress(whole)) / 1e6, "MB", 120)
+    feed_data.write_changes(feed, feed_data.changed(documents, changed))
+    updated = compile_feed(feed, index, "2026-08-21T06:00:00Z")
+    with FeedIndex.open(str(index)) as opened:
+        new = sum(document.revision > "2026-08-20" for document in opened.documents())
+        if opened.info.serial == before.serial or new != changed:
+            raise SystemExit(f"{new} documents were updated and not {changed}")
+    row(f"update of {changed} documents: time", updated.seconds, "s", 10)
+    row(f"update of {changed} documents: memory of all processes", updated.megabytes, "MB", 1000)
+    row("index: on disk after the update", index.stat().st_size / 1e6, "MB", 500)
+    row("load average after", os.getloadavg()[0], "")
+    return rows
+
+
+def main() -> None:
+    """Measure, and write what was found."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--documents", type=int, default=feed_data.DOCUMENTS)
+    parser.add_argument("--changed", type=int, default=500)
+    options = parser.parse_args()
+    rows = measure(options.documents, options.changed)
+    (BUILD / "bench-feed.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
