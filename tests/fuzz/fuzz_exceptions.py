@@ -188,6 +188,7 @@ def seeds() -> list[bytes]:
     texts = [YAML, "", "[]", "a: b", "- {a: b", *(f"{line}\n" for line in _LINES), "[" * 40]
     found: list[bytes] = [text.encode() for text in texts]
     values: list[t.Any] = [openvex(), csaf(), [], {}, {"@context": "x"}]
+    path: tuple[t.Any, ...]
     for path in (("statements", 0, "status"), ("statements", 0, "justification"), ("statements", 1, "timestamp")):
         values.append(_set(openvex(), path, "2999-01-01T00:00:00Z"))
     for path in (
