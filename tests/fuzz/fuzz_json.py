@@ -3,8 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fuzz the readers of vulnerability data: CSAF-VEX documents, their CPEs and builds, and the repository map.
 
-Beside "nothing but a ScanError": whatever a document says of a package is found by the quick look at its bytes, and
-reading it for that package alone gives just that.
+Beside "nothing but a ScanError": reading a document for one package alone gives just what it says of that package.
 """
 
 from __future__ import annotations
@@ -185,13 +184,10 @@ def _check(data: bytes, read: Document) -> None:
         assert builds.compare_builds(build, build) == 0
         builds.stream_of(build.release)
     for name in sorted({row.name for row in rows})[:4]:
-        assert csaf_vex.may_name(data, {name}), f"the quick look passes over {name}"
         alone = csaf_vex.read_document(data, "document", names={name})
         own = [row for _cve, found in alone.vulnerabilities for row in found]
         assert own == [row for row in rows if row.name == name]
-    if not csaf_vex.may_name(data, {"no-such-package"}) and rows:
-        with contextlib.suppress(ScanError):
-            csaf_vex.revision_in(data, "document")
+    csaf_vex.may_name(data, {"no-such-package"})
 
 
 def _check_row(row: Row) -> None:

@@ -7,7 +7,7 @@ A target is a module ``fuzz_NAME`` beside this one with
 
 * ``one_case(data: bytes) -> None``: one input; raises only for a defect of ours,
 * ``seeds() -> list[bytes]``: inputs to begin with,
-* ``READERS``: paths of the modules whose coverage counts,
+* ``READERS``: paths of the modules whose coverage counts; none where another target measures them,
 
 and, where random bytes would not get far,
 
@@ -125,7 +125,7 @@ def replay(name: str, folder: Path) -> tuple[float, dict[str, list[int]], int]:
         _path, statements, _excluded, missing, _text = measured.analysis2(str(_measured_name(Path(path))))
         lines += len(statements)
         missed[Path(path).name] = missing
-    percent = 100.0 * (lines - sum(len(one) for one in missed.values())) / lines
+    percent = 100.0 * (lines - sum(len(one) for one in missed.values())) / lines if lines else 100.0
     return percent, missed, len(inputs)
 
 

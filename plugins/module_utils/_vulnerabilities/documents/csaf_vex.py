@@ -73,11 +73,6 @@ _ADVISORY = re.compile(r"[A-Z][A-Za-z]{1,15}-[0-9]{4}[:-][0-9A-Za-z]{1,16}")
 _ESCAPED_NAME = re.compile(rb"\\(?:u00[0-7]|/)")
 _PURL_NAME = re.compile(rb'"pkg:rpm/(?:[^/"]*/)*([^/"@?#]*)')
 _PART = re.compile(rb'"product_reference"\s*:\s*"([^"\\]*)"')
-_STATED = re.compile(rb'"product_status"\s*:\s*\{([^{}]*)\}')
-_LISTED = re.compile(rb'"([^"]*)"\s*[],]')
-_IDENTITY = re.compile(rb'"product_id"\s*:\s*"([^"\\]*)"')
-_WHOLE = re.compile(rb'"relates_to_product_reference"\s*:\s*"([^"\\]*)"')
-_RELEASED = re.compile(rb'"current_release_date"\s*:\s*"([^"\\]{1,40})"')
 
 
 class _Component(t.NamedTuple):
@@ -115,9 +110,9 @@ def load(data: bytes, where: str) -> dict[str, t.Any]:
 
 
 def may_name(data: bytes, names: t.Container[str]) -> bool:
-    """Whether the document's text may say something of one of these packages; False is certain.
+    """Whether the document's text seems to say something of one of these packages, without reading it.
 
-    In about half the time of reading it. Certain are only texts that look whole and write names plainly.
+    Only a hint: of a damaged document it is certain of nothing. Texts that are cut or escape names count as naming all.
     """
     text = data.strip()
     if not text.startswith(b"{") or not text.endswith(b"}") or text.count(b"{") != text.count(b"}"):
@@ -128,30 +123,13 @@ def may_name(data: bytes, names: t.Container[str]) -> bool:
         name = purl.decode("utf-8", "replace")
         if (urllib.parse.unquote(name) if "%" in name else name) in names:
             return True
-    # Where something refers to what is not there, the name may be what was lost: reading it tells.
-    stated = b"".join(_STATED.findall(text))
-    said = set(_LISTED.findall(stated))
-    defined = set(_IDENTITY.findall(text))
-    parts, wholes = _PART.findall(text), _WHOLE.findall(text)
-    if not said or b"\\" in stated or not text.count(b'"full_product_name"') == len(parts) == len(wholes):
-        return True
-    if not said.union(parts, wholes) <= defined:
-        return True
-    for identity in set(parts):
+    for identity in set(_PART.findall(text)):
         name = identity.decode("utf-8", "replace").partition("::")[0]
         match = _NEVRA.fullmatch(name) or _MODULE_NAME.fullmatch(name)
         name = match["name"] if match else name
         if name in names or (name.endswith(".src") and name[: -len(".src")] in names):
             return True
     return False
-
-
-def revision_in(data: bytes, where: str) -> str:
-    """The release date of a document that ``may_name`` ruled out. Raises CorruptData when there is none."""
-    match = _RELEASED.search(data)
-    if match is None:
-        raise CorruptData(f"{where} is not a CSAF document: it has no release date", code="not-csaf")
-    return utc_text(match[1].decode("utf-8", "replace"), f"{where}: current_release_date")
 
 
 def _number(text: str) -> float:
@@ -282,7 +260,7 @@ class _Reader:
                 raise CorruptData(f"{self.where} defines {ascii(identity)[:100]} twice, and not alike")
 
     def check_unspoken(self) -> None:
-        """Refuse a document that relates a component to a product and says nothing of it.
+        """Refuse a document that relates a component to a product, or defines one, and says nothing of it.
 
         Vendors derive the tree from what they say: what nobody speaks of was said before something was lost. A
         relationship with an end that is not defined says nothing to anybody; such leftovers are counted.
@@ -290,10 +268,13 @@ class _Reader:
         ends = {end for relationship in self.relationships.values() for end in relationship}
         for identity in self.relationships.keys() - self.spoken - ends:
             if all(end in self.products or self.related(end) for end in self.relationships[identity]):
-                raise CorruptData(
-                    f"{self.where} has no status for {ascii(identity)[:100]}, which its product tree names"
-                )
+                raise CorruptData(f"{self.where} has no status for {ascii(identity)[:100]}, which its product tree names")
             self.skipped["undefined"] += 1
+        for identity in (self.spoken | ends) - self.relationships.keys():
+            ends.update(self.related(identity) or ())
+        for identity in self.products.keys() - self.spoken - ends:
+            if "cpe" not in self.products[identity]:
+                raise CorruptData(f"{self.where} defines {ascii(identity)[:100]}, of which nothing is said")
 
     def related(self, identity: str) -> tuple[str, str] | None:
         """Component and product that an id joins: by its relationship or, where that is missing, by what it is made of.
@@ -392,6 +373,8 @@ class _Reader:
         if isinstance(purl, str) and purl:
             if purl.startswith("pkg:rpm/"):
                 return self.component_of_purl(purl, identity)
+            if purl.startswith("pkg:rpmmod/") and ":" in (module := self.module_of(identity)):
+                return _Component(module, "", module, "")
             if re.match(r"pkg:[A-Za-z0-9.+-]+/", purl):
                 return "not_rpm"
             self.skipped["purl_malformed"] += 1
@@ -451,8 +434,8 @@ class _Reader:
             return self.component(nevra["name"], nevra["arch"], module, nevra["epoch"], nevra["evr"])
         if match:
             identity, module = match["name"], self.module_name(match["module"])
-        elif self.module_of(identity):
-            return "module"
+        elif whole := self.module_of(identity):
+            return _Component(whole, "", whole, "") if ":" in whole else "module"
         name, dot, arch = identity.rpartition(".")
         if dot and arch == "src":
             return self.component(name, "src", module, "", "")
@@ -525,6 +508,10 @@ class _Reader:
                     self.skipped[resolved] += 1
                     continue
                 component, cpe, product = resolved
+                if component.name == component.module and status in ("fixed", "known_not_affected"):
+                    # A whole module: its packages are listed beside it, each with its build.
+                    self.skipped["not_rpm"] += 1
+                    continue
                 if component.evr == _UNREADABLE:
                     if status == "fixed":
                         raise CorruptData(f"{self.where}: the version of {ascii(identity)[:100]} cannot be read")

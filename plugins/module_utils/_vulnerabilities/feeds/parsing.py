@@ -9,7 +9,7 @@ import re
 import typing as t
 
 from ..._errors import CorruptData, InputError
-from ..documents.csaf_vex import may_name, read_document, revision_in
+from ..documents.csaf_vex import read_document
 from ..documents.model import Document
 from ..documents.osv import read_record
 from ..documents.updateinfo import read_advisory
@@ -81,8 +81,6 @@ def parse(path: str, data: bytes, names: t.Collection[str], form: Form = CSAF) -
     elif form.name == "updateinfo":
         document = read_advisory(data, where, names=names or None, distribution=form.distribution)
     else:
-        if names and not may_name(data, names):
-            return pack(Document("csaf_vex", revision_in(data, where), False, (), {}))
         document = _vex(data, where, names)
     if document.category.endswith("-other"):
         raise CorruptData(f"{where} fixes no vulnerability", code="not-security")
