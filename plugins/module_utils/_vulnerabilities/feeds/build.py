@@ -192,7 +192,9 @@ def _compile(
             feed = opener(
                 source, access, work, tick, now=checked, known=known, spool=spool, with_map=not repository_map
             )
-        given = given_map(repository_map, access, tick)
+        given = _given_map(repository_map, access, tick, old)
+        if given is not None:
+            feed.state["given_map"] = [shown(repository_map), given.etag]
         fingerprint = digest_of(basis, feed.fingerprint(), given.digest if given else "")
         if old is not None and old.meta.get("fingerprint") == fingerprint and not rekeyed:
             spool.remove()
@@ -311,6 +313,16 @@ def has_index(dest: str) -> bool:
             raise
         return False
     return True
+
+
+def _given_map(
+    source: str, access: Access | None, tick: t.Callable[[], None], old: FeedIndex | None
+) -> Repositories | None:
+    """The map that was asked for; the one in the index where the server says that it did not change."""
+    told = old.meta.get("feed", {}).get("given_map", ["", ""]) if old is not None else ["", ""]
+    if old is None or told[0] != shown(source):
+        return given_map(source, access, tick)
+    return given_map(source, access, tick, told[1], old.repositories)
 
 
 def _known(old: FeedIndex, basis: str, usable: bool) -> Known:

@@ -22,20 +22,31 @@ REPOSITORY_MAP_LIMIT = 64 << 20
 
 @dataclasses.dataclass(frozen=True)
 class Repositories:
-    """CPEs by repository id. ``digest`` is equal where they are."""
+    """CPEs by repository id. ``digest`` is equal where they are. ``etag``: of the version on a server."""
 
     cpes: t.Mapping[str, tuple[str, ...]]
     digest: str
+    etag: str = ""
 
 
-def given_map(source: str, access: Access | None, tick: t.Callable[[], None]) -> Repositories | None:
-    """The map of a file or URL; None where there is neither. Raises InputError, CorruptData or another ScanError."""
+def given_map(
+    source: str,
+    access: Access | None,
+    tick: t.Callable[[], None],
+    etag: str = "",
+    known: t.Callable[[], t.Mapping[str, t.Sequence[str]]] = dict,
+) -> Repositories | None:
+    """The map of a file or URL; None where there is neither. Raises InputError, CorruptData or another ScanError.
+
+    ``etag``: of the version that ``known`` gives, if it is the same map.
+    """
     if not source:
         return None
     if is_url(source) and not source.lower().startswith("file://"):
-        return read_repository_map(
-            Client(access, tick=tick).read(source, limit=REPOSITORY_MAP_LIMIT), shown_url(source)
-        )
+        found = Client(access, tick=tick).read_if_changed(source, etag, limit=REPOSITORY_MAP_LIMIT)
+        if found.data is None:
+            return _repositories({key: tuple(cpes) for key, cpes in known().items()}, found.etag)
+        return dataclasses.replace(read_repository_map(found.data, shown_url(source)), etag=found.etag)
     path = local_path(source)
     try:
         with path.open("rb") as stream:
@@ -66,4 +77,8 @@ def read_repository_map(data: bytes, where: str) -> Repositories:
             )
     if not cpes:
         raise CorruptData(f"the repository map {where} is empty", code="repository-map-corrupt")
-    return Repositories(cpes, digest_of(json.dumps(cpes, sort_keys=True)))
+    return _repositories(cpes)
+
+
+def _repositories(cpes: t.Mapping[str, tuple[str, ...]], etag: str = "") -> Repositories:
+    return Repositories(cpes, digest_of(json.dumps(cpes, sort_keys=True)), etag)

@@ -794,6 +794,32 @@ def test_a_broken_download_is_resumed(folder: Path, dest: Path) -> None:
     assert starts[0] == "" and all(starts[1:]) and len(starts) == 3
 
 
+def test_the_repository_map_behind_a_url_is_fetched_when_it_changed(folder: Path, dest: Path) -> None:
+    site = Site({"/map.json": json.dumps({"data": {"repo": {"cpes": [MAIN_9]}}}).encode()})
+    sent = []
+
+    def answer(request: Request) -> Answer:
+        etag = f'"{len(site.files["/map.json"])}"'
+        if request.headers.get("if-none-match") == etag:
+            return Answer(304, headers={"ETag": etag})
+        sent.append(request.target)
+        return Answer(200, site.files["/map.json"], {"ETag": etag})
+
+    with running_server(answer) as server:
+        url = f"http://{server.host}/map.json"
+        first = build(folder, dest, repository_map=url, access=ACCESS)
+        assert first.changed and not build(folder, dest, repository_map=url, access=ACCESS, now=LATER).changed
+        write_feed(folder, document("CVE-2026-3000", affected(MAJOR_9, "added"), date="2026-06-01T00:00:00Z"))
+        assert build(folder, dest, repository_map=url, access=ACCESS).info.repository_map
+        assert len(sent) == 1
+        with FeedIndex.open(str(dest)) as index:
+            assert index.repositories() == {"repo": [MAIN_9]}
+        site.files["/map.json"] = json.dumps({"data": {"repo": {"cpes": [MAJOR_9, MAIN_9]}}}).encode()
+        assert build(folder, dest, repository_map=url, access=ACCESS).changed and len(sent) == 2
+        with FeedIndex.open(str(dest)) as index:
+            assert index.repositories() == {"repo": [MAJOR_9, MAIN_9]}
+
+
 def test_the_repository_map_behind_a_url(folder: Path, dest: Path) -> None:
     mapped = json.dumps({"data": {"repo": {"cpes": [MAIN_9]}}}).encode()
     with running_server(Site({"/map.json": mapped})) as server:
