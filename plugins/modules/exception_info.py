@@ -183,17 +183,14 @@ from datetime import datetime, timezone
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
-from ansible_collections.imagescan.openshift.plugins.module_utils._module import read_document, run
+from ansible_collections.imagescan.openshift.plugins.module_utils._inputs import read_exceptions, read_policies
+from ansible_collections.imagescan.openshift.plugins.module_utils._module import run
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import count_usage, in_force
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts import usage
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.applying import Entry, Exceptions
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import (
-    check_policies,
-    load_exceptions,
-)
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import check_policies
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.vex import load_vex
 
 
@@ -201,12 +198,9 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     """Read the files, look at the verdicts, tell."""
     params = module.params
     now = datetime.now(timezone.utc)
-    acceptances = [
-        one for path in params["exceptions"] for one in load_exceptions(read_document(path, "exceptions file"), path)
-    ]
+    acceptances = read_exceptions(params["exceptions"])
     if params["policies"]:
-        texts = [(read_document(path, "policy file"), path) for path in params["policies"]]
-        check_policies(acceptances, [one.name for text, path in texts for one in load_policies(text, path)])
+        check_policies(acceptances, [one.name for one in read_policies(params["policies"])])
     vex = [load_vex(one["path"], one["signature_key"], now=now) for one in params["vex"]]
     entries: list[Entry] = [*acceptances, *(statement for document in vex for statement in document.statements)]
     if params["store"]:

@@ -208,25 +208,22 @@ code:
 import contextlib
 import typing as t
 from datetime import datetime, timezone
-from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
-from ansible_collections.imagescan.openshift.plugins.module_utils._module import read_document, run
+from ansible_collections.imagescan.openshift.plugins.module_utils._inputs import (
+    open_indexes,
+    read_exceptions,
+    read_policies,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._module import run
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named, parse_platform
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judged, Judging
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts import usage
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import load_exceptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import VERDICTS
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import (
-    DEFAULT_POLICY_TEXT,
-    Policy,
-    load_policies,
-)
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.vex import load_vex
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.model import SEVERITIES
 
 
@@ -235,16 +232,16 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
     policies = read_policies(params["policies"])
     now = datetime.now(timezone.utc)
-    acceptances = [
-        one for path in params["exceptions"] for one in load_exceptions(read_document(path, "exceptions file"), path)
-    ]
+    acceptances = read_exceptions(params["exceptions"])
     vex = [load_vex(one["path"], one["signature_key"], now=now) for one in params["vex"]]
     platforms = params["platforms"]
     if platforms is not None:
         platforms = [str(parse_platform(text)) for text in platforms]
     wanted = None if params["images"] is None else [named(one) for one in params["images"]]
     with contextlib.ExitStack() as stack:
-        indexes = [stack.enter_context(index) for index in open_indexes(module, params["index"])]
+        # In check mode the step before may only have planned it.
+        missing = (lambda text: None) if module.check_mode else module.warn
+        indexes = [stack.enter_context(index) for index in open_indexes(params["index"], missing)]
         store = stack.enter_context(
             open_store(params["store"], params["store_password"] or "", create=False, read_only=module.check_mode)
         )
@@ -282,34 +279,6 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
             partial=result,
         )
     return result
-
-
-def read_policies(paths: list[str]) -> list[Policy]:
-    """The policies of all files, or the built-in one. Two of one name would make reports unclear."""
-    if not paths:
-        return load_policies(DEFAULT_POLICY_TEXT, "the built-in policy")
-    policies: list[Policy] = []
-    where: dict[str, str] = {}
-    for path in paths:
-        for policy in load_policies(read_document(path, "policy file"), path):
-            if policy.name in where:
-                raise ScanError(
-                    f"{path}: there is a policy {policy.name!r} in {where[policy.name]} already", code="invalid-input"
-                )
-            where[policy.name] = path
-            policies.append(policy)
-    return policies
-
-
-def open_indexes(module: AnsibleModule, paths: list[str]) -> t.Iterator[FeedIndex]:
-    """The vulnerability data; without it images are judged all the same, and none passes that needs it."""
-    for path in dict.fromkeys(filter(None, paths)):
-        if Path(path).exists():
-            yield FeedIndex.open(path)
-        elif not module.check_mode:  # in check mode the step before may only have planned it
-            module.warn(
-                f"there is no vulnerability data at {path}; make it with imagescan.openshift.vulnerability_feed"
-            )
 
 
 def summarise(judged: list[Judged]) -> dict[str, t.Any]:

@@ -32,6 +32,7 @@ ALLOWED = {
     "_progress": {"_errors"},
     "_argument_specs": {"_errors"},
     "_module": {"_errors", "_images", "_cluster"},
+    "_inputs": {"_errors", "_module", "_verdicts", "_vulnerabilities"},
 }
 IN_THE_POD = {"_errors", "_images", "_rpm", "_compliance", "_scanner"}
 OPTIONAL_IN_THE_POD = {"isal", "zstandard"}

@@ -188,7 +188,7 @@ def explain_coverage(inventory: Inventory, match: Match | None) -> list[str]:
         if match.counts.get("kernel_headers"):
             lines.append(f"  {match.counts['kernel_headers']} packages of kernel headers and documentation: left out")
         if match.not_covered:
-            lines.append(f"  {len(match.not_covered)} packages that the data do not cover (another maker or no key)")
+            lines.append(f"  packages that the data do not cover (another maker or no key): {len(match.not_covered)}")
         if not match.supported:
             lines.append("  the data do not cover the image's distribution")
     if len(lines) == start:

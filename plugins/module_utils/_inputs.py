@@ -1,0 +1,49 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What modules that judge read beside the store: policies, exceptions, and vulnerability data."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+from ._errors import ScanError
+from ._module import read_document
+from ._verdicts.exceptions import Acceptance, load_exceptions
+from ._verdicts.policies import DEFAULT_POLICY_TEXT, Policy, load_policies
+from ._vulnerabilities.index.reader import FeedIndex
+
+
+def read_policies(paths: t.Sequence[str]) -> list[Policy]:
+    """The policies of all files, or the built-in one. Two of one name would make reports unclear."""
+    if not paths:
+        return load_policies(DEFAULT_POLICY_TEXT, "the built-in policy")
+    policies: list[Policy] = []
+    where: dict[str, str] = {}
+    for path in paths:
+        for policy in load_policies(read_document(path, "policy file"), path):
+            if policy.name in where:
+                raise ScanError(
+                    f"{path}: there is a policy {policy.name!r} in {where[policy.name]} already", code="invalid-input"
+                )
+            where[policy.name] = path
+            policies.append(policy)
+    return policies
+
+
+def read_exceptions(paths: t.Sequence[str]) -> list[Acceptance]:
+    """The exceptions of all files."""
+    return [one for path in paths for one in load_exceptions(read_document(path, "exceptions file"), path)]
+
+
+def open_indexes(paths: t.Sequence[str], missing: t.Callable[[str], None]) -> t.Iterator[FeedIndex]:
+    """The vulnerability data. Without it images are judged all the same, and none passes that needs it.
+
+    ``missing`` gets a sentence for each that is not there.
+    """
+    for path in dict.fromkeys(filter(None, paths)):
+        if Path(path).exists():
+            yield FeedIndex.open(path)
+        else:
+            missing(f"there is no vulnerability data at {path}; make it with imagescan.openshift.vulnerability_feed")

@@ -1,0 +1,224 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: verdict_info
+short_description: Explain verdicts, and why a vulnerability is found in an image or not
+version_added: 0.2.0
+author: the imagescan.openshift authors (@imagescan)
+description:
+  - Explains what M(imagescan.openshift.image_verdict) would say now of images in the store, as text that an auditor can
+    check. Nothing is written.
+  - For a vulnerability (O(id)) it tells the whole chain - the products of the image and how each was found, the
+    documents, every statement that was considered and what became of it, the builds that were compared, and what
+    exceptions and policies make of the result. It does so too where nothing is found, and says why not.
+  - Without O(id) it explains the verdict - what was seen of the image, what was not, by which data, and which entry of
+    a policy accepts packages that the data do not cover.
+options:
+  id:
+    description: A vulnerability, as V(CVE-2026-12345).
+    type: str
+  images:
+    description:
+      - The images to explain, as references or digests, or as the dictionaries that M(imagescan.openshift.image_info)
+        returns. With an index its images are explained.
+      - Without it, everything in the store.
+    type: list
+    elements: raw
+  limit:
+    description: How many images are explained at most, from 1 to 1000. The result says how many there are.
+    type: int
+    default: 20
+  index:
+    description: Files that M(imagescan.openshift.vulnerability_feed) wrote, one for each distribution.
+    type: list
+    elements: path
+    default: []
+  policies:
+    description: Files with policies, in YAML. Without any, the built-in policy.
+    type: list
+    elements: path
+    default: []
+  exceptions:
+    description: Files with exceptions, in YAML.
+    type: list
+    elements: path
+    default: []
+  vex:
+    description: Files with VEX of the makers of images, as for M(imagescan.openshift.image_verdict).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: The file. Its detached OpenPGP signature lies beside it, with C(.asc) at the end of its name.
+        type: path
+        required: true
+      signature_key:
+        description: File with the public key of the maker, armored or binary.
+        type: path
+        required: true
+extends_documentation_fragment:
+  - imagescan.openshift._attributes
+  - imagescan.openshift.store
+attributes:
+  check_mode:
+    support: full
+    details: A missing store counts as empty.
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+requirements:
+  - PyYAML
+  - jmespath, for policies with expressions
+  - pysequoia and packageurl-python, for VEX
+seealso:
+  - module: imagescan.openshift.image_verdict
+  - module: imagescan.openshift.exception_info
+"""
+
+EXAMPLES = r"""
+- name: Explain why an image fails, or passes, for one vulnerability
+  imagescan.openshift.verdict_info:
+    store: /var/lib/imagescan/store.db
+    index: [/var/lib/imagescan/redhat.idx]
+    images: [registry.example.com/team/app:1.2]
+    id: CVE-2026-12345
+  register: explained
+
+- name: Show it
+  ansible.builtin.debug:
+    msg: "{{ explained.explanations | map(attribute='lines') | flatten }}"
+
+- name: Explain what a passed image was judged by
+  imagescan.openshift.verdict_info:
+    store: /var/lib/imagescan/store.db
+    index: [/var/lib/imagescan/redhat.idx]
+    images: [registry.example.com/team/app:1.2]
+    policies: [policies/production.yml]
+    exceptions: [policies/accepted.yml]
+"""
+
+RETURN = r"""
+explanations:
+  description: One for each image, by digest.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    digest:
+      description: The image's digest, empty where a reference could not be resolved.
+      type: str
+      returned: success
+    reference:
+      description: Its name.
+      type: str
+      returned: success
+    id:
+      description: The vulnerability, or empty.
+      type: str
+      returned: success
+    outcome:
+      description:
+        - Without O(id) the verdict, V(passed), V(failed), V(inconclusive) or V(error).
+        - With O(id) what is true of the worst package - V(affected), V(under_investigation), V(accepted) (all of it, by
+          exceptions or VEX), V(fixed), V(not_affected), V(nothing_applies) (the data speak of other products alone),
+          V(not_mentioned) (they say nothing of any package), V(not_covered) (only of packages that somebody else
+          built), V(left_out) (of headers of the kernel), or V(not_judged) (nothing can be said).
+        - V(index) for an index, whose images have explanations of their own.
+      type: str
+      returned: success
+    lines:
+      description: The explanation, indented by two blanks a level, at most 1000 lines. Control characters are escaped.
+      type: list
+      elements: str
+      returned: success
+count:
+  description: Number of images that are meant, which may be more than are explained.
+  returned: success
+  type: int
+code:
+  description: Stable code of the cause.
+  returned: failure
+  type: str
+"""
+
+import contextlib
+import dataclasses
+import re
+import typing as t
+from datetime import datetime, timezone
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
+from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError
+from ansible_collections.imagescan.openshift.plugins.module_utils._inputs import (
+    open_indexes,
+    read_exceptions,
+    read_policies,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._module import run
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.explaining import Explaining
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judging
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.vex import load_vex
+
+LIMIT = 1000
+
+
+def work(module: AnsibleModule) -> dict[str, t.Any]:
+    """Judge without keeping it, and tell how."""
+    params = module.params
+    vulnerability = params["id"] or ""
+    if vulnerability and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9:._-]{2,99}", vulnerability):
+        raise InputError(f"{ascii(vulnerability)[:120]} is not the id of a vulnerability, such as CVE-2026-12345")
+    if not 1 <= params["limit"] <= LIMIT:
+        raise InputError(f"limit is {params['limit']}; expected 1 to {LIMIT}")
+    now = datetime.now(timezone.utc)
+    policies = read_policies(params["policies"])
+    vex = [load_vex(one["path"], one["signature_key"], now=now) for one in params["vex"]]
+    entries = [*read_exceptions(params["exceptions"]), *(one for document in vex for one in document.statements)]
+    wanted = None if params["images"] is None else [named(one) for one in params["images"]]
+    with contextlib.ExitStack() as stack:
+        indexes = [stack.enter_context(index) for index in open_indexes(params["index"], module.warn)]
+        store = stack.enter_context(
+            open_store(params["store"], params["store_password"] or "", create=False, read_only=module.check_mode)
+        )
+        judging = Judging(store, policies, entries, indexes, now=now, dry_run=True)
+        images, children = judging.images(wanted)
+        explaining = Explaining(judging, policies)
+        found = [explaining.image(image, children, vulnerability) for image in images[: params["limit"]]]
+    return {
+        "changed": False,
+        "explanations": [{**dataclasses.asdict(one), "lines": list(one.lines)} for one in found],
+        "count": len(images),
+    }
+
+
+def main() -> None:
+    """Entry point of the module."""
+    exceptions = specs.exceptions()
+    del exceptions["expiring_days"]
+    module = AnsibleModule(
+        argument_spec={
+            **specs.store(),
+            **exceptions,
+            "id": {"type": "str"},
+            "images": {"type": "list", "elements": "raw"},
+            "limit": {"type": "int", "default": 20},
+            "index": {"type": "list", "elements": "path", "default": []},
+            "policies": {"type": "list", "elements": "path", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    run(module, work)
+
+
+if __name__ == "__main__":
+    main()
