@@ -186,7 +186,7 @@ def _compile(
         known = _known(old, basis, not rekeyed) if old is not None else None
         feed: Feed
         if form.name == "updateinfo":
-            feed = open_repositories(source, access, work, tick)
+            feed = open_repositories(source, access, work, tick, known=known)
         else:
             opener = open_records if form.name == "osv" else open_feed
             feed = opener(
@@ -203,6 +203,8 @@ def _compile(
         base = old if old is not None and old.meta.get("basis") == basis else None
         writer: Writer = IndexWriter(target) if base is None else IndexUpdate(dest, target)
         stack.enter_context(writer)
+        if old is not None and not dry_run:
+            writer.check_place(old.identity)
         build = _Build(writer, base, frozenset(wanted), form, progress, feed.total)
         build.remember(old, keys)
         with build:

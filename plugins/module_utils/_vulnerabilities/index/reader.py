@@ -52,15 +52,26 @@ def is_index(path: str) -> bool:
     return head.startswith(b"SQLite format 3\0") and head[68:72] == APPLICATION_ID.to_bytes(4, "big")
 
 
+def identity_of(path: str) -> tuple[int, int] | None:
+    """Which file is at a path; None for none."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 class FeedIndex:
     """A feed index, open for reading. Close it, or use it as a context manager.
 
     Opening reads the description alone; ``products``, the names and the repositories are read once, when needed.
+    ``identity``: which file it is, be it replaced later.
     """
 
     def __init__(self, path: str, database: sqlite3.Connection, meta: dict[str, t.Any]) -> None:
         self.path = path
         self.meta = meta
+        self.identity = identity_of(path)
         self._db = database
         self._products: list[tuple[str, str]] | None = None
         self._names: dict[str, list[int]] | None = None
@@ -340,6 +351,7 @@ def _info(meta: dict[str, t.Any], path: str) -> FeedInfo:
             distributions=tuple(map(str, meta.get("distributions", ("rhel", "rhcos")))),
             coverage=str(meta.get("coverage", "full")),
             signature_key=str(meta.get("signature_key", "")),
+            verified=int(meta.get("verified", 0)),
         )
 
 

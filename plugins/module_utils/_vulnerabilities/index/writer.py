@@ -24,7 +24,7 @@ from ..documents.model import Document
 from ..model import SCHEMA_VERSION
 from .form import APPLICATION_ID, LEFT_OUT, REJECTED, TABLES, DocumentRow, checksum, compressed, expanded, to_json
 from .packing import Packed, pack
-from .reader import FeedIndex, checked_row, damage, read_list
+from .reader import FeedIndex, checked_row, damage, identity_of, read_list
 
 #: Seconds in which a folder that was just made is locked.
 _LOCKED_AFTER = 10.0
@@ -78,6 +78,7 @@ class Writer:
         if not folder.is_dir():
             raise InputError(f"the folder of the feed index does not exist: {folder}")
         self.dest = Path(dest).absolute()
+        self.replaces = identity_of(str(self.dest))
         self._meta: dict[str, t.Any] = {}
         self._products: dict[tuple[str, str], int] = {}
         self._rows: dict[str, list[int]] = {}
@@ -93,6 +94,9 @@ class Writer:
             work = self._stack.enter_context(work_folder(dest, folder))
             self._file = Path(work) / "index"
             with self._errors():
+                if self.replaces:
+                    # While it is open, no other file gets its number.
+                    self._stack.enter_context(self.dest.open("rb"))
                 if old:
                     shutil.copyfile(old, self._file)
                 self._db = self._connect("index")
@@ -314,18 +318,31 @@ class Writer:
             self._db.commit()
             self._db.close()
             _sync(self._file)
+            self.check_place(self.replaces)
             self._file.replace(self.dest)
             _sync(self.dest.parent)
 
+    def check_place(self, expected: tuple[int, int] | None) -> None:
+        """Raises ScanError when what is at ``dest`` is not what is to be replaced: another run was quicker, and what it
+        found would be lost.
+        """
+        if identity_of(str(self.dest)) != expected or self.replaces != expected:
+            raise ScanError(
+                f"another run has replaced the feed index {self.dest} meanwhile",
+                code="feed-busy",
+                hint="run it again",
+            )
+
     def _totals(self) -> dict[str, t.Any]:
         skipped: collections.Counter[str] = collections.Counter()
-        rows = documents = rejected = statements = 0
+        rows = documents = rejected = statements = verified = 0
         newest = ""
         for row in self.rows():
             rows += 1
             rejected += row.category == REJECTED
             documents += row.category not in (REJECTED, LEFT_OUT)
             statements += row.statements
+            verified += row.verified
             newest = max(newest, row.revision)
             if row.skipped != "{}":
                 skipped.update(json.loads(row.skipped))
@@ -334,6 +351,7 @@ class Writer:
             "documents": documents,
             "rejected": rejected,
             "statements": statements,
+            "verified": verified,
             "newest": newest,
             "skipped": dict(sorted(skipped.items())),
         }

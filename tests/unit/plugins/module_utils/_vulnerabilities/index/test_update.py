@@ -283,3 +283,17 @@ def test_a_changed_byte_is_noticed_or_changes_nothing(tmp_path: Path, step: int)
         except ScanError:
             errors += 1
     assert errors > 10
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_the_slower_of_two_runs_does_not_undo_the_other(tmp_path: Path, exists: bool) -> None:
+    path = tmp_path / "index"
+    if exists:
+        built(path, {feed_data.path_of(1): (1, 0, False)})
+    with IndexWriter(str(path)) as slow:
+        newer = built(path, {feed_data.path_of(2): (2, 0, False)})
+        put(slow, feed_data.path_of(1), 1, 0, False)
+        with pytest.raises(ScanError, match="another run") as caught:
+            slow.finish(META)
+    assert caught.value.code == "feed-busy"
+    assert content(path) == newer
