@@ -334,6 +334,99 @@ def test_a_copy_without_the_documents_that_its_archive_has(dest: Path, tmp_path:
     assert_like_new(dest, vendor, tmp_path)
 
 
+def test_the_map_beside_the_documents_is_part_of_the_feed(dest: Path, tmp_path: Path) -> None:
+    vendor = Vendor()
+    some_days(vendor)
+    folder = vendor.write(tmp_path / "mirror")
+    path = folder / "repository-to-cpe.json"
+    serials = []
+    for cpes in ([], ["cpe:/o:redhat:enterprise_linux:9"], ["cpe:/o:redhat:enterprise_linux:9::baseos"], []):
+        if cpes:
+            path.write_text(json.dumps({"data": {"repo": {"cpes": cpes}}}))
+        else:
+            path.unlink(missing_ok=True)
+        assert sync(folder, dest, vendor).changed
+        assert not sync(folder, dest, vendor).changed
+        vendor.publish(len(serials))
+        vendor.pass_hours(1)
+        vendor.write(folder)
+        assert sync(folder, dest, vendor).changed
+        with FeedIndex.open(str(dest)) as index:
+            assert index.repositories() == ({"repo": cpes} if cpes else {})
+        new = tmp_path / f"new-{len(serials)}"
+        sync(folder, new, vendor)
+        assert (content(dest), serial(dest)) == (content(new), serial(new))
+        serials.append(serial(dest))
+    assert len(set(serials)) == 4
+
+
+def test_a_map_in_the_archive_stays(dest: Path, tmp_path: Path) -> None:
+    vendor = Vendor()
+    vendor.documents["repository-to-cpe.json"] = b'{"data": {"repo": {"cpes": ["cpe:/o:redhat:enterprise_linux:9"]}}}'
+    some_days(vendor)
+    del vendor.documents["repository-to-cpe.json"]
+    with running_server(vendor.serve) as server:
+        assert sync(f"http://{server.host}", dest, vendor).info.repository_map
+        vendor.publish(3)
+        vendor.pass_hours(1)
+        assert sync(f"http://{server.host}", dest, vendor).info.repository_map
+    assert_like_new(dest, vendor, tmp_path)
+
+
+def test_an_index_for_some_packages_is_updated_alike(dest: Path, tmp_path: Path) -> None:
+    vendor = Vendor()
+    some_days(vendor)
+    with running_server(vendor.serve) as server:
+        url = f"http://{server.host}"
+        sync(url, dest, vendor, names=["curl", "bash"])
+        for number in range(10):
+            vendor.publish(number)
+        vendor.pass_hours(1)
+        server.requests.clear()
+        sync(url, dest, vendor, names=["curl", "bash"])
+        assert not targets(server.requests, r"\.tar$")
+        new = tmp_path / "new"
+        sync(url, new, vendor, names=["curl", "bash"])
+        assert (content(dest), serial(dest)) == (content(new), serial(new))
+        server.requests.clear()
+        assert sync(url, dest, vendor, names=["zlib"]).changed
+        assert targets(server.requests, r"\.tar$"), "what was left out before is needed now"
+
+
+def test_a_list_that_names_too_much_is_refused(dest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    vendor = Vendor()
+    some_days(vendor)
+    monkeypatch.setattr(syncing, "MISSING_LIMIT", 3)
+    lost = list(vendor.documents)[:4]
+    kept = {path: vendor.documents.pop(path) for path in lost}
+    vendor.make_archive()
+    vendor.documents.update(kept)
+    with running_server(vendor.serve) as server:
+        with pytest.raises(CorruptData, match="lacks 4 documents"):
+            sync(f"http://{server.host}", dest, vendor)
+        monkeypatch.setattr(syncing, "CHANGED_LIMIT", 0)
+        with pytest.raises(ScanError, match="at most 0 are fetched one by one"):
+            sync(f"http://{server.host}", dest, vendor)
+    assert not dest.exists()
+
+
+def test_a_check_that_changes_nothing_writes_nothing(dest: Path) -> None:
+    vendor = Vendor()
+    some_days(vendor)
+    with running_server(vendor.serve) as server:
+        url = f"http://{server.host}"
+        planned = sync(url, dest, vendor, dry_run=True)
+        assert planned.changed and planned.changed_documents == 30 and not list(dest.parent.iterdir())
+        assert sync(url, dest, vendor).info.serial == planned.info.serial
+        vendor.publish(3)
+        vendor.pass_hours(1)
+        before = dest.read_bytes()
+        planned = sync(url, dest, vendor, dry_run=True)
+        assert planned.changed and planned.changed_documents == 1 and dest.read_bytes() == before
+        assert sync(url, dest, vendor).info.serial == planned.info.serial
+        assert sync(url, dest, vendor).changed_documents == 0
+
+
 # -- a server that breaks --
 
 

@@ -368,6 +368,8 @@ class SyncedFeed:
             self.partial = True
             self._fetch = self._again()
             self._note_young(self._young)
+            if self._fetch and REPOSITORY_MAP in self._names:
+                self._map = self._list(REPOSITORY_MAP, "").data or None
             self.total = len(self._documents)
             return
         changes = self._changes = read_rows(lists[CHANGES], self._site.shown(CHANGES), self._tick)
