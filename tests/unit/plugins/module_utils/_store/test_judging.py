@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime
+import typing as t
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,12 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model imp
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.serial import inventory_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judging, in_force
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judging, count_usage, in_force
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import Child
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store, open_store
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import load_exceptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.vex import ImageName, Statement
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
 THEN = "2025-12-31T00:00:00Z"
@@ -159,3 +162,42 @@ def test_a_report_has_every_image_and_the_unjudged_ones_are_inconclusive(store: 
     assert verdicts == {AMD: "passed", ARM: "inconclusive", INDEX: "inconclusive"}
     assert max(state.times) == THEN
     assert [document["digest"] for document in in_force(store, [named(NEW)]).documents] == [NEW]
+
+
+# Exceptions and VEX over a whole store.
+
+RULE_POLICY = load_policies("- name: no-jars\n  unexamined: {jar: fail}\n", "test")
+
+
+def stated(digest: str) -> Statement:
+    """What a maker says of everything in an image."""
+    return Statement(("CVE-1",), "fixed", ImageName(digest=digest), None, THEN, document="d", author="maker")
+
+
+@pytest.mark.parametrize(("named_digest", "cleared"), [(INDEX, 2), (AMD, 1), (NEW, 0)])
+def test_vex_of_an_index_is_about_its_images(store: Store, named_digest: str, cleared: int) -> None:
+    judging = Judging(store, RULE_POLICY, [stated(named_digest)], [], now=NOW)
+    judged = judging.run(None)
+    for one in judged:
+        if one.key != INDEX:
+            found = {"id": "CVE-1", "package": "bash-0:5-1.el9.x86_64", "status": "affected"}
+            t.cast("list[t.Any]", one.document["vulnerabilities"]).append(found)
+    assert judging.usages(judged).statements_used() == {"d": cleared}
+    documents = [one.document for one in judged]
+    assert count_usage(store, documents, [stated(named_digest)], NOW.date()).statements_used() == {"d": cleared}
+
+
+def test_what_exceptions_are_about_is_counted_over_all_images(store: Store) -> None:
+    entries = load_exceptions(
+        "- {id: CVE-1, reason: a, expires: 2026-01-01}\n- {id: CVE-1, reason: b, when: fixed, images: ['*b*']}\n", "e"
+    )
+    judging = Judging(store, RULE_POLICY, entries, [], now=NOW)
+    judged = judging.run(None)
+    found = [{"id": "CVE-1", "package": "bash-0:5-1.el9.x86_64", "status": "fix_available"}]
+    usages = judging.usages([])
+    for one in judged:
+        if one.key != INDEX:
+            usages.add({**one.document, "vulnerabilities": found})
+    first, second = usages.result()
+    assert (first.state, first.number, first.images) == ("used", 2, ("r.example/a@" + AMD, "r.example/a@" + ARM))
+    assert (second.state, second.number) == ("fixed", 1)
