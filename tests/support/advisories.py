@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import re
 import typing as t
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
@@ -135,16 +136,28 @@ def updates(*advisories: str) -> bytes:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<updates>{"".join(advisories)}</updates>\n'.encode()
 
 
-def write_repository(root: Path, data: bytes, *, checksum: str = "", name: str = "updateinfo.xml.gz") -> Path:
-    """A repository whose ``repomd.xml`` lists an updateinfo."""
+def primary(*names: str) -> bytes:
+    """The list of packages of a repository."""
+    rows = "".join(f"<package type='rpm'><name>{name}</name><arch>x86_64</arch></package>" for name in names)
+    return f"<metadata xmlns='http://linux.duke.edu/metadata/common'>{rows}</metadata>".encode()
+
+
+def write_repository(
+    root: Path, data: bytes, *packages: str, checksum: str = "", name: str = "updateinfo.xml.gz"
+) -> Path:
+    """A repository whose ``repomd.xml`` lists an updateinfo; it has these packages and those of the advisories."""
     folder = root / "repodata"
     folder.mkdir(parents=True, exist_ok=True)
     packed = gzip.compress(data, mtime=0)
     (folder / name).write_bytes(packed)
     digest = checksum or hashlib.sha256(packed).hexdigest()
+    named = {one.decode() for one in re.findall(rb'<package name="([^"]*)"', data)}
+    listed = gzip.compress(primary(*sorted({*packages, *named})), mtime=0)
+    (folder / "primary.xml.gz").write_bytes(listed)
     (folder / "repomd.xml").write_text(
         "<?xml version='1.0'?><repomd xmlns='http://linux.duke.edu/metadata/repo'><revision>1</revision>"
-        "<data type='primary'><checksum type='sha256'>00</checksum><location href='repodata/primary.xml.gz'/></data>"
+        f"<data type='primary'><checksum type='sha256'>{hashlib.sha256(listed).hexdigest()}</checksum>"
+        "<location href='repodata/primary.xml.gz'/></data>"
         f"<data type='updateinfo'><checksum type='sha256'>{digest}</checksum><location href='repodata/{name}'/></data>"
         "</repomd>"
     )

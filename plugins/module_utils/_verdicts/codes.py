@@ -151,6 +151,11 @@ CODES: t.Mapping[str, Code] = {
         "The vulnerability data names packages of this image for other architectures alone.",
         "Sync the feed of the image's architecture.",
     ),
+    "feed-repositories": Code(
+        "inconclusive",
+        "Packages of this image are in none of the repositories that the vulnerability data is of.",
+        "Sync with every repository that the image has packages from.",
+    ),
     "feed-release": Code(
         "inconclusive",
         "The vulnerability data names builds for another release than it is said to be about.",

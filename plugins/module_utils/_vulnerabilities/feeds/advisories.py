@@ -18,18 +18,19 @@ from pathlib import Path
 from ..._errors import CorruptData, InputError, LimitExceeded
 from ..._images.limits import GIB, Budget, Limits
 from ..documents.osv import RECORD_LIMIT
-from ..documents.updateinfo import split
+from ..documents.updateinfo import DEPTH_LIMIT, PENDING_LIMIT, split
 from .archives import unpack_file
 from .digests import content_digest, digest_of
 from .downloads import Client, Transfer, is_url, local_path, shown_url, split_url
 from .sources import Feed, open_feed
-from .sync import ARCHIVE_LIMIT, Sink, is_document
+from .sync import ARCHIVE_LIMIT, Known, Sink, is_document
 
 if t.TYPE_CHECKING:
     from ..._images.access import Access
 
 REPOSITORIES_LIMIT = 1000  # below one folder
 REPOMD_LIMIT = 4 << 20
+NAMES_LIMIT = 1_000_000  # packages of one repository
 UPDATEINFO_LIMIT = 2 * GIB  # compressed; the largest published ones have some 20 MB
 #: Updateinfo expands some 20 times.
 LIMITS = Limits(uncompressed=32 * GIB, expansion=400, expansion_free=GIB, entries=2_000_000, seconds=3600.0)
@@ -53,46 +54,54 @@ def open_records(source: str, access: Access | None, work: Path, tick: t.Callabl
     return open_feed(source, access, work, tick, **options)
 
 
-def open_repositories(source: str, access: Access | None, work: Path, tick: t.Callable[[], None]) -> Feed:
+def open_repositories(
+    source: str, access: Access | None, work: Path, tick: t.Callable[[], None], *, known: Known | None = None
+) -> Feed:
     """A feed of ``updateinfo.xml``: one file, a repository (with ``repodata``), or a folder with several.
 
     ``source``: a path, or URLs with blanks between them: a distribution is spread over several repositories, and what
-    is left out of them looks like what has no advisory.
+    is left out of them looks like what has no advisory. The names of all packages of the repositories are remembered
+    for that (``Feed.state``, ``package_names``). ``known``: what is in the index.
     """
+    state = dict(known.state) if known is not None else {}
     if is_url(source) and not source.lower().startswith("file://"):
         client = Client(access, tick=tick)
-        files: list[tuple[str, _File]] = []
+        files: list[_Repository] = []
         urls = list(dict.fromkeys(source.split()))
         for number, url in enumerate(urls):
-            folder, remote = _remote(url, client, work / f"updateinfo-{number}")
-            files.append((folder if len(urls) > 1 else "", remote))
-        if len({prefix for prefix, _file in files}) < len(files):
+            found = _remote(url, client, work / f"repository-{number}")
+            files.append(found if len(urls) > 1 else found._replace(prefix=""))
+        if len({one.prefix for one in files}) < len(files):
             raise InputError(f"two of the repositories have the same path: {', '.join(map(shown_url, urls))}")
-        return _RepositoriesFeed(files, tick)
+        return _RepositoriesFeed(files, tick, state)
     path = local_path(source)
     if path.is_file():
         if path.name == "repomd.xml":
             path = path.parent.parent
         else:
-            return _RepositoriesFeed([("", _Local(path))], tick)
+            return _RepositoriesFeed([_Repository("", _Local(path), None)], tick, state)
     if not path.is_dir():
         raise InputError(
             f"there is no feed at {path}; expected an updateinfo.xml, a folder with repodata, or a URL",
             code="feed-not-found",
         )
-    return _RepositoriesFeed(list(_repositories_in(path)), tick)
+    return _RepositoriesFeed(list(_repositories_in(path)), tick, state)
 
 
-def _remote(url: str, client: Client, target: Path) -> tuple[str, _Remote]:
-    """The updateinfo of the repository at a URL, or the one that the URL names; with the path of the repository."""
+def _remote(url: str, client: Client, target: Path) -> _Repository:
+    """The repository at a URL, or the updateinfo that the URL names."""
     parts = split_url(url)
     folder, _slash, name = parts.path.rpartition("/")
     if _UPDATEINFO.fullmatch(name):
-        return parts.path.strip("/"), _Remote(url, client, target)
+        return _Repository(parts.path.strip("/"), _Remote(url, client, target), None)
     folder = parts.path.rstrip("/").removesuffix("/repodata/repomd.xml")
     base = urllib.parse.urlunsplit(parts._replace(path=folder + "/"))
     listed = _repomd(client.read(_below(base, "repodata/repomd.xml"), limit=REPOMD_LIMIT), shown_url(base))
-    return folder.strip("/"), _Remote(_below(base, listed.path), client, target, listed)
+    updateinfo, primary = (
+        _Remote(_below(base, one.path), client, target.with_name(f"{target.name}-{number}"), one)
+        for number, one in enumerate(listed)
+    )
+    return _Repository(folder.strip("/"), updateinfo, primary)
 
 
 def _below(base: str, path: str) -> str:
@@ -109,7 +118,7 @@ def _begins(path: Path, start: bytes) -> bool:
 
 
 class _Listed(t.NamedTuple):
-    """The updateinfo that a ``repomd.xml`` lists: where, and its checksum."""
+    """A file that a ``repomd.xml`` lists: where, and its checksum."""
 
     path: str
     kind: str
@@ -127,6 +136,14 @@ class _File(t.Protocol):
 
     def path(self, tick: t.Callable[[], None]) -> Path:
         """The file, here and checked."""
+
+
+class _Repository(t.NamedTuple):
+    """A repository: its advisories and, where it is one and not a file alone, the list of its packages."""
+
+    prefix: str
+    updateinfo: _File
+    primary: _File | None
 
 
 class _Local:
@@ -199,10 +216,10 @@ def _check(path: Path, listed: _Listed | None, shown: str, tick: t.Callable[[], 
 # -- repositories --
 
 
-def _repositories_in(root: Path) -> t.Iterator[tuple[str, _Local]]:
-    """The updateinfo of each repository at or below a folder; without a repository, files of that name."""
-    found: list[tuple[str, _Local]] = []
-    loose: list[tuple[str, _Local]] = []
+def _repositories_in(root: Path) -> t.Iterator[_Repository]:
+    """The repositories at and below a folder; without one, files named like updateinfo."""
+    found: list[_Repository] = []
+    loose: list[_Repository] = []
 
     def fail(error: OSError) -> t.NoReturn:
         raise InputError(f"the folder {error.filename or root} cannot be read: {error.strerror or error}") from error
@@ -215,11 +232,12 @@ def _repositories_in(root: Path) -> t.Iterator[tuple[str, _Local]]:
                 base = Path(folder).parent
                 prefix = inner.parent.as_posix() if inner.parts else ""
                 listed = _repomd(_small(Path(folder) / "repomd.xml"), str(base))
-                found.append((prefix.strip("."), _Local(base / listed.path, listed)))
+                updateinfo, primary = (_Local(base / one.path, one) for one in listed)
+                found.append(_Repository(prefix.strip("."), updateinfo, primary))
             folders.clear()
         else:
             loose += [
-                ((inner / name.partition(".")[0]).as_posix(), _Local(Path(folder) / name))
+                _Repository((inner / name.partition(".")[0]).as_posix(), _Local(Path(folder) / name), None)
                 for name in sorted(files)
                 if _UPDATEINFO.fullmatch(name)
             ]
@@ -244,72 +262,136 @@ def _small(path: Path) -> bytes:
     return data
 
 
-def _repomd(data: bytes, where: str) -> _Listed:
-    """The updateinfo that a ``repomd.xml`` lists. ``where`` names the repository in messages."""
-    reader = _Repomd(where)
-    reader.read(data)
-    if not reader.path:
+def _repomd(data: bytes, where: str) -> tuple[_Listed, _Listed]:
+    """Updateinfo and primary, as a ``repomd.xml`` lists them. ``where`` names the repository in messages."""
+    found = _Repomd(where).read(data)
+    if "updateinfo" not in found:
         raise CorruptData(
             f"the repository {where} has no updateinfo, so nothing is known of its packages",
             code="feed-empty",
             hint="leave out repositories without advisories",
         )
-    if reader.kind not in _CHECKSUMS or not re.fullmatch(r"[0-9a-f]{64,128}", reader.checksum):
-        raise CorruptData(
-            f"the repomd.xml of {where} has no checksum of updateinfo that can be relied on"
-            f" ({ascii(reader.kind)[:20]}); expected one of {', '.join(_CHECKSUMS)}",
-            code="feed-damaged",
-        )
-    if ".." in reader.path.split("/") or not re.fullmatch(r"[A-Za-z0-9._+-]+(?:/[A-Za-z0-9._+-]+)*", reader.path):
-        raise CorruptData(
-            f"the repomd.xml of {where} lists updateinfo at {ascii(reader.path)[:100]}, outside of the repository",
-            code="feed-damaged",
-        )
-    return _Listed(reader.path, reader.kind, reader.checksum)
+    return _listed(found, "updateinfo", where), _listed(found, "primary", where)
 
 
-class _Repomd:
+def _listed(found: t.Mapping[str, dict[str, str]], kind: str, where: str) -> _Listed:
+    values = {"path": "", "kind": "", "checksum": "", **found.get(kind, {})}
+    path, checksum = values["path"], values["checksum"].strip()
+    if values["kind"] not in _CHECKSUMS or not re.fullmatch(r"[0-9a-f]{64,128}", checksum):
+        raise CorruptData(
+            f"the repomd.xml of {where} has no checksum of {kind} that can be relied on"
+            f" ({ascii(values['kind'])[:20]}); expected one of {', '.join(_CHECKSUMS)}",
+            code="feed-damaged",
+        )
+    if ".." in path.split("/") or not re.fullmatch(r"[A-Za-z0-9._+-]+(?:/[A-Za-z0-9._+-]+)*", path):
+        raise CorruptData(
+            f"the repomd.xml of {where} lists {kind} at {ascii(path)[:100]}, outside of the repository",
+            code="feed-damaged",
+        )
+    return _Listed(path, values["kind"], checksum)
+
+
+class _Xml:
+    """Reads one file of a repository's metadata as a stream, without document types and their entities."""
+
+    what = "metadata"
+
     def __init__(self, where: str) -> None:
         self.where = where
-        self.path = self.kind = self.checksum = ""
-        self._names: list[str] = []
-        self._ours = False
+        self.names: list[str] = []
+        self.parser = xml.parsers.expat.ParserCreate(namespace_separator=" ")
+        self.parser.buffer_text = True
+        self.parser.StartDoctypeDeclHandler = self._refuse
+        self.parser.StartElementHandler = self._start
+        self.parser.EndElementHandler = self._end
+        self.parser.CharacterDataHandler = self.characters
 
-    def read(self, data: bytes) -> None:
-        parser = xml.parsers.expat.ParserCreate(namespace_separator=" ")
-        parser.buffer_text = True
-        parser.StartDoctypeDeclHandler = self._refuse
-        parser.StartElementHandler = self._start
-        parser.EndElementHandler = self._end
-        parser.CharacterDataHandler = self._characters
+    def parse(self, chunks: t.Iterable[bytes]) -> None:
         try:
-            parser.Parse(data, True)
+            given = 0
+            for chunk in chunks:
+                for start in range(0, len(chunk), _STEP):
+                    part = chunk[start : start + _STEP]
+                    given += len(part)
+                    self.parser.Parse(part, False)
+                    if given - self.parser.CurrentByteIndex > PENDING_LIMIT:
+                        raise LimitExceeded(f"the {self.what} of {self.where} has a tag of {PENDING_LIMIT} bytes")
+            self.parser.Parse(b"", True)
         except xml.parsers.expat.ExpatError as error:
             raise CorruptData(
-                f"the repomd.xml of {self.where} is not whole XML: {xml.parsers.expat.ErrorString(error.code)} at line"
+                f"the {self.what} of {self.where} is not whole XML: {xml.parsers.expat.ErrorString(error.code)} at line"
                 f" {error.lineno}",
                 code="feed-damaged",
             ) from error
 
     def _refuse(self, *_details: object) -> None:
-        raise CorruptData(f"the repomd.xml of {self.where} declares a document type", code="feed-damaged")
+        raise CorruptData(f"the {self.what} of {self.where} declares a document type", code="feed-damaged")
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
-        name = tag.rpartition(" ")[2]
-        self._names.append(name)
-        if self._names == ["repomd", "data"]:
-            self._ours = attributes.get("type") == "updateinfo"
-        elif self._ours and self._names == ["repomd", "data", "location"]:
-            self.path = attributes.get("href", "")
-        elif self._ours and self._names == ["repomd", "data", "checksum"]:
-            self.kind, self.checksum = attributes.get("type", ""), ""
+        self.names.append(tag.rpartition(" ")[2])
+        if len(self.names) > DEPTH_LIMIT:
+            raise LimitExceeded(f"the {self.what} of {self.where} is nested deeper than {DEPTH_LIMIT}")
+        self.start(attributes)
 
     def _end(self, _tag: str) -> None:
-        self._names.pop()
+        self.end()
+        self.names.pop()
 
-    def _characters(self, data: str) -> None:
-        if self._ours and self._names == ["repomd", "data", "checksum"]:
-            self.checksum = (self.checksum + data.strip())[:200]
+    def start(self, attributes: dict[str, str]) -> None:
+        """An element begins; ``names`` leads to it."""
+
+    def end(self) -> None:
+        """An element ends."""
+
+    def characters(self, data: str) -> None:
+        """Text of an element."""
+
+
+class _Repomd(_Xml):
+    what = "repomd.xml"
+
+    def read(self, data: bytes) -> dict[str, dict[str, str]]:
+        """Type of data -> path, kind of checksum, and checksum."""
+        self.found: dict[str, dict[str, str]] = {}
+        self._data: dict[str, str] = {}
+        self.parse([data])
+        return self.found
+
+    def start(self, attributes: dict[str, str]) -> None:
+        if self.names == ["repomd", "data"]:
+            self._data = self.found[attributes.get("type", "")] = {}
+        elif self.names == ["repomd", "data", "location"]:
+            self._data["path"] = attributes.get("href", "")
+        elif self.names == ["repomd", "data", "checksum"]:
+            self._data |= {"kind": attributes.get("type", ""), "checksum": ""}
+
+    def characters(self, data: str) -> None:
+        if self.names == ["repomd", "data", "checksum"]:
+            self._data["checksum"] = (self._data["checksum"] + data)[:200]
+
+
+class _Primary(_Xml):
+    what = "list of packages"
+
+    def read(self, chunks: t.Iterable[bytes]) -> set[str]:
+        """Names of the packages."""
+        self.found: set[str] = set()
+        self._text = ""
+        self.parse(chunks)
+        return self.found
+
+    def start(self, attributes: dict[str, str]) -> None:
+        self._text = ""
+
+    def characters(self, data: str) -> None:
+        if self.names == ["metadata", "package", "name"]:
+            self._text = (self._text + data)[:256]
+
+    def end(self) -> None:
+        if self.names == ["metadata", "package", "name"]:
+            self.found.add(self._text.strip())
+            if len(self.found) > NAMES_LIMIT:
+                raise LimitExceeded(f"the repository {self.where} has more than {NAMES_LIMIT} packages")
 
 
 class _RepositoriesFeed:
@@ -317,27 +399,43 @@ class _RepositoriesFeed:
 
     total = 0
 
-    def __init__(self, files: t.Sequence[tuple[str, _File]], tick: t.Callable[[], None]) -> None:
-        self._files = files
+    def __init__(
+        self, repositories: t.Sequence[_Repository], tick: t.Callable[[], None], state: dict[str, t.Any]
+    ) -> None:
+        self._repositories = repositories
         self._tick = tick
         self.label = "updateinfo"
-        self.state: dict[str, t.Any] = {}
+        self.state = state
 
     def fingerprint(self) -> str:
-        return "updateinfo " + content_digest({prefix: file.mark(self._tick) for prefix, file in self._files})
+        marks: dict[str, str] = {}
+        for prefix, *files in self._repositories:
+            marks[prefix] = " ".join(file.mark(self._tick) for file in files if file is not None)
+        return "updateinfo " + content_digest(marks)
 
     def deletions_since(self, moment: str) -> set[str]:
         return set()
 
     def read(self, sink: Sink) -> None:
         number = 0
-        for prefix, file in self._files:
+        names: set[str] = set()
+        for prefix, file, primary in self._repositories:
             for identity, data in split(unpack_file(str(file.path(self._tick)), LIMITS), file.shown):
                 sink.take(f"{prefix}/{identity}" if prefix else identity, data)
                 number += 1
+            if primary is not None:
+                chunks = unpack_file(str(primary.path(self._tick)), LIMITS)
+                names |= _Primary(primary.shown).read(self._ticking(chunks))
         if not number:
-            names = ", ".join(file.shown for _prefix, file in self._files[:3])
-            raise CorruptData(f"there is no advisory at all in {names}", code="feed-empty")
+            shown = ", ".join(one.updateinfo.shown for one in self._repositories[:3])
+            raise CorruptData(f"there is no advisory at all in {shown}", code="feed-empty")
+        whole = all(one.primary is not None for one in self._repositories)
+        self.state = {"package_names": sorted(names)} if whole else {}
+
+    def _ticking(self, chunks: t.Iterable[bytes]) -> t.Iterator[bytes]:
+        for chunk in chunks:
+            self._tick()
+            yield chunk
 
 
 # -- records --

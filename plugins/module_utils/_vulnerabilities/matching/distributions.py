@@ -44,6 +44,7 @@ class Distribution:
     ``ids``: ``ID`` of os-release; the first names it in options. ``vendors``: how the vendor text of its packages
     begins, lower case. ``keys``: last 16 hex digits of the keys that sign its packages. ``product``: the CPE of all its
     releases. ``tag``: finds the release that a package was built for (group 1) in the release of the package.
+    ``split``: its packages are spread over several repositories, each with its own advisories.
     ``ecosystem``: its name in OSV records, empty where it has none. ``advisories``: how ids of its advisories begin.
     """
 
@@ -55,6 +56,7 @@ class Distribution:
     tag: re.Pattern[str]
     ecosystem: str = ""
     advisories: tuple[str, ...] = ()
+    split: bool = True
 
     @property
     def id(self) -> str:
@@ -161,6 +163,7 @@ FEDORA = Distribution(
     product="cpe:/o:fedoraproject:fedora",
     tag=re.compile(r"(?:^|[._+~^])fc([0-9]{1,3})(?![0-9])"),
     advisories=("FEDORA-",),
+    split=False,  # one repository has all updates, and a package without any is in none that has advisories
 )
 AMAZON = Distribution(
     ids=("amzn",),

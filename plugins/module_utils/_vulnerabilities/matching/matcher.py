@@ -33,7 +33,7 @@ from ..index.form import FIX_STATES, STATEMENT_STATUSES, Group, Title
 from ..index.reader import FeedIndex
 from ..model import SEVERITIES, STATUSES, AppliedCpe, Coverage, Finding, Match
 from .builds import Build, Stream, compare_builds, parse_build, same_version, stream_of
-from .scope import Scope
+from .scope import Scope, names_known
 
 _KERNEL_HEADERS = re.compile(
     r"kernel(?:-[a-z0-9]+)?-(?:headers|cross-headers|doc|devel|devel-matched|abi-[a-z]+)|kernel-srpm-macros"
@@ -236,6 +236,7 @@ class Matcher:
 
     def __init__(self, index: FeedIndex) -> None:
         self.index = index
+        self.package_names = names_known(index.meta)
         products = index.products
         order = sorted(range(len(products)), key=products.__getitem__)
         self._ranks = [rank for _product, rank in sorted(zip(order, range(len(order))))]
@@ -489,7 +490,7 @@ class _Run:
         self.matcher = matcher
         self.inventory = inventory
         self.index = matcher.index
-        self.own = Scope(inventory, matcher.index.info, matcher.index.products)
+        self.own = Scope(inventory, matcher.index.info, matcher.index.products, matcher.package_names)
         self.counts: collections.Counter[str] = collections.Counter()
         self.majors: set[int] = set()
         self.cpes: list[Cpe] = []

@@ -27,12 +27,26 @@ _SOURCE_ONLY = frozenset({"src"})
 _SHOWN = 5
 
 
-class Scope:
-    """One image and one feed."""
+def names_known(meta: t.Mapping[str, t.Any]) -> frozenset[str] | None:
+    """Names of all packages of the repositories that an index was made of; None where it was not made of any."""
+    feed = meta.get("feed")
+    names = feed.get("package_names") if isinstance(feed, dict) else None
+    return frozenset(map(str, names)) if isinstance(names, list) else None
 
-    def __init__(self, inventory: Inventory, info: FeedInfo, products: t.Sequence[tuple[str, str]]) -> None:
+
+class Scope:
+    """One image and one feed. ``package_names``: see ``names_known``."""
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        info: FeedInfo,
+        products: t.Sequence[tuple[str, str]],
+        package_names: frozenset[str] | None = None,
+    ) -> None:
         self.inventory = inventory
         self.products = products
+        self.package_names = package_names
         self.speaks_for = [one for one in DISTRIBUTIONS if set(one.ids) & set(info.distributions)]
         self.distribution = self._distribution()
         #: Release of a distribution that has releases alone; empty for Red Hat's, and where it is not known.
@@ -80,7 +94,7 @@ class Scope:
         return frozenset(number for number, (cpe, _name) in enumerate(self.products) if cpe in own)
 
     def problems(self, covered: t.Sequence[Package], groups: t.Callable[[str], Groups]) -> t.Iterator[Problem]:
-        """Packages that the feed may be right about for another release or architecture alone."""
+        """Packages that the feed may be right about for another release or architecture alone, or knows nothing of."""
         if self.distribution is None or not self.release or not self.supported(covered):
             return
         own = self._own_products()
@@ -89,8 +103,12 @@ class Scope:
         others: list[str] = []
         arches: list[str] = []
         releases: list[str] = []
+        strange: list[str] = []
+        names = self.package_names if self.distribution.split else None
         for package, release in built_for.items():
             said = groups(package.name)
+            if names is not None and package.name not in names:
+                strange.append(package.nevra)
             if release not in ("", self.release) and (
                 release == usual[0][0] or _is_about(said, self.products, self.distribution.cpe(release))
             ):
@@ -112,6 +130,7 @@ class Scope:
                 f"built for another release than {name}, which the image is by its os-release",
             ),
             ("feed-architecture", arches, "named by the vulnerability data for other architectures alone"),
+            ("feed-repositories", strange, "in none of the repositories that the vulnerability data is of"),
             ("feed-release", releases, f"fixed by builds for other releases alone in what is said to be about {name}"),
         ):
             if packages:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import hashlib
 import io
 import json
 import lzma
@@ -215,7 +216,7 @@ def test_repositories_on_a_server(tmp_path: Path) -> None:
     files = {
         f"{base}/repodata/{name}": (folder / "repodata" / name).read_bytes()
         for base, folder in folders.items()
-        for name in ("repomd.xml", "updateinfo.xml.gz")
+        for name in ("repomd.xml", "updateinfo.xml.gz", "primary.xml.gz")
     }
     with served(files) as (url, log):
         source = f"{url}/rocky/9/BaseOS/os/ {url}/rocky/9/AppStream/os"
@@ -236,6 +237,8 @@ def test_repositories_on_a_server(tmp_path: Path) -> None:
     ("change", "message"),
     [
         (lambda text: text.replace("sha256'>", "sha256'>0"), "checksum"),
+        (lambda text: text.replace("'primary'", "'other'"), "no checksum of primary"),
+        (lambda text: text.replace("repodata/primary", "repodata/updateinfo"), "does not have the checksum"),
         (lambda text: text.replace("sha256", "md5"), "no checksum of updateinfo that can be relied on"),
         (lambda text: text.replace("repodata/updateinfo", "../../etc/updateinfo"), "outside of the repository"),
         (lambda text: text.replace("repodata/updateinfo", "/etc/updateinfo"), "outside of the repository"),
@@ -252,6 +255,35 @@ def test_a_repository_that_does_not_hold_what_it_lists(
     path = tmp_path / "repo/repodata/repomd.xml"
     path.write_text(change(path.read_text()))
     with pytest.raises(CorruptData, match=message):
+        make.build(tmp_path / "repo", tmp_path / "index", ROCKY)
+
+
+def test_the_names_of_packages_survive_a_check_that_finds_nothing_new(tmp_path: Path) -> None:
+    def names() -> t.Any:
+        with FeedIndex.open(str(tmp_path / "index")) as index:
+            return index.meta["feed"]
+
+    make.write_repository(tmp_path / "repo", make.updates(ONE), "bash")
+    make.build(tmp_path / "repo", tmp_path / "index", ROCKY)
+    assert names() == {"package_names": ["bash", "openssl-libs"]}
+    again = make.build(tmp_path / "repo", tmp_path / "index", ROCKY, now="2026-08-22T12:00:00Z")
+    assert (again.changed, names()) == (False, {"package_names": ["bash", "openssl-libs"]})
+    # The same advisories, and one package more.
+    make.write_repository(tmp_path / "repo", make.updates(ONE), "bash", "zlib")
+    make.build(tmp_path / "repo", tmp_path / "index", ROCKY, now="2026-08-23T12:00:00Z")
+    assert names() == {"package_names": ["bash", "openssl-libs", "zlib"]}
+
+
+@pytest.mark.parametrize("change", [lambda data: data[:-20], lambda data: b"<!DOCTYPE a>" + data])
+def test_a_list_of_packages_that_is_not_whole(tmp_path: Path, change: t.Callable[[bytes], bytes]) -> None:
+    make.write_repository(tmp_path / "repo", make.updates(ONE))
+    folder = tmp_path / "repo/repodata"
+    old = hashlib.sha256((folder / "primary.xml.gz").read_bytes()).hexdigest()
+    data = gzip.compress(change(make.primary("bash")))
+    (folder / "primary.xml.gz").write_bytes(data)
+    text = (folder / "repomd.xml").read_text()
+    (folder / "repomd.xml").write_text(text.replace(old, hashlib.sha256(data).hexdigest()))
+    with pytest.raises(CorruptData, match="list of packages"):
         make.build(tmp_path / "repo", tmp_path / "index", ROCKY)
 
 

@@ -36,7 +36,8 @@ def osv(tmp_path: Path, image: Inventory, *records: make.Json) -> Match:
 
 
 def repository(tmp_path: Path, distribution: str, image: Inventory, *advisories: str) -> Match:
-    source = make.write_repository(tmp_path / "feed", make.updates(*advisories))
+    names = [package.name for package in image.packages]
+    source = make.write_repository(tmp_path / "feed", make.updates(*advisories), *names)
     return make.matched(source, make.updateinfo(distribution), image, tmp_path)
 
 
@@ -206,6 +207,36 @@ def test_builds_for_another_release_than_the_feed_is_said_to_be_about(
     package = make.package("rocky", "openssl-libs", "3.0.7", "27.el9", epoch=1)
     fix = make.advisory("RLSA-2026:1", f"openssl-libs-1:1.1.1k-9.{tag}.x86_64")
     assert codes(repository(tmp_path, "rocky:9", make.image("rocky", "9.4", package), fix)) == code
+
+
+def test_packages_of_a_repository_that_was_not_given_are_told(tmp_path: Path) -> None:
+    """The image has packages of AppStream, and the feed is BaseOS alone: no advisory is not "not affected"."""
+    image = make.image(
+        "rocky",
+        "9.4",
+        make.package("rocky", "bash", "5.1.8", "9.el9"),
+        make.package("rocky", "nginx", "1.20.1", "14.el9"),
+    )
+    base = make.write_repository(
+        tmp_path / "9/BaseOS", make.updates(make.advisory("RLSA-2026:1", "bash-5.1.8-8.el9.x86_64"))
+    )
+    match = make.matched(base, make.updateinfo("rocky:9"), image, tmp_path)
+    assert codes(match) == ["feed-repositories"]
+    assert "nginx-0:1.20.1-14.el9.x86_64" in match.problems[0].message
+    make.write_repository(
+        tmp_path / "9/AppStream", make.updates(make.advisory("RLSA-2026:2", "php-8-1.el9.x86_64")), "nginx"
+    )
+    assert codes(make.matched(tmp_path / "9", make.updateinfo("rocky:9"), image, tmp_path)) == []
+
+
+def test_fedora_has_all_updates_in_one_repository(tmp_path: Path) -> None:
+    """Packages that were never updated are in the repository of the release, which has no advisories."""
+    image = make.image("fedora", "42", make.package("fedora", "filesystem", "3.18", "42.fc42"))
+    source = make.write_repository(
+        tmp_path / "feed", make.updates(make.advisory("FEDORA-2026-1", "openssl-libs-1:3.2.4-3.fc42.x86_64"))
+    )
+    match = make.matched(source, make.updateinfo("fedora:42"), image, tmp_path)
+    assert (match.supported, match.problems) == (True, ())
 
 
 # -- modules --
