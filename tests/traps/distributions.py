@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
+import hashlib
 import json
 import typing as t
 
@@ -39,6 +40,18 @@ def records(*given: make.Json) -> Advisories:
 
 def repository(distribution: str, data: bytes) -> Advisories:
     return Advisories(make.updateinfo(distribution), (("updateinfo.xml", data),))
+
+
+def with_packages(distribution: str, data: bytes, *names: str) -> Advisories:
+    """A repository with its list of packages."""
+    listed = make.primary(*names)
+    rows = "".join(
+        f"<data type='{kind}'><checksum type='sha256'>{hashlib.sha256(content).hexdigest()}</checksum>"
+        f"<location href='repodata/{kind}.xml'/></data>"
+        for kind, content in (("updateinfo", data), ("primary", listed))
+    )
+    files = {"updateinfo.xml": data, "primary.xml": listed, "repomd.xml": f"<repomd>{rows}</repomd>".encode()}
+    return Advisories(make.updateinfo(distribution), tuple((f"repodata/{name}", files[name]) for name in sorted(files)))
 
 
 #: An image of AlmaLinux 9 with a package that its advisory fixes, patched.
@@ -189,6 +202,15 @@ TRAPS: list[Trap] = [
         repository("rocky:9", UPDATES.replace(b'"x86_64"', b'"aarch64"')),
         repository("rocky:9", UPDATES),
         codes="feed-architecture",
+        **ROCKY,
+    ),
+    differs(
+        "repository-that-was-not-given",
+        "whoever finds nothing for a package because its repository is not among those that were synced",
+        "advisories",
+        with_packages("rocky:9", UPDATES, "openssl-libs"),
+        with_packages("rocky:9", UPDATES, "openssl-libs", "bash"),
+        codes="feed-repositories",
         **ROCKY,
     ),
     differs(
