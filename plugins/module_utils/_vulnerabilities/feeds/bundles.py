@@ -5,7 +5,7 @@
 
 The first member is the manifest, JSON::
 
-    {"schema_version": 1, "kind": "feed" or "index", "format": "csaf-vex", "serial": "...", "newest": RFC 3339,
+    {"schema_version": 1, "kind": "feed" or "index", "format": "csaf-vex", "serial": "...", "newest": RFC 3339 or "",
      "checked": RFC 3339, "signature_key": fingerprints or "", "files": {"<path>": {"sha256": "...", "size": n}, ...}}
 
 The members after it are exactly its files, in its order. ``checked`` is when the feed's maker was last asked, and what
@@ -307,8 +307,9 @@ def read_manifest(data: bytes, where: str) -> Manifest:
         folders = {str(parent) for path in files for parent in Path(path).parents}
         if folders & set(files):
             raise ValueError("it names a path both as a file and as a folder")
-        for moment in (values["newest"], values["checked"]):
-            parse_time(moment, "its time")
+        parse_time(values["checked"], "checked")
+        if values["newest"]:
+            parse_time(values["newest"], "newest")
     except (KeyError, TypeError, AttributeError, ValueError, CorruptData) as error:
         raise CorruptData(f"{what} is damaged: {error}"[:500], code="bundle-damaged", hint=_HINT) from error
     return Manifest(files=files, **texts)

@@ -111,7 +111,7 @@ def export_feed(
             "feed",
             "csaf-vex",
             f"{label}+{newest}+{content[:16]}",
-            newest or utc_text(now),
+            newest,
             utc_text(now),
             keys.fingerprint if keys else "",
             files,
