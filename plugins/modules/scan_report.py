@@ -12,6 +12,8 @@ version_added: 0.1.0
 author: the imagescan.openshift authors (@imagescan)
 description:
   - Writes what is in force in the store as files. Equal verdicts give equal files, byte for byte.
+  - An image that passed by an exception that has expired since, or that was scanned again since, is V(inconclusive)
+    until it is judged again.
   - The HTML page is one file that loads nothing from elsewhere.
   - The OpenVEX document has the exceptions that hold, of the verdicts in force. One with a justification is
     C(not_affected); an accepted risk is C(affected) with what was decided.
@@ -52,6 +54,7 @@ attributes:
     details: Shows the number of images with each verdict.
   idempotent:
     support: full
+    details: Only until an exception expires.
   action:
     support: full
     details: Shows the table.
@@ -107,6 +110,7 @@ code:
 import json
 import os
 import typing as t
+from datetime import datetime, timezone
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
@@ -140,7 +144,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     with open_store(
         params["store"], params["store_password"] or "", create=False, read_only=module.check_mode
     ) as store:
-        state = in_force(store, wanted)
+        state = in_force(store, wanted, datetime.now(timezone.utc).date())
     report = build_report(state.documents, state.feed, newest_time(state.times))
     dest = Path(os.path.abspath(params["dest"]))  # noqa: PTH100 - resolve() would follow links
     files = {kind: dest / NAMES[kind] for kind in RENDERERS if kind in params["formats"]}

@@ -187,7 +187,8 @@ base-uri 'none'; form-action 'none'">
 <thead><tr><th scope="col">Severity</th><th scope="col">Result</th><th scope="col">Rule</th></tr></thead>
 <tbody>
 {% for rule in rules %}
-<tr><td>{{ rule.severity }}</td><td>{{ rule.result }}</td><td class="break">{{ rule.title }}<br>\
+<tr{% if rule.exception %} class="accepted"{% endif %}><td>{{ rule.severity }}</td>\
+<td>{{ rule.result }}{% if rule.exception %}<br>accepted: {{ rule.exception }}{% endif %}</td><td class="break">{{ rule.title }}<br>\
 <span class="mono soft">{{ rule.id }}</span></td></tr>
 {% endfor %}
 </tbody>

@@ -315,14 +315,14 @@ class InForce:
     times: list[str]
 
 
-def in_force(store: Store, wanted: t.Sequence[Wanted] | None) -> InForce:
+def in_force(store: Store, wanted: t.Sequence[Wanted] | None, today: datetime.date | None = None) -> InForce:
     """The verdicts in force of what is wanted, or of everything; what was never judged is inconclusive.
 
     ``times`` are those of the inputs, scans and feed, never of the judging: equal input gives an equal report.
     """
     images = store.images()
+    children = store.children(image.key for image in images if image.kind == "index")
     if wanted is not None:
-        children = store.children(image.key for image in images if image.kind == "index")
         images = select(images, children, wanted)
     verdicts = {verdict.key: verdict for verdict in store.verdicts(image.key for image in images)}
     documents = []
@@ -330,7 +330,7 @@ def in_force(store: Store, wanted: t.Sequence[Wanted] | None) -> InForce:
     for image in images:
         verdict = verdicts.get(image.key)
         if verdict is not None:
-            documents.append(_unless_outdated(verdict, image))
+            documents.append(_unless_outdated(verdict, image, today))
             used = feed_from_dict(verdict.feed)
             if used is not None and (feed is None or used.checked > feed.checked):
                 feed = used
@@ -339,6 +339,7 @@ def in_force(store: Store, wanted: t.Sequence[Wanted] | None) -> InForce:
         subject = Subject(image.digest, image.reference, image.references, image.platform)
         unjudged = ImageVerdict(image.digest, "inconclusive", (reason,), ())
         documents.append(image_document(subject, unjudged))
+    _outdate_indexes(documents, verdicts, children)
     times = [image.scanned_at for image in images if image.scanned_at]
     return InForce(documents, feed, times + ([feed.checked] if feed else []))
 
@@ -355,12 +356,47 @@ def count_usage(
     return usages
 
 
-def _unless_outdated(verdict: StoredVerdict, image: StoredImage) -> dict[str, t.Any]:
-    """The document of a verdict; what passed and was scanned again since, well or not, is inconclusive until judged."""
-    if verdict.verdict != "passed" or max(image.scanned_at, image.error_at) <= verdict.judged_at:
-        return verdict.document
-    reason = {"code": "not_judged_yet", "message": "the image was scanned again after it was judged"}
-    return {**verdict.document, "verdict": "inconclusive", "reasons": [reason, *verdict.document["reasons"]]}
+def _unless_outdated(verdict: StoredVerdict, image: StoredImage, today: datetime.date | None) -> dict[str, t.Any]:
+    """The document of a verdict; what passed is inconclusive until judged again, where it was scanned again since, well
+    or not, or where an exception that it passed by has expired."""
+    document = _with_expired(verdict.document, today)
+    if verdict.verdict != "passed":
+        return document
+    if max(image.scanned_at, image.error_at) > verdict.judged_at:
+        return _not_judged(document, "the image was scanned again after it was judged")
+    if document is not verdict.document:
+        return _not_judged(document, "an exception has expired since the image was judged")
+    return document
+
+
+def _with_expired(document: dict[str, t.Any], today: datetime.date | None) -> dict[str, t.Any]:
+    """The document with the exceptions that have expired by now; the same one where there is none."""
+    exceptions = document.get("exceptions", ())
+    past = [one for one in exceptions if today and one["state"] == "accepted" and "" < one["expires"] < str(today)]
+    if not past:
+        return document
+    return {**document, "exceptions": [{**one, "state": "expired"} if one in past else one for one in exceptions]}
+
+
+def _not_judged(document: dict[str, t.Any], why: str) -> dict[str, t.Any]:
+    reason = {"code": "not_judged_yet", "message": why}
+    return {**document, "verdict": "inconclusive", "reasons": [reason, *document["reasons"]]}
+
+
+def _outdate_indexes(
+    documents: list[dict[str, t.Any]],
+    verdicts: t.Mapping[str, StoredVerdict],
+    children: t.Mapping[str, tuple[Child, ...]],
+) -> None:
+    """An index that passed by an image that no longer does is inconclusive, too."""
+    outdated = {
+        one["digest"]
+        for one in documents
+        if one["verdict"] != "passed" and one["digest"] in verdicts and verdicts[one["digest"]].verdict == "passed"
+    }
+    for place, one in enumerate(documents):
+        if one["verdict"] == "passed" and any(child.digest in outdated for child in children.get(one["digest"], ())):
+            documents[place] = _not_judged(one, "an image of the index must be judged again")
 
 
 def feed_to_dict(feed: FeedInfo | None) -> dict[str, t.Any] | None:

@@ -20,8 +20,9 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model imp
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.serial import inventory_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judging, count_usage, in_force
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import Child
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import Child, Judgement
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store, open_store
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.applying import Used
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import load_exceptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.vex import ImageName, Statement
@@ -201,3 +202,19 @@ def test_what_exceptions_are_about_is_counted_over_all_images(store: Store) -> N
     first, second = usages.result()
     assert (first.state, first.number, first.images) == ("used", 2, ("r.example/a@" + AMD, "r.example/a@" + ARM))
     assert (second.state, second.number) == ("fixed", 1)
+
+
+def test_what_passed_by_an_exception_that_has_expired_is_inconclusive_in_reports(store: Store) -> None:
+    entries = load_exceptions("- {id: CVE-1, reason: a, expires: 2026-01-01}\n", "e")
+    Judging(store, RULE_POLICY, entries, [], now=NOW, platforms=["linux/amd64"]).run(None)
+    # An image with a finding would need a feed here; what counts is what the verdict says it passed by.
+    (stored,) = store.verdicts([AMD])
+    used = Used(entries[0], "accepted", (("CVE-1", "bash-0:5-1.el9.x86_64"),)).document()
+    document = {**stored.document, "exceptions": [used]}
+    judgement = Judgement(AMD, AMD, "passed", document, None, "", stored.judged_at)
+    store.record_verdicts([judgement])
+    for day, verdict in ((NOW.date(), "passed"), (NOW.date() + datetime.timedelta(days=1), "inconclusive")):
+        found = {one["digest"]: one for one in in_force(store, None, day).documents}
+        assert (found[AMD]["verdict"], found[INDEX]["verdict"]) == (verdict, verdict)
+        assert found[AMD]["exceptions"][0]["state"] == ("accepted" if verdict == "passed" else "expired")
+    assert found[AMD]["reasons"][0]["message"] == "an exception has expired since the image was judged"
