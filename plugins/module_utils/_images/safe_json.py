@@ -20,15 +20,24 @@ _VALUE_LIMIT = 400_000  # about 100 MB of Python objects at worst
 _DEPTH_LIMIT = 64
 
 
-def read_json(data: bytes, what: str, *, limit: int, error: type[ScanError] = CorruptData) -> t.Any:
-    """Parse UTF-8 JSON of at most ``limit`` bytes. ``what`` names the document in messages."""
+def read_json(
+    data: bytes, what: str, *, limit: int, error: type[ScanError] = CorruptData, unique: bool = False
+) -> t.Any:
+    """Parse UTF-8 JSON of at most ``limit`` bytes. ``what`` names the document in messages.
+
+    ``unique``: a key that stands twice is an error, for documents of which no entry may be lost.
+    """
     if len(data) > limit:
         raise LimitExceeded(f"{what} has {len(data)} bytes; at most {limit} are read")
     if data.count(b"{") + data.count(b"[") + data.count(b",") > _VALUE_LIMIT:
         raise LimitExceeded(f"{what} has more than {_VALUE_LIMIT} values")
     try:
         value = json.loads(
-            data.decode("utf-8-sig"), parse_int=_integer, parse_float=_floating, parse_constant=_no_constant
+            data.decode("utf-8-sig"),
+            parse_int=_integer,
+            parse_float=_floating,
+            parse_constant=_no_constant,
+            object_pairs_hook=unique_keys if unique else None,
         )
         _check(value)
     except (ValueError, RecursionError) as cause:
@@ -37,12 +46,22 @@ def read_json(data: bytes, what: str, *, limit: int, error: type[ScanError] = Co
     return value
 
 
-def read_object(data: bytes, what: str, *, limit: int, error: type[ScanError] = CorruptData) -> dict[str, t.Any]:
+def read_object(
+    data: bytes, what: str, *, limit: int, error: type[ScanError] = CorruptData, unique: bool = False
+) -> dict[str, t.Any]:
     """As ``read_json``, for a document that must be an object."""
-    value = read_json(data, what, limit=limit, error=error)
+    value = read_json(data, what, limit=limit, error=error, unique=unique)
     if not isinstance(value, dict):
         raise error(f"{what} is not a JSON object but {type_name(value)}")
     return value
+
+
+def unique_keys(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
+    """An object, for ``object_pairs_hook``. Raises ValueError where a key stands twice: a value would be lost."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("an object has a key twice")
+    return found
 
 
 _T = t.TypeVar("_T")

@@ -17,6 +17,7 @@ import typing as t
 import urllib.parse
 
 from ..._errors import CorruptData, LimitExceeded
+from ..._images.safe_json import unique_keys
 from ..cpes import parse_cpe
 from ..times import utc_text
 from .model import UNKNOWN_MODULE, Document, Row
@@ -99,7 +100,7 @@ def load(data: bytes, where: str) -> dict[str, t.Any]:
         raise LimitExceeded(f"{where} has more than {VALUE_LIMIT} values")
     try:
         text = data.decode("utf-8-sig")
-        value = json.loads(text, parse_int=_number, parse_float=_number, object_pairs_hook=_unique)
+        value = json.loads(text, parse_int=_number, parse_float=_number, object_pairs_hook=unique_keys)
     except RecursionError as error:
         raise CorruptData(f"{where} is nested too deep to be a CSAF document") from error
     except ValueError as error:
@@ -135,14 +136,6 @@ def may_name(data: bytes, names: t.Container[str]) -> bool:
 def _number(text: str) -> float:
     """Numbers as float: no integer that takes minutes to parse; the documents' only numbers are CVSS scores."""
     return float(text)
-
-
-def _unique(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
-    """An object. Of a key that stands twice readers take the first or the last: what one of them says would be lost."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("an object has a key twice")
-    return found
 
 
 def _reason(error: ValueError) -> str:
@@ -268,7 +261,9 @@ class _Reader:
         ends = {end for relationship in self.relationships.values() for end in relationship}
         for identity in self.relationships.keys() - self.spoken - ends:
             if all(end in self.products or self.related(end) for end in self.relationships[identity]):
-                raise CorruptData(f"{self.where} has no status for {ascii(identity)[:100]}, which its product tree names")
+                raise CorruptData(
+                    f"{self.where} has no status for {ascii(identity)[:100]}, which its product tree names"
+                )
             self.skipped["undefined"] += 1
         for identity in (self.spoken | ends) - self.relationships.keys():
             ends.update(self.related(identity) or ())

@@ -15,7 +15,7 @@ import typing as t
 
 from ..._errors import CorruptData, InputError
 from ..._images.safe_json import field, read_object
-from ..matching.distributions import Distribution, ecosystem_of
+from ..matching.distributions import DISTRIBUTIONS, Distribution, ecosystem_of
 from ..times import utc_text
 from .advisories import build_of, is_modular, is_name, kept_text, modules_in, read_severity, title_severity
 from .model import UNKNOWN_MODULE, Document, Row
@@ -36,7 +36,7 @@ def read_record(data: bytes, where: str, *, names: t.Container[str] | None = Non
     The category is ``osv``, or ``osv-other`` for one that concerns none of our distributions or fixes no vulnerability.
     Raises CorruptData for what is not an OSV record, LimitExceeded for what is too large.
     """
-    return _Record(read_object(data, where, limit=RECORD_LIMIT), where, names).read()
+    return _Record(read_object(data, where, limit=RECORD_LIMIT, unique=True), where, names).read()
 
 
 class _Record:
@@ -45,6 +45,7 @@ class _Record:
         self.where = where
         self.names = names
         self.skipped: collections.Counter[str] = collections.Counter()
+        self.owner: Distribution | None = None
 
     def read(self) -> Document:
         identity = field(self.root, "id", str, self.where) or ""
@@ -64,6 +65,7 @@ class _Record:
         if not vulnerabilities and _HARMLESS.match(identity):
             return Document("osv-other", revision, False, (), {"not_security": 1})
         ours = False
+        self.owner = next((one for one in DISTRIBUTIONS if one.ecosystem and identity.startswith(one.advisories)), None)
         rows: list[Row] = []
         for affected in self.objects(self.root, "affected"):
             found = self.product_of(affected)
@@ -73,6 +75,8 @@ class _Record:
             ours = True
             rows.extend(self.rows(affected, identity, *found))
         if not ours:
+            if self.owner is not None:
+                raise CorruptData(f"{self.where} is an advisory of {self.owner.name} and names no package")
             return Document("osv-other", revision, False, (), dict(self.skipped))
         kept = tuple(vulnerabilities or [identity])
         if len(rows) * len(kept) > ROWS_LIMIT:
@@ -107,6 +111,10 @@ class _Record:
             found = ecosystem_of(ecosystem)
         except InputError as error:
             raise CorruptData(f"{self.where}: the ecosystem {error.message}") from error
+        if self.owner is not None and (found is None or found[0] is not self.owner):
+            raise CorruptData(
+                f"{self.where} is an advisory of {self.owner.name}; {ascii(ecosystem)[:60]} is none of it"
+            )
         if found is None:
             return None
         name = field(package, "name", str, self.where) or ""
@@ -126,8 +134,7 @@ class _Record:
         for fix in fixes:
             evr = build_of(fix)
             if not evr:
-                # Without a version it counts as not fixed at all.
-                self.skipped["version_malformed"] += 1
+                raise CorruptData(f"{self.where}: the version {ascii(fix)[:60]} cannot be read")
             module = self.module(evr) if is_modular(evr) else ""
             yield Row(name, "fixed", module, evr, severity, "", advisory, "", "", cpe, product)
         if open_ended:
@@ -145,10 +152,14 @@ class _Record:
         ranges = self.objects(affected, "ranges")
         for one in ranges:
             events = self.objects(one, "events")
+            if not events:
+                raise CorruptData(f"{self.where}: a range has no events")
             found = [text for event in events if (text := field(event, "fixed", str, self.where)) is not None]
             fixes += found
             open_ended = open_ended or not found
-        return list(dict.fromkeys(fixes)), open_ended or not ranges
+        if not ranges:
+            raise CorruptData(f"{self.where}: a package has no ranges of versions")
+        return list(dict.fromkeys(fixes)), open_ended
 
     def module(self, evr: str) -> str:
         """The module of a modular build: the one that the title names, if it names one."""

@@ -42,6 +42,24 @@ _DATE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[ T]([0-9]{2}:[0-9]{2}(?::[0
 _RELEASE = re.compile(r"(?:Rocky|Oracle|Alma|Amazon|Fedora)\s?(?:Linux)?\s+([0-9]{1,4})(?:\..*)?", re.IGNORECASE)
 _ARCH = re.compile(r"[A-Za-z0-9_]{1,32}")
 _MODULE = re.compile(r"[A-Za-z0-9._+-]{1,100}:[A-Za-z0-9._+-]{1,100}")
+#: What stands in these elements: anything else may be a damaged one, whose packages would be lost.
+_CHILDREN: t.Mapping[tuple[str, ...], frozenset[str]] = {
+    ("updates",): frozenset({"update"}),
+    ("updates", "update", "references"): frozenset({"reference"}),
+    ("updates", "update", "pkglist"): frozenset({"collection"}),
+    ("updates", "update", "pkglist", "collection"): frozenset({"name", "module", "package"}),
+}
+#: Where what counts stands, and nowhere else.
+_PARENTS: t.Mapping[str, tuple[str, ...]] = {
+    "issued": ("updates", "update"),
+    "updated": ("updates", "update"),
+    "pkglist": ("updates", "update"),
+    "reference": ("updates", "update", "references"),
+    "collection": ("updates", "update", "pkglist"),
+    "module": ("updates", "update", "pkglist", "collection"),
+    "package": ("updates", "update", "pkglist", "collection"),
+}
+_TYPES = frozenset({"security", "bugfix", "enhancement", "newpackage", "recommended", "optional", "unspecified", ""})
 #: Elements whose text is kept.
 _TEXTS = frozenset({"id", "title", "severity", "release", "summary", "description"})
 
@@ -136,6 +154,13 @@ class _Splitter:
                 f"{self.where} begins with <{kept_text(name)}>; an updateinfo.xml begins with <updates>",
                 code="feed-damaged",
             )
+        above = tuple(self.path[:-1])
+        known = _CHILDREN.get(above)
+        if (known is not None and name not in known) or _PARENTS.get(name, above) != above:
+            raise CorruptData(
+                f"{self.where} has a <{kept_text(name)[:40]}> in <{kept_text(above[-1])[:40]}>: it is damaged",
+                code="feed-damaged",
+            )
         self.text, self.size = [], 0
         if self.path == ["updates", "update"]:
             self.advisory = {
@@ -148,21 +173,19 @@ class _Splitter:
                 "collections": [],
             }
             self.collection = {}
-        elif name in ("issued", "updated") and len(self.path) == 3:
+        elif name in ("issued", "updated"):
             self.advisory["dates"][name] = attributes.get("date", "")
         elif name == "reference":
             self.reference(attributes)
         elif name == "collection":
             self.collection = {"module": "", "packages": []}
             self.advisory_list("collections").append(self.collection)
-        elif name == "module" and self.collection:
+        elif name == "module":
             self.collection["module"] = f"{attributes.get('name', '')}:{attributes.get('stream', '')}"
         elif name == "package":
             self.package(attributes)
 
     def advisory_list(self, key: str) -> list[t.Any]:
-        if not self.advisory:
-            raise CorruptData(f"{self.where} has a <{key[:-1]}> outside of an advisory", code="feed-damaged")
         found: list[t.Any] = self.advisory[key]
         if len(found) >= PACKAGES_LIMIT:
             raise LimitExceeded(f"{self.where}: an advisory has more than {PACKAGES_LIMIT} {key}")
@@ -174,8 +197,6 @@ class _Splitter:
         self.advisory_list(key).extend(_CVE.findall(texts.upper()))
 
     def package(self, attributes: dict[str, str]) -> None:
-        if not self.collection:
-            raise CorruptData(f"{self.where} has a <package> outside of a collection", code="feed-damaged")
         packages: list[t.Any] = self.collection["packages"]
         if len(packages) >= PACKAGES_LIMIT:
             raise LimitExceeded(f"{self.where}: an advisory has more than {PACKAGES_LIMIT} packages")
@@ -240,12 +261,17 @@ class _Advisory:
         revision = self.revision()
         cves = sorted({*self.list_of(self.root, "cves", str), *self.list_of(self.root, "references", str)})
         cves = cves or sorted({*_CVE.findall(self.text_of("title")), *self.list_of(self.root, "text", str)})
-        if self.text_of("type").casefold() != "security" and not self.list_of(self.root, "cves", str):
+        kind = self.text_of("type").casefold()
+        if kind not in _TYPES:
+            raise CorruptData(f"{self.where}: {ascii(kind)[:40]} is no type of an advisory")
+        if kind != "security" and not self.list_of(self.root, "cves", str):
             return Document("updateinfo-other", revision, False, (), {"not_security": 1})
         if self.text_of("status").casefold() in ("retracted", "withdrawn"):
             return Document("updateinfo", revision, True, (), {})
         if len(cves) > VULNERABILITIES_LIMIT:
             raise CorruptData(f"{self.where} is about more than {VULNERABILITIES_LIMIT} vulnerabilities")
+        if not any(self.packages(one) for one in self.list_of(self.root, "collections", dict)):
+            raise CorruptData(f"{self.where} is about security and names no package")
         rows = tuple(dict.fromkeys(self.rows(identity)))
         kept = tuple(cves or [identity])
         if len(rows) * len(kept) > ROWS_LIMIT:
@@ -299,10 +325,10 @@ class _Advisory:
                 if arch and not _ARCH.fullmatch(arch):
                     self.skipped["arch_malformed"] += 1
                     arch = ""
-                evr = build_of(f"{epoch or 0}:{version}-{release}")
+                # Without an epoch it is not known; as 0, older builds with an epoch would count as fixed.
+                evr = build_of(f"{epoch}:{version}-{release}" if epoch else f"{version}-{release}")
                 if not evr:
-                    # Without a version it counts as not fixed at all.
-                    self.skipped["version_malformed"] += 1
+                    raise CorruptData(f"{self.where}: the version of {name} cannot be read")
                 built_for = self.owner.release_of(release)
                 if built_for and built_for != self.release:
                     self.skipped["other_release"] += 1

@@ -56,8 +56,9 @@ def test_an_advisory_without_a_vulnerability_stands_for_itself() -> None:
 
 @pytest.mark.parametrize("identity", ["ALBA-2026:1", "ALEA-2026:1", "RLBA-2026:1"])
 def test_a_bug_fix_counts_only_when_it_fixes_a_vulnerability(identity: str) -> None:
+    ecosystem = "Rocky Linux:9" if identity.startswith("RL") else "AlmaLinux:9"
     assert read(record(identity, FIX, related=[])).category == "osv-other"
-    assert read(record(identity, FIX)).category == "osv"
+    assert read(record(identity, FIX, ecosystem=ecosystem)).category == "osv"
 
 
 @pytest.mark.parametrize(
@@ -87,14 +88,34 @@ def test_severities(changes: Json, severity: str) -> None:
     ],
 )
 def test_ecosystems_of_ours(ecosystem: str, cpe: str) -> None:
-    assert read(record("ALSA-2026:1", FIX, ecosystem=ecosystem)).vulnerabilities[0][1][0].cpe == cpe
+    identity = "ALSA-2026:1" if ecosystem.startswith("Alma") else "RLSA-2026:1"
+    assert read(record(identity, FIX, ecosystem=ecosystem)).vulnerabilities[0][1][0].cpe == cpe
 
 
 def test_what_others_say_is_left_out_and_counted() -> None:
-    both = record("ALSA-2026:1", FIX)
+    both = record("GHSA-1", FIX)
     both["affected"] += record("X", ("openssl", "3.0.7-1"), ecosystem="Debian:12")["affected"]
     assert read(both).skipped == {"other_ecosystem": 1}
-    assert read(record("ALSA-2026:1", FIX, ecosystem="Debian:12")).category == "osv-other"
+    assert read(record("DSA-2026:1", FIX, ecosystem="Debian:12")).category == "osv-other"
+
+
+@pytest.mark.parametrize("ecosystem", ["Debian:12", "AlmaL\x7fnux:9", "", None, "Rocky Linux:9"])
+def test_an_advisory_of_ours_is_about_our_packages(ecosystem: t.Any) -> None:
+    """Left out, a damaged entry would look like nothing said."""
+    with pytest.raises(CorruptData, match="an advisory of AlmaLinux"):
+        read(record("ALSA-2026:1", FIX, ecosystem=ecosystem))
+
+
+@pytest.mark.parametrize("affected", [[], None, [{}], [{"package": None}]])
+def test_an_advisory_of_ours_names_packages(affected: t.Any) -> None:
+    with pytest.raises(CorruptData, match="an advisory of AlmaLinux"):
+        read({**record("ALSA-2026:1", FIX), "affected": affected})
+
+
+def test_a_key_that_stands_twice_is_refused() -> None:
+    text = json.dumps(record("ALSA-2026:1", FIX)).replace('"affected": ', '"affected": [], "affected": ')
+    with pytest.raises(CorruptData, match="twice"):
+        read_record(text.encode(), "it")
 
 
 @pytest.mark.parametrize(
@@ -117,13 +138,20 @@ def test_a_range_without_a_fix_is_open() -> None:
     value["affected"][0]["ranges"][0]["events"] = [{"introduced": "0"}]
     rows = read(value).vulnerabilities[0][1]
     assert {(row.status, row.fix_state, row.evr) for row in rows} == {("known_affected", "affected", "")}
-    value["affected"][0]["ranges"] = []
-    assert {row.status for row in read(value).vulnerabilities[0][1]} == {"known_affected"}
 
 
-def test_a_version_that_is_none_is_no_fix() -> None:
-    rows = read(record("ALSA-2026:1", ("openssl", "later"))).vulnerabilities[0][1]
-    assert [(row.status, row.evr) for row in rows] == [("fixed", "")]
+@pytest.mark.parametrize("ranges", [[], None, [{}], [{"events": []}]])
+def test_what_says_nothing_of_versions_is_refused(ranges: t.Any) -> None:
+    value = record("ALSA-2026:1", FIX)
+    value["affected"][0]["ranges"] = ranges
+    with pytest.raises(CorruptData, match="range"):
+        read(value)
+
+
+def test_a_version_that_is_none_is_refused() -> None:
+    """As no fix at all it would not count where only what can be fixed counts."""
+    with pytest.raises(CorruptData, match="'later' cannot be read"):
+        read(record("ALSA-2026:1", ("openssl", "later")))
 
 
 def test_a_withdrawn_record_says_nothing() -> None:
