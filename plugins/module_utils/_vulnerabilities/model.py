@@ -55,9 +55,10 @@ class FeedInfo:
     feed's age is counted. ``newest``: newest change in the data. ``repository_map``: whether repository-to-cpe data
     is in it. ``names``: not empty when the index was built for these package names alone (binary and source names).
     ``rejected``: number of documents that could not be read, so that what they say is not in the index.
-    ``distributions``: ``ID`` of os-release of those that the feed speaks for. ``coverage``: ``full``, or ``fixes`` where
-    it lists fixes alone, so that nothing said of a package is not "not affected". ``signature_key``: fingerprints of
-    the OpenPGP keys (one blank between them) by which documents were verified; empty: none was.
+    ``distributions``: ``ID`` of os-release of those that the feed speaks for. ``coverage``: ``full``, or ``fixes``
+    where it lists fixes alone, so that nothing said of a package is not "not affected". ``signature_key``: fingerprints
+    of the OpenPGP keys (one blank between them) by which documents were verified; empty: none was. ``verified``: number
+    of documents whose signature was checked and is good.
     """
 
     serial: str
@@ -72,6 +73,7 @@ class FeedInfo:
     distributions: tuple[str, ...] = ("rhel", "rhcos")
     coverage: str = "full"
     signature_key: str = ""
+    verified: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
