@@ -13,6 +13,7 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.imagescan.openshift.examples.fleet import vex
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.writer import IndexUpdate
 
 from .situation import FEED, OTHERS, document
 from .trap import Trap, differs, hides
@@ -82,6 +83,20 @@ def another_file(path: Path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as database:
         database.execute("CREATE TABLE packages (name TEXT PRIMARY KEY, groups BLOB NOT NULL)")
         database.commit()
+
+
+def older_form(path: Path) -> None:
+    """An index that an earlier version of the collection wrote."""
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA user_version = 1")
+        database.commit()
+
+
+def update_with_a_cut_document(path: Path) -> None:
+    """The hole's document changed, and what came of the download was half of it."""
+    with IndexUpdate(str(path), str(path)) as update:
+        update.reject("2026/cve-2026-900101.json", "0" * 64, "2026-08-21T10:00:00Z", "it is not readable JSON")
+        update.finish({})
 
 
 def advisory(item: vex.Json) -> vex.Json:
@@ -326,5 +341,19 @@ TRAPS: list[Trap] = [
         "edit_index",
         another_file,
         codes="feed-missing",
+    ),
+    differs(
+        "index-of-an-earlier-version",
+        "whoever finds none of the tables that it knows, and takes that for nothing said",
+        "edit_index",
+        older_form,
+        codes="feed-missing",
+    ),
+    differs(
+        "update-with-a-cut-document",
+        "whoever drops the old document and forgets that there was a new one",
+        "edit_index",
+        update_with_a_cut_document,
+        codes="feed-incomplete",
     ),
 ]
