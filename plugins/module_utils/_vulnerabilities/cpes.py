@@ -94,7 +94,8 @@ def parse_cpe(text: str) -> Cpe | None:
 class Relation:
     """How a statement's product relates to an image.
 
-    ``applies``: the image has that product. ``clears``: so exactly that "not affected" may be believed.
+    ``applies``: the image has that product. ``clears``: so exactly, and no other version that it may have, that "not
+    affected" may be believed.
     ``available``: its fixes can be installed there. Where it does not apply, it is an update stream of the same Red Hat
     Enterprise Linux: its fixed builds contain the fix wherever they were installed from.
     """
@@ -128,16 +129,19 @@ class ImageProducts:
             return None
         if cpe.family == RHEL:
             return self._relate_rhel(cpe)
-        applies = clears = False
+        applies = False
+        clears = True  # a repository may stand for several versions: of each that the image may have
         for own in self.by_product.get((cpe.vendor, cpe.product), ()):
             if cpe.edition and own.edition and cpe.edition != own.edition:
                 continue
             if cpe.edition and not own.edition and self.majors and cpe.major not in self.majors:
                 continue
             if not cpe.version or own.version == cpe.version or own.version.startswith(cpe.version + "."):
-                applies = clears = True
-            elif not own.version or cpe.version.startswith(own.version + "."):
-                applies = True  # the image does not say which of them it has
+                applies = True
+            else:
+                clears = False
+                # The image does not say which of them it has.
+                applies = applies or not own.version or cpe.version.startswith(own.version + ".")
         if not applies:
             return None
         return Relation(
@@ -164,9 +168,8 @@ class ImageProducts:
         else:
             # Who has an update stream has the main stream too; fixes of any minor concern every later one.
             applies = available = True
-            clears = cpe.minor is None or any(
-                other.version == cpe.version or other.version.startswith(cpe.version + ".") for other in own
-            )
+            main = [other.version for other in own if not other.stream]
+            clears = cpe.minor is None or (bool(main) and all(version == cpe.version for version in main))
         return Relation(
             RHEL,
             cpe.specificity,

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import collections
 import functools
+import operator
 import re
 import typing as t
 
@@ -211,6 +212,7 @@ class _Kept(t.Generic[_K, _V]):
 GROUPS_KEPT = 250_000
 STATEMENTS_KEPT = 250_000
 FINDINGS_KEPT = 250_000
+RELATED_KEPT = 20_000
 _PRODUCTS_KEPT = 64
 _MATCHES_KEPT = 4
 
@@ -225,6 +227,18 @@ class _Products(ImageProducts):
         self.own_majors = {cpe.major for cpe in self.rhel}
         by_cpe = {cpe: self.relate(cpe) for cpe, _product in products}
         self.relations = [by_cpe[cpe] for cpe, _product in products]
+        self._related: dict[tuple[int, ...], list[tuple[int, Relation]]] = {}
+
+    def related(self, products: t.Sequence[int]) -> list[tuple[int, Relation]]:
+        """Those of the feed's products that have to do with the images. The feed names the same ones over and over."""
+        key = tuple(products)
+        known = self._related.get(key)
+        if known is None:
+            if len(self._related) > RELATED_KEPT:
+                self._related.clear()
+            every = ((product, self.relations[product]) for product in key)
+            known = self._related[key] = [(product, found) for product, found in every if found is not None]
+        return known
 
 
 class Matcher:
@@ -281,7 +295,7 @@ class Matcher:
         if known is not None:
             return known
         found = [
-            (number, [(group, frozenset(group.arches.split(" "))) for group in groups])
+            (number, [(group, _arches_of(group.arches)) for group in groups])
             for number, groups in self.index.groups(name)
         ]
         missing = [number for number, _groups in found if number not in self._titles]
@@ -361,7 +375,6 @@ class Matcher:
 
     def table(self, products: _Products, name: str, source: str, arch: str, module: str) -> _Table:
         """What is said of packages of one name, architecture and module, and of their source package."""
-        relations = products.relations
         entries: dict[str, list[tuple[Said, int, str]]] = {}
         same: dict[tuple[t.Any, ...], dict[int, Said]] = {}
         seen = applicable = 0
@@ -369,11 +382,7 @@ class Matcher:
         for about, binary in ((name, True), (source, False), *((one, False) for one in _module_names(module))):
             for number, groups in self.groups(about):
                 for group, arches in groups:
-                    related = [
-                        (product, relation)
-                        for product in group.products
-                        if (relation := relations[product]) is not None
-                    ]
+                    related = products.related(group.products)
                     if not related or _left_out(group, arches, binary=binary, arch=arch, module=module):
                         continue
                     seen += 1
@@ -506,7 +515,7 @@ class _Run:
             self.cpes = products.cpes
             for package in covered:
                 findings += self.match_package(package, products)
-        findings.sort(key=lambda finding: (finding.id, finding.package))
+        findings.sort(key=operator.attrgetter("id", "package"))
         counts = dict.fromkeys(
             (
                 "packages",
@@ -692,6 +701,11 @@ class _Run:
 _SOURCE_ONLY = frozenset({"src"})
 
 
+@functools.lru_cache(maxsize=4096)
+def _arches_of(text: str) -> frozenset[str]:
+    return frozenset(text.split(" "))
+
+
 def _names_fix(said: Said) -> bool:
     return said.status == _FIXED and said.build is not None
 
@@ -827,9 +841,12 @@ class _Case:
     def outranks(self, clear: Said, other: Said) -> bool:
         """Whether "not affected" takes precedence over another statement.
 
-        Said of one minor release, it does not clear what is said of the one that the build was made for.
+        Said of one minor release, it does not clear what is said of the one that the build was made for; said of one
+        kind of update stream, not what is said of another.
         """
         if self.is_of(other.relation) and clear.relation.minor != other.relation.minor:
+            return False
+        if other.relation.stream not in ("", clear.relation.stream):
             return False
         return _outranks(clear, other)
 
@@ -899,7 +916,7 @@ class _Case:
     def clears(self, one: Said) -> bool:
         """Whether "not affected" may be believed of this very build."""
         relation = one.relation
-        believed = relation.clears and one.exact
+        believed = one.exact and (relation.clears or (relation.applies and self.is_of(relation)))
         if relation.stream and relation.minor is not None and self.stream.minor != relation.minor:
             believed = False  # said of one update stream, and the build may come from the main one
         believed = believed and (one.build is None or self.compare(one) >= 0)

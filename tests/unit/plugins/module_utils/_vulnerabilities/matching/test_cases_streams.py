@@ -32,10 +32,7 @@ from ansible_collections.imagescan.openshift.tests.support.vex import (
 MAJOR_8 = "cpe:/o:redhat:enterprise_linux:8"
 NEW_MAIN_9 = "cpe:/a:redhat:enterprise_linux:9"
 NEW_EUS_9_2 = "cpe:/a:redhat:rhel_eus:9.2"
-EUS_9_4 = "cpe:/o:redhat:rhel_eus:9.4::baseos"
-E4S_9_2 = "cpe:/a:redhat:rhel_e4s:9.2::appstream"
-AUS_8_6 = "cpe:/o:redhat:rhel_aus:8.6::baseos"
-TUS_8_6 = "cpe:/o:redhat:rhel_tus:8.6::baseos"
+NEW_E4S_9_2 = "cpe:/a:redhat:rhel_e4s:9.2"
 TEN = "cpe:/o:redhat:enterprise_linux:10"
 TEN_0 = "cpe:/o:redhat:enterprise_linux:10.0"
 TEN_1 = "cpe:/o:redhat:enterprise_linux:10.1"
@@ -299,3 +296,51 @@ def test_packages_with_red_hat_s_key_of_openpgp_version_6(feed: Feed) -> None:
     nobody = rpm("tool-1.0-1.el10.x86_64", vendor="", key="d246d6276afedf8f")
     match = feed.match_with([TEN_1], said, nobody, version="10.1")
     assert not match.findings and [one.key_id for one in match.not_covered] == ["d246d6276afedf8f"]
+
+
+# -- repositories of several versions --
+
+
+def test_a_repository_of_several_versions_of_a_product(feed: Feed) -> None:
+    """The map gives a repository of 3scale the CPEs of three versions, 2.8, 2.11 and 2.12.
+
+    Facts: 2.12 is not affected, 2.11 is. Which of them the image has is not known.
+    Rule: "not affected" is only believed where it is said of every version that the image may have.
+    Conclusion: affected; clear when the image has 2.12 alone, or when it is said of 3scale 2 as a whole.
+    """
+    three = [f"cpe:/a:redhat:3scale_amp:2.{minor}::el9" for minor in (8, 11, 12)]
+    said = [affected(three[1], "tool"), not_affected(three[2], "tool")]
+    package = rpm("tool-1.0-1.el9.x86_64")
+    assert status(feed, said, package, cpes=[MAIN_9, *three]) == "affected"
+    assert status(feed, said, package, cpes=[MAIN_9, three[2]]) == "clear"
+    general = [affected("cpe:/a:redhat:3scale_amp:2", "tool"), not_affected(three[2], "tool")]
+    assert status(feed, general, package, cpes=[MAIN_9, *three]) == "affected"
+    assert status(feed, general, package, cpes=[MAIN_9, three[2]]) == "clear"
+    whole = [not_affected("cpe:/a:redhat:3scale_amp:2", "tool"), affected("cpe:/a:redhat:3scale_amp", "tool")]
+    assert status(feed, whole, package, cpes=[MAIN_9, *three]) == "clear"
+
+
+def test_a_repository_of_several_minor_releases_of_enterprise_linux_10(feed: Feed) -> None:
+    """The map gives a repository both 10.0 and 10.1; 10.1 is not affected, 10.0 is. The build's tag is plain el10.
+
+    Conclusion: affected, since the image may be of 10.0; a build of el10_1 is clear, one of el10_0 is not.
+    """
+    said = [affected(TEN_0, "tool"), not_affected(TEN_1, "tool")]
+    more: dict[str, t.Any] = {"cpes": [TEN_0, TEN_1], "version": "10.1"}
+    assert status(feed, said, rpm("tool-1.0-1.el10.x86_64"), **more) == "affected"
+    assert status(feed, said, rpm("tool-1.0-1.el10_0.x86_64"), **more) == "affected"
+    assert status(feed, said, rpm("tool-1.0-1.el10_1.x86_64"), **more) == "clear"
+
+
+def test_not_affected_in_one_kind_of_update_stream_does_not_clear_another(feed: Feed) -> None:
+    """An image with the repositories of EUS 9.2 and of E4S 9.2.
+
+    Facts: EUS 9.2 is said not to be affected (it has not the component), E4S 9.2 is fixed in 1.0-3.el9_2.3. Installed
+    is 1.0-3.el9_2.1, which may be of either.
+    Rule: update streams of one minor release are products of their own.
+    Conclusion: vulnerable, and the fix is available.
+    """
+    said = [not_affected(NEW_EUS_9_2, "tool"), fixed(NEW_E4S_9_2, "tool", "0:1.0-3.el9_2.3")]
+    finding = found(feed, said, rpm("tool-1.0-3.el9_2.1.x86_64"), cpes=[NEW_EUS_9_2, NEW_E4S_9_2])
+    assert finding is not None and finding.fixed_in == "0:1.0-3.el9_2.3"
+    assert status(feed, said, rpm("tool-1.0-3.el9_2.3.x86_64"), cpes=[NEW_EUS_9_2, NEW_E4S_9_2]) == "clear"
