@@ -95,7 +95,9 @@ def older_form(path: Path) -> None:
 def update_with_a_cut_document(path: Path) -> None:
     """The hole's document changed, and what came of the download was half of it."""
     with IndexUpdate(str(path), str(path)) as update:
-        update.reject("2026/cve-2026-900101.json", "0" * 64, "2026-08-21T10:00:00Z", "it is not readable JSON")
+        path_of_it = "2026/cve-2026-900101.json"
+        assert update.remove(path_of_it)
+        update.reject(path_of_it, "0" * 64, "2026-08-21T10:00:00Z", "it is not readable JSON")
         update.finish({})
 
 
