@@ -97,6 +97,12 @@ def test_advisories_with_one_id() -> None:
         (b'<!DOCTYPE updates [<!ENTITY a "b">]><updates/>', CorruptData, "declares a document type"),
         (updates(advisory("../../etc/passwd", FIX)), CorruptData, "not the id of an advisory"),
         (updates("<update type='security'><package/></update>"), CorruptData, "a <package> in <update>"),
+        (updates(advisory("RLSA-2026:1", FIX).replace("package name", "packag name")), CorruptData, "<packag>"),
+        (
+            updates(advisory("RLSA-2026:1").replace("</collection>", "<packag/></collection>")),
+            CorruptData,
+            "a <packag>",
+        ),
         (updates("<pkglist><collection/></pkglist>"), CorruptData, "a <pkglist> in <updates>"),
         (updates("<updat></updat>"), CorruptData, "a <updat> in <updates>"),
         (updates("<x><issued/></x>"), CorruptData, "a <x> in <updates>"),
