@@ -172,7 +172,7 @@ vex:
   contains:
     path:
       description: The file.
-      type: path
+      type: str
       returned: success
     id:
       description: What the document calls itself.
