@@ -42,8 +42,11 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.poli
     load_policies,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.vex import CONTEXT, load_vex
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.build import build_index
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.build import Signatures
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.exporting import export_feed
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.importing import import_feed
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.parsing import CSAF, Form
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.signatures import Keys
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching.matcher import (
     match_inventory,
@@ -188,7 +191,9 @@ class Situation:
     ``prefix`` stands before each path of the tars, ``parents`` adds entries of folders; ``edit_*`` change documents,
     blobs and the layout's files before they are written; ``form``: ``oci``, ``oci-archive``, ``docker-archive`` or
     ``rootfs``. ``nested`` puts the index into another one. ``children``: (platform, situation) makes an index,
-    ``platforms`` those that are asked for. Times are hours before now; negative ones lie in the future.
+    ``platforms`` those that are asked for. Feed: ``signed_by`` names the key of its signatures, ``edit_signed`` changes
+    it after that, ``feed_key`` names the key that the user trusts; ``carried``: it is imported from a bundle of that
+    time. Times are hours before now; negative ones lie in the future.
     """
 
     packages: tuple[rpmdb.Rpm | bytes, ...] = PATCHED
@@ -219,6 +224,10 @@ class Situation:
     advisories: Advisories | None = None
     edit_feed: t.Callable[[Path], None] | None = None
     edit_index: t.Callable[[Path], None] | None = None
+    signed_by: str = ""
+    edit_signed: t.Callable[[Path], None] | None = None
+    feed_key: str = ""
+    carried: float | None = None
     names: tuple[str, ...] | None = None
     feed: bool = True
     feed_age: float = 1
@@ -329,6 +338,10 @@ def write_feed(situation: Situation, folder: Path) -> tuple[Path, str]:
         images.write_folder(feed, {name: json.dumps(item).encode()})
     if situation.edit_feed:
         situation.edit_feed(feed)
+    if situation.signed_by:
+        signer(situation.signed_by).sign_documents(feed)
+    if situation.edit_signed:
+        situation.edit_signed(feed)
     if situation.repositories is None:
         return feed, ""
     repositories = folder / "repository-to-cpe.json"
@@ -417,8 +430,24 @@ def outcome(situation: Situation, folder: Path) -> Outcome:
         checked = NOW - situation.feed_age * HOUR
         try:
             form = situation.advisories.form if situation.advisories else CSAF
-            build_index(
-                str(feed), str(path), form=form, repository_map=repositories, names=situation.names, now=checked
+            signatures = None
+            if situation.feed_key:
+                keys = write_keys(folder / "feed.asc", signer(situation.feed_key))
+                signatures = Signatures(Keys.read(str(keys)))
+            source = str(feed)
+            if situation.carried is not None:
+                source = str(folder / "feed.tar")
+                exported = NOW - situation.carried * HOUR
+                export_feed(str(feed), source, now=exported.isoformat(), repository_map=repositories)
+                repositories = ""
+            import_feed(
+                source,
+                str(path),
+                form=form,
+                repository_map=repositories,
+                names=situation.names,
+                now=checked.isoformat(),
+                signatures=signatures,
             )
             if situation.edit_index:
                 situation.edit_index(path)
