@@ -154,7 +154,7 @@ class _Record:
             events = self.objects(one, "events")
             if not events:
                 raise CorruptData(f"{self.where}: a range has no events")
-            found = [text for event in events if (text := field(event, "fixed", str, self.where)) is not None]
+            found = [field(event, "fixed", str, self.where) or "" for event in events if "fixed" in event]
             fixes += found
             open_ended = open_ended or not found
         if not ranges:

@@ -152,6 +152,10 @@ def test_a_version_that_is_none_is_refused() -> None:
     """As no fix at all it would not count where only what can be fixed counts."""
     with pytest.raises(CorruptData, match="'later' cannot be read"):
         read(record("ALSA-2026:1", ("openssl", "later")))
+    value = record("ALSA-2026:1", FIX)
+    value["affected"][0]["ranges"][0]["events"][-1]["fixed"] = None
+    with pytest.raises(CorruptData, match="'' cannot be read"):
+        read(value)
 
 
 def test_a_withdrawn_record_says_nothing() -> None:
