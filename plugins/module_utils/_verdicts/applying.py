@@ -8,7 +8,6 @@ from __future__ import annotations
 import collections
 import dataclasses
 import datetime
-import re
 import typing as t
 
 from .exceptions import Acceptance
@@ -17,6 +16,7 @@ from .vex import Statement
 Entry = t.Union[Acceptance, Statement]
 
 _FIXED = "fix_available"
+_IDS_KEPT = 100_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,78 +102,85 @@ class Exceptions:
         self.entries = tuple(entries)
         self._by_digest: dict[str, list[Statement]] = collections.defaultdict(list)
         self._by_name: list[Statement] = []
-        self._acceptances: list[Acceptance] = []
+        acceptances: list[Acceptance] = []
         for entry in self.entries:
             if isinstance(entry, Acceptance):
-                self._acceptances.append(entry)
+                acceptances.append(entry)
             elif entry.image.digest:
                 self._by_digest[entry.image.digest].append(entry)
             else:
                 self._by_name.append(entry)
         # The one that holds longest explains the finding.
-        self._acceptances.sort(key=_order)
+        acceptances.sort(key=_order)
+        self.for_rules = [one for one in acceptances if one.rule]
+        self._for_findings = [one for one in acceptances if one.id]
+        self._images = {one.images: one for one in acceptances}
+        self._with_policies = [one for one in acceptances if one.policies]
+        # Images share findings: a thousand patterns are compared with each id once.
+        self._by_id: dict[str, list[Acceptance]] = {}
 
     def of_image(self, image: Named, today: datetime.date) -> ImageExceptions:
         """Those that are meant for an image, as of a day (UTC)."""
-        covered: dict[tuple[str, ...], bool] = {}
-        meant = []
-        for one in self._acceptances:
-            if one.images not in covered:
-                covered[one.images] = one.covers_image(image.digest, image.references)
-            if covered[one.images]:
-                meant.append(one)
+        covered = {
+            patterns for patterns, one in self._images.items() if one.covers_image(image.digest, image.references)
+        }
         stated = [one for digest in dict.fromkeys(image.digests) for one in self._by_digest.get(digest, ())]
         stated += [one for one in self._by_name if one.image.names(image.digests, image.references)]
-        return ImageExceptions(meant, stated, image.distribution, today)
+        by_policy = any(one.images in covered for one in self._with_policies)
+        return ImageExceptions(self, covered, stated, image.distribution, today, by_policy)
+
+    def for_id(self, identifier: str) -> list[Acceptance]:
+        """Those for findings of an id, in whatever image and package, best first."""
+        found = self._by_id.get(identifier)
+        if found is None:
+            if len(self._by_id) >= _IDS_KEPT:
+                self._by_id.clear()
+            found = [one for one in self._for_findings if one.covers_id(identifier)]
+            self._by_id[identifier] = found
+        return found
 
 
 class ImageExceptions:
-    """The exceptions that are meant for one image."""
+    """The exceptions that are meant for one image.
+
+    ``covered``: patterns of images that are about it. ``by_policy``: whether what is accepted depends on the policy.
+    """
 
     def __init__(
         self,
-        acceptances: t.Sequence[Acceptance],
+        exceptions: Exceptions,
+        covered: t.Container[tuple[str, ...]],
         statements: t.Sequence[Statement],
         distribution: str,
         today: datetime.date,
+        by_policy: bool,
     ) -> None:
+        self._exceptions = exceptions
+        self._covered = covered
         self._distribution = distribution
         self._today = today
-        self._rules = [one for one in acceptances if one.rule]
-        self._exact: dict[str, list[Acceptance]] = collections.defaultdict(list)
-        self._patterns: list[Acceptance] = []
-        for one in acceptances:
-            if one.id and not re.search(r"[*?\[]", one.id):
-                self._exact[one.id].append(one)
-            elif one.id:
-                self._patterns.append(one)
         self._statements: dict[str, list[Statement]] = collections.defaultdict(list)
         for statement in statements:
             for name in set(statement.ids):
                 self._statements[name].append(statement)
-        #: Whether what is accepted depends on the policy.
-        self.by_policy = any(one.policies for one in acceptances)
+        self.by_policy = by_policy
 
     def about_finding(self, finding: Finding) -> t.Iterator[tuple[Entry, str]]:
         """What is about a finding, with its state, best first; of VEX only what clears it."""
-        meant = [
-            one
-            for one in (*self._exact.get(finding.id, ()), *self._patterns)
-            if one.covers(finding.id, finding.name, finding.package)
-        ]
-        for one in sorted(meant, key=_order):
-            state = "accepted" if one.holds(self._today) else "expired"
-            if one.until_fixed and finding.status == _FIXED:
-                state = "fix_available"
-            yield one, state
+        for one in self._exceptions.for_id(finding.id):
+            if one.images in self._covered and one.covers_package(finding.name, finding.package):
+                state = "accepted" if one.holds(self._today) else "expired"
+                if one.until_fixed and finding.status == _FIXED:
+                    state = "fix_available"
+                yield one, state
         newest = self._newest(finding)
         if newest is not None and newest.clears:
             yield newest, "accepted"
 
     def about_rule(self, rule: t.Mapping[str, t.Any]) -> t.Iterator[tuple[Entry, str]]:
         """What is about a rule that failed. A rule that was not evaluated cannot be accepted."""
-        for one in self._rules:
-            if rule["result"] == "fail" and one.covers_rule(rule["id"]):
+        for one in self._exceptions.for_rules:
+            if rule["result"] == "fail" and one.images in self._covered and one.covers_rule(rule["id"]):
                 yield one, "accepted" if one.holds(self._today) else "expired"
 
     def accepted(

@@ -83,13 +83,13 @@ class Acceptance:
         names = list(references)
         return bool(names) and all(_names(self.images, name) for name in names)
 
-    def covers(self, finding_id: str, name: str, package: str) -> bool:
-        """Whether it is meant for a finding in a package."""
-        return (
-            bool(self.id)
-            and fnmatch.fnmatchcase(finding_id, self.id)
-            and (not self.packages or _names(self.packages, name) or _names(self.packages, package))
-        )
+    def covers_id(self, finding_id: str) -> bool:
+        """Whether it is meant for findings of an id."""
+        return bool(self.id) and fnmatch.fnmatchcase(finding_id, self.id)
+
+    def covers_package(self, name: str, package: str) -> bool:
+        """Whether it is meant for what is found in a package."""
+        return not self.packages or _names(self.packages, name) or _names(self.packages, package)
 
     def covers_rule(self, rule_id: str) -> bool:
         """Whether it is meant for an OpenSCAP rule."""
