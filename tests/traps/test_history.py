@@ -32,6 +32,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.poli
     load_policies,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.build import build_index
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.parsing import CSAF
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.sources import sources_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
 from ansible_collections.imagescan.openshift.plugins.modules import image_info
@@ -320,7 +321,7 @@ def test_young_index_of_another_feed(life: Life, trap: bool) -> None:
     index = life.feed()
     asked = life.folder / ("feed-2" if trap else "feed-1")
     sources = sources_of(str(asked / "feed"), str(life.folder / "feed-1" / "repository-to-cpe.json"))
-    found = young_index(str(index), 12, life.now, sources)
+    found = young_index(str(index), 12, life.now, sources, CSAF)
     assert (found is None) is trap
 
 
