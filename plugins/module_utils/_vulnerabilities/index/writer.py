@@ -461,12 +461,5 @@ def _sync(path: Path) -> None:
 
 def touch(path: str, checked: str, sources: t.Sequence[str], state: t.Mapping[str, t.Any] | None = None) -> None:
     """Note that the feed was looked at, where, and had not changed. ``state``: what the next update has to know."""
-    try:
-        with contextlib.closing(sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=rw", uri=True)) as database:
-            with damage(path):
-                meta = {**read_list(database, "meta"), "checked": checked, "sources": list(sources)}
-                meta["feed"] = dict(state or {})
-            database.execute("UPDATE lists SET data = ? WHERE key = 'meta'", (compressed(to_json(["meta", meta])),))
-            database.commit()
-    except sqlite3.Error as error:
-        raise ScanError(f"the feed index {path} cannot be updated: {error}", code="feed-index-unwritable") from error
+    with IndexUpdate(path, path) as update:
+        update.finish({"checked": checked, "sources": list(sources), "feed": dict(state or {})})
