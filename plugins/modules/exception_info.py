@@ -86,7 +86,7 @@ exceptions:
   contains:
     file:
       description: The file.
-      type: path
+      type: str
       returned: success
     line:
       description: The line on which it begins.
