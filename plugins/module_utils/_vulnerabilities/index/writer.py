@@ -461,5 +461,9 @@ def _sync(path: Path) -> None:
 
 def touch(path: str, checked: str, sources: t.Sequence[str], state: t.Mapping[str, t.Any] | None = None) -> None:
     """Note that the feed was looked at, where, and had not changed. ``state``: what the next update has to know."""
+    noted = {"checked": checked, "sources": list(sources), "feed": dict(state or {})}
+    with FeedIndex.open(path) as index:
+        if {key: index.meta.get(key) for key in noted} == noted:
+            return
     with IndexUpdate(path, path) as update:
-        update.finish({"checked": checked, "sources": list(sources), "feed": dict(state or {})})
+        update.finish(noted)
