@@ -273,7 +273,8 @@ def one_case(data: bytes) -> None:
     for one in statements:
         assert one.image.digest or one.image.repository, one
         assert one.status in ("fixed", "not_affected") or not one.clears, one
-        assert one.status == "fixed" or not one.clears or one.justification or one.impact, one
+        assert not one.clears or one.status == "fixed" or one.justification or one.impact, one
+        assert not one.clears or one.status != "fixed" or one.image.digest or one.package, one
     entries += statements
     known = applying.Exceptions(entries)
     accepted = [known.of_image(named, NOW.date()).accepted([FOUND], [RULE], "base") for named in (MEANT, STRANGER)]

@@ -127,8 +127,13 @@ class Statement:
 
     @property
     def clears(self) -> bool:
-        """Whether a finding is no longer one: the maker fixed it, or says why it does not matter."""
-        return self.status == "fixed" or (self.status == "not_affected" and bool(self.justification or self.impact))
+        """Whether a finding is no longer one: the maker fixed it in what is named, or says why it does not matter.
+
+        What is fixed must be a build: "the image of that name is fixed" would be said of its older builds, too.
+        """
+        if self.status == "fixed":
+            return bool(self.image.digest or (self.package is not None and self.package.build))
+        return self.status == "not_affected" and bool(self.justification or self.impact)
 
     @property
     def label(self) -> str:
@@ -226,6 +231,8 @@ class _Reader:
         self.statements.append(statement)
         if statement.status == "not_affected" and not statement.clears:
             self.problem(f"{visible(statement.ids[0], 60)}: not_affected without a justification or impact statement")
+        elif statement.status == "fixed" and not statement.clears:
+            self.problem(f"{visible(statement.ids[0], 60)}: fixed in an image without a digest, so in no build of it")
 
     def text(self, holder: t.Mapping[str, t.Any], name: str, what: str) -> str:
         return (field(holder, name, str, f"{self.where}: {what}") or "").strip()[:_TEXT_LIMIT]

@@ -156,6 +156,22 @@ def test_only_packages_that_are_named_are_cleared(part: str, clears: bool) -> No
     assert judged(openvex(statement(IMAGE, part))).verdict == ("passed" if clears else "failed")
 
 
+@pytest.mark.parametrize(
+    ("product", "part", "clears"),
+    [
+        (IMAGE, "", True),
+        (BY_NAME, "", False),
+        (BY_NAME, "pkg:rpm/redhat/openssl-libs", False),
+        (BY_NAME, PACKAGE, True),
+    ],
+)
+def test_fixed_is_said_of_builds(product: str, part: str, clears: bool) -> None:
+    """An image that is named without a digest has older builds, in which nothing was fixed."""
+    document = openvex(statement(product, *filter(None, [part]), status="fixed", justification=None))
+    assert judged(document).verdict == ("passed" if clears else "failed")
+    assert bool(read(document).problems) is not clears
+
+
 def test_an_index_that_is_named_stands_for_its_images() -> None:
     document = openvex(statement(OTHER))
     assert judged(document).verdict == "failed"
