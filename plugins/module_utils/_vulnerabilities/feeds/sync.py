@@ -396,15 +396,16 @@ class SyncedFeed:
             fetch = {**self._again(), **changed}
             self._fetch = {path: stamp for path, stamp in fetch.items() if path not in self._gone}
             self.total = len(self._documents.keys() | self._fetch.keys())
-            return
-        self._fetch = after
-        self._gone = {path for path, stamp in deletions.items() if path not in alive and stamp > self._since}
-        self.state["base"], self.state["since"] = self.state["archive"], self._since
-        self.state["map"] = "beside" if self._map else ""
+        else:
+            self._fetch = after
+            self._gone = {path for path, stamp in deletions.items() if path not in alive and stamp > self._since}
+            self.state["base"], self.state["since"] = self.state["archive"], self._since
+            self.state["map"] = "beside" if self._map else ""
         if len(self._fetch) > CHANGED_LIMIT:
             raise LimitExceeded(
                 f"{len(self._fetch)} documents of {self._site.shown('')} changed after its newest archive; at most"
-                f" {CHANGED_LIMIT} are fetched one by one"
+                f" {CHANGED_LIMIT} are fetched one by one",
+                hint="wait for the next archive, which the vendor makes every day",
             )
 
     def _note_young(self, stamps: t.Mapping[str, str]) -> None:
