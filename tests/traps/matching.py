@@ -143,6 +143,13 @@ MAIN_AND_EUS: dict[str, t.Any] = {
 IN_RHEL9 = ("openssl-libs", "openssl.src")
 NOT_AFFECTED_IN_9 = vex.Says(vex.RHEL9, "known_not_affected", IN_RHEL9)
 AFFECTED_IN_9 = vex.Says(vex.RHEL9, "known_affected", IN_RHEL9, state="Affected")
+SCALE_REPOSITORY = "3scale-amp-2-for-rhel-9-x86_64-rpms"
+SCALE_11, SCALE_12 = (
+    vex.Product(f"9Base-3scale-2.{minor}", f"3scale 2.{minor}", f"cpe:/a:redhat:3scale_amp:2.{minor}::el9")
+    for minor in (11, 12)
+)
+E4S_9 = "rhel-9-for-x86_64-baseos-e4s-rpms"
+E4S_PRODUCT = vex.Product("BaseOS-9.2.0.Z.E4S", "RHEL BaseOS E4S (v. 9.2)", "cpe:/o:redhat:rhel_e4s:9.2::baseos")
 BASEOS_8 = "rhel-8-for-x86_64-baseos-rpms"
 
 
@@ -225,6 +232,36 @@ TRAPS: list[Trap] = [
         documents=feed(
             fixed("4:1.1.12-3.el9_4", names="runc"),
             vex.Says(OPENSHIFT, "fixed", ("runc-4:1.1.12-9.rhaos4.14.el9.src",), "RHSA-2026:90001"),
+        ),
+    ),
+    differs(
+        "not-affected-in-one-of-several-versions",
+        "whoever believes 'not affected' of one version of a product that the image may have in another: the map gives"
+        " the repository several",
+        "repositories",
+        {**REPOSITORIES, SCALE_REPOSITORY: [SCALE_11.cpe, SCALE_12.cpe]},
+        {**REPOSITORIES, SCALE_REPOSITORY: [SCALE_12.cpe]},
+        verdict="failed",
+        manifest=content_manifest(BASEOS_9, SCALE_REPOSITORY),
+        documents=feed(
+            FIX,
+            vex.Says(SCALE_11, "known_affected", ("bash",), state="Affected"),
+            vex.Says(SCALE_12, "known_not_affected", ("bash",)),
+        ),
+        policy=STRICT,
+    ),
+    differs(
+        "not-affected-in-another-kind-of-update-stream",
+        "whoever lets a word about EUS 9.2, which has not the component, clear what is said of E4S 9.2",
+        "packages",
+        (*BASE, openssl("1:3.0.7-25.el9_2.1")),
+        (*BASE, openssl("1:3.0.7-25.el9_2.3")),
+        verdict="failed",
+        manifest=content_manifest(EUS_9, E4S_9),
+        repositories={EUS_9: [EUS_CPE], E4S_9: [E4S_PRODUCT.cpe]},
+        documents=feed(
+            vex.Says(EUS_PRODUCT, "known_not_affected", IN_RHEL9),
+            fixed("1:3.0.7-25.el9_2.3", E4S_PRODUCT),
         ),
     ),
     differs(

@@ -9,6 +9,7 @@ Each docstring gives what the document says, the rule that decides, and the conc
 from __future__ import annotations
 
 import typing as t
+from pathlib import Path
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Package
@@ -18,8 +19,17 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
     match_inventory,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.model import Finding
+from ansible_collections.imagescan.openshift.tests.support.data import data_path
 from ansible_collections.imagescan.openshift.tests.support.documents import real_documents
-from ansible_collections.imagescan.openshift.tests.support.vex import NOW, inventory, rpm, write_map
+from ansible_collections.imagescan.openshift.tests.support.vex import (
+    NOW,
+    affected,
+    document,
+    inventory,
+    rpm,
+    write_feed,
+    write_map,
+)
 
 BASE_8, APP_8 = "cpe:/o:redhat:enterprise_linux:8::baseos", "cpe:/a:redhat:enterprise_linux:8::appstream"
 BASE_9, APP_9 = "cpe:/o:redhat:enterprise_linux:9::baseos", "cpe:/a:redhat:enterprise_linux:9::appstream"
@@ -403,3 +413,25 @@ def test_a_module_that_cannot_be_read(case: Case) -> None:
     flatpak = rpm("firefox-flatpak-libs-128.0-1.el10.x86_64", source="firefox-flatpak-128.0-1.el10.src.rpm")
     assert short(case("CVE-2024-24786", flatpak, TEN_1, version="10.1"))[1] == "affected"
     assert short(case("CVE-2024-24786", rpm("good-pkg-1.0.0-1.el10.x86_64"), TEN_1, version="10.1"))[1] == "affected"
+
+
+def test_a_repository_by_the_published_map(tmp_path: Path) -> None:
+    """An excerpt of ``repository-to-cpe.json`` gives 3scale's repository for RHEL 8 the CPEs of 2.8, 2.11 and 2.12.
+
+    Said (made up): tool of 3scale 2.12 is affected; nothing is said of tool in RHEL 8.
+    Rule: the image has every product that the map names for its repositories.
+    Conclusion: affected, and the CPE is told. A repository that the excerpt lacks is listed as unmapped.
+    """
+    mapped = data_path("aquasecurity+vuln-list-update/redhat/oval/testdata/happy/repository-to-cpe.json")
+    feed = write_feed(
+        tmp_path / "feed", document("CVE-2026-1000", affected("cpe:/a:redhat:3scale_amp:2.12::el8", "tool"))
+    )
+    build_index(str(feed), str(tmp_path / "index"), repository_map=str(mapped), now=NOW)
+    repositories = ["3scale-amp-2-for-rhel-8-ppc64le-rpms", "rhel-8-for-ppc64le-baseos-rpms"]
+    taken = inventory(rpm("tool-1.0-1.el8.ppc64le"), version="8.8", repositories=repositories)
+    with FeedIndex.open(str(tmp_path / "index")) as index:
+        match = match_inventory(taken, index)
+    assert [(finding.status, finding.cpe) for finding in match.findings] == [
+        ("affected", "cpe:/a:redhat:3scale_amp:2.12::el8")
+    ]
+    assert match.unmapped == ("rhel-8-for-ppc64le-baseos-rpms",)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import tempfile
 import typing as t
 from pathlib import Path
@@ -91,7 +90,7 @@ def is_clear(said: t.Sequence[Says], package: Package, cpes: t.Sequence[str]) ->
     return not match.findings
 
 
-some = settings(max_examples=int(os.environ.get("MATCHER_EXAMPLES", "40")), deadline=None)
+some = settings(max_examples=40, deadline=None)
 
 
 @some
@@ -119,7 +118,9 @@ def test_a_newer_fix_clears_nothing(said: list[Says], word: Says, one: str, two:
     older, newer = sorted((one, two), key=functools.cmp_to_key(order))
     package = installed(older, "")
     later = word._replace(evr=newer, module="")
-    assert order(older, newer) == 0 or is_clear(said, package, cpes) or not is_clear([*said, later], package, cpes)
+    # Newer as a binary, and as a source, whose epoch is not known.
+    is_newer = order(older, newer) < 0 and compare_builds(parse_build(older), parse_build(newer)) < 0
+    assert not is_newer or is_clear(said, package, cpes) or not is_clear([*said, later], package, cpes)
 
 
 @some
