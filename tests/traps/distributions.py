@@ -104,6 +104,16 @@ TRAPS: list[Trap] = [
         **{**ALMA, "advisories": records(OPENSSL)},
     ),
     differs(
+        "package-that-its-advisory-forgets",
+        "whoever looks for names of packages alone: AlmaLinux listed bind-doc and bind-license for a hole in bind-libs",
+        "packages",
+        (VULNERABLE[0], dataclasses.replace(VULNERABLE[1], source="openssl-3.0.7-27.el9.src.rpm")),
+        (ALMA["packages"][0], dataclasses.replace(ALMA["packages"][1], source="openssl-3.0.7-28.el9.src.rpm")),
+        verdict="failed",
+        **{key: value for key, value in ALMA.items() if key != "packages"},
+        advisories=records(make.record("ALSA-2026:1", ("openssl-perl", "1:3.0.7-28.el9"))),
+    ),
+    differs(
         "feed-of-another-rebuild",
         "whoever takes rebuilds of one source for equal: they number builds and fix at other times",
         "advisories",

@@ -25,6 +25,7 @@ _MODULE = re.compile(r"(?<![A-Za-z0-9._+:/-])([A-Za-z][A-Za-z0-9._+-]{0,99}:[A-Z
 _ADVISORY = re.compile(r"[A-Z][A-Za-z]*-[0-9]{4}:")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~^-]{0,254}")
 _BUILD = re.compile(r"(?:([0-9]{1,10}):)?([A-Za-z0-9._+~^]{1,128}-[A-Za-z0-9._+~^]{1,128})")
+_SUBJECT = re.compile(r"(?:[A-Za-z]+:\s+)?([A-Za-z0-9_][A-Za-z0-9._+-]{0,254})\s+(?:security|bug ?fix|enhancement)\b")
 _MODULAR = (".module+", ".module_")
 
 
@@ -46,6 +47,12 @@ def modules_in(title: str) -> list[str]:
     """
     found = list(dict.fromkeys(one.rstrip(".") for one in _MODULE.findall(title) if not _ADVISORY.match(one)))
     return [one for one in found if "-devel:" not in one or one.replace("-devel:", ":") not in found]
+
+
+def subject_of(title: str) -> str:
+    """The one source package that a title is about (``bind`` of ``Important: bind security update``), or empty."""
+    found = _SUBJECT.match(title)
+    return found[1] if found else ""
 
 
 def is_modular(evr: str) -> bool:

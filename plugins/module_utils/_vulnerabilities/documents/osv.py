@@ -5,6 +5,8 @@
 
 A record is one advisory: which builds fix which CVEs. What has no fix yet stands in no record. Records name binary
 packages without architecture and, where they are modular, without their module; title and dist tag tell.
+They do not name all: ALSA-2025:19912 about bind listed bind-doc and bind-license, and not bind or bind-libs. So the
+source package that the title is about counts as fixed, too, which concerns everything built from it.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from ..._errors import CorruptData, InputError
 from ..._images.safe_json import field, read_object
 from ..matching.distributions import DISTRIBUTIONS, Distribution, ecosystem_of
 from ..times import utc_text
-from .advisories import build_of, is_modular, is_name, kept_text, modules_in, read_severity, title_severity
+from .advisories import build_of, is_modular, is_name, kept_text, modules_in, read_severity, subject_of, title_severity
 from .model import UNKNOWN_MODULE, Document, Row
 
 RECORD_LIMIT = 16 << 20  # bytes; the largest published ones have some 2 MB
@@ -74,6 +76,7 @@ class _Record:
                 continue
             ours = True
             rows.extend(self.rows(affected, identity, *found))
+        rows.extend(self.sources(rows))
         if not ours:
             if self.owner is not None:
                 raise CorruptData(f"{self.where} is an advisory of {self.owner.name} and names no package")
@@ -81,7 +84,7 @@ class _Record:
         kept = tuple(vulnerabilities or [identity])
         if len(rows) * len(kept) > ROWS_LIMIT:
             raise CorruptData(f"{self.where} says more than {ROWS_LIMIT} things")
-        shared = tuple(rows)
+        shared = tuple(row for row in rows if self.names is None or row.name in self.names)
         return Document("osv", revision, False, tuple((one, shared) for one in kept), dict(self.skipped))
 
     def objects(self, holder: dict[str, t.Any], key: str) -> list[dict[str, t.Any]]:
@@ -125,8 +128,6 @@ class _Record:
     def rows(
         self, affected: dict[str, t.Any], advisory: str, name: str, distribution: Distribution, release: str
     ) -> t.Iterator[Row]:
-        if self.names is not None and name not in self.names:
-            return
         severity = self.severity(affected)
         fixes, open_ended = self.fixes(affected)
         product = kept_text(f"{distribution.name} {release}".strip())
@@ -141,6 +142,21 @@ class _Record:
             self.skipped["without_fix"] += 1
             for module in ("", UNKNOWN_MODULE):
                 yield Row(name, "known_affected", module, "", severity, "affected", advisory, "", "", cpe, product)
+
+    def sources(self, rows: t.Sequence[Row]) -> t.Iterator[Row]:
+        """The fix of the source package that the title is about, for each product.
+
+        Its version is that of the packages named like it, if they have but one; its epoch is not known.
+        """
+        source = subject_of(field(self.root, "summary", str, self.where) or "")
+        for cpe in dict.fromkeys(row.cpe for row in rows) if source else ():
+            plain = [row for row in rows if row.cpe == cpe and row.status == "fixed" and not row.module]
+            named = [row for row in plain if row.name == source or row.name.startswith(f"{source}-")]
+            builds = {row.evr.rpartition(":")[2] for row in named}
+            if len(builds) == 1:
+                yield named[0]._replace(name=source, evr=builds.pop(), arch="src")
+            elif plain:
+                self.skipped["source_unknown"] += 1
 
     def fixes(self, affected: dict[str, t.Any]) -> tuple[list[str], bool]:
         """Versions that fix, and whether there are builds that nothing fixes.

@@ -60,6 +60,10 @@ _PARENTS: t.Mapping[str, tuple[str, ...]] = {
     "package": ("updates", "update", "pkglist", "collection"),
 }
 _TYPES = frozenset({"security", "bugfix", "enhancement", "newpackage", "recommended", "optional", "unspecified", ""})
+_SOURCE_LIMIT = 512  # characters of a file name
+_SOURCE = re.compile(
+    r"(?P<name>[A-Za-z0-9_][A-Za-z0-9._+-]{0,254})-(?P<build>[A-Za-z0-9._+~^]+-[A-Za-z0-9._+~^]+)\.src\.rpm"
+)
 #: Elements whose text is kept.
 _TEXTS = frozenset({"id", "title", "severity", "release", "summary", "description"})
 
@@ -200,7 +204,7 @@ class _Splitter:
         packages: list[t.Any] = self.collection["packages"]
         if len(packages) >= PACKAGES_LIMIT:
             raise LimitExceeded(f"{self.where}: an advisory has more than {PACKAGES_LIMIT} packages")
-        packages.append([attributes.get(key, "") for key in ("name", "epoch", "version", "release", "arch")])
+        packages.append([attributes.get(key, "") for key in ("name", "epoch", "version", "release", "arch", "src")])
 
     def characters(self, data: str) -> None:
         if self.path[-1] not in _TEXTS:
@@ -317,11 +321,9 @@ class _Advisory:
         product = f"{self.owner.name} {self.release}"
         for collection in self.list_of(self.root, "collections", dict):
             module = self.module(field(collection, "module", str, self.where) or "", modules_in(title))
-            for name, epoch, version, release, arch in self.packages(collection):
+            for name, epoch, version, release, arch, source in self.packages(collection):
                 if not is_name(name):
                     raise CorruptData(f"{self.where}: {ascii(name)[:60]} is not the name of a package")
-                if self.names is not None and name not in self.names:
-                    continue
                 if arch and not _ARCH.fullmatch(arch):
                     self.skipped["arch_malformed"] += 1
                     arch = ""
@@ -340,11 +342,17 @@ class _Advisory:
                     stated = UNKNOWN_MODULE
                 if stated == UNKNOWN_MODULE:
                     self.skipped["module_unknown"] += 1
-                yield Row(name, "fixed", stated, evr, severity, "", identity, "", arch, cpe, product)
+                row = Row(name, "fixed", stated, evr, severity, "", identity, "", arch, cpe, product)
+                if self.names is None or name in self.names:
+                    yield row
+                # Not every package that was built is listed everywhere: its source package tells of the others.
+                made_from = _SOURCE.fullmatch(source.rpartition("/")[2][-_SOURCE_LIMIT:])
+                if made_from and (self.names is None or made_from["name"] in self.names):
+                    yield row._replace(name=made_from["name"], evr=made_from["build"], arch="src")
 
     def packages(self, collection: Json) -> list[list[str]]:
         found = self.list_of(collection, "packages", list)
-        if not all(len(one) == 5 and all(isinstance(text, str) for text in one) for one in found):
+        if not all(len(one) == 6 and all(isinstance(text, str) for text in one) for one in found):
             raise CorruptData(f"{self.where}: packages is not as it was written")
         return found
 

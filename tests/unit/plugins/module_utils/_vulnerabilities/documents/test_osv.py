@@ -27,7 +27,9 @@ def test_a_real_record() -> None:
     document = read_record(path.read_bytes(), path.name)
     ((cve, rows),) = document.vulnerabilities
     assert (document.category, document.revision, document.skipped) == ("osv", "2026-05-01T19:09:39Z", {})
-    assert (cve, len(rows)) == ("CVE-2026-31431", 117)
+    # 117 packages, and the kernel's source package.
+    assert (cve, len(rows)) == ("CVE-2026-31431", 118)
+    assert (rows[-1].name, rows[-1].evr, rows[-1].arch) == ("kernel", "5.14.0-611.49.2.el9_7", "src")
     assert rows[0]._asdict() == {
         "name": "kernel",
         "status": "fixed",
@@ -74,7 +76,7 @@ def test_a_bug_fix_counts_only_when_it_fixes_a_vulnerability(identity: str) -> N
     ],
 )
 def test_severities(changes: Json, severity: str) -> None:
-    assert [row.severity for row in read(record("ALSA-2026:1", FIX, **changes)).vulnerabilities[0][1]] == [severity]
+    assert {row.severity for row in read(record("ALSA-2026:1", FIX, **changes)).vulnerabilities[0][1]} == {severity}
 
 
 @pytest.mark.parametrize(
@@ -186,3 +188,22 @@ def test_only_what_is_asked_for() -> None:
 def test_what_cannot_be_read_is_said(value: t.Any, message: str) -> None:
     with pytest.raises(CorruptData, match=message):
         read(value)
+
+
+@pytest.mark.parametrize(
+    ("summary", "fixes", "source"),
+    [
+        ("Important: bind security update", [("bind-doc", "32:9.18-4.el9")], [("bind", "9.18-4.el9")]),
+        ("bind security, bug fix, and enhancement update", [("bind-doc", "32:9.18-4.el9")], [("bind", "9.18-4.el9")]),
+        # Two builds: which of them is the source's?
+        ("bind security update", [("bind-doc", "32:9.18-4.el9"), ("bind-x", "1-1.el9")], []),
+        ("bind and dhcp security update", [("bind-doc", "32:9.18-4.el9")], []),
+        ("mysql:8.0 security update", [("mysql", "8.0-1.module_el9+1+abcdef12")], []),
+        ("golang security update", [("go-toolset", "1-1.el9")], []),
+    ],
+)
+def test_the_source_package_of_the_title(
+    summary: str, fixes: list[tuple[str, str]], source: list[tuple[str, str]]
+) -> None:
+    rows = read(record("ALSA-2026:1", *fixes, summary=summary)).vulnerabilities[0][1]
+    assert [(row.name, row.evr) for row in rows if row.arch == "src"] == source

@@ -51,7 +51,8 @@ def test_a_real_file() -> None:
         ("RLSA-2021:3057", "updateinfo", "2021-08-10T00:00:00Z"),
         ("RLSA-2019:1972", "updateinfo", "2023-02-02T12:55:31Z"),
     ]
-    ((cve, (row,)),) = found["RLSA-2021:2575"].vulnerabilities
+    ((cve, (row, source)),) = found["RLSA-2021:2575"].vulnerabilities
+    assert source == row._replace(evr="1.8.3-3.el8_4", arch="src")
     assert (cve, row) == (
         "CVE-2021-3520",
         (
@@ -249,3 +250,19 @@ def test_documents_are_equal_for_equal_advisories() -> None:
     ((_id, two),) = parts(updates("\n  ", advisory("RLSA-2026:1", FIX), "\n"))
     assert one == two
     assert json.loads(one)["id"] == "RLSA-2026:1"
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("openssl-3.0.7-28.el9.src.rpm", [("openssl", "3.0.7-28.el9")]),
+        ("https://example.com/openssl-3.0.7-28.el9.src.rpm", [("openssl", "3.0.7-28.el9")]),
+        ("https://example.com/openssl-libs-3.0.7-28.el9.x86_64.rpm", []),
+        ("", []),
+    ],
+)
+def test_the_source_package_of_a_build(source: str, found: list[tuple[str, str]]) -> None:
+    text = advisory("RLSA-2026:1", FIX).replace("<package ", f"<package src='{source}' ")
+    ((_cve, rows),) = read(text).vulnerabilities
+    assert [(row.name, row.evr) for row in rows if row.arch == "src"] == found
+    assert read(text, names={"openssl"}).vulnerabilities[0][1] == tuple(row for row in rows if row.arch == "src")

@@ -80,9 +80,11 @@ def test_a_distribution_by_its_records(tmp_path: Path, name: str, ecosystem: str
     match = osv(
         tmp_path,
         make.image(name, "9.4", old, new),
-        make.record("ALSA-2026:1", ("openssl-libs", "1:3.0.7-28.el9"), ecosystem=ecosystem),
-        make.record("ALSA-2026:2", ("curl", "7.76.1-26.el9_3.2"), ecosystem=ecosystem, related=["CVE-2026-1002"]),
-        make.record("ALSA-2026:3", ("openssl-libs", "1:9-1.el8"), ecosystem=ecosystem.replace("9", "8")),
+        make.record(f"{PREFIX[name]}-2026:1", ("openssl-libs", "1:3.0.7-28.el9"), ecosystem=ecosystem),
+        make.record(
+            f"{PREFIX[name]}-2026:2", ("curl", "7.76.1-26.el9_3.2"), ecosystem=ecosystem, related=["CVE-2026-1002"]
+        ),
+        make.record(f"{PREFIX[name]}-2026:3", ("openssl-libs", "1:9-1.el8"), ecosystem=ecosystem.replace("9", "8")),
     )
     assert (match.supported, match.problems, match.not_covered) == (True, (), ())
     assert found(match) == [("CVE-2026-1001", "openssl-libs", "1:3.0.7-28.el9")]
@@ -98,6 +100,24 @@ def test_a_real_record_and_its_kernel(tmp_path: Path) -> None:
     ]
     match = make.matched(folder, make.OSV, make.image("almalinux", "9.7", *packages), tmp_path)
     assert [(one.id, one.package) for one in match.findings] == [("CVE-2026-31431", packages[0].nevra)]
+
+
+def test_packages_that_an_advisory_forgets(tmp_path: Path) -> None:
+    """ALSA-2025:19912 about bind named bind-doc and bind-license alone: what is built of bind is fixed by it, too."""
+    source = "bind-9.18.33-{}.src.rpm"
+    old = make.package("almalinux", "bind-libs", "9.18.33", "3.el10", epoch=32, source_rpm=source.format("3.el10"))
+    new = make.package(
+        "almalinux", "bind-utils", "9.18.33", "4.el10_0.2", epoch=32, source_rpm=source.format("4.el10_0.2")
+    )
+    said = make.record(
+        "ALSA-2025:19912",
+        ("bind-doc", "32:9.18.33-4.el10_0.2"),
+        ("bind-license", "32:9.18.33-4.el10_0.2"),
+        ecosystem="AlmaLinux:10",
+        summary="Important: bind security update",
+    )
+    match = osv(tmp_path, make.image("almalinux", "10.0", old, new), said)
+    assert [(one.name, one.fixed_in) for one in match.findings] == [("bind-libs", "9.18.33-4.el10_0.2")]
 
 
 def test_a_real_repository(tmp_path: Path) -> None:
