@@ -61,8 +61,10 @@ class Spool:
         self._stack.close()
 
     def remove(self) -> None:
-        """Leave nothing: it is in the index."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Leave nothing: it is in the index. What another process uses is its own."""
+        with contextlib.suppress(OSError):
+            if self._opened is not None or (self.folder.is_dir() and self._take_lock()):
+                shutil.rmtree(self.folder, ignore_errors=True)
         self.close()
 
     @property

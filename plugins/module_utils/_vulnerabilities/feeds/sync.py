@@ -42,7 +42,7 @@ from .signatures import SIGNATURE_LIMIT, SUFFIX
 from .spool import KeptArchive, Spool
 
 ARCHIVE_LIMIT = 16 << 30
-CHANGES_LIMIT = 64 << 20
+CHANGES_LIMIT = 32 << 20  # some 600,000 rows
 #: Documents fetched one by one after the archive. The vendor makes a new archive long before that.
 CHANGED_LIMIT = 20_000
 #: So many documents, one by one, take as long as an archive.

@@ -202,6 +202,20 @@ def test_two_documents_about_one_vulnerability_are_not_added_up(folder: Path, de
     assert names_in(dest, "tool") == {"tool": ["CVE-2026-1000"]}
 
 
+def test_a_folder_drops_what_its_lists_say_was_taken_back(folder: Path, dest: Path) -> None:
+    """A copy keeps files that are gone at the source. What they say, "not affected" too, no longer holds."""
+    gone, back = "2026/cve-2026-1000.json", "2026/cve-2026-1001.json"
+    deleted = [(gone, "2026-05-03T00:00:00+00:00"), (back, "2026-05-03T00:00:00+00:00")]
+    (folder / "deletions.csv").write_bytes(rows(*deleted))
+    assert build(folder, dest).info.documents == 3, "nothing tells whether they came back"
+    (folder / "changes.csv").write_bytes(rows((back, "2026-05-04T00:00:00+00:00"), (gone, "2026-05-03T00:00:00+00:00")))
+    assert build(folder, dest).info.documents == 2
+    assert names_in(dest, "tool", "bash", "curl").keys() == {"bash", "curl"}
+    (folder / "changes.csv").write_bytes(b"<html>")
+    with pytest.raises(CorruptData, match=r"changes\.csv"):
+        build(folder, dest)
+
+
 def test_check_mode_writes_nothing(folder: Path, dest: Path) -> None:
     planned = build(folder, dest, dry_run=True)
     assert planned.changed and not list(dest.parent.iterdir())

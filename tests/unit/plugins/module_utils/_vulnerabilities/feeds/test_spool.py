@@ -107,11 +107,24 @@ def test_a_second_run_does_not_wait_for_ever(folder: Path, monkeypatch: pytest.M
     assert caught.value.code == "feed-busy"
 
 
+@pytest.mark.usefixtures("holder")
+def test_what_another_run_uses_is_not_removed(folder: Path) -> None:
+    (folder / "archive").write_bytes(b"part")
+    Spool(folder).remove()
+    assert (folder / "archive").exists()
+
+
+def test_what_a_run_left_is_removed_by_the_next_one_that_needs_none(folder: Path) -> None:
+    with Spool(folder) as spool:
+        spool.keep(PATH, "", NOW, b"{}")
+    Spool(folder).remove()
+    assert not folder.exists()
+
+
 def test_who_waited_uses_no_folder_that_the_first_one_removed(folder: Path, holder: subprocess.Popen[str]) -> None:
     def done() -> None:
         time.sleep(0.3)
-        for name in ("lock",):
-            (folder / name).unlink()
+        (folder / "lock").unlink()
         folder.rmdir()
         assert holder.stdin
         holder.stdin.close()
