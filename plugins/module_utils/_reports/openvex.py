@@ -16,9 +16,8 @@ import re
 import typing as t
 
 from .._verdicts.policies import split_reference
-from .._verdicts.vex import CONTEXT, namespaces_of
+from .._verdicts.vex import CONTEXT, PACKAGE, namespaces_of
 
-_PACKAGE = re.compile(r"(?P<name>.+)-(?P<epoch>\d+):(?P<build>[^-]+-[^-]+)\.(?P<arch>[^.-]+)")
 _NOBODY = "unknown"
 #: Time of a report about nothing, for which the format demands one all the same.
 _NEVER = "1970-01-01T00:00:00Z"
@@ -101,7 +100,7 @@ def _package_url(package: str, os_name: str) -> str:
     import packageurl
 
     distribution, _space, version = os_name.partition(" ")
-    parts = _PACKAGE.fullmatch(package)
+    parts = PACKAGE.fullmatch(package)
     name, build, qualifiers = package, None, {}
     if parts is not None:
         name, build = parts["name"], parts["build"]

@@ -47,7 +47,8 @@ _DEPTH_LIMIT = 16
 _NESTING_LIMIT = 5
 _PROBLEMS_KEPT = 20
 _TEXT_LIMIT = 1000
-_PACKAGE = re.compile(r"(?P<name>.+)-(?P<epoch>\d+):(?P<build>[^-]+-[^-]+)\.(?P<arch>[^.-]+)")
+#: A package as findings name it.
+PACKAGE = re.compile(r"(?P<name>.+)-(?P<epoch>\d+):(?P<build>[^-]+-[^-]+)\.(?P<arch>[^.-]+)")
 #: os-release ID -> the namespaces that makers of package URLs write for it, ours first.
 _NAMESPACES: t.Mapping[str, tuple[str, ...]] = {
     "rhel": ("redhat", "rhel"),
@@ -96,7 +97,7 @@ class PackageName:
 
     def names(self, package: str, distribution: str) -> bool:
         """Whether a package (``name-epoch:version-release.arch``) of a distribution (os-release ID) is meant."""
-        parts = _PACKAGE.fullmatch(package)
+        parts = PACKAGE.fullmatch(package)
         if parts is None or parts["name"] != self.name:
             return False
         return (
