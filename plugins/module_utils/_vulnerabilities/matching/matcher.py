@@ -563,6 +563,8 @@ class _Run:
         )
 
     def unverified(self, covered: t.Sequence[Package]) -> frozenset[str]:
+        if not self.index.info.signature_key:
+            return frozenset()
         names = {name for package in covered for name in (package.name, source_of(package)[0])}
         return frozenset().union(*map(self.matcher.unverified, names))
 
