@@ -131,7 +131,8 @@ class Match:
     of the image), ``vendor_by_name`` (covered by the vendor's name alone, without one of its keys),
     ``kernel_headers`` (left out), ``statements_seen``, ``statements_applicable``.
     ``problems``: what makes the findings incomplete; as long as there is one, no finding does not mean clean.
-    ``unverified``: how many documents say something of the image's packages and have no verified signature.
+    ``unverified``: how many documents say something of the image's packages and have no verified signature, where the
+    feed has a ``signature_key``; else 0, and none has.
     """
 
     findings: tuple[Finding, ...]
