@@ -156,6 +156,22 @@ base-uri 'none'; form-action 'none'">
 {% if group.module %}
 <br><span class="soft">module {{ group.module }}</span>
 {% endif %}
+{% if group.cvss or group.document or group.products %}
+<details class="soft"><summary>Source</summary>
+{% if group.cvss %}
+CVSS {{ group.cvss }}<br>
+{% endif %}
+{% for product, cpe in group.products %}
+{{ product }} ({{ cpe }})<br>
+{% endfor %}
+{% if group.products_left %}
+and {{ group.products_left }} more products<br>
+{% endif %}
+{% if group.document %}
+{{ group.document }} of {{ group.revision }}
+{% endif %}
+</details>
+{% endif %}
 </td>
 <td>{{ group.state }}{% if group.exception %}<br>accepted: {{ group.exception }}{% endif %}</td>
 <td class="break"><span class="mono">{{ group.fixed_in or "none" }}</span>
@@ -188,7 +204,8 @@ base-uri 'none'; form-action 'none'">
 <tbody>
 {% for rule in rules %}
 <tr{% if rule.exception %} class="accepted"{% endif %}><td>{{ rule.severity }}</td>\
-<td>{{ rule.result }}{% if rule.exception %}<br>accepted: {{ rule.exception }}{% endif %}</td><td class="break">{{ rule.title }}<br>\
+<td>{{ rule.result }}{% if rule.exception %}<br>accepted: {{ rule.exception }}{% endif %}</td>\
+<td class="break">{{ rule.title }}<br>\
 <span class="mono soft">{{ rule.id }}</span></td></tr>
 {% endfor %}
 </tbody>
