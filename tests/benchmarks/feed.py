@@ -84,7 +84,7 @@ def measure(documents: int, changed: int) -> list[dict[str, t.Any]]:
     feed, index = WORK / "feed", WORK / "index"
     start = time.perf_counter()
     archive = feed_data.write_archive(feed, documents)
-    feed_data.write_changes(feed, ())
+    feed_data.write_changes(feed, documents)
     made = time.perf_counter() - start
     rows: list[dict[str, t.Any]] = []
 
@@ -111,7 +111,7 @@ def measure(documents: int, changed: int) -> list[dict[str, t.Any]]:
     row("index: on disk", len(whole) / 1e6, "MB", 500)
     row("index: zstd -19", len(zstandard.ZstdCompressor(level=19, threads=-1).compress(whole)) / 1e6, "MB", 120)
     row("index: xz", len(lzma.compress(whole)) / 1e6, "MB", 120)
-    feed_data.write_changes(feed, feed_data.changed(documents, changed))
+    feed_data.write_changes(feed, documents, feed_data.changed(documents, changed))
     updated = compile_feed(feed, index, "2026-08-21T06:00:00Z")
     with FeedIndex.open(str(index)) as opened:
         new = sum(document.revision > "2026-08-20" for document in opened.documents())

@@ -9,8 +9,8 @@ update streams (EUS, AUS, TUS, E4S), debug packages included; modules; layered p
 affected or not and never fixed. A fifth has the flat shape of the newer feed. Names are partly those of real packages.
 Everything follows from a document's number, so that a document is the same in every feed; its ``revision`` changes it.
 
-The folder gets what the vendor's has: the archive and ``archive_latest.txt``. With ``--changed`` also ``changes.csv``
-and the documents that changed after the archive.
+The folder gets what the vendor's has: the archive, ``archive_latest.txt``, ``changes.csv``, ``deletions.csv``, and with
+``--changed`` documents that changed after the archive was made.
 """
 
 from __future__ import annotations
@@ -201,6 +201,14 @@ def path_of(number: int) -> str:
     return f"{cve[4:8]}/{cve.lower()}.json"
 
 
+def date_of(number: int, revision: int = 0) -> str:
+    """When a document was released."""
+    date = _FIRST_DAY + datetime.timedelta(hours=2 * number)
+    if revision:
+        date = datetime.datetime(2026, 8, 20, 12, tzinfo=datetime.timezone.utc) + datetime.timedelta(minutes=revision)
+    return date.strftime("%Y-%m-%dT%H:%M:%S+00:00")
+
+
 def document(number: int, revision: int = 0) -> bytes:
     """A document by its number. ``revision``: how often it was changed; each time it says something else."""
     chance = random.Random(f"{SEED} {number}")
@@ -220,10 +228,8 @@ def document(number: int, revision: int = 0) -> bytes:
             if kind < 0.50:
                 _say_fixed(chance, source, number, revision, said, purls, flat)
             _say_unfixed(chance, source, revision, said, purls, flat)
-    date = _FIRST_DAY + datetime.timedelta(hours=2 * number)
-    if revision:
-        date = datetime.datetime(2026, 8, 20, 12, tzinfo=datetime.timezone.utc) + datetime.timedelta(minutes=revision)
-    return _text(cve_of(number), date.strftime("%Y-%m-%dT%H:%M:%S+00:00"), severity, score, said, purls).encode()
+    date = date_of(number, revision)
+    return _text(cve_of(number), date, severity, score, said, purls).encode()
 
 
 def _say(
@@ -430,14 +436,16 @@ def changed(documents: int, count: int) -> list[int]:
     return sorted(random.Random(SEED + 1).sample(range(documents), count))
 
 
-def write_changes(folder: Path, numbers: t.Iterable[int], revision: int = 1) -> None:
-    """Write changed documents into the folder of a feed, and its list of changes."""
+def write_changes(folder: Path, documents: int, numbers: t.Collection[int] = (), revision: int = 1) -> None:
+    """Write documents that changed after the archive into the folder of a feed, and the lists of all changes so far."""
     rows = []
     for number in numbers:
         path = folder / path_of(number)
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(document(number, revision))
-        rows.append(f'"{path_of(number)}","2026-08-20T12:{revision:02d}:00+00:00"\n')
+        rows.append(f'"{path_of(number)}","{date_of(number, revision)}"\n')
+    others = sorted(set(range(documents)) - set(numbers), reverse=True)
+    rows += [f'"{path_of(number)}","{date_of(number)}"\n' for number in others]
     (folder / "changes.csv").write_text("".join(rows))
     (folder / "deletions.csv").write_text("")
 
@@ -450,8 +458,7 @@ def main() -> None:
     parser.add_argument("--changed", type=int, default=0)
     options = parser.parse_args()
     write_archive(options.folder, options.documents)
-    if options.changed:
-        write_changes(options.folder, changed(options.documents, options.changed))
+    write_changes(options.folder, options.documents, changed(options.documents, options.changed))
 
 
 if __name__ == "__main__":
