@@ -88,6 +88,8 @@ def finding(**changes: t.Any) -> Finding:
         "cpe": CPE,
         "product": "Red Hat Enterprise Linux 9",
         "revision": "2026-11-01T00:00:00Z",
+        "document": "2026/cve-2026-1001.json",
+        "cvss": "7.5 CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H",
     }
     return Finding(**{**values, **changes})
 

@@ -29,6 +29,8 @@ ROWS_LEAST = 5
 ROWS_MOST = 500
 #: Packages named in one row.
 PACKAGES_SHOWN = 8
+#: Products named in one row.
+PRODUCTS_SHOWN = 4
 
 _CVE = re.compile(r"CVE-\d{4}-\d{4,19}")
 _ADVISORY = re.compile(r"RH[SBE]A-\d{4}:\d{1,9}")
@@ -139,6 +141,11 @@ def _groups(findings: t.Iterable[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any
             {
                 **finding,
                 "packages": [],
+                "products": {},
+                # Verdicts of older versions of the collection do not have these.
+                "cvss": finding.get("cvss", ""),
+                "document": finding.get("document", ""),
+                "revision": finding.get("revision", ""),
                 "url": f"https://www.cve.org/CVERecord?id={finding['id']}" if _CVE.fullmatch(finding["id"]) else "",
                 "advisory_url": f"https://access.redhat.com/errata/{finding['advisory']}"
                 if _ADVISORY.fullmatch(finding["advisory"])
@@ -147,9 +154,13 @@ def _groups(findings: t.Iterable[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any
             },
         )
         group["packages"].append(finding["package"])
+        if finding.get("cpe"):
+            group["products"].setdefault((finding["product"], finding["cpe"]))
     for group in groups.values():
         group["packages_left"] = max(0, len(group["packages"]) - PACKAGES_SHOWN)
         group["packages"] = group["packages"][:PACKAGES_SHOWN]
+        group["products_left"] = max(0, len(group["products"]) - PRODUCTS_SHOWN)
+        group["products"] = list(group["products"])[:PRODUCTS_SHOWN]
     return list(groups.values())
 
 

@@ -262,9 +262,31 @@ def test_the_page_says_what_a_reader_needs() -> None:
         "serial serial-1",
         "Profile cis , score 95.5. 3 pass, 1 fail.",
         POLICIES[0].sha256,
+        "CVSS 7.5 CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H",
+        f"Red Hat Enterprise Linux 9 ({make.CPE})",
+        "2026/cve-2026-1001.json of 2026-11-01T00:00:00Z",
     ):
         assert said in text
     assert "another rule" not in text  # it passed
+
+
+def test_the_source_of_a_finding_names_each_product_once_and_no_more_than_fit() -> None:
+    findings = [
+        make.finding(package=f"tool{number:02}-0:1-1.x86_64", product=f"Product {number // 2}") for number in range(20)
+    ]
+    text = assert_safe(html_report.render(report([make.subject(**make.match(findings=tuple(findings)))]))).text
+    assert text.count("Product 1 (") == 1 and "Product 3 (" in text and "Product 4 (" not in text
+    assert "and 6 more products" in text
+
+
+def test_verdicts_of_older_versions_without_the_source_of_findings_are_shown() -> None:
+    found = report()
+    for image in found["images"]:
+        for finding in image["vulnerabilities"]:
+            for key in ("cvss", "cpe", "product", "document", "revision"):
+                del finding[key]
+    text = assert_safe(html_report.render(found)).text
+    assert "CVE-2026-1001" in text and "Source" not in text
 
 
 def test_what_needs_attention_comes_first() -> None:
@@ -315,7 +337,10 @@ def everywhere(text: str) -> dict[str, t.Any]:
         ),
         **make.match(
             findings=(
-                make.finding(id=text, package=text, name=text, fixed_in=text, advisory=text, module=text),
+                make.finding(
+                    **dict.fromkeys(("id", "package", "name", "fixed_in", "advisory", "module"), text),
+                    **dict.fromkeys(("cpe", "product", "document", "revision", "cvss"), text),
+                ),
                 make.finding(id=text + "1", package=text, name=text, fixed_in=text, advisory=text, status="affected"),
             ),
             cpes=(AppliedCpe(text, "label"),),
