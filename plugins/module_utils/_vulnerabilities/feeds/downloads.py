@@ -32,7 +32,6 @@ _TOO_QUICK = frozenset({403, 429})
 _FIRST_GAP, _LONGEST_GAP = 0.1, 2.0  # seconds between requests to a server that said that they come too quickly
 _SLOWEST = 50_000  # bytes a second, within which a transfer has to end
 _LONGEST = 6 * 3600.0  # seconds
-_SCHEMES = ("http", "https")
 _CODES = {401: "feed-refused", 403: "feed-refused", 404: "feed-not-found", 410: "feed-not-found"}
 
 _Result = t.TypeVar("_Result")
