@@ -503,8 +503,9 @@ class _Reader:
                     self.skipped[resolved] += 1
                     continue
                 component, cpe, product = resolved
-                if component.name == component.module and status in ("fixed", "known_not_affected"):
-                    # A whole module: its packages are listed beside it, each with its build.
+                whole = component.name == component.module
+                if whole and status in ("fixed", "known_not_affected"):
+                    # Of a module the packages are listed beside it, each with its build.
                     self.skipped["not_rpm"] += 1
                     continue
                 if component.evr == _UNREADABLE:
@@ -514,8 +515,8 @@ class _Reader:
                 build = _MODULE_BUILD.search(component.evr)
                 if build and component.module:
                     modules.setdefault(build[1], set()).add(component.module)
-                if self.names is not None and component.name not in self.names:
-                    continue
+                if self.names is not None and component.name not in self.names and not whole:
+                    continue  # a module may have packages of these names
                 rated = severities.get(identity, "")
                 # "None" for what has the flaw, too, means that nobody rated it, where anything else is said.
                 severity = rated if rated != "none" else ""

@@ -71,7 +71,7 @@ def wanted_names(inventory: Inventory) -> tuple[str, ...]:
     names: set[str] = set()
     for package in inventory.packages:
         if package.name != "gpg-pubkey":
-            names.update((package.name, source_of(package)[0], *_module_names(_module(package))))
+            names.update(_names_of(package))
     return tuple(sorted(names))
 
 
@@ -274,7 +274,7 @@ class Matcher:
         self._ranks = [rank for _product, rank in sorted(zip(order, range(len(order))))]
         self._titles: dict[int, Title] = {}
         self._groups: _Kept[str, _Groups] = _Kept(GROUPS_KEPT)
-        self._majors: dict[str, frozenset[int]] = {}
+        self._cpes: dict[str, frozenset[Cpe]] = {}
         self._unverified: dict[str, frozenset[str]] = {}
         self._products: _Kept[frozenset[str], _Products] = _Kept(_PRODUCTS_KEPT)
         self._tables: _Kept[tuple[t.Any, ...], _Table] = _Kept(STATEMENTS_KEPT)
@@ -321,9 +321,9 @@ class Matcher:
         self._titles.update(self.index.vulnerabilities(missing))
         return self._groups.put(name, found, sum(len(groups) for _number, groups in found))
 
-    def majors(self, name: str) -> frozenset[int]:
-        """Every Enterprise Linux that the feed says anything for about a package."""
-        known = self._majors.get(name)
+    def cpes(self, name: str) -> frozenset[Cpe]:
+        """Every product that the feed says anything for about a package."""
+        known = self._cpes.get(name)
         if known is None:
             products = {
                 product
@@ -332,7 +332,7 @@ class Matcher:
                 for product in group.products
             }
             cpes = (parse_cpe(self.index.products[product][0]) for product in products)
-            known = self._majors[name] = frozenset(cpe.major for cpe in cpes if cpe is not None)
+            known = self._cpes[name] = frozenset(cpe for cpe in cpes if cpe is not None)
         return known
 
     def unverified(self, name: str) -> frozenset[str]:
@@ -342,12 +342,6 @@ class Matcher:
             titles = (self._titles[number] for number, _groups in self.groups(name))
             known = self._unverified[name] = frozenset(title.path for title in titles if not title.verified)
         return known
-
-    def layered(self, name: str) -> set[str]:
-        """Every layered product that the feed says anything for about a package."""
-        products = {number for _n, groups in self.groups(name) for group, _a in groups for number in group.products}
-        cpes = (parse_cpe(self.index.products[number][0]) for number in products)
-        return {cpe.product for cpe in cpes if cpe is not None and cpe.family != RHEL}
 
     # -- one package --
 
@@ -565,7 +559,7 @@ class _Run:
     def unverified(self, covered: t.Sequence[Package]) -> frozenset[str]:
         if not self.index.info.signature_key:
             return frozenset()
-        names = {name for package in covered for name in (package.name, source_of(package)[0])}
+        names = {name for package in covered for name in _names_of(package)}
         return frozenset().union(*map(self.matcher.unverified, names))
 
     def match_package(self, package: Package, products: _Products) -> tuple[Finding, ...]:
@@ -650,12 +644,15 @@ class _Run:
         own = {cpe.product for cpe in self.cpes if cpe.family != RHEL}
         if mark == "rhaos":
             return not any(product.startswith("openshift") for product in own)
-        said = {product for name in (package.name, source_of(package)[0]) for product in self.matcher.layered(name)}
+        names = (package.name, source_of(package)[0])
+        said = {cpe.product for name in names for cpe in self.matcher.cpes(name) if cpe.family != RHEL}
         return not own or (bool(said) and not own & said)
 
     def is_about(self, package: Package, major: int) -> bool:
         """Whether the feed says anything of a package for one Enterprise Linux."""
-        return any(major in self.matcher.majors(name) for name in (package.name, source_of(package)[0]))
+        return any(
+            cpe.major == major for name in (package.name, source_of(package)[0]) for cpe in self.matcher.cpes(name)
+        )
 
     # -- scope --
 
@@ -759,6 +756,11 @@ def _module(package: Package) -> str:
     if package.modularity:
         return ":".join(package.modularity.split(":")[:2])
     return UNKNOWN_MODULE if any(mark in package.release for mark in _MODULAR) else ""
+
+
+def _names_of(package: Package) -> tuple[str, ...]:
+    """The names under which a feed may speak of a package: its own, its source's, its module's."""
+    return (package.name, source_of(package)[0], *_module_names(_module(package)))
 
 
 def _module_names(module: str) -> tuple[str, ...]:

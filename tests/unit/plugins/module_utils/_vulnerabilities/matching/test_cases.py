@@ -558,6 +558,8 @@ def test_a_module_that_is_affected_as_a_whole(tmp_path: Path) -> None:
             release = "1.module+el9.4.0+21670+8a5b3a5f" if module else "1.el9"
             package = rpm(f"{name}-1:10.7.0-{release}.x86_64", module=module)
             match = whole(value, package, folder=tmp_path / status_ / module)
+            partial = whole(value, package, folder=tmp_path / "partial" / status_ / module, names=["npm", "nodejs"])
+            assert partial.findings == match.findings, "an index of some packages has it, too"
             expected = count if status_ != "fixed" else 0
             assert len(match.findings) == expected, (status_, module)
             assert not match.findings or match.findings[0].module == "nodejs:18"
