@@ -43,6 +43,7 @@ from .spool import KeptArchive, Spool
 
 ARCHIVE_LIMIT = 16 << 30
 CHANGES_LIMIT = 32 << 20  # some 600,000 rows
+LINE_LIMIT = 4096  # characters of a line of such a list
 #: Documents fetched one by one after the archive. The vendor makes a new archive long before that.
 CHANGED_LIMIT = 20_000
 #: So many documents, one by one, take as long as an archive.
@@ -298,7 +299,12 @@ class SyncedFeed:
     # -- what there is --
 
     def _latest(self) -> tuple[str, str]:
-        data = self._site.read(ARCHIVE_LATEST, limit=4096).data or b""
+        try:
+            data = self._site.read(ARCHIVE_LATEST, limit=4096).data or b""
+        except FetchError as error:
+            if error.status == 404:
+                error.hint = "give the address of an archive (.tar, .tar.zst, .tar.gz, .tar.xz) or of such a feed"
+            raise
         name = data.decode("ascii", "replace").strip()
         match = ARCHIVE_NAME.fullmatch(name)
         if match is None:
@@ -608,11 +614,19 @@ def read_list(site: Site, name: str) -> dict[str, str]:
     return read_rows(data, site.shown(name))
 
 
+def _lines(data: bytes, where: str) -> t.Iterator[str]:
+    """The lines of a list, none of them endless."""
+    for number, line in enumerate(io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", newline=""), 1):
+        if len(line) > LINE_LIMIT:
+            raise CorruptData(f"{where}, line {number}, has more than {LINE_LIMIT} characters", code="feed-damaged")
+        yield line
+
+
 def read_rows(data: bytes, where: str, tick: t.Callable[[], None] = lambda: None) -> dict[str, str]:
     """Paths and times (RFC 3339, UTC) of a list of changes. Raises CorruptData (``feed-damaged``)."""
     found: dict[str, str] = {}
     try:
-        for number, row in enumerate(csv.reader(io.StringIO(data.decode("utf-8")), strict=True), 1):
+        for number, row in enumerate(csv.reader(_lines(data, where), strict=True), 1):
             if not row:
                 continue
             if len(row) != 2 or not _ROW_PATH.fullmatch(row[0]):

@@ -779,7 +779,10 @@ def test_a_changed_document_that_is_missing_is_an_error(folder: Path, dest: Path
 
 
 def test_a_url_that_is_neither_archive_nor_feed(dest: Path) -> None:
-    with running_server(Site({})) as server, pytest.raises(FetchError, match=r"archive_latest\.txt") as caught:
+    with (
+        running_server(Site({})) as server,
+        pytest.raises(FetchError, match=r"archive_latest\.txt .*give the address of an archive") as caught,
+    ):
         build(f"http://{server.host}/some/where", dest, access=ACCESS)
     assert caught.value.code == "feed-not-found"
     for url in ("http://[::1", "http://x:99999/y.tar", "https://"):
