@@ -184,7 +184,7 @@ def sources() -> tuple[Source, ...]:
         count = min(int(chance.paretovariate(0.9)), 40)
         parts = [f"{name}-{part}" for part in chance.sample(_PARTS, min(count, len(_PARTS)) - 1)]
         parts += [f"{name}-plugin{number}" for number in range(count - len(_PARTS))]
-        module = name.split("-")[0] if chance.random() < 0.05 else ""
+        module = name.split("-")[0] if chance.random() < 0.05 or len(found) == 5 else ""
         version = f"{chance.randint(0, 12)}.{chance.randint(0, 30)}.{chance.randint(0, 20)}"
         found.append(Source(name, (name, *parts), version, module, chance.random() < 0.25))
     return tuple(found)

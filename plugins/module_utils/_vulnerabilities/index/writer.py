@@ -26,8 +26,9 @@ from .form import APPLICATION_ID, LEFT_OUT, REJECTED, TABLES, DocumentRow, check
 from .packing import Packed, pack
 from .reader import FeedIndex, checked_row, damage, identity_of, read_list
 
-#: Seconds in which a folder that was just made is locked.
+#: Seconds in which a folder that was just made is locked, and after which one is left where there are no locks.
 _LOCKED_AFTER = 10.0
+_LEFT_AFTER = 86400.0
 
 
 @contextlib.contextmanager
@@ -58,11 +59,21 @@ def _remove_left(parent: Path, prefix: str) -> None:
         with contextlib.suppress(OSError):
             descriptor = os.open(left, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if time.time() - os.fstat(descriptor).st_mtime > _LOCKED_AFTER:
+                if time.time() - os.fstat(descriptor).st_mtime > _age_when_left(descriptor):
                     shutil.rmtree(left, ignore_errors=True)
             finally:
                 os.close(descriptor)
+
+
+def _age_when_left(descriptor: int) -> float:
+    """Seconds after which nobody uses a folder any more. Raises BlockingIOError where somebody does."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:
+        return _LEFT_AFTER  # a file system without locks
+    return _LOCKED_AFTER
 
 
 class Writer:
