@@ -758,9 +758,9 @@ def test_a_file_system_without_room_and_with_room_again(tmp_path: Path) -> None:
     (tmp_path / "small").mkdir()
     root = syncing.__file__.partition("/ansible_collections/")[0]
     with running_server(vendor.serve) as server:
-        program = ["unshare", "-rm", sys.executable, "-c", FULL, root, f"http://{server.host}", tmp_path / "small"]
+        program = ["unshare", "-rm", sys.executable, "-c", FULL, root, f"http://{server.host}", str(tmp_path / "small")]
         sizes = ["8", "32", "104", "200", "248"]
-        subprocess.run([*program, tmp_path / "copy", vendor.now.isoformat(), *sizes], check=True, timeout=120)
+        subprocess.run([*program, str(tmp_path / "copy"), vendor.now.isoformat(), *sizes], check=True, timeout=120)
         parts = [one.headers["range"] for one in server.requests if "range" in one.headers]
     assert len(parts) == 3 and len(set(parts)) == 3, "not from its start, where something of it was kept"
     for size in sizes:
