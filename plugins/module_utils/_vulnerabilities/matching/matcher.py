@@ -857,9 +857,17 @@ class _Case:
             "",
         )
 
-    def may_be_of(self, relation: Relation) -> bool:
-        """Whether the build may have been made for a release: builds stay in later minor releases, not in earlier."""
-        return relation.minor is None or self.stream.minor is None or self.stream.minor <= relation.minor
+    def may_be_of(self, relation: Relation, fixed: t.Sequence[Said]) -> bool:
+        """Whether the build may have been made for a release: builds stay in later minor releases, not in earlier.
+
+        Where the main stream has a fix, a plain dist tag tells as much: what the release inherited is older than it.
+        """
+        if relation.minor is None:
+            return True
+        if self.stream.minor is not None:
+            return self.stream.minor <= relation.minor
+        later = (one.relation for one in fixed if one.relation.family == relation.family and not one.relation.stream)
+        return not any(one.minor is None or one.minor > relation.minor for one in later)
 
     def outranks(self, clear: Said, other: Said) -> bool:
         """Whether "not affected" takes precedence over another statement.
@@ -917,7 +925,7 @@ class _Case:
         unsettled = [
             one
             for one in open_
-            if not _names_fix(one) and _fixed_by(one.relation) not in settled and self.may_be_of(one.relation)
+            if not _names_fix(one) and _fixed_by(one.relation) not in settled and self.may_be_of(one.relation, fixed)
         ]
         if fixes and self.is_fixed(fixes, sure=not unsettled):
             return None

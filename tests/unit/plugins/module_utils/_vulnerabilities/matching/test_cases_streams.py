@@ -142,13 +142,16 @@ def test_an_older_update_stream_that_is_affected_does_not_taint_later_builds(fee
     """EUS 9.2 will not be fixed, the main stream is, and the image has the repositories of both.
 
     Facts: the main stream's fix is 1.0-5.el9_4; installed is 1.0-6.el9_6.
-    Rule: a build of 9.6 was not made in the stream of 9.2; what is said of that does not concern it.
-    Conclusion: clear. A build without a minor in its tag may be EUS's: then only the main fix itself clears it.
+    Rule: a build of 9.6 was not made in the stream of 9.2; what is said of that does not concern it. Neither does it
+    concern a build with a plain tag that is newer than the main stream's fix: those that 9.2 inherited are older.
+    Conclusion: clear.
     """
     said = [fixed(MAIN_9, "tool", "0:1.0-5.el9_4"), affected(EUS_9_2, "tool", state="Will not fix")]
     cpes = [MAIN_9, EUS_9_2]
     assert status(feed, said, rpm("tool-1.0-6.el9_6.x86_64"), cpes=cpes) == "clear"
     assert status(feed, said, rpm("tool-1.0-5.el9_4.x86_64"), cpes=cpes) == "clear"
+    assert status(feed, said, rpm("tool-1.1-1.el9.x86_64"), cpes=cpes) == "clear"
+    assert status(feed, said, rpm("tool-1.0-4.el9.x86_64"), cpes=cpes) == "fix_available"
     assert status(feed, said, rpm("tool-1.0-4.el9_2.x86_64"), cpes=cpes) == "fix_available"
 
 
