@@ -21,17 +21,24 @@ import re
 import tempfile
 import typing as t
 from pathlib import Path
+from xml.etree import ElementTree
 
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Database, Inventory
+from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Database, Inventory, Package
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import Subject, judge
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import (
     DEFAULT_POLICY_TEXT,
     load_policies,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities import cpes
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents import csaf_vex
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents import (
+    advisories,
+    csaf_vex,
+    osv,
+    updateinfo,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.build import build_index
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.parsing import CSAF, Form
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching.matcher import (
     match_inventory,
@@ -62,22 +69,29 @@ NOW = datetime.datetime(2026, 8, 21, 13, 0, tzinfo=datetime.timezone.utc)
 _CVE = "CVE-2026-1000"
 _STRICT = "- {name: strict, vulnerabilities: {max_severity: none, fixable: false}}\n"
 _POLICIES = {name: load_policies(text, name) for name, text in (("default", DEFAULT_POLICY_TEXT), ("strict", _STRICT))}
+_BASH = "bash-5.1.8-9.el9.x86_64"
 _OPENSHIFT = "cpe:/a:redhat:openshift:4.16::el9"
 
 
 class Base(t.NamedTuple):
-    """A document, an image that does not pass because of it, and the policies by which it does not."""
+    """A document, an image that does not pass because of it, and the policies by which it does not.
 
-    document: Json
+    ``text`` stands at ``path`` of a feed of the form; ``neutral`` (path, text) says something harmless of each package
+    of the image, so that the feed is about it.
+    """
+
+    text: bytes
     image: Inventory
     repositories: t.Mapping[str, t.Sequence[str]]
-    policies: tuple[str, ...] = ("default", "strict")
+    policies: tuple[str, ...]
+    neutral: tuple[str, bytes]
+    form: Form = CSAF
+    path: str = "2026/cve-2026-1000.json"
 
     @property
-    def neutral(self) -> Json:
-        """Something about each package of the image, so that the feed is about it: none is affected."""
-        names = sorted({package.name for package in self.image.packages})
-        return document("CVE-2026-9999", *(not_affected(MAIN_9, name) for name in names))
+    def document(self) -> Json:
+        value: Json = json.loads(self.text)
+        return value
 
 
 def _base(said: t.Sequence[Says], *nevras: str, cpe: str = MAIN_9, strict: bool = False, **more: t.Any) -> Base:
@@ -85,11 +99,85 @@ def _base(said: t.Sequence[Says], *nevras: str, cpe: str = MAIN_9, strict: bool 
 
 
 def _of(item: Json, *nevras: str, cpe: str = MAIN_9, strict: bool = False, **more: t.Any) -> Base:
-    packages = [rpm("bash-5.1.8-9.el9.x86_64"), *(rpm(nevra, **more) for nevra in nevras)]
+    packages = [rpm(_BASH), *(rpm(nevra, **more) for nevra in nevras)]
     policies = ("strict",) if strict else ("default", "strict")
-    database = Database("var/lib/rpm/rpmdb.sqlite", "sqlite", len(packages))
-    image = dataclasses.replace(inventory(*packages, repositories=["repo"]), database=database)
-    return Base(item, image, {"repo": [MAIN_9, cpe]}, policies)
+    names = sorted({package.name for package in packages})
+    neutral = document("CVE-2026-9999", *(not_affected(MAIN_9, name) for name in names))
+    image = _counted(inventory(*packages, repositories=["repo"]))
+    repositories = {"repo": [MAIN_9, cpe]}
+    text = json.dumps(item).encode()
+    return Base(text, image, repositories, policies, ("2026/cve-2026-9999.json", json.dumps(neutral).encode()))
+
+
+def _counted(image: Inventory) -> Inventory:
+    database = Database("var/lib/rpm/rpmdb.sqlite", "sqlite", len(image.packages))
+    return dataclasses.replace(image, database=database)
+
+
+_LIBS = "openssl-libs-1:3.0.7-27.el9.x86_64"
+
+
+def _record() -> Base:
+    """A record of AlmaLinux."""
+
+    def affected_by(name: str, fix: str) -> Json:
+        package = {"ecosystem": "AlmaLinux:9", "name": name}
+        return {"package": package, "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": fix}]}]}
+
+    def record(identity: str, cve: str, *entries: Json) -> bytes:
+        value = {
+            "schema_version": "1.7.0",
+            "id": identity,
+            "modified": "2026-03-01T10:00:00Z",
+            "published": "2026-03-01T10:00:00Z",
+            "summary": "Important: openssl security update",
+            "related": [cve],
+            "affected": list(entries),
+            "references": [{"type": "ADVISORY", "url": f"https://errata.almalinux.org/9/{identity}.html"}],
+        }
+        return json.dumps(value).encode()
+
+    packages = [_of_vendor(one, "AlmaLinux", "d36cb86cb86b3716") for one in (_BASH, _LIBS)]
+    image = _counted(inventory(*packages, os_id="almalinux", repositories=[]))
+    libs = affected_by("openssl-libs", "1:3.0.7-28.el9_4")
+    text = record("ALSA-2026:1000", _CVE, libs, affected_by("openssl", "1:3.0.7-28.el9_4"))
+    harmless = [affected_by(name, fix) for name, fix in (("bash", "0:1-1.el9"), ("openssl-libs", "0:1-1.el9"))]
+    neutral = ("ALSA-2026:9999.json", record("ALSA-2026:9999", "CVE-2026-9999", *harmless))
+    return Base(text, image, {}, ("default", "strict"), neutral, Form("osv"), "ALSA-2026:1000.json")
+
+
+def _of_vendor(nevra: str, vendor: str, key: str) -> Package:
+    source = "openssl-3.0.7-27.el9.src.rpm" if nevra == _LIBS else ""
+    return rpm(nevra, vendor=vendor, key=key, source=source)
+
+
+def _updateinfo() -> Base:
+    """The advisories of a repository of Rocky Linux."""
+
+    def package(name: str, epoch: str, version: str, release: str) -> str:
+        return (
+            f'<package name="{name}" epoch="{epoch}" version="{version}" release="{release}" arch="x86_64" '
+            f'src="a.src.rpm"><filename>{name}-{version}-{release}.x86_64.rpm</filename></package>'
+        )
+
+    def advisories(identity: str, cve: str, *packages: str) -> bytes:
+        return (
+            '<updates><update from="releng@rockylinux.org" status="final" type="security" version="2">'
+            f"<id>{identity}</id><title>Important: openssl security update</title>"
+            '<issued date="2026-03-01 10:00:00"/><updated date="2026-03-01 10:00:00"/>'
+            "<release>Rocky Linux 9</release><severity>Important</severity>"
+            f'<references><reference href="https://x/{cve}" id="{cve}" type="cve" title="{cve}"/></references>'
+            f'<pkglist><collection short="RL9"><name>Rocky Linux 9</name>{"".join(packages)}</collection></pkglist>'
+            "</update></updates>"
+        ).encode()
+
+    packages = [_of_vendor(one, "Rocky Enterprise Software Foundation", "702d426d350d275d") for one in (_BASH, _LIBS)]
+    image = _counted(inventory(*packages, os_id="rocky", repositories=[]))
+    text = advisories("RLSA-2026:1000", _CVE, package("openssl-libs", "1", "3.0.7", "28.el9_4"))
+    harmless = (package("bash", "0", "1", "1.el9"), package("openssl-libs", "0", "1", "1.el9"))
+    neutral = ("neutral/updateinfo.xml", advisories("RLSA-2026:9999", "CVE-2026-9999", *harmless))
+    form = Form("updateinfo", "rocky:9")
+    return Base(text, image, {}, ("default", "strict"), neutral, form, "base/updateinfo.xml")
 
 
 def _new_shape() -> Json:
@@ -195,6 +283,8 @@ BASES: tuple[Base, ...] = (
         "openshift-clients-4.16.0-100.el9.x86_64",
         cpe=_OPENSHIFT,
     ),
+    _record(),
+    _updateinfo(),
 )
 
 
@@ -203,34 +293,37 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="imagescan-fuzz-")
 
 
-class Reading(t.NamedTuple):
-    """What the reader makes of a document: all that the index can depend on."""
+def reading(base: Base, data: bytes) -> t.Any:
+    """What the readers make of a document. Equal readings lead to equal verdicts, so that each is judged once."""
 
-    document: t.Any
-    alone: t.Any
-
-
-def reading(data: bytes, names: frozenset[str]) -> Reading:
-    """Equal readings lead to equal verdicts, so that each of them is built into an index once."""
-
-    def attempt(function: t.Callable[..., t.Any], **more: t.Any) -> t.Any:
+    def attempt(function: t.Callable[..., t.Any], one: bytes, **more: t.Any) -> t.Any:
         try:
-            found = function(data, "cve-2026-1000.json", **more)
+            found = function(one, base.path.rpartition("/")[2], **more)
         except ScanError as error:
             assert error.code and str(error).isprintable(), "an error that cannot be shown"
             return error.code
         return found.category, found.deleted, found.vulnerabilities
 
-    return Reading(attempt(csaf_vex.read_document), attempt(csaf_vex.read_document, names=names))
+    names = frozenset(wanted_names(base.image))
+    if base.form.name == "updateinfo":
+        read = functools.partial(updateinfo.read_advisory, distribution=base.form.distribution)
+        try:
+            advisories = list(updateinfo.split([data], "updateinfo.xml"))
+        except ScanError as error:
+            assert error.code and str(error).isprintable(), "an error that cannot be shown"
+            return error.code
+        return tuple((identity, attempt(read, one), attempt(read, one, names=names)) for identity, one in advisories)
+    read = osv.read_record if base.form.name == "osv" else csaf_vex.read_document
+    return attempt(read, data), attempt(read, data, names=names)
 
 
-_KNOWN: dict[tuple[int, Reading], tuple[str, ...]] = {}
+_KNOWN: dict[tuple[int, t.Any], tuple[str, ...]] = {}
 
 
 def passing(number: int, data: bytes) -> tuple[str, ...]:
     """The policies by which the image of a base passes, when this document takes the place of the base's."""
     base = BASES[number]
-    key = (number, reading(data, frozenset(wanted_names(base.image))))
+    key = (number, reading(base, data))
     known = _KNOWN.get(key)
     if known is None:
         both = (_passing(base, data, names) for names in (None, wanted_names(base.image)))
@@ -240,15 +333,16 @@ def passing(number: int, data: bytes) -> tuple[str, ...]:
 
 def _passing(base: Base, data: bytes | None, names: t.Sequence[str] | None) -> t.Iterator[str]:
     with tempfile.TemporaryDirectory(dir=_folder().name) as folder:
-        feed = Path(folder) / "feed" / "2026"
-        feed.mkdir(parents=True)
-        (feed / "cve-2026-9999.json").write_text(json.dumps(base.neutral))
-        if data is not None:
-            (feed / "cve-2026-1000.json").write_bytes(data)
-        mapped = write_map(Path(folder) / "map.json", base.repositories)
+        feed = Path(folder) / "feed"
+        path, text = base.neutral
+        for name, content in ((path, text), (base.path, data)):
+            if content is not None:
+                (feed / name).parent.mkdir(parents=True, exist_ok=True)
+                (feed / name).write_bytes(content)
+        mapped = str(write_map(Path(folder) / "map.json", base.repositories)) if base.repositories else ""
         dest = Path(folder) / "index"
         try:
-            build_index(str(feed.parent), str(dest), repository_map=str(mapped), names=names, now=NOW)
+            build_index(str(feed), str(dest), form=base.form, repository_map=mapped, names=names, now=NOW)
         except ScanError:
             return
         with FeedIndex.open(str(dest)) as index:
@@ -308,12 +402,18 @@ class Meaning(t.NamedTuple):
         return cls(products, relationships, frozenset(ratings), deleted)
 
 
-def _explained(before: Json, data: bytes) -> bool:
+def explained(base: Base, data: bytes) -> bool:
     """Whether a mutant is another valid document that says something else, and not the same one, damaged."""
     try:
-        after = trees.parsed(data)
-    except (ValueError, RecursionError):
+        if base.form.name == "updateinfo":
+            return _other_advisories(ElementTree.fromstring(base.text), ElementTree.fromstring(data))
+        before, after = trees.parsed(base.text), trees.parsed(data)
+    except (ValueError, RecursionError, ElementTree.ParseError):
         return False
+    return _other_record(before, after) if base.form.name == "osv" else _other_document(before, after)
+
+
+def _other_document(before: Json, after: t.Any) -> bool:
     old, new = Meaning.of(before), Meaning.of(after)
     for identity in old.products.keys() & new.products.keys():
         (old_cpe, old_purl), (cpe, purl) = old.products[identity], new.products[identity]
@@ -345,6 +445,63 @@ def _moved(before: Json, after: t.Any) -> bool:
     return any(identity in gone and status in csaf_vex._STATUSES for status, identity in new - old)
 
 
+def _entries(record: t.Any) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Package, ecosystem and fixes of each entry of a record that is whole."""
+    found = []
+    for one in record["affected"]:
+        package, events = one["package"], [event for part in one["ranges"] for event in part["events"]]
+        fixes = [event["fixed"] for event in events if "fixed" in event]
+        known = advisories.is_name(package["name"]) and _ECOSYSTEM.fullmatch(package["ecosystem"])
+        if known and all(map(advisories.build_of, fixes)):
+            found.append((package["name"], package["ecosystem"], tuple(fixes)))
+    return found
+
+
+_ECOSYSTEM = re.compile(r"[A-Za-z][A-Za-z .+-]*(:[0-9.]+)?")
+
+
+def _other_record(before: Json, after: t.Any) -> bool:
+    try:
+        old, new = _entries(before), _entries(after)
+    except (LookupError, TypeError, AttributeError):
+        return False
+    if len(new) < len(after["affected"]) or not new:
+        return False
+    # A record has one place for what it says of a package. Without that, or with another name, release or version
+    # there, it is another record. So it is where the vendor took it back, or rates it lower.
+    rated = advisories.title_severity(str(after.get("summary")))
+    return set(new) != set(old) or bool(after.get("withdrawn")) or rated in _LESSER
+
+
+_LESSER = ("low", "moderate")
+_PLACE = ("name", "epoch", "version", "release", "arch")
+
+
+def _other_advisories(before: ElementTree.Element, after: ElementTree.Element) -> bool:
+    def said(root: ElementTree.Element) -> set[tuple[str, ...]]:
+        packages = root.iterfind("update/pkglist/collection/package")
+        return {tuple(one.get(key, "") for key in _PLACE) for one in packages}
+
+    old, new = said(before), said(after)
+    if (
+        old != new
+        and new
+        and all(
+            advisories.is_name(name) and advisories.build_of(f"{epoch}:{version}-{release}")
+            for name, epoch, version, release, arch in new - old
+            if re.fullmatch(r"\w{0,32}", arch)
+        )
+    ):
+        return True  # another package, version or architecture
+    update = after.find("update")
+    if update is None:
+        # Without its advisory it is another file, which the checksum in repomd.xml would tell.
+        return after.tag == "updates" and len(after) == 0
+    words = (update.findtext("severity") or "", (update.findtext("title") or "").partition(":")[0])
+    rated = {advisories.read_severity(word) for word in words}
+    return bool(rated.intersection(_LESSER)) or update.get("status") in ("retracted", "withdrawn")
+
+
 # -- the target --
 
 
@@ -354,19 +511,21 @@ def one_case(data: bytes) -> None:
     number, data = data[0], data[1:]
     found = passing(number, data)
     if found:
-        assert _explained(BASES[number].document, data), f"the image of base {number} passes by {', '.join(found)}"
+        assert explained(BASES[number], data), f"the image of base {number} passes by {', '.join(found)}"
 
 
 def seeds() -> list[bytes]:
     for number, base in enumerate(BASES):
         without = {*_passing(base, None, None), *_passing(base, None, wanted_names(base.image))}
         assert without == set(base.policies), f"the image of base {number} does not pass without its document"
-        assert not passing(number, _text(base)), f"the image of base {number} passes with its document"
-    return [bytes((number,)) + _text(base) for number, base in enumerate(BASES)]
+        assert not passing(number, base.text), f"the image of base {number} passes with its document"
+    return [bytes((number,)) + base.text for number, base in enumerate(BASES)]
 
 
-def _text(base: Base) -> bytes:
-    return json.dumps(base.document).encode()
+def _random_change(base: Base, data: bytes, source: random.Random) -> bytes:
+    if base.form.name == "updateinfo":
+        return trees.random_xml_change(data, source)
+    return trees.random_change(trees.parsed(data), source)
 
 
 def mutate(data: bytes, source: random.Random) -> bytes:
@@ -374,23 +533,27 @@ def mutate(data: bytes, source: random.Random) -> bytes:
     number, data = data[:1], data[1:]
     if not number or number[0] >= len(BASES) or source.random() < 0.02:
         other = source.randrange(len(BASES))
-        return bytes((other,)) + trees.random_change(BASES[other].document, source)
+        return bytes((other,)) + _random_change(BASES[other], BASES[other].text, source)
     if source.random() < 0.7:
-        with contextlib.suppress(ValueError, RecursionError):
-            return number + trees.random_change(trees.parsed(data), source)
+        with contextlib.suppress(ValueError, RecursionError, ElementTree.ParseError):
+            return number + _random_change(BASES[number[0]], data, source)
     return number + mutate_bytes(data, source)
 
 
 def compare(cases: int, seed: int, folder: Path) -> tuple[int, list[str]]:
     """Every single change of each base; at most ``cases`` of them, evenly spread."""
-    changes = [
-        (number, what, data) for number, base in enumerate(BASES) for what, data in trees.single_changes(base.document)
-    ]
+    changes: list[tuple[int, str, bytes]] = []
+    for number, base in enumerate(BASES):
+        if base.form.name == "updateinfo":
+            found = trees.xml_changes(base.text.decode())
+        else:
+            found = trees.single_changes(base.document)
+        changes += [(number, what, data) for what, data in found]
     random.Random(seed).shuffle(changes)
     problems = []
     for number, what, data in changes[: max(cases, 1)]:
         try:
             one_case(bytes((number,)) + data)
-        except AssertionError as error:
-            problems.append(f"{what}: {error}")
+        except (AssertionError, LookupError, TypeError, ValueError, AttributeError) as error:
+            problems.append(f"{what}: {error!r}")
     return min(len(changes), max(cases, 1)), sorted(problems)

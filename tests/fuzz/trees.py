@@ -1,10 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Changes of JSON documents: every single one there is, random ones, and what a changed document differs in.
-
-A document with a key twice is no tree; such changes are made in the text.
-"""
+"""Changes of JSON and XML documents: every single one there is, and random ones."""
 
 from __future__ import annotations
 
@@ -12,6 +9,7 @@ import copy
 import json
 import random
 import typing as t
+from xml.etree import ElementTree
 
 Path = tuple[t.Union[str, int], ...]
 
@@ -179,13 +177,99 @@ def _unique(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
     return found
 
 
-def differences(one: t.Any, two: t.Any, path: str = "") -> t.Iterator[tuple[str, t.Any, t.Any]]:
-    """Path (list positions as ``[]``), value before and after of everything that differs; None: it is not there."""
-    if isinstance(one, dict) and isinstance(two, dict):
-        for key in {**one, **two}:
-            yield from differences(one.get(key), two.get(key), f"{path}.{key}" if path else key)
-    elif isinstance(one, list) and isinstance(two, list) and len(one) == len(two):
-        for before, after in zip(one, two):
-            yield from differences(before, after, f"{path}[]")
-    elif one != two or type(one) is not type(two):
-        yield path, one, two
+# -- XML --
+
+
+def xml_changes(text: str) -> t.Iterator[tuple[str, bytes]]:
+    """Every change of one place of an XML document: what was changed, and the text."""
+    root = ElementTree.fromstring(text)
+    for number, element in enumerate(root.iter()):
+        for name, change in XML_CHANGES.items():
+            changed = copy.deepcopy(root)
+            if change(changed, list(changed.iter())[number]):
+                yield f"{name} <{element.tag}> {number}", ElementTree.tostring(changed)
+        for key in element.attrib:
+            for what, value in (("delete", None), ("empty", ""), ("spoil", _spoiled(element.attrib[key]))):
+                changed = copy.deepcopy(root)
+                attributes = list(changed.iter())[number].attrib
+                del attributes[key]
+                attributes.update({} if value is None else {key: value})
+                yield f"{what} {key} of <{element.tag}> {number}", ElementTree.tostring(changed)
+
+
+def random_xml_change(data: bytes, source: random.Random) -> bytes:
+    """One to three changes. Raises ElementTree.ParseError for what is no XML."""
+    root = ElementTree.fromstring(data)
+    for _change in range(source.choice((1, 1, 2, 3))):
+        elements = list(root.iter())
+        element = source.choice(elements)
+        if element.attrib and source.random() < 0.5:
+            key = source.choice(list(element.attrib))
+            del element.attrib[key]
+            if source.random() < 0.7:
+                other = source.choice(elements).attrib
+                words = ("", "0", "-1", "9" * 12, "security", "src", *other.values())
+                element.attrib[source.choice((key, *other))] = source.choice(words)
+        else:
+            source.choice(list(XML_CHANGES.values()))(root, element)
+    return ElementTree.tostring(root)
+
+
+def _spoiled(text: str) -> str:
+    return text[: len(text) // 2] + "\x7f" + text[len(text) // 2 + 1 :]
+
+
+def _parent(root: ElementTree.Element, element: ElementTree.Element) -> ElementTree.Element | None:
+    return next((parent for parent in root.iter() if element in list(parent)), None)
+
+
+def _drop(root: ElementTree.Element, element: ElementTree.Element) -> bool:
+    parent = _parent(root, element)
+    if parent is None:
+        return False
+    parent.remove(element)
+    return True
+
+
+def _hollow(root: ElementTree.Element, element: ElementTree.Element) -> bool:
+    element[:] = []
+    element.text = ""
+    return True
+
+
+def _call_otherwise(root: ElementTree.Element, element: ElementTree.Element) -> bool:
+    element.tag += "s"
+    return True
+
+
+def _again(root: ElementTree.Element, element: ElementTree.Element) -> bool:
+    parent = _parent(root, element)
+    if parent is None:
+        return False
+    parent.append(copy.deepcopy(element))
+    return True
+
+
+def _spoil_text(root: ElementTree.Element, element: ElementTree.Element) -> bool:
+    if not element.text or not element.text.strip():
+        return False
+    element.text = _spoiled(element.text)
+    return True
+
+
+def _deepen(root: ElementTree.Element, element: ElementTree.Element) -> bool:
+    inner = ElementTree.Element(element.tag, element.attrib)
+    inner.text, inner[:] = element.text, list(element)
+    element.text, element[:] = "", [inner]
+    element.attrib = {}
+    return True
+
+
+XML_CHANGES: t.Mapping[str, t.Callable[[ElementTree.Element, ElementTree.Element], bool]] = {
+    "drop": _drop,
+    "hollow": _hollow,
+    "rename": _call_otherwise,
+    "again": _again,
+    "spoil": _spoil_text,
+    "deepen": _deepen,
+}
