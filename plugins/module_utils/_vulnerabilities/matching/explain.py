@@ -289,7 +289,8 @@ def _statement(matcher: Matcher, one: Considered, number: int) -> list[str]:
 def _others(matcher: Matcher, considered: t.Sequence[Considered]) -> list[str]:
     """What was said and not weighed, counted by reason."""
     by_reason: dict[str, list[Considered]] = {}
-    for one in considered:
+    # Where the source is named like the package, each was looked at twice.
+    for one in {(id(one.group), one.product, one.left_out): one for one in considered}.values():
         by_reason.setdefault(one.left_out, []).append(one)
     lines = []
     for reason in _LEFT_OUT:
