@@ -374,7 +374,7 @@ class _Build:
         self._keys: Keys | None = None
         self._whole_is_signed = False
         self._verified: dict[str, str] = {}
-        self._badly_signed: dict[str, tuple[str, str]] = {}
+        self._badly_signed: dict[str, tuple[str, str, str]] = {}
         if old is not None:
             self._old = {document.path for document in old.documents()}
             unread = {path for path, _reason in old.rejected()}
@@ -403,7 +403,7 @@ class _Build:
             elif row.verified and row.path in self._old:
                 self.writer.set_verified(row.path, False)
             elif row.category == REJECTED and row.note.startswith(REJECTED_FOR):
-                self._badly_signed[row.path] = (row.sha256, row.note)
+                self._badly_signed[row.path] = (row.sha256, row.note, row.revision)
 
     @contextlib.contextmanager
     def archive(self, path: Path, signature: t.Callable[[], bytes | None]) -> t.Iterator[None]:
@@ -444,9 +444,9 @@ class _Build:
         sha256 = hashlib.sha256(data).hexdigest() if data is not None else "too large"
         verified = verified or self._whole_is_signed or self._verified.get(path) == sha256
         known = self.known.get(path)
-        bad = self._badly_signed.get(path, ("", ""))
+        bad = self._badly_signed.get(path, ("", "", ""))
         if bad[0] == sha256 and not verified:
-            self.writer.reject(path, sha256, stamp, bad[1])
+            self.writer.reject(path, sha256, stamp, *bad[1:])
         elif known is not None and known.sha256 == sha256:
             if stamp > known.stamp:
                 self.writer.set_stamp(path, stamp)

@@ -170,7 +170,7 @@ class _Run:
                 update.set_verified(path, False)
             for path, reason in self._bad.items():
                 row = self._todo[path]
-                update.reject(path, row.sha256, row.stamp, reason)
+                update.reject(path, row.sha256, row.stamp, reason, row.revision)
             for path, data in self._good.items():
                 row = self._todo[path]
                 if data:  # it was rejected, and what it says is not in the index

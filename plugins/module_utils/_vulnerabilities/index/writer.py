@@ -198,15 +198,15 @@ class Writer:
                 len(rows),
             )
 
-    def reject(self, path: str, sha256: str, stamp: str, reason: str) -> None:
-        """Note that the document at a path cannot be read, and why.
+    def reject(self, path: str, sha256: str, stamp: str, reason: str, revision: str = "") -> None:
+        """Note that the document at a path cannot be read, and why. ``revision``: its release date, where it is known.
 
         What an earlier version of it said is dropped: it may be wrong now. As long as there is one such document,
         no image passes by the index.
         """
         with self._errors():
             self._drop(path)
-            self._insert(path, sha256, "", stamp, 0, REJECTED, reason, "{}", 0, 0, 0)
+            self._insert(path, sha256, revision, stamp, 0, REJECTED, reason, "{}", 0, 0, 0)
 
     def leave_out(self, path: str, sha256: str, stamp: str, reason: str) -> None:
         """Note that what is at a path is none of the documents that are read; ``reason``: a key of ``skipped``."""

@@ -368,3 +368,35 @@ def test_files_of_others_are_not_overwritten(vendor: Path, index: Path, tmp_path
     shutil.rmtree(vendor)
     with pytest.raises(InputError, match="there is no feed"):
         export(vendor, tmp_path / "feed.tar")
+
+
+def test_a_badly_signed_change_stays_out_until_it_is_mended(
+    vendor: Path, tmp_path: Path, keys: Keys, signer: Signer
+) -> None:
+    """Over a server, where only what changed is fetched. The old statement is gone, too: it may be wrong by now."""
+    index, changed = tmp_path / "index", vendor / "2026/cve-2026-1001.json"
+    signatures = Signatures(keys, frozenset(["bash", "tool"]))
+
+    def sync(now: str) -> BuildResult:
+        return build_index(url, str(index), now=now, signatures=signatures)
+
+    def said() -> int:
+        with FeedIndex.open(str(index)) as opened:
+            return len(opened.statements(["bash"]))
+
+    with running_server(answer_from(vendor)) as server:
+        url = f"http://{server.host}/"
+        assert sync(NOW).info.verified == 2
+        write_feed(
+            vendor, document("CVE-2026-1001", fixed(MAIN_9, "bash", "0:5.1.8-11.el9"), date="2026-08-22T10:00:00+00:00")
+        )
+        (vendor / "changes.csv").write_text('"2026/cve-2026-1001.json","2026-08-22T10:00:00+00:00"\n')
+        result = sync(LATER)
+        assert [one.path for one in result.rejected] == ["2026/cve-2026-1001.json"]
+        assert (result.changed, result.info.rejected, result.info.verified, said()) == (True, 1, 1, 0)
+        result = sync(LATEST)
+        assert (result.changed, len(result.rejected), said()) == (False, 1, 0)
+        signer.sign_file(changed)
+        result = sync(LATEST)
+        assert (result.changed, result.rejected, result.info.verified, said()) == (True, (), 2, 1)
+        assert not sync(LATEST).changed
