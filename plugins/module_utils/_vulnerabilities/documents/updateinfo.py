@@ -268,7 +268,7 @@ class _Advisory:
         kind = self.text_of("type").casefold()
         if kind not in _TYPES:
             raise CorruptData(f"{self.where}: {ascii(kind)[:40]} is no type of an advisory")
-        if kind != "security" and not self.list_of(self.root, "cves", str):
+        if kind not in ("security", "") and not self.list_of(self.root, "cves", str):
             return Document("updateinfo-other", revision, False, (), {"not_security": 1})
         if self.text_of("status").casefold() in ("retracted", "withdrawn"):
             return Document("updateinfo", revision, True, (), {})

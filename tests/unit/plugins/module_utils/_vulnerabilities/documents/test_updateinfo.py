@@ -160,10 +160,18 @@ def test_the_vulnerabilities_of_an_advisory(extra: str, title: str, cves: list[s
     assert [cve for cve, _rows in document.vulnerabilities] == cves
 
 
-@pytest.mark.parametrize("kind", ["bugfix", "enhancement", "newpackage", ""])
+@pytest.mark.parametrize("kind", ["bugfix", "enhancement", "newpackage"])
 def test_other_advisories_are_left_out_unless_they_fix_a_vulnerability(kind: str) -> None:
     assert read(advisory("RLBA-2026:1", FIX, kind=kind, cves=())).category == "updateinfo-other"
     assert read(advisory("RLBA-2026:1", FIX, kind=kind)).category == "updateinfo"
+
+
+def test_an_advisory_that_may_be_about_security_is_one() -> None:
+    assert read(advisory("RLSA-2026:1", FIX, kind="", cves=())).category == "updateinfo"
+    with pytest.raises(CorruptData, match="no type of an advisory"):
+        read(advisory("RLSA-2026:1", FIX, kind="securiti"))
+    with pytest.raises(CorruptData, match="names no package"):
+        read(advisory("RLSA-2026:1"))
 
 
 @pytest.mark.parametrize(
