@@ -167,6 +167,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targe
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.explaining import Explaining
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judging
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.applying import Entry
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.vex import load_vex
 
 LIMIT = 1000
@@ -183,7 +184,10 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     now = datetime.now(timezone.utc)
     policies = read_policies(params["policies"])
     vex = [load_vex(one["path"], one["signature_key"], now=now) for one in params["vex"]]
-    entries = [*read_exceptions(params["exceptions"]), *(one for document in vex for one in document.statements)]
+    entries: list[Entry] = [
+        *read_exceptions(params["exceptions"]),
+        *(one for document in vex for one in document.statements),
+    ]
     wanted = None if params["images"] is None else [named(one) for one in params["images"]]
     with contextlib.ExitStack() as stack:
         indexes = [stack.enter_context(index) for index in open_indexes(params["index"], module.warn)]
