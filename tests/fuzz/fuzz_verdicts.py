@@ -461,6 +461,9 @@ _ECOSYSTEM = re.compile(r"[A-Za-z][A-Za-z .+-]*(:[0-9.]+)?")
 
 
 def _other_record(before: Json, after: t.Any) -> bool:
+    identity = after.get("id") if isinstance(after, dict) else None
+    if isinstance(identity, str) and osv._ID.fullmatch(identity) and not identity.startswith("ALSA-"):
+        return True  # a record of somebody else, or about no vulnerability
     try:
         old, new = _entries(before), _entries(after)
     except (LookupError, TypeError, AttributeError):

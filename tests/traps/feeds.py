@@ -14,8 +14,10 @@ from pathlib import Path
 
 from ansible_collections.imagescan.openshift.examples.fleet import vex
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.writer import IndexUpdate
+from ansible_collections.imagescan.openshift.tests.support import advisories as make
 
-from .situation import FEED, OTHERS, document
+from . import distributions
+from .situation import FEED, OTHERS, Advisories, document
 from .trap import Trap, differs, hides
 
 
@@ -209,7 +211,52 @@ DAMAGE: t.Mapping[str, tuple[t.Callable[[vex.Json], None], str]] = {
     "status-misspelt": (misspell_status, "whoever skips a status of which nobody has heard"),
 }
 
+#: The same of advisories: change of the record, and whom it fools.
+LOST: t.Mapping[str, tuple[t.Callable[[vex.Json], t.Any], str]] = {
+    "advisory-without-packages": (
+        lambda item: item["affected"].clear(),
+        "whoever takes an advisory that names no package for one that fixes nothing",
+    ),
+    "advisory-without-ecosystem": (
+        lambda item: item["affected"][0]["package"].pop("ecosystem"),
+        "whoever skips packages of which it is not said whose they are",
+    ),
+    "advisory-without-fix": (
+        lambda item: item["affected"][0]["ranges"][0]["events"][1].update(fixed="3.0.7\x7f-28.el9"),
+        "whoever takes a fix of which the version is damaged for none, where only what can be fixed counts",
+    ),
+}
+
+
+def records(edit: t.Callable[[vex.Json], t.Any] = lambda item: None) -> Advisories:
+    """The records of AlmaLinux, with a change in the first; the second is about the same packages."""
+    item = copy.deepcopy(OPENSSL)
+    edit(item)
+    return distributions.records(item, OPENSSL_BEFORE)
+
+
+OPENSSL = distributions.OPENSSL
+OPENSSL_BEFORE = make.record("ALSA-2026:0", ("openssl-libs", "1:3.0.7-1.el9"))
+WITHOUT_EPOCH = make.updates(make.advisory("RLSA-2026:1", distributions.FIX, release="Rocky Linux 9")).replace(
+    b'epoch="1"', b""
+)
+
 TRAPS: list[Trap] = [
+    *(
+        differs(name, fools, "advisories", records(edit), records(), codes="feed-incomplete", **distributions.ALMA)
+        for name, (edit, fools) in LOST.items()
+    ),
+    differs(
+        "advisory-without-epoch",
+        "whoever takes an epoch that is missing for 0: every build with an epoch is newer than the fix then",
+        "packages",
+        distributions.packages("rocky", "bash-5.1.8-9.el9.x86_64", "openssl-libs-1:3.0.7-27.el9.x86_64"),
+        distributions.ROCKY["packages"],
+        verdict="failed",
+        codes="vulnerability",
+        advisories=distributions.repository("rocky:9", WITHOUT_EPOCH),
+        **{key: value for key, value in distributions.ROCKY.items() if key != "packages"},
+    ),
     *(
         differs(name, fools, "documents", damaged(edit), FEED, codes="feed-incomplete")
         for name, (edit, fools) in DAMAGE.items()
