@@ -295,7 +295,9 @@ def test_a_log_without_trouble_is_whole_at_once() -> None:
     caller = Caller(pod)
     assert caller.run() == Finished(UID, True, "")
     assert [record.kind for record in caller.records] == ["hello", *["beat", "image"] * 3, "bye"]
-    assert pod.requests == [{"container": "scanner", "timestamps": "true", "follow": "true"}], "one connection is enough"
+    assert pod.requests == [{"container": "scanner", "timestamps": "true", "follow": "true"}], (
+        "one connection is enough"
+    )
 
 
 def test_after_the_last_record_the_reader_waits_for_the_decoder() -> None:

@@ -121,7 +121,8 @@ def test_severities_are_read_in_any_letters(word: str) -> None:
         ),
         (
             "- name: a\n  vulnerabilities:\n",
-            "line 2: policy 'a', vulnerabilities: expected max_severity, fixable and require_full_coverage, found nothing",
+            "line 2: policy 'a', vulnerabilities: expected max_severity, fixable and require_full_coverage, "
+            "found nothing",
         ),
         ("- name: a\n  vulnerabilities: {fixable: true}\n", "vulnerabilities: max_severity is missing"),
         (
