@@ -423,7 +423,8 @@ def _other_document(before: Json, after: t.Any) -> bool:
             return True  # another package, architecture, version or module
     for identity in old.relationships.keys() & new.relationships.keys():
         ends = new.relationships[identity]
-        if ends != old.relationships[identity] and all(isinstance(end, str) and end in new.products for end in ends):
+        known = all(isinstance(end, str) and (end in new.products or end in new.relationships) for end in ends)
+        if ends != old.relationships[identity] and known:
             return True  # another product or component that the document has
     if (new.ratings - old.ratings) & csaf_vex._SEVERITIES.keys():
         return True  # another severity: the policy allows it
@@ -490,7 +491,7 @@ def _other_advisories(before: ElementTree.Element, after: ElementTree.Element) -
         old != new
         and new
         and all(
-            advisories.is_name(name) and advisories.build_of(f"{epoch}:{version}-{release}")
+            advisories.is_name(name) and advisories.build_of(f"{epoch}:{version}-{release}".lstrip(":"))
             for name, epoch, version, release, arch in new - old
             if re.fullmatch(r"\w{0,32}", arch)
         )

@@ -249,7 +249,7 @@ class _Reader:
             identity = self.text_of(whole_name, "product_id", required=True)
             part = self.text_of(relationship, "product_reference", required=True)
             whole = self.text_of(relationship, "relates_to_product_reference", required=True)
-            if self.relationships.setdefault(identity, (part, whole)) != (part, whole):
+            if identity in self.products or self.relationships.setdefault(identity, (part, whole)) != (part, whole):
                 raise CorruptData(f"{self.where} defines {ascii(identity)[:100]} twice, and not alike")
 
     def check_unspoken(self) -> None:

@@ -325,8 +325,8 @@ def test_relationships_nest_up_to_a_limit(depth: int) -> None:
 
 def test_relationships_in_a_circle_end() -> None:
     value = document("CVE-2026-1000", affected(MAJOR_9, "tool"))
-    value["product_tree"]["relationships"] = [relationship("a", "b", "b"), relationship("b", "a", "a")]
-    define(value, "a", "b")
+    value["product_tree"]["relationships"] = [relationship("a", "m", "b"), relationship("b", "m", "a")]
+    define(value, "m")
     value["vulnerabilities"][0]["product_status"] = {"known_affected": ["a", "b"]}
     with pytest.raises(CorruptData, match="in a circle"):
         read(value)
@@ -392,6 +392,10 @@ def test_an_id_that_is_defined_in_two_ways_is_refused(what: str) -> None:
     branches.append(branches[0])
     links.append(links[0])
     assert len(rows_of(value)) == 2, "the same once more is no contradiction"
+    value["product_tree"]["full_product_names"] = [{"product_id": links[0]["full_product_name"]["product_id"]}]
+    with pytest.raises(CorruptData, match="twice"):
+        read(value)
+    del value["product_tree"]["full_product_names"]
     if what == "products":
         tree["full_product_names"] = [{**branches[0]["product"], "product_identification_helper": {"cpe": MAIN_9[:-1]}}]
     else:
