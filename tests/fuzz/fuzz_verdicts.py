@@ -39,6 +39,10 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.build import build_index
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.parsing import CSAF, Form
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.signatures import (
+    BadSignature,
+    Keys,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching.matcher import (
     match_inventory,
@@ -46,6 +50,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
 )
 from ansible_collections.imagescan.openshift.tests.fuzz import trees
 from ansible_collections.imagescan.openshift.tests.fuzz.mutations import mutate_bytes
+from ansible_collections.imagescan.openshift.tests.support.openpgp import Signer
 from ansible_collections.imagescan.openshift.tests.support.vex import (
     EUS_9_2,
     MAIN_8,
@@ -544,8 +549,19 @@ def mutate(data: bytes, source: random.Random) -> bytes:
     return number + mutate_bytes(data, source)
 
 
+def _holds(keys: Keys, data: bytes, signature: bytes) -> bool:
+    try:
+        keys.check(data, signature)
+    except BadSignature:
+        return False
+    return True
+
+
 def compare(cases: int, seed: int, folder: Path) -> tuple[int, list[str]]:
-    """Every single change of each base; at most ``cases`` of them, evenly spread."""
+    """Every single change of each base; at most ``cases`` of them, evenly spread.
+
+    What is another valid document, and makes the image pass, must fail by the signature of the vendor's.
+    """
     changes: list[tuple[int, str, bytes]] = []
     for number, base in enumerate(BASES):
         if base.form.name == "updateinfo":
@@ -554,10 +570,17 @@ def compare(cases: int, seed: int, folder: Path) -> tuple[int, list[str]]:
             found = trees.single_changes(base.document)
         changes += [(number, what, data) for what, data in found]
     random.Random(seed).shuffle(changes)
+    signer = Signer()
+    keys = Keys.of(str(signer.certificate).encode(), "the key")
+    signatures = [signer.sign(base.text) for base in BASES]
     problems = []
+    for base, signature in zip(BASES, signatures):
+        keys.check(base.text, signature)
     for number, what, data in changes[: max(cases, 1)]:
         try:
             one_case(bytes((number,)) + data)
+            if passing(number, data) and _holds(keys, data, signatures[number]):
+                problems.append(f"{what}: the image passes, and the signature holds")
         except (AssertionError, LookupError, TypeError, ValueError, AttributeError) as error:
             problems.append(f"{what}: {error!r}")
     return min(len(changes), max(cases, 1)), sorted(problems)
