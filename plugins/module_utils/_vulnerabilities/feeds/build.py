@@ -417,7 +417,7 @@ class _Build:
                     f"the archive is not what its maker signed: {error.message}",
                     code=error.code,
                     hint="fetch it again; else somebody has changed it, or the key is not its maker's",
-                ) from error
+                )
             self._whole_is_signed = True
         try:
             yield

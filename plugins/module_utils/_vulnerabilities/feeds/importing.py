@@ -237,7 +237,7 @@ class _Import:
             except BadSignature as error:
                 raise CorruptData(
                     f"the bundle {self.shown} is not what its maker signed: {error.message}", code=error.code
-                ) from error
+                )
         elif not checksum:
             raise InputError(
                 f"nothing proves who compiled the index in {self.shown}",

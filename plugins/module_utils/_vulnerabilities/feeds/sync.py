@@ -571,7 +571,7 @@ class SyncedFeed:
             if error.status != 404:
                 raise
             if path in self._documents if self.partial else stamp <= utc_text(self._made()):
-                raise _Gone(path) from error
+                raise _Gone(path)
             raise
         if self._spool is not None:
             self._spool.keep(path, stamp, self._now, data)
