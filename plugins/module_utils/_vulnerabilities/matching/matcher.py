@@ -155,12 +155,14 @@ class Trace(t.NamedTuple):
 class _Shared(t.NamedTuple):
     """What is said alike of several vulnerabilities.
 
-    ``fixes``: the fixes named, where nothing but fixes (and "not affected") applies, else None. ``of``: each
+    ``fixes``: the fixes named, where nothing but fixes (and "not affected") applies, else None. ``known``: where no
+    build is named to compare with, what came out for builds by all that matters of them, else None. ``of``: each
     vulnerability with the number of the document's vulnerability and the CVSS of each statement.
     """
 
     said: tuple[Said, ...]
     fixes: tuple[Said, ...] | None
+    known: dict[tuple[Stream, bool], _Outcome | None] | None
     of: list[tuple[str, list[tuple[int, str]]]]
 
 
@@ -216,7 +218,7 @@ class _Kept(t.Generic[_K, _V]):
 
 #: Bounds of the caches: groups as read, statements ready to be weighed, findings. Each is some 300 bytes.
 GROUPS_KEPT = 250_000
-STATEMENTS_KEPT = 250_000
+STATEMENTS_KEPT = 400_000
 FINDINGS_KEPT = 250_000
 RELATED_KEPT = 20_000
 _PRODUCTS_KEPT = 64
@@ -226,13 +228,19 @@ _Groups: t.TypeAlias = "list[tuple[int, list[tuple[Group, frozenset[str]]]]]"
 
 
 @contextlib.contextmanager
-def _without_collection() -> t.Iterator[None]:
-    """Without Python's search for cycles: what is read and kept here has none, and searching it took half the time."""
+def _without_collection(*, many: bool) -> t.Iterator[None]:
+    """Without Python's search for cycles: what is read and kept here has none, and searching it took half the time.
+
+    With ``many`` matches, cycles among what is new are then dropped, and what lives on is not searched again.
+    """
     was_on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
+        if was_on and many:
+            gc.collect(0)
+            gc.freeze()
         if was_on:
             gc.enable()
 
@@ -288,7 +296,7 @@ class Matcher:
         for known, match in self._matches:
             if known == key:
                 return match
-        with _without_collection():
+        with _without_collection(many=bool(self._matches)):
             match = _Run(self, inventory).match()
         self._matches.append((key, match))
         return match
@@ -379,7 +387,7 @@ class Matcher:
         for shared in table.shared:
             if shared.fixes is not None and case.is_newest(shared.fixes):
                 continue
-            outcome = case.weigh(shared.said)
+            outcome = case.weigh_shared(shared)
             if outcome is not None:
                 # Statements that are equal are one object: the first of them is meant.
                 place = next(place for place, said in enumerate(shared.said) if said is outcome.said)
@@ -419,7 +427,8 @@ class Matcher:
                 every = tuple(said for said, _number, _cvss in found)
                 fixes = {(said.binary, said.evr): said for said in every if _names_fix(said)}
                 plain = all(said.status == _NOT_AFFECTED or _names_fix(said) for said in applying)
-                one = shared[key] = _Shared(every, tuple(fixes.values()) if plain else None, [])
+                known = None if any(said.build is not None for said in every) else {}
+                one = shared[key] = _Shared(every, tuple(fixes.values()) if plain else None, known, [])
             one.of.append((cve, [(number, cvss) for _said, number, cvss in found]))
         return _Table(tuple(shared.values()), seen, applicable, frozenset(numbers))
 
@@ -883,6 +892,15 @@ class _Case:
 
     def installed(self, said: Said) -> Build:
         return self.binary if said.binary else self.source
+
+    def weigh_shared(self, shared: _Shared) -> _Outcome | None:
+        """The same as ``weigh``; where no build is named, once for all builds of a stream."""
+        if shared.known is None:
+            return self.weigh(shared.said)
+        key = (self.stream, self.of_own_major)
+        if key not in shared.known:
+            shared.known[key] = self.weigh(shared.said)
+        return shared.known[key]
 
     def weigh(self, said: t.Sequence[Said]) -> _Outcome | None:
         """What is true of the build; None when it is not affected, fixed, or when nothing applies."""
