@@ -427,8 +427,10 @@ class Matcher:
                 every = tuple(said for said, _number, _cvss in found)
                 fixes = {(said.binary, said.evr): said for said in every if _names_fix(said)}
                 plain = all(said.status == _NOT_AFFECTED or _names_fix(said) for said in applying)
-                known = None if any(said.build is not None for said in every) else {}
-                one = shared[key] = _Shared(every, tuple(fixes.values()) if plain else None, known, [])
+                compared = any(said.build is not None for said in every)
+                one = shared[key] = _Shared(
+                    every, tuple(fixes.values()) if plain else None, None if compared else {}, []
+                )
             one.of.append((cve, [(number, cvss) for _said, number, cvss in found]))
         return _Table(tuple(shared.values()), seen, applicable, frozenset(numbers))
 
