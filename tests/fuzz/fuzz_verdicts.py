@@ -374,17 +374,17 @@ _WELL_FORMED_PURL = re.compile(r"pkg:(rpm|rpmmod|oci|generic|maven)/[A-Za-z0-9%.
 class Meaning(t.NamedTuple):
     """Where a document says what it is about. With another well-formed value there, it is another document.
 
-    ``products``: CPE and package URL by product id. ``relationships``: both ends by id. ``ratings``: severities.
+    ``products``: CPEs and package URLs by product id. ``relationships``: both ends by id. ``ratings``: severities.
     """
 
-    products: t.Mapping[str, tuple[t.Any, t.Any]]
+    products: t.Mapping[str, list[tuple[t.Any, t.Any]]]
     relationships: t.Mapping[str, tuple[t.Any, t.Any]]
     ratings: frozenset[str]
     deleted: bool
 
     @classmethod
     def of(cls, root: t.Any) -> Meaning:
-        products: dict[str, tuple[t.Any, t.Any]] = {}
+        products: dict[str, list[tuple[t.Any, t.Any]]] = {}
         relationships: dict[str, tuple[t.Any, t.Any]] = {}
         ratings: set[str] = set()
         for path in trees.nodes(root):
@@ -395,7 +395,7 @@ class Meaning(t.NamedTuple):
                 continue
             helper, name = value.get("product_identification_helper"), value.get("full_product_name")
             if isinstance(helper, dict) and isinstance(value.get("product_id"), str):
-                products[value["product_id"]] = helper.get("cpe"), helper.get("purl")
+                products.setdefault(value["product_id"], []).append((helper.get("cpe"), helper.get("purl")))
             if isinstance(name, dict) and isinstance(name.get("product_id"), str):
                 ends = value.get("product_reference"), value.get("relates_to_product_reference")
                 relationships[name["product_id"]] = ends
@@ -421,11 +421,12 @@ def explained(base: Base, data: bytes) -> bool:
 def _other_document(before: Json, after: t.Any) -> bool:
     old, new = Meaning.of(before), Meaning.of(after)
     for identity in old.products.keys() & new.products.keys():
-        (old_cpe, old_purl), (cpe, purl) = old.products[identity], new.products[identity]
-        if cpe != old_cpe and isinstance(cpe, str) and cpes.parse_cpe(cpe) is not None:
-            return True  # another product
-        if purl != old_purl and isinstance(purl, str) and _WELL_FORMED_PURL.fullmatch(purl):
-            return True  # another package, architecture, version or module
+        ((old_cpe, old_purl),) = old.products[identity]
+        for cpe, purl in new.products[identity]:
+            if cpe != old_cpe and isinstance(cpe, str) and cpes.parse_cpe(cpe) is not None:
+                return True  # another product
+            if purl != old_purl and isinstance(purl, str) and _WELL_FORMED_PURL.fullmatch(purl):
+                return True  # another package, architecture, version or module
     for identity in old.relationships.keys() & new.relationships.keys():
         ends = new.relationships[identity]
         known = all(isinstance(end, str) and (end in new.products or end in new.relationships) for end in ends)

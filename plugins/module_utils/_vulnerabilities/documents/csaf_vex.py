@@ -71,6 +71,50 @@ _UNREADABLE = "?"
 _VECTOR = re.compile(r"(?:CVSS:[0-9]\.[0-9]/)?[A-Za-z]{1,4}:[A-Za-z]{1,10}(?:/[A-Za-z]{1,4}:[A-Za-z]{1,10}){1,40}")
 _ADVISORY = re.compile(r"[A-Z][A-Za-z]{1,15}-[0-9]{4}[:-][0-9A-Za-z]{1,16}")
 
+#: Types of package URLs that are no RPM packages (github.com/package-url/purl-spec, and Red Hat's own for modules). Any
+#: other is taken for a damaged one, of which the id tells the rest.
+_OTHER_TYPES = frozenset(
+    [
+        "alpm",
+        "apk",
+        "bitbucket",
+        "bitnami",
+        "cargo",
+        "cocoapods",
+        "composer",
+        "conan",
+        "conda",
+        "cpan",
+        "cran",
+        "deb",
+        "docker",
+        "gem",
+        "generic",
+        "github",
+        "golang",
+        "hackage",
+        "hex",
+        "huggingface",
+        "julia",
+        "luarocks",
+        "maven",
+        "mlflow",
+        "npm",
+        "nuget",
+        "oci",
+        "opam",
+        "otp",
+        "pub",
+        "pypi",
+        "qpkg",
+        "rpmmod",
+        "swid",
+        "swift",
+        "vscode-extension",
+        "yocto",
+    ]
+)
+
 _ESCAPED_NAME = re.compile(rb"\\(?:u00[0-7]|/)")
 _PURL_NAME = re.compile(rb'"pkg:rpm/(?:[^/"]*/)*([^/"@?#]*)')
 _PART = re.compile(rb'"product_reference"\s*:\s*"([^"\\]*)"')
@@ -256,11 +300,12 @@ class _Reader:
         """Refuse a document that relates a component to a product, or defines one, and says nothing of it.
 
         Vendors derive the tree from what they say: what nobody speaks of was said before something was lost. A
-        relationship with an end that is not defined says nothing to anybody; such leftovers are counted.
+        relationship of a component that is not defined says nothing to anybody; such leftovers are counted.
         """
         ends = {end for relationship in self.relationships.values() for end in relationship}
         for identity in self.relationships.keys() - self.spoken - ends:
-            if all(end in self.products or self.related(end) for end in self.relationships[identity]):
+            part = self.relationships[identity][0]
+            if part in self.products or self.related(part):
                 raise CorruptData(
                     f"{self.where} has no status for {ascii(identity)[:100]}, which its product tree names"
                 )
@@ -370,7 +415,7 @@ class _Reader:
                 return self.component_of_purl(purl, identity)
             if purl.startswith("pkg:rpmmod/") and ":" in (module := self.module_of(identity)):
                 return _Component(module, "", module, "")
-            if re.match(r"pkg:[A-Za-z0-9.+-]+/", purl):
+            if purl.partition(":")[2].partition("/")[0] in _OTHER_TYPES and purl.startswith("pkg:"):
                 return "not_rpm"
             self.skipped["purl_malformed"] += 1
         return self.component_of_name(identity)
@@ -489,6 +534,8 @@ class _Reader:
             status = _STATUSES.get(key)
             if not isinstance(identities, list) or not all(isinstance(identity, str) for identity in identities):
                 raise CorruptData(f"{self.where}: product_status.{ascii(key)[1:40]} is not a list of texts")
+            if not identities:
+                raise CorruptData(f"{self.where} says nothing: product_status.{ascii(key)[1:40]} is empty")
             if key == "recommended":
                 self.spoken.update(identities)
                 continue

@@ -237,6 +237,7 @@ def test_what_is_no_rpm_is_counted(purl: str, reason: str) -> None:
         ("pkg:rpm/redhat/cu\x7fl", "curl", ("curl", "", "", "")),
         ("pkg:rpm/red\x7fat/curl", "curl", ("curl", "", "", "")),
         ("pkg:r\x7fm/redhat/curl", "curl", ("curl", "", "", "")),
+        ("pkg:rim/redhat/curl", "curl", ("curl", "", "", "")),
         (
             "pkg:rpm/redhat/curl@7.76\x7f1-2.el9?arch=x86_64",
             "curl-0:7.76.1-2.el9.x86_64",
@@ -644,7 +645,7 @@ def put(new: object, *path: str) -> t.Callable[[Json], None]:
     ("edit", "message"),
     [
         (drop("document", "category"), "category"),
-        (put({"unheard_of": []}, "vulnerabilities", "0", "product_status"), "no status of CSAF"),
+        (put({"unheard_of": ["x"]}, "vulnerabilities", "0", "product_status"), "no status of CSAF"),
         (drop("product_tree", "relationships", "0", "product_reference"), "product_reference"),
         (drop("product_tree", "relationships", "0", "full_product_name"), "full_product_name"),
         (drop("product_tree", "branches", "0", "branches", "0", "product", "product_id"), "product_id"),
