@@ -365,9 +365,9 @@ def stage_fuzz(result: Result) -> None:
 
 
 def stage_bench(result: Result) -> None:
-    """Measure against the peers, a full feed, then scans by pods against local ones; figures never gate."""
+    """Measure against the peers, a full feed, a fleet, then scans by pods against local ones; figures never gate."""
     venv = test_environment()
-    scripts = ["bench.py", "feed.py"]
+    scripts = ["bench.py", "feed.py", "matching.py"]
     lacking = cluster_lacks()
     if lacking:
         result.missing(f"{' and '.join(lacking)}: figures of a cluster")
