@@ -448,6 +448,8 @@ class _Reader:
         if not version or not _VERSION_RELEASE.fullmatch(version):
             nevra = _NEVRA.fullmatch(identity)
         if nevra:
+            if nevra["name"] != name:
+                raise CorruptData(f"{self.where}: {ascii(identity)[:100]} and its package URL name two packages")
             epoch, version = nevra["epoch"], nevra["evr"]
         if version and not epoch:
             # A package URL leaves out an epoch of 0, and some leave out any; the id tells.
