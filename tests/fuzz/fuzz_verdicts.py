@@ -471,6 +471,8 @@ def _other_record(before: Json, after: t.Any) -> bool:
     identity = after.get("id") if isinstance(after, dict) else None
     if isinstance(identity, str) and osv._ID.fullmatch(identity) and not identity.startswith("ALSA-"):
         return True  # a record of somebody else, or about no vulnerability
+    if isinstance(after, dict) and after.get("withdrawn"):
+        return True  # the vendor took it back
     try:
         old, new = _entries(before), _entries(after)
     except (LookupError, TypeError, AttributeError):
@@ -478,9 +480,9 @@ def _other_record(before: Json, after: t.Any) -> bool:
     if len(new) < len(after["affected"]) or not new:
         return False
     # A record has one place for what it says of a package. Without that, or with another name, release or version
-    # there, it is another record. So it is where the vendor took it back, or rates it lower.
+    # there, it is another record. So it is where the vendor rates it lower.
     rated = advisories.title_severity(str(after.get("summary")))
-    return set(new) != set(old) or bool(after.get("withdrawn")) or rated in _LESSER
+    return set(new) != set(old) or rated in _LESSER
 
 
 _LESSER = ("low", "moderate")
