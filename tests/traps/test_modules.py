@@ -21,6 +21,7 @@ from ansible_collections.imagescan.openshift.tests.traps.trap import Trap
 #: Fields that say how an image is judged: where they are the usual ones, many images can share one run.
 SHARED = (
     *("platforms", "documents", "repositories", "edit_feed", "edit_index", "names", "feed", "feed_age"),
+    *("advisories", "signed_by", "edit_signed", "feed_key", "carried"),
     *("policy", "exceptions", "vex", "scan_age", "scanned", "edit_inventory"),
 )
 
