@@ -38,7 +38,11 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
     updateinfo,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.build import build_index
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.parsing import CSAF, Form
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.parsing import (
+    CSAF,
+    Form,
+    refusal,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.signatures import (
     BadSignature,
     Keys,
@@ -301,15 +305,17 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
 def reading(base: Base, data: bytes) -> t.Any:
     """What the readers make of a document. Equal readings lead to equal verdicts, so that each is judged once."""
 
+    names = frozenset(wanted_names(base.image))
+
     def attempt(function: t.Callable[..., t.Any], one: bytes, **more: t.Any) -> t.Any:
         try:
             found = function(one, base.path.rpartition("/")[2], **more)
         except ScanError as error:
             assert error.code and str(error).isprintable(), "an error that cannot be shown"
-            return error.code
+            about = refusal(error, one, base.form).about
+            return error.code, about if about is None else about & names
         return found.category, found.deleted, found.vulnerabilities
 
-    names = frozenset(wanted_names(base.image))
     if base.form.name == "updateinfo":
         read = functools.partial(updateinfo.read_advisory, distribution=base.form.distribution)
         try:

@@ -22,7 +22,7 @@ import typing as t
 
 from ..._errors import ScanError
 from ..index.packing import Packed
-from .parsing import parse
+from .parsing import Form, Refusal, parse, refusal
 
 #: Documents of so many bytes in all are read by the process that has them: starting others takes 0.2 s.
 ALONE = 8 << 20
@@ -37,7 +37,7 @@ class WorkerLost(ScanError):
 
 
 class Workers:
-    """Reads documents and gives each to ``done`` with its key, in no order: as read, or the error that came of it.
+    """Reads documents and gives each to ``done`` with its key, in no order: as read, or why it could not be.
 
     Use as a context manager; leaving it ends the processes. ``how``: what ``parse`` takes beside path and bytes.
     ``processes`` 0: one a core.
@@ -45,8 +45,8 @@ class Workers:
 
     def __init__(
         self,
-        how: tuple[t.Any, ...],
-        done: t.Callable[[t.Any, Packed | ScanError], None],
+        how: tuple[t.Collection[str], Form],
+        done: t.Callable[[t.Any, Packed | Refusal], None],
         processes: int = 0,
     ) -> None:
         self._how = how
@@ -106,7 +106,7 @@ def _cores() -> int:
 class _Worker:
     """One process. It gets (path, bytes) and answers with what ``outcome`` gives."""
 
-    def __init__(self, how: tuple[t.Any, ...]) -> None:
+    def __init__(self, how: tuple[t.Collection[str], Form]) -> None:
         # Where the collection is imported from: a folder, or the archive that Ansible packs for a module. It takes the
         # place of the present folder, from which nothing must be imported.
         root = __file__.partition(f"{os.sep}ansible_collections{os.sep}")[0]
@@ -166,12 +166,12 @@ class _Worker:
         self._stack.close()
 
 
-def outcome(path: str, data: bytes, how: tuple[t.Any, ...]) -> Packed | ScanError:
+def outcome(path: str, data: bytes, how: tuple[t.Collection[str], Form]) -> Packed | Refusal:
     """What comes of reading a document."""
     try:
         return parse(path, data, *how)
     except ScanError as error:
-        return error
+        return refusal(error, data, how[1])
 
 
 def work() -> None:

@@ -14,9 +14,13 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import CorruptData, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._errors import CorruptData
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import build, workers
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.parsing import parse
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.parsing import (
+    CSAF,
+    Refusal,
+    parse,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.workers import (
     WorkerLost,
     Workers,
@@ -26,7 +30,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
 from ansible_collections.imagescan.openshift.tests.benchmarks import feed_data
 from ansible_collections.imagescan.openshift.tests.support.vex import NOW
 
-Done = dict[t.Any, t.Union[Packed, ScanError]]
+Done = dict[t.Any, t.Union[Packed, Refusal]]
 HERE = frozenset[str]()
 
 
@@ -43,7 +47,7 @@ def children() -> set[int]:
 
 def test_documents_come_back_as_they_are_read_here() -> None:
     done: Done = {}
-    with Workers((HERE,), done.__setitem__, 3) as pool:
+    with Workers((HERE, CSAF), done.__setitem__, 3) as pool:
         for number in range(40):
             pool.read(number, feed_data.path_of(number), feed_data.document(number))
         pool.finish()
@@ -54,7 +58,7 @@ def test_documents_come_back_as_they_are_read_here() -> None:
 
 def test_only_what_is_asked_for() -> None:
     done: Done = {}
-    with Workers((frozenset({"kernel"}),), done.__setitem__, 2) as pool:
+    with Workers((frozenset({"kernel"}), CSAF), done.__setitem__, 2) as pool:
         for number in range(20):
             pool.read(number, feed_data.path_of(number), feed_data.document(number))
         pool.finish()
@@ -65,7 +69,7 @@ def test_only_what_is_asked_for() -> None:
 
 def test_errors_come_back_whole() -> None:
     done: Done = {}
-    with Workers((HERE,), done.__setitem__, 2) as pool:
+    with Workers((HERE, CSAF), done.__setitem__, 2) as pool:
         pool.read("cut", "2026/cve-2026-1.json", b'{"document": ')
         pool.read("note", "notes.json", b"{}")
         pool.read("good", "2026/cve-2026-2.json", feed_data.document(1))
@@ -74,15 +78,18 @@ def test_errors_come_back_whole() -> None:
         with pytest.raises(CorruptData) as caught:
             parse(path, data, HERE)
         found = done[key]
-        assert isinstance(found, CorruptData)
-        assert (found.code, found.message, found.hint) == (caught.value.code, caught.value.message, caught.value.hint)
+        assert isinstance(found, Refusal)
+        error = found.error
+        assert isinstance(error, CorruptData)
+        assert found.about is None, "both name nothing"
+        assert (error.code, error.message, error.hint) == (caught.value.code, caught.value.message, caught.value.hint)
     assert isinstance(done["good"], Packed)
 
 
 def test_small_feeds_start_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "ALONE", 1 << 20)
     done: Done = {}
-    with Workers((HERE,), done.__setitem__, 2) as pool:
+    with Workers((HERE, CSAF), done.__setitem__, 2) as pool:
         pool.read(1, feed_data.path_of(1), feed_data.document(1))
         assert done
         assert not children()
@@ -90,7 +97,7 @@ def test_small_feeds_start_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_process_that_was_killed_is_an_error_that_names_the_document() -> None:
     expected = pytest.raises(WorkerLost, match=r"document 2026/second\.json was killed by signal 9")
-    with expected as caught, Workers((HERE,), lambda _key, _found: None, 2) as pool:
+    with expected as caught, Workers((HERE, CSAF), lambda _key, _found: None, 2) as pool:
         pool.read(1, "2026/first.json", feed_data.document(1))
         pool.finish()
         (victim,) = children()
@@ -105,7 +112,7 @@ def test_a_process_that_was_killed_is_an_error_that_names_the_document() -> None
 def test_a_process_that_cannot_work_tells_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "__file__", "/nonexistent/ansible_collections/x")
     monkeypatch.setattr(workers, "__name__", "not_there")
-    with pytest.raises(WorkerLost, match="No module named 'not_there'"), Workers((HERE,), print, 2) as pool:
+    with pytest.raises(WorkerLost, match="No module named 'not_there'"), Workers((HERE, CSAF), print, 2) as pool:
         pool.read(1, "2026/first.json", feed_data.document(1))
         pool.finish()
     assert not children()
@@ -115,7 +122,7 @@ def test_an_error_on_our_side_ends_the_processes() -> None:
     def fail(_key: t.Any, _found: t.Any) -> None:
         raise CorruptData("no")
 
-    with pytest.raises(CorruptData, match="no"), Workers((HERE,), fail, 2) as pool:
+    with pytest.raises(CorruptData, match="no"), Workers((HERE, CSAF), fail, 2) as pool:
         for number in range(4):
             pool.read(number, feed_data.path_of(number), feed_data.document(number))
         pool.finish()
