@@ -60,8 +60,24 @@ YAML = """\
   reason: x
   expires: 2020-02-29
 """
+#: The same without mistakes.
+WHOLE = (
+    YAML[: YAML.index("- {id")]
+    + """\
+- {id: "CVE-2026-1*", reason: a, expires: 2027-11-24, packages: openssl-libs}
+- rule: "no_empty_*"
+  reason: |
+    several
+    lines
+  expires: 2027-02-28
+  policies: [base, "strict*"]
+"""
+)
 _LINES = (
     "- {id: CVE-2026-1001, reason: a, when: fixed}",
+    "- {id: 'CVE-2026-1*', reason: a, when: fixed}",
+    "- {reason: a, expires: 2027-01-01}",
+    "- {rule: abcd, reason: a, when: fixed}",
     "- {rule: abcd, reason: a, expires: 2027-01-01, packages: [a]}",
     "  id: [a]",
     "  id: '*'",
@@ -185,7 +201,7 @@ def csaf() -> dict[str, t.Any]:
 
 def seeds() -> list[bytes]:
     """Documents that use everything the readers know, and lines that people get wrong."""
-    texts = [YAML, "", "[]", "a: b", "- {a: b", *(f"{line}\n" for line in _LINES), "[" * 40]
+    texts = [YAML, WHOLE, "", "[]", "a: b", "- {a: b", *(f"{line}\n" for line in _LINES), "[" * 40]
     found: list[bytes] = [text.encode() for text in texts]
     values: list[t.Any] = [openvex(), csaf(), [], {}, {"@context": "x"}]
     path: tuple[t.Any, ...]

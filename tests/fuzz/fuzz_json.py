@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
+import itertools
 import json
 import random
 import typing as t
@@ -19,8 +21,11 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents import csaf_vex
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.model import Document, Row
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import repository_map
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.parsing import CSAF
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching import builds
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.model import SEVERITIES, STATUSES
+from ansible_collections.imagescan.openshift.tests.fuzz import fuzz_verdicts
+from ansible_collections.imagescan.openshift.tests.fuzz.trees import single_changes
 from ansible_collections.imagescan.openshift.tests.support.vex import (
     EUS_9_2,
     MAIN_9,
@@ -102,8 +107,9 @@ def _nested() -> dict[str, t.Any]:
     return value
 
 
+@functools.cache
 def seeds() -> list[bytes]:
-    """Small documents that use everything the reader knows, and a repository map."""
+    """Small documents that use everything the reader knows, with damage of each kind, and a repository map."""
     values: list[t.Any] = [
         document(
             "CVE-2026-1000",
@@ -119,7 +125,51 @@ def seeds() -> list[bytes]:
     ]
     taken_back = document("CVE-2026-1002", affected(MAJOR_9, "tool"))
     taken_back["document"]["tracking"]["status"] = "deleted"
-    return [json.dumps(value).encode() for value in (*values, taken_back)]
+    texts = [base.text for base in fuzz_verdicts.BASES if base.form == CSAF]
+    changes = (itertools.islice(single_changes(json.loads(text)), 0, None, 97) for text in texts)
+    damaged = [text for found in changes for _what, text in found]
+    damaged += [_ALONE.replace(old, new) for old, news in _ODD.items() for new in news]
+    return [*(json.dumps(value).encode() for value in (*values, taken_back)), *texts, *damaged]
+
+
+#: A document with one product and one package, and what may stand in the place of its parts.
+_ALONE = json.dumps(document("CVE-2026-1000", affected(MAJOR_9, "tool"), fixed(MAIN_9, "lib", "0:1-2.el9"))).encode()
+_ODD: dict[bytes, list[bytes]] = {
+    b"pkg:rpm/redhat/tool": [
+        *(b"pkg:rpm/fedora/tool", b"pkg:rpm/redhat/tool@1:2-3", b"pkg:rpm/redhat/tool?arch=%25", b"pkg:rpm/redhat/"),
+        *(b"pkg:rpm/redhat/other", b"pkg:rpm/redhat/t%20ol", b"pkg:rpmmod/redhat/tool@1", b"pkg:rpmmod/redhat/tool"),
+        *(b"pkg:oci/tool", b"pkg:deb/debian/tool", b"pkg:what/tool", b"pkg:rpm/redhat/tool@x", b"tool", b""),
+        b"pkg:rpm/redhat/tool?rpmmod=virt",
+    ],
+    b"tool": [
+        *(
+            b"tool.src",
+            b"tool-1:1-1.x86_64",
+            b"virt:rhel/tool",
+            b"tool:1:80900202401:a75119d5",
+            b"two words",
+            b"x" * 300,
+        ),
+        *(b"tool/unit", b"tool::virt:rhel", b"virt:rhel", b"lib-0:1-2.el9.x86_64"),
+    ],
+    b"lib@1-2.el9": [
+        b"lib",
+        b"lib@1",
+        b"lib@1-2.module+el8.6.0+1+aaaaaaaa",
+        b"lib@x:1-2",
+        b"lib@1-2.el9&epoch=y",
+        b"lib@",
+    ],
+    b"1-2.el9": [b"1-2.module+el8.6.0+1+aaaaaaaa"],
+    b'"Moderate"': [b'"Dire"', b'"None"', b'""', b"5"],
+    b'"threats"': [b'"scores": [{"products": [], "cvss_v3": {"baseScore": 11, "vectorString": "x"}}], "threats"'],
+    b'"product_status": {': [b'"product_status": {"recommended": ["a"], ', b'"product_status": {"odd": ["a"], '],
+    b'"known_affected": ["': [b'"known_affected": ["nothing:here", "', b'"under_investigation": ["'],
+    b"cpe:/o:redhat:enterprise_linux:9": [
+        *(b"cpe:/a:redhat:openshift:4.16::el9", b"cpe:/a:redhat:openshift:4::el8", b"cpe:/a:redhat:openshift"),
+        *(b"cpe:/o:redhat:rhel_eus:9.2", b"cpe:/o:redhat:enterprise_linux:10.1", b"cpe:/o:other:linux:1", b"cpe:x"),
+    ],
+}
 
 
 def mutate(data: bytes, source: random.Random) -> bytes:
@@ -186,7 +236,8 @@ def _check(data: bytes, read: Document) -> None:
     for name in sorted({row.name for row in rows})[:4]:
         alone = csaf_vex.read_document(data, "document", names={name})
         own = [row for _cve, found in alone.vulnerabilities for row in found]
-        assert own == [row for row in rows if row.name == name]
+        # What is said of a whole module is kept, too: its packages are not named.
+        assert [row for row in own if row.name == name] == [row for row in rows if row.name == name]
     csaf_vex.may_name(data, {"no-such-package"})
 
 

@@ -18,7 +18,9 @@ from ..._text import visible
 from ..index.form import FIX_STATES, STATEMENT_STATUSES
 from ..model import SEVERITIES, FeedInfo, Match
 from .builds import stream_of
-from .matcher import Considered, Matcher, Said, Step, Trace, source_of
+from .matcher import Considered, Matcher, Trace
+from .packages import source_of
+from .weighing import Said, Step
 
 #: Packages that are explained in full, and statements of one of them; the rest is counted.
 PACKAGES_SHOWN = 20

@@ -3,20 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which statements of a feed apply to the packages of an image, and what they say of them.
 
-For one package and one vulnerability the statements are weighed like this:
-
-1. Only packages that the vendor built count (by signing key or, failing that, vendor text); the others are listed.
-2. A statement applies when the image has its product (``cpes``), and name, architecture and module are the package's.
-   The flaw of an update stream also applies to builds whose dist tag names it. Statements about a source package apply
-   to everything built from it, compared without epoch; those about a module to all that belongs to it.
-3. "Not affected" for a product at least as exactly named clears what else is said of the same family of products, but
-   not what is said of another Enterprise Linux, another kind of update stream, or the minor release that the build was
-   made for.
-4. "Fixed" beats "affected": a build is fixed when it is not older than the fix of its own stream (``builds``), or than
-   every fix. All fixes of one Enterprise Linux count for that, those of its update streams too, because a build that
-   has the fix has it wherever it was installed from. Being newer than every fix is not enough where a product that the
-   build may be of is affected and has no fix.
-5. "Affected" beats "under investigation".
+Only packages that the vendor built count (by signing key or, failing that, vendor text); the others are listed. A
+statement applies when the image has its product (``cpes``), and name, architecture and module are the package's. The
+flaw of an update stream also applies to builds whose dist tag names it. Statements about a source package apply to
+everything built from it, compared without epoch; those about a module to all that belongs to it. What applies to one
+package and vulnerability is then weighed (``weighing``).
 
 Of the kernel's packages, those with headers and documentation alone are left out and counted: nothing of them runs.
 All others are reported, unlike in matchers that keep a list of names: tools like perf are the kernel's code, too.
@@ -36,43 +27,16 @@ from ..._images.model import Problem
 from ..._rpm.model import Inventory, Package
 from ..cpes import RHEL, Cpe, ImageProducts, Relation, assumed_cpes, parse_cpe
 from ..documents.model import UNKNOWN_MODULE
-from ..index.form import FIX_STATES, STATEMENT_STATUSES, Group, Title
+from ..index.form import Group, Title
 from ..index.reader import FeedIndex
-from ..model import SEVERITIES, STATUSES, AppliedCpe, Coverage, Finding, Match
-from .builds import Build, Stream, compare_builds, parse_build, same_version, stream_of
+from ..model import SEVERITIES, AppliedCpe, Coverage, Finding, Match
+from .builds import parse_build, stream_of
+from .packages import is_headers, may_be_module, module_names, module_of, names_of, same_module, source_of
 from .scope import Scope, names_known
+from .weighing import NOT_AFFECTED, Case, Outcome, Said, Shared, Step, may_apply, names_fix
 
-_KERNEL_HEADERS = re.compile(
-    r"kernel(?:-[a-z0-9]+)?-(?:headers|cross-headers|doc|devel|devel-matched|abi-[a-z]+)|kernel-srpm-macros"
-)
-_SOURCE = re.compile(r"(?P<name>.+)-(?P<version>[^-]+)-(?P<release>[^-]+?)\.(?:no)?src\.rpm")
 _SUFFIXED = re.compile(r"(.+)__([0-9]{1,3})(?:_DOT_([0-9]{1,3}))?")
 _ARCHES: t.Mapping[str, str] = {"amd64": "x86_64", "arm64": "aarch64"}
-
-_FIXED = STATEMENT_STATUSES.index("fixed")
-_AFFECTED = STATEMENT_STATUSES.index("known_affected")
-_NOT_AFFECTED = STATEMENT_STATUSES.index("known_not_affected")
-_MODULAR = (".module+", ".module_")
-
-
-def source_of(package: Package) -> tuple[str, str]:
-    """Name and ``version-release`` of the source package; the package's own where the header does not tell."""
-    match = _SOURCE.fullmatch(package.source_rpm)
-    if match is None:
-        return package.name, f"{package.version}-{package.release}"
-    return match["name"], f"{match['version']}-{match['release']}"
-
-
-def wanted_names(inventory: Inventory) -> tuple[str, ...]:
-    """The names that an index must be built for so that it is whole for this inventory.
-
-    Those of packages, of their sources, and of modules.
-    """
-    names: set[str] = set()
-    for package in inventory.packages:
-        if package.name != "gpg-pubkey":
-            names.update(_names_of(package))
-    return tuple(sorted(names))
 
 
 def match_inventory(inventory: Inventory, index: FeedIndex | None) -> Match:
@@ -86,24 +50,6 @@ def match_inventory(inventory: Inventory, index: FeedIndex | None) -> Match:
         problem = Problem("no-feed", "there is no vulnerability data to match against")
         return Match((), (), (), (), False, None, {"packages": len(inventory.packages)}, (problem,))
     return Matcher(index).match(inventory)
-
-
-class Said(t.NamedTuple):
-    """One statement about one package of the image, ready to be weighed."""
-
-    relation: Relation
-    status: int
-    build: Build | None
-    stream: Stream
-    severity: int
-    fix_state: int
-    advisory: str
-    evr: str
-    product: int
-    rank: int
-    binary: bool
-    exact: bool
-    module: str
 
 
 class Considered(t.NamedTuple):
@@ -122,21 +68,6 @@ class Considered(t.NamedTuple):
     applies: bool
 
 
-class Step(t.NamedTuple):
-    """One step of weighing, for explanations.
-
-    ``kind``: ``outranked`` (``said`` by ``other``), ``not_believed`` (a "not affected"), ``compared`` (``order`` of the
-    installed build and the one of ``said``), or how it ended: ``nothing_applies``, ``not_affected``, ``investigated``,
-    ``fixed_newest``, ``fixed_in_stream``, ``fix_available``, ``open``. ``module``: what the step is about.
-    """
-
-    kind: str
-    said: Said | None = None
-    other: Said | None = None
-    order: int = 0
-    module: str = ""
-
-
 class Trace(t.NamedTuple):
     """How one package came to its finding of one vulnerability, or to none.
 
@@ -152,27 +83,13 @@ class Trace(t.NamedTuple):
     finding: Finding | None
 
 
-class _Shared(t.NamedTuple):
-    """What is said alike of several vulnerabilities.
-
-    ``fixes``: the fixes named, where nothing but fixes (and "not affected") applies, else None. ``known``: where no
-    build is named to compare with, what came out for builds by all that matters of them, else None. ``of``: each
-    vulnerability with the number of the document's vulnerability and the CVSS of each statement.
-    """
-
-    said: tuple[Said, ...]
-    fixes: tuple[Said, ...] | None
-    known: dict[tuple[Stream, bool], _Outcome | None] | None
-    of: list[tuple[str, list[tuple[int, str]]]]
-
-
 class _Table(t.NamedTuple):
     """What the feed says of a package, whatever its build. ``numbers``: the vulnerabilities that something is said of.
 
     Only what can lead to a finding is in ``shared``; ``seen`` and ``applicable`` count everything.
     """
 
-    shared: tuple[_Shared, ...]
+    shared: tuple[Shared, ...]
     seen: int
     applicable: int
     numbers: frozenset[int]
@@ -373,16 +290,16 @@ class Matcher:
 
     def result_anew(self, package: Package, products: _Products) -> _Result:
         source, source_build = source_of(package)
-        if _is_headers(package.name, source):
+        if is_headers(package.name, source):
             return _Result((), None)
-        module = _module(package)
+        module = module_of(package)
         arch = _ARCHES.get(package.arch, package.arch)
         key = (products, package.name, source, arch, module)
         table = self._tables.get(key)
         if table is None:
             table = self.table(products, package.name, source, arch, module)
             self._tables.put(key, table, sum(len(shared.said) + len(shared.of) for shared in table.shared))
-        case = _Case(package, source, source_build, products.own_majors)
+        case = Case(package, source, source_build, products.own_majors)
         findings: list[Finding] = []
         for shared in table.shared:
             if shared.fixes is not None and case.is_newest(shared.fixes):
@@ -400,7 +317,7 @@ class Matcher:
         same: dict[tuple[t.Any, ...], dict[int, Said]] = {}
         seen = applicable = 0
         numbers: set[int] = set()
-        for about, binary in ((name, True), (source, False), *((one, False) for one in _module_names(module))):
+        for about, binary in ((name, True), (source, False), *((one, False) for one in module_names(module))):
             for number, groups in self.groups(about):
                 for group, arches in groups:
                     related = products.related(group.products)
@@ -416,19 +333,19 @@ class Matcher:
                             said = known[product] = self.said(group, product, relation, binary=binary, module=module)
                         found.append((said, number, group.cvss))
                         applicable += relation.applies
-        shared: dict[tuple[int, ...], _Shared] = {}
+        shared: dict[tuple[int, ...], Shared] = {}
         for cve, found in entries.items():
-            applying = [said for said, _number, _cvss in found if said.relation.applies or _may_apply(said)]
-            if all(said.status == _NOT_AFFECTED for said in applying):
+            applying = [said for said, _number, _cvss in found if said.relation.applies or may_apply(said)]
+            if all(said.status == NOT_AFFECTED for said in applying):
                 continue  # no weighing finds anything in it
             key = tuple(id(said) for said, _number, _cvss in found)
             one = shared.get(key)
             if one is None:
                 every = tuple(said for said, _number, _cvss in found)
-                fixes = {(said.binary, said.evr): said for said in every if _names_fix(said)}
-                plain = all(said.status == _NOT_AFFECTED or _names_fix(said) for said in applying)
+                fixes = {(said.binary, said.evr): said for said in every if names_fix(said)}
+                plain = all(said.status == NOT_AFFECTED or names_fix(said) for said in applying)
                 compared = any(said.build is not None for said in every)
-                one = shared[key] = _Shared(
+                one = shared[key] = Shared(
                     every, tuple(fixes.values()) if plain else None, None if compared else {}, []
                 )
             one.of.append((cve, [(number, cvss) for _said, number, cvss in found]))
@@ -449,11 +366,11 @@ class Matcher:
             product,
             self._ranks[product],
             binary,
-            _same_module(group.module, module),
+            same_module(group.module, module),
             group.module,
         )
 
-    def finding(self, package: Package, module: str, cve: str, outcome: _Outcome, number: int, cvss: str) -> Finding:
+    def finding(self, package: Package, module: str, cve: str, outcome: Outcome, number: int, cvss: str) -> Finding:
         """The finding that an outcome stands for; ``number`` and ``cvss`` are those of the statement that it names."""
         chosen = outcome.said
         cpe, identity = self.index.products[chosen.product]
@@ -483,13 +400,13 @@ class Matcher:
     ) -> Trace | None:
         """The same for one package and one vulnerability, with every step; None where the feed says nothing."""
         source, source_build = source_of(package)
-        module = _module(package)
+        module = module_of(package)
         arch = _ARCHES.get(package.arch, package.arch)
         steps: list[Step] = []
-        case = _Case(package, source, source_build, products.own_majors, steps)
+        case = Case(package, source, source_build, products.own_majors, steps)
         considered: list[Considered] = []
         entries: list[tuple[Said, int, str]] = []
-        for name, binary in ((package.name, True), (source, False), *((one, False) for one in _module_names(module))):
+        for name, binary in ((package.name, True), (source, False), *((one, False) for one in module_names(module))):
             for number, groups in self.groups(name):
                 title = self._titles[number]
                 for group, arches in groups if title.cve == vulnerability else ():
@@ -505,7 +422,7 @@ class Matcher:
                         considered.append(Considered(title, group, product, name, reason, said, applies))
         if not considered:
             return None
-        headers = _is_headers(package.name, source)
+        headers = is_headers(package.name, source)
         finding = None
         if covered and not headers:
             outcome = case.weigh([said for said, _number, _cvss in entries])
@@ -565,13 +482,13 @@ class _Run:
             counts=counts,
             problems=tuple(self.problems(covered)),
             unverified=len(self.unverified(covered)),
-            rejected=self.index.rejected_about({name for package in covered for name in _names_of(package)}),
+            rejected=self.index.rejected_about({name for package in covered for name in names_of(package)}),
         )
 
     def unverified(self, covered: t.Sequence[Package]) -> frozenset[str]:
         if not self.index.info.signature_key:
             return frozenset()
-        names = {name for package in covered for name in _names_of(package)}
+        names = {name for package in covered for name in names_of(package)}
         return frozenset().union(*map(self.matcher.unverified, names))
 
     def match_package(self, package: Package, products: _Products) -> tuple[Finding, ...]:
@@ -736,15 +653,6 @@ def _arches_of(text: str) -> frozenset[str]:
     return frozenset(text.split(" "))
 
 
-def _names_fix(said: Said) -> bool:
-    return said.status == _FIXED and said.build is not None
-
-
-def _is_headers(name: str, source: str) -> bool:
-    """Whether a package has headers and documentation of the kernel alone."""
-    return source.startswith("kernel") and bool(_KERNEL_HEADERS.fullmatch(name))
-
-
 def _left_out(group: Group, arches: frozenset[str], *, binary: bool, arch: str, module: str) -> str:
     """Why a group says nothing of a package: ``architecture``, ``binary``, ``module``; empty when it does.
 
@@ -755,50 +663,12 @@ def _left_out(group: Group, arches: frozenset[str], *, binary: bool, arch: str, 
         meant = arch in arches or "*" in arches or "noarch" in arches
         if not meant and (arch != "noarch" or arches == _SOURCE_ONLY):
             return "architecture"
-    elif "src" not in arches and ("*" not in arches or group.evr or group.status == _NOT_AFFECTED):
+    elif "src" not in arches and ("*" not in arches or group.evr or group.status == NOT_AFFECTED):
         # A component without architecture and version may be the source package, as in old documents.
         return "binary"
-    if not _same_module(group.module, module) and not _may_be_module(group, module):
+    if not same_module(group.module, module) and not may_be_module(group, module):
         return "module"
     return ""
-
-
-def _module(package: Package) -> str:
-    """``name:stream`` of a modular package; unknown where only the release says that it is one."""
-    if package.modularity:
-        return ":".join(package.modularity.split(":")[:2])
-    return UNKNOWN_MODULE if any(mark in package.release for mark in _MODULAR) else ""
-
-
-def _names_of(package: Package) -> tuple[str, ...]:
-    """The names under which a feed may speak of a package: its own, its source's, its module's."""
-    return (package.name, source_of(package)[0], *_module_names(_module(package)))
-
-
-def _module_names(module: str) -> tuple[str, ...]:
-    """The names under which a feed speaks of a module as a whole; none for a package without a known one."""
-    name, colon, stream = module.partition(":")
-    return (module, f"{name}-devel:{stream}") if colon else ()
-
-
-def _same_module(stated: str, module: str) -> bool:
-    if UNKNOWN_MODULE in (stated, module):
-        return False
-    if stated == module:
-        return True
-    one, _colon, stream = stated.partition(":")
-    two, _colon, own = module.partition(":")
-    # Some documents name a module after its companion for developers.
-    return stream == own and (one == f"{two}-devel" or two == f"{one}-devel")
-
-
-def _may_be_module(group: Group, module: str) -> bool:
-    """Whether one side belongs to a module that is not known, so that the other may be meant."""
-    if module == UNKNOWN_MODULE:
-        return bool(group.module)
-    if group.module != UNKNOWN_MODULE:
-        return False
-    return bool(module) or not any(mark in group.evr for mark in _MODULAR)
 
 
 def _most_common_major(packages: t.Sequence[Package]) -> int:
@@ -811,254 +681,3 @@ def _most_common_major(packages: t.Sequence[Package]) -> int:
 def _major(version: str) -> int:
     digits = version.partition(".")[0]
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 4 else 0
-
-
-class _Outcome(t.NamedTuple):
-    said: Said
-    status: str
-    severity: int
-    fixed_in: str
-    elsewhere: t.Sequence[Said]
-
-
-class _Case:
-    """An installed build: itself, its source (epoch unknown) and the stream it was made in.
-
-    ``source`` and ``source_build``: of its source package. ``majors``: Enterprise Linux that the image has.
-    ``steps``: where to note how it was weighed, None for nowhere.
-    """
-
-    def __init__(
-        self, package: Package, source: str, source_build: str, majors: set[int], steps: list[Step] | None = None
-    ) -> None:
-        self.binary = parse_build(package.evr)
-        self.source = parse_build(source_build)
-        self.stream = stream_of(package.release)
-        #: The source's main package has the source's epoch.
-        self.is_main = package.name == source
-        self.of_own_major = self.stream.major in majors
-        self.steps = steps
-        self.module = ""
-
-    def note(self, kind: str, said: Said | None = None, other: Said | None = None, order: int = 0) -> None:
-        """Note a step, once."""
-        if self.steps is not None:
-            step = Step(kind, said, other, order, self.module)
-            if step not in self.steps:
-                self.steps.append(step)
-
-    def is_newest(self, fixes: t.Sequence[Said]) -> bool:
-        """Whether the build is not older than any fix. Where fixes are all that is said, it has the fix then."""
-        return all(self.compare(one) >= 0 for one in fixes)
-
-    def applies(self, said: Said) -> bool:
-        """Whether a statement concerns the build: the image has its product, or the build was made for it."""
-        relation = said.relation
-        if relation.family == RHEL and self.of_own_major and relation.major not in (0, self.stream.major):
-            return False  # an image with products of two Enterprise Linux, and the build is of the other one
-        if relation.applies:
-            return True
-        return _may_apply(said) and self.is_of(relation)
-
-    def is_of(self, relation: Relation) -> bool:
-        """Whether the dist tag names the minor release of Enterprise Linux that something is said of."""
-        own = self.stream
-        return relation.minor is not None and (own.major, own.minor, own.product) == (
-            relation.major,
-            relation.minor,
-            "",
-        )
-
-    def may_be_of(self, relation: Relation, fixed: t.Sequence[Said]) -> bool:
-        """Whether the build may have been made for a release: builds stay in later minor releases, not in earlier.
-
-        Where the main stream has a fix, a plain dist tag tells as much: what the release inherited is older than it.
-        """
-        if relation.minor is None:
-            return True
-        if self.stream.minor is not None:
-            return self.stream.minor <= relation.minor
-        later = (one.relation for one in fixed if one.relation.family == relation.family and not one.relation.stream)
-        return not any(one.minor is None or one.minor > relation.minor for one in later)
-
-    def outranks(self, clear: Said, other: Said) -> bool:
-        """Whether "not affected" takes precedence over another statement.
-
-        Said of one minor release, it does not clear what is said of the one that the build was made for; said of one
-        kind of update stream, not what is said of another.
-        """
-        if self.is_of(other.relation) and clear.relation.minor != other.relation.minor:
-            return False
-        if other.relation.stream not in ("", clear.relation.stream):
-            return False
-        return _outranks(clear, other)
-
-    def installed(self, said: Said) -> Build:
-        return self.binary if said.binary else self.source
-
-    def weigh_shared(self, shared: _Shared) -> _Outcome | None:
-        """The same as ``weigh``; where no build is named, once for all builds of a stream."""
-        if shared.known is None:
-            return self.weigh(shared.said)
-        key = (self.stream, self.of_own_major)
-        if key not in shared.known:
-            shared.known[key] = self.weigh(shared.said)
-        return shared.known[key]
-
-    def weigh(self, said: t.Sequence[Said]) -> _Outcome | None:
-        """What is true of the build; None when it is not affected, fixed, or when nothing applies."""
-        exact = [one for one in said if one.exact]
-        if any(self.applies(one) for one in exact):
-            return self.weigh_module(exact)
-        # Which module is meant is not known: the build is only clear when it is for each of them.
-        modules: dict[str, list[Said]] = {}
-        for one in said:
-            modules.setdefault(one.module, []).append(one)
-        outcomes = []
-        for module in sorted(modules):
-            self.module = module
-            outcomes.append(self.weigh_module(modules[module]))
-        return max((one for one in outcomes if one), key=lambda one: one.severity, default=None)
-
-    def weigh_module(self, said: t.Sequence[Said]) -> _Outcome | None:
-        """The same for statements about one module, or about no module."""
-        applicable = [one for one in said if self.applies(one)]
-        clearing = [one for one in applicable if one.status == _NOT_AFFECTED and self.clears(one)]
-        open_: list[Said] = []
-        for one in applicable:
-            if one.status != _NOT_AFFECTED:
-                clear = next((clear for clear in clearing if self.outranks(clear, one)), None)
-                if clear is None:
-                    open_.append(one)
-                else:
-                    self.note("outranked", one, clear)
-        if not open_:
-            self.note("not_affected" if applicable else "nothing_applies", clearing[0] if clearing else None)
-            return None
-        fixed = [one for one in open_ if _names_fix(one)]
-        affected = [one for one in open_ if one.status == _AFFECTED or (one.status == _FIXED and one.build is None)]
-        if not fixed and not affected:
-            first = min(open_, key=_rank)
-            self.note("investigated", first)
-            return _Outcome(first, "under_investigation", max(one.severity for one in open_), "", ())
-        fixes = self.comparable([one for one in said if _names_fix(one)])
-        settled = {_fixed_by(one.relation) for one in fixed}
-        unsettled = [
-            one
-            for one in open_
-            if not _names_fix(one) and _fixed_by(one.relation) not in settled and self.may_be_of(one.relation, fixed)
-        ]
-        if fixes and self.is_fixed(fixes, sure=not unsettled):
-            return None
-        if not affected and unsettled and self.is_fixed(fixes, sure=True):
-            first = min(unsettled, key=_rank)
-            self.note("investigated", first)
-            return _Outcome(first, "under_investigation", max(one.severity for one in unsettled), "", ())
-        severity = max(one.severity for one in (*fixed, *affected))
-        newer = [one for one in fixes if one.relation.available and self.compare(one) < 0]
-        own = [one for one in newer if one.stream.product == self.stream.product] or newer
-        if own:
-            first = min(own, key=functools.cmp_to_key(_order))
-            self.note("fix_available", first)
-            return _Outcome(first, "fix_available", severity, first.evr, ())
-        first = min(affected or fixed, key=_rank)
-        self.note("open", first)
-        return _Outcome(first, FIX_STATES[first.fix_state] or "affected", severity, "", fixes)
-
-    def clears(self, one: Said) -> bool:
-        """Whether "not affected" may be believed of this very build."""
-        relation = one.relation
-        believed = one.exact and (relation.clears or (relation.applies and self.is_of(relation)))
-        if relation.stream and relation.minor is not None and self.stream.minor != relation.minor:
-            believed = False  # said of one update stream, and the build may come from the main one
-        believed = believed and (one.build is None or self.compare(one) >= 0)
-        if not believed:
-            self.note("not_believed", one)
-        return believed
-
-    def compare(self, one: Said) -> int:
-        """Order of the installed build and the one that a statement names."""
-        build = t.cast(Build, one.build)
-        order = compare_builds(self.installed(one), build)
-        if not one.binary and self.is_main and (self.binary.epoch or 0) < (build.epoch or 0):
-            order = -1
-        self.note("compared", one, order=order)
-        return order
-
-    def comparable(self, fixes: list[Said]) -> list[Said]:
-        """The fixes to compare with: in each stream those of binaries or, where there are none, of the source package.
-
-        Of a product that is built for several Enterprise Linux, only those for this one, if there are some.
-        """
-        binaries = {_stream_key(one) for one in fixes if one.binary}
-        fixes = [one for one in fixes if one.binary or _stream_key(one) not in binaries]
-        major = self.stream.major
-        own = [one for one in fixes if not major or one.stream.major in (0, major)]
-        return own or fixes
-
-    def is_fixed(self, fixes: t.Sequence[Said], *, sure: bool) -> bool:
-        """Whether the build has the fix.
-
-        ``sure``: every product of which the build may be, and that has the flaw, has a fix among these. Otherwise a
-        build that is merely newer than all fixes may be one that nobody fixed, and only its own stream tells.
-        """
-        if sure:
-            peers = [one for one in fixes if one.stream.product == self.stream.product] or fixes
-            if self.is_newest(peers):
-                self.note("fixed_newest")
-                return True
-        own: dict[str, list[Said]] = {}
-        for one in fixes:
-            if one.stream.tag == self.stream.tag:
-                own.setdefault(one.relation.family, []).append(one)
-        if not own or not all(self.has_fix_of(stream, sure=sure) for stream in own.values()):
-            return False
-        self.note("fixed_in_stream")
-        return True
-
-    def has_fix_of(self, fixes: t.Sequence[Said], *, sure: bool) -> bool:
-        """Whether the build has one of the fixes of its own stream."""
-        same = [one for one in fixes if one.build is not None and same_version(self.installed(one), one.build)]
-        if same:
-            return any(self.compare(one) >= 0 for one in same)
-        # A rebase inside the stream: what is older than its last fix is not known to have it.
-        return (sure or self.stream.distinctive) and all(self.compare(one) >= 0 for one in fixes)
-
-
-def _may_apply(said: Said) -> bool:
-    """Whether the flaw of an update stream that the image does not name concerns builds with its dist tag."""
-    relation = said.relation
-    return bool(relation.stream) and relation.minor is not None and said.status != _NOT_AFFECTED
-
-
-def _fixed_by(relation: Relation) -> tuple[t.Any, ...]:
-    """Equal for products that get the same fixes. Extended life (no minor) continues the main stream."""
-    return (relation.family, relation.minor is not None and relation.stream, relation.minor)
-
-
-def _stream_key(one: Said) -> tuple[t.Any, ...]:
-    """Equal for fixes of one product's stream."""
-    return (*_fixed_by(one.relation), one.stream.tag)
-
-
-def _outranks(clear: Said, other: Said) -> bool:
-    """Whether "not affected" takes precedence over another statement."""
-    return (
-        clear.relation.family == other.relation.family
-        and (not (clear.relation.major and other.relation.major) or clear.relation.major == other.relation.major)
-        and clear.relation.specificity >= other.relation.specificity
-        and (not other.relation.channel or clear.relation.channel in ("", other.relation.channel))
-        and (clear.binary or not other.binary)
-    )
-
-
-def _rank(one: Said) -> tuple[t.Any, ...]:
-    """The statement to report first: the most exact product, the binary, the state in our order."""
-    state = FIX_STATES[one.fix_state]
-    order = STATUSES.index(state) if state in STATUSES else 0
-    return (-one.relation.specificity, not one.binary, order, one.rank)
-
-
-def _order(one: Said, two: Said) -> int:
-    """Lowest fix first; equal ones by product, so that the choice does not depend on the order of reading."""
-    return compare_builds(t.cast(Build, one.build), t.cast(Build, two.build)) or one.rank - two.rank

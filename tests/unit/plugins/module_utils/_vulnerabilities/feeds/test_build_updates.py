@@ -138,7 +138,9 @@ def test_nothing_is_left_of_a_run_that_was_killed(feed: Path, tmp_path: Path) ->
     folder.mkdir()
     for stop in ("1", "12", str(DOCUMENTS)):
         command = [sys.executable, "-c", program, str(feed), str(folder / "index")]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        root = str(workers.__file__).partition(f"{os.sep}ansible_collections{os.sep}")[0]
+        environment = {**os.environ, "PYTHONPATH": root}
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             assert stop in (line.strip() for line in process.stdout)
             process.kill()

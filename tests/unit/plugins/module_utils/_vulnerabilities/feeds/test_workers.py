@@ -39,10 +39,27 @@ def never_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "ALONE", 0)
 
 
+@pytest.fixture(autouse=True)
+def others() -> t.Iterator[None]:
+    """Processes that other tests have and that are none of these tests' business."""
+    OTHERS.clear()
+    OTHERS.update(children())
+    yield
+    OTHERS.clear()
+
+
+OTHERS: set[int] = set()
+
+
 def children() -> set[int]:
-    """The processes that this one has."""
+    """The processes that this one has, but for those of other tests."""
     text = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii")
-    return set(map(int, text.split()))
+    return set(map(int, text.split())) - OTHERS
+
+
+def interpreter() -> dict[str, str]:
+    """The environment of an interpreter that finds the collection, wherever it was imported from here."""
+    return {**os.environ, "PYTHONPATH": str(workers.__file__).partition(f"{os.sep}ansible_collections{os.sep}")[0]}
 
 
 def test_documents_come_back_as_they_are_read_here() -> None:
@@ -134,17 +151,20 @@ def test_processes_end_with_a_parent_that_is_killed() -> None:
 import sys
 from {workers.__name__} import Workers
 from {feed_data.__name__} import document
+from {CSAF.__class__.__module__} import CSAF
 from pathlib import Path
 import {workers.__name__} as workers
 workers.ALONE = 0
-with Workers((frozenset(),), lambda key, found: None, 2) as pool:
+with Workers((frozenset(), CSAF), lambda key, found: None, 2) as pool:
     for number in range(2):
         pool.read(number, "x.json", document(number))
     print(Path(f"/proc/self/task/{{__import__('os').getpid()}}/children").read_text(), flush=True)
     sys.stdin.read()
 """
     command = [sys.executable, "-c", program]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+    with subprocess.Popen(
+        command, env=interpreter(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
         assert parent.stdout is not None
         pids = parent.stdout.readline().split()
         assert len(pids) == 2

@@ -15,8 +15,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model imp
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching.matcher import (
     match_inventory,
-    wanted_names,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching.packages import wanted_names
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.model import Finding
 from ansible_collections.imagescan.openshift.tests.support.vex import (
     EUS_9_2,

@@ -1,0 +1,82 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Under which names a feed speaks of a package: its own, its source's and its module's."""
+
+from __future__ import annotations
+
+import re
+
+from ..._rpm.model import Inventory, Package
+from ..documents.model import UNKNOWN_MODULE
+from ..index.form import Group
+
+_KERNEL_HEADERS = re.compile(
+    r"kernel(?:-[a-z0-9]+)?-(?:headers|cross-headers|doc|devel|devel-matched|abi-[a-z]+)|kernel-srpm-macros"
+)
+_SOURCE = re.compile(r"(?P<name>.+)-(?P<version>[^-]+)-(?P<release>[^-]+?)\.(?:no)?src\.rpm")
+_MODULAR = (".module+", ".module_")
+
+
+def source_of(package: Package) -> tuple[str, str]:
+    """Name and ``version-release`` of the source package; the package's own where the header does not tell."""
+    match = _SOURCE.fullmatch(package.source_rpm)
+    if match is None:
+        return package.name, f"{package.version}-{package.release}"
+    return match["name"], f"{match['version']}-{match['release']}"
+
+
+def wanted_names(inventory: Inventory) -> tuple[str, ...]:
+    """The names that an index must be built for so that it is whole for this inventory.
+
+    Those of packages, of their sources, and of modules.
+    """
+    names: set[str] = set()
+    for package in inventory.packages:
+        if package.name != "gpg-pubkey":
+            names.update(names_of(package))
+    return tuple(sorted(names))
+
+
+def is_headers(name: str, source: str) -> bool:
+    """Whether a package has headers and documentation of the kernel alone."""
+    return source.startswith("kernel") and bool(_KERNEL_HEADERS.fullmatch(name))
+
+
+def module_of(package: Package) -> str:
+    """``name:stream`` of a modular package; unknown where only the release says that it is one."""
+    if package.modularity:
+        return ":".join(package.modularity.split(":")[:2])
+    return UNKNOWN_MODULE if any(mark in package.release for mark in _MODULAR) else ""
+
+
+def names_of(package: Package) -> tuple[str, ...]:
+    """The names under which a feed may speak of a package: its own, its source's, its module's."""
+    return (package.name, source_of(package)[0], *module_names(module_of(package)))
+
+
+def module_names(module: str) -> tuple[str, ...]:
+    """The names under which a feed speaks of a module as a whole; none for a package without a known one."""
+    name, colon, stream = module.partition(":")
+    return (module, f"{name}-devel:{stream}") if colon else ()
+
+
+def same_module(stated: str, module: str) -> bool:
+    """Whether a statement's module is the package's (``name:stream``, empty for none)."""
+    if UNKNOWN_MODULE in (stated, module):
+        return False
+    if stated == module:
+        return True
+    one, _colon, stream = stated.partition(":")
+    two, _colon, own = module.partition(":")
+    # Some documents name a module after its companion for developers.
+    return stream == own and (one == f"{two}-devel" or two == f"{one}-devel")
+
+
+def may_be_module(group: Group, module: str) -> bool:
+    """Whether one side belongs to a module that is not known, so that the other may be meant."""
+    if module == UNKNOWN_MODULE:
+        return bool(group.module)
+    if group.module != UNKNOWN_MODULE:
+        return False
+    return bool(module) or not any(mark in group.evr for mark in _MODULAR)

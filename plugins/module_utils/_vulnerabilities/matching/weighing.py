@@ -1,0 +1,340 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is true of one build by all that a feed says of it.
+
+Statements about one package and one vulnerability are weighed like this:
+
+1. "Not affected" for a product at least as exactly named clears what else is said of the same family of products, but
+   not what is said of another Enterprise Linux, another kind of update stream, or the minor release that the build was
+   made for.
+2. "Fixed" beats "affected": a build is fixed when it is not older than the fix of its own stream (``builds``), or than
+   every fix. All fixes of one Enterprise Linux count for that, those of its update streams too, because a build that
+   has the fix has it wherever it was installed from. Being newer than every fix is not enough where a product that the
+   build may be of is affected and has no fix.
+3. "Affected" beats "under investigation".
+"""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+
+from ..._rpm.model import Package
+from ..cpes import RHEL, Relation
+from ..index.form import FIX_STATES, STATEMENT_STATUSES
+from ..model import STATUSES
+from .builds import Build, Stream, compare_builds, parse_build, same_version, stream_of
+
+FIXED = STATEMENT_STATUSES.index("fixed")
+AFFECTED = STATEMENT_STATUSES.index("known_affected")
+NOT_AFFECTED = STATEMENT_STATUSES.index("known_not_affected")
+
+
+class Said(t.NamedTuple):
+    """One statement about one package of the image, ready to be weighed."""
+
+    relation: Relation
+    status: int
+    build: Build | None
+    stream: Stream
+    severity: int
+    fix_state: int
+    advisory: str
+    evr: str
+    product: int
+    rank: int
+    binary: bool
+    exact: bool
+    module: str
+
+
+class Step(t.NamedTuple):
+    """One step of weighing, for explanations.
+
+    ``kind``: ``outranked`` (``said`` by ``other``), ``not_believed`` (a "not affected"), ``compared`` (``order`` of the
+    installed build and the one of ``said``), or how it ended: ``nothing_applies``, ``not_affected``, ``investigated``,
+    ``fixed_newest``, ``fixed_in_stream``, ``fix_available``, ``open``. ``module``: what the step is about.
+    """
+
+    kind: str
+    said: Said | None = None
+    other: Said | None = None
+    order: int = 0
+    module: str = ""
+
+
+class Shared(t.NamedTuple):
+    """What is said alike of several vulnerabilities.
+
+    ``fixes``: the fixes named, where nothing but fixes (and "not affected") applies, else None. ``known``: where no
+    build is named to compare with, what came out for builds by all that matters of them, else None. ``of``: each
+    vulnerability with the number of the document's vulnerability and the CVSS of each statement.
+    """
+
+    said: tuple[Said, ...]
+    fixes: tuple[Said, ...] | None
+    known: dict[tuple[Stream, bool], Outcome | None] | None
+    of: list[tuple[str, list[tuple[int, str]]]]
+
+
+def names_fix(said: Said) -> bool:
+    """Whether a statement names the build that has the fix."""
+    return said.status == FIXED and said.build is not None
+
+
+class Outcome(t.NamedTuple):
+    """What is true of a build that is, or may be, vulnerable.
+
+    ``said``: the statement to report. ``status``, ``severity``, ``fixed_in``: as in ``model.Finding``, the severity by
+    number. ``elsewhere``: fixes that the image's products do not get.
+    """
+
+    said: Said
+    status: str
+    severity: int
+    fixed_in: str
+    elsewhere: t.Sequence[Said]
+
+
+class Case:
+    """An installed build: itself, its source (epoch unknown) and the stream it was made in.
+
+    ``source`` and ``source_build``: of its source package. ``majors``: Enterprise Linux that the image has.
+    ``steps``: where to note how it was weighed, None for nowhere.
+    """
+
+    def __init__(
+        self, package: Package, source: str, source_build: str, majors: set[int], steps: list[Step] | None = None
+    ) -> None:
+        self.binary = parse_build(package.evr)
+        self.source = parse_build(source_build)
+        self.stream = stream_of(package.release)
+        #: The source's main package has the source's epoch.
+        self.is_main = package.name == source
+        self.of_own_major = self.stream.major in majors
+        self.steps = steps
+        self.module = ""
+
+    def note(self, kind: str, said: Said | None = None, other: Said | None = None, order: int = 0) -> None:
+        """Note a step, once."""
+        if self.steps is not None:
+            step = Step(kind, said, other, order, self.module)
+            if step not in self.steps:
+                self.steps.append(step)
+
+    def is_newest(self, fixes: t.Sequence[Said]) -> bool:
+        """Whether the build is not older than any fix. Where fixes are all that is said, it has the fix then."""
+        return all(self.compare(one) >= 0 for one in fixes)
+
+    def applies(self, said: Said) -> bool:
+        """Whether a statement concerns the build: the image has its product, or the build was made for it."""
+        relation = said.relation
+        if relation.family == RHEL and self.of_own_major and relation.major not in (0, self.stream.major):
+            return False  # an image with products of two Enterprise Linux, and the build is of the other one
+        if relation.applies:
+            return True
+        return may_apply(said) and self.is_of(relation)
+
+    def is_of(self, relation: Relation) -> bool:
+        """Whether the dist tag names the minor release of Enterprise Linux that something is said of."""
+        own = self.stream
+        return relation.minor is not None and (own.major, own.minor, own.product) == (
+            relation.major,
+            relation.minor,
+            "",
+        )
+
+    def may_be_of(self, relation: Relation, fixed: t.Sequence[Said]) -> bool:
+        """Whether the build may have been made for a release: builds stay in later minor releases, not in earlier.
+
+        Where the main stream has a fix, a plain dist tag tells as much: what the release inherited is older than it.
+        """
+        if relation.minor is None:
+            return True
+        if self.stream.minor is not None:
+            return self.stream.minor <= relation.minor
+        later = (one.relation for one in fixed if one.relation.family == relation.family and not one.relation.stream)
+        return not any(one.minor is None or one.minor > relation.minor for one in later)
+
+    def outranks(self, clear: Said, other: Said) -> bool:
+        """Whether "not affected" takes precedence over another statement.
+
+        Said of one minor release, it does not clear what is said of the one that the build was made for; said of one
+        kind of update stream, not what is said of another.
+        """
+        if self.is_of(other.relation) and clear.relation.minor != other.relation.minor:
+            return False
+        if other.relation.stream not in ("", clear.relation.stream):
+            return False
+        return _outranks(clear, other)
+
+    def installed(self, said: Said) -> Build:
+        return self.binary if said.binary else self.source
+
+    def weigh_shared(self, shared: Shared) -> Outcome | None:
+        """The same as ``weigh``; where no build is named, once for all builds of a stream."""
+        if shared.known is None:
+            return self.weigh(shared.said)
+        key = (self.stream, self.of_own_major)
+        if key not in shared.known:
+            shared.known[key] = self.weigh(shared.said)
+        return shared.known[key]
+
+    def weigh(self, said: t.Sequence[Said]) -> Outcome | None:
+        """What is true of the build; None when it is not affected, fixed, or when nothing applies."""
+        exact = [one for one in said if one.exact]
+        if any(self.applies(one) for one in exact):
+            return self.weigh_module(exact)
+        # Which module is meant is not known: the build is only clear when it is for each of them.
+        modules: dict[str, list[Said]] = {}
+        for one in said:
+            modules.setdefault(one.module, []).append(one)
+        outcomes = []
+        for module in sorted(modules):
+            self.module = module
+            outcomes.append(self.weigh_module(modules[module]))
+        return max((one for one in outcomes if one), key=lambda one: one.severity, default=None)
+
+    def weigh_module(self, said: t.Sequence[Said]) -> Outcome | None:
+        """The same for statements about one module, or about no module."""
+        applicable = [one for one in said if self.applies(one)]
+        clearing = [one for one in applicable if one.status == NOT_AFFECTED and self.clears(one)]
+        open_: list[Said] = []
+        for one in applicable:
+            if one.status != NOT_AFFECTED:
+                clear = next((clear for clear in clearing if self.outranks(clear, one)), None)
+                if clear is None:
+                    open_.append(one)
+                else:
+                    self.note("outranked", one, clear)
+        if not open_:
+            self.note("not_affected" if applicable else "nothing_applies", clearing[0] if clearing else None)
+            return None
+        fixed = [one for one in open_ if names_fix(one)]
+        affected = [one for one in open_ if one.status == AFFECTED or (one.status == FIXED and one.build is None)]
+        if not fixed and not affected:
+            first = min(open_, key=_rank)
+            self.note("investigated", first)
+            return Outcome(first, "under_investigation", max(one.severity for one in open_), "", ())
+        fixes = self.comparable([one for one in said if names_fix(one)])
+        settled = {_fixed_by(one.relation) for one in fixed}
+        unsettled = [
+            one
+            for one in open_
+            if not names_fix(one) and _fixed_by(one.relation) not in settled and self.may_be_of(one.relation, fixed)
+        ]
+        if fixes and self.is_fixed(fixes, sure=not unsettled):
+            return None
+        if not affected and unsettled and self.is_fixed(fixes, sure=True):
+            first = min(unsettled, key=_rank)
+            self.note("investigated", first)
+            return Outcome(first, "under_investigation", max(one.severity for one in unsettled), "", ())
+        severity = max(one.severity for one in (*fixed, *affected))
+        newer = [one for one in fixes if one.relation.available and self.compare(one) < 0]
+        own = [one for one in newer if one.stream.product == self.stream.product] or newer
+        if own:
+            first = min(own, key=functools.cmp_to_key(_order))
+            self.note("fix_available", first)
+            return Outcome(first, "fix_available", severity, first.evr, ())
+        first = min(affected or fixed, key=_rank)
+        self.note("open", first)
+        return Outcome(first, FIX_STATES[first.fix_state] or "affected", severity, "", fixes)
+
+    def clears(self, one: Said) -> bool:
+        """Whether "not affected" may be believed of this very build."""
+        relation = one.relation
+        believed = one.exact and (relation.clears or (relation.applies and self.is_of(relation)))
+        if relation.stream and relation.minor is not None and self.stream.minor != relation.minor:
+            believed = False  # said of one update stream, and the build may come from the main one
+        believed = believed and (one.build is None or self.compare(one) >= 0)
+        if not believed:
+            self.note("not_believed", one)
+        return believed
+
+    def compare(self, one: Said) -> int:
+        """Order of the installed build and the one that a statement names."""
+        build = t.cast(Build, one.build)
+        order = compare_builds(self.installed(one), build)
+        if not one.binary and self.is_main and (self.binary.epoch or 0) < (build.epoch or 0):
+            order = -1
+        self.note("compared", one, order=order)
+        return order
+
+    def comparable(self, fixes: list[Said]) -> list[Said]:
+        """The fixes to compare with: in each stream those of binaries or, where there are none, of the source package.
+
+        Of a product that is built for several Enterprise Linux, only those for this one, if there are some.
+        """
+        binaries = {_stream_key(one) for one in fixes if one.binary}
+        fixes = [one for one in fixes if one.binary or _stream_key(one) not in binaries]
+        major = self.stream.major
+        own = [one for one in fixes if not major or one.stream.major in (0, major)]
+        return own or fixes
+
+    def is_fixed(self, fixes: t.Sequence[Said], *, sure: bool) -> bool:
+        """Whether the build has the fix.
+
+        ``sure``: every product of which the build may be, and that has the flaw, has a fix among these. Otherwise a
+        build that is merely newer than all fixes may be one that nobody fixed, and only its own stream tells.
+        """
+        if sure:
+            peers = [one for one in fixes if one.stream.product == self.stream.product] or fixes
+            if self.is_newest(peers):
+                self.note("fixed_newest")
+                return True
+        own: dict[str, list[Said]] = {}
+        for one in fixes:
+            if one.stream.tag == self.stream.tag:
+                own.setdefault(one.relation.family, []).append(one)
+        if not own or not all(self.has_fix_of(stream, sure=sure) for stream in own.values()):
+            return False
+        self.note("fixed_in_stream")
+        return True
+
+    def has_fix_of(self, fixes: t.Sequence[Said], *, sure: bool) -> bool:
+        """Whether the build has one of the fixes of its own stream."""
+        same = [one for one in fixes if one.build is not None and same_version(self.installed(one), one.build)]
+        if same:
+            return any(self.compare(one) >= 0 for one in same)
+        # A rebase inside the stream: what is older than its last fix is not known to have it.
+        return (sure or self.stream.distinctive) and all(self.compare(one) >= 0 for one in fixes)
+
+
+def may_apply(said: Said) -> bool:
+    """Whether the flaw of an update stream that the image does not name concerns builds with its dist tag."""
+    relation = said.relation
+    return bool(relation.stream) and relation.minor is not None and said.status != NOT_AFFECTED
+
+
+def _fixed_by(relation: Relation) -> tuple[t.Any, ...]:
+    """Equal for products that get the same fixes. Extended life (no minor) continues the main stream."""
+    return (relation.family, relation.minor is not None and relation.stream, relation.minor)
+
+
+def _stream_key(one: Said) -> tuple[t.Any, ...]:
+    """Equal for fixes of one product's stream."""
+    return (*_fixed_by(one.relation), one.stream.tag)
+
+
+def _outranks(clear: Said, other: Said) -> bool:
+    """Whether "not affected" takes precedence over another statement."""
+    return (
+        clear.relation.family == other.relation.family
+        and (not (clear.relation.major and other.relation.major) or clear.relation.major == other.relation.major)
+        and clear.relation.specificity >= other.relation.specificity
+        and (not other.relation.channel or clear.relation.channel in ("", other.relation.channel))
+        and (clear.binary or not other.binary)
+    )
+
+
+def _rank(one: Said) -> tuple[t.Any, ...]:
+    """The statement to report first: the most exact product, the binary, the state in our order."""
+    state = FIX_STATES[one.fix_state]
+    order = STATUSES.index(state) if state in STATUSES else 0
+    return (-one.relation.specificity, not one.binary, order, one.rank)
+
+
+def _order(one: Said, two: Said) -> int:
+    """Lowest fix first; equal ones by product, so that the choice does not depend on the order of reading."""
+    return compare_builds(t.cast(Build, one.build), t.cast(Build, two.build)) or one.rank - two.rank
