@@ -36,6 +36,7 @@ from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accou
 from ansible_collections.imagescan.openshift.tests.cluster.breaking import Gate, Signs, TimedBook
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import RESTRICTED
 from ansible_collections.imagescan.openshift.tests.cluster.harness.cluster import Cluster
+from ansible_collections.imagescan.openshift.tests.cluster.scans import left_of_scans
 from ansible_collections.imagescan.openshift.tests.support.requirements import missing
 
 IMAGES = 10
@@ -48,7 +49,6 @@ STEP_SECONDS = 120.0
 NO_SIGN = "asking for the image"
 AT_ONCE = 4
 REPOSITORY = "failures/app"
-OURS = "--selector=app.kubernetes.io/managed-by=imagescan.openshift,app.kubernetes.io/component=scanner"
 CHOSEN = "imagescan.github.io/meddle"
 #: More than a child of a pod with 128Mi may map.
 FAT = 150 << 20
@@ -386,7 +386,7 @@ def play(case: Case, stage: Stage) -> Played:
             stage.is_over = True
             stage.gate.open()
             strikes = -1 if blows.exception() else blows.result()
-    made = stage.cluster.get("jobs,pods,configmaps", OURS, f"--namespace={stage.namespace}")["items"]
+    left = tuple(left_of_scans(stage.cluster, stage.namespace, going=False))
     moment, sign = stage.signs.first.get(stage.namespace, (None, NO_SIGN))
     if stage.struck_at:
         moment, sign = stage.struck_at, "the last blow"
@@ -394,7 +394,6 @@ def play(case: Case, stage: Stage) -> Played:
     if moment is None:
         moment = stage.gate.asked_at or began
     last = max(at for outcome, at in stage.book.outcomes.values() if outcome.digest in hit or not case.code)
-    left = tuple(f"{one['kind']}/{one['metadata']['name']}" for one in made)
     return Played(stage.book, hit, last - moment, sign, left, tuple(scan.warnings), strikes)
 
 
