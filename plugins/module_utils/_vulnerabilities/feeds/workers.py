@@ -103,6 +103,22 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
+class _Interpreter(subprocess.Popen[bytes]):
+    """A fresh interpreter that reads documents.
+
+    ``run_command`` of Ansible's modules waits for the end of what it starts; this is spoken to while it runs.
+    """
+
+    def __init__(self, program: str, root: str, spoken: socket.socket, errors: t.IO[bytes]) -> None:
+        super().__init__(
+            [sys.executable, "-c", program, root],
+            stdin=spoken.fileno(),
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            start_new_session=True,  # an interrupt on the terminal is for the parent alone
+        )
+
+
 class _Worker:
     """One process. It gets (path, bytes) and answers with what ``outcome`` gives."""
 
@@ -117,13 +133,7 @@ class _Worker:
             self._stack = stack.pop_all()
         self._path = ""
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", program, root],
-                stdin=its.fileno(),
-                stdout=subprocess.DEVNULL,
-                stderr=self._errors,
-                start_new_session=True,  # an interrupt on the terminal is for the parent alone
-            )
+            self._process = _Interpreter(program, root, its, self._errors)
         except OSError as error:
             raise WorkerLost(f"a process that reads documents cannot be started: {error}") from error
         finally:
