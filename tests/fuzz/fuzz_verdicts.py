@@ -41,7 +41,6 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.parsing import (
     CSAF,
     Form,
-    refusal,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.signatures import (
     BadSignature,
@@ -312,8 +311,7 @@ def reading(base: Base, data: bytes) -> t.Any:
             found = function(one, base.path.rpartition("/")[2], **more)
         except ScanError as error:
             assert error.code and str(error).isprintable(), "an error that cannot be shown"
-            about = refusal(error, one, base.form).about
-            return error.code, about if about is None else about & names
+            return error.code
         return found.category, found.deleted, found.vulnerabilities
 
     if base.form.name == "updateinfo":

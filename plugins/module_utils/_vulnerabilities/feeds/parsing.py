@@ -8,9 +8,8 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ..._errors import CorruptData, InputError, LimitExceeded, ScanError
+from ..._errors import CorruptData, InputError, ScanError
 from ..documents.csaf_vex import read_document
-from ..documents.mentions import mentioned
 from ..documents.model import Document
 from ..documents.osv import read_record
 from ..documents.updateinfo import read_advisory
@@ -101,13 +100,6 @@ def parse(path: str, data: bytes, names: t.Collection[str], form: Form = CSAF) -
             document.skipped,
         )
     return pack(document)
-
-
-def refusal(error: ScanError, data: bytes, form: Form) -> Refusal:
-    """What is to be said of a document that could not be read."""
-    # Records and advisories name a package once, so that what they have lost is nowhere else.
-    is_bounded = form.name == "csaf-vex" and not isinstance(error, LimitExceeded)
-    return Refusal(error, mentioned(data) if is_bounded else None)
 
 
 def _record(data: bytes, where: str, names: t.Collection[str]) -> Document:

@@ -22,7 +22,7 @@ import typing as t
 
 from ..._errors import ScanError
 from ..index.packing import Packed
-from .parsing import Form, Refusal, parse, refusal
+from .parsing import Form, Refusal, parse
 
 #: Documents of so many bytes in all are read by the process that has them: starting others takes 0.2 s.
 ALONE = 8 << 20
@@ -181,7 +181,8 @@ def outcome(path: str, data: bytes, how: tuple[t.Collection[str], Form]) -> Pack
     try:
         return parse(path, data, *how)
     except ScanError as error:
-        return refusal(error, data, how[1])
+        # Damage may have taken the names away, too: what it was about is not known.
+        return Refusal(error, None)
 
 
 def work() -> None:
