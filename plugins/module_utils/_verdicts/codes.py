@@ -123,7 +123,7 @@ CODES: t.Mapping[str, Code] = {
     ),
     "feed-incomplete": Code(
         "inconclusive",
-        "Documents of the feed that may be about the image's packages could not be read.",
+        "Documents of the feed could not be read, and what they say is not in the index.",
         "Sync the feed again; read the rejected documents that the sync names.",
     ),
     "feed-partial": Code(

@@ -336,7 +336,7 @@ class _PolicyReasons:
             if feed is None or match is None or match.feed is None:
                 yield _found("feed-missing", "There is no vulnerability data to judge the image by")
             else:
-                yield from self.feed(feed, match.feed, match.rejected)
+                yield from self.feed(feed, match.feed)
                 yield from self.signatures(feed, match)
                 yield from self.coverage(match)
         # What was found counts even where not everything was seen.
@@ -391,7 +391,7 @@ class _PolicyReasons:
                 f"The RPM database counts {_count(rows, 'package')}, and {len(inventory.packages)} were read",
             )
 
-    def feed(self, feed: FeedInfo, used: FeedInfo, rejected: int) -> t.Iterator[_Found]:
+    def feed(self, feed: FeedInfo, used: FeedInfo) -> t.Iterator[_Found]:
         if used.serial != feed.serial:
             text = f"The image was matched against the vulnerability data {visible(used.serial, 80)}"
             yield _found("match-outdated", f"{text}, and {visible(feed.serial, 80)} is at hand")
@@ -411,10 +411,9 @@ class _PolicyReasons:
         if limit is not None and (newest is None or self.now - newest > datetime.timedelta(seconds=limit)):
             text = f"The newest change in the vulnerability data is of {visible(feed.newest, 40) or 'an unknown time'}"
             yield _found("feed-stale", f"{text}; the policy '{self.policy.name}' allows {_span(limit)}")
-        if rejected:
-            documents = _count(rejected, "document")
-            text = f"{documents} of the feed could not be read that may be about the image's packages"
-            yield _found("feed-incomplete", f"{text}, and {feed.documents} were")
+        if feed.rejected:
+            documents = _count(feed.rejected, "document")
+            yield _found("feed-incomplete", f"{documents} of the feed could not be read, and {feed.documents} were")
         elif not feed.statements:
             yield _found("feed-incomplete", "The vulnerability data has no statement in it")
 

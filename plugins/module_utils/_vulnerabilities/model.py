@@ -132,8 +132,7 @@ class Match:
     ``kernel_headers`` (left out), ``statements_seen``, ``statements_applicable``.
     ``problems``: what makes the findings incomplete; as long as there is one, no finding does not mean clean.
     ``unverified``: how many documents say something of the image's packages and have no verified signature, where the
-    feed has a ``signature_key``; else 0, and none has. ``rejected``: how many documents could not be read that may be
-    about the image's packages.
+    feed has a ``signature_key``; else 0, and none has.
     """
 
     findings: tuple[Finding, ...]
@@ -145,4 +144,3 @@ class Match:
     counts: t.Mapping[str, int] = dataclasses.field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     unverified: int = 0
-    rejected: int = 0

@@ -17,7 +17,7 @@ import json
 import typing as t
 from pathlib import Path
 
-from ..._errors import CorruptData, InputError, LimitExceeded
+from ..._errors import CorruptData, InputError, LimitExceeded, ScanError
 from ..documents.csaf_vex import DOCUMENT_LIMIT
 from ..index.form import LEFT_OUT, REJECTED
 from ..index.packing import Packed
@@ -27,7 +27,7 @@ from ..model import FeedInfo
 from ..times import utc_text
 from .advisories import open_records, open_repositories
 from .digests import content_digest, digest_of
-from .parsing import CSAF, LEFT_OUT_CODES, Form, Refusal
+from .parsing import CSAF, LEFT_OUT_CODES, Form
 from .repository_map import REPOSITORY_MAP, Repositories, given_map, read_repository_map
 from .signatures import REJECTED_FOR, BadSignature, Keys
 from .sources import DOCUMENTS_LIMIT, Feed, open_feed, shown, sources_of
@@ -465,21 +465,20 @@ class _Build:
             raise LimitExceeded(f"the feed has more than {DOCUMENTS_LIMIT} documents")
         self._seen.add(path)
 
-    def _done(self, document: tuple[str, str, str, bool], found: Packed | Refusal) -> None:
+    def _done(self, document: tuple[str, str, str, bool], found: Packed | ScanError) -> None:
         path, sha256, stamp, verified = document
-        if isinstance(found, Refusal):
+        if isinstance(found, ScanError):
             self._refuse(path, sha256, stamp, found)
         else:
             self.writer.put_packed(path, sha256, stamp, found, verified)
 
-    def _refuse(self, path: str, sha256: str, stamp: str, refusal: Refusal) -> None:
-        error = refusal.error
+    def _refuse(self, path: str, sha256: str, stamp: str, error: ScanError) -> None:
         if error.code == "feed-distribution":
             raise error  # another feed than it is said to be
         if error.code in LEFT_OUT_CODES:
             self.writer.leave_out(path, sha256, stamp, error.code.replace("-", "_"))
         elif isinstance(error, (CorruptData, LimitExceeded)):
-            self.writer.reject(path, sha256, stamp, error.message, about=refusal.about)
+            self.writer.reject(path, sha256, stamp, error.message)
         else:
             raise error
 

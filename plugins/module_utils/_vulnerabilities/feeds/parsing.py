@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ..._errors import CorruptData, InputError, ScanError
+from ..._errors import CorruptData, InputError
 from ..documents.csaf_vex import read_document
 from ..documents.model import Document
 from ..documents.osv import read_record
@@ -64,13 +64,6 @@ class Form(t.NamedTuple):
             return list(parse_distribution(self.distribution)[0].ids)
         found = (distribution_of_product(cpe) for cpe in set(cpes))
         return sorted({name for one in found if one is not None for name in one.ids})
-
-
-class Refusal(t.NamedTuple):
-    """Why a document could not be read. ``about``: packages that it may be about, None for any."""
-
-    error: ScanError
-    about: frozenset[str] | None
 
 
 FORMS = ("csaf-vex", "osv", "updateinfo")

@@ -22,7 +22,7 @@ import typing as t
 
 from ..._errors import ScanError
 from ..index.packing import Packed
-from .parsing import Form, Refusal, parse
+from .parsing import Form, parse
 
 #: Documents of so many bytes in all are read by the process that has them: starting others takes 0.2 s.
 ALONE = 8 << 20
@@ -37,7 +37,7 @@ class WorkerLost(ScanError):
 
 
 class Workers:
-    """Reads documents and gives each to ``done`` with its key, in no order: as read, or why it could not be.
+    """Reads documents and gives each to ``done`` with its key, in no order: as read, or the error that came of it.
 
     Use as a context manager; leaving it ends the processes. ``how``: what ``parse`` takes beside path and bytes.
     ``processes`` 0: one a core.
@@ -46,7 +46,7 @@ class Workers:
     def __init__(
         self,
         how: tuple[t.Collection[str], Form],
-        done: t.Callable[[t.Any, Packed | Refusal], None],
+        done: t.Callable[[t.Any, Packed | ScanError], None],
         processes: int = 0,
     ) -> None:
         self._how = how
@@ -176,13 +176,12 @@ class _Worker:
         self._stack.close()
 
 
-def outcome(path: str, data: bytes, how: tuple[t.Collection[str], Form]) -> Packed | Refusal:
+def outcome(path: str, data: bytes, how: tuple[t.Collection[str], Form]) -> Packed | ScanError:
     """What comes of reading a document."""
     try:
         return parse(path, data, *how)
     except ScanError as error:
-        # Damage may have taken the names away, too: what it was about is not known.
-        return Refusal(error, None)
+        return error
 
 
 def work() -> None:

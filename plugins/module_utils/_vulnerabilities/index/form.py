@@ -44,8 +44,7 @@ CREATE TABLE lists (key TEXT PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE documents (
     id INTEGER PRIMARY KEY, path TEXT NOT NULL, sha256 TEXT NOT NULL, revision TEXT NOT NULL, stamp TEXT NOT NULL,
     verified INTEGER NOT NULL, category TEXT NOT NULL, note TEXT NOT NULL, skipped TEXT NOT NULL,
-    statements INTEGER NOT NULL, first INTEGER NOT NULL, vulnerabilities INTEGER NOT NULL, about TEXT NOT NULL,
-    crc INTEGER NOT NULL
+    statements INTEGER NOT NULL, first INTEGER NOT NULL, vulnerabilities INTEGER NOT NULL, crc INTEGER NOT NULL
 );
 CREATE TABLE vulnerabilities (
     id INTEGER PRIMARY KEY, cve TEXT NOT NULL, document INTEGER NOT NULL, crc INTEGER NOT NULL
@@ -87,10 +86,7 @@ class Group(t.NamedTuple):
 
 
 class DocumentRow(t.NamedTuple):
-    """A row of ``documents`` without its checksum.
-
-    ``about``: of a rejected document, a JSON list of the packages that it may be about; empty for any.
-    """
+    """A row of ``documents`` without its checksum."""
 
     id: int
     path: str
@@ -104,7 +100,6 @@ class DocumentRow(t.NamedTuple):
     statements: int
     first: int
     vulnerabilities: int
-    about: str
 
 
 def checksum(row: t.Sequence[str | int]) -> int:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sqlite3
 import typing as t
 import zlib
@@ -78,7 +77,6 @@ class FeedIndex:
         self._names: dict[str, list[int]] | None = None
         self._dead: frozenset[int] | None = None
         self._rows: list[DocumentRow] | None = None
-        self._rejected: dict[str, set[int]] | None = None
         self._repositories: dict[str, list[str]] | None = None
         self.info = _info(meta, path)
 
@@ -287,20 +285,6 @@ class FeedIndex:
         """Path and reason of each document that could not be read, by path."""
         return sorted((row.path, row.note) for row in self.rows() if row.category == REJECTED)
 
-    def rejected_about(self, names: t.Iterable[str]) -> int:
-        """How many documents could not be read that may be about these packages (names as in ``groups``)."""
-        if not self.info.rejected:
-            return 0
-        if self._rejected is None:
-            self._rejected = {}
-            with damage(self.path):
-                for row in self.rows():
-                    if row.category == REJECTED:
-                        for name in json.loads(row.about) if row.about else ("",):
-                            self._rejected.setdefault(name, set()).add(row.id)
-        # The name "" stands for any.
-        return len(set().union(*(self._rejected.get(name, ()) for name in ("", *names))))
-
     def documents_about(self, names: t.Iterable[str]) -> t.Iterator[IndexedDocument]:
         """The documents that say something of these packages, each once, by path."""
         numbers = {number for name in dict.fromkeys(names) for number, _groups in self.groups(name)}
@@ -313,7 +297,7 @@ class FeedIndex:
         Without what is said of the check alone: when, from where, and the stamps of the list of changes.
         """
         for row in sorted(self.rows(), key=lambda row: row.path):
-            line = [row.path, row.sha256, row.revision, row.verified, row.category, row.note, row.skipped, row.about]
+            line = [row.path, row.sha256, row.revision, row.verified, row.category, row.note, row.skipped]
             yield to_json([*line, row.statements]).encode() + b"\n"
         titles = dict(self._titles("", ()))
         products = self.products

@@ -196,33 +196,23 @@ class Writer:
                 packed.statements,
                 first,
                 len(rows),
-                "",
             )
 
-    def reject(
-        self,
-        path: str,
-        sha256: str,
-        stamp: str,
-        reason: str,
-        revision: str = "",
-        about: t.Collection[str] | None = None,
-    ) -> None:
+    def reject(self, path: str, sha256: str, stamp: str, reason: str, revision: str = "") -> None:
         """Note that the document at a path cannot be read, and why. ``revision``: its release date, where it is known.
 
-        What an earlier version of it said is dropped: it may be wrong now. As long as there is one such document, no
-        image passes by the index that has one of the packages ``about``, which the document may be about; None: any.
+        What an earlier version of it said is dropped: it may be wrong now. As long as there is one such document,
+        no image passes by the index.
         """
-        names = "" if about is None else to_json(sorted(about))
         with self._errors():
             self._drop(path)
-            self._insert(path, sha256, revision, stamp, 0, REJECTED, reason, "{}", 0, 0, 0, names)
+            self._insert(path, sha256, revision, stamp, 0, REJECTED, reason, "{}", 0, 0, 0)
 
     def leave_out(self, path: str, sha256: str, stamp: str, reason: str) -> None:
         """Note that what is at a path is none of the documents that are read; ``reason``: a key of ``skipped``."""
         with self._errors():
             self._drop(path)
-            self._insert(path, sha256, "", stamp, 0, LEFT_OUT, "", to_json({reason: 1}), 0, 0, 0, "")
+            self._insert(path, sha256, "", stamp, 0, LEFT_OUT, "", to_json({reason: 1}), 0, 0, 0)
 
     def remove(self, path: str) -> bool:
         """Take the document at a path away. False: there is none."""

@@ -203,8 +203,8 @@ def _reservations(match: Match) -> list[str]:
     lines = []
     if match.feed is not None and match.feed.coverage != "full":
         lines.append('The data list published fixes alone: nothing said is not "not affected".')
-    if match.rejected:
-        lines.append(f"{match.rejected} documents of the data could not be read; they may say more of its packages.")
+    if match.feed is not None and match.feed.rejected:
+        lines.append(f"{match.feed.rejected} documents of the data could not be read; they may say more.")
     lines += [f"Not everything was seen: {visible(problem.message, 400)}" for problem in match.problems]
     return lines
 

@@ -482,7 +482,6 @@ class _Run:
             counts=counts,
             problems=tuple(self.problems(covered)),
             unverified=len(self.unverified(covered)),
-            rejected=self.index.rejected_about({name for package in covered for name in names_of(package)}),
         )
 
     def unverified(self, covered: t.Sequence[Package]) -> frozenset[str]:

@@ -325,7 +325,7 @@ def unverified(index: Path, *packages: Package) -> int:
 def test_a_document_that_cleared_an_image_does_so_no_more_when_it_is_rejected(
     tmp_path: Path, index: Path, keys: Keys, signer: Signer
 ) -> None:
-    """The rejected document is counted, and it lets no image pass (judge: feed-incomplete)."""
+    """The rejected document is counted, and an index that has one lets no image pass (judge: feed-incomplete)."""
     feed = write_feed(tmp_path / "other", document("CVE-2026-1000", not_affected(MAIN_9, "bash")), TOOL_TOO)
     signer.sign_documents(feed)
     (feed / "2026/cve-2026-1000.json").write_text(
@@ -336,7 +336,7 @@ def test_a_document_that_cleared_an_image_does_so_no_more_when_it_is_rejected(
     with FeedIndex.open(str(index)) as opened:
         match = match_inventory(inventory(rpm("bash-5.1.8-9.el9.x86_64")), opened)
         assert match.feed is not None
-        assert match.feed.rejected == match.rejected == 1
+        assert match.feed.rejected == 1
         assert match.counts["statements_seen"] == 0
 
 
