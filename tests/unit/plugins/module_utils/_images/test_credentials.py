@@ -75,13 +75,9 @@ def test_wildcards_stay_inside_a_label_and_come_last(tmp_path: Path) -> None:
 
 def test_tokens(tmp_path: Path) -> None:
     entry = {**auth("<token>", "x"), "identitytoken": " abc "}
-    assert credentials(tmp_path, {"auths": {"r.io": entry}}).find("r.io") == Credential(
-        "<token>",
-        "x",
-        "abc",
-        "",
-        credentials(tmp_path, {"auths": {"r.io": entry}}).find("r.io").origin,  # type: ignore[union-attr]
-    )
+    found = credentials(tmp_path, {"auths": {"r.io": entry}}).find("r.io")
+    assert found is not None
+    assert found == Credential("<token>", "x", "abc", "", found.origin)
     given = credentials(tmp_path, {"auths": {"r.io": {"registrytoken": "t0k"}}}).find("r.io")
     assert given is not None and given.registry_token == "t0k"
 

@@ -150,7 +150,8 @@ def test_a_full_disk_is_said(tmp_path: Path) -> None:
             connection.execute("PRAGMA max_page_count = 40")
             return connection
 
-        store._db._engine.pool._creator = lambda *_args: small(f"file:{tmp_path}/store.db?mode=rw")  # type: ignore[attr-defined]
+        pool: t.Any = store._db._engine.pool
+        pool._creator = lambda *_args: small(f"file:{tmp_path}/store.db?mode=rw")
         with pytest.raises(ScanError, match="make room") as raised:
             for number in range(100):
                 noise = os.urandom(20000).hex()
