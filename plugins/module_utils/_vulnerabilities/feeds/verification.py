@@ -22,7 +22,7 @@ import hashlib
 import typing as t
 from pathlib import Path
 
-from ..._errors import LimitExceeded
+from ..._errors import LimitExceeded, ScanError
 from ..documents.csaf_vex import DOCUMENT_LIMIT
 from ..index.form import LEFT_OUT, REJECTED, DocumentRow
 from ..index.reader import FeedIndex
@@ -95,38 +95,36 @@ def verify_index(
     finally:
         # An interrupt, too, must not lose what it took hours to fetch.
         run.write()
-    return Checked(run.counts["good"], tuple(run.rejected), run.counts["unsigned"], run.changed)
+    return Checked(run.counts["good"], tuple(run.rejected.items()), run.counts["unsigned"], run.changed)
 
 
 class _Run:
-    """Takes documents, and writes what was found in batches (0: all at once)."""
+    """Takes documents, and writes what was found in batches (0: all at once).
+
+    Between them another run may put another index in place: what was found then counts for the documents alone that
+    are still the same there.
+    """
 
     def __init__(self, index: str, target: str, keys: Keys, batch: int) -> None:
         self.index = index
         self.target = target
         self.keys = keys
         self.counts: collections.Counter[str] = collections.Counter()
-        self.rejected: list[tuple[str, str]] = []
+        self.rejected: dict[str, str] = {}
         self.changed = False
         self._batch = batch
         self._todo: dict[str, DocumentRow] = {}
-        self._names: frozenset[str] = frozenset()
-        self._form = CSAF
-        self._forget: list[str] = []
+        self._key = ""
         self._good: dict[str, bytes] = {}
         self._bad: dict[str, str] = {}
 
     def start(self, names: t.Iterable[str] | None) -> t.Mapping[str, DocumentRow]:
         """What is to be checked, by path."""
         with FeedIndex.open(self.index) as opened:
-            self._names = frozenset(opened.info.names)
-            self._form = Form(*opened.meta.get("form", CSAF))
-            before = set(opened.info.signature_key.split())
+            self._key = opened.info.signature_key
             about = None if names is None else {document.path for document in opened.documents_about(names)}
             rows = [row for row in opened.rows() if row.category != LEFT_OUT]
-        # What a key verified that no longer counts is not verified.
-        still = before <= set(self.keys.fingerprint.split())
-        self._forget = [] if still else [row.path for row in rows if row.verified]
+        still = self._covers(self._key)
         for row in rows:
             if row.category == REJECTED:
                 wanted = row.note.startswith(REJECTED_FOR)
@@ -134,9 +132,13 @@ class _Run:
                 wanted = bool(row.statements) and not (row.verified and still) and (about is None or row.path in about)
             if wanted:
                 self._todo[row.path] = row
-        if before != set(self.keys.fingerprint.split()):
+        if set(self._key.split()) != set(self.keys.fingerprint.split()):
             self.write(always=True)
         return self._todo
+
+    def _covers(self, key: str) -> bool:
+        """Whether what was verified by these keys still is: a key may no longer count."""
+        return set(key.split()) <= set(self.keys.fingerprint.split())
 
     def take(self, document: Signed) -> bool:
         row = self._todo[document.path]
@@ -151,36 +153,60 @@ class _Run:
             self.keys.check(document.data, document.signature)
         except BadSignature as error:
             reason = f"{REJECTED_FOR}{error.message}"
-            self.rejected.append((document.path, reason))
+            self.rejected[document.path] = reason
             if not rejected or row.note != reason:
                 self._bad[document.path] = reason
         else:
-            self.counts["good"] += 1
             self._good[document.path] = document.data if rejected else b""
         if self._batch and len(self._good) + len(self._bad) >= self._batch:
             self.write()
         return True
 
     def write(self, *, always: bool = False) -> None:
-        """Note in the index what was found."""
-        if not (self._good or self._bad or self._forget or always):
+        """Note in the index what was found. Raises ScanError (``feed-busy``) where another run has checked it with
+        other keys meanwhile.
+        """
+        if not (self._good or self._bad or always):
             return
         with IndexUpdate(self.index, self.target) as update:
-            for path in self._forget:
-                update.set_verified(path, False)
+            key = str(update.meta["signature_key"])
+            if key != self._key and not self._covers(key):
+                raise ScanError(
+                    f"another run has checked the signatures of the feed index {self.target} with other keys meanwhile",
+                    code="feed-busy",
+                    hint="run it again; give all runs for an index the same keys",
+                )
+            if not self._covers(key):
+                for path in [row.path for row in update.rows() if row.verified]:
+                    update.set_verified(path, False)
             for path, reason in self._bad.items():
-                row = self._todo[path]
-                update.reject(path, row.sha256, row.stamp, reason, row.revision)
+                row = self._same(update, path)
+                if row is None:
+                    del self.rejected[path]
+                else:
+                    update.reject(path, row.sha256, row.stamp, reason, row.revision)
             for path, data in self._good.items():
-                row = self._todo[path]
+                row = self._same(update, path)
+                if row is None:
+                    continue
+                self.counts["good"] += 1
                 if data:  # it was rejected, and what it says is not in the index
-                    update.put_packed(path, row.sha256, row.stamp, parse(path, data, self._names, self._form), True)
+                    found = parse(path, data, frozenset(update.meta["names"]), Form(*update.meta.get("form", CSAF)))
+                    update.put_packed(path, row.sha256, row.stamp, found, True)
                 else:
                     update.set_verified(path, True)
             update.finish({"signature_key": self.keys.fingerprint})
         self.index = self.target
+        self._key = self.keys.fingerprint
         self.changed = True
-        self._good, self._bad, self._forget = {}, {}, []
+        self._good, self._bad = {}, {}
+
+    def _same(self, update: IndexUpdate, path: str) -> DocumentRow | None:
+        """The document in the index as it is now; None where that is not the one that was checked."""
+        was, row = self._todo[path], update.row(path)
+        if row is None or row.sha256 != was.sha256 or (row.category == REJECTED) != (was.category == REJECTED):
+            return None
+        return row
 
 
 def is_remote(source: str) -> bool:

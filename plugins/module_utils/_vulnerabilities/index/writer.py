@@ -81,7 +81,7 @@ class Writer:
 
     Written beside ``dest`` and put in its place when whole. Use as a context manager: whatever goes wrong before
     ``finish`` leaves what is at ``dest`` as it was. Memory is bounded: groups are staged in a second file and put
-    together package by package.
+    together package by package. ``meta``: what the index that is changed is described by.
     """
 
     def __init__(self, dest: str, old: str) -> None:
@@ -90,7 +90,7 @@ class Writer:
             raise InputError(f"the folder of the feed index does not exist: {folder}")
         self.dest = Path(dest).absolute()
         self.replaces = identity_of(str(self.dest))
-        self._meta: dict[str, t.Any] = {}
+        self.meta: dict[str, t.Any] = {}
         self._products: dict[tuple[str, str], int] = {}
         self._rows: dict[str, list[int]] = {}
         self._dead: set[int] = set()
@@ -132,7 +132,7 @@ class Writer:
     def _load(self, old: str) -> None:
         """Take over what the copied index has. Raises CorruptData when it is damaged."""
         with damage(old):
-            self._meta = read_list(self._db, "meta")
+            self.meta = read_list(self._db, "meta")
             rows = read_list(self._db, "products")
             self._products = {(str(cpe), str(product)): number for number, (cpe, product) in enumerate(rows, 1)}
             self._rows = dict(read_list(self._db, "names"))
@@ -140,8 +140,8 @@ class Writer:
             self._repositories = dict(read_list(self._db, "repositories"))
             for row in map(checked_row, self._db.execute("SELECT * FROM documents")):
                 self._documents[row.path] = row.id
-            if len(self._documents) != self._meta["rows"]:
-                raise ValueError(f"it has {len(self._documents)} documents and not {self._meta['rows']}")
+            if len(self._documents) != self.meta["rows"]:
+                raise ValueError(f"it has {len(self._documents)} documents and not {self.meta['rows']}")
             self._last_document = max(self._documents.values(), default=0)
             (last,) = self._db.execute("SELECT max(id) FROM vulnerabilities").fetchone()
             self._last_vulnerability = max(last or 0, *self._dead, 0)
@@ -267,6 +267,14 @@ class Writer:
         with self._errors():
             return dict(self._db.execute("SELECT path, sha256 FROM documents"))
 
+    def row(self, path: str) -> DocumentRow | None:
+        """What the index will know of the document at a path; None for none."""
+        number = self._documents.get(path)
+        if number is None:
+            return None
+        with self._errors():
+            return self._row(number)
+
     def rows(self) -> t.Iterator[DocumentRow]:
         """Every document with all that the index will know of it, in no order."""
         with self._errors(), damage(str(self.dest)):
@@ -315,11 +323,11 @@ class Writer:
             self._stage.commit()
             self._add_staged(tick)
             self._compact(tick)
-            self._meta.update(meta)
-            self._meta.update(self._totals())
-            self._meta["schema_version"] = SCHEMA_VERSION
+            self.meta.update(meta)
+            self.meta.update(self._totals())
+            self.meta["schema_version"] = SCHEMA_VERSION
             for key, value in (
-                ("meta", self._meta),
+                ("meta", self.meta),
                 ("products", list(self._products)),
                 ("names", self._rows),
                 ("dead", sorted(self._dead)),

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tarfile
 import typing as t
@@ -344,6 +345,84 @@ TOOL_TOO = document("CVE-2026-1002", affected(MAJOR_9, "tool"))
 
 
 # -- as a part of building --
+
+
+class Meanwhile:
+    """A tick: at the third document, with the first one checked, another run does something."""
+
+    def __init__(self, other: t.Callable[[], object]) -> None:
+        self.other = other
+        self.ticks = 0
+
+    def __call__(self) -> None:
+        self.ticks += 1
+        if self.ticks == 3:
+            self.other()
+
+
+def digest(index: Path, path: str) -> str:
+    with FeedIndex.open(str(index)) as opened:
+        (sha256,) = [one.sha256 for one in opened.documents() if one.path == path]
+        return sha256
+
+
+@pytest.mark.parametrize("was", ["good", "bad", "mended"])
+def test_what_was_checked_says_nothing_of_the_document_that_another_run_put_there_meanwhile(
+    feed: Path, index: Path, keys: Keys, signer: Signer, was: str
+) -> None:
+    path = feed / PATHS["curl"]
+    build(feed, index)
+    if was != "good":
+        (feed / f"{PATHS['curl']}.asc").write_bytes(signer.sign(b"yesterday's"))
+    if was == "mended":
+        verify(feed, index, keys)
+        assert list(rejected(index)) == [PATHS["curl"]]
+        signer.sign_file(path)
+        (feed / PATHS["bash"]).write_bytes(json.dumps(BASH).encode() + b" ")
+        (feed / f"{PATHS['bash']}.asc").unlink()
+        build(feed, index)  # so that another one is to be checked after it
+    newer = json.dumps(document("CVE-2025-2000", fixed(MAIN_9, "curl", "0:8-1.el9"))).encode()
+
+    def other() -> None:
+        path.write_bytes(newer)
+        build(feed, index)
+
+    ticks = Meanwhile(other)
+    if was == "mended":
+        ticks.ticks = 1
+    result = verify(feed, index, keys, tick=ticks)
+    assert ticks.ticks == 3
+    assert digest(index, PATHS["curl"]) == hashlib.sha256(newer).hexdigest(), "the newer one stays"
+    assert "curl" not in verified(index), "whose signature nobody has checked"
+    assert PATHS["curl"] not in rejected(index)
+    assert not result.rejected
+    assert result.verified == (0 if was == "mended" else 2)
+    assert said_of(index, "curl") == 1
+
+
+def test_a_document_that_is_gone_meanwhile_is_no_error(feed: Path, index: Path, keys: Keys) -> None:
+    def other() -> None:
+        index.unlink()
+        (feed / PATHS["curl"]).unlink()
+        build(feed, index)
+
+    build(feed, index)
+    assert verify(feed, index, keys, tick=Meanwhile(other)).verified == 2
+    assert verified(index) == {"tool", "bash"}
+
+
+def test_what_another_run_has_checked_with_other_keys_meanwhile_stays(
+    feed: Path, index: Path, keys: Keys, signer: Signer, tmp_path: Path
+) -> None:
+    other = Signer()
+    both = Keys.read(str(write_keys(tmp_path / "both.asc", signer, other)))
+    build(feed, index)
+    with pytest.raises(ScanError, match="with other keys") as caught:
+        verify(feed, index, keys, tick=Meanwhile(lambda: verify(feed, index, both)))
+    assert caught.value.code == "feed-busy"
+    with FeedIndex.open(str(index)) as opened:
+        assert opened.info.signature_key == both.fingerprint
+    assert verified(index) == {"tool", "bash", "curl"}
 
 
 def test_building_checks_and_a_second_run_changes_nothing(feed: Path, index: Path, keys: Keys) -> None:
