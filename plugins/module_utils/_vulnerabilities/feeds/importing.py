@@ -15,7 +15,7 @@ import typing as t
 from pathlib import Path
 
 from ..._errors import CorruptData, InputError, ScanError
-from ..index.reader import FeedIndex
+from ..index.reader import FeedIndex, damage
 from ..index.writer import touch, work_folder
 from .archives import unpack_file
 from .build import BuildResult, Progress, Rejected, Signatures, build_index, has_index
@@ -272,8 +272,10 @@ class _Import:
                 tuple(Rejected(path, reason) for path, reason in index.rejected()),
                 index.meta.get("skipped", {}),
             )
+            with damage(str(file)):
+                state = dict(index.meta["feed"])  # which tells, too, what packages the feed's repositories have
         if not dry_run:
-            touch(str(file), info.checked, sources, {"imported": True})
+            touch(str(file), info.checked, sources, {**state, "imported": True})
             _put(file, Path(self._dest).absolute())
         return result
 

@@ -30,6 +30,10 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.importing import import_feed
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.signatures import Keys
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching.matcher import (
+    match_inventory,
+)
+from ansible_collections.imagescan.openshift.tests.support import advisories
 from ansible_collections.imagescan.openshift.tests.support.openpgp import Signer, write_keys
 from ansible_collections.imagescan.openshift.tests.support.servers import Answer, Request, running_server
 from ansible_collections.imagescan.openshift.tests.support.vex import (
@@ -290,6 +294,23 @@ def test_a_compiled_index_is_carried_over(index: Path, tmp_path: Path) -> None:
     )
     assert not take(tmp_path / "index.tar", tmp_path / "carried").changed
     assert not pack(index, tmp_path / "index.tar").changed
+
+
+def test_a_compiled_index_still_tells_packages_of_a_repository_that_was_not_given(tmp_path: Path) -> None:
+    """Of which no advisory is not "not affected"."""
+    base = advisories.write_repository(
+        tmp_path / "BaseOS", advisories.updates(advisories.advisory("RLSA-2026:1", "bash-5.1.8-8.el9.x86_64"))
+    )
+    form = advisories.updateinfo("rocky:9")
+    build_index(str(base), str(tmp_path / "direct"), form=form, now=NOW)
+    pack(tmp_path / "direct", tmp_path / "index.tar")
+    for _time in range(2):
+        take(tmp_path / "index.tar", tmp_path / "carried", form=form)
+        with FeedIndex.open(str(tmp_path / "carried")) as opened:
+            bash, nginx = (advisories.package("rocky", name, "9", "1.el9") for name in ("bash", "nginx"))
+            match = match_inventory(advisories.image("rocky", "9.4", bash, nginx), opened)
+        assert [problem.code for problem in match.problems] == ["feed-repositories"]
+        assert "nginx-0:9-1.el9.x86_64" in match.problems[0].message
 
 
 def test_an_old_compiled_index_stays_old(index: Path, tmp_path: Path) -> None:
