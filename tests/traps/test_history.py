@@ -26,6 +26,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named, request_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judging, in_force
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import load_exceptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import VERDICTS
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import (
     DEFAULT_POLICY_TEXT,
@@ -38,6 +39,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
 from ansible_collections.imagescan.openshift.plugins.modules import image_info
 from ansible_collections.imagescan.openshift.plugins.modules.image_scan import StoreBook, read_images
 from ansible_collections.imagescan.openshift.plugins.modules.vulnerability_feed import young_index
+from ansible_collections.imagescan.openshift.tests.support import advisories as make
+from ansible_collections.imagescan.openshift.tests.traps import distributions
 from ansible_collections.imagescan.openshift.tests.traps.feeds import no_documents
 from ansible_collections.imagescan.openshift.tests.traps.layers import child
 from ansible_collections.imagescan.openshift.tests.traps.situation import (
@@ -106,11 +109,20 @@ class Life:
         build_index(str(feed), str(path), repository_map=repositories, now=self.now - age * HOUR)
         return path
 
-    def judge(self, index: Path, *, later: float = 0, name: str = "", policy: str = DEFAULT_POLICY_TEXT) -> Outcome:
+    def judge(
+        self,
+        index: Path,
+        *,
+        later: float = 0,
+        name: str = "",
+        policy: str = DEFAULT_POLICY_TEXT,
+        exceptions: str = "",
+    ) -> Outcome:
         """Judge the reference; the worst verdict in force of what bears this name."""
         with open_store(self.store) as store, FeedIndex.open(str(index)) as opened:
             policies = load_policies(policy, "policies.yml")
-            judging = Judging(store, policies, [], opened, now=self.now + later * HOUR)
+            entries = load_exceptions(exceptions, "exceptions.yml")
+            judging = Judging(store, policies, entries, opened, now=self.now + later * HOUR)
             name = name or self.target
             found = [one for one in judging.run([named(name)]) if name in one.document["references"]]
         judged = max(found, key=lambda one: VERDICTS.index(one.verdict))
@@ -357,6 +369,44 @@ def test_stricter_policy_with_older_data(life: Life, trap: bool) -> None:
     check(found, trap, "failed", "vulnerability")
 
 
+def accepted(life: Life, days: int = 9) -> str:
+    """An exception for every finding, that holds until so many days from now."""
+    return f"- {{id: 'CVE-2026-9*', reason: tested, expires: {life.now.date() + datetime.timedelta(days=days)}}}\n"
+
+
+@trap_and_twin
+def test_exception_that_expired_with_older_data(life: Life, trap: bool) -> None:
+    """Fools whoever lets what newer data said stand although it passed by an exception that holds no more."""
+    life.push(Situation(packages=VULNERABLE))
+    life.scan()
+    old, new = life.feed(age=1), life.feed()
+    exceptions = accepted(life, 0 if trap else 9)
+    assert life.judge(new, exceptions=exceptions).verdict == "passed"
+    check(life.judge(old, later=24, exceptions=exceptions), trap, "failed", "vulnerability")
+
+
+@trap_and_twin
+def test_exception_that_was_withdrawn_with_older_data(life: Life, trap: bool) -> None:
+    """Fools whoever asks of the verdict with the newer data only by which policies it was made."""
+    life.push(Situation(packages=VULNERABLE))
+    life.scan()
+    old, new = life.feed(age=1), life.feed()
+    assert life.judge(new, exceptions=accepted(life)).verdict == "passed"
+    found = life.judge(old, later=1, exceptions="" if trap else accepted(life))
+    check(found, trap, "failed", "vulnerability")
+
+
+@trap_and_twin
+def test_exception_that_expired_and_older_data_that_know_no_flaw(life: Life, trap: bool) -> None:
+    """Fools whoever finds nothing in old data, and shows what newer data had passed by an exception that is over."""
+    life.push(Situation(packages=VULNERABLE))
+    life.scan()
+    old, new = life.feed((OTHERS, document(vex.Says(vex.RHEL9, "known_not_affected", ("zlib",)))), age=1), life.feed()
+    exceptions = accepted(life, 0 if trap else 9)
+    assert life.judge(new, exceptions=exceptions).verdict == "passed"
+    check(life.judge(old, later=24, exceptions=exceptions), trap, "inconclusive", "not_judged_yet")
+
+
 def judged_together(life: Life, entries: t.Sequence[t.Any]) -> dict[str, t.Any]:
     """Scan what a discovery found and what it could not identify, and judge it: verdicts by the name that is shown."""
     with open_store(life.store) as store, FeedIndex.open(str(life.feed())) as index:
@@ -409,3 +459,25 @@ def test_inventory_that_somebody_else_told(life: Life, trap: bool) -> None:
     life.damage()  # nobody can read it any more
     life.scan()
     check(life.judge(life.feed()), trap, "error", "layer-truncated")
+
+
+@trap_and_twin
+def test_a_new_list_of_a_repository_beside_its_old_advisories(life: Life, trap: bool) -> None:
+    """Fools whoever asks the old files whether they are the old ones: a copy that broke off looks checked today."""
+    life.push(Situation(**distributions.ROCKY))
+    life.scan()
+    form, index, repository = make.updateinfo("rocky:9"), life.folder / "index", life.folder / "repository"
+    make.write_repository(repository, distributions.UPDATES, "bash")
+    build_index(str(repository), str(index), form=form, now=life.now - 10 * 24 * HOUR)
+    old = {path: path.read_bytes() for path in (repository / "repodata").glob("*.gz")}
+    hole = make.advisory("RLSA-2026:2", "openssl-libs-1:3.0.7-29.el9.x86_64", release="Rocky Linux 9")
+    if trap:
+        make.write_repository(repository, distributions.UPDATES.replace(b"</updates>", hole.encode() + b"</updates>"))
+        for path, content in old.items():
+            path.write_bytes(content)
+        with pytest.raises(ScanError) as caught:
+            build_index(str(repository), str(index), form=form, now=life.now)
+        assert caught.value.code == "feed-damaged"
+    else:
+        build_index(str(repository), str(index), form=form, now=life.now)
+    check(life.judge(index), trap, "inconclusive", "feed-stale")

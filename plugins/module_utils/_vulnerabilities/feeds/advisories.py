@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import re
 import typing as t
@@ -71,8 +72,6 @@ def open_repositories(
         for number, url in enumerate(urls):
             found = _remote(url, client, work / f"repository-{number}")
             files.append(found if len(urls) > 1 else found._replace(prefix=""))
-        if len({one.prefix for one in files}) < len(files):
-            raise InputError(f"two of the repositories have the same path: {', '.join(map(shown_url, urls))}")
         return _RepositoriesFeed(files, tick, state)
     path = local_path(source)
     if path.is_file():
@@ -154,7 +153,9 @@ class _Local:
         self._listed = listed
 
     def mark(self, tick: t.Callable[[], None]) -> str:
-        return _digest(self._path, "sha256", tick)
+        # A copy may have a new list beside a file of yesterday, which is then no feed that did not change.
+        _check(self._path, self._listed, self.shown, tick)
+        return _digest(self._path, "sha256", tick) if self._listed is None else self._listed.checksum
 
     def path(self, tick: t.Callable[[], None]) -> Path:
         _check(self._path, self._listed, self.shown, tick)
@@ -237,7 +238,7 @@ def _repositories_in(root: Path) -> t.Iterator[_Repository]:
             folders.clear()
         else:
             loose += [
-                _Repository((inner / name.partition(".")[0]).as_posix(), _Local(Path(folder) / name), None)
+                _Repository((inner / name[: name.rindex(".xml")]).as_posix(), _Local(Path(folder) / name), None)
                 for name in sorted(files)
                 if _UPDATEINFO.fullmatch(name)
             ]
@@ -403,6 +404,14 @@ class _RepositoriesFeed:
         self, repositories: t.Sequence[_Repository], tick: t.Callable[[], None], state: dict[str, t.Any]
     ) -> None:
         self._repositories = repositories
+        places: dict[str, str] = {}
+        for prefix, updateinfo, _primary in repositories:
+            if prefix in places:  # One would stand for both.
+                raise InputError(
+                    f"two of the repositories have the same path: {places[prefix]} and {updateinfo.shown}",
+                    hint="leave one of them out, or read them from folders of different names",
+                )
+            places[prefix] = updateinfo.shown
         self._tick = tick
         self.label = "updateinfo"
         self.state = state
@@ -463,8 +472,8 @@ class _ZipFeed:
         budget = Budget(LIMITS)
         shown = self._file.shown
         try:
-            _check_directory(path, shown)
-            with zipfile.ZipFile(path) as archive:
+            _check_end(path, shown)
+            with _Bounded(io.FileIO(path), shown) as stream, zipfile.ZipFile(stream) as archive:
                 for member in archive.infolist():
                     budget.add_entries(1)
                     if not member.is_dir() and is_document(member.filename):
@@ -477,6 +486,12 @@ class _ZipFeed:
 
 def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo, budget: Budget) -> bytes | None:
     """A member; None for one that is too large. What the directory says of its size is not believed."""
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        # Of the others, zipfile unpacks whatever a step of input expands to.
+        raise CorruptData(
+            f"{ascii(member.filename)[:200]} is packed with the method {member.compress_type} of zip; expected deflate",
+            code="feed-damaged",
+        )
     parts: list[bytes] = []
     size = 0
     budget.add_bytes(member.compress_size, 0)
@@ -490,8 +505,22 @@ def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo, budget: Budget) 
     return b"".join(parts)
 
 
-def _check_directory(path: Path, shown: str) -> None:
-    """Bound the list of members before ``zipfile`` reads it as a whole."""
+class _Bounded(io.BufferedReader):
+    """A zip for ``zipfile``, which reads at once whatever size the list of members is said to have, and in which of
+    several places that is said depends on Python's version.
+    """
+
+    def __init__(self, raw: io.FileIO, shown: str) -> None:
+        super().__init__(raw)
+        self._shown = shown
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is not None and size > _DIRECTORY_LIMIT:
+            raise LimitExceeded(f"the list of members of {self._shown} has more than {_DIRECTORY_LIMIT} bytes")
+        return super().read(size)
+
+
+def _check_end(path: Path, shown: str) -> None:
     with path.open("rb") as stream:
         size = stream.seek(0, os.SEEK_END)
         stream.seek(max(0, size - (1 << 16) - 22))
@@ -499,5 +528,3 @@ def _check_directory(path: Path, shown: str) -> None:
     end = tail.rfind(b"PK\x05\x06")
     if end < 0 or len(tail) - end < 22:
         raise CorruptData(f"the archive {shown} is cut: the end of the zip is missing", code="feed-truncated")
-    if int.from_bytes(tail[end + 12 : end + 16], "little") > _DIRECTORY_LIMIT:
-        raise LimitExceeded(f"the list of members of {shown} has more than {_DIRECTORY_LIMIT} bytes")

@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import lzma
+import struct
 import tarfile
 import typing as t
 import zipfile
@@ -164,6 +165,36 @@ def test_a_list_of_members_that_is_too_long_is_not_read(tmp_path: Path, monkeypa
         make.build(tmp_path / "all.zip", tmp_path / "index", make.OSV)
 
 
+def test_a_zip64_does_not_hide_how_long_its_list_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own record of the end counts, and not the one that says one byte."""
+    data = zip_of(RECORDS)
+    end = data.rindex(b"PK\x05\x06")
+    size, offset = struct.unpack("<LL", data[end + 12 : end + 20])
+    zip64 = struct.pack("<4sQHHLLQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, 2, 2, size, offset)
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, end, 1)
+    small = data[end : end + 12] + struct.pack("<LL", 1, offset) + data[end + 20 :]
+    (tmp_path / "all.zip").write_bytes(data[:end] + zip64 + locator + small)
+    assert make.build(tmp_path / "all.zip", tmp_path / "index", make.OSV).info.documents == 2
+    monkeypatch.setattr(advisories, "_DIRECTORY_LIMIT", 60)
+    with pytest.raises(LimitExceeded, match="list of members"):
+        make.build(tmp_path / "all.zip", tmp_path / "other", make.OSV)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_methods_that_unpack_without_bounds_are_not_read(tmp_path: Path, method: int) -> None:
+    def packed(kind: int) -> Path:
+        with zipfile.ZipFile(tmp_path / f"{kind}.zip", "w", kind) as archive:
+            for one in RECORDS:
+                archive.writestr(f"{one['id']}.json", json.dumps(one))
+        return tmp_path / f"{kind}.zip"
+
+    with pytest.raises(CorruptData, match=f"packed with the method {method} of zip") as caught:
+        make.build(packed(method), tmp_path / "index", make.OSV)
+    assert caught.value.code == "feed-damaged"
+    for kind in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        assert make.build(packed(kind), tmp_path / f"index{kind}", make.OSV).info.documents == 2
+
+
 def test_records_of_others_alone_are_no_feed(tmp_path: Path) -> None:
     make.write_records(tmp_path / "feed", make.record("DSA-2026-1", ("curl", "1-1"), ecosystem="Debian:12"))
     with pytest.raises(CorruptData) as caught:
@@ -231,6 +262,45 @@ def test_repositories_on_a_server(tmp_path: Path) -> None:
         "GET /rocky/9/AppStream/os/repodata/repomd.xml",
     ]
     assert paths(tmp_path / "index") == ["rocky/9/AppStream/os/RLSA-2026:2", "rocky/9/BaseOS/os/RLSA-2026:1"]
+
+
+def test_loose_files_are_told_apart(tmp_path: Path) -> None:
+    """Their names may have dots; and a new advisory in either is seen."""
+    folder = tmp_path / "loose"
+    folder.mkdir()
+    for release, text in (("9.2", ONE), ("9.4", ONE)):
+        (folder / f"rocky-{release}-updateinfo.xml").write_bytes(make.updates(text))
+    make.build(folder, tmp_path / "index", ROCKY)
+    assert paths(tmp_path / "index") == ["rocky-9.2-updateinfo/RLSA-2026:1", "rocky-9.4-updateinfo/RLSA-2026:1"]
+    (folder / "rocky-9.2-updateinfo.xml").write_bytes(make.updates(ONE, TWO))
+    built = make.build(folder, tmp_path / "index", ROCKY)
+    assert (built.changed, built.info.documents) == (True, 3)
+
+
+def test_repositories_that_cannot_be_told_apart(tmp_path: Path) -> None:
+    folder = tmp_path / "loose"
+    folder.mkdir()
+    (folder / "updateinfo.xml").write_bytes(make.updates(ONE))
+    make.build(folder, tmp_path / "index", ROCKY)
+    (folder / "updateinfo.xml.gz").write_bytes(gzip.compress(make.updates(TWO)))
+    with pytest.raises(InputError, match=r"the same path: .*updateinfo\.xml and .*updateinfo\.xml\.gz"):
+        make.build(folder, tmp_path / "index", ROCKY)
+
+
+def test_a_new_list_beside_files_of_yesterday(tmp_path: Path) -> None:
+    """A copy that broke off is no feed that did not change, which would make the index look fresh."""
+    folder = make.write_repository(tmp_path / "repo", make.updates(ONE)) / "repodata"
+    old = {name: (folder / name).read_bytes() for name in ("updateinfo.xml.gz", "primary.xml.gz")}
+    make.build(tmp_path / "repo", tmp_path / "index", ROCKY)
+    before = (tmp_path / "index").read_bytes()
+    for stale in ([*old], ["updateinfo.xml.gz"], ["primary.xml.gz"]):
+        make.write_repository(tmp_path / "repo", make.updates(ONE, TWO), "bash")
+        for name in stale:
+            (folder / name).write_bytes(old[name])
+        with pytest.raises(CorruptData, match=f"{stale[0]} does not have the checksum") as caught:
+            make.build(tmp_path / "repo", tmp_path / "index", ROCKY, now="2026-08-22T12:00:00Z")
+        assert caught.value.code == "feed-damaged"
+    assert (tmp_path / "index").read_bytes() == before
 
 
 @pytest.mark.parametrize(
