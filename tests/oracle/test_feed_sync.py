@@ -374,6 +374,27 @@ def test_a_map_in_the_archive_stays(dest: Path, tmp_path: Path) -> None:
     assert_like_new(dest, vendor, tmp_path)
 
 
+@pytest.mark.parametrize("where", ["server", "folder"])
+def test_a_map_in_the_archive_stays_while_nothing_but_a_young_document_is_read_again(
+    dest: Path, tmp_path: Path, where: str
+) -> None:
+    vendor = Vendor()
+    vendor.documents["repository-to-cpe.json"] = b'{"data": {"repo": {"cpes": ["cpe:/o:redhat:enterprise_linux:9"]}}}'
+    some_days(vendor)
+    del vendor.documents["repository-to-cpe.json"]
+    own = {"repo": ["cpe:/o:redhat:enterprise_linux:9"]}
+    other = tmp_path / "other.json"
+    other.write_text('{"data": {"other": {"cpes": ["cpe:/o:redhat:enterprise_linux:8"]}}}')
+    with running_server(vendor.serve) as server:
+        source = f"http://{server.host}" if where == "server" else str(vendor.write(tmp_path / "mirror"))
+        for given in ("", "", "", str(other), str(other), "", ""):
+            vendor.pass_hours(0.1)
+            info = sync(source, dest, vendor, repository_map=given).info
+            with FeedIndex.open(str(dest)) as index:
+                assert index.repositories() == ({"other": ["cpe:/o:redhat:enterprise_linux:8"]} if given else own)
+                assert info.repository_map and index.meta["feed"]["young"]
+
+
 def test_an_index_for_some_packages_is_updated_alike(dest: Path, tmp_path: Path) -> None:
     vendor = Vendor()
     some_days(vendor)

@@ -28,7 +28,7 @@ from ..times import utc_text
 from .advisories import open_records, open_repositories
 from .digests import content_digest, digest_of
 from .parsing import CSAF, LEFT_OUT_CODES, Form
-from .repository_map import REPOSITORY_MAP, Repositories, given_map, read_repository_map
+from .repository_map import REPOSITORY_MAP, Repositories, given_map, known_repositories, read_repository_map
 from .signatures import REJECTED_FOR, BadSignature, Keys
 from .sources import DOCUMENTS_LIMIT, Feed, open_feed, shown, sources_of
 from .spool import Spool
@@ -222,6 +222,9 @@ def _compile(
         if old is not None:
             _check_not_less(old, build, wanted, feed.deletions_since(old.info.newest))
         repositories = given or build.repositories
+        if repositories is None and old is not None and feed.state.get("map") == "archive":
+            # It is in the archive, which did not have to be read.
+            repositories = known_repositories(old.repositories())
         contents = writer.contents()
         content = digest_of(basis, content_digest(contents), repositories.digest if repositories else "")
         serial = f"{feed.label}+{build.newest}+{content[:16]}"

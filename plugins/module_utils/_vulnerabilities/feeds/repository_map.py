@@ -45,7 +45,7 @@ def given_map(
     if is_url(source) and not source.lower().startswith("file://"):
         found = Client(access, tick=tick).read_if_changed(source, etag, limit=REPOSITORY_MAP_LIMIT)
         if found.data is None:
-            return _repositories({key: tuple(cpes) for key, cpes in known().items()}, found.etag)
+            return known_repositories(known(), found.etag)
         return dataclasses.replace(read_repository_map(found.data, shown_url(source)), etag=found.etag)
     path = local_path(source)
     try:
@@ -77,8 +77,11 @@ def read_repository_map(data: bytes, where: str) -> Repositories:
             )
     if not cpes:
         raise CorruptData(f"the repository map {where} is empty", code="repository-map-corrupt")
-    return _repositories(cpes)
+    return known_repositories(cpes)
 
 
-def _repositories(cpes: t.Mapping[str, tuple[str, ...]], etag: str = "") -> Repositories:
-    return Repositories(cpes, digest_of(json.dumps(cpes, sort_keys=True)), etag)
+def known_repositories(cpes: t.Mapping[str, t.Sequence[str]], etag: str = "") -> Repositories:
+    """A map that was read before, as ``FeedIndex.repositories`` gives it."""
+    return Repositories(
+        {key: tuple(value) for key, value in cpes.items()}, digest_of(json.dumps(cpes, sort_keys=True)), etag
+    )

@@ -344,7 +344,8 @@ class SyncedFeed:
 
     def _lists(self) -> dict[str, bytes] | None:
         """The lists of changes and deletions, and the map; None where they, and the archive, are as they were."""
-        old: t.Mapping[str, str] = self._old.get("etags", {}) if self._is_archive(self._old.get("archive")) else {}
+        same = self._is_archive(self._old.get("archive")) and not self._lacks_map()
+        old: t.Mapping[str, str] = self._old.get("etags", {}) if same else {}
         found = {name: self._list(name, old.get(name, "")) for name in self._names}
         if all(one.data is None for one in found.values()):
             self.state["etags"] = old
@@ -420,6 +421,10 @@ class SyncedFeed:
     def _has_map(self) -> bool:
         """Whether the map is to be had without the archive, if there was one."""
         return not self._with_map or self._old.get("map", "") == ("beside" if self._map else "")
+
+    def _lacks_map(self) -> bool:
+        """Whether the feed's map is wanted, and the index has another one that was given instead."""
+        return self._with_map and "given_map" in self._old
 
     def _fingerprint(self) -> str:
         if self.partial and not self._fetch and not self._gone and not self._map and self.label == self._old["label"]:
