@@ -58,6 +58,18 @@ def corrected(document: t.Any) -> None:
     document["statements"][0]["timestamp"] = "2026-01-01T00:00:00Z"
 
 
+def unclear(part: str) -> t.Callable[[t.Any], None]:
+    """A newer statement takes back what the first one says, of a part that is not understood."""
+
+    def edit(document: t.Any) -> None:
+        corrected(document)
+        newer = json.loads(json.dumps(document["statements"][1]))
+        newer["products"][0]["subcomponents"] = [{"@id": part}]
+        document["statements"][1] = newer
+
+    return edit
+
+
 def product(**keys: t.Any) -> t.Callable[[t.Any], None]:
     """Change the one product."""
     return lambda document: document["statements"][0]["products"][0].update(keys)
@@ -203,6 +215,22 @@ TRAPS: list[Trap] = [
     vex("that-says-affected", "whoever counts statements", Vex(edit=statement(status="affected"))),
     vex("without-a-reason", "whoever takes not_affected without asking why", Vex(edit=statement(justification=None))),
     vex("that-was-corrected", "whoever takes the first statement, or any", Vex(edit=corrected)),
+    *(
+        differs(
+            f"vex-that-was-corrected-for-{name}",
+            "whoever reads a correction as narrowly as what it corrects",
+            "vex",
+            Vex(edit=unclear(part)),
+            Vex(edit=unclear("pkg:rpm/redhat/zlib")),
+            verdict="failed",
+            packages=VULNERABLE,
+        )
+        for name, part in (
+            ("a-source-package", "pkg:rpm/redhat/openssl?arch=src"),
+            ("a-part-that-is-no-package", "pkg:generic/openssl"),
+            ("a-version-without-a-release", "pkg:rpm/redhat/openssl-libs@3.0.7"),
+        )
+    ),
     vex(
         "from-the-future",
         "whoever lets a statement outlive its correction",

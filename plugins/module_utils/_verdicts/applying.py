@@ -125,7 +125,7 @@ class Exceptions:
             patterns for patterns, one in self._images.items() if one.covers_image(image.digest, image.references)
         }
         stated = [one for digest in dict.fromkeys(image.digests) for one in self._by_digest.get(digest, ())]
-        stated += [one for one in self._by_name if one.image.names(image.digests, image.references)]
+        stated += [one for one in self._by_name if one.is_about_image(image.digests, image.references)]
         by_policy = any(one.images in covered for one in self._with_policies)
         return ImageExceptions(self, covered, stated, image.distribution, today, by_policy)
 
@@ -161,7 +161,7 @@ class ImageExceptions:
         self._today = today
         self._statements: dict[str, list[Statement]] = collections.defaultdict(list)
         for statement in statements:
-            for name in set(statement.ids):
+            for name in statement.ids:
                 self._statements[name].append(statement)
         self.by_policy = by_policy
 
@@ -243,7 +243,7 @@ class ImageExceptions:
         meant = [
             one
             for one in self._statements.get(finding.id, ())
-            if one.package is None or one.package.names(finding.package, self._distribution)
+            if one.is_about_package(finding.package, self._distribution)
         ]
         return max(meant, key=lambda one: (one.time, not one.clears, one.document), default=None)
 

@@ -7,6 +7,9 @@ Nothing of a file is used before its detached signature was checked with the key
 must name an image, by digest or by repository; one that names packages alone could be about any image, and is not
 used. Where several statements are about one finding, the newest counts, and of equally new ones the one that clears
 nothing.
+
+What could clear a finding is read narrowly, and not used where it is unclear. What says that a finding counts, and so
+takes an older statement back, is read widely: an unclear part stands for the whole image.
 """
 
 from __future__ import annotations
@@ -25,14 +28,19 @@ from .._vulnerabilities.times import parse_time, utc_text
 from .exceptions import JUSTIFICATIONS
 from .policies import split_reference
 
-#: Bytes of one document, and statements (image, package, vulnerability) that it may expand to.
+#: Bytes of one document, statements (image, package, vulnerability) that it may expand to, ids of one of them, and
+#: steps through its lists and relationships.
 SIZE_LIMIT = 16 << 20
 STATEMENT_LIMIT = 100_000
+IDS_LIMIT = 100
+STEP_LIMIT = 1_000_000
 #: How far another machine's clock may be ahead of ours.
 CLOCK_SKEW = datetime.timedelta(minutes=10)
 CONTEXT = "https://openvex.dev/ns/v0.2.0"
 
 _STATUSES = ("not_affected", "affected", "fixed", "under_investigation")
+#: Those that say that a finding counts, or may.
+_COUNTING = ("affected", "under_investigation")
 _CSAF_STATUSES: t.Mapping[str, str] = {
     "known_not_affected": "not_affected",
     "fixed": "fixed",
@@ -41,7 +49,11 @@ _CSAF_STATUSES: t.Mapping[str, str] = {
     "first_affected": "affected",
     "last_affected": "affected",
     "under_investigation": "under_investigation",
+    # CSAF 2.1
+    "unknown": "under_investigation",
 }
+#: Architectures of packages in images.
+_ARCHITECTURES = ("x86_64", "aarch64", "ppc64le", "s390x", "i686", "noarch")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _DEPTH_LIMIT = 16
 _NESTING_LIMIT = 5
@@ -58,6 +70,7 @@ _NAMESPACES: t.Mapping[str, tuple[str, ...]] = {
     "ol": ("oracle", "ol", "oraclelinux"),
     "amzn": ("amazon", "amzn"),
 }
+_KNOWN_NAMESPACES = frozenset(name for names in _NAMESPACES.values() for name in names)
 
 
 def namespaces_of(distribution: str) -> tuple[str, ...]:
@@ -73,16 +86,21 @@ class ImageName:
     repository: str = ""
     tag: str = ""
 
-    def names(self, digests: t.Container[str], references: t.Collection[str]) -> bool:
-        """Whether an image is meant: by its digest (or that of an index it is in), or by every name that it has."""
+    def names(self, digests: t.Container[str], references: t.Collection[str], *, widely: bool = False) -> bool:
+        """Whether an image is meant: by its digest (or that of an index it is in), or by every name that it has.
+
+        ``widely``: by any of its names, of which one without a tag may have every tag.
+        """
         if self.digest:
             return self.digest in digests
-        return bool(references) and all(self._names(reference) for reference in references)
+        fitting = (self._names(reference, widely) for reference in references)
+        return any(fitting) if widely else bool(references) and all(fitting)
 
-    def _names(self, reference: str) -> bool:
+    def _names(self, reference: str, widely: bool) -> bool:
         registry, repository = split_reference(reference)
         tag = reference.partition("@")[0].rpartition("/")[2].partition(":")[2]
-        return bool(registry) and f"{registry}/{repository}" == self.repository and self.tag in ("", tag)
+        same_tag = self.tag in ("", tag) or (widely and not tag)
+        return bool(registry) and f"{registry}/{repository}" == self.repository and same_tag
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,11 +113,24 @@ class PackageName:
     epoch: str = ""
     arch: str = ""
 
-    def names(self, package: str, distribution: str) -> bool:
-        """Whether a package (``name-epoch:version-release.arch``) of a distribution (os-release ID) is meant."""
+    def names(self, package: str, distribution: str, *, widely: bool = False) -> bool:
+        """Whether a package (``name-epoch:version-release.arch``) of a distribution (os-release ID) is meant.
+
+        ``widely``: what is no distribution, build or architecture of packages narrows nothing down, and the epoch,
+        which makers leave out or write as 0, does not either.
+        """
         parts = PACKAGE.fullmatch(package)
-        if parts is None or parts["name"] != self.name:
+        if parts is None:
+            return widely
+        if parts["name"] != self.name:
             return False
+        if widely:
+            others = _KNOWN_NAMESPACES.difference(namespaces_of(distribution)) if distribution else ()
+            return (
+                self.namespace not in others
+                and (self.build == parts["build"] or not re.fullmatch(r"[^-]+-[^-]+", self.build))
+                and (self.arch == parts["arch"] or self.arch not in _ARCHITECTURES)
+            )
         return (
             (not self.namespace or self.namespace in namespaces_of(distribution))
             and self.build in ("", parts["build"])
@@ -135,6 +166,19 @@ class Statement:
         if self.status == "fixed":
             return bool(self.image.digest or (self.package is not None and self.package.build))
         return self.status == "not_affected" and bool(self.justification or self.impact)
+
+    @property
+    def widely(self) -> bool:
+        """Whether it says that a finding counts, or may; what is unclear in it must not save what was said before."""
+        return self.status in _COUNTING
+
+    def is_about_image(self, digests: t.Container[str], references: t.Collection[str]) -> bool:
+        """Whether it is about an image. ``digests``: its own and those of the indexes that it is in."""
+        return self.image.names(digests, references, widely=self.widely)
+
+    def is_about_package(self, package: str, distribution: str) -> bool:
+        """Whether it is about a package (``name-epoch:version-release.arch``) of its image."""
+        return self.package is None or self.package.names(package, distribution, widely=self.widely)
 
     @property
     def label(self) -> str:
@@ -212,6 +256,7 @@ class _Reader:
         self.statements: list[Statement] = []
         self.problems: list[str] = []
         self.left = 0
+        self._steps = 0
 
     def problem(self, text: str) -> None:
         if len(self.problems) < _PROBLEMS_KEPT:
@@ -225,6 +270,19 @@ class _Reader:
         if moment > self.now + CLOCK_SKEW:
             raise CorruptData(f"{self.where}: {what} is {visible(text, 60)}, which lies in the future")
         return utc_text(moment)
+
+    def step(self) -> None:
+        """Count one step: lists that name lists make much of little."""
+        self._steps += 1
+        if self._steps > STEP_LIMIT:
+            raise LimitExceeded(f"{self.where} takes more than {STEP_LIMIT} steps to read")
+
+    def ids(self, found: t.Iterable[str], what: str) -> tuple[str, ...]:
+        """The ids of a vulnerability, each once."""
+        ids = tuple(dict.fromkeys(filter(None, found)))
+        if len(ids) > IDS_LIMIT:
+            raise LimitExceeded(f"{self.where}: {what}: the vulnerability has more than {IDS_LIMIT} ids")
+        return ids
 
     def add(self, statement: Statement) -> None:
         if len(self.statements) >= STATEMENT_LIMIT:
@@ -289,7 +347,7 @@ class _Reader:
         if justification and justification not in JUSTIFICATIONS:
             raise CorruptData(f"{self.where}: {what}: '{visible(justification, 60)}' is not a justification")
         statement = Statement(
-            ids=(name, *self.texts(vulnerability, "aliases", f"{what}: vulnerability")),
+            ids=self.ids((name, *self.texts(vulnerability, "aliases", f"{what}: vulnerability")), what),
             status=status,
             image=ImageName(),
             package=None,
@@ -303,38 +361,47 @@ class _Reader:
         if not products:
             self.problem(f"{what} names no product")
         for product in products:
-            images = self._openvex_images(product, what)
+            images = self._openvex_images(product, what, statement.widely)
             if not images:
                 shown = visible(self.text(product, "@id", what) or "a product without an @id", 200)
                 self.problem(f"{what}: {shown} names no image by digest or repository")
                 continue
-            parts = self.objects(product, "subcomponents", what)
-            if "subcomponents" in product and not parts:
-                self.problem(f"{what}: the list of subcomponents is empty")
+            packages = self._openvex_parts(product, what, statement.widely)
             for image in images:
-                if "subcomponents" not in product:
-                    self.add(dataclasses.replace(statement, image=image))
-                for part in parts:
-                    package = self._openvex_package(part, what)
-                    if package is None:
-                        shown = visible(self.text(part, "@id", what) or "a subcomponent without an @id", 200)
-                        self.problem(f"{what}: {shown} is not an RPM package")
-                    else:
-                        self.add(dataclasses.replace(statement, image=image, package=package))
+                for package in packages:
+                    self.add(dataclasses.replace(statement, image=image, package=package))
+
+    def _openvex_parts(self, product: dict[str, t.Any], what: str, widely: bool) -> list[PackageName | None]:
+        """The packages that are meant; None for the whole image."""
+        if "subcomponents" not in product:
+            return [None]
+        parts = self.objects(product, "subcomponents", what)
+        packages = [self._openvex_package(part, what) for part in parts]
+        if widely:
+            return [None] if not parts or None in packages else list(packages)
+        if not parts:
+            self.problem(f"{what}: the list of subcomponents is empty")
+        for part, package in zip(parts, packages):
+            if package is None:
+                shown = visible(self.text(part, "@id", what) or "a subcomponent without an @id", 200)
+                self.problem(f"{what}: {shown} is not an RPM package")
+        return [package for package in packages if package is not None]
 
     def _urls(self, component: dict[str, t.Any], what: str) -> list[str]:
         identifiers = self.object(component, "identifiers", what)
         texts = (self.text(component, "@id", what), self.text(identifiers, "purl", what))
         return [text for text in dict.fromkeys(texts) if text.startswith("pkg:")]
 
-    def _openvex_images(self, product: dict[str, t.Any], what: str) -> list[ImageName]:
+    def _openvex_images(self, product: dict[str, t.Any], what: str, widely: bool) -> list[ImageName]:
         digest = self.text(self.object(product, "hashes", what), "sha-256", what).lower()
-        if digest:
-            name = ImageName(digest=f"sha256:{digest}")
-            return [name] if _DIGEST.fullmatch(name.digest) else []
-        images = [image_of_purl(url) for url in self._urls(product, what)]
+        if _DIGEST.fullmatch(f"sha256:{digest}"):
+            return [ImageName(digest=f"sha256:{digest}")]
+        urls = self._urls(product, what)
+        images = [image_of_purl(url) for url in urls]
         # Two URLs of one product that name different images contradict each other.
-        return [image for image in images[:1] if image is not None and len(set(images)) == 1]
+        if not digest and len(set(images)) == 1 and images[0] is not None:
+            return [images[0]]
+        return list(dict.fromkeys(image for url in urls for image in images_meant_by(url))) if widely else []
 
     def _openvex_package(self, part: dict[str, t.Any], what: str) -> PackageName | None:
         packages = {package_of_purl(url) for url in self._urls(part, what)}
@@ -348,6 +415,8 @@ class _Csaf:
         self._reader = reader
         self._value = value
         self._images: dict[str, ImageName] = {}
+        #: Every image that a product id may stand for.
+        self._meant: dict[str, dict[ImageName, None]] = {}
         self._packages: dict[str, PackageName] = {}
         self._inside: dict[str, tuple[str, str]] = {}
         self._groups: dict[str, list[str]] = {}
@@ -406,6 +475,8 @@ class _Csaf:
         packages = {package_of_purl(url) for url in urls}
         image = images.pop() if len(images) == 1 else None
         package = packages.pop() if len(packages) == 1 else None
+        meant = self._meant.setdefault(name, {})
+        meant.update(dict.fromkeys(image for url in urls for image in images_meant_by(url)))
         if image is not None:
             self._images[name] = image
         if package is not None:
@@ -427,6 +498,25 @@ class _Csaf:
             return None, None
         return image, package
 
+    def _products(self, product: str, status: str) -> list[tuple[ImageName, PackageName | None]]:
+        """The images, and packages in them, that a status is said of."""
+        image, package = self._resolve(product)
+        if image is not None:
+            return [(image, package)]
+        if status not in _COUNTING:
+            return []
+        found: dict[ImageName, None] = {}
+        seen: set[str] = set()
+        waiting = [product]
+        while waiting:
+            name = waiting.pop()
+            if name not in seen:
+                seen.add(name)
+                self._reader.step()
+                found.update(self._meant.get(name, {}))
+                waiting += self._inside.get(name, ())
+        return [(one, None) for one in found]
+
     def _members(self, holder: dict[str, t.Any], what: str) -> t.Iterator[str]:
         yield from self._reader.texts(holder, "product_ids", what)
         for group in self._reader.texts(holder, "group_ids", what):
@@ -436,51 +526,44 @@ class _Csaf:
         reader = self._reader
         ids = [reader.text(one, "cve", what)]
         ids += [reader.text(other, "text", what) for other in reader.objects(one, "ids", what)]
-        ids = [text for text in ids if text]
-        if not ids:
+        names = reader.ids(ids, what)
+        if not names:
             raise CorruptData(f"{reader.where}: {what} has neither cve nor ids")
         justifications: dict[str, str] = {}
         impacts: dict[str, str] = {}
-        work = 0
         for flag in reader.objects(one, "flags", what):
             label = reader.text(flag, "label", f"{what}: flag")
             if label not in JUSTIFICATIONS:
                 raise CorruptData(f"{reader.where}: {what}: the flag '{visible(label, 60)}' is not known")
             for product in self._members(flag, f"{what}: flag"):
                 justifications[product] = label
-                work += 1
-                self._bound(work)
+                reader.step()
         for threat in reader.objects(one, "threats", what):
             if reader.text(threat, "category", f"{what}: threat") == "impact":
                 details = reader.text(threat, "details", f"{what}: threat")
                 for product in self._members(threat, f"{what}: threat"):
                     impacts[product] = details
-                    work += 1
-                    self._bound(work)
+                    reader.step()
         statuses = reader.object(one, "product_status", what)
         for name, status in _CSAF_STATUSES.items():
             for product in reader.texts(statuses, name, f"{what}: product_status"):
-                image, package = self._resolve(product)
-                if image is None:
+                found = self._products(product, status)
+                if not found:
                     reader.problem(f"{what}: {visible(product, 200)} names no image, or a part that is no RPM package")
-                    continue
-                reader.add(
-                    Statement(
-                        ids=tuple(ids),
-                        status=status,
-                        image=image,
-                        package=package,
-                        time=time,
-                        justification=justifications.get(product, ""),
-                        impact=impacts.get(product, ""),
-                        document=reader.id,
-                        author=reader.author,
+                for image, package in found:
+                    reader.add(
+                        Statement(
+                            ids=names,
+                            status=status,
+                            image=image,
+                            package=package,
+                            time=time,
+                            justification=justifications.get(product, ""),
+                            impact=impacts.get(product, ""),
+                            document=reader.id,
+                            author=reader.author,
+                        )
                     )
-                )
-
-    def _bound(self, work: int) -> None:
-        if work > STATEMENT_LIMIT:
-            raise LimitExceeded(f"{self._reader.where} says more than {STATEMENT_LIMIT} things")
 
 
 def image_of_purl(text: str) -> ImageName | None:
@@ -500,6 +583,28 @@ def image_of_purl(text: str) -> ImageName | None:
     if url.type != "oci" or url.version or "/" not in repository or not _same_name(repository, url.name):
         return None
     return ImageName(repository=repository, tag=qualifiers.get("tag", ""))
+
+
+def images_meant_by(text: str) -> list[ImageName]:
+    """Every image that a package URL may mean, where ``image_of_purl`` asks for one that it names without doubt."""
+    import packageurl
+
+    try:
+        url = packageurl.PackageURL.from_string(text)
+    except ValueError:
+        return []
+    if url.type not in ("oci", "docker"):
+        return []
+    exact = image_of_purl(text)
+    if exact is not None:
+        return [exact]
+    qualifiers = url.qualifiers if isinstance(url.qualifiers, dict) else {}
+    # Some write the whole repository, some the registry alone; some write the tag as the version.
+    base = qualifiers.get("repository_url", "").rpartition("://")[2].strip("/")
+    if not base:
+        return []
+    path = "/".join(filter(None, (url.namespace, url.name)))
+    return [ImageName(repository=name) for name in dict.fromkeys((base, f"{base}/{url.name}", f"{base}/{path}"))]
 
 
 def _same_name(repository: str, name: str) -> bool:

@@ -206,6 +206,53 @@ def test_of_equally_new_statements_the_one_that_clears_nothing_counts() -> None:
         assert judged(openvex(*statements)).verdict == "failed"
 
 
+MIRROR = "mirror.example.org/team/app:1.0"
+BY_DIGEST = f"registry.example.com/team/app@{DIGEST}"
+
+
+@pytest.mark.parametrize(
+    ("product", "parts", "changes", "taken_back"),
+    [
+        # Parts that are not understood, or not wholly.
+        (IMAGE, ["pkg:rpm/redhat/openssl?arch=src"], {}, True),
+        (IMAGE, ["pkg:generic/openssl"], {}, True),
+        (IMAGE, ["openssl"], {}, True),
+        (IMAGE, ["pkg:rpm/redhat/zlib", "openssl"], {}, True),
+        ({"@id": IMAGE, "subcomponents": []}, [], {}, True),
+        (IMAGE, ["pkg:rpm/redhat/openssl-libs@3.0.7"], {}, True),
+        (IMAGE, ["pkg:rpm/redhat/openssl-libs@0:3.0.7-27.el9"], {}, True),
+        (IMAGE, ["pkg:rpm/ubi9/openssl-libs@3.0.7-27.el9?arch=amd64"], {}, True),
+        # What is understood, and something else.
+        (IMAGE, ["pkg:rpm/redhat/zlib"], {}, False),
+        (IMAGE, ["pkg:rpm/redhat/openssl-libs@3.0.7-28.el9"], {}, False),
+        (IMAGE, ["pkg:rpm/redhat/openssl-libs?arch=s390x"], {}, False),
+        (IMAGE, ["pkg:rpm/almalinux/openssl-libs"], {}, False),
+        # Any of the image's names.
+        (BY_NAME, [], {"references": (MIRROR,)}, True),
+        (BY_NAME, [], {"reference": MIRROR, "references": ()}, False),
+        (f"{BY_NAME}&tag=1.0", [], {}, True),
+        (f"{BY_NAME}&tag=2.0", [], {"reference": BY_DIGEST, "references": ()}, True),
+        (f"{BY_NAME}&tag=2.0", [], {"reference": MIRROR.replace("mirror", "x"), "references": ()}, False),
+        # Names that are not quite right.
+        ("pkg:oci/app@1.0?repository_url=registry.example.com/team/app", [], {}, True),
+        ("pkg:oci/app?repository_url=https://registry.example.com/team/", [], {}, True),
+        ("pkg:docker/team/app@1.0?repository_url=registry.example.com", [], {}, True),
+        ({"@id": OTHER, "identifiers": {"purl": IMAGE}}, [], {}, True),
+        ({"@id": IMAGE, "hashes": {"sha-256": "1"}}, [], {}, True),
+        ({"@id": BY_NAME, "hashes": {"sha-256": "2" * 64}}, [], {}, False),
+        (OTHER, [], {}, False),
+    ],
+)
+@pytest.mark.parametrize("status", ["affected", "under_investigation"])
+def test_what_is_unclear_takes_an_older_statement_back(
+    product: t.Any, parts: list[str], changes: dict[str, t.Any], taken_back: bool, status: str
+) -> None:
+    older = openvex(statement(IMAGE, PACKAGE), timestamp="2026-10-01T00:00:00Z")
+    newer = openvex(statement(product, *parts, status=status))
+    assert judged(older, **changes).verdict == "passed"
+    assert judged(older, newer, **changes).verdict == ("failed" if taken_back else "passed")
+
+
 def test_last_updated_is_newer_than_the_beginning() -> None:
     updated = openvex(
         statement(status="affected"), last_updated="2026-11-02T00:00:00Z", timestamp="2026-01-01T00:00:00Z"
@@ -338,6 +385,36 @@ def test_csaf_clears_what_it_explains(changes: dict[str, t.Any], clears: bool) -
     assert judged(csaf(**changes)).verdict == ("passed" if clears else "failed")
 
 
+@pytest.mark.parametrize(
+    ("whole", "changes", "taken_back"),
+    [
+        ("with-jar", {}, True),
+        ("reversed", {}, True),
+        ("twice", {}, True),
+        ("round", {}, True),
+        ("part", {}, False),  # no image is named
+        ("missing", {}, False),
+        ("named", {"references": (MIRROR,)}, True),
+    ],
+)
+@pytest.mark.parametrize("status", ["known_affected", "last_affected", "under_investigation", "unknown"])
+def test_what_is_unclear_in_csaf_takes_an_older_statement_back(
+    whole: str, changes: dict[str, t.Any], taken_back: bool, status: str
+) -> None:
+    newer = csaf(vulnerabilities__0__product_status={status: [whole]})
+    newer["document"]["tracking"]["current_release_date"] = "2026-11-02T00:00:00Z"
+    newer["product_tree"]["relationships"] += [
+        relation("reversed", "image", "part"),
+        relation("round", "round", "image"),
+    ]
+    for name, urls in (("twice", [IMAGE, OTHER]), ("named", [BY_NAME])):
+        helper = {"purls": urls}
+        product = {"product_id": name, "name": name, "product_identification_helper": helper}
+        newer["product_tree"]["full_product_names"].append(product)
+    assert judged(csaf(), **changes).verdict == "passed"
+    assert judged(csaf(), newer, **changes).verdict == ("failed" if taken_back else "passed")
+
+
 # What is refused as a whole.
 
 
@@ -395,6 +472,32 @@ def test_deep_branches_and_endless_groups_are_bounded() -> None:
     started = time.monotonic()
     with pytest.raises(LimitExceeded):
         read(many)
+    # Many vulnerabilities, none of which goes too far by itself.
+    one = {**csaf()["vulnerabilities"][0], "flags": [{"label": WHY, "group_ids": ["g"] * 5}]}
+    groups = [{"group_id": "g", "product_ids": [str(n) for n in range(10_000)]}]
+    read(csaf(product_tree__product_groups=groups, vulnerabilities=[one] * 10))
+    with pytest.raises(LimitExceeded, match="steps"):
+        read(csaf(product_tree__product_groups=groups, vulnerabilities=[one] * 10_000))
+    chain = [relation(f"r{n}", "jar", f"r{n + 1}") for n in range(20_000)]
+    with pytest.raises(LimitExceeded, match="steps"):
+        read(
+            csaf(
+                product_tree__relationships=chain,
+                vulnerabilities__0__product_status={"known_affected": ["r0"] * 20_000},
+            )
+        )
+    for names in (vex.IDS_LIMIT, vex.IDS_LIMIT + 1):
+        aliases = [f"GHSA-{n}" for n in range(names - 1)]
+        documents = (
+            openvex(statement(vulnerability={"name": FOUND.id, "aliases": [FOUND.id, *aliases]})),
+            csaf(vulnerabilities__0__ids=[{"text": alias} for alias in aliases]),
+        )
+        for document in documents:
+            if names <= vex.IDS_LIMIT:
+                assert judged(document).verdict == "passed"
+            else:
+                with pytest.raises(LimitExceeded, match="ids"):
+                    read(document)
     with pytest.raises(LimitExceeded):
         read(openvex(statement(products=[{"@id": OTHER}] * (vex.STATEMENT_LIMIT + 1))))
     assert time.monotonic() - started < 60
