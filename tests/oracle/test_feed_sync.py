@@ -32,6 +32,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
     build_index,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.downloads import Client
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.exporting import export_feed
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.importing import import_feed
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
 from ansible_collections.imagescan.openshift.tests.support.requirements import missing
 from ansible_collections.imagescan.openshift.tests.support.servers import Answer, Request, running_server
@@ -333,6 +335,63 @@ def test_a_copy_without_the_documents_that_its_archive_has(dest: Path, tmp_path:
         (folder / path).unlink()
     assert sync(folder, dest, vendor).info.documents == 30
     assert_like_new(dest, vendor, tmp_path)
+
+
+def test_a_copy_that_lacks_a_document_of_its_list_is_not_whole(dest: Path, tmp_path: Path) -> None:
+    """A server does not have it any more; a copy may only lack it."""
+    vendor = Vendor()
+    some_days(vendor)
+    sync(vendor.write(tmp_path / "before"), dest, vendor)
+    before = dest.read_bytes()
+    late = vendor.publish(3)
+    hidden = vendor.documents.pop(late)
+    vendor.pass_hours(48)
+    vendor.make_archive()
+    folder = vendor.write(tmp_path / "mirror")
+    with pytest.raises(CorruptData, match=rf"1 documents that .*changes\.csv has .* the first: {late}") as caught:
+        sync(folder, dest, vendor)
+    assert (caught.value.code, dest.read_bytes()) == ("feed-damaged", before)
+    (folder / late).write_bytes(hidden)
+    assert sync(folder, dest, vendor).info.documents == 30
+    with running_server(vendor.serve) as server:
+        exported = export_feed(f"http://{server.host}", str(tmp_path / "feed.tar"), now=vendor.now.isoformat())
+        assert exported.changed
+    assert import_feed(str(tmp_path / "feed.tar"), str(tmp_path / "carried"), now="").info.documents == 29
+    with FeedIndex.open(str(tmp_path / "carried")) as index:
+        assert late not in {one.path for one in index.documents()}, "the server does not have it"
+
+
+def test_what_changed_and_lies_in_the_new_archive_of_a_copy_alone_is_read(dest: Path, tmp_path: Path) -> None:
+    """Its list reaches back, but the documents before the archive were not copied one by one."""
+    vendor = Vendor()
+    some_days(vendor)
+    folder = vendor.write(tmp_path / "mirror")
+    sync(folder, dest, vendor)
+    vendor.pass_hours(8)
+    assert not sync(folder, dest, vendor).changed
+    vendor.publish(3)
+    vendor.pass_hours(48)
+    vendor.make_archive()
+    vendor.pass_hours(1)
+    vendor.publish(4)
+    vendor.write(folder)
+    for path, changed in vendor.changes.items():
+        if changed <= vendor.archives[vendor.archive][1]:
+            (folder / path).unlink()
+    sync(folder, dest, vendor)
+    assert_like_new(dest, vendor, tmp_path)
+
+
+def test_a_change_that_a_copy_lacks_does_not_leave_what_was_before(dest: Path, tmp_path: Path) -> None:
+    vendor = Vendor()
+    some_days(vendor)
+    folder = vendor.write(tmp_path / "mirror")
+    sync(folder, dest, vendor)
+    vendor.pass_hours(8)
+    (folder / vendor.publish(3)).unlink()
+    (folder / "changes.csv").write_bytes(vendor.files()["changes.csv"])
+    with pytest.raises(ScanError, match=r"1003\.json cannot be read"):
+        sync(folder, dest, vendor)
 
 
 def test_the_map_beside_the_documents_is_part_of_the_feed(dest: Path, tmp_path: Path) -> None:

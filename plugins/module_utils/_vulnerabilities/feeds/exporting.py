@@ -10,8 +10,10 @@ and what was read is packed in the feed's own layout: the newest archive, the li
 from __future__ import annotations
 
 import contextlib
+import csv
 import dataclasses
 import hashlib
+import io
 import shutil
 import typing as t
 from pathlib import Path
@@ -28,7 +30,7 @@ from .repository_map import REPOSITORY_MAP, REPOSITORY_MAP_LIMIT, read_repositor
 from .signatures import SIGNATURE_LIMIT, SUFFIX, Keys
 from .sources import shown
 from .spool import Spool
-from .sync import ARCHIVE_LATEST, ARCHIVE_NAME, FolderSite, HttpSite, Site, SyncedFeed, is_document
+from .sync import ARCHIVE_LATEST, ARCHIVE_NAME, CHANGES, FolderSite, HttpSite, Site, SyncedFeed, is_document
 from .verification import is_remote
 
 if t.TYPE_CHECKING:
@@ -129,6 +131,7 @@ class _Packing:
         self.paths: set[str] = set()
         self.unsigned = 0
         self.has_map = False
+        self.copied = False
         self._spool = spool
         self._names = names
         self._now = now
@@ -142,9 +145,16 @@ class _Packing:
         if not is_remote(source) and not (path / ARCHIVE_LATEST).is_file():
             return self._pack_files(path, tick), ""
         self._site = HttpSite(source, Client(access, tick=tick)) if is_remote(source) else FolderSite(path, tick)
-        self.has_map = self._site.has_map
+        self.has_map, self.copied = self._site.has_map, self._site.copied
         feed = SyncedFeed(self, None, self._now, spool=self._spool, tick=tick)
         feed.read(self)
+        if feed.nowhere:
+            # The server does not have them; in a bundle they would be documents that were not packed.
+            text = io.StringIO()
+            with (self.work / CHANGES).open(encoding="utf-8", newline="") as rows:
+                kept = (row for row in csv.reader(rows) if row and row[0] not in feed.nowhere)
+                csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(kept)
+            self.add(CHANGES, text.getvalue().encode())
         for one, content in sorted(self._signed.items()):
             tick()
             signature = self._signature(one, content)

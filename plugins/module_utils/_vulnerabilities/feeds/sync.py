@@ -100,10 +100,12 @@ class Sink(t.Protocol):
 class Site(t.Protocol):
     """Where the files of a feed are. A file that is not there is a FetchError with the status 404.
 
-    ``has_map``: whether a repository map may lie beside the documents.
+    ``has_map``: whether a repository map may lie beside the documents. ``copied``: a document that is not there may
+    not have been copied; from its maker's server it is gone.
     """
 
     has_map: bool
+    copied: bool
 
     def shown(self, name: str) -> str:
         """A file for messages."""
@@ -122,6 +124,7 @@ class HttpSite:
     """A feed on a server. Vendors have their map elsewhere, and some servers refuse what is not there with 403."""
 
     has_map = False
+    copied = False
 
     def __init__(self, url: str, client: Client) -> None:
         parts = split_url(url)
@@ -155,6 +158,7 @@ class FolderSite:
     """A copy of a feed in a folder, as it is carried over an air gap."""
 
     has_map = True
+    copied = True
 
     def __init__(self, root: Path, tick: t.Callable[[], None] = lambda: None) -> None:
         self._root = root
@@ -278,7 +282,10 @@ class SyncedFeed:
         self._changes: dict[str, str] = {}
         self._deletions: dict[str, str] = {}
         self._fetch: dict[str, str] = {}
+        self._changed: t.Container[str] = ()
         self._gone: set[str] = set()
+        #: Documents that the list has and that are nowhere else.
+        self.nowhere: set[str] = set()
         self.label, self._archive = self._latest()
         self._check_label()
         self._headers = site.head(self._archive)
@@ -394,6 +401,10 @@ class SyncedFeed:
         }
         after = {path: stamp for path, stamp in alive.items() if stamp > self._since}
         self.partial = self._reaches_back() and self._has_map() and len(changed) <= len(after) + ARCHIVE_WORTH
+        if self.partial and self._site.copied and not self._is_archive(self._old["base"]):
+            # A copy may have what changed in its new archive alone.
+            self.partial = all(self._is_copied(path) for path in {**self._again(), **changed})
+        self._changed = frozenset(changed) if self.partial else frozenset()
         if self.partial:
             self._gone = {
                 path
@@ -544,7 +555,26 @@ class SyncedFeed:
                 f" {self._site.shown(CHANGES)} has, the first: {missing[0]}",
                 code="feed-damaged",
             )
-        return {path for path in missing if self._is_there(path, self._changes[path])}
+        found = {path for path in missing if self._is_there(path, self._changes[path])}
+        self.nowhere = set(missing) - found
+        if self.nowhere and self._site.copied:
+            raise CorruptData(
+                f"{len(self.nowhere)} documents that {self._site.shown(CHANGES)} has are neither in the archive"
+                f" {self._site.shown(self._archive)} nor beside it, the first: {min(self.nowhere)}",
+                code="feed-damaged",
+                hint="copy them, too; take those that the vendor's server does not have, either, out of the list",
+            )
+        return found
+
+    def _is_copied(self, path: str) -> bool:
+        """Whether a document lies in a copy as a file."""
+        try:
+            self._site.head(path)
+        except FetchError as error:
+            if error.status == 404:
+                return False
+            raise
+        return True
 
     def signature(self) -> bytes | None:
         """The detached signature of the archive; None where there is none."""
@@ -575,7 +605,11 @@ class SyncedFeed:
         except FetchError as error:
             if error.status != 404:
                 raise
-            if path in self._documents if self.partial else stamp <= utc_text(self._made()):
+            if self.partial:
+                known = path in self._documents and not (self._site.copied and path in self._changed)
+            else:
+                known = stamp <= utc_text(self._made())
+            if known:
                 raise _Gone(path)
             raise
         if self._spool is not None:
