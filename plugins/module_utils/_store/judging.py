@@ -16,7 +16,7 @@ from .._rpm.serial import inventory_from_dict
 from .._verdicts.applying import Entry, Exceptions
 from .._verdicts.judge import Child as IndexChild
 from .._verdicts.judge import Subject, image_document, judge, judge_index
-from .._verdicts.model import ImageVerdict, Reason, worst
+from .._verdicts.model import ImageVerdict, PolicyVerdict, Reason, worst
 from .._verdicts.policies import Policy
 from .._verdicts.usage import Usages
 from .._vulnerabilities.matching.matcher import Matcher
@@ -29,6 +29,7 @@ if t.TYPE_CHECKING:
 
 #: Verdicts that are held in memory before they are written together.
 BATCH = 100
+_IMAGE_OUTDATED = "an image of the index must be judged again"
 
 
 class Wanted(t.Protocol):
@@ -159,6 +160,7 @@ class Judging:
         self._packages: tuple[object, tuple[Package, ...]] | None = None
         self._feeds = Feeds(() if index is None else index if isinstance(index, collections.abc.Sequence) else (index,))
         self._now = now
+        self._today = now.astimezone(datetime.timezone.utc).date()
         self._judged_at = now.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._platforms = platforms
         self._dry_run = dry_run
@@ -183,17 +185,21 @@ class Judging:
                 judged += self._settle(batch)
                 batch = []
             self._beat(f"judged {number + 1}/{len(images)}")
+        judged += self._settle(batch)
+        batch = []
+        # Where another verdict of an image stays in force, an index is made of that one.
+        verdicts.update((one.key, _verdict_in(one.document)) for one in judged if one.state == "superseded")
         for image in images:
             if image.kind == "index":
                 subject = self._bare_subject(image)
                 verdict = self._index_verdict(image, subject, children.get(image.key, ()), verdicts)
                 batch.append(self._judgement(image, subject, verdict))
-        judged += self._settle(batch)
+        judged += self._settle(batch, indexes=True)
         return sorted(judged, key=lambda one: one.key)
 
     def usages(self, judged: t.Iterable[Judged]) -> Usages:
         """What the exceptions are about in the images that were judged."""
-        usages = Usages(self._exceptions, self._now.astimezone(datetime.timezone.utc).date())
+        usages = Usages(self._exceptions, self._today)
         for one in judged:
             usages.add(one.document, self._indexes.get(one.document["digest"], ()))
         return usages
@@ -279,6 +285,8 @@ class Judging:
         feed = subject.feed
         # What a feed of another distribution says of an image must not outlast what its own says, which may be older.
         counts = feed is not None and (subject.match is None or subject.match.supported)
+        # An index is made of verdicts in force, whose data were compared already.
+        counts = counts and image.kind != "index"
         return Judgement(
             key=image.key,
             digest=image.digest,
@@ -287,23 +295,26 @@ class Judging:
             feed=feed_to_dict(feed),
             feed_checked=feed.checked if feed is not None and counts else "",
             judged_at=self._judged_at,
+            seen_at=_seen_at(image),
         )
 
-    def _settle(self, batch: t.Sequence[Judgement]) -> list[Judged]:
-        """Write a batch, and say what is in force now: where a newer judgement stays, that one."""
+    def _settle(self, batch: t.Sequence[Judgement], *, indexes: bool = False) -> list[Judged]:
+        """Write a batch, and say what is in force now: where a newer judgement stays, that one as reports show it."""
         act = self._store.compare_verdicts if self._dry_run else self._store.record_verdicts
         recorded = act(batch)
         kept = [one.key for one in recorded if one.state == "superseded"]
         in_force = {one.key: one for one in self._store.verdicts(kept)} if kept else {}
-        return [self._judged(judgement, result, in_force) for judgement, result in zip(batch, recorded)]
+        return [self._judged(one, result, in_force.get(one.key), indexes) for one, result in zip(batch, recorded)]
 
-    @staticmethod
-    def _judged(judgement: Judgement, result: RecordedVerdict, in_force: t.Mapping[str, t.Any]) -> Judged:
-        stays = in_force.get(result.key)
-        feed = ((stays.feed if stays is not None else judgement.feed) or {}).get("serial", "")
-        if stays is not None:
-            return Judged(result.key, result.state, result.before, stays.verdict, stays.document, feed)
-        return Judged(result.key, result.state, result.before, result.after, judgement.document, feed)
+    def _judged(self, own: Judgement, result: RecordedVerdict, stays: StoredVerdict | None, index: bool) -> Judged:
+        if stays is None:
+            feed = (own.feed or {}).get("serial", "")
+            return Judged(result.key, result.state, result.before, result.after, own.document, feed)
+        document = _unless_outdated(stays, own.seen_at, self._today)
+        if index and own.verdict != "passed":
+            document = _unless_passed(document, _IMAGE_OUTDATED)
+        feed = (stays.feed or {}).get("serial", "")
+        return Judged(result.key, result.state, result.before, document["verdict"], document, feed)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -330,7 +341,7 @@ def in_force(store: Store, wanted: t.Sequence[Wanted] | None, today: datetime.da
     for image in images:
         verdict = verdicts.get(image.key)
         if verdict is not None:
-            documents.append(_unless_outdated(verdict, image, today))
+            documents.append(_unless_outdated(verdict, _seen_at(image), today))
             used = feed_from_dict(verdict.feed)
             if used is not None and (feed is None or used.checked > feed.checked):
                 feed = used
@@ -356,16 +367,29 @@ def count_usage(
     return usages
 
 
-def _unless_outdated(verdict: StoredVerdict, image: StoredImage, today: datetime.date | None) -> dict[str, t.Any]:
+def _seen_at(image: StoredImage) -> str:
+    """When an image was last scanned, well or not."""
+    return max(image.scanned_at, image.error_at)
+
+
+def _verdict_in(document: t.Mapping[str, t.Any]) -> ImageVerdict:
+    """What an index must know of the verdict of an image."""
+    return ImageVerdict(
+        document["digest"],
+        document["verdict"],
+        tuple(Reason(one["code"], one["message"]) for one in document["reasons"]),
+        tuple(PolicyVerdict(one["name"], one["sha256"], one["verdict"], ()) for one in document["policies"]),
+    )
+
+
+def _unless_outdated(verdict: StoredVerdict, seen_at: str, today: datetime.date | None) -> dict[str, t.Any]:
     """The document of a verdict; what passed is inconclusive until judged again, where it was scanned again since, well
     or not, or where an exception that it passed by has expired."""
     document = _with_expired(verdict.document, today)
-    if verdict.verdict != "passed":
-        return document
-    if max(image.scanned_at, image.error_at) > verdict.judged_at:
-        return _not_judged(document, "the image was scanned again after it was judged")
+    if seen_at > verdict.judged_at:
+        return _unless_passed(document, "the image was scanned again after it was judged")
     if document is not verdict.document:
-        return _not_judged(document, "an exception has expired since the image was judged")
+        return _unless_passed(document, "an exception has expired since the image was judged")
     return document
 
 
@@ -378,7 +402,10 @@ def _with_expired(document: dict[str, t.Any], today: datetime.date | None) -> di
     return {**document, "exceptions": [{**one, "state": "expired"} if one in past else one for one in exceptions]}
 
 
-def _not_judged(document: dict[str, t.Any], why: str) -> dict[str, t.Any]:
+def _unless_passed(document: dict[str, t.Any], why: str) -> dict[str, t.Any]:
+    """The document; where it passed, inconclusive until it is judged again."""
+    if document["verdict"] != "passed":
+        return document
     reason = {"code": "not_judged_yet", "message": why}
     return {**document, "verdict": "inconclusive", "reasons": [reason, *document["reasons"]]}
 
@@ -389,14 +416,16 @@ def _outdate_indexes(
     children: t.Mapping[str, tuple[Child, ...]],
 ) -> None:
     """An index that passed by an image that no longer does is inconclusive, too."""
-    outdated = {
-        one["digest"]
+    # Since when an image does not pass: outdated now, or judged at that time, perhaps without the index.
+    since = {
+        one["digest"]: "9999" if verdicts[one["digest"]].verdict == "passed" else verdicts[one["digest"]].judged_at
         for one in documents
-        if one["verdict"] != "passed" and one["digest"] in verdicts and verdicts[one["digest"]].verdict == "passed"
+        if one["verdict"] != "passed" and one["digest"] in verdicts
     }
     for place, one in enumerate(documents):
-        if one["verdict"] == "passed" and any(child.digest in outdated for child in children.get(one["digest"], ())):
-            documents[place] = _not_judged(one, "an image of the index must be judged again")
+        listed = children.get(one["digest"], ()) if one["verdict"] == "passed" else ()
+        if any(since.get(child.digest, "") > verdicts[one["digest"]].judged_at for child in listed):
+            documents[place] = _unless_passed(one, _IMAGE_OUTDATED)
 
 
 def feed_to_dict(feed: FeedInfo | None) -> dict[str, t.Any] | None:

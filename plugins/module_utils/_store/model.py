@@ -72,7 +72,8 @@ class Judgement:
     """One verdict to be recorded.
 
     ``document``: the image object of the report, which holds verdict and reasons. ``feed``: the feed used, as a plain
-    dictionary, or None. ``feed_checked``: when that feed was last checked, empty without a feed.
+    dictionary, or None. ``feed_checked``: when that feed was last checked, empty without a feed. ``seen_at``: when the
+    subject was last scanned, well or not, empty for never.
     """
 
     key: str
@@ -82,6 +83,7 @@ class Judgement:
     feed: t.Mapping[str, t.Any] | None
     feed_checked: str
     judged_at: str
+    seen_at: str = ""
 
 
 class RecordedVerdict(t.NamedTuple):

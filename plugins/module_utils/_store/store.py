@@ -696,7 +696,8 @@ def _stays(connection: sa.Connection, row: t.Any, judgement: Judgement) -> bool:
     """Whether the verdict in force stays, because a judgement was made earlier or with older data.
 
     Older data never make a verdict better. They make it worse where the one in force is no answer to what is asked
-    now: it was made by other policies, or so long ago that its own data may be too old meanwhile.
+    now: it was made by other policies, by what is not accepted any more, of what was scanned again since, or so long
+    ago that its own data may be too old meanwhile.
     """
     import sqlalchemy as sa
 
@@ -705,16 +706,27 @@ def _stays(connection: sa.Connection, row: t.Any, judgement: Judgement) -> bool:
     age = _moment(judgement.judged_at) - _moment(row.judged_at)
     if age < timedelta(0) or VERDICTS.index(judgement.verdict) <= VERDICTS.index(row.verdict):
         return True
-    if age > VERDICT_STAYS:
+    if age > VERDICT_STAYS or _moment(judgement.seen_at) > _moment(row.judged_at):
         return False
     verdicts = tables().verdicts
     body = connection.execute(sa.select(verdicts.c.document).where(verdicts.c.id == row.verdict_id)).scalar()
     before = _unpack(body or b"", f"the verdict of {judgement.key}")
-    return _policies(before) == _policies(judgement.document)
+    # Where older data do not find what was accepted, nobody can tell whether it still would be.
+    return _policies(before) == _policies(judgement.document) and _accepted(before) <= _accepted(judgement.document)
 
 
 def _policies(document: t.Mapping[str, t.Any]) -> set[tuple[str, str]]:
     return {(str(policy["name"]), str(policy["sha256"])) for policy in document.get("policies", ())}
+
+
+def _accepted(document: t.Mapping[str, t.Any]) -> set[tuple[str, ...]]:
+    """What exceptions accept of an image, and for which policies; by which of them makes no difference."""
+    found: set[tuple[str, ...]] = set()
+    for one in document.get("exceptions", ()):
+        if one["state"] == "accepted":
+            found.update((finding["id"], finding["package"], *one["policies"]) for finding in one["findings"])
+            found.update((rule, "", *one["policies"]) for rule in one["rules"])
+    return found
 
 
 def _not_newer(row: t.Any, judgement: Judgement) -> bool:

@@ -14,9 +14,11 @@ import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Inventory
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.serial import inventory_to_dict
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judged, Judging, in_force
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import Child
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store, open_store
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import load_exceptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.parsing import CSAF
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
@@ -81,9 +83,10 @@ def index(tmp_path: Path) -> t.Iterator[t.Callable[[str], FeedIndex]]:
         yield opened
 
 
-def judged(store: Store, *indexes: FeedIndex, later: int = 0) -> dict[str, Judged]:
+def judged(store: Store, *indexes: FeedIndex, later: int = 0, exceptions: str = "", **more: t.Any) -> dict[str, Judged]:
     now = NOW + datetime.timedelta(hours=later)
-    found = Judging(store, load_policies(POLICY, "test"), [], indexes, now=now).run(None)
+    entries = load_exceptions(exceptions, "test")
+    found = Judging(store, load_policies(POLICY, "test"), entries, indexes, now=now, **more).run(None)
     return {one.key: one for one in found}
 
 
@@ -140,3 +143,119 @@ def test_reports_know_the_newest_data_that_was_used(store: Store, index: t.Calla
     found = in_force(store, None)
     assert found.feed is not None
     assert (found.feed.checked, found.feed.distributions) == ("2026-08-21T03:00:00Z", ("rhel", "rhcos"))
+
+
+# What passed with newer data, and older data today.
+
+FLAW = vex.fixed(vex.MAIN_9, "openssl-libs", "1:3.0.7-28.el9", severity="Important")
+AMD = ["linux/amd64"]
+
+
+class Shared:
+    """A store with an image of RHEL in an index, judged with data that were checked at one hour or a later one."""
+
+    def __init__(self, folder: Path, stack: contextlib.ExitStack) -> None:
+        self.store = stack.enter_context(open_store(str(folder / "shared.db")))
+        self._folder, self._stack = folder, stack
+        children = [Child(RHEL, "linux/amd64"), Child(EMPTY, "linux/arm64")]
+        self.store.record_index(BOTH, "r.example/a:1", children, wanted_platforms=[], now=THEN)
+
+    def put(self, release: str, at: str = THEN, **more: t.Any) -> None:
+        found = make.image("rhel", "9.4", vex.rpm(f"openssl-libs-1:3.0.7-{release}.x86_64"))
+        values = {**inventory_to_dict(found), **more}
+        self.store.record_inventory(RHEL, f"r.example/a@{RHEL}", values, platform="linux/amd64", scanned_at=at)
+
+    def data(self, hour: int, *said: vex.Says) -> FeedIndex:
+        folder = self._folder / f"checked-{hour}"
+        vex.write_feed(folder, vex.document("CVE-2026-1001", *(said or (FLAW,))))
+        make.build(folder, self._folder / f"{hour}.idx", CSAF, now=f"2026-08-21T{hour:02}:00:00Z")
+        return self._stack.enter_context(FeedIndex.open(str(self._folder / f"{hour}.idx")))
+
+    def report(self, day: str = "2026-08-22") -> dict[str, str]:
+        found = in_force(self.store, None, datetime.date.fromisoformat(day)).documents
+        return {one["digest"]: one["verdict"] for one in found}
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> t.Iterator[Shared]:
+    with contextlib.ExitStack() as stack:
+        yield Shared(tmp_path, stack)
+
+
+ACCEPTED = "- {id: CVE-2026-1001, reason: tested, expires: 2026-08-22}\n"
+ALL = (RHEL, BOTH)
+
+
+@pytest.mark.parametrize(
+    ("later", "exceptions", "verdict"),
+    [(1, ACCEPTED, "passed"), (24, ACCEPTED, "failed"), (1, "", "failed"), (24, "", "failed")],
+    ids=["holds", "expired", "withdrawn", "withdrawn-and-a-day-later"],
+)
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_what_passed_by_an_exception_passes_by_it_alone(
+    shared: Shared, later: int, exceptions: str, verdict: str, dry_run: bool
+) -> None:
+    """With older data, too, and so does an index of it; what is said is what a report then shows."""
+    shared.put("27.el9")
+    old, new = shared.data(1), shared.data(2)
+    first = judged(shared.store, new, exceptions=ACCEPTED, platforms=AMD)
+    assert [first[key].verdict for key in ALL] == ["passed"] * 2
+    found = judged(shared.store, old, later=later, exceptions=exceptions, platforms=AMD, dry_run=dry_run)
+    assert [found[key].verdict for key in ALL] == [verdict] * 2
+    if not dry_run:
+        assert [shared.report()[key] for key in ALL] == [verdict] * 2
+
+
+def test_what_newer_data_passed_stays_for_an_index_as_for_its_image(shared: Shared) -> None:
+    """Newer data took the statement back: older data make neither of the two worse."""
+    shared.put("27.el9")
+    old, new = shared.data(1), shared.data(2, vex.not_affected(vex.MAIN_9, "openssl-libs"))
+    assert [judged(shared.store, new, platforms=AMD)[key].verdict for key in ALL] == ["passed"] * 2
+    found = judged(shared.store, old, later=1, platforms=AMD)
+    assert [(found[key].state, found[key].verdict) for key in ALL] == [
+        ("superseded", "passed"),
+        ("unchanged", "passed"),
+    ]
+    assert [shared.report()[key] for key in ALL] == ["passed"] * 2
+
+
+def test_what_was_scanned_again_is_judged_by_what_was_seen(shared: Shared) -> None:
+    shared.put("28.el9")
+    old, new = shared.data(1), shared.data(2)
+    assert [judged(shared.store, new, platforms=AMD)[key].verdict for key in ALL] == ["passed"] * 2
+    shared.put("27.el9", at="2026-08-22T00:30:00Z")
+    found = judged(shared.store, old, later=1, platforms=AMD)
+    assert [(found[key].state, found[key].verdict) for key in ALL] == [("changed", "failed")] * 2
+    assert [shared.report()[key] for key in ALL] == ["failed"] * 2
+
+
+def test_what_passed_by_an_exception_is_not_passed_by_data_that_know_less(shared: Shared) -> None:
+    """Nothing is found now, with older data, and the newer verdict passed by what has expired since."""
+    shared.put("27.el9")
+    old, new = shared.data(1, vex.not_affected(vex.MAIN_9, "openssl-libs")), shared.data(2)
+    judged(shared.store, new, exceptions=ACCEPTED, platforms=AMD)
+    found = judged(shared.store, old, later=24, exceptions=ACCEPTED, platforms=AMD)
+    assert (found[RHEL].state, found[RHEL].document["verdict"]) == ("superseded", "inconclusive")
+    assert [found[key].verdict for key in ALL] == ["inconclusive"] * 2
+    assert [shared.report("2026-08-23")[key] for key in ALL] == ["inconclusive"] * 2
+
+
+def test_what_a_clock_that_is_behind_finds_is_no_better(shared: Shared) -> None:
+    """The verdicts in force were made later than now; an image of the index was scanned again after both."""
+    shared.put("28.el9")
+    new = shared.data(2)
+    judged(shared.store, new, later=2, platforms=AMD)
+    shared.put("27.el9", at="2026-08-22T03:00:00Z")
+    found = judged(shared.store, new, later=1, platforms=AMD)
+    assert [found[key].verdict for key in ALL] == ["inconclusive"] * 2
+    assert [shared.report()[key] for key in ALL] == ["inconclusive"] * 2
+
+
+def test_an_index_is_inconclusive_when_one_of_its_images_was_judged_anew_alone(shared: Shared) -> None:
+    shared.put("27.el9")
+    data = shared.data(1)
+    judged(shared.store, data, exceptions=ACCEPTED, platforms=AMD)
+    Judging(shared.store, load_policies(POLICY, "test"), [], data, now=NOW + datetime.timedelta(hours=1)).run(
+        [named(RHEL)]
+    )
+    assert [shared.report()[key] for key in ALL] == ["failed", "inconclusive"]
