@@ -394,12 +394,38 @@ def _unless_outdated(verdict: StoredVerdict, seen_at: str, today: datetime.date 
 
 
 def _with_expired(document: dict[str, t.Any], today: datetime.date | None) -> dict[str, t.Any]:
-    """The document with the exceptions that have expired by now; the same one where there is none."""
+    """The document with the exceptions that have expired by now, so that what they alone accepted is not accepted any
+    more; the same one where there is none."""
     exceptions = document.get("exceptions", ())
     past = [one for one in exceptions if today and one["state"] == "accepted" and "" < one["expires"] < str(today)]
     if not past:
         return document
-    return {**document, "exceptions": [{**one, "state": "expired"} if one in past else one for one in exceptions]}
+    # One that holds for some policies alone does not accept for all of them, which is what a finding is marked with.
+    holding = [one for one in exceptions if one["state"] == "accepted" and one not in past and not one["policies"]]
+    gone, left = _accepting(past), _accepting(holding)
+
+    def marked(one: t.Mapping[str, t.Any], key: tuple[str, str]) -> t.Mapping[str, t.Any]:
+        return {**one, "exception": left.get(key, "")} if one["exception"] and key in gone else one
+
+    changed: dict[str, t.Any] = {
+        "exceptions": [{**one, "state": "expired"} if one in past else one for one in exceptions],
+        "vulnerabilities": [marked(one, (one["id"], one["package"])) for one in document["vulnerabilities"]],
+    }
+    if document["compliance"] is not None:
+        rules = [marked(one, (one["id"], "")) for one in document["compliance"]["rules"]]
+        changed["compliance"] = {**document["compliance"], "rules": rules}
+    return {**document, **changed}
+
+
+def _accepting(exceptions: t.Iterable[t.Mapping[str, t.Any]]) -> dict[tuple[str, str], str]:
+    """Id and package of what is accepted, of a rule its id alone -> what accepts it."""
+    found: dict[tuple[str, str], str] = {}
+    for one in exceptions:
+        for finding in one["findings"]:
+            found.setdefault((finding["id"], finding["package"]), one["id"])
+        for rule in one["rules"]:
+            found.setdefault((rule, ""), one["id"])
+    return found
 
 
 def _unless_passed(document: dict[str, t.Any], why: str) -> dict[str, t.Any]:

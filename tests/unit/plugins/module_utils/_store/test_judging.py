@@ -218,3 +218,40 @@ def test_what_passed_by_an_exception_that_has_expired_is_inconclusive_in_reports
         assert (found[AMD]["verdict"], found[INDEX]["verdict"]) == (verdict, verdict)
         assert found[AMD]["exceptions"][0]["state"] == ("accepted" if verdict == "passed" else "expired")
     assert found[AMD]["reasons"][0]["message"] == "an exception has expired since the image was judged"
+
+
+FINDING = {"id": "CVE-1", "package": "bash-0:5-1.el9.x86_64"}
+HOLDS = "- {id: CVE-1, reason: a, expires: 2026-01-09, owner: second"
+ENDS = "- {id: CVE-1, reason: a, expires: 2026-01-01, policies: [no-jars]}\n"
+
+
+@pytest.mark.parametrize(
+    ("entries", "left"),
+    [
+        (load_exceptions(ENDS, "e"), ""),
+        (load_exceptions(ENDS + HOLDS + ", policies: [others]}\n", "e"), ""),
+        (load_exceptions(ENDS + HOLDS + "}\n", "e"), "CVE-1"),
+        ([*load_exceptions(ENDS, "e"), stated(AMD)], stated(AMD).label),
+    ],
+    ids=["alone", "another-for-other-policies", "another-for-all", "and-vex"],
+)
+@pytest.mark.parametrize("verdict", ["passed", "failed"])
+def test_what_an_expired_exception_accepted_counts_again_in_reports(
+    store: Store, entries: list[t.Any], left: str, verdict: str
+) -> None:
+    judge(store, AMD)
+    (stored,) = store.verdicts([AMD])
+    document = {
+        **stored.document,
+        "verdict": verdict,
+        "vulnerabilities": [{**FINDING, "exception": "CVE-1"}, {**FINDING, "id": "CVE-2", "exception": "CVE-2"}],
+        "compliance": {"rules": [{"id": "r1", "exception": "CVE-1"}, {"id": "r2", "exception": "r2"}]},
+        "exceptions": [Used(one, "accepted", (("CVE-1", FINDING["package"]),), ("r1",)).document() for one in entries],
+    }
+    store.record_verdicts([Judgement(AMD, AMD, verdict, document, None, "", stored.judged_at)])
+    for day, label in ((NOW.date(), "CVE-1"), (NOW.date() + datetime.timedelta(days=1), left)):
+        (found,) = in_force(store, [named(AMD)], day).documents
+        assert [one["exception"] for one in found["vulnerabilities"]] == [label, "CVE-2"]
+        assert [one["exception"] for one in found["compliance"]["rules"]] == [label, "r2"]
+    (kept,) = store.verdicts([AMD])
+    assert kept.document == document
