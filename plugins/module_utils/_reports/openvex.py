@@ -5,7 +5,8 @@
 
 An exception with a justification says ``not_affected``; one without accepts a risk, which is ``affected`` with what
 was decided about it. Each product is an image by digest, with the packages in question as its subcomponents. What
-makers of images say is left to their own documents, and rules of OpenSCAP are no vulnerabilities.
+makers of images say is left to their own documents, and rules of OpenSCAP are no vulnerabilities. A finding that still
+counts, for another policy or another product of the image, is left out: who reads the document knows neither.
 """
 
 from __future__ import annotations
@@ -30,11 +31,15 @@ def render(report: t.Mapping[str, t.Any]) -> bytes:
     said: dict[tuple[str, str], dict[str, set[str]]] = {}
     authors: set[str] = set()
     for image in report["images"]:
+        counting = {(one["id"], one["package"]) for one in image["vulnerabilities"] if not one["exception"]}
+        found = {(one["id"], one["package"]) for one in image["vulnerabilities"]} - counting
         for one in image.get("exceptions", ()):
             if one["kind"] != "exception" or one["state"] != "accepted" or not image["digest"]:
                 continue
             claim = json.dumps(_claim(one), sort_keys=True)
             for finding in one["findings"]:
+                if (finding["id"], finding["package"]) not in found:
+                    continue
                 authors.add(one["owner"] or _NOBODY)
                 products = said.setdefault((finding["id"], claim), {})
                 part = _package_url(finding["package"], image["os"])

@@ -17,10 +17,11 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model imp
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.applying import Entry
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import load_exceptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import Subject, image_document, judge
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import Policy, load_policies
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.vex import read_vex
 from ansible_collections.imagescan.openshift.tests.support import verdicts as make
 
+LENIENT = load_policies("- name: lenient\n  vulnerabilities: {max_severity: critical}\n", "p.yml")
 POLICIES = load_policies("- name: base\n  vulnerabilities: {max_severity: moderate}\n", "p.yml")
 WHY = "vulnerable_code_not_in_execute_path"
 ACCEPTED = "- {id: CVE-2026-1001, reason: tested, owner: me@example.com, ticket: T-1, expires: 2027-01-01}\n"
@@ -36,11 +37,14 @@ def subject(**changes: t.Any) -> Subject:
 
 
 def exported(
-    exceptions: str | t.Sequence[Entry], *subjects: Subject, as_of: str = "2026-11-24T00:00:00Z"
+    exceptions: str | t.Sequence[Entry],
+    *subjects: Subject,
+    as_of: str = "2026-11-24T00:00:00Z",
+    policies: t.Sequence[Policy] = POLICIES,
 ) -> dict[str, t.Any]:
     """The document of some images, after judging them with exceptions."""
     entries = load_exceptions(exceptions, "e.yml") if isinstance(exceptions, str) else exceptions
-    images = [image_document(one, judge(one, POLICIES, entries, now=make.NOW)) for one in subjects or (subject(),)]
+    images = [image_document(one, judge(one, policies, entries, now=make.NOW)) for one in subjects or (subject(),)]
     content = render(build_report(images, make.FEED, as_of))
     assert content == render(build_report(images[::-1], make.FEED, as_of))
     document: dict[str, t.Any] = json.loads(content)
@@ -130,6 +134,21 @@ def test_packages_are_named_by_their_distribution_and_read_back(distribution: st
         assert judge(other, POLICIES, imported.statements, now=make.NOW).verdict == "failed"
     risk = read_vex(json.dumps(exported(ACCEPTED, one)).encode(), "report.openvex.json", now=make.NOW)
     assert judge(one, POLICIES, risk.statements, now=make.NOW).verdict == "failed"
+
+
+@pytest.mark.parametrize("exceptions", [ACCEPTED, JUSTIFIED])
+def test_a_finding_that_still_counts_is_left_out(exceptions: str) -> None:
+    both = [*POLICIES, *LENIENT]
+    for_one = exceptions.replace("reason:", "policies: [lenient], reason:")
+    for_both = exceptions.replace("reason:", "policies: [lenient, base], reason:")
+    assert exported(for_one, policies=both)["statements"] == []
+    assert len(exported(for_both, policies=both)["statements"]) == 1
+    # The same package is found by way of two products, for one of which there is a fix.
+    fixed = make.finding(status="fix_available", product="another")
+    again = subject(**make.match(findings=(FOUND, fixed)))
+    until_fixed = exceptions.replace("expires: 2027-01-01", "expires: 2027-01-01, when: fixed")
+    assert exported(until_fixed, again)["statements"] == []
+    assert len(exported(until_fixed, subject())["statements"]) == 1
 
 
 def test_what_makers_say_is_left_to_them() -> None:
