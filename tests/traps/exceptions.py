@@ -21,7 +21,7 @@ from .trap import Trap, differs, hides
 #: Accepts whatever an exception can accept.
 EVERYTHING = (
     exception()
-    + exception(id='"CVE-*"', packages='["[a-z]*"]')
+    + exception(id='"CVE-*"', packages='["*.x86_64"]')
     + "- {rule: no_empty_passwords, reason: tested, expires: 2026-03-01}\n"
 )
 #: A fix is there, and with it the exception's end.
@@ -184,6 +184,22 @@ TRAPS: list[Trap] = [
         exception(id='"CVE-2026-9*"'),
         packages=VULNERABLE,
         **REFUSED,
+    ),
+    *(
+        differs(
+            f"exception-for-{name}",
+            "whoever takes the letters of a range for a name",
+            "exceptions",
+            exception(id=f'"{identifier}"', packages=f'["{packages}"]'),
+            exception(id='"*E*"', packages='["openssl-*"]'),
+            packages=VULNERABLE,
+            **REFUSED,
+        )
+        for name, identifier, packages in (
+            ("every-id-in-brackets", "[A-Z]*", "openssl-*"),
+            ("every-package-in-brackets", "*E*", "[a-z]*"),
+            ("every-package-that-ends-somehow", "*E*", "?*[!0]"),
+        )
     ),
     differs(
         "exception-for-every-rule",

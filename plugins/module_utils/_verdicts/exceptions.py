@@ -24,6 +24,10 @@ JUSTIFICATIONS = (
     "inline_mitigations_already_exist",
 )
 
+#: What fnmatch takes for one of several characters, or for any but those; a [ that is never closed is a character.
+_BRACKETS = r"\[(?:![\s\S]|[^!])[^\]]*\]"
+#: A pattern in which a letter or a digit is meant as such. As [a-z] it names nothing.
+_NAMING = rf"^(?:{_BRACKETS}|\[(?!{_BRACKETS[2:]})|[^\[A-Za-z0-9])*[A-Za-z0-9]"
 _ID = r"[A-Za-z0-9*?\[\]!._:-]{1,100}"
 _RULE = r"[A-Za-z0-9*?\[\]!._-]{1,200}"
 _RULE_PREFIX = re.compile(r"xccdf_[A-Za-z0-9.-]+_rule_")
@@ -164,14 +168,14 @@ def _acceptance(field: Field) -> Acceptance:
             values[key] = fields[key].texts("a list of patterns")
             if not values[key]:
                 raise fields[key].error("an empty list covers nothing: leave the key out to cover all")
-            if not all(re.search(r"[A-Za-z0-9]", pattern) for pattern in values[key]):
+            if not all(re.match(_NAMING, pattern) for pattern in values[key]):
                 raise fields[key].error("a pattern of wildcards alone names nothing: leave the key out to cover all")
     return Acceptance(**values)
 
 
 def _identifier(field: Field, packages: bool) -> str:
     identifier = field.text("the id of a finding, such as CVE-2026-12345")
-    if not re.fullmatch(_ID, identifier) or not re.search(r"[A-Za-z0-9]", identifier):
+    if not re.fullmatch(_ID, identifier) or not re.match(_NAMING, identifier):
         raise field.error("expected the id of a finding or a pattern of it, such as CVE-2026-12345")
     # CVE-* would accept whatever is ever found; a family of findings has the beginning of a number in common.
     begun = re.match(r"[^*?\[]*\d[-:]\d", identifier) or not re.search(r"[*?\[]", identifier)
@@ -198,12 +202,14 @@ def _text(description: str, **more: t.Any) -> dict[str, t.Any]:
 
 
 def _patterns(description: str) -> dict[str, t.Any]:
-    pattern = {"type": "string", "pattern": "[A-Za-z0-9]", "maxLength": VALUE_LIMIT}
+    pattern = {"type": "string", "pattern": _NAMING, "maxLength": VALUE_LIMIT}
     return {"description": description, "anyOf": [pattern, {"type": "array", "items": pattern, "minItems": 1}]}
 
 
 _PROPERTIES: t.Mapping[str, dict[str, t.Any]] = {
-    "id": _text("Which finding: its id or a shell pattern of it, such as CVE-2026-123*.", pattern=f"^{_ID}$"),
+    "id": _text(
+        "Which finding: its id or a shell pattern of it, such as CVE-2026-123*.", pattern=f"(?={_NAMING})^{_ID}$"
+    ),
     "rule": _text(
         "Which OpenSCAP rule that failed: its id, the part after _rule_, or a shell pattern of one of them.",
         pattern=f"^{_RULE}$",

@@ -562,7 +562,7 @@ def test_an_exception_never_hides_that_something_was_not_seen() -> None:
         **make.match(findings=(make.finding(),)),
         **make.inventory(problems=(Problem("rpmdb-corrupt", "page 7"),)),
     }
-    assert judged(changes, exceptions=accept(id="'CVE*'", packages="['[a-z]*']")).verdict == "inconclusive"
+    assert judged(changes, exceptions=accept(id="'CVE*'", packages="['*.x86_64']")).verdict == "inconclusive"
 
 
 # Indexes.
