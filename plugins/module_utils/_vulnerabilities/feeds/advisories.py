@@ -23,7 +23,7 @@ from ..documents.updateinfo import DEPTH_LIMIT, PENDING_LIMIT, split
 from .archives import unpack_file
 from .digests import content_digest, digest_of
 from .downloads import Client, Transfer, is_url, local_path, shown_url, split_url
-from .sources import Feed, open_feed
+from .sources import Feed, folders_in, open_feed
 from .sync import ARCHIVE_LIMIT, Known, Sink, is_document
 
 if t.TYPE_CHECKING:
@@ -226,7 +226,7 @@ def _repositories_in(root: Path) -> t.Iterator[_Repository]:
         raise InputError(f"the folder {error.filename or root} cannot be read: {error.strerror or error}") from error
 
     for folder, folders, files in os.walk(root, onerror=fail):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = folders_in(root, Path(folder), folders)
         inner = Path(folder).relative_to(root)
         if inner.name == "repodata" or (not inner.parts and root.name == "repodata"):
             if "repomd.xml" in files:

@@ -15,7 +15,7 @@ from pathlib import Path
 from ..._errors import CorruptData, InputError, LimitExceeded, ScanError
 from ..._images.compression import INPUT_STEP, OUTPUT_STEP, decompress
 from ..._images.limits import GIB, Budget, Limits
-from ..._images.tar import FILE, Visit, walk_tar
+from ..._images.tar import FILE, FOLDER, Visit, walk_tar
 
 _XZ = b"\xfd7zXZ\0"
 _TAIL = 1024
@@ -47,12 +47,15 @@ def read_archive(
 ) -> None:
     """Give each regular file of the archive whose path is ``wanted`` to ``take``, in the archive's order.
 
-    Raises InputError when it cannot be opened, CorruptData (``feed-truncated``, ``feed-damaged``) and LimitExceeded.
+    Raises InputError when it cannot be opened, CorruptData (``feed-truncated``, ``feed-damaged``) and LimitExceeded; a
+    link that is ``wanted`` is damage, too: what it leads to would be missing.
     """
 
     def visit(name: str, kind: str, size: int, _link: str) -> _Member | None:
-        if kind != FILE or not wanted(name):
+        if kind == FOLDER or not wanted(name):
             return None
+        if kind != FILE:
+            raise CorruptData(f"{name} is a link, a device or a sparse file", code="feed-damaged")
         if size > member_limit:
             take(name, None)
             return None

@@ -121,7 +121,7 @@ class _FolderFeed:
         self.paths: list[str] = []
         try:
             for folder, folders, files in os.walk(root, onerror=_raise):
-                folders[:] = sorted(name for name in folders if not name.startswith("."))
+                folders[:] = folders_in(root, Path(folder), folders)
                 inner = Path(folder).relative_to(root)
                 self.paths.extend((inner / name).as_posix() for name in files if is_document(name))
                 if len(self.paths) > DOCUMENTS_LIMIT:
@@ -158,6 +158,29 @@ class _FolderFeed:
         except OSError as error:
             raise InputError(f"the document {self.root / path} cannot be read: {error.strerror or error}") from error
         return data if len(data) <= DOCUMENT_LIMIT else None
+
+
+def folders_in(root: Path, folder: Path, names: t.Iterable[str]) -> list[str]:
+    """What to go into of the folders in a folder below ``root``: neither hidden ones nor links.
+
+    Where a link leads is read in its own place. Raises InputError where that is not in ``root``: what is there would
+    be missing in silence.
+    """
+    found: list[str] = []
+    for name in sorted(names):
+        path = folder / name
+        if name.startswith("."):
+            continue
+        if not path.is_symlink():
+            found.append(name)
+            continue
+        inside = Path(os.path.relpath(path.resolve(), root.resolve()))
+        if any(part.startswith(".") for part in inside.parts):  # ".." among them
+            raise InputError(
+                f"the folder {path} is a link to what is not read with {root}",
+                hint="copy what it leads to in its place, or mount it there",
+            )
+    return found
 
 
 def _raise(error: OSError) -> t.NoReturn:

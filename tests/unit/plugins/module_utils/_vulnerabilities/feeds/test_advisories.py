@@ -239,6 +239,17 @@ def test_a_folder_with_several_repositories(tmp_path: Path) -> None:
         (tmp_path / "one").unlink()
 
 
+def test_a_repository_behind_a_link_is_not_passed_over(tmp_path: Path) -> None:
+    make.write_repository(tmp_path / "9.4/BaseOS", make.updates(ONE))
+    (tmp_path / "9").symlink_to("9.4")
+    make.build(tmp_path, tmp_path / "index", ROCKY)
+    assert paths(tmp_path / "index") == ["9.4/BaseOS/RLSA-2026:1"]
+    with pytest.raises(InputError, match="9 is a link to what is not read"):
+        (tmp_path / "root").mkdir()
+        (tmp_path / "root/9").symlink_to(tmp_path / "9.4")
+        make.build(tmp_path / "root", tmp_path / "other", ROCKY)
+
+
 def test_repositories_on_a_server(tmp_path: Path) -> None:
     folders = {
         f"/rocky/9/{name}/os": make.write_repository(tmp_path / name, make.updates(text))

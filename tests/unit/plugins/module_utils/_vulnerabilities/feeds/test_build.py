@@ -553,6 +553,39 @@ def test_a_document_that_stands_twice_in_an_archive_is_refused(folder: Path, des
         build(archive, dest)
 
 
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
+def test_a_document_that_is_a_link_in_an_archive_is_refused(
+    folder: Path, dest: Path, tmp_path: Path, kind: bytes
+) -> None:
+    """What it leads to is not in the archive, or has another name there; passed over it would be missing."""
+    with tarfile.open(tmp_path / "feed.tar", "w") as archive:
+        archive.add(folder, ".")
+        link = tarfile.TarInfo("2026/cve-2026-7777.json")
+        link.type = kind
+        link.linkname = "2026/cve-2026-1000.json" if kind != tarfile.FIFOTYPE else ""
+        archive.addfile(link)
+    with pytest.raises(CorruptData, match=r"cve-2026-7777\.json is a link") as caught:
+        build(tmp_path / "feed.tar", dest)
+    assert caught.value.code == "feed-damaged" and not dest.exists()
+
+
+def test_a_folder_that_is_a_link(folder: Path, dest: Path, tmp_path: Path) -> None:
+    """It is not passed over in silence; one to what is read anyway is no document more."""
+    (folder / "latest").symlink_to("2026")
+    assert build(folder, dest).info.documents == 3
+    (folder / "2026").rename(tmp_path / "elsewhere")
+    (folder / "2026").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="2026 is a link to what is not read"):
+        build(folder, tmp_path / "other")
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    assert build(tmp_path / "link", tmp_path / "other").info.documents == 2, "the feed itself may be one"
+    (tmp_path / "elsewhere").rename(folder / ".hidden")
+    (folder / "2026").unlink()
+    (folder / "2026").symlink_to(".hidden")
+    with pytest.raises(InputError, match="2026 is a link to what is not read"):
+        build(folder, tmp_path / "third")
+
+
 def test_a_decompression_bomb_ends(dest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archives, "LIMITS", Limits(expansion=50, expansion_free=1 << 20))
     monkeypatch.setattr(
