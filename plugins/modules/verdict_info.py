@@ -20,7 +20,7 @@ description:
     a policy accepts packages that the data do not cover.
 options:
   id:
-    description: A vulnerability, as V(CVE-2026-12345).
+    description: A vulnerability, as V(CVE-2026-12345). That of a CVE may be written in lower case.
     type: str
   images:
     description:
@@ -43,28 +43,10 @@ options:
     type: list
     elements: path
     default: []
-  exceptions:
-    description: Files with exceptions, in YAML.
-    type: list
-    elements: path
-    default: []
-  vex:
-    description: Files with VEX of the makers of images, as for M(imagescan.openshift.image_verdict).
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      path:
-        description: The file. Its detached OpenPGP signature lies beside it, with C(.asc) at the end of its name.
-        type: path
-        required: true
-      signature_key:
-        description: File with the public key of the maker, armored or binary.
-        type: path
-        required: true
 extends_documentation_fragment:
   - imagescan.openshift._attributes
   - imagescan.openshift.store
+  - imagescan.openshift.exceptions
 attributes:
   check_mode:
     support: full
@@ -120,7 +102,7 @@ explanations:
       type: str
       returned: success
     id:
-      description: The vulnerability, or empty.
+      description: The vulnerability, that of a CVE in upper case, or empty.
       type: str
       returned: success
     outcome:
@@ -129,7 +111,9 @@ explanations:
         - With O(id) what is true of the worst package - V(affected), V(under_investigation), V(accepted) (all of it, by
           exceptions or VEX), V(fixed), V(not_affected), V(nothing_applies) (the data speak of other products alone),
           V(not_mentioned) (they say nothing of any package), V(not_covered) (only of packages that somebody else
-          built), V(left_out) (of headers of the kernel), or V(not_judged) (nothing can be said).
+          built), V(left_out) (of headers of the kernel), or V(not_judged) (nothing can be said). What was not seen may
+          be affected, so that only V(affected) and V(under_investigation) are said where the last scan failed, or where
+          not everything of the image or of the data could be read.
         - V(index) for an index, whose images have explanations of their own.
       type: str
       returned: success
@@ -167,8 +151,6 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targe
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.explaining import Explaining
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judging
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.applying import Entry
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.vex import load_vex
 
 LIMIT = 1000
 
@@ -183,11 +165,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         raise InputError(f"limit is {params['limit']}; expected 1 to {LIMIT}")
     now = datetime.now(timezone.utc)
     policies = read_policies(params["policies"])
-    vex = [load_vex(one["path"], one["signature_key"], now=now) for one in params["vex"]]
-    entries: list[Entry] = [
-        *read_exceptions(params["exceptions"]),
-        *(one for document in vex for one in document.statements),
-    ]
+    entries = read_exceptions(params, module.warn, now=now)[0]
     wanted = None if params["images"] is None else [named(one) for one in params["images"]]
     with contextlib.ExitStack() as stack:
         indexes = [stack.enter_context(index) for index in open_indexes(params["index"], module.warn)]
@@ -207,12 +185,10 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
 
 def main() -> None:
     """Entry point of the module."""
-    exceptions = specs.exceptions()
-    del exceptions["expiring_days"]
     module = AnsibleModule(
         argument_spec={
             **specs.store(),
-            **exceptions,
+            **specs.exceptions(),
             "id": {"type": "str"},
             "images": {"type": "list", "elements": "raw"},
             "limit": {"type": "int", "default": 20},

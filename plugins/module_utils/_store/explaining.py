@@ -21,6 +21,7 @@ from .._vulnerabilities.matching.explain import (
     explain_coverage,
     explain_feed,
     explain_products,
+    unseen,
 )
 from .._vulnerabilities.model import Coverage, Finding, Match
 from .judging import Judging
@@ -57,6 +58,8 @@ class Explaining:
 
     def image(self, image: StoredImage, children: t.Mapping[str, t.Sequence[Child]], vulnerability: str) -> Explanation:
         """Explain one image; without a vulnerability its verdict."""
+        if vulnerability[:4].casefold() == "cve-":
+            vulnerability = vulnerability.upper()
         head = [f"Image {visible(image.reference, 300)}", f"  digest {visible(image.digest, 200) or 'not known'}"]
         if image.kind == "index":
             head.append("  An index of images for several platforms; its verdict is the worst of theirs:")
@@ -93,6 +96,13 @@ class Explaining:
             accepted = {(finding.id, finding.package) for finding in findings} <= set(alone.excepted)
             outcome = "accepted" if accepted else outcome
             lines += self._counting(alone)
+        missing = [visible(subject.scan_problem.message, 400)] if subject.scan_problem is not None else []
+        missing += unseen(inventory, match)
+        if missing and outcome not in ("affected", "under_investigation"):
+            outcome = "not_judged"
+            lines.append("Not judged, whatever is said above, since not everything was seen")
+            lines += [f"  {text}" for text in missing[:_SHOWN]]
+            lines += [f"  and {len(missing) - _SHOWN} more" for _more in missing[_SHOWN : _SHOWN + 1]]
         return outcome, [*lines, *_verdict_lines(verdict)]
 
     def _counting(self, alone: ImageVerdict) -> list[str]:

@@ -38,6 +38,8 @@ OUTCOMES = (
     "nothing_applies",
     "not_mentioned",
 )
+#: Those that say that nothing is wrong.
+CLEAN = ("fixed", "not_affected", "nothing_applies", "not_mentioned")
 
 _SOURCES: t.Mapping[str, str] = {
     "content_manifest": "the content manifest",
@@ -101,8 +103,8 @@ def explain(matcher: Matcher, inventory: Inventory, match: Match, vulnerability:
         counts = collections.Counter(_outcome(one) for one in traces[PACKAGES_SHOWN:])
         listed = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in sorted(counts.items()))
         lines.append(f"And {len(traces) - PACKAGES_SHOWN} more packages: {listed}")
-    if outcome in ("fixed", "not_affected", "nothing_applies", "not_mentioned"):
-        lines += _reservations(match)
+    if match.feed is not None and match.feed.coverage != "full" and outcome in CLEAN:
+        lines.append('The data list published fixes alone: nothing said is not "not affected".')
     return Explained(outcome, tuple(lines))
 
 
@@ -198,14 +200,16 @@ def explain_coverage(inventory: Inventory, match: Match | None) -> list[str]:
     return lines
 
 
-def _reservations(match: Match) -> list[str]:
-    """What may make "not found" mean less than it says."""
-    lines = []
-    if match.feed is not None and match.feed.coverage != "full":
-        lines.append('The data list published fixes alone: nothing said is not "not affected".')
+def unseen(inventory: Inventory, match: Match) -> list[str]:
+    """What of an image or of the data was not seen; as long as there is something, nothing found proves nothing."""
+    lines = [visible(problem.message, 400) for problem in (*inventory.problems, *match.problems)]
+    database = inventory.database
+    if inventory.kind != "rpm" or database is None:
+        lines.append(f"the image has no RPM database (kind: {visible(inventory.kind, 20)})")
+    elif database.rows != len(inventory.packages):
+        lines.append(f"the RPM database counts {database.rows} packages, and {len(inventory.packages)} were read")
     if match.feed is not None and match.feed.rejected:
-        lines.append(f"{match.feed.rejected} documents of the data could not be read; they may say more.")
-    lines += [f"Not everything was seen: {visible(problem.message, 400)}" for problem in match.problems]
+        lines.append(f"{match.feed.rejected} documents of the data could not be read; they may say more")
     return lines
 
 

@@ -12,6 +12,8 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Problem
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Database, Package
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.serial import inventory_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.explaining import Explaining, Explanation
@@ -23,8 +25,18 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.poli
     DEFAULT_POLICY_TEXT,
     load_policies,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.build import build_index
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
-from ansible_collections.imagescan.openshift.tests.support.vex import MAIN_9, Feed, document, fixed, inventory, rpm
+from ansible_collections.imagescan.openshift.tests.support.vex import (
+    MAIN_9,
+    Feed,
+    document,
+    fixed,
+    inventory,
+    rpm,
+    write_feed,
+    write_map,
+)
 
 NOW = datetime.datetime(2026, 8, 22, tzinfo=datetime.timezone.utc)
 SCANNED = "2026-08-21T00:00:00Z"
@@ -46,9 +58,10 @@ class Situation:
         said = fixed(MAIN_9, "tool", "0:1.0-3.el9", severity="Important")
         self.index = Feed(folder).index(document(CVE, said), repositories={"repo": [MAIN_9]})
 
-    def put(self, *packages: Package) -> None:
+    def put(self, *packages: Package, **more: t.Any) -> None:
         taken = inventory(*packages, repositories=["repo"])
         taken = dataclasses.replace(taken, database=Database("rpmdb.sqlite", "sqlite", len(packages)))
+        taken = dataclasses.replace(taken, **more)
         self.store.record_inventory(
             DIGEST, "r.example/a:1", inventory_to_dict(taken), platform="linux/amd64", scanned_at=SCANNED
         )
@@ -120,6 +133,61 @@ def test_what_cannot_be_judged_is_not_called_clean(situation: Situation) -> None
     (found,), verdicts = situation.explain(CVE, data=False)
     assert (found.outcome, verdicts[DIGEST]) == ("not_judged", "inconclusive")
     assert situation.explain(CVE)[0][0].outcome == "fixed"
+
+
+UNREAD = (Problem("rpmdb-unreadable", "page 7 is damaged"),)
+FIXED, OTHER = rpm("tool-1.0-3.el9.x86_64"), rpm("other-1-1.el9.x86_64")
+
+
+@pytest.mark.parametrize(
+    ("packages", "seen", "outcome"),
+    [
+        ([FIXED], {}, "fixed"),
+        ([FIXED], {"problems": UNREAD}, "not_judged"),
+        ([FIXED], {"database": Database("rpmdb.sqlite", "sqlite", 2)}, "not_judged"),
+        ([OTHER], {}, "not_mentioned"),
+        ([OTHER], {"problems": UNREAD}, "not_judged"),
+        ([], {"database": None, "problems": UNREAD}, "not_judged"),
+        ([], {"database": None}, "not_judged"),
+        ([OTHER], {"kind": "dpkg", "database": None}, "not_judged"),
+        ([dataclasses.replace(FOREIGN, name="tool")], {}, "not_covered"),
+        ([dataclasses.replace(FOREIGN, name="tool")], {"problems": UNREAD}, "not_judged"),
+        ([rpm("tool-1.0-2.el9.x86_64")], {"problems": UNREAD}, "affected"),
+    ],
+)
+def test_nothing_found_in_what_was_not_all_seen_is_not_judged(
+    situation: Situation, packages: list[Package], seen: dict[str, t.Any], outcome: str
+) -> None:
+    situation.put(*packages, **seen)
+    (found,), _verdicts = situation.explain(CVE)
+    assert found.outcome == outcome
+    assert any(line.startswith("Not judged") for line in found.lines) is (outcome == "not_judged")
+
+
+def test_a_failed_scan_or_unread_data_leave_nothing_clean(situation: Situation, tmp_path: Path) -> None:
+    situation.put(FIXED)
+    situation.store.record_error(DIGEST, "", ScanError("cut", code="registry-error"), now=SCANNED)
+    assert situation.explain(CVE)[0][0].outcome == "not_judged"
+    situation.put(FIXED)
+    assert situation.explain(CVE)[0][0].outcome == "fixed"
+    feed = write_feed(tmp_path / "damaged", document(CVE, fixed(MAIN_9, "tool", "0:1.0-3.el9")))
+    (feed / "2026" / "cve-2026-1001.json").write_text("{")
+    repositories = write_map(tmp_path / "damaged.json", {"repo": [MAIN_9]})
+    situation.index = tmp_path / "damaged.idx"
+    build_index(str(feed), str(situation.index), repository_map=str(repositories), now=SCANNED)
+    assert situation.explain(CVE)[0][0].outcome == "not_judged"
+
+
+def test_what_is_accepted_is_not_all_where_not_all_was_seen(situation: Situation) -> None:
+    for problems, outcome in (((), "accepted"), (UNREAD, "not_judged")):
+        situation.put(rpm("tool-1.0-2.el9.x86_64"), problems=problems)
+        assert situation.explain(CVE, exceptions=EXCEPTION)[0][0].outcome == outcome
+
+
+def test_an_id_may_be_written_in_lower_case(situation: Situation) -> None:
+    situation.put(rpm("tool-1.0-2.el9.x86_64"))
+    (found,), _verdicts = situation.explain(CVE.lower())
+    assert (found.id, found.outcome) == (CVE, "affected")
 
 
 def test_an_index_leads_to_its_images(situation: Situation) -> None:
