@@ -36,8 +36,4 @@ options:
         description: File with the public key of the maker, armored or binary.
         type: path
         required: true
-  expiring_days:
-    description: Exceptions whose last day comes within so many days are reported as expiring.
-    type: int
-    default: 30
 """

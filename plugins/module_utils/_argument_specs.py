@@ -73,7 +73,6 @@ def exceptions() -> Spec:
                 "signature_key": {"type": "path", "required": True, "no_log": False},
             },
         },
-        "expiring_days": {"type": "int", "default": 30},
     }
 
 

@@ -1,17 +1,20 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What modules that judge read beside the store: policies, exceptions, and vulnerability data."""
+"""What modules that judge read beside the store: policies, exceptions, VEX, and vulnerability data."""
 
 from __future__ import annotations
 
+import datetime
 import typing as t
 from pathlib import Path
 
 from ._errors import ScanError
 from ._module import read_document
-from ._verdicts.exceptions import Acceptance, load_exceptions
+from ._verdicts.applying import Entry
+from ._verdicts.exceptions import load_exceptions
 from ._verdicts.policies import DEFAULT_POLICY_TEXT, Policy, load_policies
+from ._verdicts.vex import VexDocument, load_vex
 from ._vulnerabilities.index.reader import FeedIndex
 
 
@@ -32,9 +35,22 @@ def read_policies(paths: t.Sequence[str]) -> list[Policy]:
     return policies
 
 
-def read_exceptions(paths: t.Sequence[str]) -> list[Acceptance]:
-    """The exceptions of all files."""
-    return [one for path in paths for one in load_exceptions(read_document(path, "exceptions file"), path)]
+def read_exceptions(
+    params: t.Mapping[str, t.Any], warn: t.Callable[[str], None], *, now: datetime.datetime
+) -> tuple[list[Entry], list[VexDocument]]:
+    """The exceptions of all files together with the statements of all VEX, and the files of VEX.
+
+    ``params`` has the options of ``_argument_specs.exceptions``. ``warn`` gets what is not used of VEX, and why.
+    """
+    entries: list[Entry] = []
+    for path in params["exceptions"]:
+        entries += load_exceptions(read_document(path, "exceptions file"), path)
+    documents = [load_vex(one["path"], one["signature_key"], now=now) for one in params["vex"]]
+    for document in documents:
+        entries += document.statements
+        for problem in document.problems:
+            warn(f"VEX file {document.path}: {problem}")
+    return entries, documents
 
 
 def open_indexes(paths: t.Sequence[str], missing: t.Callable[[str], None]) -> t.Iterator[FeedIndex]:

@@ -39,6 +39,10 @@ options:
     type: list
     elements: path
     default: []
+  expiring_days:
+    description: Exceptions whose last day comes within so many days are reported as expiring.
+    type: int
+    default: 30
 extends_documentation_fragment:
   - imagescan.openshift._attributes
   - imagescan.openshift.exceptions
@@ -189,20 +193,18 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targe
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import count_usage, in_force
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts import usage
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.applying import Entry, Exceptions
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import check_policies
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.vex import load_vex
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.applying import Exceptions
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import Acceptance, check_policies
 
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:
     """Read the files, look at the verdicts, tell."""
     params = module.params
     now = datetime.now(timezone.utc)
-    acceptances = read_exceptions(params["exceptions"])
+    entries, vex = read_exceptions(params, module.warn, now=now)
     if params["policies"]:
+        acceptances = [one for one in entries if isinstance(one, Acceptance)]
         check_policies(acceptances, [one.name for one in read_policies(params["policies"])])
-    vex = [load_vex(one["path"], one["signature_key"], now=now) for one in params["vex"]]
-    entries: list[Entry] = [*acceptances, *(statement for document in vex for statement in document.statements)]
     if params["store"]:
         wanted = None if params["images"] is None else [named(one) for one in params["images"]]
         with open_store(
@@ -222,18 +224,18 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         "changed": False,
         "exceptions": described,
         "counts": counts,
-        "vex": [usage.describe_vex(document, usages.statements_used()) for document in vex],
+        "vex": [usage.describe_vex(document, usages) for document in vex],
     }
 
 
 def main() -> None:
     """Entry point of the module."""
-    store = specs.store()
     module = AnsibleModule(
         argument_spec={
-            **store,
             "store": {"type": "str"},
+            **specs.store_password(),
             **specs.exceptions(),
+            "expiring_days": {"type": "int", "default": 30},
             "images": {"type": "list", "elements": "raw"},
             "policies": {"type": "list", "elements": "path", "default": []},
         },

@@ -55,6 +55,10 @@ options:
     elements: str
     choices: [failed, error, inconclusive]
     default: []
+  expiring_days:
+    description: Exceptions whose last day comes within so many days are reported as expiring.
+    type: int
+    default: 30
 extends_documentation_fragment:
   - imagescan.openshift._attributes
   - imagescan.openshift.store
@@ -223,7 +227,6 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts import usage
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import VERDICTS
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.vex import load_vex
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.model import SEVERITIES
 
 
@@ -232,8 +235,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
     policies = read_policies(params["policies"])
     now = datetime.now(timezone.utc)
-    acceptances = read_exceptions(params["exceptions"])
-    vex = [load_vex(one["path"], one["signature_key"], now=now) for one in params["vex"]]
+    entries, vex = read_exceptions(params, module.warn, now=now)
     platforms = params["platforms"]
     if platforms is not None:
         platforms = [str(parse_platform(text)) for text in platforms]
@@ -248,7 +250,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         judging = Judging(
             store,
             policies,
-            [*acceptances, *(statement for document in vex for statement in document.statements)],
+            entries,
             indexes,
             now=now,
             platforms=platforms,
@@ -259,12 +261,9 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     usages = judging.usages(judged)
     found, days = usages.result(), params["expiring_days"]
     result["exceptions"] = usage.counts(found, days)
-    result["vex"] = [usage.describe_vex(document, usages.statements_used()) for document in vex]
+    result["vex"] = [usage.describe_vex(document, usages) for document in vex]
     for text in usage.warnings(found, days, whole=wanted is None and bool(indexes)):
         module.warn(text)
-    for document in vex:
-        for problem in document.problems:
-            module.warn(f"VEX file {document.path}: {problem}")
     if result["kept_newer"]:
         module.warn(f"{result['kept_newer']} verdicts in the store stay: made later, or with data checked later")
     if module._diff:
@@ -343,6 +342,7 @@ def main() -> None:
         argument_spec={
             **specs.store(),
             **specs.exceptions(),
+            "expiring_days": {"type": "int", "default": 30},
             "images": {"type": "list", "elements": "raw"},
             "index": {"type": "list", "elements": "path", "default": []},
             "policies": {"type": "list", "elements": "path", "default": []},

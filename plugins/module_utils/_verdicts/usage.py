@@ -12,7 +12,7 @@ import typing as t
 
 from .applying import Entry, Exceptions, Named, for_policy
 from .exceptions import Acceptance
-from .vex import Statement, VexDocument
+from .vex import VexDocument
 
 #: Images that are named of one exception's use, and exceptions that are named of one warning.
 IMAGES_KEPT = 20
@@ -97,13 +97,9 @@ class Usages:
             found.append(Usage(entry, state, left, number, tuple(self._images.get(id(entry), ()))))
         return found
 
-    def statements_used(self) -> dict[str, int]:
-        """Id of a VEX document -> findings that its statements clear."""
-        counts: dict[str, int] = {}
-        for entry in self._exceptions.entries:
-            if isinstance(entry, Statement):
-                counts[entry.document] = counts.get(entry.document, 0) + self._number.get(id(entry), 0)
-        return counts
+    def cleared(self, document: VexDocument) -> int:
+        """Number of findings that the statements of a file clear; they must be among the exceptions."""
+        return sum(self._number.get(id(one), 0) for one in document.statements)
 
 
 def counts(usages: t.Sequence[Usage], days: int) -> dict[str, int]:
@@ -139,15 +135,15 @@ def describe(usage: Usage, days: int) -> dict[str, t.Any]:
     }
 
 
-def describe_vex(document: VexDocument, used: t.Mapping[str, int]) -> dict[str, t.Any]:
-    """What became of one file of VEX. ``used``: see ``Usages.statements_used``."""
+def describe_vex(document: VexDocument, usages: Usages) -> dict[str, t.Any]:
+    """What became of one file of VEX."""
     return {
         "path": document.path,
         "id": document.id,
         "author": document.author,
         "verified": document.verified,
         "statements": len(document.statements),
-        "used": used.get(document.id, 0) if document.statements else 0,
+        "used": usages.cleared(document),
         "problems": list(document.problems),
     }
 

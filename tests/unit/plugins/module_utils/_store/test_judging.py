@@ -25,7 +25,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._store.store i
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.applying import Used
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import load_exceptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.vex import ImageName, Statement
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.usage import describe_vex
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.vex import ImageName, Statement, VexDocument
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
 THEN = "2025-12-31T00:00:00Z"
@@ -177,15 +178,22 @@ def stated(digest: str) -> Statement:
 
 @pytest.mark.parametrize(("named_digest", "cleared"), [(INDEX, 2), (AMD, 1), (NEW, 0)])
 def test_vex_of_an_index_is_about_its_images(store: Store, named_digest: str, cleared: int) -> None:
-    judging = Judging(store, RULE_POLICY, [stated(named_digest)], [], now=NOW)
+    # Two files of one id, of which the other says nothing of these images.
+    file, other = (
+        VexDocument("v.json", "d", statements=(stated(digest),)) for digest in (named_digest, f"sha256:{'0' * 64}")
+    )
+    entries = [*file.statements, *other.statements]
+    judging = Judging(store, RULE_POLICY, entries, [], now=NOW)
     judged = judging.run(None)
     for one in judged:
         if one.key != INDEX:
             found = {"id": "CVE-1", "package": "bash-0:5-1.el9.x86_64", "status": "affected"}
             t.cast("list[t.Any]", one.document["vulnerabilities"]).append(found)
-    assert judging.usages(judged).statements_used() == {"d": cleared}
+    usages = judging.usages(judged)
+    assert [describe_vex(one, usages)["used"] for one in (file, other)] == [cleared, 0]
     documents = [one.document for one in judged]
-    assert count_usage(store, documents, [stated(named_digest)], NOW.date()).statements_used() == {"d": cleared}
+    usages = count_usage(store, documents, entries, NOW.date())
+    assert [describe_vex(one, usages)["used"] for one in (file, other)] == [cleared, 0]
 
 
 def test_what_exceptions_are_about_is_counted_over_all_images(store: Store) -> None:
