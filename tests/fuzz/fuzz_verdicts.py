@@ -266,6 +266,17 @@ def _nested() -> Json:
     return item
 
 
+def _rated_apart() -> Json:
+    """A flaw that is low in general and important for one of its products; both have the same score."""
+    said = [fixed(MAIN_9, "openssl-libs", "1:3.0.7-28.el9_4", severity="Important")]
+    item = document(_CVE, *said, fixed(MAIN_9, "tool", "0:1.0-2.el9", severity="Low"), aggregate="Low")
+    vulnerability = item["vulnerabilities"][0]
+    ids = list(vulnerability["product_status"]["fixed"])
+    vulnerability["scores"] = [{"cvss_v3": {"baseScore": 5.3, "version": "3.1"}, "products": ids}]
+    vulnerability["threats"].append({"category": "exploit_status", "details": "No exploit is known"})
+    return item
+
+
 BASES: tuple[Base, ...] = (
     _base(
         [
@@ -293,6 +304,7 @@ BASES: tuple[Base, ...] = (
     ),
     _record(),
     _updateinfo(),
+    _of(_rated_apart(), _LIBS, source="openssl-3.0.7-27.el9.src.rpm"),
 )
 
 
@@ -378,28 +390,27 @@ _WELL_FORMED_PURL = re.compile(r"pkg:(rpm|rpmmod|oci|generic|maven)/[A-Za-z0-9%.
 class Meaning(t.NamedTuple):
     """Where a document says what it is about. With another well-formed value there, it is another document.
 
-    ``products``: CPEs and package URLs by product id. ``relationships``: both ends by id. ``ratings``: severities.
+    ``products``: CPEs and package URLs by product id. ``relationships``: both ends by id.
     """
 
     products: t.Mapping[str, list[tuple[t.Any, t.Any]]]
     relationships: t.Mapping[str, tuple[t.Any, t.Any]]
-    ratings: frozenset[str]
     deleted: bool
 
     @classmethod
     def of(cls, root: t.Any) -> Meaning:
         products: dict[str, list[tuple[t.Any, t.Any]]] = {}
         relationships: dict[str, tuple[t.Any, t.Any]] = {}
-        ratings: set[str] = set()
         for path in trees.nodes(root):
             value = trees.at(root, path)
-            if path[-1] in ("details", "text") and isinstance(value, str):
-                ratings.add(value.strip().casefold())
             if not isinstance(value, dict):
                 continue
             helper, name = value.get("product_identification_helper"), value.get("full_product_name")
             if isinstance(helper, dict) and isinstance(value.get("product_id"), str):
                 products.setdefault(value["product_id"], []).append((helper.get("cpe"), helper.get("purl")))
+            elif path[-1] == "product" and isinstance(value.get("product_id"), str):
+                # Defined all the same, as many builds are in real documents: its id tells what it is.
+                products.setdefault(value["product_id"], []).append((None, None))
             if isinstance(name, dict) and isinstance(name.get("product_id"), str):
                 ends = value.get("product_reference"), value.get("relates_to_product_reference")
                 relationships[name["product_id"]] = ends
@@ -408,7 +419,7 @@ class Meaning(t.NamedTuple):
         except (LookupError, TypeError):
             status = ""
         deleted = isinstance(status, str) and status.strip().casefold() == "deleted"
-        return cls(products, relationships, frozenset(ratings), deleted)
+        return cls(products, relationships, deleted)
 
 
 def explained(base: Base, data: bytes) -> bool:
@@ -419,7 +430,9 @@ def explained(base: Base, data: bytes) -> bool:
         before, after = trees.parsed(base.text), trees.parsed(data)
     except (ValueError, RecursionError, ElementTree.ParseError):
         return False
-    return _other_record(before, after) if base.form.name == "osv" else _other_document(before, after)
+    if base.form.name == "osv":
+        return _other_record(before, after)
+    return _other_document(before, after) or _never_rated(base, after)
 
 
 def _other_document(before: Json, after: t.Any) -> bool:
@@ -436,7 +449,7 @@ def _other_document(before: Json, after: t.Any) -> bool:
         known = all(isinstance(end, str) and (end in new.products or end in new.relationships) for end in ends)
         if ends != old.relationships[identity] and known:
             return True  # another product or component that the document has
-    if (new.ratings - old.ratings) & csaf_vex._SEVERITIES.keys():
+    if _rated_otherwise(before, after):
         return True  # another severity: the policy allows it
     return new.deleted or _moved(before, after)  # the vendor took it back, or says something else of a product
 
@@ -454,6 +467,45 @@ def _moved(before: Json, after: t.Any) -> bool:
         return False
     gone = {identity for _status, identity in old - new}
     return any(identity in gone and status in csaf_vex._STATUSES for status, identity in new - old)
+
+
+def _ratings(document: t.Any) -> dict[str, set[str]]:
+    """Severities by product id, and under the empty id those of the whole document."""
+    found: dict[str, set[str]] = {}
+    for threat in document["vulnerabilities"][0].get("threats") or ():
+        word = threat["details"].strip().casefold()
+        if threat["category"] == "impact" and word in csaf_vex._SEVERITIES:
+            for identity in threat.get("product_ids") or [""]:
+                found.setdefault(identity, set()).add(word)
+    return found
+
+
+def _rated_otherwise(before: Json, after: t.Any) -> bool:
+    """Whether another severity stands for a product."""
+    try:
+        old, new = _ratings(before), _ratings(after)
+    except (LookupError, TypeError, AttributeError):
+        return False
+    return any(new.get(identity, new.get("", words)) != words for identity, words in old.items())
+
+
+def _never_rated(base: Base, after: t.Any) -> bool:
+    """Whether the image passes only because no product is rated, in a document that may never have rated one.
+
+    Real documents have an aggregate alone (CVE-2023-0030 and CVE-2023-1017 of the test data), or none at all as long as
+    nobody rated the flaw (CVE-2026-0006): nothing in such a document tells that it had ratings. With an aggregate and
+    scores it does.
+    """
+    try:
+        aggregate = (after["document"].get("aggregate_severity") or {}).get("text")
+        vulnerability = after["vulnerabilities"][0]
+        if _ratings(after) or (aggregate and vulnerability.get("scores")):
+            return False
+        vulnerability["threats"] = [{"category": "impact", "details": "Critical"}]
+    except (LookupError, TypeError, AttributeError):
+        return False
+    text = trees.written(after)
+    return not any(list(_passing(base, text, names)) for names in (None, wanted_names(base.image)))
 
 
 def _entries(record: t.Any) -> list[tuple[str, str, tuple[str, ...]]]:

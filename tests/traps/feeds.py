@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import json
 import sqlite3
 import typing as t
@@ -17,7 +18,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
 from ansible_collections.imagescan.openshift.tests.support import advisories as make
 
 from . import distributions
-from .situation import FEED, OTHERS, Advisories, document
+from .situation import FEED, FIX, OTHERS, Advisories, document
 from .trap import Trap, differs, hides
 
 
@@ -195,6 +196,36 @@ def move_status(item: vex.Json) -> None:
     statuses["known_not_affected"] = statuses.pop("fixed")
 
 
+def speak_of_the_product(item: vex.Json) -> None:
+    """All statements name the product alone, and the components of its relationships are gone."""
+    lose_components(item)
+    vulnerability = item["vulnerabilities"][0]
+    vulnerability["product_status"] = {"fixed": [vex.RHEL9_BASEOS.id]}
+    vulnerability["threats"][0]["product_ids"] = [vex.RHEL9_BASEOS.id]
+
+
+def speak_of_components(item: vex.Json) -> None:
+    """All statements name components alone, and nothing says of which product they are."""
+    relationships = item["product_tree"].pop("relationships")
+    vulnerability = item["vulnerabilities"][0]
+    vulnerability["product_status"] = {"fixed": [one["product_reference"] for one in relationships]}
+    vulnerability["threats"][0]["product_ids"] = [one["product_reference"] for one in relationships]
+
+
+def rated(edit: t.Callable[[vex.Json], t.Any] = lambda threat: None) -> tuple[vex.Json, ...]:
+    """A flaw that is low in general and important for this product, with a change in the rating that says so."""
+    item = document(dataclasses.replace(FIX, severity="Important"), severity="Low", score=5.3)
+    edit(item["vulnerabilities"][0]["threats"][0])
+    return (item, OTHERS)
+
+
+def unrated() -> tuple[vex.Json, ...]:
+    """The same without any rating of a product; the scores are still there."""
+    item, others = rated()
+    del item["vulnerabilities"][0]["threats"]
+    return item, others
+
+
 #: Nothing about any package of the example image.
 ELSEWHERE = document(vex.Says(vex.RHEL8, "known_affected", ("firefox",), state="Affected"))
 
@@ -209,6 +240,25 @@ DAMAGE: t.Mapping[str, tuple[t.Callable[[vex.Json], None], str]] = {
     "package-without-status": (lose_status_of_the_package, "whoever reads the statuses alone: the tree names more"),
     "two-statuses-of-one-product": (say_twice, "whoever lets not affected clear what the same document calls fixed"),
     "status-misspelt": (misspell_status, "whoever skips a status of which nobody has heard"),
+    "statements-of-the-product-alone": (
+        speak_of_the_product,
+        "whoever skips what is said of a whole product, and relationships of a component that is not defined",
+    ),
+    "statements-of-components-alone": (speak_of_components, "whoever skips a component that is of no product"),
+}
+
+#: Damage to the rating of a product, for which the document's severity is too low -> whom it fools.
+RATINGS: t.Mapping[str, tuple[t.Callable[[vex.Json], t.Any], str]] = {
+    "impact-misspelt": (
+        lambda threat: threat.update(category="impacx"),
+        "whoever skips a threat of a category of which nobody has heard",
+    ),
+    "impact-without-words": (lambda threat: threat.pop("details"), "whoever skips a rating that says nothing"),
+    "impact-of-no-product": (lambda threat: threat["product_ids"].clear(), "whoever skips a rating of no product"),
+    "impact-of-an-unknown-product": (
+        lambda threat: threat.update(product_ids=["nobody:knows:this"]),
+        "whoever skips a rating of a product that the document does not define",
+    ),
 }
 
 #: The same of advisories: change of the record, and whom it fools.
@@ -267,6 +317,20 @@ TRAPS: list[Trap] = [
         "edit_feed",
         key_twice,
         codes="feed-incomplete",
+    ),
+    *(
+        differs(name, fools, "documents", rated(edit), rated(), codes="feed-incomplete")
+        for name, (edit, fools) in RATINGS.items()
+    ),
+    hides(
+        "impact-of-another-product",
+        "whoever takes the document's severity for a product that is not rated, where others are",
+        documents=rated(lambda threat: threat.update(product_ids=threat["product_ids"][:1])),
+    ),
+    hides(
+        "impact-lost",
+        "whoever takes the document's severity where no product is rated, though each has a score",
+        documents=unrated(),
     ),
     hides(
         "package-url-misspelt",

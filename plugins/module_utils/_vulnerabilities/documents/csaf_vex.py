@@ -54,6 +54,7 @@ _FIX_STATES: t.Mapping[str, str] = {
     "will not fix": "will_not_fix",
     "out of support scope": "out_of_support",
 }
+_THREATS = frozenset(["exploit_status", "impact", "target_set"])  # section 3.2.3.14.1 of CSAF 2.0
 _CATEGORY_STATES: t.Mapping[str, str] = {"none_available": "affected", "no_fix_planned": "will_not_fix"}
 
 _CVE = re.compile(r"[A-Z][A-Z0-9]{1,15}-[A-Za-z0-9:-]{1,48}")
@@ -205,6 +206,7 @@ class _Reader:
         self.products: dict[str, dict[str, t.Any]] = {}
         self.relationships: dict[str, tuple[str, str]] = {}
         self.spoken: set[str] = set()
+        self.names_packages = False  # whether anything was said of an RPM or a module
         self.groups: dict[str, list[str]] = {}
         self.components: dict[str, _Component | str] = {}
         self.wholes: dict[str, tuple[str, str]] = {}
@@ -300,7 +302,9 @@ class _Reader:
         """Refuse a document that relates a component to a product, or defines one, and says nothing of it.
 
         Vendors derive the tree from what they say: what nobody speaks of was said before something was lost. A
-        relationship of a component that is not defined says nothing to anybody; such leftovers are counted.
+        relationship of a component that is not defined says nothing to anybody; such leftovers are counted, but not
+        where they may be all that is left of what was said: in documents that say nothing of packages, or something of
+        a product as a whole.
         """
         ends = {end for relationship in self.relationships.values() for end in relationship}
         for identity in self.relationships.keys() - self.spoken - ends:
@@ -315,6 +319,8 @@ class _Reader:
         for identity in self.products.keys() - self.spoken - ends:
             if "cpe" not in self.products[identity]:
                 raise CorruptData(f"{self.where} defines {ascii(identity)[:100]}, of which nothing is said")
+        if self.skipped["undefined"] and (self.skipped["no_relationship"] or not self.names_packages):
+            raise CorruptData(f"{self.where} relates components that its product tree does not define")
 
     def related(self, identity: str) -> tuple[str, str] | None:
         """Component and product that an id joins: by its relationship or, where that is missing, by what it is made of.
@@ -343,6 +349,9 @@ class _Reader:
         if relationship is None:
             if identity not in self.products:
                 raise self.undefined(identity)
+            if "cpe" not in self.products[identity]:
+                # Vendors speak of whole products, which have a CPE; a component alone has lost its product.
+                raise CorruptData(f"{self.where} speaks of {ascii(identity)[:100]} and of no product that has it")
             return "no_relationship"
         part, whole = relationship
         module = ""
@@ -527,8 +536,11 @@ class _Reader:
         severities, common = self.read_severities(vulnerability)
         states, advisories = self.read_remediations(vulnerability)
         # An aggregate of "none" means that nobody rated it.
-        default = common or (aggregate if aggregate != "none" else "")
+        aggregate = aggregate if aggregate != "none" else ""
         scores = self.read_scores(vulnerability)
+        # Where products are rated, one that is not has lost its rating, and the aggregate may be that of another one.
+        # Vendors rate products where they score them: with scores and an aggregate alone, all ratings were lost.
+        rated = bool(severities or common or (aggregate and self.list_of(vulnerability, "scores", dict)))
         found: list[Row] = []
         said: dict[str, str] = {}
         modules: dict[str, set[str]] = {}
@@ -557,6 +569,7 @@ class _Reader:
                     # Of a module the packages are listed beside it, each with its build.
                     self.skipped["not_rpm"] += 1
                     continue
+                self.names_packages = True
                 if component.evr == _UNREADABLE:
                     if status == "fixed":
                         raise CorruptData(f"{self.where}: the version of {ascii(identity)[:100]} cannot be read")
@@ -566,12 +579,12 @@ class _Reader:
                     modules.setdefault(build[1], set()).add(component.module)
                 if self.names is not None and component.name not in self.names and not whole:
                     continue  # a module may have packages of these names
-                rated = severities.get(identity, "")
-                # "None" for what has the flaw, too, means that nobody rated it, where anything else is said.
-                severity = rated if rated != "none" else ""
-                severity = severity or default
-                if severity in ("", "none"):
-                    severity = scores[identity].severity if identity in scores else severity or rated
+                severity = severities.get(identity, "")
+                severity = severity if severity not in ("", "none") else common or severity
+                if severity == "none" or not (severity or (rated and status != "known_not_affected")):
+                    # "None" for what has the flaw, too, means that nobody rated it, where anything else is said.
+                    score = scores[identity].severity if identity in scores else ""
+                    severity = _worse(aggregate, score) or severity
                 if not severity:
                     self.skipped["severity_missing"] += 1
                     severity = "critical"
@@ -611,19 +624,29 @@ class _Reader:
             yield row
 
     def read_severities(self, vulnerability: dict[str, t.Any]) -> tuple[dict[str, str], str]:
-        """Severity for each product id, and the one that is said of all."""
+        """Severity for each product id, and the one that is said of all.
+
+        Passed over, a damaged one would leave a lower rating that is said of more.
+        """
         found: dict[str, str] = {}
         common = ""
         for threat in self.list_of(vulnerability, "threats", dict):
-            if self.text_of(threat, "category") != "impact":
+            category = self.text_of(threat, "category")
+            if category not in _THREATS:
+                raise CorruptData(f"{self.where}: {ascii(category)[:40]} is no category of a threat")
+            if category != "impact":
                 continue
             severity = self.severity(self.text_of(threat, "details"))
             identities = self.ids_of(threat)
+            if not severity or identities == []:
+                raise CorruptData(f"{self.where} has a threat that says no impact, or of no product")
             if identities is None:
                 common = _worse(common, severity)
-            else:
-                for identity in identities:
-                    found[identity] = _worse(found.get(identity, ""), severity)
+                continue
+            for identity in identities:
+                if identity not in self.products and self.related(identity) is None:
+                    raise self.undefined(identity)
+                found[identity] = _worse(found.get(identity, ""), severity)
         return found, common
 
     def read_scores(self, vulnerability: dict[str, t.Any]) -> dict[str, _Score]:

@@ -22,6 +22,7 @@ from ansible_collections.imagescan.openshift.tests.support.data import data_path
 from ansible_collections.imagescan.openshift.tests.support.vex import (
     MAIN_9,
     MAJOR_9,
+    Says,
     affected,
     document,
     fixed,
@@ -351,10 +352,55 @@ def test_an_id_that_is_a_product_says_nothing_of_packages() -> None:
     value = document("CVE-2026-1000", affected(MAJOR_9, "tool"))
     product = value["product_tree"]["relationships"].pop()["relates_to_product_reference"]
     value["vulnerabilities"][0]["product_status"] = {"fixed": [product]}
+    value["vulnerabilities"][0]["threats"][0]["product_ids"] = [product]
     with pytest.raises(CorruptData, match="defines 'tool', of which nothing is said"):
         read(value)
     value["product_tree"]["branches"][0]["branches"].pop()
     assert read(value).skipped == {"no_relationship": 1}
+
+
+def test_an_id_that_is_a_component_has_lost_its_product() -> None:
+    value = document("CVE-2026-1000", affected(MAJOR_9, "tool"), affected(MAJOR_9, "other"))
+    vulnerability = value["vulnerabilities"][0]
+    vulnerability["product_status"]["known_affected"][0] = "tool"
+    vulnerability["threats"][0]["product_ids"] = ["tool"]
+    value["product_tree"]["relationships"].pop(0)
+    with pytest.raises(CorruptData, match="'tool' and of no product that has it"):
+        read(value)
+
+
+def test_leftovers_are_all_that_is_left_where_nothing_else_is_said_of_packages() -> None:
+    """A relationship of a component that is not defined is counted beside what is said, and hides nothing alone."""
+
+    def left_over(*more: Says) -> Json:
+        value = document("CVE-2026-1000", *more, affected(MAJOR_9, "lost"))
+        vulnerability = value["vulnerabilities"][0]
+        (whole,) = vulnerability["threats"].pop()["product_ids"]
+        vulnerability["product_status"]["known_affected"].remove(whole)
+        value["product_tree"]["branches"][0]["branches"].pop()
+        return value
+
+    def of_the_product(value: Json) -> Json:
+        statuses = value["vulnerabilities"][0]["product_status"]
+        statuses["known_affected"].append(value["product_tree"]["branches"][0]["branches"][0]["product"]["product_id"])
+        return value
+
+    whole_module = affected(MAJOR_9, "virt:rhel", arch="src")
+    for said in (affected(MAJOR_9, "tool"), whole_module):
+        value = left_over(said)
+        if said is whole_module:
+            helper = value["product_tree"]["branches"][0]["branches"][1]["product"]["product_identification_helper"]
+            helper["purl"] = "pkg:rpmmod/redhat/virt@rhel"
+        assert read(value).skipped == {"undefined": 1}
+        names: tuple[str, ...] = ("another",)
+        assert read_document(json.dumps(value).encode(), "it", names=names).skipped == {"undefined": 1}
+        with pytest.raises(CorruptData, match="does not define"):
+            read(of_the_product(value))
+    value = left_over()
+    with pytest.raises(CorruptData, match="is empty"):
+        read(value)
+    with pytest.raises(CorruptData, match="does not define"):
+        read(of_the_product(value))
 
 
 def test_what_the_tree_names_and_no_status_speaks_of_was_lost() -> None:
@@ -456,7 +502,7 @@ def test_severity_falls_back_from_product_to_document_to_score_to_the_worst() ->
     assert rows_of(value)[0].severity == "moderate", "the aggregate"
     for score, expected in ((3.9, "low"), (4, "moderate"), (7.0, "important"), (9.8, "critical"), (-1, "critical")):
         vulnerability["scores"] = [{"cvss_v3": {"baseScore": score}, "products": [whole]}]
-        assert rows_of(value)[0].severity == "moderate"
+        assert rows_of(value)[0].severity == "critical", "scored and not rated: the rating was lost"
         for nothing in (None, {"text": "None"}, {}):
             value["document"]["aggregate_severity"] = nothing
             assert rows_of(value)[0].severity == expected
@@ -465,6 +511,39 @@ def test_severity_falls_back_from_product_to_document_to_score_to_the_worst() ->
     vulnerability["scores"] = []
     assert rows_of(value)[0].severity == "critical"
     assert read(value).skipped == {"severity_missing": 1}
+
+
+def test_no_product_takes_a_severity_that_is_not_said_of_it() -> None:
+    said = (affected(MAJOR_9, "tool", severity="Important"), affected(MAJOR_9, "other", severity="Low"))
+    value = document("CVE-2026-1000", *said, not_affected(MAJOR_9, "third"), aggregate="Low")
+    threats = value["vulnerabilities"][0]["threats"]
+    del threats[2]
+    assert [row.severity for row in rows_of(value)] == ["important", "low", "low"], (
+        "not affected: nothing depends on it"
+    )
+    threats[0]["product_ids"] = list(threats[1]["product_ids"])
+    assert [row.severity for row in rows_of(value)] == ["critical", "important", "low"]
+    assert read(value).skipped == {"severity_missing": 1}
+    threats.append({"category": "impact", "details": "Low"})
+    assert [row.severity for row in rows_of(value)] == ["low", "important", "low"], "said of all"
+
+
+@pytest.mark.parametrize(
+    ("field", "match"),
+    [
+        ({"category": "impacx"}, "'impacx' is no category"),
+        ({"category": None}, "'' is no category"),
+        ({"details": None}, "says no impact"),
+        ({"details": " "}, "says no impact"),
+        ({"product_ids": []}, "of no product"),
+        ({"product_ids": ["x"]}, "does not define"),
+        ({"product_ids": None, "group_ids": ["x"]}, "does not define"),
+    ],
+)
+def test_a_rating_that_is_damaged_is_not_passed_over(field: Json, match: str) -> None:
+    value = changed(lambda value: value["vulnerabilities"][0]["threats"][0].update(field))
+    with pytest.raises(CorruptData, match=match):
+        read(value)
 
 
 def test_of_two_severities_of_one_product_the_worse_counts() -> None:
