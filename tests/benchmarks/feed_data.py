@@ -361,7 +361,8 @@ def _text(cve: str, date: str, severity: str, score: float, said: list[Said], pu
         else:
             more = f'"{"no_fix_planned" if note in _NO_FIX else "none_available"}"'
         remediations.append(f'{{"category":{more},"details":"{note}","product_ids":{_list(wholes)}}}')
-    rated = [whole for status in ("fixed", "known_affected") for whole in statuses.get(status, ())]
+    rated = [whole for status in _STATUS_ORDER if status != "known_not_affected" for whole in statuses.get(status, ())]
+    threats = f'{{"category":"impact","details":"{severity}","product_ids":{_list(rated)}}}' if rated else ""
     everything = [whole for wholes in statuses.values() for whole in wholes]
     branches = [
         f'{{"category":"product_name","name":"{product}","product":{{"name":"{product}","product_id":"{product}",'
@@ -383,7 +384,7 @@ def _text(cve: str, date: str, severity: str, score: float, said: list[Said], pu
         f'"product_status":{{{shown}}},"remediations":[{",".join(remediations)}],'
         f'"scores":[{{"cvss_v3":{{"baseScore":{score},"vectorString":"{vector}","version":"3.1"}},'
         f'"products":{_list(everything)}}}],'
-        f'"threats":[{{"category":"impact","details":"{severity}","product_ids":{_list(rated)}}}]}}]}}'
+        f'"threats":[{threats}]}}]}}'
     )
 
 

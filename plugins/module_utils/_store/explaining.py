@@ -96,13 +96,14 @@ class Explaining:
             accepted = {(finding.id, finding.package) for finding in findings} <= set(alone.excepted)
             outcome = "accepted" if accepted else outcome
             lines += self._counting(alone)
-        missing = [visible(subject.scan_problem.message, 400)] if subject.scan_problem is not None else []
-        missing += unseen(inventory, match)
-        if missing and outcome not in ("affected", "under_investigation"):
+        hidden = [visible(subject.scan_problem.message, 400)] if subject.scan_problem is not None else []
+        hidden += unseen(inventory, match)
+        if hidden and outcome not in ("affected", "under_investigation"):
             outcome = "not_judged"
             lines.append("Not judged, whatever is said above, since not everything was seen")
-            lines += [f"  {text}" for text in missing[:_SHOWN]]
-            lines += [f"  and {len(missing) - _SHOWN} more" for _more in missing[_SHOWN : _SHOWN + 1]]
+            lines += [f"  {text}" for text in hidden[:_SHOWN]]
+            if len(hidden) > _SHOWN:
+                lines.append(f"  and {len(hidden) - _SHOWN} more")
         return outcome, [*lines, *_verdict_lines(verdict)]
 
     def _counting(self, alone: ImageVerdict) -> list[str]:

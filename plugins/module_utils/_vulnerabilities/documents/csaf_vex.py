@@ -20,13 +20,13 @@ from ..._errors import CorruptData, LimitExceeded
 from ..._images.safe_json import unique_keys
 from ..cpes import parse_cpe
 from ..times import utc_text
+from .advisories import TEXT_LIMIT, kept_text
 from .model import UNKNOWN_MODULE, Document, Row
 
 DOCUMENT_LIMIT = 64 << 20  # bytes; the largest published ones have some 30 MB
 VALUE_LIMIT = 2_000_000  # JSON values: some 200 MB of Python objects
 DEPTH_LIMIT = 16  # branches inside branches; published documents have at most 4
 NESTING_LIMIT = 5  # relationships of relationships
-TEXT_LIMIT = 256  # characters of a text that is kept
 
 _STATUSES: t.Mapping[str, str] = {
     "fixed": "fixed",
@@ -378,7 +378,7 @@ class _Reader:
             cpe = self.products[whole].get("cpe")
             if not isinstance(cpe, str) or not _CPE.fullmatch(cpe) or parse_cpe(cpe) is None:
                 cpe = _UNREADABLE
-            product = self.wholes[whole] = (cpe, _kept_text(whole))
+            product = self.wholes[whole] = (cpe, kept_text(whole))
         component = self.components.get(part)
         if component is None:
             if part not in self.products:
@@ -709,9 +709,3 @@ def _worse(one: str, two: str) -> str:
     if not one or not two:
         return one or two
     return max(one, two, key=_ORDER.index)
-
-
-def _kept_text(text: str) -> str:
-    """A text for reports: printable, bounded."""
-    text = "".join(character if character.isprintable() else "?" for character in text[:TEXT_LIMIT])
-    return text.encode("utf-8", "replace").decode("utf-8")

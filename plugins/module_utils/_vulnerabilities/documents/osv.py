@@ -17,7 +17,7 @@ import typing as t
 
 from ..._errors import CorruptData, InputError
 from ..._images.safe_json import field, read_object
-from ..matching.distributions import DISTRIBUTIONS, Distribution, ecosystem_of
+from ..distributions import DISTRIBUTIONS, Distribution, ecosystem_of
 from ..times import utc_text
 from .advisories import build_of, is_modular, is_name, kept_text, modules_in, read_severity, subject_of, title_severity
 from .model import UNKNOWN_MODULE, Document, Row

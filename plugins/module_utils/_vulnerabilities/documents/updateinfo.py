@@ -19,7 +19,7 @@ import xml.parsers.expat
 
 from ..._errors import CorruptData, LimitExceeded
 from ..._images.safe_json import field, read_object
-from ..matching.distributions import DISTRIBUTIONS, Distribution, parse_distribution
+from ..distributions import DISTRIBUTIONS, Distribution, parse_distribution
 from ..times import utc_text
 from .advisories import build_of, is_modular, is_name, kept_text, modules_in, read_severity, title_severity
 from .model import UNKNOWN_MODULE, Document, Row

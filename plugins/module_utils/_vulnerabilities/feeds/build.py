@@ -177,12 +177,15 @@ def _compile(
         # What is fetched needs room, which a temporary folder in memory may not have.
         work = Path(stack.enter_context(work_folder(dest, None if dry_run else folder)))
         if old is not None:
-            _check_same_form(old, form, dest)
+            check_same_form(old, form, dest)
         basis = digest_of("reader", str(READER_VERSION), json.dumps(wanted), *form)
         kept = work / "spool" if dry_run else folder / f".{Path(dest).name}.spool"
         spool = stack.enter_context(Spool(kept, tick))
+        # What somebody else compiled is nothing to build on where proof is asked for: neither its statements, which it
+        # may have for documents that say something else, nor what it calls verified.
+        foreign = keys is not None and old is not None and not is_proved(old, keys)
         # With another key everything is read again, for the signature of the archive.
-        rekeyed = keys is not None and old is not None and old.info.signature_key != keys.fingerprint
+        rekeyed = foreign or (keys is not None and old is not None and old.info.signature_key != keys.fingerprint)
         known = _known(old, basis, not rekeyed) if old is not None else None
         feed: Feed
         if form.name == "updateinfo":
@@ -200,13 +203,13 @@ def _compile(
             spool.remove()
             return _unchanged(old, dest, checked, sources, dry_run, feed.state)
         # What the old index was made of need not be read again, as long as it would be read in the same way.
-        base = old if old is not None and old.meta.get("basis") == basis else None
+        base = old if old is not None and old.meta.get("basis") == basis and not foreign else None
         writer: Writer = IndexWriter(target) if base is None else IndexUpdate(dest, target)
         stack.enter_context(writer)
         if old is not None and not dry_run:
             writer.check_place(old.identity)
         build = _Build(writer, base, frozenset(wanted), form, progress, feed.total)
-        build.remember(old, keys)
+        build.remember(None if foreign else old, keys)
         with build:
             feed.read(build)
             build.finish()
@@ -247,6 +250,8 @@ def _compile(
                 "sources": sources,
                 "feed": feed.state,
                 "signature_key": build.signature_key,
+                # What it calls verified is taken over, and the word for it.
+                **({"origin": old.meta["origin"]} if old is not None and "origin" in old.meta and not foreign else {}),
             },
             build.tick,
         )
@@ -290,7 +295,7 @@ def _check_not_less(index: FeedIndex, build: _Build, names: tuple[str, ...], del
         )
 
 
-def _check_same_form(old: FeedIndex, form: Form, dest: str) -> None:
+def check_same_form(old: FeedIndex, form: Form, dest: str) -> None:
     """An index holds one kind of data; another one in its place would be taken for a feed that lost everything."""
     had = Form(*old.meta.get("form", CSAF))
     if had != form:
@@ -300,6 +305,16 @@ def _check_same_form(old: FeedIndex, form: Form, dest: str) -> None:
             code="feed-index-other",
             hint="give another file, or delete this one",
         )
+
+
+def is_proved(index: FeedIndex, keys: Keys) -> bool:
+    """Whether what an index calls verified was verified here, or by somebody who is known.
+
+    One that was imported (``importing``) has noted what proved where it is from: fingerprints of keys, a checksum, or
+    nothing.
+    """
+    origin = index.meta.get("origin")
+    return origin is None or origin == keys.fingerprint or str(origin).startswith("sha256:")
 
 
 def has_index(dest: str) -> bool:

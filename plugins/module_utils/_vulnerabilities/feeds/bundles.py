@@ -31,7 +31,7 @@ from pathlib import Path
 from ..._errors import CorruptData, InputError, LimitExceeded, ScanError
 from ..._images.safe_json import read_object
 from ..._images.tar import FILE
-from ..times import parse_time
+from ..times import utc_text
 from .archives import starts_with, walk_archive
 
 MANIFEST = "imagescan-bundle.json"
@@ -307,9 +307,9 @@ def read_manifest(data: bytes, where: str) -> Manifest:
         folders = {str(parent) for path in files for parent in Path(path).parents}
         if folders & set(files):
             raise ValueError("it names a path both as a file and as a folder")
-        parse_time(values["checked"], "checked")
-        if values["newest"]:
-            parse_time(values["newest"], "newest")
+        for key in ("checked", "newest"):  # which are compared as texts
+            if key == "checked" or texts[key]:
+                texts[key] = utc_text(texts[key], key)
     except (KeyError, TypeError, AttributeError, ValueError, CorruptData) as error:
         raise CorruptData(f"{what} is damaged: {error}"[:500], code="bundle-damaged", hint=_HINT) from error
     return Manifest(files=files, **texts)

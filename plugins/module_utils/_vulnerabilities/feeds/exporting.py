@@ -27,10 +27,20 @@ from .bundles import FILES_LIMIT, INDEX_FILE, Manifest, digest_file, is_bundle, 
 from .digests import digest_of
 from .downloads import Client, Fetched, FetchError, local_path
 from .repository_map import REPOSITORY_MAP, REPOSITORY_MAP_LIMIT, read_repository_map
-from .signatures import SIGNATURE_LIMIT, SUFFIX, Keys
-from .sources import shown
+from .signatures import SIGNATURE_LIMIT, SUFFIX, Keys, read_signature
+from .sources import FolderFeed, shown
 from .spool import Spool
-from .sync import ARCHIVE_LATEST, ARCHIVE_NAME, CHANGES, FolderSite, HttpSite, Site, SyncedFeed, is_document
+from .sync import (
+    ARCHIVE_LATEST,
+    ARCHIVE_NAME,
+    CHANGES,
+    DELETIONS,
+    FolderSite,
+    HttpSite,
+    Site,
+    SyncedFeed,
+    is_document,
+)
 from .verification import is_remote
 
 if t.TYPE_CHECKING:
@@ -175,13 +185,18 @@ class _Packing:
             return match[1]
         if not path.is_dir():
             raise InputError(f"there is no feed at {path}", code="feed-not-found")
-        for one in sorted(path.rglob("*.json*")):
+        feed = FolderFeed(path, tick)
+        for name in feed.paths:
             tick()
-            name = one.relative_to(path).as_posix()
-            if one.is_file() and is_document(name.removesuffix(SUFFIX)):
-                self._copy(one, name)
+            self._copy(path / name, name)
+            signature = read_signature(path / (name + SUFFIX))
+            if signature is not None:
+                self.add(name + SUFFIX, signature)
         if not self.paths:
             raise InputError(f"the folder {path} has no documents", code="feed-empty")
+        for name in (CHANGES, DELETIONS):  # without them, what was taken back would be there again
+            if (path / name).is_file():
+                self._copy(path / name, name)
         return "folder"
 
     def add(self, name: str, data: bytes) -> None:

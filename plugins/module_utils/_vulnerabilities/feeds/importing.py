@@ -10,18 +10,27 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import typing as t
 from pathlib import Path
 
 from ..._errors import CorruptData, InputError, ScanError
 from ..index.reader import FeedIndex, damage
-from ..index.writer import touch, work_folder
+from ..index.writer import IndexUpdate, touch, work_folder
 from .archives import unpack_file
-from .build import BuildResult, Progress, Rejected, Signatures, build_index, has_index
+from .build import (
+    BuildResult,
+    Progress,
+    Rejected,
+    Signatures,
+    build_index,
+    check_same_form,
+    has_index,
+    is_proved,
+)
 from .bundles import INDEX_FILE, Manifest, check_checksum, digest_file, is_bundle, read_bundle
 from .downloads import Client, FetchError, local_path, split_url
 from .parsing import CSAF, Form
+from .repository_map import REPOSITORY_MAP
 from .signatures import SIGNATURE_LIMIT, SUFFIX, BadSignature, read_signature
 from .sources import sources_of
 from .spool import Spool
@@ -62,6 +71,8 @@ def import_feed(
     with contextlib.ExitStack() as stack:
         run = _Import(source, dest, repository_map, signatures, access, tick)
         old = stack.enter_context(FeedIndex.open(dest)) if has_index(dest) else None
+        if old is not None:
+            check_same_form(old, form, dest)
         work = Path(stack.enter_context(work_folder(dest, None if dry_run else folder)))
         same = old is not None and run.fits(old, names)
         bundle = run.fetch(old, same, checksum, work, dry_run)
@@ -98,14 +109,16 @@ def import_feed(
             if manifest.kind == "index":
                 if repository_map:
                     raise InputError(f"{run.shown} brings a compiled index, to which no repository map can be added")
-                run.check_origin(bundle, checksum)
-                result = run.take_index(work / "bundle" / INDEX_FILE, work / "index", manifest, old, sources, dry_run)
+                noted = {"sources": sources, "origin": run.check_origin(bundle, checksum)}
+                packed = work / "bundle" / INDEX_FILE
+                result = run.take_index(packed, work / "index", form, manifest, old, noted, dry_run)
             else:
+                unpacked, packed_map = _unpacked_feed(work / "bundle", manifest)
                 result = build_index(
-                    str(_unpacked_feed(work / "bundle", manifest)),
+                    str(unpacked),
                     dest,
                     form=form,
-                    repository_map=repository_map,
+                    repository_map=repository_map or packed_map,
                     names=names,
                     access=access,
                     now=manifest.checked,
@@ -121,10 +134,12 @@ def import_feed(
         return result
 
 
-def _unpacked_feed(folder: Path, manifest: Manifest) -> Path:
-    """What to read of a bundle's feed: a single archive, or the folder as a whole."""
+def _unpacked_feed(folder: Path, manifest: Manifest) -> tuple[Path, str]:
+    """What to read of a bundle's feed: a single archive and the map beside it, or the folder as a whole."""
     archives = [path for path in manifest.files if "/" not in path and ARCHIVE_NAME.fullmatch(path)]
-    return folder / archives[0] if len(archives) == 1 and ARCHIVE_LATEST not in manifest.files else folder
+    if len(archives) != 1 or ARCHIVE_LATEST in manifest.files:
+        return folder, ""
+    return folder / archives[0], str(folder / REPOSITORY_MAP) if REPOSITORY_MAP in manifest.files else ""
 
 
 def _as_it_was(old: FeedIndex) -> BuildResult:
@@ -171,7 +186,8 @@ class _Import:
             path = local_path(self._source)
             if not path.is_file() or not is_bundle(path):
                 return None
-            self._signature = read_signature(path.with_name(path.name + SUFFIX))
+            if self._signatures is not None:
+                self._signature = read_signature(path.with_name(path.name + SUFFIX))
             return path
         if ARCHIVE_NAME.fullmatch(split_url(self._source).path.rpartition("/")[2]) is None:
             return None
@@ -188,7 +204,8 @@ class _Import:
                 return None
             path = fetch_archive(client, self._source, headers, self._spool)
             if is_bundle(path):
-                self._signature = self._fetch_signature(client)
+                if self._signatures is not None:
+                    self._signature = self._fetch_signature(client)
                 return path
         finally:
             # What is no bundle is found there by whoever reads archives.
@@ -201,7 +218,7 @@ class _Import:
         try:
             return client.read(url, limit=SIGNATURE_LIMIT)
         except FetchError as error:
-            if error.status == 404:
+            if error.status in (403, 404):  # some servers refuse what is not there
                 return None
             raise
 
@@ -223,32 +240,44 @@ class _Import:
 
     def fits(self, old: FeedIndex, names: list[str] | None) -> bool:
         """Whether an index that was made of the same bundle is what is wanted."""
-        if self._signatures is not None and old.info.signature_key != self._signatures.keys.fingerprint:
-            return False
+        if self._signatures is not None:
+            keys = self._signatures.keys
+            if old.info.signature_key != keys.fingerprint or not is_proved(old, keys):
+                return False
         return names is None or old.info.names == tuple(names) or old.meta.get("feed", {}).get("imported") is True
 
-    def check_origin(self, bundle: Path, checksum: str) -> None:
-        """A compiled index says itself which of its documents are verified: whoever asks for proof needs its own."""
-        if self._signatures is None:
-            return
-        if self._signature is not None:
+    def check_origin(self, bundle: Path, checksum: str) -> str:
+        """A compiled index says itself which of its documents are verified: whoever asks for proof needs its own.
+
+        Gives what proves where it is from, as ``is_proved`` takes it.
+        """
+        if self._signatures is not None and self._signature is not None:
             try:
                 self._signatures.keys.check_file(str(bundle), self._signature)
             except BadSignature as error:
                 raise CorruptData(
                     f"the bundle {self.shown} is not what its maker signed: {error.message}", code=error.code
                 )
-        elif not checksum:
+            return self._signatures.keys.fingerprint
+        if self._signatures is not None and not checksum:
             raise InputError(
                 f"nothing proves who compiled the index in {self.shown}",
                 code="feed-unsigned",
                 hint="sign the bundle with a key of signature_key (gpg --armor --detach-sign), or give its checksum",
             )
+        return checksum.strip().lower()
 
     def take_index(
-        self, packed: Path, file: Path, manifest: Manifest, old: FeedIndex | None, sources: list[str], dry_run: bool
+        self,
+        packed: Path,
+        file: Path,
+        form: Form,
+        manifest: Manifest,
+        old: FeedIndex | None,
+        noted: dict[str, t.Any],
+        dry_run: bool,
     ) -> BuildResult:
-        """Put a compiled index in its place."""
+        """Put a compiled index in its place. ``noted``: what it remembers of where it came from."""
         try:
             with file.open("wb") as target:
                 for chunk in unpack_file(str(packed)):
@@ -263,6 +292,14 @@ class _Import:
                 raise CorruptData(
                     "the index in the bundle is not the one that its manifest tells of", code="bundle-damaged"
                 )
+            told_form = index.meta.get("form", list(CSAF))
+            if told_form != list(form):
+                raise InputError(
+                    f"the index in the bundle {self.shown} holds data of the format {ascii(told_form)[:100]}, not"
+                    f" {' '.join(filter(None, form))}",
+                    code="feed-index-other",
+                    hint="give the format and the distribution of the bundle, or another bundle",
+                )
             if old is not None:
                 self._check_not_less(old, index)
             changed = old is None or _says(old) != _says(index)
@@ -275,8 +312,10 @@ class _Import:
             with damage(str(file)):
                 state = dict(index.meta["feed"])  # which tells, too, what packages the feed's repositories have
         if not dry_run:
-            touch(str(file), info.checked, sources, {**state, "imported": True})
-            _put(file, Path(self._dest).absolute())
+            with IndexUpdate(str(file), self._dest) as update:
+                if old is not None:
+                    update.check_place(old.identity)
+                update.finish({**noted, "feed": {**state, "imported": True}}, self._tick)
         return result
 
     @staticmethod
@@ -302,19 +341,3 @@ def _says(index: FeedIndex) -> tuple[t.Any, ...]:
     """What tells whether two indexes say the same."""
     info = dataclasses.replace(index.info, checked="")
     return info, sorted((row.path, row.sha256, row.verified, row.category) for row in index.rows())
-
-
-def _put(file: Path, dest: Path) -> None:
-    try:
-        with file.open("rb") as stream:
-            os.fsync(stream.fileno())
-        file.replace(dest)
-        folder = os.open(dest.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        raise ScanError(
-            f"the feed index {dest} cannot be written: {error.strerror or error}", code="feed-index-unwritable"
-        ) from error

@@ -9,12 +9,12 @@ import re
 import typing as t
 
 from ..._errors import CorruptData, InputError
+from ..distributions import DISTRIBUTIONS, RED_HAT, distribution_of_product, parse_distribution
 from ..documents.csaf_vex import read_document
 from ..documents.model import Document
 from ..documents.osv import read_record
 from ..documents.updateinfo import read_advisory
 from ..index.packing import Packed, pack
-from ..matching.distributions import DISTRIBUTIONS, RED_HAT, distribution_of_product, parse_distribution
 
 #: What says nothing about packages, and is no damage.
 LEFT_OUT_CODES = frozenset({"not-csaf", "not-vex", "not-osv", "not-security"})

@@ -101,7 +101,7 @@ def open_feed(
     if (path / ARCHIVE_LATEST).is_file():
         return SyncedFeed(FolderSite(path, tick), known, now, tick=tick, with_map=with_map)
     if path.is_dir():
-        return _FolderFeed(path, tick)
+        return FolderFeed(path, tick)
     if path.is_file():
         return _ArchiveFeed(path, tick)
     raise InputError(
@@ -110,7 +110,9 @@ def open_feed(
     )
 
 
-class _FolderFeed:
+class FolderFeed:
+    """A folder of documents, without those that its lists say were taken back. ``paths``: of the documents."""
+
     label = "folder"
 
     def __init__(self, root: Path, tick: t.Callable[[], None]) -> None:

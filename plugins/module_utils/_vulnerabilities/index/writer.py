@@ -97,6 +97,7 @@ class Writer:
         self._repositories: dict[str, list[str]] = {}
         self._documents: dict[str, int] = {}
         self._staged: dict[str, int] = {}
+        self._is_settled = False
         self._last_document = 0
         self._last_vulnerability = 0
         self._last_package = 0
@@ -170,6 +171,7 @@ class Writer:
         first = self._last_vulnerability + 1
         rows = []
         staged = []
+        self._is_settled = False
         with self._errors():
             self._drop(path)
             document = self._last_document + 1
@@ -291,26 +293,31 @@ class Writer:
 
     # -- the end --
 
-    def settle(self) -> None:
-        """Reject documents about what another one is about, all but the first by path.
+    def settle(self, tick: t.Callable[[], None] = lambda: None) -> None:
+        """Reject documents about what another one is about, all but the first by path. ``tick`` is called often.
 
         Added up, an older "not affected" would clear what the newer one says. Call it when all documents are put;
         ``finish`` does, too. Feeds of advisories name a vulnerability as often as they like.
         """
+        if self._is_settled:
+            return
         query = """
-            SELECT v.cve, min(d.path) FROM vulnerabilities v JOIN documents d ON d.id = v.document
-            WHERE d.category = 'csaf_vex' GROUP BY v.cve HAVING count(DISTINCT d.id) > 1 ORDER BY v.cve
+            SELECT v.cve, d.path, d.sha256, d.stamp FROM vulnerabilities v JOIN documents d ON d.id = v.document
+            WHERE d.category = 'csaf_vex' ORDER BY v.cve, d.path
         """
+        others: dict[str, tuple[str, str, str]] = {}
         with self._errors():
-            for cve, first in self._db.execute(query).fetchall():
-                others = self._db.execute(
-                    "SELECT d.path, d.sha256, d.stamp FROM vulnerabilities v JOIN documents d ON d.id = v.document"
-                    " WHERE v.cve = ? AND d.category = 'csaf_vex' AND d.path != ?",
-                    (cve, first),
-                ).fetchall()
-                for path, sha256, stamp in others:
-                    if path in self._documents:
-                        self.reject(path, sha256, stamp, f"it is about {cve}, and so is {first}; a feed says it once")
+            about = first = ""
+            for cve, path, sha256, stamp in self._db.execute(query):
+                if cve != about:
+                    tick()
+                    about, first = cve, path
+                elif path != first and path not in others:
+                    others[path] = sha256, stamp, f"it is about {cve}, and so is {first}; a feed says it once"
+            for path, (sha256, stamp, reason) in others.items():
+                tick()
+                self.reject(path, sha256, stamp, reason)
+        self._is_settled = True
 
     def finish(self, meta: t.Mapping[str, t.Any], tick: t.Callable[[], None] = lambda: None) -> None:
         """Complete the index with its description and put it in the place of the old one. ``tick`` is called often.
@@ -318,7 +325,7 @@ class Writer:
         ``meta``: what FeedInfo has beside what the documents tell (their number, ``newest``, ``statements``,
         ``rejected``), and whatever else is to be remembered, as JSON; an update keeps the keys that are not given.
         """
-        self.settle()
+        self.settle(tick)
         with self._errors():
             self._stage.commit()
             self._add_staged(tick)

@@ -84,7 +84,7 @@ class Trace(t.NamedTuple):
 
 
 class _Table(t.NamedTuple):
-    """What the feed says of a package, whatever its build. ``numbers``: the vulnerabilities that something is said of.
+    """What the feed says of a package, whatever its build.
 
     Only what can lead to a finding is in ``shared``; ``seen`` and ``applicable`` count everything.
     """
@@ -92,7 +92,6 @@ class _Table(t.NamedTuple):
     shared: tuple[Shared, ...]
     seen: int
     applicable: int
-    numbers: frozenset[int]
 
 
 class _Result(t.NamedTuple):
@@ -316,7 +315,6 @@ class Matcher:
         entries: dict[str, list[tuple[Said, int, str]]] = {}
         same: dict[tuple[t.Any, ...], dict[int, Said]] = {}
         seen = applicable = 0
-        numbers: set[int] = set()
         for about, binary in ((name, True), (source, False), *((one, False) for one in module_names(module))):
             for number, groups in self.groups(about):
                 for group, arches in groups:
@@ -324,7 +322,6 @@ class Matcher:
                     if not related or _left_out(group, arches, binary=binary, arch=arch, module=module):
                         continue
                     seen += 1
-                    numbers.add(number)
                     known = same.setdefault((binary, group[:6]), {})
                     found = entries.setdefault(self._titles[number].cve, [])
                     for product, relation in related:
@@ -349,7 +346,7 @@ class Matcher:
                     every, tuple(fixes.values()) if plain else None, None if compared else {}, []
                 )
             one.of.append((cve, [(number, cvss) for _said, number, cvss in found]))
-        return _Table(tuple(shared.values()), seen, applicable, frozenset(numbers))
+        return _Table(tuple(shared.values()), seen, applicable)
 
     def said(self, group: Group, product: int, relation: Relation, *, binary: bool, module: str) -> Said:
         """A statement, ready to be weighed for packages of a module."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from ..._rpm.model import Inventory, Package
+from ..documents.advisories import is_modular
 from ..documents.model import UNKNOWN_MODULE
 from ..index.form import Group
 
@@ -15,7 +16,6 @@ _KERNEL_HEADERS = re.compile(
     r"kernel(?:-[a-z0-9]+)?-(?:headers|cross-headers|doc|devel|devel-matched|abi-[a-z]+)|kernel-srpm-macros"
 )
 _SOURCE = re.compile(r"(?P<name>.+)-(?P<version>[^-]+)-(?P<release>[^-]+?)\.(?:no)?src\.rpm")
-_MODULAR = (".module+", ".module_")
 
 
 def source_of(package: Package) -> tuple[str, str]:
@@ -47,7 +47,7 @@ def module_of(package: Package) -> str:
     """``name:stream`` of a modular package; unknown where only the release says that it is one."""
     if package.modularity:
         return ":".join(package.modularity.split(":")[:2])
-    return UNKNOWN_MODULE if any(mark in package.release for mark in _MODULAR) else ""
+    return UNKNOWN_MODULE if is_modular(package.release) else ""
 
 
 def names_of(package: Package) -> tuple[str, ...]:
@@ -79,4 +79,4 @@ def may_be_module(group: Group, module: str) -> bool:
         return bool(group.module)
     if group.module != UNKNOWN_MODULE:
         return False
-    return bool(module) or not any(mark in group.evr for mark in _MODULAR)
+    return bool(module) or not is_modular(group.evr)

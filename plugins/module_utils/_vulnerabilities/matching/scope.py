@@ -15,9 +15,9 @@ import typing as t
 from ..._images.model import Problem
 from ..._rpm.model import Inventory, Package
 from ..cpes import parse_cpe
+from ..distributions import DISTRIBUTIONS, RED_HAT, Distribution, distribution_of, release_of
 from ..index.form import Group
 from ..model import AppliedCpe, FeedInfo
-from .distributions import DISTRIBUTIONS, RED_HAT, Distribution, distribution_of, release_of
 
 #: What the feed says of a package: (number of the vulnerability, groups with their architectures).
 Groups = t.Sequence[tuple[int, t.Sequence[tuple[Group, frozenset[str]]]]]

@@ -275,6 +275,15 @@ def test_a_manifest_of_a_newer_form_is_refused(manifest: Manifest) -> None:
     assert caught.value.code == "bundle-newer"
 
 
+def test_times_of_a_manifest_are_those_of_one_clock(manifest: Manifest) -> None:
+    """They are compared as texts, and elsewhere it is tomorrow already."""
+    found = read_manifest(
+        changed(manifest, checked="2026-08-22T09:00:00+14:00", newest="2026-08-20T23:30:00-01:00"), "x"
+    )
+    assert (found.checked, found.newest) == ("2026-08-21T19:00:00Z", "2026-08-21T00:30:00Z")
+    assert read_manifest(changed(manifest), "the twin that is right").checked == MOMENT
+
+
 def test_a_huge_manifest_and_a_bomb_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bundles, "MANIFEST_LIMIT", 1000)
     tar_of(tmp_path / "huge.tar", Member(MANIFEST, b" " * 1001))

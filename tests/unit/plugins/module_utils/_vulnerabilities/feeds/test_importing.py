@@ -6,12 +6,17 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import json
+import os
 import shutil
 import typing as t
 from pathlib import Path
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import CorruptData, InputError, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import importing
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.build import (
     BuildResult,
     Signatures,
@@ -28,8 +33,10 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
     export_index,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.importing import import_feed
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.parsing import parse
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.signatures import Keys
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.writer import IndexUpdate
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching.matcher import (
     match_inventory,
 )
@@ -235,6 +242,51 @@ def test_folders_and_archives_are_packed_too(vendor: Path, tmp_path: Path, signe
         assert len(verified(index)) == 2
 
 
+def test_a_folder_is_packed_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bundle's first import would not show that a year is missing."""
+    folder = write_feed(tmp_path / "plain", TOOL, BASH)
+    listed = os.scandir
+
+    def scandir(path: t.Any) -> t.Any:
+        if str(path).endswith("/2026"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return listed(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.scandir", scandir)
+        with pytest.raises(InputError, match=r"the folder .*/2026 cannot be read: Permission denied"):
+            export(folder, tmp_path / "feed.tar")
+    assert not (tmp_path / "feed.tar").exists()
+    assert len(export(folder, tmp_path / "feed.tar").manifest.files) == 2
+
+
+def test_what_was_taken_back_does_not_return_with_a_bundle(tmp_path: Path) -> None:
+    """Of a folder, where the copy still has it."""
+    folder = write_feed(tmp_path / "plain", TOOL, BASH)
+    (folder / "changes.csv").write_text('"2026/cve-2026-1001.json","2026-08-19T10:00:00+00:00"\n')
+    (folder / "deletions.csv").write_text("")
+    export(folder, tmp_path / "feed.tar")
+    assert take(tmp_path / "feed.tar", tmp_path / "index").info.documents == 2
+    (folder / "deletions.csv").write_text('"2026/cve-2026-1001.json","2026-08-20T10:00:00+00:00"\n')
+    manifest = export(folder, tmp_path / "feed.tar", now=LATER).manifest
+    assert list(manifest.files) == ["2026/cve-2026-1000.json", "changes.csv", "deletions.csv"]
+    # The lists tell, too, that this is no loss.
+    result = take(tmp_path / "feed.tar", tmp_path / "index")
+    assert (result.changed, result.info.documents) == (True, 1)
+
+
+def test_a_map_beside_an_archive_comes_along(tmp_path: Path) -> None:
+    packed = archive(write_feed(tmp_path / "plain", TOOL, BASH), tmp_path / "documents.tar")
+    repositories, other = write_map(tmp_path / "map.json", MAP), write_map(tmp_path / "other.json", {"mine": [MAIN_9]})
+    export(packed, tmp_path / "feed.tar", repository_map=str(repositories))
+    for number, (given, expected) in enumerate((("", repositories), (str(other), other))):
+        build_index(str(packed), str(tmp_path / "direct"), repository_map=str(expected), now=NOW)
+        result = take(tmp_path / "feed.tar", tmp_path / f"index{number}", repository_map=given)
+        assert result.info.repository_map
+        assert content(tmp_path / f"index{number}") == content(tmp_path / "direct")
+        assert not take(tmp_path / "feed.tar", tmp_path / f"index{number}", repository_map=given).changed
+
+
 def test_a_bundle_is_fetched_and_pinned(vendor: Path, tmp_path: Path) -> None:
     (tmp_path / "mirror").mkdir()
     bundle = tmp_path / "mirror" / "feed.tar"
@@ -335,6 +387,119 @@ def test_whoever_asks_for_proof_gets_no_index_without(index: Path, tmp_path: Pat
     signer.sign_file(bundle)
     take(bundle, tmp_path / "carried", signatures=Signatures(keys))
     assert content(tmp_path / "carried") == content(tmp_path / "pinned")
+
+
+def test_what_was_taken_without_proof_proves_nothing_later(
+    index: Path, tmp_path: Path, keys: Keys, signer: Signer
+) -> None:
+    """Neither does it become proved by lying here already."""
+    bundle, carried = tmp_path / "index.tar", tmp_path / "carried"
+    checksum = pack(index, bundle).checksum
+    with running_server(answer_from(tmp_path)) as server:
+        for source in (str(bundle), f"http://{server.host}/index.tar"):
+            take(source, carried)
+            before = carried.read_bytes()
+            with pytest.raises(InputError, match="nothing proves who compiled") as caught:
+                take(source, carried, signatures=Signatures(keys))
+            assert (caught.value.code, carried.read_bytes()) == ("feed-unsigned", before)
+            take(source, carried, signatures=Signatures(keys), checksum=checksum)
+            assert not take(source, carried, signatures=Signatures(keys), checksum=checksum).changed
+            carried.unlink()
+        take(bundle, carried)
+        signer.sign_file(bundle)
+        for _time in range(2):
+            take(bundle, carried, signatures=Signatures(keys))
+            bundle.with_name("index.tar.asc").unlink(missing_ok=True)  # it was proved once
+
+
+def forge(index: Path, keys: Keys) -> None:
+    """What only its maker's word makes verified: the documents' digests, and something else in their place."""
+    with FeedIndex.open(str(index)) as opened:
+        rows = [row for row in opened.rows() if row.vulnerabilities]
+    with IndexUpdate(str(index), str(index)) as update:
+        for row in rows:
+            nothing = document(row.path[5:-5].upper(), affected(MAJOR_9, "other"))
+            update.put_packed(row.path, row.sha256, row.stamp, parse(row.path, json.dumps(nothing).encode(), ()), True)
+        update.finish({"signature_key": keys.fingerprint})
+
+
+@pytest.mark.parametrize("between", [(), ({},), ({"names": ["bash", "tool"]},)], ids=str)
+def test_nothing_is_built_on_what_was_taken_without_proof(
+    vendor: Path, index: Path, tmp_path: Path, keys: Keys, between: tuple[dict[str, t.Any], ...]
+) -> None:
+    """A forged index, imported once without a key, must not answer for the maker's own feed afterwards.
+
+    Nor must what was made of it without a key in ``between``.
+    """
+    forged, carried, signatures = tmp_path / "forged", tmp_path / "carried", Signatures(keys)
+    shutil.copyfile(index, forged)
+    forge(forged, keys)
+    pack(forged, tmp_path / "forged.tar")
+    (vendor / "2026/cve-2026-1001.json.asc").unlink()
+    build_index(str(vendor), str(tmp_path / "direct"), now=NOW, signatures=signatures)
+    take(tmp_path / "forged.tar", carried)
+    for options in between:
+        take(vendor, carried, **options)
+    assert content(carried) != content(tmp_path / "direct")
+    take(vendor, carried, signatures=signatures)
+    assert content(carried) == content(tmp_path / "direct")
+    assert not take(vendor, carried, signatures=signatures).changed
+
+
+def test_a_signature_is_asked_for_where_it_counts(index: Path, tmp_path: Path, keys: Keys) -> None:
+    """And a server may refuse what it does not have."""
+    pack(index, tmp_path / "index.tar")
+    whole = answer_from(tmp_path)
+
+    def answer(request: Request) -> Answer:
+        return Answer(403) if request.target.endswith(".asc") else whole(request)
+
+    with running_server(answer) as server:
+        url = f"http://{server.host}/index.tar"
+        take(url, tmp_path / "carried")
+        assert not [one.target for one in server.requests if one.target.endswith(".asc")]
+        with pytest.raises(InputError, match="nothing proves who compiled"):
+            take(url, tmp_path / "other", signatures=Signatures(keys), access=Access(retries=0))
+        assert [one for one in server.requests if one.target.endswith(".asc")]
+
+
+def test_an_index_of_another_release_is_refused(tmp_path: Path) -> None:
+    """It would tell nothing of the images that it is to be for; and the one that is there would be lost."""
+    rocky, other = advisories.updateinfo("rocky:9"), advisories.updateinfo("rocky:8")
+    (tmp_path / "updateinfo.xml").write_bytes(
+        advisories.updates(advisories.advisory("RLSA-2026:1", "bash-5.1.8-9.el9.x86_64"))
+    )
+    advisories.build(tmp_path / "updateinfo.xml", tmp_path / "compiled", rocky)
+    pack(tmp_path / "compiled", tmp_path / "index.tar")
+    assert take(tmp_path / "index.tar", tmp_path / "carried", form=rocky).changed
+    before = (tmp_path / "carried").read_bytes()
+    for dest in ("new", "carried"):
+        with pytest.raises(InputError, match=r"rocky:9.* not updateinfo rocky:8") as caught:
+            take(tmp_path / "index.tar", tmp_path / dest, form=other)
+        assert caught.value.code == "feed-index-other"
+    assert not (tmp_path / "new").exists()
+    assert (tmp_path / "carried").read_bytes() == before
+    assert not take(tmp_path / "index.tar", tmp_path / "carried", form=rocky).changed
+
+
+def test_what_another_run_has_put_there_meanwhile_stays(
+    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack(index, tmp_path / "index.tar")
+    carried = tmp_path / "carried"
+    take(tmp_path / "index.tar", carried)
+    pack(index, tmp_path / "again.tar")
+    shutil.copyfile(carried, tmp_path / "quicker")
+    unpack = importing.unpack_file
+
+    def meanwhile(path: str) -> t.Iterator[bytes]:
+        (tmp_path / "quicker").replace(carried)
+        return unpack(path)
+
+    monkeypatch.setattr(importing, "unpack_file", meanwhile)
+    with pytest.raises(ScanError) as caught:
+        take(tmp_path / "again.tar", carried)
+    assert caught.value.code == "feed-busy"
 
 
 def test_a_compiled_index_that_is_older_or_smaller_is_refused(index: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import random
 import sqlite3
+import time
 import typing as t
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
     read_document,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.model import Document, Row
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.packing import Packed
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import (
     FeedIndex,
     IndexedDocument,
@@ -208,6 +210,23 @@ def test_the_same_vulnerability_twice_keeps_the_first_path_whatever_the_order(tm
             assert [where for where, _reason in index.rejected()] == ["b.json", "c.json"]
             assert all("a feed says it once" in reason for _where, reason in index.rejected())
     assert contents[0] == contents[1]
+
+
+def test_many_vulnerabilities_twice_are_found_in_one_pass(tmp_path: Path) -> None:
+    """Each of 8,000 by itself would take a minute, and nobody could stop it."""
+    ticks: list[float] = []
+    with IndexWriter(str(tmp_path / "index")) as writer:
+        for number in range(8_000):
+            for where in ("a", "b"):
+                packed = Packed("csaf_vex", "", False, {}, 0, [], [(f"CVE-2026-{number}", [])])
+                writer.put_packed(f"{where}/{number}.json", "x", "", packed, False)
+        started = time.monotonic()
+        writer.settle(lambda: ticks.append(time.monotonic()))
+        writer.finish(META)
+        assert time.monotonic() - started < 20
+    assert len(ticks) >= 8_000
+    with FeedIndex.open(str(tmp_path / "index")) as index:
+        assert [path for path, _reason in index.rejected()] == sorted(f"b/{number}.json" for number in range(8_000))
 
 
 def test_readers_keep_the_index_they_opened(tmp_path: Path) -> None:

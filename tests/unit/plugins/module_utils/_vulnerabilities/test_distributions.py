@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Inventory, OsRelease, Package
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.parsing import CSAF
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching.distributions import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.distributions import (
     DISTRIBUTIONS,
     distribution_of,
     release_of,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.parsing import CSAF
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.model import Match
 from ansible_collections.imagescan.openshift.tests.support import advisories as make
 from ansible_collections.imagescan.openshift.tests.support import vex

@@ -13,10 +13,10 @@ import dataclasses
 import re
 import typing as t
 
-from ..._errors import InputError
+from .._errors import InputError
 
 if t.TYPE_CHECKING:
-    from ..._rpm.model import Package
+    from .._rpm.model import Package
 
 _VERSION = re.compile(r"([0-9]{1,4})(?:\..*)?")
 
