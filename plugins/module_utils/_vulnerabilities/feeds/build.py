@@ -270,9 +270,12 @@ def _check_not_less(index: FeedIndex, build: _Build, names: tuple[str, ...], del
     """
     old = index.info
     hint = "fetch the feed again, or delete the index to build it from this feed all the same"
-    if build.newest < old.newest:
+    # Those that were taken back, or cannot be read any more, are no measure of the rest.
+    gone = deletions | {one.path.rpartition("/")[2] for one in build.rejected}
+    newest = max((row.revision for row in index.rows() if row.path.rpartition("/")[2] not in gone), default="")
+    if build.newest < newest:
         raise CorruptData(
-            f"the feed is older than the index: its newest document is of {build.newest}, the index has {old.newest}",
+            f"the feed is older than the index: its newest document is of {build.newest}, the index has {newest}",
             code="feed-older",
             hint=hint,
         )

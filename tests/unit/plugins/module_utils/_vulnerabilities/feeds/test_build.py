@@ -193,6 +193,23 @@ def test_a_feed_that_went_back_is_refused(folder: Path, dest: Path) -> None:
     assert caught.value.code == "feed-older"
 
 
+@pytest.mark.parametrize("how", ["taken back", "unreadable"])
+def test_a_feed_goes_on_without_its_newest_document(folder: Path, dest: Path, how: str) -> None:
+    """Were it refused as older, the index would stay as it is until something else is newer."""
+    newest = document("CVE-2026-1000", affected(MAJOR_9, "tool"), date="2026-06-01T10:00:00+00:00")
+    write_feed(folder, newest)
+    assert build(folder, dest).info.newest.startswith("2026-06-01")
+    path = folder / "2026" / "cve-2026-1000.json"
+    if how == "unreadable":
+        path.write_bytes(b"{")
+    else:
+        (folder / "changes.csv").write_bytes(rows(("2026/cve-2026-1000.json", "2026-06-01T10:00:00+00:00")))
+        (folder / "deletions.csv").write_bytes(rows(("2026/cve-2026-1000.json", "2026-06-02T00:00:00+00:00")))
+    result = build(folder, dest, now=LATER)
+    assert result.changed and not result.info.newest.startswith("2026-06-01")
+    assert (result.info.documents, result.info.rejected) == (2, how == "unreadable")
+
+
 def test_two_documents_about_one_vulnerability_are_not_added_up(folder: Path, dest: Path) -> None:
     copy = json.loads(json.dumps(TOOL))
     copy["product_tree"]["relationships"] = []
