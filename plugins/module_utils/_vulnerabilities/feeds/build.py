@@ -328,7 +328,8 @@ def has_index(dest: str) -> bool:
     if not is_index(dest):
         raise InputError(f"{dest} exists and is not a feed index; it is not overwritten")
     try:
-        FeedIndex.open(dest).close()
+        with FeedIndex.open(dest) as index:
+            index.rows()
     except CorruptData:
         return False  # a damaged index of ours is built again
     except InputError as error:

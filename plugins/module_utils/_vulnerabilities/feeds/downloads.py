@@ -262,7 +262,10 @@ class Client:
             raise FetchError(f"{shown_url(url)} cannot be fetched: the server does not say how long it is")
         if response.status == 206:
             start = given.get("content-range", "").partition("-")[0]
-            if "Range" not in sent or start != f"bytes {transfer.size}":
+            version = given.get("etag" if transfer.validator.startswith('"') else "last-modified", "")
+            # Some servers do not know If-Range, and send the rest of another file.
+            is_other = bool(version) and version != transfer.validator
+            if "Range" not in sent or start != f"bytes {transfer.size}" or is_other:
                 transfer.drop()
                 raise ConnectionLost("the server sends a part that nobody asked for")
         else:

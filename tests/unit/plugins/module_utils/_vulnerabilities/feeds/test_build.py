@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import gzip
 import io
@@ -12,6 +13,7 @@ import json
 import lzma
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 import tarfile
@@ -355,10 +357,14 @@ def test_files_of_others_are_not_overwritten(folder: Path, dest: Path) -> None:
     assert dest.read_bytes() == b"my precious notes"
 
 
-def test_a_damaged_index_is_built_again(folder: Path, dest: Path) -> None:
+@pytest.mark.parametrize("damage", ["cut", "a row"])
+def test_a_damaged_index_is_built_again(folder: Path, dest: Path, damage: str) -> None:
     build(folder, dest)
-    whole = dest.read_bytes()
-    dest.write_bytes(whole[:4096])
+    if damage == "cut":
+        dest.write_bytes(dest.read_bytes()[:4096])
+    else:
+        with contextlib.closing(sqlite3.connect(dest)) as database, database:
+            database.execute("DELETE FROM documents WHERE id = (SELECT min(id) FROM documents)")
     assert build(folder, dest).changed
     assert names_in(dest, "tool") == {"tool": ["CVE-2026-1000"]}
 

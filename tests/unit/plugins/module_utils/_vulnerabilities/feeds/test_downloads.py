@@ -125,6 +125,21 @@ def test_a_part_from_elsewhere_is_not_glued_on() -> None:
     assert body == BODY and len(requests) == 3
 
 
+def test_the_rest_of_another_version_is_not_glued_on() -> None:
+    """From a server that does not know If-Range."""
+    cuts = iter([300_000, None])
+
+    def answer(request: Request) -> Answer:
+        if "range" in request.headers:
+            start = int(request.headers["range"][6:-1])
+            told = {"ETag": '"v2"', "Content-Range": f"bytes {start}-{len(BODY) - 1}/{len(BODY)}"}
+            return Answer(206, b"x" * (len(BODY) - start), told)
+        return ranged(request, cut=next(cuts))
+
+    body, requests, _naps = fetched(answer)
+    assert body == BODY and len(requests) == 3
+
+
 def test_a_part_that_nobody_asked_for_is_refused() -> None:
     part = Answer(206, b"x" * 10, {"ETag": '"v1"', "Content-Range": "bytes 0-9/20"})
     fetcher, _naps = client()
