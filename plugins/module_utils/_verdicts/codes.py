@@ -124,7 +124,8 @@ CODES: t.Mapping[str, Code] = {
     "feed-incomplete": Code(
         "inconclusive",
         "Documents of the feed could not be read, and what they say is not in the index.",
-        "Sync the feed again; read the rejected documents that the sync names.",
+        "Sync the feed again; read the rejected documents that the sync names, and list those that say nothing of your"
+        " images under 'accept_unread'.",
     ),
     "feed-partial": Code(
         "inconclusive",
@@ -213,6 +214,11 @@ CODES: t.Mapping[str, Code] = {
         "note",
         "The vulnerability data lists published fixes alone: packages without an advisory may be vulnerable, too.",
         "Nothing; or refuse such data with 'vulnerabilities.require_full_coverage'.",
+    ),
+    "feed-unread-accepted": Code(
+        "note",
+        "Documents of the feed could not be read, and the policy names each of them as read by a person.",
+        "Sync the feed again; take those that can be read by now out of 'accept_unread'.",
     ),
     "repositories-assumed": Code(
         "note",

@@ -412,10 +412,22 @@ class _PolicyReasons:
             text = f"The newest change in the vulnerability data is of {visible(feed.newest, 40) or 'an unknown time'}"
             yield _found("feed-stale", f"{text}; the policy '{self.policy.name}' allows {_span(limit)}")
         if feed.rejected:
-            documents = _count(feed.rejected, "document")
-            yield _found("feed-incomplete", f"{documents} of the feed could not be read, and {feed.documents} were")
+            yield from self.unread(feed)
         elif not feed.statements:
             yield _found("feed-incomplete", "The vulnerability data has no statement in it")
+
+    def unread(self, feed: FeedInfo) -> t.Iterator[_Found]:
+        """Documents that could not be read: whatever they say may be about the image."""
+        accepted = {f"{one.sha256} {one.document}" for one in self.policy.accept_unread}
+        left = [text for text in feed.unread if text not in accepted]
+        number = feed.rejected - (len(feed.unread) - len(left))
+        if number:
+            text = f"{_count(number, 'document')} of the feed could not be read, and {feed.documents} were"
+            first = f"; the first: {visible(left[0].partition(' ')[2], 200)}" if left else ""
+            yield _found("feed-incomplete", f"{text}{first}")
+        else:
+            text = f"{_count(feed.rejected, 'document')} of the feed could not be read"
+            yield _found("feed-unread-accepted", f"{text}, and the policy '{self.policy.name}' names each of them")
 
     def signatures(self, feed: FeedInfo, match: Match) -> t.Iterator[_Found]:
         if not self.policy.require_signed_feed:

@@ -63,6 +63,13 @@ DEFAULT_POLICY_TEXT = """\
   #  - {fingerprint: ff8ad1344597106ece813b918a3872bf3228467c, comment: EPEL 9}
   #  - {vendor: Example Ltd}
 
+  # Documents of the feed that could not be read hold up every image, since nobody knows what they say. What a person
+  # has read is accepted by its name in the feed and its content; when it changes, it holds up again.
+  accept_unread: []
+  #  - document: 2026/cve-2026-1234.json
+  #    sha256: 0f4c6ca86e0f3b1d2b1b2f7ad3c2a08d8e5a9f1f9a3a6f2f0a54b4d1d6f3c7ab
+  #    reason: it is about a product that we do not have
+
   # OpenSCAP results. Severities: info, low, medium, high.
   # compliance: {max_failed_severity: medium, score: 90}
 
@@ -79,6 +86,11 @@ ACCEPTABLE_KINDS = ("static", "dpkg", "apk")
 FEED_AGE = 7 * 86400
 
 _ACTIONS = ("ignore", "inconclusive", "fail")
+_UNREAD = {
+    "document": "its path in the feed, as the sync names it",
+    "sha256": "so that the next version of the document is not accepted unseen",
+    "reason": "why it may be passed over",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,6 +135,15 @@ class AcceptedVendor:
 
 
 @dataclasses.dataclass(frozen=True)
+class AcceptedDocument:
+    """A document of a feed that no program of ours can read, and a person did. ``sha256``: of its content, in hex."""
+
+    document: str
+    sha256: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Policy:
     """One policy, checked and normalised. Ages in seconds, None for unlimited. Severities None where not asked for."""
 
@@ -140,6 +161,7 @@ class Policy:
     accept: tuple[str, ...] = ()
     not_covered: str = "inconclusive"
     accept_vendors: tuple[AcceptedVendor, ...] = ()
+    accept_unread: tuple[AcceptedDocument, ...] = ()
     max_failed_severity: str | None = None
     min_score: float | None = None
     conditions: tuple[Condition, ...] = ()
@@ -291,6 +313,19 @@ def _accept_vendors(field: Field) -> dict[str, t.Any]:
     return {"accept_vendors": tuple(vendors)}
 
 
+def _accept_unread(field: Field) -> dict[str, t.Any]:
+    documents = []
+    for child in field.items("a list of documents"):
+        keys = ("document", "sha256", "reason")
+        fields = child.mapping(keys, "document, sha256 and reason")
+        missing = [key for key in keys if key not in fields]
+        if missing:
+            raise child.error(f"{missing[0]} is missing: {_UNREAD[missing[0]]}")
+        digest = _hex(fields["sha256"], (64,), "the 64 hexadecimal digits of the document's SHA-256")
+        documents.append(AcceptedDocument(fields["document"].text(), digest, fields["reason"].text()))
+    return {"accept_unread": tuple(documents)}
+
+
 def _hex(field: Field, lengths: tuple[int, ...], expected: str) -> str:
     digits = re.sub(r"[\s:]", "", field.text(expected)).lower().removeprefix("0x")
     if len(digits) not in lengths or not re.fullmatch(r"[0-9a-f]+", digits):
@@ -347,6 +382,7 @@ _POLICY_KEYS: t.Mapping[str, t.Callable[[Field], dict[str, t.Any]]] = {
     "accept": _accept,
     "not_covered": _not_covered,
     "accept_vendors": _accept_vendors,
+    "accept_unread": _accept_unread,
     "compliance": _compliance,
     "conditions": _conditions,
 }

@@ -15,6 +15,9 @@ SCHEMA_VERSION = 2
 
 SEVERITIES = ("none", "low", "moderate", "important", "critical")
 
+#: Documents that could not be read of which a feed tells which they are.
+UNREAD_SHOWN = 100
+
 #: Finding states of DESIGN 5.3.
 STATUSES = ("fix_available", "affected", "will_not_fix", "fix_deferred", "out_of_support", "under_investigation")
 
@@ -54,7 +57,8 @@ class FeedInfo:
     ``serial``: identifies the data (same serial, same statements). ``checked``: last successful check, from which the
     feed's age is counted. ``newest``: newest change in the data. ``repository_map``: whether repository-to-cpe data
     is in it. ``names``: not empty when the index was built for these package names alone (binary and source names).
-    ``rejected``: number of documents that could not be read, so that what they say is not in the index.
+    ``rejected``: number of documents that could not be read, so that what they say is not in the index. ``unread``:
+    the first UNREAD_SHOWN of them by path, as ``<SHA-256 in hex> <path>``.
     ``distributions``: ``ID`` of os-release of those that the feed speaks for. ``coverage``: ``full``, or ``fixes``
     where it lists fixes alone, so that nothing said of a package is not "not affected". ``signature_key``: fingerprints
     of the OpenPGP keys (one blank between them) by which documents were verified; empty: none was. ``verified``: number
@@ -74,6 +78,7 @@ class FeedInfo:
     coverage: str = "full"
     signature_key: str = ""
     verified: int = 0
+    unread: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

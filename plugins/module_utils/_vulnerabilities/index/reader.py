@@ -355,6 +355,7 @@ def _info(meta: dict[str, t.Any], path: str) -> FeedInfo:
             coverage=str(meta.get("coverage", "full")),
             signature_key=str(meta.get("signature_key", "")),
             verified=int(meta.get("verified", 0)),
+            unread=tuple(map(str, meta.get("unread", ()))),
         )
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from ..._errors import InputError, ScanError
 from ..documents.model import Document
-from ..model import SCHEMA_VERSION
+from ..model import SCHEMA_VERSION, UNREAD_SHOWN
 from .form import APPLICATION_ID, LEFT_OUT, REJECTED, TABLES, DocumentRow, checksum, compressed, expanded, to_json
 from .packing import Packed, pack
 from .reader import FeedIndex, checked_row, damage, identity_of, read_list
@@ -361,11 +361,13 @@ class Writer:
 
     def _totals(self) -> dict[str, t.Any]:
         skipped: collections.Counter[str] = collections.Counter()
-        rows = documents = rejected = statements = verified = 0
+        rows = documents = statements = verified = 0
+        unread: list[tuple[str, str]] = []
         newest = ""
         for row in self.rows():
             rows += 1
-            rejected += row.category == REJECTED
+            if row.category == REJECTED:
+                unread.append((row.path, row.sha256))
             documents += row.category not in (REJECTED, LEFT_OUT)
             statements += row.statements
             verified += row.verified
@@ -375,7 +377,8 @@ class Writer:
         return {
             "rows": rows,
             "documents": documents,
-            "rejected": rejected,
+            "rejected": len(unread),
+            "unread": [f"{sha256} {path}" for path, sha256 in sorted(unread)[:UNREAD_SHOWN]],
             "statements": statements,
             "verified": verified,
             "newest": newest,

@@ -60,6 +60,10 @@ def rules(**changes: t.Any) -> dict[str, t.Any]:
     return {**RESULTS, "rules": [{**RESULTS["rules"][0], **changes}]}
 
 
+UNREAD = f"{'a' * 64} 2026/cve-2026-1.json"
+ACCEPT_UNREAD = f"  accept_unread: [{{document: 2026/cve-2026-1.json, sha256: {'a' * 64}, reason: not ours}}]\n"
+
+
 class Case(t.NamedTuple):
     code: str
     trap: dict[str, t.Any]  # what is wrong with the subject
@@ -130,6 +134,25 @@ CASES = [
     Case("feed-stale", make.feed(checked="2026-11-17T11:59:59Z"), twin=make.feed(checked="2026-11-17T12:00:00Z")),
     Case("feed-time", make.feed(checked="2026-11-24T12:10:01Z"), twin=make.feed(checked="2026-11-24T12:10:00Z")),
     Case("feed-incomplete", make.feed(rejected=1)),
+    Case(
+        "feed-incomplete",
+        make.feed(rejected=2, unread=(UNREAD, f"{'b' * 64} 2026/cve-2026-2.json")),
+        BASE + ACCEPT_UNREAD,
+        twin=make.feed(rejected=1, unread=(UNREAD,)),
+    ),
+    Case(  # The document changed since somebody read it.
+        "feed-incomplete",
+        make.feed(rejected=1, unread=(UNREAD.replace("a", "b", 1),)),
+        BASE + ACCEPT_UNREAD,
+        twin=make.feed(rejected=1, unread=(UNREAD,)),
+    ),
+    Case(  # There are more than the feed names.
+        "feed-incomplete",
+        make.feed(rejected=2, unread=(UNREAD,)),
+        BASE + ACCEPT_UNREAD,
+        twin=make.feed(rejected=1, unread=(UNREAD,)),
+    ),
+    Case("feed-unread-accepted", make.feed(rejected=1, unread=(UNREAD,)), BASE + ACCEPT_UNREAD, verdict="passed"),
     Case("feed-partial", make.match(problems=(Problem("feed-partial", "built for 3 names alone"),))),
     Case("product-unknown", make.match(problems=(Problem("product-unknown", "2 packages are of another product"),))),
     Case("feed-architecture", make.match(problems=(Problem("feed-architecture", "2 packages are named for others"),))),

@@ -53,15 +53,29 @@ def test_everything_that_the_default_shows_in_comments_is_valid() -> None:
     for line in DEFAULT_POLICY_TEXT.splitlines():
         body = line.strip().removeprefix("# ").removeprefix("#")
         if line.lstrip().startswith("#") and any(
-            mark in body for mark in (": {", "- {", "conditions:", "  - name", "    that:", "    message:")
+            mark in body
+            for mark in (
+                ": {",
+                "- {",
+                "conditions:",
+                "- name",
+                "  that:",
+                "  message:",
+                "- document",
+                "sha256:",
+                "reason:",
+            )
         ):
             shown.append(line.replace("# ", "", 1).replace("#", "", 1))
         elif "accept_vendors: []" in line:
             shown.append("  accept_vendors:")
+        elif "accept_unread: []" in line:
+            shown.append("  accept_unread:")
         else:
             shown.append(line)
     policy = load("\n".join(shown))
     assert len(policy.accept_vendors) == 3
+    assert policy.accept_unread[0].document == "2026/cve-2026-1234.json"
     assert policy.conditions[0].name == "few-low-ones"
     assert policy.min_score == 90
     assert policy.images.labels == (("com.example.stage", "prod*"),)
@@ -168,6 +182,11 @@ def test_severities_are_read_in_any_letters(word: str) -> None:
             "expected the 16 hexadecimal digits of a key id, found 'fd431d51' (8 characters)",
         ),
         (BASE + "  accept_vendors: [{fingerprint: 8a3872bf3228467c}]\n", "expected the 40 (or 64) hexadecimal digits"),
+        (BASE + "  accept_unread: [{document: a, sha256: b}]\n", "accept_unread[0]: reason is missing: why it may be"),
+        (BASE + "  accept_unread: [{document: a, reason: b}]\n", "sha256 is missing: so that the next version"),
+        (BASE + "  accept_unread: [{sha256: a, reason: b}]\n", "document is missing: its path in the feed"),
+        (BASE + "  accept_unread: [{document: a, sha256: ab, reason: b}]\n", "expected the 64 hexadecimal digits"),
+        (BASE + "  accept_unread: [{document: a, digest: ab}]\n", "unknown key 'digest'"),
         (BASE + "  accept_vendors: [{vendor: ''}]\n", "accept_vendors[0].vendor: expected a text, found ''"),
         (BASE + "  compliance: {}\n", "expected max_failed_severity or score"),
         (BASE + "  compliance: {score: 101}\n", "expected a number from 0 to 100, found '101'"),

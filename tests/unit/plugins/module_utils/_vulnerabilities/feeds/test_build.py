@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import gzip
+import hashlib
 import io
 import json
 import lzma
@@ -260,6 +261,7 @@ def test_documents_that_cannot_be_read_are_counted_and_named(folder: Path, dest:
         assert (result.info.documents, result.info.rejected) == (3, 1)
     with FeedIndex.open(str(dest)) as index:
         assert index.info.rejected == 1
+        assert index.info.unread == (f"{hashlib.sha256(content).hexdigest()} 2026/cve-2026-6666.json",)
 
 
 @pytest.mark.parametrize("names", [None, ["tool"]])
