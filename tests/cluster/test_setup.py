@@ -198,7 +198,7 @@ def test_roles_of_openshift_are_bound_where_they_are(administrator: Administrato
         assert ("imagescan-puller", "system:image-puller") in bound
         assert ("imagescan-flag", "system:image-auditor") in bound
         rules = administrator.cluster.get("clusterrole", f"{prefix}-flagger")["rules"]
-        assert [one["resources"] for one in rules] == [["denylists"]]
+        assert [one["resources"] for one in rules] == [["denylists"], ["passedlists"], ["pods"]]
         assert administrator.do("setup") == 0
     finally:
         if made:
@@ -207,7 +207,7 @@ def test_roles_of_openshift_are_bound_where_they_are(administrator: Administrato
         assert administrator.do("setup") > 0
         assert f"{prefix}-image-puller" not in administrator.names("clusterrolebindings")
         rules = administrator.cluster.get("clusterrole", f"{prefix}-flagger")["rules"]
-        assert [one["resources"] for one in rules] == [["denylists"], ["images"]]
+        assert [one["resources"] for one in rules] == [["denylists"], ["passedlists"], ["pods"], ["images"]]
 
 
 def test_the_network_policy_names_what_may_be_reached(settled: Accounts, cluster: KubernetesCluster) -> None:

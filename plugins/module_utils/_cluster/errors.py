@@ -124,6 +124,8 @@ _MIRRORS: _Rules = {
 }
 _FLAGGER: _Rules = {
     ("imagescan.github.io", "denylists"): "get list create patch delete",
+    ("imagescan.github.io", "passedlists"): "get list patch",
+    ("", "pods"): "list",
     ("image.openshift.io", "images"): "get list patch",
 }
 

@@ -319,11 +319,18 @@ class Judging:
 
 @dataclasses.dataclass(frozen=True)
 class InForce:
-    """What a report is made of. ``feed``: the newest that any of the verdicts was made with."""
+    """What a report is made of. ``feed``: the newest that any of the verdicts was made with.
+
+    ``images``, and ``feeds`` that each verdict was made with, are in the order of ``documents``. ``children``: of every
+    index in the store.
+    """
 
     documents: list[dict[str, t.Any]]
     feed: FeedInfo | None
     times: list[str]
+    images: list[StoredImage]
+    feeds: list[FeedInfo | None]
+    children: t.Mapping[str, tuple[Child, ...]]
 
 
 def in_force(store: Store, wanted: t.Sequence[Wanted] | None, today: datetime.date | None = None) -> InForce:
@@ -338,11 +345,13 @@ def in_force(store: Store, wanted: t.Sequence[Wanted] | None, today: datetime.da
     verdicts = {verdict.key: verdict for verdict in store.verdicts(image.key for image in images)}
     documents = []
     feed: FeedInfo | None = None
+    feeds: list[FeedInfo | None] = []
     for image in images:
         verdict = verdicts.get(image.key)
+        used = feed_from_dict(verdict.feed) if verdict is not None else None
+        feeds.append(used)
         if verdict is not None:
             documents.append(_unless_outdated(verdict, _seen_at(image), today))
-            used = feed_from_dict(verdict.feed)
             if used is not None and (feed is None or used.checked > feed.checked):
                 feed = used
             continue
@@ -352,7 +361,7 @@ def in_force(store: Store, wanted: t.Sequence[Wanted] | None, today: datetime.da
         documents.append(image_document(subject, unjudged))
     _outdate_indexes(documents, verdicts, children)
     times = [image.scanned_at for image in images if image.scanned_at]
-    return InForce(documents, feed, times + ([feed.checked] if feed else []))
+    return InForce(documents, feed, times + ([feed.checked] if feed else []), images, feeds, children)
 
 
 def count_usage(

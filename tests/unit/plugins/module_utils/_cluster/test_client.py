@@ -518,6 +518,7 @@ def test_no_shipped_role_is_named_for_what_it_does_not_allow() -> None:
     assert roles_for(Operation("list", "", "pods", "x")) == [
         "Role imagescan-scanner in the namespace x",
         "ClusterRole imagescan-discovery",
+        "ClusterRole imagescan-flagger",
     ]
 
 

@@ -1,0 +1,100 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Until when a verdict that passed is one: policies limit the age of scans and data, and exceptions end.
+
+A verdict is not judged again by time passing, so whoever acts on one asks here whether it still holds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import typing as t
+
+from .._errors import CorruptData
+from .._text import visible
+from .._verdicts.judge import CLOCK_SKEW
+from .._verdicts.policies import Policy
+from .._vulnerabilities.times import parse_time, utc_text
+
+
+@dataclasses.dataclass(frozen=True)
+class Validity:
+    """How long a pass holds. Times are RFC 3339 in UTC, empty for no end.
+
+    ``until``: the end, by all that is known. ``lasting``: the end by what a new check of the data does not move (scan
+    and exceptions), which is the same in every run. ``problem``: why it does not hold now, or empty.
+    """
+
+    until: str = ""
+    lasting: str = ""
+    problem: str = ""
+
+
+def validity(
+    document: t.Mapping[str, t.Any],
+    policies: t.Mapping[str, Policy],
+    *,
+    scanned_at: str,
+    feed_checked: str,
+    feed_newest: str,
+    now: datetime.datetime,
+) -> Validity:
+    """How long the pass of a report's image object holds that is no index.
+
+    ``policies``: by their sha256, those that are in force. A pass by another one does not hold: nobody knows its
+    limits, and it may have been changed since. Times are empty where there was no scan or no data.
+    """
+    lasting: list[datetime.datetime] = []
+    moving: list[datetime.datetime] = []
+    for given in document["policies"]:
+        policy = policies.get(given["sha256"])
+        if policy is None:
+            name = visible(str(given["name"]), 100)
+            return Validity(problem=f"it passed by the policy '{name}', which is not one of the policies given, or not as it is now")
+        if policy.scan_age is not None:
+            scanned = _time(scanned_at)
+            if scanned is None or scanned > now + CLOCK_SKEW:
+                return Validity(problem=f"it was scanned at an unknown time, and the policy '{policy.name}' limits that")
+            lasting.append(scanned + datetime.timedelta(seconds=policy.scan_age))
+        # Without data it passed by its kind, which needs none.
+        for limit, text in ((policy.feed_age, feed_checked), (policy.newest_age, feed_newest)):
+            if limit is None or not feed_checked:
+                continue
+            moment = _time(text)
+            if moment is None:
+                return Validity(problem=f"its data is of an unknown time, and the policy '{policy.name}' limits that")
+            moving.append(moment + datetime.timedelta(seconds=limit))
+    for one in document.get("exceptions", ()):
+        if one["state"] == "accepted" and one["expires"]:
+            # It holds through its last day.
+            day = datetime.date.fromisoformat(one["expires"]) + datetime.timedelta(days=1)
+            lasting.append(datetime.datetime(day.year, day.month, day.day, tzinfo=datetime.timezone.utc))
+    end = min(lasting + moving, default=None)
+    ran_out = end is not None and end <= now
+    problem = f"its verdict ran out at {_text(end)}; judge again, after a scan or with newer data" if ran_out else ""
+    return Validity(_text(end), _text(min(lasting, default=None)), problem)
+
+
+def worst_of(validities: t.Iterable[Validity]) -> Validity:
+    """That of an index, of those of its images: it passes as long as all of them do."""
+    found = list(validities)
+    problems = [one.problem for one in found if one.problem]
+    return Validity(
+        min((one.until for one in found if one.until), default=""),
+        min((one.lasting for one in found if one.lasting), default=""),
+        f"one of its images: {problems[0]}" if problems else "",
+    )
+
+
+def _time(text: str) -> datetime.datetime | None:
+    """A time as the store keeps it; None for what is none."""
+    try:
+        return parse_time(text, "the time")
+    except CorruptData:
+        return None
+
+
+def _text(moment: datetime.datetime | None) -> str:
+    return "" if moment is None else utc_text(moment)
