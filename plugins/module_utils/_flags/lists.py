@@ -1,0 +1,434 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What stands in the lists that admission reads, and in which object each entry stands.
+
+A provider's deny list is one or more objects (shards) of at most 1 MB, since a server takes no more than 1.5 MB and
+every object costs about half a millisecond an admission. Several runs may write at once, and none sees what another
+does meanwhile. What keeps entries from getting lost all the same:
+
+* An entry stays in its shard. Only where a longer text does not fit there any more, it goes to a shard with a *higher*
+  number: first it is set there, then it is cleared here.
+* Of several copies of an entry only those in lower shards are ever cleared as needless. So all runs agree on which
+  stays. What must not be denied any more is cleared everywhere.
+* Setting (before the annotations are written) and clearing (after it) are apart, and setting counts on no room that
+  clearing would make.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import typing as t
+
+from .._errors import InputError, LimitExceeded, ScanError
+from .._images.references import is_digest, parse_reference, shown
+from .._text import visible
+
+#: Bytes of JSON that a shard may have, with its metadata (etcd takes 1.5 MB), and the share that new entries may fill:
+#: the rest is for texts that grow.
+SHARD_LIMIT = 1_000_000
+_FILL = 0.95
+#: Bytes of a shard that are no entries: metadata, labels, field ownership.
+_OVERHEAD = 4096
+#: Entries of one merge patch; 500 take a server less than half a second.
+PATCH_ENTRIES = 500
+TEXT_LIMIT = 1024
+_REASON_LIMIT = 200
+_NAMES_LIMIT = 120
+_URL_LIMIT = 600
+_KEY_LIMIT = 1024
+_TEXT = re.compile(r"[^\n\r]*[^\s][^\n\r]*")
+_TIME = re.compile(r"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]Z")
+
+Kind = t.Literal["digests", "references"]
+KINDS: tuple[Kind, Kind] = ("digests", "references")
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """Why an image must not run, and until when what runs may be started again ("" for not at all; RFC 3339, UTC)."""
+
+    text: str
+    grace_until: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """One DenyList object as it was read. ``number`` is that of its name, -1 for a name that we would not give."""
+
+    name: str
+    number: int
+    digests: t.Mapping[str, Entry] = dataclasses.field(default_factory=dict)
+    references: t.Mapping[str, Entry] = dataclasses.field(default_factory=dict)
+    resource_version: str = ""
+    uid: str = ""
+
+    def entries(self, kind: Kind) -> t.Mapping[str, Entry]:
+        """The digests or the references."""
+        return self.digests if kind == "digests" else self.references
+
+    @property
+    def size(self) -> int:
+        """Bytes of JSON that the server stores, rather too many than too few."""
+        return _OVERHEAD + sum(entry_size(key, entry) for kind in KINDS for key, entry in self.entries(kind).items())
+
+
+@dataclasses.dataclass(frozen=True)
+class PassedShard:
+    """One PassedList object: the digests that begin with ``prefixes``, each with its end ("" for none)."""
+
+    name: str
+    prefixes: tuple[str, ...]
+    digests: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    resource_version: str = ""
+
+    def speaks_for(self, digest: str) -> bool:
+        """Whether the digest is looked for in this shard."""
+        return digest.partition(":")[2].startswith(self.prefixes)
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardPatch:
+    """One merge patch of one object. A value of None takes the entry away."""
+
+    shard: str
+    digests: t.Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+    references: t.Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+    grace: t.Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+
+    def body(self) -> dict[str, t.Any]:
+        """The content of the request."""
+        parts = {"digests": self.digests, "references": self.references, "grace": self.grace}
+        return {"spec": {name: dict(part) for name, part in parts.items() if part}}
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What to write: first ``creates`` (names of new shards) and ``sets``; at the end ``clears`` and ``deletes``.
+
+    ``deletes`` are names of shards with nothing in them.
+    """
+
+    creates: tuple[str, ...] = ()
+    sets: tuple[ShardPatch, ...] = ()
+    clears: tuple[ShardPatch, ...] = ()
+    deletes: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.creates or self.sets or self.clears or self.deletes)
+
+
+# Keys and texts.
+
+
+def policy_key(image: str) -> str:
+    """What the policy looks up for the image of a container or volume: its digest, or its full reference.
+
+    Any text has a key; this is the policy's variable ``keyed`` in Python. The digest is what follows the last ``@``.
+    Otherwise the registry is made explicit as container runtimes do it, host names are compared in lower case and
+    without the port 443, and a missing tag is ``latest``.
+    """
+    if "@" in image:
+        return image[image.rindex("@") + 1 :]
+    first, slash, _path = image.partition("/")
+    is_host = bool(slash) and ("." in first or ":" in first or first == "localhost" or first != _lower(first))
+    named = image.replace(":443/", "/")
+    colon = named.rfind(":")
+    named = _lower(named[:colon]) + named[colon:] if colon > named.rfind("/") else _lower(named) + ":latest"
+    if not is_host:
+        named = f"docker.io/{named}"
+    named = named.removeprefix("index.") if named.startswith("index.docker.io/") else named
+    if named.startswith("docker.io/") and named.count("/") == 1:
+        named = f"docker.io/library/{named[10:]}"
+    return named
+
+
+def _lower(text: str) -> str:
+    """ASCII letters in lower case, as CEL's ``lowerAscii``."""
+    return "".join(chr(ord(each) + 32) if "A" <= each <= "Z" else each for each in text)
+
+
+def full_reference(text: str) -> str:
+    """The reference by tag in the form in which it is listed: ``registry/repository:tag``; "" if it has only a digest.
+
+    Where both are given, the tag counts. Raises InputError for what is no reference.
+    """
+    reference = parse_reference(text)
+    if not reference.tag:
+        return ""
+    return policy_key(f"{reference.name}:{reference.tag}")
+
+
+def deny_text(policies: t.Sequence[str], reasons: t.Sequence[tuple[str, str]], url: str = "") -> str:
+    """What a person reads whose pod is refused: policies, the first reason, how many more there are, where to read on.
+
+    ``reasons`` are pairs of code and message, the gravest first. One line of visible characters, at most 1,024; usually
+    under 250, since every byte counts for all pods of the cluster.
+    """
+    code, message = reasons[0] if reasons else ("", "the verdict is failed")
+    message = visible(" ".join(message.split()), _REASON_LIMIT).strip() or visible(code, 80).strip() or "no reason"
+    unnamed = [name for name in policies if f"'{name}'" not in message]
+    names = visible(", ".join(" ".join(name.split()) for name in unnamed), _NAMES_LIMIT).strip()
+    text = f"policy {names}: {message}" if names else message
+    if len(reasons) > 1:
+        text += f"; and {len(reasons) - 1} more"
+    if url:
+        text += f"; see {visible(url, _URL_LIMIT).strip()}"
+    return text
+
+
+def entry_size(key: str, entry: Entry) -> int:
+    """Bytes that an entry takes in the server's JSON, with its comma and its grace."""
+    size = json_size(key) + json_size(entry.text) + 2
+    if entry.grace_until:
+        size += json_size(key) + json_size(entry.grace_until) + 2
+    return size
+
+
+def json_size(text: str) -> int:
+    """Bytes of a string in the JSON that the API server stores: UTF-8, and ``<``, ``>``, ``&`` as escapes (as Go does).
+
+    Lone surrogates, which no JSON has, count as the escapes that they would be sent as.
+    """
+    plain = len(json.dumps(text, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    escaped = sum(5 * text.count(each) for each in "<>&") + sum(3 * text.count(each) for each in "\u2028\u2029")
+    return plain + escaped
+
+
+def wanted_references(
+    failed: t.Mapping[str, Entry],
+    resolved: t.Mapping[str, str],
+    undecided: t.Container[str] = frozenset(),
+) -> tuple[dict[str, Entry], frozenset[str]]:
+    """Which references to list, and which of the listed ones stay as they are.
+
+    ``failed``: digests to deny; ``resolved``: references and the digest that their tag has now, "" where that could not
+    be found out; ``undecided``: digests whose flag is kept as it is. A reference whose tag has another digest is in
+    neither result, so ``plan`` lifts it. Of two spellings of a reference the worse counts.
+    """
+    entries: dict[str, Entry] = {}
+    kept: set[str] = set()
+    for text, digest in resolved.items():
+        key = full_reference(text)
+        if not key:
+            continue
+        if digest in failed:
+            entries.setdefault(key, failed[digest])
+        elif not digest or digest in undecided:
+            kept.add(key)
+    return entries, frozenset(kept - entries.keys())
+
+
+# Plans.
+
+
+def plan(
+    shards: t.Sequence[Shard],
+    wanted_digests: t.Mapping[str, Entry],
+    wanted_references: t.Mapping[str, Entry],
+    *,
+    provider: str,
+    keep: t.Container[str] = frozenset(),
+    full: t.Container[str] = frozenset(),
+    taken: t.Container[str] = frozenset(),
+    limit: int = SHARD_LIMIT,
+    batch: int = PATCH_ENTRIES,
+) -> Plan:
+    """What to write so that a provider's shards hold exactly what is wanted, and what of ``keep`` they hold already.
+
+    ``keep`` are keys that stay as they are. ``full`` are names of shards that take nothing more, ``taken`` names that
+    new shards cannot have. ``limit`` is in bytes of JSON, ``batch`` in entries. Raises InputError for keys or texts
+    that the server would refuse.
+    """
+    wanted: dict[Kind, t.Mapping[str, Entry]] = {"digests": wanted_digests, "references": wanted_references}
+    _check(wanted)
+    room = _Room(shards, provider, full, taken, limit)
+    changes = _Changes(batch, limit)
+    clears = _Changes(batch, limit)
+    left = {shard.name: sum(len(shard.entries(kind)) for kind in KINDS) for shard in room.shards}
+    for kind in KINDS:
+        holders: dict[str, list[Shard]] = {}
+        for shard in room.shards:
+            for key in shard.entries(kind):
+                holders.setdefault(key, []).append(shard)
+        for key in sorted(holders.keys() | wanted[kind].keys()):
+            held = holders.get(key, [])
+            needless = held[:-1]
+            entry = wanted[kind].get(key)
+            if entry is None:
+                needless = needless if key in keep else held
+            else:
+                place = room.place(key, entry, held[-1] if held else None, kind)
+                if held and place != held[-1].name:
+                    needless = held
+                old = held[-1].entries(kind)[key] if held and place == held[-1].name else None
+                if old != entry:
+                    changes.set(place, kind, key, entry, old)
+            for shard in needless:
+                clears.clear(shard.name, kind, key, shard.entries(kind)[key])
+                left[shard.name] -= 1
+    targets = changes.shards()
+    deletes = [
+        shard.name for shard in room.shards if shard.number > 0 and not left[shard.name] and shard.name not in targets
+    ]
+    return Plan(tuple(room.created), changes.patches(), clears.patches(), tuple(deletes))
+
+
+def plan_passed(
+    shards: t.Sequence[PassedShard],
+    wanted: t.Mapping[str, str],
+    *,
+    limit: int = SHARD_LIMIT,
+    batch: int = PATCH_ENTRIES,
+) -> Plan:
+    """What to write so that the shards hold exactly the digests of ``wanted`` with their ends ("" for none).
+
+    Here clearing is what is urgent, and comes first. Raises ScanError when no shard speaks for a digest, LimitExceeded
+    when one would become too large: their number is fixed by the role ``enforce``.
+    """
+    for digest, until in wanted.items():
+        _check_digest(digest)
+        _check_time(until)
+    sets, clears = _Changes(batch, limit), _Changes(batch, limit)
+    spoken: set[str] = set()
+    for shard in shards:
+        mine = {digest: until for digest, until in wanted.items() if shard.speaks_for(digest)}
+        spoken |= mine.keys()
+        size = _OVERHEAD + sum(json_size(digest) + json_size(until) + 2 for digest, until in mine.items())
+        if size > limit:
+            raise LimitExceeded(
+                f"{len(mine)} passed images take {size} bytes of the PassedList {shard.name}; at most {limit} fit",
+                hint="give enforce_passed_shards a higher number and run the playbook imagescan.openshift.enforce",
+                subject=shard.name,
+            )
+        for digest in sorted(shard.digests.keys() - mine.keys()):
+            clears.clear(shard.name, "digests", digest, Entry(shard.digests[digest]))
+        for digest in sorted(mine):
+            if shard.digests.get(digest) != mine[digest]:
+                sets.set(shard.name, "digests", digest, Entry(mine[digest]), None)
+    silent = sorted(wanted.keys() - spoken)
+    if silent:
+        raise ScanError(
+            f"no PassedList speaks for {silent[0]}" + (f" and {len(silent) - 1} more" if len(silent) > 1 else ""),
+            code="lists-missing",
+            hint="run the playbook imagescan.openshift.enforce, which makes them",
+        )
+    return Plan((), sets.patches(), clears.patches(), ())
+
+
+class _Room:
+    """How full the shards are, and new ones."""
+
+    def __init__(
+        self, shards: t.Sequence[Shard], provider: str, full: t.Container[str], taken: t.Container[str], limit: int
+    ) -> None:
+        self.shards = sorted(shards, key=lambda shard: (shard.number, shard.name))
+        self.created: list[str] = []
+        self._provider = provider
+        self._taken = taken
+        self._limit = limit
+        self._fill = int(limit * _FILL)
+        self._used = {shard.name: shard.size for shard in self.shards}
+        self._ceiling = {shard.name: self._used[shard.name] if shard.name in full else limit for shard in self.shards}
+        #: Names and numbers of where new entries may go, in their order.
+        self._targets = [(shard.number, shard.name) for shard in self.shards if shard.number >= 0]
+
+    def place(self, key: str, entry: Entry, holder: Shard | None, kind: Kind) -> str:
+        """The shard for an entry: where it is, or the first one with room, of a higher number than where it is."""
+        size = entry_size(key, entry)
+        above = -1
+        if holder is not None:
+            growth = size - entry_size(key, holder.entries(kind)[key])
+            if growth <= 0 or self._used[holder.name] + growth <= self._ceiling[holder.name]:
+                self._used[holder.name] += max(0, growth)
+                return holder.name
+            above = holder.number
+        for number, name in self._targets:
+            if number > above and self._used[name] + size <= min(self._fill, self._ceiling[name]):
+                self._used[name] += size
+                return name
+        return self._new(size)
+
+    def _new(self, size: int) -> str:
+        number = max((number for number, _name in self._targets), default=-1) + 1
+        while f"{self._provider}-{number}" in self._taken:
+            number += 1
+        name = f"{self._provider}-{number}"
+        self.created.append(name)
+        self._targets.append((number, name))
+        self._used[name] = _OVERHEAD + size
+        self._ceiling[name] = self._limit
+        return name
+
+
+class _Changes:
+    """Changes by shard, cut into patches."""
+
+    def __init__(self, batch: int, limit: int) -> None:
+        self._batch = batch
+        self._limit = limit
+        self._changes: dict[str, list[tuple[Kind, str, str | None, str | None, bool, int]]] = {}
+
+    def set(self, shard: str, kind: Kind, key: str, entry: Entry, old: Entry | None) -> None:
+        """Set an entry that was ``old`` there."""
+        grace = entry.grace_until or None
+        # A new entry must not find a grace of its key that somebody left there.
+        touches_grace = old is None or grace != (old.grace_until or None)
+        change = (kind, key, entry.text, grace, touches_grace, entry_size(key, entry))
+        self._changes.setdefault(shard, []).append(change)
+
+    def clear(self, shard: str, kind: Kind, key: str, old: Entry) -> None:
+        """Take an entry away that was ``old`` there."""
+        change = (kind, key, None, None, bool(old.grace_until), 2 * json_size(key) + 12)
+        self._changes.setdefault(shard, []).append(change)
+
+    def shards(self) -> frozenset[str]:
+        """The shards with changes."""
+        return frozenset(self._changes)
+
+    def patches(self) -> tuple[ShardPatch, ...]:
+        """All changes, as few patches as the limits allow."""
+        found = []
+        for shard, changes in self._changes.items():
+            start = size = 0
+            for position, change in enumerate(changes):
+                if position - start == self._batch or (position > start and size + change[-1] > self._limit):
+                    found.append(_patch(shard, changes[start:position]))
+                    start, size = position, 0
+                size += change[-1]
+            found.append(_patch(shard, changes[start:]))
+        return tuple(found)
+
+
+def _patch(shard: str, changes: t.Sequence[tuple[Kind, str, str | None, str | None, bool, int]]) -> ShardPatch:
+    digests = {key: text for kind, key, text, _grace, _touches, _size in changes if kind == "digests"}
+    references = {key: text for kind, key, text, _grace, _touches, _size in changes if kind == "references"}
+    grace = {key: until for _kind, key, _text, until, touches, _size in changes if touches}
+    return ShardPatch(shard, digests, references, grace)
+
+
+def _check(wanted: t.Mapping[Kind, t.Mapping[str, Entry]]) -> None:
+    for digest in wanted["digests"]:
+        _check_digest(digest)
+    for reference in wanted["references"]:
+        if not 3 <= len(reference) <= _KEY_LIMIT or "@" in reference or ":" not in reference or "/" not in reference:
+            raise InputError(f"{shown(reference)} is no full reference; expected registry/repository:tag")
+    for kind in KINDS:
+        for key, entry in wanted[kind].items():
+            if len(entry.text) > TEXT_LIMIT or not _TEXT.fullmatch(entry.text):
+                raise InputError(
+                    f"the text for {shown(key)} is no line of 1 to {TEXT_LIMIT} characters: {shown(entry.text, 80)}"
+                )
+            _check_time(entry.grace_until)
+
+
+def _check_digest(digest: str) -> None:
+    if not is_digest(digest):
+        raise InputError(f"{shown(digest)} is no digest; expected sha256:... or sha512:...")
+
+
+def _check_time(text: str) -> None:
+    if text and not _TIME.fullmatch(text):
+        raise InputError(f"{shown(text, 40)} is no time of the form 2026-01-31T12:00:00Z")
