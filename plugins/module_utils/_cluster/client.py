@@ -10,6 +10,7 @@ needs more of an object than a few fields.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import math
 import random
@@ -38,11 +39,15 @@ from .errors import (
 if t.TYPE_CHECKING:
     import urllib3
 
-__all__ = ["Client", "Connection", "Stream", "connect"]
+__all__ = ["Answer", "Client", "Connection", "Stream", "connect"]
 
 _T = t.TypeVar("_T")
 Params = t.Mapping[str, t.Any]
 
+_JSON = "application/json"
+#: A server that does not know these answers with whole objects.
+_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+_METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 _PIECE = 1 << 16
 _ERROR_LIMIT = 1 << 16
 _ANSWER_LIMIT = 64 << 20
@@ -57,11 +62,22 @@ _TRANSIENT = frozenset({429, 500, 502, 503, 504})
 #: two seconds). So for so many seconds after trouble, who was let in before is asked to try again.
 _SETTLING = 10.0
 _REFUSALS = frozenset({401, 403})
+#: A text in a header of warnings (RFC 7234, section 5.5).
+_WARNING = re.compile(r'\b\d{3} [^ "]+ "((?:[^"\\]|\\.)*)"')
 
 
 def connect(connection: Connection) -> Client:
     """A client for the cluster that the options name. Nothing is sent yet, but for a login by password."""
     return Client(settle(connection), connection.timeout, connection.deadline)
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What a server said: HTTP status, the object or Status (empty where it was no JSON object), and its warnings."""
+
+    status: int
+    value: dict[str, t.Any]
+    warnings: tuple[str, ...]
 
 
 class Client:
@@ -85,9 +101,9 @@ class Client:
         self._trouble_at = -math.inf
         self._groups: frozenset[str] | None = None
 
-    def get(self, path: str, params: Params | None = None) -> dict[str, t.Any]:
-        """One object or one small list."""
-        return self._object("GET", path, params)
+    def get(self, path: str, params: Params | None = None, *, metadata_only: bool = False) -> dict[str, t.Any]:
+        """One object or one small list. ``metadata_only``: of an object its metadata alone."""
+        return self._object("GET", path, params, accept=_METADATA if metadata_only else _JSON)
 
     def create(self, path: str, body: Params, params: Params | None = None) -> dict[str, t.Any]:
         """Create an object and return it as the server has it.
@@ -111,9 +127,11 @@ class Client:
                     raise
             return there
 
-    def merge_patch(self, path: str, body: Params, params: Params | None = None) -> dict[str, t.Any]:
-        """Change an object by a JSON merge patch and return it as the server has it then."""
-        return self._object("PATCH", path, params, body=body)
+    def merge_patch(
+        self, path: str, body: Params, params: Params | None = None, *, metadata_only: bool = False
+    ) -> dict[str, t.Any]:
+        """Change an object by a JSON merge patch and return it, or its metadata alone, as the server has it then."""
+        return self._object("PATCH", path, params, body=body, accept=_METADATA if metadata_only else _JSON)
 
     def delete(self, path: str, body: Params | None = None, params: Params | None = None) -> dict[str, t.Any] | None:
         """Delete an object; None where there is none. ``body`` are DeleteOptions."""
@@ -124,6 +142,38 @@ class Client:
                 raise
             return None
 
+    def attempt(self, method: str, path: str, body: t.Any, params: Params | None = None) -> Answer:
+        """Send something that the server may refuse, and tell what it said: its refusal is an answer like any other.
+
+        For dry runs: what was lost, and 429, 502, 503 and 504, are repeated whatever it is. Raises ApiError when there
+        is no answer but these, and for 401.
+        """
+        operation = operation_of(method, path, params)
+        data = json.dumps(body, separators=(",", ":")).encode()
+        patience = _Patience(self._deadline)
+        while True:
+            try:
+                answer = self._send(method, path, params, data, self._timeout, operation)
+                if answer.status == 401:
+                    raise self._refusal(answer, operation, params)
+                if answer.status == 500 or answer.status not in _TRANSIENT:
+                    content = self._read(answer, _ANSWER_LIMIT, patience, operation)
+                    break
+                wait = retry_after(answer.headers)
+                error = self._refusal(answer, operation, params)
+            except _Lost as lost:
+                error, wait = lost.error, None
+                if not self._was_reached:
+                    patience.shorten(_FIRST_CONTACT)
+            patience.pause(error, wait)
+        try:
+            value = json.loads(content)
+        except (ValueError, RecursionError):
+            value = None
+        texts = [text for line in answer.headers.getlist("Warning") for text in _WARNING.findall(line)]
+        unescaped = tuple(re.sub(r"\\(.)", r"\1", text) for text in texts)
+        return Answer(answer.status, value if isinstance(value, dict) else {}, unescaped)
+
     def items(
         self,
         path: str,
@@ -131,15 +181,18 @@ class Client:
         params: Params | None = None,
         *,
         limit: int = 500,
+        metadata_only: bool = False,
     ) -> list[_T]:
         """All objects of a list, each as ``project`` makes it; those that it makes None are left out.
+
+        ``metadata_only``: ask for the metadata of the objects alone.
 
         Pages of ``limit`` objects are projected one by one, so that memory holds one page of JSON. When the server has
         forgotten the list (410), it is read again from the start: what was read before is of another moment.
         """
         for _restart in range(_RESTARTS):
             try:
-                return self._pages(path, project, dict(params or {}), limit)
+                return self._pages(path, project, dict(params or {}), limit, _METADATA_LIST if metadata_only else _JSON)
             except ApiError as error:
                 if error.status != 410:
                     raise
@@ -152,14 +205,19 @@ class Client:
         )
 
     def _pages(
-        self, path: str, project: t.Callable[[dict[str, t.Any]], _T | None], params: dict[str, t.Any], limit: int
+        self,
+        path: str,
+        project: t.Callable[[dict[str, t.Any]], _T | None],
+        params: dict[str, t.Any],
+        limit: int,
+        accept: str,
     ) -> list[_T]:
         result: list[_T] = []
         seen, token = 0, ""
         while True:
             params["limit"] = limit
             try:
-                page = self._object("GET", path, params, size=_PAGE_LIMIT)
+                page = self._object("GET", path, params, size=_PAGE_LIMIT, accept=accept)
             except LimitExceeded:
                 if limit == 1:
                     raise
@@ -230,6 +288,7 @@ class Client:
         repeatable: bool = True,
         size: int = 0,
         tries: _Tries | None = None,
+        accept: str = _JSON,
     ) -> dict[str, t.Any]:
         operation = operation_of(method, path, params)
         data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
@@ -237,7 +296,7 @@ class Client:
         tries = tries or _Tries()
         while True:
             try:
-                answer = self._send(method, path, params, data, self._timeout, operation)
+                answer = self._send(method, path, params, data, self._timeout, operation, accept)
                 if 200 <= answer.status < 300:
                     content = self._read(answer, size or _ANSWER_LIMIT, patience, operation)
                     self._was_let_in = True
@@ -274,18 +333,21 @@ class Client:
         body: bytes | None,
         read_timeout: float,
         operation: Operation,
+        accept: str = _JSON,
     ) -> urllib3.BaseHTTPResponse:
         """One request; the answer's head has arrived. Raises _Lost where another try may help, ApiError where not."""
         import urllib3
 
-        headers = urllib3.HTTPHeaderDict({"Accept": "application/json", "User-Agent": "imagescan.openshift"})
+        headers = urllib3.HTTPHeaderDict({"Accept": accept, "User-Agent": "imagescan.openshift"})
         authorization = self._settled.authorization()
         if authorization:
             headers["Authorization"] = authorization
         for name, value in self._settled.impersonate:
             headers.add(name, value)
         if body is not None:
-            kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+            kind = "application/json"
+            if method == "PATCH":  # a JSON patch is a list, a merge patch an object
+                kind = "application/json-patch+json" if body.startswith(b"[") else "application/merge-patch+json"
             headers["Content-Type"] = kind
         url = self.server + path
         if params:

@@ -53,8 +53,9 @@ OTHER_MAKERS = (
     "qualys",
     "neuvector",
 )
-#: Words of our own annotations (``deny.foreign``) and lists (``provider=drill``).
-RESERVED = ("foreign", "drill")
+#: In ``deny.foreign``: the word of somebody who is no owner by name. In ``provider=drill``: the list of the drill.
+FOREIGN, DRILL = "foreign", "drill"
+RESERVED = (FOREIGN, DRILL)
 
 
 def check_provider(text: str) -> str:

@@ -1,0 +1,555 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The annotations of an OpenShift Image object: what we write, what others wrote, and who denies its execution.
+
+Quality annotations are those of openshift-docs, security-container-content-external-scanning. Written strictly, read
+tolerantly; what others wrote is never changed, and shortened is only what is ours.
+
+``images.openshift.io/deny-execution`` has one value for all who write it, so it is the OR over its owners. Each of our
+providers says in a mark of its own, ``imagescan.github.io/deny.<provider>``, what it says ("true", "false"), in the
+same patch as the value. A value that no mark explains is somebody else's word: it is kept, and when we must deny on top
+of it, kept in ``deny.foreign`` and put back when we clear. Whoever wants to be an owner who is always seen writes a
+mark of an own name. A word that leaves the value as it is, such as a person's "true" on what we deny already, cannot
+be seen: a patch that changes nothing leaves no trace on the server.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import re
+import typing as t
+import urllib.parse
+
+from .._errors import InputError, LimitExceeded, ScanError
+from .._images.safe_json import read_json
+from .._text import visible
+from .._verdicts.codes import CODES
+from .fate import CLEAR, KEEP, SET
+from .names import DEFAULT_PROVIDER, FOREIGN, PREFIX
+
+DENY_EXECUTION = "images.openshift.io/deny-execution"
+QUALITY = "quality.images.openshift.io/"
+FAILED_POLICY, SUCCESSFUL_POLICY = "security.manageiq.org/failed-policy", "security.manageiq.org/successful-policy"
+_MARK = f"{PREFIX}/deny."
+_FOREIGN_MARK = f"{_MARK}{FOREIGN}"
+#: Bytes of all annotations of an object together, names and values (apimachinery, TotalAnnotationSizeLimitB).
+SIZE_LIMIT = 256 << 10
+#: What did not change is written again after this time, so that readers see that somebody still looks.
+REFRESH = datetime.timedelta(days=7)
+_CLOCK_SKEW = datetime.timedelta(minutes=10)
+_URL_LIMIT = 2000
+_REASONS_LIMIT = 1000
+_DESCRIPTION_LIMIT = 300
+#: Labels of a summary with their severityIndex.
+SEVERITIES = (("critical", 3), ("important", 2), ("moderate", 1), ("low", 0))
+#: XCCDF severities as CloudForms mapped them; a rule without a severity must not look harmless.
+_OF_RULES = {"unknown": "critical", "high": "critical", "medium": "important", "low": "moderate", "info": "low"}
+_COMPLIANCE_CODES = frozenset(("compliance-rule-failed", "compliance-score"))
+
+Annotations = t.Mapping[str, str]
+Wanted = dict[str, t.Optional[str]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Compliance:
+    """What OpenSCAP found. ``counts``: failed rules that nobody accepted, by the labels of SEVERITIES.
+
+    ``undecided``: rules that ended in an error or are unknown.
+    """
+
+    profile: str
+    score: float
+    counts: t.Mapping[str, int]
+    undecided: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """What is said of one image. ``counts``: findings that nobody accepted, by the labels of SEVERITIES.
+
+    ``scanned_at``: RFC 3339, empty if it was never scanned. ``report_url``: empty, or where to read on.
+    """
+
+    digest: str
+    verdict: str
+    policies: tuple[str, ...]
+    reasons: tuple[tuple[str, str], ...]
+    counts: t.Mapping[str, int]
+    scanned_at: str
+    report_url: str
+    scanner_version: str
+    compliance: Compliance | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """The content of a merge patch; None removes a key. False when nothing has to be written."""
+
+    annotations: t.Mapping[str, str | None]
+    labels: t.Mapping[str, str | None]
+
+    def __bool__(self) -> bool:
+        return bool(self.annotations or self.labels)
+
+
+@dataclasses.dataclass(frozen=True)
+class Deny:
+    """Who denies the execution of an image.
+
+    ``value``: of deny-execution. ``mark``: our own, "true" or "false"; None if we say nothing. ``others``: names of the
+    further owners that deny; ``spoken``: some have a mark, be it "false". ``foreign``: the word of somebody without a
+    mark; None if there is none. ``leftover``: it denies, and stands beside a failed-policy that CloudForms wrote.
+    """
+
+    value: str | None
+    mark: str | None
+    others: tuple[str, ...]
+    spoken: bool
+    foreign: str | None
+    leftover: bool
+
+    @property
+    def ours(self) -> bool:
+        """We deny."""
+        return _denies(self.mark)
+
+    @property
+    def is_foreign(self) -> bool:
+        """Somebody without a mark denies."""
+        return _denies(self.foreign)
+
+    @property
+    def drifted(self) -> bool:
+        """We deny, and somebody changed the value."""
+        return self.ours and self.value != "true"
+
+
+def _denies(word: str | None) -> bool:
+    """Whatever is not plainly "false" denies: nobody's flag is taken for none because of how it is written."""
+    return word is not None and word != "false"
+
+
+def read_deny(current: Annotations, provider: str) -> Deny:
+    """Who denies, from an image's annotations."""
+    marks = {key[len(_MARK) :]: word for key, word in current.items() if key.startswith(_MARK) and key != _FOREIGN_MARK}
+    denying = sorted(name for name, word in marks.items() if _denies(word))
+    value, recorded = current.get(DENY_EXECUTION), current.get(_FOREIGN_MARK)
+    # Beside a mark that denies owners write nothing but "true": another value is the last word of somebody else.
+    if denying and value == "true":
+        foreign = recorded
+    elif not denying and marks and value == "false":
+        foreign = None
+    else:
+        foreign = value
+    written = any(word == "failed-policy" for key, word in current.items() if key.startswith(f"{PREFIX}/policy-key."))
+    return Deny(
+        value,
+        marks.get(provider),
+        tuple(name for name in denying if name != provider),
+        any(name != provider for name in marks),
+        foreign,
+        FAILED_POLICY in current and not written and _denies(foreign),
+    )
+
+
+def ours(current: Annotations, provider: str, *, adopt: bool = False) -> bool:
+    """Whether the flag of an image is ours to clear. ``adopt``: leftovers of CloudForms are, too."""
+    deny = read_deny(current, provider)
+    return deny.ours or (adopt and deny.leftover)
+
+
+def check_report_url(text: str) -> str:
+    """Where people read on, as it was given. ``{digest}`` in it stands for the image's digest.
+
+    Raises InputError for what is no http or https URL, too long, or holds a user name or password.
+    """
+    try:
+        parts = urllib.parse.urlsplit(text)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        parts, good = urllib.parse.SplitResult("", "", "", "", ""), False
+    if not good or len(text) > _URL_LIMIT or not re.fullmatch(r"[!-~]+", text):
+        raise InputError(
+            f"report_url is {visible(text, 200)!r}, which is no URL that people could follow",
+            hint="give one that begins with https:// or http://, without spaces; {digest} in it becomes the image's",
+        )
+    if parts.username is not None or parts.password is not None:
+        raise InputError("report_url holds a user name or password, which everybody could read in the cluster")
+    return text
+
+
+def facts_of(
+    document: t.Mapping[str, t.Any], *, scanned_at: str = "", report_url: str = "", scanner_version: str = ""
+) -> Facts:
+    """What is said of an image, from its object in the report (DESIGN 5.3).
+
+    ``report_url``: empty, or one that passed ``check_report_url``.
+    """
+    counts = dict.fromkeys((label for label, _index in SEVERITIES), 0)
+    for finding in document["vulnerabilities"]:
+        severity = finding["severity"]
+        if not finding["exception"] and severity != "none":
+            counts[severity if severity in counts else "critical"] += 1
+    digest = document["digest"]
+    return Facts(
+        digest=digest,
+        verdict=document["verdict"],
+        policies=tuple(policy["name"] for policy in document["policies"]),
+        reasons=tuple((reason["code"], reason["message"]) for reason in document["reasons"]),
+        counts=counts,
+        scanned_at=scanned_at,
+        report_url=report_url.replace("{digest}", digest),
+        scanner_version=scanner_version,
+        compliance=_compliance(document["compliance"]),
+    )
+
+
+def _compliance(results: t.Mapping[str, t.Any] | None) -> Compliance | None:
+    if results is None:
+        return None
+    counts = dict.fromkeys((label for label, _index in SEVERITIES), 0)
+    for rule in results["rules"]:
+        if rule["result"] == "fail" and not rule["exception"]:
+            counts[_OF_RULES.get(rule["severity"], "critical")] += 1
+    undecided = sum(rule["result"] in ("error", "unknown") for rule in results["rules"])
+    return Compliance(results["profile"], results["score"], counts, undecided)
+
+
+class _Keys:
+    """The keys that belong to one provider. Facts of the default one have plain names, those of others a suffix."""
+
+    def __init__(self, provider: str) -> None:
+        suffix = "" if provider == DEFAULT_PROVIDER else f".{provider}"
+        self.verdict, self.policy, self.scanned, self.report, self.reasons, self.written = (
+            f"{PREFIX}/{name}{suffix}" for name in ("verdict", "policy", "scanned", "report", "reasons", "written")
+        )
+        self.mark = f"{_MARK}{provider}"
+        self.policy_key = f"{PREFIX}/policy-key.{provider}"
+        self.vulnerability, self.compliance = (f"{QUALITY}{kind}.{provider}" for kind in ("vulnerability", "policy"))
+        self.quality = (self.vulnerability, self.compliance)
+        self.facts = (self.verdict, self.policy, self.scanned, self.report, self.reasons, self.written)
+        #: They differ from run to run, and are no reason to write.
+        self.volatile = (self.scanned, self.report, self.written)
+
+
+def verdict_label(provider: str) -> str:
+    """The label that holds an image's verdict, for selectors."""
+    return _Keys(provider).verdict
+
+
+def desired(
+    facts: Facts,
+    fate: str,
+    current: Annotations,
+    labels: Annotations,
+    *,
+    provider: str,
+    adopt: bool = False,
+    cloudforms_keys: bool = False,
+    now: datetime.datetime,
+) -> Change:
+    """What to change on an image; nothing unless verdict, counts, reasons or the flag differ, or after seven days.
+
+    ``fate``: what ``fate.fate`` says; ``adopt``: leftovers of CloudForms count as ours; ``cloudforms_keys``: also write
+    the keys that CloudForms wrote. Without a report's URL, new or written earlier, there are no quality annotations,
+    which must name one. Raises LimitExceeded where what others wrote leaves no room even for the flag.
+    """
+    keys = _Keys(provider)
+    url = facts.report_url or _usable_url(current.get(keys.report, ""))
+    flag = _flag(facts, fate, current, keys, provider, adopt, cloudforms_keys)
+    label: Wanted = {keys.verdict: facts.verdict}
+    for wanted in _versions(facts, url, keys, provider, now):
+        wanted.update(flag)
+        if _size(current, wanted) <= SIZE_LIMIT:
+            due = _is_due(current.get(keys.written, ""), now)
+            if not due and not _differs(current, wanted, keys) and not _differences(labels, label):
+                return Change({}, {})
+            return Change(_differences(current, wanted), _differences(labels, label))
+    if fate != SET and flag.get(keys.mark) != "true":
+        return absent(current, labels, provider=provider, adopt=adopt and fate == CLEAR)
+    raise LimitExceeded(
+        f"the other annotations of the image leave no room for a flag: together they may have {SIZE_LIMIT} bytes",
+        code="annotations-full",
+        subject=facts.digest,
+        hint="remove annotations of the Image object that nobody needs; the deny list does not need them",
+    )
+
+
+def absent(current: Annotations, labels: Annotations, *, provider: str, adopt: bool = False) -> Change:
+    """Take back exactly what is ours, or with ``adopt`` also what CloudForms left."""
+    keys = _Keys(provider)
+    wanted: Wanted = dict.fromkeys((*keys.facts, *keys.quality))
+    deny = read_deny(current, provider)
+    foreign = None if adopt and deny.leftover else deny.foreign
+    wanted[keys.mark] = None
+    if deny.others:
+        wanted[DENY_EXECUTION] = "true"
+        wanted[_FOREIGN_MARK] = foreign
+    elif foreign is not None:
+        wanted[DENY_EXECUTION] = foreign
+        wanted[_FOREIGN_MARK] = None
+    elif deny.mark is not None or foreign != deny.foreign:
+        wanted[DENY_EXECUTION] = "false" if deny.spoken else None
+        wanted[_FOREIGN_MARK] = None
+    wanted.update(_policy_keys(None, current, keys, taken=adopt and deny.leftover))
+    return Change(_differences(current, wanted), _differences(labels, {keys.verdict: None}))
+
+
+def _flag(
+    facts: Facts, fate: str, current: Annotations, keys: _Keys, provider: str, adopt: bool, cloudforms_keys: bool
+) -> Wanted:
+    """deny-execution and what belongs to it."""
+    deny = read_deny(current, provider)
+    mine = fate == SET or (fate == KEEP and deny.ours)
+    lifts = not mine and (fate == CLEAR or facts.verdict == "passed")
+    taken = adopt and deny.leftover and (mine or lifts)
+    foreign = None if taken else deny.foreign
+    wanted: Wanted = {}
+    if mine or deny.others:
+        wanted[DENY_EXECUTION] = "true"
+        wanted[_FOREIGN_MARK] = foreign
+        if mine:
+            wanted[keys.mark] = "true"
+        elif deny.ours:
+            wanted[keys.mark] = "false"
+    elif foreign is not None:
+        wanted[DENY_EXECUTION] = foreign
+        wanted[_FOREIGN_MARK] = None
+        if deny.ours:
+            wanted[keys.mark] = None
+    elif lifts:
+        wanted[DENY_EXECUTION] = wanted[keys.mark] = "false"
+        wanted[_FOREIGN_MARK] = None
+    says = ""
+    if cloudforms_keys and mine:
+        says = FAILED_POLICY
+    elif cloudforms_keys and lifts and (taken or FAILED_POLICY not in current or _wrote(current, keys, FAILED_POLICY)):
+        says = SUCCESSFUL_POLICY
+    names = visible(", ".join(facts.policies), _DESCRIPTION_LIMIT) or provider
+    wanted.update(_policy_keys((says, names) if says else None, current, keys, taken=taken and lifts))
+    return wanted
+
+
+def _wrote(current: Annotations, keys: _Keys, key: str) -> bool:
+    return current.get(keys.policy_key) == key.partition("/")[2]
+
+
+def _policy_keys(said: tuple[str, str] | None, current: Annotations, keys: _Keys, *, taken: bool) -> Wanted:
+    """CloudForms' keys, of which one stands at a time. ``taken``: its own failed-policy is ours to remove.
+
+    A "successful" of CloudForms goes when we say "failed"; its "failed" is never removed for our "successful" alone.
+    """
+    wanted: Wanted = {keys.policy_key: None}
+    for key in (FAILED_POLICY, SUCCESSFUL_POLICY):
+        if _wrote(current, keys, key) or (taken and key == FAILED_POLICY):
+            wanted[key] = None
+    if said is not None:
+        wanted.update({FAILED_POLICY: None, SUCCESSFUL_POLICY: None, said[0]: said[1]})
+        wanted[keys.policy_key] = said[0].partition("/")[2]
+    return wanted
+
+
+def _versions(facts: Facts, url: str, keys: _Keys, provider: str, now: datetime.datetime) -> t.Iterator[Wanted]:
+    """Facts and quality annotations, each version shorter than the one before; the last has nothing of them."""
+    moment = _text_of(now)
+    for reasons, description, quality, rest in (
+        (_REASONS_LIMIT, _DESCRIPTION_LIMIT, True, True),
+        (200, 0, True, True),
+        (0, 0, False, True),
+        (0, 0, False, False),
+    ):
+        wanted: Wanted = dict.fromkeys((*keys.facts, *keys.quality))
+        if rest:
+            wanted[keys.verdict] = facts.verdict
+            wanted[keys.written] = moment
+            wanted[keys.policy] = visible(", ".join(facts.policies), _DESCRIPTION_LIMIT) or None
+            wanted[keys.scanned] = facts.scanned_at or None
+            wanted[keys.report] = url or None
+            wanted[keys.reasons] = reasons_text(facts.reasons, reasons) or None if reasons else None
+        if quality and url and facts.scanned_at:
+            wanted[keys.vulnerability] = _quality(facts, provider, url, _of_vulnerabilities(facts), description)
+            if facts.compliance is not None:
+                wanted[keys.compliance] = _quality(
+                    facts, provider, url, _of_rules(facts, facts.compliance), description
+                )
+        yield wanted
+
+
+def reasons_text(reasons: t.Sequence[tuple[str, str]], limit: int) -> str:
+    """The reasons in one line of at most ``limit`` characters, whole ones as far as there is room."""
+    kept: list[str] = []
+    left = limit - 20  # for "(and 12345 more)"
+    for code, message in reasons:
+        text = f"{visible(code, 100)}: {visible(message, limit)}"
+        if len(text) > left and kept:
+            break
+        if len(text) > left:
+            text = text[: max(0, left - 1)] + "…"
+        kept.append(text)
+        left -= len(text) + 2
+    more = len(reasons) - len(kept)
+    return "; ".join(kept) + (f" (and {more} more)" if more else "")
+
+
+def _of_vulnerabilities(facts: Facts) -> dict[str, t.Any]:
+    broken = {code for code, _message in facts.reasons if code in CODES and CODES[code].effect == "failed"}
+    compliant = {"passed": True, "failed": False}.get(facts.verdict)
+    if broken and broken <= _COMPLIANCE_CODES and compliant is False:
+        compliant = None  # OpenSCAP rules alone made it fail
+    said = f": {reasons_text(facts.reasons, _DESCRIPTION_LIMIT)}" if facts.reasons else ""
+    return {"compliant": compliant, "description": f"{facts.verdict}{said}", "counts": facts.counts}
+
+
+def _of_rules(facts: Facts, results: Compliance) -> dict[str, t.Any]:
+    compliant = None
+    if facts.verdict == "failed" and any(code in _COMPLIANCE_CODES for code, _message in facts.reasons):
+        compliant = False
+    elif facts.verdict == "passed" and not results.undecided and not any(results.counts.values()):
+        compliant = True  # a policy that passed need not have asked about rules, so the rules themselves count
+    description = f"OpenSCAP profile {results.profile}, score {results.score:g}"
+    return {"compliant": compliant, "description": description, "counts": results.counts}
+
+
+def _quality(facts: Facts, provider: str, url: str, said: t.Mapping[str, t.Any], limit: int) -> str:
+    """A quality annotation's text; without a description where ``limit``, its characters, is 0."""
+    name = "imagescan.openshift" if provider == DEFAULT_PROVIDER else f"imagescan.openshift ({provider})"
+    value: dict[str, t.Any] = {"name": name, "timestamp": facts.scanned_at, "reference": url}
+    value["compliant"] = said["compliant"]
+    if limit:
+        value["description"] = visible(said["description"], limit)
+    if facts.scanner_version:
+        value["scannerVersion"] = facts.scanner_version
+    value["summary"] = [
+        {"label": label, "data": str(said["counts"].get(label, 0)), "severityIndex": index, "reference": None}
+        for label, index in SEVERITIES
+    ]
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _usable_url(text: str) -> str:
+    try:
+        return check_report_url(text) if text else ""
+    except InputError:
+        return ""
+
+
+def _text_of(moment: datetime.datetime) -> str:
+    return moment.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _is_due(written: str, now: datetime.datetime) -> bool:
+    """Whether what stands there is old, or nobody can say from when it is."""
+    try:
+        moment = datetime.datetime.strptime(written, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.timezone.utc)
+    except ValueError:
+        return True
+    return not -_CLOCK_SKEW <= now - moment < REFRESH
+
+
+def _size(current: Annotations, wanted: Wanted) -> int:
+    """Bytes of all annotations once ``wanted`` is written."""
+    kept = {key: value for key, value in {**current, **wanted}.items() if value is not None}
+    return sum(len(key.encode()) + len(value.encode("utf-8", "surrogatepass")) for key, value in kept.items())
+
+
+def _differences(current: Annotations, wanted: Wanted) -> dict[str, str | None]:
+    return {key: value for key, value in wanted.items() if current.get(key) != value}
+
+
+def _differs(current: Annotations, wanted: Wanted, keys: _Keys) -> bool:
+    """Whether verdict, counts, reasons or the flag differ."""
+    for key in _differences(current, wanted):
+        before, after = current.get(key), wanted[key]
+        if before is not None and after is not None:
+            if key in keys.volatile:
+                continue
+            if key in keys.quality and _lasting(before) == _lasting(after):
+                continue
+        return True
+    return False
+
+
+def _lasting(text: str) -> t.Any:
+    """What of a quality annotation of ours is worth a write; None for what is none."""
+    try:
+        value = read_json(text.encode("utf-8", "surrogatepass"), "a quality annotation", limit=SIZE_LIMIT)
+    except ScanError:
+        return None
+    if not isinstance(value, dict):
+        return None
+    return {key: part for key, part in value.items() if key not in ("timestamp", "reference", "scannerVersion")}
+
+
+@dataclasses.dataclass(frozen=True)
+class Quality:
+    """What a scanner says in a quality annotation, as far as it could be read; all text is harmless to show.
+
+    ``kind``: "vulnerability", "policy", ...; ``scanner``: its id. ``counts``: label in lower case -> number.
+    ``problem``: why it could not be read, else empty.
+    """
+
+    kind: str
+    scanner: str
+    name: str = ""
+    timestamp: str = ""
+    reference: str = ""
+    compliant: bool | None = None
+    counts: t.Mapping[str, int] = dataclasses.field(default_factory=dict)
+    problem: str = ""
+
+
+def others_say(current: Annotations, provider: str) -> tuple[Quality, ...]:
+    """The quality annotations of other scanners, ordered by key.
+
+    Read are whole numbers where texts are meant and the reverse (ManageIQ), and a summary that is JSON in a text.
+    """
+    own = _Keys(provider).quality
+    found = []
+    for key in sorted(current):
+        if key.startswith(QUALITY) and key not in own:
+            kind, _dot, scanner = key[len(QUALITY) :].partition(".")
+            found.append(_read_quality(visible(kind, 63), visible(scanner, 63), current[key]))
+    return tuple(found)
+
+
+def _read_quality(kind: str, scanner: str, text: str) -> Quality:
+    try:
+        value = _parsed(text)
+        if not isinstance(value, dict):
+            return Quality(kind, scanner, problem="it is no JSON object")
+        summary = value.get("summary")
+        if isinstance(summary, str):
+            summary = _parsed(summary)
+    except ScanError as error:
+        return Quality(kind, scanner, problem=visible(error.message, 300))
+    counts: dict[str, int] = {}
+    for line in summary if isinstance(summary, list) else ():
+        number = _number(line.get("data")) if isinstance(line, dict) else None
+        if number is not None and len(counts) < 20:
+            label = _word(line.get("label"), 40).lower()
+            counts[label] = counts.get(label, 0) + number
+    return Quality(
+        kind,
+        scanner,
+        _word(value.get("name"), 100),
+        _word(value.get("timestamp"), 40),
+        _word(value.get("reference"), _URL_LIMIT),
+        {"true": True, "false": False}.get(_word(value.get("compliant"), 10).lower()),
+        counts,
+    )
+
+
+def _parsed(text: str) -> t.Any:
+    return read_json(text.encode("utf-8", "surrogatepass"), "the annotation", limit=SIZE_LIMIT)
+
+
+def _word(value: object, limit: int) -> str:
+    return visible(str(value), limit) if isinstance(value, (str, int)) else ""
+
+
+def _number(value: object) -> int | None:
+    text = str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
+    return int(text) if re.fullmatch(r"\d{1,9}", text, re.ASCII) else None
