@@ -1,0 +1,289 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The drill: whether a cluster refuses a flagged image on every way in, and lets a good one pass.
+
+A way counts as refused only if our policy itself refused it and the same object with a good image passed. Whatever
+else stops the flagged image (Pod Security, a quota, missing rights, a policy that cannot be evaluated) proves nothing
+about the policy, and an answer that is not understood proves nothing at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import re
+import typing as t
+
+from .._text import pad, visible
+from .client import Answer, Client
+from .errors import NOT_FOUND, ApiError
+from .ways import KINDS, LABELS, NAME, Kind, Way, target, ways
+
+REFUSED = "refused"
+WARNED = "warned"
+ALLOWED = "allowed"
+#: Something else stopped it; ``Row.by`` says what.
+OTHERWISE = "refused-otherwise"
+#: The policy could not be evaluated, which stops good images, too.
+MISCONFIGURED = "misconfigured"
+UNKNOWN = "unknown"
+NOT_TRIED = "not-tried"
+#: The server has no such kind, or drops that part of an object without a word.
+NOT_SERVED = "not-served"
+
+_TEXT_LIMIT = 2000
+#: How a policy refuses; see dispatcher.go of k8s.io/apiserver (pkg/admission/plugin/policy/validating).
+_POLICY = re.compile(
+    r"^[^ ]+(?: \"[^\"]*\")? is forbidden: "
+    r"ValidatingAdmissionPolicy '([^']*)'(?: with binding '[^']*')? denied request: "
+)
+_WARNING = re.compile(r"^Validation failed for ValidatingAdmissionPolicy '([^']*)' with binding '[^']*': ")
+#: What a binding that only warns says of a policy that cannot be evaluated.
+_ERROR = re.compile(r"resulted in error: |failed messageExpression: |compilation ")
+#: Who else refuses, and how one knows.
+_OTHERS = (
+    ("rights", re.compile(r" is forbidden: User \"")),
+    ("Pod Security", re.compile(r"violates PodSecurity ")),
+    ("quota", re.compile(r"exceeded quota: |failed quota: ")),
+    ("limits", re.compile(r"(?:maximum|minimum) \S+ usage per |limit to request ratio per ")),
+    ("security context constraints", re.compile(r"unable to validate against any security context constraint")),
+    ("OpenShift ImagePolicy", re.compile(r"this image is prohibited by policy")),
+    ("service account", re.compile(r"error looking up service account ")),
+    ("namespace", re.compile(r"because it is being terminated")),
+)
+_NO_KIND = re.compile(r"the server could not find the requested resource|page not found")
+_NO_NAMESPACE = re.compile(r"^namespaces \"[^\"]*\" not found")
+_WEBHOOK = re.compile(r"admission webhook \"([^\"]{1,253})\"")
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """What came of one way.
+
+    ``outcome``: one of the words above. ``by``: what stopped it, or warned. ``code``: HTTP status, 0 when nothing was
+    sent. ``message``: what the user is told, or why nothing is known. ``good``: empty if the same with a good image is
+    allowed, else what stopped that. ``claimed``: whether the configuration claims that this way is closed.
+    """
+
+    kind: str
+    way: str
+    image: str
+    outcome: str
+    by: str
+    code: int
+    message: str
+    good: str
+    claimed: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Drill:
+    """What is tried, and where.
+
+    ``policy``: name of the ValidatingAdmissionPolicy whose refusals count. ``action``: what its binding is to do
+    (``deny``, ``warn``, ``audit``). ``targets``: make objects that start nothing, for what can be tried only on an
+    object that is there, and remove them again.
+    """
+
+    namespace: str
+    digest: str
+    references: tuple[str, ...]
+    policy: str
+    action: str
+    targets: bool
+
+
+class _Said(t.NamedTuple):
+    """An answer, understood: outcome, who, and the words."""
+
+    outcome: str
+    by: str
+    code: int
+    message: str
+
+
+def drill(client: Client, wanted: Drill) -> list[Row]:
+    """Try every way. Raises ApiError when the cluster does not answer."""
+    kinds = [kind for kind in KINDS if not kind.openshift or client.has_group(kind.group)]
+    tried = [way for way in ways(wanted.digest, wanted.references) if way.kind in kinds]
+    made: dict[Kind, str] = {}
+    created: list[Kind] = []
+    try:
+        if wanted.targets:
+            for kind in {way.kind: None for way in tried if way.request != "create"}:
+                made[kind] = _make(client, wanted, kind)
+                created += [kind] if not made[kind] else []
+        return [_row(client, wanted, way, made) for way in tried]
+    finally:
+        for kind in created:
+            with contextlib.suppress(ApiError):  # it starts nothing, and the next drill removes it
+                client.delete(f"{kind.path(wanted.namespace)}/{NAME}", {"propagationPolicy": "Background"})
+
+
+def open_ways(rows: t.Iterable[Row], action: str) -> list[Row]:
+    """Ways that are claimed to be closed and on which the flagged image came in (for ``warn``: without a warning)."""
+    return [row for row in rows if row.claimed and row.outcome in (ALLOWED, WARNED) and not is_closed(row, action)]
+
+
+def unproved_ways(rows: t.Iterable[Row], action: str) -> list[Row]:
+    """Ways that are claimed to be closed, and of which this drill cannot tell."""
+    told = (ALLOWED, WARNED)
+    return [row for row in rows if row.claimed and row.outcome not in told and not is_closed(row, action)]
+
+
+def is_closed(row: Row, action: str) -> bool:
+    """Whether a way is proved to be as ``action`` wants it. With ``audit`` nobody can see that it is."""
+    if action == "audit":
+        return False
+    return row.outcome in (REFUSED, NOT_SERVED) or (row.outcome == WARNED and action == "warn")
+
+
+def why_not_proved(let_in: t.Sequence[Row], unproved: t.Sequence[Row], blocked: t.Sequence[Row], action: str) -> str:
+    """One sentence on what a drill did not find as it should be; empty if it did."""
+
+    def named(rows: t.Sequence[Row], text: t.Callable[[Row], str]) -> str:
+        first = f"{rows[0].kind} ({rows[0].way})"
+        more = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
+        return f"{first}{more}: {text(rows[0])}" if text(rows[0]) else f"{first}{more}"
+
+    said = []
+    if let_in:
+        done = "only warned of" if all(row.outcome == WARNED for row in let_in) else "let in"
+        said.append(f"a flagged image is {done} on {len(let_in)} ways: {named(let_in, lambda row: row.message)}")
+    if unproved:
+        said.append(f"{len(unproved)} ways are not proved closed: {named(unproved, lambda row: row.message)}")
+    if blocked:
+        said.append(f"a good image is not let in on {len(blocked)} ways: {named(blocked, lambda row: row.good)}")
+    if not said and action == "audit":
+        said.append("the action audit lets everything in, so there is nothing to prove")
+    return "; ".join(said)
+
+
+def table(rows: t.Sequence[Row]) -> list[str]:
+    """The rows for people: aligned, with the whole message of each."""
+    lines = [(row.kind, row.way, _words(row), row.message) for row in rows]
+    widths = [max(map(len, column)) for column in list(zip(("", "", "", ""), *lines))[:3]]
+    return ["  ".join([*map(pad, line[:3], widths), line[3]]).rstrip() for line in lines]
+
+
+def _words(row: Row) -> str:
+    said = {REFUSED: "refused", WARNED: "WARNED ONLY", ALLOWED: "OPEN" if row.claimed else "open (not claimed closed)"}
+    words = said.get(row.outcome, row.outcome.replace("-", " "))
+    return f"{words} by {row.by}" if row.by and row.outcome in (OTHERWISE, MISCONFIGURED) else words
+
+
+def _make(client: Client, wanted: Drill, kind: Kind) -> str:
+    """Make what an update is tried on; why there is none, or empty."""
+    answer = client.attempt("POST", kind.path(wanted.namespace), target(kind), {})
+    if answer.status in (200, 201):
+        return ""
+    if answer.status == 409:
+        # What a drill that was killed left, or one that runs beside this one; or somebody else's.
+        found = client.attempt("PATCH", f"{kind.path(wanted.namespace)}/{NAME}", {}, {"dryRun": "All"})
+        labels = (found.value.get("metadata") or {}).get("labels") or {}
+        if found.status == 200 and LABELS.items() <= labels.items():
+            return ""
+        return f"there is a {kind.name} {NAME} that is not known to be of a drill"
+    return f"the {kind.name} to try it on could not be made: {_told(answer)}"
+
+
+def _row(client: Client, wanted: Drill, way: Way, made: t.Mapping[Kind, str]) -> Row:
+    def row(said: _Said, good: str = "") -> Row:
+        claimed = way.claimed and wanted.action != "audit"
+        return Row(way.kind.name, way.name, way.bad, *said, good, claimed)
+
+    if way.request != "create":
+        lacking = made.get(way.kind, "no object to try it on was made")
+        if lacking:
+            return row(_Said(NOT_TRIED, "", 0, lacking))
+    said = _send(client, wanted, way, way.bad)
+    if said.outcome == NOT_SERVED:
+        return row(said)
+    twin = _send(client, wanted, way, way.good)
+    if twin.outcome == ALLOWED:
+        return row(said)
+    good = twin.message or twin.outcome
+    if said.outcome in (REFUSED, WARNED):
+        # What stops everything does not tell flagged images from good ones.
+        return row(_Said(UNKNOWN, said.by, said.code, f"a good image is not let in, either: {good}"), good)
+    return row(said, good)
+
+
+def _send(client: Client, wanted: Drill, way: Way, image: str) -> _Said:
+    path, method = way.kind.path(wanted.namespace), "POST"
+    if way.request != "create":
+        part = "/ephemeralcontainers" if way.request == "ephemeral" else ""
+        path, method = f"{path}/{NAME}{part}", "PATCH"
+    answer = client.attempt(method, path, way.body(image), {"dryRun": "All"})
+    if answer.status == 404 and _NO_NAMESPACE.match(_told(answer)):
+        raise ApiError(
+            f"there is no namespace {visible(wanted.namespace, 260)}",
+            code=NOT_FOUND,
+            hint="run the playbook imagescan.openshift.enforce, which makes the one for drills, or give another",
+            status=404,
+        )
+    return understand(answer, way, image, wanted.policy)
+
+
+def understand(answer: Answer, way: Way, image: str, policy: str) -> _Said:
+    """What the answer to a dry run with an image says of the policy."""
+    code, words = answer.status, _told(answer)
+    if code in (200, 201):
+        return _understand_consent(answer, way, image, policy)
+    refusal = _POLICY.match(words)
+    if refusal:
+        name = refusal.group(1)
+        if code != 403:  # errors of a policy have no reason of their own, so they come as 422
+            return _Said(MISCONFIGURED, name, code, words)
+        return _Said(REFUSED if name == policy else OTHERWISE, name, code, words)
+    if code == 404 and _NO_KIND.search(words):
+        return _Said(NOT_SERVED if way.kind.openshift else UNKNOWN, "", code, words)
+    webhook = _WEBHOOK.search(words)
+    if webhook:
+        denied = 400 <= code < 500 and "denied the request" in words
+        return _Said(OTHERWISE if denied else UNKNOWN, f"webhook {webhook.group(1)}" if denied else "", code, words)
+    for name, pattern in _OTHERS:
+        if 400 <= code < 500 and pattern.search(words):
+            return _Said(OTHERWISE, name, code, words)
+    if code == 422:
+        return _Said(OTHERWISE, "validation", code, words)
+    return _Said(UNKNOWN, "", code, words or f"the server answered {code} and nothing that is understood")
+
+
+def _understand_consent(answer: Answer, way: Way, image: str, policy: str) -> _Said:
+    if answer.value.get("kind") != way.kind.name:
+        return _Said(UNKNOWN, "", answer.status, "the server did not answer with the object that was sent")
+    if not _holds(answer.value, image):
+        if way.is_volume and not _has_key(answer.value, "reference"):
+            return _Said(NOT_SERVED, "", answer.status, "this server has no image volumes: it drops them")
+        return _Said(UNKNOWN, "", answer.status, "the object came back without this image: something changed it")
+    for text in answer.warnings:
+        warning = _WARNING.match(text)
+        if warning and warning.group(1) == policy:
+            outcome = MISCONFIGURED if _ERROR.search(text, warning.end()) else WARNED
+            return _Said(outcome, policy, answer.status, visible(text, _TEXT_LIMIT))
+    return _Said(ALLOWED, "", answer.status, "")
+
+
+def _told(answer: Answer) -> str:
+    """The message of a Status, made harmless; empty for anything else."""
+    message = answer.value.get("message")
+    if answer.value.get("kind") != "Status" or not isinstance(message, str):
+        return ""
+    return visible(message, _TEXT_LIMIT)
+
+
+def _holds(value: t.Any, text: str) -> bool:
+    """Whether a text stands anywhere in an object."""
+    if isinstance(value, dict):
+        return any(_holds(each, text) for each in value.values())
+    if isinstance(value, list):
+        return any(_holds(each, text) for each in value)
+    return bool(value == text)
+
+
+def _has_key(value: t.Any, key: str) -> bool:
+    if isinstance(value, dict):
+        return key in value or any(_has_key(each, key) for each in value.values())
+    return isinstance(value, list) and any(_has_key(each, key) for each in value)

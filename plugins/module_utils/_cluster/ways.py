@@ -1,0 +1,326 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ways on which an image comes into a cluster: each with a flagged image, and the same again with a good one.
+
+Objects pass Pod Security ``restricted``, so that what refuses them is what is tried. Nothing of them ever runs: they
+are sent as dry runs, and those that stay for a moment, because an update needs them, start no container.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import typing as t
+
+from .._errors import InputError
+from .._images.references import DOCKER_HUB, is_digest, parse_reference
+from .manifests import PREFIX
+
+#: Flagged in the list that the role ``enforce`` installs for drills. No image has this digest, or these names.
+DIGEST = "sha256:" + hashlib.sha256(b"imagescan drill").hexdigest()
+REFERENCES = ("drill.imagescan.github.io/flagged:latest", "docker.io/library/imagescan-drill-flagged:latest")
+#: Never flagged.
+GOOD_DIGEST = "sha256:" + hashlib.sha256(b"imagescan drill, good").hexdigest()
+#: Name of the objects that updates are tried on, and start of the name of all others.
+NAME = "imagescan-drill"
+LABELS = {"app.kubernetes.io/managed-by": "imagescan.openshift", "app.kubernetes.io/component": "drill"}
+MARK = PREFIX + "drill"
+
+_REPOSITORY = "drill.imagescan.github.io/app"
+_OBJECT = dict[str, t.Any]
+_CONTAINER, _SECOND, _INIT, _SIDECAR, _VOLUME = "container", "second container", "init container", "sidecar", "volume"
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """A kind of object that holds images. ``openshift``: only OpenShift has it."""
+
+    name: str
+    api: str
+    resource: str
+    openshift: bool = False
+
+    @property
+    def version(self) -> str:
+        """Its apiVersion."""
+        return self.api.partition("/")[2].partition("/")[2] if self.api.startswith("/apis/") else "v1"
+
+    @property
+    def group(self) -> str:
+        """Its API group; empty for the core."""
+        return self.version.partition("/")[0] if "/" in self.version else ""
+
+    def path(self, namespace: str) -> str:
+        """Where its objects are."""
+        return f"{self.api}/namespaces/{namespace}/{self.resource}"
+
+
+POD = Kind("Pod", "/api/v1", "pods")
+DEPLOYMENT = Kind("Deployment", "/apis/apps/v1", "deployments")
+REPLICA_SET = Kind("ReplicaSet", "/apis/apps/v1", "replicasets")
+STATEFUL_SET = Kind("StatefulSet", "/apis/apps/v1", "statefulsets")
+DAEMON_SET = Kind("DaemonSet", "/apis/apps/v1", "daemonsets")
+JOB = Kind("Job", "/apis/batch/v1", "jobs")
+CRON_JOB = Kind("CronJob", "/apis/batch/v1", "cronjobs")
+REPLICATION_CONTROLLER = Kind("ReplicationController", "/api/v1", "replicationcontrollers")
+POD_TEMPLATE = Kind("PodTemplate", "/api/v1", "podtemplates")
+DEPLOYMENT_CONFIG = Kind("DeploymentConfig", "/apis/apps.openshift.io/v1", "deploymentconfigs", openshift=True)
+BUILD = Kind("Build", "/apis/build.openshift.io/v1", "builds", openshift=True)
+KINDS = (
+    POD,
+    DEPLOYMENT,
+    REPLICA_SET,
+    STATEFUL_SET,
+    DAEMON_SET,
+    JOB,
+    CRON_JOB,
+    REPLICATION_CONTROLLER,
+    POD_TEMPLATE,
+    DEPLOYMENT_CONFIG,
+    BUILD,
+)
+#: Forged owners: kind of the object -> API version and kind of what it claims to belong to.
+_OWNERS = {
+    POD: (("apps/v1", "ReplicaSet"), ("apps/v1", "DaemonSet"), ("batch/v1", "Job"), ("v1", "ReplicationController")),
+    REPLICA_SET: (("apps/v1", "Deployment"),),
+    JOB: (("batch/v1", "CronJob"),),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Way:
+    """One way in: an object of a kind with one image in one place, in one form.
+
+    ``body`` makes what is sent, from an image; ``bad`` and ``good`` are the images. ``request``: ``create``, ``update``
+    (a JSON patch of the object called NAME), or ``ephemeral`` (the same, of a pod's ephemeral containers).
+    ``claimed``: the role ``enforce`` says that it is closed.
+    """
+
+    kind: Kind
+    name: str
+    bad: str
+    good: str
+    body: t.Callable[[str], _OBJECT | list[_OBJECT]]
+    request: str = "create"
+    claimed: bool = True
+
+    @property
+    def is_volume(self) -> bool:
+        """Whether the image is mounted and not run."""
+        return self.name.startswith(_VOLUME)
+
+
+def check(digest: str, references: t.Sequence[str]) -> tuple[str, ...]:
+    """The references in full, if a drill can be made with these. Raises InputError."""
+    if not is_digest(digest):
+        raise InputError("digest is none", hint="give sha256: and 64 digits in lower case")
+    parsed = [parse_reference(text) for text in references]
+    for reference in parsed:
+        if reference.digest:
+            raise InputError(f"{reference} has a digest", hint="give references with a tag alone")
+    return tuple(map(str, parsed))
+
+
+def ways(digest: str, references: t.Sequence[str]) -> list[Way]:
+    """Every way, for a digest and references (with a tag) that are flagged. Kinds of OpenShift are among them."""
+    found: list[Way] = []
+    for kind in KINDS:
+        found += _of_a_build(digest) if kind is BUILD else _of_a_kind(kind, digest, references)
+    return found
+
+
+def target(kind: Kind) -> _OBJECT:
+    """An object with a good image that starts nothing, for what can be tried only on an object that is there."""
+    made = _object(kind, _pod_spec(_CONTAINER, _by_digest(GOOD_DIGEST)), name=NAME)
+    if kind is POD:
+        # A pod that is gated is never given to a node, so nothing is pulled.
+        made["spec"]["schedulingGates"] = [{"name": MARK}]
+    elif kind is DAEMON_SET:
+        made["spec"]["template"]["spec"]["nodeSelector"] = {MARK: "nowhere"}
+    return made
+
+
+def _of_a_kind(kind: Kind, digest: str, references: t.Sequence[str]) -> list[Way]:
+    by_digest = (_by_digest(digest), _by_digest(GOOD_DIGEST))
+    found = [
+        Way(kind, f"{place}, by digest", *by_digest, _creator(kind, place))
+        for place in (_CONTAINER, _SECOND, _INIT, _SIDECAR, _VOLUME)
+    ]
+    for reference in references[:1]:
+        for place in (_CONTAINER, _VOLUME):
+            named = (reference, _twin(reference))
+            found.append(Way(kind, f"{place}, by listed reference", *named, _creator(kind, place)))
+    for version, owner in _OWNERS.get(kind, ()):
+        found.append(Way(kind, f"forged owner {owner}", *by_digest, _creator(kind, _CONTAINER, (version, owner))))
+    if kind is POD:
+        found += _forms(digest, references)
+        found += [
+            Way(kind, "ephemeral container, by digest", *by_digest, _ephemeral, "ephemeral"),
+            *(
+                Way(kind, "ephemeral container, by listed reference", one, _twin(one), _ephemeral, "ephemeral")
+                for one in references[:1]
+            ),
+        ]
+    if kind is not JOB:  # the API server itself lets nobody change the image of a Job
+        found.append(Way(kind, "update of an existing object", *by_digest, _updater(kind), "update"))
+    return found
+
+
+def _forms(digest: str, references: t.Sequence[str]) -> list[Way]:
+    """Ways to write the same image."""
+    pairs = [
+        ("by tag and digest", f"{_REPOSITORY}:1.0@{digest}", f"{_REPOSITORY}:1.0@{GOOD_DIGEST}", True),
+        (
+            "by digest in another registry",
+            f"other.example:5000/a/b@{digest}",
+            f"other.example:5000/a/b@{GOOD_DIGEST}",
+            True,
+        ),
+        ("by digest with a short name", f"app@{digest}", f"app@{GOOD_DIGEST}", True),
+    ]
+    for reference in references:
+        twins = zip(_spellings(reference), _spellings(_twin(reference)))
+        pairs += [
+            (f"as {bad}", bad, good, True) for bad, good in twins if bad != reference or reference != references[0]
+        ]
+    for reference in references[:1]:
+        parsed = parse_reference(reference)
+        other = f"{parsed.name}:{parsed.tag[:100]}-not-listed"
+        pairs.append(("by a tag that is not listed", other, f"{parse_reference(_twin(reference)).name}:other", False))
+    return [
+        Way(POD, f"container, {name}", bad, good, _creator(POD, _CONTAINER), claimed=claimed)
+        for name, bad, good, claimed in pairs
+    ]
+
+
+def _spellings(reference: str) -> list[str]:
+    """How else a reference can be written, so that a runtime takes it for the same; itself first."""
+    parsed = parse_reference(reference)
+    names = [parsed.name]
+    if parsed.registry == DOCKER_HUB:
+        short = parsed.repository.removeprefix("library/") if parsed.repository.count("/") == 1 else parsed.repository
+        names += [parsed.repository, f"index.{parsed.name}"]
+        if short != parsed.repository:
+            names += [short, f"{DOCKER_HUB}/{short}", f"index.{DOCKER_HUB}/{short}"]
+    else:
+        names.append(f"{parsed.registry.upper()}/{parsed.repository}")
+    found = [f"{name}:{parsed.tag}" for name in names]
+    if parsed.tag == "latest":
+        found += names
+    return found
+
+
+def _of_a_build(digest: str) -> list[Way]:
+    def body(image: str) -> _OBJECT:
+        source = {"type": "Dockerfile", "dockerfile": "FROM scratch"}
+        strategy = {"type": "Docker", "dockerStrategy": {"from": {"kind": "DockerImage", "name": image}}}
+        return {**_head(BUILD), "spec": {"source": source, "strategy": strategy}}
+
+    images = (_by_digest(digest), _by_digest(GOOD_DIGEST))
+    return [Way(BUILD, "image that is built on, by digest", *images, body, claimed=False)]
+
+
+def _by_digest(digest: str) -> str:
+    return f"{_REPOSITORY}@{digest}"
+
+
+def _twin(reference: str) -> str:
+    """A reference of the same shape that is not listed."""
+    parsed = parse_reference(reference)
+    return f"{parsed.name}-good:{parsed.tag}"
+
+
+def _creator(kind: Kind, place: str, owner: tuple[str, str] | None = None) -> t.Callable[[str], _OBJECT]:
+    def body(image: str) -> _OBJECT:
+        return _object(kind, _pod_spec(place, image), owner=owner)
+
+    return body
+
+
+def _updater(kind: Kind) -> t.Callable[[str], list[_OBJECT]]:
+    """Another image in the object called NAME; nothing else of it is touched, whatever it was given on the way."""
+    place = {POD: "/spec", POD_TEMPLATE: "/template/spec", CRON_JOB: "/spec/jobTemplate/spec/template/spec"}
+
+    def body(image: str) -> list[_OBJECT]:
+        where = f"{place.get(kind, '/spec/template/spec')}/containers/0/image"
+        return [{"op": "replace", "path": where, "value": image}]
+
+    return body
+
+
+def _ephemeral(image: str) -> list[_OBJECT]:
+    container = _container("debugger", image)
+    del container["resources"]  # not allowed there
+    return [{"op": "add", "path": "/spec/ephemeralContainers", "value": [container]}]
+
+
+def _object(kind: Kind, pod_spec: _OBJECT, *, name: str = "", owner: tuple[str, str] | None = None) -> _OBJECT:
+    """An object that makes no pod, even if it stayed."""
+    made = _head(kind, name)
+    if owner:
+        version, owner_kind = owner
+        # Of no object that is there. Without blockOwnerDeletion, for which a server may ask further rights.
+        uid = "00000000-0000-4000-8000-000000000000"
+        reference = {"apiVersion": version, "kind": owner_kind, "name": NAME, "uid": uid, "controller": True}
+        made["metadata"]["ownerReferences"] = [reference]
+    labels = {MARK: "pod"}
+    template = {"metadata": {"labels": labels}, "spec": pod_spec}
+    selector: _OBJECT = {"matchLabels": labels}
+    if kind is POD:
+        made["spec"] = pod_spec
+    elif kind is POD_TEMPLATE:
+        made["template"] = template
+    elif kind is DAEMON_SET:
+        made["spec"] = {"selector": selector, "template": template}
+    elif kind is STATEFUL_SET:
+        made["spec"] = {"replicas": 0, "serviceName": NAME, "selector": selector, "template": template}
+    elif kind in (DEPLOYMENT, REPLICA_SET):
+        made["spec"] = {"replicas": 0, "selector": selector, "template": template}
+    elif kind in (REPLICATION_CONTROLLER, DEPLOYMENT_CONFIG):
+        made["spec"] = {"replicas": 0, "selector": labels, "template": template}
+    else:
+        pod_spec["restartPolicy"] = "Never"
+        job = {"suspend": True, "template": template}
+        if kind is CRON_JOB:
+            job = {"schedule": "0 0 29 2 *", "suspend": True, "jobTemplate": {"spec": job}}
+        else:
+            del template["metadata"]  # the server labels the pods of a Job itself
+        made["spec"] = job
+    return made
+
+
+def _head(kind: Kind, name: str = "") -> _OBJECT:
+    named = {"name": name} if name else {"generateName": f"{NAME}-"}
+    return {"apiVersion": kind.version, "kind": kind.name, "metadata": {**named, "labels": dict(LABELS)}}
+
+
+def _pod_spec(place: str, image: str) -> _OBJECT:
+    """The spec of a pod with an image in one place and good ones elsewhere."""
+    good = _by_digest(GOOD_DIGEST)
+    spec: _OBJECT = {
+        "automountServiceAccountToken": False,
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [_container("main", image if place == _CONTAINER else good)],
+    }
+    if place == _SECOND:
+        spec["containers"].append(_container("second", image))
+    elif place in (_INIT, _SIDECAR):
+        spec["initContainers"] = [_container("first", image)]
+        if place == _SIDECAR:
+            spec["initContainers"][0]["restartPolicy"] = "Always"
+    elif place == _VOLUME:
+        spec["volumes"] = [{"name": "data", "image": {"reference": image, "pullPolicy": "IfNotPresent"}}]
+        spec["containers"][0]["volumeMounts"] = [{"name": "data", "mountPath": "/data", "readOnly": True}]
+    return spec
+
+
+def _container(name: str, image: str) -> _OBJECT:
+    quantities = {"cpu": "10m", "memory": "16Mi"}
+    return {
+        "name": name,
+        "image": image,
+        "command": ["/imagescan-drill"],
+        "resources": {"requests": quantities, "limits": quantities},
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }

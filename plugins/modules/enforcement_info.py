@@ -1,0 +1,300 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: enforcement_info
+short_description: Prove that a cluster refuses flagged images, on every way in
+version_added: 0.3.0
+author: the imagescan.openshift authors (@imagescan)
+description:
+  - Sends server-side dry runs with a flagged image, of every kind of object, in every place and form that an image can
+    have there, and the same again with a good image. Nothing of this is ever run.
+  - A way counts as refused only where the policy itself refused the flagged image and let the good one pass. What
+    something else refused (Pod Security, a quota, missing rights), a policy that cannot be evaluated, and every answer
+    that is not understood are told as what they are, and prove nothing.
+  - The role imagescan.openshift.enforce makes the namespace, the account and the list that it needs.
+options:
+  namespace:
+    description:
+      - Where the dry runs are sent to. The policy must cover it, and the account must be allowed to create everything
+        that is tried there.
+    type: str
+    default: imagescan-drill
+  digest:
+    description: A digest that is flagged. The default is on the list that the role makes for drills.
+    type: str
+    default: sha256:f43219acc296f425509b96b3b886dde054e5a0c438eef314192bb183d1a665f9
+  references:
+    description:
+      - References with a tag that are flagged. Each is tried in all spellings that mean the same.
+      - The defaults are on the list that the role makes for drills. The second shows that short names are understood.
+    type: list
+    elements: str
+    default:
+      - drill.imagescan.github.io/flagged:latest
+      - docker.io/library/imagescan-drill-flagged:latest
+    aliases: [reference]
+  policy:
+    description: Name of the ValidatingAdmissionPolicy. Only its refusals count.
+    type: str
+    default: imagescan-deny
+  action:
+    description:
+      - What the policy is to do with flagged images. With V(warn) a warning to the user is enough. With V(audit)
+        nothing can be proved, since only the server's audit log shows it.
+    type: str
+    choices: [deny, warn, audit]
+    default: deny
+  targets:
+    description:
+      - Make one object of each kind with a good image for the time of the drill, since updates and ephemeral containers
+        can be tried only on something that is there. They are called C(imagescan-drill) and start nothing (a pod that
+        is never scheduled, no replicas, suspended).
+      - Without them, and in check mode, these ways are not tried.
+    type: bool
+    default: true
+  fail_on_open:
+    description:
+      - Fail where a way is not proved to be closed that the configuration claims closed, and where a good image is
+        refused.
+      - In check mode it does not count that ways were not tried.
+    type: bool
+    default: false
+extends_documentation_fragment:
+  - imagescan.openshift._attributes
+  - imagescan.openshift.cluster
+attributes:
+  check_mode:
+    support: full
+    details: Dry runs are sent in check mode, too. No objects are made.
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+notes:
+  - Not claimed closed, since admission cannot know it, is another name or tag of the same content that is not listed.
+    Name images by digest, or let the role require a passed scan in a namespace.
+  - Static pods never ask the API server, and no policy of it stops them.
+"""
+
+EXAMPLES = r"""
+- name: Fail when a flagged image would come in
+  imagescan.openshift.enforcement_info:
+    kubeconfig: /etc/imagescan/imagescan-drill.kubeconfig
+    fail_on_open: true
+
+- name: Wait until a policy that was just installed works
+  imagescan.openshift.enforcement_info:
+  register: drill
+  until: drill.proved | default(false)
+  retries: 15
+  delay: 2
+"""
+
+RETURN = r"""
+proved:
+  description:
+    - Whether every way that is claimed closed is closed, and good images are let in. False with O(action=audit), and
+      where something was not tried.
+  returned: always
+  type: bool
+control:
+  description: Whether the same objects with a good image are all let in.
+  returned: always
+  type: bool
+ways:
+  description: Every way that was tried.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: Kind of the object.
+      type: str
+      sample: CronJob
+    way:
+      description: Where and how the image stands in it.
+      type: str
+      sample: init container, by digest
+    image:
+      description: The flagged image, as it was written.
+      type: str
+    outcome:
+      description:
+        - V(refused) by the policy, which let the good image pass. V(warned) and let in. V(allowed) is let in.
+        - V(refused-otherwise) by something else; RV(ways[].by) says what. V(misconfigured) when the policy could not be
+          evaluated. V(not-served) when the server has no such thing. V(unknown) and V(not-tried) prove nothing.
+      type: str
+    refused:
+      description: Whether it is certain that the policy refuses it, which is RV(ways[].outcome=refused) alone.
+      type: bool
+    by:
+      description: What refused it or warned, as the name of a policy, V(Pod Security), V(quota) or V(rights).
+      type: str
+    code:
+      description: HTTP status of the answer. 0 if nothing was sent.
+      type: int
+    message:
+      description: What the user is told, or why nothing is known.
+      type: str
+    good:
+      description: What is told of the same object with a good image. Empty if it is let in.
+      type: str
+    claimed:
+      description: Whether the configuration claims that this way is closed.
+      type: bool
+open:
+  description: Ways that are claimed closed, and on which the flagged image came in. As RV(ways).
+  returned: always
+  type: list
+  elements: dict
+unproved:
+  description: Ways that are claimed closed, of which the drill cannot tell. As RV(ways).
+  returned: always
+  type: list
+  elements: dict
+counts:
+  description: How many ways had each outcome.
+  returned: always
+  type: dict
+  sample: {"refused": 71, "allowed": 1}
+lines:
+  description: RV(ways) as a table for people.
+  returned: always
+  type: list
+  elements: str
+installed:
+  description: What is installed, as far as the account may read it. The drill does not need it.
+  returned: always
+  type: dict
+  contains:
+    mode:
+      description: One of V(deny), V(warn), V(audit), V(none) and, where it may not be read, V(unknown).
+      type: str
+    actions:
+      description: Actions of the bindings.
+      type: list
+      elements: str
+    failure_policy:
+      description: What the server does when the policy cannot be evaluated.
+      type: str
+      sample: Fail
+    exempt_namespaces:
+      description: Namespaces that the policy spares by name.
+      type: list
+      elements: str
+    only_namespaces:
+      description: Namespaces that the policy is limited to. Empty if it is not.
+      type: list
+      elements: str
+    conditions:
+      description: CEL expressions that further limit the policy.
+      type: list
+      elements: str
+    lists:
+      description: Names of the deny lists, with the number of C(digests) and C(references) of each; or null.
+      type: list
+      elements: dict
+    listed:
+      description: Which of the images of the drill are on a list.
+      type: list
+      elements: str
+    unread:
+      description: Why something of this is not known.
+      type: list
+      elements: str
+code:
+  description: Stable code of the cause; V(way-open) when O(fail_on_open) failed it.
+  returned: failure
+  type: str
+"""
+
+import collections
+import dataclasses
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.drill import (
+    NOT_TRIED,
+    REFUSED,
+    Drill,
+    Row,
+    drill,
+    open_ways,
+    table,
+    unproved_ways,
+    why_not_proved,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.enforcement import read_installation
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.manifests import check_name
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.ways import DIGEST, REFERENCES, check
+from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._module import client_of, run
+
+
+def work(module: AnsibleModule) -> dict[str, t.Any]:
+    """Make the drill."""
+    params = module.params
+    check_name(params["namespace"], "namespace")
+    check_name(params["policy"], "policy")
+    references = check(params["digest"], params["references"])
+    client = client_of(module)
+    wanted = Drill(
+        params["namespace"],
+        params["digest"],
+        references,
+        params["policy"],
+        params["action"],
+        params["targets"] and not module.check_mode,
+    )
+    installed = read_installation(client, wanted.policy, (wanted.digest, *references))
+    rows = drill(client, wanted)
+    let_in, unproved = open_ways(rows, wanted.action), unproved_ways(rows, wanted.action)
+    control = all(not row.good for row in rows)
+    result = {
+        "proved": any(row.claimed for row in rows) and control and not let_in and not unproved,
+        "control": control,
+        "ways": [_shown(row) for row in rows],
+        "open": [_shown(row) for row in let_in],
+        "unproved": [_shown(row) for row in unproved],
+        "counts": dict(collections.Counter(row.outcome for row in rows)),
+        "lines": table(rows),
+        "installed": installed,
+    }
+    if params["fail_on_open"]:
+        counting = [row for row in unproved if not (module.check_mode and row.outcome == NOT_TRIED)]
+        why = why_not_proved(let_in, counting, [row for row in rows if row.good], wanted.action)
+        if why:
+            raise ScanError(why, code="way-open", partial=result)
+    return result
+
+
+def _shown(row: Row) -> dict[str, t.Any]:
+    return {**dataclasses.asdict(row), "refused": row.outcome == REFUSED}
+
+
+def main() -> None:
+    """Entry point of the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "namespace": {"type": "str", "default": "imagescan-drill"},
+            "digest": {"type": "str", "default": DIGEST},
+            "references": {"type": "list", "elements": "str", "default": list(REFERENCES), "aliases": ["reference"]},
+            "policy": {"type": "str", "default": "imagescan-deny"},
+            "action": {"type": "str", "choices": ["deny", "warn", "audit"], "default": "deny"},
+            "targets": {"type": "bool", "default": True},
+            "fail_on_open": {"type": "bool", "default": False},
+            **specs.cluster(),
+        },
+        supports_check_mode=True,
+    )
+    run(module, work)
+
+
+if __name__ == "__main__":
+    main()
