@@ -24,24 +24,36 @@ options:
         that is tried there.
     type: str
     default: imagescan-drill
+  require_passed:
+    description:
+      - Drill a namespace in which only images with a passed scan may run. Then a digest that was never scanned, and
+        everything that is named by a tag, must be refused.
+    type: bool
+    default: false
   digest:
-    description: A digest that is flagged. The default is on the list that the role makes for drills.
+    description:
+      - A digest that must be refused. The default is on the list that the role makes for drills, or on none with
+        O(require_passed=true).
     type: str
-    default: sha256:f43219acc296f425509b96b3b886dde054e5a0c438eef314192bb183d1a665f9
   references:
     description:
-      - References with a tag that are flagged. Each is tried in all spellings that mean the same.
-      - The defaults are on the list that the role makes for drills. The second shows that short names are understood.
+      - References with a tag that must be refused. Each is tried in all spellings that mean the same.
+      - The defaults are on the list that the role makes for drills, or on none with O(require_passed=true). One is of
+        Docker Hub, to show that short names are understood.
     type: list
     elements: str
-    default:
-      - drill.imagescan.github.io/flagged:latest
-      - docker.io/library/imagescan-drill-flagged:latest
     aliases: [reference]
-  policy:
-    description: Name of the ValidatingAdmissionPolicy. Only its refusals count.
+  good_digest:
+    description:
+      - A digest that must be let in. The default belongs to no image and is never flagged.
+      - With O(require_passed=true) it must be on a list of passed ones, on which the role puts the default.
     type: str
-    default: imagescan-deny
+    default: sha256:2588e12225a4448ec04b564f81093e49873f31fc8be4b98c4d8d2b3de6d2fdc5
+  policy:
+    description:
+      - Name of the ValidatingAdmissionPolicy. Only its refusals count.
+      - The default is V(imagescan-deny), or V(imagescan-passed) with O(require_passed=true).
+    type: str
   action:
     description:
       - What the policy is to do with flagged images. With V(warn) a warning to the user is enough. With V(audit)
@@ -232,8 +244,16 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.drill
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.enforcement import read_installation
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.manifests import check_name
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.ways import DIGEST, REFERENCES, check
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.ways import (
+    DIGEST,
+    GOOD_DIGEST,
+    REFERENCES,
+    UNKNOWN_DIGEST,
+    UNKNOWN_REFERENCES,
+    Images,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.references import parse_reference
 from ansible_collections.imagescan.openshift.plugins.module_utils._module import client_of, run
 
 
@@ -241,18 +261,18 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     """Make the drill."""
     params = module.params
     check_name(params["namespace"], "namespace")
-    check_name(params["policy"], "policy")
-    references = check(params["digest"], params["references"])
+    if params["policy"]:
+        check_name(params["policy"], "policy")
+    images = _images_of(params)
     client = client_of(module)
     wanted = Drill(
         params["namespace"],
-        params["digest"],
-        references,
-        params["policy"],
+        images,
+        params["policy"] or f"imagescan-{'passed' if images.only_good else 'deny'}",
         params["action"],
         params["targets"] and not module.check_mode,
     )
-    installed = read_installation(client, wanted.policy, (wanted.digest, *references))
+    installed = read_installation(client, wanted.policy, (images.digest, *images.references))
     rows = drill(client, wanted)
     let_in, unproved = open_ways(rows, wanted.action), unproved_ways(rows, wanted.action)
     control = all(not row.good for row in rows)
@@ -274,6 +294,17 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     return result
 
 
+def _images_of(params: t.Mapping[str, t.Any]) -> Images:
+    required = params["require_passed"]
+    references = params["references"] or (UNKNOWN_REFERENCES if required else REFERENCES)
+    return Images(
+        params["digest"] or (UNKNOWN_DIGEST if required else DIGEST),
+        tuple(str(parse_reference(text)) for text in references),
+        params["good_digest"],
+        required,
+    )
+
+
 def _shown(row: Row) -> dict[str, t.Any]:
     return {**dataclasses.asdict(row), "refused": row.outcome == REFUSED}
 
@@ -283,9 +314,11 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "namespace": {"type": "str", "default": "imagescan-drill"},
-            "digest": {"type": "str", "default": DIGEST},
-            "references": {"type": "list", "elements": "str", "default": list(REFERENCES), "aliases": ["reference"]},
-            "policy": {"type": "str", "default": "imagescan-deny"},
+            "require_passed": {"type": "bool", "default": False},
+            "digest": {"type": "str"},
+            "references": {"type": "list", "elements": "str", "aliases": ["reference"]},
+            "good_digest": {"type": "str", "default": GOOD_DIGEST},
+            "policy": {"type": "str"},
             "action": {"type": "str", "choices": ["deny", "warn", "audit"], "default": "deny"},
             "targets": {"type": "bool", "default": True},
             "fail_on_open": {"type": "bool", "default": False},

@@ -18,7 +18,7 @@ import typing as t
 from .._text import pad, visible
 from .client import Answer, Client
 from .errors import NOT_FOUND, ApiError
-from .ways import KINDS, LABELS, NAME, Kind, Way, target, ways
+from .ways import KINDS, LABELS, NAME, Images, Kind, Way, target, ways
 
 REFUSED = "refused"
 WARNED = "warned"
@@ -87,8 +87,7 @@ class Drill:
     """
 
     namespace: str
-    digest: str
-    references: tuple[str, ...]
+    images: Images
     policy: str
     action: str
     targets: bool
@@ -106,7 +105,7 @@ class _Said(t.NamedTuple):
 def drill(client: Client, wanted: Drill) -> list[Row]:
     """Try every way. Raises ApiError when the cluster does not answer."""
     kinds = [kind for kind in KINDS if not kind.openshift or client.has_group(kind.group)]
-    tried = [way for way in ways(wanted.digest, wanted.references) if way.kind in kinds]
+    tried = [way for way in ways(wanted.images) if way.kind in kinds]
     made: dict[Kind, str] = {}
     created: list[Kind] = []
     try:
@@ -175,7 +174,7 @@ def _words(row: Row) -> str:
 
 def _make(client: Client, wanted: Drill, kind: Kind) -> str:
     """Make what an update is tried on; why there is none, or empty."""
-    answer = client.attempt("POST", kind.path(wanted.namespace), target(kind), {})
+    answer = client.attempt("POST", kind.path(wanted.namespace), target(kind, wanted.images.good))
     if answer.status in (200, 201):
         return ""
     if answer.status == 409:
@@ -201,7 +200,7 @@ def _row(client: Client, wanted: Drill, way: Way, made: t.Mapping[Kind, str]) ->
     if said.outcome == NOT_SERVED:
         return row(said)
     twin = _send(client, wanted, way, way.good)
-    if twin.outcome == ALLOWED:
+    if twin.outcome == ALLOWED or not way.claimed:
         return row(said)
     good = twin.message or twin.outcome
     if said.outcome in (REFUSED, WARNED):

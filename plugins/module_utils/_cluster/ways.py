@@ -14,22 +14,26 @@ import hashlib
 import typing as t
 
 from .._errors import InputError
-from .._images.references import DOCKER_HUB, is_digest, parse_reference
+from .._images.references import DOCKER_HUB, Reference, is_digest, parse_reference
 from .manifests import PREFIX
 
-#: Flagged in the list that the role ``enforce`` installs for drills. No image has this digest, or these names.
+#: Flagged in the list that the role ``enforce`` installs for drills. No image has these digests and names.
 DIGEST = "sha256:" + hashlib.sha256(b"imagescan drill").hexdigest()
 REFERENCES = ("drill.imagescan.github.io/flagged:latest", "docker.io/library/imagescan-drill-flagged:latest")
-#: Never flagged.
+#: Never flagged. Where a passed scan is required, it must be among the passed ones.
 GOOD_DIGEST = "sha256:" + hashlib.sha256(b"imagescan drill, good").hexdigest()
+#: On no list.
+UNKNOWN_DIGEST = "sha256:" + hashlib.sha256(b"imagescan drill, unknown").hexdigest()
+UNKNOWN_REFERENCES = ("drill.imagescan.github.io/app:latest", "docker.io/library/imagescan-drill:latest")
 #: Name of the objects that updates are tried on, and start of the name of all others.
 NAME = "imagescan-drill"
 LABELS = {"app.kubernetes.io/managed-by": "imagescan.openshift", "app.kubernetes.io/component": "drill"}
 MARK = PREFIX + "drill"
 
 _REPOSITORY = "drill.imagescan.github.io/app"
-_OBJECT = dict[str, t.Any]
-_CONTAINER, _SECOND, _INIT, _SIDECAR, _VOLUME = "container", "second container", "init container", "sidecar", "volume"
+_Object = dict[str, t.Any]
+_CONTAINER, _SECOND, _INIT, _SIDECAR = "container", "second container", "init container", "sidecar"
+_VOLUME = "image volume"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +93,43 @@ _OWNERS = {
 
 
 @dataclasses.dataclass(frozen=True)
+class Images:
+    """What a drill is made with.
+
+    ``digest`` and ``references`` (full, with a tag alone) must be refused, ``good`` (a digest) must not. With
+    ``only_good`` nothing but what is known to be good may run, which no tag is.
+    """
+
+    digest: str = DIGEST
+    references: tuple[str, ...] = REFERENCES
+    good: str = GOOD_DIGEST
+    only_good: bool = False
+
+    def __post_init__(self) -> None:
+        for option, digest in (("digest", self.digest), ("good_digest", self.good)):
+            if not is_digest(digest):
+                raise InputError(f"{option} is none", hint="give sha256: and 64 digits in lower case")
+        if self.digest == self.good:
+            raise InputError("digest and good_digest are the same")
+        for reference in map(parse_reference, self.references):
+            if reference.digest:
+                raise InputError(f"{reference} has a digest", hint="give references with a tag alone")
+
+    def by_digest(self, name: str = _REPOSITORY) -> tuple[str, str]:
+        """The image by digest, and its good twin."""
+        return f"{name}@{self.digest}", f"{name}@{self.good}"
+
+    def by_name(self, reference: str) -> list[tuple[str, str]]:
+        """A reference in every spelling that a runtime takes for the same, as it is first, with their good twins."""
+        parsed = parse_reference(reference)
+        spellings = _spellings(parsed)
+        if self.only_good:
+            return [(spelling, f"{_REPOSITORY}@{self.good}") for spelling in spellings]
+        twin = dataclasses.replace(parsed, repository=f"{parsed.repository}-good")
+        return list(zip(spellings, _spellings(twin)))
+
+
+@dataclasses.dataclass(frozen=True)
 class Way:
     """One way in: an object of a kind with one image in one place, in one form.
 
@@ -101,7 +142,7 @@ class Way:
     name: str
     bad: str
     good: str
-    body: t.Callable[[str], _OBJECT | list[_OBJECT]]
+    body: t.Callable[[str], _Object | list[_Object]]
     request: str = "create"
     claimed: bool = True
 
@@ -111,28 +152,17 @@ class Way:
         return self.name.startswith(_VOLUME)
 
 
-def check(digest: str, references: t.Sequence[str]) -> tuple[str, ...]:
-    """The references in full, if a drill can be made with these. Raises InputError."""
-    if not is_digest(digest):
-        raise InputError("digest is none", hint="give sha256: and 64 digits in lower case")
-    parsed = [parse_reference(text) for text in references]
-    for reference in parsed:
-        if reference.digest:
-            raise InputError(f"{reference} has a digest", hint="give references with a tag alone")
-    return tuple(map(str, parsed))
-
-
-def ways(digest: str, references: t.Sequence[str]) -> list[Way]:
-    """Every way, for a digest and references (with a tag) that are flagged. Kinds of OpenShift are among them."""
+def ways(images: Images) -> list[Way]:
+    """Every way. Kinds of OpenShift are among them."""
     found: list[Way] = []
     for kind in KINDS:
-        found += _of_a_build(digest) if kind is BUILD else _of_a_kind(kind, digest, references)
+        found += _of_a_build(images) if kind is BUILD else _of_a_kind(kind, images)
     return found
 
 
-def target(kind: Kind) -> _OBJECT:
+def target(kind: Kind, good: str) -> _Object:
     """An object with a good image that starts nothing, for what can be tried only on an object that is there."""
-    made = _object(kind, _pod_spec(_CONTAINER, _by_digest(GOOD_DIGEST)), name=NAME)
+    made = _object(kind, _pod_spec(_CONTAINER, f"{_REPOSITORY}@{good}", good), name=NAME)
     if kind is POD:
         # A pod that is gated is never given to a node, so nothing is pulled.
         made["spec"]["schedulingGates"] = [{"name": MARK}]
@@ -141,121 +171,95 @@ def target(kind: Kind) -> _OBJECT:
     return made
 
 
-def _of_a_kind(kind: Kind, digest: str, references: t.Sequence[str]) -> list[Way]:
-    by_digest = (_by_digest(digest), _by_digest(GOOD_DIGEST))
+def _of_a_kind(kind: Kind, images: Images) -> list[Way]:
+    by_digest = images.by_digest()
     found = [
-        Way(kind, f"{place}, by digest", *by_digest, _creator(kind, place))
+        Way(kind, f"{place}, by digest", *by_digest, _creator(kind, place, images.good))
         for place in (_CONTAINER, _SECOND, _INIT, _SIDECAR, _VOLUME)
     ]
-    for reference in references[:1]:
-        for place in (_CONTAINER, _VOLUME):
-            named = (reference, _twin(reference))
-            found.append(Way(kind, f"{place}, by listed reference", *named, _creator(kind, place)))
-    for version, owner in _OWNERS.get(kind, ()):
-        found.append(Way(kind, f"forged owner {owner}", *by_digest, _creator(kind, _CONTAINER, (version, owner))))
+    named = [images.by_name(reference)[0] for reference in images.references[:1]]
+    found += [
+        Way(kind, f"{place}, by listed reference", *pair, _creator(kind, place, images.good))
+        for pair in named
+        for place in (_CONTAINER, _VOLUME)
+    ]
+    for owner in _OWNERS.get(kind, ()):
+        body = _creator(kind, _CONTAINER, images.good, owner)
+        found.append(Way(kind, f"forged owner {owner[1]}", *by_digest, body))
     if kind is POD:
-        found += _forms(digest, references)
+        found += _forms(images)
+        found.append(Way(kind, "ephemeral container, by digest", *by_digest, _ephemeral, "ephemeral"))
         found += [
-            Way(kind, "ephemeral container, by digest", *by_digest, _ephemeral, "ephemeral"),
-            *(
-                Way(kind, "ephemeral container, by listed reference", one, _twin(one), _ephemeral, "ephemeral")
-                for one in references[:1]
-            ),
+            Way(kind, "ephemeral container, by listed reference", *pair, _ephemeral, "ephemeral") for pair in named
         ]
     if kind is not JOB:  # the API server itself lets nobody change the image of a Job
         found.append(Way(kind, "update of an existing object", *by_digest, _updater(kind), "update"))
     return found
 
 
-def _forms(digest: str, references: t.Sequence[str]) -> list[Way]:
+def _forms(images: Images) -> list[Way]:
     """Ways to write the same image."""
-    pairs = [
-        ("by tag and digest", f"{_REPOSITORY}:1.0@{digest}", f"{_REPOSITORY}:1.0@{GOOD_DIGEST}", True),
-        (
-            "by digest in another registry",
-            f"other.example:5000/a/b@{digest}",
-            f"other.example:5000/a/b@{GOOD_DIGEST}",
-            True,
-        ),
-        ("by digest with a short name", f"app@{digest}", f"app@{GOOD_DIGEST}", True),
+    forms = [
+        ("by tag and digest", images.by_digest(f"{_REPOSITORY}:1.0")),
+        ("by digest in another registry", images.by_digest("other.example:5000/a/b")),
+        ("by digest with a short name", images.by_digest("app")),
     ]
-    for reference in references:
-        twins = zip(_spellings(reference), _spellings(_twin(reference)))
-        pairs += [
-            (f"as {bad}", bad, good, True) for bad, good in twins if bad != reference or reference != references[0]
-        ]
-    for reference in references[:1]:
-        parsed = parse_reference(reference)
-        other = f"{parsed.name}:{parsed.tag[:100]}-not-listed"
-        pairs.append(("by a tag that is not listed", other, f"{parse_reference(_twin(reference)).name}:other", False))
-    return [
-        Way(POD, f"container, {name}", bad, good, _creator(POD, _CONTAINER), claimed=claimed)
-        for name, bad, good, claimed in pairs
-    ]
+    for reference in images.references:
+        forms += [(f"as {pair[0]}", pair) for pair in images.by_name(reference)]
+    body = _creator(POD, _CONTAINER, images.good)
+    found = [Way(POD, f"container, {name}", *pair, body) for name, pair in forms]
+    other = (f"{_REPOSITORY}:not-listed", images.by_digest()[1])
+    return [*found, Way(POD, "container, by a tag that is not listed", *other, body, claimed=images.only_good)]
 
 
-def _spellings(reference: str) -> list[str]:
+def _spellings(parsed: Reference) -> list[str]:
     """How else a reference can be written, so that a runtime takes it for the same; itself first."""
-    parsed = parse_reference(reference)
     names = [parsed.name]
     if parsed.registry == DOCKER_HUB:
         short = parsed.repository.removeprefix("library/") if parsed.repository.count("/") == 1 else parsed.repository
         names += [parsed.repository, f"index.{parsed.name}"]
         if short != parsed.repository:
             names += [short, f"{DOCKER_HUB}/{short}", f"index.{DOCKER_HUB}/{short}"]
-    else:
+    elif parsed.registry != parsed.registry.upper():
         names.append(f"{parsed.registry.upper()}/{parsed.repository}")
     found = [f"{name}:{parsed.tag}" for name in names]
-    if parsed.tag == "latest":
-        found += names
-    return found
+    return [*found, *names] if parsed.tag == "latest" else found
 
 
-def _of_a_build(digest: str) -> list[Way]:
-    def body(image: str) -> _OBJECT:
+def _of_a_build(images: Images) -> list[Way]:
+    def body(image: str) -> _Object:
         source = {"type": "Dockerfile", "dockerfile": "FROM scratch"}
         strategy = {"type": "Docker", "dockerStrategy": {"from": {"kind": "DockerImage", "name": image}}}
         return {**_head(BUILD), "spec": {"source": source, "strategy": strategy}}
 
-    images = (_by_digest(digest), _by_digest(GOOD_DIGEST))
-    return [Way(BUILD, "image that is built on, by digest", *images, body, claimed=False)]
+    return [Way(BUILD, "image that is built on, by digest", *images.by_digest(), body, claimed=False)]
 
 
-def _by_digest(digest: str) -> str:
-    return f"{_REPOSITORY}@{digest}"
-
-
-def _twin(reference: str) -> str:
-    """A reference of the same shape that is not listed."""
-    parsed = parse_reference(reference)
-    return f"{parsed.name}-good:{parsed.tag}"
-
-
-def _creator(kind: Kind, place: str, owner: tuple[str, str] | None = None) -> t.Callable[[str], _OBJECT]:
-    def body(image: str) -> _OBJECT:
-        return _object(kind, _pod_spec(place, image), owner=owner)
+def _creator(kind: Kind, place: str, good: str, owner: tuple[str, str] | None = None) -> t.Callable[[str], _Object]:
+    def body(image: str) -> _Object:
+        return _object(kind, _pod_spec(place, image, good), owner=owner)
 
     return body
 
 
-def _updater(kind: Kind) -> t.Callable[[str], list[_OBJECT]]:
+def _updater(kind: Kind) -> t.Callable[[str], list[_Object]]:
     """Another image in the object called NAME; nothing else of it is touched, whatever it was given on the way."""
     place = {POD: "/spec", POD_TEMPLATE: "/template/spec", CRON_JOB: "/spec/jobTemplate/spec/template/spec"}
 
-    def body(image: str) -> list[_OBJECT]:
+    def body(image: str) -> list[_Object]:
         where = f"{place.get(kind, '/spec/template/spec')}/containers/0/image"
         return [{"op": "replace", "path": where, "value": image}]
 
     return body
 
 
-def _ephemeral(image: str) -> list[_OBJECT]:
+def _ephemeral(image: str) -> list[_Object]:
     container = _container("debugger", image)
     del container["resources"]  # not allowed there
     return [{"op": "add", "path": "/spec/ephemeralContainers", "value": [container]}]
 
 
-def _object(kind: Kind, pod_spec: _OBJECT, *, name: str = "", owner: tuple[str, str] | None = None) -> _OBJECT:
+def _object(kind: Kind, pod_spec: _Object, *, name: str = "", owner: tuple[str, str] | None = None) -> _Object:
     """An object that makes no pod, even if it stayed."""
     made = _head(kind, name)
     if owner:
@@ -266,7 +270,7 @@ def _object(kind: Kind, pod_spec: _OBJECT, *, name: str = "", owner: tuple[str, 
         made["metadata"]["ownerReferences"] = [reference]
     labels = {MARK: "pod"}
     template = {"metadata": {"labels": labels}, "spec": pod_spec}
-    selector: _OBJECT = {"matchLabels": labels}
+    selector: _Object = {"matchLabels": labels}
     if kind is POD:
         made["spec"] = pod_spec
     elif kind is POD_TEMPLATE:
@@ -290,15 +294,15 @@ def _object(kind: Kind, pod_spec: _OBJECT, *, name: str = "", owner: tuple[str, 
     return made
 
 
-def _head(kind: Kind, name: str = "") -> _OBJECT:
+def _head(kind: Kind, name: str = "") -> _Object:
     named = {"name": name} if name else {"generateName": f"{NAME}-"}
     return {"apiVersion": kind.version, "kind": kind.name, "metadata": {**named, "labels": dict(LABELS)}}
 
 
-def _pod_spec(place: str, image: str) -> _OBJECT:
+def _pod_spec(place: str, image: str, good_digest: str) -> _Object:
     """The spec of a pod with an image in one place and good ones elsewhere."""
-    good = _by_digest(GOOD_DIGEST)
-    spec: _OBJECT = {
+    good = f"{_REPOSITORY}@{good_digest}"
+    spec: _Object = {
         "automountServiceAccountToken": False,
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [_container("main", image if place == _CONTAINER else good)],
@@ -315,7 +319,7 @@ def _pod_spec(place: str, image: str) -> _OBJECT:
     return spec
 
 
-def _container(name: str, image: str) -> _OBJECT:
+def _container(name: str, image: str) -> _Object:
     quantities = {"cpu": "10m", "memory": "16Mi"}
     return {
         "name": name,
