@@ -278,7 +278,11 @@ def test_plain_http_without_credentials_says_what_to_use(admin: Client) -> None:
     ("method", "path", "hint"),
     [
         ("list", "/apis/apps/v1/deployments", "grant ClusterRole imagescan-discovery to system:serviceaccount:"),
-        ("list", "/api/v1/pods", "grant ClusterRole imagescan-discovery to system:serviceaccount:"),
+        (
+            "list",
+            "/api/v1/pods",
+            "grant ClusterRole imagescan-discovery or ClusterRole imagescan-flagger to system:serviceaccount:",
+        ),
         ("list", "/api/v1/nodes", "grant list on nodes to system:serviceaccount:"),
         (
             "create",

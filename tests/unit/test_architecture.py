@@ -27,7 +27,7 @@ ALLOWED = {
     "_reports": {"_errors", "_text", "_images", "_rpm", "_vulnerabilities", "_compliance", "_verdicts"},
     "_scanner": {"_errors", "_images", "_rpm", "_compliance"},
     "_flags": {"_errors", "_text", "_images", "_verdicts", "_vulnerabilities"},
-    "_store": {"_errors", "_text", "_images", "_rpm", "_compliance", "_vulnerabilities", "_verdicts"},
+    "_store": {"_errors", "_text", "_images", "_rpm", "_compliance", "_vulnerabilities", "_verdicts", "_flags"},
     "_discovery": {"_errors", "_images", "_scanner"},
     "_cluster": {"_errors", "_text", "_files", "_images", "_rpm", "_scanner", "_discovery", "_verdicts", "_flags"},
     "_progress": {"_errors"},

@@ -130,9 +130,16 @@ def clear_entries(
     return _Writer(client, fresh).run(lambda writer: writer.plan(wanted_digests, wanted_references, keep), sets=False)
 
 
-def pass_entries(client: Client, lists: Lists, wanted: t.Mapping[str, str]) -> Written:
-    """Make the PassedLists hold exactly the digests of ``wanted`` with their ends; what goes is taken away first."""
-    return _Writer(client, lists).run(lambda writer: plan_passed(writer.lists.passed, wanted), sets=False, passed=True)
+def pass_entries(
+    client: Client, lists: Lists, wanted: t.Mapping[str, str], *, keep: t.Container[str] = frozenset()
+) -> Written:
+    """Make the PassedLists hold the digests of ``wanted`` with their ends, and what of ``keep`` they hold already.
+
+    What goes is taken away first.
+    """
+    return _Writer(client, lists).run(
+        lambda writer: plan_passed(writer.lists.passed, wanted, keep=keep), sets=False, passed=True
+    )
 
 
 class _Writer:

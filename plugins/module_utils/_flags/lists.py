@@ -32,6 +32,8 @@ SHARD_LIMIT = 1_000_000
 _FILL = 0.95
 #: Bytes of a shard that are no entries: metadata, labels, field ownership.
 _OVERHEAD = 4096
+#: Bytes of a patch that are no entries.
+_PATCH_OVERHEAD = 200
 #: Entries of one merge patch; 500 take a server less than half a second.
 PATCH_ENTRIES = 500
 TEXT_LIMIT = 1024
@@ -197,6 +199,11 @@ def json_size(text: str) -> int:
     return plain + escaped
 
 
+def _sent_size(text: str) -> int:
+    """Bytes of a string in a request of ours, with what follows it; ``null`` has less."""
+    return len(json.dumps(text)) + 5
+
+
 def wanted_references(
     failed: t.Mapping[str, Entry],
     resolved: t.Mapping[str, str],
@@ -280,13 +287,15 @@ def plan_passed(
     shards: t.Sequence[PassedShard],
     wanted: t.Mapping[str, str],
     *,
+    keep: t.Container[str] = frozenset(),
     limit: int = SHARD_LIMIT,
     batch: int = PATCH_ENTRIES,
 ) -> Plan:
     """What to write so that the shards hold exactly the digests of ``wanted`` with their ends ("" for none).
 
-    Here clearing is what is urgent, and comes first. Raises ScanError when no shard speaks for a digest, LimitExceeded
-    when one would become too large: their number is fixed by the role ``enforce``.
+    ``keep`` are digests that stay as they are. Here clearing is what is urgent, and comes first. Raises ScanError when
+    no shard speaks for a digest, LimitExceeded when one would become too large: their number is fixed by the role
+    ``enforce``.
     """
     for digest, until in wanted.items():
         _check_digest(digest)
@@ -296,6 +305,7 @@ def plan_passed(
     for shard in shards:
         mine = {digest: until for digest, until in wanted.items() if shard.speaks_for(digest)}
         spoken |= mine.keys()
+        mine = {**{digest: until for digest, until in shard.digests.items() if digest in keep}, **mine}
         size = _OVERHEAD + sum(json_size(digest) + json_size(until) + 2 for digest, until in mine.items())
         if size > limit:
             raise LimitExceeded(
@@ -376,12 +386,13 @@ class _Changes:
         grace = entry.grace_until or None
         # A new entry must not find a grace of its key that somebody left there.
         touches_grace = old is None or grace != (old.grace_until or None)
-        change = (kind, key, entry.text, grace, touches_grace, entry_size(key, entry))
+        size = _sent_size(key) + _sent_size(entry.text) + (_sent_size(key) + _sent_size(entry.grace_until))
+        change = (kind, key, entry.text, grace, touches_grace, size)
         self._changes.setdefault(shard, []).append(change)
 
     def clear(self, shard: str, kind: Kind, key: str, old: Entry) -> None:
         """Take an entry away that was ``old`` there."""
-        change = (kind, key, None, None, bool(old.grace_until), 2 * json_size(key) + 12)
+        change = (kind, key, None, None, bool(old.grace_until), 2 * _sent_size(key))
         self._changes.setdefault(shard, []).append(change)
 
     def shards(self) -> frozenset[str]:
@@ -392,11 +403,11 @@ class _Changes:
         """All changes, as few patches as the limits allow."""
         found = []
         for shard, changes in self._changes.items():
-            start = size = 0
+            start, size = 0, _PATCH_OVERHEAD
             for position, change in enumerate(changes):
                 if position - start == self._batch or (position > start and size + change[-1] > self._limit):
                     found.append(_patch(shard, changes[start:position]))
-                    start, size = position, 0
+                    start, size = position, _PATCH_OVERHEAD
                 size += change[-1]
             found.append(_patch(shard, changes[start:]))
         return tuple(found)

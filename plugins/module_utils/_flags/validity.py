@@ -52,11 +52,15 @@ def validity(
         policy = policies.get(given["sha256"])
         if policy is None:
             name = visible(str(given["name"]), 100)
-            return Validity(problem=f"it passed by the policy '{name}', which is not one of the policies given, or not as it is now")
+            return Validity(
+                problem=f"it passed by the policy '{name}', which is not one of the policies given, or not as it is now"
+            )
         if policy.scan_age is not None:
             scanned = _time(scanned_at)
             if scanned is None or scanned > now + CLOCK_SKEW:
-                return Validity(problem=f"it was scanned at an unknown time, and the policy '{policy.name}' limits that")
+                return Validity(
+                    problem=f"it was scanned at an unknown time, and the policy '{policy.name}' limits that"
+                )
             lasting.append(scanned + datetime.timedelta(seconds=policy.scan_age))
         # Without data it passed by its kind, which needs none.
         for limit, text in ((policy.feed_age, feed_checked), (policy.newest_age, feed_newest)):

@@ -1,0 +1,421 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring the flags of a cluster to what the store's verdicts say, in an order that a crash at any moment survives.
+
+A run reads verdicts and flags, decides (``_flags/plan.py``), and stops before it starts where it would flag too much.
+Then: what passes no more leaves the passed lists; what is flagged comes on the deny list, then on its Image object;
+what is cleared leaves its Image object, then the deny list; what passes comes on the passed lists. So whatever
+interrupts a run leaves the stricter state, and the next run repairs it.
+
+Several runs may work at once. Each changes only what it decided about, asks the store once more before it clears
+anything, and looks again at the end: where a verdict changed meanwhile, it goes on until flags and verdicts agree.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import typing as t
+
+from .._errors import InputError, ScanError
+from .._flags.annotations import Change, absent, desired, read_deny
+from .._flags.fate import CLEAR
+from .._flags.names import GROUP
+from .._flags.plan import Drift, Limit, Plan, Row, Seen, Snapshot, Wishes, check_limit, make_plan
+from . import flags, lists
+from .blast import Pod, Running, read_running
+from .client import Client
+from .errors import FORBIDDEN, OF_THE_CLUSTER, ApiError
+from .images import GROUP as IMAGE_GROUP
+
+IMAGE_ANNOTATION, DENY_LIST = "image_annotation", "deny_list"
+TARGETS = (IMAGE_ANNOTATION, DENY_LIST)
+#: How often verdicts may change under a run before it leaves the rest to the next one.
+ROUNDS = 5
+
+#: The store's verdicts of all images, or of some digests.
+Read = t.Callable[[t.Optional[t.Collection[str]]], Snapshot]
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What the user wants. ``targets``: None for those that the cluster has. Others as in ``annotations.desired``."""
+
+    provider: str
+    limit: Limit
+    wishes: Wishes
+    targets: tuple[str, ...] | None = None
+    adopt: bool = False
+    cloudforms_keys: bool = False
+    concurrency: int = flags.CONCURRENCY
+
+
+@dataclasses.dataclass(frozen=True)
+class Affected:
+    """Who uses an image whose flag changes. ``change``: ``flagged`` or ``cleared``."""
+
+    row: Row
+    change: str
+    pods: tuple[Pod, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Foreign:
+    """An image whose execution somebody else denies: other providers of ours by name, or one who left no name."""
+
+    digest: str
+    providers: tuple[str, ...]
+    unnamed: bool
+
+
+@dataclasses.dataclass
+class Result:
+    """What was done, or would be. ``before`` and ``after``: what differs, by its place in the cluster.
+
+    ``problems``: images whose object could not be changed. ``refused``: of a dry run, why a real one would stop.
+    """
+
+    flagged: list[Row] = dataclasses.field(default_factory=list)
+    cleared: list[Row] = dataclasses.field(default_factory=list)
+    kept: list[Row] = dataclasses.field(default_factory=list)
+    drifted: list[Drift] = dataclasses.field(default_factory=list)
+    affected: list[Affected] = dataclasses.field(default_factory=list)
+    foreign: list[Foreign] = dataclasses.field(default_factory=list)
+    problems: list[flags.Outcome] = dataclasses.field(default_factory=list)
+    before: dict[str, str] = dataclasses.field(default_factory=dict)
+    after: dict[str, str] = dataclasses.field(default_factory=dict)
+    next_due: str = ""
+    in_use: int = 0
+    refused: str = ""
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether anything in the cluster differs."""
+        return bool(self.before or self.after)
+
+
+class _AllBut:
+    """Every entry of a list but some."""
+
+    def __init__(self, names: t.Collection[str]) -> None:
+        self._names = frozenset(names)
+
+    def __contains__(self, name: object) -> bool:
+        return name not in self._names
+
+
+@dataclasses.dataclass(frozen=True)
+class _View:
+    """What the cluster has. ``lists``: None where they are no target. ``states``: of Image objects, if these are."""
+
+    lists: lists.Lists | None
+    states: t.Mapping[str, flags.ImageState]
+    seen: Seen
+
+
+class Flagging:
+    """One run. ``read`` gives the verdicts; ``now`` has a time zone; ``beat`` is told how far it is."""
+
+    def __init__(
+        self,
+        client: Client,
+        options: Options,
+        read: Read,
+        *,
+        now: datetime.datetime,
+        beat: t.Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self._client = client
+        self._options = options
+        self._read = read
+        self._now = now
+        self._beat = beat
+        self._targets = self._find_targets()
+        self._result = Result()
+
+    def _find_targets(self) -> frozenset[str]:
+        there = [
+            name
+            for name, group in ((IMAGE_ANNOTATION, IMAGE_GROUP), (DENY_LIST, GROUP))
+            if self._client.has_group(group)
+        ]
+        if self._options.targets is None and not there:
+            raise InputError(
+                f"{self._client.server} has neither Image objects nor deny lists, so nothing in it could hold a flag",
+                code="no-targets",
+                hint="run the playbook imagescan.openshift.enforce first; it installs the deny lists",
+            )
+        return frozenset(there if self._options.targets is None else self._options.targets)
+
+    # -- present
+
+    def reconcile(self, *, dry_run: bool) -> Result:
+        """Set and clear flags until they are what the verdicts say.
+
+        Raises ScanError before anything is done where too much would be flagged; ApiError where the cluster fails: what
+        was done until then stays, and the next run goes on from there.
+        """
+        snapshot = self._read(None)
+        for number in range(ROUNDS):
+            view = self._look(snapshot)
+            running = read_running(self._client)
+            plan = make_plan(snapshot, view.seen, self._options.wishes, running, now=self._now)
+            try:
+                check_limit(plan, view.seen, running, self._options.limit)
+            except ScanError as error:
+                if not dry_run:
+                    raise
+                self._result.refused = str(error)
+            if number == 0:
+                self._begin(plan, view, running)
+            touched = self._act(plan, snapshot, view, running, dry_run=dry_run)
+            if dry_run or not touched:
+                break
+            later = self._read(touched)
+            if all(later.subjects.get(digest) == snapshot.subjects[digest] for digest in touched):
+                break
+            snapshot = later
+        return self._result
+
+    def _look(self, snapshot: Snapshot) -> _View:
+        """What the cluster has of the flags of all images, or of those in the snapshot."""
+        found = lists.read_lists(self._client, self._options.provider) if DENY_LIST in self._targets else None
+        states: t.Mapping[str, flags.ImageState] = {}
+        if IMAGE_ANNOTATION in self._targets:
+            states = flags.read_images(self._client, None if snapshot.whole else list(snapshot.subjects))
+        denies = {digest: read_deny(state.annotations, self._options.provider) for digest, state in states.items()}
+        seen = Seen(
+            denied=found.digests if found is not None else None,
+            listed=found.references if found is not None else {},
+            passed=found.passed_digests if found is not None and found.passed else None,
+            images=frozenset(states),
+            denying=frozenset(digest for digest, deny in denies.items() if deny.ours),
+            changed=frozenset(digest for digest, deny in denies.items() if deny.drifted),
+            leftover=frozenset(digest for digest, deny in denies.items() if self._options.adopt and deny.leftover),
+        )
+        return _View(found, states, seen)
+
+    def _begin(self, plan: Plan, view: _View, running: Running) -> None:
+        """Keep for the result what the first look shows."""
+        result = self._result
+        result.kept += plan.kept
+        result.drifted += plan.drifted
+        result.next_due = plan.next_due
+        result.in_use = len(running.images)
+        result.foreign += _foreign(view.states, self._options.provider)
+
+    def _note(self, rows: t.Iterable[Row], change: t.Literal["flagged", "cleared"], running: Running) -> None:
+        """Keep for the result what happens, and to whom."""
+        for row in rows:
+            (self._result.flagged if change == "flagged" else self._result.cleared).append(row)
+            pods = running.using(row.digest, row.references)
+            if pods:
+                self._result.affected.append(Affected(row, change, tuple(pods)))
+
+    def _act(self, plan: Plan, snapshot: Snapshot, view: _View, running: Running, *, dry_run: bool) -> frozenset[str]:
+        """Carry a plan out; the digests that were changed."""
+        decide = self._decider(snapshot, plan.fates)
+        due = [
+            outcome.digest
+            for outcome in flags.apply_all(
+                self._client,
+                decide,
+                [digest for digest in plan.fates if digest in view.states],
+                view.states,
+                dry_run=True,
+            )
+            if outcome.state != flags.SAME
+        ]
+        setting = [digest for digest in due if plan.fates[digest] != CLEAR]
+        clearing = [digest for digest in due if plan.fates[digest] == CLEAR]
+        entries = bool(plan.set_digests or plan.set_references)
+        writes = view.lists if not dry_run else None
+        if writes is not None and plan.clear_passed:
+            lists.pass_entries(self._client, writes, {}, keep=_AllBut(plan.clear_passed))
+        self._tell_passed(view, {}, plan.clear_passed)
+        if writes is not None and entries:
+            lists.set_entries(self._client, writes, plan.set_digests, plan.set_references)
+        self._tell_entries(view, plan.set_digests, plan.set_references, (), ())
+        failed = self._patch(decide, setting, view, dry_run=dry_run)
+        self._note(
+            [row for row in plan.flagged if view.lists is not None or row.digest not in failed], "flagged", running
+        )
+
+        cleared = {digest for digest, fate in plan.fates.items() if fate == CLEAR}
+        asked = cleared | plan.set_passed.keys()
+        for name in plan.clear_references:
+            asked |= set(snapshot.places.get(name, ()))
+        still, later = (frozenset(asked), snapshot) if dry_run or not asked else self._still(asked, snapshot)
+        failed = self._patch(decide, [digest for digest in clearing if digest in still], view, dry_run=dry_run)
+        gone = plan.clear_digests & (still - failed)
+        lifted = {
+            name
+            for name in plan.clear_references
+            if later.places.get(name) == snapshot.places[name] and set(snapshot.places[name]) <= still - failed
+        }
+        if writes is not None and (gone or lifted):
+            lists.clear_entries(self._client, writes, {}, {}, keep=_AllBut({*gone, *lifted}))
+        self._tell_entries(view, {}, {}, gone, lifted)
+        passing = {digest: until for digest, until in plan.set_passed.items() if digest in still}
+        if writes is not None and passing:
+            fresh = lists.read_lists(self._client, self._options.provider)
+            lists.pass_entries(self._client, fresh, passing, keep=_AllBut(()))
+        self._tell_passed(view, passing, ())
+        self._note([row for row in plan.cleared if row.digest in still - failed], "cleared", running)
+        touched = {*due, *cleared, *plan.set_digests, *plan.set_passed, *plan.clear_passed}
+        return frozenset(touched & snapshot.subjects.keys())
+
+    def _still(self, digests: t.Collection[str], snapshot: Snapshot) -> tuple[frozenset[str], Snapshot]:
+        """Those whose verdict is what it was, and what the store says now: another run may have judged meanwhile."""
+        later = self._read(digests)
+        same = {
+            digest
+            for digest in digests
+            if digest in later.subjects
+            and later.subjects[digest].facts.verdict == snapshot.subjects[digest].facts.verdict
+        }
+        return frozenset(same), later
+
+    def _decider(self, snapshot: Snapshot, fates: t.Mapping[str, str]) -> flags.Decide:
+        options = self._options
+
+        def decide(state: flags.ImageState) -> Change:
+            return desired(
+                snapshot.subjects[state.digest].facts,
+                fates[state.digest],
+                state.annotations,
+                state.labels,
+                provider=options.provider,
+                adopt=options.adopt,
+                cloudforms_keys=options.cloudforms_keys,
+                now=self._now,
+            )
+
+        return decide
+
+    def _patch(self, decide: flags.Decide, digests: t.Sequence[str], view: _View, *, dry_run: bool) -> frozenset[str]:
+        """Change Image objects; the digests of those that could not be. Raises what the cluster itself refuses."""
+        done = 0
+
+        def count(outcome: flags.Outcome) -> None:
+            nonlocal done
+            done += 1
+            self._beat(f"flagged {done}/{len(digests)} Image objects")
+
+        outcomes = flags.apply_all(
+            self._client,
+            decide,
+            digests,
+            view.states,
+            concurrency=self._options.concurrency,
+            dry_run=dry_run,
+            beat=count,
+        )
+        failed = set()
+        for outcome in outcomes:
+            if outcome.state == flags.WRITTEN and outcome.before is not None:
+                self._tell_image(outcome.before, outcome.change)
+            if outcome.state == flags.FAILED and outcome.error is not None:
+                if isinstance(outcome.error, ApiError) and outcome.error.code in (*OF_THE_CLUSTER, FORBIDDEN):
+                    raise outcome.error
+                failed.add(outcome.digest)
+                self._result.problems.append(outcome)
+        return frozenset(failed)
+
+    # -- absent
+
+    def take_back(self, *, everything: bool, dry_run: bool) -> Result:
+        """Take back what is ours, of all images or of those that ``read`` gives. First Image objects, then lists."""
+        snapshot = Snapshot({}, {}, whole=True) if everything else self._read(None)
+        view = self._look(snapshot)
+        running = read_running(self._client)
+        subjects, seen = snapshot.subjects, view.seen
+
+        def decide(state: flags.ImageState) -> Change:
+            return absent(state.annotations, state.labels, provider=self._options.provider, adopt=self._options.adopt)
+
+        failed = self._patch(decide, sorted(view.states), view, dry_run=dry_run)
+        denied, passed = seen.denied or {}, seen.passed or {}
+        names = {name for subject in subjects.values() for name in subject.references}
+        gone = {digest for digest in denied if (everything or digest in subjects) and digest not in failed}
+        lifted = {name for name in seen.listed if everything or name in names}
+        ended = {digest for digest in passed if everything or digest in subjects}
+        if view.lists is not None and not dry_run:
+            if ended:
+                lists.pass_entries(self._client, view.lists, {}, keep=_AllBut(ended))
+            if gone or lifted:
+                lists.clear_entries(self._client, view.lists, {}, {}, keep=_AllBut(gone | lifted))
+        self._tell_entries(view, {}, {}, gone, lifted)
+        self._tell_passed(view, {}, ended)
+        ours = {*gone, *(seen.denying - failed)} | ((seen.leftover - failed) if self._options.adopt else frozenset())
+        for digest in sorted(ours):
+            subject = subjects.get(digest)
+            row = Row(
+                digest,
+                subject.reference if subject else "",
+                "its flag is taken back",
+                subject.references if subject else (),
+            )
+            self._note([row], "cleared", running)
+        self._result.in_use = len(running.images)
+        self._result.foreign += _foreign(view.states, self._options.provider)
+        return self._result
+
+    # -- what differs
+
+    def _tell_image(self, state: flags.ImageState, change: Change) -> None:
+        for kind, before, after in (
+            ("annotation", state.annotations, change.annotations),
+            ("label", state.labels, change.labels),
+        ):
+            for key, value in after.items():
+                self._tell(f"image {state.digest}, {kind} {key}", before.get(key), value)
+
+    def _tell_entries(
+        self,
+        view: _View,
+        digests: t.Mapping[str, t.Any],
+        references: t.Mapping[str, t.Any],
+        gone: t.Collection[str],
+        lifted: t.Collection[str],
+    ) -> None:
+        for what, there, wanted, left in (
+            ("digest", view.seen.denied or {}, digests, gone),
+            ("reference", view.seen.listed, references, lifted),
+        ):
+            for name in sorted({*wanted, *left}):
+                before, after = there.get(name), wanted.get(name)
+                texts = [_entry_text(one) if one is not None else None for one in (before, after)]
+                self._tell(f"deny list, {what} {name}", *texts)
+
+    def _tell_passed(self, view: _View, wanted: t.Mapping[str, str], gone: t.Collection[str]) -> None:
+        there = view.seen.passed or {}
+        for digest in sorted({*wanted, *gone}):
+            texts = [
+                None if until is None else (f"until {until}" if until else "no end")
+                for until in (there.get(digest), wanted.get(digest))
+            ]
+            self._tell(f"passed list, digest {digest}", *texts)
+
+    def _tell(self, place: str, before: str | None, after: str | None) -> None:
+        """Note a difference; over several rounds, that between the first state and the last."""
+        if place not in self._result.after and before is not None:
+            self._result.before.setdefault(place, before)
+        if after is None:
+            self._result.after.pop(place, None)
+        else:
+            self._result.after[place] = after
+
+
+def _entry_text(entry: t.Any) -> str:
+    return f"{entry.text} (may be started again until {entry.grace_until})" if entry.grace_until else str(entry.text)
+
+
+def _foreign(states: t.Mapping[str, flags.ImageState], provider: str) -> list[Foreign]:
+    found = []
+    for digest, state in sorted(states.items()):
+        deny = read_deny(state.annotations, provider)
+        if deny.is_foreign or deny.others:
+            found.append(Foreign(digest, deny.others, deny.is_foreign))
+    return found

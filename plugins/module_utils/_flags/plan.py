@@ -1,0 +1,328 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run of flags has to do: which images are flagged, cleared and kept, and what the lists shall say.
+
+Made of the verdicts in force and of what the cluster has. It decides; the service ``_cluster/flagging.py`` acts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import re
+import typing as t
+
+from .._errors import InputError, ScanError
+from .._text import visible
+from .._vulnerabilities.times import utc_text
+from .annotations import Facts
+from .fate import CLEAR, KEEP, SET, fate
+from .lists import Entry, deny_text
+
+_WHY_LIMIT = 300
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """One image of the store. ``reference``: the name to show. ``references``: its names with tags, in full form.
+
+    ``until`` and ``lasting``: how long its pass holds (``validity.Validity``), empty for no end or no pass.
+    """
+
+    facts: Facts
+    reference: str = ""
+    references: tuple[str, ...] = ()
+    until: str = ""
+    lasting: str = ""
+
+    @property
+    def digest(self) -> str:
+        """What identifies it."""
+        return self.facts.digest
+
+
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """What the store says. ``places``: every name with a tag in the store, in full form, and the digests it leads to:
+    one, or more where it is spelt in several ways.
+
+    ``whole``: the subjects are all images of the store.
+    """
+
+    subjects: t.Mapping[str, Subject]
+    places: t.Mapping[str, t.Collection[str]]
+    whole: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """What the cluster has of ours.
+
+    ``denied`` and ``listed``: digests and references on our deny lists, None where they are no target. ``passed``:
+    digests on our passed lists, None where there are none. ``images``: digests that have an Image object, of which
+    ``denying`` say that we deny, ``changed`` of these do not have the value any more, and ``leftover`` may be cleared
+    although another program flagged them.
+    """
+
+    denied: t.Mapping[str, Entry] | None = None
+    listed: t.Mapping[str, Entry] = dataclasses.field(default_factory=dict)
+    passed: t.Mapping[str, str] | None = None
+    images: frozenset[str] = frozenset()
+    denying: frozenset[str] = frozenset()
+    changed: frozenset[str] = frozenset()
+    leftover: frozenset[str] = frozenset()
+
+    def flagged(self, digest: str) -> bool:
+        """Whether a flag of ours is on the image, in whichever place."""
+        return digest in self.denying or (self.denied is not None and digest in self.denied)
+
+
+class InUse(t.Protocol):
+    """What runs in the cluster."""
+
+    @property
+    def images(self) -> frozenset[str]:
+        """Keys of the images that run."""
+
+    def images_of(self, names: t.Iterable[str]) -> frozenset[str]:
+        """Those of ``images`` that digests and references in full form mean."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Limit:
+    """How many of the images in use may be flagged newly: a number, or per cent of them."""
+
+    value: float
+    percent: bool
+
+    def allows(self, new: int, of: int) -> bool:
+        """Whether so many are few enough."""
+        return new * 100 <= self.value * of if self.percent else new <= self.value
+
+    def __str__(self) -> str:
+        return f"{self.value:g}%" if self.percent else f"{self.value:g}"
+
+
+def parse_limit(text: str) -> Limit:
+    """A number of images, or per cent of those in use (``10%``). Raises InputError."""
+    found = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,3})?)\s*(%?)\s*", text)
+    if not found or (not found[2] and "." in found[1]) or (found[2] and float(found[1]) > 100):
+        raise InputError(f"max_new_flags is {visible(text, 40)!r}; expected a number like 20, or per cent like 10%")
+    return Limit(float(found[1]), bool(found[2]))
+
+
+@dataclasses.dataclass(frozen=True)
+class Wishes:
+    """What the user wants. ``grace``: for how long what runs may be started again once it is flagged."""
+
+    flag_inconclusive: bool = False
+    flag_errors: bool = False
+    grace: datetime.timedelta = datetime.timedelta()
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One image and what becomes of its flag. ``references``: those of its names that are on the deny list or come."""
+
+    digest: str
+    reference: str
+    why: str
+    references: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Drift:
+    """A flag of ours that is not as we left it, by somebody else or a run that was interrupted."""
+
+    digest: str
+    reference: str
+    what: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What is to be done. The digests in ``fates`` are all that were decided about; see ``fate.py``.
+
+    ``flagged``: newly; ``cleared``: flags that go; ``kept``: flags that stay. ``set_...``: entries that are missing or
+    differ. ``set_passed``: digest -> until. ``next_due``: when a run is needed next although nothing else changed.
+    """
+
+    fates: t.Mapping[str, str]
+    flagged: tuple[Row, ...]
+    cleared: tuple[Row, ...]
+    kept: tuple[Row, ...]
+    drifted: tuple[Drift, ...]
+    set_digests: t.Mapping[str, Entry]
+    set_references: t.Mapping[str, Entry]
+    clear_digests: frozenset[str]
+    clear_references: frozenset[str]
+    set_passed: t.Mapping[str, str]
+    clear_passed: frozenset[str]
+    next_due: str
+
+
+def make_plan(snapshot: Snapshot, seen: Seen, wishes: Wishes, in_use: InUse, *, now: datetime.datetime) -> Plan:
+    """Decide about every image of the snapshot. ``now`` has a time zone."""
+    return _Planning(snapshot, seen, wishes, in_use, now).plan()
+
+
+def check_limit(plan: Plan, seen: Seen, in_use: InUse, limit: Limit) -> None:
+    """Raise ScanError, before anything is done, where more of what runs would be flagged than is allowed."""
+    names = {row.digest for row in plan.flagged} | (plan.set_references.keys() - seen.listed.keys())
+    new, of = len(in_use.images_of(names)), len(in_use.images)
+    if limit.allows(new, of):
+        return
+    first = next((row for row in plan.flagged if in_use.images_of((row.digest, *row.references))), None)
+    example = f"; the first: {first.reference or first.digest}: {first.why}" if first else ""
+    share = f" ({100 * new / of:.3g}%)"
+    raise ScanError(
+        f"nothing was flagged: {new} of {of} images in use{share} would be flagged newly, and max_new_flags allows "
+        f"{limit}{example}",
+        code="too-many-flags",
+        hint="look at the vulnerability data and the policies that changed last, and at the run in check mode with "
+        f"--diff; if all of it is right, run again with max_new_flags: {new}",
+    )
+
+
+class _Planning:
+    def __init__(self, snapshot: Snapshot, seen: Seen, wishes: Wishes, in_use: InUse, now: datetime.datetime) -> None:
+        self._snapshot = snapshot
+        self._seen = seen
+        self._wishes = wishes
+        self._in_use = in_use
+        self._now = utc_text(now)
+        self._end_of_grace = utc_text(now + wishes.grace)
+        self._fates: dict[str, str] = {}
+        self._rows: dict[str, list[Row]] = {"flagged": [], "cleared": [], "kept": []}
+        self._drifted: list[Drift] = []
+        self._digests: dict[str, Entry] = {}
+        self._references: dict[str, Entry] = {}
+        self._lifted: set[str] = set()
+
+    def plan(self) -> Plan:
+        seen = self._seen
+        for digest in sorted(self._snapshot.subjects):
+            self._decide(self._snapshot.subjects[digest])
+        self._keep_unknown()
+        denied = seen.denied or {}
+        set_passed, clear_passed, passes = self._passes()
+        moved = frozenset(name for name in seen.listed if name not in self._references and self._is_free(name))
+        after = {**denied, **self._digests}.items(), {**seen.listed, **self._references}.items()
+        ends = [
+            entry.grace_until
+            for entries, gone in zip(after, (self._lifted, moved))
+            for name, entry in entries
+            if name not in gone
+        ]
+        lists = seen.denied is not None
+        return Plan(
+            fates=self._fates,
+            flagged=tuple(self._rows["flagged"]),
+            cleared=tuple(self._rows["cleared"]),
+            kept=tuple(self._rows["kept"]),
+            drifted=tuple(self._drifted),
+            set_digests=_differing(self._digests, denied) if lists else {},
+            set_references=_differing(self._references, seen.listed) if lists else {},
+            clear_digests=frozenset(self._lifted & denied.keys()),
+            clear_references=moved,
+            set_passed=set_passed,
+            clear_passed=clear_passed,
+            next_due=min((end for end in (*ends, *passes) if end > self._now), default=""),
+        )
+
+    def _decide(self, subject: Subject) -> None:
+        seen, digest = self._seen, subject.digest
+        if seen.denied is None and digest not in seen.images:
+            return  # nothing in the cluster could hold a flag
+        ours = seen.flagged(digest)
+        decided = fate(
+            subject.facts.verdict,
+            flagged=ours or digest in seen.leftover,
+            flag_inconclusive=self._wishes.flag_inconclusive,
+            flag_errors=self._wishes.flag_errors,
+        )
+        self._fates[digest] = decided
+        if decided == CLEAR:
+            self._lifted.add(digest)
+            self._note("cleared", subject, "it passed")
+            return
+        if decided == KEEP and not ours:
+            return
+        # A flag that stays stands in every place.
+        self._fates[digest] = SET
+        self._deny(subject, ours, decided)
+        why = _why(subject.facts)
+        if decided == KEEP:
+            why += "; only an image that passes is cleared"
+        self._note("kept" if ours else "flagged", subject, why)
+        if ours:
+            self._look_for_drift(subject)
+
+    def _deny(self, subject: Subject, ours: bool, decided: str) -> None:
+        facts = subject.facts
+        text = deny_text(facts.policies, facts.reasons, facts.report_url)
+        there = (self._seen.denied or {}).get(subject.digest)
+        self._digests[subject.digest] = self._entry(subject.digest, text, there, decided, not ours)
+        for name in subject.references:
+            there = self._seen.listed.get(name)
+            self._references[name] = self._entry(name, text, there, decided, there is None)
+
+    def _entry(self, name: str, text: str, there: Entry | None, decided: str, is_new: bool) -> Entry:
+        if there is not None and decided == KEEP:
+            text = there.text  # it says why the image was flagged
+        until = there.grace_until if there is not None else ""
+        if there is None and is_new and self._wishes.grace and self._in_use.images_of((name,)):
+            until = self._end_of_grace
+        # A shorter grace than before ends it earlier, a longer one changes nothing.
+        until = min(until, self._end_of_grace)
+        return Entry(text, until if until > self._now else "")
+
+    def _look_for_drift(self, subject: Subject) -> None:
+        seen, digest = self._seen, subject.digest
+        if digest in seen.changed:
+            self._drift(subject, "images.openshift.io/deny-execution of its Image object was changed")
+        elif digest in seen.images and digest not in seen.denying:
+            self._drift(subject, "its Image object does not say that we deny it")
+        if seen.denied is not None and digest not in seen.denied:
+            self._drift(subject, "it is not on the deny list")
+
+    def _keep_unknown(self) -> None:
+        """Flags on what the store does not know are not taken back: nobody knows what is in it."""
+        if not self._snapshot.whole:
+            return
+        for digest in sorted({*(self._seen.denied or ()), *self._seen.denying} - self._snapshot.subjects.keys()):
+            why = "the store does not know it; state: absent takes its flag back"
+            self._rows["kept"].append(Row(digest, "", why))
+
+    def _is_free(self, reference: str) -> bool:
+        """Whether a listed reference leads to an image that is known not to be denied. What nobody knows stays."""
+        digests = self._snapshot.places.get(reference, ())
+        subjects = self._snapshot.subjects
+        return bool(digests) and all(digest in subjects and digest not in self._digests for digest in digests)
+
+    def _passes(self) -> tuple[dict[str, str], frozenset[str], list[str]]:
+        there = self._seen.passed
+        if there is None:
+            return {}, frozenset(), []
+        subjects = self._snapshot.subjects
+        passing = {digest: one for digest, one in subjects.items() if one.facts.verdict == "passed"}
+        missing = {digest: one.lasting for digest, one in passing.items() if there.get(digest) != one.lasting}
+        gone = {digest for digest in there if digest not in passing and (self._snapshot.whole or digest in subjects)}
+        return missing, frozenset(gone), [one.until for one in passing.values()]
+
+    def _note(self, kind: str, subject: Subject, why: str) -> None:
+        self._rows[kind].append(Row(subject.digest, subject.reference, why, subject.references))
+
+    def _drift(self, subject: Subject, what: str) -> None:
+        self._drifted.append(Drift(subject.digest, subject.reference, what))
+
+
+def _why(facts: Facts) -> str:
+    reason = visible(facts.reasons[0][1], _WHY_LIMIT) if facts.reasons else ""
+    more = f" (and {len(facts.reasons) - 1} more)" if len(facts.reasons) > 1 else ""
+    return f"{facts.verdict}: {reason}{more}" if reason else facts.verdict
+
+
+def _differing(wanted: t.Mapping[str, Entry], there: t.Mapping[str, Entry]) -> dict[str, Entry]:
+    return {name: entry for name, entry in wanted.items() if there.get(name) != entry}
