@@ -188,9 +188,8 @@ def apply_all(
         try:
             for done in concurrent.futures.as_completed(waiting):
                 beat(done.result())
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        finally:
+            pool.shutdown(cancel_futures=True)  # what an interruption left
         return [done.result() for done in waiting]
 
 
