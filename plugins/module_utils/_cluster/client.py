@@ -303,7 +303,7 @@ class Client:
                     break
                 wait = retry_after(answer.headers)
                 error = self._refusal(answer, operation, params)
-                if answer.status not in _TRANSIENT and not self._is_settling(answer.status):
+                if error.status not in _TRANSIENT and not self._is_settling(answer.status):
                     raise error
                 was_done = None if answer.status >= 500 else False
             except _Lost as lost:

@@ -95,6 +95,14 @@ def test_what_will_not_pass_is_said_at_once(status: int, code: str) -> None:
     assert TOKEN not in str(caught.value)
 
 
+def test_what_is_too_large_for_etcd_is_not_tried_again() -> None:
+    message = "etcdserver: request is too large"
+    with running_server(in_turn(trouble(500, message=message), said({}))) as server, pytest.raises(ApiError) as caught:
+        client_of(server).merge_patch(f"{PODS}/x", {})
+    assert (caught.value.code, caught.value.status, len(server.requests)) == ("cluster-invalid", 413, 1)
+    assert "500 from" in str(caught.value)
+
+
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_server_that_has_just_started_may_refuse_what_it_allows(status: int) -> None:
     with running_server(in_turn(said({}), trouble(503), trouble(status), trouble(status), said({"a": 1}))) as server:
