@@ -99,12 +99,15 @@ def test_every_variable_of_a_role_is_described_and_has_its_type(name: str) -> No
         assert f"{{{{ {variable} | imagescan.openshift.survey_value(" in normalised
 
 
-@pytest.mark.parametrize(("tasks", "module"), [("discover", "image_info"), ("scan", "image_scan")])
+@pytest.mark.parametrize(
+    ("tasks", "module"), [("discover", "image_info"), ("scan", "image_scan"), ("flag", "image_flag")]
+)
 def test_the_role_gives_every_option_of_its_modules(tasks: str, module: str) -> None:
     role = CHECKOUT / "roles" / "scan" / "tasks"
     given: set[str] = set()
     for task in yaml.safe_load((role / f"{tasks}.yml").read_text(encoding="utf-8")):
-        given |= set(task.get(f"imagescan.openshift.{module}", ()))
+        for one in (task, *task.get("block", ())):
+            given |= set(one.get(f"imagescan.openshift.{module}", ()))
     for task in yaml.safe_load((role / "main.yml").read_text(encoding="utf-8")):
         given |= set(task.get("module_defaults", {}).get("group/imagescan.openshift.cluster", ()))
     source = importlib.import_module(f"ansible_collections.imagescan.openshift.plugins.modules.{module}")

@@ -106,7 +106,7 @@ class Limit:
 
 def parse_limit(text: str) -> Limit:
     """A number of images, or per cent of those in use (``10%``). Raises InputError."""
-    found = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,3})?)\s*(%?)\s*", text)
+    found = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,3})?)\s*(%?)\s*", text, re.ASCII)
     if not found or (not found[2] and "." in found[1]) or (found[2] and float(found[1]) > 100):
         raise InputError(f"max_new_flags is {visible(text, 40)!r}; expected a number like 20, or per cent like 10%")
     return Limit(float(found[1]), bool(found[2]))

@@ -82,8 +82,10 @@ def validity(
 
 
 def worst_of(validities: t.Iterable[Validity]) -> Validity:
-    """That of an index, of those of its images: it passes as long as all of them do."""
+    """That of an index, of those of its images that passed: it passes as long as all of them do."""
     found = list(validities)
+    if not found:
+        return Validity(problem="none of its images passed; judge again")
     problems = [one.problem for one in found if one.problem]
     return Validity(
         min((one.until for one in found if one.until), default=""),

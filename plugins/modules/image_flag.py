@@ -1,0 +1,509 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: image_flag
+short_description: Flag images that failed in a cluster, and clear those that passed
+version_added: 0.3.0
+author: the imagescan.openshift authors (@imagescan)
+description:
+  - Brings the flags of a cluster to what the verdicts in the store say. An image that V(failed) is flagged, one that
+    V(passed) is cleared if the flag is ours, and nothing else ever clears a flag.
+  - A flag is an entry in our deny lists, which the admission policy of the role P(imagescan.openshift.enforce#role)
+    reads on every cluster, and on OpenShift also annotations and a label of the Image object.
+  - Before anything is written, it stops where more of what runs would be flagged than O(max_new_flags) allows, since
+    broken data or a slip in a policy must not stop a company.
+  - Whatever interrupts a run leaves the stricter state, and the next run repairs it. Several runs may work at once.
+options:
+  images:
+    description:
+      - Images to look at, as references or digests, or as the dictionaries that M(imagescan.openshift.image_info)
+        returns.
+      - Without it, everything in the store.
+    type: list
+    elements: raw
+  state:
+    description:
+      - V(present) sets and clears flags by the verdicts.
+      - V(absent) takes back all that is ours on O(images), or without these all that is ours in the cluster, whatever
+        the verdicts say.
+    type: str
+    choices: [present, absent]
+    default: present
+  targets:
+    description:
+      - Where flags are written. V(image_annotation) is the Image objects of OpenShift, V(deny_list) the deny and passed
+        lists of the role P(imagescan.openshift.enforce#role).
+      - Without it, what the cluster has of both.
+    type: list
+    elements: str
+    choices: [image_annotation, deny_list]
+  provider:
+    description:
+      - Name under which flags are set. Only flags of this name are changed. Flags of other names, of other programs and
+        of people stay, and an image is denied as long as anybody denies it.
+    type: str
+    default: imagescan
+  policies:
+    description:
+      - Files with the policies that the images were judged by, the same as for M(imagescan.openshift.image_verdict).
+      - They say how old a scan and vulnerability data may be. An image that passed longer ago counts as
+        V(inconclusive), and so does one that passed by a policy that is not among these, or not as it is now.
+      - Without any, the built-in policy.
+    type: list
+    elements: path
+    default: []
+  report_url:
+    description:
+      - Where people read on, as C(http) or C(https) URL. The text C({digest}) in it stands for the image's digest.
+      - It is in the message that a refused user gets. OpenShift's quality annotations are written only with it, since
+        they must name one.
+    type: str
+  max_new_flags:
+    description:
+      - How much of what runs may be flagged newly in one run, as a number of images or as per cent of the images in
+        use, V(10%). With more, nothing at all is written, and the task fails with the code V(too-many-flags).
+      - Images in use are those of pods that have not ended. What no pod uses does not count.
+    type: str
+    default: 10%
+  flag_inconclusive:
+    description: Whether images are flagged, too, that are V(inconclusive), so could not be judged.
+    type: bool
+    default: false
+  flag_errors:
+    description: Whether images are flagged, too, that are in V(error), so could not be scanned.
+    type: bool
+    default: false
+  grace:
+    description:
+      - For how many hours an image that runs when it is flagged may be started again by the cluster's own controllers,
+        as after the loss of a node.
+      - The end is fixed when the image is flagged. A shorter time in a later run ends it earlier, V(0) at once.
+      - It concerns the deny list. See RV(next_due), since somebody has to run this module when the time is over.
+    type: float
+    default: 0
+  adopt:
+    description: Whether flags that CloudForms left on Image objects are treated as ours, so are cleared, too.
+    type: bool
+    default: false
+  cloudforms_keys:
+    description: Whether the annotations that CloudForms wrote are written to Image objects, too.
+    type: bool
+    default: false
+  concurrency:
+    description: How many Image objects are changed at once.
+    type: int
+    default: 8
+  fail_on:
+    description:
+      - Fail the task, after everything was tried, where an Image object could not be changed (V(error)). Its image is
+        on the deny list all the same. Not applied in check mode.
+    type: list
+    elements: str
+    choices: [error]
+    default: []
+extends_documentation_fragment:
+  - imagescan.openshift._attributes
+  - imagescan.openshift._attributes.actions
+  - imagescan.openshift.store
+  - imagescan.openshift.cluster
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Reads the cluster and writes nothing. The limit of O(max_new_flags) does not fail the task then, but warns.
+      - A missing store counts as empty.
+  diff_mode:
+    support: full
+    details: Shows every entry, annotation and label before and after.
+  idempotent:
+    support: full
+    details: Image objects whose annotations are older than seven days are written again.
+  action:
+    support: full
+    details: Shows progress while the module runs.
+  async:
+    support: full
+    details: Without progress.
+notes:
+  - Flags follow verdicts, so M(imagescan.openshift.image_verdict) comes first.
+  - The account needs the ClusterRole C(imagescan-flagger), and on OpenShift C(system:image-auditor). The role
+    P(imagescan.openshift.setup#role) makes it.
+  - An index and its images are each flagged by their own verdict. A tag is on the deny list as long as the store knows
+    it to lead to a flagged image.
+seealso:
+  - module: imagescan.openshift.image_verdict
+  - module: imagescan.openshift.enforcement_info
+  - ref: ansible_collections.imagescan.openshift.enforce_role
+    description: Installs the deny lists, and the policy that refuses what is on them.
+"""
+
+EXAMPLES = r"""
+- name: See what would be flagged and cleared, and who uses that
+  imagescan.openshift.image_flag:
+    store: /var/lib/imagescan/store.db
+    kubeconfig: ~/.kube/imagescan-flag
+  check_mode: true
+  diff: true
+
+- name: Flag and clear by the verdicts
+  imagescan.openshift.image_flag:
+    store: /var/lib/imagescan/store.db
+    policies: [policies/production.yml]
+    report_url: https://scans.example.com/report.html#{digest}
+    max_new_flags: 5%
+    grace: 24
+    kubeconfig: ~/.kube/imagescan-flag
+  register: flags
+
+- name: Tell who is concerned
+  ansible.builtin.debug:
+    msg: "{{ item.change }} {{ item.reference }}, used by {{ item.owners | map(attribute='name') | join(', ') }}"
+  loop: "{{ flags.affected }}"
+  loop_control:
+    label: "{{ item.digest }}"
+
+- name: Take back everything that is ours
+  imagescan.openshift.image_flag:
+    store: /var/lib/imagescan/store.db
+    state: absent
+    kubeconfig: ~/.kube/imagescan-flag
+"""
+
+RETURN = r"""
+flagged:
+  description: Images that are flagged newly.
+  returned: success
+  type: list
+  elements: dict
+  contains: &row
+    digest:
+      description: The image's digest.
+      type: str
+      returned: success
+    reference:
+      description: Its name, or empty.
+      type: str
+      returned: success
+    references:
+      description: Its names with tags as a runtime spells them, which are on the deny list as long as the image is.
+      type: list
+      elements: str
+      returned: success
+    why:
+      description: One sentence.
+      type: str
+      returned: success
+cleared:
+  description: Images whose flag is taken back.
+  returned: success
+  type: list
+  elements: dict
+  contains: *row
+kept:
+  description: Images that stay flagged, those included that the store does not know.
+  returned: success
+  type: list
+  elements: dict
+  contains: *row
+affected:
+  description:
+    - Who uses what is flagged newly or cleared, by pods that have not ended. Images that no pod uses have no entry.
+    - A pod counts by the digest that the runtime reports, and by what its specification names.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    digest:
+      description: The image's digest.
+      type: str
+      returned: success
+    reference:
+      description: Its name, or empty.
+      type: str
+      returned: success
+    change:
+      description: V(flagged) or V(cleared).
+      type: str
+      returned: success
+    pod_count:
+      description: Number of pods.
+      type: int
+      returned: success
+    pods:
+      description: Those pods as C(namespace/name), at most 20.
+      type: list
+      elements: str
+      returned: success
+    owners:
+      description:
+        - What stands behind the pods, as dictionaries of kind, namespace, name and number of pods, at most 100.
+        - Owners are what the pods say of themselves.
+      type: list
+      elements: dict
+      returned: success
+    namespaces:
+      description: Their namespaces.
+      type: list
+      elements: str
+      returned: success
+counts:
+  description: Number of images of each list, of those that are in use (of the whole cluster), and of problems.
+  returned: success
+  type: dict
+  sample: {"flagged": 2, "cleared": 1, "kept": 14, "in_use": 212, "problems": 0}
+foreign:
+  description: >-
+    Image objects that somebody else denies, as dictionaries of C(digest), C(providers) (those of our kind) and
+    C(unnamed) (whether somebody denies who left no name). These flags stay.
+  returned: success
+  type: list
+  elements: dict
+drifted:
+  description: >-
+    Flags of ours that were not as we left them, by somebody else's doing or a run that was interrupted, as dictionaries
+    of C(digest), C(reference) and C(what). They are repaired.
+  returned: success
+  type: list
+  elements: dict
+problems:
+  description: Images whose Image object could not be changed, as dictionaries of digest, code and message.
+  returned: success
+  type: list
+  elements: dict
+next_due:
+  description:
+    - When this module must run again although nothing else happens, since a grace or the pass of an image ends. Empty
+      for never.
+  returned: success
+  type: str
+  sample: "2026-12-01T04:00:00Z"
+code:
+  description: Stable code of the cause.
+  returned: failure
+  type: str
+"""
+
+import collections
+import concurrent.futures
+import typing as t
+from datetime import datetime, timedelta, timezone
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.flagging import (
+    TARGETS,
+    Affected,
+    Flagging,
+    Options,
+    Result,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotations import check_report_url
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.names import DEFAULT_PROVIDER, check_provider
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.plan import (
+    Row,
+    Snapshot,
+    Wishes,
+    parse_limit,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._inputs import read_policies
+from ansible_collections.imagescan.openshift.plugins.module_utils._module import client_of, run
+from ansible_collections.imagescan.openshift.plugins.module_utils._progress import Progress
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import Request, named
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.flagging import read_snapshot
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store
+
+PODS_SHOWN = 20
+OWNERS_SHOWN = 100
+#: Longest grace, in hours: ten years.
+_GRACE_LIMIT = 87_600.0
+
+
+def work(module: AnsibleModule) -> dict[str, t.Any]:
+    """Bring the flags to the verdicts."""
+    params = module.params
+    options = options_of(params)
+    if params["report_url"]:
+        check_report_url(params["report_url"])
+    wanted = None if params["images"] is None else [named(one) for one in params["images"]]
+    policies = read_policies(params["policies"])
+    client = client_of(module)
+    progress = Progress()
+    line = ["flagging"]
+    pool = concurrent.futures.ThreadPoolExecutor(1, "imagescan-flagging")
+    finished = False
+    try:
+        doing = pool.submit(flag, params, policies, wanted, client, options, line, module.check_mode)
+        # A page of a cluster that is slow, or one that does not answer, must not look like a hang.
+        while not concurrent.futures.wait([doing], timeout=1.0).done:
+            progress.beat(line[0])
+        finished = True
+        found = doing.result()
+    finally:
+        pool.shutdown(wait=finished)
+    if found.refused:
+        module.warn(f"this would stop before it starts: {found.refused}")
+    for problem in found.problems[:5]:
+        module.warn(f"the Image object {problem.digest} could not be changed: {problem.error}")
+    result = summarise(found)
+    if module._diff:
+        result["diff"] = {"before": listing(found.before), "after": listing(found.after)}
+    if found.problems and "error" in params["fail_on"] and not module.check_mode:
+        raise ScanError(
+            f"{len(found.problems)} Image objects could not be changed; the first: {found.problems[0].error}",
+            code="images-not-flagged",
+            partial=result,
+        )
+    return result
+
+
+def options_of(params: dict[str, t.Any]) -> Options:
+    """What the user wants. Wrong options are told before anybody is asked."""
+    if params["concurrency"] < 1 or params["concurrency"] > 100:
+        raise InputError(f"concurrency is {params['concurrency']}; expected 1 to 100")
+    if not 0 <= params["grace"] <= _GRACE_LIMIT:
+        raise InputError(f"grace is {params['grace']:g}; expected hours, from 0 to {_GRACE_LIMIT:.0f}")
+    if params["targets"] is not None and not params["targets"]:
+        raise InputError("targets is empty, so nothing could be flagged", hint="leave it out for all that there are")
+    return Options(
+        provider=check_provider(params["provider"]),
+        targets=tuple(params["targets"]) if params["targets"] else None,
+        wishes=Wishes(
+            flag_inconclusive=params["flag_inconclusive"],
+            flag_errors=params["flag_errors"],
+            grace=timedelta(hours=params["grace"]),
+        ),
+        limit=parse_limit(params["max_new_flags"]),
+        adopt=params["adopt"],
+        cloudforms_keys=params["cloudforms_keys"],
+        concurrency=params["concurrency"],
+    )
+
+
+def flag(
+    params: dict[str, t.Any],
+    policies: t.Sequence[t.Any],
+    wanted: list[Request] | None,
+    client: Client,
+    options: Options,
+    line: list[str],
+    dry_run: bool,
+) -> Result:
+    """The run itself, beside the thread that shows its progress. ``line`` gets what it is about."""
+    present = params["state"] == "present"
+    now = datetime.now(timezone.utc)
+    with open_store(params["store"], params["store_password"] or "", create=False, read_only=dry_run) as store:
+
+        def read(digests: t.Collection[str] | None) -> Snapshot:
+            again = None if digests is None else [named(digest) for digest in digests]
+            return read_snapshot(
+                store,
+                wanted if again is None else again,
+                policies,
+                now=now,
+                report_url=params["report_url"] or "",
+                only=digests,
+            )
+
+        def tell(text: str) -> None:
+            line[0] = text
+
+        flagging = Flagging(client, options, read, now=now, beat=tell)
+        if present:
+            return flagging.reconcile(dry_run=dry_run)
+        return flagging.take_back(everything=wanted is None, dry_run=dry_run)
+
+
+def summarise(found: Result) -> dict[str, t.Any]:
+    """What the module returns."""
+    return {
+        "changed": found.is_changed,
+        "flagged": [row_of(one) for one in found.flagged],
+        "cleared": [row_of(one) for one in found.cleared],
+        "kept": [row_of(one) for one in found.kept],
+        "affected": [affected_of(one) for one in found.affected],
+        "foreign": [
+            {"digest": one.digest, "providers": list(one.providers), "unnamed": one.unnamed} for one in found.foreign
+        ],
+        "drifted": [{"digest": one.digest, "reference": one.reference, "what": one.what} for one in found.drifted],
+        "problems": [
+            {"digest": one.digest, "code": one.error.code if one.error else "", "message": str(one.error)}
+            for one in found.problems
+        ],
+        "counts": {
+            "flagged": len(found.flagged),
+            "cleared": len(found.cleared),
+            "kept": len(found.kept),
+            "in_use": found.in_use,
+            "problems": len(found.problems),
+        },
+        "next_due": found.next_due,
+    }
+
+
+def row_of(row: Row) -> dict[str, t.Any]:
+    """One image of the result."""
+    return {
+        "digest": row.digest,
+        "reference": row.reference,
+        "references": list(row.references),
+        "why": row.why,
+    }
+
+
+def affected_of(one: Affected) -> dict[str, t.Any]:
+    """Who uses an image."""
+    owners = collections.Counter((pod.owner[0], pod.namespace, pod.owner[1]) for pod in one.pods)
+    return {
+        "digest": one.row.digest,
+        "reference": one.row.reference,
+        "change": one.change,
+        "pod_count": len(one.pods),
+        "pods": [f"{pod.namespace}/{pod.name}" for pod in one.pods[:PODS_SHOWN]],
+        "owners": [
+            {"kind": kind, "namespace": namespace, "name": name, "pods": number}
+            for (kind, namespace, name), number in sorted(owners.items())[:OWNERS_SHOWN]
+        ],
+        "namespaces": sorted({pod.namespace for pod in one.pods}),
+    }
+
+
+def listing(places: t.Mapping[str, str]) -> str:
+    """What differs, one place a line, for --diff."""
+    return "".join(f"{place}: {places[place]}\n" for place in sorted(places))
+
+
+def main() -> None:
+    """Entry point of the module."""
+    module = AnsibleModule(
+        argument_spec={
+            **specs.store(),
+            **specs.cluster(),
+            "images": {"type": "list", "elements": "raw"},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "targets": {"type": "list", "elements": "str", "choices": list(TARGETS)},
+            "provider": {"type": "str", "default": DEFAULT_PROVIDER},
+            "policies": {"type": "list", "elements": "path", "default": []},
+            "report_url": {"type": "str"},
+            "max_new_flags": {"type": "str", "default": "10%"},
+            "flag_inconclusive": {"type": "bool", "default": False},
+            "flag_errors": {"type": "bool", "default": False},
+            "grace": {"type": "float", "default": 0},
+            "adopt": {"type": "bool", "default": False},
+            "cloudforms_keys": {"type": "bool", "default": False},
+            "concurrency": {"type": "int", "default": 8},
+            "fail_on": {"type": "list", "elements": "str", "choices": ["error"], "default": []},
+        },
+        supports_check_mode=True,
+    )
+    run(module, work)
+
+
+if __name__ == "__main__":
+    main()

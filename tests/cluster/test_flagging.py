@@ -1,0 +1,477 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module ``image_flag`` on a real cluster, with the shipped account: what it writes, leaves and survives."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import json
+import re
+import secrets
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client, Connection, connect
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotations import DENY_EXECUTION
+from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts
+from ansible_collections.imagescan.openshift.tests.cluster.enforcing import kinds
+from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
+from ansible_collections.imagescan.openshift.tests.cluster.harness.faults import Fault, Faults, fault_proxy
+from ansible_collections.imagescan.openshift.tests.support.recorded_cluster import image
+from ansible_collections.imagescan.openshift.tests.support.verdict_store import VerdictStore
+
+MODULE = "ansible_collections.imagescan.openshift.plugins.modules.image_flag"
+DENY_LISTS = "/apis/imagescan.github.io/v1alpha1/denylists"
+PASSED_LISTS = "/apis/imagescan.github.io/v1alpha1/passedlists"
+IMAGES = "/apis/image.openshift.io/v1/images"
+PODS = "/api/v1/namespaces/{}/pods"
+TEST_LABEL = "imagescan.test/provider"
+URL = "https://scans.example.com/{digest}"
+WRITES = r"^(POST|PATCH|PUT|DELETE) "
+
+pytestmark = pytest.mark.timeout(900)
+
+
+def new_digest() -> str:
+    """A digest that nothing has."""
+    return "sha256:" + secrets.token_hex(32)
+
+
+@dataclasses.dataclass
+class Place:
+    """A provider of its own with an empty deny list, Image objects, and a store."""
+
+    cluster: KubernetesCluster
+    admin: Client
+    accounts: Accounts
+    provider: str
+    home: Path
+
+    def __post_init__(self) -> None:
+        self.store = VerdictStore(self.home / "store.db")
+        self.kubeconfig = self.accounts.flag
+
+    # -- what the cluster has
+
+    def make_list(self) -> None:
+        """The first deny list, as the role ``enforce`` makes it, for a policy that nobody installed."""
+        labels = {
+            "imagescan.github.io/list": "deny",
+            "imagescan.github.io/provider": self.provider,
+            "imagescan.github.io/enforce": self.provider,
+        }
+        body = {"metadata": {"name": f"{self.provider}-0", "labels": labels}, "spec": {}}
+        self.admin.create(DENY_LISTS, {"apiVersion": "imagescan.github.io/v1alpha1", "kind": "DenyList", **body})
+
+    def make_passed_lists(self, number: int = 2) -> None:
+        """Passed lists, each for a part of the digests."""
+        digits = "0123456789abcdef"
+        for each in range(number):
+            labels = {"imagescan.github.io/list": "passed", "imagescan.github.io/provider": self.provider}
+            body = {
+                "apiVersion": "imagescan.github.io/v1alpha1",
+                "kind": "PassedList",
+                "metadata": {"name": f"{self.provider}-passed-{each}", "labels": labels},
+                "spec": {"prefixes": list(digits[each::number])},
+            }
+            self.admin.create(PASSED_LISTS, body)
+
+    def make_images(self, *digests: str, **annotations: str) -> None:
+        """Image objects."""
+        objects = []
+        for digest in digests:
+            one = image("0")
+            one["metadata"] = {"name": digest, "labels": {TEST_LABEL: self.provider}, "annotations": dict(annotations)}
+            objects.append({"apiVersion": "image.openshift.io/v1", "kind": "Image", **one})
+        self.cluster.kubectl(
+            "create", "--filename=-", input=json.dumps({"kind": "List", "apiVersion": "v1", "items": objects})
+        )
+
+    def make_pod(self, namespace: str, name: str, reference: str, **metadata: t.Any) -> None:
+        """A pod that no node takes, so that it names its image and never runs it."""
+        security = {"runAsNonRoot": True, "runAsUser": 65534, "seccompProfile": {"type": "RuntimeDefault"}}
+        closed = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name, **metadata},
+            "spec": {
+                "nodeSelector": {"imagescan.test/no": "node"},
+                "securityContext": security,
+                "containers": [{"name": "main", "image": reference, "securityContext": closed}],
+            },
+        }
+        self.admin.create(PODS.format(namespace), pod)
+
+    def denied(self) -> dict[str, str]:
+        """Digest or reference -> text, of all our shards."""
+        found: dict[str, str] = {}
+        for spec in self.specs(DENY_LISTS):
+            found.update(spec.get("digests") or {})
+            found.update(spec.get("references") or {})
+        return found
+
+    def grace(self) -> dict[str, str]:
+        """Digest or reference -> end of its grace."""
+        return {key: until for spec in self.specs(DENY_LISTS) for key, until in (spec.get("grace") or {}).items()}
+
+    def passed(self) -> dict[str, str]:
+        """Digest -> end."""
+        return {key: until for spec in self.specs(PASSED_LISTS) for key, until in (spec.get("digests") or {}).items()}
+
+    def specs(self, path: str) -> list[dict[str, t.Any]]:
+        """The contents of our lists."""
+        selector = {"labelSelector": f"imagescan.github.io/provider={self.provider}"}
+        return self.admin.items(path, lambda item: dict(item.get("spec") or {}), selector)
+
+    def annotations(self, digest: str) -> dict[str, str]:
+        """Of an Image object."""
+        return dict(self.admin.get(f"{IMAGES}/{digest}")["metadata"].get("annotations") or {})
+
+    def annotate(self, digest: str, **annotations: str | None) -> None:
+        """Somebody changes an Image object by hand."""
+        self.admin.merge_patch(f"{IMAGES}/{digest}", {"metadata": {"annotations": annotations}})
+
+    def says(self, digest: str) -> str | None:
+        """deny-execution."""
+        return self.annotations(digest).get(DENY_EXECUTION)
+
+    # -- the module
+
+    def start(self, *, check: bool = False, kubeconfig: Path | None = None, **options: t.Any) -> subprocess.Popen[str]:
+        """Run the module in a process of its own, as Ansible does."""
+        arguments = {
+            "kubeconfig": str(kubeconfig or self.kubeconfig),
+            "store": str(self.store.path),
+            "provider": self.provider,
+            "max_new_flags": "100%",
+            "_ansible_check_mode": check,
+            "_ansible_diff": True,
+            **options,
+        }
+        given = self.home / f"arguments-{secrets.token_hex(4)}.json"
+        given.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}), encoding="utf-8")
+        command = [sys.executable, "-m", MODULE, str(given)]
+        return subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+
+    def flag(self, **options: t.Any) -> dict[str, t.Any]:
+        """Run the module to its end; its result."""
+        process = self.start(**options)
+        output, complaints = process.communicate(timeout=300)
+        assert output.strip().startswith("{"), output[-1000:] + complaints[-3000:]
+        return dict(json.loads(output))
+
+    @contextlib.contextmanager
+    def recorded(self, *faults: Fault) -> t.Iterator[tuple[Faults, Path]]:
+        """A proxy that writes down what is asked, and a kubeconfig that leads through it."""
+        ca = self.home / "cluster-ca.crt"
+        ca.write_text(self.admin.ca, encoding="ascii")
+        folder = self.home / f"proxy-{secrets.token_hex(4)}"
+        folder.mkdir()
+        with fault_proxy(self.admin.server, ca, folder, faults) as proxy:
+            content = yaml.safe_load(self.kubeconfig.read_text(encoding="utf-8"))
+            known = content["clusters"][0]["cluster"]
+            known.pop("certificate-authority-data", None)
+            known.update({"server": proxy.url, "certificate-authority": str(proxy.ca_file)})
+            path = folder / "kubeconfig"
+            path.write_text(yaml.safe_dump(content), encoding="utf-8")
+            yield proxy, path
+
+
+@pytest.fixture(scope="session")
+def openshift(cluster: KubernetesCluster) -> KubernetesCluster:
+    """The cluster with the kinds of OpenShift and of ``enforce``."""
+    cluster.install_openshift_kinds()
+    made = kinds()
+    names = [f"crd/{one['metadata']['name']}" for one in made]
+    cluster.apply(*made)
+    cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", *names)
+    return cluster
+
+
+@pytest.fixture
+def place(openshift: KubernetesCluster, shared_accounts: Accounts, tmp_path: Path) -> t.Iterator[Place]:
+    """A provider of its own with an empty deny list."""
+    admin = connect(Connection(kubeconfig=str(openshift.kubeconfig)))
+    made = Place(openshift, admin, shared_accounts, f"test-{secrets.token_hex(4)}", tmp_path)
+    made.make_list()
+    yield made
+    ours = f"--selector=imagescan.github.io/provider={made.provider}"
+    openshift.kubectl("delete", "denylists.imagescan.github.io,passedlists.imagescan.github.io", ours)
+    openshift.kubectl("delete", "images.image.openshift.io", f"--selector={TEST_LABEL}={made.provider}")
+
+
+def lines(result: t.Mapping[str, t.Any], side: str) -> list[str]:
+    """One side of a diff."""
+    return str(result["diff"][side]).splitlines()
+
+
+def timeless(result: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The result of a run without the moment of the run, which is in one annotation of each Image object."""
+    moment = r"(annotation imagescan\.github\.io/written\S*: )\S+"
+    diff = {side: re.sub(moment, r"\1now", text) for side, text in result["diff"].items()}
+    return {**result, "diff": diff}
+
+
+# What is written, in check mode and really, and that nothing is written again.
+
+
+def test_flags_follow_verdicts_and_nothing_is_written_twice(place: Place) -> None:
+    bad, good, unsure, only_listed = (new_digest() for _each in range(4))
+    place.make_images(bad, good, unsure)
+    place.store.put(
+        {bad: "failed", good: "passed", unsure: "inconclusive", only_listed: "failed"},
+        {"Registry.Example.com:443/team/bad:1": bad, "nginx": good},
+    )
+    with place.recorded() as (proxy, kubeconfig):
+        planned = place.flag(check=True, kubeconfig=kubeconfig, report_url=URL)
+        assert not [request for request in proxy.requests if re.match(WRITES, request)]
+        assert place.denied() == {}
+        done = place.flag(kubeconfig=kubeconfig, report_url=URL)
+        writes = proxy.count(WRITES)
+        assert writes == 4  # one patch of the list, and one of each of three Image objects
+        again = place.flag(kubeconfig=kubeconfig, report_url=URL)
+        planned_again = place.flag(check=True, kubeconfig=kubeconfig, report_url=URL)
+        assert proxy.count(WRITES) == writes
+    assert timeless(planned) == timeless(done)
+    assert done["changed"]
+    assert {row["digest"] for row in done["flagged"]} == {bad, only_listed}
+    assert done["flagged"][0]["why"].startswith("failed: openssl-libs has the important CVE-2026-1001")
+    assert (done["cleared"], done["kept"], done["drifted"], done["problems"]) == ([], [], [], [])
+    assert set(place.denied()) == {bad, only_listed, "registry.example.com/team/bad:1"}
+    assert place.denied()[bad].endswith(f"; see https://scans.example.com/{bad}")
+    assert [place.says(one) for one in (bad, good, unsure)] == ["true", "false", None]
+    # Exactly what stands there now is the diff's other side.
+    shown = dict(line.split(": ", 1) for line in lines(done, "after"))
+    assert lines(done, "before") == []
+    for digest in (bad, good, unsure):
+        for key, value in place.annotations(digest).items():
+            assert shown[f"image {digest}, annotation {key}"] == value
+    assert shown[f"deny list, digest {bad}"] == place.denied()[bad]
+    for result in (again, planned_again):
+        assert not result["changed"]
+        assert {row["digest"] for row in result["kept"]} == {bad, only_listed}
+        assert (result["flagged"], result["diff"]) == ([], {"before": "", "after": ""})
+
+
+def test_only_what_passed_is_cleared_and_the_diff_is_exact(place: Place) -> None:
+    first, second, third = (new_digest() for _each in range(3))
+    names = {f"quay.io/team/{name}:1": digest for name, digest in zip("abc", (first, second, third))}
+    place.make_images(first, second, third)
+    place.store.put(dict.fromkeys((first, second, third), "failed"), names)
+    place.flag()
+    place.store.put({first: "passed", second: "inconclusive", third: "error"}, names)
+    before = place.annotations(first)
+    planned = place.flag(check=True)
+    done = place.flag()
+    assert timeless(planned) == timeless(done)
+    assert [row["digest"] for row in done["cleared"]] == [first]
+    rest = "; only an image that passes is cleared"
+    assert {row["digest"]: row["why"] for row in done["kept"]} == {
+        second: f"inconclusive: There is no vulnerability data to judge the image by{rest}",
+        third: f"error: 401 from registry.example.com{rest}",
+    }
+    assert set(place.denied()) == {second, third, "quay.io/team/b:1", "quay.io/team/c:1"}
+    assert [place.says(one) for one in (first, second, third)] == ["false", "true", "true"]
+    after = place.annotations(first)
+    own = f"image {first}, annotation "
+    for side, values in (("before", before), ("after", after)):
+        shown = dict(line.removeprefix(own).split(": ", 1) for line in lines(done, side) if line.startswith(own))
+        differing = {key: value for key, value in values.items() if (before.get(key), after.get(key)) != (value, value)}
+        assert shown == differing
+    assert not place.flag()["changed"]
+
+
+def test_a_name_is_lifted_when_it_leads_elsewhere(place: Place) -> None:
+    old, new = new_digest(), new_digest()
+    place.store.put({old: "failed"}, {"quay.io/team/app:1": old})
+    place.flag()
+    assert set(place.denied()) == {old, "quay.io/team/app:1"}
+    place.store.put({new: "inconclusive"}, {"quay.io/team/app:1": new})
+    place.flag()
+    assert set(place.denied()) == {old}
+    place.store.put({new: "failed"}, {"quay.io/team/app:1": new})
+    place.flag()
+    assert set(place.denied()) == {old, new, "quay.io/team/app:1"}
+
+
+def test_an_index_and_its_images_have_flags_of_their_own(place: Place) -> None:
+    index, good, bad = (new_digest() for _each in range(3))
+    place.make_images(index, good, bad)
+    place.store.put({good: "passed", bad: "failed"})
+    place.store.index(index, [good, bad], "failed")
+    place.flag()
+    assert set(place.denied()) == {index, bad}
+    assert [place.says(one) for one in (index, good, bad)] == ["true", "false", "true"]
+    place.store.put({bad: "passed"})
+    place.store.index(index, [good, bad], "passed")
+    assert {row["digest"] for row in place.flag()["cleared"]} == {index, bad}
+    assert place.denied() == {}
+
+
+def test_what_is_ours_is_taken_back_and_nothing_else(place: Place) -> None:
+    ours, theirs = new_digest(), new_digest()
+    place.make_images(ours)
+    place.make_images(theirs, **{DENY_EXECUTION: "true", "quality.images.openshift.io/policy.other": "{broken"})
+    place.store.put({ours: "failed", theirs: "failed"}, {"quay.io/team/app:1": ours})
+    before = place.annotations(theirs)
+    flagged = place.flag(report_url=URL)
+    assert {row["digest"] for row in flagged["foreign"] if row["digest"] == theirs} == {theirs}
+    place.store.put({theirs: "passed"})
+    place.flag(report_url=URL)
+    assert place.says(theirs) == "true"
+    planned = place.flag(check=True, state="absent")
+    assert {row["digest"] for row in planned["cleared"]} == {ours}
+    assert set(place.denied()) == {ours, "quay.io/team/app:1"}
+    only = place.flag(state="absent", images=[theirs])
+    assert only["cleared"] == []
+    assert set(place.denied()) == {ours, "quay.io/team/app:1"}
+    done = place.flag(state="absent")
+    assert {row["digest"] for row in done["cleared"]} == {ours}
+    assert place.denied() == {}
+    assert place.annotations(theirs) == before
+    assert place.annotations(ours) == {}
+    assert not place.flag(state="absent")["changed"]
+
+
+def test_drift_is_repaired_and_told(place: Place) -> None:
+    switched, emptied = new_digest(), new_digest()
+    place.make_images(switched, emptied)
+    place.store.put({switched: "failed", emptied: "failed"})
+    place.flag()
+    place.annotate(switched, **{DENY_EXECUTION: "false"})
+    patch = {"spec": {"digests": {emptied: None}}}
+    place.admin.merge_patch(f"{DENY_LISTS}/{place.provider}-0", patch)
+    done = place.flag()
+    assert {row["digest"]: row["what"] for row in done["drifted"]} == {
+        switched: "images.openshift.io/deny-execution of its Image object was changed",
+        emptied: "it is not on the deny list",
+    }
+    assert (done["flagged"], done["changed"]) == ([], True)
+    assert place.says(switched) == "true"
+    assert set(place.denied()) == {switched, emptied}
+    assert place.flag()["drifted"] == []
+
+
+# Passed lists, and passes that end.
+
+
+def test_what_passes_is_on_the_passed_lists_and_nothing_else(place: Place) -> None:
+    place.make_passed_lists()
+    good, bad, unsure, old = (new_digest() for _each in range(4))
+    place.store.put({good: "passed", bad: "failed", unsure: "inconclusive"})
+    place.store.put({old: "passed"}, age=datetime.timedelta(days=31))  # the built-in policy allows 30 days
+    done = place.flag()
+    assert set(place.passed()) == {good}
+    assert done["next_due"] == place.passed()[good]
+    assert not place.flag()["changed"]
+    place.store.put({good: "inconclusive", unsure: "passed"})
+    place.flag()
+    assert set(place.passed()) == {unsure}
+    assert set(place.denied()) == {bad}
+
+
+def test_a_pass_that_ran_out_or_is_of_another_policy_clears_nothing(place: Place) -> None:
+    old, other = new_digest(), new_digest()
+    place.make_passed_lists()
+    place.store.put({old: "failed", other: "failed"}, age=datetime.timedelta(days=31))
+    place.flag()
+    place.store.put({old: "passed"})
+    policy = place.home / "policy.yml"
+    policy.write_text("- name: own\n  vulnerabilities: {max_severity: low}\n", encoding="utf-8")
+    place.store.put({other: "passed"})
+    done = place.flag()
+    assert done["cleared"] == []
+    assert all("its verdict ran out at" in row["why"] for row in done["kept"])
+    done = place.flag(policies=[str(policy)])
+    assert all("is not one of the policies given" in row["why"] for row in done["kept"])
+    assert set(place.denied()) == {old, other}
+    assert place.passed() == {}
+
+
+# The blast radius, the grace and the circuit breaker.
+
+
+def test_who_uses_an_image_is_told(place: Place, namespace: str) -> None:
+    bad = new_digest()
+    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-5d9c7b", "uid": secrets.token_hex(8)}
+    place.make_pod(
+        namespace,
+        "web-5d9c7b-x1",
+        f"quay.io/team/app@{bad}",
+        labels={"pod-template-hash": "5d9c7b"},
+        ownerReferences=[{**owner, "controller": True}],
+    )
+    place.make_pod(namespace, "alone", "team/other:2")
+    place.make_pod(namespace, "another", "quay.io/team/third:1")
+    place.store.put({bad: "failed"}, {"docker.io/team/other:2": bad})
+    told = place.flag(check=True)["affected"]
+    assert told == [
+        {
+            "digest": bad,
+            "reference": "docker.io/team/other:2",
+            "change": "flagged",
+            "pod_count": 2,
+            "pods": [f"{namespace}/alone", f"{namespace}/web-5d9c7b-x1"],
+            "owners": [
+                {"kind": "Deployment", "namespace": namespace, "name": "web", "pods": 1},
+                {"kind": "Pod", "namespace": namespace, "name": "alone", "pods": 1},
+            ],
+            "namespaces": [namespace],
+        }
+    ]
+    assert place.flag()["affected"] == told
+    place.store.put({bad: "passed"})
+    assert [one["change"] for one in place.flag()["affected"]] == ["cleared"]
+
+
+def test_what_runs_when_it_is_flagged_has_a_grace(place: Place, namespace: str) -> None:
+    running, idle = new_digest(), new_digest()
+    place.make_pod(namespace, "app", f"quay.io/team/app@{running}")
+    place.store.put({running: "failed", idle: "failed"})
+    before = datetime.datetime.now(datetime.timezone.utc)
+    done = place.flag(grace=2)
+    ends = place.grace()
+    assert set(ends) == {running}
+    end = datetime.datetime.fromisoformat(ends[running].replace("Z", "+00:00"))
+    assert datetime.timedelta(hours=1.99) < end - before < datetime.timedelta(hours=2.1)
+    assert done["next_due"] == ends[running]
+    assert not place.flag(grace=5)["changed"]  # it was fixed when the image was flagged
+    assert place.flag(grace=0)["changed"]
+    assert place.grace() == {}
+
+
+@pytest.mark.parametrize(("share", "number"), [("10%", 10), ("25%", 25)])
+def test_too_many_new_flags_are_none(place: Place, namespace: str, share: str, number: int) -> None:
+    there = place.flag(check=True)["counts"]["in_use"]
+    bad = [new_digest() for _each in range(6)]
+    place.make_images(*bad)
+    for each, digest in enumerate(bad):
+        place.make_pod(namespace, f"app-{each}", f"quay.io/team/app@{digest}")
+    of = there + len(bad)
+    allowed = of * number // 100
+    if allowed >= len(bad):
+        pytest.skip(f"{of} images run here")
+    place.store.put(dict.fromkeys(bad, "failed"))
+    with place.recorded() as (proxy, kubeconfig):
+        refused = place.flag(kubeconfig=kubeconfig, max_new_flags=share)
+        assert not proxy.count(WRITES)
+    assert refused["failed"]
+    assert refused["code"] == "too-many-flags"
+    assert f"nothing was flagged: {len(bad)} of {of} images in use" in refused["msg"]
+    assert f"run again with max_new_flags: {len(bad)}" in refused["msg"]
+    assert place.denied() == {}
+    assert [place.says(one) for one in bad] == [None] * len(bad)
+    planned = place.flag(check=True, max_new_flags=share)
+    assert any("this would stop before it starts" in text for text in planned["warnings"])
+    assert len(planned["flagged"]) == len(bad)
+    assert len(place.flag(max_new_flags=str(len(bad)))["flagged"]) == len(bad)

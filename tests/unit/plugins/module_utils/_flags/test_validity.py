@@ -1,0 +1,91 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How long a pass holds: to the second of the first limit, and not at all where nobody knows the limits."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import typing as t
+
+import pytest
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.validity import Validity, validity, worst_of
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import Policy
+
+NOW = datetime.datetime(2026, 11, 24, 12, 0, tzinfo=datetime.timezone.utc)
+DAY = 86_400
+POLICY = Policy("own", feed_age=7 * DAY, scan_age=30 * DAY)
+SCANNED, CHECKED, NEWEST = "2026-11-20T00:00:00Z", "2026-11-24T06:00:00Z", "2026-11-01T00:00:00Z"
+
+
+def held(
+    *policies: Policy, now: datetime.datetime = NOW, exceptions: t.Sequence[t.Mapping[str, str]] = (), **times: str
+) -> Validity:
+    """How long an image holds that passed by these policies."""
+    document = {
+        "policies": [{"name": one.name, "sha256": one.sha256} for one in policies],
+        "exceptions": list(exceptions),
+    }
+    given = {"scanned_at": SCANNED, "feed_checked": CHECKED, "feed_newest": NEWEST, **times}
+    return validity(document, {one.sha256: one for one in (POLICY, FREE, FRESH)}, now=now, **given)
+
+
+FREE = Policy("free", feed_age=None)
+FRESH = Policy("fresh", feed_age=None, newest_age=30 * DAY)
+
+
+@pytest.mark.parametrize(
+    ("policies", "until", "lasting"),
+    [
+        ([POLICY], "2026-12-01T06:00:00Z", "2026-12-20T00:00:00Z"),
+        ([FREE], "", ""),
+        ([FREE, POLICY], "2026-12-01T06:00:00Z", "2026-12-20T00:00:00Z"),
+        ([FRESH], "2026-12-01T00:00:00Z", ""),
+    ],
+)
+def test_the_first_limit_ends_it(policies: list[Policy], until: str, lasting: str) -> None:
+    assert held(*policies) == Validity(until, lasting)
+
+
+def test_it_ends_to_the_second() -> None:
+    end = datetime.datetime(2026, 12, 1, 6, 0, tzinfo=datetime.timezone.utc)
+    assert held(POLICY, now=end - datetime.timedelta(seconds=1)).problem == ""
+    assert held(POLICY, now=end).problem.startswith("its verdict ran out at 2026-12-01T06:00:00Z; judge again")
+
+
+def test_it_ends_with_its_exceptions_through_their_last_day() -> None:
+    accepted = {"state": "accepted", "expires": "2026-11-25"}
+    others = [{"state": "expired", "expires": "2020-01-01"}, {"state": "accepted", "expires": ""}]
+    assert held(FREE, exceptions=[accepted, *others]) == Validity("2026-11-26T00:00:00Z", "2026-11-26T00:00:00Z")
+
+
+def test_without_data_there_is_no_limit_of_data() -> None:
+    assert held(POLICY, feed_checked="", feed_newest="") == Validity("2026-12-20T00:00:00Z", "2026-12-20T00:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("policy", "times", "problem"),
+    [
+        (dataclasses.replace(POLICY, scan_age=DAY), {}, "passed by the policy 'own', which is not one of the policies"),
+        (Policy("gone"), {}, "passed by the policy 'gone', which is not one of the policies given"),
+        (POLICY, {"scanned_at": ""}, "scanned at an unknown time"),
+        (POLICY, {"scanned_at": "yesterday"}, "scanned at an unknown time"),
+        (POLICY, {"scanned_at": "2026-11-24T13:00:00Z"}, "scanned at an unknown time"),
+        (POLICY, {"feed_checked": "soon"}, "its data is of an unknown time"),
+        (FRESH, {"feed_newest": ""}, "its data is of an unknown time"),
+    ],
+)
+def test_what_nobody_knows_the_limits_of_does_not_hold(policy: Policy, times: dict[str, str], problem: str) -> None:
+    assert problem in held(policy, **times).problem
+
+
+def test_an_index_holds_as_long_as_its_images() -> None:
+    images = [
+        Validity("2026-12-02T00:00:00Z", ""),
+        Validity("2026-12-01T00:00:00Z", "2026-12-03T00:00:00Z"),
+        Validity(),
+    ]
+    assert worst_of(images) == Validity("2026-12-01T00:00:00Z", "2026-12-03T00:00:00Z")
+    assert worst_of([]).problem == "none of its images passed; judge again"
+    assert worst_of([*images, Validity(problem="it ran out")]).problem == "one of its images: it ran out"
