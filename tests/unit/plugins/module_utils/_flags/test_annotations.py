@@ -247,6 +247,13 @@ def test_results_of_openscap_have_an_annotation_of_their_own(
     assert POLICY not in image.annotations  # there are no results any more
 
 
+def test_what_both_broke_is_a_statement_about_vulnerabilities_too() -> None:
+    image = Image()
+    reasons = [{"code": code, "message": "m"} for code in ("compliance-score", "vulnerability", "exception-expired")]
+    image.judge(facts("failed", reasons=reasons, compliance=results()))
+    assert image.quality()["compliant"] is image.quality(POLICY)["compliant"] is False
+
+
 def test_rules_that_somebody_accepted_do_not_count() -> None:
     image = Image()
     image.judge(facts("passed", compliance=results(("fail", "high"), exception="accepted")))
@@ -489,6 +496,25 @@ def test_adopting_takes_no_flag_of_a_person() -> None:
     image.judge(facts("failed"), adopt=True)
     image.judge(facts("passed"))
     assert image.denied == "false"
+
+
+def test_nothing_is_adopted_by_a_verdict_that_does_not_count() -> None:
+    image = Image(CLOUDFORMS)
+    image.judge(facts("failed"), provider="team-b")
+    image.judge(facts("inconclusive"), adopt=True)
+    assert (image.annotations[FOREIGN], MARK in image.annotations) == ("true", False)
+    image.judge(facts("passed"), provider="team-b")
+    assert image.denied == "true"
+
+
+def test_a_false_stays_while_another_provider_says_it() -> None:
+    image = Image()
+    image.judge(facts("passed"))
+    image.judge(facts("passed"), provider="team-b")
+    image.withdraw()
+    assert image.denied == "false"
+    image.withdraw("team-b")
+    assert not image.annotations
 
 
 def test_withdrawing_with_adopt_takes_leftovers_too() -> None:
