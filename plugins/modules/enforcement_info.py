@@ -46,7 +46,7 @@ options:
   good_digest:
     description:
       - A digest that must be let in. The default belongs to no image and is never flagged.
-      - With O(require_passed=true) it must be on a list of passed ones, on which the role puts the default.
+      - With O(require_passed=true) give one that passed a scan.
     type: str
     default: sha256:2588e12225a4448ec04b564f81093e49873f31fc8be4b98c4d8d2b3de6d2fdc5
   policy:
@@ -288,7 +288,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     }
     if params["fail_on_open"]:
         counting = [row for row in unproved if not (module.check_mode and row.outcome == NOT_TRIED)]
-        why = why_not_proved(let_in, counting, [row for row in rows if row.good], wanted.action)
+        why = why_not_proved(let_in, counting, [row for row in rows if row.good])
         if why:
             raise ScanError(why, code="way-open", partial=result)
     return result

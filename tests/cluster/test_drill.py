@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
+import re
 import secrets
 import sys
 import time
@@ -15,6 +17,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import ways
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.accounts import (
     Account,
     kubeconfig,
@@ -22,15 +25,27 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.accou
     write_kubeconfig,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client, Connection, connect
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.ways import DIGEST, REFERENCES
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.drill import (
+    Drill,
+    Row,
+    drill,
+    open_ways,
+    understand,
+    unproved_ways,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.ways import DIGEST, REFERENCES, Images
 from ansible_collections.imagescan.openshift.tests.cluster import enforcing
-from ansible_collections.imagescan.openshift.tests.cluster.accounts import environment
+from ansible_collections.imagescan.openshift.tests.cluster.accounts import environment, play
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
 
 TEXT = 'policy "drill": fix\'it {{ 7 * 7 }} [red] (https://example.invalid/report)'
 KINDS = {"Pod", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob", "ReplicationController"}
 KINDS |= {"PodTemplate", "DeploymentConfig"}
+WORKLOADS = [kind for kind in ways.KINDS if kind.name in KINDS]
+UPDATE = "update of an existing object"
+UNLISTED = "container, by a tag that is not listed"
 Answer = dict[str, t.Any]
+Json = dict[str, t.Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,9 +148,40 @@ def account(client: Client, place: Place) -> None:
     write_kubeconfig(str(place.kubeconfig), kubeconfig(client, who, request_token(client, who, 3600).text))
 
 
+def judged(place: Place, action: str = "deny") -> tuple[list[Row], list[Row], list[Row]]:
+    """A drill as the account, without Ansible: all rows, those that are open, and those that are not proved."""
+    client = connect(Connection(kubeconfig=str(place.kubeconfig)))
+    rows = drill(client, Drill(place.namespace, Images(), f"{place.namespace}-deny", action, targets=True))
+    return rows, open_ways(rows, action), unproved_ways(rows, action)
+
+
+def soon(place: Place, wanted: t.Callable[[list[Row]], bool], action: str = "deny") -> list[Row]:
+    """The rows of a drill, once the server acts on what was just changed."""
+    end = time.monotonic() + 60
+    while True:
+        rows, *_others = judged(place, action)
+        if wanted(rows) or time.monotonic() > end:
+            return rows
+        time.sleep(0.5)
+
+
+@pytest.fixture
+def repaired(place: Place) -> t.Iterator[Place]:
+    """The place, whose policy, binding and list are put right afterwards."""
+    yield place
+    place.flagged()
+    place.install()
+    rows = soon(place, lambda rows: all(row.outcome == "refused" for row in rows if row.claimed))
+    assert not open_ways(rows, "deny")
+    assert not unproved_ways(rows, "deny")
+
+
+# What is told where the policy works.
+
+
 def test_every_way_is_tried_and_refused_with_the_text_of_the_list(place: Place) -> None:
     found = place.drill()
-    assert {row["kind"] for row in found["ways"]} == KINDS
+    assert {row["kind"] for row in found["ways"]} - {"Build"} == KINDS
     claimed = [row for row in found["ways"] if row["claimed"]]
     assert len(claimed) > 90
     for row in claimed:
@@ -146,7 +192,345 @@ def test_every_way_is_tried_and_refused_with_the_text_of_the_list(place: Place) 
     assert found["control"]
     assert not found["open"]
     assert not found["unproved"]
+    assert [row["way"] for row in found["ways"] if row["outcome"] == "allowed"] == [UNLISTED]
     again = place.drill()
     assert not again["changed"]
     assert again["counts"] == found["counts"]
     assert not place.left()
+
+
+def test_in_check_mode_nothing_is_made(place: Place) -> None:
+    found = place.drill("--check", fail_on_open=True)
+    assert not found["proved"]
+    assert found["control"]
+    assert {row["outcome"] for row in found["unproved"]} == {"not-tried"}
+    assert {row["way"].partition(",")[0] for row in found["unproved"]} == {UPDATE, "ephemeral container"}
+    assert not place.left()
+    unwilling = place.drill(targets=False, fail_on_open=True)
+    assert unwilling["code"] == "way-open"
+    assert "ways are not proved closed: Pod (ephemeral container, by digest) and 11 more: no object" in unwilling["msg"]
+
+
+def test_who_may_read_it_is_told_what_is_installed(place: Place) -> None:
+    account = place.drill("--check")["installed"]
+    assert account["mode"] == "unknown"
+    assert account["lists"] is None
+    assert len(account["unread"]) == 2
+    found = place.drill("--check", kubeconfig=str(place.cluster.kubeconfig))["installed"]
+    assert found["mode"] == "deny"
+    assert found["actions"] == ["Audit", "Deny"]
+    assert found["failure_policy"] == "Fail"
+    assert found["only_namespaces"] == [place.namespace]
+    assert found["lists"] == [{"name": place.namespace, "digests": 1, "references": 2}]
+    assert found["listed"] == sorted([DIGEST, *REFERENCES])
+    assert not found["unread"]
+    nothing = place.drill("--check", kubeconfig=str(place.cluster.kubeconfig), policy="nobody")
+    assert nothing["installed"]["mode"] == "none"
+    # Another policy refuses, whatever it is called; that proves nothing of the one that was asked for.
+    assert {row["outcome"] for row in nothing["unproved"]} == {"refused-otherwise", "not-tried"}
+    assert not nothing["proved"]
+
+
+# Never falsely safe: what is open is found, and what is not known is said.
+
+
+def without(*names: str) -> t.Callable[[Json], None]:
+    """Take resources out of the rules."""
+
+    def change(policy: Json) -> None:
+        for rule in policy["spec"]["matchConstraints"]["resourceRules"]:
+            rule["resources"] = [one for one in rule["resources"] if one not in names] or ["events"]
+
+    return change
+
+
+def replaced(old: str, new: str) -> t.Callable[[Json], None]:
+    """Change the text of every expression."""
+
+    def change(policy: Json) -> None:
+        text = json.dumps(policy["spec"]["variables"])
+        assert old in text
+        policy["spec"]["variables"] = json.loads(text.replace(old, new))
+
+    return change
+
+
+def creating_only(policy: Json) -> None:
+    """Look at nothing that changes."""
+    for rule in policy["spec"]["matchConstraints"]["resourceRules"]:
+        rule["operations"] = ["CREATE"]
+
+
+def trusting_owners(policy: Json) -> None:
+    """Believe what the sender says of owners."""
+    policy["spec"]["matchConditions"] = [{"name": "naked", "expression": "!has(object.metadata.ownerReferences)"}]
+
+
+def of_kind(name: str, row: Row) -> bool:
+    """Whether a row is of a kind; ephemeral containers are a part of pods with a rule of their own."""
+    return row.kind == name and "ephemeral" not in row.way
+
+
+FILTER = "filter(c, has(c.image))"
+#: A mistake in the policy -> which ways are open then, and no others.
+HOLES: dict[str, tuple[t.Callable[[Json], None], t.Callable[[Row], bool]]] = {
+    **{kind.name: (without(kind.resource), functools.partial(of_kind, kind.name)) for kind in WORKLOADS},
+    "ephemeral containers": (without("pods/ephemeralcontainers"), lambda row: "ephemeral" in row.way),
+    "updates": (creating_only, lambda row: row.way == UPDATE or "ephemeral" in row.way),
+    "init containers": (
+        replaced(f"variables.spec.initContainers.{FILTER}", "variables.spec.initContainers.filter(c, false)"),
+        lambda row: row.way.startswith(("init container", "sidecar")),
+    ),
+    "image volumes": (
+        replaced("variables.spec.volumes.filter(v, has(v.image)", "variables.spec.volumes.filter(v, false"),
+        lambda row: row.way.startswith("image volume"),
+    ),
+    "second containers": (
+        replaced(f"variables.spec.containers.{FILTER}", "variables.spec.containers.filter(c, c.name != 'second')"),
+        lambda row: row.way.startswith("second container"),
+    ),
+    "references": (
+        replaced("e[1] in variables.references", "false"),
+        lambda row: "listed reference" in row.way or row.way.startswith("container, as "),
+    ),
+    "tag beside a digest": (
+        replaced("i.contains('@') ?", "i.contains('@') && !i.contains(':1.0@') ?"),
+        lambda row: row.way == "container, by tag and digest",
+    ),
+    "default tag": (
+        replaced("i.lowerAscii() + ':latest'", "i.lowerAscii()"),
+        lambda row: row.way.startswith("container, as ") and not row.way.endswith(":latest"),
+    ),
+    "case": (
+        replaced("lowerAscii()", "trim()"),
+        lambda row: "as DRILL." in row.way,
+    ),
+    "short names": (
+        replaced("'docker.io/library/' + e[1].substring(10)", "e[1]"),
+        lambda row: "imagescan-drill-flagged" in row.way and "library/" not in row.way,
+    ),
+    "owner references": (trusting_owners, lambda row: row.way.startswith("forged owner")),
+}
+
+
+#: Several mistakes at once, since each drill takes its time.
+GROUPS = {
+    "some kinds": [kind.name for kind in WORKLOADS[::2]],
+    "the other kinds": [kind.name for kind in WORKLOADS[1::2]],
+    "places": ["ephemeral containers", "init containers", "image volumes", "references", "owner references"],
+    "forms": ["updates", "second containers", "tag beside a digest", "default tag", "case", "short names"],
+}
+
+
+def test_every_hole_is_tried() -> None:
+    assert sorted(name for group in GROUPS.values() for name in group) == sorted(HOLES)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_holes_in_the_policy_are_found_and_nothing_else(repaired: Place, group: str) -> None:
+    policies, _bindings = enforcing.documents(repaired.namespace, [repaired.namespace])
+    for name in GROUPS[group]:
+        HOLES[name][0](policies[0])
+
+    def expected(rows: list[Row]) -> list[Row]:
+        return [row for row in rows if row.claimed and any(HOLES[name][1](row) for name in GROUPS[group])]
+
+    repaired.cluster.apply(*policies)
+    rows = soon(repaired, lambda rows: open_ways(rows, "deny") == expected(rows))
+    assert {(row.kind, row.way) for row in open_ways(rows, "deny")} == {(row.kind, row.way) for row in expected(rows)}
+    assert expected(rows)
+    assert not unproved_ways(rows, "deny")
+    for name in GROUPS[group]:
+        assert any(map(HOLES[name][1], open_ways(rows, "deny"))), name
+
+
+# What is no refusal by the policy.
+
+
+def test_without_a_binding_everything_is_open_and_the_task_fails(repaired: Place) -> None:
+    repaired.cluster.kubectl("delete", "validatingadmissionpolicybinding", f"{repaired.namespace}-deny")
+    rows = soon(repaired, lambda rows: all(row.outcome == "allowed" for row in rows if row.kind != "Build"))
+    assert len(open_ways(rows, "deny")) == len([row for row in rows if row.claimed])
+    found = repaired.drill(fail_on_open=True)
+    assert found["code"] == "way-open"
+    assert "a flagged image is let in on " in found["msg"]
+    assert found["control"]
+    assert found["lines"]
+
+
+def test_warnings_are_no_refusals(repaired: Place) -> None:
+    repaired.install(actions=["Warn", "Audit"])
+    rows = soon(repaired, lambda rows: not any(row.outcome == "refused" for row in rows))
+    assert {row.outcome for row in rows if row.claimed} == {"warned"}
+    assert all(TEXT in row.message and row.code in (200, 201) for row in rows if row.claimed)
+    assert [row for row in rows if row.claimed] == open_ways(rows, "deny")
+    assert not open_ways(rows, "warn")
+    assert not unproved_ways(rows, "warn")
+    found = repaired.drill(fail_on_open=True)
+    assert re.search(r"a flagged image is only warned of on \d+ ways: Pod \(container, by digest\) and", found["msg"])
+    assert repaired.drill(fail_on_open=True, action="warn")["proved"]
+
+    repaired.install(actions=["Audit"])
+    soon(repaired, lambda rows: not any(row.outcome == "warned" for row in rows))
+    assert repaired.drill(fail_on_open=True, action="warn")["code"] == "way-open"
+    audit = repaired.drill(action="audit")
+    assert not audit["proved"]
+    assert not audit["open"]
+    assert not any(row["claimed"] or row["refused"] for row in audit["ways"])
+
+
+def test_a_policy_without_lists_is_a_mistake_and_no_refusal(repaired: Place) -> None:
+    repaired.cluster.kubectl("delete", "denylists.imagescan.github.io", repaired.namespace)
+    rows = soon(repaired, lambda rows: {row.outcome for row in rows if row.claimed} <= {"misconfigured", "not-tried"})
+    tried = [row for row in rows if row.claimed and row.outcome != "not-tried"]
+    assert {(row.outcome, row.by, row.code) for row in tried} == {("misconfigured", f"{repaired.namespace}-deny", 422)}
+    assert all("no params found for policy binding with `Deny` parameterNotFoundAction" in row.message for row in tried)
+    assert all("could not be made" in row.message for row in rows if row.outcome == "not-tried")
+    assert not any(row.outcome == "refused" for row in rows)
+    found = repaired.drill(fail_on_open=True)
+    assert not found["control"]
+    assert "ways are not proved closed" in found["msg"]
+    assert "a good image is not let in on " in found["msg"]
+
+
+def test_a_kind_that_the_server_does_not_know_is_a_mistake_and_no_refusal(repaired: Place) -> None:
+    policies, _bindings = enforcing.documents(repaired.namespace, [repaired.namespace])
+    policies[0]["spec"]["paramKind"]["kind"] = "UnknownList"
+    repaired.cluster.apply(*policies)
+    rows = soon(repaired, lambda rows: not any(row.outcome in ("refused", "allowed") for row in rows))
+    said = {row.message.partition("denied request: ")[2][:70] for row in rows if row.outcome == "misconfigured"}
+    assert said == {"failed to configure policy: failed to find resource referenced by para"}
+
+
+def test_an_expression_that_fails_is_a_mistake_and_no_refusal(repaired: Place) -> None:
+    policies, _bindings = enforcing.documents(repaired.namespace, [repaired.namespace])
+    broken = {"expression": "variables.denied.size() == 0 || int('x') == 1", "reason": "Forbidden"}
+    policies[0]["spec"]["validations"] = [broken]
+    repaired.cluster.apply(*policies)
+    rows = soon(repaired, lambda rows: not any(row.outcome == "refused" for row in rows))
+    claimed = [row for row in rows if row.claimed]
+    assert {(row.outcome, row.code) for row in claimed} == {("misconfigured", 422)}
+    assert unproved_ways(rows, "deny") == claimed
+    assert not open_ways(rows, "deny")
+
+
+def test_what_refuses_everything_proves_nothing(repaired: Place) -> None:
+    """As a policy whose expression is always false, or a quota that leaves nothing: the good image tells it."""
+    policies, _bindings = enforcing.documents(repaired.namespace, [repaired.namespace])
+    policies[0]["spec"]["validations"][0]["expression"] = "false"
+    repaired.cluster.apply(*policies)
+    rows = soon(repaired, lambda rows: not any(row.outcome == "refused" for row in rows))
+    claimed = [row for row in rows if row.claimed]
+    assert {row.outcome for row in claimed} == {"unknown", "not-tried"}
+    assert all(row.message.startswith("a good image is not let in, either: ") for row in claimed if row.good)
+
+
+@pytest.mark.parametrize(
+    ("made", "by", "kinds"),
+    [
+        (
+            {
+                "apiVersion": "v1",
+                "kind": "LimitRange",
+                "spec": {"limits": [{"type": "Container", "min": {"memory": "1Gi"}}]},
+            },
+            "limits",
+            {"Pod"},
+        ),
+        ({"apiVersion": "v1", "kind": "ResourceQuota", "spec": {"hard": {"pods": "0"}}}, "quota", {"Pod"}),
+    ],
+)
+def test_what_else_refuses_is_told_as_what_it_is(repaired: Place, made: Json, by: str, kinds: set[str]) -> None:
+    repaired.cluster.apply({**made, "metadata": {"name": "strict"}}, namespace=repaired.namespace)
+    try:
+        rows = soon(repaired, lambda rows: not any(row.outcome == "refused" for row in rows if row.kind == "Pod"))
+        pods = [row for row in rows if row.claimed and row.kind == "Pod"]
+        assert {row.outcome for row in pods} <= {"refused-otherwise", "unknown", "not-tried"}
+        assert all(row.by in (by, f"{repaired.namespace}-deny", "") for row in pods)
+        assert unproved_ways(rows, "deny") == pods
+        assert all(row.outcome == "refused" for row in rows if row.claimed and row.kind not in kinds)
+    finally:
+        name = f"{made['kind'].lower()}/strict"
+        repaired.cluster.kubectl("delete", name, f"--namespace={repaired.namespace}")
+
+
+def test_pod_security_is_told_from_the_policy(repaired: Place, cluster: KubernetesCluster) -> None:
+    """Flagged pods that are not restricted, as a drill with pods of a careless kind would send."""
+    client = connect(Connection(kubeconfig=str(repaired.kubeconfig)))
+    way = ways.ways(Images())[0]
+    body = way.body(way.bad)
+    assert isinstance(body, dict)
+    del body["spec"]["securityContext"]
+    answer = client.attempt("POST", way.kind.path(repaired.namespace), body, {"dryRun": "All"})
+    said = understand(answer, way, way.bad, f"{repaired.namespace}-deny")
+    assert (said.outcome, said.by) == ("refused-otherwise", "Pod Security")
+
+
+def test_who_may_not_create_proves_nothing(place: Place, cluster: KubernetesCluster) -> None:
+    name = f"{place.namespace}-bare"
+    cluster.create_namespace(name)
+    try:
+        found = place.drill(namespace=name, fail_on_open=True)
+        assert {(row["outcome"], row["by"]) for row in found["ways"] if row["outcome"] != "not-tried"} == {
+            ("refused-otherwise", "rights")
+        }
+        assert not found["control"]
+        assert found["code"] == "way-open"
+        # As administrator: nothing covers that namespace.
+        seen = place.drill(namespace=name, kubeconfig=str(cluster.kubeconfig))
+        assert len(seen["open"]) == len([row for row in seen["ways"] if row["claimed"]])
+        assert seen["installed"]["only_namespaces"] == [place.namespace]
+    finally:
+        cluster.remove_namespace(name)
+
+
+def test_mistakes_in_options_are_said(place: Place, cluster: KubernetesCluster) -> None:
+    assert "digest is none (give sha256:" in place.drill(digest="sha256:12")["msg"]
+    assert "has a digest" in place.drill(references=[f"a.example/b:1@{DIGEST}"])["msg"]
+    assert "namespace: '../x' is no name" in place.drill(namespace="../x")["msg"]
+    missing = place.drill(namespace="not-there", kubeconfig=str(cluster.kubeconfig))
+    assert missing["code"] == "cluster-not-found"
+    assert "there is no namespace not-there (run the playbook imagescan.openshift.enforce" in missing["msg"]
+
+
+def test_a_drill_that_was_killed_is_cleaned_up_by_the_next(place: Place, cluster: KubernetesCluster) -> None:
+    left = ways.target(ways.DEPLOYMENT, ways.GOOD_DIGEST)
+    cluster.apply(left, namespace=place.namespace)
+    assert place.drill()["proved"]
+    assert not place.left()
+    del left["metadata"]["labels"]
+    cluster.apply(left, namespace=place.namespace)
+    try:
+        found = place.drill()
+        assert [row["way"] for row in found["unproved"]] == [UPDATE]
+        assert "is not known to be of a drill" in found["unproved"][0]["message"]
+        assert place.left() == "deployment.apps/imagescan-drill\n"
+    finally:
+        cluster.kubectl("delete", "deployment", "imagescan-drill", f"--namespace={place.namespace}")
+
+
+# The playbook.
+
+
+def test_the_playbook_prints_a_table_and_fails_when_a_way_is_open(repaired: Place) -> None:
+    place = repaired
+    given = {
+        "drill_kubeconfig": str(place.kubeconfig),
+        "drill_namespace": place.namespace,
+        "drill_policy": f"{place.namespace}-deny",
+    }
+    for options in ((), ("--check",)):
+        played = play(place.cluster, "drill", given, place.home, *options)
+        assert (played.status, played.changed, played.warnings) == (0, 0, ()), played.output
+        assert re.search(
+            r"CronJob +sidecar, by digest +refused +cronjobs.batch .* denied request: image ", played.output
+        )
+    place.cluster.kubectl("delete", "validatingadmissionpolicybinding", f"{place.namespace}-deny")
+    soon(place, lambda rows: not any(row.outcome == "refused" for row in rows))
+    again = play(place.cluster, "drill", given, place.home)
+    assert again.status == 2
+    assert re.match(r"a flagged image is let in on \d+ ways: Pod \(container, by digest\) and \d+ more$", again.message)
+    assert re.search(r"CronJob +sidecar, by digest +OPEN", again.output)
+    nowhere = play(place.cluster, "drill", {**given, "drill_kubeconfig": str(place.home / "none")}, place.home)
+    assert nowhere.status == 2
+    assert "kubeconfig" in nowhere.message

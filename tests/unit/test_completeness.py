@@ -28,6 +28,10 @@ ON_A_CLUSTER = {
     "role_setup": ("test_setup.py", 'do("setup")'),
     "playbook_setup": ("test_setup.py", 'do("setup")'),
     "playbook_teardown": ("test_setup.py", 'do("teardown")'),
+    "enforcement_info": ("test_drill.py", '"imagescan.openshift.enforcement_info"'),
+    "playbook_unflag": ("test_flagging.py", 'play(place.cluster, "unflag"'),
+    "playbook_drift": ("test_flagging.py", 'play(place.cluster, "drift"'),
+    "playbook_drill": ("test_drill.py", 'play(place.cluster, "drill"'),
 }
 ROLES = [path.name for path in sorted((CHECKOUT / "roles").iterdir())]
 FRAGMENTS = ("store", "tls", "registry_access", "platforms", "cluster", "exceptions")

@@ -138,7 +138,7 @@ def is_closed(row: Row, action: str) -> bool:
     return row.outcome in (REFUSED, NOT_SERVED) or (row.outcome == WARNED and action == "warn")
 
 
-def why_not_proved(let_in: t.Sequence[Row], unproved: t.Sequence[Row], blocked: t.Sequence[Row], action: str) -> str:
+def why_not_proved(let_in: t.Sequence[Row], unproved: t.Sequence[Row], blocked: t.Sequence[Row]) -> str:
     """One sentence on what a drill did not find as it should be; empty if it did."""
 
     def named(rows: t.Sequence[Row], text: t.Callable[[Row], str]) -> str:
@@ -154,8 +154,6 @@ def why_not_proved(let_in: t.Sequence[Row], unproved: t.Sequence[Row], blocked: 
         said.append(f"{len(unproved)} ways are not proved closed: {named(unproved, lambda row: row.message)}")
     if blocked:
         said.append(f"a good image is not let in on {len(blocked)} ways: {named(blocked, lambda row: row.good)}")
-    if not said and action == "audit":
-        said.append("the action audit lets everything in, so there is nothing to prove")
     return "; ".join(said)
 
 
