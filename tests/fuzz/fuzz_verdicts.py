@@ -443,7 +443,10 @@ def _other_document(before: Json, after: t.Any) -> bool:
             if cpe != old_cpe and isinstance(cpe, str) and cpes.parse_cpe(cpe) is not None:
                 return True  # another product
             if purl != old_purl and isinstance(purl, str) and _WELL_FORMED_PURL.fullmatch(purl):
-                return True  # another package, architecture, version or module
+                told = csaf_vex._NEVRA.fullmatch(identity) and purl.startswith("pkg:rpm/redhat/")
+                if not told:
+                    # Another package, or whose it is. The id of a build tells all but that: what differs is damaged.
+                    return True
     for identity in old.relationships.keys() & new.relationships.keys():
         ends = new.relationships[identity]
         known = all(isinstance(end, str) and (end in new.products or end in new.relationships) for end in ends)

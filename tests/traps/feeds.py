@@ -182,6 +182,24 @@ def misspell_names(item: vex.Json) -> None:
             helper["purl"] = helper["purl"].replace("openssl", "open\x7fsl")
 
 
+def change_purls(old: str, new: str) -> t.Callable[[vex.Json], None]:
+    """A package URL that can be read, and says something else than the id of its build."""
+
+    def change(item: vex.Json) -> None:
+        for product in products_of(item):
+            helper = product["product_identification_helper"]
+            if old in helper.get("purl", ""):
+                helper["purl"] = helper["purl"].replace(old, new)
+
+    return change
+
+
+def misspell_names_of_another_vendor(item: vex.Json) -> None:
+    """The same, and whose packages they are is gone as well."""
+    misspell_names(item)
+    change_purls("pkg:rpm/redhat/", "pkg:rpm/re/")(item)
+
+
 def key_twice(feed: Path) -> None:
     """A key that stands twice: the first one says what is fixed, the last one that nothing is affected."""
     path = feed / "2026" / "cve-2026-900101.json"
@@ -244,6 +262,12 @@ DAMAGE: t.Mapping[str, tuple[t.Callable[[vex.Json], None], str]] = {
         speak_of_the_product,
         "whoever skips what is said of a whole product, and relationships of a component that is not defined",
     ),
+    "package-url-of-another-package": (
+        change_purls("/openssl-libs", "/openssl^libs"),
+        "whoever believes a package URL, and does not look at the id of the same build",
+    ),
+    "package-url-of-another-build": (change_purls("@3.0.7-", "@3.0.0-"), "the same for the version that is fixed"),
+    "package-url-of-another-architecture": (change_purls("=x86_64", "=x86_6"), "the same for the architecture"),
     "statements-of-components-alone": (speak_of_components, "whoever skips a component that is of no product"),
 }
 
@@ -336,6 +360,11 @@ TRAPS: list[Trap] = [
         "package-url-misspelt",
         "whoever takes a package URL that names no package for software that is none: the id names it too",
         documents=damaged(misspell_names),
+    ),
+    hides(
+        "package-url-of-another-vendor-misspelt",
+        "whoever takes a package URL that is damaged all over for one of packages of somebody else",
+        documents=damaged(misspell_names_of_another_vendor),
     ),
     differs(
         "older-copy-of-a-document",

@@ -433,8 +433,7 @@ class _Reader:
         path, _mark, rest = purl[len("pkg:rpm/") :].partition("#")[0].partition("?")
         namespace, slash, last = path.rpartition("/")
         readable = not slash or all(map(_NAME.fullmatch, namespace.split("/")))
-        if slash and readable and namespace.casefold() != "redhat":
-            return "other_namespace"
+        foreign = bool(slash) and namespace.casefold() != "redhat"
         name, _at, version = last.partition("@")
         qualifiers: dict[str, str] = {}
         if rest:
@@ -448,31 +447,38 @@ class _Reader:
         epoch = qualifiers.get("epoch", "")
         if ":" in version:
             epoch, _colon, version = version.partition(":")
-        nevra = None
-        if not readable or not _NAME.fullmatch(name):
+        # It is a package of another vendor only where all else can be read: the vendor may be damaged, too.
+        damaged = foreign and version and not _VERSION_RELEASE.fullmatch(version)
+        if damaged or not readable or not _NAME.fullmatch(name):
             component = self.component_of_name(identity)
             if not isinstance(component, str):
                 self.skipped["purl_malformed"] += 1
             return component
-        if not version or not _VERSION_RELEASE.fullmatch(version):
-            nevra = _NEVRA.fullmatch(identity)
+        if foreign:
+            return "other_namespace"
+        arch, module = qualifiers.get("arch", ""), qualifiers.get("rpmmod", "")
+        build, _mark, suffix = identity.partition("::")
+        module = module or suffix
+        nevra = _NEVRA.fullmatch(build)
         if nevra:
-            if nevra["name"] != name:
+            # The id says it once more. What the package URL lacks is that of the id; what differs is damaged in one.
+            if not _VERSION_RELEASE.fullmatch(version):
+                epoch, version = nevra["epoch"], nevra["evr"]
+            if not _EPOCH.fullmatch(epoch):
+                epoch = nevra["epoch"]
+            if not _ARCH.fullmatch(arch):
+                arch = nevra["arch"]
+            said = nevra["name"], int(nevra["epoch"]), nevra["evr"], nevra["arch"].replace("nosrc", "src")
+            if said != (name, int(epoch), version, arch.replace("nosrc", "src")):
                 raise CorruptData(f"{self.where}: {ascii(identity)[:100]} and its package URL name two packages")
-            epoch, version = nevra["epoch"], nevra["evr"]
+        elif build == f"{name}.src":
+            arch = arch or "src"
         if version and not epoch:
             # A package URL leaves out an epoch of 0, and some leave out any; the id tells.
             epoch, colon, _rest = identity[len(name) + 1 :].partition(":")
             if not (colon and identity.startswith(name + "-")):
                 epoch = ""
-        module = qualifiers.get("rpmmod", "")
-        return self.component(
-            name,
-            qualifiers.get("arch", ""),
-            self.module_name(module) if module else "",
-            epoch,
-            version,
-        )
+        return self.component(name, arch, self.module_name(module) if module else "", epoch, version)
 
     def component_of_name(self, identity: str) -> _Component | str:
         if len(identity) > 4 * TEXT_LIMIT:

@@ -221,6 +221,7 @@ def test_package_urls(purl: object, expected: tuple[str, ...]) -> None:
         ("pkg:maven/io.quarkus/quarkus-vertx-http@2", "not_rpm"),
         ("pkg:rpm/fedora/curl", "other_namespace"),
         ("pkg:rpm/redhat/more/curl", "other_namespace"),
+        ("pkg:rpm/fedora/curl@7.76.1-2.fc40?arch=x86_64", "other_namespace"),
         ("pkg:rpm/redhat/", "not_rpm"),
         ("pkg:rpm/redhat/a%20b", "not_rpm"),
         ("pkg:rpm/redhat/a%00b", "not_rpm"),
@@ -237,6 +238,12 @@ def test_what_is_no_rpm_is_counted(purl: str, reason: str) -> None:
     [
         ("pkg:rpm/redhat/cu\x7fl", "curl", ("curl", "", "", "")),
         ("pkg:rpm/red\x7fat/curl", "curl", ("curl", "", "", "")),
+        ("pkg:rpm/re/cu\x7fl", "curl", ("curl", "", "", "")),
+        (
+            "pkg:rpm/re/cur3l@.76.1\x7f2.el9?arch=x86_64",
+            "curl-0:7.76.1-2.el9.x86_64",
+            ("curl", "x86_64", "", "0:7.76.1-2.el9"),
+        ),
         ("pkg:r\x7fm/redhat/curl", "curl", ("curl", "", "", "")),
         ("pkg:rim/redhat/curl", "curl", ("curl", "", "", "")),
         (
@@ -250,6 +257,42 @@ def test_what_is_no_rpm_is_counted(purl: str, reason: str) -> None:
 def test_of_a_damaged_package_url_the_id_tells_the_rest(purl: str, identity: str, expected: tuple[str, ...]) -> None:
     (row,) = rows_of(with_purl(purl, identity))
     assert (row.name, row.arch, row.module, row.evr) == expected
+
+
+@pytest.mark.parametrize(
+    ("purl", "identity", "expected"),
+    [
+        ("curl", "curl-1:7.76.1-2.el9.src", ("curl", "src", "", "1:7.76.1-2.el9")),
+        ("curl@7.76.1-2.el9", "curl-1:7.76.1-2.el9.src", ("curl", "src", "", "1:7.76.1-2.el9")),
+        ("curl@7.76.1-2.el9?arch=s/c", "curl-1:7.76.1-2.el9.src::m:s", ("curl", "src", "m:s", "1:7.76.1-2.el9")),
+        ("curl@7.76.1-2.el9?arch=src&epoch=x", "curl-1:7.76.1-2.el9.src", ("curl", "src", "", "1:7.76.1-2.el9")),
+        ("curl@7.76.1-2.el9?arch=src", "curl-0:7.76.1-2.el9.nosrc", ("curl", "src", "", "0:7.76.1-2.el9")),
+        ("curl", "curl.src", ("curl", "src", "", "")),
+        ("curl", "curl::m:s", ("curl", "", "m:s", "")),
+        ("curl?rpmmod=m:s", "curl::m:t", ("curl", "", "m:s", "")),
+    ],
+)
+def test_what_a_package_url_lacks_the_id_tells(purl: str, identity: str, expected: tuple[str, ...]) -> None:
+    """Without its architecture, a fixed source package would be a binary one of the same name."""
+    (row,) = rows_of(with_purl(f"pkg:rpm/redhat/{purl}", identity))
+    assert (row.name, row.arch, row.module, row.evr) == expected
+
+
+@pytest.mark.parametrize(
+    "purl",
+    [
+        "cur1@7.76.1-2.el9?arch=x86_64&epoch=1",
+        "cur1?arch=x86_64",
+        "curl@7.76.0-2.el9?arch=x86_64&epoch=1",
+        "curl@7.76.1-2.el9?arch=x86_64&epoch=0",
+        "curl@0:7.76.1-2.el9?arch=x86_64",
+        "curl@7.76.1-2.el9?arch=src",
+    ],
+)
+def test_a_build_and_its_package_url_say_the_same(purl: str) -> None:
+    """As they do of all 1,786 builds of the real documents."""
+    with pytest.raises(CorruptData, match="name two packages"):
+        read(with_purl(f"pkg:rpm/redhat/{purl}", "curl-1:7.76.1-2.el9.x86_64"))
 
 
 def test_a_fix_whose_version_cannot_be_read_is_no_fix_without_one() -> None:
