@@ -51,6 +51,7 @@ def documents(
             "app.kubernetes.io/managed-by": "imagescan.openshift",
             "imagescan.github.io/enforce": prefix,
         },
+        "enforce__stage": "proved",
         "enforce__help": f" (see {url})" if url else "",
         "enforce__selector": only_in(*namespaces),
         "enforce__passed_selector": only_in(*passed_namespaces),

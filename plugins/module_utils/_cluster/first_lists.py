@@ -1,0 +1,210 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lists that must stand before a policy reads any: one for drills, and of each provider the first deny list and the
+lists of passed digests. Entries are written by ``lists``; here they are never touched.
+
+kubernetes.core takes every kind whose name ends with List for a list of objects, and can neither make nor delete ours.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+import urllib.parse
+
+from .._errors import InputError, ScanError
+from .._flags.names import (
+    API_VERSION,
+    DENY,
+    DENY_KIND,
+    LIST_LABEL,
+    PASSED,
+    PASSED_KIND,
+    PROVIDER_LABEL,
+    check_provider,
+)
+from .client import Client
+from .errors import ApiError
+from .lists import DENY_PATH, ENFORCE_LABEL, PASSED_PATH
+from .ways import DIGEST, REFERENCES
+
+SHARDS = (1, 2, 4, 8, 16)
+DRILL_TEXT = "policy drill: no image has this digest or name, it stands here for drills (docs/enforcement.md)"
+_PATHS = {DENY_KIND: DENY_PATH, PASSED_KIND: PASSED_PATH}
+_MANAGED = {"app.kubernetes.io/managed-by": "imagescan.openshift"}
+_PAGE = 10
+_Json = dict[str, t.Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Installation:
+    """``prefix``: which policies read the lists. ``shards``: over how many lists the passed digests of each of
+    ``providers`` are spread."""
+
+    prefix: str
+    providers: tuple[str, ...]
+    shards: int
+
+    def check(self) -> None:
+        """Raises InputError."""
+        for provider in self.providers:
+            check_provider(provider)
+        if self.shards not in SHARDS:
+            raise InputError(f"shards is {self.shards}", hint=f"give one of {', '.join(map(str, SHARDS))}")
+
+    @property
+    def digits(self) -> dict[str, str]:
+        """Name of each list of passed digests -> the first digits of those that it speaks for."""
+        size = 16 // self.shards
+        parts = ["0123456789abcdef"[at : at + size] for at in range(0, 16, size)]
+        return {f"{name}-passed-{number}": part for name in self.providers for number, part in enumerate(parts)}
+
+    @property
+    def documents(self) -> list[_Json]:
+        """The lists as they begin."""
+        drill = {"digests": {DIGEST: DRILL_TEXT}, "references": dict.fromkeys(REFERENCES, DRILL_TEXT)}
+        made = [self._document(DENY_KIND, DENY, f"{self.prefix}-drill", "drill", drill)]
+        made += [self._document(DENY_KIND, DENY, f"{name}-0", name, {}) for name in self.providers]
+        made += [
+            self._document(PASSED_KIND, PASSED, name, name.rpartition("-passed-")[0], {"prefixes": list(digits)})
+            for name, digits in self.digits.items()
+        ]
+        return made
+
+    def _document(self, kind: str, sort: str, name: str, provider: str, spec: _Json) -> _Json:
+        labels = {**_MANAGED, ENFORCE_LABEL: self.prefix, LIST_LABEL: sort, PROVIDER_LABEL: provider}
+        head = {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name, "labels": labels}}
+        return {**head, "spec": spec}
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """A list that is there. ``spec``: without the entries, but for that of the drill. ``filled``: it has some."""
+
+    kind: str
+    name: str
+    labels: t.Mapping[str, str]
+    spec: _Json
+    filled: bool
+
+    @property
+    def key(self) -> str:
+        """Kind and name."""
+        return f"{self.kind}/{self.name}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """What is done with one list: ``make``, ``change``, ``renew`` (it speaks for other digests now) or ``remove``."""
+
+    what: str
+    kind: str
+    name: str
+    document: _Json = dataclasses.field(default_factory=dict)
+
+
+def read(client: Client, prefix: str) -> list[Found]:
+    """All lists of all installations. None where the kinds are not there. Raises ApiError."""
+
+    def projected(kind: str) -> t.Callable[[_Json], Found]:
+        def project(document: _Json) -> Found:
+            metadata, spec = document["metadata"], document.get("spec") or {}
+            entries = ("digests", "references", "grace")
+            is_drill = metadata["name"] == f"{prefix}-drill"
+            kept = {key: value for key, value in spec.items() if is_drill or key not in entries}
+            filled = any(spec.get(key) for key in entries)
+            return Found(kind, metadata["name"], metadata.get("labels") or {}, kept, filled)
+
+        return project
+
+    found: list[Found] = []
+    for kind, path in _PATHS.items():
+        try:
+            found += client.items(path, projected(kind), limit=_PAGE)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+    return found
+
+
+def plan(wanted: Installation, found: t.Sequence[Found], *, in_use: bool, needs_passed: bool) -> list[Step]:
+    """What must be made and changed.
+
+    ``in_use``: namespaces require a passed scan, so no list may be made anew. ``needs_passed``: they begin to require
+    it, so each provider must have passed digests. Raises ScanError for both, and for lists of somebody else.
+    """
+    there = {one.key: one for one in found}
+    steps: list[Step] = []
+    for document in wanted.documents:
+        kind, name, labels = document["kind"], document["metadata"]["name"], document["metadata"]["labels"]
+        one = there.get(f"{kind}/{name}")
+        if one is None:
+            steps.append(Step("make", kind, name, document))
+            continue
+        if one.labels.get(ENFORCE_LABEL, wanted.prefix) != wanted.prefix:
+            raise ScanError(
+                f"the {kind} {name} belongs to the installation {one.labels[ENFORCE_LABEL]}",
+                code="list-taken",
+                hint="give other providers, or the prefix of that installation",
+            )
+        if kind == PASSED_KIND and one.spec != document["spec"]:
+            steps.append(Step("renew", kind, name, document))
+        elif not labels.items() <= one.labels.items() or (
+            name == f"{wanted.prefix}-drill" and one.spec != document["spec"]
+        ):
+            steps.append(Step("change", kind, name, document))
+    if in_use and any(step.what == "renew" for step in steps):
+        raise ScanError(
+            "the number of lists of passed digests cannot change while namespaces require a passed scan",
+            code="lists-in-use",
+            hint="run once with an empty enforce_require_passed_namespaces, let image_flag run, and name them again",
+        )
+    if needs_passed:
+        renewed = {f"{step.kind}/{step.name}" for step in steps}
+        filled = {one.labels.get(PROVIDER_LABEL) for one in found if one.filled and one.key not in renewed}
+        filled &= {one.labels.get(PROVIDER_LABEL) for one in found if one.kind == PASSED_KIND and one.filled}
+        lacking = [name for name in wanted.providers if name not in filled]
+        if lacking:
+            raise ScanError(
+                f"no digest is known that passed a scan of {', '.join(lacking)}, so everything would be refused in the "
+                "namespaces that require one",
+                code="nothing-passed",
+                hint="run with an empty enforce_require_passed_namespaces, let image_flag run, and name them then",
+            )
+    return steps
+
+
+def plan_tidying(wanted: Installation, found: t.Sequence[Found]) -> list[Step]:
+    """Which lists of passed digests are of no use any more. Deny lists stay: they still deny."""
+    ours = (one for one in found if one.kind == PASSED_KIND and one.labels.get(ENFORCE_LABEL) == wanted.prefix)
+    return [Step("remove", one.kind, one.name) for one in ours if one.name not in wanted.digits]
+
+
+def plan_removal(prefix: str, found: t.Sequence[Found]) -> list[Step]:
+    """All lists of an installation."""
+    return [Step("remove", one.kind, one.name) for one in found if one.labels.get(ENFORCE_LABEL) == prefix]
+
+
+def carry_out(client: Client, steps: t.Sequence[Step], found: t.Sequence[Found]) -> None:
+    """Do what was planned. Raises ApiError."""
+    there = {one.key: one for one in found}
+    for step in steps:
+        path = f"{_PATHS[step.kind]}/{urllib.parse.quote(step.name, safe='')}"
+        if step.what in ("remove", "renew"):
+            client.delete(path)
+        if step.what in ("make", "renew"):
+            client.create(_PATHS[step.kind], step.document)
+        elif step.what == "change":
+            client.merge_patch(path, _change(step.document, there[f"{step.kind}/{step.name}"].spec))
+
+
+def _change(document: _Json, spec: t.Mapping[str, t.Any]) -> _Json:
+    """A merge patch that gives the labels, and for the drill's list exactly its entries."""
+    patch: _Json = {"metadata": {"labels": document["metadata"]["labels"]}}
+    if document["metadata"]["labels"][PROVIDER_LABEL] == "drill":
+        patch["spec"] = {
+            part: {**dict.fromkeys(spec.get(part) or {}), **document["spec"].get(part, {})}
+            for part in ("digests", "references", "grace")
+        }
+    return patch
