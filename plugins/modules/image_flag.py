@@ -257,9 +257,11 @@ counts:
   type: dict
   sample: {"flagged": 2, "cleared": 1, "kept": 14, "in_use": 212, "problems": 0}
 foreign:
-  description: >-
-    Image objects that somebody else denies, as dictionaries of C(digest), C(providers) (those of our kind) and
-    C(unnamed) (whether somebody denies who left no name). These flags stay.
+  description:
+    - Image objects that somebody else denies, as dictionaries of C(digest), C(providers) (those of our kind),
+      C(unnamed) (whether somebody denies who left no name) and C(scanners). These flags stay.
+    - C(scanners) are the quality annotations of other scanners, at most 10, as dictionaries of C(kind), C(scanner),
+      C(name), C(timestamp), C(reference), C(compliant), C(counts) and C(problem) (why it could not be read).
   returned: success
   type: list
   elements: dict
@@ -290,6 +292,7 @@ code:
 
 import collections
 import concurrent.futures
+import dataclasses
 import typing as t
 from datetime import datetime, timedelta, timezone
 
@@ -429,7 +432,13 @@ def summarise(found: Result) -> dict[str, t.Any]:
         "kept": [row_of(one) for one in found.kept],
         "affected": [affected_of(one) for one in found.affected],
         "foreign": [
-            {"digest": one.digest, "providers": list(one.providers), "unnamed": one.unnamed} for one in found.foreign
+            {
+                "digest": one.digest,
+                "providers": list(one.providers),
+                "unnamed": one.unnamed,
+                "scanners": [dataclasses.asdict(said) for said in one.scanners],
+            }
+            for one in found.foreign
         ],
         "drifted": [{"digest": one.digest, "reference": one.reference, "what": one.what} for one in found.drifted],
         "problems": [

@@ -19,7 +19,7 @@ import datetime
 import typing as t
 
 from .._errors import InputError, ScanError
-from .._flags.annotations import Change, absent, desired, read_deny
+from .._flags.annotations import Change, Quality, absent, desired, others_say, read_deny
 from .._flags.fate import CLEAR
 from .._flags.names import GROUP
 from .._flags.plan import Drift, Limit, Plan, Row, Seen, Snapshot, Wishes, check_limit, make_plan
@@ -33,6 +33,8 @@ IMAGE_ANNOTATION, DENY_LIST = "image_annotation", "deny_list"
 TARGETS = (IMAGE_ANNOTATION, DENY_LIST)
 #: How often verdicts may change under a run before it leaves the rest to the next one.
 ROUNDS = 5
+#: Quality annotations of other scanners that are read of one image.
+SCANNERS_SHOWN = 10
 
 #: The store's verdicts of all images, or of some digests.
 Read = t.Callable[[t.Optional[t.Collection[str]]], Snapshot]
@@ -62,11 +64,15 @@ class Affected:
 
 @dataclasses.dataclass(frozen=True)
 class Foreign:
-    """An image whose execution somebody else denies: other providers of ours by name, or one who left no name."""
+    """An image whose execution somebody else denies: other providers of ours by name, or one who left no name.
+
+    ``scanners``: what other scanners say of it, which may tell who that is.
+    """
 
     digest: str
     providers: tuple[str, ...]
     unnamed: bool
+    scanners: tuple[Quality, ...] = ()
 
 
 @dataclasses.dataclass
@@ -417,5 +423,6 @@ def _foreign(states: t.Mapping[str, flags.ImageState], provider: str) -> list[Fo
     for digest, state in sorted(states.items()):
         deny = read_deny(state.annotations, provider)
         if deny.is_foreign or deny.others:
-            found.append(Foreign(digest, deny.others, deny.is_foreign))
+            said = others_say(state.annotations, provider)[:SCANNERS_SHOWN]
+            found.append(Foreign(digest, deny.others, deny.is_foreign, said))
     return found
