@@ -159,7 +159,7 @@ class RecordedClient:
     ) -> list[t.Any]:
         """A list, projected."""
         self._check(path, params or {})
-        return [project(item) for item in self.lists.get(path, ())]
+        return [value for value in map(project, self.lists.get(path, ())) if value is not None]
 
     def get(self, path: str) -> Object:
         """One object."""
