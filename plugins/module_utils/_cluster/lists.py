@@ -85,14 +85,11 @@ def read_lists(client: Client, provider: str) -> Lists:
     """All shards of a provider. Raises ApiError, with what to do where the kinds are not installed."""
     found: list[tuple[Shard | None, dict[str, str]]]
     found = _listed(client, DENY_PATH, DENY, lambda document: _deny_shard(document, provider))
-    shards = sorted(
-        (shard for shard, _labels in found if shard is not None), key=lambda shard: (shard.number, shard.name)
-    )
     passed = _listed(client, PASSED_PATH, PASSED, lambda document: _passed_shard(document, provider))
     return Lists(
         provider,
-        tuple(shards),
-        tuple(sorted((shard for shard in passed if shard is not None), key=lambda shard: shard.name)),
+        tuple(sorted((shard for shard, _labels in found if shard is not None), key=_deny_order)),
+        tuple(sorted((shard for shard in passed if shard is not None), key=_passed_order)),
         _labels_for(provider, found),
     )
 
@@ -151,7 +148,6 @@ class _Writer:
         self._full: set[str] = set()
         self._taken: set[str] = set()
         self._patches = self._entries = 0
-        self._versions: dict[str, str] = {}
 
     def plan(self, digests: t.Mapping[str, Entry], references: t.Mapping[str, Entry], keep: t.Container[str]) -> Plan:
         """What is still to be written to the deny lists."""
@@ -187,8 +183,7 @@ class _Writer:
                     raise again.error from again
                 time.sleep(delay * random.uniform(0.5, 1.5))
                 delay = min(2.0, delay * 1.5)
-            self.lists = read_lists(self._client, self.lists.provider)
-            self._versions.clear()
+                self.lists = read_lists(self._client, self.lists.provider)
 
     def _set(self, todo: Plan) -> None:
         for name in todo.creates:
@@ -219,41 +214,60 @@ class _Writer:
             if name not in {shard.name for shard in shards}:
                 self._taken.add(name)
             raise _Again(error)
-        self._versions[name] = _version(made)
+        self._remember(DENY_PATH, made)
 
     def _apply(self, path: str, patches: t.Iterable[ShardPatch]) -> None:
-        known: dict[str, Shard | PassedShard] = {shard.name: shard for shard in self.lists.shards}
-        if path == PASSED_PATH:
-            known = {shard.name: shard for shard in self.lists.passed}
         for patch in patches:
             name = patch.shard
-            version = self._versions.get(name) or known[name].resource_version
-            body = {"metadata": {"resourceVersion": version}, **patch.body()}
+            body = {"metadata": {"resourceVersion": self._known(path)[name].resource_version}, **patch.body()}
             try:
                 answer = self._client.merge_patch(_path(path, name), body)
             except ApiError as error:
                 if error.status in (404, 409):
                     raise _Again(error)
-                if error.status == 413 and name in known and name not in self._full and path == DENY_PATH:
+                if error.status == 413 and path == DENY_PATH and name not in self._full and self._holds(name):
                     self._full.add(name)
                     raise _Again(error)
                 raise self._explained(error, name)
-            self._versions[name] = _version(answer)
+            self._remember(path, answer)
             self._patches += 1
             self._entries += len(patch.digests) + len(patch.references)
 
+    def _known(self, path: str) -> dict[str, Shard | PassedShard]:
+        """The objects as they were seen last."""
+        return {shard.name: shard for shard in (self.lists.passed if path == PASSED_PATH else self.lists.shards)}
+
+    def _holds(self, name: str) -> bool:
+        return any(shard.name == name and (shard.digests or shard.references) for shard in self.lists.shards)
+
+    def _remember(self, path: str, document: dict[str, t.Any]) -> None:
+        """Take what the server answered for what stands there now."""
+        provider = self.lists.provider
+        name = (document.get("metadata") or {}).get("name")
+        if path == PASSED_PATH:
+            ours = [shard for shard in self.lists.passed if shard.name != name]
+            changed = _passed_shard(document, provider)
+            ours += [changed] if changed else []
+            self.lists = dataclasses.replace(self.lists, passed=tuple(sorted(ours, key=_passed_order)))
+            return
+        shards = [shard for shard in self.lists.shards if shard.name != name]
+        shard, _labels = _deny_shard(document, provider)
+        shards += [shard] if shard else []
+        self.lists = dataclasses.replace(self.lists, shards=tuple(sorted(shards, key=_deny_order)))
+
     def _delete(self, names: t.Iterable[str]) -> None:
-        known = {shard.name: shard for shard in self.lists.shards}
         for name in names:
+            shard = next(each for each in self.lists.shards if each.name == name)
             # Whoever wrote to it meanwhile keeps it.
-            version = self._versions.get(name) or known[name].resource_version
-            options = {"preconditions": {"resourceVersion": version, "uid": known[name].uid}}
+            options = {"preconditions": {"resourceVersion": shard.resource_version, "uid": shard.uid}}
             try:
                 self._client.delete(_path(DENY_PATH, name), options)
             except ApiError as error:
                 if error.status == 409:
                     raise _Again(error)
                 raise
+            rest = [each for each in self.lists.shards if each.name != name]
+            self.lists = dataclasses.replace(self.lists, shards=tuple(rest))
 
     def _explained(self, error: ApiError, name: str) -> ApiError:
         if error.status == 413:
@@ -349,18 +363,21 @@ def _damaged(name: str, what: str) -> ApiError:
 
 def _labels_for(provider: str, found: t.Sequence[tuple[Shard | None, dict[str, str]]]) -> dict[str, str]:
     """The labels of further shards: those of the first one, else those by which another list is read by a policy."""
-    ours = sorted((shard.number, shard.name) for shard, _labels in found if shard is not None)
-    for shard, labels in found:
-        if shard is not None and (shard.number, shard.name) == ours[0]:
-            return labels
+    ours = [(shard, labels) for shard, labels in found if shard is not None]
+    if ours:
+        return min(ours, key=lambda one: _deny_order(one[0]))[1]
     owners = {labels[ENFORCE_LABEL] for _shard, labels in found if labels.get(ENFORCE_LABEL)}
     if len(owners) != 1:
         return {}
     return {LIST_LABEL: DENY, PROVIDER_LABEL: provider, ENFORCE_LABEL: owners.pop()}
 
 
-def _version(document: t.Mapping[str, t.Any]) -> str:
-    return str((document.get("metadata") or {}).get("resourceVersion") or "")
+def _deny_order(shard: Shard) -> tuple[int, str]:
+    return shard.number, shard.name
+
+
+def _passed_order(shard: PassedShard) -> str:
+    return shard.name
 
 
 def _path(path: str, name: str) -> str:

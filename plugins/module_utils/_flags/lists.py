@@ -26,9 +26,9 @@ from .._errors import InputError, LimitExceeded, ScanError
 from .._images.references import is_digest, parse_reference, shown
 from .._text import visible
 
-#: Bytes of JSON that a shard may have, with its metadata (etcd takes 1.5 MB), and the share that new entries may fill:
+#: Bytes of JSON that a shard may have, with its metadata (etcd takes 1.5 MiB), and the share that new entries may fill:
 #: the rest is for texts that grow.
-SHARD_LIMIT = 1_000_000
+SHARD_LIMIT = 1 << 20
 _FILL = 0.95
 #: Bytes of a shard that are no entries: metadata, labels, field ownership.
 _OVERHEAD = 4096
@@ -38,6 +38,7 @@ _PATCH_OVERHEAD = 200
 PATCH_ENTRIES = 500
 TEXT_LIMIT = 1024
 _REASON_LIMIT = 200
+_BRIEF_LIMIT = 100
 _NAMES_LIMIT = 120
 _URL_LIMIT = 600
 _KEY_LIMIT = 1024
@@ -164,18 +165,22 @@ def full_reference(text: str) -> str:
 
 
 def deny_text(policies: t.Sequence[str], reasons: t.Sequence[tuple[str, str]], url: str = "") -> str:
-    """What a person reads whose pod is refused: policies, the first reason, how many more there are, where to read on.
+    """What a person reads whose pod is refused: the first reason, how many more, the policies, where to read on.
 
-    ``reasons`` are pairs of code and message, the gravest first. One line of visible characters, at most 1,024; usually
-    under 250, since every byte counts for all pods of the cluster.
+    ``reasons`` are pairs of code and message, the gravest first. One line of visible characters, at most 1,024, and
+    usually near 120: every megabyte of texts is one more list that every pod of the cluster waits for. So where there
+    is a place to read on (``url``), only the beginning of the reason is told, up to its first semicolon.
     """
     code, message = reasons[0] if reasons else ("", "the verdict is failed")
-    message = visible(" ".join(message.split()), _REASON_LIMIT).strip() or visible(code, 80).strip() or "no reason"
+    message = " ".join(message.split())
+    message = visible(message.partition("; ")[0], _BRIEF_LIMIT) if url else visible(message, _REASON_LIMIT)
+    text = message.strip() or visible(code, 80).strip() or "no reason"
+    if len(reasons) > 1:
+        text += f" (and {len(reasons) - 1} more)"
     unnamed = [name for name in policies if f"'{name}'" not in message]
     names = visible(", ".join(" ".join(name.split()) for name in unnamed), _NAMES_LIMIT).strip()
-    text = f"policy {names}: {message}" if names else message
-    if len(reasons) > 1:
-        text += f"; and {len(reasons) - 1} more"
+    if names:
+        text += f"; policy {names}"
     if url:
         text += f"; see {visible(url, _URL_LIMIT).strip()}"
     return text

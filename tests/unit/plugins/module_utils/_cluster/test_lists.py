@@ -290,7 +290,7 @@ def refusing(method: str, status: int, message: str) -> t.Callable[[Request], tu
             413,
             "Request entity too large",
             "cluster-invalid",
-            r"413 .*p-1 or one request with its entries is larger than the cluster takes; a proxy .* 1 MB pass",
+            r"413 .*p-0 or one request with its entries is larger than the cluster takes; a proxy .* 1 MB pass",
         ),
         (
             "PATCH",
