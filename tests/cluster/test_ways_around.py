@@ -1,0 +1,357 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ways around the policy that an attacker would try who may edit everything in a namespace, with real requests."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import secrets
+import time
+import typing as t
+
+import pytest
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import ways
+from ansible_collections.imagescan.openshift.tests.cluster import enforcing
+from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
+
+BAD = f"drill.imagescan.github.io/app@{ways.DIGEST}"
+GOOD = f"drill.imagescan.github.io/app@{ways.GOOD_DIGEST}"
+DENIED = "denied request: image "
+Json = dict[str, t.Any]
+
+
+class Tenant:
+    """Somebody who may do everything in a namespace that the policy covers."""
+
+    def __init__(self, cluster: KubernetesCluster, namespace: str) -> None:
+        self.cluster = cluster
+        self.namespace = namespace
+
+    def try_out(self, *arguments: str, body: t.Any = None) -> str:
+        """Run kubectl as the tenant; all that it said."""
+        text = body if isinstance(body, str) or body is None else json.dumps(body)
+        who = f"--as=system:serviceaccount:{self.namespace}:default"
+        done = self.cluster.kubectl(who, f"--namespace={self.namespace}", *arguments, input=text, check=False)
+        return f"{done.stdout}{done.stderr}"
+
+    def post(self, kind: ways.Kind, body: t.Any) -> str:
+        """Create an object from raw JSON."""
+        return self.try_out("create", "--raw", kind.path(self.namespace), "--filename=-", body=body)
+
+    def patch(self, name: str, change: t.Any, *options: str) -> str:
+        """Change an object."""
+        return self.try_out("patch", name, f"--patch={json.dumps(change)}", *options)
+
+    def delete(self, *names: str) -> None:
+        """Remove objects at once."""
+        self.try_out("delete", *names, "--ignore-not-found", "--force", "--grace-period=0")
+
+
+def made(kind: ways.Kind, image: str, place: str = "container", name: str = "") -> Json:
+    """An object as drills send it."""
+    one = next(way for way in ways.ways(ways.Images()) if way.kind is kind and way.name == f"{place}, by digest")
+    body = one.body(image)
+    assert isinstance(body, dict)
+    body = copy.deepcopy(body)
+    if name:
+        body["metadata"] = {"name": name}
+    return body
+
+
+@pytest.fixture(scope="module")
+def tenant(cluster: KubernetesCluster) -> t.Iterator[Tenant]:
+    """A tenant where the policy works."""
+    name = f"around-{secrets.token_hex(4)}"
+    cluster.create_namespace(name)
+    cluster.apply(*enforcing.kinds())
+    cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd/denylists.imagescan.github.io")
+    labels = {"imagescan.github.io/list": "deny", "imagescan.github.io/enforce": name}
+    spec = {"digests": {ways.DIGEST: "policy p"}, "references": dict.fromkeys(ways.REFERENCES, "policy p")}
+    metadata = {"name": name, "labels": labels}
+    version = "imagescan.github.io/v1alpha1"
+    cluster.apply({"apiVersion": version, "kind": "DenyList", "metadata": metadata, "spec": spec})
+    cluster.kubectl(
+        "create",
+        "rolebinding",
+        "tenant",
+        "--clusterrole=cluster-admin",
+        f"--serviceaccount={name}:default",
+        f"--namespace={name}",
+    )
+    policies, bindings = enforcing.documents(name, [name])
+    one = Tenant(cluster, name)
+    try:
+        cluster.apply(*policies)
+        cluster.apply(*bindings)
+        end = time.monotonic() + 60
+        while DENIED not in one.post(ways.POD, made(ways.POD, BAD)) and time.monotonic() < end:
+            time.sleep(0.5)
+        yield one
+    finally:
+        for kind in ("validatingadmissionpolicybindings", "validatingadmissionpolicies"):
+            cluster.kubectl("delete", kind, "--ignore-not-found", f"{name}-deny")
+        cluster.kubectl("delete", "denylists.imagescan.github.io", name)
+        cluster.remove_namespace(name)
+
+
+@pytest.fixture
+def deployment(tenant: Tenant) -> t.Iterator[str]:
+    """A Deployment of no pods with the good image."""
+    said = tenant.post(ways.DEPLOYMENT, made(ways.DEPLOYMENT, GOOD, name="victim"))
+    assert "victim" in said
+    yield "deployment/victim"
+    tenant.delete("deployment/victim")
+
+
+@pytest.fixture
+def pod(tenant: Tenant) -> t.Iterator[str]:
+    """A pod with the good image that is never scheduled."""
+    body = ways.target(ways.POD, ways.GOOD_DIGEST)
+    body["metadata"] = {"name": "victim"}
+    assert "victim" in tenant.post(ways.POD, body)
+    yield "pod/victim"
+    tenant.delete("pod/victim")
+
+
+def test_the_tenant_may_do_it_with_a_good_image(tenant: Tenant) -> None:
+    assert '"kind":"Pod"' in tenant.post(ways.POD, made(ways.POD, GOOD))
+    tenant.delete("pods", "--all")
+
+
+# Other ways to write a request.
+
+
+def test_json_that_says_it_twice(tenant: Tenant) -> None:
+    text = json.dumps(made(ways.POD, GOOD))
+    one = f'"image": "{GOOD}"'
+    assert text.count(one) == 1
+    assert DENIED in tenant.post(ways.POD, text.replace(one, f'{one}, "image": "{BAD}"'))
+    # Names of fields are not bent to fit: this one is unknown, and the good image stays.
+    said = tenant.post(ways.POD, text.replace(one, f'{one}, "Image": "{BAD}"'))
+    assert DENIED in said or BAD not in said
+    tenant.delete("pods", "--all")
+
+
+def test_yaml_and_escapes(tenant: Tenant) -> None:
+    escaped = json.dumps(made(ways.POD, BAD)).replace(
+        ways.DIGEST, ways.DIGEST.replace("s", "\\u0073").replace("4", "\\u0034")
+    )
+    assert DENIED in tenant.post(ways.POD, escaped)
+
+
+@pytest.mark.parametrize("kind", ["apply", "strategic", "merge", "json", "replace"])
+def test_every_kind_of_patch(tenant: Tenant, deployment: str, kind: str) -> None:
+    container = made(ways.DEPLOYMENT, BAD)["spec"]["template"]["spec"]["containers"][0]
+    if kind == "apply":
+        wanted = made(ways.DEPLOYMENT, BAD, name="victim")
+        said = tenant.try_out("apply", "--server-side", "--force-conflicts", "--filename=-", body=wanted)
+    elif kind == "replace":
+        said = tenant.try_out("replace", "--filename=-", body=made(ways.DEPLOYMENT, BAD, name="victim"))
+    elif kind == "json":
+        change = [{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": BAD}]
+        said = tenant.patch(deployment, change, "--type=json")
+    else:
+        said = tenant.patch(deployment, {"spec": {"template": {"spec": {"containers": [container]}}}}, f"--type={kind}")
+    assert DENIED in said
+    assert BAD not in tenant.try_out("get", deployment, "--output=json")
+
+
+def test_creation_by_server_side_apply(tenant: Tenant) -> None:
+    wanted = made(ways.POD, BAD, name="applied")
+    assert DENIED in tenant.try_out("apply", "--server-side", "--filename=-", body=wanted)
+
+
+def test_a_container_that_is_slipped_in_beside_the_old_ones(tenant: Tenant, deployment: str) -> None:
+    more = [{"op": "add", "path": "/spec/template/spec/containers/-", "value": {"name": "more", "image": BAD}}]
+    assert DENIED in tenant.patch(deployment, more, "--type=json")
+    first = [{"op": "add", "path": "/spec/template/spec/initContainers", "value": [{"name": "main2", "image": BAD}]}]
+    assert DENIED in tenant.patch(deployment, first, "--type=json")
+
+
+# Parts of objects.
+
+
+@pytest.mark.parametrize("part", ["status", "resize"])
+def test_parts_of_a_pod_take_no_image(tenant: Tenant, pod: str, part: str) -> None:
+    change = [{"op": "replace", "path": "/spec/containers/0/image", "value": BAD}]
+    tenant.patch(pod, change, "--type=json", f"--subresource={part}")
+    assert BAD not in tenant.try_out("get", pod, "--output=json")
+
+
+def test_an_ephemeral_container_beside_a_good_one(tenant: Tenant, pod: str) -> None:
+    secure = made(ways.POD, GOOD)["spec"]["containers"][0]["securityContext"]
+    named = [{"name": name, "image": image, "securityContext": secure} for name, image in (("a", GOOD), ("b", BAD))]
+    path = f"/api/v1/namespaces/{tenant.namespace}/pods/victim/ephemeralcontainers"
+    found = json.loads(tenant.try_out("get", pod, "--output=json"))
+    found["spec"]["ephemeralContainers"] = named
+    assert DENIED in tenant.try_out("replace", "--raw", path, "--filename=-", body=found)
+    found["spec"]["ephemeralContainers"] = named[:1]
+    assert '"ephemeralContainers"' in tenant.try_out("replace", "--raw", path, "--filename=-", body=found)
+
+
+def test_a_debugging_copy(tenant: Tenant, pod: str) -> None:
+    said = tenant.try_out("debug", "victim", "--copy-to=copy", f"--set-image=main={BAD}", "--profile=restricted")
+    assert DENIED in said
+
+
+def test_a_revision_to_roll_back_to(tenant: Tenant, cluster: KubernetesCluster) -> None:
+    """A forged revision of a StatefulSet: whatever is made of it, its pod has to be created."""
+    name = "revised"
+    good = made(ways.STATEFUL_SET, GOOD, name=name)
+    good["spec"]["replicas"] = 1
+    uid = json.loads(tenant.post(ways.STATEFUL_SET, good))["metadata"]["uid"]
+    owner = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": name, "uid": uid, "controller": True}
+    revision = {
+        "apiVersion": "apps/v1",
+        "kind": "ControllerRevision",
+        "metadata": {
+            "name": f"{name}-forged",
+            "labels": good["spec"]["selector"]["matchLabels"],
+            "ownerReferences": [owner],
+        },
+        "revision": 1000,
+        "data": {"spec": {"template": made(ways.STATEFUL_SET, BAD)["spec"]["template"]}},
+    }
+    assert "created" in tenant.try_out("create", "--filename=-", body=revision)
+    assert DENIED in tenant.try_out("rollout", "undo", f"statefulset/{name}", "--to-revision=1000")
+    assert BAD not in tenant.try_out("get", "pods,statefulsets", "--output=json")
+    tenant.delete(f"statefulset/{name}", f"controllerrevision/{name}-forged", "pods", "--all")
+
+
+def test_the_name_of_a_namespace_cannot_be_lied_about(tenant: Tenant, cluster: KubernetesCluster) -> None:
+    """Exemptions go by this label, which the server itself keeps. As administrator, since a tenant may not even try."""
+    change = json.dumps({"metadata": {"labels": {"kubernetes.io/metadata.name": "kube-system"}}})
+    cluster.kubectl("patch", "namespace", tenant.namespace, f"--patch={change}", check=False)
+    labels = cluster.get("namespace", tenant.namespace)["metadata"]["labels"]
+    assert labels["kubernetes.io/metadata.name"] == tenant.namespace
+    assert DENIED in tenant.post(ways.POD, made(ways.POD, BAD))
+
+
+def test_marks_that_make_other_policies_look_away(tenant: Tenant) -> None:
+    body = made(ways.POD, BAD)
+    body["metadata"]["annotations"] = {
+        "alpha.image.policy.openshift.io/ignore-rules": "*",
+        "images.openshift.io/deny-execution": "false",
+        "kubernetes.io/config.mirror": "x",
+    }
+    body["spec"]["nodeName"] = "node1"  # as a mirror of a static pod has, and past the scheduler
+    body["metadata"]["labels"] = {"app.kubernetes.io/managed-by": "imagescan.openshift", "k8s-app": "kube-proxy"}
+    assert DENIED in tenant.post(ways.POD, body)
+
+
+# Other ways to write an image.
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        f"a@{ways.DIGEST}",
+        f"localhost/a:1@{ways.DIGEST}",
+        f"[::1]:5000/a@{ways.DIGEST}",
+        f"10.0.0.1:80/a/b/c:tag@{ways.DIGEST}",
+        f"EXAMPLE.org/a@{ways.DIGEST}",
+        f"a@{ways.GOOD_DIGEST}@{ways.DIGEST}",
+        "drill.imagescan.github.io/flagged",
+        "Drill.ImageScan.GitHub.io/flagged:latest",
+        "imagescan-drill-flagged",
+        "Index.Docker.IO/imagescan-drill-flagged:latest",
+        "index.docker.io/library/imagescan-drill-flagged",
+    ],
+)
+def test_images_that_are_the_flagged_one(tenant: Tenant, image: str) -> None:
+    assert DENIED in tenant.post(ways.POD, made(ways.POD, image))
+    assert DENIED in tenant.post(ways.POD, made(ways.POD, image, "image volume"))
+
+
+@pytest.fixture(scope="module")
+def pushed(cluster: KubernetesCluster, tenant: Tenant) -> t.Iterator[Json]:
+    """A real image that is flagged by its digest and its reference; ``manifest`` are its bytes."""
+    reference = cluster.scanner_reference
+    name, _at, digest = reference.partition("@")
+    spec = {"digests": {digest: "policy p"}, "references": {f"{name}:test": "policy p"}}
+    patch = f"--patch={json.dumps({'spec': spec})}"
+    cluster.kubectl("patch", "denylists.imagescan.github.io", tenant.namespace, "--type=merge", patch)
+    raw = cluster.run("skopeo", "inspect", "--raw", "--tls-verify=false", f"docker://{reference}").stdout
+    assert f"sha256:{hashlib.sha256(raw.encode()).hexdigest()}" == digest
+    yield {"name": name, "digest": digest, "sha512": hashlib.sha512(raw.encode()).hexdigest()}
+    gone = {"digests": {digest: None}, "references": {f"{name}:test": None}}
+    patch = f"--patch={json.dumps({'spec': gone})}"
+    cluster.kubectl("patch", "denylists.imagescan.github.io", tenant.namespace, "--type=merge", patch)
+
+
+def run_it(tenant: Tenant, image: str) -> str:
+    """Let a pod run with an image: why it does not, or ``runs``."""
+    name = f"probe-{secrets.token_hex(3)}"
+    body = made(ways.POD, image, name=name)
+    container = body["spec"]["containers"][0]
+    container["command"] = ["/bin/true"]
+    body["spec"] |= {
+        "restartPolicy": "Never",
+        "securityContext": {**body["spec"]["securityContext"], "runAsUser": 65534},
+    }
+    said = tenant.post(ways.POD, body)
+    if DENIED in said:
+        return "denied"
+    end = time.monotonic() + 60
+    try:
+        while time.monotonic() < end:
+            status = json.loads(tenant.try_out("get", "pod", name, "--output=json"))["status"]
+            for one in status.get("containerStatuses") or ():
+                waiting = (one["state"].get("waiting") or {}).get("reason", "")
+                if waiting in ("InvalidImageName", "ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull"):
+                    return str(waiting)
+                if one.get("imageID"):
+                    return "runs"
+            time.sleep(0.3)
+        return "pending"
+    finally:
+        tenant.delete(f"pod/{name}")
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        ("{name}@{digest}", {"denied"}),
+        ("{name}:test", {"denied"}),
+        ("{name}:test@{digest}", {"denied"}),
+        # The server takes these, and no node can read them.
+        ("{name}@{upper}", {"InvalidImageName", "ErrImagePull", "ImagePullBackOff"}),
+        ("{name}@SHA256:{hex}", {"InvalidImageName", "ErrImagePull", "ImagePullBackOff"}),
+        ("{name}@{digest}@{digest}", {"denied"}),
+        ("http://{name}@{digest}", {"denied"}),
+        ("{name}@sha256:{hex}0", {"InvalidImageName", "ErrImagePull", "ImagePullBackOff"}),
+        ("{name}:test@", {"InvalidImageName", "ErrImagePull", "ImagePullBackOff"}),
+        ("{dotted}/imagescan/scanner:test", {"InvalidImageName", "ErrImagePull", "ImagePullBackOff"}),
+        ("{name}:test?x=y", {"InvalidImageName", "ErrImagePull", "ImagePullBackOff"}),
+        ("{host}//imagescan/scanner:test", {"InvalidImageName", "ErrImagePull", "ImagePullBackOff"}),
+        ("{host}/./imagescan/scanner:test", {"InvalidImageName", "ErrImagePull", "ImagePullBackOff"}),
+        ("{host}/imagescan%2Fscanner:test", {"InvalidImageName", "ErrImagePull", "ImagePullBackOff"}),
+        ("{host}/Imagescan/scanner:test", {"denied", "InvalidImageName"}),
+        # The registry of these tests knows manifests by sha256 alone, as most do.
+        ("{name}@sha512:{sha512}", {"ErrImagePull", "ImagePullBackOff"}),
+    ],
+)
+def test_no_spelling_of_a_real_flagged_image_runs(tenant: Tenant, pushed: Json, form: str, expected: set[str]) -> None:
+    host, _slash, _rest = pushed["name"].partition("/")
+    hexadecimal = pushed["digest"].partition(":")[2]
+    image = form.format(
+        **pushed,
+        hex=hexadecimal,
+        upper=f"sha256:{hexadecimal.upper()}",
+        host=host,
+        dotted=host.replace(":", ".:"),
+    )
+    assert run_it(tenant, image) in expected
+
+
+def test_another_name_of_the_same_content_runs(tenant: Tenant, pushed: Json) -> None:
+    """What admission cannot know, and why namespaces may require a passed scan. And pods do run here."""
+    copied = f"{pushed['name'].partition('/')[0]}/around/copy:1"
+    options = ("--quiet", "--src-tls-verify=false", "--dest-tls-verify=false")
+    source = f"docker://{pushed['name']}@{pushed['digest']}"
+    tenant.cluster.run("skopeo", "--insecure-policy", "copy", *options, source, f"docker://{copied}")
+    assert run_it(tenant, copied) == "runs"
+    assert run_it(tenant, f"{copied}@{pushed['digest']}") == "denied"
