@@ -352,6 +352,10 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         pool.shutdown(wait=finished)
     if found.refused:
         module.warn(f"this would stop before it starts: {found.refused}")
+    if not found.is_enforced:
+        module.warn(
+            "no policy reads the deny lists, so nothing is refused; run the playbook imagescan.openshift.enforce"
+        )
     for problem in found.problems[:5]:
         module.warn(f"the Image object {problem.digest} could not be changed: {problem.error}")
     result = summarise(found)

@@ -80,6 +80,7 @@ class Result:
     """What was done, or would be. ``before`` and ``after``: what differs, by its place in the cluster.
 
     ``problems``: images whose object could not be changed. ``refused``: of a dry run, why a real one would stop.
+    ``is_enforced``: False where there are deny lists that no policy reads.
     """
 
     flagged: list[Row] = dataclasses.field(default_factory=list)
@@ -94,6 +95,7 @@ class Result:
     next_due: str = ""
     in_use: int = 0
     refused: str = ""
+    is_enforced: bool = True
 
     @property
     def is_changed(self) -> bool:
@@ -187,6 +189,7 @@ class Flagging:
     def _look(self, snapshot: Snapshot) -> _View:
         """What the cluster has of the flags of all images, or of those in the snapshot."""
         found = lists.read_lists(self._client, self._options.provider) if DENY_LIST in self._targets else None
+        self._result.is_enforced = found is None or not found.shards or bool(found.enforced_by)
         states: t.Mapping[str, flags.ImageState] = {}
         if IMAGE_ANNOTATION in self._targets:
             states = flags.read_images(self._client, None if snapshot.whole else list(snapshot.subjects))
