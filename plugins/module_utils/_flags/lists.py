@@ -134,18 +134,18 @@ def policy_key(image: str) -> str:
     without the port 443, and a missing tag is ``latest``.
     """
     if "@" in image:
-        return image[image.rindex("@") + 1 :]
-    first, slash, _path = image.partition("/")
-    is_host = bool(slash) and ("." in first or ":" in first or first == "localhost" or first != _lower(first))
-    named = image.replace(":443/", "/")
-    colon = named.rfind(":")
-    named = _lower(named[:colon]) + named[colon:] if colon > named.rfind("/") else _lower(named) + ":latest"
-    if not is_host:
-        named = f"docker.io/{named}"
-    named = named.removeprefix("index.") if named.startswith("index.docker.io/") else named
-    if named.startswith("docker.io/") and named.count("/") == 1:
-        named = f"docker.io/library/{named[10:]}"
-    return named
+        key = image[image.rindex("@") + 1 :]
+    else:
+        first, slash, _path = image.partition("/")
+        is_host = bool(slash) and ("." in first or ":" in first or first == "localhost" or first != _lower(first))
+        colon = image.rfind(":")
+        key = _lower(image[:colon]) + image[colon:] if colon > image.rfind("/") else _lower(image) + ":latest"
+        key = ("" if is_host else "docker.io/") + key.replace(":443/", "/")
+    if key.startswith("index.docker.io/"):
+        key = key.removeprefix("index.")
+    if key.startswith("docker.io/") and key.count("/") == 1:
+        key = f"docker.io/library/{key[10:]}"
+    return key
 
 
 def _lower(text: str) -> str:
@@ -207,30 +207,6 @@ def json_size(text: str) -> int:
 def _sent_size(text: str) -> int:
     """Bytes of a string in a request of ours, with what follows it; ``null`` has less."""
     return len(json.dumps(text)) + 5
-
-
-def wanted_references(
-    failed: t.Mapping[str, Entry],
-    resolved: t.Mapping[str, str],
-    undecided: t.Container[str] = frozenset(),
-) -> tuple[dict[str, Entry], frozenset[str]]:
-    """Which references to list, and which of the listed ones stay as they are.
-
-    ``failed``: digests to deny; ``resolved``: references and the digest that their tag has now, "" where that could not
-    be found out; ``undecided``: digests whose flag is kept as it is. A reference whose tag has another digest is in
-    neither result, so ``plan`` lifts it. Of two spellings of a reference the worse counts.
-    """
-    entries: dict[str, Entry] = {}
-    kept: set[str] = set()
-    for text, digest in resolved.items():
-        key = full_reference(text)
-        if not key:
-            continue
-        if digest in failed:
-            entries.setdefault(key, failed[digest])
-        elif not digest or digest in undecided:
-            kept.add(key)
-    return entries, frozenset(kept - entries.keys())
 
 
 # Plans.
