@@ -422,9 +422,14 @@ def flag(
             line[0] = text
 
         flagging = Flagging(client, options, read, now=now, beat=tell)
-        if present:
-            return flagging.reconcile(dry_run=dry_run)
-        return flagging.take_back(everything=wanted is None, dry_run=dry_run)
+        try:
+            if present:
+                return flagging.reconcile(dry_run=dry_run)
+            return flagging.take_back(everything=wanted is None, dry_run=dry_run)
+        except ScanError as error:
+            # Whoever must be told of a flag is told of it although the run broke after it.
+            error.partial = summarise(flagging.result)
+            raise
 
 
 def summarise(found: Result) -> dict[str, t.Any]:

@@ -123,7 +123,10 @@ class _View:
 
 
 class Flagging:
-    """One run. ``read`` gives the verdicts; ``now`` has a time zone; ``beat`` is told how far it is."""
+    """One run. ``read`` gives the verdicts; ``now`` has a time zone; ``beat`` is told how far it is.
+
+    ``result`` has what was done so far, also where the run ended with an error.
+    """
 
     def __init__(
         self,
@@ -139,8 +142,8 @@ class Flagging:
         self._read = read
         self._now = now
         self._beat = beat
+        self.result = Result()
         self._targets = self._find_targets()
-        self._result = Result()
 
     def _find_targets(self) -> frozenset[str]:
         there = [
@@ -174,7 +177,7 @@ class Flagging:
             except ScanError as error:
                 if not dry_run:
                     raise
-                self._result.refused = str(error)
+                self.result.refused = str(error)
             if number == 0:
                 self._begin(plan, view, running)
             touched = self._act(plan, snapshot, view, running, dry_run=dry_run)
@@ -184,12 +187,12 @@ class Flagging:
             if all(later.subjects.get(digest) == snapshot.subjects[digest] for digest in touched):
                 break
             snapshot = later
-        return self._result
+        return self.result
 
     def _look(self, snapshot: Snapshot) -> _View:
         """What the cluster has of the flags of all images, or of those in the snapshot."""
         found = lists.read_lists(self._client, self._options.provider) if DENY_LIST in self._targets else None
-        self._result.is_enforced = found is None or not found.shards or bool(found.enforced_by)
+        self.result.is_enforced = found is None or not found.shards or bool(found.enforced_by)
         states: t.Mapping[str, flags.ImageState] = {}
         if IMAGE_ANNOTATION in self._targets:
             states = flags.read_images(self._client, None if snapshot.whole else list(snapshot.subjects))
@@ -207,7 +210,7 @@ class Flagging:
 
     def _begin(self, plan: Plan, view: _View, running: Running) -> None:
         """Keep for the result what the first look shows."""
-        result = self._result
+        result = self.result
         result.kept += plan.kept
         result.drifted += plan.drifted
         result.next_due = plan.next_due
@@ -217,10 +220,10 @@ class Flagging:
     def _note(self, rows: t.Iterable[Row], change: t.Literal["flagged", "cleared"], running: Running) -> None:
         """Keep for the result what happens, and to whom."""
         for row in rows:
-            (self._result.flagged if change == "flagged" else self._result.cleared).append(row)
+            (self.result.flagged if change == "flagged" else self.result.cleared).append(row)
             pods = running.using(row.digest, row.references)
             if pods:
-                self._result.affected.append(Affected(row, change, tuple(pods)))
+                self.result.affected.append(Affected(row, change, tuple(pods)))
 
     def _act(self, plan: Plan, snapshot: Snapshot, view: _View, running: Running, *, dry_run: bool) -> frozenset[str]:
         """Carry a plan out; the digests that were changed."""
@@ -246,10 +249,11 @@ class Flagging:
         if writes is not None and entries:
             lists.set_entries(self._client, writes, plan.set_digests, plan.set_references)
         self._tell_entries(view, plan.set_digests, plan.set_references, (), ())
+        if view.lists is not None:
+            self._note(plan.flagged, "flagged", running)
         failed = self._patch(decide, setting, view, dry_run=dry_run)
-        self._note(
-            [row for row in plan.flagged if view.lists is not None or row.digest not in failed], "flagged", running
-        )
+        if view.lists is None:
+            self._note([row for row in plan.flagged if row.digest not in failed], "flagged", running)
 
         cleared = {digest for digest, fate in plan.fates.items() if fate == CLEAR}
         asked = cleared | plan.set_passed.keys()
@@ -322,14 +326,18 @@ class Flagging:
             beat=count,
         )
         failed = set()
+        broken: ApiError | None = None
         for outcome in outcomes:
             if outcome.state == flags.WRITTEN and outcome.before is not None:
                 self._tell_image(outcome.before, outcome.change)
             if outcome.state == flags.FAILED and outcome.error is not None:
                 if isinstance(outcome.error, ApiError) and outcome.error.code in (*OF_THE_CLUSTER, FORBIDDEN):
-                    raise outcome.error
+                    broken = broken or outcome.error
+                    continue
                 failed.add(outcome.digest)
-                self._result.problems.append(outcome)
+                self.result.problems.append(outcome)
+        if broken is not None:
+            raise broken
         return frozenset(failed)
 
     # -- absent
@@ -367,9 +375,9 @@ class Flagging:
                 subject.references if subject else (),
             )
             self._note([row], "cleared", running)
-        self._result.in_use = len(running.images)
-        self._result.foreign += _foreign(view.states, self._options.provider)
-        return self._result
+        self.result.in_use = len(running.images)
+        self.result.foreign += _foreign(view.states, self._options.provider)
+        return self.result
 
     # -- what differs
 
@@ -409,12 +417,12 @@ class Flagging:
 
     def _tell(self, place: str, before: str | None, after: str | None) -> None:
         """Note a difference; over several rounds, that between the first state and the last."""
-        if place not in self._result.after and before is not None:
-            self._result.before.setdefault(place, before)
+        if place not in self.result.after and before is not None:
+            self.result.before.setdefault(place, before)
         if after is None:
-            self._result.after.pop(place, None)
+            self.result.after.pop(place, None)
         else:
-            self._result.after[place] = after
+            self.result.after[place] = after
 
 
 def _entry_text(entry: t.Any) -> str:

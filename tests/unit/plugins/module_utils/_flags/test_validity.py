@@ -20,14 +20,17 @@ SCANNED, CHECKED, NEWEST = "2026-11-20T00:00:00Z", "2026-11-24T06:00:00Z", "2026
 
 
 def held(
-    *policies: Policy, now: datetime.datetime = NOW, exceptions: t.Sequence[t.Mapping[str, str]] = (), **times: str
+    *policies: Policy,
+    now: datetime.datetime = NOW,
+    exceptions: t.Sequence[t.Mapping[str, str]] = (),
+    times: t.Mapping[str, str] | None = None,
 ) -> Validity:
     """How long an image holds that passed by these policies."""
     document = {
         "policies": [{"name": one.name, "sha256": one.sha256} for one in policies],
         "exceptions": list(exceptions),
     }
-    given = {"scanned_at": SCANNED, "feed_checked": CHECKED, "feed_newest": NEWEST, **times}
+    given = {"scanned_at": SCANNED, "feed_checked": CHECKED, "feed_newest": NEWEST, **(times or {})}
     return validity(document, {one.sha256: one for one in (POLICY, FREE, FRESH)}, now=now, **given)
 
 
@@ -61,7 +64,9 @@ def test_it_ends_with_its_exceptions_through_their_last_day() -> None:
 
 
 def test_without_data_there_is_no_limit_of_data() -> None:
-    assert held(POLICY, feed_checked="", feed_newest="") == Validity("2026-12-20T00:00:00Z", "2026-12-20T00:00:00Z")
+    assert held(POLICY, times={"feed_checked": "", "feed_newest": ""}) == Validity(
+        "2026-12-20T00:00:00Z", "2026-12-20T00:00:00Z"
+    )
 
 
 @pytest.mark.parametrize(
@@ -77,7 +82,7 @@ def test_without_data_there_is_no_limit_of_data() -> None:
     ],
 )
 def test_what_nobody_knows_the_limits_of_does_not_hold(policy: Policy, times: dict[str, str], problem: str) -> None:
-    assert problem in held(policy, **times).problem
+    assert problem in held(policy, times=times).problem
 
 
 def test_an_index_holds_as_long_as_its_images() -> None:
