@@ -102,7 +102,6 @@ class Deny:
     ``value``: of deny-execution. ``mark``: our own, "true" or "false"; None if we say nothing. ``others``: names of the
     further owners that deny; ``spoken``: some have a mark, be it "false". ``foreign``: the word of somebody without a
     mark; None if there is none. ``leftover``: it denies, and stands beside a failed-policy that CloudForms wrote.
-    ``said_failed``: our facts say that the image failed.
     """
 
     value: str | None
@@ -111,7 +110,6 @@ class Deny:
     spoken: bool
     foreign: str | None
     leftover: bool
-    said_failed: bool
 
     @property
     def ours(self) -> bool:
@@ -125,8 +123,8 @@ class Deny:
 
     @property
     def drifted(self) -> bool:
-        """Somebody changed the value while we deny, or took our mark away."""
-        return self.value != "true" if self.ours else self.said_failed
+        """We deny, and somebody changed the value."""
+        return self.ours and self.value != "true"
 
 
 def _denies(word: str | None) -> bool:
@@ -154,7 +152,6 @@ def read_deny(current: Annotations, provider: str) -> Deny:
         any(name != provider for name in marks),
         foreign,
         FAILED_POLICY in current and not written and _denies(foreign),
-        current.get(_Keys(provider).verdict) == "failed",
     )
 
 
