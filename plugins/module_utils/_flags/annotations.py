@@ -28,7 +28,7 @@ from .._images.safe_json import read_json
 from .._text import visible
 from .._verdicts.codes import CODES
 from .fate import CLEAR, KEEP, SET
-from .names import DEFAULT_PROVIDER, FOREIGN, PREFIX
+from .names import DEFAULT_PROVIDER, FOREIGN, PREFIX, VERSION
 
 DENY_EXECUTION = "images.openshift.io/deny-execution"
 QUALITY = "quality.images.openshift.io/"
@@ -182,7 +182,7 @@ def check_report_url(text: str) -> str:
 
 
 def facts_of(
-    document: t.Mapping[str, t.Any], *, scanned_at: str = "", report_url: str = "", scanner_version: str = ""
+    document: t.Mapping[str, t.Any], *, scanned_at: str = "", report_url: str = "", scanner_version: str = VERSION
 ) -> Facts:
     """What is said of an image, from its object in the report (DESIGN 5.3).
 
@@ -420,8 +420,7 @@ def _quality(facts: Facts, provider: str, url: str, said: t.Mapping[str, t.Any],
     value["compliant"] = said["compliant"]
     if limit:
         value["description"] = visible(said["description"], limit)
-    if facts.scanner_version:
-        value["scannerVersion"] = facts.scanner_version
+    value["scannerVersion"] = facts.scanner_version
     value["summary"] = [
         {"label": label, "data": str(said["counts"].get(label, 0)), "severityIndex": index, "reference": None}
         for label, index in SEVERITIES

@@ -8,8 +8,14 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+import yaml
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError
-from ansible_collections.imagescan.openshift.plugins.module_utils._flags.names import DEFAULT_PROVIDER, check_provider
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.names import (
+    DEFAULT_PROVIDER,
+    VERSION,
+    check_provider,
+)
+from ansible_collections.imagescan.openshift.tests.support.requirements import CHECKOUT
 
 
 @pytest.mark.parametrize("name", [DEFAULT_PROVIDER, "a", "0", "team-a", "imagescan-openscap", "a" * 40])
@@ -60,6 +66,10 @@ def test_what_is_no_name(name: t.Any) -> None:
 def test_names_of_other_makers(name: str) -> None:
     with pytest.raises(InputError, match="in the name of another maker"):
         check_provider(name)
+
+
+def test_the_version_is_that_of_the_collection() -> None:
+    assert yaml.safe_load((CHECKOUT / "galaxy.yml").read_text(encoding="utf-8"))["version"] == VERSION
 
 
 @pytest.mark.parametrize("name", ["foreign", "drill"])
