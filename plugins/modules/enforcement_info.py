@@ -157,7 +157,7 @@ ways:
       description: What is told of the same object with a good image. Empty if it is let in.
       type: str
     claimed:
-      description: Whether the configuration claims that this way is closed.
+      description: Whether this collection claims that the policy closes this way. With O(action=audit) it closes none.
       type: bool
 open:
   description: Ways that are claimed closed, and on which the flagged image came in. As RV(ways).
@@ -237,6 +237,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.drill
     Drill,
     Row,
     drill,
+    is_closed,
     open_ways,
     table,
     unproved_ways,
@@ -275,10 +276,10 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     installed = read_installation(client, wanted.policy, (images.digest, *images.references))
     rows = drill(client, wanted)
     let_in, unproved = open_ways(rows, wanted.action), unproved_ways(rows, wanted.action)
-    control = all(not row.good for row in rows)
+    blocked = [row for row in rows if row.claimed and row.good]
     result = {
-        "proved": any(row.claimed for row in rows) and control and not let_in and not unproved,
-        "control": control,
+        "proved": not blocked and all(is_closed(row, wanted.action) for row in rows if row.claimed),
+        "control": not blocked,
         "ways": [_shown(row) for row in rows],
         "open": [_shown(row) for row in let_in],
         "unproved": [_shown(row) for row in unproved],
@@ -288,7 +289,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     }
     if params["fail_on_open"]:
         counting = [row for row in unproved if not (module.check_mode and row.outcome == NOT_TRIED)]
-        why = why_not_proved(let_in, counting, [row for row in rows if row.good])
+        why = why_not_proved(let_in, counting, blocked)
         if why:
             raise ScanError(why, code="way-open", partial=result)
     return result

@@ -208,7 +208,7 @@ def test_in_check_mode_nothing_is_made(place: Place) -> None:
     assert not place.left()
     unwilling = place.drill(targets=False, fail_on_open=True)
     assert unwilling["code"] == "way-open"
-    assert "ways are not proved closed: Pod (ephemeral container, by digest) and 11 more: no object" in unwilling["msg"]
+    assert re.match(r"\d+ ways are not proved closed: Pod \(ephemeral container, by digest\) and", unwilling["msg"])
 
 
 def test_who_may_read_it_is_told_what_is_installed(place: Place) -> None:
@@ -376,7 +376,9 @@ def test_warnings_are_no_refusals(repaired: Place) -> None:
     audit = repaired.drill(action="audit")
     assert not audit["proved"]
     assert not audit["open"]
-    assert not any(row["claimed"] or row["refused"] for row in audit["ways"])
+    assert not audit["unproved"]
+    assert audit["control"]
+    assert not any(row["refused"] for row in audit["ways"])
 
 
 def test_a_policy_without_lists_is_a_mistake_and_no_refusal(repaired: Place) -> None:
@@ -404,7 +406,10 @@ def test_a_kind_that_the_server_does_not_know_is_a_mistake_and_no_refusal(repair
 
 def test_an_expression_that_fails_is_a_mistake_and_no_refusal(repaired: Place) -> None:
     policies, _bindings = enforcing.documents(repaired.namespace, [repaired.namespace])
-    broken = {"expression": "variables.denied.size() == 0 || int('x') == 1", "reason": "Forbidden"}
+    broken = {
+        "expression": "variables.denied.size() == 0 || int(object.metadata.name.substring(0, 1)) == 1",
+        "reason": "Forbidden",
+    }
     policies[0]["spec"]["validations"] = [broken]
     repaired.cluster.apply(*policies)
     rows = soon(repaired, lambda rows: not any(row.outcome == "refused" for row in rows))
@@ -504,7 +509,7 @@ def test_a_drill_that_was_killed_is_cleaned_up_by_the_next(place: Place, cluster
         found = place.drill()
         assert [row["way"] for row in found["unproved"]] == [UPDATE]
         assert "is not known to be of a drill" in found["unproved"][0]["message"]
-        assert place.left() == "deployment.apps/imagescan-drill\n"
+        assert place.left().startswith("deployment.apps/imagescan-drill\n")
     finally:
         cluster.kubectl("delete", "deployment", "imagescan-drill", f"--namespace={place.namespace}")
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import hashlib
 import json
 import secrets
@@ -14,12 +15,15 @@ import typing as t
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import ways
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Connection, connect
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.drill import Drill, drill
 from ansible_collections.imagescan.openshift.tests.cluster import enforcing
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
 
 BAD = f"drill.imagescan.github.io/app@{ways.DIGEST}"
 GOOD = f"drill.imagescan.github.io/app@{ways.GOOD_DIGEST}"
 DENIED = "denied request: image "
+VERSION = "imagescan.github.io/v1alpha1"
 Json = dict[str, t.Any]
 
 
@@ -61,34 +65,41 @@ def made(kind: ways.Kind, image: str, place: str = "container", name: str = "") 
     return body
 
 
+def grant(cluster: KubernetesCluster, namespace: str) -> Tenant:
+    """A namespace and who may do everything in it."""
+    cluster.create_namespace(namespace)
+    cluster.apply(*enforcing.kinds())
+    names = ("denylists", "passedlists")
+    known = [f"crd/{name}.imagescan.github.io" for name in names]
+    cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", *known)
+    account = f"--serviceaccount={namespace}:default"
+    role = "--clusterrole=cluster-admin"
+    cluster.kubectl("create", "rolebinding", "tenant", role, account, f"--namespace={namespace}")
+    return Tenant(cluster, namespace)
+
+
+def until(true: t.Callable[[], bool]) -> None:
+    """Wait for a policy that was just made."""
+    end = time.monotonic() + 60
+    while not true() and time.monotonic() < end:
+        time.sleep(0.5)
+
+
 @pytest.fixture(scope="module")
 def tenant(cluster: KubernetesCluster) -> t.Iterator[Tenant]:
     """A tenant where the policy works."""
     name = f"around-{secrets.token_hex(4)}"
-    cluster.create_namespace(name)
-    cluster.apply(*enforcing.kinds())
-    cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd/denylists.imagescan.github.io")
+    one = grant(cluster, name)
     labels = {"imagescan.github.io/list": "deny", "imagescan.github.io/enforce": name}
     spec = {"digests": {ways.DIGEST: "policy p"}, "references": dict.fromkeys(ways.REFERENCES, "policy p")}
-    metadata = {"name": name, "labels": labels}
-    version = "imagescan.github.io/v1alpha1"
-    cluster.apply({"apiVersion": version, "kind": "DenyList", "metadata": metadata, "spec": spec})
-    cluster.kubectl(
-        "create",
-        "rolebinding",
-        "tenant",
-        "--clusterrole=cluster-admin",
-        f"--serviceaccount={name}:default",
-        f"--namespace={name}",
+    cluster.apply(
+        {"apiVersion": VERSION, "kind": "DenyList", "metadata": {"name": name, "labels": labels}, "spec": spec}
     )
     policies, bindings = enforcing.documents(name, [name])
-    one = Tenant(cluster, name)
     try:
         cluster.apply(*policies)
         cluster.apply(*bindings)
-        end = time.monotonic() + 60
-        while DENIED not in one.post(ways.POD, made(ways.POD, BAD)) and time.monotonic() < end:
-            time.sleep(0.5)
+        until(lambda: DENIED in one.post(ways.POD, made(ways.POD, BAD)))
         yield one
     finally:
         for kind in ("validatingadmissionpolicybindings", "validatingadmissionpolicies"):
@@ -323,6 +334,7 @@ def run_it(tenant: Tenant, image: str) -> str:
         ("{name}@{digest}@{digest}", {"denied"}),
         ("http://{name}@{digest}", {"denied"}),
         ("{name}@sha256:{hex}0", {"InvalidImageName", "ErrImagePull", "ImagePullBackOff"}),
+        ("{name}@{digest}@sha256:{good}", {"InvalidImageName", "ErrImagePull", "ImagePullBackOff"}),
         ("{name}:test@", {"InvalidImageName", "ErrImagePull", "ImagePullBackOff"}),
         ("{dotted}/imagescan/scanner:test", {"InvalidImageName", "ErrImagePull", "ImagePullBackOff"}),
         ("{name}:test?x=y", {"InvalidImageName", "ErrImagePull", "ImagePullBackOff"}),
@@ -340,6 +352,7 @@ def test_no_spelling_of_a_real_flagged_image_runs(tenant: Tenant, pushed: Json, 
     image = form.format(
         **pushed,
         hex=hexadecimal,
+        good=ways.GOOD_DIGEST.partition(":")[2],
         upper=f"sha256:{hexadecimal.upper()}",
         host=host,
         dotted=host.replace(":", ".:"),
@@ -355,3 +368,123 @@ def test_another_name_of_the_same_content_runs(tenant: Tenant, pushed: Json) -> 
     tenant.cluster.run("skopeo", "--insecure-policy", "copy", *options, source, f"docker://{copied}")
     assert run_it(tenant, copied) == "runs"
     assert run_it(tenant, f"{copied}@{pushed['digest']}") == "denied"
+
+
+# Where a passed scan is required.
+
+
+@pytest.fixture(scope="module")
+def strict(cluster: KubernetesCluster) -> t.Iterator[Tenant]:
+    """A tenant whose namespace requires a passed scan. GOOD passed; BAD did, and that ended."""
+    name = f"strict-{secrets.token_hex(4)}"
+    one = grant(cluster, name)
+    digests = {ways.GOOD_DIGEST: "", ways.DIGEST: "2026-01-01T00:00:00Z"}
+    spec = {"prefixes": list("0123456789abcdef"), "digests": digests}
+    labels = {"imagescan.github.io/list": "passed", "imagescan.github.io/enforce": name}
+    metadata = {"name": f"{name}-passed-0", "labels": labels}
+    cluster.apply({"apiVersion": VERSION, "kind": "PassedList", "metadata": metadata, "spec": spec})
+    lists = {f"{name}-passed-0": "0123456789abcdef"}
+    policies, bindings = enforcing.documents(name, ["nowhere"], passed=lists, passed_namespaces=[name])
+    ours = [one for one in (*policies, *bindings) if one["metadata"]["name"] != f"{name}-deny"]
+    try:
+        cluster.apply(*ours)
+        until(lambda: ENDED in one.post(ways.POD, made(ways.POD, BAD)))
+        assert '"kind":"Pod"' in one.post(ways.POD, made(ways.POD, GOOD))
+        yield one
+    finally:
+        for document in reversed(ours):
+            cluster.kubectl("delete", document["kind"].lower(), document["metadata"]["name"], "--ignore-not-found")
+        cluster.kubectl("delete", "passedlists.imagescan.github.io", f"{name}-passed-0")
+        cluster.remove_namespace(name)
+
+
+ENDED = "requires a passed scan, and that of this digest ended at "
+OLD = "2020-01-01T00:00:00Z"
+FORGED_FIELDS: dict[str, list[Json]] = {
+    "none": [],
+    "reset": [{}],
+    "without a time": [
+        {"manager": "m", "operation": "Update", "apiVersion": "apps/v1", "fieldsType": "FieldsV1", "fieldsV1": {}}
+    ],
+    "old": [
+        {
+            "manager": "kubectl-replace",
+            "operation": "Update",
+            "apiVersion": "apps/v1",
+            "time": OLD,
+            "fieldsType": "FieldsV1",
+            "fieldsV1": {
+                "f:spec": {"f:template": {"f:spec": {"f:containers": {'k:{"name":"main"}': {"f:image": {}}}}}}
+            },
+        }
+    ],
+}
+
+
+def test_a_forged_time_of_creation_does_not_revive_a_pass(strict: Tenant) -> None:
+    for kind in (ways.POD, ways.DEPLOYMENT):
+        body = made(kind, BAD)
+        body["metadata"]["creationTimestamp"] = OLD
+        assert ENDED in strict.post(kind, body)
+    applied = made(ways.POD, BAD, name="applied")
+    applied["metadata"]["creationTimestamp"] = OLD
+    assert ENDED in strict.try_out("apply", "--server-side", "--filename=-", body=applied)
+
+
+@pytest.mark.parametrize("name", FORGED_FIELDS)
+def test_forged_times_of_changes_do_not_revive_a_pass(strict: Tenant, name: str) -> None:
+    strict.post(ways.DEPLOYMENT, made(ways.DEPLOYMENT, GOOD, name="victim"))
+    try:
+        for _round in range(2):  # the second time with what the first left
+            changed = json.loads(strict.try_out("get", "deployment/victim", "--output=json", "--show-managed-fields"))
+            changed["metadata"]["managedFields"] = FORGED_FIELDS[name]
+            said = strict.try_out("replace", "--filename=-", body=changed)
+            assert "replaced" in said
+            changed = json.loads(strict.try_out("get", "deployment/victim", "--output=json", "--show-managed-fields"))
+            changed["metadata"]["managedFields"] = FORGED_FIELDS[name]
+            changed["spec"]["template"]["spec"]["containers"][0]["image"] = BAD
+            assert ENDED in strict.try_out("replace", "--filename=-", body=changed)
+            patch = [
+                {"op": "add", "path": "/metadata/managedFields", "value": FORGED_FIELDS[name]},
+                {"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": BAD},
+            ]
+            assert ENDED in strict.patch("deployment/victim", patch, "--type=json")
+    finally:
+        strict.delete("deployment/victim")
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "drill.imagescan.github.io/app:1",
+        "app",
+        f"app:{ways.GOOD_DIGEST.partition(':')[2]}",
+        f"app@sha512:{'0' * 128}",
+        f"app@{ways.GOOD_DIGEST.upper()}",
+        f"app@{ways.GOOD_DIGEST}0",
+        f"app@{ways.GOOD_DIGEST}@{ways.UNKNOWN_DIGEST}",
+        f"app@{ways.UNKNOWN_DIGEST}",
+        f"{ways.GOOD_DIGEST}",
+        "app@",
+    ],
+)
+def test_only_a_digest_that_passed_may_run(strict: Tenant, image: str) -> None:
+    refused = f"ValidatingAdmissionPolicy '{strict.namespace}-passed'"
+    for place in ("container", "init container", "image volume"):
+        said = strict.post(ways.POD, made(ways.POD, image, place))
+        assert refused in said
+        assert "is refused: " in said
+
+
+def test_drills_know_namespaces_that_require_a_passed_scan(strict: Tenant) -> None:
+    client = connect(Connection(kubeconfig=str(strict.cluster.kubeconfig)))
+    images = ways.Images(ways.UNKNOWN_DIGEST, ways.UNKNOWN_REFERENCES, only_good=True)
+    rows = drill(client, Drill(strict.namespace, images, f"{strict.namespace}-passed", "deny", targets=True))
+    assert {row.outcome for row in rows if row.claimed} == {"refused"}
+    unlisted = next(row for row in rows if row.way == "container, by a tag that is not listed")
+    assert unlisted.claimed
+    assert "must be named by its digest" in unlisted.message
+    # With a good image that did not pass nothing is proved.
+    nobody = dataclasses.replace(images, good=f"sha256:{'0' * 64}")
+    wanted = Drill(strict.namespace, nobody, f"{strict.namespace}-passed", "deny", targets=False)
+    assert {row.outcome for row in drill(client, wanted) if row.claimed} == {"unknown", "not-tried"}

@@ -63,7 +63,7 @@ class Row:
 
     ``outcome``: one of the words above. ``by``: what stopped it, or warned. ``code``: HTTP status, 0 when nothing was
     sent. ``message``: what the user is told, or why nothing is known. ``good``: empty if the same with a good image is
-    allowed, else what stopped that. ``claimed``: whether the configuration claims that this way is closed.
+    allowed, else what stopped that. ``claimed``: whether we claim that this way is closed where the policy denies.
     """
 
     kind: str
@@ -122,13 +122,17 @@ def drill(client: Client, wanted: Drill) -> list[Row]:
 
 def open_ways(rows: t.Iterable[Row], action: str) -> list[Row]:
     """Ways that are claimed to be closed and on which the flagged image came in (for ``warn``: without a warning)."""
-    return [row for row in rows if row.claimed and row.outcome in (ALLOWED, WARNED) and not is_closed(row, action)]
+    return [row for row in _claimed(rows, action) if row.outcome in (ALLOWED, WARNED) and not is_closed(row, action)]
 
 
 def unproved_ways(rows: t.Iterable[Row], action: str) -> list[Row]:
     """Ways that are claimed to be closed, and of which this drill cannot tell."""
     told = (ALLOWED, WARNED)
-    return [row for row in rows if row.claimed and row.outcome not in told and not is_closed(row, action)]
+    return [row for row in _claimed(rows, action) if row.outcome not in told and not is_closed(row, action)]
+
+
+def _claimed(rows: t.Iterable[Row], action: str) -> list[Row]:
+    return [row for row in rows if row.claimed and action != "audit"]
 
 
 def is_closed(row: Row, action: str) -> bool:
@@ -187,8 +191,7 @@ def _make(client: Client, wanted: Drill, kind: Kind) -> str:
 
 def _row(client: Client, wanted: Drill, way: Way, made: t.Mapping[Kind, str]) -> Row:
     def row(said: _Said, good: str = "") -> Row:
-        claimed = way.claimed and wanted.action != "audit"
-        return Row(way.kind.name, way.name, way.bad, *said, good, claimed)
+        return Row(way.kind.name, way.name, way.bad, *said, good, way.claimed)
 
     if way.request != "create":
         lacking = made.get(way.kind, "no object to try it on was made")
@@ -198,7 +201,7 @@ def _row(client: Client, wanted: Drill, way: Way, made: t.Mapping[Kind, str]) ->
     if said.outcome == NOT_SERVED:
         return row(said)
     twin = _send(client, wanted, way, way.good)
-    if twin.outcome == ALLOWED or not way.claimed:
+    if twin.outcome == ALLOWED:
         return row(said)
     good = twin.message or twin.outcome
     if said.outcome in (REFUSED, WARNED):

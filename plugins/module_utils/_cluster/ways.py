@@ -283,6 +283,8 @@ def _object(kind: Kind, pod_spec: _Object, *, name: str = "", owner: tuple[str, 
         made["spec"] = {"replicas": 0, "selector": selector, "template": template}
     elif kind in (REPLICATION_CONTROLLER, DEPLOYMENT_CONFIG):
         made["spec"] = {"replicas": 0, "selector": labels, "template": template}
+        if kind is DEPLOYMENT_CONFIG:
+            made["spec"] |= {"triggers": [], "paused": True}  # or a deployer pod is started
     else:
         pod_spec["restartPolicy"] = "Never"
         job = {"suspend": True, "template": template}
