@@ -1,0 +1,399 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role ``enforce`` on a real cluster: installed, changed, stopped and taken away, also while pods are created."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import re
+import secrets
+import sys
+import threading
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import ApiError
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.lists import (
+    read_lists,
+    set_entries,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.ways import DIGEST
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.lists import Entry
+from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts, environment
+from ansible_collections.imagescan.openshift.tests.cluster.enforced import Enforced, admin, pod, until
+from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
+from ansible_collections.imagescan.openshift.tests.cluster.harness.cluster import Cluster
+from ansible_collections.imagescan.openshift.tests.cluster.harness.faults import Fault, fault_proxy
+
+pytestmark = pytest.mark.timeout(1800)
+
+BAD = f"drill.imagescan.github.io/app@{DIGEST}"
+GOOD = f"drill.imagescan.github.io/app@sha256:{'0' * 64}"
+CONFIGURATION = re.compile(r"failed to configure (?:policy|binding): failed to find resource referenced by paramKind")
+
+
+@pytest.fixture
+def enforced(cluster: KubernetesCluster, tmp_path: Path) -> t.Iterator[Enforced]:
+    """Nothing is installed yet; all is taken away afterwards."""
+    made = Enforced(cluster, f"enf-{secrets.token_hex(4)}", tmp_path)
+    cluster.create_namespace(made.work)
+    yield made
+    made.remove()
+    cluster.remove_namespace(made.work)
+
+
+def left(enforced: Enforced) -> list[str]:
+    """What of the installation is there, as kind/name."""
+    kinds = "validatingadmissionpolicies,validatingadmissionpolicybindings,namespaces"
+    known = enforced.cluster.kubectl("api-resources", "--output=name").stdout.split()
+    kinds += "".join(f",{kind}" for kind in known if kind.endswith("lists.imagescan.github.io"))
+    found = enforced.cluster.kubectl("get", kinds, "--output=name").stdout.split()
+    return [one for one in found if enforced.name in one and not one.endswith("-work") and "keeps-the" not in one]
+
+
+def told(enforced: Enforced, image: str) -> tuple[int, str, str]:
+    """The answer to a dry run of a pod in the namespace for work: status, message and warnings."""
+    place = f"--namespace={enforced.work}"
+    done = enforced.cluster.kubectl(
+        place, "create", "--dry-run=server", "--filename=-", input=json.dumps(pod("probe", image)), check=False
+    )
+    return done.returncode, done.stderr, "\n".join(re.findall(r"^Warning: (.*)", done.stderr, re.MULTILINE))
+
+
+def test_a_life_from_nothing_to_nothing(enforced: Enforced) -> None:
+    assert enforced.do("enforce", "--check", "--diff") > 0
+    assert not left(enforced)
+
+    assert enforced.do("enforce") > 0
+    assert told(enforced, BAD)[0] != 0
+    assert f"ValidatingAdmissionPolicy '{enforced.name}-deny'" in told(enforced, BAD)[1]
+    assert told(enforced, GOOD)[0] == 0
+    again = enforced.do("enforce")
+    assert again == 0
+    assert enforced.do("enforce", "--check", "--diff") == 0
+    assert (enforced.home / "kubeconfigs/imagescan-drill.kubeconfig").stat().st_mode & 0o777 == 0o600
+
+    # The emergency stop.
+    assert enforced.do("enforce", "--check", enforce_state="stopped") == 1
+    assert told(enforced, BAD)[0] != 0
+    assert enforced.do("enforce", enforce_state="stopped") == 1
+    until(lambda: told(enforced, BAD)[0] == 0, 5)
+    assert enforced.do("enforce", enforce_state="stopped") == 0
+    assert len(left(enforced)) > 2
+
+    # It starts again as something milder, which refuses nothing.
+    assert enforced.do("enforce", enforce_action="warn") > 0
+    status, _message, warnings = told(enforced, BAD)
+    assert status == 0
+    assert f"ValidatingAdmissionPolicy '{enforced.name}-deny'" in warnings
+    assert enforced.do("enforce", enforce_action="audit") > 0
+    until(lambda: not told(enforced, BAD)[2], 5)
+    assert told(enforced, BAD)[0] == 0
+    assert enforced.do("enforce") > 0
+    until(lambda: told(enforced, BAD)[0] != 0, 5)
+
+    # What was changed by hand is put right and shown.
+    policy = f"validatingadmissionpolicy/{enforced.name}-deny"
+    enforced.cluster.kubectl("patch", policy, "--type=merge", '--patch={"spec": {"failurePolicy": "Ignore"}}')
+    shown = enforced.play("--check", "--diff")
+    assert shown.changed == 1
+    assert "Ignore" in shown.output
+    assert enforced.do("enforce") == 1
+
+    enforced.cluster.apply(
+        {
+            "apiVersion": "imagescan.github.io/v1alpha1",
+            "kind": "DenyList",
+            "metadata": {"name": f"{enforced.name}-keeps-the-kinds"},
+            "spec": {},
+        }
+    )  # others test beside us
+    assert enforced.do("enforce", "--check", enforce_state="absent") > 0
+    assert told(enforced, BAD)[0] != 0
+    assert enforced.do("enforce", enforce_state="absent") > 0
+    assert not left(enforced)
+    assert not list((enforced.home / "kubeconfigs").iterdir())
+    assert told(enforced, BAD)[0] == 0
+    assert enforced.do("enforce", enforce_state="absent") == 0
+
+
+# Mistakes.
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        ({"enforce_state": "gone"}, r"enforce_state: gone is not possible; expected present, stopped or absent"),
+        ({"enforce_action": "log"}, r"enforce_action: log is not possible; expected deny, warn or audit"),
+        ({"enforce_prefix": "My_Prefix"}, r"enforce_prefix: My_Prefix is no name; use at most 40"),
+        ({"enforce_providers": "a,drill"}, r"enforce_providers: drill is not possible"),
+        ({"enforce_providers": "jfrog"}, r"would speak in the name of another maker \(jfrog\)"),
+        ({"enforce_namespaces": "a b"}, r"a b is no name of a namespace"),
+        ({"enforce_exempt_namespaces": "a*b"}, r"enforce_exempt_namespaces: a\*b is no name of a namespace, and no"),
+        (
+            {"enforce_require_passed_namespaces": "kube-system, shop-a", "enforce_exempt_namespaces": "shop-*"},
+            r"enforce_require_passed_namespaces: kube-system, shop-a is exempt, too",
+        ),
+        ({"enforce_passed_shards": "3"}, r"enforce_passed_shards: 3 is not possible; expected 1, 2, 4, 8 or 16"),
+        ({"enforce_help_url": "javascript:1"}, r"enforce_help_url: expected a web address"),
+        ({"enforce_kubeconfigs": "perhaps"}, r"'perhaps' is no truth value: expected yes or no"),
+        ({"enforce_kubeconfig": "/nowhere"}, r"the kubeconfig '/nowhere' does not exist \(give kubeconfig, or"),
+    ],
+    ids=lambda value: "-".join(value.values()) if isinstance(value, dict) else "",
+)
+def test_a_mistake_gives_one_sentence(
+    cluster: KubernetesCluster, tmp_path: Path, variables: dict[str, str], sentence: str
+) -> None:
+    enforced = Enforced(cluster, f"enf-{secrets.token_hex(4)}", tmp_path)
+    played = enforced.play(**variables)
+    assert (played.status, played.changed) == (2, 0)
+    assert re.search(sentence, played.message), played.message
+    assert not left(enforced)
+
+
+def test_what_belongs_to_somebody_else_is_refused(enforced: Enforced) -> None:
+    policy = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": f"{enforced.name}-deny"},
+        "spec": {
+            "matchConstraints": {
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": enforced.work}},
+                "resourceRules": [
+                    {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["secrets"]}
+                ],
+            },
+            "validations": [{"expression": "true"}],
+        },
+    }
+    enforced.cluster.apply(policy)
+    try:
+        played = enforced.play()
+        assert (played.status, played.changed) == (2, 0)
+        assert f"ValidatingAdmissionPolicy/{enforced.name}-deny exists and does not belong to" in played.message
+        assert len(left(enforced)) == 1
+    finally:
+        enforced.cluster.kubectl("delete", "validatingadmissionpolicy", f"{enforced.name}-deny")
+
+
+def test_who_is_no_administrator_and_what_is_too_old_is_refused(
+    enforced: Enforced, shared_accounts: Accounts, tmp_path: Path
+) -> None:
+    for state in ("present", "absent"):
+        played = enforced.play(enforce_kubeconfig=str(shared_accounts.scan), enforce_state=state)
+        assert (played.status, played.changed) == (2, 0)
+        assert re.search(
+            r"imagescan-scan may not create customresourcedefinitions\..*, .*, .* and \d+ things more; run enforce as",
+            played.message,
+        )
+
+    enforced.user("admin", enforced.work)
+    written = yaml.safe_load((enforced.home / f"{enforced.work}-admin.kubeconfig").read_text(encoding="utf-8"))
+    group = "rbac.authorization.k8s.io"
+    enforced.cluster.apply(
+        {
+            "apiVersion": f"{group}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": f"{enforced.name}-admin"},
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "cluster-admin"},
+            "subjects": [{"kind": "ServiceAccount", "name": "admin", "namespace": enforced.work}],
+        }
+    )
+    try:
+        client = admin(enforced.cluster)
+        authority = tmp_path / "ca.crt"
+        authority.write_bytes(_authority(written))
+        minor = str(client.version()[1])
+        older = Fault(
+            r"^GET /version", change=lambda body: body.replace(f'"minor": "{minor}"'.encode(), b'"minor": "29"')
+        )
+        with fault_proxy(client.server, authority, tmp_path / "proxy", [older]) as proxy:
+            options = {
+                "enforce_kubeconfig": "",
+                "enforce_host": proxy.url,
+                "enforce_ca_cert": str(proxy.ca_file),
+                "enforce_api_key": written["users"][0]["user"]["token"],
+            }
+            played = enforced.play(**options)
+            assert (played.status, played.changed) == (2, 0)
+            assert "the server is Kubernetes 1.29, and it is too old: ValidatingAdmissionPolicy" in played.message
+            assert "since Kubernetes 1.30 (OpenShift 4.17)" in played.message
+            proxy.faults[:] = [Fault(r"/apis/admissionregistration\.k8s\.io/v1$", change=_unserved)]
+            played = enforced.play(**options)
+            assert (played.status, played.changed) == (2, 0)
+            assert "does not serve ValidatingAdmissionPolicy" in played.message
+        assert not left(enforced)
+    finally:
+        enforced.cluster.kubectl("delete", "clusterrolebinding", f"{enforced.name}-admin")
+
+
+def _authority(written: dict[str, t.Any]) -> bytes:
+    return base64.b64decode(written["clusters"][0]["cluster"]["certificate-authority-data"])
+
+
+def _unserved(body: bytes) -> bytes:
+    """A list of kinds without the one that is needed, of the same length."""
+    return body.replace(b'"ValidatingAdmissionPolicy"', b'"ValidatingAdmissionPolicx"').replace(
+        b'"ValidatingAdmissionPolicyBinding"', b'"ValidatingAdmissionPolicxBinding"'
+    )
+
+
+def test_the_module_keeps_lists_without_their_entries(enforced: Enforced) -> None:
+    def call(*options: str, **arguments: t.Any) -> dict[str, t.Any]:
+        kubeconfig = {"kubeconfig": str(enforced.cluster.kubeconfig), "prefix": enforced.name}
+        content = json.dumps({**kubeconfig, "providers": [enforced.name], "shards": 2, **arguments})
+        command = [str(Path(sys.executable).parent / "ansible"), "localhost", "-i", "localhost,", "-c", "local"]
+        command += ["-e", f"ansible_python_interpreter={sys.executable}", "-a", content]
+        command += ["-m", "imagescan.openshift." + "enforcement_lists", *options]
+        told = enforced.cluster.run(*command, check=False, env=environment(enforced.home)).stdout
+        return dict(json.loads(told[told.index("=> {") + 3 :]))
+
+    def names() -> set[str]:
+        kinds = "denylists.imagescan.github.io,passedlists.imagescan.github.io"
+        found = enforced.cluster.get(kinds)["items"]
+        return {one["metadata"]["name"] for one in found if one["metadata"]["name"].startswith(enforced.name)}
+
+    enforced.do("enforce", enforce_action="audit")
+    name = enforced.name
+    wanted = {f"{name}-drill", f"{name}-0", f"{name}-passed-0", f"{name}-passed-1"}
+    assert names() == wanted
+    client = admin(enforced.cluster)
+    set_entries(client, read_lists(client, name), {DIGEST: Entry("policy a: why")}, {})
+    assert not call()["changed"]
+    planned = call("--check", shards=4)
+    assert {one["what"] for one in planned["steps"]} == {"make", "renew"}
+    assert names() == wanted
+    in_use = call(shards=4, in_use=True)
+    assert in_use["code"] == "lists-in-use"
+    assert "run once with an empty enforce_require_passed_namespaces" in in_use["msg"]
+    assert call(needs_passed=True)["code"] == "nothing-passed"
+    assert call(prefix=f"{name}-b")["code"] == "list-taken"
+    assert call(shards=4)["changed"]
+    again = call(shards=4)
+    assert not again["changed"]
+    assert names() == wanted | {f"{name}-passed-2", f"{name}-passed-3"}
+    assert call(state="tidy")["steps"] == [
+        {"what": "remove", "kind": "PassedList", "name": f"{name}-passed-{number}"} for number in (2, 3)
+    ]
+    assert list(read_lists(client, name).digests) == [DIGEST]
+    assert call(state="absent")["changed"]
+    assert not names()
+
+
+# While pods are created.
+
+
+@dataclasses.dataclass
+class Load:
+    """Five good pods and five flagged ones a second, real ones. ``answers``: moment, whether it was good, what was told
+    (empty when it was made)."""
+
+    enforced: Enforced
+    answers: list[tuple[float, bool, str]] = dataclasses.field(default_factory=list)
+
+    def __enter__(self) -> Load:
+        self._client = self.enforced.user("load", self.enforced.work)
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._create, args=(good,)) for good in (True, False)]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_details: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _create(self, good: bool) -> None:
+        path = f"/api/v1/namespaces/{self.enforced.work}/pods"
+        number = 0
+        while not self._stop.wait(0.2):
+            number += 1
+            name = f"{'good' if good else 'bad'}-{number}"
+            document = pod(name, GOOD if good else BAD)
+            document["spec"]["schedulingGates"] = [{"name": "example.com/never"}]
+            begun = time.monotonic()
+            try:
+                answer = self._client.attempt("POST", path, document, {})
+                said = "" if answer.status == 201 else str(answer.value.get("message"))
+                if answer.status == 201:
+                    self._client.delete(f"{path}/{name}", {"gracePeriodSeconds": 0})
+            except ApiError as error:
+                if error.status == 409:
+                    continue
+                said = f"no answer: {error}"
+            self.answers.append((begun, good, said))
+
+    def refused(self, since: float, *, good: bool) -> list[str]:
+        """What was told since a moment to those who were not let in."""
+        return [said for at, one, said in self.answers if at >= since and one == good and said]
+
+    def let_in(self, since: float) -> int:
+        """How many flagged pods were created since a moment."""
+        return sum(1 for at, good, said in self.answers if at >= since and not good and not said)
+
+
+def test_nothing_good_is_refused_and_nothing_flagged_runs_while_pods_are_created(
+    breakable_cluster: Cluster, tmp_path: Path
+) -> None:
+    """Installed everywhere, as by default; so it has the cluster for itself."""
+    enforced = Enforced(breakable_cluster, f"enf-{secrets.token_hex(4)}", tmp_path)
+    everywhere = {"enforce_namespaces": ""}
+    breakable_cluster.create_namespace(enforced.work)
+    figures: dict[str, t.Any] = {}
+    try:
+        with Load(enforced) as load:
+            start = time.monotonic()
+            until(lambda: len(load.answers) > 20)
+            assert enforced.do("enforce", **everywhere) > 0
+            installed = time.monotonic()
+            figures["install"] = installed - start
+            assert not load.refused(start, good=True)
+            figures["good pods while it was installed"] = sum(1 for _at, good, _said in load.answers if good)
+
+            time.sleep(5)
+            assert enforced.do("enforce", enforce_help_url="https://help.example.invalid/", **everywhere) > 0
+            until(
+                lambda: "help.example.invalid" in load.answers[-1][2] or "help.example.invalid" in load.answers[-2][2]
+            )
+            assert not load.refused(start, good=True)
+            assert load.let_in(installed) == 0
+
+            # The configuration error of a server that does not know the lists yet (kubernetes#124237).
+            breakable_cluster.kill("kube-apiserver")
+            breakable_cluster.spawn("kube-apiserver")
+            asked = ("--request-timeout=5s", "get", "--raw=/readyz")
+            until(lambda: breakable_cluster.kubectl(*asked, check=False).returncode == 0)
+            ready = time.monotonic()
+            time.sleep(40)
+            lost = [(at, said) for at, good, said in load.answers if at >= ready and good and said]
+            assert all(CONFIGURATION.search(said) for _at, said in lost), lost
+            figures["seconds after a restart"] = max((at - ready for at, _said in lost), default=0.0)
+            assert load.let_in(installed) == 0
+            calm = time.monotonic()
+
+            assert enforced.do("enforce", enforce_state="stopped") == 1
+            until(lambda: load.let_in(calm) > 5, 10)
+            started = time.monotonic()
+            assert enforced.do("enforce", **everywhere) > 0
+            again = time.monotonic()
+            time.sleep(3)
+            assert not load.refused(calm, good=True)
+            assert load.let_in(again) == 0
+
+            gone = time.monotonic()
+            assert enforced.do("enforce", enforce_state="absent") > 0
+            until(lambda: load.let_in(gone) > 5, 10)
+            assert not load.refused(calm, good=True)
+            assert started > calm
+        assert figures["seconds after a restart"] <= 35, figures
+        print(figures)
+    finally:
+        enforced.remove()
+        breakable_cluster.remove_namespace(enforced.work)
