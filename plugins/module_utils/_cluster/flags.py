@@ -102,7 +102,7 @@ def read_image(client: Client, digest: str) -> ImageState | None:
     try:
         return _state(client.get(_path(digest), metadata_only=True))
     except ApiError as error:
-        if error.status == 404 and client.has_group(GROUP):
+        if _is_gone(error, digest):
             return None
         raise
 
@@ -145,9 +145,10 @@ def apply(
                 patch_image(client, digest, change, state.resource_version)
             return Outcome(digest, WRITTEN, state, change, conflicts=conflicts)
         except ApiError as error:
-            if error.status == 404 and _is_gone(client, digest):
+            if _is_gone(error, digest):
                 return Outcome(digest, GONE, tried, NOTHING, conflicts=conflicts)
-            if error.code != CONFLICT or conflicts >= TRIES:
+            # An API server that has just started does not know every kind yet, and says 404 of those.
+            if (error.code != CONFLICT and error.status != 404) or conflicts >= TRIES:
                 return Outcome(digest, FAILED, tried or state, planned, error, conflicts)
         except ScanError as error:
             return Outcome(digest, FAILED, state, NOTHING, error, conflicts)
@@ -199,12 +200,9 @@ def _holds(state: ImageState, change: Change) -> bool:
     )
 
 
-def _is_gone(client: Client, digest: str) -> bool:
-    """Whether a 404 was that of the object, and not of a server that does not know the kind yet."""
-    try:
-        return read_image(client, digest) is None
-    except ApiError:
-        return False
+def _is_gone(error: ApiError, digest: str) -> bool:
+    """Whether a 404 speaks of the object, and not of its kind."""
+    return error.status == 404 and digest in error.api_message
 
 
 def _path(digest: str) -> str:

@@ -60,7 +60,9 @@ class Api:
         for item in self.items:
             if path == f"{IMAGES}/{item['metadata']['name']}":
                 return said(item)
-        return said({"kind": "Status", "reason": "NotFound", "details": {"name": "x", "kind": "images"}}, 404)
+        name = path.rpartition("/")[2]
+        message = f'images.image.openshift.io "{name}" not found'
+        return said({"kind": "Status", "reason": "NotFound", "message": message}, 404)
 
     def sent(self, method: str) -> list[Request]:
         """Requests for images with this method."""
@@ -151,6 +153,23 @@ def test_an_image_that_others_change_all_the_time_fails_alone() -> None:
     assert (outcome.state, outcome.conflicts) == (FAILED, TRIES)
     assert "409" in str(outcome.error)
     assert len(api.sent("PATCH")) == TRIES + 1
+
+
+def test_a_server_that_does_not_know_the_kind_yet_is_asked_again() -> None:
+    unknown = {"kind": "Status", "reason": "NotFound", "message": "the server could not find the requested resource"}
+    api, starting = Api([item(DIGESTS[0])]), [3]
+
+    def answer(request: Request) -> Answer:
+        if request.target.startswith(IMAGES) and starting[0]:
+            starting[0] -= 1
+            return said(unknown, 404)
+        return api(request)
+
+    with running_server(answer) as server:
+        assert apply(client_of(server), DIGESTS[0], say).state == WRITTEN
+        starting[0] = 1000
+        outcome = apply(client_of(server), DIGESTS[0], say)
+    assert (outcome.state, outcome.error and outcome.error.code) == (FAILED, "cluster-not-found")
 
 
 def test_what_cannot_be_decided_fails_alone() -> None:
