@@ -60,19 +60,19 @@ def documents(
         "enforce__actions": list(actions),
         "enforce__passed_names": dict(passed or {}),
     }
-    trusted = _trusted(variables)
-    templar = Templar(loader=DataLoader(), variables=trusted)
-    return templar.template(trusted["enforce__policies"]), templar.template(trusted["enforce__bindings"])
+    safe = trusted(variables)
+    templar = Templar(loader=DataLoader(), variables=safe)
+    return templar.template(safe["enforce__policies"]), templar.template(safe["enforce__bindings"])
 
 
-def _trusted(value: t.Any) -> t.Any:
+def trusted(value: t.Any) -> t.Any:
     """Text that may hold templates, which Ansible 2.19 and newer only believe when told so."""
     try:
         from ansible.template import trust_as_template
     except ImportError:
         return value
     if isinstance(value, dict):
-        return {key: _trusted(one) for key, one in value.items()}
+        return {key: trusted(one) for key, one in value.items()}
     if isinstance(value, list):
-        return [_trusted(one) for one in value]
+        return [trusted(one) for one in value]
     return trust_as_template(value) if isinstance(value, str) else value

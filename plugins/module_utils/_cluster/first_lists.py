@@ -162,8 +162,8 @@ def plan(wanted: Installation, found: t.Sequence[Found], *, in_use: bool, needs_
         )
     if needs_passed:
         renewed = {f"{step.kind}/{step.name}" for step in steps}
-        filled = {one.labels.get(PROVIDER_LABEL) for one in found if one.filled and one.key not in renewed}
-        filled &= {one.labels.get(PROVIDER_LABEL) for one in found if one.kind == PASSED_KIND and one.filled}
+        passed = (one for one in found if one.kind == PASSED_KIND and one.filled and one.key not in renewed)
+        filled = {one.labels.get(PROVIDER_LABEL) for one in passed}
         lacking = [name for name in wanted.providers if name not in filled]
         if lacking:
             raise ScanError(
