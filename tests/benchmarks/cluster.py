@@ -226,8 +226,8 @@ def discover(cluster: Cluster, folder: Path, row: t.Callable[..., None]) -> None
 
 @contextlib.contextmanager
 def running_cluster() -> t.Iterator[Cluster]:
-    """A cluster for the benchmark, or the one of that name that runs already and stays."""
-    folder = folder_of("bench")
+    """A cluster for the benchmark, or one that runs already (that name, or IMAGESCAN_TEST_CLUSTER) and stays."""
+    folder = folder_of(os.environ.get("IMAGESCAN_TEST_CLUSTER") or "bench")
     running = Cluster.running(folder)
     if running is not None:
         running.push_scanner()

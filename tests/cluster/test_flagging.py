@@ -282,7 +282,7 @@ def test_flags_follow_verdicts_and_nothing_is_written_twice(place: Place) -> Non
     assert done["flagged"][0]["why"].startswith("failed: openssl-libs has the important CVE-2026-1001")
     assert (done["cleared"], done["kept"], done["drifted"], done["problems"]) == ([], [], [], [])
     assert set(place.denied()) == {bad, only_listed, "registry.example.com/team/bad:1"}
-    assert place.denied()[bad].endswith(f"; see https://scans.example.com/{bad}")
+    assert place.denied()[bad].endswith(f"; https://scans.example.com/{bad}")
     assert [place.says(one) for one in (bad, good, unsure)] == ["true", "false", None]
     # Exactly what stands there now is the diff's other side.
     shown = dict(line.split(": ", 1) for line in lines(done, "after"))

@@ -365,7 +365,7 @@ def stage_fuzz(result: Result) -> None:
 
 
 def stage_bench(result: Result) -> None:
-    """Measure against the peers, a full feed, a fleet, then scans by pods against local ones; figures never gate."""
+    """Measure against the peers, a full feed, a fleet, scans by pods against local ones, admission; never gates."""
     venv = test_environment()
     scripts = ["bench.py", "feed.py", "matching.py"]
     lacking = cluster_lacks()
@@ -373,7 +373,7 @@ def stage_bench(result: Result) -> None:
         result.missing(f"{' and '.join(lacking)}: figures of a cluster")
     else:
         install_packages(result, CLUSTER_PACKAGES)
-        scripts.append("cluster.py")
+        scripts += ["cluster.py", "admission.py"]
     for script in scripts:
         command = [venv / "bin" / "python", CHECKOUT / "tests" / "benchmarks" / script]
         result.passed += subprocess.run(command, cwd=CHECKOUT, check=True).returncode == 0

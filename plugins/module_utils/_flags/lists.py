@@ -29,7 +29,7 @@ from .._text import visible
 #: Bytes of JSON that a shard may have, with its metadata (etcd takes 1.5 MiB), and the share that new entries may fill:
 #: the rest is for texts that grow.
 SHARD_LIMIT = 1 << 20
-_FILL = 0.95
+_FILL = 0.98
 #: Bytes of a shard that are no entries: metadata, labels, field ownership.
 _OVERHEAD = 4096
 #: Bytes of a patch that are no entries.
@@ -176,13 +176,13 @@ def deny_text(policies: t.Sequence[str], reasons: t.Sequence[tuple[str, str]], u
     message = visible(message.partition("; ")[0], _BRIEF_LIMIT) if url else visible(message, _REASON_LIMIT)
     text = message.strip() or visible(code, 80).strip() or "no reason"
     if len(reasons) > 1:
-        text += f" (and {len(reasons) - 1} more)"
+        text += f" (+{len(reasons) - 1} more)"
     unnamed = [name for name in policies if f"'{name}'" not in message]
     names = visible(", ".join(" ".join(name.split()) for name in unnamed), _NAMES_LIMIT).strip()
     if names:
         text += f"; policy {names}"
     if url:
-        text += f"; see {visible(url, _URL_LIMIT).strip()}"
+        text += f"; {visible(url, _URL_LIMIT).strip()}"
     return text
 
 

@@ -126,8 +126,8 @@ REASON = (
 def test_the_text_says_policy_reason_and_where_to_read_on() -> None:
     url = "https://reports.example/imagescan"
     brief = "CVE-2026-1234 in openssl-1:3.0.7-24.el9.x86_64 is critical"
-    assert deny_text(["base"], [REASON], url) == f"{brief}; policy base; see {url}"
-    assert deny_text(["base", "pci"], [REASON] * 3, url) == f"{brief} (and 2 more); policy base, pci; see {url}"
+    assert deny_text(["base"], [REASON], url) == f"{brief}; policy base; {url}"
+    assert deny_text(["base", "pci"], [REASON] * 3, url) == f"{brief} (+2 more); policy base, pci; {url}"
     assert deny_text(["base", "pci"], [REASON]) == f"{REASON[1]}; policy pci"
     assert deny_text(["base"], [("no-policy", " \n ")]) == "no-policy; policy base"
     assert deny_text(["base"], []) == "the verdict is failed; policy base"
