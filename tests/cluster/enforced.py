@@ -35,11 +35,12 @@ class Enforced:
     cluster: KubernetesCluster
     name: str
     home: Path
+    space: str = ""
 
     @property
     def work(self) -> str:
-        """The namespace in which flagged images are refused."""
-        return f"{self.name}-work"
+        """The namespace in which flagged images are refused, or ``space``."""
+        return self.space or f"{self.name}-work"
 
     @property
     def strict(self) -> str:

@@ -123,6 +123,27 @@ def test_a_life_from_nothing_to_nothing(enforced: Enforced) -> None:
     assert enforced.do("enforce", enforce_state="absent") == 0
 
 
+def test_namespaces_are_exempt_by_name_and_by_pattern(enforced: Enforced) -> None:
+    there, later, stays = f"{enforced.name}-ex-a", f"{enforced.name}-ex-b", enforced.work
+    spaces = [there, later, stays, enforced.name]
+    variables = {"enforce_namespaces": spaces, "enforce_exempt_namespaces": f"{enforced.name}-ex-*"}
+    enforced.cluster.create_namespace(there)
+    enforced.cluster.create_namespace(enforced.name)  # that of scans
+    try:
+        enforced.do("enforce", **variables)
+        enforced.cluster.create_namespace(later)
+        refused = {space: told(dataclasses.replace(enforced, space=space), BAD)[0] != 0 for space in spaces}
+        assert refused == {there: False, later: False, stays: True, enforced.name: False}
+        policy = enforced.cluster.get("validatingadmissionpolicy", f"{enforced.name}-deny")["spec"]
+        names = policy["matchConstraints"]["namespaceSelector"]["matchExpressions"]
+        assert names[1]["operator"] == "NotIn"
+        assert {there, "kube-system", enforced.name} <= set(names[1]["values"])
+        assert enforced.do("enforce", **variables) == 1  # the one that was made since is named, too
+    finally:
+        for space in (there, later, enforced.name):
+            enforced.cluster.remove_namespace(space)
+
+
 # Mistakes.
 
 
