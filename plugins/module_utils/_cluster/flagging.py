@@ -16,6 +16,9 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import math
+import threading
+import time
 import typing as t
 
 from .._errors import InputError, ScanError
@@ -33,6 +36,8 @@ IMAGE_ANNOTATION, DENY_LIST = "image_annotation", "deny_list"
 TARGETS = (IMAGE_ANNOTATION, DENY_LIST)
 #: How often verdicts may change under a run before it leaves the rest to the next one.
 ROUNDS = 5
+#: For so long what the store said of verdicts counts while flags are cleared.
+FRESH_SECONDS = 1.0
 #: Quality annotations of other scanners that are read of one image.
 SCANNERS_SHOWN = 10
 
@@ -104,13 +109,53 @@ class Result:
 
 
 class _AllBut:
-    """Every entry of a list but some."""
+    """Every entry of a list but some. ``may_go`` has the last word on each of these, whenever the list is planned."""
 
-    def __init__(self, names: t.Collection[str]) -> None:
+    def __init__(self, names: t.Collection[str], may_go: t.Callable[[str], bool] = lambda name: True) -> None:
         self._names = frozenset(names)
+        self._may_go = may_go
 
     def __contains__(self, name: object) -> bool:
-        return name not in self._names
+        return not (isinstance(name, str) and name in self._names and self._may_go(name))
+
+
+class _Standing:
+    """Which of some images have the verdict that a plan was made by, asked of the store again and again.
+
+    Another run may judge meanwhile, and where the cluster is slow, clearing takes its time. For several threads.
+    """
+
+    def __init__(self, digests: t.Collection[str], snapshot: Snapshot, read: Read | None) -> None:
+        self._digests = frozenset(digests)
+        self._snapshot = snapshot
+        self._read = read if digests else None
+        self._asked_at = -math.inf
+        self._lock = threading.Lock()
+        self._standing = self._digests
+        self._places = snapshot.places
+
+    def digests(self) -> frozenset[str]:
+        """Those that stand."""
+        return self._look()[0]
+
+    def leads_there(self, reference: str) -> bool:
+        """Whether a name leads where it led, to images that all stand."""
+        standing, places = self._look()
+        before = self._snapshot.places.get(reference, ())
+        return places.get(reference, ()) == before and set(before) <= standing
+
+    def _look(self) -> tuple[frozenset[str], t.Mapping[str, t.Collection[str]]]:
+        with self._lock:
+            if self._read is not None and time.monotonic() - self._asked_at > FRESH_SECONDS:
+                later = self._read(self._digests)
+                self._asked_at = time.monotonic()
+                self._places = later.places
+                self._standing = frozenset(
+                    digest
+                    for digest in self._digests & later.subjects.keys()
+                    if later.subjects[digest].facts.verdict == self._snapshot.subjects[digest].facts.verdict
+                )
+            return self._standing, self._places
 
 
 @dataclasses.dataclass(frozen=True)
@@ -259,36 +304,34 @@ class Flagging:
         asked = cleared | plan.set_passed.keys()
         for name in plan.clear_references:
             asked |= set(snapshot.places.get(name, ()))
-        still, later = (frozenset(asked), snapshot) if dry_run or not asked else self._still(asked, snapshot)
-        failed = self._patch(decide, [digest for digest in clearing if digest in still], view, dry_run=dry_run)
-        gone = plan.clear_digests & (still - failed)
-        lifted = {
-            name
-            for name in plan.clear_references
-            if later.places.get(name) == snapshot.places[name] and set(snapshot.places[name]) <= still - failed
-        }
+        standing = _Standing(asked, snapshot, None if dry_run else self._read)
+
+        def lift(state: flags.ImageState) -> Change:
+            return decide(state) if state.digest in standing.digests() else flags.NOTHING
+
+        failed = self._patch(lift, clearing, view, dry_run=dry_run)
+
+        def may_go(name: str) -> bool:
+            if name in plan.clear_digests:
+                return name in standing.digests() and name not in failed
+            return standing.leads_there(name) and not failed.intersection(snapshot.places[name])
+
+        gone = {name for name in plan.clear_digests if may_go(name)}
+        lifted = {name for name in plan.clear_references if may_go(name)}
         if writes is not None and (gone or lifted):
-            lists.clear_entries(self._client, writes, {}, {}, keep=_AllBut({*gone, *lifted}))
+            left = lists.clear_entries(self._client, writes, {}, {}, keep=_AllBut(gone | lifted, may_go)).lists
+            gone -= left.digests.keys()
+            lifted -= left.references.keys()
         self._tell_entries(view, {}, {}, gone, lifted)
-        passing = {digest: until for digest, until in plan.set_passed.items() if digest in still}
+        done = (standing.digests() & cleared) - failed - (plan.clear_digests - gone)
+        self._note([row for row in plan.cleared if row.digest in done], "cleared", running)
+        passing = {digest: until for digest, until in plan.set_passed.items() if digest in standing.digests()}
         if writes is not None and passing:
             fresh = lists.read_lists(self._client, self._options.provider)
             lists.pass_entries(self._client, fresh, passing, keep=_AllBut(()))
         self._tell_passed(view, passing, ())
-        self._note([row for row in plan.cleared if row.digest in still - failed], "cleared", running)
         touched = {*due, *cleared, *plan.set_digests, *plan.set_passed, *plan.clear_passed}
         return frozenset(touched & snapshot.subjects.keys())
-
-    def _still(self, digests: t.Collection[str], snapshot: Snapshot) -> tuple[frozenset[str], Snapshot]:
-        """Those whose verdict is what it was, and what the store says now: another run may have judged meanwhile."""
-        later = self._read(digests)
-        same = {
-            digest
-            for digest in digests
-            if digest in later.subjects
-            and later.subjects[digest].facts.verdict == snapshot.subjects[digest].facts.verdict
-        }
-        return frozenset(same), later
 
     def _decider(self, snapshot: Snapshot, fates: t.Mapping[str, str]) -> flags.Decide:
         options = self._options
