@@ -36,6 +36,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.drill
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.ways import DIGEST, REFERENCES, Images
 from ansible_collections.imagescan.openshift.tests.cluster import enforcing
 from ansible_collections.imagescan.openshift.tests.cluster.accounts import environment, play
+from ansible_collections.imagescan.openshift.tests.cluster.enforced import Enforced
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
 
 TEXT = 'policy "drill": fix\'it {{ 7 * 7 }} [red] (https://example.invalid/report)'
@@ -539,3 +540,23 @@ def test_the_playbook_prints_a_table_and_fails_when_a_way_is_open(repaired: Plac
     nowhere = play(place.cluster, "drill", {**given, "drill_kubeconfig": str(place.home / "none")}, place.home)
     assert nowhere.status == 2
     assert "kubeconfig" in nowhere.message
+
+
+def test_the_account_that_the_role_makes_may_drill_and_read_nothing(cluster: KubernetesCluster, tmp_path: Path) -> None:
+    cluster.install_openshift_kinds()
+    enforced = Enforced(cluster, f"enf-{secrets.token_hex(4)}", tmp_path)
+    try:
+        assert enforced.do("enforce") > 0
+        given = {
+            "imagescan_kubeconfig_dir": str(tmp_path / "kubeconfigs"),
+            "drill_namespace": f"{enforced.name}-drill",
+            "drill_policy": f"{enforced.name}-deny",
+        }
+        played = play(cluster, "drill", given, tmp_path)
+        assert (played.status, played.changed, played.warnings) == (0, 0, ()), played.output
+        assert '"mode": "unknown"' in played.output
+        assert not re.search(
+            r"^ +\"(?!Build)\w+ .*(misconfigured|not tried|unknown|refused otherwise)", played.output, re.M
+        )
+    finally:
+        enforced.remove()
