@@ -9,6 +9,7 @@ import copy
 import dataclasses
 import hashlib
 import json
+import re
 import secrets
 import time
 import typing as t
@@ -130,6 +131,39 @@ def pod(tenant: Tenant) -> t.Iterator[str]:
 def test_the_tenant_may_do_it_with_a_good_image(tenant: Tenant) -> None:
     assert '"kind":"Pod"' in tenant.post(ways.POD, made(ways.POD, GOOD))
     tenant.delete("pods", "--all")
+
+
+def test_every_kind_of_the_server_that_holds_a_pod_is_known(cluster: KubernetesCluster) -> None:
+    """By the server's own schemas, so that a new Kubernetes with a new kind fails here."""
+    index = json.loads(cluster.kubectl("get", "--raw", "/openapi/v3").stdout)["paths"]
+    holders: set[str] = set()
+    for place, where in index.items():
+        if not place.startswith(("api/", "apis/")) or place.count("/") < 1:
+            continue
+        described = json.loads(cluster.kubectl("get", "--raw", where["serverRelativeURL"]).stdout)
+        schemas = (described.get("components") or {}).get("schemas") or {}
+        for name, schema in schemas.items():
+            kinds = [one["kind"] for one in schema.get("x-kubernetes-group-version-kind") or ()]
+            if len(kinds) == 1 and "metadata" in schema.get("properties", {}) and not kinds[0].endswith("List"):
+                holders |= set(kinds) if reaches(name, "io.k8s.api.core.v1.PodSpec", schemas) else set()
+    assert holders == {kind.name for kind in ways.KINDS if not kind.openshift}
+    policies, _bindings = enforcing.documents("x", ["x"])
+    rules = policies[0]["spec"]["matchConstraints"]["resourceRules"]
+    covered = {name for rule in rules for name in rule["resources"]}
+    assert {kind.resource for kind in ways.KINDS if kind is not ways.BUILD} | {"pods/ephemeralcontainers"} == covered
+
+
+def reaches(name: str, wanted: str, schemas: Json) -> bool:
+    """Whether a schema leads to another one."""
+    seen, waiting = set(), [name]
+    while waiting:
+        one = waiting.pop()
+        if one == wanted:
+            return True
+        if one not in seen:
+            seen.add(one)
+            waiting += re.findall(r"#/components/schemas/([^\"]+)", json.dumps(schemas.get(one) or {}))
+    return False
 
 
 # Other ways to write a request.
