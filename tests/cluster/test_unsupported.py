@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 import typing as t
 from pathlib import Path
 
@@ -105,3 +107,19 @@ def test_jobs_work_there(old_cluster: Cluster, old_accounts: Accounts, reference
     assert scans.result("job")["counts"] == {"scanned": 2, "current": 0, "planned": 0, "error": 0}
     assert all(one.inventory and len(one.inventory["packages"]) == 1 for one in scans.stored("job").values())
     check_nothing_is_left(old_cluster, NAMESPACE)
+
+
+def test_a_drill_knows_that_there_is_no_such_way_in(old_cluster: Cluster, tmp_path: Path) -> None:
+    old_cluster.create_namespace("drill")
+    arguments = json.dumps({"kubeconfig": str(old_cluster.kubeconfig), "namespace": "drill"})
+    command = [str(Path(sys.executable).parent / "ansible"), "localhost", "-i", "localhost,", "-c", "local"]
+    command += ["-e", f"ansible_python_interpreter={sys.executable}", "-m", "imagescan.openshift.enforcement_info"]
+    told = old_cluster.run(*command, "-a", arguments, env=environment(tmp_path)).stdout
+    found = json.loads(told[told.index("=> {") + 3 :])
+    outcomes: dict[bool, set[str]] = {row["way"].startswith("image volume"): set() for row in found["ways"]}
+    for row in found["ways"]:
+        outcomes[row["way"].startswith("image volume")].add(row["outcome"])
+    # Nothing enforces anything here, so all else is open.
+    assert outcomes == {True: {"not-served"}, False: {"allowed"}}
+    assert found["installed"]["mode"] == "none"
+    assert not found["proved"]
