@@ -276,6 +276,61 @@ def name_of(item: dict[str, t.Any]) -> str:
     return str(item["metadata"]["name"])
 
 
+@pytest.mark.parametrize("status", [200, 201, 400, 403, 404, 409, 422, 500])
+def test_an_attempt_gives_the_answer_whatever_it_is(status: int) -> None:
+    with running_server(in_turn(trouble(status, message="why"), said({}))) as server:
+        answer = client_of(server).attempt("POST", PODS, {"kind": "Pod"}, {"dryRun": "All"})
+    assert (answer.status, answer.value["message"], answer.warnings) == (status, "why", ())
+    assert [request.query() for request in server.requests] == [{"dryRun": "All"}]
+
+
+def test_an_attempt_is_repeated_while_the_server_is_busy() -> None:
+    with running_server(in_turn(trouble(503), Answer(200, b"{}" * 50, cut=1), trouble(429), said({"a": 1}))) as server:
+        assert client_of(server).attempt("POST", PODS, {}).value == {"a": 1}
+    assert len(server.requests) == 4
+
+
+def test_an_attempt_without_login_or_answer_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    with running_server(in_turn(trouble(401))) as server, pytest.raises(ApiError) as caught:
+        client_of(server).attempt("POST", PODS, {})
+    assert (caught.value.code, len(server.requests)) == ("cluster-unauthorized", 1)
+    with running_server(in_turn(trouble(503))) as server, pytest.raises(ApiError) as caught:
+        client_of(server, deadline=0.1).attempt("POST", PODS, {})
+    assert caught.value.code == "cluster-busy"
+
+
+@pytest.mark.parametrize("body", [b"<html>Access denied</html>", b"[]", b"", b'"x"', b"[" * 100_000])
+def test_what_is_no_object_says_nothing(body: bytes) -> None:
+    with running_server(in_turn(Answer(403, body))) as server:
+        assert client_of(server).attempt("POST", PODS, {}) == module.Answer(403, {}, ())
+
+
+@pytest.mark.parametrize(
+    ("header", "texts"),
+    [
+        ('299 - "plain"', ("plain",)),
+        ('299 - "with \\"quotes\\" and \\\\"', ('with "quotes" and \\',)),
+        ('299 - "one, two", 299 kube "three"', ("one, two", "three")),
+        ("299 - none", ()),
+        ('299 - "' + "x\\" * 5000, ()),
+    ],
+)
+def test_warnings_are_read_as_they_were_meant(header: str, texts: tuple[str, ...]) -> None:
+    with running_server(in_turn(said({"kind": "Pod"}, Warning=header))) as server:
+        assert client_of(server).attempt("POST", PODS, {}).warnings == texts
+
+
+def test_patches_say_which_they_are() -> None:
+    with running_server(in_turn(said({"a": 1}))) as server:
+        client = client_of(server)
+        client.attempt("PATCH", f"{PODS}/x", [{"op": "test", "path": "/a", "value": 1}])
+        client.attempt("PATCH", f"{PODS}/x", {"a": 1})
+        client.merge_patch(f"{PODS}/x", {"a": 1})
+        client.create(PODS, {"a": 1})
+    kinds = [request.headers["content-type"].removeprefix("application/") for request in server.requests]
+    assert kinds == ["json-patch+json", "merge-patch+json", "merge-patch+json", "json"]
+
+
 def test_a_list_is_read_page_by_page() -> None:
     lists = Lists(25)
     with running_server(lists) as server:
