@@ -334,7 +334,7 @@ class Load:
     def _create(self, good: bool) -> None:
         path = f"/api/v1/namespaces/{self.enforced.work}/pods"
         number = 0
-        while not self._stop.wait(0.2):
+        while not self._stop.wait(0.17):
             number += 1
             name = f"{'good' if good else 'bad'}-{number}"
             document = pod(name, GOOD if good else BAD)
