@@ -175,7 +175,7 @@ counts:
   type: dict
   sample: {"refused": 71, "allowed": 1}
 lines:
-  description: RV(ways) as a table for people.
+  description: RV(ways) as a table for people, and in the last line RV(installed.scope).
   returned: always
   type: list
   elements: str
@@ -187,6 +187,10 @@ installed:
     mode:
       description: One of V(deny), V(warn), V(audit), V(none) and, where it may not be read, V(unknown).
       type: str
+    scope:
+      description: Where the policy counts, or that it is not known.
+      type: str
+      sample: imagescan-deny counts in every namespace but imagescan, kube-system
     actions:
       description: Actions of the bindings.
       type: list
@@ -284,7 +288,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         "open": [_shown(row) for row in let_in],
         "unproved": [_shown(row) for row in unproved],
         "counts": dict(collections.Counter(row.outcome for row in rows)),
-        "lines": table(rows),
+        "lines": [*table(rows), "", installed["scope"]],
         "installed": installed,
     }
     if params["fail_on_open"]:

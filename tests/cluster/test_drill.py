@@ -215,18 +215,21 @@ def test_in_check_mode_nothing_is_made(place: Place) -> None:
 def test_who_may_read_it_is_told_what_is_installed(place: Place) -> None:
     account = place.drill("--check")["installed"]
     assert account["mode"] == "unknown"
+    assert "holds in the namespace of the drill alone" in account["scope"]
     assert account["lists"] is None
     assert len(account["unread"]) == 2
     found = place.drill("--check", kubeconfig=str(place.cluster.kubeconfig))["installed"]
     assert found["mode"] == "deny"
     assert found["actions"] == ["Audit", "Deny"]
     assert found["failure_policy"] == "Fail"
+    assert found["scope"] == f"{place.namespace}-deny counts only in the namespaces {place.namespace}"
     assert found["only_namespaces"] == [place.namespace]
     assert found["lists"] == [{"name": place.namespace, "digests": 1, "references": 2}]
     assert found["listed"] == sorted([DIGEST, *REFERENCES])
     assert not found["unread"]
     nothing = place.drill("--check", kubeconfig=str(place.cluster.kubeconfig), policy="nobody")
     assert nothing["installed"]["mode"] == "none"
+    assert nothing["lines"][-1] == "there is no policy nobody, or no binding of it that does anything"
     # Another policy refuses, whatever it is called; that proves nothing of the one that was asked for.
     assert {row["outcome"] for row in nothing["unproved"]} == {"refused-otherwise", "not-tried"}
     assert not nothing["proved"]

@@ -25,7 +25,7 @@ def read_installation(client: Client, policy: str, images: t.Collection[str]) ->
     ``exempt_namespaces`` and ``only_namespaces`` by name; ``conditions`` are the CEL expressions on which the policy
     depends further. ``lists``: name and number of ``digests`` and ``references`` of each list; None where they may not
     be read. ``listed``: which of ``images`` (digests, full references) are on one. ``unread``: why something is
-    missing. Raises ApiError when the cluster does not answer.
+    missing. ``scope``: where the policy counts, as a sentence. Raises ApiError when the cluster does not answer.
     """
     unread: list[str] = []
     name = urllib.parse.quote(policy, safe="")
@@ -39,17 +39,33 @@ def read_installation(client: Client, policy: str, images: t.Collection[str]) ->
         mode = next((mode for action, mode in _MODES if action in actions), "none")
     lists = None if bindings is None else _lists(client, bindings, images, unread)
     constraints = _at(found or {}, "matchConstraints") or {}
+    exempt, only = _names(constraints, "NotIn"), _names(constraints, "In")
+    conditions = [str(each.get("expression")) for each in _at(found or {}, "matchConditions") or ()]
     return {
         "mode": mode,
+        "scope": _scope(policy, mode, exempt, only, conditions),
         "actions": actions,
         "failure_policy": str(_at(found or {}, "failurePolicy") or ""),
-        "exempt_namespaces": _names(constraints, "NotIn"),
-        "only_namespaces": _names(constraints, "In"),
-        "conditions": [str(each.get("expression")) for each in _at(found or {}, "matchConditions") or ()],
+        "exempt_namespaces": exempt,
+        "only_namespaces": only,
+        "conditions": conditions,
         "lists": None if lists is None else [{k: v for k, v in each.items() if k != "listed"} for each in lists],
         "listed": sorted({one for each in lists or () for one in each["listed"]}),
         "unread": unread,
     }
+
+
+def _scope(policy: str, mode: str, exempt: t.Sequence[str], only: t.Sequence[str], conditions: t.Sequence[str]) -> str:
+    if mode == "unknown":
+        return (
+            "this account may not read what is installed, so what is proved holds in the namespace of the drill alone"
+        )
+    if mode == "none":
+        return f"there is no policy {policy}, or no binding of it that does anything"
+    further = f", under conditions: {'; '.join(conditions)}" if conditions else ""
+    if only:
+        return f"{policy} counts only in the namespaces {', '.join(only)}{further}"
+    return f"{policy} counts in every namespace{' but ' if exempt else ''}{', '.join(exempt)}{further}"
 
 
 def _read(client: Client, path: str, unread: list[str]) -> _Json | None:
