@@ -443,8 +443,8 @@ def _other_document(before: Json, after: t.Any) -> bool:
             if cpe != old_cpe and isinstance(cpe, str) and cpes.parse_cpe(cpe) is not None:
                 return True  # another product
             if purl != old_purl and isinstance(purl, str) and _WELL_FORMED_PURL.fullmatch(purl):
-                told = csaf_vex._NEVRA.fullmatch(identity) and purl.startswith("pkg:rpm/redhat/")
-                if not told:
+                build, module = csaf_vex._NEVRA.fullmatch(identity), csaf_vex._MODULE_ID.fullmatch(identity)
+                if not purl.startswith("pkg:rpm/redhat/" if build else "pkg:rpmmod/" if module else "\0"):
                     # Another package, or whose it is. The id of a build tells all but that: what differs is damaged.
                     return True
     for identity in old.relationships.keys() & new.relationships.keys():
@@ -454,7 +454,8 @@ def _other_document(before: Json, after: t.Any) -> bool:
             return True  # another product or component that the document has
     if _rated_otherwise(before, after):
         return True  # another severity: the policy allows it
-    return new.deleted or _moved(before, after)  # the vendor took it back, or says something else of a product
+    # The vendor took it back, says something else of a product, or clears another one.
+    return new.deleted or _moved(before, after) or _cleared(old, after, new)
 
 
 def _moved(before: Json, after: t.Any) -> bool:
@@ -470,6 +471,23 @@ def _moved(before: Json, after: t.Any) -> bool:
         return False
     gone = {identity for _status, identity in old - new}
     return any(identity in gone and status in csaf_vex._STATUSES for status, identity in new - old)
+
+
+def _cleared(old: Meaning, after: t.Any, new: Meaning) -> bool:
+    """Whether a component of a product is cleared, both defined, of which the document said nothing before.
+
+    An advisory lists as fixed all that it rebuilt; where its document says in as many words that one of them never had
+    the flaw, that is believed (``test_an_advisory_that_rebuilt_what_never_had_the_flaw``).
+    """
+    try:
+        ids = set(after["vulnerabilities"][0]["product_status"]["known_not_affected"]) - old.relationships.keys()
+    except (LookupError, TypeError):
+        return False
+    return any(
+        identity[: colon.start()] in new.products and identity[colon.end() :] in new.products
+        for identity in ids
+        for colon in re.finditer(":", identity)
+    )
 
 
 def _ratings(document: t.Any) -> dict[str, set[str]]:

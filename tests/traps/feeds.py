@@ -169,6 +169,28 @@ def say_twice(item: vex.Json) -> None:
     statuses["known_not_affected"] = statuses["fixed"]
 
 
+def lose_package(item: vex.Json, *, but: str) -> None:
+    """All that the document says of the package, but one thing that is left over."""
+
+    def of_others(ids: t.Iterable[str]) -> list[str]:
+        return [identity for identity in ids if "openssl-libs" not in identity]
+
+    tree, (vulnerability,) = item["product_tree"], item["vulnerabilities"]
+    tree["relationships"] = [one for one in tree["relationships"] if of_others([one["product_reference"]])]
+    for branch in tree["branches"][0]["branches"]:
+        inner = branch.get("branches", [])
+        for leaf in [leaf for leaf in inner if not of_others([leaf["product"]["product_id"]])]:
+            if but == "branches":
+                del leaf["product"]
+            else:
+                inner.remove(leaf)
+    vulnerability["product_status"] = {key: of_others(ids) for key, ids in vulnerability["product_status"].items()}
+    for key in {"threats", "remediations", "scores"} - {but}:
+        for one in vulnerability.get(key, []):
+            ids = "products" if key == "scores" else "product_ids"
+            one[ids] = of_others(one[ids])
+
+
 def misspell_status(item: vex.Json) -> None:
     statuses = item["vulnerabilities"][0]["product_status"]
     statuses["fixed "] = statuses.pop("fixed")
@@ -257,6 +279,14 @@ DAMAGE: t.Mapping[str, tuple[t.Callable[[vex.Json], None], str]] = {
     "document-without-statuses": (lose_statuses, "whoever takes a document that says nothing for one"),
     "package-without-status": (lose_status_of_the_package, "whoever reads the statuses alone: the tree names more"),
     "two-statuses-of-one-product": (say_twice, "whoever lets not affected clear what the same document calls fixed"),
+    "package-of-which-the-fix-is-left": (
+        lambda item: lose_package(item, but="remediations"),
+        "whoever does not ask of what a document says more than it gives a status",
+    ),
+    "package-of-which-an-empty-branch-is-left": (
+        lambda item: lose_package(item, but="branches"),
+        "whoever skips branches of the tree in which nothing is",
+    ),
     "status-misspelt": (misspell_status, "whoever skips a status of which nobody has heard"),
     "statements-of-the-product-alone": (
         speak_of_the_product,

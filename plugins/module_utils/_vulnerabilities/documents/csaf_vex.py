@@ -62,7 +62,11 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~^-]{0,254}")
 _EPOCH = re.compile(r"[0-9]{1,10}")
 _ARCH = re.compile(r"[A-Za-z0-9_]{1,32}")
 _VERSION_RELEASE = re.compile(r"[A-Za-z0-9._+~^]{1,128}-[A-Za-z0-9._+~^]{1,128}")
-_NEVRA = re.compile(r"(?P<name>.+)-(?P<epoch>[0-9]{1,10}):(?P<evr>[^-:/]+-[^-:/]+?)\.(?P<arch>[A-Za-z0-9_]+)")
+#: A build by its id; ids of the newer feed have no architecture but that of sources, and a release has dots, too.
+_NEVRA = re.compile(
+    r"(?P<name>.+)-(?P<epoch>[0-9]{1,10}):(?P<evr>[^-:/]+-[^-:/]+?)"
+    r"(?:\.(?P<arch>src|nosrc|noarch|x86_64|aarch64|ppc|ppc64|ppc64le|s390|s390x|ia64|i[3-6]86|armv7hl|riscv64))?"
+)
 _MODULE_NAME = re.compile(r"(?P<module>[^:/@]+:[^:/@]+)/(?P<name>[^/:]+)")
 _MODULE_ID = re.compile(r"(?P<module>[^:/@]+:[^:/@]+):[0-9]{8,}:[0-9a-f]{6,}")
 _MODULE_BUILD = re.compile(r"\.module[+_]([A-Za-z0-9.]+\+[0-9]+\+[0-9a-f]+)")
@@ -206,6 +210,7 @@ class _Reader:
         self.products: dict[str, dict[str, t.Any]] = {}
         self.relationships: dict[str, tuple[str, str]] = {}
         self.spoken: set[str] = set()
+        self.judged: set[str] = set()  # ids of which a vulnerability says more than their status
         self.names_packages = False  # whether anything was said of an RPM or a module
         self.groups: dict[str, list[str]] = {}
         self.components: dict[str, _Component | str] = {}
@@ -278,6 +283,9 @@ class _Reader:
             branch, depth = pending.pop()
             if depth > DEPTH_LIMIT:
                 raise LimitExceeded(f"{self.where}: branches are nested deeper than {DEPTH_LIMIT}")
+            if not branch.get("product") and not branch.get("branches"):
+                # CSAF has one of them in each branch.
+                raise CorruptData(f"{self.where} has a branch of its product tree in which nothing is")
             if "product" in branch:
                 self.add_product(self.dict_of(branch, "product"))
             if "branches" in branch:
@@ -400,13 +408,17 @@ class _Reader:
 
     def module_of(self, identity: str) -> str:
         """``name:stream`` when the id is that of a module's build, else empty."""
+        match = _MODULE_ID.fullmatch(identity)
+        told = self.module_name(match["module"]) if match else ""
         purl = self.products.get(identity, {}).get("purl")
         if isinstance(purl, str) and purl.startswith("pkg:rpmmod/"):
             path = urllib.parse.unquote(purl[len("pkg:rpmmod/") :].partition("?")[0])
             name, at, stream = path.rpartition("/")[2].partition("@")
-            return self.module_name(f"{name}:{stream}" if at else name)
-        match = _MODULE_ID.fullmatch(identity)
-        return self.module_name(match["module"]) if match else ""
+            module = self.module_name(f"{name}:{stream}" if at else name)
+            if told not in ("", module) and UNKNOWN_MODULE not in (told, module):
+                raise CorruptData(f"{self.where}: {ascii(identity)[:100]} and its package URL name two modules")
+            return told if told and module == UNKNOWN_MODULE else module
+        return told
 
     def module_name(self, text: str) -> str:
         """``name:stream`` out of ``name:stream[:version[:context]]``."""
@@ -462,13 +474,14 @@ class _Reader:
         nevra = _NEVRA.fullmatch(build)
         if nevra:
             # The id says it once more. What the package URL lacks is that of the id; what differs is damaged in one.
+            told = nevra["arch"] or ""
             if not _VERSION_RELEASE.fullmatch(version):
                 epoch, version = nevra["epoch"], nevra["evr"]
             if not _EPOCH.fullmatch(epoch):
                 epoch = nevra["epoch"]
             if not _ARCH.fullmatch(arch):
-                arch = nevra["arch"]
-            said = nevra["name"], int(nevra["epoch"]), nevra["evr"], nevra["arch"].replace("nosrc", "src")
+                arch = told
+            said = nevra["name"], int(nevra["epoch"]), nevra["evr"], (told or arch).replace("nosrc", "src")
             if said != (name, int(epoch), version, arch.replace("nosrc", "src")):
                 raise CorruptData(f"{self.where}: {ascii(identity)[:100]} and its package URL name two packages")
         elif build == f"{name}.src":
@@ -488,7 +501,7 @@ class _Reader:
         match = _MODULE_NAME.fullmatch(identity)
         nevra = _NEVRA.fullmatch(identity)
         if nevra:
-            return self.component(nevra["name"], nevra["arch"], module, nevra["epoch"], nevra["evr"])
+            return self.component(nevra["name"], nevra["arch"] or "", module, nevra["epoch"], nevra["evr"])
         if match:
             identity, module = match["name"], self.module_name(match["module"])
         elif whole := self.module_of(identity):
@@ -525,6 +538,7 @@ class _Reader:
             if group not in self.groups:
                 raise self.undefined(group)
             found.extend(self.groups[group])
+        self.judged.update(found)
         return found
 
     def severity(self, text: str) -> str:
@@ -538,7 +552,8 @@ class _Reader:
             return "critical"
         return known
 
-    def read_vulnerability(self, vulnerability: dict[str, t.Any], aggregate: str) -> t.Iterator[Row]:
+    def read_vulnerability(self, vulnerability: dict[str, t.Any], aggregate: str) -> list[Row]:
+        self.judged = set()
         severities, common = self.read_severities(vulnerability)
         states, advisories = self.read_remediations(vulnerability)
         # An aggregate of "none" means that nobody rated it.
@@ -619,15 +634,19 @@ class _Reader:
         if not said:
             raise CorruptData(f"{self.where} says nothing: its product_status is empty")
         self.spoken.update(said)
-        for row in found:
+        lost = self.judged - self.spoken
+        if lost:
+            # Ratings, scores and fixes are of what has a status, in all real documents.
+            raise CorruptData(f"{self.where} has no status for {ascii(min(lost))[:100]}, of which it says more")
+        for at, row in enumerate(found):
             build = None if row.module else _MODULE_BUILD.search(row.evr)
             if build:
                 # Old documents list some builds of a module without it; another build of the same module has it.
                 named = modules.get(build[1], set())
                 if len(named) != 1:
                     self.skipped["module_unknown"] += 1
-                row = row._replace(module=min(named) if len(named) == 1 else UNKNOWN_MODULE)
-            yield row
+                found[at] = row._replace(module=min(named) if len(named) == 1 else UNKNOWN_MODULE)
+        return found
 
     def read_severities(self, vulnerability: dict[str, t.Any]) -> tuple[dict[str, str], str]:
         """Severity for each product id, and the one that is said of all.

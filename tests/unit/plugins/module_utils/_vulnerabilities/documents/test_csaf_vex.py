@@ -267,6 +267,9 @@ def test_of_a_damaged_package_url_the_id_tells_the_rest(purl: str, identity: str
         ("curl@7.76.1-2.el9?arch=s/c", "curl-1:7.76.1-2.el9.src::m:s", ("curl", "src", "m:s", "1:7.76.1-2.el9")),
         ("curl@7.76.1-2.el9?arch=src&epoch=x", "curl-1:7.76.1-2.el9.src", ("curl", "src", "", "1:7.76.1-2.el9")),
         ("curl@7.76.1-2.el9?arch=src", "curl-0:7.76.1-2.el9.nosrc", ("curl", "src", "", "0:7.76.1-2.el9")),
+        ("curl@7.76.1-2.el9", "curl-1:7.76.1-2.el9", ("curl", "", "", "1:7.76.1-2.el9")),  # as in the newer feed
+        ("curl@7.76.1-2.el9_3.2?arch=noarch", "curl-0:7.76.1-2.el9_3.2", ("curl", "noarch", "", "0:7.76.1-2.el9_3.2")),
+        ("curl@7?", "curl-0:7.76.1-2.el9_3.2", ("curl", "", "", "0:7.76.1-2.el9_3.2")),
         ("curl", "curl.src", ("curl", "src", "", "")),
         ("curl", "curl::m:s", ("curl", "", "m:s", "")),
         ("curl?rpmmod=m:s", "curl::m:t", ("curl", "", "m:s", "")),
@@ -287,12 +290,23 @@ def test_what_a_package_url_lacks_the_id_tells(purl: str, identity: str, expecte
         "curl@7.76.1-2.el9?arch=x86_64&epoch=0",
         "curl@0:7.76.1-2.el9?arch=x86_64",
         "curl@7.76.1-2.el9?arch=src",
+        "curl@7.76.1-2.el9?arch=x86_6&epoch=1",
     ],
 )
 def test_a_build_and_its_package_url_say_the_same(purl: str) -> None:
     """As they do of all 1,786 builds of the real documents."""
     with pytest.raises(CorruptData, match="name two packages"):
         read(with_purl(f"pkg:rpm/redhat/{purl}", "curl-1:7.76.1-2.el9.x86_64"))
+
+
+def test_a_build_of_a_module_and_its_package_url_say_the_same() -> None:
+    identity = "virt:rhel:8060020230403063348:ad008a3a"
+    (row,) = rows_of(with_purl("pkg:rpmmod/redhat/virt@rhel:8060020230403063348:ad008a3a", identity))
+    assert row.module == "virt:rhel"
+    (row,) = rows_of(with_purl("pkg:rpmmod/redhat/virt", identity))
+    assert row.module == "virt:rhel", "the id tells"
+    with pytest.raises(CorruptData, match="name two modules"):
+        read(with_purl("pkg:rpmmod/redhat/virt@rhed:8060020230403063348:ad008a3a", identity))
 
 
 def test_a_fix_whose_version_cannot_be_read_is_no_fix_without_one() -> None:
@@ -359,7 +373,7 @@ def test_relationships_nest_up_to_a_limit(depth: int) -> None:
     links.append(relationship("whole", part, f"level{max(depth - 2, 0)}" if depth > 1 else product))
     used = {link["product_reference"] for link in links}
     define(value, *({"something", "virt:rhel:8060020230403063348:ad008a3a"} & used))
-    value["vulnerabilities"][0]["product_status"] = {"known_affected": ["whole"]}
+    value["vulnerabilities"] = [{"cve": "CVE-2026-1000", "product_status": {"known_affected": ["whole"]}}]
     if depth > csaf_vex.NESTING_LIMIT:
         with pytest.raises(CorruptData, match="nested too deep"):
             read(value)
@@ -394,8 +408,7 @@ def test_an_id_without_relationship_is_known_where_both_of_its_parts_are() -> No
 def test_an_id_that_is_a_product_says_nothing_of_packages() -> None:
     value = document("CVE-2026-1000", affected(MAJOR_9, "tool"))
     product = value["product_tree"]["relationships"].pop()["relates_to_product_reference"]
-    value["vulnerabilities"][0]["product_status"] = {"fixed": [product]}
-    value["vulnerabilities"][0]["threats"][0]["product_ids"] = [product]
+    value["vulnerabilities"] = [{"cve": "CVE-2026-1000", "product_status": {"fixed": [product]}}]
     with pytest.raises(CorruptData, match="defines 'tool', of which nothing is said"):
         read(value)
     value["product_tree"]["branches"][0]["branches"].pop()
@@ -419,6 +432,7 @@ def test_leftovers_are_all_that_is_left_where_nothing_else_is_said_of_packages()
         value = document("CVE-2026-1000", *more, affected(MAJOR_9, "lost"))
         vulnerability = value["vulnerabilities"][0]
         (whole,) = vulnerability["threats"].pop()["product_ids"]
+        assert vulnerability["remediations"].pop()["product_ids"] == [whole]
         vulnerability["product_status"]["known_affected"].remove(whole)
         value["product_tree"]["branches"][0]["branches"].pop()
         return value
@@ -465,6 +479,32 @@ def test_of_two_statuses_of_one_product_none_is_believed() -> None:
     statuses = value["vulnerabilities"][0]["product_status"]
     statuses["known_not_affected"] = statuses["known_affected"]
     with pytest.raises(CorruptData, match="more than one status"):
+        read(value)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"scores": [{"products": ["lost"], "cvss_v3": {"baseScore": 7.5}}]},
+        {"remediations": [{"category": "workaround", "product_ids": ["lost"]}]},
+        {"remediations": [{"category": "vendor_fix", "group_ids": ["some"]}]},
+    ],
+)
+def test_what_is_said_of_a_product_without_a_status_is_what_is_left(said: Json) -> None:
+    value = document("CVE-2026-1000", affected(MAJOR_9, "tool"))
+    value["product_tree"]["product_groups"] = [{"group_id": "some", "product_ids": ["lost"]}]
+    value["vulnerabilities"][0].update(said)
+    with pytest.raises(CorruptData, match="no status for 'lost', of which it says more"):
+        read(value)
+    value["vulnerabilities"][0]["product_status"]["recommended"] = ["lost"]
+    assert len(rows_of(value)) == 1
+
+
+@pytest.mark.parametrize("lost", [{}, {"product": None}, {"branches": []}])
+def test_a_branch_in_which_nothing_is_has_lost_it(lost: Json) -> None:
+    value = document("CVE-2026-1000", affected(MAJOR_9, "tool"))
+    value["product_tree"]["branches"][0]["branches"].append({"category": "product_version", "name": "curl", **lost})
+    with pytest.raises(CorruptData, match="in which nothing is"):
         read(value)
 
 
@@ -624,7 +664,6 @@ def with_scores(*scores: t.Any) -> dict[str, t.Any]:
         ([{"cvss_v2": {"baseScore": 9.0}, "cvss_v3": {"baseScore": 3.1}}], "3.1"),
         # Of two the worse.
         ([{"cvss_v3": {"baseScore": 3.1}}, {"cvss_v3": {"baseScore": 7.5}}, {"cvss_v3": {"baseScore": 5}}], "7.5"),
-        ([{"products": ["another"], "cvss_v3": {"baseScore": 7.5}}], ""),
         ([], ""),
         ([{"cvss_v3": {"baseScore": ""}}], ""),
         ([{"cvss_v3": {"vectorString": VECTOR}}], ""),

@@ -472,7 +472,7 @@ def test_an_id_without_a_relationship(tmp_path: Path) -> None:
     only["vulnerabilities"][0]["product_status"] = {
         "known_affected": ["product-cpe-o-redhat-enterprise-linux-9-baseos"]
     }
-    only["vulnerabilities"][0]["threats"] = []
+    only["vulnerabilities"][0].update(threats=[], remediations=[])
     only["product_tree"]["branches"][0]["branches"].pop()  # the component, of which nothing is said then
     read = read_document(json.dumps(only).encode(), "it")
     assert read.skipped["no_relationship"] == 1 and read.vulnerabilities == (("CVE-2026-1000", ()),)

@@ -404,7 +404,7 @@ def test_22_ids_without_a_relationship(image: Image) -> None:
     value["product_tree"]["branches"][0]["branches"].pop()
     product = value["product_tree"]["branches"][0]["branches"][0]["product"]["product_id"]
     value["vulnerabilities"][0]["product_status"] = {"known_not_affected": [product]}
-    value["vulnerabilities"][0]["threats"] = []
+    value["vulnerabilities"][0].update(threats=[], remediations=[])
     assert image.of_inventory(taken, value, calm, **more).verdict == PASSED, "a whole product: no package is named"
 
 
