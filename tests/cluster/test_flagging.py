@@ -643,10 +643,6 @@ def test_the_playbook_unflag_clears_by_an_exception(place: Place, tmp_path: Path
 # Many at once, killed and broken.
 
 
-#: Which of the runs are killed, when they sent as many patches.
-DOOMED = (2, 3)
-
-
 class Watching:
     """All versions of our deny lists and Image objects, in the order in which the server made them."""
 
@@ -707,6 +703,15 @@ class Watching:
             )
 
 
+def kill_at(process: subprocess.Popen[str], proxy: Faults, patches: int) -> None:
+    """Kill a run once it has sent so many patches, the last of which does not arrive."""
+    while process.poll() is None:
+        if proxy.count(r"^PATCH ") >= patches:
+            os.killpg(process.pid, signal.SIGKILL)
+            return
+        time.sleep(0.02)
+
+
 def run_many(place: Place, break_in: t.Callable[[t.Sequence[Faults]], None], seed: int) -> None:
     """Eight runs on overlapping images whose verdicts change meanwhile; two are killed."""
     chance = random.Random(seed)
@@ -723,35 +728,36 @@ def run_many(place: Place, break_in: t.Callable[[t.Sequence[Faults]], None], see
         Fault(pattern=r"^GET ", every=11, status=503),
         Fault(pattern=r".", every=13, drop="before"),
     ]
-    with Watching(place) as watching, contextlib.ExitStack() as proxies:
-        running = []
-        for number in range(7):
-            # Those that are killed are slow, so that it happens in the midst of their work.
-            slow = [Fault(pattern=r"^PATCH ", delay=1.5)] if number in DOOMED else []
-            proxy, kubeconfig = proxies.enter_context(place.recorded(*slow, *map(dataclasses.replace, faults)))
-            some: dict[str, t.Any] = {"images": chance.sample(everything, 10)} if number else {}
-            running.append((place.start(kubeconfig=kubeconfig, **some), proxy))
-        doomed = [running[number][0] for number in DOOMED]
-        killed = 0
+    with Watching(place) as watching, contextlib.ExitStack() as stack:
+
+        def start(*more: Fault, **options: t.Any) -> tuple[subprocess.Popen[str], Faults]:
+            proxy, kubeconfig = stack.enter_context(place.recorded(*more, *map(dataclasses.replace, faults)))
+            return place.start(kubeconfig=kubeconfig, **options), proxy
+
+        # Those that are killed are slow, so that it happens in the midst of their work.
+        slow = Fault(pattern=r"^PATCH ", delay=1.5)
+        doomed = [start(dataclasses.replace(slow), images=chance.sample(everything, 10)) for _each in range(2)]
+        killers = [
+            threading.Thread(target=kill_at, args=(*each, patches)) for patches, each in enumerate(doomed, start=1)
+        ]
+        for killer in killers:
+            killer.start()
+        running = [start(images=chance.sample(everything, 10)) for _each in range(4)]
+        running.append(start())
         for turn in range(120):
             break_in([proxy for _process, proxy in running])
             place.store.put({digest: chance.choice(["passed", "failed"]) for digest in restless}, names)
-            for number in DOOMED:
-                process, proxy = running[number]
-                if process.poll() is None and proxy.count(r"^PATCH ") >= number:
-                    os.killpg(process.pid, signal.SIGKILL)
-                    killed += 1
-            if turn > 10 and all(process.poll() is not None for process in doomed):
+            if turn > 10 and not any(killer.is_alive() for killer in killers):
                 break
             time.sleep(0.5)
         place.store.put(dict(zip(restless, ["failed", "passed"] * 3)), names)
-        proxy, kubeconfig = proxies.enter_context(place.recorded(*map(dataclasses.replace, faults)))
-        running.append((place.start(kubeconfig=kubeconfig), proxy))
-        assert killed == 2, [process.communicate()[0][-1000:] for process in doomed]
+        running.append(start())
         for process, _proxy in running:
             output, complaints = process.communicate(timeout=300)
-            if process not in doomed:
-                assert process.returncode == 0, output[-2000:] + complaints[-2000:]
+            assert process.returncode == 0, output[-2000:] + complaints[-2000:]
+        for process, proxy in doomed:
+            output, complaints = process.communicate(timeout=300)
+            assert process.returncode == -signal.SIGKILL, (output[-2000:], complaints[-2000:], proxy.requests)
     for listed, denied in watching.states():
         # Everything is flagged when it begins, in both places.
         assert set(bad) <= listed | denied
