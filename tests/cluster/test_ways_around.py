@@ -321,10 +321,20 @@ def pushed(cluster: KubernetesCluster, tenant: Tenant) -> t.Iterator[Json]:
     cluster.kubectl("patch", "denylists.imagescan.github.io", tenant.namespace, "--type=merge", patch)
     raw = cluster.run("skopeo", "inspect", "--raw", "--tls-verify=false", f"docker://{reference}").stdout
     assert f"sha256:{hashlib.sha256(raw.encode()).hexdigest()}" == digest
-    yield {"name": name, "digest": digest, "sha512": hashlib.sha512(raw.encode()).hexdigest()}
+    sha512 = hashlib.sha512(raw.encode()).hexdigest()
+    yield {"name": name, "digest": digest, "sha512": sha512}
     gone = {"digests": {digest: None}, "references": {f"{name}:test": None}}
     patch = f"--patch={json.dumps({'spec': gone})}"
     cluster.kubectl("patch", "denylists.imagescan.github.io", tenant.namespace, "--type=merge", patch)
+
+
+def copy_of(tenant: Tenant, pushed: Json) -> str:
+    """The same content under a name that is not flagged."""
+    copied = f"{pushed['name'].partition('/')[0]}/around/copy:1"
+    options = ("--quiet", "--src-tls-verify=false", "--dest-tls-verify=false")
+    source = f"docker://{pushed['name']}@{pushed['digest']}"
+    tenant.cluster.run("skopeo", "--insecure-policy", "copy", *options, source, f"docker://{copied}")
+    return copied
 
 
 def run_it(tenant: Tenant, image: str) -> str:
@@ -394,12 +404,20 @@ def test_no_spelling_of_a_real_flagged_image_runs(tenant: Tenant, pushed: Json, 
     assert run_it(tenant, image) in expected
 
 
+@pytest.mark.parametrize("length", [71, 30, 10])
+@pytest.mark.parametrize("place", ["container", "init container", "image volume"])
+def test_no_image_is_let_in_by_the_id_that_a_node_keeps_it_under(tenant: Tenant, place: str, length: int) -> None:
+    """Kubelets before 1.35 start what they have by the digest of its configuration, or the beginning of it, without
+    asking whether it may be pulled (tried with the feature KubeletEnsureSecretPulledImages off)."""
+    said = tenant.post(ways.POD, made(ways.POD, f"sha256:{'13fa1677' * 8}"[:length], place))
+    assert "is refused: it is named by the ID under which a node keeps it" in said
+    assert "denied" not in tenant.post(ways.POD, made(ways.POD, "sha256", place))
+    tenant.delete("pods", "--all")
+
+
 def test_another_name_of_the_same_content_runs(tenant: Tenant, pushed: Json) -> None:
     """What admission cannot know, and why namespaces may require a passed scan. And pods do run here."""
-    copied = f"{pushed['name'].partition('/')[0]}/around/copy:1"
-    options = ("--quiet", "--src-tls-verify=false", "--dest-tls-verify=false")
-    source = f"docker://{pushed['name']}@{pushed['digest']}"
-    tenant.cluster.run("skopeo", "--insecure-policy", "copy", *options, source, f"docker://{copied}")
+    copied = copy_of(tenant, pushed)
     assert run_it(tenant, copied) == "runs"
     assert run_it(tenant, f"{copied}@{pushed['digest']}") == "denied"
 

@@ -208,6 +208,10 @@ def _forms(images: Images) -> list[Way]:
         forms += [(f"as {pair[0]}", pair) for pair in images.by_name(reference)]
     body = _creator(POD, _CONTAINER, images.good)
     found = [Way(POD, f"container, {name}", *pair, body) for name, pair in forms]
+    # What a node has runs by the digest of its configuration on kubelets before 1.35. No list knows those.
+    found.append(
+        Way(POD, "container, by the ID that a node keeps it under", images.digest, images.by_digest()[1], body)
+    )
     other = (f"{_REPOSITORY}:not-listed", images.by_digest()[1])
     return [*found, Way(POD, "container, by a tag that is not listed", *other, body, claimed=images.only_good)]
 

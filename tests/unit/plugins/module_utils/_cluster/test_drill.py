@@ -170,7 +170,7 @@ def test_every_way_has_its_own_name_and_a_good_twin_of_the_same_shape() -> None:
     for one in TRIED:
         assert one.bad != one.good
         bad, good = parse_reference(one.bad), parse_reference(one.good)
-        assert bool(bad.digest) == bool(good.digest) or not one.claimed
+        assert bool(bad.digest) == bool(good.digest) or one.bad == ways.DIGEST or not one.claimed
         assert one.bad in str(one.body(one.bad))
         assert str(one.body(one.bad)).replace(one.bad, "") == str(one.body(one.good)).replace(one.good, "") or (
             "-good" not in one.good and one.good in str(one.body(one.bad))
