@@ -276,14 +276,19 @@ def test_runs_that_overtake_each_other_lose_nothing_that_all_want(
         todo = plan(views[number], *runs[number], provider="p", limit=LIMIT, batch=2)
         now = {shard.name: shard for shard in shards}
         seen = {shard.name: shard for shard in views[number]}
-        for patch in (*todo.sets, *todo.clears):
-            if patch.shard in now and now[patch.shard] is seen.get(patch.shard):
-                shards = applied(shards, [patch])
-                break
-        else:
-            for name in todo.creates[:1]:
-                if name not in now:
-                    shards = sorted([*shards, Shard(name, int(name[2:]))], key=lambda shard: shard.number)
+        # As the service does it: the first thing of the plan, and what is refused is not passed over.
+        if todo.creates:
+            name = todo.creates[0]
+            made = now.get(name) or Shard(name, int(name.removeprefix("p-")))
+            if name not in now:
+                now[name] = seen[name] = made
+        elif todo.sets or todo.clears:
+            patch = (*todo.sets, *todo.clears)[0]
+            if now.get(patch.shard) is seen[patch.shard]:
+                (changed,) = applied([seen[patch.shard]], [patch])
+                now[patch.shard] = seen[patch.shard] = changed
+        shards = sorted(now.values(), key=lambda shard: shard.number)
+        views[number] = sorted(seen.values(), key=lambda shard: shard.number)
         assert common <= dict(held(shards)).keys()
     last = runs[-1]
     shards = carried_out(shards, plan(shards, *last, provider="p", limit=LIMIT))
