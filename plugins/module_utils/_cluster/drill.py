@@ -234,9 +234,10 @@ def understand(answer: Answer, way: Way, image: str, policy: str) -> _Said:
     refusal = _POLICY.match(words)
     if refusal:
         name = refusal.group(1)
-        if code != 403:  # errors of a policy have no reason of their own, so they come as 422
-            return _Said(MISCONFIGURED, name, code, words)
-        return _Said(REFUSED if name == policy else OTHERWISE, name, code, words)
+        if name != policy:
+            return _Said(OTHERWISE, name, code, words)
+        # Errors of a policy have no reason of their own, so they come as 422. Ours refuses with 403.
+        return _Said(REFUSED if code == 403 else MISCONFIGURED, name, code, words)
     if code == 404 and _NO_KIND.search(words):
         return _Said(NOT_SERVED if way.kind.openshift else UNKNOWN, "", code, words)
     webhook = _WEBHOOK.search(words)

@@ -40,6 +40,7 @@ REFUSALS = [
     # Another policy, and one that hides behind ours in its text.
     (403, f"{POD}ValidatingAdmissionPolicy 'other' with binding 'b' denied request: {OURS}denied request: x",
      "refused-otherwise", "other"),
+    (422, f"{POD}ValidatingAdmissionPolicy 'other' with binding 'b' denied request: no", "refused-otherwise", "other"),
     # Mistakes of the policy come without a reason, and so as 422.
     (422, f"{POD}{OURS}denied request: failed to configure binding: no params found for policy binding with `Deny` "
      "parameterNotFoundAction", "misconfigured", "imagescan-deny"),
