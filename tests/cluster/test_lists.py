@@ -268,7 +268,8 @@ def test_passed_lists_hold_digests_with_their_ends(admin: Client, provider: str)
     assert (written.entries, read_lists(admin, provider).passed_digests) == (1200, wanted)
     assert pass_entries(admin, read_lists(admin, provider), wanted).patches == 0
     assert pass_entries(admin, written.lists, {}).entries == 1200
-    for spec in ({"digests": {digest(1): "soon"}}, {"prefixes": []}, {"prefixes": ["G"]}, {"digests": {"x": ""}}):
+    wrong: list[dict[str, t.Any]] = [{"digests": {digest(1): "soon"}}, {"prefixes": []}, {"prefixes": ["G"]}]
+    for spec in (*wrong, {"digests": {"x": ""}}):
         with pytest.raises(ApiError, match="422"):
             admin.merge_patch(f"{PASSED_PATH}/{provider}-passed-0", {"spec": spec})
 
