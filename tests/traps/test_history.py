@@ -67,7 +67,8 @@ class Life:
         self.image = folder / "image"
         self.target = f"oci:{self.image}:app"
         self.store = f"sqlite:///{folder / 'store.sqlite'}"
-        self.now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+        # Scans are stamped by the clock: what judges, judges after them, however slow they are.
+        self.now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0) + HOUR
         self.number = 0
 
     def push(self, situation: Situation) -> None:
@@ -319,7 +320,7 @@ def test_report_after_a_scan_that_nobody_judged(life: Life, trap: bool) -> None:
     life.push(Situation())
     life.scan()
     index = life.feed(age=1)
-    moment = -1 / 60 if trap else 1 / 60  # judged a minute before the scan, or after it
+    moment = -61 / 60 if trap else 1 / 60  # judged a minute before all this, or after it
     assert life.judge(index, later=moment).verdict == "passed"
     with open_store(life.store) as store:
         (found,) = in_force(store, [named(life.target)]).documents

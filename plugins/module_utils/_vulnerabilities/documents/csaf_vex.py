@@ -62,10 +62,12 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~^-]{0,254}")
 _EPOCH = re.compile(r"[0-9]{1,10}")
 _ARCH = re.compile(r"[A-Za-z0-9_]{1,32}")
 _VERSION_RELEASE = re.compile(r"[A-Za-z0-9._+~^]{1,128}-[A-Za-z0-9._+~^]{1,128}")
-#: A build by its id; ids of the newer feed have no architecture but that of sources, and a release has dots, too.
+#: A build by its id. Ids of the newer feed have no architecture but that of sources, and a release has dots, too, so
+#: architectures are told by name: those of rpm's rpmrc.
 _NEVRA = re.compile(
     r"(?P<name>.+)-(?P<epoch>[0-9]{1,10}):(?P<evr>[^-:/]+-[^-:/]+?)"
-    r"(?:\.(?P<arch>src|nosrc|noarch|x86_64|aarch64|ppc|ppc64|ppc64le|s390|s390x|ia64|i[3-6]86|armv7hl|riscv64))?"
+    r"(?:\.(?P<arch>src|nosrc|noarch|x86_64(?:_v[2-4])?|amd64|em64t|ia32e|i[3-6]86|athlon|geode|pentium[34]|aarch64"
+    r"|arm[a-z0-9]*|ppc[a-z0-9]*|s390x?|ia64|alpha[a-z0-9]*|sparc[a-z0-9]*|mips[a-z0-9]*|riscv(?:32|64)|loongarch64))?"
 )
 _MODULE_NAME = re.compile(r"(?P<module>[^:/@]+:[^:/@]+)/(?P<name>[^/:]+)")
 _MODULE_ID = re.compile(r"(?P<module>[^:/@]+:[^:/@]+):[0-9]{8,}:[0-9a-f]{6,}")
