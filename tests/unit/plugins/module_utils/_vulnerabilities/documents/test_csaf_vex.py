@@ -270,6 +270,8 @@ def test_of_a_damaged_package_url_the_id_tells_the_rest(purl: str, identity: str
         ("curl@7.76.1-2.el9", "curl-1:7.76.1-2.el9", ("curl", "", "", "1:7.76.1-2.el9")),  # as in the newer feed
         ("curl@7.76.1-2.el9_3.2?arch=noarch", "curl-0:7.76.1-2.el9_3.2", ("curl", "noarch", "", "0:7.76.1-2.el9_3.2")),
         ("curl@7?", "curl-0:7.76.1-2.el9_3.2", ("curl", "", "", "0:7.76.1-2.el9_3.2")),
+        ("curl@2.4.21-4.EL?arch=athlon", "curl-0:2.4.21-4.EL.athlon", ("curl", "athlon", "", "0:2.4.21-4.EL")),
+        ("curl@2.12-1.el6?arch=ppc64p7", "curl-0:2.12-1.el6.ppc64p7", ("curl", "ppc64p7", "", "0:2.12-1.el6")),
         ("curl", "curl.src", ("curl", "src", "", "")),
         ("curl", "curl::m:s", ("curl", "", "m:s", "")),
         ("curl?rpmmod=m:s", "curl::m:t", ("curl", "", "m:s", "")),
