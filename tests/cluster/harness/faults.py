@@ -176,6 +176,7 @@ def fault_proxy(server: str, server_ca: Path, folder: Path, faults: t.Iterable[F
                 while left is None or left > 0:
                     piece = answer.read1(_PIECE)
                     if not piece:
+                        answer.close()  # read1 does not notice the end itself, and the next request would be refused
                         break
                     piece = change(piece) if change else piece
                     if left is not None:
