@@ -197,6 +197,16 @@ def test_a_shard_that_is_gone_meanwhile_is_made_again_or_left(api: Server) -> No
     assert api.denied()["p-0"] == set()
 
 
+def test_what_is_cleared_is_cleared_where_another_run_put_it_meanwhile(api: Server) -> None:
+    api.make("p-0", {"digests": {digest("gone"): "x"}})
+    with running_server(api) as server:
+        client = client_of(server)
+        lists = read_lists(client, "p")
+        api.make("p-1", {"digests": {digest("gone"): "x", digest("theirs"): "x"}})
+        clear_entries(client, lists, {}, {}, keep={digest("theirs")})
+    assert api.denied() == {"p-0": set(), "p-1": {digest("theirs")}, "other-0": {digest("other")}}
+
+
 def test_an_empty_shard_goes_unless_somebody_has_written_to_it(api: Server) -> None:
     for number in (1, 2):
         api.make(f"p-{number}", {"digests": {digest(number): "x"}})

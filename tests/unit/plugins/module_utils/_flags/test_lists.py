@@ -301,6 +301,8 @@ def test_an_entry_in_two_shards_is_cleared_in_both_or_stays_in_the_higher() -> N
     todo = plan(both, {digest(1): entry}, {}, provider="p")
     assert not todo.sets
     assert {patch.shard: set(patch.digests) for patch in todo.clears} == {"p-0": {digest(1)}, "p-1": {digest(2)}}
+    todo = plan(both, {}, {}, provider="p", keep={digest(1), digest(2)})
+    assert {patch.shard: set(patch.digests) for patch in todo.clears} == {"p-0": {digest(1)}}
     todo = plan(both, {}, {}, provider="p")
     assert {patch.shard: set(patch.digests) for patch in todo.clears} == {
         "p-0": {digest(1)},
@@ -318,6 +320,16 @@ def test_a_text_that_grows_out_of_its_shard_moves_up_and_is_never_missing() -> N
     half = carried_out([shard], todo, clears=False)
     assert [names[0] in each.digests for each in half] == [True, True]
     assert [names[0] in each.digests for each in carried_out(half, todo, sets=False)] == [False, True]
+
+
+def test_a_text_that_grows_never_moves_to_a_lower_shard() -> None:
+    """Runs agree that of two copies the one in the higher shard stays; so one must never be made below."""
+    crowd = {digest(number): Entry("z" * 300) for number in range(4)}
+    shards = [Shard("p-0", 0), Shard("p-1", 1, {digest("it"): Entry("x"), **crowd})]
+    wanted = {digest("it"): Entry("y" * TEXT_LIMIT), **crowd}
+    todo = plan(shards, wanted, {}, provider="p", limit=LIMIT)
+    assert (todo.creates, [patch.shard for patch in todo.sets]) == (("p-2",), ["p-2"])
+    assert [patch.shard for patch in todo.clears] == ["p-1"]
 
 
 def test_full_shards_and_taken_names_are_passed_over() -> None:
