@@ -594,6 +594,10 @@ def _other_advisories(before: ElementTree.Element, after: ElementTree.Element) -
 # -- the target --
 
 
+#: The first byte of an input is the number of its base.
+CHOOSING = 1
+
+
 def one_case(data: bytes) -> None:
     if not data or data[0] >= len(BASES):
         return

@@ -84,13 +84,18 @@ def fuzz(name: str, cases: int, folder: Path, seed: int) -> t.NoReturn:
         target = load(name)
     largest = write_seeds(target.seeds(), folder / "corpus")
     mutate: t.Callable[[bytes, random.Random], bytes] | None = getattr(target, "mutate", None)
+    # Leading bytes that choose what an input is compared with: a change by chance would make it another's mutant.
+    kept: int = getattr(target, "CHOOSING", 0)
     options: dict[str, t.Any] = {}
     if mutate is not None:
 
         def custom_mutator(data: bytes, max_size: int, seed: int) -> bytes:
             source = random.Random(seed)
-            changed: bytes = atheris.Mutate(data, max_size) if source.random() < 0.3 else mutate(data, source)
-            return changed[:max_size]
+            if source.random() < 0.3 and len(data) > kept:
+                changed = data[:kept] + atheris.Mutate(data[kept:], max_size - kept)
+            else:
+                changed = mutate(data, source)
+            return bytes(changed[:max_size])
 
         options["custom_mutator"] = custom_mutator
     arguments = [

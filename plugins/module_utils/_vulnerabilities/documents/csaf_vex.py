@@ -468,12 +468,14 @@ class _Reader:
             if not isinstance(component, str):
                 self.skipped["purl_malformed"] += 1
             return component
-        if foreign:
-            return "other_namespace"
         arch, module = qualifiers.get("arch", ""), qualifiers.get("rpmmod", "")
         build, _mark, suffix = identity.partition("::")
         module = module or suffix
         nevra = _NEVRA.fullmatch(build)
+        if foreign:
+            if nevra and (nevra["name"], nevra["evr"]) != (name, version or nevra["evr"]):
+                raise self.two_packages(identity)
+            return "other_namespace"
         if nevra:
             # The id says it once more. What the package URL lacks is that of the id; what differs is damaged in one.
             told = nevra["arch"] or ""
@@ -485,7 +487,7 @@ class _Reader:
                 arch = told
             said = nevra["name"], int(nevra["epoch"]), nevra["evr"], (told or arch).replace("nosrc", "src")
             if said != (name, int(epoch), version, arch.replace("nosrc", "src")):
-                raise CorruptData(f"{self.where}: {ascii(identity)[:100]} and its package URL name two packages")
+                raise self.two_packages(identity)
         elif build == f"{name}.src":
             arch = arch or "src"
         if version and not epoch:
@@ -494,6 +496,9 @@ class _Reader:
             if not (colon and identity.startswith(name + "-")):
                 epoch = ""
         return self.component(name, arch, self.module_name(module) if module else "", epoch, version)
+
+    def two_packages(self, identity: str) -> CorruptData:
+        return CorruptData(f"{self.where}: {ascii(identity)[:100]} and its package URL name two packages")
 
     def component_of_name(self, identity: str) -> _Component | str:
         if len(identity) > 4 * TEXT_LIMIT:

@@ -301,6 +301,17 @@ def test_a_build_and_its_package_url_say_the_same(purl: str) -> None:
         read(with_purl(f"pkg:rpm/redhat/{purl}", "curl-1:7.76.1-2.el9.x86_64"))
 
 
+@pytest.mark.parametrize("purl", ["cu/rl@7.76.1-2.el9", "rl", "curl@7.76.0-2.el9?arch=x86_64&epoch=1"])
+def test_another_vendor_s_build_is_that_of_its_id_too(purl: str) -> None:
+    """A damaged name may look like another vendor's, whose packages are passed over."""
+    with pytest.raises(CorruptData, match="name two packages"):
+        read(with_purl(f"pkg:rpm/redhat/x/{purl}", "curl-1:7.76.1-2.el9.x86_64"))
+    said = document("CVE-2026-1000", affected(MAJOR_9, "tool"), affected(MAJOR_9, "curl-1:7.76.1-2.el9.x86_64"))
+    product = said["product_tree"]["branches"][0]["branches"][-1]["product"]
+    product["product_identification_helper"] = {"purl": "pkg:rpm/other/curl@7.76.1-2.el9?arch=x86_64&epoch=1"}
+    assert [row.name for row in rows_of(said)] == ["tool"]
+
+
 def test_a_build_of_a_module_and_its_package_url_say_the_same() -> None:
     identity = "virt:rhel:8060020230403063348:ad008a3a"
     (row,) = rows_of(with_purl("pkg:rpmmod/redhat/virt@rhel:8060020230403063348:ad008a3a", identity))
