@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: enforcement_lists
 short_description: Keep the lists that admission reads in place, without their entries
-version_added: 0.2.0
+version_added: 0.3.0
 author: the imagescan.openshift authors (@imagescan)
 description:
   - Makes the first, empty deny list of each provider, its lists of passed digests, and the list for drills.

@@ -23,7 +23,7 @@ DENY, PASSED = "deny", "passed"
 PROVIDER_LABEL = f"{PREFIX}/provider"
 DEFAULT_PROVIDER = "imagescan"
 #: That of the collection, as galaxy.yml has it, which modules cannot read where they run.
-VERSION = "0.2.0"
+VERSION = "0.3.0"
 
 PROVIDER_LIMIT = 40
 _PROVIDER = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?", re.ASCII)
