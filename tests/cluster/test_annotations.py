@@ -216,20 +216,26 @@ def test_what_is_not_there_is_gone_and_no_error(images: Images, client: Client) 
     assert apply(client, there, decide).state == GONE
 
 
+def interrupted(images: Images, verdict: str, calls: list[ImageState]) -> t.Callable[[ImageState], Change]:
+    """A decision that notes each call, and during the first of which a person denies."""
+
+    def decide(state: ImageState) -> Change:
+        calls.append(state)
+        change = decision(verdict)(state)
+        if len(calls) == 1:
+            images.annotate(state.digest, deny="true", notes="theirs")
+        return change
+
+    return decide
+
+
 def test_a_word_in_between_is_heard(images: Images, client: Client) -> None:
     """Between our reading and writing a person denies: 409, and what we wanted is decided again."""
     for verdict in ("failed", "passed"):
         (digest,) = images.make()
         calls: list[ImageState] = []
 
-        def decide(state: ImageState, seen: list[ImageState] = calls, wanted: str = verdict) -> Change:
-            seen.append(state)
-            change = decision(wanted)(state)
-            if len(seen) == 1:
-                images.annotate(state.digest, deny="true", notes="theirs")
-            return change
-
-        outcome = apply(client, digest, decide, read_image(client, digest))
+        outcome = apply(client, digest, interrupted(images, verdict, calls), read_image(client, digest))
         assert (outcome.state, outcome.conflicts, len(calls)) == (WRITTEN, 1, 2)
         assert outcome.before == calls[1]
         assert images.annotations(digest)["notes"] == "theirs"

@@ -283,7 +283,7 @@ def test_runs_that_overtake_each_other_lose_nothing_that_all_want(
             if name not in now:
                 now[name] = seen[name] = made
         elif todo.sets or todo.clears:
-            patch = (*todo.sets, *todo.clears)[0]
+            patch = (todo.sets or todo.clears)[0]
             if now.get(patch.shard) is seen[patch.shard]:
                 (changed,) = applied([seen[patch.shard]], [patch])
                 now[patch.shard] = seen[patch.shard] = changed

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import gzip
 import hashlib
@@ -365,8 +364,10 @@ def test_a_damaged_index_is_built_again(folder: Path, dest: Path, damage: str) -
     if damage == "cut":
         dest.write_bytes(dest.read_bytes()[:4096])
     else:
-        with contextlib.closing(sqlite3.connect(dest)) as database, database:
-            database.execute("DELETE FROM documents WHERE id = (SELECT min(id) FROM documents)")
+        database = sqlite3.connect(dest)
+        database.execute("DELETE FROM documents WHERE id = (SELECT min(id) FROM documents)")
+        database.commit()
+        database.close()
     assert build(folder, dest).changed
     assert names_in(dest, "tool") == {"tool": ["CVE-2026-1000"]}
 
