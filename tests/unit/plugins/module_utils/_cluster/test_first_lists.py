@@ -8,9 +8,6 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-import yaml
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.first_lists import (
     SHARDS,
     Found,
@@ -21,7 +18,6 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.first
     plan_tidying,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
-from ansible_collections.imagescan.openshift.tests.cluster.enforcing import VARS, trusted
 
 TWO = Installation("shop", ("imagescan", "licences"), 2)
 
@@ -52,15 +48,6 @@ def test_the_lists_of_a_provider_speak_for_every_digest_once(shards: int) -> Non
     for provider in "ab":
         spoken = "".join(part for name, part in digits.items() if name.startswith(f"{provider}-passed-"))
         assert sorted(spoken) == list("0123456789abcdef")
-
-
-@pytest.mark.parametrize("shards", SHARDS)
-def test_the_policy_of_the_role_goes_by_the_same_digits(shards: int) -> None:
-    variables = yaml.safe_load((VARS / "main.yml").read_text(encoding="utf-8"))
-    given = {**variables, "enforce__providers": ["a", "b-c"], "enforce__passed_shards": shards}
-    safe = trusted(given)
-    digits = Templar(loader=DataLoader(), variables=safe).template(safe["enforce__passed_digits"])
-    assert digits == Installation("shop", ("a", "b-c"), shards).digits
 
 
 def test_nothing_is_done_where_all_is_there() -> None:
