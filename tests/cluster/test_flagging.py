@@ -307,6 +307,9 @@ def test_only_what_passed_is_cleared_and_the_diff_is_exact(place: Place) -> None
     before = place.annotations(first)
     planned = place.flag(check=True)
     done = place.flag()
+    for side in ("before", "after"):
+        shown_first, shown_then = (set(timeless(one)["diff"][side].splitlines()) for one in (planned, done))
+        assert not shown_first ^ shown_then, "the lines that differ"
     assert timeless(planned) == timeless(done)
     assert [row["digest"] for row in done["cleared"]] == [first]
     rest = "; only an image that passes is cleared"
