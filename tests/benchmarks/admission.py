@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import random
 import statistics
@@ -33,6 +32,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.lists
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.lists import Entry, deny_text
 from ansible_collections.imagescan.openshift.tests.benchmarks.cluster import running_cluster
+from ansible_collections.imagescan.openshift.tests.benchmarks.table import Table
 from ansible_collections.imagescan.openshift.tests.cluster.enforcing import documents, kinds
 from ansible_collections.imagescan.openshift.tests.cluster.harness.cluster import missing_requirements
 
@@ -168,13 +168,8 @@ def main() -> int:
     if lacking:
         print(f"the benchmark of admission needs {', '.join(lacking)}", file=sys.stderr)
         return 1
-    rows: list[Json] = []
-
-    def row(name: str, value: float, unit: str, limit: str = "", holds: bool | None = None) -> None:
-        rows.append({"name": name, "value": round(value, 3), "unit": unit, "bar": limit, "holds": holds})
-        verdict = {True: "holds", False: "DOES NOT HOLD", None: ""}[holds]
-        print(f"{name:68} {value:10.3f} {unit:9} {limit:8} {verdict}", flush=True)
-
+    table = Table()
+    row = table.row
     row("load average before the runs", os.getloadavg()[0], "processes")
     with contextlib.ExitStack() as stack:
         cluster = stack.enter_context(running_cluster())
@@ -210,7 +205,7 @@ def main() -> int:
         row("the same acts, median", statistics.median(acts for _taken, acts in times), "s")
         acts = max(acts for _taken, acts in times)
         row(f"the same acts, longest of {PATCHES}", acts, "s", "<= 1", acts <= 1)
-    (BUILD / "bench-admission.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    table.write(BUILD / "bench-admission.json")
     return 0
 
 

@@ -29,6 +29,7 @@ from pathlib import Path
 
 from ansible_collections.imagescan.openshift.examples.fleet import fleet, images, rpmdb
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Connection, connect
+from ansible_collections.imagescan.openshift.tests.benchmarks.table import Table
 from ansible_collections.imagescan.openshift.tests.cluster import test_discovery as discovery
 from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts, accounts_in
 from ansible_collections.imagescan.openshift.tests.cluster.harness.cluster import (
@@ -250,13 +251,8 @@ def main(parts: t.Sequence[str]) -> int:
     if lacking:
         print(f"the benchmark of the cluster needs {', '.join(lacking)}", file=sys.stderr)
         return 1
-    rows: list[Json] = []
-
-    def row(name: str, value: float, unit: str, limit: str = "", holds: bool | None = None) -> None:
-        rows.append({"name": name, "value": round(value, 3), "unit": unit, "bar": limit, "holds": holds})
-        verdict = {True: "holds", False: "DOES NOT HOLD", None: ""}[holds]
-        print(f"{name:68} {value:10.3f} {unit:9} {limit:8} {verdict}", flush=True)
-
+    table = Table()
+    row = table.row
     row("load average before the runs", os.getloadavg()[0], "processes")
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -269,7 +265,7 @@ def main(parts: t.Sequence[str]) -> int:
             scan_rows(measure(todo, ROUNDS), row)
         if "discovery" in parts:
             discover(cluster, folder, row)
-    (BUILD / "bench-cluster.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    table.write(BUILD / "bench-cluster.json")
     return 0
 
 

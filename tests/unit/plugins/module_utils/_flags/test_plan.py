@@ -59,6 +59,7 @@ def snapshot(*subjects: Subject, whole: bool = True, **places: str) -> Snapshot:
     return Snapshot({one.digest: one for one in subjects}, {**leads, **places}, whole)
 
 
+# Both defaults are frozen.
 def plan(store: Snapshot, seen: Seen, wishes: Wishes = Wishes(), running: Use = Use()) -> Plan:  # noqa: B008
     """The plan."""
     return make_plan(store, seen, wishes, running, now=NOW)
@@ -124,7 +125,9 @@ def test_every_verdict_on_every_state(verdict: str, where: str, also: str) -> No
     assert len(done.drifted) == (where in ("list", "image") and verdict != "passed")
     assert done.fates[A] == (SET if must or (where and verdict != "passed") else CLEAR if where else KEEP)
     assert done.clear_digests == ({A} if verdict == "passed" and where in ("list", "both") else set())
-    assert (A in after(seen, done).denied) == (must or bool(where and verdict != "passed"))  # type: ignore[operator]
+    denied = after(seen, done).denied
+    assert denied is not None
+    assert (A in denied) == (must or bool(where and verdict != "passed"))
 
 
 _SUBJECTS = st.dictionaries(
