@@ -13,6 +13,7 @@ import dataclasses
 import datetime
 import typing as t
 
+from .._compliance.model import RULE_RESULTS, RULE_SEVERITIES
 from .._errors import InputError
 from .._images.model import Problem
 from .._rpm.model import Inventory
@@ -23,7 +24,7 @@ from .codes import CODES
 from .expressions import evaluate
 from .model import VERDICTS, ImageVerdict, PolicyVerdict, Reason, worst
 from .policies import AcceptedVendor, Policy
-from .schema import COMPONENTS, RULE_RESULTS, RULE_SEVERITIES
+from .schema import COMPONENTS
 from .vex import Statement
 
 #: At most so many reasons of one code, the gravest first; the last says how many more there are.

@@ -12,12 +12,13 @@ import json
 import re
 import typing as t
 
+from .._compliance.model import RULE_SEVERITIES
 from .._errors import InputError
 from .._text import visible
 from .._vulnerabilities.model import SEVERITIES
 from .documents import Field, read_document
 from .expressions import check_expression
-from .schema import COMPONENTS, FACTS_SCHEMA, RULE_SEVERITIES
+from .schema import COMPONENTS, FACTS_SCHEMA
 
 #: The policy that is used where none is given.
 DEFAULT_POLICY_TEXT = """\

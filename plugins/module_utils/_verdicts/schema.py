@@ -8,26 +8,13 @@ from __future__ import annotations
 
 import typing as t
 
+from .._compliance.model import RULE_RESULTS, RULE_SEVERITIES
 from .._vulnerabilities.model import SEVERITIES, STATUSES
 from .model import VERDICTS
 
 #: Kinds of components that no RPM feed covers.
 COMPONENTS = ("jar", "python", "npm", "dpkg", "apk")
 
-#: Severities of XCCDF rules from least to worst. ``unknown`` is XCCDF's default and counts as ``high``: a rule whose
-#: author gave no severity must not slip through.
-RULE_SEVERITIES = ("info", "low", "medium", "high", "unknown")
-RULE_RESULTS = (
-    "pass",
-    "fixed",
-    "fail",
-    "error",
-    "unknown",
-    "notchecked",
-    "notapplicable",
-    "notselected",
-    "informational",
-)
 CPE_SOURCES = ("content_manifest", "dnf_history", "label", "os_release", "assumed")
 
 Schema = t.Mapping[str, t.Any]

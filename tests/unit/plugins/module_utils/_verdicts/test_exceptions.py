@@ -14,6 +14,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import RULE_RESULTS
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Problem
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Database
@@ -27,7 +28,6 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exce
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import image_document, judge
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import ImageVerdict
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.schema import RULE_RESULTS
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.usage import Usages, counts, warnings
 from ansible_collections.imagescan.openshift.tests.support import verdicts as make
 
