@@ -12,6 +12,8 @@ version_added: 0.3.0
 author: the imagescan.openshift authors (@imagescan)
 description:
   - Makes the first, empty deny list of each provider, its lists of passed digests, and the list for drills.
+  - Writes down where policies act that read the lists, as an annotation of the first deny lists and a label of lists of
+    passed digests. M(imagescan.openshift.image_flag) goes by them before it flags what runs there.
   - Entries are the business of M(imagescan.openshift.image_flag); this module never touches them.
   - The role imagescan.openshift.enforce uses it. C(kubernetes.core.k8s) cannot, since it takes every kind whose name
     ends with C(List) for a list of objects.
@@ -30,12 +32,29 @@ options:
     type: int
     choices: [1, 2, 4, 8, 16]
     default: 4
-  in_use:
-    description: Whether namespaces require a passed scan. Then lists of passed digests are not made anew.
-    type: bool
-    default: false
+  action:
+    description: What is done with flagged images.
+    type: str
+    choices: [deny, warn, audit]
+    default: deny
+  namespaces:
+    description: The only namespaces in which the lists act. Empty means all.
+    type: list
+    elements: str
+    default: []
+  exempt_namespaces:
+    description: Namespaces in which they do not. An entry may end in V(*).
+    type: list
+    elements: str
+    default: []
+  require_passed_namespaces:
+    description: Namespaces that require a passed scan. While there are any, lists of passed digests are not made anew.
+    type: list
+    elements: str
+    default: []
   needs_passed:
-    description: Whether it is an error that a provider has no passed digests.
+    description:
+      - Whether it is an error that a provider has no digests with a passed scan that is not too old.
     type: bool
     default: false
   state:
@@ -93,13 +112,16 @@ code:
   type: str
 """
 
+import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.first_lists import (
     SHARDS,
+    Found,
     Installation,
+    Step,
     carry_out,
     plan,
     plan_removal,
@@ -108,6 +130,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.first
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.lists import ENFORCE_LABEL
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.manifests import check_name
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.names import REQUIRED_LABEL
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.reach import ACTIONS, Reach
 from ansible_collections.imagescan.openshift.plugins.module_utils._module import client_of, run
 
 
@@ -115,30 +139,47 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     """Keep the lists."""
     params = module.params
     check_name(params["prefix"], "prefix")
-    wanted = Installation(params["prefix"], tuple(params["providers"]), params["shards"])
+    where = ("namespaces", "exempt_namespaces", "require_passed_namespaces")
+    reach = Reach(params["action"], *(tuple(params[key]) for key in where))
+    wanted = Installation(params["prefix"], tuple(params["providers"]), params["shards"], reach)
     wanted.check()
     client = client_of(module)
-    found = read(client, wanted.prefix)
+    found = read(client, wanted.prefix, now=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
     if params["state"] == "present":
-        steps = plan(wanted, found, in_use=params["in_use"], needs_passed=params["needs_passed"])
+        steps = plan(wanted, found, needs_passed=params["needs_passed"])
     else:
         steps = plan_tidying(wanted, found) if params["state"] == "tidy" else plan_removal(wanted.prefix, found)
     if not module.check_mode:
         carry_out(client, steps, found)
-    there = {one.key: {"labels": dict(one.labels), "spec": one.spec} for one in found}
-    after = {f"{one.kind}/{one.name}": one.document for one in steps}
+    there = {one.key: one for one in found}
     return {
         "changed": bool(steps),
         "steps": [{"what": one.what, "kind": one.kind, "name": one.name} for one in steps],
         "others": sorted(one.key for one in found if one.labels.get(ENFORCE_LABEL) != wanted.prefix),
         "diff": {
-            "before": {key: there.get(key, {}) for key in after},
-            "after": {
-                key: {"labels": one["metadata"]["labels"], "spec": one["spec"]} if one else {}
-                for key, one in after.items()
-            },
+            "before": {key: _shown(there[key]) if key in there else {} for key in map(_key, steps)},
+            "after": {_key(one): _after(one, there.get(_key(one))) for one in steps},
         },
     }
+
+
+def _key(step: Step) -> str:
+    return f"{step.kind}/{step.name}"
+
+
+def _shown(one: Found) -> dict[str, t.Any]:
+    return {"labels": dict(one.labels), "annotations": dict(one.annotations), "spec": one.spec}
+
+
+def _after(step: Step, one: Found | None) -> dict[str, t.Any]:
+    """What a list will be like; nothing where it goes."""
+    if not step.document:
+        return {}
+    head = step.document["metadata"]
+    kept = dict(one.labels) if one and step.what == "change" else {}
+    kept.pop(REQUIRED_LABEL, None)
+    labels = {**kept, **head["labels"]}
+    return {"labels": labels, "annotations": head.get("annotations", {}), "spec": step.document["spec"]}
 
 
 def main() -> None:
@@ -148,7 +189,10 @@ def main() -> None:
             "prefix": {"type": "str", "default": "imagescan"},
             "providers": {"type": "list", "elements": "str", "default": ["imagescan"]},
             "shards": {"type": "int", "choices": list(SHARDS), "default": 4},
-            "in_use": {"type": "bool", "default": False},
+            "action": {"type": "str", "choices": list(ACTIONS), "default": ACTIONS[0]},
+            "namespaces": {"type": "list", "elements": "str", "default": []},
+            "exempt_namespaces": {"type": "list", "elements": "str", "default": []},
+            "require_passed_namespaces": {"type": "list", "elements": "str", "default": []},
             "needs_passed": {"type": "bool", "default": False},
             "state": {"type": "str", "choices": ["present", "tidy", "absent"], "default": "present"},
             **specs.cluster(),

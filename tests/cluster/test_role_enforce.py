@@ -290,7 +290,7 @@ def test_the_module_keeps_lists_without_their_entries(enforced: Enforced) -> Non
     planned = call("--check", shards=4)
     assert {one["what"] for one in planned["steps"]} == {"make", "renew"}
     assert names() == wanted
-    in_use = call(shards=4, in_use=True)
+    in_use = call(shards=4, require_passed_namespaces=[enforced.strict])
     assert in_use["code"] == "lists-in-use"
     assert "run once with an empty enforce_require_passed_namespaces" in in_use["msg"]
     assert call(needs_passed=True)["code"] == "nothing-passed"

@@ -19,11 +19,15 @@ from .._flags.names import (
     DENY,
     DENY_KIND,
     LIST_LABEL,
+    NAMESPACES_ANNOTATION,
     PASSED,
     PASSED_KIND,
     PROVIDER_LABEL,
+    REQUIRED,
+    REQUIRED_LABEL,
     check_provider,
 )
+from .._flags.reach import Reach
 from .client import Client
 from .errors import ApiError
 from .lists import DENY_PATH, ENFORCE_LABEL, PASSED_PATH
@@ -40,11 +44,12 @@ _Json = dict[str, t.Any]
 @dataclasses.dataclass(frozen=True)
 class Installation:
     """``prefix``: which policies read the lists. ``shards``: over how many lists the passed digests of each of
-    ``providers`` are spread."""
+    ``providers`` are spread. ``reach``: where they act, which is written down for ``image_flag``."""
 
     prefix: str
     providers: tuple[str, ...]
     shards: int
+    reach: Reach = dataclasses.field(default_factory=Reach)
 
     def check(self) -> None:
         """Raises InputError."""
@@ -65,7 +70,10 @@ class Installation:
         """The lists as they begin."""
         drill = {"digests": {DIGEST: DRILL_TEXT}, "references": dict.fromkeys(REFERENCES, DRILL_TEXT)}
         made = [self._document(DENY_KIND, DENY, f"{self.prefix}-drill", "drill", drill)]
-        made += [self._document(DENY_KIND, DENY, f"{name}-0", name, {}) for name in self.providers]
+        for name in self.providers:
+            first = self._document(DENY_KIND, DENY, f"{name}-0", name, {})
+            first["metadata"]["annotations"] = {NAMESPACES_ANNOTATION: self.reach.text()}
+            made.append(first)
         made += [
             self._document(PASSED_KIND, PASSED, name, name.rpartition("-passed-")[0], {"prefixes": list(digits)})
             for name, digits in self.digits.items()
@@ -74,19 +82,26 @@ class Installation:
 
     def _document(self, kind: str, sort: str, name: str, provider: str, spec: _Json) -> _Json:
         labels = {**_MANAGED, ENFORCE_LABEL: self.prefix, LIST_LABEL: sort, PROVIDER_LABEL: provider}
+        if kind == PASSED_KIND and self.reach.required:
+            labels[REQUIRED_LABEL] = REQUIRED
         head = {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name, "labels": labels}}
         return {**head, "spec": spec}
 
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """A list that is there. ``spec``: without the entries, but for that of the drill. ``filled``: it has some."""
+    """A list that is there.
+
+    ``spec``: without the entries, but for that of the drill. ``filled``: it has some, and of passed digests one whose
+    scan is not too old. ``annotations``: ours.
+    """
 
     kind: str
     name: str
     labels: t.Mapping[str, str]
     spec: _Json
     filled: bool
+    annotations: t.Mapping[str, str]
 
     @property
     def key(self) -> str:
@@ -104,8 +119,8 @@ class Step:
     document: _Json = dataclasses.field(default_factory=dict)
 
 
-def read(client: Client, prefix: str) -> list[Found]:
-    """All lists of all installations. None where the kinds are not there. Raises ApiError."""
+def read(client: Client, prefix: str, *, now: str) -> list[Found]:
+    """All lists of all installations. None where the kinds are not there. ``now`` as in lists. Raises ApiError."""
 
     def projected(kind: str) -> t.Callable[[_Json], Found]:
         def project(document: _Json) -> Found:
@@ -114,7 +129,10 @@ def read(client: Client, prefix: str) -> list[Found]:
             is_drill = metadata["name"] == f"{prefix}-drill"
             kept = {key: value for key, value in spec.items() if is_drill or key not in entries}
             filled = any(spec.get(key) for key in entries)
-            return Found(kind, metadata["name"], metadata.get("labels") or {}, kept, filled)
+            if kind == PASSED_KIND:
+                filled = any(not until or until > now for until in (spec.get("digests") or {}).values())
+            noted = {k: v for k, v in (metadata.get("annotations") or {}).items() if k == NAMESPACES_ANNOTATION}
+            return Found(kind, metadata["name"], metadata.get("labels") or {}, kept, filled, noted)
 
         return project
 
@@ -128,16 +146,16 @@ def read(client: Client, prefix: str) -> list[Found]:
     return found
 
 
-def plan(wanted: Installation, found: t.Sequence[Found], *, in_use: bool, needs_passed: bool) -> list[Step]:
+def plan(wanted: Installation, found: t.Sequence[Found], *, needs_passed: bool) -> list[Step]:
     """What must be made and changed.
 
-    ``in_use``: namespaces require a passed scan, so no list may be made anew. ``needs_passed``: they begin to require
-    it, so each provider must have passed digests. Raises ScanError for both, and for lists of somebody else.
+    While namespaces require a passed scan, no list may be made anew. ``needs_passed``: what has none begins to be
+    refused there, so each provider must have passed digests. Raises ScanError for both, and for lists of somebody else.
     """
     there = {one.key: one for one in found}
     steps: list[Step] = []
     for document in wanted.documents:
-        kind, name, labels = document["kind"], document["metadata"]["name"], document["metadata"]["labels"]
+        kind, name = document["kind"], document["metadata"]["name"]
         one = there.get(f"{kind}/{name}")
         if one is None:
             steps.append(Step("make", kind, name, document))
@@ -150,11 +168,9 @@ def plan(wanted: Installation, found: t.Sequence[Found], *, in_use: bool, needs_
             )
         if kind == PASSED_KIND and one.spec != document["spec"]:
             steps.append(Step("renew", kind, name, document))
-        elif not labels.items() <= one.labels.items() or (
-            name == f"{wanted.prefix}-drill" and one.spec != document["spec"]
-        ):
+        elif _differs(document, one) or (name == f"{wanted.prefix}-drill" and one.spec != document["spec"]):
             steps.append(Step("change", kind, name, document))
-    if in_use and any(step.what == "renew" for step in steps):
+    if wanted.reach.required and any(step.what == "renew" for step in steps):
         raise ScanError(
             "the number of lists of passed digests cannot change while namespaces require a passed scan",
             code="lists-in-use",
@@ -196,12 +212,26 @@ def carry_out(client: Client, steps: t.Sequence[Step], found: t.Sequence[Found])
         if step.what in ("make", "renew"):
             client.create(_PATHS[step.kind], step.document)
         elif step.what == "change":
-            client.merge_patch(path, _change(step.document, there[f"{step.kind}/{step.name}"].spec))
+            client.merge_patch(path, change(step.document, there[f"{step.kind}/{step.name}"]))
 
 
-def _change(document: _Json, spec: t.Mapping[str, t.Any]) -> _Json:
-    """A merge patch that gives the labels, and for the drill's list exactly its entries."""
-    patch: _Json = {"metadata": {"labels": document["metadata"]["labels"]}}
+def _differs(document: _Json, one: Found) -> bool:
+    """Whether a list lacks something of ours, or has the label of required ones without being one."""
+    labels = document["metadata"]["labels"]
+    return (
+        not labels.items() <= one.labels.items()
+        or one.labels.get(REQUIRED_LABEL) != labels.get(REQUIRED_LABEL)
+        or document["metadata"].get("annotations", {}) != one.annotations
+    )
+
+
+def change(document: _Json, one: Found) -> _Json:
+    """A merge patch that gives labels and annotations, and for the drill's list exactly its entries."""
+    spec, head = one.spec, document["metadata"]
+    gone = {key: None for key in one.labels if key == REQUIRED_LABEL}
+    patch: _Json = {"metadata": {"labels": {**gone, **head["labels"]}}}
+    if head.get("annotations"):
+        patch["metadata"]["annotations"] = head["annotations"]
     if document["metadata"]["labels"][PROVIDER_LABEL] == "drill":
         patch["spec"] = {
             part: {**dict.fromkeys(spec.get(part) or {}), **document["spec"].get(part, {})}
