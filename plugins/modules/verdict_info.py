@@ -126,6 +126,38 @@ count:
   description: Number of images that are meant, which may be more than are explained.
   returned: success
   type: int
+policies:
+  description:
+    - The policies given, and those that were part of the verdicts in the store, by name. Of all images that are meant,
+      but of no index, whose verdict is made of those of its images.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the policy.
+      type: str
+      returned: success
+    sha256:
+      description: Digest of what it means. A policy that was changed has another one.
+      type: str
+      returned: success
+    given:
+      description: Whether it is one of O(policies).
+      type: bool
+      returned: success
+    judged:
+      description: Number of images whose verdict in the store it was part of.
+      type: int
+      returned: success
+    missing:
+      description: Number of images with a verdict in the store that it selects, but was no part of.
+      type: int
+      returned: success
+    differs:
+      description: Whether going by O(policies) is, for this one, something else than what made the verdicts.
+      type: bool
+      returned: success
 code:
   description: Stable code of the cause.
   returned: failure
@@ -150,6 +182,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._module import
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.explaining import Explaining
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judging
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.policies import compare_policies
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store
 
 LIMIT = 1000
@@ -176,10 +209,12 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         images, children = judging.images(wanted)
         explaining = Explaining(judging, policies)
         found = [explaining.image(image, children, vulnerability) for image in images[: params["limit"]]]
+        compared = compare_policies(store, images, policies)
     return {
         "changed": False,
         "explanations": [{**dataclasses.asdict(one), "lines": list(one.lines)} for one in found],
         "count": len(images),
+        "policies": [{**dataclasses.asdict(one), "differs": one.differs} for one in compared],
     }
 
 
