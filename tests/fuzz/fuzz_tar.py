@@ -21,6 +21,7 @@ import typing as t
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import LimitExceeded, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images import (
     compression,
+    layers,
     limits,
     overlay,
     tar,
@@ -38,7 +39,15 @@ from ansible_collections.imagescan.openshift.tests.support.layouts import (
     tar_of,
 )
 
-READERS = (tar.__file__, compression.__file__, overlay.__file__, walk.__file__, wanted.__file__, limits.__file__)
+READERS = (
+    tar.__file__,
+    compression.__file__,
+    overlay.__file__,
+    walk.__file__,
+    layers.__file__,
+    wanted.__file__,
+    limits.__file__,
+)
 
 KINDS = MERGE, THREADED, WRONG, CUT, STREAM = range(5)
 

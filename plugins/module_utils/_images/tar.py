@@ -54,6 +54,56 @@ class Sink(t.Protocol):
         """All bytes were given."""
 
 
+class Header:
+    """What the header of the entry that is being visited says beside its name, kind, size and link target.
+
+    Numbers are read when asked for, since few visitors need them. ``mode`` and ``owner`` raise ``CorruptData`` for what
+    is no number.
+    """
+
+    def __init__(self) -> None:
+        self._block = _ZEROS
+        self._records: t.Mapping[bytes, bytes] = {}
+
+    def show(self, block: bytes, records: t.Mapping[bytes, bytes]) -> None:
+        """Take the next entry: its header, and its PAX records, which go before."""
+        self._block = block
+        self._records = records
+
+    @property
+    def mode(self) -> int:
+        """Permission bits, with setuid, setgid and sticky."""
+        return _number(self._block[100:108]) & 0o7777
+
+    @property
+    def owner(self) -> tuple[int, int]:
+        """User id and group id."""
+        return self._decimal(b"uid", self._block[108:116]), self._decimal(b"gid", self._block[116:124])
+
+    @property
+    def modified(self) -> float:
+        """Seconds since 1970; 0 for an earlier time, and for what is no number."""
+        try:
+            found = float(self._records.get(b"mtime") or _number(self._block[136:148]))
+        except (CorruptData, ValueError):
+            return 0.0  # before 1970, or no number
+        return found if 0 <= found < 1 << 40 else 0.0
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """Names of the extended attributes, as ``security.capability``."""
+        start = b"SCHILY.xattr."
+        return tuple(key[len(start) :].decode("utf-8", "replace") for key in self._records if key.startswith(start))
+
+    def _decimal(self, key: bytes, field: bytes) -> int:
+        text = self._records.get(key, b"")
+        if not text:
+            return _number(field)
+        if not text.isdigit() or len(text) > 10:
+            raise CorruptData(f"a PAX header has the {key.decode()} {text[:40]!r}", code="layer-damaged")
+        return int(text)
+
+
 # (name, kind, size, link target) -> where the content goes, or None. Names have no leading or trailing slash and no
 # "." or ".." components; "" is the root. Link targets are as they stand in the archive.
 Visit = t.Callable[[str, str, int, str], t.Optional[Sink]]
@@ -64,9 +114,10 @@ def clean_name(name: str) -> str:
     return posixpath.normpath("/" + name.lstrip("/"))[1:]
 
 
-def walk_tar(chunks: t.Iterator[bytes], visit: Visit, budget: Budget) -> None:
+def walk_tar(chunks: t.Iterator[bytes], visit: Visit, budget: Budget, header: Header | None = None) -> None:
     """Call ``visit`` for each entry, in order; ``chunks`` is read to its end of archive, not further.
 
+    ``header``, where given, tells ``visit`` the rest of what the entry's header says.
     Raises ``CorruptData`` (``layer-truncated`` when the data end inside a member or a header, ``layer-damaged``) and
     ``LimitExceeded``. As in Go, an archive may lack its two zero blocks and the padding of its last member.
     """
@@ -167,6 +218,8 @@ def walk_tar(chunks: t.Iterator[bytes], visit: Visit, budget: Budget) -> None:
         link = ""
         if kind is SYMLINK or kind is HARD_LINK:
             link = _text(block[157:257])
+        if header is not None:
+            header.show(block, pax)
         if extended:
             extended = 0
             if pax:

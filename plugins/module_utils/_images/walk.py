@@ -12,15 +12,14 @@ layers that may have it are streamed again. Standard library only: the scanner p
 from __future__ import annotations
 
 import array
-import hashlib
 import threading
 import typing as t
 
-from .._errors import CorruptData, IntegrityError, LimitExceeded, ScanError, UnsupportedImage
-from .compression import INPUT_STEP, decompress
+from .._errors import CorruptData, LimitExceeded
 from .folders import read_folder
+from .layers import Stopped, stream_layer
 from .limits import DEFAULT_LIMITS, MIB, Budget, Limits
-from .model import Descriptor, Image, KeptFile, Layer, Problem, RootContent
+from .model import Image, KeptFile, Layer, Problem, RootContent
 from .overlay import (
     IMPLIED,
     OPAQUE,
@@ -56,8 +55,6 @@ __all__ = ["Limits", "Wanted", "read_folder", "read_root"]
 
 
 _PASSES = 10
-_QUEUE = 4
-_DRAIN = 256 * 1024 * 1024
 
 
 def read_root(image: Image, wanted: Wanted, *, limits: Limits = DEFAULT_LIMITS, threads: int = 2) -> RootContent:
@@ -95,58 +92,6 @@ class _LayerRecord:
         """Whether a name in this layer goes through a folder (or, rarely, through one with the same hash)."""
         key = hash(folder)
         return key in self.folders or key in self.whiteout_folders
-
-
-class _Stopped(Exception):
-    """Another layer failed; this one need not be read to its end."""
-
-
-class _Blob:
-    """A blob being read: counted, hashed, checked."""
-
-    def __init__(self, image: Image, descriptor: Descriptor, stopped: t.Callable[[], bool]) -> None:
-        self._descriptor = descriptor
-        self._hash = _hasher(descriptor.digest)
-        self._reader = image.source.open_blob(descriptor)
-        self._stopped = stopped
-        self.size = 0
-
-    def read(self, size: int) -> bytes:
-        if self._stopped():
-            raise _Stopped
-        data = self._reader.read(size)
-        self.size += len(data)
-        if self.size > self._descriptor.size:
-            raise IntegrityError(f"the blob has more than the {self._descriptor.size} bytes of its descriptor")
-        self._hash.update(data)
-        return data
-
-    def verify(self, most: int | None = None) -> None:
-        """Read what is left, and compare size and digest. More than ``most`` bytes are not read, nor judged then."""
-        start = self.size
-        while self.read(1 << 18):
-            if most is not None and self.size - start > most:
-                return
-        if self.size < self._descriptor.size:
-            raise CorruptData(
-                f"the blob ends after {self.size} of {self._descriptor.size} bytes", code="layer-truncated"
-            )
-        actual = self._hash.hexdigest()
-        if actual != self._descriptor.digest.partition(":")[2]:
-            raise IntegrityError(f"the blob's digest is {actual}")
-
-    def close(self) -> None:
-        self._reader.close()
-
-
-def _hasher(digest: str) -> t.Any:
-    algorithm, _colon, value = digest.partition(":")
-    if algorithm not in ("sha256", "sha512"):
-        raise UnsupportedImage(f"the digest {digest[:80]!r} is neither sha256 nor sha512")
-    hasher = hashlib.new(algorithm)
-    if len(value) != 2 * hasher.digest_size:
-        raise CorruptData(f"the digest {digest[:80]!r} has not the length of {algorithm}")
-    return hasher
 
 
 class _Reading:
@@ -229,7 +174,7 @@ class _Reading:
                     return
                 try:
                     records[number] = self._read_layer(layers[number], number, len(layers))
-                except _Stopped:
+                except Stopped:
                     return
                 except BaseException as error:  # noqa: BLE001 - carried to the calling thread
                     errors[number] = error
@@ -253,64 +198,17 @@ class _Reading:
         return t.cast("list[_LayerRecord]", records)
 
     def _read_layer(self, layer: Layer, number: int, of: int) -> _LayerRecord:
-        try:
-            return self._stream(layer)
-        except ScanError as error:
-            error.message = f"layer {number + 1} of {of} ({layer.descriptor.digest}): {error.message}"
-            error.subject = error.subject or self._image.reference
-            raise
-
-    def _stream(self, layer: Layer) -> _LayerRecord:
-        diff_hash = _hasher(layer.diff_id)
         record = _LayerRecord()
-        blob = _Blob(self._image, layer.descriptor, lambda: self._stop)
-        try:
-            unpacked = self._unpacked(blob)
-            chunks = _in_thread(unpacked) if self._threads > 1 else unpacked
-            try:
-                hashed = _hashed(chunks, diff_hash)
-                try:
-                    walk_tar(hashed, self._visitor(record), self._budget)
-                    for _chunk in hashed:
-                        pass
-                except CorruptData:
-                    # A damaged blob explains damaged content best: say that, if it is so.
-                    _exhaust(chunks)
-                    blob.verify(_DRAIN)
-                    raise
-            finally:
-                chunks.close()
-            blob.verify()
-        finally:
-            blob.close()
-        actual = diff_hash.hexdigest()
-        if actual != layer.diff_id.partition(":")[2]:
-            raise IntegrityError(
-                f"the unpacked layer's digest is {actual}, the image's config says {layer.diff_id}",
-                code="diffid-mismatch",
-            )
+        stream_layer(
+            self._image,
+            layer,
+            lambda chunks: walk_tar(chunks, self._visitor(record), self._budget),
+            self._budget,
+            name=f"layer {number + 1} of {of}",
+            threaded=self._threads > 1,
+            stopped=lambda: self._stop,
+        )
         return record
-
-    def _unpacked(self, blob: _Blob) -> t.Generator[bytes, None, None]:
-        pieces = iter(lambda: blob.read(INPUT_STEP), b"")
-        fetched = _in_thread(pieces) if self._threads > 1 else pieces
-        taken = 0
-
-        def take(_size: int) -> bytes:
-            nonlocal taken
-            piece = next(fetched, b"")
-            taken += len(piece)
-            return piece
-
-        counted = 0
-        try:
-            for chunk in decompress(take):
-                self._budget.add_bytes(taken - counted, len(chunk))
-                counted = taken
-                yield chunk
-        finally:
-            if isinstance(fetched, t.Generator):
-                fetched.close()
 
     def _visitor(self, record: _LayerRecord) -> t.Callable[[str, str, int, str], Sink | None]:
         """The function that sees each entry of a layer; it runs once for each, so it is written for speed."""
@@ -601,67 +499,3 @@ def _folder_hidden(
         )
         hidden[key] = known
     return known
-
-
-def _hashed(chunks: t.Iterator[bytes], hasher: t.Any) -> t.Iterator[bytes]:
-    for chunk in chunks:
-        hasher.update(chunk)
-        yield chunk
-
-
-def _exhaust(chunks: t.Iterator[bytes]) -> None:
-    try:
-        for _chunk in chunks:
-            pass
-    except CorruptData:
-        pass
-
-
-class _Chunks(t.Protocol):
-    def __iter__(self) -> t.Iterator[bytes]:
-        """Itself."""
-
-    def __next__(self) -> bytes:
-        """The next chunk, never empty."""
-
-    def close(self) -> None:
-        """End what makes the chunks."""
-
-
-def _in_thread(chunks: t.Iterator[bytes]) -> t.Generator[bytes, None, None]:
-    """The same chunks, made in another thread, a few ahead."""
-    import queue
-
-    ready: queue.Queue[bytes | BaseException | None] = queue.Queue(_QUEUE)
-    closed = False
-
-    def produce() -> None:
-        end: BaseException | None = None
-        try:
-            for chunk in chunks:
-                ready.put(chunk)
-                if closed:
-                    return
-        except BaseException as error:  # noqa: BLE001 - carried to the consumer
-            end = error
-        ready.put(end)
-
-    producer = threading.Thread(target=produce, daemon=True)
-    producer.start()
-    try:
-        while True:
-            item = ready.get()
-            if isinstance(item, bytes):
-                yield item
-            elif item is None:
-                return
-            else:
-                raise item
-    finally:
-        closed = True
-        while producer.is_alive():
-            try:
-                ready.get(timeout=0.01)
-            except queue.Empty:
-                continue
-        producer.join()
