@@ -66,13 +66,14 @@ options:
       - Make one object of each kind with a good image for the time of the drill, since updates and ephemeral containers
         can be tried only on something that is there. They are called C(imagescan-drill) and start nothing (a pod that
         is never scheduled, no replicas, suspended).
-      - Without them, and in check mode, these ways are not tried.
+      - What a drill that was killed left of them is removed. A warning names what cannot be, and how to do it.
+      - Without them, and in check mode, these ways are not tried, and a warning names what is left.
     type: bool
     default: true
   fail_on_open:
     description:
-      - Fail where a way is not proved to be closed that the configuration claims closed, and where a good image is
-        refused.
+      - Fail where a way is not proved to be closed that is claimed closed, whatever else may have stopped it, and where
+        a good image is refused.
       - In check mode it does not count that ways were not tried.
     type: bool
     default: false
@@ -138,14 +139,15 @@ ways:
     outcome:
       description:
         - V(refused) by the policy, which let the good image pass. V(warned) and let in. V(allowed) is let in.
-        - V(refused-otherwise) by something else; RV(ways[].by) says what. V(misconfigured) when the policy could not be
-          evaluated. V(not-served) when the server has no such thing. V(unknown) and V(not-tried) prove nothing.
+        - V(unknown) when the answer tells nothing of the policy. RV(ways[].by) says what else stopped it, where that is
+          understood. V(misconfigured) when the policy could not be evaluated. V(not-tried) when nothing was there to
+          try it on. All these prove nothing. V(not-served) when the server has no such thing.
       type: str
     refused:
       description: Whether it is certain that the policy refuses it, which is RV(ways[].outcome=refused) alone.
       type: bool
     by:
-      description: What refused it or warned, as the name of a policy, V(Pod Security), V(quota) or V(rights).
+      description: What stopped it or warned, as the name of a policy, V(Pod Security), V(quota) or V(rights).
       type: str
     code:
       description: HTTP status of the answer. 0 if nothing was sent.
@@ -278,7 +280,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         params["targets"] and not module.check_mode,
     )
     installed = read_installation(client, wanted.policy, (images.digest, *images.references))
-    rows = drill(client, wanted)
+    rows = drill(client, wanted, module.warn)
     let_in, unproved = open_ways(rows, wanted.action), unproved_ways(rows, wanted.action)
     blocked = [row for row in rows if row.claimed and row.good]
     result = {

@@ -136,7 +136,11 @@ def flags(place: Place) -> t.Iterator[Place]:
 def drilled(place: Place, digest: str, reference: str) -> list[Row]:
     """Dry runs of every way in, as the tenant."""
     wanted = Images(digest=digest, references=(reference,))
-    return drill(place.tenant, Drill(place.enforced.work, wanted, f"{place.enforced.name}-deny", "deny", targets=True))
+    where = Drill(place.enforced.work, wanted, f"{place.enforced.name}-deny", "deny", targets=True)
+    told: list[str] = []
+    rows = drill(place.tenant, where, told.append)
+    assert not told
+    return rows
 
 
 def test_a_flagged_image_is_refused_on_every_way_and_allowed_when_cleared(flags: Place) -> None:

@@ -5,12 +5,11 @@
 
 A way counts as refused only if our policy itself refused it and the same object with a good image passed. Whatever
 else stops the flagged image (Pod Security, a quota, missing rights, a policy that cannot be evaluated) proves nothing
-about the policy, and an answer that is not understood proves nothing at all.
+about the policy, nor does an answer that is not understood.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import re
 import typing as t
@@ -23,10 +22,9 @@ from .ways import KINDS, LABELS, NAME, Images, Kind, Way, target, ways
 REFUSED = "refused"
 WARNED = "warned"
 ALLOWED = "allowed"
-#: Something else stopped it; ``Row.by`` says what.
-OTHERWISE = "refused-otherwise"
 #: The policy could not be evaluated, which stops good images, too.
 MISCONFIGURED = "misconfigured"
+#: The answer tells nothing of the policy. Where something else stopped it, ``Row.by`` says what.
 UNKNOWN = "unknown"
 NOT_TRIED = "not-tried"
 #: The server has no such kind, or drops that part of an object without a word.
@@ -93,6 +91,13 @@ class Drill:
     targets: bool
 
 
+class _Target(t.NamedTuple):
+    """What updates are tried on: the object as the server has it, or why there is none."""
+
+    stored: dict[str, t.Any]
+    lacking: str = ""
+
+
 class _Said(t.NamedTuple):
     """An answer, understood: outcome, who, and the words."""
 
@@ -102,22 +107,23 @@ class _Said(t.NamedTuple):
     message: str
 
 
-def drill(client: Client, wanted: Drill) -> list[Row]:
-    """Try every way. Raises ApiError when the cluster does not answer."""
+def drill(client: Client, wanted: Drill, warn: t.Callable[[str], None]) -> list[Row]:
+    """Try every way. ``warn`` gets what a person should know. Raises ApiError when the cluster does not answer."""
     kinds = [kind for kind in KINDS if not kind.openshift or client.has_group(kind.group)]
     tried = [way for way in ways(wanted.images) if way.kind in kinds]
-    made: dict[Kind, str] = {}
-    created: list[Kind] = []
+    made: dict[Kind, _Target] = {}
     try:
-        if wanted.targets:
-            for kind in {way.kind: None for way in tried if way.request != "create"}:
-                made[kind] = _make(client, wanted, kind)
-                created += [kind] if not made[kind] else []
+        for kind in dict.fromkeys(way.kind for way in tried if way.request != "create"):
+            if wanted.targets:
+                made[kind] = _make(client, wanted, kind, warn)
+            elif _is_left(client, wanted, kind):
+                why = "was left by a drill that was killed, or one is made just now"
+                warn(_leftover(wanted, kind, why, "the next drill that may make objects"))
         return [_row(client, wanted, way, made) for way in tried]
     finally:
-        for kind in created:
-            with contextlib.suppress(ApiError):  # it starts nothing, and the next drill removes it
-                client.delete(f"{kind.path(wanted.namespace)}/{NAME}", {"propagationPolicy": "Background"})
+        for kind, one in made.items():
+            if not one.lacking:
+                _remove(client, wanted, kind, warn)
 
 
 def open_ways(rows: t.Iterable[Row], action: str) -> list[Row]:
@@ -157,7 +163,7 @@ def why_not_proved(let_in: t.Sequence[Row], unproved: t.Sequence[Row], blocked: 
     if unproved:
         said.append(f"{len(unproved)} ways are not proved closed: {named(unproved, lambda row: row.message)}")
     if blocked:
-        said.append(f"a good image is not let in on {len(blocked)} ways: {named(blocked, lambda row: row.good)}")
+        said.append(f"the cluster refuses good images on {len(blocked)} ways: {named(blocked, lambda row: row.good)}")
     return "; ".join(said)
 
 
@@ -171,30 +177,62 @@ def table(rows: t.Sequence[Row]) -> list[str]:
 def _words(row: Row) -> str:
     said = {REFUSED: "refused", WARNED: "WARNED ONLY", ALLOWED: "OPEN" if row.claimed else "open (not claimed closed)"}
     words = said.get(row.outcome, row.outcome.replace("-", " "))
-    return f"{words} by {row.by}" if row.by and row.outcome in (OTHERWISE, MISCONFIGURED) else words
+    return f"{words} ({row.by})" if row.by and row.outcome in (UNKNOWN, MISCONFIGURED) else words
 
 
-def _make(client: Client, wanted: Drill, kind: Kind) -> str:
-    """Make what an update is tried on; why there is none, or empty."""
-    answer = client.attempt("POST", kind.path(wanted.namespace), target(kind, wanted.images.good))
+def _make(client: Client, wanted: Drill, kind: Kind, warn: t.Callable[[str], None]) -> _Target:
+    """Make what updates are tried on, anew: what is left of another drill may be of another version, or changed."""
+
+    def make() -> Answer:
+        return client.attempt("POST", kind.path(wanted.namespace), target(kind, wanted.images.good))
+
+    answer = make()
+    if answer.status not in (200, 201) and _is_left(client, wanted, kind):
+        _remove(client, wanted, kind, warn)
+        answer = make()
     if answer.status in (200, 201):
-        return ""
+        return _Target(answer.value)
     if answer.status == 409:
-        # What a drill that was killed left, or one that runs beside this one; or somebody else's.
-        found = client.attempt("PATCH", f"{kind.path(wanted.namespace)}/{NAME}", {}, {"dryRun": "All"})
-        labels = (found.value.get("metadata") or {}).get("labels") or {}
-        if found.status == 200 and LABELS.items() <= labels.items():
-            return ""
-        return f"there is a {kind.name} {NAME} that is not known to be of a drill"
-    return f"the {kind.name} to try it on could not be made: {_told(answer)}"
+        return _Target({}, f"there is a {kind.name} {NAME} that is not known to be of a drill, or cannot be removed")
+    return _Target({}, f"the {kind.name} to try it on could not be made: {_told(answer)}")
 
 
-def _row(client: Client, wanted: Drill, way: Way, made: t.Mapping[Kind, str]) -> Row:
+def _is_left(client: Client, wanted: Drill, kind: Kind) -> bool:
+    """Whether there is an object of a drill, told by a dry run of no change, for which nobody needs further rights."""
+    found = client.attempt("PATCH", f"{kind.path(wanted.namespace)}/{NAME}", {}, {"dryRun": "All"})
+    labels = (found.value.get("metadata") or {}).get("labels") or {}
+    return found.status == 200 and LABELS.items() <= labels.items()
+
+
+def _remove(client: Client, wanted: Drill, kind: Kind, warn: t.Callable[[str], None]) -> None:
+    try:
+        gone = client.delete(f"{kind.path(wanted.namespace)}/{NAME}", {"propagationPolicy": "Background"})
+        finalizers = ((gone or {}).get("metadata") or {}).get("finalizers")
+        why = f"it waits for {visible(', '.join(map(str, finalizers)), 260)}" if finalizers else ""
+    except ApiError as error:
+        why = str(error)
+    if why:
+        warn(_leftover(wanted, kind, f"could not be removed ({why})", "the next drill"))
+
+
+def _leftover(wanted: Drill, kind: Kind, why: str, who: str) -> str:
+    resource = ".".join(filter(None, (kind.resource, kind.group)))
+    return (
+        f"the {kind.name} {NAME} in the namespace {wanted.namespace} {why}; {who} removes it, or: "
+        f"kubectl delete {resource} {NAME} --namespace={wanted.namespace}"
+    )
+
+
+def _row(client: Client, wanted: Drill, way: Way, made: t.Mapping[Kind, _Target]) -> Row:
     def row(said: _Said, good: str = "") -> Row:
         return Row(way.kind.name, way.name, way.bad, *said, good, way.claimed)
 
     if way.request != "create":
-        lacking = made.get(way.kind, "no object to try it on was made")
+        one = made.get(way.kind, _Target({}, "no object to try it on was made"))
+        lacking = one.lacking
+        if _holds(one.stored, way.bad) or _holds(one.stored, way.good):
+            # The server asks no policy of what changes nothing, and ours lets stay what was let in.
+            lacking = f"the {way.kind.name} to try it on has this image already"
         if lacking:
             return row(_Said(NOT_TRIED, "", 0, lacking))
     said = _send(client, wanted, way, way.bad)
@@ -235,7 +273,7 @@ def understand(answer: Answer, way: Way, image: str, policy: str) -> _Said:
     if refusal:
         name = refusal.group(1)
         if name != policy:
-            return _Said(OTHERWISE, name, code, words)
+            return _Said(UNKNOWN, name, code, words)
         # Errors of a policy have no reason of their own, so they come as 422. Ours refuses with 403.
         return _Said(REFUSED if code == 403 else MISCONFIGURED, name, code, words)
     if code == 404 and _NO_KIND.search(words):
@@ -243,12 +281,12 @@ def understand(answer: Answer, way: Way, image: str, policy: str) -> _Said:
     webhook = _WEBHOOK.search(words)
     if webhook:
         denied = 400 <= code < 500 and "denied the request" in words
-        return _Said(OTHERWISE if denied else UNKNOWN, f"webhook {webhook.group(1)}" if denied else "", code, words)
+        return _Said(UNKNOWN, f"webhook {webhook.group(1)}" if denied else "", code, words)
     for name, pattern in _OTHERS:
         if 400 <= code < 500 and pattern.search(words):
-            return _Said(OTHERWISE, name, code, words)
+            return _Said(UNKNOWN, name, code, words)
     if code == 422:
-        return _Said(OTHERWISE, "validation", code, words)
+        return _Said(UNKNOWN, "validation", code, words)
     return _Said(UNKNOWN, "", code, words or f"the server answered {code} and nothing that is understood")
 
 

@@ -31,6 +31,7 @@ LABELS = {"app.kubernetes.io/managed-by": "imagescan.openshift", "app.kubernetes
 MARK = PREFIX + "drill"
 
 _REPOSITORY = "drill.imagescan.github.io/app"
+_STORED = "drill.imagescan.github.io/stored"
 _Object = dict[str, t.Any]
 _CONTAINER, _SECOND, _INIT, _SIDECAR = "container", "second container", "init container", "sidecar"
 _VOLUME = "image volume"
@@ -161,8 +162,11 @@ def ways(images: Images) -> list[Way]:
 
 
 def target(kind: Kind, good: str) -> _Object:
-    """An object with a good image that starts nothing, for what can be tried only on an object that is there."""
-    made = _object(kind, _pod_spec(_CONTAINER, f"{_REPOSITORY}@{good}", good), name=NAME)
+    """An object with a good image that starts nothing, for what can be tried only on an object that is there.
+
+    No way has an image of this name, so each is a change of it.
+    """
+    made = _object(kind, _pod_spec(_CONTAINER, f"{_STORED}@{good}", good), name=NAME)
     if kind is POD:
         # A pod that is gated is never given to a node, so nothing is pulled.
         made["spec"]["schedulingGates"] = [{"name": MARK}]

@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import typing as t
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import drill, ways
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Answer
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Answer, Connection, connect
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.references import parse_reference
+from ansible_collections.imagescan.openshift.tests.support import servers
 
 POD = 'pods "imagescan-drill-x7k2p" is forbidden: '
 OURS = "ValidatingAdmissionPolicy 'imagescan-deny' with binding 'imagescan-deny' "
@@ -39,8 +42,8 @@ REFUSALS = [
     (403, f"{POD}{OURS}denied request: image x is refused: policy p", "refused", "imagescan-deny"),
     # Another policy, and one that hides behind ours in its text.
     (403, f"{POD}ValidatingAdmissionPolicy 'other' with binding 'b' denied request: {OURS}denied request: x",
-     "refused-otherwise", "other"),
-    (422, f"{POD}ValidatingAdmissionPolicy 'other' with binding 'b' denied request: no", "refused-otherwise", "other"),
+     "unknown", "other"),
+    (422, f"{POD}ValidatingAdmissionPolicy 'other' with binding 'b' denied request: no", "unknown", "other"),
     # Mistakes of the policy come without a reason, and so as 422.
     (422, f"{POD}{OURS}denied request: failed to configure binding: no params found for policy binding with `Deny` "
      "parameterNotFoundAction", "misconfigured", "imagescan-deny"),
@@ -50,28 +53,28 @@ REFUSALS = [
     (422, f"{POD}{OURS}denied request: expression 'x' resulted in error: no such key: a",
      "misconfigured", "imagescan-deny"),
     (422, f"{POD}{OURS}denied request: image x is refused", "misconfigured", "imagescan-deny"),
-    (403, f'{POD}violates PodSecurity "restricted:latest": runAsNonRoot != true', "refused-otherwise", "Pod Security"),
-    (403, f"{POD}exceeded quota: q, requested: pods=1, used: pods=0, limited: pods=0", "refused-otherwise", "quota"),
-    (403, f"{POD}failed quota: q: must specify limits.cpu for: main", "refused-otherwise", "quota"),
-    (403, f"{POD}minimum memory usage per Container is 1Gi, but request is 16Mi", "refused-otherwise", "limits"),
+    (403, f'{POD}violates PodSecurity "restricted:latest": runAsNonRoot != true', "unknown", "Pod Security"),
+    (403, f"{POD}exceeded quota: q, requested: pods=1, used: pods=0, limited: pods=0", "unknown", "quota"),
+    (403, f"{POD}failed quota: q: must specify limits.cpu for: main", "unknown", "quota"),
+    (403, f"{POD}minimum memory usage per Container is 1Gi, but request is 16Mi", "unknown", "limits"),
     (403, 'pods is forbidden: User "system:serviceaccount:a:b" cannot create resource "pods" in API group "" in the '
-     'namespace "c"', "refused-otherwise", "rights"),
+     'namespace "c"', "unknown", "rights"),
     (403, f"{POD}unable to validate against any security context constraint: []",
-     "refused-otherwise", "security context constraints"),
+     "unknown", "security context constraints"),
     (403, f'{POD}error looking up service account a/default: serviceaccount "default" not found',
-     "refused-otherwise", "service account"),
+     "unknown", "service account"),
     (403, f"{POD}unable to create new content in namespace a because it is being terminated",
-     "refused-otherwise", "namespace"),
+     "unknown", "namespace"),
     (422, 'Pod "x" is invalid: spec.containers[0].image: Forbidden: this image is prohibited by policy',
-     "refused-otherwise", "OpenShift ImagePolicy"),
-    (403, 'admission webhook "validate.kyverno.svc" denied the request: no', "refused-otherwise",
+     "unknown", "OpenShift ImagePolicy"),
+    (403, 'admission webhook "validate.kyverno.svc" denied the request: no', "unknown",
      "webhook validate.kyverno.svc"),
     # A webhook may say what it likes; the words of our policy do not make it ours.
-    (403, f'admission webhook "evil.example" denied the request: {POD}{OURS}denied request: x', "refused-otherwise",
+    (403, f'admission webhook "evil.example" denied the request: {POD}{OURS}denied request: x', "unknown",
      "webhook evil.example"),
     (500, 'Internal error occurred: failed calling webhook "v.example": connection refused', "unknown", ""),
     (400, 'admission webhook "v.example" does not support dry run', "unknown", ""),
-    (422, 'Deployment.apps "x" is invalid: spec.selector: Required value', "refused-otherwise", "validation"),
+    (422, 'Deployment.apps "x" is invalid: spec.selector: Required value', "unknown", "validation"),
     (404, "the server could not find the requested resource", "unknown", ""),
     (403, "no", "unknown", ""),
     (403, "", "unknown", ""),
@@ -138,7 +141,7 @@ def row(outcome: str, claimed: bool = True, good: str = "") -> drill.Row:
     return drill.Row("Pod", "container", "x", outcome, "", 0, "why", good, claimed)
 
 
-OUTCOMES = ("refused", "warned", "allowed", "refused-otherwise", "misconfigured", "unknown", "not-tried", "not-served")
+OUTCOMES = ("refused", "warned", "allowed", "misconfigured", "unknown", "not-tried", "not-served")
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
@@ -207,3 +210,209 @@ def test_where_only_the_good_may_run_every_tag_is_bad() -> None:
 def test_images_that_make_no_drill_are_refused(options: dict[str, t.Any]) -> None:
     with pytest.raises(InputError):
         ways.Images(**options)
+
+
+# A whole drill, against a server that keeps objects and has a policy.
+
+Json = dict[str, t.Any]
+#: What the policy says to a method of images that are new in their object: HTTP status and message of its refusal.
+Policy = t.Callable[[str, t.Sequence[str]], t.Optional[tuple[int, str]]]
+BAD = {one.bad for one in TRIED if one.claimed}
+UPDATES = [(one.kind.name, one.name) for one in TRIED if one.request == "update" and not one.kind.openshift]
+CHANGES = [(one.kind.name, one.name) for one in TRIED if one.request != "create" and not one.kind.openshift]
+FLAGGED = f"{POD}{OURS}denied request: image x is refused"
+
+
+def images_in(value: t.Any) -> list[str]:
+    """Every image that an object names."""
+    if isinstance(value, list):
+        return [image for each in value for image in images_in(each)]
+    if not isinstance(value, dict):
+        return []
+    own = [value[key] for key in ("image", "reference") if isinstance(value.get(key), str)]
+    return own + [image for each in value.values() for image in images_in(each)]
+
+
+def patched(stored: Json, change: t.Any) -> Json:
+    """The object after a JSON patch as drills send it; their merge patches change nothing."""
+    result: Json = copy.deepcopy(stored)
+    for step in change if isinstance(change, list) else ():
+        *parents, last = step["path"].split("/")[1:]
+        place: t.Any = result
+        for key in parents:
+            place = place[int(key) if isinstance(place, list) else key]
+        place[last] = step["value"]
+    return result
+
+
+class Api:
+    """An API server. ``objects``: path -> what is there. ``refuses_deletion``: HTTP status, or 0."""
+
+    def __init__(self, policy: Policy, refuses_deletion: int = 0) -> None:
+        self.objects: dict[str, Json] = {}
+        self.policy = policy
+        self.refuses_deletion = refuses_deletion
+        self.warnings: list[str] = []
+
+    def answer(self, request: servers.Request) -> servers.Answer:
+        """One request."""
+        path, _sep, query = request.target.partition("?")
+        sent = json.loads(request.body) if request.body else None
+        code, value = self._do(request.method, path, sent, is_dry="dryRun=All" in query)
+        return servers.Answer(code, json.dumps(value).encode())
+
+    def _do(self, method: str, path: str, sent: t.Any, *, is_dry: bool) -> tuple[int, Json]:
+        if path == "/apis":
+            return 200, {"groups": [{"name": "apps"}]}
+        name = path.replace("/ephemeralcontainers", "")
+        if method != "POST" and name not in self.objects:
+            return 404, status(404, "not found").value
+        if method == "DELETE":
+            return self._delete(name)
+        old = self.objects[name] if method == "PATCH" else {}
+        new = patched(old, sent) if method == "PATCH" else sent
+        refusal = self.policy(method, [image for image in images_in(new) if image not in images_in(old)])
+        if refusal:
+            return refusal[0], status(*refusal).value
+        if method == "POST":
+            name = f"{path}/{new['metadata'].get('name')}"
+            if name in self.objects:
+                return 409, status(409, "already exists").value
+        if not is_dry:
+            self.objects[name] = new
+        return 200, new
+
+    def _delete(self, name: str) -> tuple[int, Json]:
+        if self.refuses_deletion:
+            return self.refuses_deletion, status(self.refuses_deletion, "no").value
+        if self.objects[name]["metadata"].get("finalizers"):
+            return 200, self.objects[name]
+        del self.objects[name]
+        return 200, {"kind": "Status", "status": "Success"}
+
+    def drill(self, *, targets: bool = True) -> list[drill.Row]:
+        """A drill against it."""
+        with servers.running_server(self.answer) as server:
+            client = connect(Connection(host=f"http://{server.host}", deadline=1))
+            wanted = drill.Drill("n", ways.Images(), "imagescan-deny", "deny", targets)
+            return drill.drill(client, wanted, self.warnings.append)
+
+    def leave(self, kind: ways.Kind, **metadata: t.Any) -> str:
+        """What a drill that was killed leaves; its path."""
+        left = ways.target(kind, ways.GOOD_DIGEST)
+        left["metadata"].update(metadata)
+        path = f"{kind.path('n')}/{ways.NAME}"
+        self.objects[path] = left
+        return path
+
+
+def works(_method: str, fresh: t.Sequence[str]) -> tuple[int, str] | None:
+    """A policy that refuses what is bad."""
+    return (403, FLAGGED) if BAD & set(fresh) else None
+
+
+def unproved(rows: list[drill.Row]) -> list[tuple[str, str]]:
+    """Kind and way of what is not proved."""
+    return [(one.kind, one.way) for one in drill.unproved_ways(rows, "deny")]
+
+
+def test_where_the_policy_works_all_is_proved_and_nothing_is_left() -> None:
+    api = Api(works)
+    rows = api.drill()
+    assert {one.outcome for one in rows if one.claimed} == {"refused"}
+    assert not any(one.good for one in rows)
+    assert not api.objects
+    assert not api.warnings
+
+
+def test_a_policy_that_refuses_every_change_of_an_image_is_found_to_refuse_good_ones() -> None:
+    """The good twin of an update must be a change, too: no policy looks at what stays as it was."""
+
+    def refuses_changes(method: str, fresh: t.Sequence[str]) -> tuple[int, str] | None:
+        return (403, FLAGGED) if method == "PATCH" and fresh else works(method, fresh)
+
+    rows = Api(refuses_changes).drill()
+    assert unproved(rows) == CHANGES
+    assert [(one.kind, one.way) for one in rows if one.good] == CHANGES
+    why = drill.why_not_proved([], drill.unproved_ways(rows, "deny"), [one for one in rows if one.good])
+    assert f"refuses good images on {len(CHANGES)} ways: Pod (ephemeral container, by digest) and " in why
+
+
+def test_every_update_changes_what_is_there() -> None:
+    for one in TRIED:
+        if one.request != "create":
+            stored = images_in(ways.target(one.kind, ways.GOOD_DIGEST))
+            assert stored
+            assert not {one.good, one.bad} & set(stored)
+
+
+@pytest.mark.parametrize("twin", ["good", "bad"])
+def test_an_update_that_would_change_nothing_is_not_tried(monkeypatch: pytest.MonkeyPatch, twin: str) -> None:
+    def same(kind: ways.Kind, good: str) -> Json:
+        images = next(one for one in TRIED if one.kind is kind and one.request == "update")
+        return patched(ways.target(kind, good), images.body(getattr(images, twin)))
+
+    monkeypatch.setattr(drill, "target", same)
+    rows = Api(lambda method, fresh: None if method == "POST" and len(fresh) == 1 else works(method, fresh)).drill()
+    there = [one for one in rows if (one.kind, one.way) in UPDATES]
+    assert {(one.outcome, one.code) for one in there} == {("not-tried", 0)}
+    assert all("has this image already" in one.message for one in there)
+
+
+def test_what_a_killed_drill_left_is_removed_by_the_next() -> None:
+    api = Api(works)
+    # As an earlier version made it, or somebody changed it.
+    path = api.leave(ways.DEPLOYMENT)
+    change = next(one for one in TRIED if one.kind is ways.DEPLOYMENT and one.request == "update")
+    api.objects[path] = patched(api.objects[path], change.body(change.good))
+    rows = api.drill()
+    assert unproved(rows) == []
+    assert not api.objects
+    assert not api.warnings
+
+
+def test_what_a_killed_drill_left_is_told_where_nothing_may_be_made() -> None:
+    api = Api(works)
+    path = api.leave(ways.DEPLOYMENT)
+    api.leave(ways.POD, labels={})  # of somebody else
+    rows = api.drill(targets=False)
+    assert unproved(rows) == CHANGES
+    assert api.warnings == [
+        "the Deployment imagescan-drill in the namespace n was left by a drill that was killed, or one is made just "
+        "now; the next drill that may make objects removes it, or: "
+        "kubectl delete deployments.apps imagescan-drill --namespace=n"
+    ]
+    assert path in api.objects
+
+
+def test_what_cannot_be_removed_is_told_by_name() -> None:
+    api = Api(works, refuses_deletion=403)
+    assert unproved(api.drill()) == []
+    assert len(api.warnings) == len(UPDATES) == len(api.objects)
+    assert api.warnings[0].startswith("the Pod imagescan-drill in the namespace n could not be removed (403 from ")
+    assert api.warnings[0].endswith("removes it, or: kubectl delete pods imagescan-drill --namespace=n")
+
+    held = Api(works)
+    held.leave(ways.DEPLOYMENT, finalizers=["example.com/wait"])
+    assert unproved(held.drill()) == [("Deployment", UPDATES[1][1])]
+    assert len(held.warnings) == 1
+    assert "could not be removed (it waits for example.com/wait)" in held.warnings[0]
+
+
+def test_what_is_not_known_to_be_of_a_drill_is_left_alone() -> None:
+    api = Api(works)
+    path = api.leave(ways.DEPLOYMENT, labels={"app": "shop"})
+    rows = api.drill()
+    assert unproved(rows) == [("Deployment", UPDATES[1][1])]
+    assert "is not known to be of a drill" in drill.unproved_ways(rows, "deny")[0].message
+    assert list(api.objects) == [path]
+    assert not api.warnings
+
+
+def test_what_is_left_is_removed_even_where_nothing_new_may_be_made() -> None:
+    api = Api(lambda method, fresh: (403, f"{POD}exceeded quota: q") if method == "POST" else works(method, fresh))
+    api.leave(ways.DEPLOYMENT)
+    rows = api.drill()
+    assert {one.outcome for one in rows if one.claimed} == {"unknown", "not-tried"}
+    assert {one.by for one in rows if one.outcome == "unknown"} == {"quota"}
+    assert not api.objects
