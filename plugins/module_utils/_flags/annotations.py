@@ -9,8 +9,9 @@ tolerantly; what others wrote is never changed, and shortened is only what is ou
 ``images.openshift.io/deny-execution`` has one value for all who write it, so it is the OR over its owners. Each of our
 providers says in a mark of its own, ``imagescan.github.io/deny.<provider>``, what it says ("true", "false"), in the
 same patch as the value. A value that no mark explains is somebody else's word: it is kept, and when we must deny on top
-of it, kept in ``deny.foreign`` and put back when we clear. Whoever wants to be an owner who is always seen writes a
-mark of an own name. A word that leaves the value as it is, such as a person's "true" on what we deny already, cannot
+of it, kept in ``deny.foreign`` and put back when we clear. A value that is gone is nobody's word: whoever removed it,
+nothing but our marks says any more who denies. Whoever wants to be an owner who is always seen writes a mark of an own
+name. A word that leaves the value as it is, such as a person's "true" on what we deny already, cannot
 be seen: a patch that changes nothing leaves no trace on the server.
 """
 
@@ -35,6 +36,7 @@ QUALITY = "quality.images.openshift.io/"
 FAILED_POLICY, SUCCESSFUL_POLICY = "security.manageiq.org/failed-policy", "security.manageiq.org/successful-policy"
 _MARK = f"{PREFIX}/deny."
 _FOREIGN_MARK = f"{_MARK}{FOREIGN}"
+_POLICY_KEY = f"{PREFIX}/policy-key."
 #: Bytes of all annotations of an object together, names and values (apimachinery, TotalAnnotationSizeLimitB).
 SIZE_LIMIT = 256 << 10
 #: What did not change is written again after this time, so that readers see that somebody still looks.
@@ -101,7 +103,7 @@ class Deny:
 
     ``value``: of deny-execution. ``mark``: our own, "true" or "false"; None if we say nothing. ``others``: names of the
     further owners that deny; ``spoken``: some have a mark, be it "false". ``foreign``: the word of somebody without a
-    mark; None if there is none. ``leftover``: it denies, and stands beside a failed-policy that CloudForms wrote.
+    mark; None if there is none. ``leftover``: it is "true", and stands beside a failed-policy that CloudForms wrote.
     """
 
     value: str | None
@@ -144,14 +146,13 @@ def read_deny(current: Annotations, provider: str) -> Deny:
         foreign = None
     else:
         foreign = value
-    written = any(word == "failed-policy" for key, word in current.items() if key.startswith(f"{PREFIX}/policy-key."))
     return Deny(
         value,
         marks.get(provider),
         tuple(name for name in denying if name != provider),
         any(name != provider for name in marks),
         foreign,
-        FAILED_POLICY in current and not written and _denies(foreign),
+        foreign == "true" and _is_of_cloudforms(current, FAILED_POLICY),
     )
 
 
@@ -227,7 +228,7 @@ class _Keys:
             f"{PREFIX}/{name}{suffix}" for name in ("verdict", "policy", "scanned", "report", "reasons", "written")
         )
         self.mark = f"{_MARK}{provider}"
-        self.policy_key = f"{PREFIX}/policy-key.{provider}"
+        self.policy_key = f"{_POLICY_KEY}{provider}"
         self.vulnerability, self.compliance = (f"{QUALITY}{kind}.{provider}" for kind in ("vulnerability", "policy"))
         self.quality = (self.vulnerability, self.compliance)
         self.facts = (self.verdict, self.policy, self.scanned, self.report, self.reasons, self.written)
@@ -285,16 +286,14 @@ def absent(current: Annotations, labels: Annotations, *, provider: str, adopt: b
     deny = read_deny(current, provider)
     foreign = None if adopt and deny.leftover else deny.foreign
     wanted[keys.mark] = None
+    wanted[_FOREIGN_MARK] = foreign if deny.others else None
     if deny.others:
         wanted[DENY_EXECUTION] = "true"
-        wanted[_FOREIGN_MARK] = foreign
     elif foreign is not None:
         wanted[DENY_EXECUTION] = foreign
-        wanted[_FOREIGN_MARK] = None
     elif deny.mark is not None or foreign != deny.foreign:
         wanted[DENY_EXECUTION] = "false" if deny.spoken else None
-        wanted[_FOREIGN_MARK] = None
-    wanted.update(_policy_keys(None, current, keys, taken=adopt and deny.leftover))
+    wanted.update(_policy_keys(None, "", current, keys, adopts=adopt))
     return Change(_differences(current, wanted), _differences(labels, {keys.verdict: None}))
 
 
@@ -305,50 +304,63 @@ def _flag(
     deny = read_deny(current, provider)
     mine = fate == SET or (fate == KEEP and deny.ours)
     lifts = not mine and (fate == CLEAR or facts.verdict == "passed")
-    taken = adopt and deny.leftover and (mine or lifts)
-    foreign = None if taken else deny.foreign
-    wanted: Wanted = {}
+    adopts = adopt and (mine or lifts)
+    foreign = None if adopts and deny.leftover else deny.foreign
+    # Beside no deny of ours the value itself is their word; a record that outlived it would speak for them later.
+    wanted: Wanted = {_FOREIGN_MARK: foreign if mine or deny.others else None}
     if mine or deny.others:
         wanted[DENY_EXECUTION] = "true"
-        wanted[_FOREIGN_MARK] = foreign
         if mine:
             wanted[keys.mark] = "true"
         elif deny.ours:
             wanted[keys.mark] = "false"
     elif foreign is not None:
         wanted[DENY_EXECUTION] = foreign
-        wanted[_FOREIGN_MARK] = None
         if deny.ours:
             wanted[keys.mark] = None
     elif lifts:
         wanted[DENY_EXECUTION] = wanted[keys.mark] = "false"
-        wanted[_FOREIGN_MARK] = None
-    says = ""
-    if cloudforms_keys and mine:
-        says = FAILED_POLICY
-    elif cloudforms_keys and lifts and (taken or FAILED_POLICY not in current or _wrote(current, keys, FAILED_POLICY)):
-        says = SUCCESSFUL_POLICY
+    says = None
+    if cloudforms_keys:
+        says = FAILED_POLICY if mine else SUCCESSFUL_POLICY if lifts and not deny.others else ""
     names = visible(", ".join(facts.policies), _DESCRIPTION_LIMIT) or provider
-    wanted.update(_policy_keys((says, names) if says else None, current, keys, taken=taken and lifts))
+    wanted.update(_policy_keys(says, names, current, keys, adopts=adopts))
     return wanted
 
 
-def _wrote(current: Annotations, keys: _Keys, key: str) -> bool:
-    return current.get(keys.policy_key) == key.partition("/")[2]
+def _wrote(current: Annotations, record: str | None, key: str) -> bool:
+    """Whether a provider's ``policy-key`` says that what stands under a key of CloudForms is its own.
 
-
-def _policy_keys(said: tuple[str, str] | None, current: Annotations, keys: _Keys, *, taken: bool) -> Wanted:
-    """CloudForms' keys, of which one stands at a time. ``taken``: its own failed-policy is ours to remove.
-
-    A "successful" of CloudForms goes when we say "failed"; its "failed" is never removed for our "successful" alone.
+    Version 0.3.0 recorded the key alone.
     """
-    wanted: Wanted = {keys.policy_key: None}
-    for key in (FAILED_POLICY, SUCCESSFUL_POLICY):
-        if _wrote(current, keys, key) or (taken and key == FAILED_POLICY):
-            wanted[key] = None
-    if said is not None:
-        wanted.update({FAILED_POLICY: None, SUCCESSFUL_POLICY: None, said[0]: said[1]})
-        wanted[keys.policy_key] = said[0].partition("/")[2]
+    return key in current and record in (_record(key, current[key]), key.partition("/")[2])
+
+
+def _record(key: str, value: str) -> str:
+    return f"{key.partition('/')[2]}: {value}"
+
+
+def _is_of_cloudforms(current: Annotations, key: str) -> bool:
+    """Whether a key of CloudForms stands that none of our providers wrote."""
+    records = [word for name, word in current.items() if name.startswith(_POLICY_KEY)]
+    return key in current and not any(_wrote(current, record, key) for record in records)
+
+
+def _policy_keys(says: str | None, names: str, current: Annotations, keys: _Keys, *, adopts: bool) -> Wanted:
+    """CloudForms' keys, of which we let one stand at a time; what others wrote is kept, not replaced.
+
+    ``says``: the key to write, with ``names``; empty where neither is true, None where none is asked for. A success
+    yields to our failure, and that of CloudForms to our not knowing. ``adopts``: its failed-policy is ours to remove.
+    """
+    gone = {key for key in (FAILED_POLICY, SUCCESSFUL_POLICY) if _wrote(current, current.get(keys.policy_key), key)}
+    if adopts and _is_of_cloudforms(current, FAILED_POLICY):
+        gone.add(FAILED_POLICY)
+    if says == FAILED_POLICY or (says == "" and _is_of_cloudforms(current, SUCCESSFUL_POLICY)):
+        gone.add(SUCCESSFUL_POLICY)
+    wanted: Wanted = {keys.policy_key: None, **dict.fromkeys(gone)}
+    if says and not {FAILED_POLICY, SUCCESSFUL_POLICY} & current.keys() - gone:
+        wanted[says] = names
+        wanted[keys.policy_key] = _record(says, names)
     return wanted
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import json
 import typing as t
 
@@ -451,6 +452,38 @@ def test_a_person_who_takes_a_foreign_deny_back_is_heard() -> None:
     assert image.denied == "false"
 
 
+@pytest.mark.parametrize("recorded", [None, "true", "false", "yes"])
+@pytest.mark.parametrize("verdict", ["failed", "inconclusive", "error"])
+def test_a_value_that_was_removed_is_nobodys_word(recorded: str | None, verdict: str) -> None:
+    image = Image({} if recorded is None else {DENY_EXECUTION: recorded})
+    image.judge(facts("failed"))
+    del image.annotations[DENY_EXECUTION]
+    deny = read_deny(image.annotations, PROVIDER)
+    assert (deny.ours, deny.drifted, deny.foreign, deny.is_foreign) == (True, True, None, False)
+    image.judge(facts(verdict))
+    assert (image.denied, image.annotations[MARK], FOREIGN in image.annotations) == ("true", "true", False)
+    image.judge(facts("passed"))
+    assert (image.denied, read_deny(image.annotations, PROVIDER).foreign) == ("false", None)
+    image.withdraw()
+    assert not image.annotations
+
+
+@pytest.mark.parametrize("end", ["inconclusive", "passed", "absent"])
+def test_a_record_of_a_word_ends_with_the_last_deny_beside_it(end: str) -> None:
+    """Somebody takes mark and value back by hand, and leaves the record: it must not become anybody's word again."""
+    image = Image({DENY_EXECUTION: "true"})
+    image.judge(facts("failed"))
+    for key in (DENY_EXECUTION, MARK):
+        del image.annotations[key]
+    if end == "absent":
+        image.withdraw()
+    else:
+        image.judge(facts(end))
+    assert FOREIGN not in image.annotations
+    image.annotations.update({"imagescan.github.io/deny.alice": "true", DENY_EXECUTION: "true"})
+    assert read_deny(image.annotations, PROVIDER).foreign is None
+
+
 def test_whoever_has_a_mark_is_an_owner() -> None:
     image = Image()
     image.judge(facts("failed"))
@@ -494,6 +527,69 @@ def test_adopting_takes_no_flag_of_a_person() -> None:
     image.judge(facts("failed"), adopt=True)
     image.judge(facts("passed"))
     assert image.denied == "false"
+
+
+@pytest.mark.parametrize("keys", [False, True])
+@pytest.mark.parametrize("before", [False, True])
+def test_a_leftover_becomes_ours_when_it_is_flagged(before: bool, keys: bool) -> None:
+    """Adopted when it is set, and so cleared without being adopted again; be it that we flagged before, or not."""
+    image = Image(CLOUDFORMS)
+    if before:
+        image.judge(facts("failed"), cloudforms_keys=keys)
+        assert (image.denied, image.annotations[FOREIGN]) == ("true", "true")
+    image.judge(facts("failed"), adopt=True, cloudforms_keys=keys)
+    assert (image.denied, image.annotations[MARK], FOREIGN in image.annotations) == ("true", "true", False)
+    assert policy_keys(image) == ({"failed-policy": "production"} if keys else {})
+    assert not image.judge(facts("failed"), adopt=True, cloudforms_keys=keys)
+    image.judge(facts("passed"), cloudforms_keys=keys)
+    assert (image.denied, policy_keys(image)) == ("false", {"successful-policy": "production"} if keys else {})
+
+
+def test_without_adopting_a_leftover_stays_foreign_whoever_flags_beside_it() -> None:
+    for keys in (False, True):
+        image = Image(CLOUDFORMS)
+        for verdict in ("failed", "inconclusive", "failed", "passed", "inconclusive"):
+            image.judge(facts(verdict), cloudforms_keys=keys)
+            assert image.denied == "true"
+            assert read_deny(image.annotations, PROVIDER).leftover
+            assert policy_keys(image) == {"failed-policy": "old policy"}
+        image.withdraw()
+        assert image.annotations == CLOUDFORMS
+
+
+@pytest.mark.parametrize("first", ["failed", "passed", "absent"])
+def test_a_person_who_denies_after_leftovers_were_adopted_is_heard(first: str) -> None:
+    image = Image(CLOUDFORMS)
+    if first == "absent":
+        image.withdraw(adopt=True)
+    else:
+        image.judge(facts(first), adopt=True)
+    assert FAILED_POLICY not in image.annotations
+    image.judge(facts("passed"), adopt=True)
+    image.annotations[DENY_EXECUTION] = "true"
+    image.judge(facts("passed"), adopt=True)
+    assert image.denied == "true"
+
+
+def test_a_failed_policy_that_denies_no_more_is_adopted_too() -> None:
+    """CloudForms left the one key when it wrote the other; a person's later deny beside it is no leftover."""
+    for value in ({}, {DENY_EXECUTION: "false"}):
+        image = Image({**value, FAILED_POLICY: "old", SUCCESSFUL_POLICY: "new"})
+        image.judge(facts("passed"), adopt=True)
+        assert policy_keys(image) == {"successful-policy": "new"}
+        image.annotations[DENY_EXECUTION] = "true"
+        image.judge(facts("passed"), adopt=True)
+        assert image.denied == "true"
+
+
+@pytest.mark.parametrize("word", ["True", "TRUE", " true", "true\n", "yes", "1", ""])
+def test_what_cloudforms_never_wrote_is_no_leftover_of_it(word: str) -> None:
+    image = Image({DENY_EXECUTION: word, FAILED_POLICY: "old policy"})
+    assert not ours(image.annotations, PROVIDER, adopt=True)
+    image.judge(facts("failed"), adopt=True)
+    assert (image.denied, image.annotations[FOREIGN]) == ("true", word)
+    image.judge(facts("passed"), adopt=True)
+    assert image.denied == word
 
 
 def test_nothing_is_adopted_by_a_verdict_that_does_not_count() -> None:
@@ -544,6 +640,82 @@ def test_keys_of_cloudforms_exclude_each_other() -> None:
         assert not image.judge(facts(verdict), cloudforms_keys=True)
     image.judge(facts("failed"))
     assert not policy_keys(image)  # not asked for any more
+
+
+@pytest.mark.parametrize("verdict", ["inconclusive", "error"])
+@pytest.mark.parametrize("theirs", [{}, {FAILED_POLICY: "old"}, {DENY_EXECUTION: "true"}, {DENY_EXECUTION: "false"}])
+def test_nothing_claims_success_where_nobody_knows(verdict: str, theirs: Current) -> None:
+    image = Image({**theirs, SUCCESSFUL_POLICY: "old"})
+    image.judge(facts(verdict), cloudforms_keys=True)
+    assert (SUCCESSFUL_POLICY in image.annotations, image.annotations.items() >= theirs.items()) == (False, True)
+    assert not image.judge(facts(verdict), cloudforms_keys=True)
+    image = Image({**theirs, SUCCESSFUL_POLICY: "old"})
+    image.judge(facts(verdict))
+    assert image.annotations[SUCCESSFUL_POLICY] == "old"  # not asked for, so it is none of our business
+
+
+@pytest.mark.parametrize("key", [FAILED_POLICY, SUCCESSFUL_POLICY])
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("end", ["off", "absent"])
+def test_what_cloudforms_wrote_itself_is_never_removed_with_ours(key: str, when: str, end: str) -> None:
+    verdict = "failed" if key == FAILED_POLICY else "passed"
+    image = Image({key: "theirs"} if when == "before" else {})
+    image.judge(facts(verdict), cloudforms_keys=True)
+    if when == "after":
+        image.annotations[key] = "theirs"  # over ours
+    image.judge(facts(verdict), cloudforms_keys=True)
+    assert image.annotations[key] == "theirs"
+    assert not image.judge(facts(verdict), cloudforms_keys=True)
+    if end == "absent":
+        image.withdraw()
+        assert image.annotations == {key: "theirs"}
+    else:
+        image.judge(facts(verdict))
+        assert policy_keys(image) == {key.partition("/")[2]: "theirs"}
+
+
+def test_ours_are_known_by_the_record_of_version_0_3_0_too() -> None:
+    for verdict, key in (("failed", FAILED_POLICY), ("passed", SUCCESSFUL_POLICY)):
+        image = Image()
+        image.judge(facts(verdict), cloudforms_keys=True)
+        image.annotations["imagescan.github.io/policy-key.imagescan"] = key.partition("/")[2]
+        image.judge(facts(verdict, policies=[{"name": "stricter"}]), cloudforms_keys=True)
+        assert policy_keys(image) == {key.partition("/")[2]: "stricter"}
+        image.withdraw()
+        assert not image.annotations
+
+
+@pytest.mark.parametrize("before", [("passed", "failed"), ("failed", "passed"), ()])
+def test_two_providers_that_write_keys_of_cloudforms_come_to_rest(before: tuple[str, ...]) -> None:
+    for verdicts in itertools.product(("failed", "passed", "inconclusive"), repeat=2):
+        image = Image()
+        names = (PROVIDER, "team-b")
+        said = {name: facts(verdict, policies=[{"name": f"of {name}"}]) for name, verdict in zip(names, verdicts)}
+        for verdict in before:
+            for name in names:
+                image.judge(facts(verdict), provider=name, cloudforms_keys=True)
+        for _run in range(2):
+            for name in names:
+                image.judge(said[name], provider=name, cloudforms_keys=True)
+        for name in names:
+            assert not image.judge(said[name], provider=name, cloudforms_keys=True), verdicts
+        # What failed before and is inconclusive now is denied still.
+        denied = "failed" in verdicts or (before[-1:] == ("failed",) and "inconclusive" in verdicts)
+        key = "failed-policy" if denied else "successful-policy" if "passed" in verdicts else ""
+        assert (set(policy_keys(image)), image.denied == "true") == ({key} - {""}, denied)
+        for name in names:
+            image.withdraw(name)
+        assert not image.annotations
+
+
+def test_success_is_not_claimed_while_another_provider_denies() -> None:
+    image = Image()
+    image.judge(facts("failed"), provider="team-b")
+    image.judge(facts("passed"), cloudforms_keys=True)
+    assert (image.denied, policy_keys(image)) == ("true", {})
+    image.judge(facts("passed"), provider="team-b")
+    image.judge(facts("passed"), cloudforms_keys=True)
+    assert (image.denied, policy_keys(image)) == ("false", {"successful-policy": "production"})
 
 
 def test_a_successful_of_cloudforms_yields_and_its_failed_does_not() -> None:
