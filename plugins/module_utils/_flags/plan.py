@@ -28,6 +28,7 @@ class Subject:
     """One image of the store. ``reference``: the name to show. ``references``: its names with tags, in full form.
 
     ``until`` and ``lasting``: how long its pass holds (``validity.Validity``), empty for no end or no pass.
+    ``failed_last``: nobody knows whether it passes, and it failed when somebody did.
     """
 
     facts: Facts
@@ -35,6 +36,7 @@ class Subject:
     references: tuple[str, ...] = ()
     until: str = ""
     lasting: str = ""
+    failed_last: bool = False
 
     @property
     def digest(self) -> str:
@@ -47,12 +49,13 @@ class Snapshot:
     """What the store says. ``places``: every name with a tag in the store, in full form, and the digests it leads to:
     one, or more where it is spelt in several ways.
 
-    ``whole``: the subjects are all images of the store.
+    ``whole``: the subjects are all images of the store; else ``ended``: indexes that hold some of them and pass no more.
     """
 
     subjects: t.Mapping[str, Subject]
     places: t.Mapping[str, t.Collection[str]]
     whole: bool
+    ended: frozenset[str] = frozenset()
 
 
 @dataclasses.dataclass(frozen=True)

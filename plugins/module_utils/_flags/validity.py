@@ -18,6 +18,8 @@ from .._verdicts.judge import CLOCK_SKEW
 from .._verdicts.policies import Policy
 from .._vulnerabilities.times import parse_time, utc_text
 
+_DAY = 86_400
+
 
 @dataclasses.dataclass(frozen=True)
 class Validity:
@@ -36,6 +38,7 @@ def validity(
     document: t.Mapping[str, t.Any],
     policies: t.Mapping[str, Policy],
     *,
+    selecting: t.Iterable[Policy],
     scanned_at: str,
     feed_checked: str,
     feed_newest: str,
@@ -44,41 +47,49 @@ def validity(
     """How long the pass of a report's image object holds that is no index.
 
     ``policies``: by their sha256, those that are in force. A pass by another one does not hold: nobody knows its
-    limits, and it may have been changed since. Times are empty where there was no scan or no data.
+    limits, and it may have been changed since. ``selecting``: those of them that select the image, each of which it
+    must have passed. Times are empty where there was no scan or no data.
     """
-    lasting: list[datetime.datetime] = []
-    moving: list[datetime.datetime] = []
+    lasting: list[datetime.datetime | None] = []
+    moving: list[datetime.datetime | None] = []
+    judged = {given["sha256"] for given in document["policies"]}
     for given in document["policies"]:
-        policy = policies.get(given["sha256"])
-        if policy is None:
+        if given["sha256"] not in policies:
             name = visible(str(given["name"]), 100)
             return Validity(
                 problem=f"it passed by the policy '{name}', which is not one of the policies given, or not as it is now"
             )
+        policy = policies[given["sha256"]]
         if policy.scan_age is not None:
             scanned = _time(scanned_at)
             if scanned is None or scanned > now + CLOCK_SKEW:
                 return Validity(
                     problem=f"it was scanned at an unknown time, and the policy '{policy.name}' limits that"
                 )
-            lasting.append(scanned + datetime.timedelta(seconds=policy.scan_age))
+            lasting.append(_later(scanned, policy.scan_age))
         # Without data it passed by its kind, which needs none.
-        for limit, text in ((policy.feed_age, feed_checked), (policy.newest_age, feed_newest)):
+        for limit, text, latest in (
+            (policy.feed_age, feed_checked, now + CLOCK_SKEW),
+            (policy.newest_age, feed_newest, None),  # when a change was made is the vendor's word
+        ):
             if limit is None or not feed_checked:
                 continue
             moment = _time(text)
-            if moment is None:
+            if moment is None or (latest is not None and moment > latest):
                 return Validity(problem=f"its data is of an unknown time, and the policy '{policy.name}' limits that")
-            moving.append(moment + datetime.timedelta(seconds=limit))
+            moving.append(_later(moment, limit))
+    for policy in selecting:
+        if policy.sha256 not in judged:
+            return Validity(problem=f"it was not judged by the policy '{policy.name}', which selects it; judge again")
     for one in document.get("exceptions", ()):
         if one["state"] == "accepted" and one["expires"]:
             # It holds through its last day.
-            day = datetime.date.fromisoformat(one["expires"]) + datetime.timedelta(days=1)
-            lasting.append(datetime.datetime(day.year, day.month, day.day, tzinfo=datetime.timezone.utc))
-    end = min(lasting + moving, default=None)
+            day = datetime.datetime.fromisoformat(one["expires"]).replace(tzinfo=datetime.timezone.utc)
+            lasting.append(_later(day, _DAY))
+    end = _first(lasting + moving)
     ran_out = end is not None and end <= now
     problem = f"its verdict ran out at {_text(end)}; judge again, after a scan or with newer data" if ran_out else ""
-    return Validity(_text(end), _text(min(lasting, default=None)), problem)
+    return Validity(_text(end), _text(_first(lasting)), problem)
 
 
 def worst_of(validities: t.Iterable[Validity]) -> Validity:
@@ -100,6 +111,18 @@ def _time(text: str) -> datetime.datetime | None:
         return parse_time(text, "the time")
     except CorruptData:
         return None
+
+
+def _later(moment: datetime.datetime, seconds: int) -> datetime.datetime | None:
+    """A moment after another; None for one that no calendar has, which is no end."""
+    try:
+        return moment + datetime.timedelta(seconds=seconds)
+    except OverflowError:
+        return None
+
+
+def _first(ends: t.Iterable[datetime.datetime | None]) -> datetime.datetime | None:
+    return min((end for end in ends if end is not None), default=None)
 
 
 def _text(moment: datetime.datetime | None) -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import typing as t
 
@@ -15,7 +16,8 @@ from .._flags.plan import Snapshot, Subject
 from .._flags.validity import Validity, validity, worst_of
 from .._images.targets import TRANSPORTS
 from .._verdicts.policies import Policy
-from .judging import InForce, Wanted, in_force
+from .judging import Current, Wanted, each_in_force, meant
+from .model import Child, StoredImage
 from .store import Store
 
 
@@ -30,59 +32,112 @@ def read_snapshot(
 ) -> Snapshot:
     """What is in force of the images that are meant, those of an index included, or of all.
 
-    ``policies``: those that are in force. What passed by others, or as long ago as they do not allow, is inconclusive
-    here. What has no digest can have no flag, and is left out. ``only``: these digests of what is meant.
+    ``policies``: those that are in force. What passed by others, or not by each of them that selects it, or as long ago
+    as they do not allow, is inconclusive here. What has no digest can have no flag, and is left out. ``only``: these
+    digests of what is meant.
     """
-    state = in_force(store, wanted, now.astimezone(datetime.timezone.utc).date())
-    holds = _validities(state, {policy.sha256: policy for policy in policies}, now)
-    scanned = {image.digest: image.scanned_at for image in state.images}
-    subjects = {}
-    for image, document in zip(state.images, state.documents):
+    images, children = meant(store, wanted)
+    scanned = {image.digest: image.scanned_at for image in images}
+    passes = _Passes(store, policies, children, now)
+    subjects: dict[str, Subject] = {}
+    for one in each_in_force(store, images, children, now.astimezone(datetime.timezone.utc).date()):
+        image, document = one.image, one.document
+        held = passes.held(one) if document["verdict"] == "passed" else Validity()
         if not image.digest or (only is not None and image.digest not in only):
             continue
-        held = holds.get(image.digest, Validity())
         if held.problem:
             reason = {"code": "not_judged_yet", "message": held.problem}
             document = {**document, "verdict": "inconclusive", "reasons": [reason, *document["reasons"]]}
-        passes = document["verdict"] == "passed"
-        times = [image.scanned_at, *(scanned.get(child.digest, "") for child in state.children.get(image.key, ()))]
+        times = [image.scanned_at, *(scanned.get(child.digest, "") for child in children.get(image.key, ()))]
         subjects[image.digest] = Subject(
             facts_of(document, scanned_at=min(filter(None, times), default=""), report_url=report_url),
             image.reference,
             tuple(dict.fromkeys(filter(None, map(_full, image.references)))),
-            held.until if passes else "",
-            held.lasting if passes else "",
+            "" if held.problem else held.until,
+            "" if held.problem else held.lasting,
         )
+    unclear = [digest for digest, one in subjects.items() if one.facts.verdict in ("inconclusive", "error")]
+    for digest in store.failed_last(unclear):
+        subjects[digest] = dataclasses.replace(subjects[digest], failed_last=True)
     places: dict[str, list[str]] = {}
-    for image in state.images if wanted is None else store.images():
+    for image in images if wanted is None else store.images():
         for name in filter(None, map(_full, image.references if image.digest else ())):
             if image.digest not in places.setdefault(name, []):
                 places[name].append(image.digest)
-    return Snapshot(subjects, places, whole=wanted is None)
+    ended: frozenset[str] = frozenset()
+    if wanted is not None and only is None:
+        ended = _ended_indexes(store, images, children, policies, now)
+    return Snapshot(subjects, places, whole=wanted is None, ended=ended)
 
 
-def _validities(state: InForce, policies: t.Mapping[str, Policy], now: datetime.datetime) -> dict[str, Validity]:
-    """Of what passed: how long it does. An index as long as those of its images that passed."""
-    found: dict[str, Validity] = {}
-    indexes = []
-    for image, document, feed in zip(state.images, state.documents, state.feeds):
-        if document["verdict"] != "passed":
-            continue
+def _ended_indexes(
+    store: Store,
+    images: t.Iterable[StoredImage],
+    children: t.Mapping[str, t.Sequence[Child]],
+    policies: t.Sequence[Policy],
+    now: datetime.datetime,
+) -> frozenset[str]:
+    """The indexes, not among some images themselves, that hold one of these and do not pass, or not any more."""
+    chosen = {image.digest for image in images}
+    indexes = {key for key, listed in children.items() if not chosen.isdisjoint(child.digest for child in listed)}
+    wanted = [image for image in store.images() if image.key in indexes - chosen]
+    if not wanted:
+        return frozenset()
+    only = frozenset(image.digest for image in wanted)
+    found = read_snapshot(store, wanted, policies, now=now, only=only).subjects
+    return frozenset(digest for digest, one in found.items() if one.facts.verdict != "passed")
+
+
+class _Passes:
+    """How long images hold that passed, each asked for once, indexes after their images."""
+
+    def __init__(
+        self,
+        store: Store,
+        policies: t.Sequence[Policy],
+        children: t.Mapping[str, t.Sequence[Child]],
+        now: datetime.datetime,
+    ) -> None:
+        self._store = store
+        self._policies = {policy.sha256: policy for policy in policies}
+        self._children = children
+        self._now = now
+        self._found: dict[str, Validity] = {}
+
+    def held(self, one: Current) -> Validity:
+        """Of an image; an index passes as long as those of its images that passed."""
+        image = one.image
         if image.kind == "index":
-            indexes.append(image)
-            continue
-        found[image.digest] = validity(
-            document,
-            policies,
-            scanned_at=image.scanned_at,
-            feed_checked=feed.checked if feed else "",
-            feed_newest=feed.newest if feed else "",
-            now=now,
-        )
-    for image in indexes:
-        children = [child.digest for child in state.children.get(image.key, ()) if child.digest in found]
-        found[image.digest] = worst_of(found[digest] for digest in children)
-    return found
+            digests = [child.digest for child in self._children.get(image.key, ())]
+            held = worst_of(self._found[digest] for digest in digests if digest in self._found)
+        else:
+            held = validity(
+                one.document,
+                self._policies,
+                selecting=self._selecting(image),
+                scanned_at=image.scanned_at,
+                feed_checked=one.feed.checked if one.feed else "",
+                feed_newest=one.feed.newest if one.feed else "",
+                now=self._now,
+            )
+        self._found[image.digest] = held
+        return held
+
+    def _selecting(self, image: StoredImage) -> list[Policy]:
+        """The policies that select an image by what is known of it now, which may not be by what it was judged."""
+        names = image.references or (image.reference,)
+        asked: dict[str, str] | None = None
+        found = []
+        for policy in self._policies.values():
+            chosen = dataclasses.replace(policy.images, labels=())
+            if not chosen.selects(names, image.platform, {}):
+                continue
+            if policy.images.labels:
+                asked = self._store.labels(image.digest) if asked is None else asked
+                if not policy.images.selects(names, image.platform, asked):
+                    continue
+            found.append(policy)
+        return found
 
 
 def _full(name: str) -> str:

@@ -29,6 +29,8 @@ if t.TYPE_CHECKING:
 
 #: Verdicts that are held in memory before they are written together.
 BATCH = 100
+#: Verdicts that are read together; one of 300 findings takes about half a megabyte.
+READ = 25
 _IMAGE_OUTDATED = "an image of the index must be judged again"
 
 
@@ -333,35 +335,71 @@ class InForce:
     children: t.Mapping[str, tuple[Child, ...]]
 
 
+@dataclasses.dataclass(frozen=True)
+class Current:
+    """An image and its object in the report, by the verdict in force. ``feed``: that it was made with."""
+
+    image: StoredImage
+    document: dict[str, t.Any]
+    feed: FeedInfo | None
+
+
 def in_force(store: Store, wanted: t.Sequence[Wanted] | None, today: datetime.date | None = None) -> InForce:
     """The verdicts in force of what is wanted, or of everything; what was never judged is inconclusive.
 
     ``times`` are those of the inputs, scans and feed, never of the judging: equal input gives an equal report.
     """
+    images, children = meant(store, wanted)
+    found = sorted(each_in_force(store, images, children, today), key=lambda one: one.image.key)
+    feeds = [one.feed for one in found]
+    feed = max((one for one in feeds if one is not None), key=lambda one: one.checked, default=None)
+    times = [image.scanned_at for image in images if image.scanned_at]
+    documents = [one.document for one in found]
+    return InForce(documents, feed, times + ([feed.checked] if feed else []), images, feeds, children)
+
+
+def meant(
+    store: Store, wanted: t.Sequence[Wanted] | None
+) -> tuple[list[StoredImage], t.Mapping[str, tuple[Child, ...]]]:
+    """The images that are meant, those of an index included, or all, by key; and the images of each index."""
     images = store.images()
     children = store.children(image.key for image in images if image.kind == "index")
-    if wanted is not None:
-        images = select(images, children, wanted)
-    verdicts = {verdict.key: verdict for verdict in store.verdicts(image.key for image in images)}
-    documents = []
-    feed: FeedInfo | None = None
-    feeds: list[FeedInfo | None] = []
-    for image in images:
-        verdict = verdicts.get(image.key)
-        used = feed_from_dict(verdict.feed) if verdict is not None else None
-        feeds.append(used)
-        if verdict is not None:
-            documents.append(_unless_outdated(verdict, _seen_at(image), today))
-            if used is not None and (feed is None or used.checked > feed.checked):
-                feed = used
-            continue
-        reason = Reason("not_judged_yet", "the image has not been judged yet")
-        subject = Subject(image.digest, image.reference, image.references, image.platform)
-        unjudged = ImageVerdict(image.digest, "inconclusive", (reason,), ())
-        documents.append(image_document(subject, unjudged))
-    _outdate_indexes(documents, verdicts, children)
-    times = [image.scanned_at for image in images if image.scanned_at]
-    return InForce(documents, feed, times + ([feed.checked] if feed else []), images, feeds, children)
+    return (images if wanted is None else select(images, children, wanted)), children
+
+
+def each_in_force(
+    store: Store,
+    images: t.Sequence[StoredImage],
+    children: t.Mapping[str, tuple[Child, ...]],
+    today: datetime.date | None = None,
+) -> t.Iterator[Current]:
+    """Like ``in_force``, of these images and in any order, a few objects in memory at a time."""
+    since: dict[str, str] = {}
+    singles = [image for image in images if image.kind != "index"]
+    for start in range(0, len(singles), READ):
+        part = singles[start : start + READ]
+        verdicts = {verdict.key: verdict for verdict in store.verdicts(image.key for image in part)}
+        for image in part:
+            current = _current(image, verdicts.get(image.key), today)
+            _note_since(since, current.document, verdicts)
+            yield current
+    # Their objects have no findings.
+    indexes = [image for image in images if image.kind == "index"]
+    verdicts = {verdict.key: verdict for verdict in store.verdicts(image.key for image in indexes)}
+    found = [_current(image, verdicts.get(image.key), today) for image in indexes]
+    for current in found:
+        _note_since(since, current.document, verdicts)
+    for current in found:
+        yield dataclasses.replace(current, document=_unless_image_outdated(current.document, since, verdicts, children))
+
+
+def _current(image: StoredImage, verdict: StoredVerdict | None, today: datetime.date | None) -> Current:
+    if verdict is not None:
+        return Current(image, _unless_outdated(verdict, _seen_at(image), today), feed_from_dict(verdict.feed))
+    reason = Reason("not_judged_yet", "the image has not been judged yet")
+    subject = Subject(image.digest, image.reference, image.references, image.platform)
+    unjudged = ImageVerdict(image.digest, "inconclusive", (reason,), ())
+    return Current(image, image_document(subject, unjudged), None)
 
 
 def count_usage(
@@ -445,22 +483,26 @@ def _unless_passed(document: dict[str, t.Any], why: str) -> dict[str, t.Any]:
     return {**document, "verdict": "inconclusive", "reasons": [reason, *document["reasons"]]}
 
 
-def _outdate_indexes(
-    documents: list[dict[str, t.Any]],
+def _note_since(
+    since: dict[str, str], document: t.Mapping[str, t.Any], verdicts: t.Mapping[str, StoredVerdict]
+) -> None:
+    """Since when an image does not pass: outdated now, or judged at that time, perhaps without the index."""
+    verdict = verdicts.get(document["digest"])
+    if document["verdict"] != "passed" and verdict is not None:
+        since[document["digest"]] = "9999" if verdict.verdict == "passed" else verdict.judged_at
+
+
+def _unless_image_outdated(
+    document: dict[str, t.Any],
+    since: t.Mapping[str, str],
     verdicts: t.Mapping[str, StoredVerdict],
     children: t.Mapping[str, tuple[Child, ...]],
-) -> None:
+) -> dict[str, t.Any]:
     """An index that passed by an image that no longer does is inconclusive, too."""
-    # Since when an image does not pass: outdated now, or judged at that time, perhaps without the index.
-    since = {
-        one["digest"]: "9999" if verdicts[one["digest"]].verdict == "passed" else verdicts[one["digest"]].judged_at
-        for one in documents
-        if one["verdict"] != "passed" and one["digest"] in verdicts
-    }
-    for place, one in enumerate(documents):
-        listed = children.get(one["digest"], ()) if one["verdict"] == "passed" else ()
-        if any(since.get(child.digest, "") > verdicts[one["digest"]].judged_at for child in listed):
-            documents[place] = _unless_passed(one, _IMAGE_OUTDATED)
+    listed = children.get(document["digest"], ()) if document["verdict"] == "passed" else ()
+    if any(since.get(child.digest, "") > verdicts[document["digest"]].judged_at for child in listed):
+        return _unless_passed(document, _IMAGE_OUTDATED)
+    return document
 
 
 def feed_to_dict(feed: FeedInfo | None) -> dict[str, t.Any] | None:

@@ -333,6 +333,16 @@ class Store:
             raise CorruptData(f"the inventory of {digest} in the store {self.where} does not have its form")
         return {**inventory, "packages": packages}
 
+    def labels(self, digest: str) -> dict[str, str]:
+        """The labels of an image, as its inventory has them; none without one. Packages are not read."""
+        import sqlalchemy as sa
+
+        inventories = tables().inventories
+        with self._db.reading() as connection:
+            body = connection.execute(sa.select(inventories.c.body).where(inventories.c.digest == digest)).scalar()
+        labels = None if body is None else _unpack(body, f"the inventory of {digest}").get("labels")
+        return {str(key): str(value) for key, value in (labels or {}).items()}
+
     def package_names(self) -> set[str]:
         """Names of all packages in the store, and of the source packages they were built from."""
         import sqlalchemy as sa
@@ -580,6 +590,22 @@ class Store:
             feed = json.loads(row.feed) if row.feed else None
             found.append(StoredVerdict(row.subject, row.digest, row.verdict, row.judged_at, document, feed))
         return sorted(found, key=lambda verdict: verdict.key)
+
+    def failed_last(self, keys: t.Iterable[str]) -> set[str]:
+        """Which subjects failed when they were last judged with a clear result; what came after was none."""
+        import sqlalchemy as sa
+
+        verdicts = tables().verdicts
+        clear = verdicts.c.verdict.in_(("passed", "failed"))
+        found: set[str] = set()
+        with self._db.reading() as connection:
+            for part in _chunks([_text_key(key) for key in sorted(set(keys))]):
+                last = sa.select(sa.func.max(verdicts.c.id)).where(verdicts.c.subject_sha256.in_(part), clear)
+                rows = sa.select(verdicts.c.subject).where(
+                    verdicts.c.id.in_(last.group_by(verdicts.c.subject_sha256)), verdicts.c.verdict == "failed"
+                )
+                found.update(connection.execute(rows).scalars())
+        return found
 
     def history(self, key: str) -> list[StoredVerdict]:
         """Every verdict that was in force for one subject, oldest first."""

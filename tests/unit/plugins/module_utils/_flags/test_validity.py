@@ -24,18 +24,21 @@ def held(
     now: datetime.datetime = NOW,
     exceptions: t.Sequence[t.Mapping[str, str]] = (),
     times: t.Mapping[str, str] | None = None,
+    selecting: t.Sequence[Policy] | None = None,
 ) -> Validity:
-    """How long an image holds that passed by these policies."""
+    """How long an image holds that passed by these policies. ``selecting``: those that it should have passed by."""
     document = {
         "policies": [{"name": one.name, "sha256": one.sha256} for one in policies],
         "exceptions": list(exceptions),
     }
     given = {"scanned_at": SCANNED, "feed_checked": CHECKED, "feed_newest": NEWEST, **(times or {})}
-    return validity(document, {one.sha256: one for one in (POLICY, FREE, FRESH)}, now=now, **given)
+    known = {one.sha256: one for one in (POLICY, FREE, FRESH, LASTING)}
+    return validity(document, known, selecting=policies if selecting is None else selecting, now=now, **given)
 
 
 FREE = Policy("free", feed_age=None)
 FRESH = Policy("fresh", feed_age=None, newest_age=30 * DAY)
+LASTING = Policy("lasting", feed_age=999_999 * 7 * DAY, newest_age=999_999 * 7 * DAY, scan_age=999_999 * 7 * DAY)
 
 
 @pytest.mark.parametrize(
@@ -63,6 +66,23 @@ def test_it_ends_with_its_exceptions_through_their_last_day() -> None:
     assert held(FREE, exceptions=[accepted, *others]) == Validity("2026-11-26T00:00:00Z", "2026-11-26T00:00:00Z")
 
 
+def test_an_end_that_no_calendar_has_is_none() -> None:
+    assert held(LASTING) == Validity()
+    assert held(FREE, exceptions=[{"state": "accepted", "expires": "9999-12-31"}]) == Validity()
+    last = [{"state": "accepted", "expires": "9999-12-30"}]
+    assert held(LASTING, exceptions=last) == Validity("9999-12-31T00:00:00Z", "9999-12-31T00:00:00Z")
+    assert held(LASTING, POLICY, exceptions=last).until == "2026-12-01T06:00:00Z"
+
+
+def test_it_holds_for_every_policy_that_selects_the_image() -> None:
+    assert held(FREE, POLICY, selecting=[POLICY, FREE]).problem == ""
+    added = held(FREE, selecting=[FREE, POLICY, FRESH])
+    assert added.problem == "it was not judged by the policy 'own', which selects it; judge again"
+    assert (added.until, added.lasting) == ("", "")
+    assert held(FREE, POLICY, selecting=[FREE]).problem == ""  # its names changed, and one selects it no more
+    assert held(selecting=[FREE]).problem == "it was not judged by the policy 'free', which selects it; judge again"
+
+
 def test_without_data_there_is_no_limit_of_data() -> None:
     assert held(POLICY, times={"feed_checked": "", "feed_newest": ""}) == Validity(
         "2026-12-20T00:00:00Z", "2026-12-20T00:00:00Z"
@@ -79,6 +99,7 @@ def test_without_data_there_is_no_limit_of_data() -> None:
         (POLICY, {"scanned_at": "2026-11-24T13:00:00Z"}, "scanned at an unknown time"),
         (POLICY, {"feed_checked": "soon"}, "its data is of an unknown time"),
         (FRESH, {"feed_newest": ""}, "its data is of an unknown time"),
+        (POLICY, {"feed_checked": "9999-12-31T12:00:00Z"}, "its data is of an unknown time"),
     ],
 )
 def test_what_nobody_knows_the_limits_of_does_not_hold(policy: Policy, times: dict[str, str], problem: str) -> None:

@@ -13,9 +13,12 @@ import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.plan import Snapshot
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.flagging import read_snapshot
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import Policy
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import READ
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import StoredVerdict
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store, open_store
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import Policy, Selection
 from ansible_collections.imagescan.openshift.tests.support.verdict_store import POLICY, VerdictStore
+from ansible_collections.imagescan.openshift.tests.support.verdicts import INVENTORY
 
 A, B, C, INDEX = ("sha256:" + letter * 64 for letter in "abcd")
 DAY = datetime.timedelta(days=1)
@@ -84,3 +87,80 @@ def test_a_part_of_the_store_knows_where_all_names_lead(store: VerdictStore) -> 
     assert set(read(store, INDEX, only={INDEX}).subjects) == {INDEX}
     unknown = read(store, "sha256:" + "e" * 64).subjects
     assert [one.facts.verdict for one in unknown.values()] == ["inconclusive"]
+
+
+# Every policy that selects an image.
+
+
+def test_a_policy_that_is_added_holds_up_what_it_has_not_judged(store: VerdictStore) -> None:
+    store.put({A: "passed", B: "passed"}, {"quay.io/shop/app:1": A, "quay.io/other/app:1": B})
+    store.index(INDEX, [A], "passed")
+    added = Policy("shop", images=Selection(repositories=("shop/*",)))
+    found = read(store, policies=[POLICY, added]).subjects
+    assert {digest: one.facts.verdict for digest, one in found.items()} == {
+        A: "inconclusive",
+        B: "passed",
+        INDEX: "inconclusive",
+    }
+    assert found[A].facts.reasons[0][1] == "it was not judged by the policy 'shop', which selects it; judge again"
+    assert (found[A].until, found[A].lasting) == ("", "")
+    # A name that it was not judged under counts, too.
+    with open_store(str(store.path)) as opened:
+        opened.record_image(B, "quay.io/shop/another:1", now="2026-11-24T12:00:00Z")
+    assert read(store, policies=[POLICY, added]).subjects[B].facts.verdict == "inconclusive"
+
+
+def test_a_policy_selects_by_platform_and_labels_too(store: VerdictStore) -> None:
+    store.put({A: "passed"})
+    labels = INVENTORY.labels
+    assert labels
+    one = sorted(labels.items())[0]
+    for selection, verdict in (
+        (Selection(labels=(one,)), "inconclusive"),
+        (Selection(labels=((one[0], "something else"),)), "passed"),
+        (Selection(platforms=("linux/amd64",)), "inconclusive"),
+        (Selection(platforms=("linux/s390x",), labels=(one,)), "passed"),
+    ):
+        found = read(store, policies=[POLICY, Policy("added", images=selection)]).subjects
+        assert found[A].facts.verdict == verdict, selection
+
+
+# What a run on some images must know of others, and of before.
+
+
+def test_a_part_of_the_store_tells_which_indexes_pass_no_more(store: VerdictStore) -> None:
+    store.put({A: "passed", B: "passed"})
+    store.index(INDEX, [A, B], "passed")
+    assert read(store, A).ended == frozenset()
+    part = read(store, A, later=31 * DAY)
+    assert (set(part.subjects), part.ended) == ({A}, {INDEX})
+    store.put({A: "failed"})
+    store.index(INDEX, [A, B], "failed")
+    assert read(store, B).ended == {INDEX}
+    assert (read(store, INDEX).ended, read(store).ended) == (frozenset(), frozenset())
+
+
+def test_what_failed_before_nobody_knew_is_told(store: VerdictStore) -> None:
+    store.put({A: "failed", B: "failed", C: "passed"})
+    store.put({A: "error", B: "passed"})
+    store.put({B: "inconclusive", C: "inconclusive"})
+    found = read(store).subjects
+    assert {digest: one.failed_last for digest, one in found.items()} == {A: True, B: False, C: False}
+
+
+def test_few_verdicts_are_in_memory_at_a_time(store: VerdictStore) -> None:
+    digests = [f"sha256:{number:064x}" for number in range(4 * READ)]
+    store.put(dict.fromkeys(digests, "failed"))
+    held: list[int] = []
+
+    class Counting(Store):
+        def verdicts(self, keys: t.Iterable[str] | None = None) -> list[StoredVerdict]:
+            found = super().verdicts(keys)
+            held.append(len(found))
+            return found
+
+    with open_store(str(store.path), read_only=True) as opened:
+        opened.__class__ = Counting
+        found = read_snapshot(opened, None, [POLICY], now=datetime.datetime.now(datetime.timezone.utc))
+    assert len(found.subjects) == 4 * READ
+    assert max(held) == READ
