@@ -190,7 +190,7 @@ installed:
       description: One of V(deny), V(warn), V(audit), V(none) and, where it may not be read, V(unknown).
       type: str
     scope:
-      description: Where the policy counts, or that it is not known.
+      description: Where the policy counts and all that limits it, or that it is not known.
       type: str
       sample: imagescan-deny counts in every namespace but imagescan, kube-system
     actions:
@@ -213,6 +213,15 @@ installed:
       description: CEL expressions that further limit the policy.
       type: list
       elements: str
+    limits:
+      description:
+        - What else makes the policy less than what the role imagescan.openshift.enforce installs to deny, such as a
+          selector of objects, rules that exclude something, a binding of its own scope, and conditions that the role
+          does not make. What the drill found does not hold there.
+        - With O(action=deny) each is a warning, too.
+      type: list
+      elements: str
+      sample: ["only objects with scan=yes"]
     lists:
       description: Names of the deny lists, with the number of C(digests) and C(references) of each; or null.
       type: list
@@ -280,6 +289,9 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         params["targets"] and not module.check_mode,
     )
     installed = read_installation(client, wanted.policy, (images.digest, *images.references))
+    if wanted.action == "deny":  # else somebody wanted it milder
+        for limit in installed["limits"]:
+            module.warn(f"{wanted.policy} does not count everywhere, or not in full: {limit}")
     rows = drill(client, wanted, module.warn)
     let_in, unproved = open_ways(rows, wanted.action), unproved_ways(rows, wanted.action)
     blocked = [row for row in rows if row.claimed and row.good]
