@@ -30,7 +30,8 @@ options:
     description:
       - V(present) sets and clears flags by the verdicts.
       - V(absent) takes back all that is ours on O(images), or without these all that is ours in the cluster, whatever
-        the verdicts say.
+        the verdicts say. Passed lists that namespaces require stay, with a warning, since everything would be refused
+        there without them.
     type: str
     choices: [present, absent]
     default: present
@@ -52,7 +53,8 @@ options:
     description:
       - Files with the policies that the images were judged by, the same as for M(imagescan.openshift.image_verdict).
       - They say how old a scan and vulnerability data may be. An image that passed longer ago counts as
-        V(inconclusive), and so does one that passed by a policy that is not among these, or not as it is now.
+        V(inconclusive). So does one that passed by a policy that is not among these, or not as it is now, and one that
+        any of these selects that has not judged it yet.
       - Without any, the built-in policy.
     type: list
     elements: path
@@ -67,7 +69,11 @@ options:
     description:
       - How much of what runs may be flagged newly in one run, as a number of images or as per cent of the images in
         use, V(10%). With more, nothing at all is written, and the task fails with the code V(too-many-flags).
-      - Images in use are those of pods that have not ended. What no pod uses does not count.
+      - Images in use are those of pods that have not ended, in the namespaces where the role
+        P(imagescan.openshift.enforce#role) says that it acts. What no pod uses does not count.
+      - What is new to the deny list counts as flagged newly, also where its Image object says so already. In namespaces
+        that require a passed scan, what loses its pass counts, too.
+      - Where it stops a run, images that failed and that no pod uses are taken off the passed lists all the same.
     type: str
     default: 10%
   flag_inconclusive:
@@ -83,9 +89,9 @@ options:
       - For how many hours an image that runs when it is flagged may be started again by the cluster's own controllers,
         as after the loss of a node.
       - The end is fixed when the image is flagged. A shorter time in a later run ends it earlier, V(0) at once.
+      - Without it, what is flagged newly has no grace, and ends that were given before stay.
       - It concerns the deny list. See RV(next_due), since somebody has to run this module when the time is over.
     type: float
-    default: 0
   adopt:
     description: Whether flags that CloudForms left on Image objects are treated as ours, so are cleared, too.
     type: bool
@@ -131,10 +137,15 @@ attributes:
     details: Without progress.
 notes:
   - Flags follow verdicts, so M(imagescan.openshift.image_verdict) comes first.
+  - One provider belongs to one store. What another store has found good is nothing that this one knows, so two stores
+    under one name would take each other's images off the passed lists.
+  - Where a run fails in the midst, the failed task's result says in RV(flagged), RV(cleared) and RV(affected) what was
+    done until then.
   - The account needs the ClusterRole C(imagescan-flagger), and on OpenShift C(system:image-auditor). The role
     P(imagescan.openshift.setup#role) makes it.
   - An index and its images are each flagged by their own verdict. A tag is on the deny list as long as the store knows
-    it to lead to a flagged image.
+    it to lead to a flagged image. A name that leads to an image that failed, and of which nobody knows now whether it
+    passes, stays.
 seealso:
   - module: imagescan.openshift.image_verdict
   - module: imagescan.openshift.enforcement_info
@@ -177,7 +188,7 @@ EXAMPLES = r"""
 RETURN = r"""
 flagged:
   description: Images that are flagged newly.
-  returned: success
+  returned: success, and where it failed in the midst
   type: list
   elements: dict
   contains: &row
@@ -200,13 +211,13 @@ flagged:
       returned: success
 cleared:
   description: Images whose flag is taken back.
-  returned: success
+  returned: success, and where it failed in the midst
   type: list
   elements: dict
   contains: *row
 kept:
   description: Images that stay flagged, those included that the store does not know.
-  returned: success
+  returned: success, and where it failed in the midst
   type: list
   elements: dict
   contains: *row
@@ -214,7 +225,7 @@ affected:
   description:
     - Who uses what is flagged newly or cleared, by pods that have not ended. Images that no pod uses have no entry.
     - A pod counts by the digest that the runtime reports, and by what its specification names.
-  returned: success
+  returned: success, and where it failed in the midst
   type: list
   elements: dict
   contains:
@@ -253,7 +264,7 @@ affected:
       returned: success
 counts:
   description: Number of images of each list, of those that are in use (of the whole cluster), and of problems.
-  returned: success
+  returned: success, and where it failed in the midst
   type: dict
   sample: {"flagged": 2, "cleared": 1, "kept": 14, "in_use": 212, "problems": 0}
 foreign:
@@ -262,26 +273,26 @@ foreign:
       C(unnamed) (whether somebody denies who left no name) and C(scanners). These flags stay.
     - C(scanners) are the quality annotations of other scanners, at most 10, as dictionaries of C(kind), C(scanner),
       C(name), C(timestamp), C(reference), C(compliant), C(counts) and C(problem) (why it could not be read).
-  returned: success
+  returned: success, and where it failed in the midst
   type: list
   elements: dict
 drifted:
   description: >-
     Flags of ours that were not as we left them, by somebody else's doing or a run that was interrupted, as dictionaries
     of C(digest), C(reference) and C(what). They are repaired.
-  returned: success
+  returned: success, and where it failed in the midst
   type: list
   elements: dict
 problems:
   description: Images whose Image object could not be changed, as dictionaries of digest, code and message.
-  returned: success
+  returned: success, and where it failed in the midst
   type: list
   elements: dict
 next_due:
   description:
     - When this module must run again although nothing else happens, since a grace or the pass of an image ends. Empty
       for never.
-  returned: success
+  returned: success, and where it failed in the midst
   type: str
   sample: "2026-12-01T04:00:00Z"
 code:
@@ -356,6 +367,8 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         module.warn(
             "no policy reads the deny lists, so nothing is refused; run the playbook imagescan.openshift.enforce"
         )
+    for text in found.warnings:
+        module.warn(text)
     for problem in found.problems[:5]:
         module.warn(f"the Image object {problem.digest} could not be changed: {problem.error}")
     result = summarise(found)
@@ -374,7 +387,7 @@ def options_of(params: dict[str, t.Any]) -> Options:
     """What the user wants. Wrong options are told before anybody is asked."""
     if params["concurrency"] < 1 or params["concurrency"] > 100:
         raise InputError(f"concurrency is {params['concurrency']}; expected 1 to 100")
-    if not 0 <= params["grace"] <= _GRACE_LIMIT:
+    if params["grace"] is not None and not 0 <= params["grace"] <= _GRACE_LIMIT:
         raise InputError(f"grace is {params['grace']:g}; expected hours, from 0 to {_GRACE_LIMIT:.0f}")
     if params["targets"] is not None and not params["targets"]:
         raise InputError("targets is empty, so nothing could be flagged", hint="leave it out for all that there are")
@@ -384,7 +397,7 @@ def options_of(params: dict[str, t.Any]) -> Options:
         wishes=Wishes(
             flag_inconclusive=params["flag_inconclusive"],
             flag_errors=params["flag_errors"],
-            grace=timedelta(hours=params["grace"]),
+            grace=None if params["grace"] is None else timedelta(hours=params["grace"]),
         ),
         limit=parse_limit(params["max_new_flags"]),
         adopt=params["adopt"],
@@ -512,7 +525,7 @@ def main() -> None:
             "max_new_flags": {"type": "str", "default": "10%"},
             "flag_inconclusive": {"type": "bool", "default": False},
             "flag_errors": {"type": "bool", "default": False},
-            "grace": {"type": "float", "default": 0},
+            "grace": {"type": "float"},
             "adopt": {"type": "bool", "default": False},
             "cloudforms_keys": {"type": "bool", "default": False},
             "concurrency": {"type": "int", "default": 8},

@@ -54,6 +54,7 @@ class Running:
         self._by_digest: dict[str, list[int]] = {}
         self._by_reference: dict[str, list[int]] = {}
         self._keys: dict[str, set[str]] = {}  # digest or reference -> keys of images
+        self._namespaces: dict[str, set[str]] = {}  # key -> where it runs or is to run
         for number, pod in enumerate(self.pods):
             for use in pod.uses:
                 for digest in use.digests:
@@ -67,6 +68,10 @@ class Running:
         self.images = frozenset(
             use.key for pod in self.pods for use in pod.uses if not (use.key == use.reference and use.key in started)
         )
+        for pod in self.pods:
+            for use in pod.uses:
+                for key in self._keys[use.reference] if use.key == use.reference else (use.key,):
+                    self._namespaces.setdefault(key, set()).add(pod.namespace)
 
     def using(self, digest: str, references: t.Iterable[str] = ()) -> list[Pod]:
         """The pods that run an image or name it, by digest or by one of its references in full form."""
@@ -81,6 +86,23 @@ class Running:
         for name in names:
             found |= self._keys.get(name, set())
         return frozenset(found & self.images)
+
+    def within(self, touches: t.Callable[[str], bool]) -> Part:
+        """What runs in some namespaces, or is to run there."""
+        chosen = (key for key in self.images if any(map(touches, self._namespaces[key])))
+        return Part(self, frozenset(chosen))
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Some of the images that run in a cluster."""
+
+    running: Running
+    images: frozenset[str]
+
+    def images_of(self, names: t.Iterable[str]) -> frozenset[str]:
+        """Which of these some digests and references in full form mean."""
+        return self.running.images_of(names) & self.images
 
 
 def read_running(client: Client) -> Running:

@@ -25,7 +25,19 @@ from .._errors import InputError, ScanError
 from .._flags.annotations import Change, Quality, absent, desired, others_say, read_deny
 from .._flags.fate import CLEAR
 from .._flags.names import GROUP
-from .._flags.plan import Drift, Limit, Plan, Row, Seen, Snapshot, Wishes, check_limit, make_plan
+from .._flags.plan import (
+    Drift,
+    InUse,
+    Limit,
+    Plan,
+    Row,
+    Seen,
+    Snapshot,
+    Wishes,
+    check_limit,
+    harmless,
+    make_plan,
+)
 from . import flags, lists
 from .blast import Pod, Running, read_running
 from .client import Client
@@ -85,7 +97,7 @@ class Result:
     """What was done, or would be. ``before`` and ``after``: what differs, by its place in the cluster.
 
     ``problems``: images whose object could not be changed. ``refused``: of a dry run, why a real one would stop.
-    ``is_enforced``: False where there are deny lists that no policy reads.
+    ``is_enforced``: False where there are deny lists that no policy reads. ``warnings``: sentences for a person.
     """
 
     flagged: list[Row] = dataclasses.field(default_factory=list)
@@ -101,6 +113,7 @@ class Result:
     in_use: int = 0
     refused: str = ""
     is_enforced: bool = True
+    warnings: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def is_changed(self) -> bool:
@@ -213,14 +226,16 @@ class Flagging:
         was done until then stays, and the next run goes on from there.
         """
         snapshot = self._read(None)
+        counted: frozenset[str] = frozenset()
         for number in range(ROUNDS):
             view = self._look(snapshot)
             running = read_running(self._client)
             plan = make_plan(snapshot, view.seen, self._options.wishes, running, now=self._now)
             try:
-                check_limit(plan, view.seen, running, self._options.limit)
+                counted = self._check_limit(plan, view, running, counted)
             except ScanError as error:
                 if not dry_run:
+                    self._take_off_harmless(harmless(plan, snapshot, running), view, error)
                     raise
                 self.result.refused = str(error)
             if number == 0:
@@ -233,6 +248,31 @@ class Flagging:
                 break
             snapshot = later
         return self.result
+
+    def _check_limit(self, plan: Plan, view: _View, running: Running, before: frozenset[str]) -> frozenset[str]:
+        """Raise ScanError where too much would be flagged; what counts is what runs where enforcement acts."""
+        in_use: InUse = running
+        requiring: InUse | None = None
+        where = ""
+        if view.lists is not None:
+            reach = view.lists.reach
+            if reach is not None:
+                in_use = running.within(reach.touches)
+                where = " where enforcement acts"
+            if view.lists.is_required:
+                # Whoever did not write down where has to be taken for everywhere.
+                named = reach.required if reach is not None else ()
+                requiring = running.within(named.__contains__) if named else in_use
+        return check_limit(
+            plan, view.seen, in_use, self._options.limit, requiring=requiring, before=before, where=where
+        )
+
+    def _take_off_harmless(self, digests: frozenset[str], view: _View, error: ScanError) -> None:
+        """What nobody uses and has failed must not pass as long as a run does too much."""
+        if view.lists is None or not digests:
+            return
+        self._take_off(view, digests, dry_run=False)
+        error.message += f"; {len(digests)} images that failed and that nobody uses were taken off the passed lists"
 
     def _look(self, snapshot: Snapshot) -> _View:
         """What the cluster has of the flags of all images, or of those in the snapshot."""
@@ -286,52 +326,135 @@ class Flagging:
         ]
         setting = [digest for digest in due if plan.fates[digest] != CLEAR]
         clearing = [digest for digest in due if plan.fates[digest] == CLEAR]
-        entries = bool(plan.set_digests or plan.set_references)
-        writes = view.lists if not dry_run else None
-        if writes is not None and plan.clear_passed:
-            lists.pass_entries(self._client, writes, {}, keep=_AllBut(plan.clear_passed))
-        self._tell_passed(view, {}, plan.clear_passed)
-        if writes is not None and entries:
-            lists.set_entries(self._client, writes, plan.set_digests, plan.set_references)
-        self._tell_entries(view, plan.set_digests, plan.set_references, (), ())
-        if view.lists is not None:
-            self._note(plan.flagged, "flagged", running)
-        failed = self._patch(decide, setting, view, dry_run=dry_run)
+        self._take_off(view, plan.clear_passed, dry_run=dry_run)
+        self._list(plan, view, running, dry_run=dry_run)
+        failed, broken = self._patch(decide, setting, view, dry_run=dry_run)
         if view.lists is None:
             self._note([row for row in plan.flagged if row.digest not in failed], "flagged", running)
+        if broken is not None:
+            raise broken
 
-        cleared = {digest for digest, fate in plan.fates.items() if fate == CLEAR}
-        asked = cleared | plan.set_passed.keys()
+        asked = {digest for digest, fate in plan.fates.items() if fate == CLEAR} | plan.set_passed.keys()
         for name in plan.clear_references:
             asked |= set(snapshot.places.get(name, ()))
         standing = _Standing(asked, snapshot, None if dry_run else self._read)
+        cleared = self._clear(plan, snapshot, view, running, decide, clearing, standing, dry_run=dry_run)
+        passing = {digest: until for digest, until in plan.set_passed.items() if digest in standing.digests()}
+        self._pass(view, passing, dry_run=dry_run)
+        touched = {*due, *cleared, *plan.set_digests, *plan.set_passed, *plan.clear_passed}
+        return frozenset(touched & snapshot.subjects.keys())
+
+    def _written(
+        self, view: _View, write: t.Callable[[lists.Lists], lists.Written], tell: t.Callable[[lists.Lists], None]
+    ) -> None:
+        """Write lists, and tell what stands there then, also where that broke off in the midst."""
+        if view.lists is None:
+            return
+        stands = view.lists
+        try:
+            stands = write(view.lists).lists
+        except ScanError as error:
+            if isinstance(error.partial, lists.Written):
+                stands = error.partial.lists
+            raise
+        finally:
+            tell(stands)
+
+    def _take_off(self, view: _View, digests: frozenset[str], *, dry_run: bool) -> None:
+        """Take digests off the passed lists."""
+        if dry_run or not digests:
+            self._tell_passed(view, {}, digests)
+            return
+        self._written(
+            view,
+            lambda there: lists.pass_entries(self._client, there, {}, keep=_AllBut(digests)),
+            lambda stands: self._tell_passed(view, {}, digests - stands.passed_digests.keys()),
+        )
+
+    def _pass(self, view: _View, passing: t.Mapping[str, str], *, dry_run: bool) -> None:
+        """Put digests on the passed lists."""
+        if dry_run or not passing:
+            self._tell_passed(view, passing, ())
+            return
+
+        def write(_there: lists.Lists) -> lists.Written:
+            fresh = lists.read_lists(self._client, self._options.provider)
+            return lists.pass_entries(self._client, fresh, passing, keep=_AllBut(()))
+
+        def tell(stands: lists.Lists) -> None:
+            there = stands.passed_digests
+            self._tell_passed(view, {one: until for one, until in passing.items() if there.get(one) == until}, ())
+
+        self._written(view, write, tell)
+
+    def _list(self, plan: Plan, view: _View, running: Running, *, dry_run: bool) -> None:
+        """Put what is flagged on the deny lists."""
+        digests, references = plan.set_digests, plan.set_references
+
+        def tell(stands: lists.Lists | None) -> None:
+            if stands is None:
+                self._tell_entries(view, digests, references, (), ())
+                self._note(plan.flagged, "flagged", running)
+                return
+            there, named = stands.digests, stands.references
+            self._tell_entries(
+                view,
+                {one: entry for one, entry in digests.items() if there.get(one) == entry},
+                {one: entry for one, entry in references.items() if named.get(one) == entry},
+                (),
+                (),
+            )
+            self._note([row for row in plan.flagged if row.digest in there], "flagged", running)
+
+        if view.lists is not None and (dry_run or not (digests or references)):
+            tell(None)
+            return
+        self._written(view, lambda there: lists.set_entries(self._client, there, digests, references), tell)
+
+    def _clear(
+        self,
+        plan: Plan,
+        snapshot: Snapshot,
+        view: _View,
+        running: Running,
+        decide: flags.Decide,
+        clearing: t.Sequence[str],
+        standing: _Standing,
+        *,
+        dry_run: bool,
+    ) -> frozenset[str]:
+        """Take flags back whose verdicts stand, from Image objects, then from the deny lists; all that were to go."""
+        cleared = frozenset(digest for digest, fate in plan.fates.items() if fate == CLEAR)
 
         def lift(state: flags.ImageState) -> Change:
             return decide(state) if state.digest in standing.digests() else flags.NOTHING
 
-        failed = self._patch(lift, clearing, view, dry_run=dry_run)
+        failed, broken = self._patch(lift, clearing, view, dry_run=dry_run)
 
         def may_go(name: str) -> bool:
             if name in plan.clear_digests:
                 return name in standing.digests() and name not in failed
             return standing.leads_there(name) and not failed.intersection(snapshot.places[name])
 
+        def tell(gone: t.Collection[str], lifted: t.Collection[str]) -> None:
+            self._tell_entries(view, {}, {}, gone, lifted)
+            done = (standing.digests() & cleared) - failed - (plan.clear_digests - set(gone))
+            self._note([row for row in plan.cleared if row.digest in done], "cleared", running)
+
+        if broken is not None:
+            tell((), ())
+            raise broken
         gone = {name for name in plan.clear_digests if may_go(name)}
         lifted = {name for name in plan.clear_references if may_go(name)}
-        if writes is not None and (gone or lifted):
-            left = lists.clear_entries(self._client, writes, {}, {}, keep=_AllBut(gone | lifted, may_go)).lists
-            gone -= left.digests.keys()
-            lifted -= left.references.keys()
-        self._tell_entries(view, {}, {}, gone, lifted)
-        done = (standing.digests() & cleared) - failed - (plan.clear_digests - gone)
-        self._note([row for row in plan.cleared if row.digest in done], "cleared", running)
-        passing = {digest: until for digest, until in plan.set_passed.items() if digest in standing.digests()}
-        if writes is not None and passing:
-            fresh = lists.read_lists(self._client, self._options.provider)
-            lists.pass_entries(self._client, fresh, passing, keep=_AllBut(()))
-        self._tell_passed(view, passing, ())
-        touched = {*due, *cleared, *plan.set_digests, *plan.set_passed, *plan.clear_passed}
-        return frozenset(touched & snapshot.subjects.keys())
+        if dry_run or not (gone or lifted):
+            tell(gone, lifted)
+            return cleared
+        self._written(
+            view,
+            lambda there: lists.clear_entries(self._client, there, {}, {}, keep=_AllBut(gone | lifted, may_go)),
+            lambda stands: tell(gone - stands.digests.keys(), lifted - stands.references.keys()),
+        )
+        return cleared
 
     def _decider(self, snapshot: Snapshot, fates: t.Mapping[str, str]) -> flags.Decide:
         options = self._options
@@ -350,8 +473,10 @@ class Flagging:
 
         return decide
 
-    def _patch(self, decide: flags.Decide, digests: t.Sequence[str], view: _View, *, dry_run: bool) -> frozenset[str]:
-        """Change Image objects; the digests of those that could not be. Raises what the cluster itself refuses."""
+    def _patch(
+        self, decide: flags.Decide, digests: t.Sequence[str], view: _View, *, dry_run: bool
+    ) -> tuple[frozenset[str], ApiError | None]:
+        """Change Image objects; the digests of those that could not be, and what the cluster itself refuses."""
         done = 0
 
         def count(outcome: flags.Outcome) -> None:
@@ -374,52 +499,71 @@ class Flagging:
             if outcome.state == flags.WRITTEN and outcome.before is not None:
                 self._tell_image(outcome.before, outcome.change)
             if outcome.state == flags.FAILED and outcome.error is not None:
+                failed.add(outcome.digest)
                 if isinstance(outcome.error, ApiError) and outcome.error.code in (*OF_THE_CLUSTER, FORBIDDEN):
                     broken = broken or outcome.error
                     continue
-                failed.add(outcome.digest)
                 self.result.problems.append(outcome)
-        if broken is not None:
-            raise broken
-        return frozenset(failed)
+        return frozenset(failed), broken
 
     # -- absent
 
     def take_back(self, *, everything: bool, dry_run: bool) -> Result:
-        """Take back what is ours, of all images or of those that ``read`` gives. First Image objects, then lists."""
+        """Take back what is ours, of all images or of those that ``read`` gives. First Image objects, then lists.
+
+        Passed lists that namespaces require stay as they are: without them everything would be refused there.
+        """
         snapshot = Snapshot({}, {}, whole=True) if everything else self._read(None)
         view = self._look(snapshot)
         running = read_running(self._client)
+        self.result.in_use = len(running.images)
+        self.result.foreign += _foreign(view.states, self._options.provider)
         subjects, seen = snapshot.subjects, view.seen
 
         def decide(state: flags.ImageState) -> Change:
             return absent(state.annotations, state.labels, provider=self._options.provider, adopt=self._options.adopt)
 
-        failed = self._patch(decide, sorted(view.states), view, dry_run=dry_run)
+        failed, broken = self._patch(decide, sorted(view.states), view, dry_run=dry_run)
         denied, passed = seen.denied or {}, seen.passed or {}
         names = {name for subject in subjects.values() for name in subject.references}
         gone = {digest for digest in denied if (everything or digest in subjects) and digest not in failed}
         lifted = {name for name in seen.listed if everything or name in names}
-        ended = {digest for digest in passed if everything or digest in subjects}
-        if view.lists is not None and not dry_run:
-            if ended:
-                lists.pass_entries(self._client, view.lists, {}, keep=_AllBut(ended))
-            if gone or lifted:
-                lists.clear_entries(self._client, view.lists, {}, {}, keep=_AllBut(gone | lifted))
-        self._tell_entries(view, {}, {}, gone, lifted)
-        self._tell_passed(view, {}, ended)
-        ours = {*gone, *(seen.denying - failed)} | ((seen.leftover - failed) if self._options.adopt else frozenset())
-        for digest in sorted(ours):
-            subject = subjects.get(digest)
-            row = Row(
-                digest,
-                subject.reference if subject else "",
-                "its flag is taken back",
-                subject.references if subject else (),
+        ended = frozenset(digest for digest in passed if everything or digest in subjects)
+        if ended and view.lists is not None and view.lists.is_required:
+            self.result.warnings.append(
+                f"the passed lists keep {len(ended)} images, since there are namespaces where nothing runs that is not "
+                "on these lists; run the playbook imagescan.openshift.enforce with an empty "
+                "enforce_require_passed_namespaces first to take them back, too"
             )
-            self._note([row], "cleared", running)
-        self.result.in_use = len(running.images)
-        self.result.foreign += _foreign(view.states, self._options.provider)
+            ended = frozenset()
+
+        def tell(gone: t.Collection[str], lifted: t.Collection[str]) -> None:
+            self._tell_entries(view, {}, {}, gone, lifted)
+            ours = seen.denying | (seen.leftover if self._options.adopt else frozenset())
+            ours = (ours - failed - (denied.keys() - set(gone))) | set(gone)
+            rows = []
+            for digest in sorted(ours):
+                one = subjects.get(digest)
+                names = (one.reference, one.references) if one else ("", ())
+                rows.append(Row(digest, names[0], "its flag is taken back", names[1]))
+            self._note(rows, "cleared", running)
+
+        if broken is not None:
+            tell((), ())
+            raise broken
+        try:
+            self._take_off(view, ended, dry_run=dry_run)
+        except ScanError:
+            tell((), ())
+            raise
+        if dry_run or view.lists is None or not (gone or lifted):
+            tell(gone, lifted)
+            return self.result
+        self._written(
+            view,
+            lambda there: lists.clear_entries(self._client, there, {}, {}, keep=_AllBut(gone | lifted)),
+            lambda stands: tell(gone - stands.digests.keys(), lifted - stands.references.keys()),
+        )
         return self.result
 
     # -- what differs

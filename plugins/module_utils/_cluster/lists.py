@@ -23,11 +23,15 @@ from .._flags.names import (
     DENY_KIND,
     DENY_PLURAL,
     LIST_LABEL,
+    NAMESPACES_ANNOTATION,
     PASSED,
     PASSED_PLURAL,
     PREFIX,
     PROVIDER_LABEL,
+    REQUIRED,
+    REQUIRED_LABEL,
 )
+from .._flags.reach import Reach, read_reach
 from .client import Client
 from .errors import INVALID, NOT_FOUND, ApiError
 
@@ -57,6 +61,16 @@ class Lists:
         return self.labels.get(ENFORCE_LABEL, "")
 
     @property
+    def reach(self) -> Reach | None:
+        """Where the policies act that read these lists; None where nobody wrote that down."""
+        return next((read_reach(shard.namespaces) for shard in self.shards if shard.number == 0), None)
+
+    @property
+    def is_required(self) -> bool:
+        """Whether there are namespaces where nothing runs that is not on the passed lists."""
+        return any(shard.required for shard in self.passed)
+
+    @property
     def digests(self) -> dict[str, Entry]:
         """Every digest that is denied."""
         return {key: entry for shard in self.shards for key, entry in shard.digests.items()}
@@ -82,7 +96,7 @@ class Written:
 
 
 def read_lists(client: Client, provider: str) -> Lists:
-    """All shards of a provider. Raises ApiError, with what to do where the kinds are not installed."""
+    """All lists of a provider. Raises ApiError, with what to do where the kinds are not installed."""
     found: list[tuple[Shard | None, dict[str, str]]]
     found = _listed(client, DENY_PATH, DENY, lambda document: _deny_shard(document, provider))
     passed = _listed(client, PASSED_PATH, PASSED, lambda document: _passed_shard(document, provider))
@@ -169,7 +183,7 @@ class _Writer:
         while True:
             todo = planned(self)
             if not todo.sets and (sets or not (todo.clears or todo.deletes)):
-                return Written(self.lists, self._patches, self._entries)
+                return self._written
             try:
                 if passed:
                     self._apply(PASSED_PATH, (*todo.clears, *todo.sets))
@@ -180,10 +194,18 @@ class _Writer:
                         self._delete(todo.deletes)
             except _Again as again:
                 if time.monotonic() + delay > end:
+                    again.error.partial = self._written
                     raise again.error from again
                 time.sleep(delay * random.uniform(0.5, 1.5))
                 delay = min(2.0, delay * 1.5)
                 self.lists = read_lists(self._client, self.lists.provider)
+            except ApiError as error:
+                error.partial = self._written
+                raise
+
+    @property
+    def _written(self) -> Written:
+        return Written(self.lists, self._patches, self._entries)
 
     def _set(self, todo: Plan) -> None:
         for name in todo.creates:
@@ -317,8 +339,10 @@ def _deny_shard(document: dict[str, t.Any], provider: str) -> tuple[Shard | None
         for part in ("digests", "references")
     )
     number = re.fullmatch(rf"{re.escape(provider)}-(0|[1-9]\d{{0,5}})", name)
-    shard = Shard(name, int(number[1]) if number else -1, digests, references, version, uid)
-    return shard, labels
+    noted = document["metadata"].get("annotations")
+    namespaces = noted.get(NAMESPACES_ANNOTATION) if isinstance(noted, dict) else None
+    reach = namespaces if isinstance(namespaces, str) else ""
+    return Shard(name, int(number[1]) if number else -1, digests, references, version, uid, reach), labels
 
 
 def _passed_shard(document: dict[str, t.Any], provider: str) -> PassedShard | None:
@@ -328,7 +352,8 @@ def _passed_shard(document: dict[str, t.Any], provider: str) -> PassedShard | No
     prefixes = document["spec"].get("prefixes") if isinstance(document.get("spec"), dict) else None
     if not isinstance(prefixes, list) or not all(isinstance(each, str) and each for each in prefixes):
         raise _damaged(name, "spec.prefixes is no list of hexadecimal digits")
-    return PassedShard(name, tuple(prefixes), _texts(document, name, "digests"), version)
+    required = labels.get(REQUIRED_LABEL) == REQUIRED
+    return PassedShard(name, tuple(prefixes), _texts(document, name, "digests"), version, required)
 
 
 def _identity(document: t.Mapping[str, t.Any]) -> tuple[str, dict[str, str], str, str]:

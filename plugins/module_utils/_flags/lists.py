@@ -59,7 +59,10 @@ class Entry:
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """One DenyList object as it was read. ``number`` is that of its name, -1 for a name that we would not give."""
+    """One DenyList object as it was read. ``number`` is that of its name, -1 for a name that we would not give.
+
+    ``namespaces``: the annotation of that name, empty where there is none.
+    """
 
     name: str
     number: int
@@ -67,6 +70,7 @@ class Shard:
     references: t.Mapping[str, Entry] = dataclasses.field(default_factory=dict)
     resource_version: str = ""
     uid: str = ""
+    namespaces: str = ""
 
     def entries(self, kind: Kind) -> t.Mapping[str, Entry]:
         """The digests or the references."""
@@ -80,12 +84,16 @@ class Shard:
 
 @dataclasses.dataclass(frozen=True)
 class PassedShard:
-    """One PassedList object: the digests that begin with ``prefixes``, each with its end ("" for none)."""
+    """One PassedList object: the digests that begin with ``prefixes``, each with its end ("" for none).
+
+    ``required``: there are namespaces where nothing runs that is not on it.
+    """
 
     name: str
     prefixes: tuple[str, ...]
     digests: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     resource_version: str = ""
+    required: bool = False
 
     def speaks_for(self, digest: str) -> bool:
         """Whether the digest is looked for in this shard."""

@@ -49,7 +49,8 @@ class Snapshot:
     """What the store says. ``places``: every name with a tag in the store, in full form, and the digests it leads to:
     one, or more where it is spelt in several ways.
 
-    ``whole``: the subjects are all images of the store; else ``ended``: indexes that hold some of them and pass no more.
+    ``whole``: the subjects are all images of the store. Otherwise ``ended``: indexes that hold some of them and do not
+    pass, or not any more.
     """
 
     subjects: t.Mapping[str, Subject]
@@ -117,11 +118,12 @@ def parse_limit(text: str) -> Limit:
 
 @dataclasses.dataclass(frozen=True)
 class Wishes:
-    """What the user wants. ``grace``: for how long what runs may be started again once it is flagged."""
+    """What the user wants. ``grace``: for how long what runs may be started again once it is flagged; None: not at
+    all, but what was promised before is kept."""
 
     flag_inconclusive: bool = False
     flag_errors: bool = False
-    grace: datetime.timedelta = datetime.timedelta()
+    grace: datetime.timedelta | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,21 +172,51 @@ def make_plan(snapshot: Snapshot, seen: Seen, wishes: Wishes, in_use: InUse, *, 
     return _Planning(snapshot, seen, wishes, in_use, now).plan()
 
 
-def check_limit(plan: Plan, seen: Seen, in_use: InUse, limit: Limit) -> None:
-    """Raise ScanError, before anything is done, where more of what runs would be flagged than is allowed."""
-    names = {row.digest for row in plan.flagged} | (plan.set_references.keys() - seen.listed.keys())
-    new, of = len(in_use.images_of(names)), len(in_use.images)
-    if limit.allows(new, of):
-        return
-    first = next((row for row in plan.flagged if in_use.images_of((row.digest, *row.references))), None)
+def check_limit(
+    plan: Plan,
+    seen: Seen,
+    in_use: InUse,
+    limit: Limit,
+    *,
+    requiring: InUse | None = None,
+    before: frozenset[str] = frozenset(),
+    where: str = "",
+) -> frozenset[str]:
+    """Raise ScanError, before anything is done, where more of what runs would be flagged than is allowed.
+
+    ``in_use``: what runs where flags count; ``where``: that in words, empty for everywhere. ``requiring``: what runs
+    where only what passed may, so that losing a pass is as bad as a flag; None for nowhere. ``before``: what earlier
+    rounds of the run gave; the result is for the next one.
+    """
+    new = in_use.images_of(
+        {row.digest for row in plan.flagged}
+        | (plan.set_digests.keys() - (seen.denied or {}).keys())
+        | (plan.set_references.keys() - seen.listed.keys())
+    )
+    losing = requiring.images_of(plan.clear_passed) if requiring is not None else frozenset()
+    hit, of = new | losing | before, len(in_use.images)
+    if limit.allows(len(hit), of):
+        return hit
+    rows = (row for row in plan.flagged if in_use.images_of((row.digest, *row.references)))
+    first = next(rows, None)
     example = f"; the first: {first.reference or first.digest}: {first.why}" if first else ""
-    share = f" ({100 * new / of:.3g}%)"
+    share = f" ({100 * len(hit) / of:.3g}%)" if of else ""
     raise ScanError(
-        f"nothing was flagged: {new} of {of} images in use{share} would be flagged newly, and max_new_flags allows "
-        f"{limit}{example}",
+        f"nothing {'more ' if before else ''}was flagged: {len(hit)} of {of} images in use{where}{share} would be "
+        f"flagged newly{' or lose a pass that they need' if losing else ''}, and max_new_flags allows {limit}{example}",
         code="too-many-flags",
         hint="look at the vulnerability data and the policies that changed last, and at the run in check mode with "
-        f"--diff; if all of it is right, run again with max_new_flags: {new}",
+        f"--diff; if all of it is right, run again with max_new_flags: {len(hit)}",
+    )
+
+
+def harmless(plan: Plan, snapshot: Snapshot, in_use: InUse) -> frozenset[str]:
+    """What may leave the passed lists although a run would do too much: images that failed and that nobody uses."""
+    return frozenset(
+        digest
+        for digest in plan.clear_passed & snapshot.subjects.keys()
+        if snapshot.subjects[digest].facts.verdict == "failed"
+        and not in_use.images_of((digest, *snapshot.subjects[digest].references))
     )
 
 
@@ -195,7 +227,7 @@ class _Planning:
         self._wishes = wishes
         self._in_use = in_use
         self._now = utc_text(now)
-        self._end_of_grace = utc_text(now + wishes.grace)
+        self._end_of_grace = None if wishes.grace is None else _end(now, wishes.grace)
         self._fates: dict[str, str] = {}
         self._rows: dict[str, list[Row]] = {"flagged": [], "cleared": [], "kept": []}
         self._drifted: list[Drift] = []
@@ -275,10 +307,11 @@ class _Planning:
         if there is not None and decided == KEEP:
             text = there.text  # it says why the image was flagged
         until = there.grace_until if there is not None else ""
-        if there is None and is_new and self._wishes.grace and self._in_use.images_of((name,)):
-            until = self._end_of_grace
-        # A shorter grace than before ends it earlier, a longer one changes nothing.
-        until = min(until, self._end_of_grace)
+        if self._end_of_grace is not None:
+            if there is None and is_new and self._in_use.images_of((name,)):
+                until = self._end_of_grace
+            # A shorter grace than before ends it earlier, a longer one changes nothing.
+            until = min(until, self._end_of_grace)
         return Entry(text, until if until > self._now else "")
 
     def _look_for_drift(self, subject: Subject) -> None:
@@ -299,10 +332,16 @@ class _Planning:
             self._rows["kept"].append(Row(digest, "", why))
 
     def _is_free(self, reference: str) -> bool:
-        """Whether a listed reference leads to an image that is known not to be denied. What nobody knows stays."""
+        """Whether a listed reference leads to an image that passes, or to another one that is not denied.
+
+        What nobody knows stays, and so does what failed until somebody knows that it passes.
+        """
         digests = self._snapshot.places.get(reference, ())
         subjects = self._snapshot.subjects
-        return bool(digests) and all(digest in subjects and digest not in self._digests for digest in digests)
+        return bool(digests) and all(
+            digest in subjects and digest not in self._digests and not subjects[digest].failed_last
+            for digest in digests
+        )
 
     def _passes(self) -> tuple[dict[str, str], frozenset[str], list[str]]:
         there = self._seen.passed
@@ -311,7 +350,8 @@ class _Planning:
         subjects = self._snapshot.subjects
         passing = {digest: one for digest, one in subjects.items() if one.facts.verdict == "passed"}
         missing = {digest: one.lasting for digest, one in passing.items() if there.get(digest) != one.lasting}
-        gone = {digest for digest in there if digest not in passing and (self._snapshot.whole or digest in subjects)}
+        known = there.keys() if self._snapshot.whole else (subjects.keys() | self._snapshot.ended) & there.keys()
+        gone = known - passing.keys()
         return missing, frozenset(gone), [one.until for one in passing.values()]
 
     def _note(self, kind: str, subject: Subject, why: str) -> None:
@@ -319,6 +359,14 @@ class _Planning:
 
     def _drift(self, subject: Subject, what: str) -> None:
         self._drifted.append(Drift(subject.digest, subject.reference, what))
+
+
+def _end(now: datetime.datetime, grace: datetime.timedelta) -> str:
+    """When a grace ends; with the calendar at the latest."""
+    try:
+        return utc_text(now + grace)
+    except OverflowError:
+        return utc_text(datetime.datetime.max.replace(tzinfo=datetime.timezone.utc))
 
 
 def _why(facts: Facts) -> str:

@@ -62,6 +62,23 @@ def test_every_place_of_a_pod_counts_and_pods_count_once() -> None:
     assert len(found.images) == 3
 
 
+def test_what_runs_in_some_namespaces() -> None:
+    found = running(
+        pod("mine", "a", {"c": ("quay.io/team/app:1", f"quay.io/team/app@{A}")}),
+        pod("other", "a", {"c": ("quay.io/team/app:1", f"quay.io/team/app@{A}")}),
+        pod("other", "b", {"c": (f"quay.io/team/app@{B}", "")}),
+        pod("other", "c", {"c": ("quay.io/team/third:1", f"quay.io/team/third@{C}")}),
+        pod("mine", "waits-for-c", {"c": ("quay.io/team/third:1", "")}, "Pending"),
+        pod("mine", "waits", {"c": ("quay.io/team/fourth:1", "")}, "Pending"),
+    )
+    mine = found.within(lambda name: name == "mine")
+    assert mine.images == {A, C, "quay.io/team/fourth:1"}
+    assert mine.images_of([A, B, "quay.io/team/fourth:1"]) == {A, "quay.io/team/fourth:1"}
+    assert mine.images_of(["quay.io/team/third:1"]) == {C}
+    assert found.within(lambda name: name == "other").images == {A, B, C}
+    assert found.within(lambda _name: False).images == frozenset()
+
+
 def owned(kind: str, name: str, **metadata: t.Any) -> Object:
     """A pod with an owner."""
     reference = {"kind": kind, "name": name, "controller": True}

@@ -19,13 +19,15 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.lists
     DENY_PATH,
     PASSED_PATH,
     Lists,
+    Written,
     clear_entries,
     pass_entries,
     read_lists,
     set_entries,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
-from ansible_collections.imagescan.openshift.plugins.module_utils._flags.lists import Entry
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.lists import PATCH_ENTRIES, Entry
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.reach import Reach
 from ansible_collections.imagescan.openshift.tests.support.servers import (
     Answer,
     Request,
@@ -360,3 +362,37 @@ def test_a_damaged_list_is_no_empty_list(api: Server, path: str, document: Json,
     api.objects[f"{path}/x"] = {"metadata": metadata, **document}
     with running_server(api) as server, pytest.raises(ApiError, match=re.escape(sentence)):
         read_lists(client_of(server), "p")
+
+
+def test_where_enforcement_acts_is_read_with_the_lists(api: Server) -> None:
+    api.make("p-1", {})
+    note = "imagescan.github.io/namespaces"
+    reach = Reach(only=("shop",), required=("vault",))
+    with running_server(api) as server:
+        client = client_of(server)
+        found = read_lists(client, "p")
+        assert (found.reach, found.is_required) == (None, False)
+        api.objects[f"{DENY_PATH}/p-0"]["metadata"]["annotations"] = {note: reach.text()}
+        api.objects[f"{DENY_PATH}/p-1"]["metadata"]["annotations"] = {note: Reach().text()}
+        api.objects[f"{PASSED_PATH}/p-passed-0"]["metadata"]["labels"]["imagescan.github.io/required"] = "true"
+        found = read_lists(client, "p")
+        assert (found.reach, found.is_required) == (reach, True)
+        api.objects[f"{DENY_PATH}/p-0"]["metadata"]["annotations"] = {note: "everywhere"}
+        assert read_lists(client, "p").reach is None
+
+
+def test_what_was_written_before_an_error_is_told(api: Server) -> None:
+    wanted = {digest(number): ENTRY for number in range(PATCH_ENTRIES + 1)}
+
+    def refuse(request: Request) -> tuple[int, str]:
+        return (403 if request.method == "PATCH" and api.denied()["p-0"] else 0, "no more")
+
+    api.refuse = refuse
+    with running_server(api) as server:
+        client = client_of(server)
+        with pytest.raises(ApiError) as caught:
+            set_entries(client, read_lists(client, "p"), wanted, {})
+    written = caught.value.partial
+    assert isinstance(written, Written)
+    assert written.lists.digests.keys() == api.denied()["p-0"] < wanted.keys()
+    assert len(written.lists.digests) == PATCH_ENTRIES

@@ -22,6 +22,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._flags.plan im
     Subject,
     Wishes,
     check_limit,
+    harmless,
     make_plan,
     parse_limit,
 )
@@ -192,6 +193,16 @@ def test_a_name_that_leads_elsewhere_is_lifted() -> None:
     assert plan(part, seen).clear_references == frozenset()
 
 
+def test_a_name_stays_while_nobody_knows_whether_what_failed_there_passes_now() -> None:
+    seen = Seen(denied={}, listed={NAME: entry()})
+    for verdict in ("error", "inconclusive"):
+        # Somebody took the digest off the list, so that nothing but its name tells of the flag.
+        failed = dataclasses.replace(subject(A, verdict, NAME), failed_last=True)
+        assert plan(snapshot(failed), seen).clear_references == frozenset()
+        assert plan(snapshot(subject(B, verdict, NAME)), seen).clear_references == {NAME}  # it led elsewhere
+    assert plan(snapshot(subject(A, "passed", NAME)), seen).clear_references == {NAME}
+
+
 def test_what_the_store_does_not_know_stays_flagged() -> None:
     seen = Seen(
         denied={A: entry()}, listed={NAME: entry()}, passed={B: ""}, images=frozenset([C]), denying=frozenset([C])
@@ -201,6 +212,15 @@ def test_what_the_store_does_not_know_stays_flagged() -> None:
     assert is_idle(dataclasses.replace(done, clear_passed=frozenset()))
     assert done.clear_passed == {B}
     assert plan(snapshot(whole=False), seen).clear_passed == frozenset()
+
+
+def test_a_run_on_some_images_takes_theirs_off_the_passed_lists_and_indexes_that_hold_them() -> None:
+    index, ended, other = DIGESTS[3:]
+    seen = Seen(denied={}, passed={A: "", B: "2026-11-20T00:00:00Z", C: "", index: "", ended: "", other: ""})
+    subjects = (subject(A, "passed"), subject(B, "inconclusive"), subject(C, "failed"))
+    part = dataclasses.replace(snapshot(*subjects, whole=False), ended=frozenset([ended]))
+    done = plan(part, seen)
+    assert (done.clear_passed, done.set_passed) == ({B, C, ended}, {})
 
 
 def test_without_a_place_for_it_nothing_is_flagged() -> None:
@@ -222,12 +242,22 @@ def test_a_grace_is_given_once_and_ends() -> None:
     assert first.next_due == end
     seen = after(Seen(denied={}), first)
     longer = Wishes(grace=datetime.timedelta(hours=9))
+    assert is_idle(plan(store, seen, Wishes(), Use(frozenset([A, B]))))  # a run that is not told of any grace
+    at_once = plan(store, seen, Wishes(grace=datetime.timedelta()))
+    assert {name: one.grace_until for name, one in at_once.set_digests.items()} == {A: ""}
     assert is_idle(plan(store, seen, longer, Use(frozenset([A, B]))))
     shorter = plan(store, seen, Wishes(grace=datetime.timedelta(hours=1)))
     assert shorter.set_digests[A].grace_until == "2026-11-24T13:00:00Z"
     ended = make_plan(store, seen, longer, Use(), now=NOW + datetime.timedelta(hours=2))
     assert ended.set_digests[A].grace_until == ""
     assert ended.next_due == ""
+
+
+def test_a_grace_beyond_the_calendar_ends_with_it() -> None:
+    late = datetime.datetime(9999, 12, 30, tzinfo=datetime.timezone.utc)
+    wishes = Wishes(grace=datetime.timedelta(days=3650))
+    done = make_plan(snapshot(subject(A, "failed")), Seen(denied={}), wishes, Use(frozenset([A])), now=late)
+    assert done.set_digests[A].grace_until == "9999-12-31T23:59:59Z"
 
 
 def test_an_unknown_verdict_is_no_verdict() -> None:
@@ -285,3 +315,50 @@ def test_what_is_flagged_already_does_not_count_and_a_name_does() -> None:
     unlisted = dataclasses.replace(flagged, listed={})
     with pytest.raises(ScanError, match="1 of 2 images in use"):
         check_limit(plan(store, unlisted, running=running), unlisted, running, Limit(0, percent=False))
+
+
+def test_what_was_listed_no_more_counts_although_it_was_flagged() -> None:
+    store = snapshot(subject(A, "failed"), subject(B, "failed"))
+    running = Use(frozenset([A, B]))
+    seen = Seen(denied={B: entry()}, images=frozenset([A]), denying=frozenset([A]))
+    done = plan(store, seen, running=running)
+    assert done.flagged == ()
+    with pytest.raises(ScanError, match="nothing was flagged: 1 of 2 images in use"):
+        check_limit(done, seen, running, Limit(0, percent=False))
+
+
+def test_earlier_rounds_of_a_run_count() -> None:
+    running = Use(frozenset([A, B]))
+    done = plan(snapshot(subject(A, "failed")), Seen(denied={}), running=running)
+    counted = check_limit(done, Seen(denied={}), running, Limit(1, percent=False))
+    assert counted == {A}
+    later = plan(snapshot(subject(B, "failed")), Seen(denied={A: entry()}), running=running)
+    with pytest.raises(ScanError, match="nothing more was flagged: 2 of 2 images in use"):
+        check_limit(later, Seen(denied={A: entry()}), running, Limit(1, percent=False), before=counted)
+
+
+def test_where_a_pass_is_required_losing_it_counts() -> None:
+    store = snapshot(subject(A, "inconclusive"), subject(B, "failed"), subject(C, "inconclusive"))
+    seen = Seen(denied={B: entry()}, passed={A: "", B: "", C: ""})
+    everywhere = Use(frozenset([A, B, C, DIGESTS[3]]))
+    done = plan(store, seen, running=everywhere)
+    assert done.clear_passed == {A, B, C}
+    check_limit(done, seen, everywhere, Limit(0, percent=False))  # nothing is required anywhere
+    with pytest.raises(ScanError) as caught:
+        check_limit(done, seen, everywhere, Limit(1, percent=False), requiring=Use(frozenset([A, B])))
+    assert caught.value.message.startswith(
+        "nothing was flagged: 2 of 4 images in use (50%) would be flagged newly or lose a pass that they need, and"
+    )
+    check_limit(done, seen, everywhere, Limit(2, percent=False), requiring=Use(frozenset([A, B])))
+
+
+def test_what_failed_and_nobody_uses_leaves_the_passed_lists_in_any_case() -> None:
+    unclear = DIGESTS[3]
+    store = snapshot(
+        subject(A, "failed"), subject(B, "failed"), subject(C, "failed", NAME), subject(unclear, "inconclusive")
+    )
+    seen = Seen(denied={}, passed={A: "", B: "", C: "", unclear: "", DIGESTS[4]: ""})
+    running = Use(frozenset([B, NAME]))
+    done = plan(store, seen, running=running)
+    assert done.clear_passed == {A, B, C, unclear, DIGESTS[4]}
+    assert harmless(done, store, running) == {A}
