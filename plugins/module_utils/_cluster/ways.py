@@ -39,7 +39,11 @@ _VOLUME = "image volume"
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """A kind of object that holds images. ``openshift``: only OpenShift has it."""
+    """A kind of object that holds images.
+
+    ``openshift``: only OpenShift has it, and serves it from an API server of its own, which evaluates policies in newer
+    releases alone. So nothing is claimed of it; what is made of such an object is judged like everything else.
+    """
 
     name: str
     api: str
@@ -157,7 +161,8 @@ def ways(images: Images) -> list[Way]:
     """Every way. Kinds of OpenShift are among them."""
     found: list[Way] = []
     for kind in KINDS:
-        found += _of_a_build(images) if kind is BUILD else _of_a_kind(kind, images)
+        made = _of_a_build(images) if kind is BUILD else _of_a_kind(kind, images)
+        found += [dataclasses.replace(way, claimed=way.claimed and not kind.openshift) for way in made]
     return found
 
 
@@ -240,7 +245,7 @@ def _of_a_build(images: Images) -> list[Way]:
         strategy = {"type": "Docker", "dockerStrategy": {"from": {"kind": "DockerImage", "name": image}}}
         return {**_head(BUILD), "spec": {"source": source, "strategy": strategy}}
 
-    return [Way(BUILD, "image that is built on, by digest", *images.by_digest(), body, claimed=False)]
+    return [Way(BUILD, "image that is built on, by digest", *images.by_digest(), body)]
 
 
 def _creator(kind: Kind, place: str, good: str, owner: tuple[str, str] | None = None) -> t.Callable[[str], _Object]:

@@ -169,6 +169,12 @@ def test_messages_of_a_server_are_made_harmless() -> None:
 # What is sent.
 
 
+def test_ways_past_the_api_server_of_kubernetes_are_tried_and_not_claimed_closed() -> None:
+    apart = {one.kind.name for one in TRIED if one.kind.openshift}
+    assert apart == {"DeploymentConfig", "Build"}
+    assert not any(one.claimed for one in TRIED if one.kind.openshift)
+
+
 def test_every_way_has_its_own_name_and_a_good_twin_of_the_same_shape() -> None:
     assert len({(one.kind.name, one.name) for one in TRIED}) == len(TRIED)
     for one in TRIED:
@@ -194,7 +200,7 @@ def test_where_only_the_good_may_run_every_tag_is_bad() -> None:
     images = ways.Images(ways.UNKNOWN_DIGEST, ways.UNKNOWN_REFERENCES, only_good=True)
     tried = ways.ways(images)
     assert all(one.good.endswith(ways.GOOD_DIGEST) for one in tried)
-    assert all(one.claimed for one in tried if one.kind.name != "Build")
+    assert all(one.claimed for one in tried if not one.kind.openshift)
 
 
 @pytest.mark.parametrize(
