@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Generated layer stacks: what we read out of the layers is what ``umoci unpack`` and the kernel give for them."""
+"""Generated layer stacks: what we read out of the layers, and what we unpack, is what ``umoci unpack`` gives."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import LimitExceeded, ScanError
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import RootContent
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Image, RootContent
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.unpack import Owner, may_own, unpack
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.walk import Wanted, read_folder, read_root
 from ansible_collections.imagescan.openshift.tests.support.data import data_path
 from ansible_collections.imagescan.openshift.tests.support.layouts import File, image_of, tar_of, write_layout
 from ansible_collections.imagescan.openshift.tests.support.programs import require_program
+from ansible_collections.imagescan.openshift.tests.support.requirements import missing
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -109,10 +111,14 @@ def stacks(draw: st.DrawFn) -> list[list[File]]:
             folder, _slash, base = place.rpartition("/")
             if kind == "f":
                 serial += 1
-                entries.append(File(name.rstrip("/"), b"content %d" % serial))
+                mode = draw(st.sampled_from((0o644, 0o600, 0o4755, 0o000)))
+                owner = draw(st.sampled_from(((0, 0), (0, 0), (7, 8))))
+                entries.append(File(name.rstrip("/"), b"content %d" % serial, mode=mode, owner=owner, modified=serial))
                 made.append(place)
             elif kind == "d":
-                entries.append(File(name, kind=tarfile.DIRTYPE))
+                mode = draw(st.sampled_from((0o755, 0o700, 0o1777, 0o2755, 0o000)))
+                owner = draw(st.sampled_from(((0, 0), (0, 0), (7, 8))))
+                entries.append(File(name, kind=tarfile.DIRTYPE, mode=mode, owner=owner))
             elif kind == "l":
                 target = draw(st.sampled_from(TARGETS))
                 entries.append(File(name.rstrip("/"), kind=tarfile.SYMTYPE, link=target))
@@ -195,7 +201,7 @@ def kernel_view(root: Path, wanted: Wanted) -> tuple[dict[str, bytes], set[str]]
     return files, wrong
 
 
-def unpack(umoci: str, layers: t.Sequence[bytes], work: Path) -> Path | None:
+def unpacked_by_umoci(umoci: str, layers: t.Sequence[bytes], work: Path) -> Path | None:
     """The root that umoci unpacks, or None where it refuses."""
     write_layout(work / "image", layers)
     command = [umoci, "unpack", "--image", f"{work}/image:latest", f"{work}/bundle"]
@@ -218,8 +224,46 @@ def check(content: RootContent, root: Path, *, exact: bool) -> None:
     assert content.unexamined["jar"] == jars if exact else bool(content.unexamined["jar"]) >= bool(jars)
 
 
-def test_generated_stacks_read_as_umoci_unpacks_them() -> None:
+def tree_of(root: Path, owners: t.Mapping[str, Owner]) -> dict[str, tuple[t.Any, ...]]:
+    """What is in a root: path -> type, mode, owner, and content, target or number of names; without what is special.
+
+    ``owners``: what was recorded where the disk has something else. Times are those of regular files alone.
+    """
+    found: dict[str, tuple[t.Any, ...]] = {}
+    for path in [root, *root.rglob("*")]:
+        name = "" if path == root else str(path.relative_to(root))
+        status = path.lstat()
+        owner = owners.get(name, Owner(status.st_mode, status.st_uid, status.st_gid))
+        mode = stat.S_IMODE(owner.mode)
+        assert stat.S_IFMT(owner.mode) == stat.S_IFMT(status.st_mode), name
+        if stat.S_ISDIR(status.st_mode):
+            found[name] = ("folder", mode, owner.uid, owner.gid)
+        elif stat.S_ISLNK(status.st_mode):
+            found[name] = ("symlink", str(path.readlink()), owner.uid, owner.gid)
+        elif stat.S_ISREG(status.st_mode):
+            content = path.read_bytes()
+            found[name] = ("file", mode, owner.uid, owner.gid, content, status.st_nlink, int(status.st_mtime))
+    return found
+
+
+def check_tree(image: Image, root: Path, work: Path) -> None:
+    """What we unpack is what umoci unpacked; without the rights of root, what we record says the same."""
+    expected = tree_of(root, {})
+    for owning in (True, False):
+        ours = work / f"ours-{owning}"
+        ours.mkdir()
+        done = unpack(image, ours, threads=1, owning=owning)
+        assert not done.problems
+        assert tree_of(ours, done.owners) == expected
+        for path in ours.rglob("*"):
+            status = path.lstat()
+            assert owning or stat.S_ISLNK(status.st_mode) or status.st_mode & 0o600 == 0o600
+            assert owning or (status.st_uid, status.st_gid) == (os.geteuid(), os.getegid())
+
+
+def test_generated_stacks_read_and_unpack_as_umoci_unpacks_them() -> None:
     umoci = require_program("umoci")
+    may_be_owned = may_own()
     compared = given_up = 0
 
     @settings(max_examples=450, deadline=None, suppress_health_check=list(HealthCheck))
@@ -227,8 +271,10 @@ def test_generated_stacks_read_as_umoci_unpacks_them() -> None:
     def compare(layers: list[list[File]], threads: int) -> None:
         nonlocal compared, given_up
         with tempfile.TemporaryDirectory() as folder:
-            root = unpack(umoci, [tar_of(layer) for layer in layers], Path(folder))
+            root = unpacked_by_umoci(umoci, [tar_of(layer) for layer in layers], Path(folder))
             image = image_of(*layers)
+            if root is not None and may_be_owned:
+                check_tree(image, root, Path(folder))
             if root is None:
                 # No runtime would start this image; any clear answer will do.
                 try:
@@ -249,6 +295,8 @@ def test_generated_stacks_read_as_umoci_unpacks_them() -> None:
             compared += 1
 
     compare()
+    if not may_be_owned:
+        missing("root, to compare owners")
     assert compared >= COMPARED
     assert given_up <= compared // 50
 
@@ -266,7 +314,7 @@ def test_a_real_layer_with_opaque_folders_reads_as_umoci_unpacks_it(tmp_path: Pa
     assert others
     lower = tar_of([File(f"{folder}/below", b"lower") for folder in [*folders, *others]])
     wanted = Wanted(files=frozenset(names) | {f"{folder}/below" for folder in [*folders, *others]})
-    root = unpack(umoci, [lower, upper], tmp_path)
+    root = unpacked_by_umoci(umoci, [lower, upper], tmp_path)
     assert root is not None
     content = read_root(image_of(lower, upper), wanted)
     files, wrong = kernel_view(root, wanted)
@@ -281,7 +329,7 @@ def test_a_real_layer_with_content_manifests_reads_as_umoci_unpacks_it(tmp_path:
     layer = data_path("quay+claircore/rhel/testdata/layer-with-embedded-cs.tar").read_bytes()
     folder = "root/buildinfo/content_manifests"
     wanted = Wanted(folders={folder: ("*.json",)}, layer_folders=frozenset({folder}))
-    root = unpack(umoci, [layer], tmp_path)
+    root = unpacked_by_umoci(umoci, [layer], tmp_path)
     assert root is not None
     content = read_root(image_of(layer), wanted)
     files, _wrong = kernel_view(root, wanted)

@@ -34,12 +34,20 @@ def digest_of(data: bytes) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class File:
-    """One tar entry. ``kind`` is a tar type flag; ``link`` is the target of a link."""
+    """One tar entry. ``kind`` is a tar type flag; ``link`` is the target of a link.
+
+    ``mode``: permission bits, -1 for the usual ones. ``owner``: user and group id. ``attributes``: extended ones, which
+    need the PAX format.
+    """
 
     name: str
     data: bytes = b""
     kind: bytes = tarfile.REGTYPE
     link: str = ""
+    mode: int = -1
+    owner: tuple[int, int] = (0, 0)
+    modified: float = 0
+    attributes: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def folder(name: str) -> File:
@@ -66,7 +74,10 @@ def tar_of(entries: t.Iterable[File], tar_format: int = tarfile.GNU_FORMAT) -> b
             info.type = entry.kind
             info.linkname = entry.link
             info.size = len(entry.data)
-            info.mode = 0o755 if entry.kind == tarfile.DIRTYPE else 0o644
+            info.mode = entry.mode if entry.mode >= 0 else 0o755 if entry.kind == tarfile.DIRTYPE else 0o644
+            info.uid, info.gid = entry.owner
+            info.mtime = entry.modified
+            info.pax_headers = {f"SCHILY.xattr.{name}": value for name, value in entry.attributes.items()}
             archive.addfile(info, io.BytesIO(entry.data))
     return buffer.getvalue()
 
