@@ -550,7 +550,9 @@ def test_the_playbook_prints_a_table_and_fails_when_a_way_is_open(repaired: Plac
     assert "kubeconfig" in nowhere.message
 
 
-def test_the_account_that_the_role_makes_may_drill_and_read_nothing(cluster: KubernetesCluster, tmp_path: Path) -> None:
+def test_the_account_that_the_role_makes_may_drill_and_tell_where_the_policy_counts(
+    cluster: KubernetesCluster, tmp_path: Path
+) -> None:
     cluster.install_openshift_kinds()
     enforced = Enforced(cluster, f"enf-{secrets.token_hex(4)}", tmp_path)
     try:
@@ -562,7 +564,9 @@ def test_the_account_that_the_role_makes_may_drill_and_read_nothing(cluster: Kub
         }
         played = play(cluster, "drill", given, tmp_path)
         assert (played.status, played.changed, played.warnings) == (0, 0, ()), played.output
-        assert '"mode": "unknown"' in played.output
+        assert '"mode": "deny"' in played.output
+        assert f'"only_namespaces": ["{enforced.name}"' in re.sub(r"\[\s+", "[", played.output)
+        assert '"lists": null' in played.output
         assert not re.search(r"^ +\"(?!Build)\w+ .*(misconfigured|not tried|unknown)", played.output, re.M)
     finally:
         enforced.remove()

@@ -43,7 +43,7 @@ URL = "https://reports.example.invalid/why?digest=1"
 TEXT = f"policy base: 3 critical vulnerabilities (fix_available), see {URL}"
 KINDS = {
     *("Pod", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob", "ReplicationController"),
-    *("PodTemplate", "DeploymentConfig"),
+    *("PodTemplate",),
 }
 
 pytestmark = pytest.mark.timeout(900)
@@ -279,6 +279,39 @@ def _image(blobs: images.Blobs) -> images.Json:
     return images.image(blobs, [layer])
 
 
+def _told(tenant: Client, namespace: str, document: dict[str, t.Any]) -> str:
+    """What a tenant is told of a dry run of a workload; empty if it is let in."""
+    path = f"/apis/{document['apiVersion']}/namespaces/{namespace}/{document['kind'].lower()}s"
+    answer = tenant.attempt("POST", path, document, {"dryRun": "All"})
+    return "" if answer.status == 201 else str(answer.value.get("message"))
+
+
+def blanks() -> list[dict[str, t.Any]]:
+    """Workloads with a place for an image and none in it yet, as triggers of OpenShift fill them."""
+    found = [deployment("blank", " "), deployment("blank", "  ")]
+    for image in ({"image": ""}, {"image": " "}, {}):
+        containers = [{"name": "main", **image}]
+        spec = {"replicas": 0, "template": {"spec": {"containers": containers, "initContainers": containers}}}
+        kind = {"apiVersion": "apps.openshift.io/v1", "kind": "DeploymentConfig"}
+        found.append({**kind, "metadata": {"name": "blank"}, "spec": spec})
+    return found
+
+
+def test_a_place_without_an_image_yet_is_let_in_until_it_is_filled_with_a_flagged_one(flags: Place) -> None:
+    work, cluster, bad = flags.enforced.work, flags.cluster, f"registry.example/app@{sample('blank')}"
+    flags.flag(digest_of(bad))
+    until(lambda: flags.refuses(pod("probe", bad)))
+    for one in blanks():
+        assert not _told(flags.tenant, work, one)
+        template = one["spec"]["template"]["spec"]
+        template["containers"] = [*template["containers"], {"name": "second", "image": bad}]
+        assert TEXT in _told(flags.tenant, work, one)
+    cluster.apply(deployment("blank", " ", 0), namespace=work)
+    filled = cluster.kubectl("set", "image", f"--namespace={work}", "deployment/blank", f"main={bad}", check=False)
+    assert TEXT in filled.stderr
+    cluster.kubectl("set", "image", f"--namespace={work}", "deployment/blank", f"main={flags.image}")
+
+
 def test_a_namespace_may_require_a_passed_scan(place: Place) -> None:
     """Runs the role twice more, so all of it is one test."""
     enforced, strict = place.enforced, place.enforced.strict
@@ -330,6 +363,10 @@ def test_a_namespace_may_require_a_passed_scan(place: Place) -> None:
     changed = tenant.attempt("PATCH", path, operations, {"dryRun": "All"})
     assert changed.status == 403
     assert "ended at" in changed.value["message"]
+
+    for one in blanks():
+        assert not _told(tenant, strict, one)
+    assert "must be named by its digest" in _told(tenant, strict, deployment("bare", "registry.example/a:1"))
 
     # Elsewhere nothing is required, and the flagged is still refused.
     assert not place.tries(pod("a", "registry.example/a:1"), dryRun="All")

@@ -18,14 +18,21 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Connection, connect
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import ApiError
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.lists import (
+    pass_entries,
     read_lists,
     set_entries,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.ways import DIGEST
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.lists import Entry
-from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts, environment
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.names import (
+    NAMESPACES_ANNOTATION,
+    REQUIRED_LABEL,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.reach import Reach, read_reach
+from ansible_collections.imagescan.openshift.tests.cluster.accounts import OURS, OWNER, Accounts, environment
 from ansible_collections.imagescan.openshift.tests.cluster.enforced import Enforced, admin, pod, until
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
 from ansible_collections.imagescan.openshift.tests.cluster.harness.cluster import Cluster
@@ -50,7 +57,7 @@ def enforced(cluster: KubernetesCluster, tmp_path: Path) -> t.Iterator[Enforced]
 
 def left(enforced: Enforced) -> list[str]:
     """What of the installation is there, as kind/name."""
-    kinds = "validatingadmissionpolicies,validatingadmissionpolicybindings,namespaces"
+    kinds = "validatingadmissionpolicies,validatingadmissionpolicybindings,namespaces,clusterroles,clusterrolebindings"
     known = enforced.cluster.kubectl("api-resources", "--output=name").stdout.split()
     kinds += "".join(f",{kind}" for kind in known if kind.endswith("lists.imagescan.github.io"))
     found = enforced.cluster.kubectl("get", kinds, "--output=name").stdout.split()
@@ -78,13 +85,24 @@ def test_a_life_from_nothing_to_nothing(enforced: Enforced) -> None:
     assert again == 0
     assert enforced.do("enforce", "--check", "--diff") == 0
     assert (enforced.home / "kubeconfigs/imagescan-drill.kubeconfig").stat().st_mode & 0o777 == 0o600
+    the_account_sees_whether_the_policies_stand(enforced)
 
     # The emergency stop.
-    assert enforced.do("enforce", "--check", enforce_state="stopped") == 1
+    planned = enforced.play("--check", enforce_state="stopped")
+    assert planned.changed == 1
+    assert f"bindings of {enforced.name} that would be deleted: 1" in planned.output
     assert told(enforced, BAD)[0] != 0
-    assert enforced.do("enforce", enforce_state="stopped") == 1
+    wrong = enforced.play(enforce_state="stopped", enforce_prefix=f"{enforced.name}-b")
+    assert (wrong.status, wrong.changed) == (2, 0)
+    assert f"nothing was stopped: there is no installation with the prefix {enforced.name}-b; give" in wrong.message
+    assert enforced.name in wrong.message.partition("as enforce_prefix: ")[2].split(", ")
+    stopped = enforced.play(enforce_state="stopped")
+    assert (stopped.status, stopped.changed) == (0, 1)
+    assert f"bindings of {enforced.name} that were deleted: 1" in stopped.output
     until(lambda: told(enforced, BAD)[0] == 0, 5)
-    assert enforced.do("enforce", enforce_state="stopped") == 0
+    again_stopped = enforced.play(enforce_state="stopped")
+    assert (again_stopped.status, again_stopped.changed) == (0, 0)
+    assert "none, since it was stopped already" in again_stopped.output
     assert len(left(enforced)) > 2
 
     # It starts again as something milder, which refuses nothing.
@@ -123,6 +141,25 @@ def test_a_life_from_nothing_to_nothing(enforced: Enforced) -> None:
     assert enforced.do("enforce", enforce_state="absent") == 0
 
 
+def the_account_sees_whether_the_policies_stand(enforced: Enforced) -> None:
+    """It may read them and nothing else of the cluster."""
+    client = connect(Connection(kubeconfig=str(enforced.home / "kubeconfigs/imagescan-drill.kubeconfig")))
+    group = "/apis/admissionregistration.k8s.io/v1"
+    policy = f"{group}/validatingadmissionpolicies/{enforced.name}-deny"
+    bindings = f"{group}/validatingadmissionpolicybindings"
+    assert client.get(policy)["kind"] == "ValidatingAdmissionPolicy"
+    assert f"{enforced.name}-deny" in client.items(bindings, lambda one: str(one["metadata"]["name"]))
+    for method, path in (
+        ("DELETE", policy),
+        ("PATCH", policy),
+        ("GET", f"{group}/validatingadmissionpolicies"),
+        ("DELETE", f"{bindings}/{enforced.name}-deny"),
+        ("GET", "/apis/imagescan.github.io/v1alpha1/denylists"),
+        ("GET", "/api/v1/namespaces"),
+    ):
+        assert client.attempt(method, path, {}, {}).status == 403, path
+
+
 def test_namespaces_are_exempt_by_name_and_by_pattern(enforced: Enforced) -> None:
     there, later, stays = f"{enforced.name}-ex-a", f"{enforced.name}-ex-b", enforced.work
     spaces = [there, later, stays, enforced.name]
@@ -132,16 +169,124 @@ def test_namespaces_are_exempt_by_name_and_by_pattern(enforced: Enforced) -> Non
     try:
         enforced.do("enforce", **variables)
         enforced.cluster.create_namespace(later)
-        refused = {space: told(dataclasses.replace(enforced, space=space), BAD)[0] != 0 for space in spaces}
-        assert refused == {there: False, later: False, stays: True, enforced.name: False}
+
+        def refused() -> dict[str, bool]:
+            return {space: told(dataclasses.replace(enforced, space=space), BAD)[0] != 0 for space in spaces}
+
+        # Whoever may make namespaces could have made one of the name of that for scans.
+        assert refused() == {there: False, later: False, stays: True, enforced.name: True}
+        enforced.cluster.kubectl("label", "namespace", enforced.name, f"{OWNER}={OURS}")
+        assert enforced.do("enforce", **variables) == 1  # the one that was made since is named, too
+        until(lambda: refused() == {there: False, later: False, stays: True, enforced.name: False}, 5)
         policy = enforced.cluster.get("validatingadmissionpolicy", f"{enforced.name}-deny")["spec"]
         names = policy["matchConstraints"]["namespaceSelector"]["matchExpressions"]
         assert names[1]["operator"] == "NotIn"
-        assert {there, "kube-system", enforced.name} <= set(names[1]["values"])
-        assert enforced.do("enforce", **variables) == 1  # the one that was made since is named, too
+        assert {there, later, "kube-system", enforced.name} <= set(names[1]["values"])
+        kept = read_reach(annotation(enforced))
+        assert kept == Reach("deny", tuple(sorted(spaces)), (f"{enforced.name}-ex-*", enforced.name, "kube-system"), ())
     finally:
         for space in (there, later, enforced.name):
             enforced.cluster.remove_namespace(space)
+
+
+def annotation(enforced: Enforced) -> str:
+    """Where the first deny list says that enforcement acts."""
+    metadata = enforced.cluster.get("denylists.imagescan.github.io", f"{enforced.name}-0")["metadata"]
+    return str(metadata["annotations"][NAMESPACES_ANNOTATION])
+
+
+def test_a_trial_that_fails_leaves_no_binding(enforced: Enforced) -> None:
+    drills = f"{enforced.name}-drill"
+    labels = {OWNER: OURS, "imagescan.github.io/enforce": enforced.name}
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}
+    enforced.cluster.apply(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": drills, "labels": labels}},
+    )
+    enforced.cluster.apply(quota, namespace=drills)
+    until(lambda: enforced.cluster.get("resourcequota", "none", f"--namespace={drills}").get("status"))
+    played = enforced.play(enforce_wait="1")
+    assert played.status == 2
+    assert "the drill failed: " in played.message
+    assert "Nothing but the namespaces for drills is touched so far" in played.message
+    assert not [one for one in left(enforced) if "policybinding" in one]
+    assert told(enforced, BAD)[0] == 0
+    enforced.cluster.kubectl("delete", "resourcequota", "none", f"--namespace={drills}")
+    assert enforced.do("enforce") > 0
+    assert told(enforced, BAD)[0] != 0
+
+
+def test_a_passed_scan_is_required_and_no_longer_in_an_order_that_refuses_nothing(enforced: Enforced) -> None:
+    """What only warns may be tried beside what is new, and what only warned until now is no reason to refuse all."""
+    enforced.cluster.create_namespace(enforced.strict)
+    try:
+        warns = {"enforce_action": "warn", "enforce_wait": "20"}
+        required = {"enforce_require_passed_namespaces": enforced.strict}
+        enforced.do("enforce", **warns)
+        enforced.do("enforce", **warns, **required)
+        reach = read_reach(annotation(enforced))
+        assert reach is not None
+        assert (reach.action, reach.required) == ("warn", (enforced.strict,))
+        played = enforced.play(**required)
+        assert (played.status, played.changed) == (2, 0)
+        assert f"no digest is known that passed a scan of {enforced.name}" in played.message
+
+        client = admin(enforced.cluster)
+        image = f"registry.example/app@sha256:{'1' * 64}"
+        over = f"sha256:{'f' * 64}"
+        pass_entries(client, read_lists(client, enforced.name), {over: "2026-01-01T00:00:00Z"})
+        assert enforced.play(**required).status == 2  # a pass that is over is none
+        pass_entries(client, read_lists(client, enforced.name), {image.partition("@")[2]: ""})
+        enforced.do("enforce", **required)
+        strict = dataclasses.replace(enforced, space=enforced.strict)
+        until(lambda: told(strict, GOOD)[0] != 0, 5)
+        assert told(strict, image)[0] == 0
+        assert labelled(enforced) == {f"{enforced.name}-passed-0": "true", f"{enforced.name}-passed-1": "true"}
+        assert enforced.do("enforce", **required) == 0
+
+        # Lists are made anew, empty, but not before nothing reads them.
+        done = threading.Event()
+        said: list[str] = []
+
+        def ask() -> None:
+            while not done.wait(0.1):
+                status, message, _warnings = told(strict, image)
+                said.extend([message] if status else [])
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        try:
+            assert enforced.do("enforce", enforce_passed_shards="4") > 0
+        finally:
+            done.set()
+            asking.join()
+        assert not said
+        assert labelled(enforced) == {f"{enforced.name}-passed-{number}": None for number in range(4)}
+        kinds = "validatingadmissionpolicies,validatingadmissionpolicybindings"
+        assert enforced.cluster.kubectl("get", kinds, "--output=name").stdout.count(f"{enforced.name}-") == 2
+        until(lambda: not [one for one in left(enforced) if one.endswith("-drill-passed")], 60)
+    finally:
+        enforced.cluster.remove_namespace(enforced.strict)
+
+
+def labelled(enforced: Enforced) -> dict[str, str | None]:
+    """Name of each of our passed lists, and whether it says that it is required."""
+    found = enforced.cluster.get("passedlists.imagescan.github.io")["items"]
+    ours = [one["metadata"] for one in found if one["metadata"]["name"].startswith(enforced.name)]
+    return {one["name"]: one["labels"].get(REQUIRED_LABEL) for one in ours}
+
+
+def test_the_lies_of_namespaces_are_not_believed(enforced: Enforced) -> None:
+    """Removal goes by names, too: labels are what their owners like."""
+    labels = {OWNER: OURS, "imagescan.github.io/enforce": enforced.name}
+    other = f"{enforced.name}-theirs"
+    enforced.cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": other, "labels": labels}})
+    try:
+        enforced.do("enforce", enforce_action="audit")
+        enforced.remove()
+        assert left(enforced) == [f"namespace/{other}"]
+        assert "deletionTimestamp" not in enforced.cluster.get("namespace", other)["metadata"]
+    finally:
+        enforced.cluster.remove_namespace(other)
 
 
 # Mistakes.
@@ -161,6 +306,15 @@ def test_namespaces_are_exempt_by_name_and_by_pattern(enforced: Enforced) -> Non
             {"enforce_require_passed_namespaces": "kube-system, shop-a", "enforce_exempt_namespaces": "shop-*"},
             r"enforce_require_passed_namespaces: kube-system, shop-a is exempt, too",
         ),
+        (
+            {"enforce_prefix": "shop", "enforce_exempt_namespaces": "shop-*"},
+            r"enforce_exempt_namespaces: shop-drill, in which drills are made, is exempt",
+        ),
+        (
+            {"enforce_namespaces": "kube-system"},
+            r"enforce_namespaces: kube-system is exempt, and there is no other, so nothing would be refused anywhere",
+        ),
+        ({"enforce_state": "stopped"}, r"nothing was stopped: there is no installation with the prefix enf-"),
         ({"enforce_passed_shards": "3"}, r"enforce_passed_shards: 3 is not possible; expected 1, 2, 4, 8 or 16"),
         ({"enforce_help_url": "javascript:1"}, r"enforce_help_url: expected a web address"),
         ({"enforce_kubeconfigs": "perhaps"}, r"'perhaps' is no truth value: expected yes or no"),
@@ -375,6 +529,7 @@ def test_nothing_good_is_refused_and_nothing_flagged_runs_while_pods_are_created
             assert enforced.do("enforce", **everywhere) > 0
             installed = time.monotonic()
             figures["install"] = installed - start
+            assert figures["install"] > 35  # other API servers have so long to learn of the new kinds
             assert not load.refused(start, good=True)
             figures["good pods while it was installed"] = sum(1 for _at, good, _said in load.answers if good)
 
