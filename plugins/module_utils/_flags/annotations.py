@@ -314,11 +314,11 @@ def _flag(
             wanted[keys.mark] = "true"
         elif deny.ours:
             wanted[keys.mark] = "false"
-    elif foreign is not None:
+    elif foreign is not None and not (foreign == "false" and deny.spoken):
         wanted[DENY_EXECUTION] = foreign
         if deny.ours:
             wanted[keys.mark] = None
-    elif lifts:
+    elif lifts:  # a foreign "false" beside another mark that says so would be nobody's at the next look
         wanted[DENY_EXECUTION] = wanted[keys.mark] = "false"
     says = None
     if cloudforms_keys:

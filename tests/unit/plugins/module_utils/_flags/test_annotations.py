@@ -484,6 +484,16 @@ def test_a_record_of_a_word_ends_with_the_last_deny_beside_it(end: str) -> None:
     assert read_deny(image.annotations, PROVIDER).foreign is None
 
 
+def test_a_false_beside_one_of_another_provider_is_put_back_once() -> None:
+    image = Image({DENY_EXECUTION: "false"})
+    for verdict in ("failed", "passed"):
+        for name in ("team-b", PROVIDER):
+            image.judge(facts(verdict), provider=name)
+    assert image.denied == "false"
+    for name in ("team-b", PROVIDER):
+        assert not image.judge(facts("passed"), provider=name)
+
+
 def test_whoever_has_a_mark_is_an_owner() -> None:
     image = Image()
     image.judge(facts("failed"))

@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotations import (
     DENY_EXECUTION,
     FAILED_POLICY,
+    SUCCESSFUL_POLICY,
     Facts,
     absent,
     desired,
@@ -25,18 +26,32 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 NOW = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.timezone.utc)
-PROVIDERS = ("imagescan", "team-b", "alice")
+PROVIDERS = ("imagescan", "team-b")
+FOREIGN_MARK = "imagescan.github.io/deny.foreign"
+#: What CloudForms writes into its keys; ours names the provider.
+THEIRS = "a policy of CloudForms"
 REASONS = {"failed": (("vulnerability", "m"),), "passed": ()}
 
 
-def act(annotations: dict[str, str], verdict: str, provider: str, *, adopt: bool = False, **flags: bool) -> None:
+def act(
+    annotations: dict[str, str],
+    verdict: str,
+    provider: str,
+    *,
+    adopt: bool = False,
+    cloudforms_keys: bool = False,
+    **flags: bool,
+) -> None:
     """What a run does to an image; ``absent`` for what ``state: absent`` does."""
     if verdict == "absent":
         change = absent(annotations, {}, provider=provider, adopt=adopt)
     else:
-        facts = Facts("sha256:" + "a" * 64, verdict, ("p",), REASONS.get(verdict, (("x", "y"),)), {}, "", "", "", None)
+        reasons = REASONS.get(verdict, (("x", "y"),))
+        facts = Facts("sha256:" + "a" * 64, verdict, (f"p of {provider}",), reasons, {}, "", "", "", None)
         what = fate(verdict, flagged=ours(annotations, provider, adopt=adopt), **flags)
-        change = desired(facts, what, annotations, {}, provider=provider, adopt=adopt, now=NOW)
+        change = desired(
+            facts, what, annotations, {}, provider=provider, adopt=adopt, cloudforms_keys=cloudforms_keys, now=NOW
+        )
     patch(annotations, change.annotations)
 
 
@@ -50,8 +65,11 @@ def patch(annotations: dict[str, str], change: t.Mapping[str, str | None]) -> No
 
 
 class Owners(RuleBasedStateMachine):
-    """The oracle knows nothing of marks: it remembers who denies, and hears a person wherever the value is another than
-    the last run left. What a person writes without changing the value nobody can hear."""
+    """Two providers, Alice, who writes by hand whenever she likes, CloudForms, and a program that writes over all.
+
+    The oracle knows nothing of marks: it remembers who denies, and hears Alice wherever the value is another than the
+    last run left. What she writes without changing the value nobody can hear; what she removes is nobody's word.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,25 +78,94 @@ class Owners(RuleBasedStateMachine):
         self.word: str | None = None
         self.left: str | None = None
 
-    @rule(provider=st.sampled_from(PROVIDERS), verdict=st.sampled_from((*VERDICTS, "absent")), strict=st.booleans())
-    def a_run(self, provider: str, verdict: str, strict: bool) -> None:
-        value = self.annotations.get(DENY_EXECUTION)
+    @rule(
+        provider=st.sampled_from(PROVIDERS),
+        verdict=st.sampled_from((*VERDICTS, "absent")),
+        strict=st.booleans(),
+        adopt=st.booleans(),
+        keys=st.booleans(),
+    )
+    def a_run(self, provider: str, verdict: str, strict: bool, adopt: bool, keys: bool) -> None:
+        before = dict(self.annotations)
+        value = before.get(DENY_EXECUTION)
         if value != self.left:
             self.word = value
-        act(self.annotations, verdict, provider, flag_inconclusive=strict, flag_errors=strict)
+        act(
+            self.annotations,
+            verdict,
+            provider,
+            adopt=adopt,
+            cloudforms_keys=keys,
+            flag_inconclusive=strict,
+            flag_errors=strict,
+        )
         if verdict == "failed" or (strict and verdict in ("inconclusive", "error")):
             self.denying[provider] = True
         elif verdict in ("passed", "absent"):
             self.denying[provider] = False
+        counts = self.denying[provider] or verdict in ("passed", "absent")
+        adopted = adopt and counts and before.get(FAILED_POLICY) == THEIRS
+        if adopted and self.word == "true":
+            self.word = None
         self.left = self.annotations.get(DENY_EXECUTION)
         denied = any(self.denying.values())
         assert (self.left == "true") == (denied or self.word == "true")
-        if not denied and self.word not in (None, "false"):
-            assert self.left == self.word  # as it was written
+        # Her "false" beside a mark that says so, too, changes nothing; other words stand as they were written.
+        heard = None if self.word == "false" else self.word
+        if not denied:
+            assert self.left == heard or (heard is None and self.left == "false")
+        recorded = self.annotations.get(FOREIGN_MARK)
+        assert recorded == (heard if denied else None) or (denied and recorded == self.word)
+        self.look_at_keys(before, provider, verdict, keys, adopted)
+        again = dict(self.annotations)
+        act(
+            again,
+            verdict,
+            provider,
+            adopt=adopt,
+            cloudforms_keys=keys,
+            flag_inconclusive=strict,
+            flag_errors=strict,
+        )
+        assert again == self.annotations
 
-    @rule(word=st.sampled_from(("true", "false", None, "yes")))
-    def a_person(self, word: str | None) -> None:
+    def look_at_keys(self, before: dict[str, str], provider: str, verdict: str, asked: bool, adopted: bool) -> None:
+        """CloudForms' keys after a run. Theirs is told from ours by what is in it."""
+        failed, successful = (self.annotations.get(key) for key in (FAILED_POLICY, SUCCESSFUL_POLICY))
+        if before.get(FAILED_POLICY) == THEIRS:
+            assert (failed == THEIRS) != adopted
+        if before.get(SUCCESSFUL_POLICY) == THEIRS and not asked:
+            assert successful == THEIRS
+        mine = f"p of {provider}"
+        if not asked or verdict == "absent":
+            assert mine not in (failed, successful)
+        elif self.denying[provider]:
+            assert failed is not None
+            assert successful is None
+        elif verdict == "passed":
+            assert failed != mine
+            assert any(self.denying.values()) or failed or successful
+        else:
+            assert failed != mine
+            assert successful in (None, *(f"p of {name}" for name in PROVIDERS if name != provider))
+        # Both stand only where CloudForms left them so, or wrote one beside ours since.
+        assert not (failed and successful) or THEIRS in (failed, successful)
+
+    @rule(word=st.sampled_from(("true", "true", "false", None, "yes", "True", " true", "")))
+    def alice(self, word: str | None) -> None:
         patch(self.annotations, {DENY_EXECUTION: word})
+
+    @rule(failed=st.booleans())
+    def cloudforms(self, failed: bool) -> None:
+        """It writes both, and lets the other key stand."""
+        key = FAILED_POLICY if failed else SUCCESSFUL_POLICY
+        patch(self.annotations, {key: THEIRS, DENY_EXECUTION: "true" if failed else "false"})
+
+    @rule()
+    def a_program_that_writes_over_all(self) -> None:
+        self.annotations = {"theirs": "kept"}
+        self.denying = dict.fromkeys(PROVIDERS, False)
+        self.word = self.left = None
 
     @invariant()
     def others_keep_what_they_wrote(self) -> None:
@@ -86,9 +173,10 @@ class Owners(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         for provider in PROVIDERS:
-            self.a_run(provider, "absent", False)
-        assert set(self.annotations) <= {"theirs", DENY_EXECUTION}
+            self.a_run(provider, "absent", False, False, False)
+        assert set(self.annotations) <= {"theirs", DENY_EXECUTION, FAILED_POLICY, SUCCESSFUL_POLICY}
         assert self.annotations.get(DENY_EXECUTION) in (self.word, None)
+        assert {self.annotations.get(key, THEIRS) for key in (FAILED_POLICY, SUCCESSFUL_POLICY)} == {THEIRS}
 
 
 Owners.TestCase.settings = settings(max_examples=300, stateful_step_count=30, deadline=None)
