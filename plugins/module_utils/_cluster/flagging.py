@@ -226,7 +226,7 @@ class Flagging:
         was done until then stays, and the next run goes on from there.
         """
         snapshot = self._read(None)
-        counted: frozenset[str] = frozenset()
+        counted: frozenset[str] | None = None
         for number in range(ROUNDS):
             view = self._look(snapshot)
             running = read_running(self._client)
@@ -249,7 +249,7 @@ class Flagging:
             snapshot = later
         return self.result
 
-    def _check_limit(self, plan: Plan, view: _View, running: Running, before: frozenset[str]) -> frozenset[str]:
+    def _check_limit(self, plan: Plan, view: _View, running: Running, before: frozenset[str] | None) -> frozenset[str]:
         """Raise ScanError where too much would be flagged; what counts is what runs where enforcement acts."""
         in_use: InUse = running
         requiring: InUse | None = None

@@ -179,14 +179,14 @@ def check_limit(
     limit: Limit,
     *,
     requiring: InUse | None = None,
-    before: frozenset[str] = frozenset(),
+    before: frozenset[str] | None = None,
     where: str = "",
 ) -> frozenset[str]:
     """Raise ScanError, before anything is done, where more of what runs would be flagged than is allowed.
 
     ``in_use``: what runs where flags count; ``where``: that in words, empty for everywhere. ``requiring``: what runs
     where only what passed may, so that losing a pass is as bad as a flag; None for nowhere. ``before``: what earlier
-    rounds of the run gave; the result is for the next one.
+    rounds of the run gave, None in the first; the result is for the next one.
     """
     new = in_use.images_of(
         {row.digest for row in plan.flagged}
@@ -194,7 +194,7 @@ def check_limit(
         | (plan.set_references.keys() - seen.listed.keys())
     )
     losing = requiring.images_of(plan.clear_passed) if requiring is not None else frozenset()
-    hit, of = new | losing | before, len(in_use.images)
+    hit, of = new | losing | (before or frozenset()), len(in_use.images)
     if limit.allows(len(hit), of):
         return hit
     rows = (row for row in plan.flagged if in_use.images_of((row.digest, *row.references)))
@@ -202,8 +202,9 @@ def check_limit(
     example = f"; the first: {first.reference or first.digest}: {first.why}" if first else ""
     share = f" ({100 * len(hit) / of:.3g}%)" if of else ""
     raise ScanError(
-        f"nothing {'more ' if before else ''}was flagged: {len(hit)} of {of} images in use{where}{share} would be "
-        f"flagged newly{' or lose a pass that they need' if losing else ''}, and max_new_flags allows {limit}{example}",
+        f"nothing {'' if before is None else 'more '}was flagged: {len(hit)} of {of} images in use{where}{share} would "
+        f"be flagged newly{' or lose a pass that they need' if losing else ''}, and max_new_flags allows "
+        f"{limit}{example}",
         code="too-many-flags",
         hint="look at the vulnerability data and the policies that changed last, and at the run in check mode with "
         f"--diff; if all of it is right, run again with max_new_flags: {len(hit)}",
