@@ -1,0 +1,520 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read what OpenSCAP writes: ARF 1.1, XCCDF 1.1 and 1.2 results, and the OVAL results inside or beside them.
+
+Most of a file (the content that was evaluated, twice) only passes by; what is kept are the metadata of rules, the last
+TestResult, and the results of OVAL definitions. Results are given only when the whole file was well-formed, so a file
+that was cut is never a good result.
+
+Sources: NISTIR 7275r4 (XCCDF 1.2), NISTIR 7694 (ARF 1.1), the schema oval-results-5, and what oscap 1.0 to 1.4 writes.
+Standard library only: the scanner pod runs this file.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+import re
+import typing as t
+
+from .._errors import CorruptData, LimitExceeded
+from .._images.model import Problem
+from .model import RULE_RESULTS, RULE_SEVERITIES, Benchmark, Definition, Results, RuleResult
+from .streaming import TEXT_LIMIT, Attributes, Known, Table, pairs, walk
+
+#: Rules, references, tests and so on of one file; each takes about 100 bytes.
+VALUES_LIMIT = 1_000_000
+
+#: Id of an OVAL definition -> what it came to, more than once where it was evaluated with several sets of variables.
+Definitions = t.Mapping[str, t.Sequence[Definition]]
+
+_XCCDF = ("http://checklists.nist.gov/xccdf/1.1", "http://checklists.nist.gov/xccdf/1.2")
+_ARF = "http://scap.nist.gov/schema/asset-reporting-format/1.1"
+_DATA_STREAM = "http://scap.nist.gov/schema/scap/source/1.2"
+_OVAL_RESULTS = "http://oval.mitre.org/XMLSchema/oval-results-5"
+_OVAL_CHECKS = "http://oval.mitre.org/XMLSchema/oval-definitions-5"
+
+#: Elements that hold results. Where they are not known they would be passed over without a word.
+_RESULTS = frozenset(("TestResult", "rule-result"))
+#: What the schemas let stand in these, and nothing else of XCCDF.
+_LEGAL: t.Mapping[str, frozenset[str]] = {
+    "TestResult": frozenset(
+        (
+            *("benchmark", "tailoring-file", "title", "remark", "organization", "identity", "profile", "target"),
+            *("target-address", "target-facts", "target-id-ref", "platform", "set-value", "set-complex-value"),
+            *("rule-result", "score", "metadata"),
+        )
+    ),
+    "rule-result": frozenset(
+        ("result", "override", "ident", "metadata", "message", "instance", "fix", "check", "complex-check")
+    ),
+}
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(Z|[+-]\d\d:\d\d)?", re.ASCII)
+_HINT = "give what oscap xccdf eval wrote with --results-arf or --results"
+
+
+def read_results(chunks: t.Iterable[bytes], where: str, definitions: Definitions | None = None) -> Results:
+    """The last TestResult of an ARF or an XCCDF file. ``where`` names the file in messages.
+
+    ``definitions``: what ``read_definitions`` gave, for XCCDF results whose OVAL results are files of their own.
+    Raises CorruptData (``results-damaged``, ``results-truncated``, ``results-missing``) and LimitExceeded.
+    """
+    reader = _Reader(where)
+    walk(chunks, where, reader.top, reader.pass_by)
+    if reader.last is None:
+        what = "OVAL results" if reader.definitions else "content"
+        raise CorruptData(f"{where} has {what} and no XCCDF TestResult", code="results-missing", hint=_HINT)
+    return reader.joined(reader.last, definitions or {})
+
+
+def read_definitions(chunks: t.Iterable[bytes], where: str) -> dict[str, list[Definition]]:
+    """The results of the OVAL definitions of a file. Raises as ``read_results``."""
+    reader = _Reader(where)
+    walk(chunks, where, reader.top, reader.pass_by)
+    if not reader.definitions:
+        raise CorruptData(f"{where} has no results of OVAL definitions", code="results-missing")
+    found: dict[str, list[Definition]] = {}
+    for report in reader.definitions.values():
+        for identity, written in report.items():
+            found.setdefault(identity, []).extend(one.definition() for one in written)
+    return found
+
+
+class _Rule:
+    """What a benchmark says of a rule."""
+
+    __slots__ = ("id", "identifiers", "references", "remediation", "severity", "title")
+
+    def __init__(self, attributes: t.Mapping[str, str]) -> None:
+        self.id = attributes.get("id", "")
+        self.severity = attributes.get("severity", "")
+        self.title: str | None = None
+        self.identifiers: list[tuple[str, str]] = []
+        self.references: list[str] = []
+        self.remediation = False
+
+
+class _Outcome:
+    """A rule-result."""
+
+    __slots__ = ("attributes", "checks", "fix", "identifiers", "instances", "messages", "overridden", "result")
+
+    def __init__(self, attributes: t.Mapping[str, str]) -> None:
+        self.attributes = attributes
+        self.result: str | None = None
+        self.identifiers: list[tuple[str, str]] = []
+        self.messages: list[str] = []
+        self.instances: list[str] = []
+        self.checks: list[tuple[str, str]] = []
+        self.overridden: list[str] = []
+        self.fix = False
+
+
+class _Test:
+    """A TestResult."""
+
+    def __init__(self, attributes: t.Mapping[str, str], benchmark: Benchmark) -> None:
+        self.attributes = attributes
+        self.benchmark = benchmark
+        self.profile = ""
+        self.identity = ""
+        self.targets: list[str] = []
+        self.addresses: list[str] = []
+        self.platforms: list[str] = []
+        self.facts: list[tuple[str, str]] = []
+        self.scores: list[tuple[str, float, float]] = []
+        self.outcomes: list[_Outcome] = []
+        self.not_selected = 0
+
+
+class _Written:
+    """The result of an OVAL definition, with the attributes of what it is made of: few of them are ever asked for."""
+
+    __slots__ = ("attributes", "criteria")
+
+    def __init__(self, attributes: Attributes) -> None:
+        self.attributes = attributes
+        self.criteria: list[Attributes] = []
+
+    def definition(self) -> Definition:
+        own = pairs(self.attributes)
+        parts = map(pairs, self.criteria)
+        tests = [(one.get("test_ref") or one.get("definition_ref", ""), one.get("result", "")) for one in parts]
+        return Definition(own.get("definition_id", ""), own.get("result", ""), tuple(dict.fromkeys(tests)))
+
+
+class _Reader:
+    """One pass over one file: the tables of what is looked into, and what was found."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self.tests = 0
+        self.last: _Test | None = None
+        #: Report of an ARF (empty where there is none) -> definition -> its results.
+        self.definitions: dict[str, dict[str, list[_Written]]] = {}
+        #: Benchmark -> rule -> what it says of it; benchmark -> version.
+        self.rules: dict[str, dict[str, _Rule]] = {}
+        self.versions: dict[str, str] = {}
+        self._values = 0
+        self._report = ""
+        self._benchmark = ""
+        self._oval = False
+        # Replaced where such an element begins, before anything is put into it.
+        self._rule = _Rule({})
+        self._outcome = _Outcome({})
+        self._test = _Test({}, Benchmark())
+        self._written = _Written([])
+        #: What may stand in a TestResult and in a rule-result, its namespace and name.
+        self._strict: list[tuple[Table, str, str]] = []
+        self.top = self._top()
+
+    def pass_by(self, name: str, known: Table) -> None:
+        """Refuse what would be lost without a word."""
+        namespace, _space, local = name.rpartition(" ")
+        if known is self.top:
+            raise CorruptData(
+                f"{self.where} begins with <{_shown(local)}> of the namespace {_shown(namespace) or '(none)'}: that is no"
+                " result of OpenSCAP",
+                code="results-missing",
+                hint=_HINT,
+            )
+        lost = local in _RESULTS
+        for table, own, parent in self._strict:
+            if table is known and namespace in _XCCDF:
+                lost = lost or namespace != own or local not in _LEGAL[parent]
+        if lost:
+            raise self._damaged(f"has a <{_shown(local)}> where none belongs")
+
+    def _top(self) -> Table:
+        oval = self._oval_table()
+        tests: Table = {}
+        benchmarks: Table = {}
+        for namespace in _XCCDF:
+            tests[f"{namespace} TestResult"] = self._test_table(namespace)
+            benchmarks[f"{namespace} Benchmark"] = self._benchmark_table(namespace, tests)
+        streams = {f"{_DATA_STREAM} data-stream-collection": Known({f"{_DATA_STREAM} component": Known(benchmarks)})}
+        request = Known({f"{_ARF} content": Known({**streams, **benchmarks})})
+        content = {f"{_ARF} content": Known({**tests, **benchmarks, **oval})}
+        report = Known(content, self._begin_report, self._finish_report)
+        collection = {
+            f"{_ARF} report-requests": Known({f"{_ARF} report-request": request}),
+            f"{_ARF} reports": Known({f"{_ARF} report": report}),
+        }
+        return {f"{_ARF} asset-report-collection": Known(collection), **streams, **benchmarks, **tests, **oval}
+
+    def _benchmark_table(self, namespace: str, tests: Table) -> Known:
+        rule = {
+            f"{namespace} title": Known(finish=self._rule_title),
+            f"{namespace} ident": Known(finish=self._rule_ident),
+            f"{namespace} reference": Known(finish=self._rule_reference),
+            f"{namespace} fix": Known({}, begin=self._rule_fix),
+        }
+        group: Table = {f"{namespace} Rule": Known(rule, self._begin_rule, self._finish_rule)}
+        group[f"{namespace} Group"] = Known(group)
+        inside = {**group, f"{namespace} version": Known(finish=self._benchmark_version), **tests}
+        return Known(inside, self._begin_benchmark, self._finish_benchmark)
+
+    def _test_table(self, namespace: str) -> Known:
+        content = {f"{namespace} check-content-ref": Known({}, begin=self._content)}
+        checks: Table = {f"{namespace} check": Known(content, begin=self._check)}
+        checks[f"{namespace} complex-check"] = Known(checks)
+        outcome = {
+            f"{namespace} result": Known(finish=self._result),
+            f"{namespace} override": Known({f"{namespace} old-result": Known(finish=self._old_result)}),
+            f"{namespace} ident": Known(finish=self._ident),
+            f"{namespace} message": Known(finish=self._message),
+            f"{namespace} instance": Known(finish=self._instance),
+            f"{namespace} fix": Known({}, begin=self._fix),
+            **checks,
+        }
+        inside = {
+            f"{namespace} benchmark": Known({}, begin=self._test_benchmark),
+            f"{namespace} profile": Known({}, begin=self._profile),
+            f"{namespace} identity": Known(finish=self._identity),
+            f"{namespace} target": Known(finish=self._target),
+            f"{namespace} target-address": Known(finish=self._address),
+            f"{namespace} target-facts": Known({f"{namespace} fact": Known(finish=self._fact)}),
+            f"{namespace} platform": Known({}, begin=self._platform),
+            f"{namespace} score": Known(finish=self._score),
+            f"{namespace} rule-result": Known(outcome, self._begin_outcome, self._finish_outcome),
+        }
+        self._strict += [(outcome, namespace, "rule-result"), (inside, namespace, "TestResult")]
+        return Known(inside, self._begin_test, self._finish_test)
+
+    def _oval_table(self) -> Table:
+        criteria: Table = {
+            f"{_OVAL_RESULTS} {name}": Known({}, begin=self._criterion) for name in ("criterion", "extend_definition")
+        }
+        criteria[f"{_OVAL_RESULTS} criteria"] = Known(criteria)
+        inside = {f"{_OVAL_RESULTS} definition": Known(criteria, self._begin_definition, self._finish_definition)}
+        for name in ("definitions", "system", "results", "oval_results"):
+            inside = {f"{_OVAL_RESULTS} {name}": Known(inside)}
+        return inside
+
+    # Small things
+
+    def _damaged(self, what: str) -> CorruptData:
+        return CorruptData(f"{self.where} {what}", code="results-damaged")
+
+    def _count(self, number: int = 1) -> None:
+        self._values += number
+        if self._values > VALUES_LIMIT:
+            raise LimitExceeded(f"{self.where} has more than {VALUES_LIMIT} values", code="limit-results")
+
+    def _add(self, values: list[t.Any], value: object) -> None:
+        self._count()
+        values.append(value)
+
+    def _id(self, attributes: Attributes, name: str) -> str:
+        text = pairs(attributes).get(name, "")
+        if len(text) > TEXT_LIMIT:
+            raise LimitExceeded(f"{self.where} has a {name} of {len(text)} characters", code="limit-results")
+        return text
+
+    def _number(self, text: str, what: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            raise self._damaged(f"has the {what} {text[:40]!a}")
+        return value
+
+    def _begin_report(self, attributes: Attributes) -> None:
+        self._report = self._id(attributes, "id")
+
+    def _finish_report(self, _text: str, _attributes: Attributes) -> None:
+        self._report = ""
+
+    # Benchmarks
+
+    def _begin_benchmark(self, attributes: Attributes) -> None:
+        self._benchmark = self._id(attributes, "id")
+        self.rules.setdefault(self._benchmark, {})
+
+    def _finish_benchmark(self, _text: str, _attributes: Attributes) -> None:
+        self._benchmark = ""
+
+    def _benchmark_version(self, text: str, _attributes: Attributes) -> None:
+        self.versions.setdefault(self._benchmark, text)
+
+    def _begin_rule(self, attributes: Attributes) -> None:
+        self._id(attributes, "id")
+        self._rule = _Rule(pairs(attributes))
+
+    def _finish_rule(self, _text: str, _attributes: Attributes) -> None:
+        rule = self._rule
+        self._count(1 + len(rule.references))
+        self.rules[self._benchmark].setdefault(rule.id, rule)
+
+    def _rule_title(self, text: str, _attributes: Attributes) -> None:
+        if self._rule.title is None:
+            self._rule.title = text
+
+    def _rule_ident(self, text: str, attributes: Attributes) -> None:
+        self._add(self._rule.identifiers, (self._id(attributes, "system"), text))
+
+    def _rule_reference(self, text: str, attributes: Attributes) -> None:
+        # Half of all that is read are references; they are counted with their rule.
+        self._rule.references.append(text or self._id(attributes, "href"))
+
+    def _rule_fix(self, _attributes: Attributes) -> None:
+        self._rule.remediation = True
+
+    # TestResults
+
+    def _begin_test(self, attributes: Attributes) -> None:
+        for name in ("id", "version", "test-system"):
+            self._id(attributes, name)
+        self._test = _Test(pairs(attributes), Benchmark(self._benchmark))
+
+    def _finish_test(self, _text: str, _attributes: Attributes) -> None:
+        self.tests += 1
+        self.last = self._test
+
+    def _test_benchmark(self, attributes: Attributes) -> None:
+        identity = self._id(attributes, "id") or self._benchmark
+        self._test.benchmark = Benchmark(identity, "", self._id(attributes, "href"))
+
+    def _profile(self, attributes: Attributes) -> None:
+        self._test.profile = self._id(attributes, "idref")
+
+    def _identity(self, text: str, _attributes: Attributes) -> None:
+        self._test.identity = text
+
+    def _target(self, text: str, _attributes: Attributes) -> None:
+        self._add(self._test.targets, text)
+
+    def _address(self, text: str, _attributes: Attributes) -> None:
+        self._add(self._test.addresses, text)
+
+    def _platform(self, attributes: Attributes) -> None:
+        self._add(self._test.platforms, self._id(attributes, "idref"))
+
+    def _fact(self, text: str, attributes: Attributes) -> None:
+        self._add(self._test.facts, (self._id(attributes, "name"), text))
+
+    def _score(self, text: str, attributes: Attributes) -> None:
+        maximum = self._number(pairs(attributes).get("maximum", "100"), "maximum score")
+        self._add(self._test.scores, (self._id(attributes, "system"), self._number(text, "score"), maximum))
+
+    def _begin_outcome(self, attributes: Attributes) -> None:
+        if not self._id(attributes, "idref"):
+            raise self._damaged("has a rule-result without a rule")
+        self._outcome = _Outcome(pairs(attributes))
+
+    def _finish_outcome(self, _text: str, _attributes: Attributes) -> None:
+        outcome = self._outcome
+        if outcome.result is None:
+            raise self._damaged(f"has no result of the rule {_shown(outcome.attributes['idref'])}")
+        self._count()
+        if outcome.result == "notselected":
+            self._test.not_selected += 1
+        else:
+            self._test.outcomes.append(outcome)
+
+    def _result(self, text: str, _attributes: Attributes) -> None:
+        if text not in RULE_RESULTS or self._outcome.result is not None:
+            rule = _shown(self._outcome.attributes["idref"])
+            raise self._damaged(f"has the result {text[:40]!a} of the rule {rule}, or two of it")
+        self._outcome.result = text
+
+    def _old_result(self, text: str, _attributes: Attributes) -> None:
+        self._add(self._outcome.overridden, text)
+
+    def _ident(self, text: str, attributes: Attributes) -> None:
+        self._add(self._outcome.identifiers, (self._id(attributes, "system"), text))
+
+    def _message(self, text: str, _attributes: Attributes) -> None:
+        self._add(self._outcome.messages, text)
+
+    def _instance(self, text: str, _attributes: Attributes) -> None:
+        self._add(self._outcome.instances, text)
+
+    def _fix(self, _attributes: Attributes) -> None:
+        self._outcome.fix = True
+
+    def _check(self, attributes: Attributes) -> None:
+        self._oval = pairs(attributes).get("system") == _OVAL_CHECKS
+
+    def _content(self, attributes: Attributes) -> None:
+        name = self._id(attributes, "name")
+        if self._oval and name:
+            self._add(self._outcome.checks, (self._id(attributes, "href"), name))
+
+    # OVAL results
+
+    def _begin_definition(self, attributes: Attributes) -> None:
+        self._id(attributes, "definition_id")
+        self._written = _Written(attributes)
+
+    def _criterion(self, attributes: Attributes) -> None:
+        self._written.criteria.append(attributes)
+
+    def _finish_definition(self, _text: str, attributes: Attributes) -> None:
+        self._count(1 + len(self._written.criteria))
+        report = self.definitions.setdefault(self._report, {})
+        report.setdefault(pairs(attributes).get("definition_id", ""), []).append(self._written)
+
+    # What becomes of it
+
+    def joined(self, test: _Test, definitions: Definitions) -> Results:
+        """The results, with what the benchmark and the OVAL results say of each rule."""
+        benchmark = test.benchmark
+        if not benchmark.id and len(self.rules) == 1:
+            benchmark = Benchmark(next(iter(self.rules)), "", benchmark.href)
+        rules = self.rules.get(benchmark.id, {})
+        own = test.attributes
+        version = self.versions.get(benchmark.id) or own.get("version", "")
+        results = Results(
+            id=own.get("id", ""),
+            rules=tuple(
+                self._rule_result(one, rules.get(one.attributes["idref"]), definitions) for one in test.outcomes
+            ),
+            profile=test.profile,
+            benchmark=Benchmark(benchmark.id, version, benchmark.href),
+            targets=tuple(test.targets),
+            addresses=tuple(test.addresses),
+            identity=test.identity,
+            platforms=tuple(test.platforms),
+            facts=tuple(test.facts),
+            scores=tuple(test.scores),
+            started=_utc(own.get("start-time", "")),
+            ended=_utc(own.get("end-time", "")),
+            scanner=own.get("test-system", ""),
+            not_selected=test.not_selected,
+        )
+        return results.with_problems(self._problems(results, rules))
+
+    def _rule_result(self, outcome: _Outcome, rule: _Rule | None, definitions: Definitions) -> RuleResult:
+        own = outcome.attributes
+        rule = rule or _Rule({})
+        severity = own.get("severity") or rule.severity
+        found = [one for check in dict.fromkeys(outcome.checks) for one in self._definitions(*check, definitions)]
+        return RuleResult(
+            id=own["idref"],
+            result=outcome.result or "",
+            severity=severity if severity in RULE_SEVERITIES else "unknown",
+            title=rule.title or "",
+            identifiers=tuple(dict.fromkeys((*outcome.identifiers, *rule.identifiers))),
+            references=tuple(dict.fromkeys(rule.references)),
+            messages=tuple(outcome.messages),
+            remediation=outcome.fix or rule.remediation,
+            weight=self._number(own.get("weight", "1"), "weight"),
+            time=_utc(own.get("time", "")),
+            instances=tuple(outcome.instances),
+            overridden=outcome.overridden[0] if outcome.overridden else "",
+            definitions=tuple(found),
+        )
+
+    def _definitions(self, href: str, name: str, beside: Definitions) -> t.Sequence[Definition]:
+        """What a definition came to: by the report that is named, the only one that has it, or else by ``beside``."""
+        named = self.definitions.get(href.lstrip("#"), {})
+        # oscap 1.0 named the report of the XCCDF results instead.
+        holders = [named] if name in named else [one for one in self.definitions.values() if name in one]
+        if len(holders) == 1:
+            return [one.definition() for one in holders[0][name]]
+        return beside.get(name) or [Definition(name)]
+
+    def _problems(self, results: Results, rules: t.Mapping[str, _Rule]) -> t.Iterator[Problem]:
+        where, number = self.where, len(results.rules)
+        if self.tests > 1:
+            text = f"{where} holds {self.tests} TestResults; the last one, {_shown(results.id)}, was read"
+            yield Problem("results-several", text)
+        if not results.ended:
+            yield Problem("results-unfinished", f"{where} does not say when the evaluation ended")
+        if not results.rules:
+            yield Problem("results-empty", f"{where} has no result of a rule that the profile selects")
+        missing = [one.id for one in results.rules if one.id not in rules]
+        if missing:
+            text = (
+                f"{where} does not hold what the benchmark says of {len(missing)} of {number} rules: {_some(missing)}"
+            )
+            yield Problem("benchmark-missing", text)
+        changed = [one.id for one in results.rules if one.overridden]
+        if changed:
+            text = f"the results of {len(changed)} of {number} rules were overridden by hand: {_some(changed)}"
+            yield Problem("results-overridden", text)
+
+
+def _shown(text: str) -> str:
+    return ascii(text[:120])[1:-1]
+
+
+def _some(names: t.Sequence[str]) -> str:
+    shown = ", ".join(map(_shown, names[:3]))
+    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
+
+
+def _utc(text: str) -> str:
+    """A time as RFC 3339 in UTC, whole seconds; without a zone as it is; empty where it is none."""
+    found = _TIME.fullmatch(text.strip()[:60])
+    if found is None:
+        return ""
+    moment, zone = found.groups()
+    try:
+        value = datetime.datetime.fromisoformat(moment + (zone or "").replace("Z", "+00:00"))
+        return value.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ") if zone else moment
+    except (ValueError, OverflowError):
+        return ""
