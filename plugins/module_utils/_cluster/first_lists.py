@@ -177,7 +177,7 @@ def plan(wanted: Installation, found: t.Sequence[Found], *, needs_passed: bool) 
             hint="run once with an empty enforce_require_passed_namespaces, let image_flag run, and name them again",
         )
     if needs_passed:
-        renewed = {f"{step.kind}/{step.name}" for step in steps}
+        renewed = {f"{step.kind}/{step.name}" for step in steps if step.what == "renew"}
         passed = (one for one in found if one.kind == PASSED_KIND and one.filled and one.key not in renewed)
         filled = {one.labels.get(PROVIDER_LABEL) for one in passed}
         lacking = [name for name in wanted.providers if name not in filled]

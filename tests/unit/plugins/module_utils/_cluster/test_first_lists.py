@@ -107,6 +107,9 @@ def test_nothing_is_required_that_no_digest_has(filled: tuple[str, ...], lacking
     assert caught.value.code == "nothing-passed"
     everyone = there(STRICT, "imagescan-passed-0", "licences-passed-1")
     assert not plan(STRICT, everyone, needs_passed=True)
+    # They lack the label of required lists until now, and keep their entries when they get it.
+    before = there(TWO, "imagescan-passed-0", "licences-passed-1")
+    assert {what for what, _name in steps(plan(STRICT, before, needs_passed=True))} == {"change"}
 
 
 def test_lists_of_another_installation_are_left_alone() -> None:
