@@ -26,7 +26,15 @@ import yaml
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client, Connection, connect
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import ApiError
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotations import DENY_EXECUTION
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.names import (
+    NAMESPACES_ANNOTATION,
+    REQUIRED,
+    REQUIRED_LABEL,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.reach import Reach
+from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Database
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import Reason
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
 from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts, play
 from ansible_collections.imagescan.openshift.tests.cluster.enforcing import kinds
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
@@ -35,6 +43,15 @@ from ansible_collections.imagescan.openshift.tests.cluster.harness.faults import
 from ansible_collections.imagescan.openshift.tests.support.recorded_cluster import image
 from ansible_collections.imagescan.openshift.tests.support.servers import Answer, running_server
 from ansible_collections.imagescan.openshift.tests.support.verdict_store import VerdictStore
+from ansible_collections.imagescan.openshift.tests.support.verdicts import INVENTORY
+from ansible_collections.imagescan.openshift.tests.support.vex import (
+    MAIN_9,
+    document,
+    fixed,
+    rpm,
+    write_feed,
+    write_map,
+)
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 MODULE = "ansible_collections.imagescan.openshift.plugins.modules.image_flag"
@@ -91,11 +108,18 @@ class Place:
         body = {"metadata": {"name": f"{self.provider}-0", "labels": labels}, "spec": {}}
         self.admin.create(DENY_LISTS, {"apiVersion": "imagescan.github.io/v1alpha1", "kind": "DenyList", **body})
 
-    def make_passed_lists(self, number: int = 2) -> None:
+    def reach(self, *only: str, required: t.Sequence[str] = ()) -> None:
+        """Write down in which namespaces enforcement acts, as the role does."""
+        text = Reach(only=only, required=tuple(required)).text()
+        patch = {"metadata": {"annotations": {NAMESPACES_ANNOTATION: text}}}
+        self.admin.merge_patch(f"{DENY_LISTS}/{self.provider}-0", patch)
+
+    def make_passed_lists(self, number: int = 2, *, required: bool = False) -> None:
         """Passed lists, each for a part of the digests."""
         digits = "0123456789abcdef"
         for each in range(number):
             labels = {"imagescan.github.io/list": "passed", "imagescan.github.io/provider": self.provider}
+            labels |= {REQUIRED_LABEL: REQUIRED} if required else {}
             body = {
                 "apiVersion": "imagescan.github.io/v1alpha1",
                 "kind": "PassedList",
@@ -249,10 +273,13 @@ def lines(result: t.Mapping[str, t.Any], side: str) -> list[str]:
 
 
 def timeless(result: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """The result of a run without its moment, which is in one annotation of each Image object, and without what others
-    run in the cluster meanwhile."""
-    moment = r"(annotation imagescan\.github\.io/written\S*: )\S+"
-    diff = {side: re.sub(moment, r"\1now", text) for side, text in result["diff"].items()}
+    """The result of a run without its moment, and without what others run in the cluster meanwhile.
+
+    The moment is in one annotation of each Image object, and in the diff only where the second is another one than the
+    last time.
+    """
+    moment = re.compile(r"^image \S+ annotation imagescan\.github\.io/written\S*: .*\n", re.MULTILINE)
+    diff = {side: moment.sub("", text) for side, text in result["diff"].items()}
     return {**result, "diff": diff, "counts": {**result["counts"], "in_use": 0}}
 
 
@@ -307,9 +334,6 @@ def test_only_what_passed_is_cleared_and_the_diff_is_exact(place: Place) -> None
     before = place.annotations(first)
     planned = place.flag(check=True)
     done = place.flag()
-    for side in ("before", "after"):
-        shown_first, shown_then = (set(timeless(one)["diff"][side].splitlines()) for one in (planned, done))
-        assert not shown_first ^ shown_then, "the lines that differ"
     assert timeless(planned) == timeless(done)
     assert [row["digest"] for row in done["cleared"]] == [first]
     rest = "; only an image that passes is cleared"
@@ -339,6 +363,20 @@ def test_a_name_is_lifted_when_it_leads_elsewhere(place: Place) -> None:
     place.store.put({new: "failed"}, {"quay.io/team/app:1": new})
     place.flag()
     assert set(place.denied()) == {old, new, "quay.io/team/app:1"}
+
+
+def test_a_name_stays_while_nobody_knows_whether_what_failed_there_passes_now(place: Place) -> None:
+    digest, name = new_digest(), "quay.io/team/app:1"
+    place.store.put({digest: "failed"}, {name: digest})
+    place.flag()
+    place.admin.merge_patch(f"{DENY_LISTS}/{place.provider}-0", {"spec": {"digests": {digest: None}}})
+    for verdict in ("error", "inconclusive"):
+        place.store.put({digest: verdict}, {name: digest})
+        assert not place.flag()["changed"]
+        assert set(place.denied()) == {name}
+    place.store.put({digest: "passed"}, {name: digest})
+    place.flag()
+    assert place.denied() == {}
 
 
 def test_an_index_and_its_images_have_flags_of_their_own(place: Place) -> None:
@@ -380,6 +418,21 @@ def test_what_is_ours_is_taken_back_and_nothing_else(place: Place) -> None:
     assert place.annotations(theirs) == before
     assert place.annotations(ours) == {}
     assert not place.flag(state="absent")["changed"]
+
+
+def test_required_passed_lists_outlive_the_flags(place: Place) -> None:
+    bad, good = new_digest(), new_digest()
+    place.make_passed_lists(required=True)
+    place.store.put({bad: "failed", good: "passed"})
+    place.flag()
+    for check in (True, False):
+        done = place.flag(state="absent", check=check)
+        assert "the passed lists keep 1 images" in json.dumps(done["warnings"])
+        assert [row["digest"] for row in done["cleared"]] == [bad]
+        assert "passed list" not in done["diff"]["before"]
+    assert (place.denied(), set(place.passed())) == ({}, {good})
+    assert not place.flag(state="absent", images=[good])["changed"]
+    assert set(place.passed()) == {good}
 
 
 def test_drift_is_repaired_and_told(place: Place) -> None:
@@ -437,6 +490,39 @@ def test_a_pass_that_ran_out_or_is_of_another_policy_clears_nothing(place: Place
     assert place.passed() == {}
 
 
+def test_a_run_on_some_images_takes_off_what_passes_no_more(place: Place) -> None:
+    index, first, second, other = (new_digest() for _each in range(4))
+    place.make_passed_lists()
+    place.store.put(dict.fromkeys((first, second, other), "passed"))
+    place.store.index(index, [first, second], "passed")
+    place.flag()
+    assert set(place.passed()) == {index, first, second, other}
+    place.store.put({first: "inconclusive", other: "inconclusive"})
+    place.store.index(index, [first, second], "inconclusive")
+    done = place.flag(images=[first])
+    assert set(place.passed()) == {second, other}
+    assert (done["flagged"], done["cleared"], place.denied()) == ([], [], {})
+
+
+def test_a_policy_that_is_added_takes_off_what_it_has_not_judged(place: Place) -> None:
+    good = new_digest()
+    place.make_passed_lists()
+    policy = place.home / "policy.yml"
+    first = "- name: own\n  vulnerabilities: {max_severity: low}\n"
+    policy.write_text(first, encoding="utf-8")
+    place.store.put({good: "failed"}, policy=load_policies(first, "it")[0])
+    place.flag(policies=[str(policy)])
+    assert set(place.denied()) == {good}
+    policy.write_text(f"{first}- name: added\n  vulnerabilities: {{max_severity: moderate}}\n", encoding="utf-8")
+    place.store.put({good: "passed"}, policy=load_policies(first, "it")[0])
+    done = place.flag(policies=[str(policy)])
+    assert "it was not judged by the policy 'added', which selects it" in done["kept"][0]["why"]
+    assert (set(place.denied()), place.passed()) == ({good}, {})
+    policy.write_text(first, encoding="utf-8")
+    assert [row["digest"] for row in place.flag(policies=[str(policy)])["cleared"]] == [good]
+    assert set(place.passed()) == {good}
+
+
 # The blast radius, the grace and the circuit breaker.
 
 
@@ -478,6 +564,7 @@ def test_what_runs_when_it_is_flagged_has_a_grace(place: Place, namespace: str) 
     assert datetime.timedelta(hours=1.99) < end - before < datetime.timedelta(hours=2.1)
     assert done["next_due"] == ends[running]
     assert not place.flag(grace=5)["changed"]  # it was fixed when the image was flagged
+    assert not place.flag()["changed"]  # a run that is not told of any grace
     assert place.flag(grace=0)["changed"]
     assert place.grace() == {}
 
@@ -505,6 +592,79 @@ def test_too_many_new_flags_are_none(place: Place, namespace: str, share: str, n
     assert "this would stop before it starts" in json.dumps(planned["warnings"])
     assert len(planned["flagged"]) == len(bad)
     assert len(place.flag(max_new_flags=str(len(bad)))["flagged"]) == len(bad)
+
+
+def test_what_runs_elsewhere_does_not_count(place: Place, namespace: str) -> None:
+    bad, elsewhere = new_digest(), new_digest()
+    place.make_pod(namespace, "app", f"quay.io/team/app@{bad}")
+    place.make_pod(namespace, "other", f"quay.io/team/other@{new_digest()}")
+    other = place.accounts.namespace
+    place.make_pod(other, place.provider, f"quay.io/team/elsewhere@{elsewhere}")
+    place.store.put({bad: "failed", elsewhere: "failed"})
+    place.reach(namespace)
+    try:
+        refused = place.flag(max_new_flags="49%")
+        assert "nothing was flagged: 1 of 2 images in use where enforcement acts (50%)" in refused["msg"]
+        assert place.denied() == {}
+        assert len(place.flag(max_new_flags="50%")["flagged"]) == 2
+    finally:
+        place.admin.delete(f"{PODS.format(other)}/{place.provider}")
+
+
+def test_losing_a_pass_counts_where_it_is_required(place: Place, namespace: str) -> None:
+    used, lost, unused, unclear = (new_digest() for _each in range(4))
+    place.make_passed_lists(required=True)
+    place.reach(namespace, required=[namespace])
+    for name, digest in (("used", used), ("lost", lost)):
+        place.make_pod(namespace, name, f"quay.io/team/app@{digest}")
+    place.store.put(dict.fromkeys((used, lost, unused, unclear), "passed"))
+    place.flag()
+    assert len(place.passed()) == 4
+    place.store.put({lost: "inconclusive", unused: "failed", unclear: "inconclusive"})
+    planned = place.flag(check=True, max_new_flags="0")
+    assert "1 of 2 images in use where enforcement acts (50%) would be flagged newly or lose a pass" in json.dumps(
+        planned["warnings"]
+    )
+    refused = place.flag(max_new_flags="0")
+    assert refused["code"] == "too-many-flags"
+    assert "1 images that failed and that nobody uses were taken off the passed lists" in refused["msg"]
+    assert refused["changed"]
+    assert (set(place.passed()), place.denied()) == ({used, lost, unclear}, {})
+    assert not place.flag(max_new_flags="0")["changed"]
+    place.flag(max_new_flags="1")
+    assert (set(place.passed()), set(place.denied())) == ({used}, {unused})
+
+
+def test_a_run_that_breaks_in_the_midst_tells_what_it_did(place: Place, namespace: str) -> None:
+    bad, good = new_digest(), new_digest()
+    place.make_images(bad, good)
+    place.make_pod(namespace, "app", f"quay.io/team/app@{bad}")
+    place.store.put({good: "failed"})
+    place.flag()
+    place.store.put({bad: "failed", good: "passed"})
+    # The deny list is written, Image objects cannot be.
+    with place.recorded(Fault(pattern=r"^PATCH .*/images/", status=403)) as (_proxy, kubeconfig):
+        broken = place.flag(kubeconfig=kubeconfig)
+    assert broken["failed"]
+    assert broken["changed"]
+    assert [row["digest"] for row in broken["flagged"]] == [bad]
+    assert [one["digest"] for one in broken["affected"]] == [bad]
+    assert (broken["cleared"], set(place.denied())) == ([], {bad, good})
+    # Image objects are cleared, and the deny list cannot be.
+    fault = Fault(pattern=r"^PATCH .*/denylists/", status=403)
+    with place.recorded(fault) as (_proxy, kubeconfig):
+        broken = place.flag(kubeconfig=kubeconfig)
+    assert broken["changed"]
+    assert (broken["flagged"], broken["cleared"], place.says(good)) == ([], [], "false")
+    assert set(place.denied()) == {bad, good}
+    # The lists are cleared, and the passed ones cannot be written.
+    place.make_passed_lists()
+    with place.recorded(Fault(pattern=r"^PATCH .*/passedlists/", status=403)) as (_proxy, kubeconfig):
+        broken = place.flag(kubeconfig=kubeconfig)
+    assert [row["digest"] for row in broken["cleared"]] == [good]
+    assert set(place.denied()) == {bad}
+    assert [row["digest"] for row in place.flag()["kept"]] == [bad]
+    assert set(place.passed()) == {good}
 
 
 # The role's step, its hooks, and the playbooks.
@@ -573,6 +733,56 @@ def test_a_play_that_would_flag_too_much_still_reports_and_fails(place: Place, n
     assert "run again with max_new_flags: 1" in played.message
     assert place.denied() == {}
     assert (tmp_path / "results/report/report.json").exists()
+
+
+def test_broken_data_and_a_slip_in_a_policy_flag_nothing(place: Place, namespace: str, tmp_path: Path) -> None:
+    packages = (*INVENTORY.packages, rpm("curl-7.76.1-29.el9.x86_64"))
+    database = Database("var/lib/rpm/rpmdb.sqlite", "sqlite", len(packages))
+    with_curl = dataclasses.replace(INVENTORY, packages=packages, database=database)
+    plain, more = [new_digest() for _each in range(16)], [new_digest() for _each in range(2)]
+    place.make_images(*more)
+    place.reach(namespace)
+    for number, digest in enumerate([*plain, *more]):
+        place.make_pod(namespace, f"app-{number}", f"quay.io/team/app@{digest}")
+    place.store.put(dict.fromkeys(plain, "inconclusive"))
+    place.store.put(dict.fromkeys(more, "inconclusive"), inventory=with_curl)
+    feed, policy = tmp_path / "feed", tmp_path / "policy.yml"
+    bash = document("CVE-2026-1", fixed(MAIN_9, "bash", "5.1.8-8.el9"))
+
+    def publish(severity: str) -> None:
+        write_feed(feed, bash, document("CVE-2026-2", fixed(MAIN_9, "curl", "7.76.1-30.el9", severity=severity)))
+
+    def allow(severity: str) -> None:
+        policy.write_text(f"- name: own\n  vulnerabilities: {{max_severity: {severity}}}\n", encoding="utf-8")
+
+    given = variables(
+        place,
+        scan_steps="judge,flag",
+        scan_max_new_flags="",
+        scan_feed=str(feed),
+        scan_repository_map=str(write_map(tmp_path / "map.json", {INVENTORY.repositories[0].id: [MAIN_9]})),
+        scan_policies=str(policy),
+    )
+    told = "nothing was flagged: 2 of 18 images in use where enforcement acts (11.1%) would be flagged newly, and max_n"
+    publish("Moderate")
+    allow("important")
+    played = play(place.cluster, "scan", given, tmp_path)
+    assert (played.status, place.denied()) == (0, {}), played.output
+    for severity, allowed in (("Critical", "important"), ("Moderate", "low")):
+        publish(severity)
+        allow(allowed)
+        played = play(place.cluster, "scan", given, tmp_path)
+        assert played.status == 2, played.output
+        assert told in played.message
+        assert "look at the vulnerability data and the policies that changed last" in played.message
+        assert "run again with max_new_flags: 2" in played.message
+        assert (place.denied(), [place.says(one) for one in more]) == ({}, ["false", "false"])
+    allow("important")
+    played = play(place.cluster, "scan", given, tmp_path)
+    assert (played.status, place.denied()) == (0, {}), played.output
+    allow("low")
+    played = play(place.cluster, "scan", {**given, "scan_max_new_flags": "2"}, tmp_path)
+    assert (played.status, set(place.denied())) == (0, {*more}), played.output
 
 
 def test_the_playbook_drift_repairs_and_tells(place: Place, tmp_path: Path) -> None:

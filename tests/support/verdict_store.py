@@ -52,7 +52,7 @@ class VerdictStore:
     def put(self, verdicts: t.Mapping[str, str], references: t.Mapping[str, str] | None = None, **how: t.Any) -> None:
         """Scan and judge images. ``verdicts``: by digest; ``references``: name -> digest.
 
-        ``age``: since when the scan is; ``reasons``, ``policy``: other ones.
+        ``age``: since when the scan is; ``reasons``, ``policy``, ``inventory``: other ones.
         """
         now = self._now = max(
             datetime.datetime.now(datetime.timezone.utc), self._now + datetime.timedelta(milliseconds=1)
@@ -70,7 +70,7 @@ class VerdictStore:
                     store.record_image(digest, name, now=text(now), platform="linux/amd64")
                 if digest not in known or not known[digest].scanned_at:
                     name = names.get(digest, [f"registry.example.com/app@{digest}"])[0]
-                    values = inventory_to_dict(INVENTORY)
+                    values = inventory_to_dict(how.get("inventory", INVENTORY))
                     store.record_inventory(digest, name, values, platform="linux/amd64", scanned_at=text(scanned))
                 reasons = tuple(how.get("reasons", REASONS[verdict]))
                 judged = ImageVerdict(
