@@ -54,12 +54,13 @@ class Owner:
 class Unpacked:
     """What was unpacked.
 
-    ``entries``: of all layers. ``bytes``: content of all regular files that were written, also of those that a later
+    ``owning``: files have their owners and modes on disk. ``entries``: of all layers. ``bytes``: content of all regular files that were written, also of those that a later
     layer replaced. ``owners``: real path in the root -> what the disk could not have; a path may be gone since.
     ``specials``: devices, pipes and sockets that were not made. ``capabilities``: files with capabilities, which were
     not set. ``problems``: not empty means that something that should be there is not.
     """
 
+    owning: bool
     entries: int
     bytes: int
     owners: t.Mapping[str, Owner]
@@ -177,7 +178,13 @@ class _Root:
             more = self._unseen - _NAMED_PROBLEMS
             self._problems.append(Problem("unreadable", f"{more} more files or folders could not be read"))
         return Unpacked(
-            self.budget.entries, self.bytes, self._owners, self.specials, self.capabilities, tuple(self._problems)
+            owning=self._owning,
+            entries=self.budget.entries,
+            bytes=self.bytes,
+            owners=self._owners,
+            specials=self.specials,
+            capabilities=self.capabilities,
+            problems=tuple(self._problems),
         )
 
     def unseen(self, code: str, message: str) -> None:

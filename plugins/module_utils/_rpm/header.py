@@ -226,6 +226,23 @@ def _unbase64(text: bytes) -> bytes:
         return b""
 
 
+def lists_of_texts(blob: bytes, tags: t.Container[int]) -> dict[int, list[bytes]]:
+    """The elements of text tags, as bytes, by tag; those that the header lacks are absent.
+
+    For a header that ``parse_header`` took. Raises CorruptData where a list is shorter than it says.
+    """
+    entries, _data_size = _INTRO.unpack_from(blob)
+    start = _INTRO.size + entries * _ENTRY.size
+    found: dict[int, list[bytes]] = {}
+    for tag, kind, offset, count in _ENTRY.iter_unpack(blob[_INTRO.size : start]):
+        if tag in tags and kind in (_STRING, _STRING_ARRAY, _I18NSTRING):
+            texts = blob[start + offset :].split(b"\0", count)
+            if len(texts) <= count:
+                raise CorruptData(f"the list of tag {tag} has fewer than {count} texts", code="rpmdb-row-corrupt")
+            found[tag] = texts[:count]
+    return found
+
+
 def signing_key_id(packets: bytes) -> str:
     """Key id (16 hex digits, lower case) that the first OpenPGP signature packet names, or "" (RFC 4880, RFC 9580).
 

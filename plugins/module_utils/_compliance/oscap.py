@@ -1,0 +1,217 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run the real oscap on a prepared root, bounded, with or without the right to chroot.
+
+oscap's probes chroot into the root. Where the kernel allows that to us they do; elsewhere ``fakechroot`` (a library
+that is loaded before others) makes them believe it. Likewise ``fakeroot`` shows owners and modes that a user cannot
+give to files. Standard library only: the scanner pod runs this file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from .._errors import LimitExceeded, ScanError
+from .tree import DATABASE_FOLDER
+
+_SYS_CHROOT = 1 << 18
+_KILL_AFTER = 2.0
+_POLL = 0.02
+_TAIL = 2000
+_VERSION = re.compile(r"\(oscap\) (\S+)")
+#: What oscap ends with: every rule passed or does not count; some rule failed. Both say nothing yet (see guards).
+_FINISHED = (0, 2)
+
+
+@dataclasses.dataclass(frozen=True)
+class Bounds:
+    """Of one run. ``seconds``: wall time. ``memory``: bytes of address space. ``output``: bytes of each file."""
+
+    seconds: float = 600.0
+    memory: int = 4 << 30
+    output: int = 256 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Tools:
+    """Programs, as paths or names; empty: there is none. ``chroot``: whether this process may change its root."""
+
+    oscap: str
+    fakechroot: str
+    fakeroot: str
+    chroot: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """One run. Paths are of this machine.
+
+    ``work``: a folder of ours for everything that is written. ``owners``: what ``owners_for_fakeroot`` gave, None when
+    the root has its owners on disk. ``tailoring``: path or None. ``identifier``: appears as a fact in the results.
+    ``environment``: of the image's config, NAME=VALUE each.
+    """
+
+    root: Path
+    work: Path
+    content: Path
+    profile: str
+    tailoring: Path | None = None
+    owners: bytes | None = None
+    identifier: str = ""
+    environment: tuple[str, ...] = ()
+
+
+def find_tools() -> Tools:
+    """What this machine has. Raises ScanError when oscap is not among it."""
+    oscap = shutil.which("oscap")
+    if oscap is None:
+        raise ScanError(
+            "oscap is not installed where compliance is to be evaluated",
+            code="oscap-missing",
+            hint="install openscap-scanner and scap-security-guide, or use the scanner image of this collection",
+        )
+    return Tools(oscap, shutil.which("fakechroot") or "", shutil.which("fakeroot") or "", _may_chroot())
+
+
+def _may_chroot() -> bool:
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        return bool(int(status.partition("CapEff:")[2].split()[0], 16) & _SYS_CHROOT)
+    except (OSError, IndexError, ValueError):
+        return False
+
+
+def run_oscap(task: Task, tools: Tools, bounds: Bounds) -> Path:
+    """Evaluate, and give the path of the ARF file. That oscap ended says nothing: see ``guards``.
+
+    Raises ScanError: ``oscap-no-chroot``, ``oscap-no-owners`` (nothing to run with), ``oscap-killed``,
+    ``oscap-failed``; and LimitExceeded ``oscap-timeout``, ``oscap-output``.
+    """
+    results = task.work / "arf.xml"
+    home = task.work / "home"
+    home.mkdir(exist_ok=True)
+    # Debian's rpm looks for its database in the user's home, and any may look where the image has none.
+    (home / ".rpmmacros").write_text(f"%_dbpath /{DATABASE_FOLDER}\n%_db_backend sqlite\n", encoding="ascii")
+    command = [tools.oscap, "xccdf", "eval", "--skip-validation", "--thin-results", "--profile", task.profile]
+    if task.tailoring is not None:
+        command += ["--tailoring-file", str(task.tailoring)]
+    command += ["--results-arf", str(results), str(task.content)]
+    status, errors = _run([*_wrapping(task, tools), *command], _environment(task, home, results), task, bounds)
+    if status in _FINISHED and results.is_file():
+        return results
+    said = _last_lines(errors)
+    if status in (-signal.SIGXFSZ, 128 + signal.SIGXFSZ):
+        raise LimitExceeded(f"oscap wrote more than {bounds.output} bytes", code="oscap-output")
+    if status < 0 or status > 128:
+        number = -status if status < 0 else status - 128
+        hint = "give the scanner more memory" if number == signal.SIGKILL else ""
+        raise ScanError(f"oscap was ended by signal {number}: {said}", code="oscap-killed", hint=hint)
+    raise ScanError(f"oscap ended with {status}: {said}", code="oscap-failed")
+
+
+def _wrapping(task: Task, tools: Tools) -> list[str]:
+    """The programs that oscap runs under."""
+    words: list[str] = []
+    if task.owners is not None:
+        if not tools.fakeroot:
+            raise ScanError(
+                "without root or fakeroot rules about owners and modes would see those of the scanner",
+                code="oscap-no-owners",
+                hint="install fakeroot where compliance is evaluated",
+            )
+        saved = task.work / "owners"
+        saved.write_bytes(task.owners)
+        words += [tools.fakeroot, "-i", str(saved), "--"]
+    if not tools.chroot:
+        if not tools.fakechroot:
+            raise ScanError(
+                "oscap needs to chroot, which is not allowed here, and fakechroot is not installed",
+                code="oscap-no-chroot",
+                hint="install fakechroot, or grant the capability SYS_CHROOT",
+            )
+        words += [tools.fakechroot, "--"]
+    return words
+
+
+def _environment(task: Task, home: Path, results: Path) -> dict[str, str]:
+    return {
+        "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+        "HOME": str(home),
+        "TMPDIR": str(results.parent),
+        "OSCAP_PROBE_ROOT": str(task.root),
+        "OSCAP_EVALUATION_TARGET": task.identifier,
+        "OSCAP_CONTAINER_VARS": "\n".join(task.environment),
+        # Else fakechroot would show the scanner's own /dev, /proc and /sys.
+        "FAKECHROOT_EXCLUDE_PATH": str(results.parent),
+    }
+
+
+def _run(command: list[str], environment: dict[str, str], task: Task, bounds: Bounds) -> tuple[int, Path]:
+    """Exit status (negative: a signal) and the file with the complaints."""
+    errors = task.work / "oscap.stderr"
+    # A shell sets the limits: nothing of ours may run between fork and exec, since other threads are at work.
+    limits = f'ulimit -c 0; ulimit -v {bounds.memory // 1024}; ulimit -f {bounds.output // 512}; exec "$@"'
+    with errors.open("wb") as complaints:
+        try:
+            process = subprocess.Popen(
+                ["/bin/sh", "-c", limits, "oscap", *command],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=complaints,
+                env=environment,
+                cwd=task.work,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ScanError(f"oscap cannot be started: {error}", code="oscap-failed") from error
+        try:
+            return process.wait(bounds.seconds), errors
+        except subprocess.TimeoutExpired:
+            raise LimitExceeded(
+                f"oscap took longer than {bounds.seconds:g} seconds",
+                code="oscap-timeout",
+                hint="allow it more time, or choose a smaller profile",
+            ) from None
+        finally:
+            _end_group(process)
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """End whatever is left of the run: fakeroot's helper ends itself when it may."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+        except (ProcessLookupError, PermissionError):
+            break
+        end = time.monotonic() + _KILL_AFTER
+        while _group_lives(process) and time.monotonic() < end:
+            time.sleep(_POLL)
+    process.wait()
+
+
+def _group_lives(process: subprocess.Popen[bytes]) -> bool:
+    process.poll()
+    try:
+        os.killpg(process.pid, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def _last_lines(path: Path) -> str:
+    """The end of what oscap complained about, on one line."""
+    with path.open("rb") as stream:
+        stream.seek(max(0, path.stat().st_size - _TAIL))
+        text = stream.read().decode("utf-8", "replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " / ".join(lines[-3:])[-600:] or "it said nothing"
