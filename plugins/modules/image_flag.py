@@ -68,7 +68,7 @@ options:
   max_new_flags:
     description:
       - How much of what runs may be flagged newly in one run, as a number of images or as per cent of the images in
-        use, V(10%). With more, nothing at all is written, and the task fails with the code V(too-many-flags).
+        use, V(10%). With more, nothing is flagged or cleared, and the task fails with the code V(too-many-flags).
       - Images in use are those of pods that have not ended, in the namespaces where the role
         P(imagescan.openshift.enforce#role) says that it acts. What no pod uses does not count.
       - What is new to the deny list counts as flagged newly, also where its Image object says so already. In namespaces
