@@ -34,7 +34,9 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.flags
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotations import (
     DENY_EXECUTION,
+    FAILED_POLICY,
     SIZE_LIMIT,
+    SUCCESSFUL_POLICY,
     Change,
     absent,
     desired,
@@ -50,17 +52,23 @@ from ansible_collections.imagescan.openshift.tests.cluster.harness.faults import
 
 IMAGES = "/apis/image.openshift.io/v1/images"
 NOW = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.timezone.utc)
+FOREIGN = "imagescan.github.io/deny.foreign"
 Annotations = dict[str, str]
 
 
 def decision(
-    verdict: str, provider: str = "imagescan", reason: str = "m", now: datetime.datetime = NOW, **options: t.Any
+    verdict: str,
+    provider: str = "imagescan",
+    reason: str = "m",
+    now: datetime.datetime = NOW,
+    adopt: bool = False,
+    **options: t.Any,
 ) -> Decide:
     """What a run decides of every image: ``absent``, or what follows from a verdict."""
 
     def decide(state: ImageState) -> Change:
         if verdict == "absent":
-            return absent(state.annotations, state.labels, provider=provider)
+            return absent(state.annotations, state.labels, provider=provider, adopt=adopt)
         document = {
             "digest": state.digest,
             "verdict": verdict,
@@ -70,8 +78,9 @@ def decision(
             "compliance": None,
         }
         facts = facts_of(document, scanned_at="2026-11-25T10:00:00Z", report_url="https://reports.example.com/1")
-        what = fate(verdict, flagged=ours(state.annotations, provider))
-        return desired(facts, what, state.annotations, state.labels, provider=provider, now=now, **options)
+        current = state.annotations
+        what = fate(verdict, flagged=ours(current, provider, adopt=adopt))
+        return desired(facts, what, current, state.labels, provider=provider, now=now, adopt=adopt, **options)
 
     return decide
 
@@ -103,6 +112,12 @@ class Images:
         """What a person does with ``oc annotate``: ``deny`` is deny-execution, None removes it."""
         changed = {DENY_EXECUTION if key == "deny" else key: value for key, value in values.items()}
         self._admin.merge_patch(f"{IMAGES}/{digest}", {"metadata": {"annotations": changed}})
+
+    def annotate_whole(self, digest: str, **values: t.Any) -> None:
+        """What a program does that reads an object, and writes all of it: there null removes nothing."""
+        body = self.of(digest)
+        body["metadata"]["annotations"].update(values)
+        assert self._admin.attempt("PUT", f"{IMAGES}/{digest}", body).status == 200
 
     def of(self, digest: str) -> dict[str, t.Any]:
         """The whole object."""
@@ -265,8 +280,83 @@ def test_a_write_whose_answer_was_lost_is_told_as_written(images: Images, throug
     assert outcome.change.annotations[DENY_EXECUTION] == images.denied(digest) == "true"
 
 
+def test_alice_sets_and_removes_beside_two_providers(images: Images, client: Client) -> None:
+    """Her deny stays until she takes it back; what she removes is nobody's word; what failed is denied again."""
+    (digest,) = images.make({DENY_EXECUTION: "true"})
+
+    def run(verdict: str, provider: str = "imagescan") -> tuple[str | None, str | None]:
+        apply(client, digest, decision(verdict, provider))
+        current = images.annotations(digest)
+        return current.get(DENY_EXECUTION), current.get(FOREIGN)
+
+    assert run("passed", "b") == ("true", None)
+    assert run("failed") == run("failed", "b") == ("true", "true")
+    assert run("passed") == ("true", "true")
+    assert run("passed", "b") == ("true", None)
+    assert run("failed") == ("true", "true")
+    images.annotate(digest, deny=None)
+    assert images.denied(digest) is None
+    assert run("passed", "b") == ("true", None)  # by the other's mark
+    images.annotate(digest, deny=None)
+    assert run("inconclusive") == ("true", None)
+    images.annotate(digest, deny="false")
+    assert run("failed") == ("true", "false")
+    images.annotate(digest, deny=None)
+    assert run("error") == ("true", None)
+    assert run("passed") == ("false", None)
+    images.annotate(digest, deny="true")
+    assert run("passed") == run("passed", "b") == ("true", None)
+    images.annotate(digest, deny=None)
+    assert run("inconclusive") == (None, None)
+    for provider in ("imagescan", "b"):
+        run("absent", provider)
+    assert not images.annotations(digest)
+
+
+def test_null_that_is_kept_as_an_empty_text_is_nobodys_word(images: Images, client: Client) -> None:
+    (digest,) = images.make({DENY_EXECUTION: "true"})
+    apply(client, digest, decision("failed"))
+    assert images.annotations(digest)[FOREIGN] == "true"
+    images.annotate_whole(digest, **{DENY_EXECUTION: None})
+    assert images.denied(digest) == ""
+    apply(client, digest, decision("error"))
+    assert (images.denied(digest), FOREIGN in images.annotations(digest)) == ("true", False)
+    images.annotate_whole(digest, **{"imagescan.github.io/deny.imagescan": None, DENY_EXECUTION: None})
+    apply(client, digest, decision("passed"))
+    assert images.denied(digest) == "false"
+    apply(client, digest, decision("absent"))
+    assert not images.annotations(digest)
+
+
+def test_what_cloudforms_left(images: Images, client: Client) -> None:
+    left = {DENY_EXECUTION: "true", FAILED_POLICY: "old"}
+    (digest,) = images.make(left)
+
+    def run(verdict: str, *, adopt: bool = False, keys: bool = True) -> Annotations:
+        apply(client, digest, decision(verdict, adopt=adopt, cloudforms_keys=keys))
+        current = images.annotations(digest)
+        return {
+            key: current[key] for key in (DENY_EXECUTION, FOREIGN, FAILED_POLICY, SUCCESSFUL_POLICY) if key in current
+        }
+
+    assert run("failed") == {**left, FOREIGN: "true"}
+    assert run("passed") == left
+    assert run("absent") == images.annotations(digest) == left
+    assert run("failed", adopt=True) == {DENY_EXECUTION: "true", FAILED_POLICY: "production"}
+    assert run("passed") == {DENY_EXECUTION: "false", SUCCESSFUL_POLICY: "production"}
+    assert run("inconclusive") == {DENY_EXECUTION: "false"}
+    images.annotate(digest, **{SUCCESSFUL_POLICY: "theirs"})
+    assert run("inconclusive", keys=False) == {DENY_EXECUTION: "false", SUCCESSFUL_POLICY: "theirs"}
+    assert run("error") == {DENY_EXECUTION: "false"}
+    images.annotate(digest, **{SUCCESSFUL_POLICY: "theirs"})
+    run("passed")
+    run("absent")
+    assert images.annotations(digest) == {SUCCESSFUL_POLICY: "theirs"}
+
+
 def test_two_providers_and_a_person_at_once(images: Images, client: Client, through: Client, proxy: Faults) -> None:
-    """Every order and every conflict: in the end each image is denied by exactly those who said so last."""
+    """Every order and every conflict, while Alice writes all she can. Then she takes back what she said, and in the end
+    each image is denied by exactly those who said so last."""
     digests = images.make(number=5)
     proxy.faults += [
         Fault("^PATCH", every=7, drop="after"),
@@ -281,31 +371,34 @@ def test_two_providers_and_a_person_at_once(images: Images, client: Client, thro
     errors: list[str] = []
     done = threading.Event()
 
-    def provide(provider: str, through_faults: bool, seed: int) -> int:
-        own, chaos = (through if through_faults else client), random.Random(seed)
+    def provide(provider: str, chaos: random.Random | None = None) -> int:
+        own = through if provider == "imagescan" else client
+
+        def decide(state: ImageState) -> Change:
+            verdict = chaos.choice(["passed", "failed", "error"]) if chaos else verdicts[state.digest, provider]
+            return decision(verdict, provider, reason=str(random.random()))(state)
+
         conflicts = 0
-        for last in (*[False] * 6, True):
-            order = chaos.sample(digests, len(digests))
-
-            def decide(state: ImageState, last: bool = last) -> Change:
-                verdict = verdicts[state.digest, provider] if last else chaos.choice(["passed", "failed", "error"])
-                return decision(verdict, provider, reason=str(chaos.random()))(state)
-
-            outcomes = apply_all(own, decide, order, {}, concurrency=5)
+        for _round in range(6 if chaos else 1):
+            outcomes = apply_all(own, decide, random.sample(digests, len(digests)), {}, concurrency=5)
             conflicts += sum(outcome.conflicts for outcome in outcomes)
             errors.extend(str(outcome.error) for outcome in outcomes if outcome.error)
         return conflicts
 
-    def note() -> None:
+    def meddle() -> None:
         while not done.is_set():
-            images.annotate(random_.choice(digests), notes=str(random_.random()))
+            word = random_.choice(["true", "false", None])
+            images.annotate(random_.choice(digests), notes=str(random_.random()), deny=word)
 
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        person = pool.submit(note)
-        runs = [pool.submit(provide, "imagescan", True, 1), pool.submit(provide, "b", False, 2)]
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        alice = pool.submit(meddle)
+        runs = [pool.submit(provide, provider, random.Random(seed)) for seed, provider in enumerate(providers)]
         conflicts = [run.result() for run in runs]
         done.set()
-        person.result()
+        alice.result()
+        for digest in digests:
+            images.annotate(digest, deny=None)
+        list(pool.map(provide, providers))
     assert not errors
     assert all(conflicts), "no conflict was met, so this showed nothing"
     assert all(fault.hits for fault in proxy.faults)

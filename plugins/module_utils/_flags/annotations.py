@@ -134,8 +134,14 @@ def _denies(word: str | None) -> bool:
     return word is not None and word != "false"
 
 
+def _said(current: Annotations) -> Annotations:
+    """Without empty texts, which say nothing: an API server makes them of null where an object is written whole."""
+    return {key: word for key, word in current.items() if word.strip()}
+
+
 def read_deny(current: Annotations, provider: str) -> Deny:
     """Who denies, from an image's annotations."""
+    current = _said(current)
     marks = {key[len(_MARK) :]: word for key, word in current.items() if key.startswith(_MARK) and key != _FOREIGN_MARK}
     denying = sorted(name for name, word in marks.items() if _denies(word))
     value, recorded = current.get(DENY_EXECUTION), current.get(_FOREIGN_MARK)
@@ -352,6 +358,7 @@ def _policy_keys(says: str | None, names: str, current: Annotations, keys: _Keys
     ``says``: the key to write, with ``names``; empty where neither is true, None where none is asked for. A success
     yields to our failure, and that of CloudForms to our not knowing. ``adopts``: its failed-policy is ours to remove.
     """
+    current = _said(current)
     gone = {key for key in (FAILED_POLICY, SUCCESSFUL_POLICY) if _wrote(current, current.get(keys.policy_key), key)}
     if adopts and _is_of_cloudforms(current, FAILED_POLICY):
         gone.add(FAILED_POLICY)

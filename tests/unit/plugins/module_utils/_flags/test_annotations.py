@@ -434,7 +434,7 @@ def test_a_foreign_deny_survives_ours() -> None:
 
 
 def test_a_foreign_word_that_we_must_overwrite_is_put_back() -> None:
-    for word in ("false", "True", "yes", "", "{}", "ä" * 1000):
+    for word in ("false", "True", " true", "FALSE", "yes", "{}", "ä" * 1000):
         image = Image({DENY_EXECUTION: word})
         image.judge(facts("failed"))
         assert (image.denied, image.annotations[FOREIGN]) == ("true", word)
@@ -454,10 +454,13 @@ def test_a_person_who_takes_a_foreign_deny_back_is_heard() -> None:
 
 @pytest.mark.parametrize("recorded", [None, "true", "false", "yes"])
 @pytest.mark.parametrize("verdict", ["failed", "inconclusive", "error"])
-def test_a_value_that_was_removed_is_nobodys_word(recorded: str | None, verdict: str) -> None:
+@pytest.mark.parametrize("empty", [None, "", " \n"])
+def test_a_value_that_was_removed_is_nobodys_word(empty: str | None, recorded: str | None, verdict: str) -> None:
     image = Image({} if recorded is None else {DENY_EXECUTION: recorded})
     image.judge(facts("failed"))
     del image.annotations[DENY_EXECUTION]
+    if empty is not None:
+        image.annotations[DENY_EXECUTION] = empty
     deny = read_deny(image.annotations, PROVIDER)
     assert (deny.ours, deny.drifted, deny.foreign, deny.is_foreign) == (True, True, None, False)
     image.judge(facts(verdict))
@@ -466,6 +469,24 @@ def test_a_value_that_was_removed_is_nobodys_word(recorded: str | None, verdict:
     assert (image.denied, read_deny(image.annotations, PROVIDER).foreign) == ("false", None)
     image.withdraw()
     assert not image.annotations
+
+
+@pytest.mark.parametrize("empty", ["", "  "])
+def test_empty_texts_say_nothing(empty: str) -> None:
+    """The API server makes them of null in what is written whole."""
+    keys = (DENY_EXECUTION, MARK, "imagescan.github.io/deny.alice", FOREIGN, FAILED_POLICY, SUCCESSFUL_POLICY)
+    nothing = dict.fromkeys(keys, empty)
+    for denied in (empty, "false", "true"):
+        deny = read_deny({**nothing, DENY_EXECUTION: denied}, PROVIDER)
+        assert (deny.mark, deny.others, deny.spoken, deny.leftover) == (None, (), False, False)
+        assert (deny.foreign, deny.is_foreign) == (denied.strip() or None, denied == "true")
+    assert read_deny({**nothing, MARK: "true", DENY_EXECUTION: "true"}, PROVIDER).foreign is None
+    for verdict, key in (("failed", "failed-policy"), ("passed", "successful-policy")):
+        image = Image(nothing)
+        image.judge(facts(verdict), cloudforms_keys=True, adopt=True)
+        assert image.denied == ("true" if verdict == "failed" else "false")
+        assert {name: word for name, word in policy_keys(image).items() if word.strip()} == {key: "production"}
+        assert not image.judge(facts(verdict), cloudforms_keys=True, adopt=True)
 
 
 @pytest.mark.parametrize("end", ["inconclusive", "passed", "absent"])
@@ -592,7 +613,7 @@ def test_a_failed_policy_that_denies_no_more_is_adopted_too() -> None:
         assert image.denied == "true"
 
 
-@pytest.mark.parametrize("word", ["True", "TRUE", " true", "true\n", "yes", "1", ""])
+@pytest.mark.parametrize("word", ["True", "TRUE", " true", "true\n", "yes", "1"])
 def test_what_cloudforms_never_wrote_is_no_leftover_of_it(word: str) -> None:
     image = Image({DENY_EXECUTION: word, FAILED_POLICY: "old policy"})
     assert not ours(image.annotations, PROVIDER, adopt=True)
