@@ -11,8 +11,8 @@ providers says in a mark of its own, ``imagescan.github.io/deny.<provider>``, wh
 same patch as the value. A value that no mark explains is somebody else's word: it is kept, and when we must deny on top
 of it, kept in ``deny.foreign`` and put back when we clear. A value that is gone is nobody's word: whoever removed it,
 nothing but our marks says any more who denies. Whoever wants to be an owner who is always seen writes a mark of an own
-name. A word that leaves the value as it is, such as a person's "true" on what we deny already, cannot
-be seen: a patch that changes nothing leaves no trace on the server.
+name. A word that leaves the value as it is, such as a person's "true" on what we deny already, cannot be seen: a patch
+that changes nothing leaves no trace on the server.
 """
 
 from __future__ import annotations
