@@ -1,0 +1,170 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What our way to run oscap gives is what oscap itself gives: as root, in a chroot, with the whole content."""
+
+from __future__ import annotations
+
+import collections
+import typing as t
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import list_profiles
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import Results
+from ansible_collections.imagescan.openshift.tests.support.openscap import (
+    CONTENTS,
+    Outcome,
+    evaluated,
+    evaluated_by_nobody,
+    plain_oscap,
+)
+from ansible_collections.imagescan.openshift.tests.support.programs import require_program
+from ansible_collections.imagescan.openshift.tests.support.requirements import missing
+from ansible_collections.imagescan.openshift.tests.support.roots import (
+    as_bdb,
+    as_ndb,
+    build_root,
+    copy_of,
+    minimal,
+    with_kernel,
+    with_services,
+)
+
+KINDS = {"minimal": minimal, "kernel": with_kernel, "services": with_services}
+MAJORS = (8, 9)
+#: Evaluated on every root.
+MAIN = ("cis", "stig", "ospp")
+#: (rule, where) -> why it must differ. None is known.
+DIFFERENT: dict[tuple[str, str], str] = {}
+
+
+def content(major: int) -> Path:
+    """The data stream for a major version of Red Hat Enterprise Linux."""
+    path = CONTENTS / f"ssg-rhel{major}-ds.xml"
+    if not path.is_file():
+        missing(f"the content {path} (ssg-nondebian)")
+    return path
+
+
+def profiles(major: int) -> list[str]:
+    """Ids of the profiles of a data stream, without their prefix."""
+    path = CONTENTS / f"ssg-rhel{major}-ds.xml"
+    if not path.is_file():
+        return list(MAIN)
+    return [profile.id.rpartition("_profile_")[2] for profile in list_profiles(path)]
+
+
+class Roots:
+    """Roots that are built once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._built: dict[tuple[str, int], Path] = {}
+        self._plain: dict[tuple[str, int, str], Outcome] = {}
+
+    def __call__(self, kind: str, major: int) -> Path:
+        key = (kind, major)
+        if key not in self._built:
+            self._built[key] = build_root(self._folder / f"{kind}{major}", KINDS[kind](major), major)
+        return self._built[key]
+
+    def plain(self, kind: str, major: int, profile: str) -> Outcome:
+        """What plain oscap says of a root."""
+        key = (kind, major, profile)
+        if key not in self._plain:
+            copy = copy_of(self(kind, major), self._folder / "-".join(map(str, key)))
+            self._plain[key] = plain_oscap(copy, content(major), profile)
+        return self._plain[key]
+
+
+@pytest.fixture(scope="session")
+def roots(tmp_path_factory: pytest.TempPathFactory) -> Roots:
+    """Roots for this run."""
+    import os
+
+    for program in ("oscap", "fakechroot", "fakeroot"):
+        require_program(program)
+    if os.geteuid() != 0:
+        missing("root, for rpm and for plain oscap")
+    folder = tmp_path_factory.mktemp("roots")
+    for path in (folder, *folder.parents):
+        if path.owner() == "root" and str(path) != "/" and not path.stat().st_mode & 1:
+            path.chmod(0o755)
+    return Roots(folder)
+
+
+def outcome_of(results: Results) -> Outcome:
+    """Rule -> result, and the score."""
+    assert results.problems == ()
+    return Outcome({rule.id: rule.result for rule in results.rules}, results.score)
+
+
+def assert_same(ours: Outcome, plain: Outcome, where: str) -> None:
+    """Rule for rule, but for those of which we know why."""
+    different = {
+        rule: (ours.rules.get(rule), plain.rules.get(rule))
+        for rule in {**ours.rules, **plain.rules}
+        if ours.rules.get(rule) != plain.rules.get(rule) and (rule, where) not in DIFFERENT
+    }
+    assert different == {}
+    assert ours.score == pytest.approx(plain.score, abs=1e-4)
+
+
+@pytest.mark.parametrize(("major", "profile"), [(major, profile) for major in MAJORS for profile in profiles(major)])
+def test_every_profile_trimmed_and_unprivileged_gives_what_plain_oscap_gives(
+    roots: Roots, major: int, profile: str, tmp_path: Path
+) -> None:
+    root = roots("services", major)
+    ours = evaluated_by_nobody(root, profile, tmp_path)
+    assert_same(outcome_of(ours), roots.plain("services", major, profile), "services")
+
+
+@pytest.mark.parametrize("kind", ["minimal", "kernel"])
+@pytest.mark.parametrize("profile", MAIN)
+@pytest.mark.parametrize("major", MAJORS)
+def test_other_roots_give_what_plain_oscap_gives(
+    roots: Roots, kind: str, major: int, profile: str, tmp_path: Path
+) -> None:
+    ours = evaluated_by_nobody(roots(kind, major), profile, tmp_path)
+    assert_same(outcome_of(ours), roots.plain(kind, major, profile), kind)
+
+
+@pytest.mark.parametrize("convert", [as_bdb, as_ndb])
+@pytest.mark.parametrize("major", MAJORS)
+def test_databases_that_oscap_cannot_read_give_the_same(
+    roots: Roots, convert: t.Callable[[Path], None], major: int, tmp_path: Path
+) -> None:
+    root = copy_of(roots("services", major), tmp_path / "copy")
+    convert(root)
+    ours = evaluated_by_nobody(root, "cis", tmp_path)
+    assert_same(outcome_of(ours), roots.plain("services", major, "cis"), "services")
+
+
+@pytest.mark.parametrize("major", MAJORS)
+def test_root_with_a_real_chroot_gives_the_same(roots: Roots, major: int, tmp_path: Path) -> None:
+    ours = evaluated(roots("services", major), "stig", tmp_path)
+    assert_same(outcome_of(ours), roots.plain("services", major, "stig"), "services")
+
+
+@pytest.mark.parametrize("profile", MAIN)
+def test_enough_rules_pass_and_fail(roots: Roots, profile: str) -> None:
+    for major in MAJORS:
+        found: collections.Counter[str] = collections.Counter()
+        for kind in KINDS:
+            found.update(roots.plain(kind, major, profile).rules.values())
+        assert found["pass"] >= 40, (major, found)
+        assert found["fail"] >= 30, (major, found)
+
+
+def test_the_arf_is_kept_whole(roots: Roots, tmp_path: Path) -> None:
+    import gzip
+
+    kept = tmp_path / "kept.xml.gz"
+    results = evaluated(roots("minimal", 9), "cis", tmp_path, keep=kept)
+    with gzip.open(kept) as stream:
+        found = [
+            element.get("idref") for _event, element in ET.iterparse(stream) if element.tag.endswith("}rule-result")
+        ]
+    assert {rule.id for rule in results.rules} <= set(found)
