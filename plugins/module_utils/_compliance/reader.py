@@ -174,8 +174,8 @@ class _Reader:
         namespace, _space, local = name.rpartition(" ")
         if known is self.top:
             raise CorruptData(
-                f"{self.where} begins with <{_shown(local)}> of the namespace {_shown(namespace) or '(none)'}: that is no"
-                " result of OpenSCAP",
+                f"{self.where} begins with <{_shown(local)}> of the namespace {_shown(namespace) or '(none)'}, which"
+                " no results of OpenSCAP do",
                 code="results-missing",
                 hint=_HINT,
             )

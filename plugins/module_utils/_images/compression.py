@@ -22,10 +22,15 @@ OUTPUT_STEP = 2 * 1024 * 1024
 # A frame that declares a larger window makes the decoder allocate as much. RFC 8878 asks decoders for 8 MiB at least.
 ZSTD_WINDOW = 64 * 1024 * 1024
 
+# Memory of an xz decoder; the highest preset of xz asks for 65 MiB.
+XZ_MEMORY = 96 * 1024 * 1024
+
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _ZSTD_BLOCK = 128 * 1024
-_REFUSED = ((b"BZh", "bzip2"), (b"\xfd7zXZ\0", "xz"), (b"\x04\x22\x4d\x18", "lz4"))
+_BZIP2 = b"BZh"
+_XZ = b"\xfd7zXZ\0"
+_REFUSED = ((_BZIP2, "bzip2"), (_XZ, "xz"), (b"\x04\x22\x4d\x18", "lz4"))
 
 Read = t.Callable[[int], bytes]
 
@@ -36,12 +41,29 @@ def decompress(read: Read) -> t.Iterator[bytes]:
     ``read(n)`` gives about n bytes, b"" at the end. Raises ``CorruptData`` (code ``layer-truncated`` where the blob
     ends early), ``UnsupportedImage`` (``zstd-unavailable``, ``unsupported-compression``) and ``LimitExceeded``.
     """
+    head = _head(read)
+    return _layer(head, read)
+
+
+def decompress_file(read: Read) -> t.Iterator[bytes]:
+    """As ``decompress``, and bzip2 and xz too: layers never are compressed so, but files of people are."""
+    head = _head(read)
+    if head.startswith(_XZ):
+        return _unpack_streams(head, read, "xz")
+    return _unpack_streams(head, read, "bzip2") if head.startswith(_BZIP2) else _layer(head, read)
+
+
+def _head(read: Read) -> bytes:
     head = b""
     while len(head) < 6:
         data = read(INPUT_STEP)
         if not data:
             break
         head += data
+    return head
+
+
+def _layer(head: bytes, read: Read) -> t.Iterator[bytes]:
     if head.startswith(_GZIP):
         return _gunzip(head, read)
     if _is_zstd(head):
@@ -101,6 +123,34 @@ def _gunzip(data: bytes, read: Read) -> t.Iterator[bytes]:
             data = data.lstrip(b"\0")
         if not data.startswith(_GZIP[: len(data)]):
             raise CorruptData("the gzip stream is followed by something else", code="layer-damaged")
+
+
+def _unpack_streams(data: bytes, read: Read, kind: str) -> t.Iterator[bytes]:
+    """xz or bzip2: several streams, each bounded in memory and in what one step gives."""
+    import bz2
+    import lzma
+
+    while data:
+        is_xz = kind == "xz"
+        decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=XZ_MEMORY) if is_xz else bz2.BZ2Decompressor()
+        while not decoder.eof:
+            if decoder.needs_input and not data:
+                data = read(INPUT_STEP)
+                if not data:
+                    raise _truncated(kind)
+            try:
+                out = decoder.decompress(data, OUTPUT_STEP)
+            except (lzma.LZMAError, OSError) as cause:
+                raise CorruptData(f"the {kind} stream is damaged: {cause}", code="layer-damaged")
+            data = b""
+            if out:
+                yield out
+        data = decoder.unused_data
+        while not data.lstrip(b"\0"):
+            data = read(INPUT_STEP)
+            if not data:
+                return
+        data = data.lstrip(b"\0")
 
 
 def _is_zstd(head: bytes) -> bool:

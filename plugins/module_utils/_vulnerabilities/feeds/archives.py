@@ -13,11 +13,10 @@ import typing as t
 from pathlib import Path
 
 from ..._errors import CorruptData, InputError, LimitExceeded, ScanError
-from ..._images.compression import INPUT_STEP, OUTPUT_STEP, decompress
+from ..._images.compression import decompress_file
 from ..._images.limits import GIB, Budget, Limits
 from ..._images.tar import FILE, FOLDER, Visit, walk_tar
 
-_XZ = b"\xfd7zXZ\0"
 _TAIL = 1024
 
 #: Gets the path and the content of a member; content None: it is larger than the limit.
@@ -72,7 +71,7 @@ def walk_archive(path: str, visit: Visit, limits: Limits = LIMITS) -> None:
     budget = Budget(limits)
     try:
         with Path(path).open("rb") as stream:
-            chunks = _Counted(_unpacked(stream), stream, budget)
+            chunks = _Counted(decompress_file(stream.read), stream, budget)
             _walk(chunks, visit, budget, path)
     except OSError as error:
         raise InputError(f"the archive {path} cannot be read: {error.strerror or error}") from error
@@ -82,7 +81,7 @@ def unpack_file(path: str, limits: Limits = LIMITS) -> t.Iterator[bytes]:
     """What a file unpacks to, plain or compressed with gzip, xz or zstd, in chunks. Raises as ``read_archive``."""
     try:
         with Path(path).open("rb") as stream:
-            yield from _Counted(_unpacked(stream), stream, Budget(limits))
+            yield from _Counted(decompress_file(stream.read), stream, Budget(limits))
     except OSError as error:
         raise InputError(f"the file {path} cannot be read: {error.strerror or error}") from error
     except LimitExceeded:
@@ -95,7 +94,7 @@ def starts_with(path: str, start: bytes) -> bool:
     """Whether the archive in a file begins like this once it is unpacked; no where it is not an archive at all."""
     try:
         with Path(path).open("rb") as stream:
-            return next(_unpacked(stream), b"").startswith(start)
+            return next(decompress_file(stream.read), b"").startswith(start)
     except OSError as error:
         raise InputError(f"the archive {path} cannot be read: {error.strerror or error}") from error
     except ScanError:
@@ -148,36 +147,3 @@ def _damage(what: str, error: ScanError) -> CorruptData:
         code = error.code
     message = error.message.replace("the layer is", "it is")
     return CorruptData(f"{what} cannot be read: {message}", code=code, hint=error.hint)
-
-
-def _unpacked(stream: t.BinaryIO) -> t.Iterator[bytes]:
-    head = stream.read(len(_XZ))
-    stream.seek(0)
-    if head != _XZ:
-        return decompress(stream.read)
-    return _unxz(stream)
-
-
-def _unxz(stream: t.BinaryIO) -> t.Iterator[bytes]:
-    """xz, which layers never are: several streams, each bounded in memory."""
-    import lzma
-
-    data = b""
-    while True:
-        data = data or stream.read(INPUT_STEP)
-        if not data:
-            return
-        decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=256 << 20)
-        try:
-            while not decoder.eof:
-                if decoder.needs_input and not data:
-                    data = stream.read(INPUT_STEP)
-                    if not data:
-                        raise CorruptData("the xz stream ends early", code="layer-truncated")
-                chunk = decoder.decompress(data, OUTPUT_STEP)
-                data = b""
-                if chunk:
-                    yield chunk
-        except lzma.LZMAError as error:
-            raise CorruptData(f"the xz stream is damaged: {error}", code="layer-damaged") from error
-        data = decoder.unused_data.lstrip(b"\0")
