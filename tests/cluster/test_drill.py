@@ -64,14 +64,19 @@ class Place:
         return self.home / "drill.kubeconfig"
 
     def drill(self, *options: str, **arguments: t.Any) -> Answer:
-        """Call the module as the account."""
+        """Call the module as the account; it must not warn."""
+        found, told = self.drill_and_listen(*options, **arguments)
+        assert "[WARNING]" not in told, told
+        return found
+
+    def drill_and_listen(self, *options: str, **arguments: t.Any) -> tuple[Answer, str]:
+        """Call the module as the account. What it found, and what it warned of, in one line."""
         given = {"kubeconfig": str(self.kubeconfig), "namespace": self.namespace, "policy": f"{self.namespace}-deny"}
         content = json.dumps({**given, **arguments})
         command = [str(Path(sys.executable).parent / "ansible"), "localhost", "-i", "localhost,", "-c", "local"]
         command += ["-e", f"ansible_python_interpreter={sys.executable}", "-m", "imagescan.openshift.enforcement_info"]
         done = self.cluster.run(*command, "-a", content, *options, check=False, env=environment(self.home))
-        assert "[WARNING]" not in done.stderr, done.stderr
-        return dict(json.loads(done.stdout[done.stdout.index("=> {") + 3 :]))
+        return dict(json.loads(done.stdout[done.stdout.index("=> {") + 3 :])), " ".join(done.stderr.split())
 
     def until_proved(self) -> Answer:
         """Drill until the policy works; a new one takes some seconds."""
@@ -237,6 +242,29 @@ def test_who_may_read_it_is_told_what_is_installed(place: Place) -> None:
     assert {row["outcome"] for row in nothing["unproved"]} == {"unknown", "not-tried"}
     assert {row["by"] for row in nothing["unproved"] if row["outcome"] == "unknown"} == {f"{place.namespace}-deny"}
     assert not nothing["proved"]
+
+
+def test_limits_that_no_drill_touches_are_told(repaired: Place) -> None:
+    """A policy that spares what carries a label, and a binding for one kind: all that a drill sends is refused."""
+    policies, bindings = enforcing.documents(repaired.namespace, [repaired.namespace])
+    free = {"matchExpressions": [{"key": "free", "operator": "DoesNotExist"}]}
+    policies[0]["spec"]["matchConstraints"]["objectSelector"] = free
+    policies[0]["spec"]["matchConditions"] = [{"name": "ours", "expression": "request.namespace != 'kube-system'"}]
+    bindings[0]["spec"]["matchResources"] = {"excludeResourceRules": [], "objectSelector": {"matchLabels": None}}
+    repaired.cluster.apply(*policies)
+    repaired.cluster.apply(*bindings)
+    soon(repaired, lambda rows: all(row.outcome == "refused" for row in rows if row.claimed))
+    found, told = repaired.drill_and_listen(kubeconfig=str(repaired.cluster.kubeconfig))
+    assert found["proved"]
+    # The server's own defaults of the binding's scope are no limit.
+    stored = repaired.cluster.get("validatingadmissionpolicybinding", f"{repaired.namespace}-deny")["spec"]
+    assert "namespaceSelector" in stored["matchResources"]
+    assert found["installed"]["limits"] == ["condition: request.namespace != 'kube-system'", "only objects with !free"]
+    assert found["lines"][-1].endswith(
+        f"{repaired.namespace}, under conditions: request.namespace != 'kube-system'; limited: only objects with !free"
+    )
+    for limit in found["installed"]["limits"]:
+        assert f"{repaired.namespace}-deny does not count everywhere, or not in full: {limit}" in told
 
 
 # Never falsely safe: what is open is found, and what is not known is said.
@@ -439,6 +467,26 @@ def test_what_refuses_everything_proves_nothing(repaired: Place) -> None:
     assert all(row.message.startswith("a good image is not let in, either: ") for row in claimed if row.good)
 
 
+def test_a_policy_that_refuses_every_change_of_an_image_is_no_proof(repaired: Place) -> None:
+    """Updates and ephemeral containers are tried with good images that are new to the object."""
+    policies, _bindings = enforcing.documents(repaired.namespace, [repaired.namespace])
+    frozen = {"expression": "request.operation != 'UPDATE' || variables.fresh.size() == 0", "reason": "Forbidden"}
+    policies[0]["spec"]["validations"].append(frozen)
+    repaired.cluster.apply(*policies)
+
+    def changes(row: Row) -> bool:
+        return row.claimed and (row.way == UPDATE or "ephemeral" in row.way)
+
+    rows = soon(repaired, lambda rows: not any(row.outcome == "refused" for row in rows if changes(row)))
+    assert {(row.outcome, bool(row.good)) for row in rows if changes(row)} == {("unknown", True)}
+    assert unproved_ways(rows, "deny") == [row for row in rows if changes(row)]
+    found = repaired.drill(fail_on_open=True)
+    assert not found["control"]
+    assert re.search(
+        r"the cluster refuses good images on \d+ ways: Pod \(ephemeral container, by digest\)", found["msg"]
+    )
+
+
 @pytest.mark.parametrize(
     ("made", "by", "kinds"),
     [
@@ -510,6 +558,13 @@ def test_mistakes_in_options_are_said(place: Place, cluster: KubernetesCluster) 
 def test_a_drill_that_was_killed_is_cleaned_up_by_the_next(place: Place, cluster: KubernetesCluster) -> None:
     left = ways.target(ways.DEPLOYMENT, ways.GOOD_DIGEST)
     cluster.apply(left, namespace=place.namespace)
+    _found, told = place.drill_and_listen("--check")
+    assert f"kubectl delete deployments.apps imagescan-drill --namespace={place.namespace}" in told
+    assert place.left().startswith("deployment.apps/imagescan-drill\n")
+    # However it was changed since: here to what the next one tries as a good change.
+    change = next(way for way in ways.ways(Images()) if way.kind is ways.DEPLOYMENT and way.request == "update")
+    patch = f"--patch={json.dumps(change.body(change.good))}"
+    cluster.kubectl("patch", "deployment", "imagescan-drill", f"--namespace={place.namespace}", "--type=json", patch)
     assert place.drill()["proved"]
     assert not place.left()
     del left["metadata"]["labels"]
@@ -521,6 +576,22 @@ def test_a_drill_that_was_killed_is_cleaned_up_by_the_next(place: Place, cluster
         assert place.left().startswith("deployment.apps/imagescan-drill\n")
     finally:
         cluster.kubectl("delete", "deployment", "imagescan-drill", f"--namespace={place.namespace}")
+
+
+def test_what_a_drill_cannot_remove_is_told(place: Place, cluster: KubernetesCluster) -> None:
+    left = ways.target(ways.POD_TEMPLATE, ways.GOOD_DIGEST)
+    left["metadata"]["finalizers"] = ["example.com/wait"]
+    cluster.apply(left, namespace=place.namespace)
+    try:
+        found, told = place.drill_and_listen()
+        assert [(row["kind"], row["way"]) for row in found["unproved"]] == [("PodTemplate", UPDATE)]
+        assert "could not be removed (it waits for example.com/wait); the next drill removes it, or:" in told
+        assert f"kubectl delete podtemplates imagescan-drill --namespace={place.namespace}" in told
+    finally:
+        free = '--patch={"metadata": {"finalizers": null}}'
+        cluster.kubectl("patch", "podtemplate", "imagescan-drill", f"--namespace={place.namespace}", free)
+    assert place.drill()["proved"]
+    assert not place.left()
 
 
 # The playbook.
