@@ -216,7 +216,9 @@ cleared:
   elements: dict
   contains: *row
 kept:
-  description: Images that stay flagged, those included that the store does not know.
+  description:
+    - Images that stay flagged, those included that the store does not know.
+    - A name on the deny list that the store does not know has an entry without a digest.
   returned: success, and where it failed in the midst
   type: list
   elements: dict
@@ -279,7 +281,8 @@ foreign:
 drifted:
   description: >-
     Flags of ours that were not as we left them, by somebody else's doing or a run that was interrupted, as dictionaries
-    of C(digest), C(reference) and C(what). They are repaired.
+    of C(digest), C(reference) and C(what). They are repaired. Names on the deny list count, too, as do those
+    that the store has learnt, or that lead elsewhere, since the last run.
   returned: success, and where it failed in the midst
   type: list
   elements: dict

@@ -786,22 +786,54 @@ def test_broken_data_and_a_slip_in_a_policy_flag_nothing(place: Place, namespace
 
 
 def test_the_playbook_drift_repairs_and_tells(place: Place, tmp_path: Path) -> None:
-    mine, theirs = new_digest(), new_digest()
+    mine, theirs, good = new_digest(), new_digest(), new_digest()
+    taken, moved, unknown = (f"quay.io/{place.provider}/{name}:1" for name in ("taken", "moved", "unknown"))
     place.make_images(mine)
     place.make_images(theirs, **{DENY_EXECUTION: "true"})
-    place.store.put({mine: "failed"})
+    place.store.put({mine: "failed"}, {taken: mine, moved: mine})
+    place.store.put({good: "passed"})
     place.flag()
+    assert {taken, moved} <= set(place.denied())
+    place.store.put({good: "passed"}, {moved: good})
     place.annotate(mine, **{DENY_EXECUTION: "false"})
-    told = "deny-execution of its Image object was changed"
+    patch = {"spec": {"references": {taken: None, unknown: "by hand"}}}
+    place.admin.merge_patch(f"{DENY_LISTS}/{place.provider}-0", patch)
+    told = [
+        "deny-execution of its Image object was changed",
+        f"its name {taken} is not on the deny list",
+        f"its name {moved} is on the deny list, and it is not denied",
+        f"{unknown} is on our lists, and the store does not know the name",
+    ]
     checked = play(place.cluster, "drift", variables(place), tmp_path, "--check", "--diff")
-    assert (checked.status, told in checked.output) == (0, True), checked.output
+    assert (checked.status, [one for one in told if one not in checked.output]) == (0, []), checked.output
     assert place.says(mine) == "false"
-    done = play(place.cluster, "drift", variables(place, fail_on_drift="yes"), tmp_path)
-    assert (done.status, done.message) == (2, "1 flags were not as we left them")
+    # The limits of whole runs are none of this one.
+    limits = {"scan_fail_on": "failed", "scan_max_unresolved": "0"}
+    done = play(place.cluster, "drift", variables(place, fail_on_drift="yes", **limits), tmp_path)
+    assert (done.status, done.message) == (2, "3 flags were not as we left them")
     assert f"{theirs} is denied by somebody who left no name" in done.output
     assert place.says(mine) == "true"
+    assert set(place.denied()) == {mine, taken, unknown}
     again = play(place.cluster, "drift", variables(place, fail_on_drift="yes"), tmp_path)
-    assert (again.status, again.changed, told in again.output) == (0, 0, False), again.output
+    assert (again.status, again.changed, told[0] in again.output) == (0, 0, False), again.output
+
+
+def test_the_playbook_drift_goes_by_the_policies_that_judged(place: Place, tmp_path: Path) -> None:
+    good, bad = new_digest(), new_digest()
+    place.make_passed_lists()
+    place.store.put({good: "passed", bad: "failed"})
+    place.flag()
+    patch = {"spec": {"digests": {bad: None}}}
+    place.admin.merge_patch(f"{DENY_LISTS}/{place.provider}-0", patch)
+    policy = tmp_path / "policy.yml"
+    policy.write_text("- name: own\n  vulnerabilities: {max_severity: low}\n", encoding="utf-8")
+    other = play(place.cluster, "drift", variables(place, scan_policies=str(policy)), tmp_path)
+    assert other.status == 2
+    assert "but not given as they were: default. Given, but no part of" in other.message
+    assert (set(place.passed()), place.denied()) == ({good}, {})
+    same = play(place.cluster, "drift", variables(place), tmp_path)
+    assert same.status == 0, same.output
+    assert (set(place.passed()), set(place.denied())) == ({good}, {bad})
 
 
 def test_the_playbook_unflag_clears_by_an_exception(place: Place, tmp_path: Path) -> None:
@@ -841,7 +873,9 @@ def test_the_playbook_unflag_clears_by_an_exception(place: Place, tmp_path: Path
     assert checked.status == 0, checked.output
     assert digest in place.denied()
     assert len(accepted.read_text(encoding="utf-8").splitlines()) == 2
-    done = play(place.cluster, "unflag", {**given, **wishes}, tmp_path)
+    # The limits of whole runs are none of this one.
+    limits = {"scan_fail_on": "failed,inconclusive", "scan_max_unresolved": "0"}
+    done = play(place.cluster, "unflag", {**given, **wishes, **limits}, tmp_path)
     assert done.status == 0, done.output
     assert digest not in place.denied()
     assert set(place.denied()) >= set(failed) - {digest}

@@ -245,6 +245,7 @@ class _Planning:
         set_passed, clear_passed, passes = self._passes()
         moved = frozenset(name for name in seen.listed if name not in self._references and self._is_free(name))
         after = {**denied, **self._digests}.items(), {**seen.listed, **self._references}.items()
+        self._look_for_left(moved)
         ends = [
             entry.grace_until
             for entries, gone in zip(after, (self._lifted, moved))
@@ -323,6 +324,18 @@ class _Planning:
             self._drift(subject, "its Image object does not say that we deny it")
         if seen.denied is not None and digest not in seen.denied:
             self._drift(subject, "it is not on the deny list")
+        elif seen.denied is not None:
+            for name in subject.references:
+                if name not in seen.listed:
+                    self._drift(subject, f"its name {name} is not on the deny list")
+
+    def _look_for_left(self, moved: t.Collection[str]) -> None:
+        """Names that stayed when their tag was moved. Those of an image that is cleared now go with it."""
+        for name in sorted(moved):
+            digests = sorted(self._snapshot.places[name])
+            if self._lifted.isdisjoint(digests):
+                subject = self._snapshot.subjects[digests[0]]
+                self._drift(subject, f"its name {name} is on the deny list, and it is not denied")
 
     def _keep_unknown(self) -> None:
         """Flags on what the store does not know are not taken back: nobody knows what is in it."""
@@ -331,6 +344,8 @@ class _Planning:
         for digest in sorted({*(self._seen.denied or ()), *self._seen.denying} - self._snapshot.subjects.keys()):
             why = "the store does not know it; state: absent takes its flag back"
             self._rows["kept"].append(Row(digest, "", why))
+        for name in sorted(self._seen.listed.keys() - self._references.keys() - self._snapshot.places.keys()):
+            self._rows["kept"].append(Row("", name, "the store does not know the name; state: absent takes it back"))
 
     def _is_free(self, reference: str) -> bool:
         """Whether a listed reference leads to an image that passes, or to another one that is not denied.

@@ -131,6 +131,51 @@ def test_every_verdict_on_every_state(verdict: str, where: str, also: str) -> No
     assert (A in denied) == (must or bool(where and verdict != "passed"))
 
 
+def told(done: Plan) -> list[tuple[str, str]]:
+    """Digest and what of the drift."""
+    return [(one.digest, one.what) for one in done.drifted]
+
+
+@pytest.mark.parametrize("verdict", ["failed", "inconclusive", "error"])
+def test_a_name_that_was_taken_off_the_list_is_told_and_put_back(verdict: str) -> None:
+    store = snapshot(subject(A, verdict, NAME, OTHER))
+    done = plan(store, Seen(denied={A: entry()}, listed={OTHER: entry()}))
+    assert told(done) == [(A, f"its name {NAME} is not on the deny list")]
+    assert NAME in done.set_references
+    assert told(plan(store, after(Seen({A: entry()}, {OTHER: entry()}), done))) == []
+
+
+def test_an_image_that_is_not_on_the_list_is_told_of_once_whatever_its_names() -> None:
+    seen = Seen(denied={}, images=frozenset([A]), denying=frozenset([A]))
+    assert told(plan(snapshot(subject(A, "failed", NAME)), seen)) == [(A, "it is not on the deny list")]
+
+
+def test_no_name_is_missed_where_the_lists_are_no_target() -> None:
+    seen = Seen(denied=None, images=frozenset([A]), denying=frozenset([A]))
+    assert told(plan(snapshot(subject(A, "failed", NAME)), seen)) == []
+
+
+def test_a_name_that_stayed_on_the_list_when_its_tag_moved_is_told_and_lifted() -> None:
+    store = snapshot(subject(A, "failed"), subject(B, "passed", NAME))
+    seen = Seen(denied={A: entry()}, listed={NAME: entry()})
+    done = plan(store, seen)
+    assert told(done) == [(B, f"its name {NAME} is on the deny list, and it is not denied")]
+    assert done.clear_references == {NAME}
+    assert told(plan(store, after(seen, done))) == []
+
+
+def test_a_name_that_goes_with_its_image_is_no_drift() -> None:
+    done = plan(snapshot(subject(A, "passed", NAME)), Seen(denied={A: entry()}, listed={NAME: entry()}))
+    assert (told(done), done.clear_references) == ([], {NAME})
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_name_that_nobody_knows_is_kept_and_told(whole: bool) -> None:
+    done = plan(snapshot(subject(A, "passed"), whole=whole), Seen(denied={}, listed={NAME: entry()}))
+    unknown = [(row.digest, row.reference) for row in done.kept]
+    assert (unknown, told(done), done.clear_references) == ([("", NAME)] if whole else [], [], frozenset())
+
+
 _SUBJECTS = st.dictionaries(
     st.sampled_from(DIGESTS),
     st.tuples(st.sampled_from(VERDICTS), st.sampled_from(["one", "another"]), st.sampled_from(["", LATER])),
@@ -208,7 +253,7 @@ def test_what_the_store_does_not_know_stays_flagged() -> None:
         denied={A: entry()}, listed={NAME: entry()}, passed={B: ""}, images=frozenset([C]), denying=frozenset([C])
     )
     done = plan(snapshot(), seen)
-    assert [row.digest for row in done.kept] == [A, C]
+    assert [row.digest or row.reference for row in done.kept] == [A, C, NAME]
     assert is_idle(dataclasses.replace(done, clear_passed=frozenset()))
     assert done.clear_passed == {B}
     assert plan(snapshot(whole=False), seen).clear_passed == frozenset()
