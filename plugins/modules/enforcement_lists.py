@@ -192,7 +192,7 @@ def main() -> None:
             "action": {"type": "str", "choices": list(ACTIONS), "default": ACTIONS[0]},
             "namespaces": {"type": "list", "elements": "str", "default": []},
             "exempt_namespaces": {"type": "list", "elements": "str", "default": []},
-            "require_passed_namespaces": {"type": "list", "elements": "str", "default": []},
+            "require_passed_namespaces": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "needs_passed": {"type": "bool", "default": False},
             "state": {"type": "str", "choices": ["present", "tidy", "absent"], "default": "present"},
             **specs.cluster(),
