@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import shutil
 import subprocess
 import tarfile
 import typing as t
 from pathlib import Path
 
+from ansible_collections.imagescan.openshift.examples.fleet.rpmdb import ndb_files
+
 from .programs import require_program
 from .rpm_tools import headers, load_bdb
-
-CONTENTS = Path("/usr/share/xml/scap/ssg/content")
 
 #: Packages that only have to be there: rules ask for them by name.
 _SERVICES = (
@@ -182,28 +181,11 @@ def as_bdb(root: Path) -> None:
         path.unlink()
 
 
-def as_ndb(root: Path, pages: int = 1) -> None:
+def as_ndb(root: Path) -> None:
     """Turn the database of a root into one in rpm's own format."""
-    import struct
-    import zlib
-
     folder = root / "var/lib/rpm"
-    blobs = headers(folder)
-    slots, body = [], b""
-    first = pages * 4096
-    for number, blob in blobs.items():
-        blocks = (16 + len(blob) + 12 + 15) // 16
-        head = struct.pack("<4s3I", b"BlbS", number, 1, len(blob)) + blob
-        head += bytes(blocks * 16 - 12 - len(head))
-        slots.append(struct.pack("<4s3I", b"Slot", number, (first + len(body)) // 16, blocks))
-        body += head + struct.pack("<2I4s", zlib.adler32(head), len(blob), b"BlbE")
-    empty = struct.pack("<4s3I", b"Slot", 0, 0, 0)
-    table = b"".join(slots).ljust(first - 32, b"\0")
-    count = (first - 32) // 16
-    table = b"".join(slots) + empty * (count - len(slots))
-    (folder / "Packages.db").write_bytes(
-        struct.pack("<8I", 0x506D7052, 0, 1, pages, max(blobs) + 1, 0, 0, 0) + table + body
-    )
+    for name, data in ndb_files(list(headers(folder).values())).items():
+        (folder / name).write_bytes(data)
     for path in folder.glob("rpmdb.sqlite*"):
         path.unlink()
 
@@ -218,7 +200,6 @@ def layer_of(root: Path) -> bytes:
 
 def copy_of(root: Path, to: Path) -> Path:
     """A copy with owners, modes, times and links."""
-    shutil.copytree(root, to, symlinks=True)
     _run("cp", "-a", "--no-target-directory", str(root), str(to))
     return to
 

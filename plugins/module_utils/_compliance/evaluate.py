@@ -66,8 +66,8 @@ def evaluate(
     if trimmed is None:
         return refused(wanted, problems)
     root = places.work / "root"
-    root.mkdir()
     try:
+        root.mkdir()
         environment: tuple[str, ...] = ()
         if isinstance(opened, Image):
             unpacked = unpack(opened, root, limits=limits, threads=threads)
@@ -86,6 +86,8 @@ def evaluate(
             tools=tools,
             keep=keep,
         )
+    except OSError as error:
+        raise ScanError(f"{places.work} cannot be written: {error}", code="evaluation-failed") from error
     finally:
         remove_tree(root)
 
@@ -157,7 +159,8 @@ def evaluate_tree(
 def remove_tree(root: Path) -> None:
     """Remove what was unpacked. Raises ScanError, since the next image would not have the room."""
     try:
-        shutil.rmtree(root)
+        if root.exists():
+            shutil.rmtree(root)
     except OSError as error:
         raise ScanError(f"what was unpacked cannot be removed: {error}", code="tree-not-removed") from error
 

@@ -1,0 +1,124 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Evaluations with oscap: plain ones, and ours as root and as a user without any capability."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import os
+import subprocess
+import tempfile
+import traceback
+import typing as t
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import Wanted
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.evaluate import Places, evaluate
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import Results
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.serial import (
+    results_from_dict,
+    results_to_dict,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Image
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.targets import RootFolder
+from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory import take_inventory
+
+from .layouts import image_of
+from .programs import require_program
+from .roots import layer_of
+
+CONTENTS = Path("/usr/share/xml/scap/ssg/content")
+NOBODY = 65534
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """Rule -> result for those that were selected, and the default score."""
+
+    rules: t.Mapping[str, str]
+    score: float | None
+
+
+def plain_oscap(root: Path, content: Path, profile: str, *, container: bool = True) -> Outcome:
+    """What oscap says of a root that may be written to: with chroot, and with the whole content, validated."""
+    if container:
+        (root / "run/.containerenv").touch()
+    home = root.parent / f"{root.name}-home"
+    home.mkdir()
+    (home / ".rpmmacros").write_text("%_dbpath /var/lib/rpm\n", encoding="ascii")
+    results = home / "results.xml"
+    environment = {**os.environ, "OSCAP_PROBE_ROOT": str(root), "HOME": str(home), "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+    done = subprocess.run(
+        [require_program("oscap"), "xccdf", "eval", "--profile", profile, "--results", str(results), str(content)],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        check=False,
+        timeout=600,
+    )
+    assert done.returncode in (0, 2), done.stderr[-2000:]
+    return read_outcome(results)
+
+
+def read_outcome(path: Path) -> Outcome:
+    """Read results without our reader."""
+    rules: dict[str, str] = {}
+    score = None
+    for _event, element in ET.iterparse(path):
+        name = element.tag.rpartition("}")[2]
+        if name == "rule-result":
+            result = next(child.text or "" for child in element if child.tag.endswith("}result"))
+            if result != "notselected":
+                rules[element.attrib["idref"]] = result
+        elif name == "score" and element.get("system") == "urn:xccdf:scoring:default":
+            score = float(element.text or "")
+    return Outcome(rules, score)
+
+
+def evaluated(
+    target: Path | Image | RootFolder, profile: str, work: Path, *, keep: Path | None = None, **wanted: t.Any
+) -> Results:
+    """Our results for a root, as an image with one layer, or for an image."""
+    opened = image_of(layer_of(target)) if isinstance(target, Path) else target
+    place = work / "work"
+    cache = work / "cache"
+    for folder in (place, cache):
+        folder.mkdir(exist_ok=True)
+    results = evaluate(
+        opened, take_inventory(opened, threads=1), Wanted(profile, **wanted), Places(place, cache), keep=keep, threads=1
+    )
+    assert not (place / "root").exists()
+    return results
+
+
+def evaluated_by_nobody(target: Path | Image | RootFolder, profile: str, **wanted: t.Any) -> Results:
+    """The same as a user with no rights at all, as in a restricted pod; in a child process. Needs root."""
+    # Nobody may perhaps not read where Python lies, so what is imported late is imported now.
+    for name in ("encodings.ascii", "gzip", "sqlite3"):
+        importlib.import_module(name)
+    opened = image_of(layer_of(target)) if isinstance(target, Path) else target
+    # pytest closes its own folders to everybody else.
+    with tempfile.TemporaryDirectory(prefix="imagescan-nobody-") as folder:
+        os.chown(folder, NOBODY, NOBODY)
+        answer = Path(folder) / "answer.json"
+        child = os.fork()
+        if not child:
+            status = 1
+            try:
+                os.setgroups([])
+                os.setresgid(NOBODY, NOBODY, NOBODY)
+                os.setresuid(NOBODY, NOBODY, NOBODY)
+                results = evaluated(opened, profile, Path(folder), **wanted)
+                answer.write_text(json.dumps(results_to_dict(results)), encoding="utf-8")
+                status = 0
+            except BaseException:  # noqa: BLE001 - the child ends here in any case
+                traceback.print_exc()
+            finally:
+                os._exit(status)
+        _pid, status = os.waitpid(child, 0)
+        assert status == 0
+        return results_from_dict(json.loads(answer.read_text(encoding="utf-8")))
