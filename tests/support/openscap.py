@@ -1,126 +1,105 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Evaluations with oscap: plain ones, and ours as root and as a user without any capability."""
+"""Results of OpenSCAP made by hand, small enough to see what is in them."""
 
 from __future__ import annotations
 
-import dataclasses
-import importlib
-import json
-import os
-import subprocess
-import traceback
-import typing as t
-import xml.etree.ElementTree as ET
-from pathlib import Path
-
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import Wanted
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.evaluate import Places, evaluate
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import Results
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.serial import (
-    results_from_dict,
-    results_to_dict,
-)
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Image
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.targets import RootFolder
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory import take_inventory
-
-from .layouts import image_of
-from .programs import require_program
-from .roots import layer_of
-
-CONTENTS = Path("/usr/share/xml/scap/ssg/content")
-NOBODY = 65534
+XCCDF = "http://checklists.nist.gov/xccdf/1.2"
+XCCDF_OLD = "http://checklists.nist.gov/xccdf/1.1"
+OVAL_CHECKS = "http://oval.mitre.org/XMLSchema/oval-definitions-5"
+RULE = "xccdf_org.example_rule_"
 
 
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """Rule -> result for those that were selected, and the default score."""
-
-    rules: t.Mapping[str, str]
-    score: float | None
-
-
-def plain_oscap(root: Path, content: Path, profile: str, *, container: bool = True) -> Outcome:
-    """What oscap says of a root that may be written to: with chroot, and with the whole content, validated."""
-    if container:
-        (root / "run/.containerenv").touch()
-    home = root.parent / f"{root.name}-home"
-    home.mkdir()
-    (home / ".rpmmacros").write_text("%_dbpath /var/lib/rpm\n", encoding="ascii")
-    results = home / "results.xml"
-    environment = {**os.environ, "OSCAP_PROBE_ROOT": str(root), "HOME": str(home), "LC_ALL": "C.UTF-8", "TZ": "UTC"}
-    done = subprocess.run(
-        [require_program("oscap"), "xccdf", "eval", "--profile", profile, "--results", str(results), str(content)],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        check=False,
-        timeout=600,
+def rule_result(
+    name: str = "a", result: str = "pass", inside: str = "", *, definition: str = "oval:x:def:1", severity: str = "high"
+) -> str:
+    """A rule-result. ``inside`` comes after its result."""
+    ref = f'<check-content-ref name="{definition}" href="#oval0"/>'
+    return (
+        f'<rule-result idref="{RULE}{name}" severity="{severity}" weight="2.5" time="2026-11-25T11:00:00+01:00">'
+        f'<result>{result}</result>{inside}<check system="{OVAL_CHECKS}">{ref}</check></rule-result>'
     )
-    assert done.returncode in (0, 2), done.stderr[-2000:]
-    return read_outcome(results)
 
 
-def read_outcome(path: Path) -> Outcome:
-    """Read results without our reader."""
-    rules: dict[str, str] = {}
-    score = None
-    for _event, element in ET.iterparse(path):
-        name = element.tag.rpartition("}")[2]
-        if name == "rule-result":
-            result = next(child.text or "" for child in element if child.tag.endswith("}result"))
-            if result != "notselected":
-                rules[element.attrib["idref"]] = result
-        elif name == "score" and element.get("system") == "urn:xccdf:scoring:default":
-            score = float(element.text or "")
-    return Outcome(rules, score)
-
-
-def evaluated(
-    target: Path | Image | RootFolder, profile: str, work: Path, *, keep: Path | None = None, **wanted: t.Any
-) -> Results:
-    """Our results for a root, as an image with one layer, or for an image."""
-    opened = image_of(layer_of(target)) if isinstance(target, Path) else target
-    place = work / "work"
-    cache = work / "cache"
-    for folder in (place, cache):
-        folder.mkdir(exist_ok=True)
-    results = evaluate(
-        opened, take_inventory(opened, threads=1), Wanted(profile, **wanted), Places(place, cache), keep=keep, threads=1
+def test_result(
+    *rules: str, namespace: str = XCCDF, more: str = "", attributes: str = 'end-time="2026-11-25T10:00:09Z"'
+) -> str:
+    """A TestResult with these rule-results."""
+    return (
+        f'<TestResult xmlns="{namespace}" id="t1" start-time="2026-11-25T12:30:00+02:30" {attributes}'
+        ' test-system="cpe:/a:redhat:openscap:1.3.7"><benchmark id="b1" href="b.xml"/><title>x</title>'
+        '<identity authenticated="0" privileged="0">root</identity><profile idref="p1"/><target>host</target>'
+        '<target-address>127.0.0.1</target-address><target-facts><fact name="f" type="string">v</fact></target-facts>'
+        f'<platform idref="cpe:/o:x:y:9"/>{more}{"".join(rules)}'
+        '<score system="urn:xccdf:scoring:flat" maximum="8">2</score>'
+        '<score system="urn:xccdf:scoring:default" maximum="100">50.5</score></TestResult>'
     )
-    assert not (place / "root").exists()
-    return results
 
 
-def evaluated_by_nobody(target: Path | Image | RootFolder, profile: str, work: Path, **wanted: t.Any) -> Results:
-    """The same as a user with no rights at all, as in a restricted pod; in a child process."""
-    # Nobody may perhaps not read where Python lies, so what is imported late is imported now.
-    for name in ("encodings.ascii", "gzip", "sqlite3"):
-        importlib.import_module(name)
-    opened = image_of(layer_of(target)) if isinstance(target, Path) else target
-    mine = work / "nobody"
-    mine.mkdir()
-    os.chown(mine, NOBODY, NOBODY)
-    for folder in (mine, *mine.parents):
-        if not folder.stat().st_mode & 0o001:
-            folder.chmod(folder.stat().st_mode | 0o111)
-    answer = mine / "answer.json"
-    child = os.fork()
-    if not child:
-        status = 1
-        try:
-            os.setgroups([])
-            os.setresgid(NOBODY, NOBODY, NOBODY)
-            os.setresuid(NOBODY, NOBODY, NOBODY)
-            results = evaluated(opened, profile, mine, **wanted)
-            answer.write_text(json.dumps(results_to_dict(results)), encoding="utf-8")
-            status = 0
-        except BaseException:  # noqa: BLE001 - the child ends here in any case
-            traceback.print_exc()
-        finally:
-            os._exit(status)
-    _pid, status = os.waitpid(child, 0)
-    assert status == 0
-    return results_from_dict(json.loads(answer.read_text(encoding="utf-8")))
+def rule(name: str = "a", inside: str = "<title>Rule</title>") -> str:
+    """A Rule of the benchmark."""
+    return f'<Rule id="{RULE}{name}" severity="medium">{inside}</Rule>'
+
+
+def benchmark(*rules: str, namespace: str = XCCDF, more: str = "") -> str:
+    """A Benchmark with these rules, two groups deep. ``more`` comes at its end: a TestResult."""
+    groups = f'<Group id="g"><title>Group</title><Group id="h">{"".join(rules)}</Group></Group>'
+    return f'<Benchmark xmlns="{namespace}" id="b1"><title>x</title><version>0.9</version>{groups}{more}</Benchmark>'
+
+
+def oval(*definitions: str) -> str:
+    """OVAL results."""
+    inside = f"<results><system><definitions>{''.join(definitions)}</definitions></system></results>"
+    copy = f'<oval_definitions xmlns="{OVAL_CHECKS}"><definitions><definition id="d"/></definitions></oval_definitions>'
+    return f'<oval_results xmlns="http://oval.mitre.org/XMLSchema/oval-results-5">{copy}{inside}</oval_results>'
+
+
+def definition(name: str = "oval:x:def:1", result: str = "true", inside: str = "") -> str:
+    """The result of an OVAL definition with one test and one extended definition."""
+    return (
+        f'<definition definition_id="{name}" result="{result}" version="1"><criteria operator="AND" result="{result}">'
+        f'<criteria><criterion test_ref="oval:x:tst:1" result="{result}"/></criteria>'
+        f'<extend_definition definition_ref="oval:x:def:9" result="true"/>{inside}</criteria></definition>'
+    )
+
+
+def arf(test: str, content: str = "", *reports: str) -> str:
+    """An ARF: the benchmark inside a data stream, the TestResult, and reports ``oval0`` and so on."""
+    stream = (
+        f'<ds:data-stream-collection id="c"><ds:component id="x">{content}</ds:component></ds:data-stream-collection>'
+    )
+    others = "".join(
+        f'<arf:report id="oval{number}"><arf:content>{one}</arf:content></arf:report>'
+        for number, one in enumerate(reports)
+    )
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n<arf:asset-report-collection'
+        ' xmlns:arf="http://scap.nist.gov/schema/asset-reporting-format/1.1"'
+        ' xmlns:ds="http://scap.nist.gov/schema/scap/source/1.2"><arf:report-requests><arf:report-request id="r">'
+        f"<arf:content>{stream}</arf:content></arf:report-request></arf:report-requests><arf:reports>"
+        f'<arf:report id="xccdf1"><arf:content>{test}</arf:content></arf:report>{others}</arf:reports>'
+        "</arf:asset-report-collection>\n"
+    )
+
+
+def whole() -> str:
+    """An ARF with a bit of everything."""
+    words = (
+        "<title>First <sub>one</sub></title><title>Second</title><description>d <b>e</b></description>"
+        '<reference href="h1">CCI-1</reference><reference href="h2"/><reference href="h1">CCI-1</reference>'
+        '<rationale>r</rationale><ident system="s">CCE-1</ident><fix system="sh">true</fix>'
+    )
+    inside = (
+        '<ident system="s">CCE-1</ident><ident system="t">CVE-1</ident><message severity="info">m &amp; n</message>'
+    )
+    two = '<check-content-ref name="oval:x:def:2" href="#oval1"/>'
+    complex_check = f'<complex-check operator="OR"><check system="{OVAL_CHECKS}">{two}</check></complex-check>'
+    rules = (
+        rule_result("a", "fail", inside),
+        rule_result("b", "pass", "<instance>i1</instance>" + complex_check),
+        rule_result("c", "notselected"),
+        rule_result("d", "notchecked"),
+    )
+    content = benchmark(rule("a", words), rule("b"), rule("c"), rule("d"))
+    return arf(test_result(*rules), content, oval(definition()), oval(definition("oval:x:def:2", "false")))
