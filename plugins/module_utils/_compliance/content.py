@@ -841,7 +841,8 @@ def _save(trimmed: Trimmed, path: Path) -> None:
         handle, temporary = tempfile.mkstemp(prefix=".trim-", dir=path.parent)
         try:
             with open(handle, "wb") as out:
-                out.write(json.dumps(facts).encode() + b"\n" + trimmed.document)
+                body = json.dumps(facts).encode() + b"\n" + trimmed.document
+                out.write(hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
             Path(temporary).replace(path)
         except BaseException:
             Path(temporary).unlink()
@@ -858,7 +859,10 @@ def _load(path: Path) -> Trimmed | None:
         data = path.read_bytes()
     except OSError:
         return None
-    head, _line, document = data.partition(b"\n")
+    checksum, _line, body = data.partition(b"\n")
+    if hashlib.sha256(body).hexdigest().encode() != checksum:
+        return None  # cut, by a disk that was full perhaps
+    head, _line, document = body.partition(b"\n")
     facts: dict[str, t.Any] = json.loads(head)
     facts.update({name: tuple(facts[name]) for name in ("rules", "platforms")})
     return Trimmed(document=document, **facts)
