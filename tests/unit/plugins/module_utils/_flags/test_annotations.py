@@ -436,6 +436,7 @@ def test_a_foreign_deny_survives_ours() -> None:
 def test_a_foreign_word_that_we_must_overwrite_is_put_back() -> None:
     for word in ("false", "True", " true", "FALSE", "yes", "{}", "ä" * 1000):
         image = Image({DENY_EXECUTION: word})
+        assert read_deny(image.annotations, PROVIDER).is_foreign == (word != "false")
         image.judge(facts("failed"))
         assert (image.denied, image.annotations[FOREIGN]) == ("true", word)
         image.judge(facts("passed"))
@@ -742,8 +743,9 @@ def test_two_providers_that_write_keys_of_cloudforms_come_to_rest(before: tuple[
 def test_success_is_not_claimed_while_another_provider_denies() -> None:
     image = Image()
     image.judge(facts("failed"), provider="team-b")
+    image.judge(facts("failed"), cloudforms_keys=True)
     image.judge(facts("passed"), cloudforms_keys=True)
-    assert (image.denied, policy_keys(image)) == ("true", {})
+    assert (image.denied, image.annotations[MARK], policy_keys(image)) == ("true", "false", {})
     image.judge(facts("passed"), provider="team-b")
     image.judge(facts("passed"), cloudforms_keys=True)
     assert (image.denied, policy_keys(image)) == ("false", {"successful-policy": "production"})
