@@ -20,6 +20,8 @@ FILE_LIMIT = 512 << 20
 DEPTH_LIMIT = 200
 #: Bytes of one tag with its attributes, and characters of one text that is read.
 PENDING_LIMIT = 1 << 20
+#: Different names of elements and attributes: expat keeps all of them. A data stream with results has about 800.
+NAMES_LIMIT = 20_000
 #: Characters that are kept of one text.
 TEXT_LIMIT = 2000
 
@@ -61,8 +63,9 @@ def pairs(attributes: Attributes) -> dict[str, str]:
 def walk(chunks: t.Iterable[bytes], where: str, top: Table, unknown: t.Callable[[str, Table], None]) -> None:
     """Call what the tables say for each element of a document. Where they do not have one, all inside it passes by.
 
-    ``top``: what the document may begin with. ``unknown`` gets the name of an element that will pass by, once
-    for each table that does not have it, and that table; it may raise. ``where`` names the document in messages.
+    ``top``: what the document may begin with. ``unknown`` gets the name of an element that will pass by, once for each
+    table that does not have it, and that table (an empty one where it stands in a text); it may raise. ``where`` names
+    the document in messages.
     Raises CorruptData (``results-damaged``, ``results-truncated``) and LimitExceeded (``limit-results``).
     """
     text: list[str] = []
@@ -78,6 +81,8 @@ def walk(chunks: t.Iterable[bytes], where: str, top: Table, unknown: t.Callable[
             # Where nothing ends, the parser or the text keeps all of it.
             if given - parser.CurrentByteIndex > PENDING_LIMIT or sum(map(len, text)) > PENDING_LIMIT:
                 raise _limit(where, f"has a tag or a text of more than {PENDING_LIMIT} bytes")
+            if len(parser.intern) > NAMES_LIMIT:
+                raise _limit(where, f"has more than {NAMES_LIMIT} names of elements and attributes")
     if not given:
         raise CorruptData(f"{where} is empty", code="results-truncated")
     _parse(parser, b"", where, last=True)
@@ -123,6 +128,7 @@ def _parser(
         nonlocal known, depth, outside
         if known is None:
             # Markup inside a text: its words belong to it.
+            unknown(name, _NOTHING)
             push((None, None, attributes))
         else:
             found = known.get(name)
