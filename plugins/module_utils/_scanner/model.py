@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from .._compliance.model import Results
 from .._errors import ScanError
 from .._rpm.model import Inventory
 
@@ -17,6 +18,8 @@ class Outcome:
     """What became of one image. ``state``: ``scanned``, ``current``, ``planned`` (check mode) or ``error``.
 
     ``digest`` is empty where a reference could not be resolved. ``index``: digest of the index that it came from.
+    Where rules were wanted, an image that was scanned has either ``compliance`` or ``compliance_error``: why there are
+    no results, though there is an inventory. ``arf``: compressed with gzip, where it was to be kept.
     """
 
     digest: str
@@ -26,6 +29,9 @@ class Outcome:
     index: str = ""
     inventory: Inventory | None = None
     error: ScanError | None = None
+    compliance: Results | None = None
+    compliance_error: ScanError | None = None
+    arf: bytes = dataclasses.field(default=b"", repr=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +63,7 @@ class ImageBook(t.Protocol):
     """What a scan knows and tells; called from one thread only."""
 
     def is_current(self, digest: str) -> bool:
-        """Whether a valid inventory of this image is kept."""
+        """Whether a valid inventory of this image is kept and, where rules are wanted, their valid results."""
 
     def children_of(self, digest: str) -> tuple[tuple[str, str], ...] | None:
         """(digest, platform) of each image of a known index; None when it is not known to be one."""
