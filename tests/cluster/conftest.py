@@ -4,7 +4,8 @@
 """The cluster that these tests run on: our own (started once), one that ``make cluster-up`` started, or the user's.
 
 IMAGESCAN_TEST_KUBECONFIG and IMAGESCAN_TEST_REGISTRY (a registry that the nodes may pull from) name a user's cluster.
-IMAGESCAN_TEST_CLUSTER names one of ours that runs (default: that of ``make cluster-up``).
+IMAGESCAN_TEST_CLUSTER names one of ours that runs (default: that of ``make cluster-up``). With IMAGESCAN_TEST_HEAP (see
+``heap``) it is always our own.
 """
 
 from __future__ import annotations
@@ -18,10 +19,16 @@ from pathlib import Path
 import pytest
 from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts, accounts_in
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
+from ansible_collections.imagescan.openshift.tests.cluster.harness.binaries import CACHE, locked
 from ansible_collections.imagescan.openshift.tests.cluster.harness.cluster import (
     Cluster,
     folder_of,
     missing_requirements,
+)
+from ansible_collections.imagescan.openshift.tests.cluster.heap import (  # noqa: F401 - hooks of pytest
+    HEAP,
+    pytest_collection_modifyitems,
+    pytest_runtest_protocol,
 )
 from ansible_collections.imagescan.openshift.tests.support.requirements import missing
 
@@ -41,7 +48,7 @@ def cluster() -> t.Iterator[KubernetesCluster]:
         yield named
         return
     name = os.environ.get("IMAGESCAN_TEST_CLUSTER")
-    running = Cluster.running(folder_of(name or "hand"))
+    running = None if os.environ.get(HEAP) else Cluster.running(folder_of(name or "hand"))
     if running is not None:
         running.heal()
         running.push_scanner()
@@ -53,7 +60,8 @@ def cluster() -> t.Iterator[KubernetesCluster]:
     lacking = missing_requirements()
     if lacking:
         missing(f"for the test cluster: {', '.join(lacking)}")
-    Cluster.sweep(_abandoned())
+    with locked(CACHE / "sweep.lock"):
+        Cluster.sweep(_abandoned())
     own = f"{PREFIX}{os.getpid()}"
     started = Cluster(own, folder_of(own))
     try:

@@ -12,18 +12,26 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import typing as t
 import zipfile
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 BUILD = CHECKOUT / "build"
+LOGS = BUILD / "logs"
+#: A line for each command of a run: name of its log, seconds, seconds of CPU with all that it waited for.
+TIMES = LOGS / "times.tsv"
 USER_REQUIREMENTS = (CHECKOUT / "requirements.txt").read_text(encoding="utf-8")
 TEST_REQUIREMENTS = (CHECKOUT / "requirements-test.txt").read_text(encoding="utf-8")
 #: What several checkouts share.
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "imagescan-openshift"
 #: Releases of the package ``ansible`` that bring kubernetes.core: the oldest that galaxy.yml allows, and a new one.
 KUBERNETES_CORE = {"oldest": ("11.0.0", "5.0.0"), "newest": ("14.5.0", "6.6.0")}
+
+#: Stages run side by side, and what they share is made once.
+_making = threading.RLock()
 
 
 def find_python(*versions: str) -> str | None:
@@ -79,11 +87,12 @@ def environment(
 
     ``link``: imagescan.openshift is found there. ``collections``: which kubernetes.core is, or None.
     """
-    folder = made_environment(name, python, requirements)
-    if link:
-        link_collection(folder, "imagescan/openshift", CHECKOUT)
-    if collections:
-        link_collection(folder, "kubernetes/core", kubernetes_core(collections))
+    with _making:
+        folder = made_environment(name, python, requirements)
+        if link:
+            link_collection(folder, "imagescan/openshift", CHECKOUT)
+        if collections:
+            link_collection(folder, "kubernetes/core", kubernetes_core(collections))
     return folder
 
 
@@ -131,7 +140,8 @@ def copied_tree(name: str, collections: str = "newest") -> Path:
     """
     root = BUILD / "trees" / name / "ansible_collections"
     tree = root / "imagescan" / "openshift"
-    link_folder(root / "kubernetes" / "core", kubernetes_core(collections))
+    with _making:
+        link_folder(root / "kubernetes" / "core", kubernetes_core(collections))
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=CHECKOUT,
@@ -159,7 +169,8 @@ def copied_tree(name: str, collections: str = "newest") -> Path:
 
 def ansible_test_environment(venv: Path) -> dict[str, str]:
     """What ansible-test is started with: a home of its own, real interpreters, nothing of the caller's settings."""
-    home = BUILD / "home"
+    # One for each core: two that run at once would make the same environments in it.
+    home = BUILD / "home" / venv.name
     cache = home / ".ansible" / "test" / "cache"
     cache.mkdir(parents=True, exist_ok=True)
     for version in ("23_1_2", "24_2", "25_2"):
@@ -169,13 +180,19 @@ def ansible_test_environment(venv: Path) -> dict[str, str]:
 
 
 def run(command: t.Sequence[str | Path], log: Path, **options: t.Any) -> int:
-    """Run a command with all its output in a file; the exit status."""
+    """Run a command with all its output in a file; the exit status. How long it took is kept in TIMES."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as out:
         out.write(f"\n$ {' '.join(map(str, command))}\n".encode())
         out.flush()
         options |= {"stdout": out, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL}
-        return subprocess.run(list(map(str, command)), check=False, **options).returncode
+        began = time.monotonic()
+        process = subprocess.Popen(list(map(str, command)), **options)
+        _pid, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)  # subprocess did not see its end
+    with TIMES.open("a", encoding="utf-8") as times:
+        times.write(f"{log.stem}\t{time.monotonic() - began:.1f}\t{used.ru_utime + used.ru_stime:.1f}\n")
+    return process.returncode
 
 
 if __name__ == "__main__":

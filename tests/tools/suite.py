@@ -4,13 +4,16 @@
 """All checks of the project: ``suite.py`` (make test), ``suite.py fuzz``, ``suite.py bench``, or single stages by name.
 
 Each stage counts what passed and failed; the last line is ``N passed, N failed``. What cannot run here is said at the
-end, loudly, and counts as failed where IMAGESCAN_REQUIRE_ALL=1. Logs lie in build/logs. Standard library only, since
-this runs before any environment exists.
+end, loudly, and counts as failed where IMAGESCAN_REQUIRE_ALL=1. Stages run side by side (see ``main``). Logs lie in
+build/logs, with the time of each command in times.tsv. Standard library only, since this runs before any environment
+exists.
 """
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
+import functools
 import json
 import os
 import re
@@ -27,7 +30,9 @@ from pathlib import Path
 from environments import (
     BUILD,
     CHECKOUT,
+    LOGS,
     TEST_REQUIREMENTS,
+    TIMES,
     USER_REQUIREMENTS,
     ansible_test_environment,
     copied_tree,
@@ -37,7 +42,6 @@ from environments import (
     run,
 )
 
-LOGS = BUILD / "logs"
 REQUIRE_ALL = os.environ.get("IMAGESCAN_REQUIRE_ALL") == "1"
 DEBIAN_PACKAGES = [
     *("rpm", "umoci", "skopeo", "buildah", "docker-registry", "db-util"),
@@ -46,6 +50,7 @@ DEBIAN_PACKAGES = [
 ]
 CLUSTER_PACKAGES = [
     *("runc", "containernetworking-plugins", "docker-registry", "skopeo", "mmdebstrap", "iproute2", "util-linux"),
+    "ssg-nondebian",
 ]
 #: Name of the environment -> (interpreters to try, ansible-core, kubernetes.core).
 CORES = {
@@ -69,6 +74,12 @@ class Result:
             return
         self.failed += 1
         print(f"--- {name} failed, the end of {log.relative_to(CHECKOUT)}:\n{tail(log)}", flush=True)
+
+    def add(self, other: Result) -> None:
+        """Count what another stage found, too."""
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
 
     def missing(self, what: str) -> None:
         """Something that a stage needs is not here."""
@@ -94,23 +105,24 @@ class Programs:
     """The programs and images of the test cluster: made in the background, since the first time takes minutes."""
 
     log = LOGS / "cluster-programs.log"
-    process: subprocess.Popen[bytes] | None = None
+    processes: t.ClassVar[dict[str, subprocess.Popen[bytes]]] = {}
 
     @classmethod
-    def start(cls) -> None:
-        """Begin, when nobody did and it can be done here."""
-        if cls.process is None and not cluster_lacks():
+    def start(cls, what: str) -> None:
+        """Begin with an action of the harness, when nobody did and it can be done here."""
+        if what not in cls.processes and not cluster_lacks():
             settings = {**os.environ, "PYTHONPATH": str(CHECKOUT / "tests" / "cluster"), "PYTHONUNBUFFERED": "1"}
-            with fresh_log(cls.log.stem).open("ab") as out:
-                command = [sys.executable, "-m", "harness", "binaries"]
-                cls.process = subprocess.Popen(
+            LOGS.mkdir(parents=True, exist_ok=True)
+            with cls.log.open("ab" if cls.processes else "wb") as out:
+                command = [sys.executable, "-m", "harness", what]
+                cls.processes[what] = subprocess.Popen(
                     command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=CHECKOUT, env=settings
                 )
 
     @classmethod
     def wait(cls) -> int:
-        """The exit status of making them."""
-        return cls.process.wait() if cls.process else 0
+        """How many of them failed."""
+        return sum(process.wait() != 0 for process in cls.processes.values())
 
 
 def cluster_lacks() -> list[str]:
@@ -135,8 +147,9 @@ def core_environment(name: str) -> Path | None:
 
 def stage_programs(result: Result) -> None:
     """Programs of the operating system that tests use as oracles and servers."""
+    Programs.start("programs")  # Go alone is needed for these
     install_packages(result, DEBIAN_PACKAGES + CLUSTER_PACKAGES)
-    Programs.start()
+    Programs.start("binaries")
 
 
 def install_packages(result: Result, names: list[str]) -> None:
@@ -250,16 +263,35 @@ def stage_pytest(result: Result) -> None:
 def stage_cluster(result: Result) -> None:
     """Tests on a real Kubernetes of our own, or on the cluster that the user names."""
     venv = test_environment()
-    if not os.environ.get("IMAGESCAN_TEST_KUBECONFIG"):
-        lacking = cluster_lacks()
-        if lacking:
-            result.missing(f"{' and '.join(lacking)}: all tests on a real cluster")
-            return
-        Programs.start()
-        result.gate("making the programs of the test cluster", Programs.wait(), Programs.log)
-        if result.failed:
-            return
-    pytest(result, "cluster", venv, ["tests/cluster"])
+    if os.environ.get("IMAGESCAN_TEST_KUBECONFIG") or os.environ.get("IMAGESCAN_TEST_CLUSTER"):
+        pytest(result, "cluster", venv, ["tests/cluster"])
+        return
+    lacking = cluster_lacks()
+    if lacking:
+        result.missing(f"{' and '.join(lacking)}: all tests on a real cluster")
+        return
+    Programs.start("binaries")
+    result.gate("making the programs of the test cluster", Programs.wait(), Programs.log)
+    if result.failed:
+        return
+    heap = BUILD / "cluster-files"
+    shutil.rmtree(heap, ignore_errors=True)
+    heap.mkdir(parents=True)
+    parts = {f"cluster-{number}": Result() for number in range(1, CLUSTERS + 1)}
+    settings = {"IMAGESCAN_TEST_HEAP": str(heap)}
+    side_by_side(
+        [
+            functools.partial(pytest, part, name, venv, ["tests/cluster"], settings=settings)
+            for name, part in parts.items()
+        ]
+    )
+    for part in parts.values():
+        result.add(part)
+    files = {path.name for path in (CHECKOUT / "tests" / "cluster").glob("test_*.py")}
+    unplayed = files - {path.name for path in heap.iterdir()}
+    result.failed += len(unplayed)
+    if unplayed:
+        print(f"--- nobody ran {', '.join(sorted(unplayed))} of tests/cluster", flush=True)
 
 
 def stage_cluster_by_hand(result: Result, action: str) -> None:
@@ -287,16 +319,28 @@ def stage_oldest_python(result: Result) -> None:
     pytest(result, "pytest-3.9", venv, [folder for folder in folders if (CHECKOUT / folder).is_dir()], optional=True)
 
 
-def pytest(result: Result, name: str, venv: Path, paths: list[str], *, optional: bool = False) -> None:
-    """Run pytest and count its tests; ``optional``: tests may skip what this environment leaves out on purpose."""
+def pytest(
+    result: Result,
+    name: str,
+    venv: Path,
+    paths: list[str],
+    *,
+    optional: bool = False,
+    settings: t.Mapping[str, str] | None = None,
+) -> None:
+    """Run pytest and count its tests; ``optional``: tests may skip what this environment leaves out on purpose.
+
+    ``settings``: more variables of its environment.
+    """
     report = BUILD / f"{name}.xml"
     report.unlink(missing_ok=True)
     log = fresh_log(name)
-    settings = {**os.environ, "PYTHONPATH": "", "PATH": f"{venv / 'bin'}:{os.environ['PATH']}"}
+    path = f"{venv / 'bin'}:{os.environ['PATH']}"
+    environ = {**os.environ, "PYTHONPATH": "", "PATH": path, **(settings or {})}
     if optional:
-        settings["IMAGESCAN_REQUIRE_ALL"] = "0"
+        environ["IMAGESCAN_REQUIRE_ALL"] = "0"
     command = [venv / "bin" / "python", "-m", "pytest", "-q", "-ra", f"--junitxml={report}", *paths]
-    status = run(command, log, cwd=CHECKOUT, env=settings)
+    status = run(command, log, cwd=CHECKOUT, env=environ)
     if not report.is_file():
         result.gate(name, status or 1, log)
         return
@@ -340,9 +384,10 @@ def stage_core(result: Result, name: str, venv: Path | None) -> None:
         capture_output=True,
         text=True,
     ).stdout.strip()
-    log = fresh_log(f"{name}-units")
-    units = [ansible_test, "units", "--color", "no", "--venv", "--python", version, "--requirements"]
-    result.gate(f"ansible-test units, {name}", run(units, log, cwd=tree, env=settings), log)
+    if name in CORES:  # The stage ``pytest`` runs the same tests, and more, on the same Python and core as core-2.19.
+        log = fresh_log(f"{name}-units")
+        units = [ansible_test, "units", "--color", "no", "--venv", "--python", version, "--requirements"]
+        result.gate(f"ansible-test units, {name}", run(units, log, cwd=tree, env=settings), log)
 
     folders = (tree / "tests" / "integration" / "targets").iterdir()
     targets = sorted(folder.name for folder in folders if not folder.name.startswith("setup_"))
@@ -385,16 +430,17 @@ def stage_bench(result: Result) -> None:
         result.passed += subprocess.run(command, cwd=CHECKOUT, check=True).returncode == 0
 
 
+#: In the order in which they are begun: what takes longest comes first, so that little is left alone at the end.
 STAGES: dict[str, t.Callable[[Result], None]] = {
     "programs": stage_programs,
-    "lint": stage_lint,
     "cluster": stage_cluster,
+    "lint": stage_lint,
     "pytest": stage_pytest,
-    "oldest-python": stage_oldest_python,
-    "content": stage_content,
-    "core-test": lambda result: stage_core(result, "core-2.19", test_environment()),
     "core-2.16": lambda result: stage_core(result, "core-2.16", core_environment("core-2.16")),
     "core-newest": lambda result: stage_core(result, "core-newest", core_environment("core-newest")),
+    "core-test": lambda result: stage_core(result, "core-2.19", test_environment()),
+    "content": stage_content,
+    "oldest-python": stage_oldest_python,
 }
 EXTRA: dict[str, t.Callable[[Result], None]] = {
     "fuzz": stage_fuzz,
@@ -404,30 +450,47 @@ EXTRA: dict[str, t.Callable[[Result], None]] = {
 }
 
 
-_COUNTING = threading.Lock()
-#: Runs beside all stages that follow it: it waits more than it works.
+_counting = threading.Lock()
+#: What the others need.
+FIRST = "programs"
+#: Beside all others, from the beginning to the end: it waits more than it works.
 BESIDE = "cluster"
+#: How many of the others run at once; each has but one worker most of the time.
+AT_ONCE = 2
+#: Processes of the stage ``cluster``, each with a cluster of its own; they take the files of tests from one heap.
+CLUSTERS = 2
+
+
+def side_by_side(parts: t.Sequence[t.Callable[[], None]]) -> None:
+    """Run all in threads of their own, to their end."""
+    with concurrent.futures.ThreadPoolExecutor(len(parts)) as pool:
+        for running in [pool.submit(part) for part in parts]:
+            running.result()
 
 
 def main(names: list[str]) -> int:
     """Run the stages and print the counts; 1 when anything failed."""
     total = Result()
-    beside: threading.Thread | None = None
-    for name in names or list(STAGES):
-        if name == BESIDE:
-            test_environment()  # two stages must not make it at once
-            beside = threading.Thread(target=run_stage, args=(name, total))
-            beside.start()
-        else:
+    TIMES.unlink(missing_ok=True)
+    began = time.monotonic()
+    wanted = names or list(STAGES)
+    if FIRST in wanted:
+        run_stage(FIRST, total)
+    waiting = iter([name for name in wanted if name not in (FIRST, BESIDE)])
+
+    def work() -> None:
+        while name := next(waiting, ""):
             run_stage(name, total)
-    if beside is not None:
-        beside.join()
+
+    beside = [functools.partial(run_stage, BESIDE, total)] if BESIDE in wanted else []
+    side_by_side([*beside, *[work] * AT_ONCE])
     Programs.wait()
     if total.skipped:
         print("\nNOT RUN HERE:")
         for reason in sorted(set(total.skipped)):
             print(f"  * {reason}")
         print()
+    print(f"all stages: {time.monotonic() - began:.0f} s")
     print(f"{total.passed} passed, {total.failed} failed")
     return 1 if total.failed or not total.passed else 0
 
@@ -446,10 +509,8 @@ def run_stage(name: str, total: Result) -> None:
         f" in {time.monotonic() - started:.0f} s",
         flush=True,
     )
-    with _COUNTING:
-        total.passed += result.passed
-        total.failed += result.failed
-        total.skipped += result.skipped
+    with _counting:
+        total.add(result)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The test cluster by hand: ``python -m ….tests.cluster.harness up|down|binaries`` (make cluster-up, cluster-down)."""
+"""The test cluster by hand: ``python -m ….tests.cluster.harness up|down|programs|binaries`` (see the Makefile)."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from .images import scanner_layout
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Start or stop a cluster; ``binaries`` only builds what one needs."""
+    """Start or stop a cluster; ``binaries`` only builds what one needs, ``programs`` what Go builds of that."""
     parser = argparse.ArgumentParser(prog="harness", description=__doc__)
-    parser.add_argument("action", choices=("up", "down", "binaries"))
+    parser.add_argument("action", choices=("up", "down", "programs", "binaries"))
     parser.add_argument("--name", default="hand", help="clusters of different names live side by side")
     parser.add_argument(
         "--folder", type=Path, help="where its files are (default: build/cluster, or build/cluster-NAME)"
     )
     parser.add_argument("--openshift", action="store_true", help="make OpenShift's kinds known")
     options = parser.parse_args(arguments)
-    if options.action == "binaries":
+    if options.action in ("programs", "binaries"):
         print(programs())
-        print(scanner_layout())
+        if options.action == "binaries":
+            print(scanner_layout())
         return 0
     from .cluster import Cluster, folder_of  # needs more than the standard library; building does not
 

@@ -1,0 +1,40 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Several processes of pytest that share the files of tests: hooks for a conftest.
+
+IMAGESCAN_TEST_HEAP names a folder. Who is first to make a file there that is named as a file of tests runs that one;
+the others pass over it. So every file runs once, as a whole, and nobody waits while there is one left.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+
+import pytest
+
+HEAP = "IMAGESCAN_TEST_HEAP"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first, so that nobody begins one when the others are done; in the usual order without a heap."""
+    if os.environ.get(HEAP):
+        items.sort(key=lambda item: (-item.path.stat().st_size, item.path))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
+    """True, and nothing is done, for a test in a file that another process took."""
+    heap = os.environ.get(HEAP)
+    return None if not heap or _is_taken(Path(heap, item.path.name)) else True
+
+
+@functools.cache
+def _is_taken(sign: Path) -> bool:
+    try:
+        sign.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True

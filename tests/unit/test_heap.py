@@ -1,0 +1,91 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Processes of pytest that take files from one heap: each is run once, whole, and tidied up before the next one."""
+
+from __future__ import annotations
+
+import collections
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+NAMES = [f"test_{letter}.py" for letter in "abcdefgh"]
+WHOLE = ["0", "1", "2", "tidied"]
+TESTS = """
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+DONE = Path("done")
+PRESENT = Path("present", str(os.getpid()))
+
+
+def tell(what):
+    with DONE.open("a") as stream:
+        stream.write(f"{os.getpid()} {Path(__file__).name} {what}\\n")
+
+
+@pytest.fixture(scope="module")
+def module():
+    yield
+    tell("tidied")
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_it(module, number):
+    PRESENT.touch()
+    end = time.monotonic() + 300
+    while len(list(PRESENT.parent.iterdir())) < int(os.environ["PROCESSES"]):
+        assert time.monotonic() < end, "the other process does not come"
+        time.sleep(0.05)
+    tell(number)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Files of tests of different lengths, and the hooks."""
+    shutil.copy(Path(__file__).resolve().parents[1] / "cluster" / "heap.py", tmp_path / "conftest.py")
+    for name in ("heap", "present"):
+        (tmp_path / name).mkdir()
+    for number, name in enumerate(NAMES):
+        (tmp_path / name).write_text(TESTS + "#" * number, encoding="utf-8")
+    return tmp_path
+
+
+def start(folder: Path, **settings: str) -> subprocess.Popen[str]:
+    """Run them all."""
+    kept = {key: value for key, value in os.environ.items() if key not in ("IMAGESCAN_TEST_HEAP", "PYTHONPATH")}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir=.", *NAMES]
+    return subprocess.Popen(command, cwd=folder, env={**kept, **settings}, stdout=subprocess.PIPE, text=True)
+
+
+def test_two_processes_run_every_file_once_and_whole(folder: Path) -> None:
+    both = [start(folder, IMAGESCAN_TEST_HEAP=str(folder / "heap"), PROCESSES="2") for _process in "ab"]
+    printed = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], printed
+    done = collections.defaultdict(list)
+    for line in (folder / "done").read_text(encoding="utf-8").splitlines():
+        process, name, what = line.split()
+        done[process].append((name, what))
+    assert len(done) == 2
+    everything = sorted((name, what) for name in NAMES for what in WHOLE)
+    assert sorted(one for of_process in done.values() for one in of_process) == everything
+    for of_process in done.values():
+        assert [what for _name, what in of_process] == WHOLE * (len(of_process) // len(WHOLE))
+        sizes = [(folder / name).stat().st_size for name, _what in of_process]
+        assert sizes == sorted(sizes, reverse=True)
+
+
+def test_without_a_heap_all_are_run(folder: Path) -> None:
+    printed = start(folder, PROCESSES="1").communicate()[0]
+    assert f"{3 * len(NAMES)} passed" in printed
+    lines = (folder / "done").read_text(encoding="utf-8").splitlines()
+    assert list(dict.fromkeys(line.split()[1] for line in lines)) == NAMES
