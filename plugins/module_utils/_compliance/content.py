@@ -16,6 +16,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import lzma
 import re
 import tempfile
 import typing as t
@@ -48,6 +49,7 @@ _CATALOG = "urn:oasis:names:tc:entity:xmlns:xml:catalog"
 _PROFILE_PREFIX = "xccdf_org.ssgproject.content_profile_"
 _RULE_PREFIX = "xccdf_org.ssgproject.content_rule_"
 _TAG = re.compile(rb"""<[^>"']*(?:"[^"]*"[^>"']*|'[^']*'[^>"']*)*>""")
+_TOUCHING = re.compile(rb">(?=<[A-Za-z])")
 _SSG_NAME = re.compile(r"ssg-([a-z0-9]+)-(?:ds|xccdf|ds-1\.[23]|xccdf-1\.[12])\.xml")
 _CPE = re.compile(r"cpe:(?:/|2\.3:)o:([^:]+):([^:]+)(?::([^:]*))?")
 
@@ -674,22 +676,17 @@ def _only(names: t.Sequence[str], index: _Index, selected: set[str], profile: st
 def _cut(index: _Index, rules: set[str], profiles: set[str]) -> bytes:
     """The document without what these rules and profiles do not need, and with the canary."""
     cuts: list[tuple[int, int]] = []
-    inserts: list[tuple[int, bytes]] = []
     benchmark = t.cast(_Item, index.benchmark)
     cuts.extend(benchmark.cuts)
-    for identifier, item in index.profiles.items():
-        cuts.extend(item.cuts if identifier in profiles else [(item.start, item.end)])
-    for item in (*index.groups.values(), *index.values.values()):
-        cuts.extend(item.cuts)
     # A rule that another one requires or excludes must be there, selected or not: oscap aborts without it.
     kept = _closure(index.rules, rules)
-    for identifier, item in index.rules.items():
-        if identifier in kept:
-            cuts.extend(item.cuts)
-            # oscap passes over a rule that stands right behind the tag before it.
-            inserts.append((item.start, b"\n"))
-        else:
-            cuts.append((item.start, item.end))
+    items = (
+        *((item, item.id in profiles) for item in index.profiles.values()),
+        *((item, True) for item in (*index.groups.values(), *index.values.values())),
+        *((item, item.id in kept) for item in index.rules.values()),
+    )
+    for item, stays in items:
+        cuts.extend(item.cuts if stays else [(item.start, item.end)])
     checks: dict[str, set[str]] = {}
     whole: set[str] = set()
     for identifier in kept:
@@ -706,7 +703,7 @@ def _cut(index: _Index, rules: set[str], profiles: set[str]) -> bytes:
         needed = _closure(items, checks.get(component, set()))
         cuts.extend((item.start, item.end) for identifier, item in items.items() if identifier not in needed)
     cuts.extend(_unused_texts(index))
-    inserts += [
+    inserts = [
         (index.catalog_end, _CANARY_URI),
         (index.checks_end, _CANARY_REFERENCE),
         (index.benchmark_end, _CANARY_RULE_XML),
@@ -755,7 +752,8 @@ def _assemble(data: bytes, cuts: list[tuple[int, int]], inserts: list[tuple[int,
         parts.append(text)
         at = end
     parts.append(data[at:])
-    return b"".join(parts)
+    # oscap passes over an element that stands right behind some others, or aborts.
+    return _TOUCHING.sub(b">\n", b"".join(parts))
 
 
 # What we add. It declares its own namespaces, so it does not matter which prefixes the content uses.
@@ -836,13 +834,11 @@ def _read(path: str | Path, what: str, limit: int) -> bytes:
 
 def _save(trimmed: Trimmed, path: Path) -> None:
     """Keep it; where that fails (the disk is full) it will be trimmed again."""
-    facts = {name: getattr(trimmed, name) for name in _KEPT}
     try:
         handle, temporary = tempfile.mkstemp(prefix=".trim-", dir=path.parent)
         try:
             with open(handle, "wb") as out:
-                body = json.dumps(facts).encode() + b"\n" + trimmed.document
-                out.write(hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
+                out.write(_to_bytes(trimmed))
             Path(temporary).replace(path)
         except BaseException:
             Path(temporary).unlink()
@@ -856,9 +852,18 @@ _KEPT = ("digest", "benchmark", "version", "profile", "rules", "platforms")
 
 def _load(path: Path) -> Trimmed | None:
     try:
-        data = path.read_bytes()
+        return _of_bytes(path.read_bytes())
     except OSError:
         return None
+
+
+def _to_bytes(trimmed: Trimmed) -> bytes:
+    """All but the tailoring file, behind a checksum."""
+    body = json.dumps({name: getattr(trimmed, name) for name in _KEPT}).encode() + b"\n" + trimmed.document
+    return hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+
+
+def _of_bytes(data: bytes) -> Trimmed | None:
     checksum, _line, body = data.partition(b"\n")
     if hashlib.sha256(body).hexdigest().encode() != checksum:
         return None  # cut, by a disk that was full perhaps
@@ -866,3 +871,19 @@ def _load(path: Path) -> Trimmed | None:
     facts: dict[str, t.Any] = json.loads(head)
     facts.update({name: tuple(facts[name]) for name in ("rules", "platforms")})
     return Trimmed(document=document, **facts)
+
+
+def pack_trimmed(trimmed: Trimmed) -> bytes:
+    """Trimmed content without its tailoring file, to be sent elsewhere; equal content gives equal bytes."""
+    return lzma.compress(_to_bytes(trimmed))
+
+
+def unpack_trimmed(data: bytes) -> Trimmed:
+    """What ``pack_trimmed`` gave. Raises CorruptData."""
+    try:
+        found = _of_bytes(lzma.decompress(data))
+    except lzma.LZMAError as error:
+        raise CorruptData(f"the content is damaged: {error}", code="content-kind") from error
+    if found is None:
+        raise CorruptData("the content is damaged", code="content-kind")
+    return found
