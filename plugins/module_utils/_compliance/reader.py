@@ -50,6 +50,13 @@ _LEGAL: t.Mapping[str, frozenset[str]] = {
         ("result", "override", "ident", "metadata", "message", "instance", "fix", "check", "complex-check")
     ),
 }
+#: Most of a file: what the schemas let stand in none of its own name.
+_FLAT = frozenset(
+    (
+        *("oval_definitions", "oval_system_characteristics", "ocil", "cpe-list", "tests", "Profile", "Value"),
+        *("description", "rationale", "warning", "check", "fixtext"),
+    )
+)
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 _HINT = "give what oscap xccdf eval wrote with --results-arf or --results"
 
@@ -61,7 +68,7 @@ def read_results(chunks: t.Iterable[bytes], where: str, definitions: Definitions
     Raises CorruptData (``results-damaged``, ``results-truncated``, ``results-missing``) and LimitExceeded.
     """
     reader = _Reader(where)
-    walk(chunks, where, reader.top, reader.pass_by)
+    walk(chunks, where, reader.top, reader.pass_by, _FLAT)
     if reader.last is None:
         what = "OVAL results" if reader.definitions else "content"
         raise CorruptData(f"{where} has {what} and no XCCDF TestResult", code="results-missing", hint=_HINT)
@@ -71,7 +78,7 @@ def read_results(chunks: t.Iterable[bytes], where: str, definitions: Definitions
 def read_definitions(chunks: t.Iterable[bytes], where: str) -> dict[str, list[Definition]]:
     """The results of the OVAL definitions of a file. Raises as ``read_results``."""
     reader = _Reader(where)
-    walk(chunks, where, reader.top, reader.pass_by)
+    walk(chunks, where, reader.top, reader.pass_by, _FLAT)
     if not reader.definitions:
         raise CorruptData(f"{where} has no results of OVAL definitions", code="results-missing")
     found: dict[str, list[Definition]] = {}

@@ -20,6 +20,8 @@ FILE_LIMIT = 512 << 20
 DEPTH_LIMIT = 200
 #: Bytes of one tag with its attributes, and characters of one text that is read.
 PENDING_LIMIT = 1 << 20
+#: Tags up to which only the ends of elements are looked at where all passes by. Each open one costs expat 150 bytes.
+UNSEEN_LIMIT = 300_000
 #: Different names of elements and attributes: expat keeps all of them. A data stream with results has about 800.
 NAMES_LIMIT = 20_000
 #: Characters that are kept of one text.
@@ -60,16 +62,23 @@ def pairs(attributes: Attributes) -> dict[str, str]:
     return dict(zip(attributes[::2], attributes[1::2]))
 
 
-def walk(chunks: t.Iterable[bytes], where: str, top: Table, unknown: t.Callable[[str, Table], None]) -> None:
+def walk(
+    chunks: t.Iterable[bytes],
+    where: str,
+    top: Table,
+    unknown: t.Callable[[str, Table], None],
+    flat: t.Container[str] = (),
+) -> None:
     """Call what the tables say for each element of a document. Where they do not have one, all inside it passes by.
 
     ``top``: what the document may begin with. ``unknown`` gets the name of an element that will pass by, once for each
-    table that does not have it, and that table (an empty one where it stands in a text); it may raise. ``where`` names
-    the document in messages.
+    table that does not have it, and that table (an empty one where it stands in a text); it may raise. ``flat``: local
+    names of elements that never stand inside one of their name (if they do, that is damage), which lets them pass by at
+    half the cost. ``where`` names the document in messages.
     Raises CorruptData (``results-damaged``, ``results-truncated``) and LimitExceeded (``limit-results``).
     """
     text: list[str] = []
-    parser = _parser(where, top, unknown, text)
+    parser, check = _parser(where, top, unknown, flat, text)
     given = 0
     for chunk in chunks:
         for at in range(0, len(chunk), _STEP):
@@ -78,6 +87,7 @@ def walk(chunks: t.Iterable[bytes], where: str, top: Table, unknown: t.Callable[
             if given > FILE_LIMIT:
                 raise _limit(where, f"has more than {FILE_LIMIT >> 20} MiB")
             _parse(parser, part, where, last=False)
+            check(part)
             # Where nothing ends, the parser or the text keeps all of it.
             if given - parser.CurrentByteIndex > PENDING_LIMIT or sum(map(len, text)) > PENDING_LIMIT:
                 raise _limit(where, f"has a tag or a text of more than {PENDING_LIMIT} bytes")
@@ -104,17 +114,22 @@ def _limit(where: str, what: str) -> LimitExceeded:
 
 
 def _parser(
-    where: str, top: Table, unknown: t.Callable[[str, Table], None], text: list[str]
-) -> xml.parsers.expat.XMLParserType:
-    """A parser with its handlers: functions that share names, since most of the time of reading goes into them."""
+    where: str, top: Table, unknown: t.Callable[[str, Table], None], flat: t.Container[str], text: list[str]
+) -> tuple[xml.parsers.expat.XMLParserType, t.Callable[[bytes], None]]:
+    """A parser, and what to call after each part.
+
+    The handlers are functions that share names, since most of the time of reading goes into them.
+    """
     parser = xml.parsers.expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
     parser.ordered_attributes = True
     add, clear = text.append, text.clear
-    stack: list[tuple[Table | None, Finish, Attributes]] = []
+    stack: list[tuple[str, Table | None, Finish, Attributes]] = [("", None, None, [])]
     push, pop = stack.append, stack.pop
     known: Table | None = top
     depth = outside = 0  # where we are in what passes by, and where that began
+    passing = ""  # what passes by, if it is flat
+    unseen = 0
 
     def declared(_version: str, encoding: str | None, _standalone: int) -> None:
         if encoding is not None and encoding.lower() not in _ENCODINGS:
@@ -125,11 +140,11 @@ def _parser(
         raise CorruptData(f"{where} declares a document type; results have none", code="results-damaged")
 
     def start(name: str, attributes: Attributes) -> None:
-        nonlocal known, depth, outside
+        nonlocal known, depth, outside, passing, unseen
         if known is None:
             # Markup inside a text: its words belong to it.
             unknown(name, _NOTHING)
-            push((None, None, attributes))
+            push((name, None, None, attributes))
         else:
             found = known.get(name)
             if found is None:
@@ -137,23 +152,32 @@ def _parser(
                 found = known[name] = _PASSING
             inside, begin, finish = found
             if inside is _NOTHING:
-                outside = len(stack)
+                if name.rpartition(" ")[2] in flat:
+                    passing, unseen = name, 0
+                    parser.StartElementHandler = None
+                    parser.EndElementHandler = flat_end
+                    return
+                outside = len(stack) - 1
                 depth = outside + 1
                 parser.StartElementHandler = skip_start
                 parser.EndElementHandler = skip_end
                 return
-            push((known, finish, attributes))
+            push((name, known, finish, attributes))
             known = inside
             if inside is None:
                 parser.CharacterDataHandler = add
             if begin is not None:
                 begin(attributes)
-        if len(stack) > DEPTH_LIMIT:
+        if len(stack) > DEPTH_LIMIT + 1:
             raise _limit(where, f"is nested deeper than {DEPTH_LIMIT}")
 
-    def end(_name: str) -> None:
+    def end(name: str) -> None:
         nonlocal known
-        above, finish, attributes = pop()
+        own, above, finish, attributes = pop()
+        if own != name:
+            raise CorruptData(
+                f"{where} has an element that should not be inside one of its name", code="results-damaged"
+            )
         if known is not None:
             known = above
             if finish is not None:
@@ -179,8 +203,24 @@ def _parser(
             parser.StartElementHandler = start
             parser.EndElementHandler = end
 
+    def flat_end(name: str) -> None:
+        nonlocal passing, depth
+        depth -= 1
+        if name == passing:
+            passing = ""
+            parser.StartElementHandler = start
+            parser.EndElementHandler = end
+
+    def check(part: bytes) -> None:
+        nonlocal unseen, depth
+        if passing and parser.StartElementHandler is None:
+            unseen += part.count(b"<")
+            if unseen > UNSEEN_LIMIT:
+                depth = 0
+                parser.StartElementHandler = skip_start
+
     parser.XmlDeclHandler = declared
     parser.StartDoctypeDeclHandler = refuse
     parser.StartElementHandler = start
     parser.EndElementHandler = end
-    return parser
+    return parser, check

@@ -243,6 +243,7 @@ DAMAGED = {
     "an unknown element in a TestResult": WHOLE.replace("<title>x</title><identity", "<titel/><identity"),
     "an unknown element in a rule-result": WHOLE.replace("<result>fail</result>", "<result>fail</result><Rule/>"),
     "a rule-result in a text": WHOLE.replace("<target>host", f"<target>{made.rule_result()}"),
+    "a description in a description": WHOLE.replace("d <b>e</b>", "<x><description>d</description></x><y/>"),
     "a TestResult in a group": WHOLE.replace("<title>Group</title>", made.test_result()),
     "a score that is none": WHOLE.replace(">50.5<", ">much<"),
     "a score that is no number": WHOLE.replace(">50.5<", ">NaN<"),
