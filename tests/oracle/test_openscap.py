@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import collections
+import tempfile
 import typing as t
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import list_profiles
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import Results
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.targets import RootFolder
 from ansible_collections.imagescan.openshift.tests.support.evaluations import (
     CONTENTS,
     Outcome,
@@ -162,3 +164,16 @@ def test_the_arf_is_kept_whole(roots: Roots, tmp_path: Path) -> None:
             element.get("idref") for _event, element in ET.iterparse(stream) if element.tag.endswith("}rule-result")
         ]
     assert {rule.id for rule in results.rules} <= set(found)
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o644])
+def test_a_file_of_a_mounted_root_that_nobody_may_read_is_a_problem(roots: Roots, mode: int) -> None:
+    with tempfile.TemporaryDirectory(prefix="imagescan-mounted-") as folder:
+        Path(folder).chmod(0o755)
+        root = copy_of(roots("minimal", 9), Path(folder) / "root")
+        for path in (root / "etc/shadow", root / "etc/gshadow", root / "etc/bashrc"):
+            path.chmod(0o644)
+        (root / "root").chmod(0o755)
+        (root / "etc/bashrc").chmod(mode)
+        results = evaluated_by_nobody(RootFolder(str(root), "", f"rootfs:{root}"), "cis")
+    assert [problem.code for problem in results.problems] == ([] if mode == 0o644 else ["unreadable"])

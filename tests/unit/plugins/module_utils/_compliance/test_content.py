@@ -127,6 +127,8 @@ RHEL9 = ("cpe:/o:redhat:enterprise_linux:9",)
         (OsRelease(), RHEL9, False),
         (OsRelease(id="rhel", version_id="9"), ("cpe:/a:redhat:something:9",), False),
         (OsRelease(id="anything"), (), True),
+        (OsRelease(id="anything"), ("#expression",), True),
+        (OsRelease(id="anything"), ("#expression", *RHEL9), False),
     ],
 )
 def test_content_must_be_for_the_product_and_its_major_version(
