@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: image_scan
-short_description: Read the RPM inventory of container images into a store
+short_description: Read the RPM inventory of container images into a store, and evaluate their rules
 version_added: 0.1.0
 author: the imagescan.openshift authors (@imagescan)
 description:
   - Reads operating system, RPM packages, repositories and what it cannot examine out of the layers of images, and keeps
-    that in a store. Images are streamed and never unpacked, and nothing of them is run.
+    that in a store. Images are streamed, and unpacked only for O(compliance); nothing of them is run.
   - An image is identified by its digest, so it is scanned once. A second run fetches no layer, and makes no pod.
   - What an image needs to be judged is done by M(imagescan.openshift.image_verdict).
   - One image that cannot be scanned never stops the others. Its error is kept in the store and decides its verdict.
@@ -48,6 +48,51 @@ options:
       - Scan an image again when its inventory is older than so many days.
       - An image never changes under its digest, so there is rarely a reason to.
     type: float
+  compliance:
+    description:
+      - Evaluate the rules of a SCAP profile with OpenSCAP, too. For V(local) only.
+      - Images are then unpacked, one at a time for each of O(parallel), and removed again.
+      - The host needs C(oscap) and the content (packages C(openscap-scanner) and C(scap-security-guide) on Red Hat's
+        distributions; C(openscap-scanner) and C(ssg-nondebian) on Debian), and where the user is not root C(fakechroot)
+        and C(fakeroot).
+      - Results are in the store beside the inventory. An image is evaluated again when the profile, the rules, the
+        content or the tailoring file is another one, or when the last attempt failed.
+    type: dict
+    suboptions:
+      profile:
+        description: Id of the profile, whole or without the prefix of the SCAP Security Guide, such as V(cis).
+        type: str
+        required: true
+      content:
+        description:
+          - A SCAP source data stream for all images.
+          - By default, each image gets the one of the SCAP Security Guide on this host that is for its distribution.
+        type: path
+      tailoring:
+        description: An XCCDF tailoring file, which has the profile.
+        type: path
+      rules:
+        description: Evaluate only these rules of the profile. Without it, all of them.
+        type: list
+        elements: str
+        default: []
+      arf:
+        description:
+          - Keep the whole answer of OpenSCAP (an ARF, one to two megabytes an image) in the store, for
+            M(imagescan.openshift.scan_report).
+        type: bool
+        default: false
+      max_image_size:
+        description: Largest image that is unpacked, such as V(4GB). By default 16 GiB.
+        type: bytes
+      timeout:
+        description: Seconds that C(oscap) may spend on one image.
+        type: float
+        default: 600.0
+      work_dir:
+        description:
+          - Where images are unpacked. By default the host's folder for temporary files. One in memory is much faster.
+        type: path
   parallel:
     description: How many images are read at once by the method V(local). See O(pods) for the others.
     type: int
@@ -187,6 +232,14 @@ EXAMPLES = r"""
     images: [registry.access.redhat.com/ubi9/ubi:latest]
     store: /var/lib/imagescan/store.db
 
+- name: Scan an image, and evaluate the rules of CIS
+  imagescan.openshift.image_scan:
+    images: [registry.access.redhat.com/ubi9/ubi:latest]
+    compliance:
+      profile: cis
+      work_dir: /dev/shm
+    store: /var/lib/imagescan/store.db
+
 - name: Find the images of a team
   imagescan.openshift.image_info:
     registry:
@@ -245,6 +298,11 @@ images:
       description: Number of RPM packages.
       type: int
       returned: success
+    rules:
+      description: Number of rules by result, such as V(pass), V(fail) and V(notapplicable).
+      type: dict
+      returned: O(compliance) is given and the rules were evaluated
+      sample: {"pass": 61, "fail": 26, "notapplicable": 211, "notchecked": 1}
     problems:
       description: What could not be seen, or why the scan failed, as dictionaries of code and message.
       type: list
@@ -285,6 +343,7 @@ code:
   type: str
 """
 
+import contextlib
 import dataclasses
 import typing as t
 from datetime import datetime, timedelta, timezone
@@ -299,6 +358,13 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scann
     OPENSHIFT_PYTHON,
     scanner_image,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import Wanted
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import RULE_RESULTS
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import (
+    SCHEMA_VERSION as RESULTS_VERSION,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.oscap import Bounds
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.serial import results_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access, read_small_file
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.references import parse_registry
@@ -306,6 +372,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._module import
 from ansible_collections.imagescan.openshift.plugins.module_utils._progress import Progress, remaining
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import SCHEMA_VERSION
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.serial import inventory_to_dict
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.evaluating import MAX_IMAGE_SIZE, Evaluator
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.model import (
     IndexOutcome,
@@ -318,7 +385,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targe
     parse_platform,
     request_of,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import Child, StoredJob
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import Asked, Child, StoredJob
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store, open_store, unresolved_key
 
 #: Problems of one image that travel in the result; the store has all of them.
@@ -330,8 +397,19 @@ CA_LIMIT = 300_000
 class StoreBook:
     """Keeps what a scan finds in the store at once, and remembers summaries for the result."""
 
-    def __init__(self, store: Store, progress: Progress, *, max_age: float | None, platforms: list[str]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        progress: Progress,
+        *,
+        max_age: float | None,
+        platforms: list[str],
+        asked: Asked | None = None,
+        arf: bool = False,
+    ) -> None:
         self.store = store
+        self.asked = asked
+        self.arf = arf
         self.progress = progress
         self.platforms = platforms
         self.oldest = datetime.now(timezone.utc) - timedelta(days=max_age) if max_age is not None else None
@@ -341,13 +419,25 @@ class StoreBook:
         # Read once: asking for each of 10,000 known images, and noting that nothing is new, would take minutes.
         self.stored = {image.key: image for image in store.images()}
         self.known = store.known(key for key, image in self.stored.items() if image.scanned_at)
+        self.evaluated = store.known_evaluations(asked.question) if asked is not None else {}
 
     def is_current(self, digest: str) -> bool:
-        """Whether the inventory is there, of the current form, and young enough."""
+        """Whether the inventory is there, of the current form, and young enough; and so are the rules asked for."""
         found = self.known.get(digest)
-        if found is None or found.schema_version != SCHEMA_VERSION:
+        if found is None or found.schema_version != SCHEMA_VERSION or not self._young(found.scanned_at):
             return False
-        return self.oldest is None or datetime.fromisoformat(found.scanned_at.replace("Z", "+00:00")) >= self.oldest
+        if self.asked is None:
+            return True
+        rules = self.evaluated.get(digest)
+        return (
+            rules is not None
+            and rules.schema_version == RESULTS_VERSION
+            and (rules.arf or not self.arf)
+            and self._young(rules.evaluated_at)
+        )
+
+    def _young(self, moment: str) -> bool:
+        return self.oldest is None or datetime.fromisoformat(moment.replace("Z", "+00:00")) >= self.oldest
 
     def children_of(self, digest: str) -> tuple[tuple[str, str], ...] | None:
         """Images of a known index."""
@@ -388,8 +478,19 @@ class StoreBook:
             known = self.known[outcome.digest]
             packages = known.packages
             problems = [] if known.complete else (self.store.inventory(outcome.digest) or {}).get("problems", [])
-        if outcome.error is not None:
-            problems = [{"code": outcome.error.code, "message": str(outcome.error)}]
+        counts: dict[str, int] = {}
+        if outcome.compliance is not None:
+            counts = outcome.compliance.counts
+            problems += [{"code": one.code, "message": one.message} for one in outcome.compliance.problems]
+        elif outcome.state == "current" and self.asked is not None:
+            rules = self.evaluated[outcome.digest]
+            counts = rules.counts
+            if not rules.complete:
+                stored = self.store.evaluation(outcome.digest, self.asked.question)
+                problems = [*problems, *((stored.results if stored else None) or {}).get("problems", [])]
+        for error in (outcome.error, outcome.compliance_error):
+            if error is not None:
+                problems = [{"code": error.code, "message": str(error)}]
         self._write(outcome)
         if outcome.state == "same":
             return
@@ -400,6 +501,7 @@ class StoreBook:
             "index": outcome.index,
             "state": outcome.state,
             "packages": packages,
+            **({"rules": {**dict.fromkeys(RULE_RESULTS, 0), **counts}} if counts else {}),
             "problems": problems[:PROBLEMS_SHOWN],
         }
 
@@ -408,6 +510,8 @@ class StoreBook:
             # An image that failed before is tried again, which most likely changes nothing.
             stored = self.stored.get(outcome.digest)
             self.changed |= outcome.state == "planned" and not (stored is not None and stored.error_code)
+            if outcome.state == "current" and self.asked is not None:
+                self.changed |= not self.evaluated[outcome.digest].in_force
             return
         store, first = self.store, outcome.references[0]
         if outcome.error is not None:
@@ -420,6 +524,7 @@ class StoreBook:
                 platform=outcome.platform,
                 scanned_at=now(),
             )
+        self._write_rules(outcome)
         written = outcome.error is not None or outcome.inventory is not None
         for name in outcome.references[1:] if written else outcome.references:
             if outcome.digest and not self._is_noted(outcome, name):
@@ -431,6 +536,19 @@ class StoreBook:
                     platform=outcome.platform,
                     settled=outcome.state == "current",
                 )
+
+    def _write_rules(self, outcome: Outcome) -> None:
+        store, asked = self.store, self.asked
+        if asked is None:
+            return
+        if outcome.compliance_error is not None:
+            error = outcome.compliance_error
+            self.changed |= store.record_evaluation_error(outcome.digest, asked.question, error, now=now())
+        elif outcome.compliance is not None:
+            results = results_to_dict(outcome.compliance)
+            self.changed |= store.record_results(outcome.digest, asked, results, arf=outcome.arf, now=now())
+        elif outcome.state == "current" and not self.evaluated[outcome.digest].in_force:
+            self.changed |= store.use_results(outcome.digest, asked.question, now=now())
 
     def _is_noted(self, outcome: Outcome, name: str) -> bool:
         """Whether the store says all of this already."""
@@ -447,6 +565,7 @@ class StoreBook:
         """Drop what was kept of an image in this run or before: it is forged."""
         self.store.forget(digest)
         self.known.pop(digest, None)
+        self.evaluated.pop(digest, None)
         self.stored.pop(digest, None)
         self.images = {key: value for key, value in self.images.items() if key[1] != digest}
         self.missing = [one for one in self.missing if one["digest"] != digest]
@@ -495,10 +614,16 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     client = client_of(module) if by_pods or params["mirrors_from_cluster"] else None
     access = access_of(params, read_mirrors(client) if client and params["mirrors_from_cluster"] else ())
     options = pod_options(params, access, client) if client and by_pods else None
+    evaluator = evaluator_of(params)
     result: dict[str, t.Any] = {}
     with open_store(params["store"], params["store_password"] or "", read_only=module.check_mode) as store:
         book = StoreBook(
-            store, Progress(), max_age=params["max_age"], platforms=[str(platform) for platform in platforms]
+            store,
+            Progress(),
+            max_age=params["max_age"],
+            platforms=[str(platform) for platform in platforms],
+            asked=asked_of(params, evaluator),
+            arf=bool((params["compliance"] or {}).get("arf")),
         )
         if client is not None and options is not None:
             scan = JobScan(
@@ -516,10 +641,16 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
             if module.check_mode:
                 result["plan"] = scan.plan
         else:
-            local = LocalScan(
-                book, access, platforms=platforms, parallel=params["parallel"], plan_only=module.check_mode
-            )
-            local.run(read_images(params["images"], book), remaining)
+            with contextlib.ExitStack() as stack:
+                local = LocalScan(
+                    book,
+                    access,
+                    platforms=platforms,
+                    parallel=params["parallel"],
+                    evaluator=stack.enter_context(evaluator) if evaluator and not module.check_mode else None,
+                    plan_only=module.check_mode,
+                )
+                local.run(read_images(params["images"], book), remaining)
     images = [book.images[key] for key in sorted(book.images)]
     counts = dict.fromkeys(("scanned", "current", "planned", "error"), 0)
     for image in images:
@@ -528,6 +659,37 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     if not module.check_mode:
         fail(params["fail_on"], result)
     return result
+
+
+def evaluator_of(params: dict[str, t.Any]) -> Evaluator | None:
+    """What evaluates rules on this host; None where none are asked for."""
+    given = params["compliance"]
+    if given is None:
+        return None
+    if params["method"] != "local":
+        raise InputError(
+            f"the method {params['method']} evaluates no rules", hint="use the method local for compliance"
+        )
+    if not given["profile"].strip():
+        raise InputError("compliance names no profile", hint="name one, such as cis")
+    for name in ("max_image_size", "timeout"):
+        if given[name] is not None and given[name] <= 0:
+            raise InputError(f"{name} of compliance is {given[name]}; expected more than 0")
+    return Evaluator(
+        Wanted(given["profile"], given["content"] or "", given["tailoring"] or "", tuple(given["rules"])),
+        parent=given["work_dir"] or "",
+        keep_arf=given["arf"],
+        max_image_size=given["max_image_size"] or MAX_IMAGE_SIZE,
+        bounds=Bounds(seconds=given["timeout"]),
+    )
+
+
+def asked_of(params: dict[str, t.Any], evaluator: Evaluator | None) -> Asked | None:
+    """What the store is asked for, and keeps, of the rules."""
+    if evaluator is None:
+        return None
+    given = params["compliance"]
+    return Asked(given["profile"], evaluator.content, evaluator.tailoring, tuple(sorted(set(given["rules"]))))
 
 
 def pod_options(params: dict[str, t.Any], access: Access, client: Client) -> Options:
@@ -621,6 +783,19 @@ def main() -> None:
             "mirrors_from_cluster": {"type": "bool", "default": False},
             "max_age": {"type": "float"},
             "parallel": {"type": "int", "default": 2},
+            "compliance": {
+                "type": "dict",
+                "options": {
+                    "profile": {"type": "str", "required": True},
+                    "content": {"type": "path"},
+                    "tailoring": {"type": "path"},
+                    "rules": {"type": "list", "elements": "str", "default": []},
+                    "arf": {"type": "bool", "default": False},
+                    "max_image_size": {"type": "bytes"},
+                    "timeout": {"type": "float", "default": 600.0},
+                    "work_dir": {"type": "path"},
+                },
+            },
             "fail_on": {"type": "list", "elements": "str", "choices": ["error", "incomplete"], "default": []},
         },
         supports_check_mode=True,

@@ -10,7 +10,12 @@ import typing as t
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import Child, Judgement, StoredJob
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import (
+    Asked,
+    Child,
+    Judgement,
+    StoredJob,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.tables import tables
 
@@ -46,6 +51,25 @@ def judgement(
         feed_checked=checked if feed else "",
         judged_at=at,
     )
+
+
+ASKED = Asked("cis", "c" * 64)
+STRICT = Asked("stig", "c" * 64, "d" * 64, ("one", "two"))
+
+
+def results(
+    *outcomes: str, at: str = NOW, problems: tuple[str, ...] = (), content: str = "sha256:c"
+) -> dict[str, t.Any]:
+    """Results of OpenSCAP with rules of these outcomes, as they are written."""
+    rules = [{"id": f"r{number}", "result": one, "time": at} for number, one in enumerate(outcomes)]
+    return {
+        "schema_version": 1,
+        "content": content,
+        "started": at,
+        "not_selected": 2,
+        "rules": rules,
+        "problems": [{"code": code, "message": f"{code} \0 \udc80"} for code in problems],
+    }
 
 
 class StoreContract:
@@ -186,6 +210,87 @@ class StoreContract:
             assert store.compare_verdicts([judgement("passed")])[0].state == "new"
             assert store.verdicts() == []
 
+    def test_results_come_out_as_they_went_in_but_for_the_times_of_rules(self, open_it: OpenStore) -> None:
+        given = results("pass", "fail", problems=("compliance-canary",))
+        with open_it() as store:
+            assert store.record_results(DIGEST, STRICT, given, arf=b"arf", now=NOW)
+        with open_it() as store:
+            found = store.evaluation(DIGEST)
+            assert found is not None
+            assert found.results == {**given, "rules": [{"id": "r0", "result": "pass"}, {"id": "r1", "result": "fail"}]}
+            assert (found.asked, found.evaluated_at, found.error_code) == (STRICT, NOW, "")
+            assert store.arf(DIGEST) == b"arf"
+            known = store.known_evaluations(STRICT.question)[DIGEST]
+            assert known.counts == {"pass": 1, "fail": 1, "notselected": 2}
+            assert (known.complete, known.arf, known.in_force, known.evaluated_at) == (False, True, True, NOW)
+            assert store.known_evaluations(ASKED.question) == {}
+            assert (store.evaluation(OTHER), store.arf(OTHER)) == (None, None)
+
+    def test_the_same_results_again_change_nothing(self, open_it: OpenStore) -> None:
+        with open_it() as store:
+            for at, outcome, expected in ((NOW, "pass", True), (LATER, "pass", False), (LATER, "fail", True)):
+                assert store.record_results(DIGEST, ASKED, results(outcome, at=at), arf=None, now=at) is expected
+            assert store.record_results(DIGEST, ASKED, results("fail", problems=("p",)), arf=None, now=LATER)
+            assert store.record_results(DIGEST, ASKED, results("fail", content="sha256:d"), arf=None, now=LATER)
+            store.record_image(DIGEST, "a/b:1", now=NOW)
+            assert [image.evaluated_at for image in store.images()] == [LATER]
+
+    def test_equal_rules_are_kept_once(self, open_it: OpenStore) -> None:
+        import sqlalchemy as sa
+
+        with open_it() as store:
+            for digest, at in ((DIGEST, NOW), (OTHER, LATER)):
+                store.record_results(digest, ASKED, results("pass", at=at), arf=None, now=at)
+            with store._db.reading() as connection:
+                count = sa.select(sa.func.count()).select_from(tables().rule_sets)
+                assert connection.execute(count).scalar() == 1
+
+    def test_another_question_has_an_answer_of_its_own(self, open_it: OpenStore) -> None:
+        def in_force() -> tuple[Asked | None, bool, bool]:
+            found = store.evaluation(DIGEST)
+            known = [store.known_evaluations(one.question)[DIGEST].in_force for one in (ASKED, STRICT)]
+            return (found.asked if found else None, known[0], known[1])
+
+        with open_it() as store:
+            store.record_results(DIGEST, ASKED, results("pass"), arf=None, now=NOW)
+            store.record_results(DIGEST, STRICT, results("fail"), arf=None, now=NOW)
+            assert in_force() == (STRICT, False, True)
+            assert store.use_results(DIGEST, ASKED.question, now=LATER)
+            assert in_force() == (ASKED, True, False)
+            assert not store.use_results(DIGEST, ASKED.question, now=LATER)
+            other = store.evaluation(DIGEST, STRICT.question)
+            assert other is not None
+            assert other.asked == STRICT
+
+    def test_a_failed_evaluation_keeps_the_results_and_ends_that_they_are_current(self, open_it: OpenStore) -> None:
+        error = ScanError("oscap was ended\0", code="oscap-killed")
+        with open_it() as store:
+            assert store.record_evaluation_error(OTHER, ASKED.question, error, now=NOW)
+            nothing = store.evaluation(OTHER)
+            assert nothing is not None
+            assert (nothing.results, nothing.error_code) == (None, "oscap-killed")
+            store.record_results(DIGEST, ASKED, results("pass"), arf=None, now=NOW)
+            assert store.record_evaluation_error(DIGEST, ASKED.question, error, now=LATER)
+            assert not store.record_evaluation_error(DIGEST, ASKED.question, error, now=LATER)
+            found = store.evaluation(DIGEST)
+            assert found is not None
+            assert (found.error_code, found.evaluated_at) == ("oscap-killed", NOW)
+            assert found.results is not None
+            assert store.known_evaluations(ASKED.question) == {}
+            # A failure of something else says nothing of what was asked before.
+            store.record_evaluation_error(DIGEST, STRICT.question, error, now=LATER)
+            assert not store.known_evaluations(ASKED.question)[DIGEST].in_force
+            store.record_results(DIGEST, ASKED, results("pass"), arf=None, now=LATER)
+            assert store.known_evaluations(ASKED.question)[DIGEST].in_force
+
+    def test_the_rules_of_what_is_forgotten_are_forgotten(self, open_it: OpenStore) -> None:
+        with open_it() as store:
+            store.record_image(DIGEST, "a/b:1", now=NOW)
+            store.record_results(DIGEST, ASKED, results("pass"), arf=b"", now=NOW)
+            store.forget(DIGEST)
+            assert (store.evaluation(DIGEST), store.known_evaluations(ASKED.question)) == (None, {})
+            assert [image.evaluated_at for image in store.images()] == [""]
+
     def test_jobs_are_on_record_until_they_are_forgotten(self, open_it: OpenStore) -> None:
         def job(number: int, namespace: str = "imagescan", server: str = "https://api.example") -> StoredJob:
             created = f"2026-01-0{number}T00:00:00Z"
@@ -204,13 +309,18 @@ class StoreContract:
     def test_a_store_of_an_older_version_gets_what_it_lacks(self, open_it: OpenStore) -> None:
         with open_it() as store:
             store.record_inventory(DIGEST, "quay.io/a/b:1", inventory("bash"), platform="", scanned_at=NOW)
-            store._db.write(tables().jobs.drop)
+            for table in (tables().jobs, tables().rule_sets, tables().evaluations, tables().evaluation_states):
+                store._db.write(table.drop)
         with open_it(read_only=True) as store:
             assert store.jobs("https://api.example", "imagescan") == []
+            assert (store.evaluation(DIGEST), store.arf(DIGEST)) == (None, None)
+            assert store.known_evaluations(ASKED.question) == {}
+            assert [image.evaluated_at for image in store.images()] == [""]
             assert store.known([DIGEST])
         with open_it(create=False) as store:
             store.record_job(StoredJob("u", "s", "n", "j", "0" * 64, NOW))
             assert [one.uid for one in store.jobs("s", "n")] == ["u"]
+            assert store.record_results(DIGEST, ASKED, results("pass"), arf=None, now=NOW)
             assert store.known([DIGEST])
 
     def test_a_store_of_a_newer_version_is_refused(self, open_it: OpenStore) -> None:

@@ -92,21 +92,26 @@ def evaluate(
         remove_tree(root)
 
 
-def plan(inventory: Inventory, wanted: Wanted, places: Places) -> tuple[Trimmed | None, tuple[Problem, ...]]:
+def plan(
+    inventory: Inventory, wanted: Wanted, places: Places, given: Trimmed | None = None
+) -> tuple[Trimmed | None, tuple[Problem, ...]]:
     """The content to evaluate an image with; or None and why an evaluation would prove nothing.
 
+    ``given``: content that was trimmed elsewhere to what is wanted; else it is found, and trimmed here.
     Needs the inventory alone: an image that is refused here need not be unpacked. Raises InputError where ``wanted``
     names what does not exist, and CorruptData and LimitExceeded for content that is no good.
     """
     problems = check_inventory(inventory)
     if problems:
         return None, problems
-    path = Path(wanted.content) if wanted.content else choose(inventory.os, places.contents)
-    if path is None:
-        name = inventory.os.pretty_name or inventory.os.id or "a distribution that it does not name"
-        text = f"there is no content for {name[:100]} in {', '.join(places.contents)}"
-        return None, (Problem("content-missing", text),)
-    trimmed = trim(wanted, path, places.cache)
+    trimmed = given
+    if trimmed is None:
+        path = Path(wanted.content) if wanted.content else choose(inventory.os, places.contents)
+        if path is None:
+            name = inventory.os.pretty_name or inventory.os.id or "a distribution that it does not name"
+            text = f"there is no content for {name[:100]} in {', '.join(places.contents)}"
+            return None, (Problem("content-missing", text),)
+        trimmed = trim(wanted, path, places.cache)
     other = fits(inventory.os, trimmed.platforms)
     return (None, (other,)) if other else (trimmed, ())
 
@@ -153,7 +158,7 @@ def evaluate_tree(
     results = check_results(read_results(_chunks(arf), "the ARF of oscap"), trimmed)
     if keep is not None:
         _keep(arf, keep)
-    return results.with_problems(unpacked.problems)
+    return dataclasses.replace(results, content=trimmed.digest).with_problems(unpacked.problems)
 
 
 def remove_tree(root: Path) -> None:

@@ -102,6 +102,7 @@ class Results:
     ``profile``: id, empty for the default one. ``targets``, ``addresses``, ``facts`` (name, value), ``platforms``
     (CPEs) and ``identity`` (who it ran as): what the file says of what was looked at. ``scores``: (system, value,
     maximum). ``started``, ``ended``: RFC 3339, in UTC where the file says a zone. ``scanner``: a CPE.
+    ``content``: SHA-256 of the data stream that was evaluated, as ``sha256:…``; empty where it was not we who did.
     ``not_selected``: number of rules that the profile did not select; they are counted only.
     ``problems``: why these results may not be whole, or not be what was asked for. With any of them a rule that
     passed proves nothing.
@@ -120,6 +121,7 @@ class Results:
     started: str = ""
     ended: str = ""
     scanner: str = ""
+    content: str = ""
     not_selected: int = 0
     problems: tuple[Problem, ...] = ()
     schema_version: int = SCHEMA_VERSION

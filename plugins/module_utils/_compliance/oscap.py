@@ -126,26 +126,35 @@ def run_oscap(task: Task, tools: Tools, bounds: Bounds) -> Path:
     raise ScanError(f"oscap ended with {status}: {said}", code="oscap-failed")
 
 
+def check_tools(tools: Tools, *, owning: bool) -> Tools:
+    """The same tools, if an evaluation can be done with them. ``owning``: roots have the image's owners on disk.
+
+    Raises ScanError, which says what to install.
+    """
+    if not owning and not tools.fakeroot:
+        raise ScanError(
+            "without root or fakeroot rules about owners and modes would see those of the scanner",
+            code="oscap-no-owners",
+            hint="install fakeroot where compliance is evaluated",
+        )
+    if not tools.chroot and not tools.fakechroot:
+        raise ScanError(
+            "oscap needs to chroot, which is not allowed here, and fakechroot is not installed",
+            code="oscap-no-chroot",
+            hint="install fakechroot, or grant the capability SYS_CHROOT",
+        )
+    return tools
+
+
 def _wrapping(task: Task, tools: Tools) -> list[str]:
     """The programs that oscap runs under."""
+    check_tools(tools, owning=task.owners is None)
     words: list[str] = []
     if task.owners is not None:
-        if not tools.fakeroot:
-            raise ScanError(
-                "without root or fakeroot rules about owners and modes would see those of the scanner",
-                code="oscap-no-owners",
-                hint="install fakeroot where compliance is evaluated",
-            )
         saved = task.work / "owners"
         saved.write_bytes(task.owners)
         words += [tools.fakeroot, "-i", str(saved), "--"]
     if not tools.chroot:
-        if not tools.fakechroot:
-            raise ScanError(
-                "oscap needs to chroot, which is not allowed here, and fakechroot is not installed",
-                code="oscap-no-chroot",
-                hint="install fakechroot, or grant the capability SYS_CHROOT",
-            )
         words += [tools.fakechroot, "--"]
     return words
 

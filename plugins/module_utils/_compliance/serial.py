@@ -168,11 +168,12 @@ _RESULTS_READ: t.Mapping[str, _Read] = {
     "started": _text,
     "ended": _text,
     "scanner": _text,
+    "content": _text,
     "not_selected": _count,
     "rules": _many(_part(RuleResult, _RULE_READ, _RULE_REQUIRED)),
     "problems": _many(_PROBLEM),
 }
 #: Fields that are written as they are.
-_RESULTS = ("schema_version", "id", "profile", "identity", "started", "ended", "scanner", "not_selected")
+_RESULTS = ("schema_version", "id", "profile", "identity", "started", "ended", "scanner", "content", "not_selected")
 _RULE = tuple(name for name in _RULE_READ if name != "definitions")
 _RULE_DEFAULTS = {one.name: one.default for one in dataclasses.fields(RuleResult)}

@@ -21,6 +21,7 @@ from .._images.model import Descriptor, Image, ImageIndex, Platform
 from .._images.targets import RootFolder, open_child, open_target
 from .._rpm.inventory import take_inventory
 from .._rpm.model import Inventory
+from .evaluating import Evaluation, Evaluator
 from .ledger import Ledger
 from .model import ImageBook, Outcome
 from .targets import Request
@@ -42,6 +43,16 @@ class _Job:
     child: Descriptor | None = None
 
 
+@dataclasses.dataclass(frozen=True)
+class _Read:
+    """What was read of an image. ``error``: why its rules could not be evaluated."""
+
+    platform: str
+    inventory: Inventory
+    evaluation: Evaluation | None = None
+    error: ScanError | None = None
+
+
 class LocalScan:
     """One run over a list of requests."""
 
@@ -53,6 +64,7 @@ class LocalScan:
         platforms: t.Sequence[Platform] = (),
         parallel: int = 2,
         threads: int = 2,
+        evaluator: Evaluator | None = None,
         plan_only: bool = False,
         clock: t.Callable[[], float] = time.monotonic,
     ) -> None:
@@ -60,6 +72,7 @@ class LocalScan:
         self._access = access
         self._parallel = parallel
         self._threads = threads
+        self._evaluator = evaluator
         self._clock = clock
         self._waiting: collections.deque[_Job] = collections.deque()
 
@@ -135,13 +148,20 @@ class LocalScan:
         else:
             self._waiting.append(job)
 
-    def _read(self, job: _Job) -> tuple[str, Inventory]:
-        """Platform and inventory of one image; runs in a thread."""
+    def _read(self, job: _Job) -> _Read:
+        """Read one image; runs in a thread."""
         if job.index is not None and job.child is not None:
             opened: t.Any = open_child(job.index, job.child, self._access)
         else:
             opened = job.opened
-        return _platform_text(opened), take_inventory(opened, threads=self._threads)
+        platform, inventory = _platform_text(opened), take_inventory(opened, threads=self._threads)
+        if self._evaluator is None:
+            return _Read(platform, inventory)
+        try:
+            evaluation = self._evaluator.evaluate(opened, inventory)
+        except ScanError as error:
+            return _Read(platform, inventory, error=error)
+        return _Read(platform, inventory, evaluation)
 
     def _was_read(self, job: _Job, future: concurrent.futures.Future[t.Any]) -> None:
         error = _error_of(future)
@@ -150,8 +170,20 @@ class LocalScan:
             platform = str(job.child.platform or "") if job.child else _platform_text(job.opened)
             self._ledger.finish(Outcome(job.digest, job.references, "error", platform, index, error=error))
             return
-        platform, inventory = future.result()
-        self._ledger.finish(Outcome(job.digest, job.references, "scanned", platform, index, inventory=inventory))
+        read: _Read = future.result()
+        self._ledger.finish(
+            Outcome(
+                job.digest,
+                job.references,
+                "error" if read.error is not None else "scanned",
+                read.platform,
+                index,
+                inventory=read.inventory,
+                compliance=read.evaluation.results if read.evaluation is not None else None,
+                compliance_error=read.error,
+                arf=read.evaluation.arf if read.evaluation is not None else None,
+            )
+        )
 
 
 def _error_of(future: concurrent.futures.Future[t.Any]) -> ScanError | None:

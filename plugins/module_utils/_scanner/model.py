@@ -18,8 +18,8 @@ class Outcome:
     """What became of one image. ``state``: ``scanned``, ``current``, ``planned`` (check mode) or ``error``.
 
     ``digest`` is empty where a reference could not be resolved. ``index``: digest of the index that it came from.
-    Where rules were wanted, an image that was scanned has either ``compliance`` or ``compliance_error``: why there are
-    no results, though there is an inventory. ``arf``: compressed with gzip, where it was to be kept.
+    Where rules were wanted, an image with an inventory has either ``compliance`` or, as an ``error``,
+    ``compliance_error``: why there are no results. ``arf``: compressed with gzip, where it was to be kept.
     """
 
     digest: str
@@ -31,7 +31,7 @@ class Outcome:
     error: ScanError | None = None
     compliance: Results | None = None
     compliance_error: ScanError | None = None
-    arf: bytes = dataclasses.field(default=b"", repr=False)
+    arf: bytes | None = dataclasses.field(default=None, repr=False)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import typing as t
 
 #: Version of the tables and of what the compressed columns hold; a store with a newer one is refused.
@@ -19,6 +21,7 @@ class StoredImage(t.NamedTuple):
     ``kind``: ``image``, ``index`` or ``unresolved``. ``references``: sorted. ``scanned_at``: empty without an
     inventory. ``error_code``, ``error_message``, ``error_at``: of the last attempt, empty when it succeeded.
     ``wanted_platforms``: of an index, those asked for when it was scanned; empty means every platform that it has.
+    ``evaluated_at``: since when what is known of its rules is so, empty where they were never asked for.
     """
 
     key: str
@@ -31,6 +34,7 @@ class StoredImage(t.NamedTuple):
     error_message: str
     error_at: str
     wanted_platforms: tuple[str, ...]
+    evaluated_at: str = ""
 
     @property
     def reference(self) -> str:
@@ -54,6 +58,58 @@ class KnownInventory(t.NamedTuple):
     packages: int
     complete: bool
     kind: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """What an evaluation with OpenSCAP was asked for.
+
+    ``profile``: as somebody wrote it. ``content``: the SHA-256 of a data stream, or whatever tells those apart that are
+    chosen from by os-release. ``tailoring``: SHA-256 of the file, or empty. ``rules``: only these, or all where empty.
+    """
+
+    profile: str
+    content: str
+    tailoring: str = ""
+    rules: tuple[str, ...] = ()
+
+    @property
+    def question(self) -> str:
+        """SHA-256, in hex: the same where the same is asked, so that its answer holds."""
+        text = json.dumps([self.profile, self.content, self.tailoring, sorted(set(self.rules))])
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class KnownEvaluation(t.NamedTuple):
+    """That the rules of an image were evaluated for a question.
+
+    ``counts``: result -> number of rules. ``complete`` is False where something speaks against the results. ``arf``:
+    whether it is kept. ``in_force``: whether these are the results that are judged.
+    """
+
+    digest: str
+    schema_version: int
+    counts: dict[str, int]
+    complete: bool
+    evaluated_at: str
+    arf: bool
+    in_force: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredEvaluation:
+    """What is known of the rules of an image.
+
+    ``results``: the newest, in the form of ``_compliance.serial``, None where no evaluation ever came to an end;
+    ``asked`` and ``evaluated_at`` are of them. ``error_code``, ``error_message``: of the last attempt, empty where it
+    succeeded; with one the results are older than what was asked for.
+    """
+
+    results: dict[str, t.Any] | None
+    asked: Asked | None
+    evaluated_at: str
+    error_code: str
+    error_message: str
 
 
 class StoredJob(t.NamedTuple):

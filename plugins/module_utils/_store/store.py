@@ -9,6 +9,7 @@ Bodies are compressed JSON. A schema newer than ours is refused, since we would 
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import typing as t
@@ -20,10 +21,13 @@ from .._verdicts.model import VERDICTS
 from .database import Database, StoreError, open_database
 from .model import (
     SCHEMA_VERSION,
+    Asked,
     Child,
     Judgement,
+    KnownEvaluation,
     KnownInventory,
     RecordedVerdict,
+    StoredEvaluation,
     StoredImage,
     StoredJob,
     StoredVerdict,
@@ -251,6 +255,8 @@ class Store:
         )
         named: dict[str, list[str]] = {}
         kept = []
+        states = tables().evaluation_states
+        has_states = self._has(states)
         with self._db.reading() as connection:
             for row in connection.execute(sa.select(references.c.digest, references.c.reference)):
                 named.setdefault(row.digest, []).append(row.reference)
@@ -259,6 +265,10 @@ class Store:
                 row.digest: row.scanned_at
                 for row in connection.execute(sa.select(inventories.c.digest, inventories.c.scanned_at))
             }
+            evaluated = {}
+            if has_states:
+                since = sa.select(states.c.digest, states.c.since)
+                evaluated = {row.digest: row.since for row in connection.execute(since)}
             for row in connection.execute(sa.select(images)):
                 failure = failures.pop(row.digest, None)
                 kept.append(
@@ -273,6 +283,7 @@ class Store:
                         error_message=failure.message if failure else "",
                         error_at=failure.first_at if failure else "",
                         wanted_platforms=tuple(row.wanted_platforms.split()),
+                        evaluated_at=evaluated.get(row.digest, ""),
                     )
                 )
         for subject, failure in failures.items():
@@ -497,7 +508,7 @@ class Store:
         return self._db.write(work)
 
     def forget(self, digest: str) -> None:
-        """Drop the inventory of an image, and what an index lists: it was not told by whom it should have been.
+        """Drop the inventory of an image, its rules, and what an index lists: who told it cannot be trusted.
 
         The image and its names stay.
         """
@@ -506,12 +517,161 @@ class Store:
         images, children, inventories = tables().images, tables().children, tables().inventories
 
         def work(connection: sa.Connection) -> None:
-            connection.execute(sa.delete(inventories).where(inventories.c.digest == digest))
+            for table in (inventories, tables().evaluations, tables().evaluation_states):
+                connection.execute(sa.delete(table).where(table.c.digest == digest))
             connection.execute(sa.delete(children).where(children.c.index_digest == digest))
             # An index without a list would count as one that is known to hold no image.
             connection.execute(sa.update(images).where(images.c.digest == digest).values(kind="image"))
 
         self._db.write(work)
+
+    # Rules
+
+    def known_evaluations(self, question: str) -> dict[str, KnownEvaluation]:
+        """Digest -> what an evaluation came to; without those whose last attempt at this question failed."""
+        import sqlalchemy as sa
+
+        table, states = tables().evaluations, tables().evaluation_states
+        if not self._has(states):
+            return {}
+        failed = sa.and_(states.c.question == question, states.c.error_code != "")
+        wanted = (
+            sa.select(
+                table.c.digest,
+                table.c.schema_version,
+                table.c.counts,
+                table.c.complete,
+                table.c.evaluated_at,
+                table.c.arf.is_not(None).label("arf"),
+                sa.and_(states.c.in_force == question, states.c.question == question).label("in_force"),
+            )
+            .join_from(table, states, table.c.digest == states.c.digest)
+            .where(table.c.question == question, sa.not_(failed))
+        )
+        with self._db.reading() as connection:
+            return {
+                row.digest: KnownEvaluation(
+                    row.digest,
+                    row.schema_version,
+                    json.loads(row.counts),
+                    row.complete,
+                    row.evaluated_at,
+                    bool(row.arf),
+                    bool(row.in_force),
+                )
+                for row in connection.execute(wanted)
+            }
+
+    def evaluation(self, digest: str, question: str = "") -> StoredEvaluation | None:
+        """What is known of the rules of an image; None where they were never asked for.
+
+        ``question``: give its answer, and not the one in force.
+        """
+        import sqlalchemy as sa
+
+        table, states, sets = tables().evaluations, tables().evaluation_states, tables().rule_sets
+        if not self._has(states):
+            return None
+        with self._db.reading() as connection:
+            state = connection.execute(sa.select(states).where(states.c.digest == digest)).first()
+            if state is None:
+                return None
+            question = question or state.in_force
+            if not question:
+                return StoredEvaluation(None, None, "", state.error_code, state.error_message)
+            here = sa.and_(table.c.digest == digest, table.c.question == question)
+            columns = sa.select(table.c.rule_set, table.c.evaluated_at, table.c.asked, table.c.body)
+            row = connection.execute(columns.where(here)).first()
+            rules = None
+            if row is not None:
+                rules = connection.execute(sa.select(sets.c.body).where(sets.c.sha256 == row.rule_set)).scalar()
+        if row is None or rules is None:
+            raise CorruptData(f"the rules of {digest} are missing in the store {self.where}")
+        results = _unpack(row.body, f"the evaluation of {digest}")
+        results["rules"] = _unpack(rules, f"the rules of {digest}")
+        asked = json.loads(row.asked)
+        return StoredEvaluation(
+            results,
+            Asked(**{**asked, "rules": tuple(asked["rules"])}),
+            row.evaluated_at,
+            state.error_code,
+            state.error_message,
+        )
+
+    def arf(self, digest: str) -> bytes | None:
+        """The ARF of the evaluation in force, compressed with gzip; None where it was not kept."""
+        import sqlalchemy as sa
+
+        table, states = tables().evaluations, tables().evaluation_states
+        if not self._has(states):
+            return None
+        same = sa.and_(table.c.digest == states.c.digest, table.c.question == states.c.in_force)
+        wanted = sa.select(table.c.arf).join_from(table, states, same).where(table.c.digest == digest)
+        with self._db.reading() as connection:
+            body = connection.execute(wanted).scalar()
+        return None if body is None else bytes(body)
+
+    def record_results(
+        self, digest: str, asked: Asked, results: t.Mapping[str, t.Any], *, arf: bytes | None, now: str
+    ) -> bool:
+        """Keep what an evaluation came to, put it in force, and forget the error of an earlier one.
+
+        ``results``: in the form of ``_compliance.serial``. ``arf``: compressed with gzip. True where anything is new.
+        """
+        import sqlalchemy as sa
+
+        table, sets = tables().evaluations, tables().rule_sets
+        # When each rule was looked at says nothing that "started" and "ended" do not, and makes all sets differ.
+        rules = [{key: value for key, value in rule.items() if key != "time"} for rule in results["rules"]]
+        packed = canonical(rules)
+        counts: dict[str, int] = {"notselected": int(results["not_selected"])}
+        for rule in rules:
+            counts[rule["result"]] = counts.get(rule["result"], 0) + 1
+        values = {
+            "schema_version": int(results["schema_version"]),
+            "rule_set": _sha256(packed),
+            "counts": json.dumps(counts, sort_keys=True),
+            "complete": not results["problems"],
+            "evaluated_at": now,
+            "asked": canonical(dataclasses.asdict(asked)).decode("utf-8", "replace"),
+            "body": _pack(canonical({key: value for key, value in results.items() if key != "rules"})),
+            "arf": arf,
+        }
+        question = asked.question
+        here = sa.and_(table.c.digest == digest, table.c.question == question)
+
+        def work(connection: sa.Connection) -> bool:
+            before = connection.execute(
+                sa.select(table.c.rule_set, table.c.body, table.c.evaluated_at).where(here).with_for_update()
+            ).first()
+            if connection.execute(sa.select(sets.c.sha256).where(sets.c.sha256 == values["rule_set"])).first() is None:
+                connection.execute(
+                    sa.insert(sets).values(sha256=values["rule_set"], rules=len(rules), body=_pack(packed))
+                )
+            if before is None:
+                connection.execute(sa.insert(table).values(digest=digest, question=question, **values))
+            else:
+                connection.execute(sa.update(table).where(here).values(**values))
+            changed = _put_state(connection, digest, question, question, None, now, renew=True)
+            if before is None or before.rule_set != values["rule_set"]:
+                return True
+            old = _unpack(before.body, f"the evaluation of {digest}")
+            same = all(old.get(key) == results[key] for key in ("content", "problems"))
+            return changed or not same
+
+        return self._db.write(work)
+
+    def use_results(self, digest: str, question: str, *, now: str) -> bool:
+        """Put results in force that are known already, since they answer what is asked now. True where that is new."""
+        return self._db.write(lambda connection: _put_state(connection, digest, question, question, None, now))
+
+    def record_evaluation_error(self, digest: str, question: str, error: ScanError, *, now: str) -> bool:
+        """Keep why an evaluation failed; what was known before stays. True when the cause is a new one."""
+        return self._db.write(lambda connection: _put_state(connection, digest, question, None, error, now))
+
+    def _has(self, table: sa.Table) -> bool:
+        """False in a store of an older version that is open for reading."""
+        return not self.read_only or table.name in self._db.table_names()
 
     # Jobs in clusters
 
@@ -539,8 +699,8 @@ class Store:
         import sqlalchemy as sa
 
         table = tables().jobs
-        if table.name not in self._db.table_names():
-            return []  # A store of an older version, opened for reading.
+        if not self._has(table):
+            return []
         wanted = sa.select(table).where(table.c.server == server, table.c.namespace == namespace)
         with self._db.reading() as connection:
             return [StoredJob(*row) for row in connection.execute(wanted.order_by(table.c.created, table.c.name))]
@@ -673,6 +833,37 @@ def _put_image(
     elif named != digest:
         connection.execute(sa.update(references).where(references.c.sha256 == key).values(digest=digest))
     return _drop_error(connection, unresolved_key(reference)) or changed or named != digest
+
+
+def _put_state(
+    connection: sa.Connection,
+    digest: str,
+    question: str,
+    in_force: str | None,
+    error: ScanError | None,
+    now: str,
+    *,
+    renew: bool = False,
+) -> bool:
+    """Note the last attempt at the rules of an image. ``in_force`` None: what was stays. ``renew``: it is news."""
+    import sqlalchemy as sa
+
+    states = tables().evaluation_states
+    row = connection.execute(sa.select(states).where(states.c.digest == digest).with_for_update()).first()
+    values = {
+        "question": question,
+        "in_force": (row.in_force if row is not None else "") if in_force is None else in_force,
+        "error_code": error.code[:100] if error else "",
+    }
+    message = _clean(str(error))[:4000] if error else ""
+    if row is None:
+        connection.execute(sa.insert(states).values(digest=digest, error_message=message, since=now, **values))
+        return True
+    changed = any(getattr(row, name) != value for name, value in values.items())
+    if changed or renew:
+        here = states.c.digest == digest
+        connection.execute(sa.update(states).where(here).values(error_message=message, since=now, **values))
+    return changed
 
 
 def _drop_error(connection: sa.Connection, subject: str) -> bool:

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The tables of the store, in SQL that SQLite and PostgreSQL share.
 
-Content-addressed: package sets by the hash of their content, inventories by the digest of their image. Texts without a
+Content-addressed: package sets and rule sets by the hash of their content, inventories by the digest of their image,
+evaluations by that and by what was asked. Texts without a
 bound (references, paths) are never keys, since PostgreSQL limits what an index entry may hold: their SHA-256 is.
 """
 
@@ -30,6 +31,9 @@ class Tables(t.NamedTuple):
     verdicts: sa.Table
     current: sa.Table
     jobs: sa.Table
+    rule_sets: sa.Table
+    evaluations: sa.Table
+    evaluation_states: sa.Table
 
 
 @functools.cache
@@ -135,5 +139,38 @@ def tables() -> Tables:
             sa.Column("name", sa.String(253), nullable=False),
             sa.Column("plan_sha256", sa.String(64), nullable=False),
             sa.Column("created", time, nullable=False),
+        ),
+        rule_sets=sa.Table(
+            "imagescan_rule_sets",
+            metadata,
+            sa.Column("sha256", sa.String(64), primary_key=True),
+            sa.Column("rules", sa.Integer, nullable=False),
+            sa.Column("body", sa.LargeBinary, nullable=False),
+        ),
+        # question: see model.Asked.
+        evaluations=sa.Table(
+            "imagescan_evaluations",
+            metadata,
+            sa.Column("digest", digest, primary_key=True),
+            sa.Column("question", sa.String(64), primary_key=True, index=True),
+            sa.Column("schema_version", sa.Integer, nullable=False),
+            sa.Column("rule_set", sa.String(64), nullable=False, index=True),
+            sa.Column("counts", sa.Text, nullable=False),
+            sa.Column("complete", sa.Boolean, nullable=False),
+            sa.Column("evaluated_at", time, nullable=False),
+            sa.Column("asked", sa.Text, nullable=False),
+            sa.Column("body", sa.LargeBinary, nullable=False),
+            sa.Column("arf", sa.LargeBinary),
+        ),
+        # question: of the last attempt. in_force: of the results that are judged, empty for none.
+        evaluation_states=sa.Table(
+            "imagescan_evaluation_states",
+            metadata,
+            sa.Column("digest", digest, primary_key=True),
+            sa.Column("question", sa.String(64), nullable=False),
+            sa.Column("in_force", sa.String(64), nullable=False),
+            sa.Column("error_code", sa.String(100), nullable=False),
+            sa.Column("error_message", sa.Text, nullable=False),
+            sa.Column("since", time, nullable=False),
         ),
     )
