@@ -4,7 +4,8 @@
 """Layers: tar headers, compression, the overlay rules.
 
 The first byte of an input says what it is: layers to merge (each with its length in four bytes before it), the same
-with threads, layers whose diffIDs do not fit, layers that are cut on their way, or a compressed stream.
+with threads, layers whose diffIDs do not fit, layers that are cut on their way, a compressed stream, or layers to
+unpack into a folder.
 """
 
 from __future__ import annotations
@@ -13,10 +14,13 @@ import contextlib
 import functools
 import gzip
 import io
+import os
 import random
 import struct
 import tarfile
+import tempfile
 import typing as t
+from pathlib import Path
 
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import LimitExceeded, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images import (
@@ -25,9 +29,11 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images import
     limits,
     overlay,
     tar,
+    unpack,
     walk,
     wanted,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Image
 from ansible_collections.imagescan.openshift.tests.fuzz.mutations import mutate_bytes
 from ansible_collections.imagescan.openshift.tests.support.layouts import (
     PLAIN,
@@ -49,7 +55,7 @@ READERS = (
     limits.__file__,
 )
 
-KINDS = MERGE, THREADED, WRONG, CUT, STREAM = range(5)
+KINDS = MERGE, THREADED, WRONG, CUT, STREAM, UNPACK = range(6)
 
 DB = "var/lib/rpm/rpmdb.sqlite"
 WANTED = wanted.Wanted(
@@ -70,10 +76,13 @@ def one_case(data: bytes) -> None:
     wanted.SPOOL_FROM = 1500
     kind, data = data[0] % len(KINDS), data[1:]
     if kind == STREAM:
-        unpack(data)
+        decompress(data)
         return
     layers = split(data)
     image = image_of_blobs([(PLAIN, layer, tar_bytes(layer, kind)) for layer in layers], step=700)
+    if kind == UNPACK:
+        unpack_as_read(image)
+        return
     if kind == CUT:
         blobs = t.cast(t.Any, image.source).blobs
         for digest, blob in blobs.items():
@@ -87,6 +96,24 @@ def one_case(data: bytes) -> None:
             assert 0 <= file.layer < len(layers)
         assert all(count >= 0 for count in content.unexamined.values())
         assert all(problem.message for problem in content.problems)
+
+
+def unpack_as_read(image: Image) -> None:
+    """Unpacking gives the files that reading finds, and leaves nothing outside of its folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "outside" / "root"
+        root.mkdir(parents=True)
+        try:
+            with contextlib.suppress(ScanError):
+                done = unpack.unpack(image, root, limits=LIMITS, threads=1, owning=False)
+                read = walk.read_root(image, WANTED, limits=LIMITS, threads=1)
+                seen = walk.read_folder(str(root), WANTED)
+                assert done.entries == read.entries
+                contents = [{path: bytes(file.data[:]) for path, file in one.files.items()} for one in (read, seen)]
+                assert contents[0] == contents[1]
+        finally:
+            assert os.listdir(folder) == ["outside"]  # noqa: PTH208
+            assert os.listdir(root.parent) == ["root"]  # noqa: PTH208
 
 
 def tar_bytes(layer: bytes, kind: int) -> bytes:
@@ -110,7 +137,7 @@ def stream(blob: bytes) -> t.Iterator[bytes]:
         yield piece
 
 
-def unpack(blob: bytes) -> None:
+def decompress(blob: bytes) -> None:
     """Decompress; where the gzip module of the standard library gets to the end, we have the same bytes or an error."""
     with contextlib.suppress(ScanError):
         ours = b"".join(stream(blob))
@@ -244,7 +271,8 @@ def seeds() -> list[bytes]:
     many = tar_of(
         [symlink(f"l{number}", "etc") for number in range(30)] + [File(f"l{number}/x") for number in range(30)]
     )
-    found = [joined(kind, base, upper, links) for kind in KINDS[:4]]
+    found = [joined(kind, base, upper, links) for kind in (*KINDS[:4], UNPACK)]
+    found += [joined(UNPACK, base, upper), joined(UNPACK, upper, base), joined(UNPACK, base, rest)]
     found += [joined(MERGE, layer) for layer in (rest, ustar, with_checksums(bytes(sparse)), *bad, many, b"")]
     found += [joined(MERGE, with_checksums(bytes(layer))) for layer in (in_base_256, strange)]
     found += [
