@@ -416,15 +416,15 @@ def stage_fuzz(result: Result) -> None:
 
 
 def stage_bench(result: Result) -> None:
-    """Measure against the peers, a full feed, a fleet, scans by pods against local ones, admission; never gates."""
+    """Measure against the peers, a full feed, a fleet, OpenSCAP, scans by pods, admission; never gates."""
     venv = test_environment()
     scripts = ["bench.py", "feed.py", "matching.py"]
     lacking = cluster_lacks()
     if lacking:
         result.missing(f"{' and '.join(lacking)}: figures of a cluster")
     else:
-        install_packages(result, CLUSTER_PACKAGES)
-        scripts += ["cluster.py", "admission.py"]
+        install_packages(result, DEBIAN_PACKAGES + CLUSTER_PACKAGES)
+        scripts += ["compliance.py", "cluster.py", "admission.py"]
     for script in scripts:
         command = [venv / "bin" / "python", CHECKOUT / "tests" / "benchmarks" / script]
         result.passed += subprocess.run(command, cwd=CHECKOUT, check=True).returncode == 0
