@@ -17,6 +17,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.imagescan.openshift.tests.cluster import heap
 from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts, accounts_in
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
 from ansible_collections.imagescan.openshift.tests.cluster.harness.binaries import CACHE, locked
@@ -25,14 +26,11 @@ from ansible_collections.imagescan.openshift.tests.cluster.harness.cluster impor
     folder_of,
     missing_requirements,
 )
-from ansible_collections.imagescan.openshift.tests.cluster.heap import (  # noqa: F401 - hooks of pytest
-    HEAP,
-    pytest_collection_modifyitems,
-    pytest_runtest_protocol,
-)
 from ansible_collections.imagescan.openshift.tests.support.requirements import missing
 
 PREFIX = "pytest-"
+pytest_collection_modifyitems = heap.pytest_collection_modifyitems
+pytest_runtest_protocol = heap.pytest_runtest_protocol
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +46,7 @@ def cluster() -> t.Iterator[KubernetesCluster]:
         yield named
         return
     name = os.environ.get("IMAGESCAN_TEST_CLUSTER")
-    running = None if os.environ.get(HEAP) else Cluster.running(folder_of(name or "hand"))
+    running = None if os.environ.get(heap.HEAP) else Cluster.running(folder_of(name or "hand"))
     if running is not None:
         running.heal()
         running.push_scanner()
