@@ -9,6 +9,7 @@ import dataclasses
 import datetime
 import typing as t
 
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import RULE_RESULTS
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import (
     Database,
     Inventory,
@@ -113,3 +114,20 @@ def feed(**changes: t.Any) -> dict[str, t.Any]:
 def subject(**changes: t.Any) -> Subject:
     """The image that passes, with changes."""
     return dataclasses.replace(SUBJECT, **changes)
+
+
+def compliance(*rules: t.Mapping[str, t.Any], **changes: t.Any) -> dict[str, t.Any]:
+    """Results of OpenSCAP as the judge takes them. ``rules``: what differs from one of high severity that passed."""
+    one = {"id": "r1", "title": "a rule", "result": "pass", "severity": "high", "identifiers": [], "references": []}
+    results: dict[str, t.Any] = {
+        "profile": "cis",
+        "benchmark": {"id": "xccdf_org.ssgproject.content_benchmark_RHEL-9", "version": "0.1.65"},
+        "content": "sha256:" + "c" * 64,
+        "tailoring": "",
+        "partial": False,
+        "score": 95.0,
+        "problems": [],
+        "rules": [{**one, **rule} for rule in rules or ({},)],
+    }
+    results["counts"] = {name: sum(rule["result"] == name for rule in results["rules"]) for name in RULE_RESULTS}
+    return {**results, **changes}

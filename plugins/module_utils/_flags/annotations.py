@@ -59,11 +59,12 @@ Wanted = dict[str, t.Optional[str]]
 class Compliance:
     """What OpenSCAP found. ``counts``: failed rules that nobody accepted, by the labels of SEVERITIES.
 
-    ``undecided``: rules that ended in an error or are unknown.
+    ``undecided``: rules that ended in an error or are unknown, and what speaks against all of the results; never 0
+    where no rule was decided. ``score``: None where there is none.
     """
 
     profile: str
-    score: float
+    score: float | None
     counts: t.Mapping[str, int]
     undecided: int
 
@@ -221,7 +222,9 @@ def _compliance(results: t.Mapping[str, t.Any] | None) -> Compliance | None:
     for rule in results["rules"]:
         if rule["result"] == "fail" and not rule["exception"]:
             counts[_OF_RULES.get(rule["severity"], "critical")] += 1
-    undecided = sum(rule["result"] in ("error", "unknown") for rule in results["rules"])
+    undecided = sum(rule["result"] in ("error", "unknown") for rule in results["rules"]) + len(results["problems"])
+    if not any(rule["result"] in ("pass", "fixed", "fail") for rule in results["rules"]):
+        undecided += 1
     return Compliance(results["profile"], results["score"], counts, undecided)
 
 
@@ -428,7 +431,8 @@ def _of_rules(facts: Facts, results: Compliance) -> dict[str, t.Any]:
         compliant = False
     elif facts.verdict == "passed" and not results.undecided and not any(results.counts.values()):
         compliant = True  # a policy that passed need not have asked about rules, so the rules themselves count
-    description = f"OpenSCAP profile {results.profile}, score {results.score:g}"
+    score = "" if results.score is None else f", score {results.score:g}"
+    description = f"OpenSCAP profile {results.profile}{score}"
     return {"compliant": compliant, "description": description, "counts": results.counts}
 
 

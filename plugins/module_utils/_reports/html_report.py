@@ -16,6 +16,7 @@ import hashlib
 import re
 import typing as t
 
+from .._compliance.guards import PROBLEMS as RULE_PROBLEMS
 from .._rpm.problems import PROBLEMS
 from .._text import visible
 from .._verdicts.codes import CODES
@@ -165,5 +166,5 @@ def _groups(findings: t.Iterable[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any
 
 
 def _advice(code: str) -> str:
-    """What to do about a reason; for a problem of an inventory, what it means."""
-    return CODES[code].remedy if code in CODES else PROBLEMS.get(code, "")
+    """What to do about a reason; for a problem of an inventory or of rules, what it means."""
+    return CODES[code].remedy if code in CODES else PROBLEMS.get(code, RULE_PROBLEMS.get(code, ""))

@@ -192,11 +192,21 @@ and {{ group.products_left }} more products<br>
 {% endmacro %}
 {% macro compliance(results, rules) %}
 <h4>OpenSCAP</h4>
-<p>Profile <code class="break">{{ results.profile }}</code>, score {{ results.score }}.
+<p>Profile <code class="break">{{ results.profile }}</code>{% if results.tailoring %}, tailored{% endif %}\
+{% if results.partial %}, single rules of it alone{% endif %}\
+{% if results.benchmark.version %}, benchmark version {{ results.benchmark.version }}{% endif %}\
+{% if results.score is not none %}, score {{ results.score | round(2) }}{% endif %}.
 {% for result, number in results.counts.items() if number %}
 {{ number | number }} {{ result }}{{ "." if loop.last else "," }}
 {% endfor %}
 </p>
+{% if results.problems %}
+<ul>
+{% for problem in results.problems %}
+<li class="break">{{ problem.message }}</li>
+{% endfor %}
+</ul>
+{% endif %}
 {% if rules %}
 <div class="scroll">
 <table>

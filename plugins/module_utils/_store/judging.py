@@ -10,12 +10,13 @@ import dataclasses
 import datetime
 import typing as t
 
+from .._compliance.serial import results_from_dict
 from .._errors import InputError, ScanError
 from .._rpm.model import Inventory, Package
 from .._rpm.serial import inventory_from_dict
 from .._verdicts.applying import Entry, Exceptions
 from .._verdicts.judge import Child as IndexChild
-from .._verdicts.judge import Subject, image_document, judge, judge_index
+from .._verdicts.judge import Subject, compliance_facts, image_document, judge, judge_index
 from .._verdicts.model import ImageVerdict, PolicyVerdict, Reason, worst
 from .._verdicts.policies import Policy
 from .._verdicts.usage import Usages
@@ -254,7 +255,26 @@ class Judging:
                 raise
             return dataclasses.replace(subject, scan_problem=Reason(error.code, str(error)))
         feed = match.feed if match is not None else None
-        return dataclasses.replace(subject, labels=inventory.labels, inventory=inventory, match=match, feed=feed)
+        found = dataclasses.replace(subject, labels=inventory.labels, inventory=inventory, match=match, feed=feed)
+        return self._with_rules(found) if image.evaluated_at else found
+
+    def _with_rules(self, subject: Subject) -> Subject:
+        try:
+            stored = self._store.evaluation(subject.digest)
+            if stored is None:
+                return subject
+            facts = None
+            if stored.results is not None and stored.asked is not None:
+                results = results_from_dict(stored.results)
+                facts = compliance_facts(results, tailoring=stored.asked.tailoring, partial=bool(stored.asked.rules))
+        except ScanError as error:
+            if error.code.startswith("store-"):
+                raise
+            return dataclasses.replace(subject, compliance_problem=Reason(error.code, str(error)))
+        problem = Reason(stored.error_code, stored.error_message) if stored.error_code else None
+        return dataclasses.replace(
+            subject, compliance=facts, compliance_problem=problem, evaluated_at=stored.evaluated_at
+        )
 
     def _inventory(self, stored: t.Mapping[str, t.Any]) -> Inventory:
         """The inventory that the store gave; packages that it gave just before are not read again."""
@@ -415,8 +435,8 @@ def count_usage(
 
 
 def _seen_at(image: StoredImage) -> str:
-    """When an image was last scanned, well or not."""
-    return max(image.scanned_at, image.error_at)
+    """When an image was last scanned, well or not, or something about its rules became known."""
+    return max(image.scanned_at, image.error_at, image.evaluated_at)
 
 
 def _verdict_in(document: t.Mapping[str, t.Any]) -> ImageVerdict:

@@ -183,8 +183,13 @@ CODES: t.Mapping[str, Code] = {
     ),
     "compliance-incomplete": Code(
         "inconclusive",
-        "OpenSCAP rules ended in an error or were not evaluated.",
-        "Read the rules' messages; scan again.",
+        "OpenSCAP rules ended in an error or were not evaluated, and the policy would not let them fail.",
+        "Check them by hand and tailor them out of the profile, or allow rules of their severity to fail.",
+    ),
+    "compliance-profile": Code(
+        "inconclusive",
+        "The rules of another profile were evaluated than the policy asks for.",
+        "Scan with the profile that the policy names.",
     ),
     "platform-missing": Code(
         "inconclusive",
@@ -192,6 +197,11 @@ CODES: t.Mapping[str, Code] = {
         "Push an image for the platform, or do not ask for it.",
     ),
     "index-empty": Code("inconclusive", "The index names no image.", "Push the images that belong to it."),
+    "compliance-partial": Code(
+        "note",
+        "Only single rules of the profile were asked for, so nothing is known of the others.",
+        "Nothing; or scan without a list of rules.",
+    ),
     "exception-applied": Code("note", "Findings are accepted by an exception.", "Nothing until it expires."),
     "exception-expired": Code(
         "note", "An exception has expired and no longer accepts its findings.", "Renew it or repair the image."

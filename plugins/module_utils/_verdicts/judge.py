@@ -13,7 +13,7 @@ import dataclasses
 import datetime
 import typing as t
 
-from .._compliance.model import RULE_RESULTS, RULE_SEVERITIES
+from .._compliance.model import RULE_RESULTS, RULE_SEVERITIES, Results
 from .._errors import InputError
 from .._images.model import Problem
 from .._rpm.model import Inventory
@@ -42,7 +42,9 @@ class Subject:
     ``reference``: the name that reports show; ``references``: all of them. ``platform``: ``os/architecture[/variant]``.
     ``scanned_at``: RFC 3339, when the inventory was taken. ``scan_problem``: what the last scan said if it failed, or
     ``not_scanned_yet``; an older inventory may be there all the same. ``feed``: the data at hand, ``match`` what it
-    says of the inventory. ``compliance``: the object of report.json, None where no rules were evaluated.
+    says of the inventory. ``compliance``: what ``compliance_facts`` gives, None where no rules were evaluated, and
+    ``evaluated_at`` when they were. ``compliance_problem``: why the last attempt at them failed; older ones may be
+    there all the same.
     ``index_digests``: digests of the indexes that the image is in.
     """
 
@@ -57,6 +59,8 @@ class Subject:
     match: Match | None = None
     feed: FeedInfo | None = None
     compliance: t.Mapping[str, t.Any] | None = None
+    compliance_problem: Reason | None = None
+    evaluated_at: str = ""
     index_digests: tuple[str, ...] = ()
 
     @property
@@ -229,26 +233,49 @@ def _facts(subject: Subject, accepted: Accepted) -> dict[str, t.Any]:
             ],
         },
         "vulnerabilities": vulnerabilities,
-        "compliance": _compliance(subject.compliance, accepted.rules),
+        "compliance": _compliance(subject, accepted.rules),
     }
 
 
-def _compliance(given: t.Mapping[str, t.Any] | None, accepted: t.Mapping[str, str]) -> dict[str, t.Any] | None:
+def compliance_facts(results: Results, *, tailoring: str = "", partial: bool = False) -> dict[str, t.Any]:
+    """The object of report.json, but for what is accepted.
+
+    ``tailoring``: SHA-256 of the file that the profile was tailored by. ``partial``: only some of its rules were asked
+    for.
+    """
+    return {
+        "profile": results.profile,
+        "benchmark": {"id": results.benchmark.id, "version": results.benchmark.version},
+        "content": results.content,
+        "tailoring": tailoring,
+        "partial": partial,
+        "score": results.score,
+        "counts": {result: results.counts[result] for result in RULE_RESULTS},
+        "problems": [_code_and_message(one) for one in _problems(results.problems)],
+        "rules": [
+            {
+                "id": rule.id,
+                "title": rule.title,
+                "result": rule.result,
+                "severity": rule.severity,
+                "identifiers": sorted({value for _system, value in rule.identifiers}),
+                "references": sorted(set(rule.references)),
+            }
+            for rule in sorted(results.rules, key=lambda rule: (rule.id, rule.instances))
+        ],
+    }
+
+
+def _compliance(subject: Subject, accepted: t.Mapping[str, str]) -> dict[str, t.Any] | None:
+    given = subject.compliance
     if given is None:
         return None
-    rules = [
-        {
-            **{key: rule[key] for key in ("id", "title", "result", "severity")},
-            "references": sorted(rule["references"]),
-            "exception": accepted.get(rule["id"], ""),
-        }
-        for rule in given["rules"]
-    ]
+    # Results that a failed attempt was to replace must not look like those of today.
+    late = [] if subject.compliance_problem is None else [_code_and_message(subject.compliance_problem)]
     return {
-        "profile": given["profile"],
-        "score": given["score"],
-        "counts": {result: given["counts"].get(result, 0) for result in RULE_RESULTS},
-        "rules": sorted(rules, key=lambda rule: str(rule["id"])),
+        **given,
+        "problems": [*late, *given["problems"]],
+        "rules": [{**rule, "exception": accepted.get(rule["id"], "")} for rule in given["rules"]],
     }
 
 
@@ -348,15 +375,17 @@ class _PolicyReasons:
         yield from self.conditions()
 
     def scan_age(self) -> t.Iterator[_Found]:
+        yield from self.age("The image was scanned", self.subject.scanned_at)
+
+    def age(self, what: str, moment: str) -> t.Iterator[_Found]:
         limit = self.policy.scan_age
         if limit is None:
             return
-        scanned = _time(self.subject.scanned_at)
-        if scanned is None or scanned > self.now + CLOCK_SKEW:
-            yield _found("scan-time", f"The image was scanned {self.shown_time(self.subject.scanned_at)}")
-        elif self.now - scanned > datetime.timedelta(seconds=limit):
-            text = f"The image was scanned {self.subject.scanned_at}"
-            yield _found("scan-stale", f"{text}; the policy '{self.policy.name}' allows {_span(limit)}")
+        time = _time(moment)
+        if time is None or time > self.now + CLOCK_SKEW:
+            yield _found("scan-time", f"{what} {self.shown_time(moment)}")
+        elif self.now - time > datetime.timedelta(seconds=limit):
+            yield _found("scan-stale", f"{what} {moment}; the policy '{self.policy.name}' allows {_span(limit)}")
 
     def contents(self) -> t.Iterator[_Found]:
         inventory = self.inventory
@@ -544,22 +573,30 @@ class _PolicyReasons:
                 yield _found(code, text)
 
     def compliance(self) -> t.Iterator[_Found]:
-        policy, results = self.policy, self.facts["compliance"]
-        if not policy.asks("compliance"):
+        policy, results, given = self.policy, self.facts["compliance"], self.subject.compliance
+        # What has no RPM packages has no rules either, and the policy accepts that.
+        if not policy.asks("compliance") or self.inventory.kind in policy.accept:
             return
-        if results is None:
-            text = f"The policy '{policy.name}' asks about OpenSCAP results, and there are none"
-            yield _found("compliance-missing", text)
+        problem = self.subject.compliance_problem
+        if problem is not None:
+            yield _Found("error", Reason(problem.code, visible(problem.message, 1000)))
+        if results is None or given is None:
+            if problem is None:
+                text = f"The policy '{policy.name}' asks about OpenSCAP results, and there are none"
+                yield _found("compliance-missing", text)
             return
-        unclear = [rule["id"] for rule in results["rules"] if rule["result"] in ("error", "unknown", "notchecked")]
-        if unclear or not any(rule["result"] in ("pass", "fixed", "fail") for rule in results["rules"]):
-            text = (
-                f"{_count(len(unclear), 'rule')} without a result: {_some(unclear)}"
-                if unclear
-                else "no rule has a result"
-            )
-            yield _found("compliance-incomplete", text)
-        if policy.min_score is not None and results["score"] < policy.min_score:
+        if results["partial"]:
+            text = f"Only {_count(len(results['rules']), 'rule')} of the profile were asked for"
+            yield _found("compliance-partial", text)
+        yield from self.age("The rules were evaluated", self.subject.evaluated_at)
+        for one in given["problems"]:
+            yield _problem(Problem(one["code"], one["message"]))
+        if policy.compliance_profile not in ("", results["profile"], results["profile"].rpartition("_profile_")[2]):
+            text = f"The rules of the profile {visible(results['profile'], 200)} were evaluated"
+            asked = visible(policy.compliance_profile, 200)
+            yield _found("compliance-profile", f"{text}; the policy '{policy.name}' asks for {asked}")
+        yield from self.rules_without_result(results)
+        if policy.min_score is not None and results["score"] is not None and results["score"] < policy.min_score:
             text = f"The score is {results['score']:g}; the policy '{policy.name}' demands {policy.min_score:g}"
             yield _found("compliance-score", text)
         if policy.max_failed_severity is not None:
@@ -573,11 +610,31 @@ class _PolicyReasons:
                         f"{rule['severity']}; the policy '{policy.name}' allows at most {policy.max_failed_severity}",
                     )
 
+    def rules_without_result(self, results: t.Mapping[str, t.Any]) -> t.Iterator[_Found]:
+        """Rules that oscap could not decide. They may all have failed, which matters unless that would be allowed."""
+        policy, rules = self.policy, results["rules"]
+        if not any(rule["result"] in ("pass", "fixed", "fail") for rule in rules):
+            if not results["problems"]:
+                yield _found("compliance-incomplete", "no rule has a result")
+            return
+        unclear = [rule for rule in rules if rule["result"] in ("error", "unknown", "notchecked")]
+        by_severity_alone = policy.min_score is None and not any(
+            "compliance" in condition.reads for condition in policy.conditions
+        )
+        if policy.max_failed_severity is not None and by_severity_alone:
+            highest = _rule_rank(policy.max_failed_severity)
+            unclear = [rule for rule in unclear if _rule_rank(rule["severity"]) > highest]
+        if unclear:
+            names = _some([f"{rule['id']} ({rule['result']})" for rule in unclear])
+            yield _found("compliance-incomplete", f"{_count(len(unclear), 'rule')} without a result: {names}")
+        elif policy.min_score is not None and results["score"] is None:
+            yield _found("compliance-incomplete", f"there is no score; the policy '{policy.name}' demands one")
+
     def conditions(self) -> t.Iterator[_Found]:
         for condition in self.policy.conditions:
             where = f"condition '{visible(condition.name, 100)}' of the policy '{self.policy.name}'"
             if "compliance" in condition.reads and self.facts["compliance"] is None:
-                continue  # said already: compliance-missing
+                continue  # said already
             try:
                 holds = evaluate(condition.that, self.facts)
             except InputError as error:

@@ -71,8 +71,8 @@ DEFAULT_POLICY_TEXT = """\
   #    sha256: 0f4c6ca86e0f3b1d2b1b2f7ad3c2a08d8e5a9f1f9a3a6f2f0a54b4d1d6f3c7ab
   #    reason: it is about a product that we do not have
 
-  # OpenSCAP results. Severities: info, low, medium, high.
-  # compliance: {max_failed_severity: medium, score: 90}
+  # OpenSCAP results. Severities: info, low, medium, high. Without more, no rule of high severity may fail.
+  # compliance: {profile: cis, max_failed_severity: medium, score: 90}
 
   # Anything else, as JMESPath over the report's image object. It must be true where the condition holds.
   # conditions:
@@ -85,6 +85,9 @@ DEFAULT_POLICY_TEXT = """\
 ACCEPTABLE_KINDS = ("static", "dpkg", "apk")
 #: Age of the feed that a policy allows when it says nothing.
 FEED_AGE = 7 * 86400
+#: The worst severity of rules that may fail where a policy asks about compliance and says no more. CloudForms 4.2 let
+#: an image fail by one rule of high severity.
+FAILED_SEVERITY = "medium"
 
 _ACTIONS = ("ignore", "inconclusive", "fail")
 _UNREAD = {
@@ -163,6 +166,7 @@ class Policy:
     not_covered: str = "inconclusive"
     accept_vendors: tuple[AcceptedVendor, ...] = ()
     accept_unread: tuple[AcceptedDocument, ...] = ()
+    compliance_profile: str = ""
     max_failed_severity: str | None = None
     min_score: float | None = None
     conditions: tuple[Condition, ...] = ()
@@ -335,15 +339,17 @@ def _hex(field: Field, lengths: tuple[int, ...], expected: str) -> str:
 
 
 def _compliance(field: Field) -> dict[str, t.Any]:
-    fields = field.mapping(("max_failed_severity", "score"), "max_failed_severity and score")
-    if not fields:
-        raise field.error("expected max_failed_severity or score")
+    fields = field.mapping(("profile", "max_failed_severity", "score"), "profile, max_failed_severity and score")
     values: dict[str, t.Any] = {}
+    if "profile" in fields:
+        values["compliance_profile"] = fields["profile"].text("the id of a profile, such as cis")
     if "max_failed_severity" in fields:
         severities = ("none", *RULE_SEVERITIES[:-1])
         values["max_failed_severity"] = fields["max_failed_severity"].choice(severities, "a severity of rules")
     if "score" in fields:
         values["min_score"] = fields["score"].number(0, 100)
+    if "max_failed_severity" not in fields and "score" not in fields:
+        values["max_failed_severity"] = FAILED_SEVERITY
     return values
 
 

@@ -77,20 +77,26 @@ FACTS_SCHEMA: Schema = _object(
         "type": ["object", "null"],
         "properties": {
             "profile": _TEXT,
-            "score": {"type": "number"},
+            "benchmark": _object(id=_TEXT, version=_TEXT),
+            "content": _TEXT,
+            "tailoring": _TEXT,
+            "partial": {"type": "boolean"},
+            "score": {"type": ["number", "null"]},
             "counts": _object(**dict.fromkeys(RULE_RESULTS, _COUNT)),
+            "problems": _REASONS,
             "rules": _list(
                 _object(
                     id=_TEXT,
                     title=_TEXT,
                     result=_one_of(*RULE_RESULTS),
                     severity=_one_of(*RULE_SEVERITIES),
+                    identifiers=_list(_TEXT),
                     references=_list(_TEXT),
                     exception=_TEXT,
                 )
             ),
         },
-        "required": ["profile", "score", "counts", "rules"],
+        "required": ["profile", "benchmark", "content", "tailoring", "partial", "score", "counts", "problems", "rules"],
         "additionalProperties": False,
     },
 )

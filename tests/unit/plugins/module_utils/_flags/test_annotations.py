@@ -99,10 +99,17 @@ def finding(severity: str, exception: str = "") -> dict[str, str]:
     return {"severity": severity, "exception": exception}
 
 
-def results(*rules: tuple[str, str], exception: str = "", score: float = 51.25) -> dict[str, t.Any]:
-    """Compliance results of (result, severity)."""
-    listed = [{"result": result, "severity": severity, "exception": exception} for result, severity in rules]
-    return {"profile": "xccdf_org.ssgproject.content_profile_cis", "score": score, "counts": {}, "rules": listed}
+PASSED = ("pass", "low")
+
+
+def results(
+    *rules: tuple[str, str], exception: str = "", score: float | None = 51.25, problem: str = ""
+) -> dict[str, t.Any]:
+    """Compliance results of (result, severity), and of one more rule that passed."""
+    listed = [{"result": result, "severity": severity, "exception": exception} for result, severity in (*rules, PASSED)]
+    problems = [{"code": problem, "message": problem}] if problem else []
+    profile = "xccdf_org.ssgproject.content_profile_cis"
+    return {"profile": profile, "score": score, "counts": {}, "problems": problems, "rules": listed}
 
 
 def facts(verdict: str = "failed", **values: t.Any) -> Facts:
@@ -246,6 +253,18 @@ def test_results_of_openscap_have_an_annotation_of_their_own(
     assert image.quality()["compliant"] is {"passed": True, "failed": None if by_rules else False}.get(verdict)
     image.judge(facts(verdict, reasons=reasons))
     assert POLICY not in image.annotations  # there are no results any more
+
+
+@pytest.mark.parametrize(
+    "blind",
+    [results(problem="compliance-canary"), {**results(score=None), "rules": []}, results(("error", "low"))],
+    ids=["a guard", "no rule", "an error"],
+)
+def test_rules_that_nobody_saw_are_no_compliance(blind: dict[str, t.Any]) -> None:
+    for compliance, compliant in ((results(), True), (blind, None)):
+        image = Image()
+        image.judge(facts("passed", compliance=compliance))
+        assert image.quality(POLICY)["compliant"] is compliant
 
 
 def test_what_both_broke_is_a_statement_about_vulnerabilities_too() -> None:

@@ -43,15 +43,9 @@ from ansible_collections.imagescan.openshift.tests.support import verdicts as ma
 
 POLICIES = tuple(load_policies(DEFAULT_POLICY_TEXT, "p.yml"))
 EXCEPTIONS = tuple(load_exceptions("- {id: CVE-2026-7, reason: tested, owner: me, expires: 2027-01-01}\n", "e.yml"))
-RESULTS = {
-    "profile": "cis",
-    "score": 95.5,
-    "counts": {"pass": 3, "fail": 1},
-    "rules": [
-        {"id": "r2", "title": "another rule", "result": "pass", "severity": "low", "references": ["b", "a"]},
-        {"id": "r1", "title": "a rule", "result": "fail", "severity": "high", "references": []},
-    ],
-}
+RESULTS = make.compliance(
+    {"result": "fail"}, {"id": "r2", "title": "another rule", "severity": "low", "references": ["a", "b"]}, score=95.5
+)
 
 
 def document(
@@ -260,7 +254,7 @@ def test_the_page_says_what_a_reader_needs() -> None:
         "module perl:5.32",
         "last checked 2026-11-24T06:00:00Z",
         "serial serial-1",
-        "Profile cis , score 95.5. 3 pass, 1 fail.",
+        "Profile cis , benchmark version 0.1.65, score 95.5. 1 pass, 1 fail.",
         POLICIES[0].sha256,
         "CVSS 7.5 CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H",
         f"Red Hat Enterprise Linux 9 ({make.CPE})",
@@ -325,11 +319,14 @@ def everywhere(text: str) -> dict[str, t.Any]:
         scanned_at=text,
         scan_problem=Reason(text, text),
         feed=dataclasses.replace(make.FEED, serial=text, checked=text, newest=text),
-        compliance={
-            **RESULTS,
-            "profile": text,
-            "rules": [{"id": text, "title": text, "result": "fail", "severity": "high", "references": [text]}],
-        },
+        compliance=make.compliance(
+            {"id": text, "title": text, "result": "fail", "identifiers": [text], "references": [text]},
+            profile=text,
+            benchmark={"id": text, "version": text},
+            content=text,
+            tailoring=text,
+            problems=[{"code": text, "message": text}],
+        ),
         **make.inventory(
             problems=(Problem(text, text),),
             os=OsRelease(id=text, version_id=text),

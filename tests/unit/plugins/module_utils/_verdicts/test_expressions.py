@@ -26,12 +26,7 @@ from ansible_collections.imagescan.openshift.tests.support import verdicts as ma
 from hypothesis import given
 from hypothesis import strategies as st
 
-RESULTS = {
-    "profile": "cis",
-    "score": 95.0,
-    "counts": {"pass": 3},
-    "rules": [{"id": "r1", "title": "a rule", "result": "pass", "severity": "high", "references": ["CCE-1"]}],
-}
+RESULTS = make.compliance({"references": ["CCE-1"]})
 SUBJECT = make.subject(
     compliance=RESULTS,
     **make.match(

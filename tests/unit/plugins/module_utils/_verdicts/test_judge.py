@@ -12,7 +12,15 @@ import re
 import types
 import typing as t
 
+import jsonschema
 import pytest
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.guards import PROBLEMS
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import (
+    DEFAULT_SCORING,
+    Benchmark,
+    Results,
+    RuleResult,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Problem
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Database, Package, RepositoryId
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.codes import CODES
@@ -21,6 +29,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judg
     REASON_LIMIT,
     Child,
     Subject,
+    compliance_facts,
     image_document,
     judge,
     judge_index,
@@ -35,6 +44,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.poli
     DEFAULT_POLICY_TEXT,
     load_policies,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.schema import IMAGE_SCHEMA
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.model import (
     SEVERITIES,
     STATUSES,
@@ -48,16 +58,11 @@ from hypothesis import strategies as st
 SIGNED = dataclasses.replace(make.FEED, signature_key="77e79abe93673533ed09ebe2dce3823597f5eac4")
 BASE = "- name: base\n  vulnerabilities: {max_severity: moderate, fixable: true}\n"
 HTOP = Coverage("htop-0:3.3.0-1.el9.x86_64", "htop", "Fedora Project", "8a3872bf3228467c")
-RESULTS = {
-    "profile": "cis",
-    "score": 95.0,
-    "counts": {"pass": 1},
-    "rules": [{"id": "r1", "title": "a rule", "result": "pass", "severity": "high", "references": []}],
-}
+RESULTS = make.compliance()
 
 
 def rules(**changes: t.Any) -> dict[str, t.Any]:
-    return {**RESULTS, "rules": [{**RESULTS["rules"][0], **changes}]}
+    return make.compliance(changes)
 
 
 UNREAD = f"{'a' * 64} 2026/cve-2026-1.json"
@@ -192,6 +197,19 @@ CASES = [
         "components-not-examined",
         make.inventory(not_examined={"npm": 1}),
         BASE + "  unexamined: inconclusive\n",
+    ),
+    Case(
+        "compliance-profile",
+        {"compliance": make.compliance(profile="xccdf_org.ssgproject.content_profile_standard")},
+        BASE + "  compliance: {profile: cis}\n",
+        {"compliance": make.compliance(profile="xccdf_org.ssgproject.content_profile_cis")},
+    ),
+    Case(
+        "compliance-partial",
+        {"compliance": make.compliance(partial=True)},
+        BASE + "  compliance: {}\n",
+        {"compliance": RESULTS},
+        verdict="passed",
     ),
     Case("compliance-missing", {}, BASE + "  compliance: {score: 90}\n", {"compliance": RESULTS}),
     Case(
@@ -424,6 +442,106 @@ def test_a_condition_on_results_that_are_not_there_does_not_hold() -> None:
 def test_rules_of_unknown_severity_count_as_high() -> None:
     policy = BASE + "  compliance: {max_failed_severity: medium}\n"
     assert judged({"compliance": rules(result="fail", severity="unknown")}, policy).verdict == "failed"
+
+
+@pytest.mark.parametrize("code", sorted(PROBLEMS))
+def test_what_speaks_against_the_results_is_inconclusive_but_for_policies_that_do_not_ask(code: str) -> None:
+    for changes in ({}, {"rules": [], "score": None}):
+        results = make.compliance(problems=[{"code": code, "message": "seen: nothing"}], **changes)
+        verdict = judged({"compliance": results}, BASE + "  compliance: {}\n")
+        assert (verdict.verdict, codes(verdict)) == ("inconclusive", [code])
+        assert judged({"compliance": results}).verdict == "passed"
+
+
+def test_what_failed_counts_even_where_not_all_was_seen() -> None:
+    results = make.compliance({"result": "fail"}, problems=[{"code": "unreadable", "message": "etc/shadow"}])
+    verdict = judged({"compliance": results}, BASE + "  compliance: {}\n")
+    assert (verdict.verdict, codes(verdict)) == ("failed", ["compliance-rule-failed", "unreadable"])
+
+
+def test_an_evaluation_that_failed_is_an_error_and_erases_no_failure() -> None:
+    policy = BASE + "  compliance: {}\n"
+    problem = Reason("oscap-timeout", "oscap took longer than 600 seconds")
+    for results, expected in (
+        (None, ("error", ["oscap-timeout"])),
+        (RESULTS, ("error", ["oscap-timeout"])),
+        (rules(result="fail"), ("failed", ["compliance-rule-failed", "oscap-timeout"])),
+    ):
+        subject = make.subject(compliance=results, compliance_problem=problem)
+        verdict = judged({"compliance": results, "compliance_problem": problem}, policy)
+        assert (verdict.verdict, codes(verdict)) == expected
+        document = image_document(subject, verdict)
+        if results is not None:
+            assert document["compliance"]["problems"] == [{"code": problem.code, "message": problem.message}]
+        assert judged({"compliance": results, "compliance_problem": problem}).verdict == "passed"
+
+
+def test_results_are_held_to_the_age_that_the_policy_allows_a_scan() -> None:
+    policy = BASE + "  compliance: {}\n  max_age: {scan: 7d}\n"
+    for at, expected in (("2026-11-20T00:00:00Z", []), ("2026-11-10T00:00:00Z", ["scan-stale"]), ("", ["scan-time"])):
+        assert codes(judged({"compliance": RESULTS, "evaluated_at": at}, policy)) == expected
+
+
+@pytest.mark.parametrize("result", ["error", "unknown", "notchecked"])
+def test_a_rule_without_a_result_matters_unless_it_might_fail(result: str) -> None:
+    for severity, asked, expected in (
+        ("medium", "max_failed_severity: medium", "passed"),
+        ("high", "max_failed_severity: medium", "inconclusive"),
+        ("unknown", "max_failed_severity: medium", "inconclusive"),
+        ("medium", "max_failed_severity: low", "inconclusive"),
+        ("low", "max_failed_severity: medium, score: 10", "inconclusive"),
+    ):
+        results = make.compliance({}, {"id": "r2", "result": result, "severity": severity})
+        assert judged({"compliance": results}, BASE + f"  compliance: {{{asked}}}\n").verdict == expected
+        condition = """  conditions: [{name: one, that: "compliance.counts.fail == `0`"}]\n"""
+        both = judged({"compliance": results}, BASE + f"  compliance: {{{asked}}}\n" + condition)
+        assert codes(both) == ["compliance-incomplete"]
+
+
+def test_a_score_that_is_asked_for_must_be_there() -> None:
+    verdict = judged({"compliance": make.compliance(score=None)}, BASE + "  compliance: {score: 0}\n")
+    assert codes(verdict) == ["compliance-incomplete"]
+
+
+def test_a_kind_that_is_accepted_without_packages_needs_no_rules() -> None:
+    problems = [{"code": "compliance-no-rpm", "message": "the image is of the kind static"}]
+    changes = {**make.inventory(kind="static", packages=(), database=None), "match": None}
+    policy = "- name: one\n  accept: [static]\n  compliance: {}\n"
+    for results in (None, make.compliance(problems=problems, rules=[])):
+        assert judged({**changes, "compliance": results}, policy).verdict == "passed"
+        other = judged({**changes, "compliance": results}, policy.replace("static", "apk"))
+        assert other.verdict == "inconclusive"
+
+
+def test_the_facts_of_results_are_the_object_of_the_report() -> None:
+    found = Results(
+        id="t",
+        profile="xccdf_org.ssgproject.content_profile_cis",
+        benchmark=Benchmark("b", "0.1", "b.xml"),
+        content="sha256:c",
+        scores=((DEFAULT_SCORING, 40.0, 80.0),),
+        not_selected=3,
+        rules=(
+            RuleResult("r2", "fail", "high", "two", (("s", "CCE-2"), ("t", "CCE-2")), ("CCI-2", "CCI-1")),
+            RuleResult("r1", "notchecked"),
+        ),
+        problems=(Problem("unreadable", "etc/shadow"),),
+    )
+    facts = compliance_facts(found, tailoring="d", partial=True)
+    assert facts["rules"][1] == {
+        "id": "r2",
+        "title": "two",
+        "result": "fail",
+        "severity": "high",
+        "identifiers": ["CCE-2"],
+        "references": ["CCI-1", "CCI-2"],
+    }
+    assert [rule["id"] for rule in facts["rules"]] == ["r1", "r2"]
+    assert (facts["score"], facts["counts"]["fail"], facts["counts"]["notselected"]) == (50.0, 1, 3)
+    subject = make.subject(compliance=facts)
+    document = image_document(subject, judge(subject, (), (), now=make.NOW))
+    jsonschema.validate(document, IMAGE_SCHEMA)
+    assert document["compliance"]["benchmark"] == {"id": "b", "version": "0.1"}
 
 
 def test_results_without_any_evaluated_rule_are_incomplete() -> None:

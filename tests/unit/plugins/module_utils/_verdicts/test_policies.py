@@ -188,7 +188,7 @@ def test_severities_are_read_in_any_letters(word: str) -> None:
         (BASE + "  accept_unread: [{document: a, sha256: ab, reason: b}]\n", "expected the 64 hexadecimal digits"),
         (BASE + "  accept_unread: [{document: a, digest: ab}]\n", "unknown key 'digest'"),
         (BASE + "  accept_vendors: [{vendor: ''}]\n", "accept_vendors[0].vendor: expected a text, found ''"),
-        (BASE + "  compliance: {}\n", "expected max_failed_severity or score"),
+        (BASE + "  compliance: {profile: []}\n", "expected the id of a profile, such as cis"),
         (BASE + "  compliance: {score: 101}\n", "expected a number from 0 to 100, found '101'"),
         (BASE + "  compliance: {score: nan}\n", "expected a number from 0 to 100"),
         (BASE + "  compliance: {max_failed_severity: important}\n", "is not a severity of rules"),
@@ -347,3 +347,20 @@ def test_exceptions_that_are_not_clear_are_refused(text: str, message: str) -> N
     with pytest.raises(InputError) as caught:
         load_exceptions(text, "e.yml")
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("compliance", "severity", "score", "profile"),
+    [
+        ("{}", "medium", None, ""),
+        ("{profile: cis}", "medium", None, "cis"),
+        ("{score: 80}", None, 80, ""),
+        ("{profile: stig, max_failed_severity: none}", "none", None, "stig"),
+    ],
+)
+def test_a_policy_that_asks_about_rules_alone_lets_none_of_high_severity_fail(
+    compliance: str, severity: str | None, score: float | None, profile: str
+) -> None:
+    (policy,) = load_policies(f"- name: one\n  compliance: {compliance}\n", "p.yml")
+    assert (policy.max_failed_severity, policy.min_score, policy.compliance_profile) == (severity, score, profile)
+    assert policy.asks("compliance")
