@@ -19,16 +19,19 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from .._errors import ScanError
+from .._scanner.plan import LOST
 from .client import Client
 from .errors import ApiError
 from .manifests import (
     CONTAINER,
+    EVALUATOR,
     HEARTBEAT_ANNOTATION,
     LABELS,
     OWNER_ANNOTATION,
     PLAN_FILE,
     RUN_LABEL,
     SHARD_ANNOTATION,
+    given_name,
     plan_name,
     program_name,
     selector,
@@ -45,6 +48,7 @@ REFUSED = "pod-refused"
 START_FAILED = "pod-start-failed"
 RESULT_LOST = "result-lost"
 JOB_FAILED = "job-failed"
+EVALUATOR_LOST = LOST
 
 #: code -> what happened, and what a person can do.
 CAUSES: t.Mapping[str, tuple[str, str]] = {
@@ -59,6 +63,7 @@ CAUSES: t.Mapping[str, tuple[str, str]] = {
     START_FAILED: ("the pod could not start", "check scanner_image, and that the Secrets of pull_secrets are there"),
     RESULT_LOST: ("the pod's result did not arrive whole", "scan again"),
     JOB_FAILED: ("the pod failed", "look at its log if it comes again"),
+    EVALUATOR_LOST: ("the container that runs oscap ended", "raise memory of compliance, or look at its log"),
 }
 
 _PULL_REASONS = frozenset(
@@ -137,7 +142,7 @@ class Pod:
 def pod_of(value: t.Mapping[str, t.Any]) -> Pod:
     """Read a pod as the API gives it."""
     metadata, status = value.get("metadata") or {}, value.get("status") or {}
-    state = _container_state(status)
+    state, beside = _container_state(status, CONTAINER), _container_state(status, EVALUATOR)
     terminated = state.get("terminated")
     phase = status.get("phase") or ""
     owners = [one for one in metadata.get("ownerReferences") or () if one.get("controller")]
@@ -158,7 +163,7 @@ def pod_of(value: t.Mapping[str, t.Any]) -> Pod:
             for one in status.get("conditions") or ()
         ),
         trouble=None if started else _trouble(status, state.get("waiting") or {}),
-        failure=_failure(status, terminated, phase, deleting),
+        failure=_failure(status, terminated, phase, deleting, beside.get("terminated") or {}),
         mounts=mounts_of(value.get("spec") or {}),
     )
 
@@ -174,10 +179,10 @@ def mounts_of(spec: t.Mapping[str, t.Any]) -> dict[int, str]:
     return found
 
 
-def _container_state(status: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """State of our container, whatever a webhook put beside it."""
+def _container_state(status: t.Mapping[str, t.Any], name: str) -> dict[str, t.Any]:
+    """State of a container of ours, whatever a webhook put beside it."""
     for container in status.get("containerStatuses") or ():
-        if container.get("name") == CONTAINER:
+        if container.get("name") == name:
             return container.get("state") or {}
     return {}
 
@@ -210,9 +215,16 @@ def _trouble(status: t.Mapping[str, t.Any], waiting: t.Mapping[str, t.Any]) -> S
 
 
 def _failure(
-    status: t.Mapping[str, t.Any], terminated: t.Mapping[str, t.Any] | None, phase: str, deleting: bool
+    status: t.Mapping[str, t.Any],
+    terminated: t.Mapping[str, t.Any] | None,
+    phase: str,
+    deleting: bool,
+    beside: t.Mapping[str, t.Any],
 ) -> ScanError | None:
-    """Why a pod ended. The more telling sign wins: what the cluster did to it, before what its program said then."""
+    """Why a pod ended. ``beside``: of the container for oscap.
+
+    The more telling sign wins: what the cluster did to it, before what its program said then.
+    """
     terminated = terminated or {}
     if terminated.get("reason") == "OOMKilled":
         return cause(OOM_KILLED)
@@ -223,6 +235,12 @@ def _failure(
         if condition.get("type") == "DisruptionTarget" and condition.get("status") == "True":
             code = _DISRUPTIONS.get(condition.get("reason", ""), EVICTED)
             return cause(code, str(condition.get("message", "")))
+    if beside.get("reason") in _NEVER_RAN:
+        return cause(START_FAILED, str(beside.get("message", "")))
+    if beside.get("reason") == "OOMKilled":
+        return cause(EVALUATOR_LOST, "it used more memory than it may")
+    if beside.get("exitCode") and terminated:
+        return cause(EVALUATOR_LOST, f"with exit code {beside['exitCode']}")
     if terminated.get("reason") in _NEVER_RAN:
         return cause(START_FAILED, str(terminated.get("message", "")))
     if deleting:
@@ -427,8 +445,8 @@ class Jobs:
         self._delete("pod", name, {"preconditions": {"uid": uid}})
 
     def delete_config_maps(self, name: str) -> None:
-        """Delete program and plan of a round: the garbage collector would do so too, some seconds later."""
-        for full in (program_name(name), plan_name(name)):
+        """Delete program, plan and content of a round, as the garbage collector would some seconds later."""
+        for full in (program_name(name), plan_name(name), given_name(name)):
             self._delete("config map", full, {})
 
     def _delete(self, kind: str, name: str, options: dict[str, t.Any]) -> None:

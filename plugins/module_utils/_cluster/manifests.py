@@ -4,7 +4,9 @@
 """The objects of a scan: Jobs and ConfigMaps as the API takes them.
 
 A pod passes Pod Security ``restricted``: no user of the image's choice, no capability, nothing writable but a scratch
-folder, no token but, where asked for, a short-lived one that can only pull.
+folder, no token but, where asked for, a short-lived one that can only pull. Where rules are evaluated it has a second
+container, as unprivileged, for oscap, with a folder in memory for images that both see. Credentials, and the plan with
+the key of the pod's frames, are mounted into the first alone.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import typing as t
 
 from .._errors import InputError
 from .._images.references import parse_reference, shown
+from .._scanner.plan import EVALUATE
 
 PREFIX = "imagescan.github.io/"
 RUN_LABEL = PREFIX + "run"
@@ -28,6 +31,7 @@ IMAGES_ANNOTATION = PREFIX + "images"
 
 ACCOUNT = "imagescan-puller"
 CONTAINER = "scanner"
+EVALUATOR = "oscap"
 PROGRAM_FILE, CA_FILE, PLAN_FILE = "scanner.pyz", "ca.crt", "plan.json"
 GRACE_SECONDS = 5
 #: After the controller died somebody may adopt what is finished (seconds).
@@ -37,10 +41,44 @@ TOLERATION_SECONDS = 30
 #: On OpenShift the security context constraints assign user and group, and refuse these.
 NOBODY = 65534
 SCRATCH = "4Gi"
+#: Of what the evaluator writes: content, and what oscap says of one image.
+EVALUATOR_SCRATCH = "1Gi"
+#: A file takes whole pages of memory, and a folder one: what the volume has beyond the bytes of the largest image.
+TREE_OVERHEAD, TREE_SPARE = 1.125, 32 << 20
+#: Unpacked bytes that are expected of each compressed one; real images have 2 to 4.
+EXPANSION = 3
 TOKEN_SECONDS = 600
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _PROXY_VARIABLES = {"http_proxy": "HTTP_PROXY", "https_proxy": "HTTPS_PROXY", "no_proxy": "NO_PROXY"}
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluatorOptions:
+    """The container for oscap. ``memory``: a quantity, request and limit. ``size``: bytes of an image, unpacked.
+
+    ``given``: whether content or a tailoring file is mounted. ``largest``: compressed bytes of the largest image of a
+    Job, 0 where that is not known; what a pod requests follows from it.
+    """
+
+    memory: str
+    size: int
+    given: bool = False
+    largest: int = 0
+
+    def __post_init__(self) -> None:
+        memory_bytes(self.memory, "memory of compliance")
+
+    @property
+    def tree_bytes(self) -> int:
+        """Size of the volume."""
+        return int(self.size * TREE_OVERHEAD) + TREE_SPARE
+
+    @property
+    def tree_request(self) -> int:
+        """What of it is likely to be needed."""
+        expected = int(self.largest * EXPANSION * TREE_OVERHEAD) + TREE_SPARE
+        return min(expected, self.tree_bytes) if self.largest else self.tree_bytes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +88,7 @@ class PodOptions:
     ``memory`` and ``cpu``: quantities; memory is request and limit, cpu the request. ``cpu_limit``: what a pod may use
     at most. ``pull_secrets``: names of Secrets in the namespace. ``registry_token``: mount a token for the integrated
     registry. ``proxy``: ``http_proxy``, ``https_proxy``, ``no_proxy``. ``openshift``: user and group are assigned.
+    ``evaluator``: None where no rule is evaluated.
     """
 
     image: str
@@ -63,6 +102,7 @@ class PodOptions:
     tolerations: tuple[t.Mapping[str, t.Any], ...] = ()
     priority_class: str = ""
     openshift: bool = False
+    evaluator: EvaluatorOptions | None = None
 
     def __post_init__(self) -> None:
         parse_reference(self.image)
@@ -100,11 +140,11 @@ def _quantity(text: str, option: str) -> float:
     return value
 
 
-def memory_bytes(text: str) -> int:
-    """The bytes of pod_memory. Raises InputError below 128 MiB, with which no scan has ever worked."""
-    value = int(_quantity(text, "pod_memory"))
+def memory_bytes(text: str, option: str = "pod_memory") -> int:
+    """The bytes of a quantity. Raises InputError below 128 MiB, with which no scan has ever worked."""
+    value = int(_quantity(text, option))
     if value < 128 << 20:
-        raise InputError(f"pod_memory is {shown(text, 40)}; expected 128Mi or more")
+        raise InputError(f"{option} is {shown(text, 40)}; expected 128Mi or more")
     return value
 
 
@@ -194,10 +234,24 @@ def plan_name(name: str) -> str:
     return f"{name}-plan"
 
 
+def given_name(name: str) -> str:
+    """The ConfigMap with content and tailoring file that a person gave."""
+    return f"{name}-content"
+
+
 def config_maps(
-    name: str, run: str, owners: t.Sequence[t.Mapping[str, t.Any]], *, program: bytes, ca: bytes, plan: bytes
-) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
+    name: str,
+    run: str,
+    owners: t.Sequence[t.Mapping[str, t.Any]],
+    *,
+    program: bytes,
+    ca: bytes,
+    plan: bytes,
+    given: t.Mapping[str, bytes] | None = None,
+) -> list[dict[str, t.Any]]:
     """Program and plan of a round, which go when the last of its Jobs goes. ``owners``: the Jobs as the API has them.
+
+    ``given``: content and tailoring file for the evaluator, by file name, in a third.
 
     Without ``blockOwnerDeletion``, which a cluster may refuse to accounts that cannot update finalizers.
     """
@@ -206,9 +260,10 @@ def config_maps(
         for job in owners
     ]
     files = {PROGRAM_FILE: program, **({CA_FILE: ca} if ca else {})}
-    first = {"binaryData": {key: base64.b64encode(value).decode("ascii") for key, value in files.items()}}
-    second = {"data": {PLAN_FILE: plan.decode("ascii")}}
-    found = [
+    contents = {program_name(name): _binary(files), plan_name(name): {"data": {PLAN_FILE: plan.decode("ascii")}}}
+    if given:
+        contents[given_name(name)] = _binary(given)
+    return [
         {
             "apiVersion": "v1",
             "kind": "ConfigMap",
@@ -216,9 +271,12 @@ def config_maps(
             "immutable": True,
             **content,
         }
-        for name_, content in ((program_name(name), first), (plan_name(name), second))
+        for name_, content in contents.items()
     ]
-    return found[0], found[1]
+
+
+def _binary(files: t.Mapping[str, bytes]) -> dict[str, t.Any]:
+    return {"binaryData": {key: base64.b64encode(value).decode("ascii") for key, value in files.items()}}
 
 
 def _pod_template(
@@ -254,6 +312,8 @@ def _pod_template(
             {"name": "scratch", "emptyDir": {"sizeLimit": SCRATCH}},
         ],
     }
+    if options.evaluator is not None:
+        _add_evaluator(spec, plan, options, options.evaluator)
     if options.node_selector:
         spec["nodeSelector"] = dict(options.node_selector)
     if options.priority_class:
@@ -261,6 +321,43 @@ def _pod_template(
     if options.pull_secrets:
         spec["imagePullSecrets"] = [{"name": name} for name in options.pull_secrets]
     return {"metadata": {"labels": labels(run)}, "spec": spec}
+
+
+def _add_evaluator(spec: dict[str, t.Any], plan: str, options: PodOptions, evaluator: EvaluatorOptions) -> None:
+    spec["volumes"] += [
+        {"name": "tree", "emptyDir": {"medium": "Memory", "sizeLimit": str(evaluator.tree_bytes)}},
+        {"name": "work", "emptyDir": {"sizeLimit": EVALUATOR_SCRATCH}},
+    ]
+    scanner = spec["containers"][0]
+    tree = {"name": "tree", "mountPath": "/tree"}
+    scanner["volumeMounts"].append(tree)
+    # Pages of the volume are the scanner's: it is charged for what it writes.
+    memory = memory_bytes(options.memory)
+    scanner["resources"]["requests"]["memory"] = str(memory + evaluator.tree_request)
+    scanner["resources"]["limits"]["memory"] = str(memory + evaluator.tree_bytes)
+    mounts = [
+        {"name": "program", "mountPath": "/program", "readOnly": True},
+        tree,
+        {"name": "work", "mountPath": "/work"},
+    ]
+    if evaluator.given:
+        spec["volumes"].append({"name": "content", "configMap": {"name": given_name(plan)}})
+        mounts.append({"name": "content", "mountPath": "/content", "readOnly": True})
+    texts = {"HOME": "/work", "TMPDIR": "/work", "PYTHONDONTWRITEBYTECODE": "1"}
+    spec["containers"].append(
+        {
+            **{name: scanner[name] for name in ("image", "imagePullPolicy", "securityContext")},
+            "name": EVALUATOR,
+            "command": ["python3", f"/program/{PROGRAM_FILE}", EVALUATE],
+            "workingDir": "/work",
+            "env": [{"name": name, "value": value} for name, value in texts.items()],
+            "resources": {
+                "requests": {"memory": evaluator.memory, "cpu": options.cpu},
+                "limits": {"memory": evaluator.memory, "cpu": scanner["resources"]["limits"]["cpu"]},
+            },
+            "volumeMounts": mounts,
+        }
+    )
 
 
 def _container(options: PodOptions, variables: t.Mapping[str, str]) -> dict[str, t.Any]:

@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import re
 import typing as t
 
+from .._compliance.model import Results as RuleResults
+from .._compliance.serial import results_from_dict
 from .._errors import ScanError
 from .._images.manifests import CHILD_LIMIT
 from .._images.model import Descriptor
@@ -54,6 +57,8 @@ class Results:
         #: image_volume: digest -> labels of the config, which no pod can see; None where nobody could.
         self.labels: dict[str, t.Mapping[str, str] | None] = {}
         self.needs_labels = False
+        #: Whether rules were to be evaluated.
+        self.needs_rules = False
         #: image_volume: digests of images that have no layer, so that nothing can be mounted.
         self.bare: set[str] = set()
         #: Records that a pod was not asked for.
@@ -155,17 +160,39 @@ class Results:
     def _outcome(self, item: Item, body: t.Mapping[str, t.Any]) -> Outcome:
         """Finish an image with what a pod told of it."""
         if body["state"] == "error":
-            error = body["error"]
-            code = error["code"] if _CODE.fullmatch(error["code"]) else "scan-error"
-            texts = {name: error[name][:_TEXT_LIMIT] for name in ("message", "hint")}
-            return self.fail(item, ScanError(texts["message"], code=code, hint=texts["hint"], subject=_name(item)))
+            return self.fail(item, _error_of(item, body["error"]))
         try:
             inventory = self._complete(item, inventory_from_dict(body["inventory"]))
         except ScanError as error:
             return self.fail(item, ScanError(f"the pod's inventory is none: {error.message}", code=REFUSED))
-        outcome = Outcome(item.digest, item.references, "scanned", item.platform, item.index, inventory=inventory)
+        try:
+            rules, arf, why = self._rules(item, body)
+        except (ScanError, ValueError) as cause:
+            return self.fail(item, ScanError(f"the pod's results of rules are none: {cause}", code=REFUSED))
+        outcome = Outcome(
+            item.digest,
+            item.references,
+            "scanned" if why is None else "error",
+            item.platform,
+            item.index,
+            inventory=inventory,
+            compliance=rules,
+            compliance_error=why,
+            arf=arf,
+        )
         self._ledger.finish(outcome)
         return outcome
+
+    def _rules(
+        self, item: Item, body: t.Mapping[str, t.Any]
+    ) -> tuple[RuleResults | None, bytes | None, ScanError | None]:
+        """Results of rules with their ARF, or why there are none. Raises ScanError and ValueError."""
+        if not self.needs_rules:
+            return None, None, None
+        if "compliance_error" in body:
+            return None, None, _error_of(item, body["compliance_error"])
+        arf = base64.b64decode(body["arf"], validate=True) if "arf" in body else None
+        return results_from_dict(body.get("compliance")), arf, None
 
     def distrusted(self, shard: ShardState) -> tuple[list[Item], list[str]]:
         """Take back all that came of a shard: images to ask for once more, and digests of which nothing may be kept.
@@ -214,6 +241,12 @@ class Results:
         message = f"the pod's answer is refused: {what}, and was asked for {item.digest or item.target}"
         hint = "somebody changes what the pod sends; please look into it"
         shard.told[number] = [self.fail(item, ScanError(message, code=REFUSED, hint=hint))]
+
+
+def _error_of(item: Item, told: t.Mapping[str, str]) -> ScanError:
+    code = told["code"] if _CODE.fullmatch(told["code"]) else "scan-error"
+    texts = {name: told[name][:_TEXT_LIMIT] for name in ("message", "hint")}
+    return ScanError(texts["message"], code=code, hint=texts["hint"], subject=_name(item))
 
 
 def _name(item: Item) -> str:

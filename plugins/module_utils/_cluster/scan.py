@@ -27,7 +27,19 @@ from .._images.references import parse_reference
 from .._scanner.bundle import make_bundle
 from .._scanner.ledger import Ledger
 from .._scanner.model import Book, JobRecord, Outcome
-from .._scanner.plan import VOLUME_LIMIT, Plan, PlannedImage, PodAccess, Shard, plan_from_json, plan_to_json
+from .._scanner.plan import (
+    CONTENT_FILE,
+    GIVEN_LIMIT,
+    TAILORING_FILE,
+    VOLUME_LIMIT,
+    Plan,
+    PlannedCompliance,
+    PlannedImage,
+    PodAccess,
+    Shard,
+    plan_from_json,
+    plan_to_json,
+)
 from .._scanner.targets import Request, is_local
 from . import jobs as api
 from .client import Client
@@ -38,6 +50,7 @@ from .manifests import (
     HEARTBEAT_ANNOTATION,
     IMAGES_ANNOTATION,
     OWNER_ANNOTATION,
+    EvaluatorOptions,
     PodOptions,
     config_maps,
     memory_bytes,
@@ -59,6 +72,8 @@ LAYER_CACHE = 1 << 30
 #: Bytes of images and keys in one plan, which has to fit into a ConfigMap; Jobs of a round with image volumes.
 PLAN_BYTES = 700_000
 VOLUME_JOBS = 50
+#: Images of one pod whose ARFs are kept, of up to 1.5 MB each: a pod can write 6 MiB.
+ARF_IMAGES = 3
 #: Seconds between looks: at the log readers, at pods, at Jobs and events.
 TICK, LOOK, LOOK_AT_JOBS = 0.5, 1.0, 4.0
 #: Between looks at pods where the API is slow: one answer that took long says little of the next (seconds).
@@ -80,12 +95,57 @@ _COMES_AGAIN = frozenset((api.OOM_KILLED, api.DEADLINE))
 
 
 @dataclasses.dataclass(frozen=True)
+class Compliance:
+    """What oscap is to evaluate in pods.
+
+    ``profile`` and ``rules``: as ``_compliance.content.Wanted`` has them. ``content``: trimmed to them
+    (``pack_trimmed``), empty: the image of the pods has it. ``tailoring``: the file. ``arf``: whether it is kept.
+    ``max_image_size``: bytes of an image, unpacked. ``seconds``: of oscap, for one. ``memory``: of its container.
+    """
+
+    profile: str
+    rules: tuple[str, ...] = ()
+    content: bytes = dataclasses.field(default=b"", repr=False)
+    tailoring: bytes = dataclasses.field(default=b"", repr=False)
+    arf: bool = False
+    max_image_size: int = 2 << 30
+    seconds: int = 600
+    memory: str = "1Gi"
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.seconds <= 86_400:
+            raise InputError(f"timeout of compliance is {self.seconds}; expected 1 to 86400 seconds")
+        if not 1 << 20 <= self.max_image_size <= 1 << 40:
+            raise InputError(f"max_image_size of compliance is {self.max_image_size}; expected 1 MiB to 1 TiB")
+        if sum(map(len, self.given.values())) > GIVEN_LIMIT:
+            raise InputError(
+                f"content and tailoring file of compliance have more than {GIVEN_LIMIT} bytes, trimmed and compressed",
+                hint="put the content into the image of the pods, or choose fewer rules",
+            )
+
+    @property
+    def given(self) -> dict[str, bytes]:
+        """Files for the evaluator."""
+        files = {CONTENT_FILE: self.content, TAILORING_FILE: self.tailoring}
+        return {name: data for name, data in files.items() if data}
+
+    @property
+    def planned(self) -> PlannedCompliance:
+        """What the pods are told."""
+        digest = hashlib.sha256()
+        for name, data in sorted(self.given.items()):
+            digest.update(f"{name} {len(data)}\n".encode() + data)
+        given = digest.hexdigest() if self.given else ""
+        return PlannedCompliance(self.profile, self.rules, given, self.arf, self.max_image_size, self.seconds)
+
+
+@dataclasses.dataclass(frozen=True)
 class Options:
     """How a scan uses the cluster.
 
     ``pods``: at once (one more while something is tried again). ``image_timeout``: seconds for one image.
     ``start_timeout``: seconds from the first sign that a pod cannot start until that is an error. ``ca``: PEM
-    certificates for registries. ``registries``: how pods reach them.
+    certificates for registries. ``registries``: how pods reach them. ``compliance``: None where no rule is evaluated.
     """
 
     namespace: str
@@ -96,6 +156,7 @@ class Options:
     image_timeout: int = 300
     start_timeout: float = 20.0
     ca: bytes = b""
+    compliance: Compliance | None = None
 
     def __post_init__(self) -> None:
         for name, least, most in (("pods", 1, 500), ("images_per_pod", 1, 1000), ("image_timeout", 1, 86_400)):
@@ -182,6 +243,8 @@ class JobScan:
         self._ledger = Ledger(book, platforms, plan_only=plan_only)
         self._results = Results(self._ledger, self._new_number)
         self._results.needs_labels = method == "image_volume"
+        self._results.needs_rules = options.compliance is not None
+        self._compliance = options.compliance.planned if options.compliance is not None else None
         self._jobs = Jobs(client, options.namespace)
         self._collector = LogCollector(client, options.namespace, clock=clock)
         self._worker = concurrent.futures.ThreadPoolExecutor(1, "imagescan-api")
@@ -372,6 +435,8 @@ class JobScan:
 
     def _cut(self, items: list[Item]) -> list[list[Item]]:
         most = VOLUME_LIMIT if self._method == "image_volume" else self._options.images_per_pod
+        if self._compliance is not None and self._compliance.arf:
+            most = min(most, ARF_IMAGES)
         return plan_shards(items, pods=self._options.pods, per_pod=min(most, self._options.images_per_pod))
 
     def _batches(self, items: list[Item]) -> list[list[Item]]:
@@ -495,6 +560,7 @@ class JobScan:
                 memory=max(64 << 20, memory_bytes(options.pod.memory) - PROGRAM_MEMORY),
                 seconds=options.image_timeout,
                 cache=LAYER_CACHE if self._method == "job" else 0,
+                compliance=self._compliance,
                 shards=tuple(Shard(shard.key, self._planned(shard)) for shard in shards),
             )
         )
@@ -507,8 +573,8 @@ class JobScan:
             digest = hashlib.sha256(plan).hexdigest()
             for job in created:
                 self._note_job(job, digest)
-        program, plan_map = config_maps(name, self._run, created, program=self._program, ca=options.ca, plan=plan)
-        for one in (program, plan_map):
+        given = options.compliance.given if options.compliance is not None else None
+        for one in config_maps(name, self._run, created, program=self._program, ca=options.ca, plan=plan, given=given):
             self._call(self._jobs.create_config_map, one)
         round_ = _Round(name, [], is_retry, self._clock())
         for position, job in enumerate(created):
@@ -527,7 +593,6 @@ class JobScan:
         )
 
     def _manifests(self, name: str, shards: list[ShardState], parallelism: int) -> list[dict[str, t.Any]]:
-        options = self._options
         annotations = {OWNER_ANNOTATION: self._owner}
         if self._skew is not None:
             annotations[HEARTBEAT_ANNOTATION] = api.moment_text(self._server_now())
@@ -536,7 +601,7 @@ class JobScan:
                 volume_job(
                     f"{name}-{number}",
                     self._run,
-                    options.pod,
+                    self._pod_options([shard]),
                     plan=name,
                     shard=number,
                     images=[item.target for item in shard.items.values()],
@@ -555,7 +620,7 @@ class JobScan:
             scanner_job(
                 name,
                 self._run,
-                options.pod,
+                self._pod_options(shards),
                 parallelism=parallelism,
                 shards=len(shards),
                 annotations={**annotations, IMAGES_ANNOTATION: images},
@@ -564,10 +629,23 @@ class JobScan:
             )
         ]
 
+    def _pod_options(self, shards: t.Sequence[ShardState]) -> PodOptions:
+        """Options for the pods of a Job, with what evaluating its images takes."""
+        wanted = self._options.compliance
+        if wanted is None:
+            return self._options.pod
+        sizes = [item.size for shard in shards for item in shard.items.values()]
+        evaluator = EvaluatorOptions(
+            wanted.memory, wanted.max_image_size, bool(wanted.given), max(sizes) if all(sizes) else 0
+        )
+        return dataclasses.replace(self._options.pod, evaluator=evaluator)
+
     def _seconds(self, shard: ShardState) -> int:
         """What a pod may take. An index may hold several images, and nobody knows how many."""
         images = sum(1 if item.kind == "image" or item.index else 4 for item in shard.items.values())
-        return min(60 + images * self._options.image_timeout, 86_400)
+        wanted = self._options.compliance
+        each = self._options.image_timeout + (wanted.seconds if wanted is not None else 0)
+        return min(60 + images * each, 86_400)
 
     def _note_job(self, job: dict[str, t.Any], plan_sha256: str) -> None:
         metadata = job["metadata"]
@@ -1020,7 +1098,9 @@ class JobScan:
         except ScanError:
             return False  # A newer version of the collection made it.
         numbers = range(len(plan.shards)) if job.shard is None else [job.shard]
-        if plan.method != self._method or not all(number < len(plan.shards) for number in numbers):
+        if (plan.method, plan.compliance) != (self._method, self._compliance):
+            return False
+        if not all(number < len(plan.shards) for number in numbers):
             return False
         # What a tag meant when the interrupted run asked is no answer to what it means now.
         by_digest = {item.digest: item for item in self._queue if item.digest}

@@ -275,6 +275,9 @@ class Decoder:
 
 
 _ERROR = {"code": str, "message": str, "hint": str}
+_NO_ERROR = dict.fromkeys(_ERROR, "")
+#: Of an image that was scanned: results of its rules and a compressed ARF (base64), or why there are none.
+_EVALUATED: t.Mapping[str, type] = {"compliance": dict, "arf": str, "compliance_error": dict}
 _FIELDS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "hello": {
         "schema_version": int,
@@ -307,14 +310,19 @@ def _read(kind: str, data: bytes) -> dict[str, t.Any]:
     body = read_object(data, what, limit=INFLATED_LIMIT)
     fields = dict(_FIELDS[kind])
     if kind == "image":
-        # One of the two, as the state says.
-        fields.pop("error" if body.get("state") == "scanned" else "inventory")
+        # One of the two, as the state says; beside an inventory what became of the rules, where they were asked for.
+        scanned = body.get("state") == "scanned"
+        fields.pop("error" if scanned else "inventory")
+        if scanned:
+            fields.update({name: kind for name, kind in _EVALUATED.items() if name in body})
     _check_fields(body, fields, what)
     if kind == "image":
         _expect(body["state"] in STATES, what)
         _expect(all(not body[name] or is_digest(body[name]) for name in ("digest", "index")), what)
         if body["state"] == "scanned":
             _expect(bool(body["digest"]), what)
+            _expect(not ("compliance_error" in body and _EVALUATED.keys() & body.keys() != {"compliance_error"}), what)
+            _check_fields(body.get("compliance_error", _NO_ERROR), _ERROR, what)
         else:
             _check_fields(body["error"], _ERROR, what)
     elif kind == "index":
@@ -332,7 +340,7 @@ def _check_fields(body: t.Mapping[str, t.Any], fields: t.Mapping[str, type], wha
     for name, kind in fields.items():
         value = body[name]
         _expect(_is_number(value) if kind is int else isinstance(value, kind), what)
-        _expect(kind is not str or len(value) <= _TEXT_LIMIT, what)
+        _expect(kind is not str or name == "arf" or len(value) <= _TEXT_LIMIT, what)
 
 
 def _expect(holds: bool, what: str) -> None:

@@ -30,6 +30,16 @@ _TEXT_LIMIT = 4096
 _RUN = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?")
 _KEY = re.compile(r"[0-9a-f]{64}")
 _MOUNT = re.compile(r"/images/[0-9]")
+#: Code of the error where the container that runs oscap is gone.
+LOST = "evaluator-lost"
+#: The argument with which the program is that container's.
+EVALUATE = "evaluate"
+#: Names in the folder of what a person gave to evaluate with.
+CONTENT_FILE, TAILORING_FILE = "content", "tailoring.xml"
+#: Of both together: they are in one ConfigMap.
+GIVEN_LIMIT = 950_000
+_SHA256 = re.compile(r"([0-9a-f]{64})?")
+_COMPLIANCE_BOUNDS = {"bytes": (1 << 20, 1 << 40), "seconds": (1, 86_400)}
 _BOUNDS = {"parallel": (1, 64), "memory": (32 << 20, 1 << 40), "seconds": (1, 86_400), "cache": (0, 1 << 40)}
 
 
@@ -69,12 +79,28 @@ class PodAccess:
 
 
 @dataclasses.dataclass(frozen=True)
+class PlannedCompliance:
+    """What oscap is to evaluate. ``profile`` and ``rules``: as ``_compliance.content.Wanted`` has them.
+
+    ``given``: SHA-256, in hex, of content and tailoring file that are mounted beside the program; empty: nothing is.
+    ``arf``: whether the ARF is sent, too. ``bytes``: of an image, unpacked, at most. ``seconds``: of oscap, for one.
+    """
+
+    profile: str
+    rules: tuple[str, ...] = ()
+    given: str = ""
+    arf: bool = False
+    bytes: int = 2 << 30
+    seconds: int = 600
+
+
+@dataclasses.dataclass(frozen=True)
 class Plan:
     """What all pods of one Job are given; a pod works through the shard whose number it has.
 
     ``platforms``: which images of an index count (empty: all). ``parallel``: images at once. ``memory`` (bytes) and
     ``seconds`` bound one image. ``cache``: bytes of layers that the pod may keep in its scratch folder, so that
-    images with common layers fetch them once.
+    images with common layers fetch them once. ``compliance``: None where no rule is to be evaluated.
     """
 
     run: str
@@ -86,6 +112,12 @@ class Plan:
     seconds: int
     shards: tuple[Shard, ...]
     cache: int = 0
+    compliance: PlannedCompliance | None = None
+
+    @property
+    def all_seconds(self) -> int:
+        """What one image may take in all."""
+        return self.seconds + (self.compliance.seconds if self.compliance is not None else 0)
 
 
 def plan_to_json(plan: Plan) -> bytes:
@@ -111,16 +143,38 @@ def plan_from_json(data: bytes) -> Plan:
         raise _wrong("run")
     if top["method"] not in METHODS:
         raise _wrong("method")
-    numbers = {name: _number(top[name], name) for name in _BOUNDS}
-    for name, (least, most) in _BOUNDS.items():
-        if not least <= numbers[name] <= most:
-            raise CorruptData(f"{name} of the plan is {numbers[name]}; expected {least} to {most}")
+    numbers = {name: _within(top[name], name, bounds) for name, bounds in _BOUNDS.items()}
     platforms = _texts(top["platforms"], "platforms")
     _checked(parse_platform, platforms, "platforms")
     shards = tuple(_shard(one, top["method"]) for one in _list(top["shards"], "shards"))
     if not shards:
         raise _wrong("shards")
-    return Plan(top["run"], top["method"], platforms, _access(top["access"]), shards=shards, **numbers)
+    compliance = None if top["compliance"] is None else _compliance(top["compliance"])
+    if compliance is not None and numbers["parallel"] != 1:
+        raise CorruptData("the plan wants several images evaluated at once; there is room for one")
+    return Plan(
+        top["run"],
+        top["method"],
+        platforms,
+        _access(top["access"]),
+        shards=shards,
+        compliance=compliance,
+        **numbers,
+    )
+
+
+def _compliance(value: object) -> PlannedCompliance:
+    found = _object(value, "compliance")
+    _exactly(found, PlannedCompliance, "compliance")
+    numbers = {name: _within(found[name], name, bounds) for name, bounds in _COMPLIANCE_BOUNDS.items()}
+    profile, given = _text(found["profile"], "profile"), _text(found["given"], "given")
+    if not profile:
+        raise _wrong("profile")
+    if not _SHA256.fullmatch(given):
+        raise _wrong("given")
+    if not isinstance(found["arf"], bool):
+        raise _wrong("arf")
+    return PlannedCompliance(profile, _texts(found["rules"], "rules"), given, found["arf"], **numbers)
 
 
 def _access(value: object) -> PodAccess:
@@ -224,6 +278,13 @@ def _text(value: object, where: str) -> str:
 
 def _texts(value: object, where: str) -> tuple[str, ...]:
     return tuple(_text(one, where) for one in _list(value, where))
+
+
+def _within(value: object, where: str, bounds: tuple[int, int]) -> int:
+    number = _number(value, where)
+    if not bounds[0] <= number <= bounds[1]:
+        raise CorruptData(f"{where} of the plan is {number}; expected {bounds[0]} to {bounds[1]}")
+    return number
 
 
 def _number(value: object, where: str) -> int:

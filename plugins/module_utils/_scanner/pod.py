@@ -6,11 +6,13 @@
 One thread and an event loop, because it is the first process of its container: it answers SIGTERM, reaps whatever ends,
 and starts a process for each image, bounded in memory and time, so that one image cannot take the others along. A
 process answers with one packed record through a pipe; only this process writes to standard output, where the frames go
-(see ``frames``). Standard error is free for noise. Standard library only.
+(see ``frames``). Standard error is free for noise. Where rules are to be evaluated, a second container does that (see
+``evaluator``). Standard library only.
 """
 
 from __future__ import annotations
 
+import base64
 import collections
 import contextlib
 import dataclasses
@@ -40,14 +42,19 @@ from .._rpm.model import Inventory
 from .._rpm.serial import inventory_to_dict
 from .cache import CachedLayers
 from .frames import PAYLOAD_LIMIT, SCHEMA_VERSION, Encoder, pack, size_on_line
-from .plan import PLAN_LIMIT, Plan, plan_from_json
+from .plan import EVALUATE, PLAN_LIMIT, Plan, plan_from_json
 from .targets import child_name, choose, parse_platform
+
+if t.TYPE_CHECKING:
+    from .evaluator import Lifeline
 
 #: Imported late where it is used; here, so that no process has to do that anew. Every connection needs ``idna``:
 #: 2 of the 33 ms that a small image takes.
 _WARM = (open_repository, encodings.idna)
 
 BEAT_SECONDS = 10.0
+#: How long the evaluator may take to come, counted from the start of the pod's program.
+EVALUATOR_PATIENCE = 60.0
 #: What a pod may write: a kubelet keeps 10 MiB of a log at least, and a reader must be able to read all of it again.
 OUTPUT_LIMIT = 6 << 20
 #: Room for heartbeats and the last record.
@@ -95,6 +102,11 @@ class Places:
         return f"{self.root}/scratch/layers"
 
     @property
+    def tree(self) -> str:
+        """What the evaluator sees, too; absent where no rule is evaluated."""
+        return f"{self.root}/tree"
+
+    @property
     def status(self) -> str:
         """The container's termination message."""
         return f"{self.root}/dev/termination-log"
@@ -135,7 +147,15 @@ class Answer:
 
 
 def main(arguments: t.Sequence[str] = ()) -> int:
-    """Scan the pod's shard. ``arguments``: optionally the folder that stands for ``/``. Returns the exit status."""
+    """Scan the pod's shard, or evaluate for the container that does (``evaluate``). Returns the exit status.
+
+    ``arguments``: behind that, optionally, the folder that stands for ``/``.
+    """
+    if arguments[:1] == [EVALUATE]:
+        # Only here: other pods need not read that code.
+        from .evaluator import serve
+
+        return serve("".join(arguments[1:2]))
     places = Places(*arguments[:1])
     try:
         plan = plan_from_json(read_small_file(places.plan, "the plan", PLAN_LIMIT))
@@ -247,6 +267,7 @@ class Pod:
         self._is_full = False
         self._is_stopped = False
         self._next_beat = 0.0
+        self._lifeline: Lifeline | None = None
 
     def run(self) -> int:
         """Work through the shard; 0 when everything was tried, 143 after SIGTERM."""
@@ -259,8 +280,12 @@ class Pod:
         try:
             self._encoder.send("hello", self._hello())
             self._tell()
+            if self._plan.compliance is not None:
+                self._lifeline = _lifeline(self._places)
             with selectors.DefaultSelector() as selector:
                 selector.register(wake, selectors.EVENT_READ)
+                if self._lifeline is not None:
+                    selector.register(self._lifeline, selectors.EVENT_READ)
                 self._loop(selector, wake)
         finally:
             for process in self._running.values():
@@ -270,6 +295,8 @@ class Pod:
                 signal.signal(number, handler)
             os.close(wake)
             os.close(waker)
+            if self._lifeline is not None:
+                self._lifeline.close()
         self._left.update(task.number for task in self._waiting)
         self._left.update(process.task.number for process in self._running.values())
         counts = {**self._counts, "left": len(self._left)}
@@ -305,6 +332,8 @@ class Pod:
                     key.data.pull()
                     if key.data.is_too_large:
                         selector.unregister(key.fileobj)
+                elif key.fileobj is self._lifeline:
+                    self._look_at_evaluator(selector, self._lifeline)
                 else:
                     with contextlib.suppress(BlockingIOError):
                         os.read(wake, _READ_STEP)
@@ -316,16 +345,28 @@ class Pod:
                 self._encoder.send("beat", {"doing": self._doing()})
                 self._next_beat = time.monotonic() + self._beat_seconds
 
+    def _look_at_evaluator(self, selector: selectors.BaseSelector, lifeline: Lifeline) -> None:
+        """The evaluator came, or went. Without it what is still to be done is left to another pod."""
+        handle = lifeline.fileno()
+        if lifeline.look():
+            selector.unregister(handle)
+            selector.register(lifeline, selectors.EVENT_READ)
+        elif lifeline.is_lost:
+            selector.unregister(handle)
+            self._is_full = True
+
     def _start(self, selector: selectors.BaseSelector, task: Task) -> None:
         mine, its = os.pipe()
         pid = os.fork()
         if pid == 0:
+            if self._lifeline is not None:
+                self._lifeline.close()
             _be_process(task, self._read, its, self._plan.memory)
         with contextlib.suppress(OSError):
             os.setpgid(pid, pid)
         os.close(its)
         os.set_blocking(mine, False)
-        process = Process(task, pid, mine, time.monotonic() + self._plan.seconds)
+        process = Process(task, pid, mine, time.monotonic() + self._plan.all_seconds)
         self._running[pid] = process
         selector.register(mine, selectors.EVENT_READ, process)
         self._tell()
@@ -364,7 +405,7 @@ class Pod:
                 error = too_large()
             elif time.monotonic() >= process.end:
                 error = ScanError(
-                    f"it was not read within {self._plan.seconds} s",
+                    f"it was not read within {self._plan.all_seconds} s",
                     code="image-timeout",
                     hint="raise image_timeout, or look why the registry is slow",
                 )
@@ -409,6 +450,7 @@ class Reader:
     def __init__(self, plan: Plan, places: Places) -> None:
         self._plan = plan
         self._places = places
+        self._evaluator_until = time.monotonic() + EVALUATOR_PATIENCE
 
     def read(self, task: Task) -> Answer:
         """What is in the image. Raises ScanError."""
@@ -438,13 +480,30 @@ class Reader:
                 code="volume-missing",
                 hint="the cluster does not serve image volumes; use method: job",
             )
-        return scanned(task, take_inventory(RootFolder(path, task.digest, task.target)))
+        return self._scanned(task, RootFolder(path, task.digest, task.target), 2)
 
     def _image(self, task: Task, image: Image) -> Answer:
         if self._plan.cache:
             image = dataclasses.replace(image, source=CachedLayers(image.source, self._places.layers, self._plan.cache))
         # One image is one process; threads would cost memory and gain nothing while others are read beside it.
-        return scanned(task, take_inventory(image, threads=1))
+        return self._scanned(task, image, 1)
+
+    def _scanned(self, task: Task, opened: Image | RootFolder, threads: int) -> Answer:
+        inventory = take_inventory(opened, threads=threads)
+        if self._plan.compliance is None:
+            return scanned(task, inventory)
+        from .._compliance.serial import results_to_dict
+        from .evaluator import EvaluatorClient
+
+        client = EvaluatorClient(self._plan.compliance, self._places.tree, self._evaluator_until)
+        try:
+            results, arf = client.evaluate(opened, inventory)
+        except ScanError as error:
+            return scanned(task, inventory, {"compliance_error": _told(error)})
+        evaluated: dict[str, t.Any] = {"compliance": results_to_dict(results)}
+        if arf:
+            evaluated["arf"] = base64.b64encode(arf).decode("ascii")
+        return scanned(task, inventory, evaluated)
 
     def _index(self, task: Task, index: ImageIndex) -> Answer:
         if task.digest not in ("", index.digest):
@@ -476,9 +535,21 @@ class Reader:
         )
 
 
-def scanned(task: Task, inventory: Inventory) -> Answer:
-    """The answer for an image that was read. Raises ScanError where the inventory cannot be sent."""
-    body = {**_about(task), "state": "scanned", "inventory": inventory_to_dict(inventory)}
+def _lifeline(places: Places) -> Lifeline:
+    from .evaluator import Lifeline
+
+    try:
+        return Lifeline(places.tree)
+    except OSError as error:
+        raise ScanError(f"the evaluator cannot be met in {places.tree}: {error}") from error
+
+
+def scanned(task: Task, inventory: Inventory, evaluated: t.Mapping[str, t.Any] | None = None) -> Answer:
+    """The answer for an image that was read. ``evaluated``: what became of its rules, where there were any.
+
+    Raises ScanError where that cannot be sent.
+    """
+    body = {**_about(task), "state": "scanned", "inventory": inventory_to_dict(inventory), **(evaluated or {})}
     try:
         return Answer("scanned", pack("image", body))
     except LimitExceeded as error:
@@ -490,10 +561,13 @@ def failed(task: Task, error: ScanError) -> Answer:
     cause = error.__cause__
     if isinstance(cause, OSError) and cause.errno == errno.ENOMEM:
         error = no_memory()  # a spooled file that cannot be mapped: the folder for it is not to blame
+    return Answer("error", pack("image", {**_about(task), "state": "error", "error": _told(error)}))
+
+
+def _told(error: ScanError) -> dict[str, str]:
     told = {"code": error.code, "message": error.message, "hint": error.hint}
     # Whatever stands in a message, it must arrive.
-    texts = {name: text[:_MESSAGE_LIMIT].encode("utf-8", "replace").decode() for name, text in told.items()}
-    return Answer("error", pack("image", {**_about(task), "state": "error", "error": texts}))
+    return {name: text[:_MESSAGE_LIMIT].encode("utf-8", "replace").decode() for name, text in told.items()}
 
 
 def _about(task: Task) -> dict[str, t.Any]:

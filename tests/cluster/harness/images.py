@@ -20,7 +20,12 @@ from pathlib import Path
 
 from .binaries import CACHE, BuildError, locked, work_folder
 
-SCANNER_PACKAGES = ("python3-minimal", "libpython3-stdlib", "ca-certificates", "openscap-scanner", "fakechroot")
+SCANNER_PACKAGES = (
+    *("python3-minimal", "libpython3-stdlib", "ca-certificates"),
+    *("openscap-scanner", "rpm-common", "fakechroot", "fakeroot"),  # librpm does nothing without its macros
+)
+#: Content for oscap, from this machine: its package has 1.5 GB.
+SCANNER_CONTENTS = tuple(Path(f"/usr/share/xml/scap/ssg/content/ssg-rhel{major}-ds.xml") for major in (8, 9))
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 #: What pods do not need: 60 % of the files.
 _LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*", "/var/lib/apt/lists/*")
@@ -114,7 +119,8 @@ def pause_program() -> bytes:
 def scanner_layout() -> Path:
     """The OCI layout of the scanner image, made once and kept in the cache folder."""
     release = _debian_release()
-    text = json.dumps([release, SCANNER_PACKAGES, _LEFT_OUT])
+    contents = _contents_layer()
+    text = json.dumps([release, SCANNER_PACKAGES, _LEFT_OUT, hashlib.sha256(contents).hexdigest()])
     layout = CACHE / f"scanner-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
     with locked(CACHE / "scanner.lock"):
         if not layout.exists():
@@ -131,9 +137,22 @@ def scanner_layout() -> Path:
                 if made.returncode != 0:
                     raise BuildError(f"mmdebstrap ended with {made.returncode}: {made.stderr[-4000:]}")
                 config = {"Cmd": ["/usr/bin/python3"], "User": "65534:65534", "WorkingDir": "/"}
-                write_layout(work / "layout", [root.read_bytes()], config)
+                write_layout(work / "layout", [root.read_bytes(), contents], config)
                 (work / "layout").rename(layout)
     return layout
+
+
+def _contents_layer() -> bytes:
+    layer = io.BytesIO()
+    with tarfile.open(fileobj=layer, mode="w") as archive:
+        for path in SCANNER_CONTENTS:
+            if not path.is_file():
+                raise BuildError(f"there is no {path}, which the scanner image needs: install ssg-nondebian")
+            member = tarfile.TarInfo(str(path).lstrip("/"))
+            member.size, member.mode = path.stat().st_size, 0o644
+            with path.open("rb") as stream:
+                archive.addfile(member, stream)
+    return layer.getvalue()
 
 
 def _debian_release() -> str:

@@ -31,6 +31,12 @@ def pod(phase: str = "Running", state: dict[str, t.Any] | None = None, **status:
     return pod_of({"metadata": metadata, "status": {"phase": phase, **containers, **status}})
 
 
+def beside(state: dict[str, t.Any], evaluator: dict[str, t.Any], phase: str = "Failed") -> jobs.Pod:
+    """A pod whose second container is in the state ``evaluator``."""
+    states = {"proxy": ended(1), "scanner": state, "oscap": evaluator}
+    return pod(phase, containerStatuses=[{"name": name, "state": one} for name, one in states.items()])
+
+
 def disrupted(reason: str) -> list[dict[str, str]]:
     """The condition that says what the cluster did to a pod."""
     return [{"type": "DisruptionTarget", "status": "True", "reason": reason, "message": f"because {reason}"}]
@@ -61,6 +67,11 @@ def test_a_container_that_a_webhook_put_beside_ours_is_not_asked() -> None:
     assert (found.started, found.ended) == (True, False)
 
 
+def test_a_pod_whose_evaluator_is_gone_still_works() -> None:
+    found = beside({"running": {}}, ended(1), "Running")
+    assert (found.running, found.failure) == (True, None)
+
+
 def test_a_pod_that_is_done() -> None:
     found = pod("Succeeded", ended(0, "Completed", '{"counts": {"scanned": 2}, "seq": 9}'))
     assert (found.started, found.ended, found.failure, found.doing) == (True, True, None, ())
@@ -82,6 +93,10 @@ def test_a_pod_that_is_done() -> None:
         (pod(state={"running": {}}, deleted=True), jobs.DELETED, "deleted"),
         (pod("Failed", ended(128, "StartError", "python3: not found")), jobs.START_FAILED, "python3: not found"),
         (pod("Failed", ended(2, "Error", "no plan")), jobs.JOB_FAILED, "exit code 2: no plan"),
+        (beside(ended(0, "Completed"), ended(137, "OOMKilled")), jobs.EVALUATOR_LOST, "memory"),
+        (beside(ended(0, "Completed"), ended(1)), jobs.EVALUATOR_LOST, "exit code 1"),
+        (beside(ended(137, "OOMKilled"), ended(0, "Completed")), jobs.OOM_KILLED, "memory"),
+        (beside(ended(0), ended(128, "StartError", "no python3")), jobs.START_FAILED, "no python3"),
         (pod("Failed", None, reason="UnexpectedAdmissionError", message="x"), jobs.START_FAILED, "x"),
     ],
 )

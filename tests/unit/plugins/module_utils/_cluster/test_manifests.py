@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import manifests
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.manifests import PodOptions
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.manifests import EvaluatorOptions, PodOptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError
 
 IMAGE = "r.example/tools/python@sha256:" + "a" * 64
@@ -70,6 +70,55 @@ def test_pods_are_what_pod_security_restricted_demands(job: dict[str, t.Any]) ->
         ("node.kubernetes.io/not-ready", 30),
         ("node.kubernetes.io/unreachable", 30),
     }
+
+
+EVALUATOR = EvaluatorOptions("768Mi", 1 << 30)
+
+
+@pytest.mark.parametrize("make", [scanner_job, volume_job], ids=["job", "image_volume"])
+def test_the_container_for_oscap_is_as_unprivileged_and_has_no_credential(make: t.Any) -> None:
+    pod = pod_of(make(evaluator=EVALUATOR, pull_secrets=("team",), proxy={"https_proxy": "http://proxy.example"}))
+    scanner, oscap = pod["containers"]
+    assert (scanner["name"], oscap["name"]) == ("scanner", "oscap")
+    assert oscap["securityContext"] == scanner["securityContext"]
+    assert oscap["image"] == IMAGE
+    assert oscap["command"] == ["python3", "/program/scanner.pyz", "evaluate"]
+    mounts = {mount["name"]: mount for mount in oscap["volumeMounts"]}
+    assert mounts.keys() == {"program", "tree", "work"}
+    assert mounts["program"]["readOnly"]
+    assert {one["name"] for one in oscap["env"]} == {"HOME", "TMPDIR", "PYTHONDONTWRITEBYTECODE"}
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    assert volumes["tree"]["emptyDir"]["medium"] == "Memory"
+    assert int(volumes["tree"]["emptyDir"]["sizeLimit"]) >= 1 << 30
+    assert not {"tree", "work", "content"} & {volume["name"] for volume in pod_of(make())["volumes"]}
+
+
+def test_memory_for_unpacked_images_is_the_scanners() -> None:
+    def memory(largest: int) -> list[int]:
+        scanner, oscap = pod_of(scanner_job(evaluator=EvaluatorOptions("768Mi", 1 << 30, largest=largest)))[
+            "containers"
+        ]
+        assert {oscap["resources"][name]["memory"] for name in ("requests", "limits")} == {"768Mi"}
+        return [int(scanner["resources"][name]["memory"]) for name in ("requests", "limits")]
+
+    volume = EVALUATOR.tree_bytes
+    assert memory(0) == [(512 << 20) + volume] * 2
+    request, limit = memory(100 << 20)
+    assert limit == (512 << 20) + volume
+    assert (512 << 20) + (300 << 20) < request < limit
+    assert memory(1 << 40) == [(512 << 20) + volume] * 2
+    with pytest.raises(InputError, match="memory of compliance"):
+        EvaluatorOptions("64Mi", 1 << 30)
+
+
+def test_content_that_a_person_gave_is_mounted_for_oscap_alone() -> None:
+    pod = pod_of(scanner_job(evaluator=EvaluatorOptions("768Mi", 1 << 30, given=True)))
+    scanner, oscap = pod["containers"]
+    assert "content" not in {mount["name"] for mount in scanner["volumeMounts"]}
+    (mount,) = (mount for mount in oscap["volumeMounts"] if mount["name"] == "content")
+    assert (mount["mountPath"], mount["readOnly"]) == ("/content", True)
+    (volume,) = (volume for volume in pod["volumes"] if volume["name"] == "content")
+    assert volume["configMap"] == {"name": "imagescan-r1-1-content"}
 
 
 def test_on_openshift_the_constraints_assign_user_and_group() -> None:
@@ -169,19 +218,24 @@ def test_options_that_are_wrong_are_refused(options: dict[str, t.Any], complaint
 
 def test_config_maps_go_with_the_last_job_and_cannot_be_changed() -> None:
     jobs = [{"metadata": {"name": f"j{number}", "uid": f"u{number}"}} for number in (1, 2)]
-    program, plan = manifests.config_maps("imagescan-r1-1", "r1", jobs, program=b"PK\3\4", ca=b"PEM", plan=b"{}")
+    program, plan, content = manifests.config_maps(
+        "imagescan-r1-1", "r1", jobs, program=b"PK\3\4", ca=b"PEM", plan=b"{}", given={"content": b"<xml/>"}
+    )
+    assert content["metadata"]["name"] == "imagescan-r1-1-content"
+    assert base64.b64decode(content["binaryData"]["content"]) == b"<xml/>"
     assert (program["metadata"]["name"], plan["metadata"]["name"]) == ("imagescan-r1-1-program", "imagescan-r1-1-plan")
     assert base64.b64decode(program["binaryData"]["scanner.pyz"]) == b"PK\3\4"
     assert base64.b64decode(program["binaryData"]["ca.crt"]) == b"PEM"
     assert plan["data"] == {"plan.json": "{}"}
-    for one in (program, plan):
+    for one in (program, plan, content):
         assert one["immutable"] is True
         assert [owner["uid"] for owner in one["metadata"]["ownerReferences"]] == ["u1", "u2"]
         # Some clusters refuse blockOwnerDeletion to accounts that cannot update finalizers.
         assert "blockOwnerDeletion" not in json.dumps(one)
         assert one["metadata"]["labels"]["imagescan.github.io/run"] == "r1"
-    without = manifests.config_maps("imagescan-r1-1", "r1", jobs, program=b"PK", ca=b"", plan=b"{}")[0]
-    assert set(without["binaryData"]) == {"scanner.pyz"}
+    without = manifests.config_maps("imagescan-r1-1", "r1", jobs, program=b"PK", ca=b"", plan=b"{}")
+    assert set(without[0]["binaryData"]) == {"scanner.pyz"}
+    assert len(without) == 2
 
 
 def test_selectors_choose_runs_or_all_of_ours() -> None:

@@ -9,8 +9,15 @@ import dataclasses
 import itertools
 import typing as t
 
+import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.results import Results, ShardState
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.shards import Item
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import Results as RuleResults
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import RuleResult
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.serial import (
+    results_from_dict,
+    results_to_dict,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Platform
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Inventory, OsRelease
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.problems import problem
@@ -113,6 +120,49 @@ def test_an_inventory_that_is_none_is_an_error() -> None:
         desk = Desk("a")
         desk.image(0, "a", inventory=broken)
         assert desk.states == [("a", "result-refused")]
+
+
+RULES = results_to_dict(RuleResults("t1", (RuleResult("r1", "fail"),), profile="cis"))
+
+
+def test_results_of_rules_come_with_the_inventory_where_they_were_asked_for() -> None:
+    desk = Desk("abc")
+    desk.results.needs_rules = True
+    desk.image(0, "a", compliance=RULES, arf="aGVsbG8=")
+    desk.image(1, "b", compliance=RULES)
+    error = {"code": "evaluator-lost", "message": "m" * 9000, "hint": "h"}
+    desk.image(2, "c", compliance_error=error)
+    first, second, third = desk.book.outcomes
+    assert (first.state, first.compliance, first.arf) == ("scanned", results_from_dict(RULES), b"hello")
+    assert (second.state, second.compliance, second.arf) == ("scanned", results_from_dict(RULES), None)
+    assert (third.state, third.compliance, third.error, third.inventory) == ("error", None, None, INVENTORY)
+    assert third.compliance_error is not None
+    assert (third.compliance_error.code, third.compliance_error.hint) == ("evaluator-lost", "h")
+    assert len(third.compliance_error.message) == 2000
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {},
+        {"compliance": {}},
+        {"compliance": {**RULES, "rules": [{"id": "r1", "result": "good"}]}},
+        {"compliance": RULES, "arf": "%%"},
+        {"compliance": RULES, "arf": "ä"},
+    ],
+)
+def test_an_image_without_the_results_that_were_asked_for_is_an_error(told: dict[str, t.Any]) -> None:
+    desk = Desk("a")
+    desk.results.needs_rules = True
+    desk.image(0, "a", **told)
+    assert desk.states == [("a", "result-refused")]
+
+
+def test_results_that_nobody_asked_for_are_passed_over() -> None:
+    desk = Desk("a")
+    desk.image(0, "a", compliance=RULES)
+    assert desk.states == [("a", "scanned")]
+    assert desk.book.outcomes[0].compliance is None
 
 
 def test_what_the_pod_says_of_an_error_is_kept_within_bounds() -> None:

@@ -25,8 +25,16 @@ def test_it_holds_the_program_and_all_that_it_imports() -> None:
     assert source == bundle._source(pod.__name__)
     modules = {name.removeprefix(f"{UTILS}/") for name in names if name.startswith(UTILS)}
     assert {"_errors.py", "_images/registry.py", "_images/walk.py", "_rpm/sqlite.py", "_scanner/cache.py"} <= modules
-    assert not modules & {"_scanner/bundle.py", "_scanner/local.py", "_scanner/ledger.py"}
-    assert {name.split("/")[0] for name in modules} == {"_errors.py", "__init__.py", "_images", "_rpm", "_scanner"}
+    assert {"_scanner/evaluator.py", "_compliance/evaluate.py", "_compliance/oscap.py"} <= modules
+    assert not modules & {"_scanner/bundle.py", "_scanner/local.py", "_scanner/evaluating.py", "_scanner/ledger.py"}
+    assert {name.split("/")[0] for name in modules} == {
+        "_errors.py",
+        "__init__.py",
+        "_compliance",
+        "_images",
+        "_rpm",
+        "_scanner",
+    }
     folders = {name.rpartition("/")[0] for name in names if "/" in name}
     parts = {"/".join(folder.split("/")[:depth]) for folder in folders for depth in range(1, folder.count("/") + 2)}
     assert {f"{part}/__init__.py" for part in parts} <= set(names)

@@ -67,6 +67,8 @@ BODIES: list[tuple[str, dict[str, t.Any]]] = [
     ("index", INDEX),
     ("image", FAILED),
     ("image", SCANNED),
+    ("image", {**SCANNED, "compliance": {"rules": []}, "arf": "H4sI" * 10_000}),
+    ("image", {**SCANNED, "compliance_error": FAILED["error"]}),
 ]
 
 
@@ -98,7 +100,7 @@ def test_what_was_sent_arrives() -> None:
     decoder, records = read(LINES)
     assert told(records)[:-1] == BODIES
     assert decoder.whole
-    assert decoder.bye == {"counts": {"scanned": 2}, "records": 7, "left": []}
+    assert decoder.bye == {"counts": {"scanned": 2}, "records": len(BODIES) + 1, "left": []}
     assert (decoder.rejected, decoder.duplicates, decoder.refused, decoder.forged) == (0, 0, 0, False)
     assert decoder.missing == []
 
@@ -198,7 +200,7 @@ def test_noise_is_passed_over() -> None:
     ]
     decoder, records = read([piece for line in LINES for piece in (*noise, b"half a line" + line)])
     assert decoder.whole
-    assert len(records) == 7
+    assert len(records) == len(BODIES) + 1
     assert decoder.rejected == 0
 
 
@@ -293,6 +295,11 @@ def test_a_record_that_begins_before_its_number_is_a_forgery() -> None:
         ("image", {**SCANNED, "state": ["scanned"]}),
         ("image", {**SCANNED, "error": FAILED["error"]}),
         ("image", {**SCANNED, "inventory": []}),
+        ("image", {**SCANNED, "compliance": []}),
+        ("image", {**SCANNED, "compliance": {}, "arf": 1}),
+        ("image", {**SCANNED, "compliance": {}, "compliance_error": FAILED["error"]}),
+        ("image", {**SCANNED, "compliance_error": {"code": "x"}}),
+        ("image", {**FAILED, "compliance": {}}),
         ("image", {**FAILED, "error": {"code": "x"}}),
         ("image", {**FAILED, "error": {**FAILED["error"], "hint": None}}),
         ("bye", {"counts": {"scanned": "1"}, "records": 1, "left": []}),

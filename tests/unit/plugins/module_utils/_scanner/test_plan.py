@@ -14,6 +14,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._errors import
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.mirrors import Mirror
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.plan import (
     Plan,
+    PlannedCompliance,
     PlannedImage,
     PodAccess,
     Shard,
@@ -50,8 +51,14 @@ VOLUMES = dataclasses.replace(
     shards=(Shard(KEY, (PlannedImage("/images/0", DIGEST), PlannedImage("/images/3", DIGEST))),),
 )
 
+EVALUATED = dataclasses.replace(
+    PLAN, parallel=1, compliance=PlannedCompliance("cis", ("rule_a", "rule_b"), "ab" * 32, True, 3 << 30, 120)
+)
 
-@pytest.mark.parametrize("plan", [PLAN, VOLUMES, dataclasses.replace(PLAN, platforms=(), access=PodAccess())])
+
+@pytest.mark.parametrize(
+    "plan", [PLAN, VOLUMES, EVALUATED, dataclasses.replace(PLAN, platforms=(), access=PodAccess())]
+)
 def test_a_plan_is_read_back(plan: Plan) -> None:
     data = plan_to_json(plan)
     assert plan_from_json(data) == plan
@@ -80,7 +87,7 @@ def changed(path: str, value: t.Any, plan: Plan = PLAN) -> bytes:
 WRONG: list[tuple[str, t.Any]] = [
     *((name, ...) for name in json.loads(plan_to_json(PLAN))),
     *((f"access.{name}", ...) for name in json.loads(plan_to_json(PLAN))["access"]),
-    *((name, None) for name in json.loads(plan_to_json(PLAN))),
+    *((name, None) for name in json.loads(plan_to_json(PLAN)) if name != "compliance"),
     *((f"access.{name}", {}) for name in json.loads(plan_to_json(PLAN))["access"]),
     ("schema_version", 2),
     ("schema_version", True),
@@ -130,6 +137,34 @@ WRONG: list[tuple[str, t.Any]] = [
     ("shards.0.images.0.target", "oci:/images"),
     ("shards.0.images.0.target", "/images/0"),
 ]
+
+WRONG_COMPLIANCE: list[tuple[str, t.Any]] = [
+    *((f"compliance.{name}", ...) for name in json.loads(plan_to_json(EVALUATED))["compliance"]),
+    ("parallel", 2),
+    ("compliance", "cis"),
+    ("compliance.more", 1),
+    ("compliance.profile", ""),
+    ("compliance.profile", 1),
+    ("compliance.rules", "rule_a"),
+    ("compliance.rules", [1]),
+    ("compliance.given", "AB" * 32),
+    ("compliance.given", "../content"),
+    ("compliance.arf", 1),
+    ("compliance.bytes", 0),
+    ("compliance.bytes", 1 << 41),
+    ("compliance.seconds", 0),
+    ("compliance.seconds", 86_401),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), WRONG_COMPLIANCE)
+def test_what_is_no_evaluation_is_refused(path: str, value: t.Any) -> None:
+    with pytest.raises(CorruptData):
+        plan_from_json(changed(path, value, EVALUATED))
+
+
+def test_an_image_may_take_the_time_of_oscap_beside_its_own() -> None:
+    assert (PLAN.all_seconds, EVALUATED.all_seconds) == (300, 420)
 
 
 @pytest.mark.parametrize(("path", "value"), WRONG)

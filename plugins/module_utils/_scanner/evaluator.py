@@ -1,0 +1,464 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The second container of a scanner pod: it runs oscap, and has no credential, no plan, and nothing but images' files.
+
+Both containers see one folder in memory, ``/tree``. The scanner unpacks an image into it and asks the evaluator over a
+Unix socket there; a connection is one image:
+
+    scanner    {"profile", "rules", "inventory", "identifier", "environment", "seconds", "arf"}
+    evaluator  {"state": "ready"}, or at once a result, or an error
+    scanner    {"tree": name of the folder, "unpacked": …}
+    evaluator  {"state": "evaluated", "results": …, "arf": base64 or ""}
+               or {"state": "error", "code", "message", "hint"}
+
+Each message is JSON on one line. The evaluator works on one image at a time, in a process of its own that ends with
+its connection. It connects to the scanner's *lifeline* when it starts, and ends when that closes: nothing else would
+end its container, and with it the pod. The scanner sees on the same connection that the evaluator is gone. Standard
+library only: it runs in the pod.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import dataclasses
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+import traceback
+import typing as t
+from pathlib import Path
+
+from .._compliance.content import FOLDERS, Wanted, unpack_trimmed
+from .._compliance.evaluate import Places, evaluate_tree, plan, refused, remove_tree
+from .._compliance.model import Results
+from .._compliance.oscap import Bounds
+from .._compliance.serial import results_from_dict, results_to_dict
+from .._errors import CorruptData, LimitExceeded, ScanError
+from .._images.access import read_small_file
+from .._images.limits import DEFAULT_LIMITS
+from .._images.model import Image, Problem
+from .._images.safe_json import read_object
+from .._images.targets import RootFolder
+from .._images.unpack import Owner, Unpacked, copy_folder, unpack
+from .._rpm.model import Inventory
+from .._rpm.serial import inventory_from_dict, inventory_to_dict
+from .plan import CONTENT_FILE, GIVEN_LIMIT, LOST, TAILORING_FILE, PlannedCompliance
+
+SOCKET, LIFELINE = "evaluator.sock", "lifeline.sock"
+TOO_LARGE = "image-too-large-for-compliance"
+#: How long the two containers wait for each other (seconds).
+PATIENCE = 120.0
+#: Of one message (bytes): inventories of 20 MB have been seen, results of 2 MB, and an ARF of 5 MB.
+REQUEST_LIMIT, ANSWER_LIMIT = 256 << 20, 32 << 20
+#: Of a compressed ARF that still fits into a record.
+ARF_LIMIT = 3 << 20
+#: Between two tries to connect, and two looks at a process that is to end (seconds).
+_PAUSE = 0.1
+#: How long a process may take to end oscap (seconds).
+_GRACE = 4.0
+_STEP = 1 << 18
+_ROOT = "root-"
+
+
+# The scanner's side
+
+
+class Lifeline:
+    """Tells the evaluator that the scanner lives, and the other way round. Held by the scanner's first process."""
+
+    def __init__(self, tree: str) -> None:
+        self.is_lost = False
+        self._peer: socket.socket | None = None
+        self._listener = listener_at(f"{tree}/{LIFELINE}")
+
+    def fileno(self) -> int:
+        """What becomes readable when the evaluator comes, or goes."""
+        return (self._peer or self._listener).fileno()
+
+    def look(self) -> bool:
+        """Note what happened; True when ``fileno`` changed."""
+        if self._peer is None:
+            with contextlib.suppress(BlockingIOError):
+                self._peer, _address = self._listener.accept()
+                self._peer.setblocking(False)
+                return True
+            return False
+        try:
+            self.is_lost = self.is_lost or not self._peer.recv(1)
+        except BlockingIOError:
+            return False
+        except OSError:
+            self.is_lost = True
+        return False
+
+    def close(self) -> None:
+        """Let the evaluator end."""
+        for one in (self._peer, self._listener):
+            if one is not None:
+                one.close()
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluatorClient:
+    """Has images evaluated. ``tree``: the folder that both containers see. ``until``: when the evaluator must be there
+    at the latest (``time.monotonic``).
+    """
+
+    wanted: PlannedCompliance
+    tree: str
+    until: float
+
+    def evaluate(self, opened: Image | RootFolder, inventory: Inventory) -> tuple[Results, bytes]:
+        """The results for an image, and its compressed ARF or nothing.
+
+        Raises ScanError: ``evaluator-lost``, ``image-too-large-for-compliance``, and what evaluating and unpacking
+        raise.
+        """
+        asked = {
+            "profile": self.wanted.profile,
+            "rules": list(self.wanted.rules),
+            "inventory": inventory_to_dict(inventory),
+            "identifier": f"{opened.reference} {opened.digest}".strip(),
+            "environment": list(opened.config.env) if isinstance(opened, Image) else [],
+            "seconds": self.wanted.seconds,
+            "arf": self.wanted.arf,
+        }
+        with contextlib.closing(self._connect()) as connection:
+            answer = _ask(connection, asked)
+            if answer["state"] != "ready":
+                return _result(answer)
+            root = self._new_root(inventory)
+            try:
+                unpacked = self._unpack(opened, root)
+                told = {"tree": root.name, "unpacked": _unpacked_to_dict(unpacked)}
+                return _result(_ask(connection, told))
+            finally:
+                remove_tree(root)
+
+    def _connect(self) -> socket.socket:
+        while True:
+            connection = socket.socket(socket.AF_UNIX)
+            try:
+                connection.connect(f"{self.tree}/{SOCKET}")
+                return connection
+            except OSError as error:
+                connection.close()
+                if time.monotonic() >= self.until:
+                    raise _lost("it is not there") from error
+            except BaseException:
+                connection.close()
+                raise
+            time.sleep(_PAUSE)
+
+    def _new_root(self, inventory: Inventory) -> Path:
+        """An empty folder. What a process that was ended left behind goes: the next image needs the room."""
+        end = time.monotonic() + _GRACE
+        while left := list(Path(self.tree).glob(f"{_ROOT}*")):
+            try:
+                for one in left:
+                    remove_tree(one)
+            except ScanError:
+                # oscap, which is being ended as well, may still write there.
+                if time.monotonic() >= end:
+                    raise
+                time.sleep(_PAUSE)
+        root = Path(tempfile.mkdtemp(prefix=_ROOT, dir=self.tree))
+        root.chmod(0o755)
+        return root
+
+    def _unpack(self, opened: Image | RootFolder, root: Path) -> Unpacked:
+        limits = dataclasses.replace(DEFAULT_LIMITS, uncompressed=self.wanted.bytes)
+        try:
+            if isinstance(opened, Image):
+                return unpack(opened, root, limits=limits, threads=1)
+            return copy_folder(opened.path, root, limits=limits)
+        except LimitExceeded as error:
+            if error.code not in ("limit-uncompressed", "unpack-no-space"):
+                raise
+            raise LimitExceeded(
+                f"unpacked it has more than the {self.wanted.bytes >> 20} MiB that are set aside for one image",
+                code=TOO_LARGE,
+                hint="raise max_image_size of compliance; the pods' memory limit grows with it",
+            ) from error
+
+
+def _ask(connection: socket.socket, message: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    try:
+        _send(connection, message)
+        line = _receive(connection, ANSWER_LIMIT)
+    except OSError as error:
+        raise _lost(str(error)) from error
+    if not line:
+        raise _lost("it ended while it had this image")
+    answer = read_object(line, "the evaluator's answer", limit=ANSWER_LIMIT)
+    if answer.get("state") == "error":
+        texts = [answer.get(name) for name in ("code", "message", "hint")]
+        if not all(isinstance(text, str) for text in texts):
+            raise _strange()
+        code, message_, hint = t.cast("list[str]", texts)
+        raise ScanError(message_, code=code, hint=hint)
+    if answer.get("state") not in ("ready", "evaluated"):
+        raise _strange()
+    return answer
+
+
+def _result(answer: t.Mapping[str, t.Any]) -> tuple[Results, bytes]:
+    arf = answer.get("arf", "")
+    if answer["state"] != "evaluated" or not isinstance(arf, str):
+        raise _strange()
+    try:
+        return results_from_dict(answer.get("results")), base64.b64decode(arf, validate=True)
+    except ValueError as error:
+        raise _strange() from error
+
+
+def _strange() -> CorruptData:
+    return CorruptData("the evaluator's answer has not the form that it must have")
+
+
+def _lost(why: str) -> ScanError:
+    return ScanError(
+        f"the container that runs oscap is gone: {why}",
+        code=LOST,
+        hint="it most likely had not enough memory; raise memory of compliance",
+    )
+
+
+def _unpacked_to_dict(unpacked: Unpacked) -> dict[str, t.Any]:
+    owners = {path: [owner.mode, owner.uid, owner.gid] for path, owner in unpacked.owners.items()}
+    return {**dataclasses.asdict(dataclasses.replace(unpacked, owners={})), "owners": owners}
+
+
+def _unpacked_of(found: dict[str, t.Any]) -> Unpacked:
+    owners = {path: Owner(*numbers) for path, numbers in found.pop("owners").items()}
+    problems = tuple(Problem(**one) for one in found.pop("problems"))
+    return Unpacked(owners=owners, problems=problems, **found)
+
+
+# The evaluator's side
+
+
+@dataclasses.dataclass(frozen=True)
+class Folders:
+    """Where the evaluator finds what is mounted. ``root``: in front of every path; empty in a real pod."""
+
+    root: str = ""
+    contents: tuple[str, ...] = FOLDERS
+
+    @property
+    def tree(self) -> str:
+        """What it shares with the scanner."""
+        return f"{self.root}/tree"
+
+    @property
+    def given(self) -> Path:
+        """Content and tailoring file that a person gave; may be absent."""
+        return Path(f"{self.root}/content")
+
+    @property
+    def work(self) -> Path:
+        """What is its own."""
+        return Path(f"{self.root}/work")
+
+
+def serve(root: str = "", patience: float = PATIENCE) -> int:
+    """Evaluate what the scanner asks for, until it is gone. Returns the exit status."""
+    return _Server(Folders(root)).run(patience)
+
+
+class _Server:
+    def __init__(self, folders: Folders) -> None:
+        self._folders = folders
+        self._listener = listener_at(f"{folders.tree}/{SOCKET}")
+        self._child = 0
+        self._is_stopped = False
+
+    def run(self, patience: float) -> int:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        (self._folders.work / "cache").mkdir(exist_ok=True)
+        lifeline = self._lifeline(time.monotonic() + patience)
+        if lifeline is None:
+            sys.stderr.write("no scanner came\n")
+            return 3
+        with contextlib.closing(lifeline):
+            while not self._is_stopped:
+                if not _is_readable(self._listener, lifeline):
+                    continue
+                if _is_readable(lifeline, timeout=0.0):
+                    break
+                with contextlib.suppress(BlockingIOError):
+                    connection, _address = self._listener.accept()
+                    with contextlib.closing(connection):
+                        self._work(connection, lifeline)
+        return 0
+
+    def _stop(self, _number: int, _frame: object) -> None:
+        self._is_stopped = True
+
+    def _lifeline(self, end: float) -> socket.socket | None:
+        while not self._is_stopped and time.monotonic() < end:
+            connection = socket.socket(socket.AF_UNIX)
+            try:
+                connection.connect(f"{self._folders.tree}/{LIFELINE}")
+                return connection
+            except OSError:
+                connection.close()
+                time.sleep(_PAUSE)
+        return None
+
+    def _work(self, connection: socket.socket, lifeline: socket.socket) -> None:
+        """Have one connection served by a process, which ends with it."""
+        over, held = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.close(over)
+            _be_process(self._folders, connection)
+        os.close(held)
+        # What the scanner sends is for the process; only that it hangs up is seen here.
+        watch = select.poll()
+        watch.register(over, select.POLLIN)
+        watch.register(connection, select.POLLRDHUP)
+        watch.register(lifeline, select.POLLIN)
+        handles: set[int] = set()
+        while not handles and not self._is_stopped:
+            handles = {handle for handle, _event in watch.poll(1000)}
+        if over not in handles:
+            _end(pid)
+        os.close(over)
+        os.waitpid(pid, 0)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+
+
+def _is_readable(*sockets: socket.socket, timeout: float = 1.0) -> bool:
+    return bool(select.select(sockets, [], [], timeout)[0])
+
+
+def _end(pid: int) -> None:
+    """Let a process end oscap and itself; by force if it does not."""
+    os.kill(pid, signal.SIGTERM)
+    end = time.monotonic() + _GRACE
+    while time.monotonic() < end:
+        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+            return
+        time.sleep(_PAUSE / 5)
+    os.kill(pid, signal.SIGKILL)
+
+
+def _be_process(folders: Folders, connection: socket.socket) -> t.NoReturn:
+    """Serve one connection. Never returns into the loop that it was forked from."""
+    status = 1
+
+    def leave(_number: int, _frame: object) -> None:
+        raise SystemExit(1)  # through whatever ends oscap
+
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, leave)
+        _send(connection, _answer(folders, connection))
+        status = 0
+    except BaseException:  # noqa: BLE001 - shown; the scanner sees that the connection ends
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+def _answer(folders: Folders, connection: socket.socket) -> dict[str, t.Any]:
+    work = Path(tempfile.mkdtemp(dir=folders.work))
+    try:
+        results, arf = _evaluate(folders, connection, work)
+        if len(arf) > ARF_LIMIT:
+            raise LimitExceeded(
+                f"its ARF has {len(arf)} bytes, and a pod can send {ARF_LIMIT}",
+                code="arf-too-large",
+                hint="do without arf, or scan it with method: local",
+            )
+        return {
+            "state": "evaluated",
+            "results": results_to_dict(results),
+            "arf": base64.b64encode(arf).decode("ascii"),
+        }
+    except ScanError as cause:
+        error = cause
+    except MemoryError:
+        error = ScanError("evaluating it needs too much memory", code="oscap-killed", hint="raise memory of compliance")
+    except Exception as cause:  # noqa: BLE001 - a defect of ours is the error of this image
+        traceback.print_exc()
+        error = ScanError(
+            f"{type(cause).__name__}: {cause}", code="internal-error", hint="this is a defect; please report"
+        )
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return {"state": "error", "code": error.code, "message": error.message, "hint": error.hint}
+
+
+def _evaluate(folders: Folders, connection: socket.socket, work: Path) -> tuple[Results, bytes]:
+    asked = json.loads(_receive(connection, REQUEST_LIMIT))
+    inventory = inventory_from_dict(asked["inventory"])
+    given, tailoring = folders.given / CONTENT_FILE, folders.given / TAILORING_FILE
+    wanted = Wanted(
+        asked["profile"], tailoring=str(tailoring) if tailoring.exists() else "", rules=tuple(asked["rules"])
+    )
+    places = Places(work, folders.work / "cache", folders.contents)
+    content = None
+    if given.exists():
+        content = unpack_trimmed(read_small_file(str(given), "the content", GIVEN_LIMIT))
+        if wanted.tailoring:
+            content = dataclasses.replace(content, tailoring=tailoring.read_bytes())
+    trimmed, problems = plan(inventory, wanted, places, content)
+    if trimmed is None:
+        return refused(wanted, problems), b""
+    _send(connection, {"state": "ready"})
+    told = json.loads(_receive(connection, REQUEST_LIMIT))
+    keep = work / "arf.gz" if asked["arf"] else None
+    results = evaluate_tree(
+        Path(folders.tree) / Path(told["tree"]).name,
+        _unpacked_of(told["unpacked"]),
+        inventory,
+        trimmed,
+        places,
+        identifier=asked["identifier"],
+        environment=tuple(asked["environment"]),
+        bounds=Bounds(seconds=float(asked["seconds"])),
+        keep=keep,
+    )
+    return results, keep.read_bytes() if keep is not None else b""
+
+
+# Both
+
+
+def listener_at(path: str) -> socket.socket:
+    """A socket that listens at a path, and does not block."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.setblocking(False)
+    listener.bind(path)
+    listener.listen(8)
+    return listener
+
+
+def _send(connection: socket.socket, message: t.Mapping[str, t.Any]) -> None:
+    connection.sendall(json.dumps(message).encode("ascii") + b"\n")
+
+
+def _receive(connection: socket.socket, limit: int) -> bytes:
+    """One message; empty where the other side is gone. Raises LimitExceeded."""
+    data = bytearray()
+    while not data.endswith(b"\n"):
+        if len(data) > limit:
+            raise LimitExceeded(f"a message between the pod's containers has more than {limit} bytes")
+        part = connection.recv(_STEP)
+        if not part:
+            return b""
+        data += part
+    return bytes(data)
