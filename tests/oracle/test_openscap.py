@@ -29,12 +29,13 @@ from ansible_collections.imagescan.openshift.tests.support.roots import (
     as_ndb,
     build_root,
     copy_of,
+    hardened,
     minimal,
     with_kernel,
     with_services,
 )
 
-KINDS = {"minimal": minimal, "kernel": with_kernel, "services": with_services}
+KINDS = {"minimal": minimal, "kernel": with_kernel, "services": with_services, "hardened": hardened}
 MAJORS = (8, 9)
 #: Evaluated on every root.
 MAIN = ("cis", "stig", "ospp")
@@ -51,11 +52,12 @@ def content(major: int) -> Path:
 
 
 def profiles(major: int) -> list[str]:
-    """Ids of the profiles of a data stream, without their prefix."""
+    """Profiles of a data stream, without their prefix: all of the newest, and those of the older that it has not."""
     path = CONTENTS / f"ssg-rhel{major}-ds.xml"
     if not path.is_file():
         return list(MAIN)
-    return [profile.id.rpartition("_profile_")[2] for profile in list_profiles(path)]
+    found = [profile.id.rpartition("_profile_")[2] for profile in list_profiles(path)]
+    return found if major == MAJORS[-1] else [*MAIN, *sorted(set(found) - set(profiles(MAJORS[-1])))]
 
 
 class Roots:
@@ -119,7 +121,7 @@ def test_every_profile_trimmed_and_unprivileged_gives_what_plain_oscap_gives(
     assert_same(outcome_of(ours), roots.plain("services", major, profile), "services")
 
 
-@pytest.mark.parametrize("kind", ["minimal", "kernel"])
+@pytest.mark.parametrize("kind", ["minimal", "kernel", "hardened"])
 @pytest.mark.parametrize("profile", MAIN)
 @pytest.mark.parametrize("major", MAJORS)
 def test_other_roots_give_what_plain_oscap_gives(roots: Roots, kind: str, major: int, profile: str) -> None:
@@ -127,15 +129,15 @@ def test_other_roots_give_what_plain_oscap_gives(roots: Roots, kind: str, major:
     assert_same(outcome_of(ours), roots.plain(kind, major, profile), kind)
 
 
-@pytest.mark.parametrize("convert", [as_bdb, as_ndb])
+@pytest.mark.parametrize(("convert", "profile"), [*((as_bdb, profile) for profile in MAIN), (as_ndb, "cis")])
 @pytest.mark.parametrize("major", MAJORS)
 def test_databases_that_oscap_cannot_read_give_the_same(
-    roots: Roots, convert: t.Callable[[Path], None], major: int, tmp_path: Path
+    roots: Roots, convert: t.Callable[[Path], None], profile: str, major: int, tmp_path: Path
 ) -> None:
-    root = copy_of(roots("services", major), tmp_path / "copy")
+    root = copy_of(roots("hardened", major), tmp_path / "copy")
     convert(root)
-    ours = evaluated_by_nobody(root, "cis")
-    assert_same(outcome_of(ours), roots.plain("services", major, "cis"), "services")
+    ours = evaluated_by_nobody(root, profile)
+    assert_same(outcome_of(ours), roots.plain("hardened", major, profile), "hardened")
 
 
 @pytest.mark.parametrize("major", MAJORS)
@@ -148,7 +150,8 @@ def test_root_with_a_real_chroot_gives_the_same(roots: Roots, major: int, tmp_pa
 def test_enough_rules_pass_and_fail(roots: Roots, profile: str) -> None:
     for major in MAJORS:
         found: collections.Counter[str] = collections.Counter()
-        for kind in KINDS:
+        # The last one was evaluated with a Berkeley DB, too.
+        for kind in (*KINDS, "hardened"):
             found.update(roots.plain(kind, major, profile).rules.values())
         assert found["pass"] >= 40, (major, found)
         assert found["fail"] >= 30, (major, found)

@@ -129,6 +129,29 @@ def with_services(major: int) -> list[Spec]:
     return [*with_kernel(major), *(Spec(name, "3.0", settings.get(name, {})) for name in names)]
 
 
+def hardened(major: int) -> list[Spec]:
+    """With services that are set up as profiles ask for it."""
+    quality = (
+        "dcredit = -1\nlcredit = -1\nocredit = -1\nucredit = -1\nminlen = 15\nminclass = 4\nretry = 3\ndifok = 8\n"
+    )
+    settings = {
+        "pam-settings": {
+            "/etc/security/faillock.conf": ("deny = 3\nfail_interval = 900\nunlock_time = 0\naudit\n", 0o644),
+            "/etc/security/pwquality.conf": (quality, 0o644),
+            "/etc/pam.d/su": ("auth required pam_wheel.so use_uid\n", 0o644),
+        },
+        "dnf-automatic": {"/etc/dnf/automatic.conf": ("[commands]\napply_updates = yes\n", 0o644)},
+        "systemd-settings": {"/etc/systemd/system.conf": ("[Manager]\nCtrlAltDelBurstAction=none\n", 0o644)},
+        "usbguard-settings": {
+            "/etc/usbguard/usbguard-daemon.conf": ("AuditBackend=LinuxAudit\n", 0o600),
+            "/etc/usbguard/rules.conf": ("allow with-interface match-all { 03:*:* 09:00:* }\n", 0o600),
+        },
+    }
+    names = ("gnutls-utils", "openscap-scanner", "scap-security-guide", "subscription-manager", "rng-tools")
+    more = [Spec(name, "3.0", settings.get(name, {})) for name in (*names, *settings)]
+    return [*with_services(major), *more]
+
+
 def build_root(folder: Path, specs: t.Sequence[Spec], major: int = 9) -> Path:
     """Build packages with rpmbuild and install them with rpm into ``folder/root``, whose path is given. Needs root."""
     folder.mkdir(parents=True)
