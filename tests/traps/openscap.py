@@ -404,7 +404,8 @@ TRAPS: list[Trap] = [
         "oscap-timeout",
         verdict="error",
         twin={"bounds": Bounds(seconds=590)},
-        bounds=Bounds(seconds=0.2),
+        bounds=Bounds(seconds=1),
+        oscap="sleep 2\n" + RUN,
     ),
     trap(
         "oscap has too little memory",

@@ -682,12 +682,12 @@ def _cut(index: _Index, rules: set[str], profiles: set[str]) -> bytes:
     cuts.extend(benchmark.cuts)
     # A rule that another one requires or excludes must be there, selected or not: oscap aborts without it.
     kept = _closure(index.rules, rules)
-    items = (
+    elements = (
         *((item, item.id in profiles) for item in index.profiles.values()),
         *((item, True) for item in (*index.groups.values(), *index.values.values())),
         *((item, item.id in kept) for item in index.rules.values()),
     )
-    for item, stays in items:
+    for item, stays in elements:
         cuts.extend(item.cuts if stays else [(item.start, item.end)])
     checks: dict[str, set[str]] = {}
     whole: set[str] = set()
