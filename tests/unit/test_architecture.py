@@ -29,7 +29,10 @@ ALLOWED = {
     "_flags": {"_errors", "_text", "_images", "_verdicts", "_vulnerabilities"},
     "_store": {"_errors", "_text", "_images", "_rpm", "_compliance", "_vulnerabilities", "_verdicts", "_flags"},
     "_discovery": {"_errors", "_images", "_scanner"},
-    "_cluster": {"_errors", "_text", "_files", "_images", "_rpm", "_scanner", "_discovery", "_verdicts", "_flags"},
+    "_cluster": {
+        *("_errors", "_text", "_files", "_images", "_rpm", "_compliance", "_scanner", "_discovery"),
+        *("_verdicts", "_flags"),
+    },
     "_progress": {"_errors"},
     "_argument_specs": {"_errors"},
     "_module": {"_errors", "_images", "_cluster"},
