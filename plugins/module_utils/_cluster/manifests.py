@@ -338,18 +338,18 @@ def _add_evaluator(spec: dict[str, t.Any], plan: str, options: PodOptions, evalu
     mounts = [
         {"name": "program", "mountPath": "/program", "readOnly": True},
         tree,
-        {"name": "work", "mountPath": "/work"},
+        {"name": "work", "mountPath": "/tmp"},
     ]
     if evaluator.given:
         spec["volumes"].append({"name": "content", "configMap": {"name": given_name(plan)}})
         mounts.append({"name": "content", "mountPath": "/content", "readOnly": True})
-    texts = {"HOME": "/work", "TMPDIR": "/work", "PYTHONDONTWRITEBYTECODE": "1"}
+    texts = {"HOME": "/tmp", "TMPDIR": "/tmp", "PYTHONDONTWRITEBYTECODE": "1"}
     spec["containers"].append(
         {
             **{name: scanner[name] for name in ("image", "imagePullPolicy", "securityContext")},
             "name": EVALUATOR,
             "command": ["python3", f"/program/{PROGRAM_FILE}", EVALUATE],
-            "workingDir": "/work",
+            "workingDir": "/tmp",
             "env": [{"name": name, "value": value} for name, value in texts.items()],
             "resources": {
                 "requests": {"memory": evaluator.memory, "cpu": options.cpu},

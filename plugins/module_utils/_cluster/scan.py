@@ -72,6 +72,8 @@ LAYER_CACHE = 1 << 30
 #: Bytes of images and keys in one plan, which has to fit into a ConfigMap; Jobs of a round with image volumes.
 PLAN_BYTES = 700_000
 VOLUME_JOBS = 50
+#: Of one image's environment in a plan; without it rules that look at it fail.
+ENVIRONMENT_BYTES = 32 << 10
 #: Images of one pod whose ARFs are kept, of up to 1.5 MB each: a pod can write 6 MiB.
 ARF_IMAGES = 3
 #: Seconds between looks: at the log readers, at pods, at Jobs and events.
@@ -416,6 +418,8 @@ class JobScan:
             item.target = str(dataclasses.replace(parse_reference(item.target), tag="", digest=opened.digest))
         item.platform = str(opened.config.platform)
         item.size = sum(layer.descriptor.size for layer in opened.layers)
+        if sum(map(len, opened.config.env)) <= ENVIRONMENT_BYTES:
+            item.environment = opened.config.env
         self._results.labels[item.digest] = opened.config.labels
         if not opened.layers:
             self._results.bare.add(item.digest)
@@ -444,7 +448,7 @@ class JobScan:
         batches: list[list[Item]] = []
         room = count = 0
         for item in items:
-            size = len(item.target) + len(item.digest) + 200
+            size = len(item.target) + len(item.digest) + sum(map(len, item.environment)) + 200
             full = self._method == "image_volume" and count == VOLUME_JOBS * VOLUME_LIMIT
             if size > room or full:
                 batches.append([])
@@ -588,7 +592,9 @@ class JobScan:
 
     def _planned(self, shard: ShardState) -> tuple[PlannedImage, ...]:
         return tuple(
-            PlannedImage(f"/images/{number}" if self._method == "image_volume" else item.target, item.digest)
+            PlannedImage(f"/images/{number}", item.digest, item.environment if self._compliance is not None else ())
+            if self._method == "image_volume"
+            else PlannedImage(item.target, item.digest)
             for number, item in shard.items.items()
         )
 

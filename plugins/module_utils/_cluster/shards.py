@@ -24,7 +24,7 @@ class Item:
     ``target``: reference, pinned where the digest is known. ``digest``: empty where only a tag is known. ``index``:
     digest of the index that it came from. ``size``: compressed bytes, 0 unknown. ``layers``: lowest first.
     ``kind``: ``image``, ``index`` or empty where nobody knows. ``failing_since``: since when its pull fails, by the
-    clock of the run.
+    clock of the run. ``environment``: of the image's config, where a registry told it.
     ``number``: its place in the run; it names the item. ``tries``: pods that had it and ended without its result.
     ``alone``: it may be the cause of such an end. ``cause``: the first reason why it has no result yet. ``again``: what
     was recorded for it cannot be trusted, and is replaced.
@@ -44,6 +44,7 @@ class Item:
     again: bool = False
     kind: str = ""
     failing_since: float | None = None
+    environment: tuple[str, ...] = ()
 
 
 def plan_shards(items: t.Sequence[Item], *, pods: int, per_pod: int) -> list[list[Item]]:

@@ -66,6 +66,7 @@ _PAUSE = 0.1
 _GRACE = 4.0
 _STEP = 1 << 18
 _ROOT = "root-"
+_HINT = "raise memory of compliance"
 
 
 # The scanner's side
@@ -116,8 +117,10 @@ class EvaluatorClient:
     tree: str
     until: float
 
-    def evaluate(self, opened: Image | RootFolder, inventory: Inventory) -> tuple[Results, bytes]:
-        """The results for an image, and its compressed ARF or nothing.
+    def evaluate(
+        self, opened: Image | RootFolder, inventory: Inventory, environment: t.Sequence[str]
+    ) -> tuple[Results, bytes]:
+        """The results for an image, and its compressed ARF or nothing. ``environment``: of the image's config.
 
         Raises ScanError: ``evaluator-lost``, ``image-too-large-for-compliance``, and what evaluating and unpacking
         raise.
@@ -127,7 +130,7 @@ class EvaluatorClient:
             "rules": list(self.wanted.rules),
             "inventory": inventory_to_dict(inventory),
             "identifier": f"{opened.reference} {opened.digest}".strip(),
-            "environment": list(opened.config.env) if isinstance(opened, Image) else [],
+            "environment": list(environment),
             "seconds": self.wanted.seconds,
             "arf": self.wanted.arf,
         }
@@ -228,7 +231,7 @@ def _lost(why: str) -> ScanError:
     return ScanError(
         f"the container that runs oscap is gone: {why}",
         code=LOST,
-        hint="it most likely had not enough memory; raise memory of compliance",
+        hint=f"it most likely had not enough memory; {_HINT}",
     )
 
 
@@ -265,8 +268,8 @@ class Folders:
 
     @property
     def work(self) -> Path:
-        """What is its own."""
-        return Path(f"{self.root}/work")
+        """What is its own. oscap writes into ``/tmp``, whatever TMPDIR says."""
+        return Path(f"{self.root}/tmp")
 
 
 def serve(root: str = "", patience: float = PATIENCE) -> int:
@@ -390,8 +393,10 @@ def _answer(folders: Folders, connection: socket.socket) -> dict[str, t.Any]:
         }
     except ScanError as cause:
         error = cause
+        if error.code == "oscap-killed" and error.hint:
+            error.hint = _HINT
     except MemoryError:
-        error = ScanError("evaluating it needs too much memory", code="oscap-killed", hint="raise memory of compliance")
+        error = ScanError("evaluating it needs too much memory", code="oscap-killed", hint=_HINT)
     except Exception as cause:  # noqa: BLE001 - a defect of ours is the error of this image
         traceback.print_exc()
         error = ScanError(

@@ -47,11 +47,13 @@ _BOUNDS = {"parallel": (1, 64), "memory": (32 << 20, 1 << 40), "seconds": (1, 86
 class PlannedImage:
     """One image. ``target``: reference, pinned by digest where that is known, or the mount path ``/images/N``.
 
-    ``digest``: what must be found there; empty only where a tag is all that is known.
+    ``digest``: what must be found there; empty only where a tag is all that is known. ``environment``: of the image's
+    config, NAME=VALUE each, where the pod cannot see that and needs it.
     """
 
     target: str
     digest: str
+    environment: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -229,10 +231,13 @@ def _image(value: object, method: str) -> PlannedImage:
     target, digest = _text(found["target"], "target"), _text(found["digest"], "digest")
     if digest and not is_digest(digest):
         raise _wrong("digest")
+    environment = tuple(_text(one, "environment", PLAN_LIMIT) for one in _list(found["environment"], "environment"))
     if method == "image_volume":
         if not _MOUNT.fullmatch(target) or not digest:
             raise CorruptData(f"the plan wants {shown(target, 80)} read; expected a mount point /images/N and a digest")
-        return PlannedImage(target, digest)
+        return PlannedImage(target, digest, environment)
+    if environment:
+        raise _wrong("environment")
     if is_local(target):
         raise CorruptData(f"the plan wants {shown(target, 80)} read, which is no reference to a registry")
     _checked(parse_reference, [target], "target")
@@ -270,8 +275,8 @@ def _list(value: object, where: str) -> list[t.Any]:
     return value
 
 
-def _text(value: object, where: str) -> str:
-    if not isinstance(value, str) or len(value) > _TEXT_LIMIT:
+def _text(value: object, where: str, limit: int = _TEXT_LIMIT) -> str:
+    if not isinstance(value, str) or len(value) > limit:
         raise _wrong(where)
     return value
 

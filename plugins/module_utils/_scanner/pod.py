@@ -114,13 +114,17 @@ class Places:
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """One image to read. ``number``: of the planned image; ``index``: digest of the index that it came from."""
+    """One image to read. ``number``: of the planned image; ``index``: digest of the index that it came from.
+
+    ``environment``: see ``PlannedImage``.
+    """
 
     number: int
     target: str
     digest: str
     index: str = ""
     platform: str = ""
+    environment: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -258,7 +262,8 @@ class Pod:
         self._encoder = Encoder(bytes.fromhex(self._shard.key), uid, write or _write_line)
         self._beat_seconds = beat_seconds
         self._waiting = collections.deque(
-            Task(number, image.target, image.digest) for number, image in enumerate(self._shard.images)
+            Task(number, image.target, image.digest, environment=image.environment)
+            for number, image in enumerate(self._shard.images)
         )
         self._running: dict[int, Process] = {}
         self._given_up: set[int] = set()
@@ -497,7 +502,8 @@ class Reader:
 
         client = EvaluatorClient(self._plan.compliance, self._places.tree, self._evaluator_until)
         try:
-            results, arf = client.evaluate(opened, inventory)
+            environment = opened.config.env if isinstance(opened, Image) else task.environment
+            results, arf = client.evaluate(opened, inventory, environment)
         except ScanError as error:
             return scanned(task, inventory, {"compliance_error": _told(error)})
         evaluated: dict[str, t.Any] = {"compliance": results_to_dict(results)}

@@ -48,7 +48,7 @@ PLAN = Plan(
 VOLUMES = dataclasses.replace(
     PLAN,
     method="image_volume",
-    shards=(Shard(KEY, (PlannedImage("/images/0", DIGEST), PlannedImage("/images/3", DIGEST))),),
+    shards=(Shard(KEY, (PlannedImage("/images/0", DIGEST, ("A=b",)), PlannedImage("/images/3", DIGEST))),),
 )
 
 EVALUATED = dataclasses.replace(
@@ -136,6 +136,10 @@ WRONG: list[tuple[str, t.Any]] = [
     ("shards.0.images.0.target", "rootfs:/"),
     ("shards.0.images.0.target", "oci:/images"),
     ("shards.0.images.0.target", "/images/0"),
+    ("shards.0.images.0.environment", ...),
+    ("shards.0.images.0.environment", "A=b"),
+    ("shards.0.images.0.environment", [1]),
+    ("shards.0.images.0.environment", ["A=b"]),
 ]
 
 WRONG_COMPLIANCE: list[tuple[str, t.Any]] = [
