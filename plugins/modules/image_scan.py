@@ -50,11 +50,13 @@ options:
     type: float
   compliance:
     description:
-      - Evaluate the rules of a SCAP profile with OpenSCAP, too. For V(local) only.
-      - Images are then unpacked, one at a time for each of O(parallel), and removed again.
-      - The host needs C(oscap) and the content (packages C(openscap-scanner) and C(scap-security-guide) on Red Hat's
-        distributions; C(openscap-scanner) and C(ssg-nondebian) on Debian), and where the user is not root C(fakechroot)
-        and C(fakeroot).
+      - Evaluate the rules of a SCAP profile with OpenSCAP, too.
+      - Images are then unpacked, one at a time in each pod or for each of O(parallel), and removed again.
+      - Pods need an O(scanner_image) with C(oscap), content and C(fakechroot), such as that of this collection. Give it
+        by digest, since its name tells which content it has.
+      - For V(local), the host needs C(oscap) and the content. These are the packages C(openscap-scanner) and
+        C(scap-security-guide) on Red Hat's distributions, C(openscap-scanner) and C(ssg-nondebian) on Debian. Where the
+        user is not root, it needs C(fakechroot) and C(fakeroot), too.
       - Results are in the store beside the inventory. An image is evaluated again when the profile, the rules, the
         content or the tailoring file is another one, or when the last attempt failed.
     type: dict
@@ -65,8 +67,9 @@ options:
         required: true
       content:
         description:
-          - A SCAP source data stream for all images.
-          - By default, each image gets the one of the SCAP Security Guide on this host that is for its distribution.
+          - A SCAP source data stream for all images, a file of this host.
+          - By default, each image gets the one of the SCAP Security Guide for its distribution, from where it is
+            evaluated.
         type: path
       tailoring:
         description: An XCCDF tailoring file, which has the profile.
@@ -83,15 +86,22 @@ options:
         type: bool
         default: false
       max_image_size:
-        description: Largest image that is unpacked, such as V(4GB). By default 16 GiB.
+        description:
+          - Largest image that is unpacked, such as V(4GB).
+          - By default 16 GiB with V(local), and 2 GiB in pods, which unpack into memory.
         type: bytes
+      memory:
+        description: Memory of the container that runs C(oscap) in pods, as request and limit, beside unpacked images.
+        type: str
+        default: 512Mi
       timeout:
         description: Seconds that C(oscap) may spend on one image.
-        type: float
-        default: 600.0
+        type: int
+        default: 600
       work_dir:
         description:
-          - Where images are unpacked. By default the host's folder for temporary files. One in memory is much faster.
+          - Where V(local) unpacks images. By default the host's folder for temporary files. One in memory is much
+            faster.
         type: path
   parallel:
     description: How many images are read at once by the method V(local). See O(pods) for the others.
@@ -347,18 +357,24 @@ import contextlib
 import dataclasses
 import typing as t
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.manifests import PodOptions, check_name
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.mirrors import read_mirrors
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scan import JobScan, Options
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scan import Compliance, JobScan, Options
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scanner_image import (
     OPENSHIFT_PYTHON,
     scanner_image,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import Wanted
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import (
+    TAILORING_LIMIT,
+    Wanted,
+    pack_trimmed,
+    trim,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import RULE_RESULTS
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import (
     SCHEMA_VERSION as RESULTS_VERSION,
@@ -372,7 +388,11 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._module import
 from ansible_collections.imagescan.openshift.plugins.module_utils._progress import Progress, remaining
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import SCHEMA_VERSION
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.serial import inventory_to_dict
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.evaluating import MAX_IMAGE_SIZE, Evaluator
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.evaluating import (
+    MAX_IMAGE_SIZE,
+    Evaluator,
+    identities,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.model import (
     IndexOutcome,
@@ -546,7 +566,7 @@ class StoreBook:
             self.changed |= store.record_evaluation_error(outcome.digest, asked.question, error, now=now())
         elif outcome.compliance is not None:
             results = results_to_dict(outcome.compliance)
-            self.changed |= store.record_results(outcome.digest, asked, results, arf=outcome.arf, now=now())
+            self.changed |= store.record_results(outcome.digest, asked, results, arf=outcome.arf or None, now=now())
         elif outcome.state == "current" and not self.evaluated[outcome.digest].in_force:
             self.changed |= store.use_results(outcome.digest, asked.question, now=now())
 
@@ -613,8 +633,9 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     by_pods = params["method"] != "local"
     client = client_of(module) if by_pods or params["mirrors_from_cluster"] else None
     access = access_of(params, read_mirrors(client) if client and params["mirrors_from_cluster"] else ())
-    options = pod_options(params, access, client) if client and by_pods else None
-    evaluator = evaluator_of(params)
+    wanted = wanted_of(params)
+    options = pod_options(params, access, client, wanted) if client and by_pods else None
+    evaluator = evaluator_of(params, wanted) if wanted is not None and options is None else None
     result: dict[str, t.Any] = {}
     with open_store(params["store"], params["store_password"] or "", read_only=module.check_mode) as store:
         book = StoreBook(
@@ -622,7 +643,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
             Progress(),
             max_age=params["max_age"],
             platforms=[str(platform) for platform in platforms],
-            asked=asked_of(params, evaluator),
+            asked=asked_of(wanted, options) if wanted is not None else None,
             arf=bool((params["compliance"] or {}).get("arf")),
         )
         if client is not None and options is not None:
@@ -661,22 +682,24 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     return result
 
 
-def evaluator_of(params: dict[str, t.Any]) -> Evaluator | None:
-    """What evaluates rules on this host; None where none are asked for."""
+def wanted_of(params: dict[str, t.Any]) -> Wanted | None:
+    """The rules that are asked for; None where there are none."""
     given = params["compliance"]
     if given is None:
         return None
-    if params["method"] != "local":
-        raise InputError(
-            f"the method {params['method']} evaluates no rules", hint="use the method local for compliance"
-        )
     if not given["profile"].strip():
         raise InputError("compliance names no profile", hint="name one, such as cis")
     for name in ("max_image_size", "timeout"):
         if given[name] is not None and given[name] <= 0:
             raise InputError(f"{name} of compliance is {given[name]}; expected more than 0")
+    return Wanted(given["profile"], given["content"] or "", given["tailoring"] or "", tuple(given["rules"]))
+
+
+def evaluator_of(params: dict[str, t.Any], wanted: Wanted) -> Evaluator:
+    """What evaluates rules on this host."""
+    given = params["compliance"]
     return Evaluator(
-        Wanted(given["profile"], given["content"] or "", given["tailoring"] or "", tuple(given["rules"])),
+        wanted,
         parent=given["work_dir"] or "",
         keep_arf=given["arf"],
         max_image_size=given["max_image_size"] or MAX_IMAGE_SIZE,
@@ -684,15 +707,31 @@ def evaluator_of(params: dict[str, t.Any]) -> Evaluator | None:
     )
 
 
-def asked_of(params: dict[str, t.Any], evaluator: Evaluator | None) -> Asked | None:
-    """What the store is asked for, and keeps, of the rules."""
-    if evaluator is None:
-        return None
+def compliance_of_pods(params: dict[str, t.Any], wanted: Wanted) -> Compliance:
+    """What pods are told to evaluate."""
     given = params["compliance"]
-    return Asked(given["profile"], evaluator.content, evaluator.tailoring, tuple(sorted(set(given["rules"]))))
+    more = {} if given["max_image_size"] is None else {"max_image_size": given["max_image_size"]}
+    return Compliance(
+        wanted.profile,
+        wanted.rules,
+        content=pack_trimmed(trim(wanted, Path(wanted.content))) if wanted.content else b"",
+        tailoring=read_small_file(wanted.tailoring, "tailoring", TAILORING_LIMIT) if wanted.tailoring else b"",
+        arf=given["arf"],
+        seconds=given["timeout"],
+        memory=given["memory"],
+        **more,
+    )
 
 
-def pod_options(params: dict[str, t.Any], access: Access, client: Client) -> Options:
+def asked_of(wanted: Wanted, options: Options | None) -> Asked:
+    """What the store is asked for, and keeps, of the rules. What an image of pods has inside is told by its name."""
+    content, tailoring = identities(wanted)
+    if options is not None and not wanted.content:
+        content = f"scanner:{options.pod.image}"
+    return Asked(wanted.profile, content, tailoring, tuple(sorted(set(wanted.rules))))
+
+
+def pod_options(params: dict[str, t.Any], access: Access, client: Client, wanted: Wanted | None) -> Options:
     """How pods are to scan. Wrong options are told before anybody asks the cluster."""
     registry = parse_registry(params["integrated_registry"]) if params["integrated_registry"] else ""
     registry = registry if params["method"] == "job" else ""
@@ -723,6 +762,7 @@ def pod_options(params: dict[str, t.Any], access: Access, client: Client) -> Opt
         image_timeout=params["image_timeout"],
         start_timeout=params["start_timeout"],
         ca=read_small_file(access.ca_file, "registry_ca_cert", CA_LIMIT) if access.ca_file else b"",
+        compliance=compliance_of_pods(params, wanted) if wanted is not None else None,
     )
     pod = dataclasses.replace(
         pod,
@@ -792,7 +832,8 @@ def main() -> None:
                     "rules": {"type": "list", "elements": "str", "default": []},
                     "arf": {"type": "bool", "default": False},
                     "max_image_size": {"type": "bytes"},
-                    "timeout": {"type": "float", "default": 600.0},
+                    "memory": {"type": "str", "default": "512Mi"},
+                    "timeout": {"type": "int", "default": 600},
                     "work_dir": {"type": "path"},
                 },
             },

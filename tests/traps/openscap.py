@@ -24,6 +24,9 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.os
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Image
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory import take_inventory
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import compliance_facts, judge
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
+from ansible_collections.imagescan.openshift.tests.support import verdicts as make
 from ansible_collections.imagescan.openshift.tests.support.layouts import (
     GZIP,
     PLAIN,
@@ -40,6 +43,7 @@ from .situation import RHEL9_RELEASE
 CONTENTS = Path("/usr/share/xml/scap/ssg/content")
 RHEL8, RHEL9 = (str(CONTENTS / f"ssg-rhel{major}-ds.xml") for major in (8, 9))
 PREFIX = "xccdf_org.ssgproject.content_"
+POLICIES = load_policies("- name: rules\n  compliance: {max_failed_severity: none}\n", "rules.yml")
 
 
 def packages(*names: str, **fields: t.Any) -> tuple[rpmdb.Rpm, ...]:
@@ -158,11 +162,13 @@ def outcome(situation: Evaluation, folder: Path, cache: Path) -> Outcome:
 
 
 def judged(results: Results) -> Outcome:
-    """What results come to where no rule may fail."""
+    """What the judge says of results where no rule may fail; of rules that failed the name stands for the code."""
+    subject = make.subject(compliance=compliance_facts(results))
+    verdict = judge(subject, POLICIES, (), now=make.NOW)
+    codes = tuple(reason.code for reason in verdict.reasons)
     failed = tuple(rule.id.replace(f"{PREFIX}rule_", "") for rule in results.rules if rule.result == "fail")
-    codes = failed + tuple(problem.code for problem in results.problems)
-    verdict = "failed" if failed else "inconclusive" if codes or not results.rules else "passed"
-    return Outcome(verdict, codes)
+    assert codes.count("compliance-rule-failed") == len(failed)
+    return Outcome(verdict.verdict, failed + tuple(code for code in codes if code != "compliance-rule-failed"))
 
 
 def minify(data: bytes) -> bytes:

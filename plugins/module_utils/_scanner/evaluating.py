@@ -68,7 +68,7 @@ class Evaluator:
         self._bounds = bounds or Bounds()
         self._contents = contents
         self._tools = check_tools(tools or find_tools(), owning=may_own())
-        self.content, self.tailoring = _identities(wanted, contents)
+        self.content, self.tailoring = identities(wanted, contents)
         self._folder: Path | None = None
         self._lock = -1
 
@@ -130,11 +130,11 @@ class Evaluator:
             shutil.rmtree(work, ignore_errors=True)
 
 
-def _identities(wanted: Wanted, contents: t.Sequence[str]) -> tuple[str, str]:
+def identities(wanted: Wanted, contents: t.Sequence[str] = FOLDERS) -> tuple[str, str]:
     """What tells content and tailoring file apart from others, so that results are made anew when they change.
 
     Content that is chosen by os-release is told by the names, sizes and times of all there is: hashing a gigabyte to
-    learn that nothing changed would take longer than some scans.
+    learn that nothing changed would take longer than some scans. Raises InputError where a file cannot be read.
     """
     tailoring = ""
     if wanted.tailoring:
