@@ -49,7 +49,7 @@ from ansible_collections.imagescan.openshift.tests.support.roots import (
 
 CONTENT = CONTENTS / "ssg-rhel9-ds.xml"
 SIZE = 16 << 20
-MEMORY = "1Gi"
+MEMORY = "512Mi"
 SECRET = "compliance-pull"
 
 

@@ -112,7 +112,7 @@ class Compliance:
     arf: bool = False
     max_image_size: int = 2 << 30
     seconds: int = 600
-    memory: str = "1Gi"
+    memory: str = "512Mi"
 
     def __post_init__(self) -> None:
         if not 1 <= self.seconds <= 86_400:

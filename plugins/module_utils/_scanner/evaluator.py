@@ -65,6 +65,7 @@ _PAUSE = 0.1
 #: How long a process may take to end oscap (seconds).
 _GRACE = 4.0
 _STEP = 1 << 18
+_REFUSALS = 10
 _ROOT = "root-"
 _HINT = "raise memory of compliance"
 
@@ -281,7 +282,7 @@ class _Server:
     def __init__(self, folders: Folders) -> None:
         self._folders = folders
         self._listener = listener_at(f"{folders.tree}/{SOCKET}")
-        self._child = 0
+        self._status = 0
         self._is_stopped = False
 
     def run(self, patience: float) -> int:
@@ -290,8 +291,7 @@ class _Server:
         (self._folders.work / "cache").mkdir(exist_ok=True)
         lifeline = self._lifeline(time.monotonic() + patience)
         if lifeline is None:
-            sys.stderr.write("no scanner came\n")
-            return 3
+            return self._status
         with contextlib.closing(lifeline):
             while not self._is_stopped:
                 if not _is_readable(self._listener, lifeline):
@@ -302,20 +302,27 @@ class _Server:
                     connection, _address = self._listener.accept()
                     with contextlib.closing(connection):
                         self._work(connection, lifeline)
-        return 0
+        return self._status
 
     def _stop(self, _number: int, _frame: object) -> None:
         self._is_stopped = True
 
     def _lifeline(self, end: float) -> socket.socket | None:
-        while not self._is_stopped and time.monotonic() < end:
+        refused = 0
+        # A socket on which nobody listens is that of a scanner that is gone already, or will listen in a moment.
+        while not self._is_stopped and refused < _REFUSALS:
             connection = socket.socket(socket.AF_UNIX)
             try:
                 connection.connect(f"{self._folders.tree}/{LIFELINE}")
                 return connection
-            except OSError:
+            except OSError as error:
                 connection.close()
-                time.sleep(_PAUSE)
+                refused += isinstance(error, ConnectionRefusedError)
+            if time.monotonic() >= end:
+                sys.stderr.write("no scanner came\n")
+                self._status = 3
+                break
+            time.sleep(_PAUSE)
         return None
 
     def _work(self, connection: socket.socket, lifeline: socket.socket) -> None:

@@ -1,0 +1,426 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The two containers of a pod that evaluates rules, as processes: what they say to each other, and how they end.
+
+oscap is stood in for by what a test says; whether real results arrive is tested on a cluster.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import tempfile
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.imagescan.openshift.examples.fleet import images
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import Trimmed, pack_trimmed
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import Results, RuleResult
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.serial import results_to_dict
+from ansible_collections.imagescan.openshift.plugins.module_utils._errors import CorruptData, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Problem
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.targets import RootFolder
+from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.serial import inventory_from_dict
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner import evaluator, pod
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.evaluator import EvaluatorClient, Lifeline
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.plan import PlannedCompliance
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.pod import Answer, Task
+from ansible_collections.imagescan.openshift.tests.support.layouts import image_of
+from ansible_collections.imagescan.openshift.tests.unit.plugins.module_utils._scanner.test_frames import INVENTORY
+from ansible_collections.imagescan.openshift.tests.unit.plugins.module_utils._scanner.test_pod import (
+    good,
+    plan_of,
+    run,
+)
+
+SECONDS = 30.0
+FULL = inventory_from_dict(INVENTORY)
+TRIMMED = Trimmed("sha256:" + "a" * 64, "b", "1", "cis", ("r1",), (), b"<xml/>")
+WANTED = PlannedCompliance("cis", ("r1",))
+
+
+class Two:
+    """The evaluator as a process, and the scanner's side of it here."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in ("tree", "tmp", "content"):
+            (folder / name).mkdir()
+        self.tree = folder / "tree"
+        self.server = 0
+        self.lifeline: Lifeline | None = None
+
+    def start(self, *, lifeline: bool = True, patience: float = SECONDS) -> None:
+        """Start the evaluator; before it the lifeline that it looks for."""
+        if lifeline:
+            self.lifeline = Lifeline(str(self.tree))
+        self.server = os.fork()
+        if not self.server:
+            if self.lifeline is not None:
+                self.lifeline.close()
+            os._exit(evaluator.serve(str(self.folder), patience))
+
+    def client(self, wanted: PlannedCompliance = WANTED) -> EvaluatorClient:
+        """The scanner's side."""
+        return EvaluatorClient(wanted, str(self.tree), time.monotonic() + SECONDS)
+
+    def left(self) -> list[str]:
+        """What is unpacked now."""
+        return [path.name for path in self.tree.iterdir() if not path.name.endswith(".sock")]
+
+    def ended(self) -> int:
+        """Wait for the evaluator; its status."""
+        end = time.monotonic() + SECONDS
+        while time.monotonic() < end:
+            pid, status = os.waitpid(self.server, os.WNOHANG)
+            if pid:
+                self.server = 0
+                return status
+            time.sleep(0.02)
+        raise AssertionError("the evaluator does not end")
+
+    def stop(self) -> None:
+        """End what is left."""
+        if self.lifeline is not None:
+            self.lifeline.close()
+        if self.server:
+            with contextlib.suppress(AssertionError):
+                self.ended()
+        if self.server:
+            os.kill(self.server, signal.SIGKILL)
+            os.waitpid(self.server, 0)
+
+
+@pytest.fixture
+def two(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Two]:
+    monkeypatch.setattr(evaluator, "plan", lambda *_given: (TRIMMED, ()))
+    # The path of a socket has room for a hundred characters, which pytest's folders use up.
+    with tempfile.TemporaryDirectory(prefix="imagescan-") as folder:
+        made = Two(Path(folder))
+        yield made
+        made.stop()
+
+
+def results(root: Path, unpacked: t.Any, inventory: t.Any, trimmed: Trimmed, _places: t.Any, **more: t.Any) -> Results:
+    """In place of an evaluation: what it was given."""
+    if more["keep"] is not None:
+        more["keep"].write_bytes(b"arf of " + more["identifier"].encode())
+    seen = {
+        "file": (root / "etc/name").read_text(encoding="utf-8"),
+        "owner": str(unpacked.owners.get("etc/name")),
+        "packages": str(len(inventory.packages)),
+        "content": trimmed.document.decode(),
+        "tailoring": trimmed.tailoring.decode(),
+        "identifier": more["identifier"],
+        "environment": " ".join(more["environment"]),
+        "seconds": str(more["bounds"].seconds),
+    }
+    problems = (*unpacked.problems, Problem("x", "y"))
+    return Results("t", (RuleResult("r1", "fail"),), profile="cis", facts=tuple(seen.items()), problems=problems)
+
+
+def image(name: str, size: int = 0) -> t.Any:
+    """An image with one file that has its name, and one of so many bytes."""
+    entries = [images.Entry("etc/name", name.encode(), mode=0o000), images.Entry("srv/data", os.urandom(size))]
+    return image_of(images.tar(entries))
+
+
+def test_images_are_evaluated_one_after_the_other(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluator, "evaluate_tree", results)
+    two.start()
+    client = two.client(PlannedCompliance("cis", arf=True, seconds=77))
+    for name in ("one", "two"):
+        opened = image(name)
+        found, arf = client.evaluate(opened, FULL, ("A=b", "C=ä"))
+        facts = dict(found.facts)
+        assert facts.pop("owner") == "None" if os.geteuid() == 0 else "mode=32768" in facts.pop("owner")
+        assert facts == {
+            "file": name,
+            "packages": str(len(FULL.packages)),
+            "content": "<xml/>",
+            "tailoring": "",
+            "identifier": f"{opened.reference} {opened.digest}".strip(),
+            "environment": "A=b C=ä",
+            "seconds": "77.0",
+        }
+        assert [rule.result for rule in found.rules] == ["fail"]
+        assert arf == b"arf of " + facts["identifier"].encode()
+        assert found.problems == (Problem("x", "y"),)
+        assert two.left() == []
+    assert [path.name for path in (two.folder / "tmp").iterdir()] == ["cache"]
+
+
+def test_a_mounted_image_is_copied(two: Two, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(evaluator, "evaluate_tree", results)
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/name").write_text("mounted", encoding="utf-8")
+    two.start()
+    found, arf = two.client().evaluate(RootFolder(str(tmp_path), "sha256:" + "b" * 64, "/images/0"), FULL, ())
+    assert dict(found.facts)["file"] == "mounted"
+    assert arf == b""
+
+
+def test_content_that_was_given_is_used(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: t.Any = lambda _inventory, wanted, _places, given: (given if wanted.tailoring else None, ())  # noqa: E731
+    monkeypatch.setattr(evaluator, "plan", told)
+    monkeypatch.setattr(evaluator, "evaluate_tree", results)
+    (two.folder / "content/content").write_bytes(pack_trimmed(TRIMMED))
+    (two.folder / "content/tailoring.xml").write_bytes(b"<Tailoring/>")
+    two.start()
+    facts = dict(two.client().evaluate(image("x"), FULL, ())[0].facts)
+    assert (facts["content"], facts["tailoring"]) == ("<xml/>", "<Tailoring/>")
+
+
+def test_what_cannot_be_evaluated_is_not_unpacked(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = Problem("content-missing", "there is none")
+    monkeypatch.setattr(evaluator, "plan", lambda *_given: (None, (problem,)))
+    two.start()
+    found, arf = two.client().evaluate(RootFolder("/nowhere", "sha256:" + "b" * 64, "/images/0"), FULL, ())
+    assert (found.rules, found.problems, arf) == ((), (problem,), b"")
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "hint"),
+    [
+        (ScanError("m", code="oscap-failed", hint="h"), "oscap-failed", "h"),
+        (ScanError("m", code="oscap-killed", hint="h"), "oscap-killed", "raise memory of compliance"),
+        (MemoryError(), "oscap-killed", "raise memory of compliance"),
+        (KeyError("x"), "internal-error", "this is a defect; please report"),
+    ],
+)
+def test_errors_are_those_of_the_image(
+    two: Two, monkeypatch: pytest.MonkeyPatch, raised: Exception, code: str, hint: str
+) -> None:
+    def fail(*_given: t.Any, **_more: t.Any) -> Results:
+        raise raised
+
+    monkeypatch.setattr(evaluator, "evaluate_tree", fail)
+    two.start()
+    for _each in range(2):
+        with pytest.raises(ScanError) as caught:
+            two.client().evaluate(image("x"), FULL, ())
+        assert (caught.value.code, caught.value.hint) == (code, hint)
+        assert two.left() == []
+
+
+def test_an_arf_that_no_record_can_hold_is_an_error(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluator, "evaluate_tree", results)
+    monkeypatch.setattr(evaluator, "ARF_LIMIT", 3)
+    two.start()
+    with pytest.raises(ScanError) as caught:
+        two.client(PlannedCompliance("cis", arf=True)).evaluate(image("x"), FULL, ())
+    assert caught.value.code == "arf-too-large"
+
+
+def test_an_image_that_has_no_room_names_the_limit(two: Two, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(evaluator, "evaluate_tree", results)
+    (tmp_path / "data").write_bytes(bytes(3 << 20))
+    two.start()
+    mounted = RootFolder(str(tmp_path), "sha256:" + "b" * 64, "/images/0")
+    for opened in (image("x", 3 << 20), mounted):
+        with pytest.raises(ScanError, match="more than the 2 MiB") as caught:
+            two.client(PlannedCompliance("cis", bytes=2 << 20)).evaluate(opened, FULL, ())
+        assert caught.value.code == "image-too-large-for-compliance"
+        assert "max_image_size" in caught.value.hint
+        assert two.left() == []
+
+
+def test_what_a_killed_process_left_makes_room(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluator, "evaluate_tree", lambda root, *_given, **_more: _named(root))
+    (two.tree / "root-old/etc").mkdir(parents=True)
+    (two.tree / "root-old/etc/passwd").touch()
+    two.start()
+    (only,) = dict(two.client().evaluate(image("x"), FULL, ())[0].facts)["roots"].split()
+    assert only != "root-old"
+    assert two.left() == []
+
+
+def _named(root: Path) -> Results:
+    roots = " ".join(path.name for path in root.parent.iterdir() if path.is_dir())
+    return Results("t", (), facts=(("roots", roots),))
+
+
+def hang(folder: Path) -> t.Callable[..., Results]:
+    """An evaluation that does not end, tells that it began, and whether it could end what it had started."""
+
+    def evaluate(*_given: t.Any, **_more: t.Any) -> Results:
+        (folder / "began").touch()
+        try:
+            time.sleep(SECONDS)
+        finally:
+            (folder / "cleaned").touch()
+        raise AssertionError
+
+    return evaluate
+
+
+def wait_for(path: Path) -> None:
+    """Until it is there."""
+    end = time.monotonic() + SECONDS
+    while not path.exists():
+        assert time.monotonic() < end, path
+        time.sleep(0.02)
+
+
+def asking(two: Two) -> int:
+    """A process that has an image evaluated; ends with 7 when it hears that the evaluator is lost."""
+    pid = os.fork()
+    if pid:
+        return pid
+    status = 1
+    try:
+        t.cast(Lifeline, two.lifeline).close()
+        two.client().evaluate(image("x"), FULL, ())
+    except ScanError as error:
+        status = 7 if error.code == "evaluator-lost" else 8
+    finally:
+        os._exit(status)
+
+
+def test_an_evaluator_that_dies_is_the_error_of_the_image_at_once(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluator, "evaluate_tree", hang(two.folder))
+    two.start()
+    client = asking(two)
+    wait_for(two.folder / "began")
+    # As in a container, all its processes go at once.
+    children = Path(f"/proc/{two.server}/task/{two.server}/children").read_text(encoding="ascii").split()
+    for number in (two.server, *map(int, children)):
+        os.kill(number, signal.SIGKILL)
+    began = time.monotonic()
+    assert os.waitstatus_to_exitcode(os.waitpid(client, 0)[1]) == 7
+    assert time.monotonic() - began < SECONDS / 3
+    assert two.left() == []
+    two.ended()
+    lifeline = t.cast(Lifeline, two.lifeline)
+    while lifeline.look():
+        pass
+    assert lifeline.is_lost
+
+
+def test_without_the_process_that_asked_oscap_is_ended_and_the_next_image_comes(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluator, "evaluate_tree", hang(two.folder))
+    two.start()
+    client = asking(two)
+    wait_for(two.folder / "began")
+    (two.folder / "began").unlink()
+    os.kill(client, signal.SIGKILL)
+    os.waitpid(client, 0)
+    wait_for(two.folder / "cleaned")
+    client = asking(two)
+    wait_for(two.folder / "began")
+    os.kill(client, signal.SIGKILL)
+    os.waitpid(client, 0)
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_the_evaluator_ends_with_the_scanner(two: Two, monkeypatch: pytest.MonkeyPatch, busy: bool) -> None:
+    monkeypatch.setattr(evaluator, "evaluate_tree", hang(two.folder))
+    two.start()
+    lifeline = t.cast(Lifeline, two.lifeline)
+    client = asking(two) if busy else 0
+    if busy:
+        wait_for(two.folder / "began")
+    while not lifeline.look():
+        time.sleep(0.02)
+    lifeline.close()
+    assert two.ended() == 0
+    if busy:
+        assert os.waitstatus_to_exitcode(os.waitpid(client, 0)[1]) == 7
+        assert (two.folder / "cleaned").exists()
+
+
+def test_an_evaluator_that_comes_when_the_scanner_is_gone_ends_soon(two: Two) -> None:
+    Lifeline(str(two.tree)).close()
+    began = time.monotonic()
+    two.start(lifeline=False)
+    assert two.ended() == 0
+    assert time.monotonic() - began < SECONDS / 2
+
+
+def test_without_a_scanner_the_evaluator_ends(two: Two, capfd: pytest.CaptureFixture[str]) -> None:
+    two.start(lifeline=False, patience=0.3)
+    assert os.waitstatus_to_exitcode(two.ended()) == 3
+    assert "no scanner came" in capfd.readouterr().err
+
+
+def test_without_an_evaluator_no_image_waits_longer_than_the_first(two: Two) -> None:
+    client = EvaluatorClient(WANTED, str(two.tree), time.monotonic() + 0.3)
+    for _each in range(2):
+        with pytest.raises(ScanError) as caught:
+            client.evaluate(image("x"), FULL, ())
+        assert caught.value.code == "evaluator-lost"
+    assert time.monotonic() < client.until + SECONDS / 3
+
+
+GOOD = results_to_dict(Results("t", ()))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"no\n",
+        b"[]\n",
+        b"{}\n",
+        b'{"state": "done"}\n',
+        b'{"state": "error", "code": 1, "message": "m", "hint": ""}\n',
+        b'{"state": "evaluated", "results": {}}\n',
+        json.dumps({"state": "evaluated", "results": GOOD, "arf": 1}).encode() + b"\n",
+        json.dumps({"state": "evaluated", "results": GOOD, "arf": "%"}).encode() + b"\n",
+        b'{"state": "ready"}\n{"state": "ready"}\n',
+    ],
+)
+def test_an_answer_that_is_none_is_not_believed(two: Two, answer: bytes) -> None:
+    listener = evaluator.listener_at(str(two.tree / evaluator.SOCKET))
+    listener.setblocking(True)
+    server = os.fork()
+    if not server:
+        connection, _address = listener.accept()
+        connection.sendall(answer)
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(1 << 16):
+            pass
+        os._exit(0)
+    listener.close()
+    try:
+        with pytest.raises(CorruptData):
+            two.client().evaluate(image("x"), FULL, ())
+    finally:
+        os.waitpid(server, 0)
+    assert two.left() == []
+
+
+def test_a_pod_leaves_to_another_what_it_has_no_evaluator_for(tmp_path: Path) -> None:
+    """The image that is being read may still end; no further one is begun."""
+    with tempfile.TemporaryDirectory(prefix="imagescan-") as short:
+        folder = Path(short)
+        (folder / "tree").mkdir()
+
+        def read(task: Task) -> Answer:
+            # Comes, and goes.
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(str(folder / "tree/lifeline.sock"))
+                time.sleep(0.3)
+            time.sleep(0.5)
+            return good(task)
+
+        ran = run(plan_of(4, parallel=1, compliance=WANTED), read, folder)
+    assert ran.states() == {0: "scanned"}
+    assert ran.decoder.bye is not None
+    assert ran.decoder.bye["left"] == [1, 2, 3]
+    assert ran.status == 0
+
+
+def test_the_program_is_the_evaluator_where_it_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[str] = []
+    monkeypatch.setattr(evaluator, "serve", lambda root: served.append(root) or 5)
+    assert pod.main(["evaluate", "/somewhere"]) == 5
+    assert pod.main(["evaluate"]) == 5
+    assert served == ["/somewhere", ""]
