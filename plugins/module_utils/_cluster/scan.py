@@ -74,8 +74,8 @@ PLAN_BYTES = 700_000
 VOLUME_JOBS = 50
 #: Of one image's environment in a plan; without it rules that look at it fail.
 ENVIRONMENT_BYTES = 32 << 10
-#: Images of one pod whose ARFs are kept, of up to 1.5 MB each: a pod can write 6 MiB.
-ARF_IMAGES = 3
+#: Images of one pod whose ARFs are kept, of 0.3 to 0.4 MB each: a pod can write 6 MiB.
+ARF_IMAGES = 8
 #: Seconds between looks: at the log readers, at pods, at Jobs and events.
 TICK, LOOK, LOOK_AT_JOBS = 0.5, 1.0, 4.0
 #: Between looks at pods where the API is slow: one answer that took long says little of the next (seconds).
