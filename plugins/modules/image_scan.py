@@ -81,7 +81,7 @@ options:
         default: []
       arf:
         description:
-          - Keep the whole answer of OpenSCAP (an ARF, one to two megabytes an image) in the store, for
+          - Keep the whole answer of OpenSCAP (an ARF, about a third of a megabyte an image) in the store, for
             M(imagescan.openshift.scan_report).
         type: bool
         default: false

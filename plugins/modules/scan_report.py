@@ -15,19 +15,22 @@ description:
   - An image that passed by an exception that has expired since, or that was scanned again since, is V(inconclusive)
     until it is judged again.
   - The HTML page is one file that loads nothing from elsewhere.
+  - OpenSCAP's own pages are made by C(oscap) on this host, one for each image whose answer was kept in the store. Each
+    takes some seconds and has some megabytes, so ask for them with O(images).
   - The OpenVEX document has the exceptions that hold, of the verdicts in force. One with a justification is
     C(not_affected); an accepted risk is C(affected) with what was decided.
 options:
   dest:
     description:
-      - Folder for the files C(report.json), C(report.html) and C(report.openvex.json). It is made where it is missing.
+      - Folder for the files C(report.json), C(report.html) and C(report.openvex.json), and for the folder C(openscap).
+        It is made where it is missing.
     type: path
     required: true
   formats:
     description: What to write.
     type: list
     elements: str
-    choices: [json, html, openvex]
+    choices: [json, html, openvex, openscap]
     default: [json, html]
   images:
     description:
@@ -63,6 +66,7 @@ attributes:
     details: Without the table.
 requirements:
   - packageurl-python, for OpenVEX
+  - oscap (package C(openscap-scanner)), for OpenSCAP's pages
 seealso:
   - module: imagescan.openshift.image_verdict
 """
@@ -79,14 +83,25 @@ EXAMPLES = r"""
     dest: ./report
     images: [registry.example.com/team/app:1.2]
     table: true
+
+- name: Make OpenSCAP's own page for one image, which was scanned with compliance.arf
+  imagescan.openshift.scan_report:
+    store: /var/lib/imagescan/store.db
+    dest: ./report
+    formats: [openscap]
+    images: [registry.example.com/team/app:1.2]
 """
 
 RETURN = r"""
 files:
-  description: The files, by format.
+  description: The files, by format. Of OpenSCAP's pages, their folder.
   returned: success
   type: dict
   sample: {"json": "/var/lib/imagescan/report/report.json", "html": "/var/lib/imagescan/report/report.html"}
+pages:
+  description: OpenSCAP's pages, by digest of the image. Images whose answer of OpenSCAP was not kept have none.
+  returned: O(formats) has V(openscap)
+  type: dict
 counts:
   description: Number of images with each verdict.
   returned: success
@@ -107,6 +122,7 @@ code:
   type: str
 """
 
+import hashlib
 import json
 import os
 import typing as t
@@ -115,6 +131,8 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.oscap import find_tools
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.pages import render_page
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._files import write_whole
 from ansible_collections.imagescan.openshift.plugins.module_utils._module import run
@@ -127,13 +145,15 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._reports impor
 from ansible_collections.imagescan.openshift.plugins.module_utils._reports.document import build_report, newest_time
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import in_force
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store, open_store
 
 RENDERERS: dict[str, t.Callable[[t.Mapping[str, t.Any]], bytes]] = {
     "json": json_report.render,
     "html": html_report.render,
     "openvex": openvex.render,
 }
+#: A format that is no single file.
+OPENSCAP = "openscap"
 NAMES = {"json": "report.json", "html": "report.html", "openvex": "report.openvex.json"}
 
 
@@ -145,8 +165,13 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         params["store"], params["store_password"] or "", create=False, read_only=module.check_mode
     ) as store:
         state = in_force(store, wanted, datetime.now(timezone.utc).date())
+        pages: dict[str, str] = {}
+        made = False
+        if OPENSCAP in params["formats"]:
+            digests = [image.digest for image in state.images if image.evaluated_at]
+            pages, made = write_pages(store, digests, folder_of(params) / OPENSCAP, check_mode=module.check_mode)
     report = build_report(state.documents, state.feed, newest_time(state.times))
-    dest = Path(os.path.abspath(params["dest"]))  # noqa: PTH100 - resolve() would follow links
+    dest = folder_of(params)
     files = {kind: dest / NAMES[kind] for kind in RENDERERS if kind in params["formats"]}
     before = {kind: read_before(path) for kind, path in files.items()}
     contents = {kind: RENDERERS[kind](report) for kind in files}
@@ -155,17 +180,51 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         for kind in differing:
             write(files[kind], contents[kind])
     result: dict[str, t.Any] = {
-        "changed": bool(differing),
+        "changed": bool(differing) or made,
         "files": {kind: str(path) for kind, path in files.items()},
         "counts": report["counts"],
         "summary": table.summary(report),
     }
+    if OPENSCAP in params["formats"]:
+        result["files"][OPENSCAP] = str(dest / OPENSCAP)
+        result["pages"] = pages
     if params["table"]:
         result["table"] = table.render(report).splitlines()
     if module._diff:
         known = counts_of(before.get("json") or read_before(dest / "report.json"))
         result["diff"] = {"before": counts_text(known), "after": counts_text(report["counts"])}
     return result
+
+
+def folder_of(params: t.Mapping[str, t.Any]) -> Path:
+    """Where files go."""
+    return Path(os.path.abspath(params["dest"]))  # noqa: PTH100 - resolve() would follow links
+
+
+def write_pages(
+    store: Store, digests: t.Iterable[str], folder: Path, *, check_mode: bool
+) -> tuple[dict[str, str], bool]:
+    """Make OpenSCAP's pages, each once for an answer; digest -> path, and whether one was made."""
+    oscap = find_tools().oscap
+    pages: dict[str, str] = {}
+    made = False
+    for digest in digests:
+        arf = store.arf(digest)
+        if arf is None:
+            continue
+        name = digest.replace(":", "-")
+        path = folder / f"{name}-{hashlib.sha256(arf).hexdigest()[:12]}.html"
+        pages[digest] = str(path)
+        if path.is_file():
+            continue
+        made = True
+        if check_mode:
+            continue
+        write(path, render_page(arf, oscap))
+        for old in folder.glob(f"{name}-*.html"):
+            if old != path:
+                old.unlink(missing_ok=True)
+    return pages, made
 
 
 def read_before(path: Path) -> bytes | None:
@@ -212,7 +271,7 @@ def main() -> None:
         argument_spec={
             **specs.store(),
             "dest": {"type": "path", "required": True},
-            "formats": {"type": "list", "elements": "str", "choices": list(NAMES), "default": ["json", "html"]},
+            "formats": {"type": "list", "elements": "str", "choices": [*NAMES, OPENSCAP], "default": ["json", "html"]},
             "images": {"type": "list", "elements": "raw"},
             "table": {"type": "bool", "default": False},
         },

@@ -23,7 +23,7 @@ from .applying import Accepted, Entry, Exceptions, Named, Used
 from .codes import CODES
 from .expressions import evaluate
 from .model import VERDICTS, ImageVerdict, PolicyVerdict, Reason, worst
-from .policies import AcceptedVendor, Policy
+from .policies import AcceptedVendor, Condition, Policy
 from .schema import COMPONENTS
 from .vex import Statement
 
@@ -33,6 +33,8 @@ REASON_LIMIT = 25
 CLOCK_SKEW = datetime.timedelta(minutes=10)
 
 _NAMES_SHOWN = 5
+#: Results of rules that nobody knows the outcome of.
+_UNCLEAR = ("error", "unknown", "notchecked")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -617,13 +619,12 @@ class _PolicyReasons:
             if not results["problems"]:
                 yield _found("compliance-incomplete", "no rule has a result")
             return
-        unclear = [rule for rule in rules if rule["result"] in ("error", "unknown", "notchecked")]
-        by_severity_alone = policy.min_score is None and not any(
-            "compliance" in condition.reads for condition in policy.conditions
-        )
-        if policy.max_failed_severity is not None and by_severity_alone:
-            highest = _rule_rank(policy.max_failed_severity)
-            unclear = [rule for rule in unclear if _rule_rank(rule["severity"]) > highest]
+        unclear = [rule for rule in rules if rule["result"] in _UNCLEAR]
+        by_score = policy.min_score is not None or any(map(_asks_for_score, policy.conditions))
+        if not by_score:
+            # Conditions are tried with these rules failed, and passed.
+            allowed = "high" if policy.max_failed_severity is None else policy.max_failed_severity
+            unclear = [rule for rule in unclear if _rule_rank(rule["severity"]) > _rule_rank(allowed)]
         if unclear:
             names = _some([f"{rule['id']} ({rule['result']})" for rule in unclear])
             yield _found("compliance-incomplete", f"{_count(len(unclear), 'rule')} without a result: {names}")
@@ -643,6 +644,25 @@ class _PolicyReasons:
             if not holds:
                 because = visible(condition.message, 500) or f"it demands {visible(condition.that, 300)}"
                 yield _found("condition-broken", f"{where} is broken: {because}")
+            elif "compliance" in condition.reads and not self.holds_in_any_case(condition):
+                unclear = [rule for rule in self.facts["compliance"]["rules"] if rule["result"] in _UNCLEAR]
+                names = _some([f"{rule['id']} ({rule['result']})" for rule in unclear])
+                yield _found("compliance-incomplete", f"{where} depends on rules without a result: {names}")
+
+    def holds_in_any_case(self, condition: Condition) -> bool:
+        """Whether a condition that holds also holds if every rule without a result failed, or passed."""
+        results = self.facts["compliance"]
+        unclear = sum(rule["result"] in _UNCLEAR for rule in results["rules"])
+        for result in ("fail", "pass") if unclear else ():
+            rules = [{**rule, "result": result} if rule["result"] in _UNCLEAR else rule for rule in results["rules"]]
+            counts = {**results["counts"], **dict.fromkeys(_UNCLEAR, 0), result: results["counts"][result] + unclear}
+            facts = {**self.facts, "compliance": {**results, "rules": rules, "counts": counts}}
+            try:
+                if not evaluate(condition.that, facts):
+                    return False
+            except InputError:
+                return False
+        return True
 
     def shown_time(self, text: str) -> str:
         if _time(text) is None:
@@ -684,6 +704,10 @@ def _gravity(finding: Finding) -> tuple[t.Any, ...]:
         finding.revision,
         finding.cvss,
     )
+
+
+def _asks_for_score(condition: Condition) -> bool:
+    return "compliance" in condition.reads and "score" in condition.that
 
 
 def _rule_rank(severity: str) -> int:

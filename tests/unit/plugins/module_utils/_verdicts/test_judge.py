@@ -495,7 +495,26 @@ def test_a_rule_without_a_result_matters_unless_it_might_fail(result: str) -> No
         assert judged({"compliance": results}, BASE + f"  compliance: {{{asked}}}\n").verdict == expected
         condition = """  conditions: [{name: one, that: "compliance.counts.fail == `0`"}]\n"""
         both = judged({"compliance": results}, BASE + f"  compliance: {{{asked}}}\n" + condition)
-        assert codes(both) == ["compliance-incomplete"]
+        assert set(codes(both)) == {"compliance-incomplete"}
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("length(compliance.rules[?result == 'fail' && severity == 'high']) == `0`", "passed"),
+        ("length(compliance.rules[?result == 'fail' && severity == 'low']) == `0`", "inconclusive"),
+        ("compliance.counts.fail <= `1`", "passed"),
+        ("compliance.counts.fail == `0`", "inconclusive"),
+        ("compliance.counts.pass == `1`", "inconclusive"),
+        ("compliance.counts.notchecked == `0`", "failed"),
+        ("compliance.score >= `1`", "inconclusive"),
+        ("packages == `2`", "passed"),
+    ],
+)
+def test_a_condition_must_hold_whatever_a_rule_without_a_result_came_to(condition: str, expected: str) -> None:
+    results = make.compliance({}, {"id": "r2", "result": "notchecked", "severity": "low"})
+    policy = BASE + f"""  conditions: [{{name: one, that: "{condition}"}}]\n"""
+    assert judged({"compliance": results}, policy).verdict == expected
 
 
 def test_a_score_that_is_asked_for_must_be_there() -> None:
