@@ -29,6 +29,9 @@ _TAIL = 2000
 _VERSION = re.compile(r"\(oscap\) (\S+)")
 #: What oscap ends with: every rule passed or does not count; some rule failed. Both say nothing yet (see guards).
 _FINISHED = (0, 2)
+#: oscap's threads crash once in some hundred runs, and not the next time. As a shell tells it: 128 more.
+_CRASHES = frozenset(number + base for number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT) for base in (0, 128))
+_ATTEMPTS = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,8 +109,13 @@ def run_oscap(task: Task, tools: Tools, bounds: Bounds) -> Path:
     command += ["--results-arf", str(results), str(task.content)]
     # Only if oscap ends first can fakeroot end its helper, which is in no group of ours, and its message queues.
     timed = ["timeout", "--foreground", f"--kill-after={_PATIENCE}", f"{bounds.seconds:g}", *command]
-    started = time.monotonic()
-    status, errors = _run([*_wrapping(task, tools), *timed], _environment(task, home, results), task, bounds)
+    wrapped = [*_wrapping(task, tools), *timed]
+    for _attempt in range(_ATTEMPTS):
+        results.unlink(missing_ok=True)
+        started = time.monotonic()
+        status, errors = _run(wrapped, _environment(task, home, results), task, bounds)
+        if abs(status) not in _CRASHES:
+            break
     if status not in _FINISHED and time.monotonic() - started >= bounds.seconds:
         raise LimitExceeded(
             f"oscap took longer than {bounds.seconds:g} seconds",
