@@ -55,9 +55,10 @@ class Unpacked:
     """What was unpacked.
 
     ``owning``: files have their owners and modes on disk. ``entries``: of all layers. ``bytes``: content of all regular
-    files that were written, also of those that a later layer replaced. ``owners``: real path in the root -> what the disk could not have; a path may be gone since.
-    ``specials``: devices, pipes and sockets that were not made. ``capabilities``: files with capabilities, which were
-    not set. ``problems``: not empty means that something that should be there is not.
+    files that were written, also of those that a later layer replaced. ``owners``: real path in the root -> what the
+    disk could not have; a path may be gone since. ``specials``: devices, pipes and sockets that were not made.
+    ``capabilities``: files with capabilities, which were not set. ``problems``: not empty means that something that
+    should be there is not.
     """
 
     owning: bool

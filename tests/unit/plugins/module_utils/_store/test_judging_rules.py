@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import json
 import typing as t
 from pathlib import Path
 
@@ -14,6 +15,8 @@ import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import Results, RuleResult
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.serial import results_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotations import desired, facts_of
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.fate import KEEP
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Problem
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.serial import inventory_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judged, Judging, in_force
@@ -25,6 +28,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.poli
 from ansible_collections.imagescan.openshift.tests.support.verdicts import INVENTORY
 
 DIGEST = "sha256:" + "a" * 64
+NOW = datetime.datetime(2026, 1, 3, tzinfo=datetime.timezone.utc)
 DAY1, DAY2, DAY3 = ("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "2026-01-03T00:00:00Z")
 ASKED = Asked("cis", "c" * 64, "d" * 64)
 STRICT = Asked("stig", "c" * 64)
@@ -152,3 +156,23 @@ def test_damaged_results_are_an_error_of_their_image(store: Store, damage: str) 
     judged = judge(store)
     assert judged.verdict == "error"
     assert judge(store, policy="- name: one\n  unexamined: fail\n").verdict == "passed"
+
+
+def test_the_annotation_about_rules_tells_what_the_store_has(store: Store) -> None:
+    for results, exceptions, compliant, critical in (
+        (PASSED, "", True, 0),
+        (FAILED, "", False, 1),
+        (PASSED.with_problems([Problem("compliance-canary", "oscap saw no package")]), "", None, 0),
+        (FAILED, "- {rule: no_empty_passwords, reason: no logins, expires: 2026-01-03}\n", True, 0),
+    ):
+        put(store, results)
+        facts = facts_of(
+            dict(judge(store, exceptions=exceptions).document),
+            scanned_at=DAY1,
+            report_url="https://reports.example/{digest}",
+            scanner_version="1.0.0",
+        )
+        change = desired(facts, KEEP, {}, {}, provider="imagescan", now=NOW)
+        said = json.loads(change.annotations["quality.images.openshift.io/policy.imagescan"] or "")
+        assert said["compliant"] is compliant
+        assert said["summary"][0] == {**said["summary"][0], "label": "critical", "data": str(critical)}
