@@ -25,12 +25,19 @@ from .._compliance.oscap import Bounds, Tools, check_tools, find_tools
 from .._errors import InputError, LimitExceeded, ScanError
 from .._images.limits import DEFAULT_LIMITS, Limits
 from .._images.model import Image
+from .._images.pull_sources import PullSources
+from .._images.registry import Repository
 from .._images.targets import RootFolder
 from .._images.unpack import may_own
 from .._rpm.model import Inventory
+from .cache import CachedLayers
 
 #: Unpacked bytes of one image.
 MAX_IMAGE_SIZE = 16 << 30
+#: Bytes of layers that are kept for the second reading.
+LAYERS_LIMIT = 8 << 30
+#: Sources of layers that are far away.
+REMOTE: tuple[type, ...] = (Repository, PullSources)
 _PREFIX = "imagescan-rules-"
 _LOCK = "lock"
 
@@ -96,6 +103,21 @@ class Evaluator:
             shutil.rmtree(self._folder, ignore_errors=True)
             os.close(self._lock)
             self._folder = None
+
+    def with_kept_layers(self, opened: Image | RootFolder) -> Image | RootFolder:
+        """The same image, whose layers a registry is asked for once: they are read twice, and other images share them.
+
+        Layers are kept in the folder, as long as they take a quarter of its room at most.
+        """
+        if self._folder is None or not isinstance(opened, Image) or not isinstance(opened.source, REMOTE):
+            return opened
+        layers = self._folder / "layers"
+        try:
+            layers.mkdir(exist_ok=True)
+            room = min(LAYERS_LIMIT, shutil.disk_usage(layers).free // 4)
+        except OSError:
+            return opened
+        return dataclasses.replace(opened, source=CachedLayers(opened.source, str(layers), room))
 
     def evaluate(self, opened: Image | RootFolder, inventory: Inventory) -> Evaluation:
         """Evaluate one image. Raises ScanError: why it could not be, which says nothing about the image."""

@@ -154,6 +154,8 @@ class LocalScan:
             opened: t.Any = open_child(job.index, job.child, self._access)
         else:
             opened = job.opened
+        if self._evaluator is not None:
+            opened = self._evaluator.with_kept_layers(opened)
         platform, inventory = _platform_text(opened), take_inventory(opened, threads=self._threads)
         if self._evaluator is None:
             return _Read(platform, inventory)

@@ -16,11 +16,18 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.co
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.oscap import Tools
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import (
+    BlobReader,
+    BlobSource,
+    Descriptor,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory import take_inventory
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner import evaluating
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.evaluating import Evaluator, identities
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import request_of
 from ansible_collections.imagescan.openshift.tests.support.books import MemoryBook
+from ansible_collections.imagescan.openshift.tests.support.layouts import File, image_of, tar_of
 
 TOOLS = Tools("/bin/false", "/bin/false", "/bin/false", chroot=True)
 
@@ -140,3 +147,29 @@ def test_an_image_without_packages_has_results_that_prove_nothing(tmp_path: Path
     assert outcome.compliance is not None
     assert [problem.code for problem in outcome.compliance.problems] == ["compliance-packages-unseen"]
     assert outcome.arf is None
+
+
+class CountingSource:
+    """A registry that counts how often it is asked for a layer."""
+
+    def __init__(self, source: BlobSource) -> None:
+        self._source = source
+        self.opened = 0
+
+    def open_blob(self, descriptor: Descriptor, /) -> BlobReader:
+        """Open one."""
+        self.opened += 1
+        return self._source.open_blob(descriptor)
+
+
+@pytest.mark.parametrize("remote", [True, False])
+def test_a_registry_is_asked_for_a_layer_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, remote: bool) -> None:
+    image = image_of(tar_of([File("etc/os-release", b"ID=rhel\n")]))
+    source = CountingSource(image.source)
+    monkeypatch.setattr(evaluating, "REMOTE", (CountingSource,) if remote else ())
+    with evaluator(tmp_path) as one:
+        kept = one.with_kept_layers(dataclasses.replace(image, source=source))
+        inventories = [take_inventory(kept, threads=1) for _time in range(2)]
+    assert inventories[0] == inventories[1]
+    assert source.opened == (1 if remote else 2)
+    assert list(tmp_path.iterdir()) == []
