@@ -34,7 +34,12 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targe
 from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts
 from ansible_collections.imagescan.openshift.tests.cluster.harness.cluster import Cluster
 from ansible_collections.imagescan.openshift.tests.cluster.recording import Recording, frames
-from ansible_collections.imagescan.openshift.tests.cluster.scans import check_nothing_is_left, write_images
+from ansible_collections.imagescan.openshift.tests.cluster.scans import (
+    Scans,
+    by_pods,
+    check_nothing_is_left,
+    write_images,
+)
 from ansible_collections.imagescan.openshift.tests.support.books import MemoryBook
 from ansible_collections.imagescan.openshift.tests.support.evaluations import CONTENTS, plain_oscap
 from ansible_collections.imagescan.openshift.tests.support.evaluations import Outcome as Plain
@@ -105,6 +110,12 @@ class Stage:
             patch.setenv("OSCAP_CONTAINER_VARS", "PATH=/usr/local/bin:/usr/bin:/bin")
             return plain_oscap(root, CONTENT, profile)
 
+    def image(self, name: str) -> dict[str, t.Any]:
+        """As image_info hands it on."""
+        digest = self.digests[name]
+        reference = f"{self._cluster.registry}/compliance/{name}@{digest}"
+        return {"reference": reference, "digest": digest, "kind": "image", "size": self.sizes[name]}
+
     def scan(self, method: str, names: t.Sequence[str], compliance: Compliance, *, program: bytes = b"") -> Seen:
         """Scan with one pod at a time. ``program``: for the pods, in place of the real one."""
         cluster, place = self._cluster, self._accounts.namespace
@@ -116,17 +127,7 @@ class Stage:
             start_timeout=180,
             compliance=compliance,
         )
-        requests = [
-            request_of(
-                {
-                    "reference": f"{cluster.registry}/compliance/{name}@{self.digests[name]}",
-                    "digest": self.digests[name],
-                    "kind": "image",
-                    "size": self.sizes[name],
-                }
-            )
-            for name in names
-        ]
+        requests = [request_of(self.image(name)) for name in names]
         book = Book()
         folder = self._folder / f"recording-{len(list(self._folder.iterdir()))}"
         folder.mkdir()
@@ -290,3 +291,22 @@ def _greedy() -> bytes:
             text = source.read(name).decode()
             archive.writestr(name, _GREED + text if name == "__main__.py" else text)
     return changed.getvalue()
+
+
+def test_image_scan_keeps_results_and_makes_no_pod_for_what_it_has(
+    stage: Stage, cluster: Cluster, shared_accounts: Accounts, scanner_image: str, tmp_path: Path
+) -> None:
+    given = {"images": [stage.image("kernel")], "compliance": {"profile": "cis", "max_image_size": str(SIZE)}}
+    call = by_pods(cluster, shared_accounts, scanner_image, "job", **given)
+    first, again = (dict(call) for _each in range(2))
+    again["store"] = str(tmp_path / "first.db")
+    scans = Scans(tmp_path, {"first": first, "again": again})
+    scans.run()
+    counts = {"scanned": 0, "current": 0, "planned": 0, "error": 0}
+    assert scans.result("first")["counts"] == {**counts, "scanned": 1}
+    assert scans.result("again")["counts"] == {**counts, "current": 1}
+    assert not scans.result("again")["changed"]
+    (found,) = scans.result("first")["images"]
+    assert found["problems"] == []
+    assert sum(found["rules"].values()) > 300
+    assert scans.result("again")["images"][0]["rules"] == found["rules"]

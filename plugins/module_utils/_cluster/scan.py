@@ -115,6 +115,7 @@ class Compliance:
     memory: str = "512Mi"
 
     def __post_init__(self) -> None:
+        memory_bytes(self.memory, "memory of compliance")
         if not 1 <= self.seconds <= 86_400:
             raise InputError(f"timeout of compliance is {self.seconds}; expected 1 to 86400 seconds")
         if not 1 << 20 <= self.max_image_size <= 1 << 40:

@@ -39,7 +39,7 @@ from pathlib import Path
 from .._compliance.content import FOLDERS, Wanted, unpack_trimmed
 from .._compliance.evaluate import Places, evaluate_tree, plan, refused, remove_tree
 from .._compliance.model import Results
-from .._compliance.oscap import Bounds
+from .._compliance.oscap import Bounds, check_tools, find_tools
 from .._compliance.serial import results_from_dict, results_to_dict
 from .._errors import CorruptData, LimitExceeded, ScanError
 from .._images.access import read_small_file
@@ -47,7 +47,7 @@ from .._images.limits import DEFAULT_LIMITS
 from .._images.model import Image, Problem
 from .._images.safe_json import read_object
 from .._images.targets import RootFolder
-from .._images.unpack import Owner, Unpacked, copy_folder, unpack
+from .._images.unpack import Owner, Unpacked, copy_folder, may_own, unpack
 from .._rpm.model import Inventory
 from .._rpm.serial import inventory_from_dict, inventory_to_dict
 from .plan import CONTENT_FILE, GIVEN_LIMIT, LOST, TAILORING_FILE, PlannedCompliance
@@ -430,6 +430,7 @@ def _evaluate(folders: Folders, connection: socket.socket, work: Path) -> tuple[
     trimmed, problems = plan(inventory, wanted, places, content)
     if trimmed is None:
         return refused(wanted, problems), b""
+    tools = check_tools(find_tools(), owning=may_own())
     _send(connection, {"state": "ready"})
     told = json.loads(_receive(connection, REQUEST_LIMIT))
     keep = work / "arf.gz" if asked["arf"] else None
@@ -442,6 +443,7 @@ def _evaluate(folders: Folders, connection: socket.socket, work: Path) -> tuple[
         identifier=asked["identifier"],
         environment=tuple(asked["environment"]),
         bounds=Bounds(seconds=float(asked["seconds"])),
+        tools=tools,
         keep=keep,
     )
     return results, keep.read_bytes() if keep is not None else b""

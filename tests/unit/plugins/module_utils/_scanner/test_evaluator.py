@@ -22,6 +22,7 @@ import pytest
 from ansible_collections.imagescan.openshift.examples.fleet import images
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import Trimmed, pack_trimmed
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import Results, RuleResult
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.oscap import Tools
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.serial import results_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import CorruptData, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Problem
@@ -100,6 +101,7 @@ class Two:
 @pytest.fixture
 def two(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Two]:
     monkeypatch.setattr(evaluator, "plan", lambda *_given: (TRIMMED, ()))
+    monkeypatch.setattr(evaluator, "find_tools", lambda: Tools("oscap", "fakechroot", "fakeroot", False))
     # The path of a socket has room for a hundred characters, which pytest's folders use up.
     with tempfile.TemporaryDirectory(prefix="imagescan-") as folder:
         made = Two(Path(folder))
@@ -175,6 +177,14 @@ def test_content_that_was_given_is_used(two: Two, monkeypatch: pytest.MonkeyPatc
     two.start()
     facts = dict(two.client().evaluate(image("x"), FULL, ())[0].facts)
     assert (facts["content"], facts["tailoring"]) == ("<xml/>", "<Tailoring/>")
+
+
+def test_without_oscap_nothing_is_unpacked(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluator, "find_tools", lambda: Tools("oscap", "", "", False))
+    two.start()
+    with pytest.raises(ScanError) as caught:
+        two.client().evaluate(RootFolder("/nowhere", "sha256:" + "b" * 64, "/images/0"), FULL, ())
+    assert caught.value.code == "oscap-no-chroot"
 
 
 def test_what_cannot_be_evaluated_is_not_unpacked(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
