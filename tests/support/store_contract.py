@@ -262,6 +262,20 @@ class StoreContract:
             assert other is not None
             assert other.asked == STRICT
 
+    def test_old_answers_go_when_there_are_too_many(self, open_it: OpenStore) -> None:
+        questions = [Asked("cis", str(number)) for number in range(6)]
+        with open_it() as store:
+            for day, asked in enumerate(questions, 1):
+                now = f"2026-01-0{day}T00:00:00Z"
+                store.record_results(DIGEST, asked, results("pass"), arf=None, now=now)
+                store.record_results(OTHER, questions[0], results("pass"), arf=None, now=now)
+            kept = [asked for asked in questions if DIGEST in store.known_evaluations(asked.question)]
+            assert kept == questions[2:]
+            assert OTHER in store.known_evaluations(questions[0].question)
+            found = store.evaluation(DIGEST)
+            assert found is not None
+            assert found.asked == questions[-1]
+
     def test_a_failed_evaluation_keeps_the_results_and_ends_that_they_are_current(self, open_it: OpenStore) -> None:
         error = ScanError("oscap was ended\0", code="oscap-killed")
         with open_it() as store:

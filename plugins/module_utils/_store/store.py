@@ -44,6 +44,8 @@ BODY_LIMIT = 256 << 20
 CLOCK_ERROR = timedelta(days=1)
 #: How long a verdict that was made with newer data stays although older data now say something worse.
 VERDICT_STAYS = timedelta(days=1)
+#: Evaluations that are kept of one image.
+ANSWERS_KEPT = 4
 #: Most values in one IN (...) clause; SQLite's own limit is 999 on old versions.
 CHUNK = 500
 
@@ -616,6 +618,7 @@ class Store:
     ) -> bool:
         """Keep what an evaluation came to, put it in force, and forget the error of an earlier one.
 
+        Of several questions about one image the ``ANSWERS_KEPT`` newest answers stay.
         ``results``: in the form of ``_compliance.serial``. ``arf``: compressed with gzip. True where anything is new.
         """
         import sqlalchemy as sa
@@ -652,6 +655,11 @@ class Store:
                 connection.execute(sa.insert(table).values(digest=digest, question=question, **values))
             else:
                 connection.execute(sa.update(table).where(here).values(**values))
+            # Each update of the content is a new question, which nobody asks again after the next one.
+            older = sa.select(table.c.question).where(table.c.digest == digest, table.c.question != question)
+            older = older.order_by(table.c.evaluated_at.desc(), table.c.question)
+            gone = [row.question for row in connection.execute(older)][ANSWERS_KEPT - 1 :]
+            connection.execute(sa.delete(table).where(table.c.digest == digest, table.c.question.in_(gone)))
             changed = _put_state(connection, digest, question, question, None, now, renew=True)
             if before is None or before.rule_set != values["rule_set"]:
                 return True
