@@ -8,6 +8,7 @@ Whether the states are those of a real cluster is for tests/cluster; here are th
 
 from __future__ import annotations
 
+import base64
 import collections
 import copy
 import dataclasses
@@ -22,10 +23,11 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster impor
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import ApiError
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.jobs import Job, Pod
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.logs import Finished, Received
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.manifests import PodOptions
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scan import JobScan, Options
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.manifests import EvaluatorOptions, PodOptions
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scan import Compliance, JobScan, Options
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import (
     Abandoned,
+    InputError,
     RegistryError,
     ScanError,
 )
@@ -959,3 +961,108 @@ def test_a_run_without_a_sign_of_life_for_a_minute_is_dead(world: World, monkeyp
     world.now += 61
     world.run(*asked(31))
     assert world.leftovers() == []
+
+
+# Rules
+
+
+RULES = Compliance("cis", ("r1",), content=b"packed", tailoring=b"<Tailoring/>", max_image_size=1 << 30)
+
+
+def test_pods_that_evaluate_are_told_what_and_have_what_they_need(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plans: list[Plan] = []
+    maps: dict[str, dict[str, t.Any]] = {}
+    memory: list[tuple[int, int]] = []
+
+    def look() -> None:
+        maps.update(world.maps)
+        for job in world.jobs.values():
+            scanner, oscap = job.body["spec"]["template"]["spec"]["containers"]
+            assert oscap["resources"]["limits"]["memory"] == RULES.memory
+            resources = scanner["resources"]
+            memory.append((int(resources["requests"]["memory"]), int(resources["limits"]["memory"])))
+
+    monkeypatch.setattr(world, "meddle", look)
+    requests = [dataclasses.replace(one, size=number << 20) for number, one in enumerate(asked(1, 2, 3), 10)]
+    world.run(*requests, compliance=RULES)
+    # What the pods of this world tell has no results of rules, so it is worth nothing.
+    assert set(world.states.values()) == {"result-refused"}
+    plans = [plan_from_json(one["data"]["plan.json"].encode()) for one in maps.values() if "data" in one]
+    assert {plan.compliance for plan in plans} == {RULES.planned}
+    (content,) = (one["binaryData"] for name, one in maps.items() if name.endswith("-content"))
+    assert {name: base64.b64decode(data) for name, data in content.items()} == RULES.given
+    evaluator = EvaluatorOptions(RULES.memory, 1 << 30, True, 12 << 20)
+    base = 512 << 20
+    assert set(memory) == {(base + evaluator.tree_request, base + evaluator.tree_bytes)}
+    assert {plan.shards[0].images[0].environment for plan in plans} == {()}
+
+
+def test_where_one_size_is_not_known_all_the_room_is_requested(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    resources: list[t.Any] = []
+
+    def look() -> None:
+        for job in world.jobs.values():
+            resources.append(job.body["spec"]["template"]["spec"]["containers"][0]["resources"])
+
+    monkeypatch.setattr(world, "meddle", look)
+    first, second = asked(1, 2)
+    world.run(dataclasses.replace(first, size=1 << 20), second, compliance=RULES)
+    assert resources
+    assert all(one["requests"]["memory"] == one["limits"]["memory"] for one in resources)
+
+
+@pytest.mark.parametrize(("arf", "most"), [(True, 8), (False, 20)])
+def test_a_pod_has_no_more_images_than_arfs_fit_into_its_log(
+    world: World, monkeypatch: pytest.MonkeyPatch, arf: bool, most: int
+) -> None:
+    largest: list[int] = []
+
+    def look() -> None:
+        plans = [plan_from_json(one["data"]["plan.json"].encode()) for one in world.maps.values() if "data" in one]
+        largest.extend(len(shard.images) for plan in plans for shard in plan.shards)
+
+    monkeypatch.setattr(world, "meddle", look)
+    world.run(*asked(*range(1, 21)), pods=1, compliance=dataclasses.replace(RULES, arf=arf))
+    assert 0 < max(largest) <= most
+    assert arf or max(largest) == most
+
+
+def test_jobs_that_evaluate_other_rules_are_not_adopted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    requests = asked(*range(1, 21))
+    killed(world, *requests, after=2.0)
+    world.current.clear()
+    old = set(world.jobs)
+    revive(world, monkeypatch)
+    world.run(*requests, compliance=RULES)
+    assert old
+    assert not old & set(world.jobs)
+    assert not old & {pod.job.uid for pod in world.followed.values()}
+    assert len(world.made) == 2, "all are asked for anew"
+    assert world.leftovers() == []
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"seconds": 0}, "timeout of compliance"),
+        ({"max_image_size": 1000}, "max_image_size of compliance"),
+        ({"max_image_size": 1 << 41}, "max_image_size of compliance"),
+        ({"memory": "64Mi"}, "memory of compliance"),
+        ({"content": bytes(950_001)}, "fewer rules"),
+    ],
+)
+def test_wishes_that_no_pod_can_fulfil_are_refused(options: dict[str, t.Any], complaint: str) -> None:
+    with pytest.raises(InputError) as caught:
+        Compliance("cis", **options)
+    assert complaint in str(caught.value)
+
+
+def test_other_content_is_another_question() -> None:
+    assert Compliance("cis").planned.given == ""
+    digests = {
+        Compliance("cis", content=content, tailoring=tailoring).planned.given
+        for content, tailoring in ((b"ab", b""), (b"", b"ab"), (b"a", b"b"), (b"b", b"a"))
+    }
+    assert len(digests) == 4
