@@ -6,22 +6,51 @@
 ``reader``: an ARF of about 30 MB, which the oscap that is installed writes for RHEL 9 and ``cis`` (root; packages
 openscap-scanner and ssg-nondebian), is read with expat without handlers and by our reader, in turn, each in a process
 of its own; processor time without the start of Python, and peak memory of the whole process. Ratios are medians.
+
+``pod``: an image of about 300 MB (110 MB compressed) in a registry is evaluated for ``cis`` by the programs of both
+containers of a scanner pod, without any right, and as a person would: skopeo, umoci and oscap with its report, as root.
+Each from the start of the first program to its result, in turn, both unpacking into memory; nothing is kept between
+rounds, so each round of ours trims the content anew. Memory: the largest sum of what both containers' processes have
+for themselves (their proportional share), beside the unpacked image.
 """
 
 from __future__ import annotations
 
+import io
 import os
+import random
+import resource
+import shutil
 import statistics
 import subprocess
 import sys
+import tarfile
 import tempfile
+import time
 import typing as t
 from pathlib import Path
 
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.bundle import make_bundle
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.frames import Decoder
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.plan import (
+    Plan,
+    PlannedCompliance,
+    PlannedImage,
+    PodAccess,
+    Shard,
+    plan_to_json,
+)
+from ansible_collections.imagescan.openshift.tests.benchmarks.image import MB, pool
 from ansible_collections.imagescan.openshift.tests.benchmarks.table import Table
+from ansible_collections.imagescan.openshift.tests.support.evaluations import NOBODY, read_outcome
+from ansible_collections.imagescan.openshift.tests.support.layouts import write_layout
+from ansible_collections.imagescan.openshift.tests.support.registry import running_registry
+from ansible_collections.imagescan.openshift.tests.support.roots import build_root, layer_of, with_services
 
 BUILD = Path(__file__).resolve().parents[2] / "build"
 CONTENT = "/usr/share/xml/scap/ssg/content/ssg-rhel9-ds.xml"
+#: Of the image of ``pod``, unpacked.
+MEGABYTES = int(os.environ.get("IMAGESCAN_BENCH_MEGABYTES", "300"))
 ROUNDS = int(os.environ.get("IMAGESCAN_BENCH_ROUNDS", "9"))
 
 READ = """
@@ -83,7 +112,154 @@ def reader(table: Table) -> None:
     table.row("reader: peak memory of the process", peak, "MB", "< 40", peak < 40)
 
 
-PARTS: t.Mapping[str, t.Callable[[Table], None]] = {"reader": reader}
+def write_image(folder: Path, megabytes: int) -> None:
+    """An OCI layout in ``folder/image``: a root with packages, and files that compress as those of images do."""
+    content = pool(random.Random(7))
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as archive:
+        left = megabytes * MB
+        while left > 0:
+            info = tarfile.TarInfo(f"usr/share/data/{left}")
+            info.size = min(left, 150_000)
+            start = left * 7919 % (len(content) - info.size)
+            archive.addfile(info, io.BytesIO(content[start : start + info.size]))
+            left -= info.size
+    layers = [layer_of(build_root(folder / "packages", with_services(9))), data.getvalue()]
+    write_layout(folder / "image", layers, compress=True)
+
+
+def run_pod(folder: Path, reference: str, program: Path) -> tuple[float, float, dict[str, t.Any]]:
+    """Seconds, peak MB, and the record of the image."""
+    root = Path(tempfile.mkdtemp(prefix="imagescan-pod-", dir="/dev/shm"))
+    try:
+        for name in ("plan", "tree", "tmp", "scratch", "dev"):
+            (root / name).mkdir()
+        shard = Shard("0f" * 32, (PlannedImage(reference, ""),))
+        access = PodAccess(plain_http=(reference.partition("/")[0],))
+        wanted = PlannedCompliance("cis", bytes=1 << 30)
+        plan = Plan("bench", "job", (), access, 1, 448 << 20, 600, (shard,), 1 << 30, wanted)
+        (root / "plan/plan.json").write_bytes(plan_to_json(plan))
+        for path in (root, *root.iterdir()):
+            os.chown(path, NOBODY, NOBODY)
+        variables = {"PATH": os.environ["PATH"], "IMAGESCAN_POD_UID": "bench", "IMAGESCAN_SHARD": "0"}
+        variables |= {"HOME": str(root / "tmp"), "TMPDIR": str(root / "scratch"), "PYTHONDONTWRITEBYTECODE": "1"}
+        started = time.monotonic()
+        with (root / "log").open("wb") as log:
+            processes = [
+                subprocess.Popen(
+                    ["/usr/bin/python3", str(program), *words, str(root)],
+                    env=variables,
+                    cwd="/",
+                    stdout=log if not words else subprocess.DEVNULL,
+                    user=NOBODY,
+                    group=NOBODY,
+                    extra_groups=[],
+                )
+                for words in ([], ["evaluate"])
+            ]
+            peak = 0.0
+            while processes[0].poll() is None:
+                peak = max(peak, share([process.pid for process in processes]))
+                time.sleep(0.05)
+            seconds = time.monotonic() - started
+            assert [process.wait(30) for process in processes] == [0, 0]
+        decoder = Decoder(bytes.fromhex(shard.key), "bench")
+        records = [record for line in (root / "log").read_bytes().splitlines(True) if (record := decoder.feed(line))]
+        return seconds, peak, next(record.body for record in records if record.kind == "image")
+    finally:
+        shutil.rmtree(root)
+
+
+def share(roots: t.Sequence[int]) -> float:
+    """Megabytes that processes and their descendants have for themselves now."""
+    found, waiting = 0, list(roots)
+    while waiting:
+        pid = waiting.pop()
+        try:
+            found += int(Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").partition("Pss:")[2].split()[0])
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                waiting += map(int, (task / "children").read_text(encoding="ascii").split())
+        except (OSError, IndexError):
+            continue  # it ended
+    return found / 1024
+
+
+def processor_time() -> float:
+    """Seconds of all processes that ended."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
+
+
+def by_hand(reference: str) -> tuple[float, Path]:
+    """Seconds, and the folder with the ARF."""
+    folder = Path(tempfile.mkdtemp(prefix="imagescan-hand-", dir="/dev/shm"))
+    root = folder / "bundle/rootfs"
+    environment = {**os.environ, "HOME": str(folder), "OSCAP_PROBE_ROOT": str(root)}
+    (folder / ".rpmmacros").write_text("%_dbpath /var/lib/rpm\n", encoding="ascii")
+    outputs = ("--results-arf", str(folder / "arf.xml"), "--report", str(folder / "report.html"))
+    commands = (
+        ("skopeo", "copy", "-q", "--src-tls-verify=false", f"docker://{reference}", f"oci:{folder}/image:1"),
+        ("umoci", "unpack", "--image", f"{folder}/image:1", str(folder / "bundle")),
+        ("oscap", "xccdf", "eval", "--profile", "cis", *outputs, CONTENT),
+    )
+    started = time.monotonic()
+    for command in commands:
+        if command[0] == "oscap":
+            (root / "run/.containerenv").touch()
+        done = subprocess.run(command, env=environment, capture_output=True, check=False)
+        if done.returncode not in ((0, 2) if command[0] == "oscap" else (0,)):
+            raise SystemExit(f"{command[0]} ended with {done.returncode}:\n{done.stderr.decode()[-2000:]}")
+    return time.monotonic() - started, folder
+
+
+def pod(table: Table) -> None:
+    """Measure a scanner pod's programs against what a person would do."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        write_image(folder, MEGABYTES)
+        program = folder / "scanner.pyz"
+        program.write_bytes(make_bundle())
+        program.chmod(0o644)
+        ours: list[float] = []
+        theirs: list[float] = []
+        peaks: list[float] = []
+        used: list[float] = []
+        with running_registry(folder / "registry") as registry:
+            reference = f"{registry.host}/bench:1"
+            push = ("skopeo", "copy", "-q", "--dest-tls-verify=false", f"oci:{folder}/image:latest")
+            subprocess.run((*push, f"docker://{reference}"), check=True)
+            for _round in range(ROUNDS):
+                before = processor_time()
+                seconds, peak, record = run_pod(folder, reference, program)
+                between = processor_time()
+                spent, work = by_hand(reference)
+                ours.append(seconds)
+                theirs.append(spent)
+                peaks.append(peak)
+                used.append((between - before) / (processor_time() - between))
+                try:
+                    check_same(record, work / "arf.xml")
+                finally:
+                    shutil.rmtree(work)
+    ratio = statistics.median(one / other for one, other in zip(ours, theirs))
+    table.row("an image's rules, by a pod's programs", statistics.median(ours), "s")
+    table.row("the same by skopeo, umoci and oscap with its report", statistics.median(theirs), "s")
+    table.row("ratio", ratio, "", "<= 0.5", ratio <= 0.5)
+    table.row("ratio of processor time", statistics.median(used), "")
+    table.row("peak memory of a pod's programs, beside the image", max(peaks), "MB", "< 400", max(peaks) < 400)
+
+
+def check_same(record: t.Mapping[str, t.Any], arf: Path) -> None:
+    """Both must have found the same, or the times mean nothing."""
+    assert "compliance" in record, record
+    ours = {rule["id"]: rule["result"] for rule in record["compliance"]["rules"]}
+    assert not record["compliance"]["problems"], record["compliance"]["problems"]
+    different = {rule for rule, result in read_outcome(arf).rules.items() if ours.get(rule) != result}
+    assert not different, sorted(different)
+
+
+PARTS: t.Mapping[str, t.Callable[[Table], None]] = {"reader": reader, "pod": pod}
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ Both containers see one folder in memory, ``/tree``. The scanner unpacks an imag
 Unix socket there; a connection is one image:
 
     scanner    {"profile", "rules", "inventory", "identifier", "environment", "seconds", "arf"}
-    evaluator  {"state": "ready"}, or at once a result, or an error
+    evaluator  {"state": "ready"}, or a result or an error that needs no look at the image
     scanner    {"tree": name of the folder, "unpacked": …}
     evaluator  {"state": "evaluated", "results": …, "arf": base64 or ""}
                or {"state": "error", "code", "message", "hint"}
@@ -64,6 +64,8 @@ ARF_LIMIT = 3 << 20
 _PAUSE = 0.1
 #: How long a process may take to end oscap (seconds).
 _GRACE = 4.0
+#: How long the scanner waits for a refusal before it unpacks (seconds).
+_HEAD_START = 0.5
 _STEP = 1 << 18
 _REFUSALS = 10
 _ROOT = "root-"
@@ -136,14 +138,20 @@ class EvaluatorClient:
             "arf": self.wanted.arf,
         }
         with contextlib.closing(self._connect()) as connection:
-            answer = _ask(connection, asked)
+            _tell(connection, asked)
+            # A refusal comes at once, and saves unpacking; content that is still to be trimmed takes seconds.
+            is_early = _is_readable(connection, timeout=_HEAD_START)
+            answer = _hear(connection) if is_early else {"state": "ready"}
             if answer["state"] != "ready":
                 return _result(answer)
-            root = self._new_root(inventory)
+            root = self._new_root()
             try:
                 unpacked = self._unpack(opened, root)
-                told = {"tree": root.name, "unpacked": _unpacked_to_dict(unpacked)}
-                return _result(_ask(connection, told))
+                answer = answer if is_early else _hear(connection)
+                if answer["state"] == "ready":
+                    _tell(connection, {"tree": root.name, "unpacked": _unpacked_to_dict(unpacked)})
+                    answer = _hear(connection)
+                return _result(answer)
             finally:
                 remove_tree(root)
 
@@ -162,7 +170,7 @@ class EvaluatorClient:
                 raise
             time.sleep(_PAUSE)
 
-    def _new_root(self, inventory: Inventory) -> Path:
+    def _new_root(self) -> Path:
         """An empty folder. What a process that was ended left behind goes: the next image needs the room."""
         end = time.monotonic() + _GRACE
         while left := list(Path(self.tree).glob(f"{_ROOT}*")):
@@ -194,9 +202,16 @@ class EvaluatorClient:
             ) from error
 
 
-def _ask(connection: socket.socket, message: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def _tell(connection: socket.socket, message: t.Mapping[str, t.Any]) -> None:
     try:
         _send(connection, message)
+    except OSError as error:
+        raise _lost(str(error)) from error
+
+
+def _hear(connection: socket.socket) -> dict[str, t.Any]:
+    """What the evaluator answers. Raises ScanError where that is an error."""
+    try:
         line = _receive(connection, ANSWER_LIMIT)
     except OSError as error:
         raise _lost(str(error)) from error

@@ -195,6 +195,21 @@ def test_what_cannot_be_evaluated_is_not_unpacked(two: Two, monkeypatch: pytest.
     assert (found.rules, found.problems, arf) == ((), (problem,), b"")
 
 
+def test_a_refusal_that_comes_late_counts_as_well(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = Problem("content-other-product", "it is for another")
+
+    def plan(*_given: t.Any) -> t.Any:
+        while not two.left():
+            time.sleep(0.02)
+        return None, (problem,)
+
+    monkeypatch.setattr(evaluator, "plan", plan)
+    two.start()
+    found, _arf = two.client().evaluate(image("x"), FULL, ())
+    assert (found.rules, found.problems) == ((), (problem,))
+    assert two.left() == []
+
+
 @pytest.mark.parametrize(
     ("raised", "code", "hint"),
     [
