@@ -176,11 +176,14 @@ class EvaluatorClient:
         while left := list(Path(self.tree).glob(f"{_ROOT}*")):
             try:
                 for one in left:
-                    remove_tree(one)
-            except ScanError:
+                    if one.is_symlink() or one.is_file():
+                        one.unlink()  # nobody of ours made it
+                    else:
+                        remove_tree(one)
+            except (ScanError, OSError) as error:
                 # oscap, which is being ended as well, may still write there.
                 if time.monotonic() >= end:
-                    raise
+                    raise ScanError(f"what was unpacked cannot be removed: {error}", code="tree-not-removed") from error
                 time.sleep(_PAUSE)
         root = Path(tempfile.mkdtemp(prefix=_ROOT, dir=self.tree))
         root.chmod(0o755)

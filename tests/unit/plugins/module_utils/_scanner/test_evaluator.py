@@ -260,15 +260,32 @@ def test_what_a_killed_process_left_makes_room(two: Two, monkeypatch: pytest.Mon
     monkeypatch.setattr(evaluator, "evaluate_tree", lambda root, *_given, **_more: _named(root))
     (two.tree / "root-old/etc").mkdir(parents=True)
     (two.tree / "root-old/etc/passwd").touch()
+    (two.tree / "root-nowhere").symlink_to("nowhere")
+    (two.tree / "root-out").symlink_to(two.folder / "tmp")
+    (two.tree / "root-file").touch()
     two.start()
     (only,) = dict(two.client().evaluate(image("x"), FULL, ())[0].facts)["roots"].split()
     assert only != "root-old"
+    assert (two.folder / "tmp").is_dir()
     assert two.left() == []
 
 
 def _named(root: Path) -> Results:
     roots = " ".join(path.name for path in root.parent.iterdir() if path.is_dir())
     return Results("t", (), facts=(("roots", roots),))
+
+
+def test_what_cannot_be_removed_is_an_error(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(_root: Path) -> None:
+        raise ScanError("busy", code="tree-not-removed")
+
+    monkeypatch.setattr(evaluator, "_GRACE", 0.2)
+    monkeypatch.setattr(evaluator, "remove_tree", busy)
+    (two.tree / "root-old").mkdir()
+    two.start()
+    with pytest.raises(ScanError) as caught:
+        two.client().evaluate(image("x"), FULL, ())
+    assert caught.value.code == "tree-not-removed"
 
 
 def hang(folder: Path) -> t.Callable[..., Results]:
