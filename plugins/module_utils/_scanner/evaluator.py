@@ -68,7 +68,7 @@ _GRACE = 4.0
 _HEAD_START = 0.5
 _STEP = 1 << 18
 _REFUSALS = 10
-_ROOT = "root-"
+_ROOT, _CACHE = "root-", "cache"
 _HINT = "raise memory of compliance"
 
 
@@ -306,7 +306,7 @@ class _Server:
     def run(self, patience: float) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        (self._folders.work / "cache").mkdir(exist_ok=True)
+        (self._folders.work / _CACHE).mkdir(exist_ok=True)
         lifeline = self._lifeline(time.monotonic() + patience)
         if lifeline is None:
             return self._status
@@ -366,6 +366,13 @@ class _Server:
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
+        self._clean()
+
+    def _clean(self) -> None:
+        """Remove what a process left that was ended by force, and what oscap leaves then."""
+        for path in self._folders.work.iterdir():
+            if path.name != _CACHE:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _is_readable(*sockets: socket.socket, timeout: float = 1.0) -> bool:
@@ -439,7 +446,7 @@ def _evaluate(folders: Folders, connection: socket.socket, work: Path) -> tuple[
     wanted = Wanted(
         asked["profile"], tailoring=str(tailoring) if tailoring.exists() else "", rules=tuple(asked["rules"])
     )
-    places = Places(work, folders.work / "cache", folders.contents)
+    places = Places(work, folders.work / _CACHE, folders.contents)
     content = None
     if given.exists():
         content = unpack_trimmed(read_small_file(str(given), "the content", GIVEN_LIMIT))

@@ -353,11 +353,13 @@ def test_without_the_process_that_asked_oscap_is_ended_and_the_next_image_comes(
     client = asking(two)
     wait_for(two.folder / "began")
     (two.folder / "began").unlink()
+    (two.folder / "tmp/oscap.x").mkdir()
     os.kill(client, signal.SIGKILL)
     os.waitpid(client, 0)
     wait_for(two.folder / "cleaned")
     client = asking(two)
     wait_for(two.folder / "began")
+    assert not (two.folder / "tmp/oscap.x").exists()
     os.kill(client, signal.SIGKILL)
     os.waitpid(client, 0)
 
