@@ -423,7 +423,10 @@ def _unserved(body: bytes) -> bytes:
 def test_the_module_keeps_lists_without_their_entries(enforced: Enforced) -> None:
     def call(*options: str, **arguments: t.Any) -> dict[str, t.Any]:
         kubeconfig = {"kubeconfig": str(enforced.cluster.kubeconfig), "prefix": enforced.name}
-        content = json.dumps({**kubeconfig, "providers": [enforced.name], "shards": 2, **arguments})
+        # As the role gives them, so that nothing differs.
+        where = {"namespaces": enforced.variables["enforce_namespaces"], "exempt_namespaces": ["kube-system"]}
+        given = {"providers": [enforced.name], "shards": 2, "action": "audit", **where}
+        content = json.dumps({**kubeconfig, **given, **arguments})
         command = [str(Path(sys.executable).parent / "ansible"), "localhost", "-i", "localhost,", "-c", "local"]
         command += ["-e", f"ansible_python_interpreter={sys.executable}", "-a", content]
         command += ["-m", "imagescan.openshift." + "enforcement_lists", *options]
