@@ -132,14 +132,14 @@ class Compliance:
         files = {CONTENT_FILE: self.content, TAILORING_FILE: self.tailoring}
         return {name: data for name, data in files.items() if data}
 
-    @property
-    def planned(self) -> PlannedCompliance:
-        """What the pods are told."""
+    def planned(self, image: str) -> PlannedCompliance:
+        """What pods of this image are told."""
         digest = hashlib.sha256()
         for name, data in sorted(self.given.items()):
             digest.update(f"{name} {len(data)}\n".encode() + data)
         given = digest.hexdigest() if self.given else ""
-        return PlannedCompliance(self.profile, self.rules, given, self.arf, self.max_image_size, self.seconds)
+        image = "" if self.content else image
+        return PlannedCompliance(self.profile, self.rules, given, self.arf, self.max_image_size, self.seconds, image)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -247,7 +247,7 @@ class JobScan:
         self._results = Results(self._ledger, self._new_number)
         self._results.needs_labels = method == "image_volume"
         self._results.needs_rules = options.compliance is not None
-        self._compliance = options.compliance.planned if options.compliance is not None else None
+        self._compliance = options.compliance.planned(options.pod.image) if options.compliance else None
         self._jobs = Jobs(client, options.namespace)
         self._collector = LogCollector(client, options.namespace, clock=clock)
         self._worker = concurrent.futures.ThreadPoolExecutor(1, "imagescan-api")

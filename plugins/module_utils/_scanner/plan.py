@@ -85,6 +85,7 @@ class PlannedCompliance:
     """What oscap is to evaluate. ``profile`` and ``rules``: as ``_compliance.content.Wanted`` has them.
 
     ``given``: SHA-256, in hex, of content and tailoring file that are mounted beside the program; empty: nothing is.
+    ``image``: name of the image that has the content, empty where that is given: other pods are no answer to this plan.
     ``arf``: whether the ARF is sent, too. ``bytes``: of an image, unpacked, at most. ``seconds``: of oscap, for one.
     """
 
@@ -94,6 +95,7 @@ class PlannedCompliance:
     arf: bool = False
     bytes: int = 2 << 30
     seconds: int = 600
+    image: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,7 +178,8 @@ def _compliance(value: object) -> PlannedCompliance:
         raise _wrong("given")
     if not isinstance(found["arf"], bool):
         raise _wrong("arf")
-    return PlannedCompliance(profile, _texts(found["rules"], "rules"), given, found["arf"], **numbers)
+    image = _text(found["image"], "image")
+    return PlannedCompliance(profile, _texts(found["rules"], "rules"), given, found["arf"], image=image, **numbers)
 
 
 def _access(value: object) -> PodAccess:

@@ -424,13 +424,20 @@ class World:
 
     # Running
 
-    def run(self, *requests: Request, method: str = "job", plan_only: bool = False, **options: t.Any) -> JobScan:
-        """One run to its end."""
+    def run(
+        self,
+        *requests: Request,
+        method: str = "job",
+        plan_only: bool = False,
+        image: str = "r.example/scanner:1",
+        **options: t.Any,
+    ) -> JobScan:
+        """One run to its end. ``image``: of the pods."""
         made = JobScan(
             t.cast("t.Any", _Book(self)),
             t.cast("t.Any", _Client()),
             Access(),
-            Options("imagescan", PodOptions("r.example/scanner:1"), **options),
+            Options("imagescan", PodOptions(image), **options),
             method=method,
             plan_only=plan_only,
             clock=self.clock,
@@ -990,7 +997,7 @@ def test_pods_that_evaluate_are_told_what_and_have_what_they_need(
     # What the pods of this world tell has no results of rules, so it is worth nothing.
     assert set(world.states.values()) == {"result-refused"}
     plans = [plan_from_json(one["data"]["plan.json"].encode()) for one in maps.values() if "data" in one]
-    assert {plan.compliance for plan in plans} == {RULES.planned}
+    assert {plan.compliance for plan in plans} == {RULES.planned("r.example/scanner:1")}
     (content,) = (one["binaryData"] for name, one in maps.items() if name.endswith("-content"))
     assert {name: base64.b64decode(data) for name, data in content.items()} == RULES.given
     evaluator = EvaluatorOptions(RULES.memory, 1 << 30, True, 12 << 20)
@@ -1043,6 +1050,21 @@ def test_jobs_that_evaluate_other_rules_are_not_adopted(world: World, monkeypatc
     assert world.leftovers() == []
 
 
+@pytest.mark.parametrize(("content", "is_adopted"), [(b"", False), (b"packed", True)])
+def test_jobs_whose_pods_have_other_content_are_not_adopted(
+    world: World, monkeypatch: pytest.MonkeyPatch, content: bytes, is_adopted: bool
+) -> None:
+    """Content comes with the image of the pods: what an older one found is no answer to what the new one is asked."""
+    requests, rules = asked(*range(1, 21)), dataclasses.replace(RULES, content=content)
+    killed(world, *requests, after=2.0, compliance=rules)
+    world.current.clear()
+    old = set(world.jobs)
+    revive(world, monkeypatch)
+    world.run(*requests, compliance=rules, image="r.example/scanner:2")
+    assert old
+    assert bool(old & {pod.job.uid for pod in world.followed.values()}) is is_adopted
+
+
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
@@ -1060,9 +1082,9 @@ def test_wishes_that_no_pod_can_fulfil_are_refused(options: dict[str, t.Any], co
 
 
 def test_other_content_is_another_question() -> None:
-    assert Compliance("cis").planned.given == ""
+    assert Compliance("cis").planned("r.example/a:1").given == ""
     digests = {
-        Compliance("cis", content=content, tailoring=tailoring).planned.given
+        Compliance("cis", content=content, tailoring=tailoring).planned("r.example/a:1").given
         for content, tailoring in ((b"ab", b""), (b"", b"ab"), (b"a", b"b"), (b"b", b"a"))
     }
     assert len(digests) == 4

@@ -52,7 +52,9 @@ VOLUMES = dataclasses.replace(
 )
 
 EVALUATED = dataclasses.replace(
-    PLAN, parallel=1, compliance=PlannedCompliance("cis", ("rule_a", "rule_b"), "ab" * 32, True, 3 << 30, 120)
+    PLAN,
+    parallel=1,
+    compliance=PlannedCompliance("cis", ("rule_a", "rule_b"), "ab" * 32, True, 3 << 30, 120, "r.example/scanner:1"),
 )
 
 
