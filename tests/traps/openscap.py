@@ -74,9 +74,9 @@ class Evaluation:
 
     ``write`` makes the database of ``packages`` at ``place``; ``debian``: the image is one of Debian instead.
     ``layers``: more layers above the first. ``cut``: the first layer's gzip has a new member in the middle.
-    ``minified``: the content has no blanks between elements. ``oscap``: a script that runs in its place, with the real
-    one in ``$OSCAP``. ``tools``: fields of ``Tools`` to replace. ``profile``, ``rules``, ``content``, ``tailoring``
-    (its text): what is wanted.
+    ``minified``: the content has no blanks between elements. ``scripted``: a rule of it is checked by a script that
+    passes. ``oscap``: a script that runs in its place, with the real one in ``$OSCAP``. ``tools``: fields of
+    ``Tools`` to replace. ``profile``, ``rules``, ``content``, ``tailoring`` (its text): what is wanted.
     """
 
     packages: tuple[rpmdb.Rpm, ...] = packages()
@@ -91,6 +91,7 @@ class Evaluation:
     rules: tuple[str, ...] = RULES
     content: str = RHEL9
     minified: bool = False
+    scripted: bool = False
     tailoring: str = ""
     oscap: str = RUN
     tools: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
@@ -134,9 +135,10 @@ def outcome(situation: Evaluation, folder: Path, cache: Path) -> Outcome:
     script.write_text(f"#!/bin/sh\nOSCAP={tools.oscap}\n{situation.oscap}", encoding="utf-8")
     script.chmod(0o755)
     content = Path(situation.content)
-    if situation.minified:
+    for change in (minify,) * situation.minified + (with_script,) * situation.scripted:
+        data = change(content.read_bytes())
         content = folder / content.name
-        content.write_bytes(minify(Path(situation.content).read_bytes()))
+        content.write_bytes(data)
     tailoring = folder / "tailoring.xml"
     tailoring.write_text(situation.tailoring, encoding="utf-8")
     wanted = Wanted(
@@ -174,6 +176,36 @@ def judged(results: Results) -> Outcome:
 def minify(data: bytes) -> bytes:
     """No blanks between tags: oscap passes over what stands right behind some of them."""
     return re.sub(rb">\s+<", b"><", data)
+
+
+def with_script(data: bytes) -> bytes:
+    """The first of RULES is checked by a script, which passes wherever it runs."""
+    start = data.index(f'id="{PREFIX}rule_{RULES[0]}"'.encode())
+    end = data.index(b"</xccdf-1.2:Rule>", start)
+    check = (
+        b'<xccdf-1.2:check system="http://open-scap.org/page/SCE"><xccdf-1.2:check-content-ref href="own.sh"/>'
+        b"</xccdf-1.2:check>"
+    )
+    rule = re.sub(rb"<xccdf-1\.2:check .*</xccdf-1\.2:check>", check, data[start:end], flags=re.DOTALL)
+    assert check in rule
+    data = data[:start] + rule + data[end:]
+    script = (
+        b'<ds:extended-component id="scap_test_ecomp_own.sh" timestamp="2026-01-01T00:00:00">'
+        b'<s:script xmlns:s="http://open-scap.org/page/SCE_xccdf_stream">#!/bin/sh\nexit $XCCDF_RESULT_PASS\n'
+        b"</s:script></ds:extended-component>\n"
+    )
+    reference = (
+        b'<ds:extended-components><ds:component-ref id="scap_test_cref_own.sh"'
+        b' xlink:href="#scap_test_ecomp_own.sh"/></ds:extended-components>\n'
+    )
+    name = b'<cat:uri name="own.sh" uri="#scap_test_cref_own.sh"/>\n'
+    for mark, text in (
+        (b"</ds:data-stream>", reference),
+        (b"</ds:data-stream-collection>", script),
+        (b'<cat:uri name="ssg-rhel9-oval.xml"', name),
+    ):
+        data = data.replace(mark, text + mark, 1)
+    return data
 
 
 def tailored(href: str, *more: str) -> str:
@@ -312,6 +344,12 @@ TRAPS: list[Trap] = [
         content=RHEL8,
     ),
     hides("content without blanks", "oscap: passes over a rule that stands right behind a tag", minified=True),
+    trap(
+        "a rule that a script checks",
+        "oscap: runs the script on the scanner, and takes what it says for the image's",
+        "compliance-incomplete",
+        scripted=True,
+    ),
     trap(
         "no right to chroot",
         "oscap under proot: evaluates nothing, and exits with 0",

@@ -179,6 +179,8 @@ def _environment(task: Task, home: Path, results: Path) -> dict[str, str]:
         "OSCAP_CONTAINER_VARS": "\n".join(task.environment),
         # Else fakechroot would show the scanner's own /dev, /proc and /sys.
         "FAKECHROOT_EXCLUDE_PATH": "/nonexistent",
+        # Scripts of content would run here, on the scanner, and say what they find of it: they are "notchecked".
+        "OSCAP_CHECK_ENGINE_PLUGIN_DIR": "/nonexistent",
     }
 
 
@@ -198,7 +200,7 @@ def _run(command: list[str], environment: dict[str, str], task: Task, bounds: Bo
                 cwd=task.work,
                 start_new_session=True,
             )
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the environment that an image has
             raise ScanError(f"oscap cannot be started: {error}", code="oscap-failed") from error
         try:
             return process.wait(bounds.seconds + 3 * _PATIENCE), errors

@@ -68,6 +68,7 @@ def test_oscap_gets_what_it_needs(tmp_path: Path) -> None:
         "OSCAP_EVALUATION_TARGET=registry/app@sha256:1\n",
         "OSCAP_CONTAINER_VARS=PATH=/bin\nLANG=C\n",
         f"HOME={tmp_path}/work/home\n",
+        "OSCAP_CHECK_ENGINE_PLUGIN_DIR=/nonexistent\n",
     ):
         assert part in said, part
     assert "--report" not in said
@@ -107,6 +108,10 @@ def test_a_missing_helper_is_named(tmp_path: Path) -> None:
             run_oscap(one, tools, Bounds())
         assert caught.value.code == code
         assert "install" in caught.value.hint
+
+
+def test_an_environment_that_no_process_can_have_is_an_error(tmp_path: Path) -> None:
+    assert code_of(tmp_path, RESULTS, environment=("A=\0b",))[0] == "oscap-failed"
 
 
 @pytest.mark.parametrize("status", [0, 2])
