@@ -94,6 +94,14 @@ options:
         description: Memory of the container that runs C(oscap) in pods, as request and limit, beside unpacked images.
         type: str
         default: 512Mi
+      chroot:
+        description:
+          - Let C(oscap) in pods change its root, so that it needs no C(fakechroot). The results are the same.
+          - Its container then has the capability C(SYS_CHROOT), and the pod runs as user 0 without any other.
+          - The Pod Security level C(restricted) refuses that, so the O(namespace) needs C(baseline). OpenShift needs
+            security context constraints that allow the capability and user 0 to the account C(imagescan-puller).
+        type: bool
+        default: false
       timeout:
         description: Seconds that C(oscap) may spend on one image.
         type: int
@@ -719,6 +727,7 @@ def compliance_of_pods(params: dict[str, t.Any], wanted: Wanted) -> Compliance:
         arf=given["arf"],
         seconds=given["timeout"],
         memory=given["memory"],
+        chroot=given["chroot"],
         **more,
     )
 
@@ -833,6 +842,7 @@ def main() -> None:
                     "arf": {"type": "bool", "default": False},
                     "max_image_size": {"type": "bytes"},
                     "memory": {"type": "str", "default": "512Mi"},
+                    "chroot": {"type": "bool", "default": False},
                     "timeout": {"type": "int", "default": 600},
                     "work_dir": {"type": "path"},
                 },

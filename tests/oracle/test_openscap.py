@@ -20,6 +20,7 @@ from ansible_collections.imagescan.openshift.tests.support.evaluations import (
     Outcome,
     evaluated,
     evaluated_by_nobody,
+    evaluated_with_chroot,
     plain_oscap,
 )
 from ansible_collections.imagescan.openshift.tests.support.programs import require_program
@@ -144,6 +145,11 @@ def test_databases_that_oscap_cannot_read_give_the_same(
 def test_root_with_a_real_chroot_gives_the_same(roots: Roots, major: int, tmp_path: Path) -> None:
     ours = evaluated(roots("services", major), "stig", tmp_path)
     assert_same(outcome_of(ours), roots.plain("services", major, "stig"), "services")
+
+
+def test_the_right_to_chroot_alone_gives_the_same(roots: Roots) -> None:
+    ours = evaluated_with_chroot(roots("services", 9), "stig")
+    assert_same(outcome_of(ours), roots.plain("services", 9, "stig"), "services")
 
 
 @pytest.mark.parametrize("profile", MAIN)

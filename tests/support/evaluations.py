@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import importlib
 import json
@@ -33,6 +34,8 @@ from .roots import layer_of
 
 CONTENTS = Path("/usr/share/xml/scap/ssg/content")
 NOBODY = 65534
+_SYS_CHROOT, _CAPABILITY_VERSION = 18, 0x20080522
+_PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 24, 38
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,21 +100,49 @@ def evaluated(
 
 def evaluated_by_nobody(target: Path | Image | RootFolder, profile: str, **wanted: t.Any) -> Results:
     """The same as a user with no rights at all, as in a restricted pod; in a child process. Needs root."""
+
+    def be_nobody() -> None:
+        os.setgroups([])
+        os.setresgid(NOBODY, NOBODY, NOBODY)
+        os.setresuid(NOBODY, NOBODY, NOBODY)
+
+    return _evaluated_as(be_nobody, NOBODY, target, profile, **wanted)
+
+
+def evaluated_with_chroot(target: Path | Image | RootFolder, profile: str, **wanted: t.Any) -> Results:
+    """The same as user 0 with the right to chroot and no other, as in a pod that has it; in a child process."""
+    return _evaluated_as(_keep_chroot_alone, 0, target, profile, **wanted)
+
+
+def _keep_chroot_alone() -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    for number in range(64):
+        if number != _SYS_CHROOT:
+            libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0)
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
+    sets = (ctypes.c_uint32 * 6)(1 << _SYS_CHROOT, 1 << _SYS_CHROOT, 0, 0, 0, 0)
+    assert libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+    assert libc.capset(header, sets) == 0
+    held = Path("/proc/self/status").read_text(encoding="ascii").partition("CapEff:")[2].split()[0]
+    assert int(held, 16) == 1 << _SYS_CHROOT
+
+
+def _evaluated_as(
+    become: t.Callable[[], None], user: int, target: Path | Image | RootFolder, profile: str, **wanted: t.Any
+) -> Results:
     # Nobody may perhaps not read where Python lies, so what is imported late is imported now.
     for name in ("encodings.ascii", "gzip", "sqlite3"):
         importlib.import_module(name)
     opened = image_of(layer_of(target)) if isinstance(target, Path) else target
     # pytest closes its own folders to everybody else.
     with tempfile.TemporaryDirectory(prefix="imagescan-nobody-") as folder:
-        os.chown(folder, NOBODY, NOBODY)
+        os.chown(folder, user, user)
         answer = Path(folder) / "answer.json"
         child = os.fork()
         if not child:
             status = 1
             try:
-                os.setgroups([])
-                os.setresgid(NOBODY, NOBODY, NOBODY)
-                os.setresuid(NOBODY, NOBODY, NOBODY)
+                become()
                 results = evaluated(opened, profile, Path(folder), **wanted)
                 answer.write_text(json.dumps(results_to_dict(results)), encoding="utf-8")
                 status = 0

@@ -6,7 +6,8 @@
 A pod passes Pod Security ``restricted``: no user of the image's choice, no capability, nothing writable but a scratch
 folder, no token but, where asked for, a short-lived one that can only pull. Where rules are evaluated it has a second
 container, as unprivileged, for oscap, with a folder in memory for images that both see. Credentials, and the plan with
-the key of the pod's frames, are mounted into the first alone.
+the key of the pod's frames, are mounted into the first alone. Only where a person allows oscap to change its root is a
+pod more than ``restricted``.
 """
 
 from __future__ import annotations
@@ -58,13 +59,15 @@ class EvaluatorOptions:
     """The container for oscap. ``memory``: a quantity, request and limit. ``size``: bytes of an image, unpacked.
 
     ``given``: whether content or a tailoring file is mounted. ``largest``: compressed bytes of the largest image of a
-    Job, 0 where that is not known; what a pod requests follows from it.
+    Job, 0 where that is not known; what a pod requests follows from it. ``chroot``: oscap may change its root. The pod
+    is then user 0: to any other the kernel gives no capability that a container has. Without others, 0 may do no more.
     """
 
     memory: str
     size: int
     given: bool = False
     largest: int = 0
+    chroot: bool = False
 
     def __post_init__(self) -> None:
         memory_bytes(self.memory, "memory of compliance")
@@ -285,6 +288,9 @@ def _pod_template(
     security: dict[str, t.Any] = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
     if not options.openshift:
         security |= {"runAsUser": NOBODY, "runAsGroup": NOBODY, "fsGroup": NOBODY}
+    if options.evaluator is not None and options.evaluator.chroot:
+        # Both containers, since oscap must own what the scanner unpacks.
+        security |= {"runAsNonRoot": False, "runAsUser": 0}
     spec: dict[str, t.Any] = {
         "serviceAccountName": ACCOUNT,
         "automountServiceAccountToken": False,
@@ -343,12 +349,16 @@ def _add_evaluator(spec: dict[str, t.Any], plan: str, options: PodOptions, evalu
     if evaluator.given:
         spec["volumes"].append({"name": "content", "configMap": {"name": given_name(plan)}})
         mounts.append({"name": "content", "mountPath": "/content", "readOnly": True})
+    allowed = scanner["securityContext"]
+    if evaluator.chroot:
+        allowed = {**allowed, "capabilities": {**allowed["capabilities"], "add": ["SYS_CHROOT"]}}
     texts = {"HOME": "/tmp", "TMPDIR": "/tmp", "PYTHONDONTWRITEBYTECODE": "1"}
     spec["containers"].append(
         {
-            **{name: scanner[name] for name in ("image", "imagePullPolicy", "securityContext")},
+            **{name: scanner[name] for name in ("image", "imagePullPolicy")},
             "name": EVALUATOR,
             "command": ["python3", f"/program/{PROGRAM_FILE}", EVALUATE],
+            "securityContext": allowed,
             "workingDir": "/tmp",
             "env": [{"name": name, "value": value} for name, value in texts.items()],
             "resources": {

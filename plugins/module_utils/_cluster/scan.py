@@ -103,6 +103,7 @@ class Compliance:
     ``profile`` and ``rules``: as ``_compliance.content.Wanted`` has them. ``content``: trimmed to them
     (``pack_trimmed``), empty: the image of the pods has it. ``tailoring``: the file. ``arf``: whether it is kept.
     ``max_image_size``: bytes of an image, unpacked. ``seconds``: of oscap, for one. ``memory``: of its container.
+    ``chroot``: whether that may change its root.
     """
 
     profile: str
@@ -113,6 +114,7 @@ class Compliance:
     max_image_size: int = 2 << 30
     seconds: int = 600
     memory: str = "512Mi"
+    chroot: bool = False
 
     def __post_init__(self) -> None:
         memory_bytes(self.memory, "memory of compliance")
@@ -643,7 +645,11 @@ class JobScan:
             return self._options.pod
         sizes = [item.size for shard in shards for item in shard.items.values()]
         evaluator = EvaluatorOptions(
-            wanted.memory, wanted.max_image_size, bool(wanted.given), max(sizes) if all(sizes) else 0
+            wanted.memory,
+            wanted.max_image_size,
+            bool(wanted.given),
+            max(sizes) if all(sizes) else 0,
+            chroot=wanted.chroot,
         )
         return dataclasses.replace(self._options.pod, evaluator=evaluator)
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import typing as t
 
@@ -91,6 +92,26 @@ def test_the_container_for_oscap_is_as_unprivileged_and_has_no_credential(make: 
     assert volumes["tree"]["emptyDir"]["medium"] == "Memory"
     assert int(volumes["tree"]["emptyDir"]["sizeLimit"]) >= 1 << 30
     assert not {"tree", "work", "content"} & {volume["name"] for volume in pod_of(make())["volumes"]}
+
+
+@pytest.mark.parametrize("make", [scanner_job, volume_job], ids=["job", "image_volume"])
+@pytest.mark.parametrize("openshift", [False, True])
+def test_the_right_to_change_its_root_is_the_only_one_and_oscaps_alone(make: t.Any, openshift: bool) -> None:
+    """As user 0: with any other the container would have the capability, and the process in it would not."""
+    options = {"evaluator": dataclasses.replace(EVALUATOR, chroot=True), "openshift": openshift}
+    with_it, without = pod_of(make(**options)), pod_of(make(**{**options, "evaluator": EVALUATOR}))
+    assert with_it["securityContext"] == {**without["securityContext"], "runAsNonRoot": False, "runAsUser": 0}
+    scanner, oscap = with_it["containers"]
+    restricted = {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+    }
+    assert scanner["securityContext"] == restricted
+    assert oscap["securityContext"] == {**restricted, "capabilities": {"drop": ["ALL"], "add": ["SYS_CHROOT"]}}
+    other = {key: value for key, value in oscap.items() if key != "securityContext"}
+    assert other.items() <= without["containers"][1].items()
+    assert scanner == without["containers"][0]
 
 
 def test_memory_for_unpacked_images_is_the_scanners() -> None:
