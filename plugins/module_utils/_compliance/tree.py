@@ -17,6 +17,7 @@ Standard library only: the scanner pod runs this file.
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import typing as t
 from pathlib import Path
@@ -67,7 +68,13 @@ def prepare(root: Path, database: Database, token: str) -> int:
         folder = root / DATABASE_FOLDER
         folder.mkdir(mode=0o755)
         write_database(folder / "rpmdb.sqlite", headers)
-        _new_folder(root / "proc")
+        # What an image has there is hidden in a container, and would tell rules of a kernel that is none.
+        proc = root / "proc"
+        if proc.is_symlink() or proc.is_file():
+            proc.unlink()
+        elif proc.exists():
+            shutil.rmtree(proc)
+        _new_folder(proc)
         _new_folder(root / parent_of(CANARY_FILE))
         mark = root / CANARY_FILE
         if mark.is_symlink() or mark.exists():
@@ -167,10 +174,11 @@ def _mend_links(root: Path) -> None:
     targets = dict(links)
     for path, target in links:
         place = _resolve(root, path, target, targets)
-        if place is None:
-            continue  # a loop, which ends in the kernel as it does here
         depth = path.count("/")
         new = "/".join([".."] * depth + ([place] if place else [])) or "."
+        if place is None:
+            # A loop of the image is none outside of it, where the old target may lead to something of the scanner.
+            new = path.rpartition("/")[2]
         if new != target:
             _replace_link(root / path, new)
 
@@ -206,7 +214,11 @@ def _resolve(root: Path, link: str, target: str, targets: t.Mapping[str, str]) -
             try:
                 known = str((root / here).readlink())
             except OSError:
-                continue  # a folder, or nothing
+                if (root / here).is_dir():
+                    continue
+                # Nothing, or a file: no ".." behind it leads back to where something is.
+                names += [one for one in reversed(todo) if one != ".."]
+                break
         followed += 1
         if followed > _LINK_DEPTH:
             return None

@@ -112,11 +112,26 @@ def test_links_stay_inside_and_lead_where_they_led(root: tuple[Path, Database]) 
     assert str((root[0] / "etc/through").readlink()) == "../tmp/x"
 
 
+@pytest.mark.parametrize("way", ["/nowhere/../etc/good", "/etc/good/../good", "/etc/dangling/../../../../etc/good"])
+def test_links_through_what_is_not_there_lead_nowhere(root: tuple[Path, Database], way: str) -> None:
+    (root[0] / "etc/good").touch()
+    (root[0] / "etc/dangling").symlink_to("nowhere/at/all")
+    (root[0] / "etc/link").symlink_to(way)
+    prepare(*root, "token")
+    assert (root[0] / "etc/link").is_symlink()
+    assert not (root[0] / "etc/link").exists()
+
+
 def test_loops_of_links_end(root: tuple[Path, Database]) -> None:
     (root[0] / "etc/one").symlink_to("/etc/two/x")
     (root[0] / "etc/two").symlink_to("/etc/one/x")
+    (root[0] / "mnt").symlink_to("mnt")
+    (root[0] / "etc/out").symlink_to("/mnt/../etc/passwd")
     prepare(*root, "token")
-    assert (root[0] / "etc/one").is_symlink()
+    for name in ("one", "two", "out"):
+        # Where the scanner has no such loop, the old target would lead there.
+        with pytest.raises(OSError, match="symbolic links"):
+            (root[0] / "etc" / name).stat()
 
 
 def test_the_root_is_marked_as_a_container(root: tuple[Path, Database]) -> None:
@@ -127,6 +142,22 @@ def test_the_root_is_marked_as_a_container(root: tuple[Path, Database]) -> None:
     assert not mark.is_symlink()
     assert mark.read_text(encoding="ascii") == "imagescan=abc\n"
     assert list((root[0] / "proc").iterdir()) == []
+
+
+def test_what_an_image_says_of_its_kernel_is_not_there(root: tuple[Path, Database]) -> None:
+    (root[0] / "proc/sys/crypto").mkdir(parents=True)
+    (root[0] / "proc/sys/crypto/fips_enabled").write_bytes(b"1\n")
+    prepare(*root, "abc")
+    assert list((root[0] / "proc").iterdir()) == []
+
+
+@pytest.mark.parametrize("target", ["etc", "nowhere", "proc"])
+def test_proc_is_a_folder_of_its_own(root: tuple[Path, Database], target: str) -> None:
+    (root[0] / "proc").symlink_to(target)
+    prepare(*root, "abc")
+    assert not (root[0] / "proc").is_symlink()
+    assert list((root[0] / "proc").iterdir()) == []
+    assert (root[0] / "etc/a").is_dir()
 
 
 def test_a_root_that_cannot_be_prepared_is_an_error(root: tuple[Path, Database]) -> None:
