@@ -33,6 +33,7 @@ _NAMED_PROBLEMS = 20
 _ENTRY_STEP = 256
 _STEP = 1 << 20
 _COST = 60  # bytes of memory for one path that is remembered by its hash
+_LAST_OWNER = (1 << 32) - 1  # of user and group ids
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -476,6 +477,8 @@ class _Layer:
             return None
         header = self._header
         metadata = _Metadata(header.mode, *header.owner, header.modified)
+        if max(metadata.uid, metadata.gid) > _LAST_OWNER:
+            raise CorruptData(f"the owner of {name!r} is impossible: {metadata.uid}:{metadata.gid}", code="layer-entry")
         if not name:
             if kind is not FOLDER:
                 raise CorruptData("an entry makes the root something else than a folder", code="layer-entry")

@@ -201,6 +201,14 @@ def test_a_full_disk_says_what_to_do(root: Path, monkeypatch: pytest.MonkeyPatch
     assert caught.value.code == "unpack-no-space"
 
 
+@pytest.mark.parametrize("owner", [(1 << 32, 0), (0, 1 << 32)])
+@pytest.mark.parametrize("tar_format", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_an_owner_that_no_disk_can_have_is_refused(root: Path, owner: tuple[int, int], tar_format: int) -> None:
+    with pytest.raises(CorruptData) as caught:
+        unpacked(root, tar_of([File("a", b"x", owner=owner)], tar_format))
+    assert caught.value.code == "layer-entry"
+
+
 def test_a_damaged_layer_is_no_root(root: Path) -> None:
     image = image_of([File("a", b"x")])
     digest = "sha256:" + "0" * 64
