@@ -71,6 +71,13 @@ options:
           - By default, each image gets the one of the SCAP Security Guide for its distribution, from where it is
             evaluated.
         type: path
+      content_image:
+        description:
+          - For pods, an image that has content of the SCAP Security Guide, by digest. Each scanned image gets the data
+            stream for its distribution from there, and not from the O(scanner_image).
+          - It is mounted read-only, so the cluster must serve image volumes. Files are C(ssg-*-ds.xml), in its root or
+            where the package C(scap-security-guide) has them.
+        type: str
       tailoring:
         description: An XCCDF tailoring file, which has the profile.
         type: path
@@ -697,6 +704,8 @@ def wanted_of(params: dict[str, t.Any]) -> Wanted | None:
         return None
     if not given["profile"].strip():
         raise InputError("compliance names no profile", hint="name one, such as cis")
+    if given["content_image"] and params["method"] == "local":
+        raise InputError("content_image of compliance is for pods, and the method is local", hint="give content")
     for name in ("max_image_size", "timeout"):
         if given[name] is not None and given[name] <= 0:
             raise InputError(f"{name} of compliance is {given[name]}; expected more than 0")
@@ -728,6 +737,7 @@ def compliance_of_pods(params: dict[str, t.Any], wanted: Wanted) -> Compliance:
         seconds=given["timeout"],
         memory=given["memory"],
         chroot=given["chroot"],
+        content_image=given["content_image"] or "",
         **more,
     )
 
@@ -735,8 +745,8 @@ def compliance_of_pods(params: dict[str, t.Any], wanted: Wanted) -> Compliance:
 def asked_of(wanted: Wanted, options: Options | None) -> Asked:
     """What the store is asked for, and keeps, of the rules. What an image of pods has inside is told by its name."""
     content, tailoring = identities(wanted)
-    if options is not None and not wanted.content:
-        content = f"scanner:{options.pod.image}"
+    if options is not None and options.compliance is not None and not wanted.content:
+        content = f"scanner:{options.compliance.planned(options.pod.image).image}"
     return Asked(wanted.profile, content, tailoring, tuple(sorted(set(wanted.rules))))
 
 
@@ -837,6 +847,7 @@ def main() -> None:
                 "options": {
                     "profile": {"type": "str", "required": True},
                     "content": {"type": "path"},
+                    "content_image": {"type": "str"},
                     "tailoring": {"type": "path"},
                     "rules": {"type": "list", "elements": "str", "default": []},
                     "arf": {"type": "bool", "default": False},

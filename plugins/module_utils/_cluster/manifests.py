@@ -19,7 +19,7 @@ import typing as t
 
 from .._errors import InputError
 from .._images.references import parse_reference, shown
-from .._scanner.plan import EVALUATE
+from .._scanner.plan import CONTENT_VARIABLE, EVALUATE
 
 PREFIX = "imagescan.github.io/"
 RUN_LABEL = PREFIX + "run"
@@ -61,6 +61,7 @@ class EvaluatorOptions:
     ``given``: whether content or a tailoring file is mounted. ``largest``: compressed bytes of the largest image of a
     Job, 0 where that is not known; what a pod requests follows from it. ``chroot``: oscap may change its root. The pod
     is then user 0: to any other the kernel gives no capability that a container has. Without others, 0 may do no more.
+    ``content``: an image that is mounted for its content.
     """
 
     memory: str
@@ -68,6 +69,7 @@ class EvaluatorOptions:
     given: bool = False
     largest: int = 0
     chroot: bool = False
+    content: str = ""
 
     def __post_init__(self) -> None:
         memory_bytes(self.memory, "memory of compliance")
@@ -353,6 +355,11 @@ def _add_evaluator(spec: dict[str, t.Any], plan: str, options: PodOptions, evalu
     if evaluator.chroot:
         allowed = {**allowed, "capabilities": {**allowed["capabilities"], "add": ["SYS_CHROOT"]}}
     texts = {"HOME": "/tmp", "TMPDIR": "/tmp", "PYTHONDONTWRITEBYTECODE": "1"}
+    if evaluator.content:
+        texts[CONTENT_VARIABLE] = "/content-image"
+        image = {"reference": evaluator.content, "pullPolicy": "IfNotPresent"}
+        spec["volumes"].append({"name": "content-image", "image": image})
+        mounts.append({"name": "content-image", "mountPath": texts[CONTENT_VARIABLE], "readOnly": True})
     spec["containers"].append(
         {
             **{name: scanner[name] for name in ("image", "imagePullPolicy")},

@@ -23,7 +23,7 @@ from datetime import datetime, timedelta, timezone
 from .._errors import InputError, ScanError
 from .._images.access import Access
 from .._images.model import Descriptor, Image, ImageIndex, Platform
-from .._images.references import parse_reference
+from .._images.references import parse_reference, shown
 from .._scanner.bundle import make_bundle
 from .._scanner.ledger import Ledger
 from .._scanner.model import Book, JobRecord, Outcome
@@ -103,7 +103,8 @@ class Compliance:
     ``profile`` and ``rules``: as ``_compliance.content.Wanted`` has them. ``content``: trimmed to them
     (``pack_trimmed``), empty: the image of the pods has it. ``tailoring``: the file. ``arf``: whether it is kept.
     ``max_image_size``: bytes of an image, unpacked. ``seconds``: of oscap, for one. ``memory``: of its container.
-    ``chroot``: whether that may change its root.
+    ``chroot``: whether that may change its root. ``content_image``: reference, with a digest, of an image that is
+    mounted for its content.
     """
 
     profile: str
@@ -115,6 +116,7 @@ class Compliance:
     seconds: int = 600
     memory: str = "512Mi"
     chroot: bool = False
+    content_image: str = ""
 
     def __post_init__(self) -> None:
         memory_bytes(self.memory, "memory of compliance")
@@ -122,6 +124,13 @@ class Compliance:
             raise InputError(f"timeout of compliance is {self.seconds}; expected 1 to 86400 seconds")
         if not 1 << 20 <= self.max_image_size <= 1 << 40:
             raise InputError(f"max_image_size of compliance is {self.max_image_size}; expected 1 MiB to 1 TiB")
+        if self.content_image and self.content:
+            raise InputError("compliance has both content and content_image; content comes from one of them")
+        if self.content_image and not parse_reference(self.content_image).digest:
+            raise InputError(
+                f"content_image of compliance is {shown(self.content_image, 200)}, which has no digest",
+                hint="results are kept under its name, so it must always mean the same content",
+            )
         if sum(map(len, self.given.values())) > GIVEN_LIMIT:
             raise InputError(
                 f"content and tailoring file of compliance have more than {GIVEN_LIMIT} bytes, trimmed and compressed",
@@ -140,7 +149,7 @@ class Compliance:
         for name, data in sorted(self.given.items()):
             digest.update(f"{name} {len(data)}\n".encode() + data)
         given = digest.hexdigest() if self.given else ""
-        image = "" if self.content else image
+        image = "" if self.content else self.content_image or image
         return PlannedCompliance(self.profile, self.rules, given, self.arf, self.max_image_size, self.seconds, image)
 
 
@@ -289,8 +298,10 @@ class JobScan:
         finished = False
         try:
             items = self._items(requests)
-            if self._method == "image_volume" and items:
+            wanted = self._options.compliance
+            if items and (self._method == "image_volume" or (wanted is not None and wanted.content_image)):
                 self._call(require_image_volumes, self._jobs, self._options.pod, self._run)
+            if self._method == "image_volume" and items:
                 items = self._resolved(items)
             if self._plan_only:
                 self._show_plan(items)
@@ -650,6 +661,7 @@ class JobScan:
             bool(wanted.given),
             max(sizes) if all(sizes) else 0,
             chroot=wanted.chroot,
+            content=wanted.content_image,
         )
         return dataclasses.replace(self._options.pod, evaluator=evaluator)
 
@@ -903,7 +915,9 @@ class JobScan:
         since = self._since(pod.uid, error, now)
         if self._method == "image_volume" and error.code == api.IMAGE_PULL_FAILED:
             named = [item for item in watched.shard.items.values() if item.digest.partition(":")[2] in error.message]
-            if named or parse_reference(self._options.pod.image).repository not in error.message:
+            wanted = self._options.compliance
+            ours = [self._options.pod.image, *([wanted.content_image] if wanted and wanted.content_image else [])]
+            if named or not any(parse_reference(one).repository in error.message for one in ours):
                 self._volume_trouble(watched, error, named, now - since)
                 return
         if now - since > self._options.start_timeout:

@@ -28,7 +28,8 @@ def require_image_volumes(jobs: Jobs, options: PodOptions, run: str) -> None:
         raise ScanError(
             "this cluster does not serve image volumes",
             code="image-volume-unsupported",
-            hint="use method: job, or a cluster of Kubernetes 1.35 or newer (1.33 with the feature gate ImageVolume)",
+            hint="use method: job without content_image, or a cluster of Kubernetes 1.35 or newer (1.33 with the "
+            "feature gate ImageVolume)",
         )
 
 

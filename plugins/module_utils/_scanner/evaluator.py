@@ -50,7 +50,7 @@ from .._images.targets import RootFolder
 from .._images.unpack import Owner, Unpacked, copy_folder, may_own, unpack
 from .._rpm.model import Inventory
 from .._rpm.serial import inventory_from_dict, inventory_to_dict
-from .plan import CONTENT_FILE, GIVEN_LIMIT, LOST, TAILORING_FILE, PlannedCompliance
+from .plan import CONTENT_FILE, CONTENT_VARIABLE, GIVEN_LIMIT, LOST, TAILORING_FILE, PlannedCompliance
 
 SOCKET, LIFELINE = "evaluator.sock", "lifeline.sock"
 TOO_LARGE = "image-too-large-for-compliance"
@@ -270,7 +270,10 @@ def _unpacked_of(found: dict[str, t.Any]) -> Unpacked:
 
 @dataclasses.dataclass(frozen=True)
 class Folders:
-    """Where the evaluator finds what is mounted. ``root``: in front of every path; empty in a real pod."""
+    """Where the evaluator finds what is mounted. ``root``: in front of every path; empty in a real pod.
+
+    ``contents``: where data streams are looked for.
+    """
 
     root: str = ""
     contents: tuple[str, ...] = FOLDERS
@@ -293,7 +296,10 @@ class Folders:
 
 def serve(root: str = "", patience: float = PATIENCE) -> int:
     """Evaluate what the scanner asks for, until it is gone. Returns the exit status."""
-    return _Server(Folders(root)).run(patience)
+    image = os.environ.get(CONTENT_VARIABLE, "")
+    # Only there: content of another place is not what was asked for.
+    contents = (image, *(f"{image}{folder}" for folder in FOLDERS)) if image else FOLDERS
+    return _Server(Folders(root, contents)).run(patience)
 
 
 class _Server:

@@ -34,6 +34,8 @@ _MOUNT = re.compile(r"/images/[0-9]")
 LOST = "evaluator-lost"
 #: The argument with which the program is that container's.
 EVALUATE = "evaluate"
+#: Its variable that names the folder of an image with content; without it that is the image of the container.
+CONTENT_VARIABLE = "IMAGESCAN_CONTENT"
 #: Names in the folder of what a person gave to evaluate with.
 CONTENT_FILE, TAILORING_FILE = "content", "tailoring.xml"
 #: Of both together: they are in one ConfigMap.

@@ -142,6 +142,18 @@ def test_content_that_a_person_gave_is_mounted_for_oscap_alone() -> None:
     assert volume["configMap"] == {"name": "imagescan-r1-1-content"}
 
 
+@pytest.mark.parametrize("make", [scanner_job, volume_job], ids=["job", "image_volume"])
+def test_an_image_with_content_is_mounted_for_oscap_alone(make: t.Any) -> None:
+    pod = pod_of(make(evaluator=dataclasses.replace(EVALUATOR, content=IMAGE)))
+    scanner, oscap = pod["containers"]
+    (mount,) = (mount for mount in oscap["volumeMounts"] if mount["name"] == "content-image")
+    assert mount["readOnly"]
+    assert {"name": "IMAGESCAN_CONTENT", "value": mount["mountPath"]} in oscap["env"]
+    (volume,) = (volume for volume in pod["volumes"] if volume["name"] == "content-image")
+    assert volume["image"] == {"reference": IMAGE, "pullPolicy": "IfNotPresent"}
+    assert "content-image" not in {mount["name"] for mount in scanner["volumeMounts"]}
+
+
 def test_on_openshift_the_constraints_assign_user_and_group() -> None:
     assert pod_of(scanner_job(openshift=True))["securityContext"] == {
         "runAsNonRoot": True,

@@ -852,9 +852,8 @@ def test_a_run_that_nobody_waits_for_asks_registries_no_further(world: World, mo
     assert 0 < len(asked_for) < 200
 
 
-def test_a_server_that_drops_image_volumes_is_refused(
-    world: World, registry: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def drop_image_volumes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here on the server does not know them."""
     create = world.create_job
 
     def drop(body: dict[str, t.Any], *, dry_run: bool = False) -> dict[str, t.Any]:
@@ -864,6 +863,12 @@ def test_a_server_that_drops_image_volumes_is_refused(
         return made
 
     monkeypatch.setattr(world, "create_job", drop)
+
+
+def test_a_server_that_drops_image_volumes_is_refused(
+    world: World, registry: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop_image_volumes(world, monkeypatch)
     with pytest.raises(ScanError, match="method: job") as raised:
         world.run(*asked(1), method="image_volume")
     assert raised.value.code == "image-volume-unsupported"
@@ -973,6 +978,7 @@ def test_a_run_without_a_sign_of_life_for_a_minute_is_dead(world: World, monkeyp
 # Rules
 
 
+CONTENT = "r.example/content@sha256:" + "c" * 64
 RULES = Compliance("cis", ("r1",), content=b"packed", tailoring=b"<Tailoring/>", max_image_size=1 << 30)
 
 
@@ -1073,12 +1079,35 @@ def test_jobs_whose_pods_have_other_content_are_not_adopted(
         ({"max_image_size": 1 << 41}, "max_image_size of compliance"),
         ({"memory": "64Mi"}, "memory of compliance"),
         ({"content": bytes(950_001)}, "fewer rules"),
+        ({"content_image": "r.example/content:1"}, "no digest"),
+        ({"content_image": CONTENT, "content": b"x"}, "one of them"),
     ],
 )
 def test_wishes_that_no_pod_can_fulfil_are_refused(options: dict[str, t.Any], complaint: str) -> None:
     with pytest.raises(InputError) as caught:
         Compliance("cis", **options)
     assert complaint in str(caught.value)
+
+
+def test_content_of_an_image_is_mounted_where_the_cluster_can(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    rules, seen = Compliance("cis", content_image=CONTENT), []
+
+    def look() -> None:
+        seen.extend(job.body["spec"]["template"]["spec"]["volumes"] for job in world.jobs.values())
+
+    monkeypatch.setattr(world, "meddle", look)
+    world.run(*asked(1), compliance=rules)
+    assert seen
+    assert all({"reference": CONTENT, "pullPolicy": "IfNotPresent"} in [v.get("image") for v in one] for one in seen)
+    assert rules.planned("r.example/a:1").image == rules.planned("r.example/a:2").image == CONTENT
+
+
+def test_content_of_an_image_needs_a_server_that_mounts_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    drop_image_volumes(world, monkeypatch)
+    with pytest.raises(ScanError, match="without content_image") as raised:
+        world.run(*asked(1), compliance=Compliance("cis", content_image=CONTENT))
+    assert raised.value.code == "image-volume-unsupported"
+    assert world.jobs == {}
 
 
 def test_other_content_is_another_question() -> None:

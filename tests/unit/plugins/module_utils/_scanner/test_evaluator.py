@@ -127,6 +127,20 @@ def results(root: Path, unpacked: t.Any, inventory: t.Any, trimmed: Trimmed, _pl
     return Results("t", (RuleResult("r1", "fail"),), profile="cis", facts=tuple(seen.items()), problems=problems)
 
 
+def test_content_of_an_image_is_looked_for_there_alone(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    def seen(_inventory: t.Any, _wanted: t.Any, places: t.Any, _given: t.Any) -> tuple[None, tuple[Problem, ...]]:
+        return None, tuple(Problem("content-missing", folder) for folder in places.contents)
+
+    monkeypatch.setattr(evaluator, "plan", seen)
+    monkeypatch.setenv("IMAGESCAN_CONTENT", "/content-image")
+    two.start()
+    found, _arf = two.client().evaluate(image("x"), FULL, ())
+    folders = [problem.message for problem in found.problems]
+    assert folders[0] == "/content-image"
+    assert "/content-image/usr/share/xml/scap/ssg/content" in folders
+    assert all(folder.startswith("/content-image") for folder in folders)
+
+
 def image(name: str, size: int = 0) -> t.Any:
     """An image with one file that has its name, and one of so many bytes."""
     entries = [images.Entry("etc/name", name.encode(), mode=0o000), images.Entry("srv/data", os.urandom(size))]
