@@ -65,6 +65,7 @@ _MESSAGE_LIMIT = 4000
 _STATUS_LIMIT = 4000
 _STOPPED = 128 + signal.SIGTERM
 _NO_MEMORY = 77
+RESULT_TOO_LARGE = "result-too-large"
 _SECRET_FILES = (".dockerconfigjson", ".dockercfg")
 #: Any name will do; the token is what counts.
 _TOKEN_USER = "serviceaccount"
@@ -509,7 +510,13 @@ class Reader:
         evaluated: dict[str, t.Any] = {"compliance": results_to_dict(results)}
         if arf:
             evaluated["arf"] = base64.b64encode(arf).decode("ascii")
-        return scanned(task, inventory, evaluated)
+        try:
+            return scanned(task, inventory, evaluated)
+        except ScanError as error:
+            if error.code != RESULT_TOO_LARGE:
+                raise
+            # The inventory alone most likely has room.
+            return scanned(task, inventory, {"compliance_error": _told(results_too_large(error, has_arf=bool(arf)))})
 
     def _index(self, task: Task, index: ImageIndex) -> Answer:
         if task.digest not in ("", index.digest):
@@ -602,9 +609,14 @@ def no_memory() -> ScanError:
 def too_large(why: str = "") -> ScanError:
     """The error for an image of which too much would have to be told."""
     message = "its inventory is larger than a pod can send"
-    return ScanError(
-        f"{message}: {why}" if why else message, code="result-too-large", hint="scan it with method: local"
-    )
+    return ScanError(f"{message}: {why}" if why else message, code=RESULT_TOO_LARGE, hint="scan it with method: local")
+
+
+def results_too_large(why: ScanError, *, has_arf: bool) -> ScanError:
+    """The error for rules of which too much would have to be told."""
+    hint = "do without arf, or scan it with method: local" if has_arf else "scan it with method: local"
+    message = "inventory and results of rules together are larger than a pod can send"
+    return ScanError(f"{message}: {why.message}", code="results-too-large", hint=hint)
 
 
 def pull_secrets(places: Places) -> tuple[tuple[str, ...], list[str]]:

@@ -30,6 +30,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.target
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.serial import inventory_from_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner import evaluator, pod
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.evaluator import EvaluatorClient, Lifeline
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.frames import unpack
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.plan import PlannedCompliance
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.pod import Answer, Task
 from ansible_collections.imagescan.openshift.tests.support.layouts import image_of
@@ -282,6 +283,18 @@ def test_what_a_killed_process_left_makes_room(two: Two, monkeypatch: pytest.Mon
     assert only != "root-old"
     assert (two.folder / "tmp").is_dir()
     assert two.left() == []
+
+
+def test_results_that_fit_into_no_record_leave_the_inventory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pod, "take_inventory", lambda *_given, **_more: FULL)
+    monkeypatch.setattr(EvaluatorClient, "evaluate", lambda *_given: (Results("t", ()), os.urandom(5 << 20)))
+    reader = pod.Reader(plan_of(1, parallel=1, compliance=WANTED), pod.Places("/nowhere"))
+    answer = reader._scanned(Task(0, "r.example/a", "sha256:" + "a" * 64), image("x"), 1)
+    assert answer.state == "scanned"
+    body = unpack("image", answer.payload)
+    assert inventory_from_dict(body["inventory"]) == FULL
+    assert body["compliance_error"]["code"] == "results-too-large"
+    assert not body.keys() & {"compliance", "arf"}
 
 
 def _named(root: Path) -> Results:
