@@ -99,7 +99,10 @@ files:
   type: dict
   sample: {"json": "/var/lib/imagescan/report/report.json", "html": "/var/lib/imagescan/report/report.html"}
 pages:
-  description: OpenSCAP's pages, by digest of the image. Images whose answer of OpenSCAP was not kept have none.
+  description:
+    - OpenSCAP's pages, by digest of the image. Images whose answer of OpenSCAP was not kept have none. Pages of older
+      answers are removed.
+    - Where one cannot be made the others are, and the files; then the module fails.
   returned: O(formats) has V(openscap)
   type: dict
 counts:
@@ -122,6 +125,7 @@ code:
   type: str
 """
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -165,11 +169,10 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         params["store"], params["store_password"] or "", create=False, read_only=module.check_mode
     ) as store:
         state = in_force(store, wanted, datetime.now(timezone.utc).date())
-        pages: dict[str, str] = {}
-        made = False
+        pages = Pages()
         if OPENSCAP in params["formats"]:
             digests = [image.digest for image in state.images if image.evaluated_at]
-            pages, made = write_pages(store, digests, folder_of(params) / OPENSCAP, check_mode=module.check_mode)
+            pages = write_pages(store, digests, folder_of(params) / OPENSCAP, check_mode=module.check_mode)
     report = build_report(state.documents, state.feed, newest_time(state.times))
     dest = folder_of(params)
     files = {kind: dest / NAMES[kind] for kind in RENDERERS if kind in params["formats"]}
@@ -180,19 +183,23 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         for kind in differing:
             write(files[kind], contents[kind])
     result: dict[str, t.Any] = {
-        "changed": bool(differing) or made,
+        "changed": bool(differing) or pages.made,
         "files": {kind: str(path) for kind, path in files.items()},
         "counts": report["counts"],
         "summary": table.summary(report),
     }
     if OPENSCAP in params["formats"]:
         result["files"][OPENSCAP] = str(dest / OPENSCAP)
-        result["pages"] = pages
+        result["pages"] = pages.paths
     if params["table"]:
         result["table"] = table.render(report).splitlines()
     if module._diff:
         known = counts_of(before.get("json") or read_before(dest / "report.json"))
         result["diff"] = {"before": counts_text(known), "after": counts_text(report["counts"])}
+    if pages.errors:
+        first = pages.errors[0]
+        message = f"{len(pages.errors)} pages of OpenSCAP could not be made; all else is written. The first: {first}"
+        raise ScanError(message, code=first.code, partial=result)
     return result
 
 
@@ -201,30 +208,55 @@ def folder_of(params: t.Mapping[str, t.Any]) -> Path:
     return Path(os.path.abspath(params["dest"]))  # noqa: PTH100 - resolve() would follow links
 
 
-def write_pages(
-    store: Store, digests: t.Iterable[str], folder: Path, *, check_mode: bool
-) -> tuple[dict[str, str], bool]:
-    """Make OpenSCAP's pages, each once for an answer; digest -> path, and whether one was made."""
+@dataclasses.dataclass
+class Pages:
+    """OpenSCAP's pages: digest -> path, whether one was made or removed, and why others could not be made."""
+
+    paths: dict[str, str] = dataclasses.field(default_factory=dict)
+    made: bool = False
+    errors: list[ScanError] = dataclasses.field(default_factory=list)
+
+
+def write_pages(store: Store, digests: t.Iterable[str], folder: Path, *, check_mode: bool) -> Pages:
+    """Make OpenSCAP's pages, each once for an answer. A page of an older answer goes, whatever becomes of the new."""
     oscap = find_tools().oscap
-    pages: dict[str, str] = {}
-    made = False
+    pages = Pages()
     for digest in digests:
         arf = store.arf(digest)
-        if arf is None:
-            continue
         name = digest.replace(":", "-")
-        path = folder / f"{name}-{hashlib.sha256(arf).hexdigest()[:12]}.html"
-        pages[digest] = str(path)
-        if path.is_file():
+        path = folder / f"{name}-{hashlib.sha256(arf).hexdigest()[:12]}.html" if arf is not None else None
+        old = [one for one in folder.glob(f"{name}-*.html") if one != path]
+        pages.made |= bool(old)
+        if not check_mode:
+            remove(old)
+        if arf is None or path is None:
             continue
-        made = True
-        if check_mode:
-            continue
-        write(path, render_page(arf, oscap))
-        for old in folder.glob(f"{name}-*.html"):
-            if old != path:
-                old.unlink(missing_ok=True)
-    return pages, made
+        if not path.is_file():
+            pages.made = True
+            try:
+                if not check_mode:
+                    write(path, render_page(arf, oscap))
+            except ScanError as error:
+                if error.code == "report-unwritable":
+                    raise
+                error.subject = digest
+                pages.errors.append(error)
+                continue
+        pages.paths[digest] = str(path)
+    return pages
+
+
+def remove(paths: t.Iterable[Path]) -> None:
+    """Remove files of a report."""
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise ScanError(
+                f"{path} cannot be removed: {error.strerror or error}",
+                code="report-unwritable",
+                hint="check its rights",
+            ) from error
 
 
 def read_before(path: Path) -> bytes | None:
