@@ -6,15 +6,20 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
+import os
 import tempfile
 import typing as t
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import list_profiles
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import Wanted, list_profiles
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.evaluate import Places, evaluate
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import Results
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.oscap import find_tools
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.targets import RootFolder
+from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory import take_inventory
 from ansible_collections.imagescan.openshift.tests.support.evaluations import (
     CONTENTS,
     Outcome,
@@ -23,14 +28,17 @@ from ansible_collections.imagescan.openshift.tests.support.evaluations import (
     evaluated_with_chroot,
     plain_oscap,
 )
+from ansible_collections.imagescan.openshift.tests.support.layouts import image_of
 from ansible_collections.imagescan.openshift.tests.support.programs import require_program
 from ansible_collections.imagescan.openshift.tests.support.requirements import missing
 from ansible_collections.imagescan.openshift.tests.support.roots import (
+    Spec,
     as_bdb,
     as_ndb,
     build_root,
     copy_of,
     hardened,
+    layer_of,
     minimal,
     with_kernel,
     with_services,
@@ -87,8 +95,6 @@ class Roots:
 @pytest.fixture(scope="session")
 def roots(tmp_path_factory: pytest.TempPathFactory) -> Roots:
     """Roots for this run."""
-    import os
-
     for program in ("oscap", "fakechroot", "fakeroot"):
         require_program(program)
     if os.geteuid() != 0:
@@ -150,6 +156,32 @@ def test_root_with_a_real_chroot_gives_the_same(roots: Roots, major: int, tmp_pa
 def test_the_right_to_chroot_alone_gives_the_same(roots: Roots) -> None:
     ours = evaluated_with_chroot(roots("services", 9), "stig")
     assert_same(outcome_of(ours), roots.plain("services", 9, "stig"), "services")
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_no_program_of_the_image_is_loaded(roots: Roots, tmp_path: Path, again: bool) -> None:
+    """librpm looks up the names of owners while it is in the chroot. ``again``: in the way that the image has."""
+    app = Spec("app", files={"/opt/app": ("x", 0o755)}, owner="somebody")
+    root = build_root(tmp_path / "built", [*minimal(9), app])
+    names = "passwd: evil files\n"
+    (root / "etc/nsswitch.conf").write_text(names, encoding="ascii")
+    written = f"printf '{names}' > \"$OSCAP_PROBE_ROOT/etc/nsswitch.conf\"\n" if again else ""
+    traced = f"export LD_DEBUG=libs LD_DEBUG_OUTPUT={tmp_path}/trace\n"
+    script = tmp_path / "oscap"
+    script.write_text(f'#!/bin/sh\n{written}{traced}exec {require_program("oscap")} "$@"\n', encoding="utf-8")
+    script.chmod(0o755)
+    (tmp_path / "work").mkdir()
+    image = image_of(layer_of(root))
+    results = evaluate(
+        image,
+        take_inventory(image, threads=1),
+        Wanted("e8", rules=("rpm_verify_ownership",)),
+        Places(tmp_path / "work"),
+        tools=dataclasses.replace(find_tools(), oscap=str(script), chroot=True),
+    )
+    assert [rule.result for rule in results.rules] == ["pass"]  # root has it, as where there is no such user
+    [trace] = tmp_path.glob("trace.*")
+    assert ("libnss_evil.so" in trace.read_text(encoding="utf-8", errors="replace")) is again
 
 
 @pytest.mark.parametrize("profile", MAIN)

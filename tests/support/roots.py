@@ -44,11 +44,12 @@ _PAM = (
 
 @dataclasses.dataclass(frozen=True)
 class Spec:
-    """A package. ``files``: path -> (content, mode, owner's name)."""
+    """A package. ``files``: path -> (content, mode). ``owner``: name of the user who owns them."""
 
     name: str
     version: str = "1.0"
     files: t.Mapping[str, tuple[str, int]] = dataclasses.field(default_factory=dict)
+    owner: str = "root"
 
 
 def os_release(major: int) -> str:
@@ -171,7 +172,7 @@ def build_root(folder: Path, specs: t.Sequence[Spec], major: int = 9) -> Path:
             source = folder / f"{spec.name}-{number}"
             source.write_text(content, encoding="utf-8")
             lines.append(f"install -D {source} %{{buildroot}}{path}")
-            files.append(f"%attr({mode:04o},root,root) {path}")
+            files.append(f"%attr({mode:04o},{spec.owner},root) {path}")
         lines += ["%files", *files]
         text = folder / f"{spec.name}.spec"
         text.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -27,7 +27,7 @@ from .guards import check_inventory, check_results
 from .model import Benchmark, Results
 from .oscap import Bounds, Task, Tools, find_tools, run_oscap
 from .reader import read_results
-from .tree import owners_for_fakeroot, prepare
+from .tree import owners_for_fakeroot, prepare, without_modules
 
 _STEP = 1 << 20
 
@@ -145,6 +145,8 @@ def evaluate_tree(
     tools = tools or find_tools()
     token = secrets.token_hex(16)
     packages = prepare(root, inventory.database, token)
+    if tools.chroot:
+        without_modules(root)
     work = places.work
     content = work / "content.xml"
     content.write_bytes(trimmed.for_image(packages, token))

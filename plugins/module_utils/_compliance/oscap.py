@@ -23,6 +23,7 @@ from .._errors import LimitExceeded, ScanError
 from .tree import DATABASE_FOLDER
 
 _SYS_CHROOT = 1 << 18
+_SAFE_GLIBC = (2, 34)  # see without_modules of ``tree``
 _PATIENCE = 5.0
 _POLL = 0.02
 _TAIL = 2000
@@ -85,6 +86,13 @@ def find_tools() -> Tools:
 
 
 def _may_chroot() -> bool:
+    """Whether oscap may change its root, and loads nothing from there that is a part of the C library since 2.34."""
+    try:
+        library, _space, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")
+        if library == "glibc" and tuple(map(int, version.split(".")[:2])) < _SAFE_GLIBC:
+            return False
+    except ValueError:
+        pass  # another C library has no modules
     try:
         status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
         return bool(int(status.partition("CapEff:")[2].split()[0], 16) & _SYS_CHROOT)

@@ -8,6 +8,7 @@
   that our own reader finds are written into a new SQLite database of rpm's form, in a folder of its own.
 * Symlinks: oscap puts the root before a path and lets the kernel follow, so absolute links would lead into the
   scanner's own root. They are made relative, and none leads out.
+* Names of users: see ``without_modules``.
 * ``/run/.containerenv`` tells rules that this is a container, and has the word that the canary looks for. ``/proc`` is
   there and empty.
 
@@ -38,6 +39,7 @@ DATABASE_FOLDER = ".imagescan-rpmdb"
 
 _DATABASE_LIMIT = 256 * 1024 * 1024
 _LINK_DEPTH = 40
+_NAMES_LIMIT = 1 << 20
 #: Tables that find packages by what is in a header: table -> tag.
 _INDEXES: t.Mapping[str, int] = {
     "Name": 1000,
@@ -151,6 +153,38 @@ def write_database(path: Path, headers: t.Sequence[bytes]) -> None:
     finally:
         connection.close()
     path.chmod(0o644)
+
+
+# Names of users
+
+
+def without_modules(root: Path) -> None:
+    """Let the C library look up names in files alone, in a root that oscap will really chroot into.
+
+    librpm looks up the names of owners while it is in there, and /etc/nsswitch.conf names what is loaded for that: a
+    program of the image, with our rights, that could give any rule its result. "files" and "dns" are parts of glibc
+    2.34 itself. Raises ScanError where it cannot be written.
+    """
+    path = root / "etc/nsswitch.conf"
+    try:
+        if not path.is_file():
+            if path.is_symlink():
+                path.unlink()
+            return  # the default is "files", too
+        with path.open("rb") as source:
+            text = source.read(_NAMES_LIMIT)
+        path.unlink()
+        path.write_bytes(b"".join(map(_without_modules, text.splitlines())))
+        path.chmod(0o644)
+    except OSError as error:
+        raise ScanError(f"the unpacked root cannot be prepared: {error}", code="tree-not-prepared") from error
+
+
+def _without_modules(line: bytes) -> bytes:
+    line = line.partition(b"#")[0].replace(b":", b" : ", 1)
+    name, *services = line.split() or [b""]
+    kept = [one for one in services if one in (b"files", b"dns")] or [b"files"]
+    return name + b": " + b" ".join(kept) + b"\n" if name not in (b"", b":") else b""
 
 
 # Symlinks

@@ -190,3 +190,14 @@ def test_a_machine_without_oscap_says_so(monkeypatch: pytest.MonkeyPatch, tmp_pa
     with pytest.raises(ScanError) as caught:
         find_tools()
     assert caught.value.code == "oscap-missing"
+
+
+@pytest.mark.parametrize(("library", "may"), [("glibc 2.33", False), ("glibc 2.34", True), ("glibc 2.4", False)])
+def test_an_old_library_loads_programs_of_the_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str, may: bool
+) -> None:
+    script(tmp_path, "oscap", "")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(Path, "read_text", lambda *_args, **_options: "CapEff:\t0000000000040000\n")
+    monkeypatch.setattr(os, "confstr", lambda _name: library)
+    assert find_tools().chroot is may

@@ -18,6 +18,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.tr
     DATABASE_FOLDER,
     owners_for_fakeroot,
     prepare,
+    without_modules,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import CorruptData, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.unpack import Owner
@@ -190,3 +191,26 @@ def test_nothing_is_written_through_links(root: tuple[Path, Database], tmp_path:
     with contextlib.suppress(ScanError):
         prepare(*root, "abc")
     assert os.listdir(outside) == []  # noqa: PTH208
+
+
+NAMES = b"""# passwd: evil
+passwd:\tsss files evil # evil
+ group evil [NOTFOUND=return] files
+shadow:evil
+hosts: files dns myhostname
+:evil
+"""
+
+
+def test_names_are_looked_up_in_files_alone(root: tuple[Path, Database]) -> None:
+    place = root[0] / "etc/nsswitch.conf"
+    (root[0] / "etc/names").write_bytes(NAMES)
+    for make in (lambda: place.write_bytes(NAMES), lambda: place.symlink_to("names")):
+        make()
+        without_modules(root[0])
+        assert not place.is_symlink()
+        assert place.read_bytes() == b"passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n"
+        place.unlink()
+    assert (root[0] / "etc/names").read_bytes() == NAMES
+    without_modules(root[0])
+    assert not place.exists()
