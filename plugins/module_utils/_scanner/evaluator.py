@@ -377,8 +377,13 @@ class _Server:
     def _clean(self) -> None:
         """Remove what a process left that was ended by force, and what oscap leaves then."""
         for path in self._folders.work.iterdir():
-            if path.name != _CACHE:
+            if path.name == _CACHE:
+                continue
+            if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
+            else:
+                with contextlib.suppress(OSError):
+                    path.unlink()
 
 
 def _is_readable(*sockets: socket.socket, timeout: float = 1.0) -> bool:

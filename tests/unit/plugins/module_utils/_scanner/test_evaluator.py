@@ -381,12 +381,14 @@ def test_without_the_process_that_asked_oscap_is_ended_and_the_next_image_comes(
     wait_for(two.folder / "began")
     (two.folder / "began").unlink()
     (two.folder / "tmp/oscap.x").mkdir()
+    (two.folder / "tmp/oscap.y").touch()
+    (two.folder / "tmp/oscap.z").symlink_to(two.tree)
     os.kill(client, signal.SIGKILL)
     os.waitpid(client, 0)
     wait_for(two.folder / "cleaned")
     client = asking(two)
     wait_for(two.folder / "began")
-    assert not (two.folder / "tmp/oscap.x").exists()
+    assert list((two.folder / "tmp").glob("oscap.*")) == []
     os.kill(client, signal.SIGKILL)
     os.waitpid(client, 0)
 
