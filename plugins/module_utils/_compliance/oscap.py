@@ -184,7 +184,8 @@ def _environment(task: Task, home: Path, results: Path) -> dict[str, str]:
         "TMPDIR": str(results.parent),
         "OSCAP_PROBE_ROOT": str(task.root),
         "OSCAP_EVALUATION_TARGET": task.identifier,
-        "OSCAP_CONTAINER_VARS": "\n".join(task.environment),
+        # One a line: what stands behind a line's end would not be seen, or pass for another variable.
+        "OSCAP_CONTAINER_VARS": "\n".join(one.replace("\n", " ") for one in task.environment),
         # Else fakechroot would show the scanner's own /dev, /proc and /sys.
         "FAKECHROOT_EXCLUDE_PATH": "/nonexistent",
         # Scripts of content would run here, on the scanner, and say what they find of it: they are "notchecked".

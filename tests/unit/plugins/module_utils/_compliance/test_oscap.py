@@ -56,7 +56,7 @@ def test_oscap_gets_what_it_needs(tmp_path: Path) -> None:
         tmp_path,
         RESULTS + 'echo "$@" > said; env >> said\n',
         identifier="registry/app@sha256:1",
-        environment=("PATH=/bin", "LANG=C"),
+        environment=("PATH=/bin\n:.", "LANG=C"),
         tailoring=tmp_path / "tailoring.xml",
     )
     assert arf.read_text(encoding="ascii") == "results\n"
@@ -66,7 +66,7 @@ def test_oscap_gets_what_it_needs(tmp_path: Path) -> None:
         f"--tailoring-file {tmp_path}/tailoring.xml",
         f"OSCAP_PROBE_ROOT={tmp_path}/root\n",
         "OSCAP_EVALUATION_TARGET=registry/app@sha256:1\n",
-        "OSCAP_CONTAINER_VARS=PATH=/bin\nLANG=C\n",
+        "OSCAP_CONTAINER_VARS=PATH=/bin :.\nLANG=C\n",
         f"HOME={tmp_path}/work/home\n",
         "OSCAP_CHECK_ENGINE_PLUGIN_DIR=/nonexistent\n",
     ):
