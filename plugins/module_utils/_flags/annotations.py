@@ -59,8 +59,9 @@ Wanted = dict[str, t.Optional[str]]
 class Compliance:
     """What OpenSCAP found. ``counts``: failed rules that nobody accepted, by the labels of SEVERITIES.
 
-    ``undecided``: rules that ended in an error or are unknown, and what speaks against all of the results; never 0
-    where no rule was decided. ``score``: None where there is none.
+    ``undecided``: rules that ended in an error, are unknown or were not checked, and what speaks against all of the
+    results; never 0 where no rule was decided, or only some rules of the profile were asked for. ``score``: None where
+    there is none.
     """
 
     profile: str
@@ -222,7 +223,8 @@ def _compliance(results: t.Mapping[str, t.Any] | None) -> Compliance | None:
     for rule in results["rules"]:
         if rule["result"] == "fail" and not rule["exception"]:
             counts[_OF_RULES.get(rule["severity"], "critical")] += 1
-    undecided = sum(rule["result"] in ("error", "unknown") for rule in results["rules"]) + len(results["problems"])
+    undecided = sum(rule["result"] in ("error", "unknown", "notchecked") for rule in results["rules"])
+    undecided += len(results["problems"]) + results["partial"]
     if not any(rule["result"] in ("pass", "fixed", "fail") for rule in results["rules"]):
         undecided += 1
     return Compliance(results["profile"], results["score"], counts, undecided)

@@ -109,7 +109,14 @@ def results(
     listed = [{"result": result, "severity": severity, "exception": exception} for result, severity in (*rules, PASSED)]
     problems = [{"code": problem, "message": problem}] if problem else []
     profile = "xccdf_org.ssgproject.content_profile_cis"
-    return {"profile": profile, "score": score, "counts": {}, "problems": problems, "rules": listed}
+    return {
+        "profile": profile,
+        "partial": False,
+        "score": score,
+        "counts": {},
+        "problems": problems,
+        "rules": listed,
+    }
 
 
 def facts(verdict: str = "failed", **values: t.Any) -> Facts:
@@ -257,8 +264,14 @@ def test_results_of_openscap_have_an_annotation_of_their_own(
 
 @pytest.mark.parametrize(
     "blind",
-    [results(problem="compliance-canary"), {**results(score=None), "rules": []}, results(("error", "low"))],
-    ids=["a guard", "no rule", "an error"],
+    [
+        results(problem="compliance-canary"),
+        {**results(score=None), "rules": []},
+        results(("error", "low")),
+        results(("notchecked", "low")),
+        {**results(), "partial": True},
+    ],
+    ids=["a guard", "no rule", "an error", "a rule that nobody checked", "some rules only"],
 )
 def test_rules_that_nobody_saw_are_no_compliance(blind: dict[str, t.Any]) -> None:
     for compliance, compliant in ((results(), True), (blind, None)):
