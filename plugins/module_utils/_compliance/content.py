@@ -62,6 +62,8 @@ _PRODUCTS: t.Mapping[str, str] = {
     "fedora": "fedora",
     "rhcos": "rhcos4",
 }
+#: Product in os-release -> in content.
+_OTHER_NAMES = {"sles": "linux_enterprise_server", "sled": "linux_enterprise_desktop"}
 #: What is cut out of the elements that stay: texts for people who read the whole guide.
 _TEXTS: t.Mapping[str, frozenset[str]] = {
     "Rule": frozenset(("description", "warning", "rationale", "fixtext", "question")),
@@ -149,7 +151,7 @@ def fits(os_release: OsRelease, platforms: t.Sequence[str]) -> Problem | None:
 
 def _product(cpe: str) -> tuple[str, str, str] | None:
     match = _CPE.match(cpe)
-    return (match[1], match[2], _major(match[3] or "")) if match else None
+    return (match[1], _OTHER_NAMES.get(match[2], match[2]), _major(match[3] or "")) if match else None
 
 
 def _product_of_id(os_release: OsRelease) -> tuple[str, str, str] | None:

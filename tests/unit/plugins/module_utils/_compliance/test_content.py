@@ -110,6 +110,7 @@ def test_no_content_is_better_than_a_near_one(tmp_path: Path, os_release: OsRele
     assert choose(os_release, (str(tmp_path),)) is None
 
 
+SLE15 = ("cpe:/o:suse:linux_enterprise_desktop:15", "cpe:/o:suse:linux_enterprise_server:15")
 RHEL9 = ("cpe:/o:redhat:enterprise_linux:9",)
 
 
@@ -124,6 +125,9 @@ RHEL9 = ("cpe:/o:redhat:enterprise_linux:9",)
         (OsRelease(id="rhel", version_id="8.4"), RHEL9, False),
         (OsRelease(cpe_name="cpe:/o:centos:centos:9"), RHEL9, False),
         (OsRelease(cpe_name="cpe:/o:centos:centos:8"), (*RHEL9, "cpe:/o:centos:centos:8"), True),
+        (OsRelease(id="sles", version_id="15.4", cpe_name="cpe:/o:suse:sles:15:sp4"), SLE15, True),
+        (OsRelease(id="sled", version_id="15.4", cpe_name="cpe:/o:suse:sled:15:sp4"), SLE15, True),
+        (OsRelease(id="sles", version_id="12.5", cpe_name="cpe:/o:suse:sles:12:sp5"), SLE15, False),
         (OsRelease(), RHEL9, False),
         (OsRelease(id="rhel", version_id="9"), ("cpe:/a:redhat:something:9",), False),
         (OsRelease(id="anything"), (), True),
