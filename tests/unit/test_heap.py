@@ -62,7 +62,10 @@ def folder(tmp_path: Path) -> Path:
 
 def start(folder: Path, **settings: str) -> subprocess.Popen[str]:
     """Run them all."""
-    kept = {key: value for key, value in os.environ.items() if key not in ("IMAGESCAN_TEST_HEAP", "PYTHONPATH")}
+    # What ansible-test has its own pytest load is not to be had here.
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
+    for name in ("IMAGESCAN_TEST_HEAP", "PYTHONPATH"):
+        kept.pop(name, None)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir=.", *NAMES]
     return subprocess.Popen(command, cwd=folder, env={**kept, **settings}, stdout=subprocess.PIPE, text=True)
 

@@ -30,9 +30,9 @@ _TAIL = 2000
 _VERSION = re.compile(r"\(oscap\) (\S+)")
 #: What oscap ends with: every rule passed or does not count; some rule failed. Both say nothing yet (see guards).
 _FINISHED = (0, 2)
-#: oscap's threads crash once in some hundred runs, and not the next time. As a shell tells it: 128 more.
+#: oscap's threads crash once in some fifty runs, and not the next time. As a shell tells it: 128 more.
 _CRASHES = frozenset(number + base for number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT) for base in (0, 128))
-_ATTEMPTS = 2
+_ATTEMPTS = 3
 
 
 @dataclasses.dataclass(frozen=True)
