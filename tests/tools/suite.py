@@ -315,7 +315,10 @@ def stage_oldest_python(result: Result) -> None:
         result.missing("Python 3.9: the scanner's files on the oldest Python")
         return
     venv = environment("python-3.9", python, "pytest\npytest-timeout\nhypothesis\n", collections=None)
-    folders = [f"tests/unit/plugins/module_utils/{name}" for name in ("_images", "_rpm", "_scanner", "_discovery")]
+    folders = [
+        f"tests/unit/plugins/module_utils/{name}"
+        for name in ("_images", "_rpm", "_compliance", "_scanner", "_discovery")
+    ]
     pytest(result, "pytest-3.9", venv, [folder for folder in folders if (CHECKOUT / folder).is_dir()], optional=True)
 
 
