@@ -40,6 +40,7 @@ def validity(
     *,
     selecting: t.Iterable[Policy],
     scanned_at: str,
+    evaluated_at: str,
     feed_checked: str,
     feed_newest: str,
     now: datetime.datetime,
@@ -48,11 +49,12 @@ def validity(
 
     ``policies``: by their sha256, those that are in force. A pass by another one does not hold: nobody knows its
     limits, and it may have been changed since. ``selecting``: those of them that select the image, each of which it
-    must have passed. Times are empty where there was no scan or no data.
+    must have passed. ``evaluated_at``: when its rules were. Times are empty where there was no scan, none or no data.
     """
     lasting: list[datetime.datetime | None] = []
     moving: list[datetime.datetime | None] = []
     judged = {given["sha256"] for given in document["policies"]}
+    rules = document.get("compliance")
     for given in document["policies"]:
         if given["sha256"] not in policies:
             name = visible(str(given["name"]), 100)
@@ -61,12 +63,15 @@ def validity(
             )
         policy = policies[given["sha256"]]
         if policy.scan_age is not None:
-            scanned = _time(scanned_at)
-            if scanned is None or scanned > now + CLOCK_SKEW:
-                return Validity(
-                    problem=f"it was scanned at an unknown time, and the policy '{policy.name}' limits that"
-                )
-            lasting.append(_later(scanned, policy.scan_age))
+            moments = {"it was scanned": scanned_at}
+            # With a problem about its rules it passed by its kind, which has none.
+            if policy.asks("compliance") and rules and not rules["problems"]:
+                moments["its rules were evaluated"] = evaluated_at
+            for what, text in moments.items():
+                moment = _time(text)
+                if moment is None or moment > now + CLOCK_SKEW:
+                    return Validity(problem=f"{what} at an unknown time, and the policy '{policy.name}' limits that")
+                lasting.append(_later(moment, policy.scan_age))
         # Without data it passed by its kind, which needs none.
         for limit, text, latest in (
             (policy.feed_age, feed_checked, now + CLOCK_SKEW),

@@ -100,6 +100,7 @@ class _Passes:
     ) -> None:
         self._store = store
         self._policies = {policy.sha256: policy for policy in policies}
+        self._asks_for_rules = any(policy.asks("compliance") for policy in policies)
         self._children = children
         self._now = now
         self._found: dict[str, Validity] = {}
@@ -116,6 +117,7 @@ class _Passes:
                 self._policies,
                 selecting=self._selecting(image),
                 scanned_at=image.scanned_at,
+                evaluated_at=self._store.evaluated_at(image.digest) if self._asks_for_rules else "",
                 feed_checked=one.feed.checked if one.feed else "",
                 feed_newest=one.feed.newest if one.feed else "",
                 now=self._now,

@@ -602,16 +602,24 @@ class Store:
 
     def arf(self, digest: str) -> bytes | None:
         """The ARF of the evaluation in force, compressed with gzip; None where it was not kept."""
+        body = self._in_force(digest, "arf")
+        return None if body is None else bytes(body)
+
+    def evaluated_at(self, digest: str) -> str:
+        """When the evaluation in force was made; empty without one."""
+        return self._in_force(digest, "evaluated_at") or ""
+
+    def _in_force(self, digest: str, column: str) -> t.Any:
+        """A column of the evaluation in force; None without one."""
         import sqlalchemy as sa
 
         table, states = tables().evaluations, tables().evaluation_states
         if not self._has(states):
             return None
         same = sa.and_(table.c.digest == states.c.digest, table.c.question == states.c.in_force)
-        wanted = sa.select(table.c.arf).join_from(table, states, same).where(table.c.digest == digest)
+        wanted = sa.select(table.c[column]).join_from(table, states, same).where(table.c.digest == digest)
         with self._db.reading() as connection:
-            body = connection.execute(wanted).scalar()
-        return None if body is None else bytes(body)
+            return connection.execute(wanted).scalar()
 
     def record_results(
         self, digest: str, asked: Asked, results: t.Mapping[str, t.Any], *, arf: bytes | None, now: str

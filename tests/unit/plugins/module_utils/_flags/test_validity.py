@@ -25,19 +25,22 @@ def held(
     exceptions: t.Sequence[t.Mapping[str, str]] = (),
     times: t.Mapping[str, str] | None = None,
     selecting: t.Sequence[Policy] | None = None,
+    compliance: t.Mapping[str, t.Any] | None = None,
 ) -> Validity:
     """How long an image holds that passed by these policies. ``selecting``: those that it should have passed by."""
     document = {
         "policies": [{"name": one.name, "sha256": one.sha256} for one in policies],
         "exceptions": list(exceptions),
+        "compliance": compliance,
     }
-    given = {"scanned_at": SCANNED, "feed_checked": CHECKED, "feed_newest": NEWEST, **(times or {})}
-    known = {one.sha256: one for one in (POLICY, FREE, FRESH, LASTING)}
+    given = {"scanned_at": SCANNED, "evaluated_at": "", "feed_checked": CHECKED, "feed_newest": NEWEST, **(times or {})}
+    known = {one.sha256: one for one in (POLICY, FREE, FRESH, LASTING, RULES)}
     return validity(document, known, selecting=policies if selecting is None else selecting, now=now, **given)
 
 
 FREE = Policy("free", feed_age=None)
 FRESH = Policy("fresh", feed_age=None, newest_age=30 * DAY)
+RULES = Policy("rules", feed_age=None, scan_age=30 * DAY, max_failed_severity="medium")
 LASTING = Policy("lasting", feed_age=999_999 * 7 * DAY, newest_age=999_999 * 7 * DAY, scan_age=999_999 * 7 * DAY)
 
 
@@ -81,6 +84,19 @@ def test_it_holds_for_every_policy_that_selects_the_image() -> None:
     assert (added.until, added.lasting) == ("", "")
     assert held(FREE, POLICY, selecting=[FREE]).problem == ""  # its names changed, and one selects it no more
     assert held(selecting=[FREE]).problem == "it was not judged by the policy 'free', which selects it; judge again"
+
+
+def test_rules_are_as_old_as_their_evaluation() -> None:
+    seen: dict[str, t.Any] = {"problems": []}
+    older = {"evaluated_at": "2026-11-01T00:00:00Z"}
+    end = "2026-12-01T00:00:00Z"
+    assert held(RULES, times=older, compliance=seen) == Validity(end, end)
+    assert held(POLICY, times=older, compliance=seen).lasting == "2026-12-20T00:00:00Z"  # it asks about no rules
+    assert "its rules were evaluated at an unknown time" in held(RULES, compliance=seen).problem
+    # It passed by its kind, which has no rules.
+    no_rpm = {"problems": [{"code": "compliance-no-rpm", "message": "static"}]}
+    for passed_by_kind in (None, no_rpm):
+        assert held(RULES, times=older, compliance=passed_by_kind).lasting == "2026-12-20T00:00:00Z"
 
 
 def test_without_data_there_is_no_limit_of_data() -> None:

@@ -19,6 +19,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotat
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.fate import KEEP
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Problem
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.serial import inventory_to_dict
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.flagging import read_snapshot
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judged, Judging, in_force
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import Asked
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store, open_store
@@ -176,3 +177,13 @@ def test_the_annotation_about_rules_tells_what_the_store_has(store: Store) -> No
         said = json.loads(change.annotations["quality.images.openshift.io/policy.imagescan"] or "")
         assert said["compliant"] is compliant
         assert said["summary"][0] == {**said["summary"][0], "label": "critical", "data": str(critical)}
+
+
+def test_a_pass_ends_when_the_rules_are_too_old(store: Store) -> None:
+    policy = POLICY + "  max_age: {scan: 10d}\n"
+    put(store, PASSED)
+    store.record_inventory(DIGEST, "r.example/a:1", inventory_to_dict(INVENTORY), platform="", scanned_at=DAY2)
+    assert judge(store, DAY3, policy=policy).verdict == "passed"
+    now = datetime.datetime.fromisoformat(DAY3.replace("Z", "+00:00"))
+    (subject,) = read_snapshot(store, None, load_policies(policy, "p.yml"), now=now).subjects.values()
+    assert (subject.until, subject.lasting) == ("2026-01-11T00:00:00Z", "2026-01-11T00:00:00Z")
