@@ -403,12 +403,12 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._module import
 from ansible_collections.imagescan.openshift.plugins.module_utils._progress import Progress, remaining
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import SCHEMA_VERSION
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.serial import inventory_to_dict
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.evaluating import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local_rules import (
     MAX_IMAGE_SIZE,
-    Evaluator,
+    LocalEvaluator,
     identities,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.model import (
     IndexOutcome,
     JobRecord,
@@ -712,10 +712,10 @@ def wanted_of(params: dict[str, t.Any]) -> Wanted | None:
     return Wanted(given["profile"], given["content"] or "", given["tailoring"] or "", tuple(given["rules"]))
 
 
-def evaluator_of(params: dict[str, t.Any], wanted: Wanted) -> Evaluator:
+def evaluator_of(params: dict[str, t.Any], wanted: Wanted) -> LocalEvaluator:
     """What evaluates rules on this host."""
     given = params["compliance"]
-    return Evaluator(
+    return LocalEvaluator(
         wanted,
         parent=given["work_dir"] or "",
         keep_arf=given["arf"],

@@ -14,7 +14,6 @@ import contextlib
 import functools
 import gzip
 import io
-import os
 import random
 import struct
 import tarfile
@@ -112,8 +111,8 @@ def unpack_as_read(image: Image) -> None:
                 contents = [{path: bytes(file.data[:]) for path, file in one.files.items()} for one in (read, seen)]
                 assert contents[0] == contents[1]
         finally:
-            assert os.listdir(folder) == ["outside"]  # noqa: PTH208
-            assert os.listdir(root.parent) == ["root"]  # noqa: PTH208
+            assert [one.name for one in Path(folder).iterdir()] == ["outside"]
+            assert list(root.parent.iterdir()) == [root]
 
 
 def tar_bytes(layer: bytes, kind: int) -> bytes:

@@ -21,8 +21,8 @@ from .._images.model import Descriptor, Image, ImageIndex, Platform
 from .._images.targets import RootFolder, open_child, open_target
 from .._rpm.inventory import take_inventory
 from .._rpm.model import Inventory
-from .evaluating import Evaluation, Evaluator
 from .ledger import Ledger
+from .local_rules import Evaluation, LocalEvaluator
 from .model import ImageBook, Outcome
 from .targets import Request
 
@@ -64,7 +64,7 @@ class LocalScan:
         platforms: t.Sequence[Platform] = (),
         parallel: int = 2,
         threads: int = 2,
-        evaluator: Evaluator | None = None,
+        evaluator: LocalEvaluator | None = None,
         plan_only: bool = False,
         clock: t.Callable[[], float] = time.monotonic,
     ) -> None:

@@ -184,7 +184,9 @@ def test_a_mounted_image_is_copied(two: Two, monkeypatch: pytest.MonkeyPatch, tm
 
 
 def test_content_that_was_given_is_used(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: t.Any = lambda _inventory, wanted, _places, given: (given if wanted.tailoring else None, ())  # noqa: E731
+    def told(_inventory: object, wanted: evaluator.Wanted, _places: object, given: object) -> tuple[object, tuple[()]]:
+        return given if wanted.tailoring else None, ()
+
     monkeypatch.setattr(evaluator, "plan", told)
     monkeypatch.setattr(evaluator, "evaluate_tree", results)
     (two.folder / "content/content").write_bytes(pack_trimmed(TRIMMED))

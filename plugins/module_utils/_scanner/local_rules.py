@@ -50,7 +50,7 @@ class Evaluation:
     arf: bytes | None
 
 
-class Evaluator:
+class LocalEvaluator:
     """Evaluates images, from several threads at once. A context manager: the folder goes when it is left.
 
     ``parent``: where the folder is made; empty: where temporary files are. ``keep_arf``: give it back with the results.
@@ -79,7 +79,7 @@ class Evaluator:
         self._folder: Path | None = None
         self._lock = -1
 
-    def __enter__(self) -> Evaluator:
+    def __enter__(self) -> LocalEvaluator:
         try:
             _sweep(self._parent)
             self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._parent))

@@ -22,9 +22,9 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.model 
     Descriptor,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory import take_inventory
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner import evaluating
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.evaluating import Evaluator, identities
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner import local_rules
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local_rules import LocalEvaluator, identities
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import request_of
 from ansible_collections.imagescan.openshift.tests.support.books import MemoryBook
 from ansible_collections.imagescan.openshift.tests.support.layouts import File, image_of, tar_of
@@ -32,16 +32,16 @@ from ansible_collections.imagescan.openshift.tests.support.layouts import File, 
 TOOLS = Tools("/bin/false", "/bin/false", "/bin/false", chroot=True)
 
 
-def evaluator(tmp_path: Path, wanted: Wanted | None = None, **options: t.Any) -> Evaluator:
+def evaluator(tmp_path: Path, wanted: Wanted | None = None, **options: t.Any) -> LocalEvaluator:
     """One that looks for content where there is none."""
     options = {"tools": TOOLS, "contents": (str(tmp_path / "contents"),), "parent": str(tmp_path), **options}
-    return Evaluator(wanted or Wanted("cis"), **options)
+    return LocalEvaluator(wanted or Wanted("cis"), **options)
 
 
 def test_without_oscap_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ScanError, match="openscap-scanner and scap-security-guide") as raised:
-        Evaluator(Wanted("cis"))
+        LocalEvaluator(Wanted("cis"))
     assert raised.value.code == "oscap-missing"
 
 
@@ -58,7 +58,7 @@ def test_without_oscap_it_says_what_to_install(tmp_path: Path, monkeypatch: pyte
 def test_what_a_user_without_rights_lacks_is_said_before_anything_is_fetched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owning: bool, tools: dict[str, t.Any], code: str, package: str
 ) -> None:
-    monkeypatch.setattr(evaluating, "may_own", lambda: owning)
+    monkeypatch.setattr(local_rules, "may_own", lambda: owning)
     given = dataclasses.replace(TOOLS, **tools)
     if not code:
         evaluator(tmp_path, tools=given)
@@ -126,7 +126,7 @@ def test_an_evaluation_that_fails_is_an_error_that_keeps_the_inventory(
     def fail(*_given: object, **_more: object) -> None:
         raise error
 
-    monkeypatch.setattr(evaluating, "evaluate", fail)
+    monkeypatch.setattr(local_rules, "evaluate", fail)
     with evaluator(tmp_path) as one:
         LocalScan(book, Access(), evaluator=one).run([request_of(f"rootfs:{root}")], lambda *_numbers: "")
     (outcome,) = book.outcomes
@@ -166,7 +166,7 @@ class CountingSource:
 def test_a_registry_is_asked_for_a_layer_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, remote: bool) -> None:
     image = image_of(tar_of([File("etc/os-release", b"ID=rhel\n")]))
     source = CountingSource(image.source)
-    monkeypatch.setattr(evaluating, "REMOTE", (CountingSource,) if remote else ())
+    monkeypatch.setattr(local_rules, "REMOTE", (CountingSource,) if remote else ())
     with evaluator(tmp_path) as one:
         kept = one.with_kept_layers(dataclasses.replace(image, source=source))
         inventories = [take_inventory(kept, threads=1) for _time in range(2)]
