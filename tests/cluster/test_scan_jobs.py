@@ -102,7 +102,7 @@ def test_a_server_that_drops_image_volumes_is_told_from_one_that_serves_them(
     finally:
         breakable_cluster.settings = usual
         breakable_cluster.restart("kube-apiserver")
-    assert "this cluster does not serve image volumes (use method: job, or a cluster of Kubernetes 1.35" in message
+    assert "this cluster does not serve image volumes (use method: job without content_image, or a" in message
     assert '"code": "image-volume-unsupported"' in message
 
 

@@ -96,7 +96,7 @@ def test_image_volumes_are_refused_and_nothing_is_created(
     scans, status = scan(old_cluster, old_accounts, tmp_path, "image_volume", references)
     assert status != 0
     assert '"code": "image-volume-unsupported"' in scans.output
-    assert "this cluster does not serve image volumes (use method: job, or a cluster of Kubernetes 1.35" in scans.output
+    assert "this cluster does not serve image volumes (use method: job without content_image, or a" in scans.output
     assert objects(old_cluster) == []
     assert events(old_cluster) == []
 
