@@ -363,6 +363,13 @@ def pytest(
                 result.missing(text)
 
 
+def tests_that_need_ansible() -> list[str]:
+    """Unit tests whose outcome can depend on ansible-core. All others are the stage pytest's on the same Python."""
+    files = sorted((CHECKOUT / "tests" / "unit" / "plugins").rglob("test_*.py"))
+    imports = re.compile(r"^\s*(?:from|import) ansible[. ]", re.MULTILINE)
+    return [str(file.relative_to(CHECKOUT)) for file in files if imports.search(file.read_text(encoding="utf-8"))]
+
+
 def stage_core(result: Result, name: str, venv: Path | None) -> None:
     """ansible-test (sanity, units, integration) with one ansible-core."""
     if venv is None:
@@ -390,6 +397,7 @@ def stage_core(result: Result, name: str, venv: Path | None) -> None:
     if name in CORES:  # The stage ``pytest`` runs the same tests, and more, on the same Python and core as core-2.19.
         log = fresh_log(f"{name}-units")
         units = [ansible_test, "units", "--color", "no", "--venv", "--python", version, "--requirements"]
+        units += tests_that_need_ansible() if version == "{}.{}".format(*sys.version_info) else []
         result.gate(f"ansible-test units, {name}", run(units, log, cwd=tree, env=settings), log)
 
     folders = (tree / "tests" / "integration" / "targets").iterdir()
