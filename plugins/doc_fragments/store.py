@@ -17,6 +17,8 @@ options:
       - A team whose runs share results uses PostgreSQL, as in V(postgresql://scanner@db.example.com/imagescan).
         This needs the Python package C(psycopg).
       - A URL with a password in it is refused, see O(store_password).
+      - In a job of AWX or Automation Controller, a SQLite file that would be gone with the job is refused. There it is
+        PostgreSQL, or a file on a volume that is mounted into the execution environment and stays.
     type: str
     required: true
   store_password:

@@ -17,6 +17,7 @@ import typing as t
 from pathlib import Path
 
 from .._errors import InputError, ScanError
+from .places import dies_with_job, mounts_of_process
 
 if t.TYPE_CHECKING:
     import sqlalchemy as sa
@@ -195,6 +196,13 @@ def _open_sqlite(path: str, *, create: bool, read_only: bool) -> Database | None
     import sqlalchemy as sa
 
     file = Path(path)
+    if dies_with_job(path, os.environ, mounts_of_process()):
+        raise StoreError(
+            f"{path} is in the container of this job, and gone when it ends, with all that a store remembers",
+            code="store-not-kept",
+            hint="give a PostgreSQL database, as in scan_store: postgresql://USER@HOST/DATABASE with its password in "
+            "IMAGESCAN_STORE_PASSWORD, or a file on a volume that is mounted into the execution environment and stays",
+        )
     try:
         if file.is_dir():
             raise StoreError(f"{path} is a folder", code="store-invalid", hint="a SQLite store is a file")
