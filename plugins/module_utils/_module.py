@@ -134,16 +134,15 @@ def server_access_of(params: t.Mapping[str, t.Any]) -> Access:
     return access
 
 
-def client_of(module: AnsibleModule) -> Client:
-    """The cluster that the options of ``_argument_specs.cluster`` name; what a person should know becomes a warning."""
-    params = module.params
+def connection_of(params: t.Mapping[str, t.Any]) -> Connection:
+    """How a cluster is reached, from the options of ``_argument_specs.cluster``."""
     names = ["context", "host", "api_key", "username", "password", "ca_cert", "client_cert", "client_key"]
     names += ["proxy", "no_proxy", "impersonate_user"]
     texts: dict[str, t.Any] = {name: params[name] or "" for name in names}
     kubeconfig = params["kubeconfig"] or ""
     if not isinstance(kubeconfig, (str, dict)):
         raise InputError("kubeconfig is neither a path nor a dictionary")
-    wanted = Connection(
+    return Connection(
         kubeconfig=kubeconfig,
         validate_certs=params["validate_certs"],
         proxy_headers={name: value for name, value in (params["proxy_headers"] or {}).items() if value},
@@ -151,6 +150,13 @@ def client_of(module: AnsibleModule) -> Client:
         impersonate_groups=tuple(params["impersonate_groups"] or ()),
         **texts,
     )
+
+
+def client_of(module: AnsibleModule) -> Client:
+    """The cluster that the options of ``_argument_specs.cluster`` name; what a person should know becomes a warning."""
+    params = module.params
+    wanted = connection_of(params)
+    kubeconfig = params["kubeconfig"] or ""
     # All of a kubeconfig is kept out of the log, but only its secrets may be blotted out of results: "v1" stands in it.
     harmless, secrets = secrets_of(kubeconfig)
     hidden = [name for name, option in module.argument_spec.items() if option.get("no_log") and name != "kubeconfig"]

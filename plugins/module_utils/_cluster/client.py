@@ -190,6 +190,18 @@ class Client:
         Pages of ``limit`` objects are projected one by one, so that memory holds one page of JSON. When the server has
         forgotten the list (410), it is read again from the start: what was read before is of another moment.
         """
+        return self.snapshot(path, project, params, limit=limit, metadata_only=metadata_only)[0]
+
+    def snapshot(
+        self,
+        path: str,
+        project: t.Callable[[dict[str, t.Any]], _T | None],
+        params: Params | None = None,
+        *,
+        limit: int = 500,
+        metadata_only: bool = False,
+    ) -> tuple[list[_T], str]:
+        """The same, and the version from which a watch goes on."""
         for _restart in range(_RESTARTS):
             try:
                 return self._pages(path, project, dict(params or {}), limit, _METADATA_LIST if metadata_only else _JSON)
@@ -211,9 +223,9 @@ class Client:
         params: dict[str, t.Any],
         limit: int,
         accept: str,
-    ) -> list[_T]:
+    ) -> tuple[list[_T], str]:
         result: list[_T] = []
-        seen, token = 0, ""
+        seen, token, version = 0, "", ""
         while True:
             params["limit"] = limit
             try:
@@ -234,16 +246,19 @@ class Client:
                 if value is not None:
                     result.append(value)
             seen += len(objects)
-            following = (page.get("metadata") or {}).get("continue") or ""
+            metadata = page.get("metadata") or {}
+            # That of the first page: what a later one had already is then told again, which does no harm.
+            version = version or str(metadata.get("resourceVersion") or "")
+            following = metadata.get("continue") or ""
             if not following:
-                return result
+                return result, version
             if following == token or seen > _ITEM_LIMIT:
                 raise self._nonsense(operation_of("GET", path, params), "the list does not end")
             token = params["continue"] = following
             # Pages carry on where the first began; a version would contradict the token.
             params.pop("resourceVersion", None)
             params.pop("resourceVersionMatch", None)
-            del page, objects
+            del page, objects, metadata
 
     def stream(self, path: str, params: Params | None = None, *, read_timeout: float = 20.0) -> Stream:
         """Open an answer that is read line by line: a log, a watch. Never repeated: the caller knows where to go on."""

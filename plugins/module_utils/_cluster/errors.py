@@ -105,7 +105,7 @@ _SCANNER: _Rules = {
 }
 _DISCOVERY: _Rules = {
     ("", "namespaces"): "list",
-    ("", "pods"): "list",
+    ("", "pods"): "list watch",
     ("", "replicationcontrollers"): "list",
     ("apps", "deployments"): "list",
     ("apps", "replicasets"): "list",

@@ -130,6 +130,14 @@ def read_images(
     return _Reading(selection, query, is_openshift(client)).read(objects, streams, unsure)
 
 
+def names_of_stream(
+    stream: Stream, selection: Selection, query: StreamQuery, openshift: bool
+) -> tuple[tuple[Named, ...], tuple[Unidentified, ...]]:
+    """The names that one stream alone gives, and what of it could not be identified."""
+    read = _Reading(selection, query, openshift).read((), {(stream.namespace, stream.name): stream}, ())
+    return read.named, read.unidentified
+
+
 @dataclasses.dataclass(frozen=True)
 class _Image:
     """One Image object, and which entries of its index describe others (signatures, provenance)."""
