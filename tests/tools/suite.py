@@ -46,7 +46,7 @@ REQUIRE_ALL = os.environ.get("IMAGESCAN_REQUIRE_ALL") == "1"
 DEBIAN_PACKAGES = [
     *("rpm", "umoci", "skopeo", "buildah", "docker-registry", "db-util"),
     *("postgresql", "gnupg", "openssl", "shellcheck", "zstd", "xz-utils"),
-    *("openscap-scanner", "ssg-nondebian", "fakechroot", "fakeroot"),
+    *("openscap-scanner", "ssg-nondebian", "fakechroot", "fakeroot", "openjdk-17-jre-headless"),
 ]
 CLUSTER_PACKAGES = [
     *("runc", "containernetworking-plugins", "docker-registry", "skopeo", "mmdebstrap", "iproute2", "util-linux"),
