@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 import typing as t
 from pathlib import Path
@@ -93,6 +94,24 @@ def test_without_rights_it_runs_under_fakechroot_and_fakeroot(tmp_path: Path) ->
 def test_with_rights_it_runs_plainly(tmp_path: Path) -> None:
     run(tmp_path, RESULTS)
     assert not (tmp_path / "work/wrapped").exists()
+
+
+def test_oscap_and_the_helper_of_fakeroot_share_a_processor(tmp_path: Path) -> None:
+    before = os.sched_getaffinity(0)
+    count = f"exec {sys.executable} -c 'import os; print(len(os.sched_getaffinity(0)))' > count\n"
+    for name, owners, expected in (("with", b"", 1), ("without", None, len(before))):
+        (tmp_path / name).mkdir()
+        run(tmp_path / name, RESULTS + count, chroot=False, owners=owners)
+        assert int((tmp_path / name / "work/count").read_text(encoding="ascii")) == expected
+        assert os.sched_getaffinity(0) == before
+
+
+def test_a_machine_that_lets_nobody_choose_processors_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_given: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setaffinity", refuse)
+    assert run(tmp_path, RESULTS, owners=b"").exists()
 
 
 def test_a_missing_helper_is_named(tmp_path: Path) -> None:
