@@ -152,10 +152,36 @@ counts:
   type: dict
   sample: {"passed": 290, "failed": 12, "inconclusive": 8, "error": 2}
 changed_verdicts:
-  description: Images whose verdict differs from the one before, as dictionaries of digest, reference, before and after.
+  description:
+    - Images whose verdict differs from the one before, those that are judged for the first time among them, the worst
+      first.
   returned: success
   type: list
   elements: dict
+  contains:
+    digest:
+      description: The image's digest, empty where a reference could not be resolved.
+      type: str
+      returned: success
+    reference:
+      description: Its name.
+      type: str
+      returned: success
+    before:
+      description: The verdict before, empty for the first time.
+      type: str
+      returned: success
+    after:
+      description: The verdict now.
+      type: str
+      returned: success
+    reasons:
+      description:
+        - What made the difference, at most five dictionaries of code, message and state, those that decide first.
+          The state is V(new), or V(gone) for what stood against the image before and does no longer.
+      type: list
+      elements: dict
+      returned: success
 kept_newer:
   description: Number of images for which the store holds a verdict that was made later or with newer data, which stays.
   returned: success
@@ -297,8 +323,9 @@ def summarise(judged: list[Judged]) -> dict[str, t.Any]:
                 "reference": one.document["reference"],
                 "before": one.before,
                 "after": one.verdict,
+                "reasons": list(one.reasons),
             }
-            for one in judged
+            for one in sorted(judged, key=lambda one: -VERDICTS.index(one.verdict))
             if one.before != one.verdict
         ],
         "kept_newer": sum(one.state == "superseded" for one in judged),

@@ -41,10 +41,41 @@ options:
     elements: raw
   table:
     description:
-      - Show the verdicts and their reasons as a table on the terminal.
+      - Show the verdicts and their reasons as a table on the terminal, and after it where the files are.
       - It is also returned as RV(table).
     type: bool
     default: false
+  changes:
+    description:
+      - The C(changed_verdicts) that M(imagescan.openshift.image_verdict) returned. The table then ends with the images
+        that had another verdict before, and why.
+      - Files do not depend on it; they have the last change of each image as the store knows it.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      digest:
+        description: The image's digest.
+        type: str
+        required: true
+      reference:
+        description: Its name.
+        type: str
+        required: true
+      before:
+        description: The verdict before; an image without one is left out.
+        type: str
+        required: true
+      after:
+        description: The verdict now.
+        type: str
+        choices: [passed, inconclusive, error, failed]
+        required: true
+      reasons:
+        description: What made the difference, as dictionaries of code, message and state.
+        type: list
+        elements: dict
+        required: true
 extends_documentation_fragment:
   - imagescan.openshift._attributes
   - imagescan.openshift._attributes.actions
@@ -150,6 +181,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._reports.docum
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import in_force
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store, open_store
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import VERDICTS
 
 RENDERERS: dict[str, t.Callable[[t.Mapping[str, t.Any]], bytes]] = {
     "json": json_report.render,
@@ -192,7 +224,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         result["files"][OPENSCAP] = str(dest / OPENSCAP)
         result["pages"] = pages.paths
     if params["table"]:
-        result["table"] = table.render(report).splitlines()
+        result["table"] = table.render(report, changes=params["changes"]).splitlines()
     if module._diff:
         known = counts_of(before.get("json") or read_before(dest / "report.json"))
         result["diff"] = {"before": counts_text(known), "after": counts_text(report["counts"])}
@@ -306,6 +338,18 @@ def main() -> None:
             "formats": {"type": "list", "elements": "str", "choices": [*NAMES, OPENSCAP], "default": ["json", "html"]},
             "images": {"type": "list", "elements": "raw"},
             "table": {"type": "bool", "default": False},
+            "changes": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "digest": {"type": "str", "required": True},
+                    "reference": {"type": "str", "required": True},
+                    "before": {"type": "str", "required": True},
+                    "after": {"type": "str", "choices": list(VERDICTS), "required": True},
+                    "reasons": {"type": "list", "elements": "dict", "required": True},
+                },
+            },
         },
         supports_check_mode=True,
     )

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
 import typing as t
 
 import pytest
@@ -14,6 +15,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._store.model i
     Asked,
     Child,
     Judgement,
+    StoredChange,
     StoredJob,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store
@@ -25,6 +27,7 @@ OTHER = "sha256:" + "b" * 64
 INDEX = "sha256:" + "c" * 64
 NOW = "2026-01-01T00:00:00Z"
 LATER = "2026-01-02T00:00:00Z"
+LATEST = "2026-01-03T00:00:00Z"
 
 
 def inventory(*names: str, problems: tuple[str, ...] = ()) -> dict[str, t.Any]:
@@ -183,6 +186,31 @@ class StoreContract:
             assert [one.verdict for one in store.history(DIGEST)] == ["failed", "failed", "passed"]
             (current,) = store.verdicts([DIGEST])
             assert (current.verdict, current.document) == ("passed", {"verdict": "passed", "note": ""})
+
+    def test_the_last_change_of_a_verdict_is_kept_with_its_reasons(self, open_it: OpenStore) -> None:
+        reason = {"code": "vulnerability", "message": "CVE-2026-1 \0 \udc80"}
+
+        def judged(verdict: str, at: str, *reasons: dict[str, str]) -> Judgement:
+            return dataclasses.replace(
+                judgement(verdict, at=at), document={"verdict": verdict, "reasons": list(reasons), "at": at}
+            )
+
+        with open_it() as store:
+            store.record_verdicts([judged("passed", NOW), judgement("passed", key=OTHER)])
+            assert store.changes([DIGEST, OTHER]) == {}
+            worse = judged("failed", LATER, reason)
+            (planned,) = store.compare_verdicts([worse])
+            assert planned.reasons == ({**reason, "state": "new"},)
+            assert store.changes([DIGEST]) == {}
+            assert store.record_verdicts([worse]) == [planned]
+            # Another document with the same verdict is no change, nor is what does not count.
+            store.record_verdicts([judged("failed", LATEST, reason), judged("passed", LATER)])
+        with open_it() as store:
+            kept = StoredChange("passed", "failed", LATER, [{**reason, "state": "new"}])
+            assert store.changes([DIGEST, OTHER]) == {DIGEST: kept}
+            store.record_verdicts([judged("passed", LATEST)])
+            kept = StoredChange("failed", "passed", LATEST, [{**reason, "state": "gone"}])
+            assert store.changes([DIGEST, OTHER]) == {DIGEST: kept}
 
     @pytest.mark.parametrize(
         ("late", "why"),

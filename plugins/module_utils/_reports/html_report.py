@@ -112,6 +112,7 @@ def _image(image: t.Mapping[str, t.Any], rows: int) -> dict[str, t.Any]:
         "name": image["reference"] or image["digest"],
         "others": [reference for reference in image["references"] if reference != image["reference"]],
         "explained": [{**reason, "advice": _advice(reason["code"])} for reason in image["reasons"]],
+        "change": image.get("change"),
         "groups": groups[:rows],
         "groups_left": len(groups) - len(groups[:rows]),
         "severities": [(severity, number) for severity, number in severities.items() if number],

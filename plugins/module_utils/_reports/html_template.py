@@ -293,6 +293,15 @@ mistakes, not against a builder who forges the package database.</p>
 </summary>
 <div class="body">
 {{ reasons(image) }}
+{% if image.change %}
+<h4>What changed</h4>
+<p>The verdict was {{ image.change.before }} until {{ image.change.since }}.</p>
+<ul>
+{% for reason in image.change.reasons %}
+<li class="break">{{ "No longer: " if reason.state == "gone" }}{{ reason.message }} <code>{{ reason.code }}</code></li>
+{% endfor %}
+</ul>
+{% endif %}
 {% if image.groups %}
 {{ vulnerabilities(image) }}
 {% endif %}

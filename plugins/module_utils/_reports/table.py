@@ -17,24 +17,33 @@ IMAGES_SHOWN = 200
 _NARROWEST = 40
 
 
-def render(report: t.Mapping[str, t.Any], width: int = 100) -> str:
-    """Text of at most ``width`` columns (40 at least), each line ending in a newline."""
+def render(report: t.Mapping[str, t.Any], width: int = 100, changes: t.Sequence[t.Mapping[str, t.Any]] = ()) -> str:
+    """Text of at most ``width`` columns (40 at least), each line ending in a newline.
+
+    ``changes``: those of one run of judging, as ``image_verdict`` returns them; first verdicts are no news.
+    """
     width = max(width, _NARROWEST)
     images = sorted(
         report["images"], key=lambda image: (ATTENTION.index(image["verdict"]), image["reference"], image["digest"])
     )
-    indent = max(len(verdict) for verdict in ATTENTION) + 2
     lines = [_rule(width)]
     for image in images[:IMAGES_SHOWN]:
-        label = pad(image["verdict"].upper(), indent)
-        for number, line in enumerate(wrap(visible(image["reference"] or image["digest"]), width - indent)):
-            lines.append((label if number == 0 else " " * indent) + line)
-        for text in _details(image):
-            for number, line in enumerate(wrap(text, width - indent - 2)):
-                lines.append(" " * indent + ("- " if number == 0 else "  ") + line)
+        lines += _entry(image["verdict"], visible(image["reference"] or image["digest"]), _details(image), width)
     if len(images) > IMAGES_SHOWN:
         lines.append(f"and {len(images) - IMAGES_SHOWN} more images; the report has all of them")
     lines.append(_rule(width))
+    changed = [one for one in changes if one["before"]]
+    changed.sort(key=lambda one: (ATTENTION.index(one["after"]), one["reference"], one["digest"]))
+    if changed:
+        number = len(changed)
+        lines.append(f"{number} image{' has' if number == 1 else 's have'} another verdict than before:")
+    for one in changed[:IMAGES_SHOWN]:
+        name = f"{visible(one['reference'] or one['digest'])} was {visible(one['before'], 20)}"
+        lines += _entry(one["after"], name, _why(one), width)
+    if len(changed) > IMAGES_SHOWN:
+        lines.append(f"and {len(changed) - IMAGES_SHOWN} more changes; the report has all of them")
+    if changed:
+        lines.append(_rule(width))
     lines += wrap(summary(report), width)
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
@@ -61,6 +70,23 @@ def _details(image: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     if number:
         kinds = ", ".join(f"{count} {visible(kind, 40)}" for kind, count in image["not_examined"].items() if count)
         yield f"{number} component{'' if number == 1 else 's'} not examined ({kinds})"
+
+
+def _entry(verdict: str, name: str, details: t.Iterable[str], width: int) -> t.Iterator[str]:
+    """An image with what is said of it; the verdict stands at the beginning of the first line."""
+    indent = max(len(one) for one in ATTENTION) + 2
+    label = pad(verdict.upper(), indent)
+    for number, line in enumerate(wrap(name, width - indent)):
+        yield (label if number == 0 else " " * indent) + line
+    for text in details:
+        for number, line in enumerate(wrap(text, width - indent - 2)):
+            yield " " * indent + ("- " if number == 0 else "  ") + line
+
+
+def _why(change: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    for reason in change["reasons"]:
+        state = "no longer: " if reason["state"] == "gone" else ""
+        yield f"{state}{visible(reason['message'], 600)} [{visible(reason['code'], 60)}]"
 
 
 def _rule(width: int) -> str:

@@ -15,6 +15,7 @@ from .._errors import InputError, ScanError
 from .._rpm.model import Inventory, Package
 from .._rpm.serial import inventory_from_dict
 from .._verdicts.applying import Entry, Exceptions
+from .._verdicts.changes import difference
 from .._verdicts.judge import Child as IndexChild
 from .._verdicts.judge import Subject, compliance_facts, image_document, judge, judge_index
 from .._verdicts.model import ImageVerdict, PolicyVerdict, Reason, worst
@@ -22,7 +23,7 @@ from .._verdicts.policies import Policy
 from .._verdicts.usage import Usages
 from .._vulnerabilities.matching.matcher import Matcher
 from .._vulnerabilities.model import FeedInfo
-from .model import Child, Judgement, RecordedVerdict, StoredImage, StoredVerdict
+from .model import Child, Judgement, RecordedVerdict, StoredChange, StoredImage, StoredVerdict
 from .store import Store, unresolved_key
 
 if t.TYPE_CHECKING:
@@ -49,7 +50,10 @@ class Wanted(t.Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Judged:
-    """The verdict in force for one image after judging. ``document``: its object in the report."""
+    """The verdict in force for one image after judging. ``document``: its object in the report.
+
+    ``reasons``: why it is another one than ``before``, as ``_verdicts.changes.difference`` gives them.
+    """
 
     key: str
     state: str
@@ -57,6 +61,7 @@ class Judged:
     verdict: str
     document: t.Mapping[str, t.Any]
     feed: str
+    reasons: tuple[dict[str, str], ...] = ()
 
 
 def select(
@@ -331,12 +336,14 @@ class Judging:
     def _judged(self, own: Judgement, result: RecordedVerdict, stays: StoredVerdict | None, index: bool) -> Judged:
         if stays is None:
             feed = (own.feed or {}).get("serial", "")
-            return Judged(result.key, result.state, result.before, result.after, own.document, feed)
+            return Judged(result.key, result.state, result.before, result.after, own.document, feed, result.reasons)
         document = _unless_outdated(stays, own.seen_at, self._today)
         if index and own.verdict != "passed":
             document = _unless_passed(document, _IMAGE_OUTDATED)
         feed = (stays.feed or {}).get("serial", "")
-        return Judged(result.key, result.state, result.before, document["verdict"], document, feed)
+        verdict = document["verdict"]
+        reasons = () if verdict == result.before else tuple(difference(stays.document, document))
+        return Judged(result.key, result.state, result.before, verdict, document, feed, reasons)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -374,8 +381,16 @@ def in_force(store: Store, wanted: t.Sequence[Wanted] | None, today: datetime.da
     feeds = [one.feed for one in found]
     feed = max((one for one in feeds if one is not None), key=lambda one: one.checked, default=None)
     times = [image.scanned_at for image in images if image.scanned_at]
-    documents = [one.document for one in found]
+    changes = store.changes(image.key for image in images)
+    documents = [{**one.document, "change": _change_of(one, changes.get(one.image.key))} for one in found]
     return InForce(documents, feed, times + ([feed.checked] if feed else []), images, feeds, children)
+
+
+def _change_of(current: Current, change: StoredChange | None) -> dict[str, t.Any] | None:
+    """How an image came to the verdict that it has; None where it never had another, or the store's is outdated."""
+    if change is None or change.after != current.document["verdict"]:
+        return None
+    return {"before": change.before, "since": change.since, "reasons": change.reasons}
 
 
 def meant(

@@ -147,12 +147,23 @@ class RecordedVerdict(t.NamedTuple):
 
     ``state``: ``new`` (first one of this subject), ``changed``, ``unchanged``, or ``superseded`` (the store holds one
     that was made later or with newer data; it stays). ``before``: the verdict that was stored, empty when none was.
+    ``reasons``: why the verdict is another one, as ``_verdicts.changes.difference`` gives them.
     """
 
     key: str
     state: str
     before: str
     after: str
+    reasons: tuple[dict[str, str], ...] = ()
+
+
+class StoredChange(t.NamedTuple):
+    """When a subject got the verdict ``after``, which one it had before, and why (``_verdicts.changes.difference``)."""
+
+    before: str
+    after: str
+    since: str
+    reasons: list[dict[str, str]]
 
 
 class StoredVerdict(t.NamedTuple):

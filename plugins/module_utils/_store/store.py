@@ -17,6 +17,7 @@ import zlib
 from datetime import datetime, timedelta, timezone
 
 from .._errors import CorruptData, ScanError
+from .._verdicts.changes import difference
 from .._verdicts.model import VERDICTS
 from .database import Database, StoreError, open_database
 from .model import (
@@ -27,6 +28,7 @@ from .model import (
     KnownEvaluation,
     KnownInventory,
     RecordedVerdict,
+    StoredChange,
     StoredEvaluation,
     StoredImage,
     StoredJob,
@@ -767,6 +769,22 @@ class Store:
             found.append(StoredVerdict(row.subject, row.digest, row.verdict, row.judged_at, document, feed))
         return sorted(found, key=lambda verdict: verdict.key)
 
+    def changes(self, keys: t.Iterable[str]) -> dict[str, StoredChange]:
+        """Subject -> the last change of its verdict; without those that only ever had one."""
+        import sqlalchemy as sa
+
+        table = tables().changes
+        if not self._has(table):
+            return {}
+        by_hash = {_text_key(key): key for key in keys}
+        found = {}
+        with self._db.reading() as connection:
+            for part in _chunks(sorted(by_hash)):
+                for row in connection.execute(sa.select(table).where(table.c.subject_sha256.in_(part))):
+                    change = StoredChange(row.before, row.after, row.since, json.loads(row.reasons))
+                    found[by_hash[row.subject_sha256]] = change
+        return found
+
     def failed_last(self, keys: t.Iterable[str]) -> set[str]:
         """Which subjects failed when they were last judged with a clear result; what came after was none."""
         import sqlalchemy as sa
@@ -890,7 +908,8 @@ def _drop_error(connection: sa.Connection, subject: str) -> bool:
     key = _text_key(subject)
     gone = connection.execute(sa.delete(errors).where(errors.c.sha256 == key)).rowcount > 0
     if gone and subject.startswith(UNRESOLVED):
-        connection.execute(sa.delete(current).where(current.c.subject_sha256 == key))
+        for table in (current, tables().changes):
+            connection.execute(sa.delete(table).where(table.c.subject_sha256 == key))
     return gone
 
 
@@ -922,7 +941,19 @@ def _weigh(connection: sa.Connection, judgement: Judgement) -> tuple[RecordedVer
         state = "changed"
     before = row.verdict if row is not None else ""
     after = before if state == "superseded" else judgement.verdict
-    return RecordedVerdict(judgement.key, state, before, after), sha256, document, row
+    reasons: tuple[dict[str, str], ...] = ()
+    if row is not None and before != after:
+        reasons = tuple(difference(_document(connection, row.verdict_id, judgement.key), judgement.document))
+    return RecordedVerdict(judgement.key, state, before, after, reasons), sha256, document, row
+
+
+def _document(connection: sa.Connection, verdict_id: int, key: str) -> t.Any:
+    """The document of one verdict in the history."""
+    import sqlalchemy as sa
+
+    verdicts = tables().verdicts
+    body = connection.execute(sa.select(verdicts.c.document).where(verdicts.c.id == verdict_id)).scalar()
+    return _unpack(body or b"", f"the verdict of {key}")
 
 
 def _stays(connection: sa.Connection, row: t.Any, judgement: Judgement) -> bool:
@@ -932,8 +963,6 @@ def _stays(connection: sa.Connection, row: t.Any, judgement: Judgement) -> bool:
     now: it was made by other policies, by what is not accepted any more, of what was scanned again since, or so long
     ago that its own data may be too old meanwhile.
     """
-    import sqlalchemy as sa
-
     if _not_newer(row, judgement):
         return False
     age = _moment(judgement.judged_at) - _moment(row.judged_at)
@@ -941,9 +970,7 @@ def _stays(connection: sa.Connection, row: t.Any, judgement: Judgement) -> bool:
         return True
     if age > VERDICT_STAYS or _moment(judgement.seen_at) > _moment(row.judged_at):
         return False
-    verdicts = tables().verdicts
-    body = connection.execute(sa.select(verdicts.c.document).where(verdicts.c.id == row.verdict_id)).scalar()
-    before = _unpack(body or b"", f"the verdict of {judgement.key}")
+    before = _document(connection, row.verdict_id, judgement.key)
     # Where older data do not find what was accepted, nobody can tell whether it still would be.
     return _policies(before) == _policies(judgement.document) and _accepted(before) <= _accepted(judgement.document)
 
@@ -1010,4 +1037,10 @@ def _put_verdict(connection: sa.Connection, judgement: Judgement) -> RecordedVer
         connection.execute(
             sa.update(current).where(current.c.subject_sha256 == key).values(verdict_id=verdict_id, **force)
         )
+        if recorded.before != recorded.after:
+            changes = tables().changes
+            connection.execute(sa.delete(changes).where(changes.c.subject_sha256 == key))
+            change = {"before": recorded.before, "after": recorded.after, "since": judgement.judged_at}
+            reasons = json.dumps(recorded.reasons)
+            connection.execute(sa.insert(changes).values(subject_sha256=key, reasons=reasons, **change))
     return recorded

@@ -30,6 +30,7 @@ class Tables(t.NamedTuple):
     errors: sa.Table
     verdicts: sa.Table
     current: sa.Table
+    changes: sa.Table
     jobs: sa.Table
     rule_sets: sa.Table
     evaluations: sa.Table
@@ -129,6 +130,16 @@ def tables() -> Tables:
             sa.Column("judged_at", time, nullable=False),
             sa.Column("feed_checked", time, nullable=False),
             sa.Column("feed", sa.Text, nullable=False),
+        ),
+        # The last time that a subject got another verdict than it had; reasons: JSON.
+        changes=sa.Table(
+            "imagescan_verdict_changes",
+            metadata,
+            sa.Column("subject_sha256", sa.String(64), primary_key=True),
+            sa.Column("before", sa.String(20), nullable=False),
+            sa.Column("after", sa.String(20), nullable=False),
+            sa.Column("since", time, nullable=False),
+            sa.Column("reasons", sa.Text, nullable=False),
         ),
         jobs=sa.Table(
             "imagescan_scan_jobs",

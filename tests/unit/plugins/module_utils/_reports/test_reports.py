@@ -399,6 +399,46 @@ def test_the_table_says_verdict_reason_and_counts() -> None:
     )
 
 
+def changed(before: str, after: str, name: str = "quay.io/a/b:1") -> dict[str, t.Any]:
+    """A change as ``image_verdict`` returns it."""
+    reasons = [
+        {"code": "vulnerability", "message": "curl has CVE-1\x1b[2J", "state": "new"},
+        {"code": "feed-stale", "message": "the data is too old", "state": "gone"},
+    ]
+    return {"digest": "sha256:1", "reference": name, "before": before, "after": after, "reasons": reasons}
+
+
+def test_the_table_tells_what_changed_and_why_but_not_first_verdicts() -> None:
+    changes = [
+        changed("failed", "passed", "quay.io/z"),
+        changed("passed", "failed"),
+        changed("", "failed", "quay.io/new"),
+    ]
+    lines = table.render(report(), 120, changes).splitlines()
+    start = lines.index("2 images have another verdict than before:")
+    assert lines[start + 1 : start + 5] == [
+        "FAILED        quay.io/a/b:1 was passed",
+        "              - curl has CVE-1\\x1b[2J [vulnerability]",
+        "              - no longer: the data is too old [feed-stale]",
+        "PASSED        quay.io/z was failed",
+    ]
+    assert "quay.io/new" not in "".join(lines)
+    assert "another verdict" not in table.render(report(), 120, changes[2:])
+    many = table.render(report(), 120, changes[:1] * 300)
+    assert "300 images have another verdict than before:" in many
+    assert "and 100 more changes; the report has all of them" in many
+
+
+def test_the_page_tells_the_last_change_and_escapes_it() -> None:
+    found = report()
+    hostile = {"code": "<b>", "message": "<script>alert(1)</script>", "state": "gone"}
+    found["images"][0]["change"] = {"before": "failed", "since": "2026-11-24T00:00:00Z", "reasons": [hostile]}
+    page = html_report.render(found).decode()
+    assert "The verdict was failed until 2026-11-24T00:00:00Z." in page
+    assert "No longer: &lt;script&gt;" in page
+    assert "<script>" not in page
+
+
 @pytest.mark.parametrize("width", [0, 40, 41, 80, 200])
 def test_the_table_keeps_its_width(width: int) -> None:
     subjects = [*fleet(), make.subject(reference="quay.io/日本語/" + "名" * 100 + ":1")]

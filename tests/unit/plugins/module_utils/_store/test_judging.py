@@ -166,6 +166,29 @@ def test_a_report_has_every_image_and_the_unjudged_ones_are_inconclusive(store: 
     assert [document["digest"] for document in in_force(store, [named(NEW)]).documents] == [NEW]
 
 
+def test_what_changed_a_verdict_is_told_once_and_stays_in_the_report(store: Store) -> None:
+    judge(store)
+    put(store, ARM, "", 0)
+    later = NOW + datetime.timedelta(days=1)
+    judging = Judging(store, load_policies(POLICY, "test"), [], None, now=later)
+    changed = {one.key: one for one in judging.run(None) if one.before != one.verdict}
+    assert {key: (one.before, one.verdict) for key, one in changed.items()} == {
+        ARM: ("failed", "passed"),
+        INDEX: ("failed", "passed"),
+    }
+    (reason,) = changed[ARM].reasons
+    assert (reason["code"], reason["state"]) == ("unexamined-components", "gone")
+    assert all(one.before == one.verdict and not one.reasons for one in judging.run(None))
+    told = {one["digest"]: one["change"] for one in in_force(store, None).documents}
+    assert told[AMD] is None
+    assert told[ARM] == {"before": "failed", "since": "2026-01-02T00:00:00Z", "reasons": [reason]}
+    # Where a report does not show the verdict that was recorded, its change would be no explanation.
+    values = inventory_to_dict(inventory(1))
+    store.record_inventory(ARM, "", values, platform="linux/arm64", scanned_at="2026-01-03T00:00:00Z")
+    (found,) = [one for one in in_force(store, None).documents if one["digest"] == ARM]
+    assert (found["verdict"], found["change"]) == ("inconclusive", None)
+
+
 # Exceptions and VEX over a whole store.
 
 RULE_POLICY = load_policies("- name: no-jars\n  unexamined: {jar: fail}\n", "test")
