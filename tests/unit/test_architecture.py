@@ -28,7 +28,7 @@ ALLOWED = {
     "_scanner": {"_errors", "_images", "_rpm", "_compliance"},
     "_flags": {"_errors", "_text", "_images", "_verdicts", "_vulnerabilities"},
     "_store": {"_errors", "_text", "_images", "_rpm", "_compliance", "_vulnerabilities", "_verdicts", "_flags"},
-    "_discovery": {"_errors", "_images", "_scanner"},
+    "_discovery": {"_errors", "_files", "_images", "_scanner"},
     "_cluster": {
         *("_errors", "_text", "_files", "_images", "_rpm", "_compliance", "_scanner", "_discovery"),
         *("_verdicts", "_flags"),

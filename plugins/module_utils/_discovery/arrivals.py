@@ -1,0 +1,236 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Images as they appear: what is known already, what waits to be handed on, and what is remembered over a restart.
+
+An image is new under a name: where one that is known gets another tag, the deny list has to learn that tag as well.
+What was handed on is known once somebody took it, so what a kill interrupts is handed on again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+import threading
+import time
+import typing as t
+from pathlib import Path
+
+from .._errors import InputError, ScanError
+from .._files import write_whole
+from .._images.references import shown
+
+SCHEMA_VERSION = 1
+#: Names that are remembered; the ones that were seen least recently are forgotten first. 8 MB as a file.
+KNOWN_LIMIT = 200_000
+#: Bytes of a state file.
+STATE_LIMIT = 64 << 20
+#: Characters of one text in an event. References have at most 1024.
+TEXT_LIMIT = 1200
+_BRACES = str.maketrans("{}", "()")
+_PRINT, _LOOKED = re.compile(r"[0-9a-f]{32}"), re.compile(r".{0,300}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Arrival:
+    """A name of an image that somebody told of. ``digest``: empty where nobody knows it yet.
+
+    ``source``: who told, ``namespace``: where, or empty. ``mark``: what else makes it another one: the UID of an Image
+    object, since one that was made anew has lost its flag. ``code`` and ``message``: why it could not be identified.
+    """
+
+    reference: str
+    digest: str = ""
+    source: str = ""
+    namespace: str = ""
+    mark: str = ""
+    code: str = ""
+    message: str = ""
+
+    @property
+    def print(self) -> str:
+        """What it is remembered by."""
+        text = json.dumps([self.reference, self.digest, self.mark, self.code])
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@dataclasses.dataclass
+class State:
+    """What a source remembers. ``known``: prints, that seen longest ago first. ``looked``: lists read once whole."""
+
+    known: dict[str, None] = dataclasses.field(default_factory=dict)
+    looked: set[str] = dataclasses.field(default_factory=set)
+
+    def learn(self, prints: t.Iterable[str]) -> None:
+        """Remember prints, each as the newest."""
+        for one in prints:
+            self.known.pop(one, None)
+            self.known[one] = None
+        while len(self.known) > KNOWN_LIMIT:
+            del self.known[next(iter(self.known))]
+
+
+def read_state(path: Path) -> State:
+    """The state in a file; an empty one where there is none. Raises InputError where the file is something else."""
+    try:
+        with path.open("rb") as source:
+            data = source.read(STATE_LIMIT + 1)
+    except FileNotFoundError:
+        return State()
+    except OSError as error:
+        raise InputError(f"the state file {shown(str(path))} cannot be read: {error.strerror or error}") from error
+    try:
+        document = json.loads(data) if len(data) <= STATE_LIMIT else None
+    except (ValueError, RecursionError):
+        document = None
+    version = document.get("schema_version") if isinstance(document, dict) else None
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise InputError(
+            f"the state file {shown(str(path))} is of a newer version ({version})", hint="upgrade this collection"
+        )
+    known: t.Any = document.get("known") if isinstance(document, dict) else None
+    looked: t.Any = document.get("looked") if isinstance(document, dict) else None
+    if version != SCHEMA_VERSION or not (_are_texts(known, _PRINT) and _are_texts(looked, _LOOKED)):
+        raise InputError(
+            f"{shown(str(path))} is no state file of this event source",
+            hint="name another one, or remove it: then all images count as new",
+        )
+    state = State(looked=set(looked))
+    state.learn(known)
+    return state
+
+
+def _are_texts(found: t.Any, form: re.Pattern[str]) -> bool:
+    return isinstance(found, list) and all(isinstance(one, str) and form.fullmatch(one) for one in found)
+
+
+def write_state(path: Path, state: State) -> None:
+    """Keep the state as a whole, for its owner alone."""
+    document = {"schema_version": SCHEMA_VERSION, "looked": sorted(state.looked), "known": list(state.known)}
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_whole(path, json.dumps(document, separators=(",", ":")).encode())
+    except OSError as error:
+        raise ScanError(
+            f"the state file {shown(str(path))} cannot be written: {error.strerror or error}",
+            code="state-not-written",
+            hint="check the folder, its rights and the space on it",
+        ) from error
+
+
+class Backlog:
+    """What waits to be handed on. Watches offer from their threads, one reader takes. ``changed`` is called for both.
+
+    A batch that was taken stays in hand until ``done``: what is offered again meanwhile is no news.
+    """
+
+    def __init__(self, state: State, changed: t.Callable[[], None] = lambda: None) -> None:
+        self._state = state
+        self._changed = changed
+        self._lock = threading.Lock()
+        self._waiting: dict[str, Arrival] = {}
+        self._in_hand: dict[str, Arrival] = {}
+        self._since: float | None = None
+        self._unsaved = False
+
+    def offer(self, arrivals: t.Iterable[Arrival], *, known: bool = False) -> None:
+        """Tell of images; those that are known already are no news. ``known``: all of them count as known."""
+        told = {one.print: one for one in arrivals}
+        with self._lock:
+            self._state.learn(key for key in told if known or key in self._state.known)
+            news = {
+                key: one
+                for key, one in told.items()
+                if key not in self._state.known and key not in self._in_hand and key not in self._waiting
+            }
+            self._waiting.update(news)
+            if news and self._since is None:
+                self._since = time.monotonic()
+        if news:
+            self._changed()
+
+    def looked(self, name: str) -> None:
+        """A list was read whole."""
+        with self._lock:
+            self._unsaved = self._unsaved or name not in self._state.looked
+            self._state.looked.add(name)
+        self._changed()
+
+    def has_looked(self, name: str) -> bool:
+        """Whether a list was read whole before, in this run or an earlier one."""
+        with self._lock:
+            return name in self._state.looked
+
+    @property
+    def has_new_look(self) -> bool:
+        """Whether a list was read whole for the first time since the last save."""
+        with self._lock:
+            return self._unsaved
+
+    @property
+    def waiting(self) -> tuple[int, float]:
+        """How many wait, and for how many seconds the first of them has."""
+        with self._lock:
+            return len(self._waiting), 0.0 if self._since is None else time.monotonic() - self._since
+
+    def take(self, most: int) -> list[Arrival]:
+        """The images that came first, all their names together; ``most`` of them."""
+        with self._lock:
+            chosen: dict[str, Arrival] = {}
+            images: set[str] = set()
+            for key, one in self._waiting.items():
+                name = one.digest or key
+                if name in images or len(images) < most:
+                    images.add(name)
+                    chosen[key] = one
+            for key in chosen:
+                del self._waiting[key]
+            self._in_hand = chosen
+            self._since = time.monotonic() if self._waiting else None
+            return list(chosen.values())
+
+    def done(self) -> None:
+        """Somebody took the batch."""
+        with self._lock:
+            self._state.learn(self._in_hand)
+            self._in_hand = {}
+
+    def save(self, path: Path | None) -> None:
+        """Keep what is known."""
+        with self._lock:
+            copied = State(dict(self._state.known), set(self._state.looked))
+            self._unsaved = False
+        if path is not None:
+            write_state(path, copied)
+
+
+def event_of(arrivals: t.Iterable[Arrival], batch: str, reason: str = "") -> dict[str, t.Any]:
+    """An event: its images, each once with all its names. ``reason``: why there is none, or why not all are there."""
+    images: dict[str, dict[str, t.Any]] = {}
+    for one in arrivals:
+        entry = images.setdefault(
+            one.digest or one.print,
+            {
+                "reference": harmless(one.reference),
+                "digest": harmless(one.digest),
+                "source": harmless(one.source),
+                "namespace": harmless(one.namespace),
+            },
+        )
+        if one.code:
+            entry.update(code=harmless(one.code), message=harmless(one.message))
+        name = harmless(one.reference)
+        if name not in (entry["reference"], *entry.get("references", ())):
+            entry.setdefault("references", [entry["reference"]]).append(name)
+    event: dict[str, t.Any] = {"images": list(images.values()), "count": len(images), "batch": batch}
+    if reason:
+        event["reason"] = harmless(reason)
+    return {"imagescan": event}
+
+
+def harmless(text: str) -> str:
+    """Foreign text for an event. A rulebook hands it to a playbook as a variable, where braces would be a template."""
+    plain = text[:TEXT_LIMIT].translate(_BRACES)
+    return "".join(character if character.isprintable() else "?" for character in plain)
