@@ -106,9 +106,7 @@ class Stage:
     def plain(self, name: str, profile: str) -> Plain:
         """What oscap says of an image in a chroot, with the variables that the image's config has."""
         root = copy_of(self.roots[name], self._folder / f"plain-{name}-{profile}")
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("OSCAP_CONTAINER_VARS", "PATH=/usr/local/bin:/usr/bin:/bin")
-            return plain_oscap(root, CONTENT, profile)
+        return plain_oscap(root, CONTENT, profile, variables=("PATH=/usr/local/bin:/usr/bin:/bin",))
 
     def image(self, name: str) -> dict[str, t.Any]:
         """As image_info hands it on."""

@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
-import os
 import tempfile
 import typing as t
 import xml.etree.ElementTree as ET
@@ -16,48 +14,33 @@ from pathlib import Path
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import Wanted, list_profiles
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.evaluate import Places, evaluate
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import Results
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.oscap import find_tools
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.targets import RootFolder
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory import take_inventory
 from ansible_collections.imagescan.openshift.tests.support.evaluations import (
     CONTENTS,
-    Outcome,
+    KINDS,
+    MAIN,
+    MAJORS,
+    Roots,
+    assert_enough,
+    assert_same,
     evaluated,
     evaluated_by_nobody,
     evaluated_with_chroot,
-    plain_oscap,
+    outcome_of,
 )
 from ansible_collections.imagescan.openshift.tests.support.layouts import image_of
 from ansible_collections.imagescan.openshift.tests.support.programs import require_program
-from ansible_collections.imagescan.openshift.tests.support.requirements import missing
 from ansible_collections.imagescan.openshift.tests.support.roots import (
     Spec,
     as_bdb,
     as_ndb,
     build_root,
     copy_of,
-    hardened,
     layer_of,
     minimal,
-    with_kernel,
-    with_services,
 )
-
-KINDS = {"minimal": minimal, "kernel": with_kernel, "services": with_services, "hardened": hardened}
-MAJORS = (8, 9)
-#: Evaluated on every root.
-MAIN = ("cis", "stig", "ospp")
-#: (rule, where) -> why it must differ. None is known.
-DIFFERENT: dict[tuple[str, str], str] = {}
-
-
-def content(major: int) -> Path:
-    """The data stream for a major version of Red Hat Enterprise Linux."""
-    path = CONTENTS / f"ssg-rhel{major}-ds.xml"
-    if not path.is_file():
-        missing(f"the content {path} (ssg-nondebian)")
-    return path
 
 
 def profiles(major: int) -> list[str]:
@@ -69,54 +52,10 @@ def profiles(major: int) -> list[str]:
     return found if major == MAJORS[-1] else [*MAIN, *sorted(set(found) - set(profiles(MAJORS[-1])))]
 
 
-class Roots:
-    """Roots that are built once."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._built: dict[tuple[str, int], Path] = {}
-        self._plain: dict[tuple[str, int, str], Outcome] = {}
-
-    def __call__(self, kind: str, major: int) -> Path:
-        key = (kind, major)
-        if key not in self._built:
-            self._built[key] = build_root(self._folder / f"{kind}{major}", KINDS[kind](major), major)
-        return self._built[key]
-
-    def plain(self, kind: str, major: int, profile: str) -> Outcome:
-        """What plain oscap says of a root."""
-        key = (kind, major, profile)
-        if key not in self._plain:
-            copy = copy_of(self(kind, major), self._folder / "-".join(map(str, key)))
-            self._plain[key] = plain_oscap(copy, content(major), profile)
-        return self._plain[key]
-
-
 @pytest.fixture(scope="session")
 def roots(tmp_path_factory: pytest.TempPathFactory) -> Roots:
     """Roots for this run."""
-    for program in ("oscap", "fakechroot", "fakeroot"):
-        require_program(program)
-    if os.geteuid() != 0:
-        missing("root, for rpm and for plain oscap")
     return Roots(tmp_path_factory.mktemp("roots"))
-
-
-def outcome_of(results: Results) -> Outcome:
-    """Rule -> result, and the score."""
-    assert results.problems == ()
-    return Outcome({rule.id: rule.result for rule in results.rules}, results.score)
-
-
-def assert_same(ours: Outcome, plain: Outcome, where: str) -> None:
-    """Rule for rule, but for those of which we know why."""
-    different = {
-        rule: (ours.rules.get(rule), plain.rules.get(rule))
-        for rule in {**ours.rules, **plain.rules}
-        if ours.rules.get(rule) != plain.rules.get(rule) and (rule, where) not in DIFFERENT
-    }
-    assert different == {}
-    assert ours.score == pytest.approx(plain.score, abs=1e-4)
 
 
 @pytest.mark.parametrize(("major", "profile"), [(major, profile) for major in MAJORS for profile in profiles(major)])
@@ -128,7 +67,7 @@ def test_every_profile_trimmed_and_unprivileged_gives_what_plain_oscap_gives(
     assert_same(outcome_of(ours), roots.plain("services", major, profile), "services")
 
 
-@pytest.mark.parametrize("kind", ["minimal", "kernel", "hardened"])
+@pytest.mark.parametrize("kind", sorted({*KINDS} - {"services"}))
 @pytest.mark.parametrize("profile", MAIN)
 @pytest.mark.parametrize("major", MAJORS)
 def test_other_roots_give_what_plain_oscap_gives(roots: Roots, kind: str, major: int, profile: str) -> None:
@@ -136,15 +75,15 @@ def test_other_roots_give_what_plain_oscap_gives(roots: Roots, kind: str, major:
     assert_same(outcome_of(ours), roots.plain(kind, major, profile), kind)
 
 
-@pytest.mark.parametrize(("convert", "profile"), [*((as_bdb, profile) for profile in MAIN), (as_ndb, "cis")])
+@pytest.mark.parametrize("convert", [as_bdb, as_ndb])
 @pytest.mark.parametrize("major", MAJORS)
 def test_databases_that_oscap_cannot_read_give_the_same(
-    roots: Roots, convert: t.Callable[[Path], None], profile: str, major: int, tmp_path: Path
+    roots: Roots, convert: t.Callable[[Path], None], major: int, tmp_path: Path
 ) -> None:
     root = copy_of(roots("hardened", major), tmp_path / "copy")
     convert(root)
-    ours = evaluated_by_nobody(root, profile)
-    assert_same(outcome_of(ours), roots.plain("hardened", major, profile), "hardened")
+    ours = evaluated_by_nobody(root, "cis")
+    assert_same(outcome_of(ours), roots.plain("hardened", major, "cis"), "hardened")
 
 
 @pytest.mark.parametrize("major", MAJORS)
@@ -184,15 +123,10 @@ def test_no_program_of_the_image_is_loaded(roots: Roots, tmp_path: Path, again: 
     assert ("libnss_evil.so" in trace.read_text(encoding="utf-8", errors="replace")) is again
 
 
+@pytest.mark.parametrize("major", MAJORS)
 @pytest.mark.parametrize("profile", MAIN)
-def test_enough_rules_pass_and_fail(roots: Roots, profile: str) -> None:
-    for major in MAJORS:
-        found: collections.Counter[str] = collections.Counter()
-        # The last one was evaluated with a Berkeley DB, too.
-        for kind in (*KINDS, "hardened"):
-            found.update(roots.plain(kind, major, profile).rules.values())
-        assert found["pass"] >= 40, (major, found)
-        assert found["fail"] >= 30, (major, found)
+def test_enough_rules_pass_and_fail(roots: Roots, profile: str, major: int) -> None:
+    assert_enough(roots.plain(kind, major, profile) for kind in KINDS)
 
 
 def test_the_arf_is_kept_whole(roots: Roots, tmp_path: Path) -> None:

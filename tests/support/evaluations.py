@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections
 import ctypes
 import dataclasses
 import importlib
@@ -17,6 +18,7 @@ import typing as t
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import Wanted
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.evaluate import Places, evaluate
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import Results
@@ -30,9 +32,22 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory
 
 from .layouts import image_of
 from .programs import require_program
-from .roots import layer_of
+from .requirements import missing
+from .roots import Spec, as_bdb, build_root, copy_of, hardened, layer_of, minimal, with_kernel, with_services
 
 CONTENTS = Path("/usr/share/xml/scap/ssg/content")
+MAJORS = (8, 9)
+#: Evaluated on every root.
+MAIN = ("cis", "stig", "ospp")
+KINDS: t.Mapping[str, t.Callable[[int], list[Spec]]] = {
+    "minimal": minimal,
+    "kernel": with_kernel,
+    "services": with_services,
+    "hardened": hardened,
+    "bdb": hardened,  # with a Berkeley DB; all others have SQLite
+}
+#: (rule, kind of root) -> why it must differ. None is known.
+DIFFERENT: dict[tuple[str, str], str] = {}
 NOBODY = 65534
 _SYS_CHROOT, _CAPABILITY_VERSION = 18, 0x20080522
 _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 24, 38
@@ -46,8 +61,76 @@ class Outcome:
     score: float | None
 
 
-def plain_oscap(root: Path, content: Path, profile: str, *, container: bool = True) -> Outcome:
-    """What oscap says of a root that may be written to: with chroot, and with the whole content, validated."""
+def content_for(major: int) -> Path:
+    """The data stream for a major version of Red Hat Enterprise Linux."""
+    path = CONTENTS / f"ssg-rhel{major}-ds.xml"
+    if not path.is_file():
+        missing(f"the content {path} (ssg-nondebian)")
+    return path
+
+
+class Roots:
+    """Roots of each of ``KINDS``, and what plain oscap says of them; each once. ``variables``: of a container."""
+
+    def __init__(self, folder: Path, variables: t.Sequence[str] = ()) -> None:
+        for program in ("oscap", "fakechroot", "fakeroot"):
+            require_program(program)
+        if os.geteuid() != 0:
+            missing("root, for rpm and for plain oscap")
+        self._folder = folder
+        self._variables = variables
+        self._built: dict[tuple[str, int], Path] = {}
+        self._plain: dict[tuple[str, int, str], Outcome] = {}
+
+    def __call__(self, kind: str, major: int) -> Path:
+        key = (kind, major)
+        if key not in self._built:
+            root = build_root(self._folder / f"{kind}{major}", KINDS[kind](major), major)
+            if kind == "bdb":
+                as_bdb(root, whole=True)
+            self._built[key] = root
+        return self._built[key]
+
+    def plain(self, kind: str, major: int, profile: str) -> Outcome:
+        """What plain oscap says of a root."""
+        key = (kind, major, profile)
+        if key not in self._plain:
+            copy = copy_of(self(kind, major), self._folder / "-".join(map(str, key)))
+            self._plain[key] = plain_oscap(copy, content_for(major), profile, variables=self._variables)
+        return self._plain[key]
+
+
+def outcome_of(results: Results) -> Outcome:
+    """Rule -> result, and the score."""
+    assert results.problems == ()
+    return Outcome({rule.id: rule.result for rule in results.rules}, results.score)
+
+
+def assert_same(ours: Outcome, plain: Outcome, kind: str) -> None:
+    """Rule for rule, but for those of which we know why."""
+    different = {
+        rule: (ours.rules.get(rule), plain.rules.get(rule))
+        for rule in {**ours.rules, **plain.rules}
+        if ours.rules.get(rule) != plain.rules.get(rule) and (rule, kind) not in DIFFERENT
+    }
+    assert different == {}
+    assert ours.score == pytest.approx(plain.score, abs=1e-4)
+
+
+def assert_enough(plain: t.Iterable[Outcome]) -> None:
+    """Results of a profile that say something: at least 40 rules pass and 30 fail, over all roots."""
+    found = collections.Counter(result for one in plain for result in one.rules.values())
+    assert found["pass"] >= 40, found
+    assert found["fail"] >= 30, found
+
+
+def plain_oscap(
+    root: Path, content: Path, profile: str, *, container: bool = True, variables: t.Sequence[str] = ()
+) -> Outcome:
+    """What oscap says of a root that may be written to: with chroot, and with the whole content, validated.
+
+    ``variables``: the environment that a container of the image would have.
+    """
     if container:
         (root / "run/.containerenv").touch()
     home = root.parent / f"{root.name}-home"
@@ -55,6 +138,8 @@ def plain_oscap(root: Path, content: Path, profile: str, *, container: bool = Tr
     (home / ".rpmmacros").write_text("%_dbpath /var/lib/rpm\n", encoding="ascii")
     results = home / "results.xml"
     environment = {**os.environ, "OSCAP_PROBE_ROOT": str(root), "HOME": str(home), "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+    if variables:
+        environment["OSCAP_CONTAINER_VARS"] = "\n".join(variables)
     done = subprocess.run(
         [require_program("oscap"), "xccdf", "eval", "--profile", profile, "--results", str(results), str(content)],
         env=environment,

@@ -15,7 +15,7 @@ from pathlib import Path
 from ansible_collections.imagescan.openshift.examples.fleet.rpmdb import ndb_files
 
 from .programs import require_program
-from .rpm_tools import headers, load_bdb
+from .rpm_tools import headers, indexes, load_bdb, load_bdb_index
 
 #: Packages that only have to be there: rules ask for them by name.
 _SERVICES = (
@@ -197,9 +197,13 @@ def build_root(folder: Path, specs: t.Sequence[Spec], major: int = 9) -> Path:
     return root
 
 
-def as_bdb(root: Path) -> None:
-    """Turn the database of a root into a Berkeley DB one: ``Packages`` alone, as oscap cannot use it."""
+def as_bdb(root: Path, *, whole: bool = False) -> None:
+    """Turn the database of a root into a Berkeley DB one: ``Packages`` alone, of which oscap sees nothing, or with the
+    indexes that rpm keeps beside it (``whole``).
+    """
     folder = root / "var/lib/rpm"
+    for name, places in indexes(folder).items() if whole else ():
+        load_bdb_index(places, folder / name)
     load_bdb(headers(folder), folder / "Packages", byte_order="little")
     for path in folder.glob("rpmdb.sqlite*"):
         path.unlink()

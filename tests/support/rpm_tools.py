@@ -148,13 +148,40 @@ def headers(folder: Path) -> dict[int, bytes]:
         return dict(database.execute("SELECT hnum, blob FROM Packages"))
 
 
+def indexes(folder: Path) -> dict[str, dict[bytes, bytes]]:
+    """The indexes of a SQLite database as rpm keeps them in a Berkeley DB on a little-endian machine: key -> places."""
+    found: dict[str, dict[bytes, bytes]] = {}
+    with contextlib.closing(sqlite3.connect(folder / "rpmdb.sqlite")) as database:
+        tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'")
+        for (name,) in tables.fetchall():
+            if name == "Packages":
+                continue
+            places: dict[bytes, bytes] = {}
+            rows = database.execute(f'SELECT CAST(key AS BLOB), hnum, idx FROM "{name}" ORDER BY hnum, idx')
+            for key, *place in rows:
+                places[key] = places.get(key, b"") + b"".join(number.to_bytes(4, "little") for number in place)
+            found[name] = places
+    return found
+
+
 def load_bdb(blobs: t.Mapping[int, bytes], path: Path, *, byte_order: str, page_size: int = 4096) -> None:
     """A Berkeley DB hash file of these headers, made by Berkeley DB itself. ``byte_order``: ``little`` or ``big``."""
     order = t.cast(t.Literal["little", "big"], byte_order)
-    lines = ["VERSION=3", "format=bytevalue", "type=hash", f"db_pagesize={page_size}"]
-    lines += [f"db_lorder={1234 if order == 'little' else 4321}", "HEADER=END"]
-    for number, blob in [(0, max(blobs).to_bytes(4, order)), *blobs.items()]:
-        lines += [f" {number.to_bytes(4, order).hex()}", f" {blob.hex()}"]
+    numbered = [(0, max(blobs).to_bytes(4, order)), *blobs.items()]
+    pairs = [(number.to_bytes(4, order), blob) for number, blob in numbered]
+    _load(path, pairs, kind="hash", byte_order=byte_order, page_size=page_size)
+
+
+def load_bdb_index(places: t.Mapping[bytes, bytes], path: Path) -> None:
+    """A Berkeley DB tree, as rpm's indexes are."""
+    _load(path, sorted(places.items()), kind="btree", byte_order="little", page_size=4096)
+
+
+def _load(path: Path, pairs: t.Iterable[tuple[bytes, bytes]], *, kind: str, byte_order: str, page_size: int) -> None:
+    lines = ["VERSION=3", "format=bytevalue", f"type={kind}", f"db_pagesize={page_size}"]
+    lines += [f"db_lorder={1234 if byte_order == 'little' else 4321}", "HEADER=END"]
+    for key, value in pairs:
+        lines += [f" {key.hex()}", f" {value.hex()}"]
     lines.append("DATA=END\n")
     path.unlink(missing_ok=True)
     subprocess.run([require_program("db5.3_load"), str(path)], input="\n".join(lines).encode(), check=True)
