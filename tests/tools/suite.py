@@ -254,6 +254,22 @@ def stage_content(result: Result) -> None:
     result.gate("the built tarball, installed elsewhere", status, log)
 
 
+def stage_molecule(result: Result) -> None:
+    """The molecule scenarios of roles that need no cluster; tests/cluster/test_molecule.py runs the others."""
+    binaries = test_environment() / "bin"
+    home = BUILD / "molecule"
+    settings = {**os.environ, "PATH": f"{binaries}:{os.environ['PATH']}", "HOME": str(home), "NO_COLOR": "1"}
+    for file in sorted((CHECKOUT / "extensions" / "molecule").glob("*/molecule.yml")):
+        if "KUBECONFIG" in file.read_text(encoding="utf-8"):
+            continue
+        name = file.parent.name
+        log = fresh_log(f"molecule-{name}")
+        command = [binaries / "molecule", "test", "--scenario-name", name]
+        status = run(command, log, cwd=CHECKOUT / "extensions", env=settings)
+        warned = re.findall(r"\[(?:DEPRECATION )?WARNING\].*", log.read_text(encoding="utf-8", errors="replace"))
+        result.gate(f"molecule scenario {name}", status or len(warned), log)
+
+
 def stage_pytest(result: Result) -> None:
     """Unit tests, oracles and traps."""
     venv = test_environment()
@@ -450,6 +466,7 @@ STAGES: dict[str, t.Callable[[Result], None]] = {
     "core-2.16": lambda result: stage_core(result, "core-2.16", core_environment("core-2.16")),
     "core-newest": lambda result: stage_core(result, "core-newest", core_environment("core-newest")),
     "content": stage_content,
+    "molecule": stage_molecule,
     "oldest-python": stage_oldest_python,
 }
 EXTRA: dict[str, t.Callable[[Result], None]] = {

@@ -56,6 +56,15 @@ def test_everything_has_an_integration_target(name: str) -> None:
     assert any(path.is_file() for path in tests)
 
 
+@pytest.mark.parametrize("name", ROLES)
+def test_every_role_has_a_molecule_scenario(name: str) -> None:
+    scenario = CHECKOUT / "extensions" / "molecule" / name
+    settings = yaml.safe_load((scenario / "molecule.yml").read_text(encoding="utf-8"))
+    assert {"check", "converge", "idempotence", "verify"} <= set(settings["scenario"]["test_sequence"])
+    converge = yaml.safe_load((scenario / "converge.yml").read_text(encoding="utf-8"))
+    assert f"imagescan.openshift.{name}" in {role["role"] for play in converge for role in play["roles"]}
+
+
 @pytest.mark.parametrize("name", sorted(ON_A_CLUSTER))
 def test_what_needs_a_cluster_is_tested_on_one(name: str) -> None:
     assert name in content()
