@@ -104,8 +104,9 @@ def unpack_as_read(image: Image) -> None:
         root.mkdir(parents=True)
         try:
             with contextlib.suppress(ScanError):
-                done = unpack.unpack(image, root, limits=LIMITS, threads=1, owning=False)
-                read = walk.read_root(image, WANTED, limits=LIMITS, threads=1)
+                with unpack.Unpacking(image, root, limits=LIMITS, owning=False) as beside:
+                    read = walk.read_root(image, WANTED, limits=LIMITS, threads=1, beside=beside)
+                done = beside.result()
                 seen = walk.read_folder(str(root), WANTED)
                 assert done.entries == read.entries
                 contents = [{path: bytes(file.data[:]) for path, file in one.files.items()} for one in (read, seen)]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import fnmatch
@@ -19,7 +20,12 @@ from pathlib import Path
 
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import LimitExceeded, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Image, RootContent
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.unpack import Owner, may_own, unpack
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.unpack import (
+    Owner,
+    Unpacking,
+    may_own,
+    unpack,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.walk import Wanted, read_folder, read_root
 from ansible_collections.imagescan.openshift.tests.support.data import data_path
 from ansible_collections.imagescan.openshift.tests.support.layouts import File, image_of, tar_of, write_layout
@@ -247,13 +253,21 @@ def tree_of(root: Path, owners: t.Mapping[str, Owner]) -> dict[str, tuple[t.Any,
 
 
 def check_tree(image: Image, root: Path, work: Path) -> None:
-    """What we unpack is what umoci unpacked; without the rights of root, what we record says the same."""
+    """What we unpack is what umoci unpacked; without the rights of root, what we record says the same.
+
+    Once on its own, and once beside a reading.
+    """
     expected = tree_of(root, {})
     for owning in (True, False):
-        ours = work / f"ours-{owning}"
+        ours, other = work / f"ours-{owning}", work / f"other-{owning}"
         ours.mkdir()
+        other.mkdir()
         done = unpack(image, ours, threads=1, owning=owning)
         assert not done.problems
+        with Unpacking(image, other, owning=owning) as beside, contextlib.suppress(LimitExceeded):
+            read_root(image, WANTED, threads=1, beside=beside)
+        assert beside.result() == done
+        assert tree_of(other, done.owners) == expected
         assert tree_of(ours, done.owners) == expected
         for path in ours.rglob("*"):
             status = path.lstat()

@@ -41,9 +41,14 @@ def stream_layer(
     try:
         _stream(image, layer, take, budget, threaded, stopped)
     except ScanError as error:
-        error.message = f"{name} ({layer.descriptor.digest}): {error.message}"
-        error.subject = error.subject or image.reference
-        raise
+        raise in_layer(error, image, layer, name)
+
+
+def in_layer(error: ScanError, image: Image, layer: Layer, name: str) -> ScanError:
+    """The same error, which now says where it was."""
+    error.message = f"{name} ({layer.descriptor.digest}): {error.message}"
+    error.subject = error.subject or image.reference
+    return error
 
 
 class Stopped(Exception):

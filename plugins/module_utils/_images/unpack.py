@@ -21,11 +21,11 @@ import typing as t
 from pathlib import Path
 
 from .._errors import CorruptData, InputError, LimitExceeded, ScanError
-from .layers import stream_layer
+from .layers import in_layer, stream_layer
 from .limits import DEFAULT_LIMITS, Budget, Limits
 from .model import Image, Problem
 from .overlay import join, parent_of
-from .tar import FILE, FOLDER, HARD_LINK, SPARSE, SPECIAL, SYMLINK, Header, Sink, clean_name, walk_tar
+from .tar import FILE, FOLDER, HARD_LINK, SPARSE, SPECIAL, SYMLINK, Header, Sink, Visit, clean_name, walk_tar
 
 _FOLLOWED = 40  # symlinks on one path; Linux stops there too
 _OPEN_FOLDERS = 64
@@ -90,13 +90,102 @@ def unpack(
     ``owning``: see ``may_own``, which decides when it is None. Raises ScanError for everything that makes the root
     another one than the image's: what ``read_root`` raises, and ``unpack-no-space``, ``unpack-failed``.
     """
-    budget = Budget(limits)
-    with _Root(root, budget, may_own() if owning is None else owning) as target:
-        for number, layer in enumerate(image.layers):
-            name = f"layer {number + 1} of {len(image.layers)}"
-            applied = _Layer(target, number)
-            stream_layer(image, layer, applied.apply, budget, name=name, threaded=threads > 1)
-        return target.result()
+    with Unpacking(image, root, limits=limits, owning=owning) as unpacking:
+        for number in range(len(image.layers)):
+            unpacking.read(number, threaded=threads > 1)
+        return unpacking.result()
+
+
+class Unpacking:
+    """An image being unpacked, for who reads its layers anyway: they are fetched and decompressed once.
+
+    Every layer, the lowest first, is to be given to ``walk``, or to ``read`` by its number. What goes wrong in here
+    ends the unpacking alone: ``result`` raises it, as ``unpack`` does. A context manager.
+    """
+
+    def __init__(
+        self, image: Image, root: Path, *, limits: Limits = DEFAULT_LIMITS, owning: bool | None = None
+    ) -> None:
+        self._image = image
+        self._budget = Budget(limits)
+        self._root = _Root(root, self._budget, may_own() if owning is None else owning)
+        #: What ended it.
+        self.error: ScanError | None = None
+
+    def __enter__(self) -> Unpacking:
+        try:
+            self._root.__enter__()
+        except ScanError as error:
+            self.error = error
+        return self
+
+    def __exit__(self, *_details: object) -> None:
+        self._root.close()
+
+    def read(self, number: int, *, threaded: bool) -> None:
+        """Fetch a layer, and unpack it."""
+        if self.error is not None:
+            return
+        layer = _Layer(self._root, number)
+
+        def apply(chunks: t.Iterator[bytes]) -> None:
+            walk_tar(chunks, layer.visit, self._budget, layer.header)
+
+        try:
+            described = self._image.layers[number]
+            stream_layer(self._image, described, apply, self._budget, name=self._name(number), threaded=threaded)
+        except ScanError as error:
+            self.error = error
+        finally:
+            layer.close()
+
+    def walk(self, number: int, chunks: t.Iterator[bytes], visit: Visit, budget: Budget) -> None:
+        """``walk_tar`` over the chunks of a layer, which unpacks it on the way."""
+        layer = _Layer(self._root, number)
+
+        def fail(error: ScanError) -> None:
+            if self.error is None:
+                self.error = in_layer(error, self._image, self._image.layers[number], self._name(number))
+
+        def counted() -> t.Iterator[bytes]:
+            for chunk in chunks:
+                if self.error is None:
+                    try:
+                        # Whether it expands too much, the other budget says.
+                        self._budget.add_bytes(len(chunk), len(chunk))
+                    except ScanError as error:
+                        fail(error)
+                yield chunk
+
+        def see(name: str, kind: str, size: int, link: str) -> Sink | None:
+            sink = visit(name, kind, size, link)
+            if self.error is not None:
+                return sink
+            try:
+                writer = layer.visit(name, kind, size, link)
+            except ScanError as error:
+                fail(error)
+                return sink
+            return sink if writer is None else _Sinks(self, writer, fail, sink)
+
+        before = budget.entries
+        try:
+            walk_tar(counted(), see, budget, layer.header)
+        finally:
+            layer.close()
+        try:
+            self._budget.add_entries(budget.entries - before)
+        except ScanError as error:
+            fail(error)
+
+    def _name(self, number: int) -> str:
+        return f"layer {number + 1} of {len(self._image.layers)}"
+
+    def result(self) -> Unpacked:
+        """What was done, once every layer was read and found to be what it should be."""
+        if self.error is not None:
+            raise self.error
+        return self._root.result()
 
 
 def copy_folder(source: str, root: Path, *, limits: Limits = DEFAULT_LIMITS, owning: bool | None = None) -> Unpacked:
@@ -444,26 +533,58 @@ class _Writer:
             self._handle = -1
 
 
+class _Sinks:
+    """Gives the content of one file to its writer, as long as the image is unpacked, and to another sink."""
+
+    __slots__ = ("_fail", "_other", "_unpacking", "_writer")
+
+    def __init__(
+        self, unpacking: Unpacking, writer: Sink, fail: t.Callable[[ScanError], None], other: Sink | None
+    ) -> None:
+        self._unpacking = unpacking
+        self._writer = writer
+        self._fail = fail
+        self._other = other
+
+    def write(self, data: memoryview) -> None:
+        """Take the next bytes."""
+        if self._other is not None:
+            self._other.write(data)
+        if self._unpacking.error is None:
+            try:
+                self._writer.write(data)
+            except ScanError as error:
+                self._fail(error)
+
+    def finish(self) -> None:
+        """All bytes were given."""
+        if self._other is not None:
+            self._other.finish()
+        if self._unpacking.error is None:
+            try:
+                self._writer.finish()
+            except ScanError as error:
+                self._fail(error)
+
+
 class _Layer:
     """One layer being applied."""
 
     def __init__(self, root: _Root, number: int) -> None:
+        self.header = Header()
         self._root = root
         self._lowest = number == 0
         # Hashes of the real paths that this layer made, and of the folders above them.
         self._made: set[int] = set()
-        self._header = Header()
         self._writer: _Writer | None = None
 
-    def apply(self, chunks: t.Iterator[bytes]) -> None:
-        """Write what the chunks of a tar archive hold."""
-        try:
-            walk_tar(chunks, self._visit, self._root.budget, self._header)
-        finally:
-            if self._writer is not None:
-                self._writer.close()
+    def close(self) -> None:
+        """Give back what is open."""
+        if self._writer is not None:
+            self._writer.close()
 
-    def _visit(self, name: str, kind: str, _size: int, link: str) -> Sink | None:
+    def visit(self, name: str, kind: str, _size: int, link: str) -> Sink | None:
+        """Make one entry; its content goes where that says."""
         try:
             return self._put(name, kind, link)
         except OSError as error:
@@ -475,7 +596,7 @@ class _Layer:
         if base[:4] == ".wh.":
             self._whiteout(folder, base)
             return None
-        header = self._header
+        header = self.header
         metadata = _Metadata(header.mode, *header.owner, header.modified)
         if max(metadata.uid, metadata.gid) > _LAST_OWNER:
             raise CorruptData(f"the owner of {name!r} is impossible: {metadata.uid}:{metadata.gid}", code="layer-entry")

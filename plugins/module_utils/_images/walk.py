@@ -12,6 +12,7 @@ layers that may have it are streamed again. Standard library only: the scanner p
 from __future__ import annotations
 
 import array
+import functools
 import threading
 import typing as t
 
@@ -35,7 +36,7 @@ from .overlay import (
     matches,
     parent_of,
 )
-from .tar import FILE, FOLDER, HARD_LINK, SPARSE, SYMLINK, Sink, walk_tar
+from .tar import FILE, FOLDER, HARD_LINK, SPARSE, SYMLINK, Sink, Visit, walk_tar
 from .wanted import (
     ARCHIVES,
     COMPONENTS,
@@ -51,17 +52,28 @@ from .wanted import (
     component_of,
 )
 
+if t.TYPE_CHECKING:
+    from .unpack import Unpacking
+
 __all__ = ["Limits", "Wanted", "read_folder", "read_root"]
 
 
 _PASSES = 10
+_Walk = t.Callable[[t.Iterator[bytes], Visit, Budget], None]
 
 
-def read_root(image: Image, wanted: Wanted, *, limits: Limits = DEFAULT_LIMITS, threads: int = 2) -> RootContent:
+def read_root(
+    image: Image,
+    wanted: Wanted,
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+    threads: int = 2,
+    beside: Unpacking | None = None,
+) -> RootContent:
     """Read what is wanted out of an image.
 
     ``threads`` layers at once, each with a thread that fetches, one that decompresses and one that walks; 1 means: no
-    threads at all.
+    threads at all. ``beside``: unpacks the image at the same time; layers are then read one after the other.
     Raises ``IntegrityError`` (``digest-mismatch``, ``diffid-mismatch``), ``CorruptData``, ``LimitExceeded``,
     ``UnsupportedImage`` and whatever the image's source raises; each names the layer.
 
@@ -69,7 +81,7 @@ def read_root(image: Image, wanted: Wanted, *, limits: Limits = DEFAULT_LIMITS, 
     belong to a package cannot be told apart here. An entry that goes through a symlinked folder is counted under the
     name that it has in its layer, and always as visible: a number may be off there, but is not 0 for what is visible.
     """
-    return _Reading(image, wanted, limits, threads).run()
+    return _Reading(image, wanted, limits, threads).run(beside)
 
 
 class _LayerRecord:
@@ -109,7 +121,7 @@ class _Reading:
         self._crossed: frozenset[str] = frozenset()
         self._places: dict[str, str] = {}
 
-    def run(self) -> RootContent:
+    def run(self, beside: Unpacking | None) -> RootContent:
         image = self._image
         # glibc gives memory of freed blocks larger than a threshold back to the kernel, which then has to clear it for
         # the next block. Freeing one large, never touched block lifts the threshold: a tenth of the time is saved.
@@ -124,7 +136,10 @@ class _Reading:
                 unique[key] = len(layers)
                 layers.append(layer)
             slots.append(unique[key])
-        records: list[_LayerRecord] = self._read(layers, range(len(layers)), [None] * len(layers))
+        if beside is None:
+            records = self._read(layers, range(len(layers)), [None] * len(layers))
+        else:
+            records = self._read_beside(slots, beside)
         entries = self._budget.entries
         for _pass in range(_PASSES):
             needed, files = self._merge([records[slot] for slot in slots])
@@ -197,12 +212,24 @@ class _Reading:
             raise errors[number]
         return t.cast("list[_LayerRecord]", records)
 
-    def _read_layer(self, layer: Layer, number: int, of: int) -> _LayerRecord:
+    def _read_beside(self, slots: t.Sequence[int], beside: Unpacking) -> list[_LayerRecord]:
+        """Read every layer once, in the order in which they are unpacked. ``slots``: where each layer's record goes."""
+        records: list[_LayerRecord] = []
+        layers = self._image.layers
+        for number, layer in enumerate(layers):
+            if slots[number] < len(records):
+                beside.read(number, threaded=self._threads > 1)
+            else:
+                walk = functools.partial(beside.walk, number)
+                records.append(self._read_layer(layer, number, len(layers), walk))
+        return records
+
+    def _read_layer(self, layer: Layer, number: int, of: int, walk: _Walk = walk_tar) -> _LayerRecord:
         record = _LayerRecord()
         stream_layer(
             self._image,
             layer,
-            lambda chunks: walk_tar(chunks, self._visitor(record), self._budget),
+            lambda chunks: walk(chunks, self._visitor(record), self._budget),
             self._budget,
             name=f"layer {number + 1} of {of}",
             threaded=self._threads > 1,

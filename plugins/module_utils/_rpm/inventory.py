@@ -23,6 +23,9 @@ from .model import Database, Inventory, OsRelease, Package, RepositoryId
 from .problems import problem
 from .sqlite import is_hot_journal
 
+if t.TYPE_CHECKING:
+    from .._images.unpack import Unpacking
+
 _OS_RELEASE = ("etc/os-release", "usr/lib/os-release")
 #: dnf 5, then dnf 4; where both know a package, the newer program's history counts.
 _HISTORIES = ("usr/lib/sysimage/libdnf5/transaction_history.sqlite", "var/lib/dnf/history.sqlite")
@@ -87,9 +90,10 @@ _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)")
 _ESCAPE = re.compile(r"\\(.)")
 
 
-def take_inventory(opened: Image | RootFolder, *, threads: int = 2) -> Inventory:
+def take_inventory(opened: Image | RootFolder, *, threads: int = 2, beside: Unpacking | None = None) -> Inventory:
     """Read an opened image, or an unpacked root folder, and say what is in it.
 
+    ``beside``: unpacks the image at the same time (see ``read_root``); a root folder is unpacked already.
     Raises ScanError for what makes the whole image unreadable (a layer that cannot be fetched or verified).
     """
     if isinstance(opened, RootFolder):
@@ -99,7 +103,7 @@ def take_inventory(opened: Image | RootFolder, *, threads: int = 2) -> Inventory
             return inventory
         empty = problem("root-empty", "the root folder is empty; was the image mounted or unpacked there?")
         return dataclasses.replace(inventory, problems=(empty,))
-    return inventory_of(read_root(opened, WANTED, threads=threads), opened.config.labels)
+    return inventory_of(read_root(opened, WANTED, threads=threads, beside=beside), opened.config.labels)
 
 
 def inventory_of(content: RootContent, labels: t.Mapping[str, str]) -> Inventory:

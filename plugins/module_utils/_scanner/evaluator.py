@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The second container of a scanner pod: it runs oscap, and has no credential, no plan, and nothing but images' files.
 
-Both containers see one folder in memory, ``/tree``. The scanner unpacks an image into it and asks the evaluator over a
-Unix socket there; a connection is one image:
+Both containers see one folder in memory, ``/tree``. The scanner unpacks an image into it while it takes its inventory,
+and asks the evaluator over a Unix socket there; a connection is one image:
 
     scanner    {"profile", "rules", "inventory", "identifier", "environment", "seconds", "arf"}
     evaluator  {"state": "ready"}, or a result or an error that needs no look at the image
@@ -43,11 +43,12 @@ from .._compliance.oscap import Bounds, check_tools, find_tools
 from .._compliance.serial import results_from_dict, results_to_dict
 from .._errors import CorruptData, LimitExceeded, ScanError
 from .._images.access import read_small_file
-from .._images.limits import DEFAULT_LIMITS
+from .._images.limits import DEFAULT_LIMITS, Limits
 from .._images.model import Image, Problem
 from .._images.safe_json import read_object
 from .._images.targets import RootFolder
-from .._images.unpack import Owner, Unpacked, copy_folder, may_own, unpack
+from .._images.unpack import Owner, Unpacked, Unpacking, copy_folder, may_own
+from .._rpm.inventory import take_inventory
 from .._rpm.model import Inventory
 from .._rpm.serial import inventory_from_dict, inventory_to_dict
 from .plan import CONTENT_FILE, CONTENT_VARIABLE, GIVEN_LIMIT, LOST, TAILORING_FILE, PlannedCompliance
@@ -64,8 +65,8 @@ ARF_LIMIT = 3 << 20
 _PAUSE = 0.1
 #: How long a process may take to end oscap (seconds).
 _GRACE = 4.0
-#: How long the scanner waits for a refusal before it unpacks (seconds).
-_HEAD_START = 0.5
+#: One image is read at a time, so that decompressing beside hashing and writing takes nothing from another.
+_THREADS = 2
 _STEP = 1 << 18
 _REFUSALS = 10
 _ROOT, _CACHE = "root-", "cache"
@@ -120,14 +121,43 @@ class EvaluatorClient:
     tree: str
     until: float
 
-    def evaluate(
-        self, opened: Image | RootFolder, inventory: Inventory, environment: t.Sequence[str]
-    ) -> tuple[Results, bytes]:
-        """The results for an image, and its compressed ARF or nothing. ``environment``: of the image's config.
+    def scan(
+        self, opened: Image | RootFolder, environment: t.Sequence[str]
+    ) -> tuple[Inventory, tuple[Results, bytes] | ScanError]:
+        """The inventory of an image; and its results with its compressed ARF or nothing, or why there are none.
 
-        Raises ScanError: ``evaluator-lost``, ``image-too-large-for-compliance``, and what evaluating and unpacking
-        raise.
+        ``environment``: of the image's config. Layers are read once, for both. Why there are none: ``evaluator-lost``,
+        ``image-too-large-for-compliance``, and what evaluating and unpacking raise. Raises what ``take_inventory``
+        raises.
         """
+        try:
+            root = self._new_root()
+        except ScanError as error:
+            return take_inventory(opened, threads=_THREADS), error
+        inventory = None
+        try:
+            try:
+                with contextlib.ExitStack() as stack:
+                    beside = None
+                    if isinstance(opened, Image):
+                        beside = stack.enter_context(Unpacking(opened, root, limits=self._limits))
+                    inventory = take_inventory(opened, threads=_THREADS, beside=beside)
+                return inventory, self._evaluate(opened, inventory, environment, root, beside)
+            finally:
+                remove_tree(root)
+        except ScanError as error:
+            if inventory is None:
+                raise
+            return inventory, error
+
+    def _evaluate(
+        self,
+        opened: Image | RootFolder,
+        inventory: Inventory,
+        environment: t.Sequence[str],
+        root: Path,
+        beside: Unpacking | None,
+    ) -> tuple[Results, bytes]:
         asked = {
             "profile": self.wanted.profile,
             "rules": list(self.wanted.rules),
@@ -139,21 +169,30 @@ class EvaluatorClient:
         }
         with contextlib.closing(self._connect()) as connection:
             _tell(connection, asked)
-            # A refusal comes at once, and saves unpacking; content that is still to be trimmed takes seconds.
-            is_early = _is_readable(connection, timeout=_HEAD_START)
-            answer = _hear(connection) if is_early else {"state": "ready"}
-            if answer["state"] != "ready":
-                return _result(answer)
-            root = self._new_root()
-            try:
-                unpacked = self._unpack(opened, root)
-                answer = answer if is_early else _hear(connection)
-                if answer["state"] == "ready":
-                    _tell(connection, {"tree": root.name, "unpacked": _unpacked_to_dict(unpacked)})
-                    answer = _hear(connection)
-                return _result(answer)
-            finally:
-                remove_tree(root)
+            answer = _hear(connection)
+            if answer["state"] == "ready":
+                unpacked = self._unpacked(opened, root, beside)
+                _tell(connection, {"tree": root.name, "unpacked": _unpacked_to_dict(unpacked)})
+                answer = _hear(connection)
+            return _result(answer)
+
+    def _unpacked(self, opened: Image | RootFolder, root: Path, beside: Unpacking | None) -> Unpacked:
+        try:
+            if isinstance(opened, RootFolder):
+                return copy_folder(opened.path, root, limits=self._limits)
+            return t.cast(Unpacking, beside).result()
+        except LimitExceeded as error:
+            if error.code not in ("limit-uncompressed", "unpack-no-space"):
+                raise
+            raise LimitExceeded(
+                f"unpacked it has more than the {self.wanted.bytes >> 20} MiB that are set aside for one image",
+                code=TOO_LARGE,
+                hint="raise max_image_size of compliance; the pods' memory limit grows with it",
+            ) from error
+
+    @property
+    def _limits(self) -> Limits:
+        return dataclasses.replace(DEFAULT_LIMITS, uncompressed=self.wanted.bytes)
 
     def _connect(self) -> socket.socket:
         while True:
@@ -188,21 +227,6 @@ class EvaluatorClient:
         root = Path(tempfile.mkdtemp(prefix=_ROOT, dir=self.tree))
         root.chmod(0o755)
         return root
-
-    def _unpack(self, opened: Image | RootFolder, root: Path) -> Unpacked:
-        limits = dataclasses.replace(DEFAULT_LIMITS, uncompressed=self.wanted.bytes)
-        try:
-            if isinstance(opened, Image):
-                return unpack(opened, root, limits=limits, threads=1)
-            return copy_folder(opened.path, root, limits=limits)
-        except LimitExceeded as error:
-            if error.code not in ("limit-uncompressed", "unpack-no-space"):
-                raise
-            raise LimitExceeded(
-                f"unpacked it has more than the {self.wanted.bytes >> 20} MiB that are set aside for one image",
-                code=TOO_LARGE,
-                hint="raise max_image_size of compliance; the pods' memory limit grows with it",
-            ) from error
 
 
 def _tell(connection: socket.socket, message: t.Mapping[str, t.Any]) -> None:

@@ -495,18 +495,17 @@ class Reader:
         return self._scanned(task, image, 1)
 
     def _scanned(self, task: Task, opened: Image | RootFolder, threads: int) -> Answer:
-        inventory = take_inventory(opened, threads=threads)
         if self._plan.compliance is None:
-            return scanned(task, inventory)
+            return scanned(task, take_inventory(opened, threads=threads))
         from .._compliance.serial import results_to_dict
         from .evaluator import EvaluatorClient
 
         client = EvaluatorClient(self._plan.compliance, self._places.tree, self._evaluator_until)
-        try:
-            environment = opened.config.env if isinstance(opened, Image) else task.environment
-            results, arf = client.evaluate(opened, inventory, environment)
-        except ScanError as error:
-            return scanned(task, inventory, {"compliance_error": _told(error)})
+        environment = opened.config.env if isinstance(opened, Image) else task.environment
+        inventory, found = client.scan(opened, environment)
+        if isinstance(found, ScanError):
+            return scanned(task, inventory, {"compliance_error": _told(found)})
+        results, arf = found
         evaluated: dict[str, t.Any] = {"compliance": results_to_dict(results)}
         if arf:
             evaluated["arf"] = base64.b64encode(arf).decode("ascii")

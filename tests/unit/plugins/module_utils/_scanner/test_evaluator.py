@@ -25,8 +25,10 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.mo
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.oscap import Tools
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.serial import results_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import CorruptData, ScanError
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Problem
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Image, Problem
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.targets import RootFolder
+from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory import take_inventory
+from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Inventory
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.serial import inventory_from_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner import evaluator, pod
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.evaluator import EvaluatorClient, Lifeline
@@ -99,15 +101,34 @@ class Two:
             os.waitpid(self.server, 0)
 
 
+def taken(opened: Image | RootFolder, **more: t.Any) -> Inventory:
+    """An image is read, and unpacked, but has another inventory."""
+    if isinstance(opened, Image):
+        take_inventory(opened, **more)
+    return FULL
+
+
 @pytest.fixture
 def two(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Two]:
     monkeypatch.setattr(evaluator, "plan", lambda *_given: (TRIMMED, ()))
     monkeypatch.setattr(evaluator, "find_tools", lambda: Tools("oscap", "fakechroot", "fakeroot", False))
+    monkeypatch.setattr(evaluator, "take_inventory", taken)
     # The path of a socket has room for a hundred characters, which pytest's folders use up.
     with tempfile.TemporaryDirectory(prefix="imagescan-") as folder:
         made = Two(Path(folder))
         yield made
         made.stop()
+
+
+def evaluated(
+    two: Two, opened: Image | RootFolder, environment: tuple[str, ...] = (), wanted: PlannedCompliance = WANTED
+) -> tuple[Results, bytes]:
+    """What a client gives for an image, which has the inventory ``FULL``; raised, if it is an error."""
+    inventory, found = two.client(wanted).scan(opened, environment)
+    assert inventory == FULL
+    if isinstance(found, ScanError):
+        raise found
+    return found
 
 
 def results(root: Path, unpacked: t.Any, inventory: t.Any, trimmed: Trimmed, _places: t.Any, **more: t.Any) -> Results:
@@ -135,7 +156,7 @@ def test_content_of_an_image_is_looked_for_there_alone(two: Two, monkeypatch: py
     monkeypatch.setattr(evaluator, "plan", seen)
     monkeypatch.setenv("IMAGESCAN_CONTENT", "/content-image")
     two.start()
-    found, _arf = two.client().evaluate(image("x"), FULL, ())
+    found, _arf = evaluated(two, image("x"))
     folders = [problem.message for problem in found.problems]
     assert folders[0] == "/content-image"
     assert "/content-image/usr/share/xml/scap/ssg/content" in folders
@@ -151,10 +172,9 @@ def image(name: str, size: int = 0) -> t.Any:
 def test_images_are_evaluated_one_after_the_other(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluator, "evaluate_tree", results)
     two.start()
-    client = two.client(PlannedCompliance("cis", arf=True, seconds=77))
     for name in ("one", "two"):
         opened = image(name)
-        found, arf = client.evaluate(opened, FULL, ("A=b", "C=ä"))
+        found, arf = evaluated(two, opened, ("A=b", "C=ä"), PlannedCompliance("cis", arf=True, seconds=77))
         facts = dict(found.facts)
         assert facts.pop("owner") == "None" if os.geteuid() == 0 else "mode=32768" in facts.pop("owner")
         assert facts == {
@@ -178,7 +198,7 @@ def test_a_mounted_image_is_copied(two: Two, monkeypatch: pytest.MonkeyPatch, tm
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/name").write_text("mounted", encoding="utf-8")
     two.start()
-    found, arf = two.client().evaluate(RootFolder(str(tmp_path), "sha256:" + "b" * 64, "/images/0"), FULL, ())
+    found, arf = evaluated(two, RootFolder(str(tmp_path), "sha256:" + "b" * 64, "/images/0"))
     assert dict(found.facts)["file"] == "mounted"
     assert arf == b""
 
@@ -192,7 +212,7 @@ def test_content_that_was_given_is_used(two: Two, monkeypatch: pytest.MonkeyPatc
     (two.folder / "content/content").write_bytes(pack_trimmed(TRIMMED))
     (two.folder / "content/tailoring.xml").write_bytes(b"<Tailoring/>")
     two.start()
-    facts = dict(two.client().evaluate(image("x"), FULL, ())[0].facts)
+    facts = dict(evaluated(two, image("x"))[0].facts)
     assert (facts["content"], facts["tailoring"]) == ("<xml/>", "<Tailoring/>")
 
 
@@ -200,7 +220,7 @@ def test_without_oscap_nothing_is_unpacked(two: Two, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(evaluator, "find_tools", lambda: Tools("oscap", "", "", False))
     two.start()
     with pytest.raises(ScanError) as caught:
-        two.client().evaluate(RootFolder("/nowhere", "sha256:" + "b" * 64, "/images/0"), FULL, ())
+        evaluated(two, RootFolder("/nowhere", "sha256:" + "b" * 64, "/images/0"))
     assert caught.value.code == "oscap-no-chroot"
 
 
@@ -208,7 +228,7 @@ def test_what_cannot_be_evaluated_is_not_unpacked(two: Two, monkeypatch: pytest.
     problem = Problem("content-missing", "there is none")
     monkeypatch.setattr(evaluator, "plan", lambda *_given: (None, (problem,)))
     two.start()
-    found, arf = two.client().evaluate(RootFolder("/nowhere", "sha256:" + "b" * 64, "/images/0"), FULL, ())
+    found, arf = evaluated(two, RootFolder("/nowhere", "sha256:" + "b" * 64, "/images/0"))
     assert (found.rules, found.problems, arf) == ((), (problem,), b"")
 
 
@@ -222,7 +242,7 @@ def test_a_refusal_that_comes_late_counts_as_well(two: Two, monkeypatch: pytest.
 
     monkeypatch.setattr(evaluator, "plan", plan)
     two.start()
-    found, _arf = two.client().evaluate(image("x"), FULL, ())
+    found, _arf = evaluated(two, image("x"))
     assert (found.rules, found.problems) == ((), (problem,))
     assert two.left() == []
 
@@ -246,7 +266,7 @@ def test_errors_are_those_of_the_image(
     two.start()
     for _each in range(2):
         with pytest.raises(ScanError) as caught:
-            two.client().evaluate(image("x"), FULL, ())
+            evaluated(two, image("x"))
         assert (caught.value.code, caught.value.hint) == (code, hint)
         assert two.left() == []
 
@@ -256,7 +276,7 @@ def test_an_arf_that_no_record_can_hold_is_an_error(two: Two, monkeypatch: pytes
     monkeypatch.setattr(evaluator, "ARF_LIMIT", 3)
     two.start()
     with pytest.raises(ScanError) as caught:
-        two.client(PlannedCompliance("cis", arf=True)).evaluate(image("x"), FULL, ())
+        evaluated(two, image("x"), wanted=PlannedCompliance("cis", arf=True))
     assert caught.value.code == "arf-too-large"
 
 
@@ -267,7 +287,7 @@ def test_an_image_that_has_no_room_names_the_limit(two: Two, monkeypatch: pytest
     mounted = RootFolder(str(tmp_path), "sha256:" + "b" * 64, "/images/0")
     for opened in (image("x", 3 << 20), mounted):
         with pytest.raises(ScanError, match="more than the 2 MiB") as caught:
-            two.client(PlannedCompliance("cis", bytes=2 << 20)).evaluate(opened, FULL, ())
+            evaluated(two, opened, wanted=PlannedCompliance("cis", bytes=2 << 20))
         assert caught.value.code == "image-too-large-for-compliance"
         assert "max_image_size" in caught.value.hint
         assert two.left() == []
@@ -281,15 +301,15 @@ def test_what_a_killed_process_left_makes_room(two: Two, monkeypatch: pytest.Mon
     (two.tree / "root-out").symlink_to(two.folder / "tmp")
     (two.tree / "root-file").touch()
     two.start()
-    (only,) = dict(two.client().evaluate(image("x"), FULL, ())[0].facts)["roots"].split()
+    (only,) = dict(evaluated(two, image("x"))[0].facts)["roots"].split()
     assert only != "root-old"
     assert (two.folder / "tmp").is_dir()
     assert two.left() == []
 
 
 def test_results_that_fit_into_no_record_leave_the_inventory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pod, "take_inventory", lambda *_given, **_more: FULL)
-    monkeypatch.setattr(EvaluatorClient, "evaluate", lambda *_given: (Results("t", ()), os.urandom(5 << 20)))
+    found = (FULL, (Results("t", ()), os.urandom(5 << 20)))
+    monkeypatch.setattr(EvaluatorClient, "scan", lambda *_given: found)
     reader = pod.Reader(plan_of(1, parallel=1, compliance=WANTED), pod.Places("/nowhere"))
     answer = reader._scanned(Task(0, "r.example/a", "sha256:" + "a" * 64), image("x"), 1)
     assert answer.state == "scanned"
@@ -313,7 +333,7 @@ def test_what_cannot_be_removed_is_an_error(two: Two, monkeypatch: pytest.Monkey
     (two.tree / "root-old").mkdir()
     two.start()
     with pytest.raises(ScanError) as caught:
-        two.client().evaluate(image("x"), FULL, ())
+        evaluated(two, image("x"))
     assert caught.value.code == "tree-not-removed"
 
 
@@ -347,7 +367,7 @@ def asking(two: Two) -> int:
     status = 1
     try:
         t.cast(Lifeline, two.lifeline).close()
-        two.client().evaluate(image("x"), FULL, ())
+        evaluated(two, image("x"))
     except ScanError as error:
         status = 7 if error.code == "evaluator-lost" else 8
     finally:
@@ -429,9 +449,10 @@ def test_without_a_scanner_the_evaluator_ends(two: Two, capfd: pytest.CaptureFix
 def test_without_an_evaluator_no_image_waits_longer_than_the_first(two: Two) -> None:
     client = EvaluatorClient(WANTED, str(two.tree), time.monotonic() + 0.3)
     for _each in range(2):
-        with pytest.raises(ScanError) as caught:
-            client.evaluate(image("x"), FULL, ())
-        assert caught.value.code == "evaluator-lost"
+        inventory, found = client.scan(image("x"), ())
+        assert inventory == FULL
+        assert isinstance(found, ScanError)
+        assert found.code == "evaluator-lost"
     assert time.monotonic() < client.until + SECONDS / 3
 
 
@@ -466,7 +487,7 @@ def test_an_answer_that_is_none_is_not_believed(two: Two, answer: bytes) -> None
     listener.close()
     try:
         with pytest.raises(CorruptData):
-            two.client().evaluate(image("x"), FULL, ())
+            evaluated(two, image("x"))
     finally:
         os.waitpid(server, 0)
     assert two.left() == []
