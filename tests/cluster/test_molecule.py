@@ -24,9 +24,9 @@ SCENARIOS = [
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_scenario(cluster: KubernetesCluster, tmp_path: Path, name: str) -> None:
     settings = {**environment(tmp_path), "K8S_AUTH_KUBECONFIG": str(cluster.kubeconfig), "NO_COLOR": "1"}
-    done = cluster.run(
-        "molecule", "test", "--scenario-name", name, cwd=EXTENSIONS, env=settings, check=False, timeout=540
-    )
+    # The way into the cluster begins at the root of its file system.
+    command = ["env", f"--chdir={EXTENSIONS}", "molecule", "test", "--scenario-name", name]
+    done = cluster.run(*command, env=settings, check=False, timeout=540)
     assert done.returncode == 0, done.stdout + done.stderr
     assert not re.findall(r"\[(?:DEPRECATION )?WARNING\].*", done.stdout + done.stderr)
 
