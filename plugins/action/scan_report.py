@@ -15,7 +15,16 @@ display = Display()
 
 #: Words at the beginning of a line, and the setting that has their colour.
 COLOURS = {"FAILED": "COLOR_ERROR", "ERROR": "COLOR_ERROR", "INCONCLUSIVE": "COLOR_WARN", "PASSED": "COLOR_OK"}
-LABELS = {"json": "JSON report", "html": "HTML page", "openscap": "Pages of OpenSCAP"}
+LABELS = {
+    "json": "JSON report",
+    "html": "HTML page",
+    "junit": "JUnit XML",
+    "sarif": "SARIF",
+    "csv": "Table (CSV)",
+    "metrics": "Metrics",
+    "openvex": "OpenVEX",
+    "openscap": "Pages of OpenSCAP",
+}
 #: Callbacks that write a document to stdout, which a table would break.
 MACHINES = ("json", "jsonl", "junit", "null")
 

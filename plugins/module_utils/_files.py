@@ -14,14 +14,15 @@ if t.TYPE_CHECKING:
     from pathlib import Path
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Put a file in its place as a whole, with mode 0600: a reader sees the old one or the new one. Raises OSError."""
+def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Put a file in its place as a whole: a reader sees the old one or the new one. Raises OSError."""
     # A temporary file has the mode 0600 from its first moment.
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
         with open(descriptor, "wb") as out:
             out.write(content)
             out.flush()
+            os.fchmod(out.fileno(), mode)
             os.fsync(out.fileno())
         os.replace(temporary, path)  # noqa: PTH105 - text in
     except BaseException:  # an interrupt, too, must leave nothing behind

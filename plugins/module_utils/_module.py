@@ -30,6 +30,7 @@ LIBRARIES = {
     "jmespath": "jmespath",
     "yaml": "PyYAML",
     "packageurl": "packageurl-python",
+    "prometheus_client": "prometheus-client",
     "zstandard": "zstandard",
     "isal": "isal",
     "pysequoia": "pysequoia",

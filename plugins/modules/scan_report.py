@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: scan_report
-short_description: Write verdicts and findings as JSON and as a HTML page, and exceptions as OpenVEX
+short_description: Write verdicts and findings as JSON, as a HTML page, and for other programs
 version_added: 0.1.0
 author: the imagescan.openshift authors (@imagescan)
 description:
@@ -15,6 +15,11 @@ description:
   - An image that passed by an exception that has expired since, or that was scanned again since, is V(inconclusive)
     until it is judged again.
   - The HTML page is one file that loads nothing from elsewhere.
+  - For pipelines there are JUnit XML and SARIF 2.1.0. What is V(inconclusive) or V(error) is an error there, never a
+    test that passed, and every image that did not pass has a result.
+  - The table for spreadsheets (CSV, RFC 4180) has a row for each image, and for each reason, finding and failed rule.
+    What a spreadsheet would take for a formula has an apostrophe before it.
+  - The metrics are for the textfile collector of Prometheus's node_exporter. What is not known has no sample.
   - OpenSCAP's own pages are made by C(oscap) on this host, one for each image whose answer was kept in the store. Each
     takes some seconds and has some megabytes, so ask for them with O(images).
   - The OpenVEX document has the exceptions that hold, of the verdicts in force. One with a justification is
@@ -22,16 +27,22 @@ description:
 options:
   dest:
     description:
-      - Folder for the files C(report.json), C(report.html) and C(report.openvex.json), and for the folder C(openscap).
-        It is made where it is missing.
+      - Folder for the files C(report.json), C(report.html), C(report.junit.xml), C(report.sarif), C(report.csv),
+        C(report.prom) and C(report.openvex.json), and for the folder C(openscap). It is made where it is missing.
     type: path
     required: true
   formats:
     description: What to write.
     type: list
     elements: str
-    choices: [json, html, openvex, openscap]
+    choices: [json, html, junit, sarif, csv, metrics, openvex, openscap]
     default: [json, html]
+  metrics_file:
+    description:
+      - Where to write the metrics instead of C(report.prom), such as a file whose name ends in C(.prom) in the folder
+        that node_exporter reads.
+      - That one has the mode 0644, since another user reads it. It has numbers and codes alone, no names of images.
+    type: path
   images:
     description:
       - The images to report on, as references or digests, or as the dictionaries that M(imagescan.openshift.image_info)
@@ -97,6 +108,7 @@ attributes:
     details: Without the table.
 requirements:
   - packageurl-python, for OpenVEX
+  - prometheus-client, for metrics
   - oscap (package C(openscap-scanner)), for OpenSCAP's pages
 seealso:
   - module: imagescan.openshift.image_verdict
@@ -114,6 +126,13 @@ EXAMPLES = r"""
     dest: ./report
     images: [registry.example.com/team/app:1.2]
     table: true
+
+- name: Write what a pipeline and Prometheus read
+  imagescan.openshift.scan_report:
+    store: /var/lib/imagescan/store.db
+    dest: ./report
+    formats: [junit, sarif, metrics]
+    metrics_file: /var/lib/node_exporter/textfile_collector/imagescan.prom
 
 - name: Make OpenSCAP's own page for one image, which was scanned with compliance.arf
   imagescan.openshift.scan_report:
@@ -172,9 +191,13 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._errors import
 from ansible_collections.imagescan.openshift.plugins.module_utils._files import write_whole
 from ansible_collections.imagescan.openshift.plugins.module_utils._module import run
 from ansible_collections.imagescan.openshift.plugins.module_utils._reports import (
+    csv_report,
     html_report,
     json_report,
+    junit,
+    metrics,
     openvex,
+    sarif,
     table,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._reports.document import build_report, newest_time
@@ -186,11 +209,23 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.mode
 RENDERERS: dict[str, t.Callable[[t.Mapping[str, t.Any]], bytes]] = {
     "json": json_report.render,
     "html": html_report.render,
+    "junit": junit.render,
+    "sarif": sarif.render,
+    "csv": csv_report.render,
     "openvex": openvex.render,
 }
 #: A format that is no single file.
 OPENSCAP = "openscap"
-NAMES = {"json": "report.json", "html": "report.html", "openvex": "report.openvex.json"}
+METRICS = "metrics"
+NAMES = {
+    "json": "report.json",
+    "html": "report.html",
+    "junit": "report.junit.xml",
+    "sarif": "report.sarif",
+    "csv": "report.csv",
+    "metrics": "report.prom",
+    "openvex": "report.openvex.json",
+}
 
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:
@@ -207,15 +242,21 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
             pages = write_pages(store, digests, folder_of(params) / OPENSCAP, check_mode=module.check_mode)
     report = build_report(state.documents, state.feed, newest_time(state.times))
     dest = folder_of(params)
-    files = {kind: dest / NAMES[kind] for kind in RENDERERS if kind in params["formats"]}
+    files = {kind: dest / NAMES[kind] for kind in NAMES if kind in params["formats"]}
+    if METRICS in files and params["metrics_file"]:
+        files[METRICS] = absolute(params["metrics_file"])
     before = {kind: read_before(path) for kind, path in files.items()}
-    contents = {kind: RENDERERS[kind](report) for kind in files}
+    contents = {kind: RENDERERS[kind](report) for kind in files if kind != METRICS}
+    if METRICS in files:
+        scanned = newest_time(image.scanned_at for image in state.images)
+        contents[METRICS] = metrics.render(report, metrics.Times(scanned, state.judged_at))
     differing = [kind for kind in files if before[kind] != contents[kind]]
     if not module.check_mode:
         for kind in differing:
-            write(files[kind], contents[kind])
+            shared = kind == METRICS and params["metrics_file"]
+            write(files[kind], contents[kind], 0o644 if shared else 0o600)
     result: dict[str, t.Any] = {
-        "changed": bool(differing) or pages.made,
+        "changed": pages.made or any(news(kind, before[kind], contents[kind]) for kind in differing),
         "files": {kind: str(path) for kind, path in files.items()},
         "counts": report["counts"],
         "summary": table.summary(report),
@@ -235,9 +276,19 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     return result
 
 
+def news(kind: str, before: bytes | None, content: bytes) -> bool:
+    """Whether a file that differs says anything else but that time passed."""
+    return kind != METRICS or before is None or metrics.without_times(before) != metrics.without_times(content)
+
+
 def folder_of(params: t.Mapping[str, t.Any]) -> Path:
     """Where files go."""
-    return Path(os.path.abspath(params["dest"]))  # noqa: PTH100 - resolve() would follow links
+    return absolute(params["dest"])
+
+
+def absolute(path: str) -> Path:
+    """A path as it is told to others."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
 
 
 @dataclasses.dataclass
@@ -301,11 +352,11 @@ def read_before(path: Path) -> bytes | None:
         raise ScanError(f"{path} cannot be read: {error.strerror or error}", code="report-unwritable") from error
 
 
-def write(path: Path, content: bytes) -> None:
+def write(path: Path, content: bytes, mode: int = 0o600) -> None:
     """Write one file of a report, and its folder."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_whole(path, content)
+        write_whole(path, content, mode)
     except OSError as error:
         raise ScanError(
             f"{path} cannot be written: {error.strerror or error}",
@@ -336,6 +387,7 @@ def main() -> None:
             **specs.store(),
             "dest": {"type": "path", "required": True},
             "formats": {"type": "list", "elements": "str", "choices": [*NAMES, OPENSCAP], "default": ["json", "html"]},
+            "metrics_file": {"type": "path"},
             "images": {"type": "list", "elements": "raw"},
             "table": {"type": "bool", "default": False},
             "changes": {

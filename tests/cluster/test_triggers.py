@@ -156,7 +156,9 @@ def test_by_hand_from_the_command_to_the_refused_pod(place: Place, tmp_path: Pat
 
     # In a pipeline: the same verdict ends it, after the report.
     gate = play(place.cluster, "scan", {**asked, "scan_steps": "judge, report", "scan_fail_on": "failed"}, tmp_path)
-    assert gate.message == "1 of 1 images are failed, and scan_fail_on names that"
+    page = tmp_path / "scan/report/report.html"
+    assert gate.message.startswith("1 of 1 images are failed, and scan_fail_on names that; the report: ")
+    assert gate.message.endswith(str(page))
     checked(gate, 2)
 
 

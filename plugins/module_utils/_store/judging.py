@@ -351,7 +351,7 @@ class InForce:
     """What a report is made of. ``feed``: the newest that any of the verdicts was made with.
 
     ``images``, and ``feeds`` that each verdict was made with, are in the order of ``documents``. ``children``: of every
-    index in the store.
+    index in the store. ``judged_at``: when one of them was judged last, empty for never.
     """
 
     documents: list[dict[str, t.Any]]
@@ -360,15 +360,20 @@ class InForce:
     images: list[StoredImage]
     feeds: list[FeedInfo | None]
     children: t.Mapping[str, tuple[Child, ...]]
+    judged_at: str
 
 
 @dataclasses.dataclass(frozen=True)
 class Current:
-    """An image and its object in the report, by the verdict in force. ``feed``: that it was made with."""
+    """An image and its object in the report, by the verdict in force.
+
+    ``feed``: that it was made with. ``judged_at``: empty for never.
+    """
 
     image: StoredImage
     document: dict[str, t.Any]
     feed: FeedInfo | None
+    judged_at: str = ""
 
 
 def in_force(store: Store, wanted: t.Sequence[Wanted] | None, today: datetime.date | None = None) -> InForce:
@@ -383,7 +388,8 @@ def in_force(store: Store, wanted: t.Sequence[Wanted] | None, today: datetime.da
     times = [image.scanned_at for image in images if image.scanned_at]
     changes = store.changes(image.key for image in images)
     documents = [{**one.document, "change": _change_of(one, changes.get(one.image.key))} for one in found]
-    return InForce(documents, feed, times + ([feed.checked] if feed else []), images, feeds, children)
+    judged_at = max((one.judged_at for one in found), default="")
+    return InForce(documents, feed, times + ([feed.checked] if feed else []), images, feeds, children, judged_at)
 
 
 def _change_of(current: Current, change: StoredChange | None) -> dict[str, t.Any] | None:
@@ -430,7 +436,8 @@ def each_in_force(
 
 def _current(image: StoredImage, verdict: StoredVerdict | None, today: datetime.date | None) -> Current:
     if verdict is not None:
-        return Current(image, _unless_outdated(verdict, _seen_at(image), today), feed_from_dict(verdict.feed))
+        document = _unless_outdated(verdict, _seen_at(image), today)
+        return Current(image, document, feed_from_dict(verdict.feed), verdict.judged_at)
     reason = Reason("not_judged_yet", "the image has not been judged yet")
     subject = Subject(image.digest, image.reference, image.references, image.platform)
     unjudged = ImageVerdict(image.digest, "inconclusive", (reason,), ())

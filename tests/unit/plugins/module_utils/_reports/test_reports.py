@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import base64
 import collections
+import csv
 import dataclasses
 import hashlib
 import html.parser
+import io
 import json
 import random
 import re
@@ -18,14 +20,22 @@ import typing as t
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Problem
-from ansible_collections.imagescan.openshift.plugins.module_utils._reports import html_report, json_report, table
+from ansible_collections.imagescan.openshift.plugins.module_utils._reports import (
+    csv_report,
+    html_report,
+    json_report,
+    junit,
+    metrics,
+    sarif,
+    table,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._reports.document import (
     build_report,
     count_verdicts,
     newest_time,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import OsRelease
-from ansible_collections.imagescan.openshift.plugins.module_utils._text import columns
+from ansible_collections.imagescan.openshift.plugins.module_utils._text import columns, visible
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import (
     Acceptance,
     load_exceptions,
@@ -450,3 +460,204 @@ def test_the_table_is_bounded() -> None:
     text = table.render(build_report(images, None, ""))
     assert "and 100 more images; the report has all of them" in text
     assert text.endswith("300 images: 0 failed, 0 error, 300 inconclusive, 0 passed; no vulnerability data\n")
+
+
+# What other programs read, each read by a program that is not ours.
+
+TIMES = metrics.Times("2026-11-20T00:00:00Z", "2026-11-24T12:00:00Z")
+FORMATS: dict[str, t.Callable[[t.Mapping[str, t.Any]], bytes]] = {
+    "junit": junit.render,
+    "sarif": sarif.render,
+    "csv": csv_report.render,
+    "metrics": lambda found: metrics.render(found, TIMES),
+}
+
+
+def suites(content: bytes) -> dict[str, list[tuple[str, str]]]:
+    """Name of a suite -> name and outcome of its cases, as lxml reads JUnit XML. The numbers must be right."""
+    from lxml import etree
+
+    root = etree.fromstring(content)
+    assert root.tag == "testsuites"
+    found: dict[str, list[tuple[str, str]]] = {}
+    totals = [0, 0, 0]
+    for suite in root.iterfind("testsuite"):
+        cases = [(case.get("name"), case[0].tag if len(case) else "passed") for case in suite.iterfind("testcase")]
+        outcomes = [outcome for _name, outcome in cases]
+        numbers = [len(cases), outcomes.count("failure"), outcomes.count("error")]
+        assert [int(suite.get(name)) for name in ("tests", "failures", "errors")] == numbers
+        totals = [total + number for total, number in zip(totals, numbers)]
+        found[suite.get("name")] = cases
+    assert [int(root.get(name)) for name in ("tests", "failures", "errors")] == totals
+    return found
+
+
+def results(content: bytes) -> list[dict[str, t.Any]]:
+    """The results in SARIF, checked against models that were generated from the official schema."""
+    # The models need Python 3.10; what they check does not depend on its version.
+    models = pytest.importorskip("pydantic_sarif.model")
+    document = json.loads(content)
+    models.StaticAnalysisResultsFormatSarifVersion210JsonSchema.model_validate(document)
+    (run,) = document["runs"]
+    rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+    assert len(set(rules)) == len(rules)
+    assert {result["ruleId"] for result in run["results"]} == set(rules)
+    assert all(rules[result["ruleIndex"]] == result["ruleId"] for result in run["results"])
+    return list(run["results"])
+
+
+def rows(content: bytes) -> list[dict[str, str]]:
+    """The rows as Python's own strict reader finds them."""
+    text = content.decode("utf-8")
+    assert text.endswith("\r\n")
+    found = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+    assert all(set(row) == set(csv_report.COLUMNS) and None not in row.values() for row in found)
+    return found
+
+
+def samples(content: bytes) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    """Name and labels -> value, as Prometheus's own library reads them."""
+    from prometheus_client.parser import text_string_to_metric_families
+
+    found = {}
+    for family in text_string_to_metric_families(content.decode("utf-8")):
+        assert family.documentation
+        assert family.type == "gauge"
+        for sample in family.samples:
+            key = (sample.name, tuple(sorted(sample.labels.items())))
+            assert key not in found
+            found[key] = sample.value
+    return found
+
+
+def test_junit_has_no_pass_that_is_none() -> None:
+    found = suites(junit.render(report()))
+    policy = POLICIES[0].name
+    assert found == {
+        "quay.io/a/error:1": [(policy, "error")],
+        "quay.io/a/failed:1": [(policy, "failure")],
+        "quay.io/a/inconclusive:1": [(policy, "error")],
+        "quay.io/a/passed:1": [(policy, "passed")],
+        "quay.io/a/waiting:1": [(policy, "error")],
+    }
+
+
+def test_junit_takes_the_image_for_more_than_its_policies() -> None:
+    found = report([fleet()[0]])
+    (image,) = found["images"]
+    # As a report shows it that was scanned again since it was judged.
+    image["verdict"], image["reasons"] = "inconclusive", [{"code": "not_judged_yet", "message": "scanned again"}]
+    assert suites(junit.render(found)) == {image["reference"]: [(POLICIES[0].name, "error")]}
+    image["policies"] = []
+    assert suites(junit.render(found)) == {image["reference"]: [("no policy", "error")]}
+    image["policies"] = [{"name": name, "sha256": "", "verdict": name} for name in ("failed", "passed")]
+    image["verdict"] = "failed"
+    assert suites(junit.render(found)) == {image["reference"]: [("failed", "failure"), ("passed", "passed")]}
+
+
+def test_sarif_has_every_finding_and_something_for_every_image_that_did_not_pass() -> None:
+    found = report()
+    made = results(sarif.render(found))
+    assert [(one["ruleId"], one["level"], "suppressions" in one) for one in made if "failed:1" in str(one)] == [
+        ("CVE-2026-7", "error", True),
+        ("CVE-2026-1001", "error", False),
+        ("RHSA-9", "note", False),
+        (RESULTS["rules"][0]["id"], "error", False),
+    ]
+    for image in found["images"]:
+        told = [one for one in made if image["reference"] in one["message"]["text"]]
+        assert bool(told) == (image["verdict"] != "passed"), image["reference"]
+    run = json.loads(sarif.render(found))["runs"][0]
+    assert run["invocations"] == [{"executionSuccessful": False}]
+    scores = {rule["id"]: rule.get("properties") for rule in run["tool"]["driver"]["rules"]}
+    assert scores["CVE-2026-1001"] == {"security-severity": "7.5"}
+    # A bare verdict is a result, too.
+    found["images"] = [{**image, "reasons": [], "vulnerabilities": [], "compliance": None} for image in found["images"]]
+    bare = results(sarif.render(found))
+    assert sorted(one["ruleId"] for one in bare) == ["image-error", "image-failed", *["image-inconclusive"] * 2]
+
+
+def test_fingerprints_outlast_a_rebuild_and_differ_between_images() -> None:
+    def prints(**changes: t.Any) -> set[str]:
+        facts = make.match(findings=(make.finding(), make.finding(id="CVE-2026-2", **changes.pop("finding", {}))))
+        made = results(sarif.render(report([make.subject(**facts, **changes)])))
+        return {one["partialFingerprints"]["imagescan/v1"] for one in made}
+
+    once = prints()
+    assert len(once) == 2
+    assert prints(digest="sha256:" + "9" * 64, finding={"package": "openssl-libs-1:3.0.7-29.el9.x86_64"}) == once
+    for other in ({"reference": "quay.io/a/other:1"}, {"platform": "linux/arm64"}):
+        assert not prints(**other) & once
+
+
+def test_csv_has_a_row_for_each_image_and_all_that_is_said_of_it() -> None:
+    found = report()
+    made = rows(csv_report.render(found))
+    kinds = collections.Counter((row["reference"], row["kind"]) for row in made)
+    for image in found["images"]:
+        name = image["reference"]
+        assert kinds[name, "image"] == 1
+        assert kinds[name, "reason"] == len(image["reasons"])
+        assert kinds[name, "vulnerability"] == len(image["vulnerabilities"])
+        assert {row["verdict"] for row in made if row["reference"] == name} == {image["verdict"]}
+    accepted = [row["id"] for row in made if row["exception"]]
+    assert accepted == ["CVE-2026-7"]
+    assert [row["status"] for row in made if row["kind"] == "rule"] == ["fail"]
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\r=", " =", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
+def test_csv_has_no_formula(start: str) -> None:
+    subject = make.subject(**make.match(findings=(make.finding(fixed_in=f"{start}cmd|' /C calc'!A0"),)))
+    fields = [value for row in rows(csv_report.render(report([subject]))) for value in row.values()]
+    assert any(field.endswith("cmd|' /C calc'!A0") for field in fields)
+    assert not any(field.startswith(("=", "+", "-", "@", "\t", "\r", " ")) for field in fields)
+    assert not any(field[:1] in "\uff1d\uff0b\uff0d\uff20" for field in fields if field)
+
+
+def test_metrics_have_the_numbers_of_the_report() -> None:
+    found = samples(metrics.render(report(), TIMES))
+    counts = {dict(labels)["verdict"]: value for (name, labels), value in found.items() if name == "imagescan_images"}
+    assert counts == {"passed": 1, "failed": 1, "error": 1, "inconclusive": 2}
+    assert found["imagescan_unresolved_ratio", ()] == 0.6
+    findings = {labels: value for (name, labels), value in found.items() if name == "imagescan_findings"}
+    assert findings == {
+        (("accepted", "false"), ("severity", "important"), ("status", "fix_available")): 1,
+        (("accepted", "false"), ("severity", "low"), ("status", "will_not_fix")): 1,
+        (("accepted", "true"), ("severity", "critical"), ("status", "fix_available")): 1,
+    }
+    assert found["imagescan_components_not_examined", (("kind", "jar"),)] == 1200
+    assert found["imagescan_feed_checked_timestamp_seconds", ()] == 1795500000
+    assert found["imagescan_last_judged_timestamp_seconds", ()] == 1795521600
+
+
+def test_metrics_have_no_sample_for_what_is_not_known() -> None:
+    content = metrics.render(build_report([], None, ""), metrics.Times())
+    found = samples(content)
+    assert {name for name, _labels in found} == {"imagescan_images"}
+    assert set(found.values()) == {0}
+    later = metrics.render(report(), dataclasses.replace(TIMES, judged="2026-11-25T00:00:00Z"))
+    earlier = metrics.render(report(), TIMES)
+    assert later != earlier
+    assert metrics.without_times(later) == metrics.without_times(earlier)
+    assert metrics.without_times(content) != metrics.without_times(earlier)
+
+
+@pytest.mark.parametrize("kind", sorted(FORMATS))
+def test_other_formats_are_equal_bytes_for_equal_input(kind: str) -> None:
+    assert FORMATS[kind](report()) == FORMATS[kind](report(fleet()[::-1]))
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_other_formats_keep_hostile_text_harmless(text: str) -> None:
+    found, harmless = everywhere(text), everywhere("harmless")
+    for image in found["images"]:
+        image["reasons"].append({"code": text, "message": text})
+    contents = {kind: render(found).decode("utf-8") for kind, render in FORMATS.items()}
+    for content in contents.values():
+        assert all(character.isprintable() or character in "\r\n " for character in content)
+    assert [len(cases) for cases in suites(contents["junit"].encode()).values()] == [1]
+    made = results(contents["sarif"].encode())
+    assert len(made) >= len(results(sarif.render(harmless)))
+    assert len(rows(contents["csv"].encode())) == len(rows(csv_report.render(harmless))) + 1
+    labels = [dict(labels) for name, labels in samples(contents["metrics"].encode()) if "reason" in name]
+    assert {"verdict": found["images"][0]["verdict"], "reason": visible(text, 200)} in labels

@@ -1,0 +1,86 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The report as numbers for Prometheus, in the text format that node_exporter's textfile collector reads."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import datetime
+import math
+import typing as t
+
+from .._text import visible
+from .document import ATTENTION
+
+#: Beginning of what tells when something was done last: it differs after each run, also where nothing else does.
+LAST = b"imagescan_last_"
+
+
+@dataclasses.dataclass(frozen=True)
+class Times:
+    """When images were last scanned and judged, RFC 3339; empty for never."""
+
+    scanned: str = ""
+    judged: str = ""
+
+
+def render(report: t.Mapping[str, t.Any], times: Times) -> bytes:
+    """The bytes of report.prom; an equal report and equal times give equal bytes.
+
+    What is not known has no sample, so that an alert on ``absent()`` sees it; 0 would be a value.
+    """
+    import prometheus_client
+
+    registry = prometheus_client.CollectorRegistry(auto_describe=False)
+
+    def gauge(name: str, text: str, values: t.Mapping[tuple[str, ...], float | None], *labels: str) -> None:
+        known = {key: value for key, value in sorted(values.items()) if value is not None}
+        if not known:
+            return  # A gauge without labels would be 0 from its first moment.
+        metric = prometheus_client.Gauge(f"imagescan_{name}", text, labels, registry=registry)
+        for key, value in known.items():
+            (metric.labels(*key) if labels else metric).set(value)
+
+    images, counts, feed = report["images"], report["counts"], report["feed"]
+    gauge("images", "Images by verdict.", {(verdict,): counts[verdict] for verdict in ATTENTION}, "verdict")
+    open_ones = counts["inconclusive"] + counts["error"]
+    share = open_ones / len(images) if images else None
+    gauge("unresolved_ratio", "Share of images that are inconclusive or in error, 0 to 1.", {(): share})
+    findings: collections.Counter[tuple[str, ...]] = collections.Counter()
+    reasons: collections.Counter[tuple[str, ...]] = collections.Counter()
+    components: collections.Counter[tuple[str, ...]] = collections.Counter()
+    for image in images:
+        for one in image["vulnerabilities"]:
+            findings[one["severity"], one["status"], "true" if one["exception"] else "false"] += 1
+        for code in {visible(one["code"], 200) for one in image["reasons"]}:
+            reasons[image["verdict"], code] += 1
+        for kind, number in image["not_examined"].items():
+            components[(kind,)] += number
+    text = "Findings in images, one for each vulnerability of each package of each image."
+    gauge("findings", text, findings, "severity", "status", "accepted")
+    gauge("images_with_reason", "Images by verdict and code of a reason.", reasons, "verdict", "reason")
+    gauge("components_not_examined", "Components that no vulnerability data covers.", components, "kind")
+    gauge("feed_documents", "Documents of the vulnerability data.", {(): feed["documents"] if feed else None})
+    text = "When the vulnerability data was last checked for news."
+    gauge("feed_checked_timestamp_seconds", text, {(): _seconds(feed["checked"] if feed else "")})
+    text = "When the vulnerability data last changed."
+    gauge("feed_newest_timestamp_seconds", text, {(): _seconds(feed["newest"] if feed else "")})
+    gauge("last_scan_timestamp_seconds", "When an image was last scanned.", {(): _seconds(times.scanned)})
+    gauge("last_judged_timestamp_seconds", "When an image was last judged.", {(): _seconds(times.judged)})
+    return bytes(prometheus_client.generate_latest(registry))
+
+
+def without_times(content: bytes) -> list[bytes]:
+    """The lines without those that differ after each run."""
+    return [line for line in content.splitlines() if not line.startswith(LAST)]
+
+
+def _seconds(time: str) -> float | None:
+    """Seconds since 1970; None where there is no time."""
+    try:
+        seconds = datetime.datetime.fromisoformat(time.replace("Z", "+00:00")).timestamp()
+    except ValueError:
+        return None
+    return seconds if math.isfinite(seconds) else None

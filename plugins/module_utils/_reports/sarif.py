@@ -1,0 +1,143 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The report as SARIF 2.1.0, as code scanning shows it: a result for each finding, failed rule and open question.
+
+An image that did not pass has a result at least. The fingerprint of a result has the name of the image and of the
+package in it but neither digest nor version, so that a rebuild with the same finding is no new alert.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import typing as t
+import urllib.parse
+
+from .._text import visible
+from .._verdicts.codes import CODES
+
+_CVE = re.compile(r"CVE-\d{4}-\d{4,19}")
+#: Severity of a finding or of a rule -> level of its result.
+_LEVELS = {"critical": "error", "important": "error", "high": "error", "moderate": "warning", "medium": "warning"}
+_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+#: Results of rules of OpenSCAP that are results here, and the level of those that have no answer.
+_RULES = {"fail": "", "error": "warning", "unknown": "warning", "notchecked": "warning"}
+
+Json = dict[str, t.Any]
+
+
+def render(report: t.Mapping[str, t.Any]) -> bytes:
+    """The bytes of report.sarif; an equal report gives equal bytes."""
+    rules: dict[str, Json] = {}
+    results: list[Json] = []
+    for image in report["images"]:
+        results += _results(image, rules)
+    ordered = {name: number for number, name in enumerate(sorted(rules))}
+    for result in results:
+        result["ruleIndex"] = ordered[result["ruleId"]]
+    run = {
+        "tool": {
+            "driver": {
+                "name": "imagescan.openshift",
+                "informationUri": "https://galaxy.ansible.com/ui/repo/published/imagescan/openshift/",
+                "rules": [rules[name] for name in ordered],
+            }
+        },
+        "invocations": [{"executionSuccessful": not report["counts"]["error"]}],
+        "columnKind": "unicodeCodePoints",
+        "results": results,
+    }
+    document = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
+    return (json.dumps(document, sort_keys=True, indent=1, allow_nan=False) + "\n").encode("ascii")
+
+
+def _results(image: t.Mapping[str, t.Any], rules: dict[str, Json]) -> t.Iterator[Json]:
+    """What is to be said of one image; adds the rules that it names."""
+    open_results = 0
+    for one in image["vulnerabilities"]:
+        fix = f", fixed in {visible(one['fixed_in'], 200)}" if one["fixed_in"] else f": {one['status']}"
+        text = f"{visible(one['package'], 300)} has the {one['severity']} {visible(one['id'], 100)}{fix}"
+        found = _result(image, one["id"], _LEVELS.get(one["severity"], "note"), text, _unversioned(one["package"]))
+        _rule(rules, one["id"], "A vulnerability of a package", score=one.get("cvss", ""))
+        open_results += _suppress(found, one["exception"])
+        yield found
+    for one in image["compliance"]["rules"] if image["compliance"] else ():
+        if one["result"] not in _RULES:
+            continue
+        level = _RULES[one["result"]] or _LEVELS.get(one["severity"], "note")
+        text = f"{visible(one['title'], 500)}: {one['result']}"
+        found = _result(image, one["id"], level, text, "rule")
+        _rule(rules, one["id"], visible(one["title"], 500))
+        open_results += _suppress(found, one["exception"])
+        yield found
+    for one in image["reasons"]:
+        effect = CODES[one["code"]].effect if one["code"] in CODES else image["verdict"]
+        # Findings and rules have results of their own.
+        if effect in ("note", "passed") or (one["code"] in _TOLD and open_results):
+            continue
+        level = "warning" if effect == "inconclusive" else "error"
+        _rule(rules, one["code"], CODES[one["code"]].meaning if one["code"] in CODES else "A problem of a scan")
+        open_results += 1
+        yield _result(image, one["code"], level, visible(one["message"]), one["message"])
+    if image["verdict"] != "passed" and not open_results:
+        code = f"image-{image['verdict']}"
+        _rule(rules, code, f"An image is {image['verdict']}")
+        yield _result(image, code, "error", f"the image is {image['verdict']}", "verdict")
+
+
+#: Codes of reasons that repeat findings and rules.
+_TOLD = ("vulnerability", "compliance-rule-failed")
+
+
+def _result(image: t.Mapping[str, t.Any], rule: str, level: str, text: str, what: str) -> Json:
+    name = image["reference"].partition("@")[0] or image["reference"] or image["digest"]
+    # Where two results are about the same, each keeps its own number as long as the other stays.
+    identity = [name, image["platform"], rule, what]
+    fingerprint = hashlib.sha256(json.dumps(identity).encode("ascii")).hexdigest()
+    shown = visible(image["reference"] or image["digest"], 500)
+    return {
+        "ruleId": visible(rule, 200) or "unknown",
+        "level": level,
+        "message": {"text": f"{shown}: {text}"},
+        "locations": [
+            {
+                # The name of an image is no path; as one it groups results where they are shown.
+                "physicalLocation": {
+                    "artifactLocation": {"uri": urllib.parse.quote(visible(name, 500), safe="/")},
+                    "region": {"startLine": 1},
+                },
+                "logicalLocations": [{"fullyQualifiedName": visible(image["digest"] or name, 500), "kind": "resource"}],
+            }
+        ],
+        "partialFingerprints": {"imagescan/v1": fingerprint},
+    }
+
+
+def _suppress(found: Json, exception: str) -> bool:
+    """Say that a result is accepted, if it is; whether it counts."""
+    if exception:
+        found["suppressions"] = [{"kind": "external", "justification": visible(exception, 300)}]
+    return not exception
+
+
+def _rule(rules: dict[str, Json], identifier: str, text: str, *, score: str = "") -> None:
+    name = visible(identifier, 200) or "unknown"
+    code = CODES.get(identifier)
+    rule: Json = rules.setdefault(name, {"id": name, "shortDescription": {"text": text or name}})
+    if code is not None:
+        rule["help"] = {"text": code.remedy}
+    if _CVE.fullmatch(name):
+        rule["helpUri"] = f"https://www.cve.org/CVERecord?id={name}"
+    number = score.partition(" ")[0]
+    if re.fullmatch(r"\d{1,2}(\.\d)?", number):
+        # What code scanning sorts by; the same vulnerability may have another score for another package.
+        worst = max(float(number), float(rule.get("properties", {}).get("security-severity", 0)))
+        rule["properties"] = {"security-severity": f"{worst:.1f}"}
+
+
+def _unversioned(package: str) -> str:
+    """Name and architecture of ``name-epoch:version-release.arch``."""
+    build, _dot, arch = package.rpartition(".")
+    return f"{build.rsplit('-', 2)[0]}.{arch}"
