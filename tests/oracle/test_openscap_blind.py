@@ -37,6 +37,7 @@ from ansible_collections.imagescan.openshift.tests.traps.openscap import (
 )
 
 TELNET = f"{PREFIX}rule_package_telnet_removed"
+WRITABLE = f"{PREFIX}rule_file_permissions_unauthorized_world_writable"
 PROFILE = f"{PREFIX}profile_cis"
 
 
@@ -50,7 +51,7 @@ def behind_a_tag(data: bytes) -> bytes:
 
 @pytest.fixture(scope="module")
 def contents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The guide's content for two rules, for each major version, and once without blanks."""
+    """The guide's content for three rules, for each major version, and once without blanks."""
     require_program("oscap")
     if os.geteuid() != 0:
         missing("root, for plain oscap")
@@ -59,7 +60,8 @@ def contents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for name, path in (("8", RHEL8), ("9", RHEL9)):
         if not Path(path).is_file():
             missing(f"the content {path} (ssg-nondebian)")
-        trimmed = trim(Wanted("cis", rules=("package_telnet_removed", "file_permissions_etc_passwd")), Path(path))
+        rules = ("package_telnet_removed", "file_permissions_etc_passwd", WRITABLE)
+        trimmed = trim(Wanted("cis", rules=rules), Path(path))
         found[name] = folder / f"{name}.xml"
         found[name].write_bytes(trimmed.for_image(0, "none"))
     found["minified"] = folder / "minified.xml"
@@ -186,3 +188,14 @@ def test_case_11_a_database_path_in_the_home_of_the_user(plain: Plain) -> None:
     plain.macros = ""
     status, rules = plain.run()
     assert (status, rules[TELNET]) == (0, "notapplicable")
+
+
+@pytest.mark.parametrize(("hide", "result"), [("true", "fail"), ("mount -t tmpfs none /etc", "pass")])
+def test_case_12_no_list_of_mounts(plain: Plain, hide: str, result: str) -> None:
+    plain.make(Evaluation(packages=WITH_TELNET))
+    (plain.root / "srv").mkdir()
+    (plain.root / "srv/open").touch()
+    (plain.root / "srv/open").chmod(0o666)
+    plain.before = ("unshare", "--mount", "sh", "-c", f'{hide} && exec "$@"', "sh")
+    _status, rules = plain.run()
+    assert rules[WRITABLE] == result

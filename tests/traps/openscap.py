@@ -322,6 +322,12 @@ TRAPS: list[Trap] = [
         oscap="export HOME=/nonexistent\n" + RUN,
     ),
     trap(
+        "no list of mounts",
+        "oscap: without /etc/mtab no file system is local, and rules that search for files find none",
+        "compliance-canary",
+        oscap=RUN.replace("exec ", "exec unshare --mount sh -c 'mount -t tmpfs none /etc && exec \"$@\"' sh ", 1),
+    ),
+    trap(
         "librpm refuses headers",
         "oscap: packages whose signature librpm calls bad do not exist for it, without a word in the results",
         "compliance-canary",

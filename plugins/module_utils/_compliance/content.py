@@ -5,8 +5,9 @@
 
 A data stream of the SCAP Security Guide has 20 to 40 MB, most of it texts for readers and rules of other profiles.
 ``trim`` leaves them out by cutting bytes out of the document, never by writing it anew, so that what stays is what it
-was. It adds one rule of ours, the canary: it passes only if oscap counts as many packages as we did and reads a file
-that we wrote. What was trimmed is kept, since all images with the same content and profile need it.
+was. It adds one rule of ours, the canary: it passes only if oscap counts as many packages as we did and, searching the
+file systems that it takes for local, finds a file that we wrote. What was trimmed is kept, since all images with the
+same content and profile need it.
 
 Sources: NISTIR 7275r4 (XCCDF 1.2), SP 800-126r3 (data streams), OVAL 5.11. Standard library only: it runs in the pod.
 """
@@ -803,9 +804,10 @@ _CANARY_COMPONENT = (
 <linux:rpminfo_object id="oval:io.github.imagescan:obj:2" version="1">
 <linux:name operation="pattern match">.*</linux:name></linux:rpminfo_object>
 <ind:textfilecontent54_object id="oval:io.github.imagescan:obj:3" version="1">
-<ind:filepath>/"""
-    + CANARY_FILE.encode()
-    + rb"""</ind:filepath><ind:pattern operation="pattern match">^imagescan="""
+<ind:behaviors recurse="directories" recurse_direction="down" recurse_file_system="local"/>
+<ind:path>/"""
+    + b"</ind:path><ind:filename>".join(CANARY_FILE.encode().rsplit(b"/", 1))
+    + rb"""</ind:filename><ind:pattern operation="pattern match">^imagescan="""
     + _TOKEN
     + rb"""$</ind:pattern>
 <ind:instance datatype="int">1</ind:instance></ind:textfilecontent54_object>

@@ -25,6 +25,7 @@ from .._errors import LimitExceeded, ScanError
 from .tree import DATABASE_FOLDER
 
 _SYS_CHROOT = 1 << 18
+_MOUNTS = Path("/etc/mtab")
 _SAFE_GLIBC = (2, 34)  # see without_modules of ``tree``
 _PATIENCE = 5.0
 _POLL = 0.02
@@ -48,12 +49,15 @@ class Bounds:
 
 @dataclasses.dataclass(frozen=True)
 class Tools:
-    """Programs, as paths or names; empty: there is none. ``chroot``: whether this process may change its root."""
+    """Programs, as paths or names; empty: there is none. ``chroot``: whether this process may change its root.
+    ``mounts``: whether there is the list by which oscap tells which file systems are local.
+    """
 
     oscap: str
     fakechroot: str
     fakeroot: str
     chroot: bool
+    mounts: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +88,8 @@ def find_tools() -> Tools:
             code="oscap-missing",
             hint="install openscap-scanner and scap-security-guide, or use the scanner image of this collection",
         )
-    return Tools(oscap, shutil.which("fakechroot") or "", shutil.which("fakeroot") or "", _may_chroot())
+    wrappers = (shutil.which(name) or "" for name in ("fakechroot", "fakeroot"))
+    return Tools(oscap, *wrappers, _may_chroot(), _MOUNTS.exists())
 
 
 def _may_chroot() -> bool:
@@ -160,6 +165,12 @@ def check_tools(tools: Tools, *, owning: bool) -> Tools:
             "oscap needs to chroot, which is not allowed here, and fakechroot is not installed",
             code="oscap-no-chroot",
             hint="install fakechroot, or grant the capability SYS_CHROOT",
+        )
+    if not tools.mounts:
+        raise ScanError(
+            f"there is no {_MOUNTS}: without it oscap takes no file system for local, and rules find no file",
+            code="oscap-no-mounts",
+            hint=f"ln -s /proc/self/mounts {_MOUNTS} where compliance is evaluated, such as in the scanner image",
         )
     return tools
 

@@ -24,7 +24,8 @@ SCANNER_PACKAGES = (
     *("python3-minimal", "libpython3-stdlib", "ca-certificates"),
     *("openscap-scanner", "rpm-common", "fakechroot", "fakeroot"),  # librpm does nothing without its macros
 )
-#: Content for oscap, from this machine: its package has 1.5 GB.
+#: Content for oscap, from this machine: its package has 1.5 GB. Its layer has /etc/mtab, too, without which oscap is
+#: refused, and which containerd does not make.
 SCANNER_CONTENTS = tuple(Path(f"/usr/share/xml/scap/ssg/content/ssg-rhel{major}-ds.xml") for major in (8, 9))
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 #: What pods do not need: 60 % of the files.
@@ -152,6 +153,9 @@ def _contents_layer() -> bytes:
             member.size, member.mode = path.stat().st_size, 0o644
             with path.open("rb") as stream:
                 archive.addfile(member, stream)
+        mounts = tarfile.TarInfo("etc/mtab")
+        mounts.type, mounts.linkname = tarfile.SYMTYPE, "/proc/self/mounts"
+        archive.addfile(mounts)
     return layer.getvalue()
 
 

@@ -12,10 +12,12 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance import oscap
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.oscap import (
     Bounds,
     Task,
     Tools,
+    check_tools,
     find_tools,
     run_oscap,
 )
@@ -202,6 +204,24 @@ def test_memory_is_bounded(tmp_path: Path) -> None:
     code, message = code_of(tmp_path, "ulimit -v >&2; exit 1\n", bounds=Bounds(memory=1 << 30))
     assert code == "oscap-failed"
     assert str(1 << 20) in message
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_machine_without_a_list_of_mounts_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, there: bool
+) -> None:
+    for name in ("oscap", "fakechroot", "fakeroot"):
+        script(tmp_path, name, "")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(oscap, "_MOUNTS", tmp_path / ("oscap" if there else "mtab"))
+    found = find_tools()
+    assert found.mounts is there
+    if there:
+        assert check_tools(found, owning=False) is found
+        return
+    with pytest.raises(ScanError) as caught:
+        check_tools(found, owning=False)
+    assert (caught.value.code, "ln -s" in caught.value.hint) == ("oscap-no-mounts", True)
 
 
 def test_a_machine_without_oscap_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
