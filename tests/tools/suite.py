@@ -182,7 +182,8 @@ def stage_lint(result: Result) -> None:
     binaries = test_environment() / "bin"
     ours = "ansible_collections/imagescan/openshift"
     link_folder(BUILD / "link" / ours, CHECKOUT)
-    typed = [f"{ours}/{folder}" for folder in ("plugins", "examples", "tests/support", "tests/traps", "tests/cluster")]
+    folders = ("plugins", "extensions/eda", "examples", "tests/support", "tests/traps", "tests/cluster")
+    typed = [f"{ours}/{folder}" for folder in folders]
     mypy = ["mypy", "--config-file", CHECKOUT / "pyproject.toml", "--cache-dir", BUILD / "mypy", *typed]
     checks: list[tuple[str, list[str | Path], Path]] = [
         ("ruff check", ["ruff", "check", "."], CHECKOUT),
