@@ -136,11 +136,10 @@ def test_fifty_broken_watches() -> None:
 
 def failure(script: Script) -> ApiError:
     """Why a watcher ended."""
-    with (
-        running_server(script) as server,
-        pytest.raises(ApiError) as caught,
-    ):
-        Watcher(connect(Connection(host=f"http://{server.host}", deadline=2.0)), PATH, lambda found: None).run()
+    with running_server(script) as server:
+        watcher = Watcher(connect(Connection(host=f"http://{server.host}", deadline=2.0)), PATH, lambda found: None)
+        with pytest.raises(ApiError) as caught:
+            watcher.run()
     return caught.value
 
 
