@@ -143,6 +143,7 @@ def run_pod(folder: Path, reference: str, program: Path) -> tuple[float, float, 
             os.chown(path, NOBODY, NOBODY)
         variables = {"PATH": os.environ["PATH"], "IMAGESCAN_POD_UID": "bench", "IMAGESCAN_SHARD": "0"}
         variables |= {"HOME": str(root / "tmp"), "TMPDIR": str(root / "scratch"), "PYTHONDONTWRITEBYTECODE": "1"}
+        variables["MALLOC_ARENA_MAX"] = "1"
         started = time.monotonic()
         with (root / "log").open("wb") as log:
             processes = [

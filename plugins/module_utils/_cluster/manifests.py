@@ -380,6 +380,8 @@ def _add_evaluator(spec: dict[str, t.Any], plan: str, options: PodOptions, evalu
 def _container(options: PodOptions, variables: t.Mapping[str, str]) -> dict[str, t.Any]:
     fields = {"IMAGESCAN_POD_NAME": "metadata.name", "IMAGESCAN_POD_UID": "metadata.uid"}
     texts = {"HOME": "/scratch", "TMPDIR": "/scratch", "PYTHONDONTWRITEBYTECODE": "1", **variables}
+    # glibc would set aside 64 MiB and more for each thread, of what one image may use.
+    texts["MALLOC_ARENA_MAX"] = "1"
     for name, value in options.proxy.items():
         if value:
             texts[_PROXY_VARIABLES[name]] = value

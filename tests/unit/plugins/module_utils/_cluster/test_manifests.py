@@ -88,6 +88,8 @@ def test_the_container_for_oscap_is_as_unprivileged_and_has_no_credential(make: 
     assert mounts.keys() == {"program", "tree", "work"}
     assert mounts["program"]["readOnly"]
     assert {one["name"] for one in oscap["env"]} == {"HOME", "TMPDIR", "PYTHONDONTWRITEBYTECODE"}
+    # It bounds its own address space, and reads in threads.
+    assert {"name": "MALLOC_ARENA_MAX", "value": "1"} in scanner["env"]
     volumes = {volume["name"]: volume for volume in pod["volumes"]}
     assert volumes["tree"]["emptyDir"]["medium"] == "Memory"
     assert int(volumes["tree"]["emptyDir"]["sizeLimit"]) >= 1 << 30
