@@ -29,6 +29,8 @@ TEST_REQUIREMENTS = (CHECKOUT / "requirements-test.txt").read_text(encoding="utf
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "imagescan-openshift"
 #: Releases of the package ``ansible`` that bring kubernetes.core: the oldest that galaxy.yml allows, and a new one.
 KUBERNETES_CORE = {"oldest": ("11.0.0", "5.0.0"), "newest": ("14.5.0", "6.6.0")}
+#: The last one that brings awx.awx, which the playbook ``controller`` uses.
+AWX = ("12.3.0", "24.6.1")
 
 #: Stages run side by side, and what they share is made once.
 _making = threading.RLock()
@@ -53,13 +55,17 @@ def python_folders() -> list[str]:
 
 
 def kubernetes_core(release: str = "newest") -> Path:
-    """The folder of the collection kubernetes.core, on which ours depends; kept in the cache.
+    """The folder of the collection kubernetes.core, on which ours depends."""
+    return bundled_collection("kubernetes.core", *KUBERNETES_CORE[release])
+
+
+def bundled_collection(name: str, ansible: str, version: str) -> Path:
+    """The folder of a collection; kept in the cache.
 
     It comes out of the wheel of the package ``ansible``: the package index has that, and Galaxy need not be reached.
     The rest of the wheel (500 MB unpacked) is left there.
     """
-    ansible, version = KUBERNETES_CORE[release]
-    kept = CACHE / "collections" / f"kubernetes.core-{version}"
+    kept = CACHE / "collections" / f"{name}-{version}"
     if (kept / "MANIFEST.json").is_file():
         return kept
     kept.parent.mkdir(parents=True, exist_ok=True)
@@ -69,12 +75,12 @@ def kubernetes_core(release: str = "newest") -> Path:
         pip += ["--quiet", "--disable-pip-version-check", "--no-deps"]
         pip += ["--only-binary", ":all:", "--python-version", "3.12", "--dest", scratch, f"ansible=={ansible}"]
         subprocess.run(pip, check=True)
-        prefix = "ansible_collections/kubernetes/core/"
+        prefix = f"ansible_collections/{name.replace('.', '/')}/"
         with zipfile.ZipFile(next(Path(scratch).glob("*.whl"))) as wheel:
             wheel.extractall(scratch, [name for name in wheel.namelist() if name.startswith(prefix)])
         found = json.loads((Path(scratch) / prefix / "MANIFEST.json").read_text(encoding="utf-8"))
         if found["collection_info"]["version"] != version:
-            sys.exit(f"ansible {ansible} brings kubernetes.core {found['collection_info']['version']}, not {version}")
+            sys.exit(f"ansible {ansible} brings {name} {found['collection_info']['version']}, not {version}")
         shutil.rmtree(kept, ignore_errors=True)
         (Path(scratch) / prefix).rename(kept)
     return kept
@@ -85,7 +91,7 @@ def environment(
 ) -> Path:
     """The folder of a virtual environment with these requirements; made again when they or the interpreter change.
 
-    ``link``: imagescan.openshift is found there. ``collections``: which kubernetes.core is, or None.
+    ``link``: imagescan.openshift is found there. ``collections``: which kubernetes.core is, with awx.awx, or None.
     """
     with _making:
         folder = made_environment(name, python, requirements)
@@ -93,6 +99,7 @@ def environment(
             link_collection(folder, "imagescan/openshift", CHECKOUT)
         if collections:
             link_collection(folder, "kubernetes/core", kubernetes_core(collections))
+            link_collection(folder, "awx/awx", bundled_collection("awx.awx", *AWX))
     return folder
 
 
@@ -142,6 +149,7 @@ def copied_tree(name: str, collections: str = "newest") -> Path:
     tree = root / "imagescan" / "openshift"
     with _making:
         link_folder(root / "kubernetes" / "core", kubernetes_core(collections))
+        link_folder(root / "awx" / "awx", bundled_collection("awx.awx", *AWX))
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=CHECKOUT,
