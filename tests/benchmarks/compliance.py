@@ -11,7 +11,7 @@ of its own; processor time without the start of Python, and peak memory of the w
 containers of a scanner pod, without any right, and as a person would: skopeo, umoci and oscap with its report, as root.
 Each from the start of the first program to its result, in turn, both unpacking into memory; nothing is kept between
 rounds, so each round of ours trims the content anew. Memory: the largest sum of what both containers' processes have
-for themselves (their proportional share), beside the unpacked image.
+for themselves (their proportional share), beside the unpacked image. ``pod-isal``: the same where Python has isal.
 """
 
 from __future__ import annotations
@@ -49,6 +49,8 @@ from ansible_collections.imagescan.openshift.tests.support.roots import build_ro
 
 BUILD = Path(__file__).resolve().parents[2] / "build"
 CONTENT = "/usr/share/xml/scap/ssg/content/ssg-rhel9-ds.xml"
+#: Runs a pod's programs.
+PYTHON = "/usr/bin/python3"
 #: Of the image of ``pod``, unpacked.
 MEGABYTES = int(os.environ.get("IMAGESCAN_BENCH_MEGABYTES", "300"))
 ROUNDS = int(os.environ.get("IMAGESCAN_BENCH_ROUNDS", "9"))
@@ -128,8 +130,8 @@ def write_image(folder: Path, megabytes: int) -> None:
     write_layout(folder / "image", layers, compress=True)
 
 
-def run_pod(folder: Path, reference: str, program: Path) -> tuple[float, float, dict[str, t.Any]]:
-    """Seconds, peak MB, and the record of the image."""
+def run_pod(folder: Path, reference: str, program: Path, libraries: str) -> tuple[float, float, dict[str, t.Any]]:
+    """Seconds, peak MB, and the record of the image. ``libraries``: a folder for Python to look into, or nothing."""
     root = Path(tempfile.mkdtemp(prefix="imagescan-pod-", dir="/dev/shm"))
     try:
         for name in ("plan", "tree", "tmp", "scratch", "dev"):
@@ -143,12 +145,12 @@ def run_pod(folder: Path, reference: str, program: Path) -> tuple[float, float, 
             os.chown(path, NOBODY, NOBODY)
         variables = {"PATH": os.environ["PATH"], "IMAGESCAN_POD_UID": "bench", "IMAGESCAN_SHARD": "0"}
         variables |= {"HOME": str(root / "tmp"), "TMPDIR": str(root / "scratch"), "PYTHONDONTWRITEBYTECODE": "1"}
-        variables["MALLOC_ARENA_MAX"] = "1"
+        variables |= {"MALLOC_ARENA_MAX": "1", "PYTHONPATH": libraries}
         started = time.monotonic()
         with (root / "log").open("wb") as log:
             processes = [
                 subprocess.Popen(
-                    ["/usr/bin/python3", str(program), *words, str(root)],
+                    [PYTHON, str(program), *words, str(root)],
                     env=variables,
                     cwd="/",
                     stdout=log if not words else subprocess.DEVNULL,
@@ -213,11 +215,29 @@ def by_hand(reference: str) -> tuple[float, Path]:
     return time.monotonic() - started, folder
 
 
-def pod(table: Table) -> None:
+def with_isal(folder: Path) -> str:
+    """A folder from which the Python of a pod's programs takes isal, as in the image of ``images/scanner``."""
+    import isal
+
+    libraries = folder / "libraries"
+    shutil.copytree(Path(isal.__file__).parent, libraries / "isal")
+    check = [PYTHON, "-c", "from isal import isal_zlib"]
+    if subprocess.run(check, env={"PYTHONPATH": str(libraries)}, check=False).returncode:
+        raise SystemExit(f"{PYTHON} cannot use the isal of {sys.executable}: it is another version of Python")
+    return str(libraries)
+
+
+def pod_with_isal(table: Table) -> None:
+    """The same where Python has isal."""
+    pod(table, isal=True)
+
+
+def pod(table: Table, *, isal: bool = False) -> None:
     """Measure a scanner pod's programs against what a person would do."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
+        libraries = with_isal(folder) if isal else ""
         write_image(folder, MEGABYTES)
         program = folder / "scanner.pyz"
         program.write_bytes(make_bundle())
@@ -232,7 +252,7 @@ def pod(table: Table) -> None:
             subprocess.run((*push, f"docker://{reference}"), check=True)
             for _round in range(ROUNDS):
                 before = processor_time()
-                seconds, peak, record = run_pod(folder, reference, program)
+                seconds, peak, record = run_pod(folder, reference, program, libraries)
                 between = processor_time()
                 spent, work = by_hand(reference)
                 ours.append(seconds)
@@ -244,7 +264,8 @@ def pod(table: Table) -> None:
                 finally:
                     shutil.rmtree(work)
     ratio = statistics.median(one / other for one, other in zip(ours, theirs))
-    table.row("an image's rules, by a pod's programs", statistics.median(ours), "s")
+    how = " with isal" if isal else ""
+    table.row(f"an image's rules, by a pod's programs{how}", statistics.median(ours), "s")
     table.row("the same by skopeo, umoci and oscap with its report", statistics.median(theirs), "s")
     table.row("ratio", ratio, "", "<= 0.5", ratio <= 0.5)
     table.row("ratio of processor time", statistics.median(used), "")
@@ -260,7 +281,7 @@ def check_same(record: t.Mapping[str, t.Any], arf: Path) -> None:
     assert not different, sorted(different)
 
 
-PARTS: t.Mapping[str, t.Callable[[Table], None]] = {"reader": reader, "pod": pod}
+PARTS: t.Mapping[str, t.Callable[[Table], None]] = {"reader": reader, "pod": pod, "pod-isal": pod_with_isal}
 
 
 def main() -> None:
