@@ -88,8 +88,8 @@ def find_tools() -> Tools:
             code="oscap-missing",
             hint="install openscap-scanner and scap-security-guide, or use the scanner image of this collection",
         )
-    wrappers = (shutil.which(name) or "" for name in ("fakechroot", "fakeroot"))
-    return Tools(oscap, *wrappers, _may_chroot(), _MOUNTS.exists())
+    fakechroot, fakeroot = (shutil.which(name) or "" for name in ("fakechroot", "fakeroot"))
+    return Tools(oscap, fakechroot, fakeroot, _may_chroot(), _MOUNTS.exists())
 
 
 def _may_chroot() -> bool:
