@@ -14,7 +14,13 @@ from ansible.utils.display import Display
 display = Display()
 
 #: Words at the beginning of a line, and the setting that has their colour.
-COLOURS = {"FAILED": "COLOR_ERROR", "ERROR": "COLOR_ERROR", "INCONCLUSIVE": "COLOR_WARN", "PASSED": "COLOR_OK"}
+COLOURS = {
+    "FAILED": "COLOR_ERROR",
+    "ERROR": "COLOR_ERROR",
+    "INCONCLUSIVE": "COLOR_WARN",
+    "PASSED": "COLOR_OK",
+    "COMPLETE": "COLOR_OK",
+}
 LABELS = {
     "json": "JSON report",
     "html": "HTML page",

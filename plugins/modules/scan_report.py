@@ -87,6 +87,32 @@ options:
         type: list
         elements: dict
         required: true
+  clusters:
+    description:
+      - What is known of several clusters, for a report with a section about each. M(imagescan.openshift.scan_report)
+        is given it by the playbook C(imagescan.openshift.clusters).
+      - What a cluster has is kept in the store, so that one which cannot be reached is reported with what it had.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: How the cluster is called.
+        type: str
+        required: true
+      state:
+        description: V(complete), or which step did not come to its end.
+        type: str
+        choices: [complete, not_discovered, not_scanned, not_flagged]
+        required: true
+      reason:
+        description: Why it is not complete.
+        type: str
+        default: ""
+      images:
+        description:
+          - What was found in it, as for O(images). Without it, what the store knows of an earlier time.
+        type: list
+        elements: raw
 extends_documentation_fragment:
   - imagescan.openshift._attributes
   - imagescan.openshift._attributes.actions
@@ -164,6 +190,14 @@ summary:
   description: One line about all images.
   returned: success
   type: str
+clusters:
+  description:
+    - What the report says of each cluster, as dictionaries of name, state, reason, known, seen and counts.
+    - Where C(known) is false, nothing was ever known of its images. C(seen) is when it had those that are counted,
+      empty for now.
+  returned: when O(clusters) is given
+  type: list
+  elements: dict
 table:
   description: The lines of the table, at most 200 images, those that need attention first.
   returned: when O(table=true)
@@ -200,10 +234,15 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._reports impor
     sarif,
     table,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._reports.document import build_report, newest_time
+from ansible_collections.imagescan.openshift.plugins.module_utils._reports.document import (
+    CLUSTER_STATES,
+    build_report,
+    cluster_object,
+    newest_time,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import in_force
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store, open_store
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import InForce, in_force, meant
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import UNRESOLVED, Store, open_store
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import VERDICTS
 
 RENDERERS: dict[str, t.Callable[[t.Mapping[str, t.Any]], bytes]] = {
@@ -235,12 +274,17 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     with open_store(
         params["store"], params["store_password"] or "", create=False, read_only=module.check_mode
     ) as store:
-        state = in_force(store, wanted, datetime.now(timezone.utc).date())
+        now = datetime.now(timezone.utc)
+        state = in_force(store, wanted, now.date())
+        documents, clusters = state.documents, None
+        if params["clusters"] is not None:
+            clusters, unseen = clusters_of(store, params["clusters"], state, now, record=not module.check_mode)
+            documents = documents + unseen
         pages = Pages()
         if OPENSCAP in params["formats"]:
             digests = [image.digest for image in state.images if image.evaluated_at]
             pages = write_pages(store, digests, folder_of(params) / OPENSCAP, check_mode=module.check_mode)
-    report = build_report(state.documents, state.feed, newest_time(state.times))
+    report = build_report(documents, state.feed, newest_time(state.times), clusters)
     dest = folder_of(params)
     files = {kind: dest / NAMES[kind] for kind in NAMES if kind in params["formats"]}
     if METRICS in files and params["metrics_file"]:
@@ -264,6 +308,9 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     if OPENSCAP in params["formats"]:
         result["files"][OPENSCAP] = str(dest / OPENSCAP)
         result["pages"] = pages.paths
+    if clusters is not None:
+        kept = ("name", "state", "reason", "known", "seen", "counts")
+        result["clusters"] = [{key: one[key] for key in kept} for one in report["clusters"]]
     if params["table"]:
         result["table"] = table.render(report, changes=params["changes"]).splitlines()
     if module._diff:
@@ -274,6 +321,46 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         message = f"{len(pages.errors)} pages of OpenSCAP could not be made; all else is written. The first: {first}"
         raise ScanError(message, code=first.code, partial=result)
     return result
+
+
+def clusters_of(
+    store: Store, given: t.Sequence[t.Mapping[str, t.Any]], state: InForce, now: datetime, *, record: bool
+) -> tuple[list[dict[str, t.Any]], list[dict[str, t.Any]]]:
+    """Objects of the report for clusters, and those of their images that are not among what is in force.
+
+    ``record``: keep what they have, for the time when they cannot be reached.
+    """
+    today = now.date()
+    documents = {image.key: document for image, document in zip(state.images, state.documents)}
+    unseen: list[dict[str, t.Any]] = []
+    clusters = []
+    for one in given:
+        keys: list[str] | None = None
+        seen = ""
+        if one["images"] is None or one["state"] == "not_discovered":
+            kept = store.cluster(one["name"])
+            if kept is not None:
+                keys, seen = kept.images, kept.seen_at
+        else:
+            found, _children = meant(store, [named(image) for image in one["images"]])
+            keys = [image.key for image in found]
+            if record:
+                store.record_cluster(one["name"], keys, now=now.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        missing = [key for key in keys or () if key not in documents]
+        if missing:
+            more = in_force(store, [named(key.removeprefix(UNRESOLVED)) for key in missing], today)
+            for image, document in zip(more.images, more.documents):
+                if image.key not in documents:
+                    documents[image.key] = document
+                    unseen.append(document)
+        verdicts = None if keys is None else {name_of(documents[key], key): documents[key]["verdict"] for key in keys}
+        clusters.append(cluster_object(one["name"], one["state"], one["reason"], verdicts, seen))
+    return clusters, unseen
+
+
+def name_of(document: t.Mapping[str, t.Any], key: str) -> str:
+    """Digest of an image, its name where it has none."""
+    return str(document["digest"] or document["reference"] or key)
 
 
 def news(kind: str, before: bytes | None, content: bytes) -> bool:
@@ -389,6 +476,16 @@ def main() -> None:
             "formats": {"type": "list", "elements": "str", "choices": [*NAMES, OPENSCAP], "default": ["json", "html"]},
             "metrics_file": {"type": "path"},
             "images": {"type": "list", "elements": "raw"},
+            "clusters": {
+                "type": "list",
+                "elements": "dict",
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "state": {"type": "str", "choices": list(CLUSTER_STATES), "required": True},
+                    "reason": {"type": "str", "default": ""},
+                    "images": {"type": "list", "elements": "raw"},
+                },
+            },
             "table": {"type": "bool", "default": False},
             "changes": {
                 "type": "list",

@@ -16,6 +16,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._store.model i
     Child,
     Judgement,
     StoredChange,
+    StoredCluster,
     StoredJob,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store
@@ -186,6 +187,17 @@ class StoreContract:
             assert [one.verdict for one in store.history(DIGEST)] == ["failed", "failed", "passed"]
             (current,) = store.verdicts([DIGEST])
             assert (current.verdict, current.document) == ("passed", {"verdict": "passed", "note": ""})
+
+    def test_what_a_cluster_had_is_kept(self, open_it: OpenStore) -> None:
+        with open_it() as store:
+            assert store.cluster("east") is None
+            store.record_cluster("east", [OTHER, DIGEST, OTHER], now=NOW)
+            store.record_cluster("west \0 \udc80", [], now=NOW)
+            store.record_cluster("east", [DIGEST, OTHER], now=LATER)
+        with open_it() as store:
+            assert store.cluster("east") == StoredCluster(LATER, [DIGEST, OTHER])
+            assert store.cluster("west \0 \udc80") == StoredCluster(NOW, [])
+            assert store.cluster("north") is None
 
     def test_the_last_change_of_a_verdict_is_kept_with_its_reasons(self, open_it: OpenStore) -> None:
         reason = {"code": "vulnerability", "message": "CVE-2026-1 \0 \udc80"}

@@ -31,6 +31,9 @@ def render(report: t.Mapping[str, t.Any]) -> bytes:
         same = {key: image[key] for key in ("verdict", "reference", "digest", "os", "platform")}
         for row in _rows(image):
             writer.writerow({key: _harmless(value) for key, value in {**same, **row}.items()})
+    for cluster in report.get("clusters", ()):
+        row = {"kind": "cluster", "id": cluster["name"], "status": cluster["state"], "message": cluster["reason"]}
+        writer.writerow({key: _harmless(value) for key, value in row.items()})
     return text.getvalue().encode("utf-8", "backslashreplace")
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .._text import visible
 from .._verdicts.model import VERDICTS
 from .._vulnerabilities.model import FeedInfo
 
@@ -16,9 +17,28 @@ SCHEMA_VERSION = 1
 ATTENTION = tuple(reversed(VERDICTS))
 
 
-def build_report(images: t.Sequence[dict[str, t.Any]], feed: FeedInfo | None, as_of: str) -> dict[str, t.Any]:
-    """The report object. ``images``: image objects (``judge.image_document``). ``as_of``: see ``newest_time``."""
+#: What can be said of a cluster, with the words of a sentence about it. All but the first is an error.
+CLUSTER_STATES = {
+    "complete": "is complete",
+    "not_discovered": "was not reached",
+    "not_scanned": "was not scanned to the end",
+    "not_flagged": "was not flagged to the end",
+}
+
+
+def build_report(
+    images: t.Sequence[dict[str, t.Any]],
+    feed: FeedInfo | None,
+    as_of: str,
+    clusters: t.Sequence[dict[str, t.Any]] | None = None,
+) -> dict[str, t.Any]:
+    """The report object. ``images``: image objects (``judge.image_document``). ``as_of``: see ``newest_time``.
+
+    ``clusters``: objects of ``cluster_object``; None where the report is not about clusters.
+    """
+    more = {} if clusters is None else {"clusters": sorted(clusters, key=lambda one: one["name"])}
     return {
+        **more,
         "schema_version": SCHEMA_VERSION,
         "as_of": as_of,
         "feed": None
@@ -27,6 +47,38 @@ def build_report(images: t.Sequence[dict[str, t.Any]], feed: FeedInfo | None, as
         "counts": count_verdicts(image["verdict"] for image in images),
         "images": sorted(images, key=lambda image: (image["reference"], image["digest"])),
     }
+
+
+def cluster_object(
+    name: str, state: str, reason: str, images: t.Mapping[str, str] | None, seen: str = ""
+) -> dict[str, t.Any]:
+    """A cluster in the report.
+
+    ``state``: of ``CLUSTER_STATES``, ``reason``: why it is not complete. ``images``: digest, or name where there is
+    none, -> verdict; None where nothing was ever known of them. ``seen``: when it had these; empty for now.
+    """
+    return {
+        "name": name,
+        "state": state,
+        "reason": reason,
+        "known": images is not None,
+        "seen": seen,
+        "counts": count_verdicts((images or {}).values()),
+        "images": sorted(images or ()),
+    }
+
+
+def about_cluster(cluster: t.Mapping[str, t.Any]) -> str:
+    """What a person must know of the images of a cluster."""
+    counts = ", ".join(f"{cluster['counts'][verdict]} {verdict}" for verdict in ATTENTION)
+    number = len(cluster["images"])
+    text = f"{number} image{'' if number == 1 else 's'}: {counts}"
+    if not cluster["known"]:
+        return "nothing is known of its images; none of them is part of this report"
+    if cluster["state"] == "not_discovered" or cluster["seen"]:
+        seen = visible(cluster["seen"], 40) or "an unknown time"
+        text = f"at {seen} it had {text}"
+    return f"what it runs now is not known; {text}" if cluster["state"] == "not_discovered" else text
 
 
 def count_verdicts(verdicts: t.Iterable[str]) -> dict[str, int]:

@@ -21,7 +21,7 @@ from .._rpm.problems import PROBLEMS
 from .._text import visible
 from .._verdicts.codes import CODES
 from .._vulnerabilities.model import SEVERITIES
-from .document import ATTENTION
+from .document import ATTENTION, CLUSTER_STATES, about_cluster
 from .html_template import STYLE, TEMPLATE
 
 #: Rows of findings in the whole page, and of one image at least and at most.
@@ -77,6 +77,10 @@ def render(report: t.Mapping[str, t.Any]) -> bytes:
         report=report,
         verdicts=[(verdict, report["counts"][verdict], _VERDICT_TEXTS[verdict]) for verdict in ATTENTION],
         policies=_policies(images),
+        clusters=[
+            {**one, "said": CLUSTER_STATES[one["state"]], "about": about_cluster(one)}
+            for one in sorted(report.get("clusters", ()), key=lambda one: (one["state"] == "complete", one["name"]))
+        ],
         images=[_image(image, rows) for image in images],
         unfold=len(images) <= 2,
     )

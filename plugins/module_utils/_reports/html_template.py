@@ -244,6 +244,21 @@ serial <code class="break">{{ report.feed.serial }}</code>.
 <b>{{ number | number }}</b>{{ verdict }}</label>
 {% endfor %}
 </div>
+{% if clusters %}
+<h2>Clusters</h2>
+<dl>
+{% for cluster in clusters %}
+{% if cluster.state == "complete" %}
+<dt class="passed"><span class="badge">complete</span></dt>\
+<dd class="break">{{ cluster.name }}: {{ cluster.about }}</dd>
+{% else %}
+<dt class="error"><span class="badge">error</span></dt><dd class="break">\
+<strong>{{ cluster.name }} {{ cluster.said }}</strong>: {{ cluster.reason or "for a reason unknown" }}<br>\
+{{ cluster.about }}</dd>
+{% endif %}
+{% endfor %}
+</dl>
+{% endif %}
 <details class="card">
 <summary>What the verdicts mean, and what they do not</summary>
 <dl>

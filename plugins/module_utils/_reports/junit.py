@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 from .._text import visible
 from .._verdicts.model import worst
+from .document import CLUSTER_STATES, about_cluster
 
 #: Verdict -> element of a test case; what passed has none.
 _ELEMENTS = {"failed": "failure", "error": "error", "inconclusive": "error"}
@@ -24,9 +25,22 @@ def render(report: t.Mapping[str, t.Any]) -> bytes:
     """The bytes of report.junit.xml; an equal report gives equal bytes."""
     root = ElementTree.Element("testsuites", {"name": "imagescan.openshift"})
     verdicts = [verdict for image in report["images"] for verdict in _add_suite(root, image, report["as_of"])]
+    clusters = report.get("clusters", ())
+    if clusters:
+        suite = ElementTree.SubElement(root, "testsuite", {"name": "clusters"})
+        states = ["passed" if one["state"] == "complete" else "error" for one in clusters]
+        for one, state in zip(clusters, states):
+            name = visible(one["name"])
+            case = ElementTree.SubElement(suite, "testcase", {"classname": "clusters", "name": name})
+            if state == "error":
+                message = visible(f"{name} {CLUSTER_STATES[one['state']]}: {one['reason']}", _LONGEST)
+                element = ElementTree.SubElement(case, "error", {"message": message, "type": one["state"]})
+                element.text = f"{visible(one['reason'])}\n{about_cluster(one)}"
+        _count(suite, states)
+        verdicts += states
     _count(root, verdicts)
     ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
+    return bytes(ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
 
 
 def _add_suite(root: ElementTree.Element, image: t.Mapping[str, t.Any], as_of: str) -> list[str]:

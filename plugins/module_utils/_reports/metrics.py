@@ -35,7 +35,7 @@ def render(report: t.Mapping[str, t.Any], times: Times) -> bytes:
 
     registry = prometheus_client.CollectorRegistry(auto_describe=False)
 
-    def gauge(name: str, text: str, values: t.Mapping[tuple[str, ...], float | None], *labels: str) -> None:
+    def gauge(name: str, text: str, values: t.Mapping[t.Any, float | None], *labels: str) -> None:
         known = {key: value for key, value in sorted(values.items()) if value is not None}
         if not known:
             return  # A gauge without labels would be 0 from its first moment.
@@ -62,6 +62,16 @@ def render(report: t.Mapping[str, t.Any], times: Times) -> bytes:
     gauge("findings", text, findings, "severity", "status", "accepted")
     gauge("images_with_reason", "Images by verdict and code of a reason.", reasons, "verdict", "reason")
     gauge("components_not_examined", "Components that no vulnerability data covers.", components, "kind")
+    clusters = report.get("clusters", ())
+    complete = {(visible(one["name"], 200),): float(one["state"] == "complete") for one in clusters}
+    gauge("cluster_complete", "1 where a cluster was looked at to the end, else 0.", complete, "cluster")
+    running = {
+        (visible(one["name"], 200), verdict): one["counts"][verdict]
+        for one in clusters
+        if one["state"] != "not_discovered"
+        for verdict in ATTENTION
+    }
+    gauge("cluster_images", "Images that a cluster has, by verdict.", running, "cluster", "verdict")
     gauge("feed_documents", "Documents of the vulnerability data.", {(): feed["documents"] if feed else None})
     text = "When the vulnerability data was last checked for news."
     gauge("feed_checked_timestamp_seconds", text, {(): _seconds(feed["checked"] if feed else "")})

@@ -17,6 +17,7 @@ import urllib.parse
 
 from .._text import visible
 from .._verdicts.codes import CODES
+from .document import CLUSTER_STATES, about_cluster
 
 _CVE = re.compile(r"CVE-\d{4}-\d{4,19}")
 #: Severity of a finding or of a rule -> level of its result.
@@ -34,6 +35,9 @@ def render(report: t.Mapping[str, t.Any]) -> bytes:
     results: list[Json] = []
     for image in report["images"]:
         results += _results(image, rules)
+    for cluster in report.get("clusters", ()):
+        if cluster["state"] != "complete":
+            results.append(_cluster_result(cluster, rules))
     ordered = {name: number for number, name in enumerate(sorted(rules))}
     for result in results:
         result["ruleIndex"] = ordered[result["ruleId"]]
@@ -45,7 +49,7 @@ def render(report: t.Mapping[str, t.Any]) -> bytes:
                 "rules": [rules[name] for name in ordered],
             }
         },
-        "invocations": [{"executionSuccessful": not report["counts"]["error"]}],
+        "invocations": [{"executionSuccessful": not report["counts"]["error"] and not _open(report)}],
         "columnKind": "unicodeCodePoints",
         "results": results,
     }
@@ -113,6 +117,20 @@ def _result(image: t.Mapping[str, t.Any], rule: str, level: str, text: str, what
         ],
         "partialFingerprints": {"imagescan/v1": fingerprint},
     }
+
+
+def _open(report: t.Mapping[str, t.Any]) -> bool:
+    """Whether a cluster is not complete."""
+    return any(one["state"] != "complete" for one in report.get("clusters", ()))
+
+
+def _cluster_result(cluster: t.Mapping[str, t.Any], rules: dict[str, Json]) -> Json:
+    """That nothing is known of what a cluster runs, or less than all."""
+    code = f"cluster-{cluster['state'].replace('_', '-')}"
+    _rule(rules, code, f"A cluster {CLUSTER_STATES[cluster['state']]}")
+    image = {"reference": f"cluster/{cluster['name']}", "digest": "", "platform": ""}
+    text = f"{CLUSTER_STATES[cluster['state']]}: {visible(cluster['reason'])}; {about_cluster(cluster)}"
+    return _result(image, code, "error", text, "cluster")
 
 
 def _suppress(found: Json, exception: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from .._text import pad, visible, wrap
-from .document import ATTENTION
+from .document import ATTENTION, CLUSTER_STATES, about_cluster
 
 #: Reasons that are shown of one image, and images of one table.
 REASONS_SHOWN = 3
@@ -44,6 +44,16 @@ def render(report: t.Mapping[str, t.Any], width: int = 100, changes: t.Sequence[
         lines.append(f"and {len(changed) - IMAGES_SHOWN} more changes; the report has all of them")
     if changed:
         lines.append(_rule(width))
+    clusters = report.get("clusters", ())
+    for one in sorted(clusters, key=lambda one: (one["state"] == "complete", one["name"])):
+        done = one["state"] == "complete"
+        name = f"cluster {visible(one['name'], 200)}"
+        # An error is said as loud as one of an image: without it, what is missing would look clean.
+        text = f"{name}: {about_cluster(one)}" if done else f"{name} {CLUSTER_STATES[one['state']]}"
+        reasons = () if done else (visible(one["reason"], 600) or "for a reason unknown", about_cluster(one))
+        lines += _entry("complete" if done else "error", text, reasons, width)
+    if clusters:
+        lines.append(_rule(width))
     lines += wrap(summary(report), width)
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
@@ -56,7 +66,9 @@ def summary(report: t.Mapping[str, t.Any]) -> str:
     data = "no vulnerability data"
     if feed:
         data = f"vulnerability data last checked {visible(feed['checked'], 40) or 'at an unknown time'}"
-    return f"{number} image{'' if number == 1 else 's'}: {counts}; {data}"
+    open_ones = sum(one["state"] != "complete" for one in report.get("clusters", ()))
+    missing = f"; {open_ones} of {len(report['clusters'])} clusters not complete" if open_ones else ""
+    return f"{number} image{'' if number == 1 else 's'}: {counts}; {data}{missing}"
 
 
 def _details(image: t.Mapping[str, t.Any]) -> t.Iterator[str]:

@@ -112,6 +112,13 @@ class StoredEvaluation:
     error_message: str
 
 
+class StoredCluster(t.NamedTuple):
+    """What a cluster was last found to have. ``images``: keys, sorted."""
+
+    seen_at: str
+    images: list[str]
+
+
 class StoredJob(t.NamedTuple):
     """A Job of a cluster (``server``: its URL) that a run made, until its results are kept and it is deleted."""
 

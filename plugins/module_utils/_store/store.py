@@ -29,6 +29,7 @@ from .model import (
     KnownInventory,
     RecordedVerdict,
     StoredChange,
+    StoredCluster,
     StoredEvaluation,
     StoredImage,
     StoredJob,
@@ -690,6 +691,33 @@ class Store:
     def _has(self, table: sa.Table) -> bool:
         """False in a store of an older version that is open for reading."""
         return not self.read_only or table.name in self._db.table_names()
+
+    # Clusters
+
+    def record_cluster(self, name: str, images: t.Iterable[str], *, now: str) -> None:
+        """Keep which images (keys) a cluster has, for the time when it cannot be asked."""
+        import sqlalchemy as sa
+
+        table = tables().clusters
+        key = _text_key(name)
+        values = {"name": _clean(name), "seen_at": now, "images": _pack(canonical(sorted(set(images))))}
+
+        def work(connection: sa.Connection) -> None:
+            connection.execute(sa.delete(table).where(table.c.sha256 == key))
+            connection.execute(sa.insert(table).values(sha256=key, **values))
+
+        self._db.write(work)
+
+    def cluster(self, name: str) -> StoredCluster | None:
+        """What a cluster was last found to have; None where it never was asked."""
+        import sqlalchemy as sa
+
+        table = tables().clusters
+        if not self._has(table):
+            return None
+        with self._db.reading() as connection:
+            row = connection.execute(sa.select(table).where(table.c.sha256 == _text_key(name))).first()
+        return None if row is None else StoredCluster(row.seen_at, _unpack(row.images, f"the cluster {name}"))
 
     # Jobs in clusters
 

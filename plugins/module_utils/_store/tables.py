@@ -31,6 +31,7 @@ class Tables(t.NamedTuple):
     verdicts: sa.Table
     current: sa.Table
     changes: sa.Table
+    clusters: sa.Table
     jobs: sa.Table
     rule_sets: sa.Table
     evaluations: sa.Table
@@ -140,6 +141,15 @@ def tables() -> Tables:
             sa.Column("after", sa.String(20), nullable=False),
             sa.Column("since", time, nullable=False),
             sa.Column("reasons", sa.Text, nullable=False),
+        ),
+        # What a cluster was last found to have; images: keys of subjects.
+        clusters=sa.Table(
+            "imagescan_clusters",
+            metadata,
+            sa.Column("sha256", sa.String(64), primary_key=True),
+            sa.Column("name", sa.Text, nullable=False),
+            sa.Column("seen_at", time, nullable=False),
+            sa.Column("images", sa.LargeBinary, nullable=False),
         ),
         jobs=sa.Table(
             "imagescan_scan_jobs",

@@ -31,6 +31,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._reports impor
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._reports.document import (
     build_report,
+    cluster_object,
     count_verdicts,
     newest_time,
 )
@@ -661,3 +662,91 @@ def test_other_formats_keep_hostile_text_harmless(text: str) -> None:
     assert len(rows(contents["csv"].encode())) == len(rows(csv_report.render(harmless))) + 1
     labels = [dict(labels) for name, labels in samples(contents["metrics"].encode()) if "reason" in name]
     assert {"verdict": found["images"][0]["verdict"], "reason": visible(text, 200)} in labels
+
+
+# Reports about several clusters.
+
+
+def clusters() -> list[dict[str, t.Any]]:
+    """One that is complete, and each way in which one may not be."""
+    images = {"sha256:1": "passed", "sha256:2": "failed"}
+    return [
+        cluster_object("east", "complete", "", images),
+        cluster_object("gone", "not_discovered", "connection refused", None),
+        cluster_object("north", "not_scanned", "403 creating jobs", images),
+        cluster_object("south", "not_flagged", "409", images),
+        cluster_object("west", "not_discovered", "timeout", images, "2026-11-20T00:00:00Z"),
+    ]
+
+
+def of_clusters() -> dict[str, t.Any]:
+    return build_report([document(subject) for subject in fleet()], make.FEED, "2026-11-24T06:00:00Z", clusters())
+
+
+def test_a_report_about_no_clusters_does_not_name_any() -> None:
+    assert "clusters" not in report()
+    for content in (json_report, html_report, junit, sarif, csv_report):
+        assert b"cluster" not in content.render(report()).lower().replace(b"several clusters", b"")
+    assert "cluster" not in table.render(report())
+
+
+def test_the_table_and_the_page_say_loudly_which_cluster_is_not_complete() -> None:
+    shown = table.render(of_clusters(), 120)
+    lines = shown.splitlines()
+    start = next(number for number, line in enumerate(lines) if " cluster " in line)
+    assert [line for line in lines[start:] if line[:1].isupper()] == [
+        "ERROR         cluster gone was not reached",
+        "ERROR         cluster north was not scanned to the end",
+        "ERROR         cluster south was not flagged to the end",
+        "ERROR         cluster west was not reached",
+        "COMPLETE      cluster east: 2 images: 1 failed, 0 error, 0 inconclusive, 1 passed",
+    ]
+    assert " ".join(lines[-2:]).endswith("; 4 of 5 clusters not complete")
+    page = html_report.render(of_clusters()).decode()
+    for text in (
+        "connection refused",
+        "nothing is known of its images; none of them is part of this report",
+        "at 2026-11-20T00:00:00Z it had 2 images",
+    ):
+        assert text in " ".join(shown.split())
+        assert text in page
+    assert assert_safe(page.encode())
+
+
+def test_other_formats_have_an_error_for_each_cluster_that_is_not_complete() -> None:
+    found = of_clusters()
+    outcomes = dict(suites(junit.render(found))["clusters"])
+    assert outcomes == {"east": "passed", **dict.fromkeys(("gone", "north", "south", "west"), "error")}
+    about = [one for one in results(sarif.render(found)) if one["ruleId"].startswith("cluster-")]
+    assert [(one["ruleId"], one["level"]) for one in about] == [
+        ("cluster-not-discovered", "error"),
+        ("cluster-not-scanned", "error"),
+        ("cluster-not-flagged", "error"),
+        ("cluster-not-discovered", "error"),
+    ]
+    assert len({one["partialFingerprints"]["imagescan/v1"] for one in about}) == 4
+    told = {
+        row["id"]: (row["status"], row["message"]) for row in rows(csv_report.render(found)) if row["kind"] == "cluster"
+    }
+    assert told["west"] == ("not_discovered", "timeout")
+    assert len(told) == 5
+    numbers = samples(metrics.render(found, TIMES))
+    complete = {
+        dict(labels)["cluster"]: value for (name, labels), value in numbers.items() if name.endswith("_complete")
+    }
+    assert complete == {"east": 1, **dict.fromkeys(("gone", "north", "south", "west"), 0)}
+    # What a cluster had some time ago is no number of now.
+    counted = {dict(labels)["cluster"] for name, labels in numbers if name == "imagescan_cluster_images"}
+    assert counted == {"east", "north", "south"}
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_names_of_clusters_are_only_text(text: str) -> None:
+    found = build_report([], None, "", [cluster_object(text, "not_discovered", text, {text: "failed"}, text)])
+    assert_safe(html_report.render(found))
+    suites(junit.render(found))
+    results(sarif.render(found))
+    rows(csv_report.render(found))
+    samples(metrics.render(found, TIMES))
+    shown = table.render(found, 80)
+    assert all(character.isprintable() or character == "\n" for character in shown)
