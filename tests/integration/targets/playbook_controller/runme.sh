@@ -59,11 +59,11 @@ EOF
 
 # The organization is new, so that nothing is there in which other things are made.
 play --check --diff | tee "${work}/check.log"
-grep -q 'changed=12 ' "${work}/check.log"
+grep -q 'changed=13 ' "${work}/check.log"
 kept planned
 
 play --diff -vvv > "${work}/first.log"
-grep -q 'changed=12 ' "${work}/first.log"
+grep -q 'changed=13 ' "${work}/first.log"
 kept all
 
 play | tee "${work}/second.log"
