@@ -297,7 +297,7 @@ class FakeController:
         if kind == "job_templates" and given.get("playbook", known["playbook"]) not in self.playbooks:
             raise Refused(400, {"playbook": ["Playbook not found for project."]})
         if kind == "schedules" and not re.match(
-            r"DTSTART\S*:\S+ RRULE:\S*FREQ=\S*INTERVAL=", given.get("rrule", known["rrule"])
+            r"DTSTART\S*:\S+ RRULE:\S*FREQ=\S*INTERVAL=", str(given.get("rrule", known["rrule"]))
         ):
             raise Refused(400, {"rrule": ["rrule parsing failed validation"]})
         if kind == "credentials" and "inputs" in given:
@@ -318,7 +318,9 @@ class FakeController:
         return {key: ENCRYPTED if fields[key].get("secret") else value for key, value in inputs.items()}
 
     def _remove(self, kind: str, number: int) -> None:
-        del self.objects[kind][number]
+        gone = self.objects[kind].pop(number)
+        if kind == "workflow_job_template_nodes":  # an approval belongs to its node
+            self.objects["workflow_approval_templates"].pop(gone["unified_job_template"], None)
         self.surveys.pop((kind, number), None)
         self.secrets.pop(number, None)
         for key in [key for key in self.associated if key[:2] == (kind, number)]:
