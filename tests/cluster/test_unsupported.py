@@ -81,19 +81,24 @@ def events(cluster: Cluster) -> list[str]:
     return [one["reason"] for one in cluster.get("events", f"--namespace={NAMESPACE}")["items"]]
 
 
-def scan(cluster: Cluster, accounts: Accounts, home: Path, method: str, references: list[str]) -> tuple[Scans, int]:
+def scan(
+    cluster: Cluster, accounts: Accounts, home: Path, method: str, references: list[str], **more: t.Any
+) -> tuple[Scans, int]:
     """Run image_scan by a playbook, where the cluster is reached. Its exit status."""
-    call = by_pods(cluster, accounts, cluster.scanner_reference, method, images=references)
+    call = by_pods(cluster, accounts, cluster.scanner_reference, method, images=references, **more)
     scans = Scans(home, {method: call})
     done = cluster.run(*scans.command(), check=False, env=environment(home), timeout=SECONDS)
     (home / "output").write_text(done.stdout + done.stderr, encoding="utf-8")
     return scans, done.returncode
 
 
+@pytest.mark.parametrize("method", ["image_volume", "job"])
 def test_image_volumes_are_refused_and_nothing_is_created(
-    old_cluster: Cluster, old_accounts: Accounts, references: list[str], tmp_path: Path
+    old_cluster: Cluster, old_accounts: Accounts, references: list[str], tmp_path: Path, method: str
 ) -> None:
-    scans, status = scan(old_cluster, old_accounts, tmp_path, "image_volume", references)
+    content = {"profile": "cis", "content_image": old_cluster.scanner_reference}
+    more = {"compliance": content} if method == "job" else {}
+    scans, status = scan(old_cluster, old_accounts, tmp_path, method, references, **more)
     assert status != 0
     assert '"code": "image-volume-unsupported"' in scans.output
     assert "this cluster does not serve image volumes (use method: job without content_image, or a" in scans.output

@@ -113,7 +113,7 @@ def assert_same(ours: Outcome, plain: Outcome, kind: str) -> None:
         for rule in {**ours.rules, **plain.rules}
         if ours.rules.get(rule) != plain.rules.get(rule) and (rule, kind) not in DIFFERENT
     }
-    assert different == {}
+    assert not different, different
     assert ours.score == pytest.approx(plain.score, abs=1e-4)
 
 
