@@ -32,7 +32,7 @@ DENY = "images.openshift.io/deny-execution"
 #: Image that each cluster runs, and its verdict.
 RUNS = {"east": ("shop-frontend", "passed"), "west": ("payments", "failed")}
 
-pytestmark = pytest.mark.timeout(1500)
+pytestmark = pytest.mark.timeout(2400)
 
 
 @dataclasses.dataclass(frozen=True)

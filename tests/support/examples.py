@@ -1,0 +1,102 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The examples of pages below docs/triggers, taken out of them and run.
+
+A fenced block is run where its first line says so, as in `````console run=host exit=2`` or
+`````yaml run=host,cluster file=imagescan.yml``. ``run``: ``host``, ``cluster`` or both. ``file``: the block is the
+content of this file. Else its lines that begin with ``$`` are commands, which end with the status ``exit`` (0), and all
+other lines must be printed by them, but for ``...``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import subprocess
+import typing as t
+from pathlib import Path
+
+PAGES = Path(__file__).resolve().parents[2] / "docs" / "triggers"
+_FENCE = re.compile(
+    r"^```(?P<language>\w+) (?P<words>[^\n]*\brun=[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+)
+#: A command, with the lines that a backslash continues it on.
+_COMMAND = re.compile(r"^\$ ((?:[^\n]*\\\n)*[^\n]*)$", re.MULTILINE)
+_WORDS = {"run", "exit", "file"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Example:
+    """A block of a page. ``line``: where its text begins."""
+
+    page: str
+    line: int
+    text: str
+    file: str = ""
+    status: int = 0
+
+
+def examples(where: str, page: str = "*") -> list[Example]:
+    """The blocks that are run there, in their order, of one page or of all."""
+    found = []
+    for path in sorted(PAGES.glob(f"{page}.md")):
+        content = path.read_text(encoding="utf-8")
+        for block in _FENCE.finditer(content):
+            words = dict(word.split("=", 1) for word in block["words"].split())
+            assert set(words) <= _WORDS, f"{path.name}: {block['words']}"
+            if where in words["run"].split(","):
+                line = content.count("\n", 0, block.start("text")) + 1
+                status = int(words.get("exit", "0"))
+                found.append(Example(path.name, line, block["text"], words.get("file", ""), status))
+    return found
+
+
+@dataclasses.dataclass
+class Runner:
+    """Runs examples in ``folder``.
+
+    ``replaced``: what stands for something else here, such as the name of a registry, the first that fits first.
+    ``more``: file -> lines that it has here beside those of the page. ``inside``: what makes a command run elsewhere.
+    """
+
+    folder: Path
+    environment: t.Mapping[str, str]
+    replaced: t.Mapping[str, str]
+    more: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    inside: t.Sequence[str] = ()
+
+    def run(self, example: Example) -> str:
+        """Do what an example says; what it printed."""
+        text = self._here(example.text)
+        place = f"{example.page}, line {example.line}"
+        if example.file:
+            (self.folder / example.file).write_text(text + self.more.get(example.file, ""), encoding="utf-8")
+            return ""
+        commands = _COMMAND.findall(text)
+        assert commands, f"{place}: no command"
+        printed = ""
+        for number, command in enumerate(commands):
+            done = subprocess.run(
+                [*self.inside, "bash", "-euo", "pipefail", "-c", command],
+                cwd=self.folder,
+                env=dict(self.environment),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=900,
+                check=False,
+            )
+            printed += done.stdout.decode("utf-8", "replace")
+            wanted = example.status if number == len(commands) - 1 else 0
+            assert done.returncode == wanted, f"{place}: {command}\n{printed}"
+        lines = {" ".join(line.split()) for line in printed.splitlines()}
+        for line in _COMMAND.sub("", text).splitlines():
+            shown = " ".join(line.split())
+            assert shown in ("", "...") or shown in lines, f"{place}: not printed: {line}\n{printed}"
+        return printed
+
+    def _here(self, text: str) -> str:
+        for there, here in self.replaced.items():
+            text = text.replace(there, here)
+        return text
