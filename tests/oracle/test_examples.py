@@ -52,8 +52,12 @@ def runner(tmp_path: Path) -> t.Iterator[Runner]:
             home,
             # These two say that there is no inventory, which nothing here needs.
             {
-                **{**kept, "HOME": str(home), "PATH": path, "LC_ALL": "C.UTF-8"},
-                **{"ANSIBLE_LOCALHOST_WARNING": "false", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false"},
+                **kept,
+                "HOME": str(home),
+                "PATH": path,
+                "LC_ALL": "C.UTF-8",
+                "ANSIBLE_LOCALHOST_WARNING": "false",
+                "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
             },
             {
                 "registry.example.com": registry.host,
