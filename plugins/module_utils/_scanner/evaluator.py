@@ -6,6 +6,7 @@
 Both containers see one folder in memory, ``/tree``. The scanner unpacks an image into it while it takes its inventory,
 and asks the evaluator over a Unix socket there; a connection is one image:
 
+    scanner    {"profile", "rules", "os"}: what it will ask for, as soon as it has seen an os-release; or nothing
     scanner    {"profile", "rules", "inventory", "identifier", "environment", "seconds", "arf"}
     evaluator  {"state": "ready"}, or a result or an error that needs no look at the image
     scanner    {"tree": name of the folder, "unpacked": …}
@@ -36,20 +37,23 @@ import traceback
 import typing as t
 from pathlib import Path
 
-from .._compliance.content import FOLDERS, Wanted, unpack_trimmed
+from .._compliance.content import FOLDERS, Wanted, choose, trim, unpack_trimmed
 from .._compliance.evaluate import Places, evaluate_tree, plan, refused, remove_tree
 from .._compliance.model import Results
 from .._compliance.oscap import Bounds, check_tools, find_tools
 from .._compliance.serial import results_from_dict, results_to_dict
 from .._errors import CorruptData, LimitExceeded, ScanError
 from .._images.access import read_small_file
-from .._images.limits import DEFAULT_LIMITS, Limits
+from .._images.folders import read_folder
+from .._images.limits import DEFAULT_LIMITS, Budget, Limits
 from .._images.model import Image, Problem
 from .._images.safe_json import read_object
+from .._images.tar import Visit
 from .._images.targets import RootFolder
 from .._images.unpack import Owner, Unpacked, Unpacking, copy_folder, may_own
-from .._rpm.inventory import take_inventory
-from .._rpm.model import Inventory
+from .._images.wanted import Wanted as Files
+from .._rpm.inventory import inventory_of, take_inventory
+from .._rpm.model import Inventory, OsRelease
 from .._rpm.serial import inventory_from_dict, inventory_to_dict
 from .plan import CONTENT_FILE, CONTENT_VARIABLE, GIVEN_LIMIT, LOST, TAILORING_FILE, PlannedCompliance
 
@@ -68,6 +72,7 @@ _GRACE = 4.0
 #: One image is read at a time, so that decompressing beside hashing and writing takes nothing from another.
 _THREADS = 2
 _STEP = 1 << 18
+_OS_RELEASE = Files(files=frozenset(("etc/os-release", "usr/lib/os-release")))
 _REFUSALS = 10
 _ROOT, _CACHE = "root-", "cache"
 _HINT = "raise memory of compliance"
@@ -135,15 +140,15 @@ class EvaluatorClient:
         except ScanError as error:
             return take_inventory(opened, threads=_THREADS), error
         inventory = None
+        beside = None if isinstance(opened, RootFolder) else _Announcing(opened, root, self)
         try:
             try:
-                with contextlib.ExitStack() as stack:
-                    beside = None
-                    if isinstance(opened, Image):
-                        beside = stack.enter_context(Unpacking(opened, root, limits=self._limits))
+                with beside or contextlib.nullcontext():
                     inventory = take_inventory(opened, threads=_THREADS, beside=beside)
                 return inventory, self._evaluate(opened, inventory, environment, root, beside)
             finally:
+                if beside is not None:
+                    beside.hang_up()
                 remove_tree(root)
         except ScanError as error:
             if inventory is None:
@@ -156,7 +161,7 @@ class EvaluatorClient:
         inventory: Inventory,
         environment: t.Sequence[str],
         root: Path,
-        beside: Unpacking | None,
+        beside: _Announcing | None,
     ) -> tuple[Results, bytes]:
         asked = {
             "profile": self.wanted.profile,
@@ -167,7 +172,8 @@ class EvaluatorClient:
             "seconds": self.wanted.seconds,
             "arf": self.wanted.arf,
         }
-        with contextlib.closing(self._connect()) as connection:
+        connection = beside.connection if beside is not None else None
+        with contextlib.closing(connection or self._connect()) as connection:
             _tell(connection, asked)
             answer = _hear(connection)
             if answer["state"] == "ready":
@@ -179,7 +185,7 @@ class EvaluatorClient:
     def _unpacked(self, opened: Image | RootFolder, root: Path, beside: Unpacking | None) -> Unpacked:
         try:
             if isinstance(opened, RootFolder):
-                return copy_folder(opened.path, root, limits=self._limits)
+                return copy_folder(opened.path, root, limits=self.limits)
             return t.cast(Unpacking, beside).result()
         except LimitExceeded as error:
             if error.code not in ("limit-uncompressed", "unpack-no-space"):
@@ -191,23 +197,28 @@ class EvaluatorClient:
             ) from error
 
     @property
-    def _limits(self) -> Limits:
+    def limits(self) -> Limits:
+        """Of unpacking."""
         return dataclasses.replace(DEFAULT_LIMITS, uncompressed=self.wanted.bytes)
 
     def _connect(self) -> socket.socket:
         while True:
-            connection = socket.socket(socket.AF_UNIX)
             try:
-                connection.connect(f"{self.tree}/{SOCKET}")
-                return connection
+                return self.try_to_connect()
             except OSError as error:
-                connection.close()
                 if time.monotonic() >= self.until:
                     raise _lost("it is not there") from error
-            except BaseException:
-                connection.close()
-                raise
             time.sleep(_PAUSE)
+
+    def try_to_connect(self) -> socket.socket:
+        """A connection, which begins one image. Raises OSError where the evaluator is not there, or not yet."""
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.connect(f"{self.tree}/{SOCKET}")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _new_root(self) -> Path:
         """An empty folder. What a process that was ended left behind goes: the next image needs the room."""
@@ -227,6 +238,45 @@ class EvaluatorClient:
         root = Path(tempfile.mkdtemp(prefix=_ROOT, dir=self.tree))
         root.chmod(0o755)
         return root
+
+
+class _Announcing(Unpacking):
+    """Tells the evaluator of which distribution an image is, once that is seen, so that it trims content meanwhile.
+
+    ``connection``: on which it was told; what is asked later goes there, too.
+    """
+
+    def __init__(self, image: Image, root: Path, client: EvaluatorClient) -> None:
+        super().__init__(image, root, limits=client.limits)
+        self.connection: socket.socket | None = None
+        self._client = client
+        self._folder = str(root)
+        self._last = len(image.layers) - 1
+
+    def walk(self, number: int, chunks: t.Iterator[bytes], visit: Visit, budget: Budget) -> None:
+        """As ``Unpacking``. Behind the last layer comes the question itself."""
+        super().walk(number, chunks, visit, budget)
+        if self.connection is None and number < self._last and self.error is None:
+            found = inventory_of(read_folder(self._folder, _OS_RELEASE), {}).os
+            if found.id:
+                self._announce(found)
+
+    def _announce(self, found: OsRelease) -> None:
+        wanted = self._client.wanted
+        told = {"profile": wanted.profile, "rules": list(wanted.rules), "os": [found.id, found.version_id]}
+        with contextlib.suppress(OSError):  # whether it is there, the question will show
+            connection = self._client.try_to_connect()
+            try:
+                _send(connection, told)
+            except BaseException:
+                connection.close()
+                raise
+            self.connection = connection
+
+    def hang_up(self) -> None:
+        """The image is done with."""
+        if self.connection is not None:
+            self.connection.close()
 
 
 def _tell(connection: socket.socket, message: t.Mapping[str, t.Any]) -> None:
@@ -437,6 +487,8 @@ def _be_process(folders: Folders, connection: socket.socket) -> t.NoReturn:
             signal.signal(number, leave)
         _send(connection, _answer(folders, connection))
         status = 0
+    except SystemExit:
+        pass  # the scanner wants no answer any more
     except BaseException:  # noqa: BLE001 - shown; the scanner sees that the connection ends
         traceback.print_exc()
     finally:
@@ -475,13 +527,17 @@ def _answer(folders: Folders, connection: socket.socket) -> dict[str, t.Any]:
 
 
 def _evaluate(folders: Folders, connection: socket.socket, work: Path) -> tuple[Results, bytes]:
-    asked = json.loads(_receive(connection, REQUEST_LIMIT))
-    inventory = inventory_from_dict(asked["inventory"])
+    asked = _asked(connection)
     given, tailoring = folders.given / CONTENT_FILE, folders.given / TAILORING_FILE
     wanted = Wanted(
         asked["profile"], tailoring=str(tailoring) if tailoring.exists() else "", rules=tuple(asked["rules"])
     )
     places = Places(work, folders.work / _CACHE, folders.contents)
+    if "os" in asked:
+        if not given.exists():
+            _trim_ahead(OsRelease(*asked["os"]), wanted, places)
+        asked = _asked(connection)
+    inventory = inventory_from_dict(asked["inventory"])
     content = None
     if given.exists():
         content = unpack_trimmed(read_small_file(str(given), "the content", GIVEN_LIMIT))
@@ -492,7 +548,7 @@ def _evaluate(folders: Folders, connection: socket.socket, work: Path) -> tuple[
         return refused(wanted, problems), b""
     tools = check_tools(find_tools(), owning=may_own())
     _send(connection, {"state": "ready"})
-    told = json.loads(_receive(connection, REQUEST_LIMIT))
+    told = _asked(connection)
     keep = work / "arf.gz" if asked["arf"] else None
     results = evaluate_tree(
         Path(folders.tree) / Path(told["tree"]).name,
@@ -507,6 +563,22 @@ def _evaluate(folders: Folders, connection: socket.socket, work: Path) -> tuple[
         keep=keep,
     )
     return results, keep.read_bytes() if keep is not None else b""
+
+
+def _asked(connection: socket.socket) -> dict[str, t.Any]:
+    line = _receive(connection, REQUEST_LIMIT)
+    if not line:
+        raise SystemExit(1)  # there is nobody who would hear an answer
+    message: dict[str, t.Any] = json.loads(line)
+    return message
+
+
+def _trim_ahead(os_release: OsRelease, wanted: Wanted, places: Places) -> None:
+    """Trim the content that an image most likely needs; what is wrong with it is said when that is asked for."""
+    path = choose(os_release, places.contents)
+    if path is not None:
+        with contextlib.suppress(ScanError):
+            trim(wanted, path, places.cache)
 
 
 # Both
@@ -531,8 +603,9 @@ def _receive(connection: socket.socket, limit: int) -> bytes:
     while not data.endswith(b"\n"):
         if len(data) > limit:
             raise LimitExceeded(f"a message between the pod's containers has more than {limit} bytes")
-        part = connection.recv(_STEP)
+        # No more than one: the next may have come, too.
+        part = connection.recv(_STEP, socket.MSG_PEEK)
         if not part:
             return b""
-        data += part
+        data += connection.recv(part.find(b"\n") + 1 or len(part))
     return bytes(data)

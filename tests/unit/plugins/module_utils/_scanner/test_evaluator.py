@@ -9,6 +9,7 @@ oscap is stood in for by what a test says; whether real results arrive is tested
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import signal
@@ -24,7 +25,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.co
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import Results, RuleResult
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.oscap import Tools
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.serial import results_to_dict
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import CorruptData, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._errors import CorruptData, IntegrityError, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Image, Problem
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.targets import RootFolder
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory import take_inventory
@@ -247,6 +248,75 @@ def test_a_refusal_that_comes_late_counts_as_well(two: Two, monkeypatch: pytest.
     assert two.left() == []
 
 
+def layered(name: str, os_release: bytes = b'ID="rhel"\nVERSION_ID="9.4"\n') -> t.Any:
+    """An image whose os-release is seen before its last layer."""
+    lower = [images.Entry("etc/os-release", os_release), images.Entry("etc/name", name.encode())]
+    return image_of(images.tar(lower), images.tar([images.Entry("srv/data", b"x")]))
+
+
+def ahead(folder: Path, monkeypatch: pytest.MonkeyPatch, error: ScanError | None = None) -> Path:
+    """A file with what the evaluator is told before it is asked."""
+    seen = folder / "ahead"
+
+    def choose(os_release: t.Any, _folders: t.Any) -> Path:
+        return Path(f"{os_release.id}-{os_release.version_id}")
+
+    def trim(wanted: t.Any, path: Path, cache: Path) -> None:
+        with seen.open("a", encoding="utf-8") as out:
+            out.write(f"{wanted.profile} {','.join(wanted.rules)} {path} {cache.name}\n")
+        if error is not None:
+            raise error
+
+    monkeypatch.setattr(evaluator, "choose", choose)
+    monkeypatch.setattr(evaluator, "trim", trim)
+    monkeypatch.setattr(evaluator, "evaluate_tree", results)
+    return seen
+
+
+@pytest.mark.parametrize("error", [None, ScanError("not so")])
+def test_content_is_trimmed_while_layers_are_read(
+    two: Two, monkeypatch: pytest.MonkeyPatch, error: ScanError | None
+) -> None:
+    seen = ahead(two.folder, monkeypatch, error)
+    two.start()
+    for name in ("one", "two"):
+        assert dict(evaluated(two, layered(name))[0].facts)["file"] == name
+    assert seen.read_text(encoding="utf-8") == "cis r1 rhel-9.4 cache\n" * 2
+
+
+@pytest.mark.parametrize("opened", [layered("x", b""), image("x")])
+def test_nothing_is_trimmed_ahead_where_no_os_release_is_seen_early(
+    two: Two, monkeypatch: pytest.MonkeyPatch, opened: t.Any
+) -> None:
+    seen = ahead(two.folder, monkeypatch)
+    two.start()
+    assert dict(evaluated(two, opened)[0].facts)["file"] == "x"
+    assert not seen.exists()
+
+
+def test_content_that_was_given_is_not_looked_for_ahead(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = ahead(two.folder, monkeypatch)
+    (two.folder / "content/content").write_bytes(pack_trimmed(TRIMMED))
+    two.start()
+    assert dict(evaluated(two, layered("x"))[0].facts)["file"] == "x"
+    assert not seen.exists()
+
+
+def test_an_image_that_cannot_be_read_leaves_the_evaluator_to_the_next(
+    two: Two, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    seen = ahead(two.folder, monkeypatch)
+    two.start()
+    whole = layered("x")
+    wrong = dataclasses.replace(whole.layers[1], diff_id="sha256:" + "0" * 64)
+    with pytest.raises(IntegrityError):
+        two.client().scan(dataclasses.replace(whole, layers=(whole.layers[0], wrong)), ())
+    assert two.left() == []
+    wait_for(seen)
+    assert dict(evaluated(two, layered("y"))[0].facts)["file"] == "y"
+    assert "Traceback" not in capfd.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("raised", "code", "hint"),
     [
@@ -449,7 +519,7 @@ def test_without_a_scanner_the_evaluator_ends(two: Two, capfd: pytest.CaptureFix
 def test_without_an_evaluator_no_image_waits_longer_than_the_first(two: Two) -> None:
     client = EvaluatorClient(WANTED, str(two.tree), time.monotonic() + 0.3)
     for _each in range(2):
-        inventory, found = client.scan(image("x"), ())
+        inventory, found = client.scan(layered("x"), ())
         assert inventory == FULL
         assert isinstance(found, ScanError)
         assert found.code == "evaluator-lost"
