@@ -38,10 +38,10 @@ Json = dict[str, t.Any]
 IMAGES = "/apis/image.openshift.io/v1/images"
 WATCH = r"^GET \S+/images\?\S*watch=true"
 MANY = int(os.environ.get("IMAGESCAN_TEST_ARRIVALS", "5000"))
-SECONDS = 400.0
+SECONDS = 900.0
 GONE = b'{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired","message":"too old"}}\n'
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = pytest.mark.timeout(3600)
 
 
 class Listener:
@@ -347,7 +347,7 @@ def test_an_idle_source_costs_next_to_nothing(fleet: Fleet, account: Json, tmp_p
         used = processor_seconds(running.process.pid) - before
     finally:
         running.kill()
-    # The bar of 1 s a minute is for a quiet machine: docs/performance.md.
+    # Generous; tests/benchmarks/events.py has the bar of 1 s a minute, for a quiet machine.
     assert used < 2.0
 
 
