@@ -47,7 +47,7 @@ DEBIAN_PACKAGES = [
     *("rpm", "umoci", "skopeo", "buildah", "docker-registry", "db-util"),
     *("postgresql", "gnupg", "openssl", "shellcheck", "zstd", "xz-utils"),
     *("openscap-scanner", "ssg-nondebian", "fakechroot", "fakeroot", "openjdk-17-jre-headless"),
-    *("systemd", "cron", "faketime"),
+    *("systemd", "cron"),
 ]
 CLUSTER_PACKAGES = [
     *("runc", "containernetworking-plugins", "docker-registry", "skopeo", "mmdebstrap", "iproute2", "util-linux"),
