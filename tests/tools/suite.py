@@ -264,6 +264,7 @@ def stage_molecule(result: Result) -> None:
     """The molecule scenarios of roles that need no cluster; tests/cluster/test_molecule.py runs the others."""
     binaries = test_environment() / "bin"
     home = BUILD / "molecule"
+    shutil.rmtree(home, ignore_errors=True)  # it would be remembered there what was prepared
     settings = {**os.environ, "PATH": f"{binaries}:{os.environ['PATH']}", "HOME": str(home), "NO_COLOR": "1"}
     for file in sorted((CHECKOUT / "extensions" / "molecule").glob("*/molecule.yml")):
         if "KUBECONFIG" in file.read_text(encoding="utf-8"):
