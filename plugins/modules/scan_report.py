@@ -41,7 +41,8 @@ options:
     description:
       - Where to write the metrics instead of C(report.prom), such as a file whose name ends in C(.prom) in the folder
         that node_exporter reads.
-      - That one has the mode 0644, since another user reads it. It has numbers and codes alone, no names of images.
+      - That one has the mode 0644, since another user reads it. It has numbers, codes and
+        names of clusters alone, no names of images.
     type: path
   images:
     description:
