@@ -1,22 +1,301 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the cluster's own controller makes of a CronJob's time zone on days on which the clock is changed."""
+"""The trigger "scheduled" in a cluster: a CronJob that its real controller fires, to a flag and a refused pod.
+
+Its image is a Debian root with ansible-core, what the collection needs (copied from the environment of the tests) and
+the collection itself.
+"""
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+import importlib.metadata
+import io
 import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tarfile
 import time
 import typing as t
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from ansible_collections.imagescan.openshift.tests.cluster.enforced import pod_spec, until
+from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts, Played, accounts_in, play
+from ansible_collections.imagescan.openshift.tests.cluster.enforced import Enforced, pod, pod_spec, until
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
+from ansible_collections.imagescan.openshift.tests.cluster.harness.images import scanner_layout
+from packaging.requirements import Requirement
 
+CHECKOUT = Path(__file__).resolve().parents[2]
 Json = dict[str, t.Any]
+NEEDED = ("ansible-core", "SQLAlchemy", "jmespath", "zstandard", "isal", "kubernetes", "packageurl-python")
+PLACE = "/opt/imagescan"
 SECONDS = 400.0
+
+
+def distributions(names: t.Iterable[str]) -> dict[str, importlib.metadata.Distribution]:
+    """The distributions and all that they need."""
+    found: dict[str, importlib.metadata.Distribution] = {}
+    left = list(names)
+    while left:
+        name = left.pop().lower()
+        if name in found:
+            continue
+        found[name] = importlib.metadata.distribution(name)
+        for line in found[name].requires or ():
+            needed = Requirement(line)
+            if needed.marker is None or needed.marker.evaluate({"extra": ""}):
+                left.append(needed.name)
+    return found
+
+
+def collection_files() -> t.Iterator[Path]:
+    """What is installed of the collection."""
+    yield CHECKOUT / "galaxy.yml"
+    for folder in ("plugins", "roles", "playbooks", "meta"):
+        yield from sorted(path for path in (CHECKOUT / folder).rglob("*") if path.is_file() and path.suffix != ".pyc")
+
+
+def ansible_layer() -> bytes:
+    """A layer with ansible-core, what the collection needs, and the collection."""
+    layer = io.BytesIO()
+    home = Path(PLACE.lstrip("/"))
+    with tarfile.open(fileobj=layer, mode="w") as archive:
+        for one in distributions(NEEDED).values():
+            for file in one.files or ():
+                path = Path(str(one.locate_file(file)))
+                if ".." not in file.parts and path.suffix != ".pyc" and path.is_file():
+                    archive.add(path, str(home / "python" / file))
+        for path in collection_files():
+            name = home / "ansible_collections/imagescan/openshift" / path.relative_to(CHECKOUT)
+            archive.add(path, str(name))
+        text = "#!/usr/bin/python3\nfrom ansible.cli.playbook import main\n\nmain()\n"
+        program = tarfile.TarInfo("usr/bin/ansible-playbook")
+        program.size, program.mode = len(text), 0o755
+        archive.addfile(program, io.BytesIO(text.encode()))
+    return layer.getvalue()
+
+
+def ansible_layout(folder: Path) -> str:
+    """The scanner image with one layer more, as an OCI layout. The digest."""
+    shutil.copytree(scanner_layout(), folder, copy_function=os.link)
+    blobs = folder / "blobs/sha256"
+    index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+    entry = index["manifests"][0]
+    manifest = json.loads((blobs / entry["digest"].partition(":")[2]).read_text(encoding="utf-8"))
+    config = json.loads((blobs / manifest["config"]["digest"].partition(":")[2]).read_text(encoding="utf-8"))
+
+    def add(data: bytes) -> Json:
+        digest = hashlib.sha256(data).hexdigest()
+        (blobs / digest).write_bytes(data)
+        return {"digest": f"sha256:{digest}", "size": len(data)}
+
+    layer = ansible_layer()
+    media_type = manifest["layers"][0]["mediaType"]
+    manifest["layers"].append({"mediaType": media_type, **add(gzip.compress(layer, 1, mtime=0))})
+    config["rootfs"]["diff_ids"].append(f"sha256:{hashlib.sha256(layer).hexdigest()}")
+    config["config"]["Env"] = [f"PYTHONPATH={PLACE}/python", f"ANSIBLE_COLLECTIONS_PATH={PLACE}", "PATH=/usr/bin:/bin"]
+    manifest["config"].update(add(json.dumps(config).encode()))
+    entry.update(add(json.dumps(manifest).encode()))
+    (folder / "index.json").unlink()  # a link, too
+    (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
+    return str(entry["digest"])
+
+
+@pytest.fixture(scope="module")
+def image(cluster: KubernetesCluster, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The image of the CronJob's pods, by digest."""
+    folder = tmp_path_factory.mktemp("ee") / "layout"
+    digest = ansible_layout(folder)
+    reference = cluster.push(f"oci:{folder}:test", "imagescan/ee:test")
+    return f"{reference.rpartition(':')[0]}@{digest}"
+
+
+@pytest.fixture(scope="module")
+def enforced(cluster: KubernetesCluster, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Enforced]:
+    """Admission that refuses what is flagged, in namespaces of this test."""
+    made = Enforced(cluster, f"sched-{secrets.token_hex(3)}", tmp_path_factory.mktemp("enforced"))
+    for name in (made.work, made.strict):
+        cluster.create_namespace(name)
+    assert made.do("enforce") > 0
+    yield made
+    made.remove()
+    for name in (made.work, made.strict):
+        cluster.remove_namespace(name)
+
+
+@pytest.fixture(scope="module")
+def prepared(
+    cluster: KubernetesCluster, enforced: Enforced, tmp_path_factory: pytest.TempPathFactory
+) -> t.Iterator[Accounts]:
+    """A namespace as the role setup makes it."""
+    name = f"{enforced.name}-scans"
+    with accounts_in(cluster, name, tmp_path_factory.mktemp("accounts")) as made:
+        yield made
+    cluster.remove_namespace(name)
+
+
+def make_claim(cluster: KubernetesCluster, namespace: str, folder: Path) -> None:
+    """A volume that is a folder of this machine, and the claim ``data`` for it."""
+    folder.mkdir(parents=True)
+    folder.chmod(0o777)  # of this test alone; the pod's user is not ours
+    size: Json = {"storage": "1Gi"}
+    modes = ["ReadWriteOnce"]
+    cluster.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolume",
+            "metadata": {"name": namespace},
+            "spec": {"capacity": size, "accessModes": modes, "hostPath": {"path": str(folder)}, "storageClassName": ""},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": "data", "namespace": namespace},
+            "spec": {
+                "resources": {"requests": size},
+                "accessModes": modes,
+                "storageClassName": "",
+                "volumeName": namespace,
+            },
+        },
+    )
+
+
+def events(cluster: KubernetesCluster, namespace: str, reason: str) -> list[Json]:
+    """Events of one reason."""
+    return list(cluster.get("events", f"--namespace={namespace}", f"--field-selector=reason={reason}")["items"])
+
+
+@pytest.mark.timeout(1800)
+def test_from_the_controllers_tick_to_a_refused_pod(
+    cluster: KubernetesCluster, enforced: Enforced, prepared: Accounts, image: str, scanner_image: str, tmp_path: Path
+) -> None:
+    namespace = prepared.namespace
+    fleet, data = tmp_path / "fleet", tmp_path / "data"
+    tmp_path.chmod(0o755)
+    subprocess.run([sys.executable, CHECKOUT / "examples/fleet/build.py", fleet], check=True, capture_output=True)
+    make_claim(cluster, namespace, data)
+    for name in ("feed", "repository-to-cpe.json"):  # as a mirror on the volume
+        copy = shutil.copytree if (fleet / name).is_dir() else shutil.copy
+        copy(fleet / name, data / name)
+    subprocess.run(["chmod", "-R", "a+rX", str(data)], check=True)
+    good, bad = (
+        cluster.push(f"oci:{fleet}/images:{name}", f"{namespace}/{name}:1") for name in ("shop-frontend", "payments")
+    )
+    for name, reference in (("good", good), ("bad", bad)):
+        options = (f"--namespace={enforced.work}", "create", "deployment", name, f"--image={reference}")
+        cluster.kubectl(*options, "--replicas=0")
+    variables = {
+        "schedule_kind": "cronjob",
+        "schedule_kubeconfig": str(cluster.kubeconfig),
+        "schedule_namespace": namespace,
+        "schedule_cluster_prefix": namespace,
+        "schedule_name": "nightly",
+        "schedule_calendar": "* * * * *",
+        "schedule_image": image,
+        "schedule_volume_claim": "data",
+        "schedule_pod_cpu": "50m",
+        "schedule_vars": {
+            "scan_steps": ["discover", "scan", "judge", "flag", "report"],
+            "scan_sources": ["workloads"],
+            "scan_namespaces": [enforced.work],
+            "scan_method": "job",
+            "scan_scanner_image": scanner_image,
+            "scan_start_timeout": 180,
+            "scan_pod_cpu": "50m",
+            "scan_plain_http_registries": [cluster.registry],
+            "scan_feed": "/var/lib/imagescan/feed",
+            "scan_repository_map": "/var/lib/imagescan/repository-to-cpe.json",
+            "scan_flag_provider": enforced.name,
+            "scan_max_new_flags": "100%",
+        },
+    }
+
+    def scheduled(*options: str, **more: t.Any) -> Played:
+        played = play(cluster, "schedule", {**variables, **more}, tmp_path, *options)
+        assert (played.status, played.warnings) == (0, ()), played.output
+        return played
+
+    assert scheduled("--check").changed > 0
+    assert cluster.get("cronjobs", f"--namespace={namespace}")["items"] == []
+    assert scheduled().changed > 0
+
+    def ended() -> list[Json]:
+        jobs = cluster.get("jobs", f"--namespace={namespace}", "--selector=imagescan.github.io/schedule=nightly")[
+            "items"
+        ]
+        return [one for one in jobs if one["status"].get("completionTime") or one["status"].get("failed")]
+
+    until(ended, SECONDS)
+    scheduled(schedule_state="disabled")
+    (job, *_others) = ended()
+    log = cluster.kubectl("logs", f"--namespace={namespace}", f"job/{job['metadata']['name']}", check=False).stdout
+    assert job["status"].get("succeeded") == 1, log
+    report = json.loads((data / "report/report.json").read_text(encoding="utf-8"))
+    assert sorted(one["verdict"] for one in report["images"]) == ["failed", "passed"]
+    assert "FAILED" in log
+
+    # What failed is flagged, and so refused; what passed is let in.
+    refused = cluster.kubectl(
+        f"--namespace={enforced.work}", "create", "--filename=-", input=json.dumps(pod("bad", bad)), check=False
+    )
+    assert refused.returncode != 0
+    assert "denied" in refused.stderr or "refused" in refused.stderr, refused.stderr
+    cluster.kubectl(f"--namespace={enforced.work}", "create", "--filename=-", input=json.dumps(pod("good", good)))
+
+    played = scheduled(schedule_state="disabled")  # again
+    assert played.changed == 0
+    assert "last run: began" in played.output
+    gone = scheduled(schedule_state="absent")
+    assert gone.changed > 0
+    for kind in (
+        "cronjobs",
+        "serviceaccounts/nightly-schedule",
+        "configmaps/nightly-vars",
+        "rolebindings/nightly-schedule",
+    ):
+        left = cluster.kubectl("get", kind, f"--namespace={namespace}", "--output=name", check=False).stdout
+        assert left == "", left
+    bindings = cluster.get("clusterrolebindings", "--selector=imagescan.github.io/schedule=nightly")["items"]
+    assert [one for one in bindings if one["metadata"]["name"].startswith(namespace)] == []
+
+
+@pytest.mark.timeout(900)
+def test_the_controller_refuses_a_second_run(
+    cluster: KubernetesCluster, prepared: Accounts, image: str, tmp_path: Path
+) -> None:
+    namespace = prepared.namespace
+    variables = {
+        "schedule_kind": "cronjob",
+        "schedule_kubeconfig": str(cluster.kubeconfig),
+        "schedule_namespace": namespace,
+        "schedule_cluster_prefix": namespace,
+        "schedule_name": "slow",
+        "schedule_calendar": "* * * * *",
+        "schedule_image": image,
+        # Sleeps before it begins, so that it is still there at the next tick.
+        "schedule_spread": 100000,
+        "schedule_vars": {"scan_store": "postgresql+psycopg://scans@db.example.com/scans"},
+    }
+    made = play(cluster, "schedule", variables, tmp_path)
+    assert (made.status, made.warnings) == (0, ()), made.output
+    until(lambda: events(cluster, namespace, "JobAlreadyActive"), SECONDS)
+    jobs = cluster.get("jobs", f"--namespace={namespace}", "--selector=imagescan.github.io/schedule=slow")["items"]
+    assert len(jobs) == 1
+    told = play(cluster, "schedule", variables, tmp_path)
+    assert (told.status, told.changed) == (0, 0), told.output
+    assert "an overlapping run was refused at" in told.output
+    # Rights of steps that it does not have are not given.
+    assert cluster.get("clusterrolebindings", "--selector=imagescan.github.io/schedule=slow")["items"] == []
+    assert play(cluster, "schedule", {**variables, "schedule_state": "absent"}, tmp_path).status == 0
 
 
 def changes_of_berlin() -> tuple[datetime, datetime]:
