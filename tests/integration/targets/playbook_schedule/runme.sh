@@ -33,8 +33,12 @@ env -i HOME="${HOME}" "${work}/schedules/imagescan/run" > "${work}/run.log"
 grep -q '^FAILED ' "${work}/run.log"
 
 # While one goes on, another is refused.
-flock "${work}/schedules/imagescan/lock" bash -c \
-    '! env -i "$0" > "$1" 2>&1 || exit 1' "${work}/schedules/imagescan/run" "${work}/refused.log"
+exec 9>> "${work}/schedules/imagescan/lock"
+flock 9
+if env -i "${work}/schedules/imagescan/run" > "${work}/refused.log" 2>&1 9>&-; then
+    exit 1
+fi
+exec 9>&-
 grep -q 'imagescan: refused at .* since an earlier run still goes on' "${work}/refused.log"
 
 play | tee "${work}/second.log"
@@ -48,7 +52,7 @@ if grep -q 'next run' "${work}/disabled.log"; then
 fi
 
 play -e schedule_state=absent > "${work}/absent.log"
-test -z "$(ls -A "${work}/units" "${work}/schedules" | grep -v :)"
+test -z "$(find "${work}/units" "${work}/schedules" -mindepth 1)"
 test -e "${work}/scan/report/report.json"
 
 if grep -E '^\[(WARNING|DEPRECATION WARNING)\]' "${work}"/*.log; then
