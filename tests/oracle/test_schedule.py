@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the role ``schedule`` writes, before the programs that read it: systemd's own tool, and a real cron daemon.
 
-Cron runs in a mount namespace of its own, with nothing of the machine's crontabs.
+Cron runs in a mount namespace of its own, with nothing of the machine's crontabs, and for days on which the clock is
+changed under libfaketime, 120 times as fast.
 """
 
 from __future__ import annotations
@@ -27,10 +28,11 @@ from ansible_collections.imagescan.openshift.tests.support.requirements import C
 BERLIN = "Europe/Berlin"
 SECONDS = 300.0
 CALENDARS = ("02:30", "*/15 * * * *", "30 2 * * 1-5", "0 4 1,15 * MON", "5-59/20 0-6/2 * 1,7 7", "30 2 28-31 MAR,OCT *")
-#: For cron: its folders are ours, and the machine's crontabs are not there.
+#: For cron: its folders are ours, and the machine's crontabs are not there. faketime names what it shares by its number.
 NAMESPACE = """
 set -e
 mount -t tmpfs tmpfs /run
+mount -t tmpfs tmpfs /dev/shm
 mkdir /run/spool /run/spool/crontabs
 mount --bind /run/spool /var/spool/cron
 : > /run/empty
@@ -169,8 +171,25 @@ def test_what_was_missed_is_made_up_for_when_the_machine_starts(tmp_path: Path) 
     os.utime(began, (long_ago, long_ago))
     with cron(tmp_path):
         until(lambda: runs["missed"]() == 1)
-        until(lambda: (tmp_path / "schedules/recent/began").exists())
+        until((tmp_path / "schedules/recent/began").exists)
     assert {name: count() for name, count in runs.items()} == {"missed": 1, "recent": 0}
+
+
+@pytest.mark.timeout(900)
+def test_cron_runs_once_on_days_on_which_the_clock_is_changed(tmp_path: Path) -> None:
+    faketime = require_program("faketime")
+    runs = counting(tmp_path, "nightly", "30 2 * * *", catch_up=False)
+    for number, day in enumerate(("2026-03-29", "2026-10-25")):
+        end = tmp_path / day
+        line = f"SHELL=/bin/sh\n45 3 * * * root touch {end}\n"
+        (tmp_path / "cron.d/end").write_text(line, encoding="utf-8")
+        (tmp_path / "cron.d/end").chmod(0o600)
+        with cron(tmp_path, faketime, "-f", f"@{day} 01:50:00 x120", TZ=BERLIN):
+            until(end.exists)
+        assert runs() == number + 1
+        plan = schedule_plan("02:30", BERLIN, "cron", f"{day}T00:00:00Z")
+        assert plan["changes"] == []
+        assert len([one for one in plan["next"] if one.startswith(day)]) == 1
 
 
 def counting(folder: Path, name: str, calendar: str, *, catch_up: bool) -> t.Callable[[], int]:

@@ -46,7 +46,7 @@ REQUIRE_ALL = os.environ.get("IMAGESCAN_REQUIRE_ALL") == "1"
 DEBIAN_PACKAGES = [
     *("rpm", "umoci", "skopeo", "buildah", "docker-registry", "db-util"),
     *("postgresql", "gnupg", "openssl", "shellcheck", "zstd", "xz-utils"),
-    *("openscap-scanner", "ssg-nondebian", "fakechroot", "fakeroot", "openjdk-17-jre-headless"),
+    *("openscap-scanner", "ssg-nondebian", "fakechroot", "fakeroot", "faketime", "openjdk-17-jre-headless"),
     *("systemd", "cron"),
 ]
 CLUSTER_PACKAGES = [
