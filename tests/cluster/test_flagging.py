@@ -992,6 +992,9 @@ def run_many(place: Place, break_in: t.Callable[[t.Sequence[Faults]], bool], see
         ]
         for killer in killers:
             killer.start()
+        for process, proxy in doomed:  # otherwise the others may leave them nothing to do
+            while process.poll() is None and not proxy.count(r"^PATCH "):
+                time.sleep(0.02)
         running = [start(images=chance.sample(everything, 10)) for _each in range(4)]
         running.append(start())
         for turn in range(120):
