@@ -402,7 +402,9 @@ def stage_core(result: Result, name: str, venv: Path | None) -> None:
     settings = ansible_test_environment(venv)
     ansible_test = venv / "bin" / "ansible-test"
     log = fresh_log(f"{name}-sanity")
-    status = run([ansible_test, "sanity", "--color", "no"], log, cwd=tree, env=settings)
+    # The newest pylint knows what the oldest knows, and takes minutes.
+    without = ["--skip-test", "pylint"] if name == "core-2.16" else []
+    status = run([ansible_test, "sanity", "--color", "no", *without], log, cwd=tree, env=settings)
     text = log.read_text(encoding="utf-8", errors="replace")
     # A check that was left out (no shellcheck, no files) is a warning there and a failure here.
     quiet = r"WARNING: (?!.*locale|Reviewing previous|Skipping sanity test \"\w+\" on Python)"
