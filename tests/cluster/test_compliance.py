@@ -268,17 +268,20 @@ def test_an_evaluator_that_dies_is_named_and_holds_nobody_up(stage: Stage) -> No
 
 #: Before the real program: where that is the evaluator it eats up its memory as soon as it has an image.
 _GREED = """
-import glob, sys, threading, time
+import socket, sys, threading
 
 def eat():
-    while not glob.glob("/tree/root-*"):
-        time.sleep(0.01)
     kept = []
     while True:
         kept.append(b"x" * (8 << 20))
 
-if sys.argv[1:] == ["evaluate"]:
+def accept(self, plain=socket.socket.accept):
+    accepted = plain(self)
     threading.Thread(target=eat, daemon=True).start()
+    return accepted
+
+if sys.argv[1:] == ["evaluate"]:
+    socket.socket.accept = accept
 """
 
 
