@@ -387,7 +387,7 @@ def pytest(
 
 
 def tests_that_need_ansible() -> list[str]:
-    """Unit tests whose outcome can depend on ansible-core. All others are the stage pytest's, and the oldest Python's."""
+    """Unit tests whose outcome can depend on ansible-core. The others run in the stages pytest and oldest-python."""
     files = sorted((CHECKOUT / "tests" / "unit" / "plugins").rglob("test_*.py"))
     imports = re.compile(r"^\s*(?:from|import) ansible[. ]", re.MULTILINE)
     return [str(file.relative_to(CHECKOUT)) for file in files if imports.search(file.read_text(encoding="utf-8"))]
