@@ -28,7 +28,7 @@ from ansible_collections.imagescan.openshift.tests.support.requirements import C
 BERLIN = "Europe/Berlin"
 SECONDS = 300.0
 CALENDARS = ("02:30", "*/15 * * * *", "30 2 * * 1-5", "0 4 1,15 * MON", "5-59/20 0-6/2 * 1,7 7", "30 2 28-31 MAR,OCT *")
-#: For cron: its folders are ours, and the machine's crontabs are not there. faketime names what it shares by its number.
+#: For cron: its folders are ours, the machine's crontabs are not there, and nobody else's faketime shares its memory.
 NAMESPACE = """
 set -e
 mount -t tmpfs tmpfs /run
