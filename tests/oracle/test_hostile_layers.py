@@ -130,7 +130,7 @@ def test_a_gzip_bomb_of_many_members(tmp_path: Path) -> None:
 
 
 def test_a_zstd_bomb(tmp_path: Path) -> None:
-    pytest.importorskip("zstandard")
+    pytest.importorskip("zstandard", reason="the package zstandard is optional")
     block = (131072 << 3 | 1 << 1).to_bytes(3, "little") + b"\0"
     frame = b"\x28\xb5\x2f\xfd" + b"\0\x58" + block * 2_000_000
     assert read(tmp_path, Blob(frame))["code"] == "limit-expansion"

@@ -31,7 +31,7 @@ from ansible_collections.imagescan.openshift.tests.support.programs import requi
 from ansible_collections.imagescan.openshift.tests.support.requirements import CHECKOUT, missing
 from ansible_collections.imagescan.openshift.tests.support.rpm_tools import build_database
 
-etree = pytest.importorskip("lxml.etree")
+etree = pytest.importorskip("lxml.etree", reason="the package lxml is for tests alone")
 
 PUBLISHED = (
     "ComplianceAsCode+compliance-operator/tests/data/xccdf-result.xml",

@@ -70,7 +70,7 @@ def test_a_server_that_stops_is_said(postgresql: Postgresql) -> None:
 
 
 def test_a_server_that_is_not_there_is_said() -> None:
-    pytest.importorskip("psycopg")
+    pytest.importorskip("psycopg", reason="the package psycopg is optional")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         with pytest.raises(ScanError) as raised:

@@ -29,7 +29,7 @@ def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     if request.param == "zlib":
         monkeypatch.setitem(sys.modules, "isal", None)
     else:
-        pytest.importorskip("isal")
+        pytest.importorskip("isal", reason="the package isal is optional")
     return str(request.param)
 
 
@@ -131,7 +131,7 @@ def skippable(content: bytes, number: int = 0) -> bytes:
 def test_several_zstd_frames_and_skippable_ones(
     frames: list[tuple[bytes, bool, bool]], step: int, skipped: bytes
 ) -> None:
-    zstandard = pytest.importorskip("zstandard")
+    zstandard = pytest.importorskip("zstandard", reason="the package zstandard is optional")
     blob = skippable(skipped, 15)
     for content, checksum, size in frames:
         compressor = zstandard.ZstdCompressor(write_checksum=checksum, write_content_size=size)
@@ -141,7 +141,7 @@ def test_several_zstd_frames_and_skippable_ones(
 
 @pytest.mark.parametrize("level", [1, 3, 19])
 def test_large_zstd_frames_come_in_bounded_pieces(level: int) -> None:
-    zstandard = pytest.importorskip("zstandard")
+    zstandard = pytest.importorskip("zstandard", reason="the package zstandard is optional")
     content = bytes(3 << 20) + noise(700_000) + b"text " * 300_000
     pieces = unpack(zstandard.ZstdCompressor(level=level).compress(content), 100_000)
     assert b"".join(pieces) == content
@@ -149,7 +149,7 @@ def test_large_zstd_frames_come_in_bounded_pieces(level: int) -> None:
 
 
 def test_a_zstd_stream_that_ends_early_is_truncated_wherever() -> None:
-    zstandard = pytest.importorskip("zstandard")
+    zstandard = pytest.importorskip("zstandard", reason="the package zstandard is optional")
     compressor = zstandard.ZstdCompressor(write_checksum=True)
     first = compressor.compress(b"content" * 50 + noise(300))
     blob = first + skippable(b"table of contents") + compressor.compress(b"second")
@@ -159,7 +159,7 @@ def test_a_zstd_stream_that_ends_early_is_truncated_wherever() -> None:
 
 
 def test_damaged_zstd_is_named() -> None:
-    zstandard = pytest.importorskip("zstandard")
+    zstandard = pytest.importorskip("zstandard", reason="the package zstandard is optional")
     blob = zstandard.ZstdCompressor(write_checksum=True).compress(b"content" * 50 + noise(3000))
     wrong = bytearray(blob)
     wrong[-1] ^= 1
@@ -170,7 +170,7 @@ def test_damaged_zstd_is_named() -> None:
 
 
 def test_a_zstd_window_that_needs_too_much_memory_is_refused() -> None:
-    zstandard = pytest.importorskip("zstandard")
+    zstandard = pytest.importorskip("zstandard", reason="the package zstandard is optional")
     parameters = zstandard.ZstdCompressionParameters(window_log=27)
     compressor = zstandard.ZstdCompressor(compression_params=parameters)
     stream = compressor.compressobj()

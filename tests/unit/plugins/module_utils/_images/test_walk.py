@@ -86,7 +86,7 @@ def test_layers_of_all_compressions(pack: str, threads: int) -> None:
     blobs = []
     for tar in layers:
         if pack == "zstd":
-            zstandard = pytest.importorskip("zstandard")
+            zstandard = pytest.importorskip("zstandard", reason="the package zstandard is optional")
             blobs.append((ZSTD, zstandard.compress(tar), tar))
         else:
             blobs.append((PLAIN, tar, tar) if pack == "plain" else (GZIP, gzip.compress(tar), tar))
@@ -450,7 +450,7 @@ def test_zero_filled_files_pass() -> None:
 
 
 def test_zstd_without_its_library_is_an_error(monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
-    zstandard = pytest.importorskip("zstandard")
+    zstandard = pytest.importorskip("zstandard", reason="the package zstandard is optional")
     tar = tar_of([File(DB, b"1")])
     image = image_of_blobs([(ZSTD, zstandard.compress(tar), tar)])
     monkeypatch.setitem(sys.modules, "zstandard", None)

@@ -496,7 +496,7 @@ def suites(content: bytes) -> dict[str, list[tuple[str, str]]]:
 def results(content: bytes) -> list[dict[str, t.Any]]:
     """The results in SARIF, checked against models that were generated from the official schema."""
     # The models need Python 3.10; what they check does not depend on its version.
-    models = pytest.importorskip("pydantic_sarif.model")
+    models = pytest.importorskip("pydantic_sarif.model", reason="the models need Python 3.10")
     document = json.loads(content)
     models.StaticAnalysisResultsFormatSarifVersion210JsonSchema.model_validate(document)
     (run,) = document["runs"]

@@ -103,7 +103,7 @@ def tar_of(folder: Path, extra: t.Mapping[str, bytes] | None = None, *, backward
 
 def zstd(data: bytes) -> bytes:
     """With the checksum that the zstd program writes too, and without which a changed byte may decompress."""
-    zstandard = pytest.importorskip("zstandard")
+    zstandard = pytest.importorskip("zstandard", reason="the package zstandard is optional")
     return zstandard.ZstdCompressor(write_checksum=True).compress(data)
 
 
@@ -522,7 +522,7 @@ def test_a_packed_again_archive_is_the_same_feed(folder: Path, dest: Path, tmp_p
 
 
 def test_a_real_archive(dest: Path) -> None:
-    pytest.importorskip("zstandard")
+    pytest.importorskip("zstandard", reason="the package zstandard is optional")
     result = build(data_path(f"{CLAIRCORE}/server/csaf_vex_2023-10-31.tar.zst"), dest)
     assert result.info.documents == 5 and not result.rejected
     assert result.info.serial.startswith("csaf_vex_2023-10-31+2023-1")
@@ -677,7 +677,7 @@ def test_an_archive_of_a_server_without_validators_is_compared_by_content(folder
 
 def test_a_real_feed_with_changes_and_deletions(dest: Path) -> None:
     """The fixture of another scanner: one change is older than the archive, two are newer, none is a deletion in it."""
-    pytest.importorskip("zstandard")
+    pytest.importorskip("zstandard", reason="the package zstandard is optional")
     text = data_path(f"{CLAIRCORE}/server.txtar").read_bytes()
     archive = data_path(f"{CLAIRCORE}/server/csaf_vex_2023-10-31.tar.zst").read_bytes()
     parts = re.split(rb"^-- (\S+).* --\n", text, flags=re.MULTILINE)
