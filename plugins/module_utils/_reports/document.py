@@ -17,6 +17,8 @@ SCHEMA_VERSION = 1
 ATTENTION = tuple(reversed(VERDICTS))
 
 
+#: What is said where there is nothing to say: to a program that reads it, silence would be the best of news.
+NO_IMAGES = "there is not one image in this report"
 #: What can be said of a cluster, with the words of a sentence about it. All but the first is an error.
 CLUSTER_STATES = {
     "complete": "is complete",

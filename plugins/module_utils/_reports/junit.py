@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 from .._text import visible
 from .._verdicts.model import worst
-from .document import CLUSTER_STATES, about_cluster
+from .document import CLUSTER_STATES, NO_IMAGES, about_cluster
 
 #: Verdict -> element of a test case; what passed has none.
 _ELEMENTS = {"failed": "failure", "error": "error", "inconclusive": "error"}
@@ -25,6 +25,12 @@ def render(report: t.Mapping[str, t.Any]) -> bytes:
     """The bytes of report.junit.xml; an equal report gives equal bytes."""
     root = ElementTree.Element("testsuites", {"name": "imagescan.openshift"})
     verdicts = [verdict for image in report["images"] for verdict in _add_suite(root, image, report["as_of"])]
+    if not verdicts:
+        suite = ElementTree.SubElement(root, "testsuite", {"name": "images"})
+        case = ElementTree.SubElement(suite, "testcase", {"classname": "images", "name": "images"})
+        ElementTree.SubElement(case, "error", {"message": NO_IMAGES, "type": "inconclusive"})
+        _count(suite, ["inconclusive"])
+        verdicts = ["inconclusive"]
     clusters = report.get("clusters", ())
     if clusters:
         suite = ElementTree.SubElement(root, "testsuite", {"name": "clusters"})

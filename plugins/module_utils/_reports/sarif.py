@@ -17,7 +17,7 @@ import urllib.parse
 
 from .._text import visible
 from .._verdicts.codes import CODES
-from .document import CLUSTER_STATES, about_cluster
+from .document import CLUSTER_STATES, NO_IMAGES, about_cluster
 
 _CVE = re.compile(r"CVE-\d{4}-\d{4,19}")
 #: Severity of a finding or of a rule -> level of its result.
@@ -35,6 +35,11 @@ def render(report: t.Mapping[str, t.Any]) -> bytes:
     results: list[Json] = []
     for image in report["images"]:
         results += _results(image, rules)
+    if not report["images"]:
+        _rule(rules, "no-images", "A report without images")
+        results.append(
+            _result({"reference": "images", "digest": "", "platform": ""}, "no-images", "error", NO_IMAGES, "")
+        )
     for cluster in report.get("clusters", ()):
         if cluster["state"] != "complete":
             results.append(_cluster_result(cluster, rules))
@@ -49,7 +54,7 @@ def render(report: t.Mapping[str, t.Any]) -> bytes:
                 "rules": [rules[name] for name in ordered],
             }
         },
-        "invocations": [{"executionSuccessful": not report["counts"]["error"] and not _open(report)}],
+        "invocations": [{"executionSuccessful": _is_whole(report)}],
         "columnKind": "unicodeCodePoints",
         "results": results,
     }
@@ -119,9 +124,12 @@ def _result(image: t.Mapping[str, t.Any], rule: str, level: str, text: str, what
     }
 
 
-def _open(report: t.Mapping[str, t.Any]) -> bool:
-    """Whether a cluster is not complete."""
-    return any(one["state"] != "complete" for one in report.get("clusters", ()))
+def _is_whole(report: t.Mapping[str, t.Any]) -> bool:
+    """Whether there are images, none of them could not be scanned, and every cluster is complete."""
+    clusters = report.get("clusters", ())
+    return (
+        bool(report["images"]) and not report["counts"]["error"] and all(one["state"] == "complete" for one in clusters)
+    )
 
 
 def _cluster_result(cluster: t.Mapping[str, t.Any], rules: dict[str, Json]) -> Json:

@@ -30,6 +30,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._reports impor
     table,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._reports.document import (
+    NO_IMAGES,
     build_report,
     cluster_object,
     count_verdicts,
@@ -157,6 +158,12 @@ def test_no_image_and_no_feed() -> None:
     assert b"No image was found." in html_report.render(empty)
     assert "0 images" in table.render(empty)
     assert json.loads(json_report.render(empty)) == empty
+    # A pipeline that saw nothing is no pipeline that found nothing.
+    assert suites(junit.render(empty)) == {"images": [("images", "error")]}
+    assert NO_IMAGES.encode() in junit.render(empty)
+    (one,) = results(sarif.render(empty))
+    assert (one["ruleId"], one["level"]) == ("no-images", "error")
+    assert b'"executionSuccessful": false' in sarif.render(empty)
 
 
 def test_equal_input_gives_equal_bytes_in_any_order() -> None:
