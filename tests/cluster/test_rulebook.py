@@ -25,7 +25,7 @@ from ansible_collections.imagescan.openshift.examples.fleet import fleet, images
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.lists import read_lists
 from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts, accounts_in, environment
-from ansible_collections.imagescan.openshift.tests.cluster.enforced import SECURE, Enforced, admin, until
+from ansible_collections.imagescan.openshift.tests.cluster.enforced import Enforced, admin, pod, until
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
 from ansible_collections.imagescan.openshift.tests.cluster.harness.images import pause_program
 from ansible_collections.imagescan.openshift.tests.cluster.scans import write_images
@@ -124,21 +124,7 @@ class Shop:
 
     def answer(self, name: str, reference: str, **params: str) -> str:
         """What the tenant is told who creates a pod; empty if it is made."""
-        body = {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": name},
-            "spec": {
-                "automountServiceAccountToken": False,
-                "terminationGracePeriodSeconds": 0,
-                "securityContext": {
-                    "runAsNonRoot": True,
-                    "runAsUser": 65534,
-                    "seccompProfile": {"type": "RuntimeDefault"},
-                },
-                "containers": [{"name": "main", "image": reference, "securityContext": SECURE}],
-            },
-        }
+        body = pod(name, reference)
         path = f"/api/v1/namespaces/{self.enforced.work}/pods"
         answer = self.tenant.attempt("POST", path, body, params)
         return "" if answer.status == 201 else str(answer.value.get("message"))

@@ -34,7 +34,7 @@ def pages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> t.Callable[..., t.
             raise CorruptData("the ARF is cut short")
         return arf
 
-    monkeypatch.setattr(scan_report, "find_tools", lambda: Tools("oscap", "", "", chroot=False))
+    monkeypatch.setattr(scan_report, "find_tools", lambda: Tools("oscap", "", "", chroot=False, mounts=True))
     monkeypatch.setattr(scan_report, "render_page", render)
 
     def make(store: Kept, *, check_mode: bool = False) -> t.Any:

@@ -57,7 +57,7 @@ class Tools:
     fakechroot: str
     fakeroot: str
     chroot: bool
-    mounts: bool = True
+    mounts: bool
 
 
 @dataclasses.dataclass(frozen=True)

@@ -40,9 +40,8 @@ def run(folder: Path, text: str, *, bounds: Bounds | None = None, chroot: bool =
     work = folder / "work"
     work.mkdir()
     wrap = 'echo "$0 $*" >> wrapped; while [ "$1" != -- ]; do shift; done; shift; exec "$@"\n'
-    tools = Tools(
-        script(folder, "oscap", text), script(folder, "fakechroot", wrap), script(folder, "fakeroot", wrap), chroot
-    )
+    fakechroot, fakeroot = (script(folder, name, wrap) for name in ("fakechroot", "fakeroot"))
+    tools = Tools(script(folder, "oscap", text), fakechroot, fakeroot, chroot, mounts=True)
     task = Task(folder / "root", work, folder / "content.xml", "profile", **more)
     return run_oscap(task, tools, bounds or Bounds())
 
@@ -122,8 +121,8 @@ def test_a_missing_helper_is_named(tmp_path: Path) -> None:
     task = Task(tmp_path, work, tmp_path, "p")
     owned = Task(tmp_path, work, tmp_path, "p", owners=b"")
     for one, tools, code in (
-        (task, Tools("oscap", "", "", False), "oscap-no-chroot"),
-        (owned, Tools("oscap", "fakechroot", "", True), "oscap-no-owners"),
+        (task, Tools("oscap", "", "", False, True), "oscap-no-chroot"),
+        (owned, Tools("oscap", "fakechroot", "", True, True), "oscap-no-owners"),
     ):
         with pytest.raises(ScanError) as caught:
             run_oscap(one, tools, Bounds())

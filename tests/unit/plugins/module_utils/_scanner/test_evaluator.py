@@ -112,7 +112,7 @@ def taken(opened: Image | RootFolder, **more: t.Any) -> Inventory:
 @pytest.fixture
 def two(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Two]:
     monkeypatch.setattr(evaluator, "plan", lambda *_given: (TRIMMED, ()))
-    monkeypatch.setattr(evaluator, "find_tools", lambda: Tools("oscap", "fakechroot", "fakeroot", False))
+    monkeypatch.setattr(evaluator, "find_tools", lambda: Tools("oscap", "fakechroot", "fakeroot", False, True))
     monkeypatch.setattr(evaluator, "take_inventory", taken)
     # The path of a socket has room for a hundred characters, which pytest's folders use up.
     with tempfile.TemporaryDirectory(prefix="imagescan-") as folder:
@@ -218,7 +218,7 @@ def test_content_that_was_given_is_used(two: Two, monkeypatch: pytest.MonkeyPatc
 
 
 def test_without_oscap_nothing_is_unpacked(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluator, "find_tools", lambda: Tools("oscap", "", "", False))
+    monkeypatch.setattr(evaluator, "find_tools", lambda: Tools("oscap", "", "", False, True))
     two.start()
     with pytest.raises(ScanError) as caught:
         evaluated(two, RootFolder("/nowhere", "sha256:" + "b" * 64, "/images/0"))

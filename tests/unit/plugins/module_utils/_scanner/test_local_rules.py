@@ -29,7 +29,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targe
 from ansible_collections.imagescan.openshift.tests.support.books import MemoryBook
 from ansible_collections.imagescan.openshift.tests.support.layouts import File, image_of, tar_of
 
-TOOLS = Tools("/bin/false", "/bin/false", "/bin/false", chroot=True)
+TOOLS = Tools("/bin/false", "/bin/false", "/bin/false", chroot=True, mounts=True)
 
 
 def evaluator(tmp_path: Path, wanted: Wanted | None = None, **options: t.Any) -> LocalEvaluator:
