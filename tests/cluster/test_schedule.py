@@ -169,9 +169,10 @@ def make_claim(cluster: KubernetesCluster, namespace: str, folder: Path) -> None
     )
 
 
-def events(cluster: KubernetesCluster, namespace: str, reason: str) -> list[Json]:
-    """Events of one reason."""
-    return list(cluster.get("events", f"--namespace={namespace}", f"--field-selector=reason={reason}")["items"])
+def events(cluster: KubernetesCluster, namespace: str, name: str, reason: str) -> list[Json]:
+    """Events of one reason about the CronJob of that name: others of the namespace may overlap, too."""
+    selector = f"--field-selector=reason={reason},involvedObject.name={name}"
+    return list(cluster.get("events", f"--namespace={namespace}", selector)["items"])
 
 
 @pytest.mark.timeout(1800)
@@ -287,7 +288,7 @@ def test_the_controller_refuses_a_second_run(
     }
     made = play(cluster, "schedule", variables, tmp_path)
     assert (made.status, made.warnings) == (0, ()), made.output
-    until(lambda: events(cluster, namespace, "JobAlreadyActive"), SECONDS)
+    until(lambda: events(cluster, namespace, "slow", "JobAlreadyActive"), SECONDS)
     jobs = cluster.get("jobs", f"--namespace={namespace}", "--selector=imagescan.github.io/schedule=slow")["items"]
     assert len(jobs) == 1
     told = play(cluster, "schedule", variables, tmp_path)
