@@ -96,6 +96,28 @@ _LINES = (
     "\t- a",
 )
 
+#: Entries with one mistake each, or written in a way that few use.
+_ENTRIES = (
+    {"id": CVE, "rule": "abcd"},
+    {"reason": None},
+    {"reason": ""},
+    {"reason": "x" * 20_000},
+    {"images": []},
+    {"images": "*"},
+    {"images": ["sha256:*"], "packages": "open*", "policies": ["base", "other"]},
+    {"id": "*"},
+    {"id": "CVE-*"},
+    {"id": ["a"]},
+    {"justification": "none"},
+    {"justification": "component_not_present", "when": "never"},
+    {"expires": "2027-02-29"},
+    {"expires": ["2027-02-28"]},
+    {"policies": ["none"]},
+    {"owner": "!!int 7"},
+    {"unknown": "a"},
+)
+_RULES = ({"rule": "*"}, {"rule": "no*"}, {"rule": ""}, {"rule": ["a"]}, {"packages": ["a"]}, {"when": "fixed"})
+
 _WORDS: tuple[t.Any, ...] = (
     *(
         None,
@@ -204,6 +226,8 @@ def seeds() -> list[bytes]:
     texts = [YAML, WHOLE, "", "[]", "a: b", "- {a: b", *(f"{line}\n" for line in _LINES), "[" * 40]
     found: list[bytes] = [text.encode() for text in texts]
     values: list[t.Any] = [openvex(), csaf(), [], {}, {"@context": "x"}]
+    values += [[{"id": CVE, "reason": "a", "when": "fixed", **entry}] for entry in _ENTRIES]
+    values += [[{"rule": "no_empty_*", "reason": "a", "expires": "2027-01-01", **entry}] for entry in _RULES]
     path: tuple[t.Any, ...]
     for path in (("statements", 0, "status"), ("statements", 0, "justification"), ("statements", 1, "timestamp")):
         values.append(_set(openvex(), path, "2999-01-01T00:00:00Z"))
@@ -278,7 +302,7 @@ def one_case(data: bytes) -> None:
     try:
         text = data.decode("utf-8")
         found = exceptions.load_exceptions(text, "case.yml")
-        exceptions.check_policies(found, ["base"])
+        exceptions.check_policies(found, ["base", "strict-1"])
         entries += found
     except (UnicodeDecodeError, ScanError):
         pass

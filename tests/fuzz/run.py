@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -83,7 +84,9 @@ def run_target(name: str, cases: int, folder: Path, seed: int) -> list[str]:
 def call(stage_name: str, name: str, cases: int, folder: Path, seed: int) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, __file__, "--stage", stage_name, "--target", name, "--cases", str(cases)]
     command += ["--folder", str(folder), "--seed", str(seed)]
-    return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    # The order of sets, too, is that of the run that found something.
+    settings = {**os.environ, "PYTHONHASHSEED": str(seed % 2**32)}
+    return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, env=settings)
 
 
 def stage(stage_name: str, name: str, cases: int, folder: Path, seed: int) -> int:
