@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,7 +15,8 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.tests.support.examples import PAGES, Runner, examples
+from ansible_collections.imagescan.openshift.tests.support.controller_jobs import Controller, running_controller
+from ansible_collections.imagescan.openshift.tests.support.examples import PAGES, Example, Runner, examples
 from ansible_collections.imagescan.openshift.tests.support.programs import require_program
 from ansible_collections.imagescan.openshift.tests.support.registry import running_registry
 
@@ -23,12 +26,43 @@ NAMES = ("payments", "shop-frontend")
 FEED = "https://security.access.redhat.com/data/csaf/v2/vex/"
 MAP = "https://security.access.redhat.com/data/metrics/repository-to-cpe.json"
 NEWS = Path("2026", "cve-2026-900001.json")
+#: A password, a token, an auth: whatever secrets.yml looks up.
+CANARY = "Y2FuYXJ5LW9mLXRoZS1leGFtcGxl"
+#: What examples/controller/objects.yml takes for granted.
+PLATFORM = """
+organizations: [{name: platform}]
+execution_environments: [{name: imagescan, image: "registry.example.com/security/imagescan-ee:0.4.0"}]
+projects: [{name: platform, organization: platform, scm_type: git, scm_url: "https://git.example.com/platform.git"}]
+inventories: [{name: localhost, organization: platform}]
+"""
 
 pytestmark = pytest.mark.timeout(1800)
 
 
+def environment(home: Path) -> dict[str, str]:
+    """Variables of somebody who has a home of his own, and the programs of this environment."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("K8S_AUTH_", "ANSIBLE_"))}
+    return {
+        **kept,
+        "HOME": str(home),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "LC_ALL": "C.UTF-8",
+        # These two say that there is no inventory, which nothing here needs.
+        "ANSIBLE_LOCALHOST_WARNING": "false",
+        "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
+    }
+
+
 @pytest.fixture
-def runner(tmp_path: Path) -> t.Iterator[Runner]:
+def home(tmp_path: Path) -> Path:
+    """A home without anything in it."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def runner(tmp_path: Path, home: Path) -> t.Iterator[Runner]:
     """A shop's registry, and a home of its own."""
     fleet = tmp_path / "fleet"
     subprocess.run([sys.executable, CHECKOUT / "examples/fleet/build.py", fleet], check=True, capture_output=True)
@@ -38,10 +72,6 @@ def runner(tmp_path: Path) -> t.Iterator[Runner]:
             target = f"docker://{registry.host}/web-shop/{name}:1"
             options = ["--insecure-policy", "copy", "--quiet", "--dest-tls-verify=false"]
             subprocess.run([skopeo, *options, f"oci:{fleet}/images:{name}", target], check=True)
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("K8S_AUTH_", "ANSIBLE_"))}
-        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        home = tmp_path / "home"
-        home.mkdir()
         # A document that comes later.
         transfer = tmp_path / "transfer"
         shutil.copytree(fleet / "feed", transfer / "vex")
@@ -50,15 +80,7 @@ def runner(tmp_path: Path) -> t.Iterator[Runner]:
         shutil.copy(fleet / "repository-to-cpe.json", transfer)
         yield Runner(
             home,
-            # These two say that there is no inventory, which nothing here needs.
-            {
-                **kept,
-                "HOME": str(home),
-                "PATH": path,
-                "LC_ALL": "C.UTF-8",
-                "ANSIBLE_LOCALHOST_WARNING": "false",
-                "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
-            },
+            environment(home),
             {
                 "registry.example.com": registry.host,
                 "/mnt/transfer": str(transfer),
@@ -67,6 +89,59 @@ def runner(tmp_path: Path) -> t.Iterator[Runner]:
             },
             {"imagescan.yml": f"scan_plain_http_registries: [{registry.host!r}]\n"},
         )
+
+
+@pytest.fixture
+def controller(tmp_path: Path) -> t.Iterator[Controller]:
+    """The fake of AWX's API, with the organization of its own that objects.yml takes for granted."""
+    with running_controller(tmp_path / "fake", CHECKOUT / "examples/controller/project") as fake:
+        yield fake
+
+
+def test_the_examples_of_the_controller(controller: Controller, home: Path) -> None:
+    """``controller.yml`` and its like are those of examples/controller, but for a credential for git."""
+    folder = home / "controller"
+    shutil.copytree(CHECKOUT / "examples/controller", folder)
+    settings = folder / "controller.yml"
+    given = settings.read_text(encoding="utf-8")
+    settings.write_text(
+        re.sub(r"^controller_project_credential: .*\n", "", given, flags=re.MULTILINE), encoding="utf-8"
+    )
+    (folder / "platform.yml").write_text(PLATFORM, encoding="utf-8")
+    # What secrets.yml looks up.
+    kubeconfigs = home / ".local/share/imagescan/kubeconfigs"
+    kubeconfigs.mkdir(parents=True)
+    known = {
+        "clusters": [
+            {"cluster": {"server": "https://api.example.com", "certificate-authority-data": "Y2VydGlmaWNhdGU="}}
+        ],
+        "users": [{"user": {"token": CANARY}}],
+    }
+    for account in ("discover", "scan", "flag"):
+        (kubeconfigs / f"imagescan-{account}.kubeconfig").write_text(json.dumps(known), encoding="utf-8")
+    auth = home / ".config/containers/auth.json"
+    auth.parent.mkdir(parents=True)
+    auth.write_text(json.dumps({"auths": {"registry.example.com": {"auth": CANARY}}}), encoding="utf-8")
+    runner = Runner(folder, {**environment(home), **controller.settings, "IMAGESCAN_STORE_PASSWORD": CANARY}, {})
+
+    made, changed = examples("controller", "controller")
+    printed = runner.run(made)
+    assert CANARY not in printed
+    planned, applied = re.findall(r"changed=(\d+) ", printed)
+    assert planned == applied != "0"
+    assert json.dumps(controller.state["secrets"]).count(CANARY) == 5, controller.state["secrets"]
+    before = len(controller.state["job_templates"])
+
+    runner.run(Example("", 0, "$ ansible-playbook imagescan.openshift.controller -e controller_objects=platform.yml\n"))
+    printed = runner.run(changed)
+    left = {
+        kind: sorted(one["name"] for one in controller.state[kind].values()) for kind in ("job_templates", "schedules")
+    }
+    assert before == 5
+    assert left == {
+        "job_templates": ["judge what was scanned", "scan what runs"],
+        "schedules": ["judge every six hours"],
+    }
 
 
 @pytest.mark.parametrize("page", sorted({example.page for example in examples("host")}))
