@@ -1,7 +1,10 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What our way to run oscap gives is what oscap itself gives: as root, in a chroot, with the whole content."""
+"""What our way to run oscap gives is what oscap itself gives: as root, in a chroot, with the whole content.
+
+Of one root with every profile; tests/cluster/test_compliance_profiles.py has the other roots, in a pod.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +22,9 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.target
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory import take_inventory
 from ansible_collections.imagescan.openshift.tests.support.evaluations import (
     CONTENTS,
-    KINDS,
     MAIN,
     MAJORS,
     Roots,
-    assert_enough,
     assert_same,
     evaluated,
     evaluated_by_nobody,
@@ -65,14 +66,6 @@ def test_every_profile_trimmed_and_unprivileged_gives_what_plain_oscap_gives(
     root = roots("services", major)
     ours = evaluated_by_nobody(root, profile)
     assert_same(outcome_of(ours), roots.plain("services", major, profile), "services")
-
-
-@pytest.mark.parametrize("kind", sorted({*KINDS} - {"services"}))
-@pytest.mark.parametrize("profile", MAIN)
-@pytest.mark.parametrize("major", MAJORS)
-def test_other_roots_give_what_plain_oscap_gives(roots: Roots, kind: str, major: int, profile: str) -> None:
-    ours = evaluated_by_nobody(roots(kind, major), profile)
-    assert_same(outcome_of(ours), roots.plain(kind, major, profile), kind)
 
 
 @pytest.mark.parametrize("convert", [as_bdb, as_ndb])
@@ -121,12 +114,6 @@ def test_no_program_of_the_image_is_loaded(roots: Roots, tmp_path: Path, again: 
     assert [rule.result for rule in results.rules] == ["pass"]  # root has it, as where there is no such user
     [trace] = tmp_path.glob("trace.*")
     assert ("libnss_evil.so" in trace.read_text(encoding="utf-8", errors="replace")) is again
-
-
-@pytest.mark.parametrize("major", MAJORS)
-@pytest.mark.parametrize("profile", MAIN)
-def test_enough_rules_pass_and_fail(roots: Roots, profile: str, major: int) -> None:
-    assert_enough(roots.plain(kind, major, profile) for kind in KINDS)
 
 
 def test_the_arf_is_kept_whole(roots: Roots, tmp_path: Path) -> None:
