@@ -6,7 +6,8 @@
 A fenced block is run where its first line says so, as in `````console run=host exit=2`` or
 `````yaml run=host,cluster file=imagescan.yml``. ``run``: ``host``, ``cluster`` or both. ``file``: the block is the
 content of this file. Else its lines that begin with ``$`` are commands, which end with the status ``exit`` (0), and all
-other lines must be printed by them, but for ``...``.
+other lines must be printed by them, but for ``...``. Another word for ``run`` is the name of a block that one test takes:
+commands that do not end are begun by ``Runner.start``, and data is read by ``Runner.here``.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class Runner:
 
     def run(self, example: Example) -> str:
         """Do what an example says; what it printed."""
-        text = self._here(example.text)
+        text = self.here(example)
         place = f"{example.page}, line {example.line}"
         if example.file:
             (self.folder / example.file).write_text(text + self.more.get(example.file, ""), encoding="utf-8")
@@ -96,7 +97,21 @@ class Runner:
             assert shown in ("", "...") or shown in lines, f"{place}: not printed: {line}\n{printed}"
         return printed
 
-    def _here(self, text: str) -> str:
+    def start(self, example: Example, output: t.IO[bytes]) -> subprocess.Popen[bytes]:
+        """Begin commands of which the last does not end by itself, all in one shell."""
+        commands = _COMMAND.findall(self.here(example))
+        return subprocess.Popen(
+            [*self.inside, "bash", "-euo", "pipefail", "-c", "\n".join(commands)],
+            cwd=self.folder,
+            env=dict(self.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+
+    def here(self, example: Example) -> str:
+        """The text of an example, with what stands for something else here."""
+        text = example.text
         for there, here in self.replaced.items():
             text = text.replace(there, here)
         return text

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real registry (Debian's docker-registry) on loopback, with TLS, basic authentication or a token server."""
+"""A real registry (Debian's docker-registry), with TLS, basic authentication or a token server."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from .programs import require_program
 from .servers import Answer, Request, running_server
 
 START_SECONDS = 30
-_LISTENING = re.compile(r"listening on (127\.0\.0\.1:\d+)")
+_LISTENING = re.compile(r"listening on ([\d.]+:\d+)")
 ISSUER, SERVICE = "imagescan-test", "registry.test"
 
 
 @dataclasses.dataclass(frozen=True)
 class RunningRegistry:
-    """``host`` is ``127.0.0.1:port``; ``folder`` is where its blobs are."""
+    """``host`` is ``address:port``; ``folder`` is where its blobs are."""
 
     host: str
     folder: Path
@@ -45,15 +45,18 @@ def running_registry(
     login: tuple[str, str] | None = None,
     realm: str = "",
     authority: Authority | None = None,
+    address: str = "127.0.0.1",
+    more: t.Mapping[str, t.Any] | None = None,
 ) -> t.Iterator[RunningRegistry]:
     """Run docker-registry with its data in ``folder``.
 
     ``tls``: whose server certificate it shows; without, it speaks plain HTTP. ``login``: user name and password that it
     wants. ``realm``: URL of a token server whose tokens ``authority`` signs (see ``running_token_server``).
+    ``address``: where it listens. ``more``: settings beside ours.
     """
     program = require_program("docker-registry")
     folder.mkdir(parents=True, exist_ok=True)
-    http: dict[str, t.Any] = {"addr": "127.0.0.1:0", "secret": "test"}
+    http: dict[str, t.Any] = {"addr": f"{address}:0", "secret": "test"}
     if tls:
         http["tls"] = {"certificate": str(tls.certificate), "key": str(tls.key)}
     settings: dict[str, t.Any] = {
@@ -61,6 +64,7 @@ def running_registry(
         "log": {"level": "info", "accesslog": {"disabled": True}},
         "storage": {"filesystem": {"rootdirectory": str(folder / "data")}, "delete": {"enabled": True}},
         "http": http,
+        **(more or {}),
     }
     if login:
         (folder / "htpasswd").write_text(htpasswd_line(*login), encoding="utf-8")
