@@ -1,83 +1,88 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The playbook ``clusters`` on two real control planes: one report, also when one of them is gone."""
+"""The examples of docs/triggers/many_clusters.md, on two real control planes: one report, also when one is gone."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import os
+import re
 import secrets
+import shutil
 import subprocess
 import sys
 import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.tests.cluster.accounts import Played, play
+from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts, environment, play, variables_of
 from ansible_collections.imagescan.openshift.tests.cluster.conftest import PREFIX
-from ansible_collections.imagescan.openshift.tests.cluster.enforced import pod_spec
+from ansible_collections.imagescan.openshift.tests.cluster.enforced import deployment
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
 from ansible_collections.imagescan.openshift.tests.cluster.harness.cluster import Cluster, folder_of
 from ansible_collections.imagescan.openshift.tests.cluster.relay import lead_kubeconfig, leading_into
-from ansible_collections.imagescan.openshift.tests.support.recorded_cluster import image
-from ansible_collections.imagescan.openshift.tests.support.requirements import missing
+from ansible_collections.imagescan.openshift.tests.support.examples import Runner, examples
+from ansible_collections.imagescan.openshift.tests.support.recorded_cluster import image, stream
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PORT = 16443
-#: Namespace in both clusters.
+#: Namespaces in both clusters. The second is what west leaves out.
 SHOP = f"shop-{secrets.token_hex(4)}"
+SANDBOX = f"{SHOP}-sandbox"
 DENY = "images.openshift.io/deny-execution"
-#: Image that each cluster runs, and its verdict.
-RUNS = {"east": ("shop-frontend", "passed"), "west": ("payments", "failed")}
+#: Image that each cluster runs.
+RUNS = {"east": "shop-frontend", "west": "payments"}
+FEED = "https://security.access.redhat.com/data/csaf/v2/vex/"
+MAP = "https://security.access.redhat.com/data/metrics/repository-to-cpe.json"
+#: A document of the feed without which payments passes.
+NEWS = Path("2026", "cve-2026-900001.json")
 
 pytestmark = pytest.mark.timeout(2400)
 
 
 @dataclasses.dataclass(frozen=True)
 class Fleet:
-    """Two clusters by name, and an inventory that says how both are reached."""
+    """Two clusters by name. ``place``: the namespace of the scans in both."""
 
-    clusters: dict[str, KubernetesCluster]
-    digests: dict[str, str]
-    inventory: Path
-    feed: Path
+    clusters: t.Mapping[str, KubernetesCluster]
+    digests: t.Mapping[str, str]
+    place: str
 
-    def play(self, home: Path, *options: str, **variables: t.Any) -> Played:
-        """Run the playbook from the network of the first."""
-        given = {
-            "scan_dir": str(home / "scan"),
-            "scan_feed": str(self.feed / "feed"),
-            "scan_repository_map": str(self.feed / "repository-to-cpe.json"),
-            **variables,
+    def denied(self) -> dict[str, dict[str, str | None]]:
+        """deny-execution of each image in each cluster."""
+        found: dict[str, dict[str, str | None]] = {}
+        for name, cluster in self.clusters.items():
+            images = {shown: cluster.get("images.image.openshift.io", one) for shown, one in self.digests.items()}
+            found[name] = {shown: (one["metadata"].get("annotations") or {}).get(DENY) for shown, one in images.items()}
+        return found
+
+    def made(self) -> dict[str, set[str]]:
+        """The Jobs and pods that events in each cluster tell of, by UID: also those that are gone."""
+        events = {name: one.get("--namespace", self.place, "events")["items"] for name, one in self.clusters.items()}
+        return {
+            name: {one["involvedObject"]["uid"] for one in found if one["involvedObject"]["kind"] in ("Job", "Pod")}
+            for name, found in events.items()
         }
-        cluster = self.clusters["east"]
-        return play(cluster, "clusters", given, home, "-i", str(self.inventory), *options)
-
-    def denied(self, name: str, shown: str) -> str | None:
-        """deny-execution of an image in a cluster."""
-        found = self.clusters[name].get("images.image.openshift.io", self.digests[shown])
-        return (found["metadata"].get("annotations") or {}).get(DENY)
 
 
 def fill(cluster: KubernetesCluster, folder: Path, digests: t.Mapping[str, str], runs: str) -> None:
-    """Both images in the registry and as Image objects, one of them named by a workload."""
+    """Both images in the registry and as Image objects, one of them named by a workload and an image stream."""
     cluster.install_openshift_kinds()
     cluster.create_namespace(SHOP)
+    kinds = {"apiVersion": "image.openshift.io/v1"}
     for name, digest in digests.items():
         reference = cluster.push(f"oci:{folder}/images:{name}", f"{SHOP}/{name}:1")
         pinned = f"{reference.rpartition(':')[0]}@{digest}"
-        known: dict[str, t.Any] = {**image("0"), "apiVersion": "image.openshift.io/v1", "kind": "Image"}
+        known: dict[str, t.Any] = {**image("0"), **kinds, "kind": "Image"}
         known["metadata"]["name"] = digest
         known["dockerImageReference"] = pinned
         cluster.apply(known)
         if name == runs:
-            labels = {"app": name}
-            template = {"metadata": {"labels": labels}, "spec": pod_spec(pinned)}
-            spec = {"replicas": 0, "selector": {"matchLabels": labels}, "template": template}
-            body = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec}
-            cluster.apply(body, namespace=SHOP)
+            tags = stream(SHOP, name, latest=[(digest, pinned)])
+            cluster.apply({**tags, **kinds, "kind": "ImageStream"})
+            cluster.apply(deployment(name, pinned, replicas=0), namespace=SHOP)
 
 
 def remove(cluster: KubernetesCluster, digests: t.Iterable[str]) -> None:
@@ -87,10 +92,8 @@ def remove(cluster: KubernetesCluster, digests: t.Iterable[str]) -> None:
 
 
 @pytest.fixture
-def west(cluster: KubernetesCluster) -> t.Iterator[Cluster]:
+def west(breakable_cluster: Cluster) -> t.Iterator[Cluster]:
     """A second cluster."""
-    if not isinstance(cluster, Cluster):
-        missing("a cluster of our own: this test starts a second one")
     name = f"{PREFIX}{os.getpid()}-west"
     started = Cluster(name, folder_of(name))
     started.start()
@@ -101,39 +104,57 @@ def west(cluster: KubernetesCluster) -> t.Iterator[Cluster]:
 
 
 def test_one_report_of_two_clusters_and_of_the_one_that_is_left(
-    cluster: KubernetesCluster, west: Cluster, tmp_path: Path
+    breakable_cluster: Cluster, west: Cluster, shared_accounts: Accounts, scanner_image: str, tmp_path: Path
 ) -> None:
+    east = breakable_cluster
     folder = tmp_path / "fleet"
     subprocess.run([sys.executable, CHECKOUT / "examples/fleet/build.py", folder], check=True, capture_output=True)
     layout = json.loads((folder / "images/index.json").read_text(encoding="utf-8"))["manifests"]
     tags = {one["annotations"]["org.opencontainers.image.ref.name"]: one["digest"] for one in layout}
-    digests = {name: tags[name] for name, _verdict in RUNS.values()}
+    digests = {name: tags[name] for name in RUNS.values()}
+    (folder / "feed" / NEWS).rename(tmp_path / NEWS.name)
     # The program in this process's network sees the first cluster; west's own tools see west.
     outside = Inside(west)
-    clusters: dict[str, KubernetesCluster] = {"east": cluster, "west": outside}
+    outside.push_scanner()
+    clusters: dict[str, KubernetesCluster] = {"east": east, "west": outside}
     for name, one in clusters.items():
-        fill(one, folder, digests, RUNS[name][0])
+        fill(one, folder, digests, RUNS[name])
+    outside.create_namespace(SANDBOX)
+    outside.apply(deployment("left-out", f"{west.registry}/{SHOP}/{RUNS['east']}:1", replicas=0), namespace=SANDBOX)
     server = west.server.removeprefix("https://")
+    place = shared_accounts.namespace
     try:
         with leading_into(west.network, server, tmp_path, PORT) as url:
-            kubeconfigs = {
-                "east": str(cluster.kubeconfig),
-                "west": str(lead_kubeconfig(west.kubeconfig, tmp_path / "west.kubeconfig", url)),
-            }
-            hosts = {name: {"scan_kubeconfig": path} for name, path in kubeconfigs.items()}
-            shared = {
-                "scan_sources": ["workloads"],
-                "scan_namespaces": [SHOP],
-                "scan_plain_http_registries": [cluster.registry],
+            led = lead_kubeconfig(west.kubeconfig, tmp_path / "west.kubeconfig", url)
+            accounts = tmp_path / "west"
+            made = {**variables_of(west, place, accounts), "setup_kubeconfig": str(led)}
+            played = play(KubernetesCluster(led, west.registry, ""), "setup", made, tmp_path)
+            assert played.status == 0, played.output
+            # What these clusters have that those of the page have not; an inventory takes it from beside it.
+            here = {
+                "scan_namespaces": [f"{SHOP}.*"],
+                "scan_plain_http_registries": [east.registry],
+                "scan_scanner_image": scanner_image,
+                "scan_start_timeout": 180,
                 "scan_flag_targets": ["image_annotation"],
                 "scan_max_new_flags": "100%",
             }
-            inventory = tmp_path / "clusters.json"
-            document = {"all": {"vars": shared, "children": {"clusters": {"hosts": hosts}}}}
-            inventory.write_text(json.dumps(document), encoding="utf-8")
-            check(Fleet(clusters, digests, inventory, folder), west, tmp_path)
+            (tmp_path / "group_vars").mkdir()
+            (tmp_path / "group_vars/all.yml").write_text(json.dumps(here), encoding="utf-8")
+            replaced = {
+                "/var/lib/imagescan": str(tmp_path / "scan"),
+                "/etc/imagescan/policies.yml": str(CHECKOUT / "examples/policies/default.yml"),
+                "/etc/imagescan/east": str(shared_accounts.folder),
+                "/etc/imagescan/west": str(accounts),
+                "scan_namespace: imagescan": f"scan_namespace: {place}",
+                "[sandbox]": f"[{SANDBOX}]",
+                FEED: str(folder / "feed"),
+                MAP: str(folder / "repository-to-cpe.json"),
+            }
+            runner = Runner(tmp_path, environment(tmp_path), replaced)
+            check(Fleet(clusters, digests, place), east, west, runner)
     finally:
-        remove(cluster, digests.values())
+        remove(east, digests.values())
 
 
 class Inside(KubernetesCluster):
@@ -147,52 +168,86 @@ class Inside(KubernetesCluster):
         return ["nsenter", f"--net={self._network}", "--", *command]
 
 
-def check(fleet: Fleet, west: Cluster, home: Path) -> None:
-    """Both at once, in check mode too; again; then without west."""
-    steps = "discover, scan, judge, flag, report"
-    planned = fleet.play(home, "--check", steps=steps)
-    assert (planned.status, planned.warnings) == (0, ()), planned.output
-    assert not (home / "scan").exists()
+def check(fleet: Fleet, east: Cluster, west: Cluster, runner: Runner) -> None:
+    """The examples: in check mode, without west, with both, with news, and once more when west is gone."""
+    inventory, scanning, flagging, judging, limited = examples("clusters", "many_clusters")
+    results, both = runner.folder / "scan", list(RUNS)
+    report = results / "report/report.json"
+    nothing = {name: dict.fromkeys(fleet.digests) for name in both}
 
-    both = fleet.play(home, steps=steps)
-    assert (both.status, both.warnings) == (0, ()), both.output
-    report = home / "scan/report/report.json"
+    before = fleet.made()
+    runner.run(inventory)
+    planned = dataclasses.replace(flagging, text=flagging.text.replace("-e steps", "--check -e steps"))
+    assert "[WARNING]" not in runner.run(planned)
+    assert not results.exists()
+    assert fleet.made() == before
+
+    # A store that never knew west does not make it look empty.
+    printed = runner.run(limited)
+    assert "[WARNING]" not in printed, printed
+    assert "1 of 2 clusters are not complete: west (not_discovered): this run left it out" in printed
+    assert "nothing is known of its images" in printed
+    alone = json.loads(report.read_bytes())["clusters"]
+    assert [(one["name"], one["state"], one["known"], one["images"]) for one in alone] == [
+        ("east", "complete", True, [fleet.digests["shop-frontend"]]),
+        ("west", "not_discovered", False, []),
+    ]
+    pods = fleet.made()
+    assert len(pods["east"] - before["east"]) >= 2  # a Job and a pod
+    assert pods["west"] == before["west"]
+
+    printed = runner.run(scanning)
+    assert "[WARNING]" not in printed, printed
     first = json.loads(report.read_bytes())
-    assert {one["digest"]: one["verdict"] for one in first["images"]} == {
-        fleet.digests[name]: verdict for name, verdict in RUNS.values()
-    }
+    assert verdicts(first) == dict.fromkeys(fleet.digests.values(), "passed")
     assert [(one["name"], one["state"], one["images"]) for one in first["clusters"]] == [
-        (name, "complete", [fleet.digests[runs]]) for name, (runs, _verdict) in RUNS.items()
+        (name, "complete", [fleet.digests[runs]]) for name, runs in RUNS.items()
+    ]
+    assert len(fleet.made()["west"] - pods["west"]) >= 2
+    assert fleet.denied() == nothing
+
+    # Nothing is scanned or judged anew, and the report is the same.
+    pods = fleet.made()
+    printed = runner.run(flagging)
+    assert "[WARNING]" not in printed, printed
+    assert re.search(r"^localhost +: .*changed=0 ", printed, re.MULTILINE), printed
+    assert json.loads(report.read_bytes()) == first
+    assert fleet.made() == pods
+    assert fleet.denied() == {name: {"shop-frontend": "false", "payments": "false"} for name in both}
+
+    # News: no pod, and no pull, since there is nothing to pull from.
+    shutil.copy(runner.folder / NEWS.name, runner.folder / "fleet/feed" / NEWS)
+    for one in (east, west):
+        one.kill("registry")
+    printed = runner.run(judging)
+    east.restart("registry")
+    assert "[WARNING]" not in printed, printed
+    assert "1 image has another verdict than before:" in printed
+    assert fleet.made() == pods
+    second = json.loads(report.read_bytes())
+    assert verdicts(second) == {fleet.digests["shop-frontend"]: "passed", fleet.digests["payments"]: "failed"}
+    assert [(one["name"], one["state"], one["images"]) for one in second["clusters"]] == [
+        (one["name"], one["state"], one["images"]) for one in first["clusters"]
     ]
     # What failed in one cluster is refused in both.
-    flags = {name: {shown: fleet.denied(name, shown) for shown in fleet.digests} for name in RUNS}
-    assert flags == {name: {"shop-frontend": "false", "payments": "true"} for name in RUNS}
-
-    again = fleet.play(home, steps=steps)
-    assert (again.status, again.warnings, again.changed) == (0, (), 0), again.output
-    assert json.loads(report.read_bytes()) == first
+    assert fleet.denied() == {name: {"shop-frontend": "false", "payments": "true"} for name in both}
 
     west.stop()
-    left = fleet.play(home, steps=steps)
-    assert left.status == 2, left.output
-    assert left.message.startswith("1 of 2 clusters are not complete: west (not_discovered): ")
-    second = json.loads(report.read_bytes())
-    east, gone = second["clusters"]
-    assert east == first["clusters"][0]
+    printed = runner.run(dataclasses.replace(flagging, status=2))
+    assert "1 of 2 clusters are not complete: west (not_discovered): " in printed
+    third = json.loads(report.read_bytes())
+    left, gone = third["clusters"]
+    assert (left["state"], left["images"]) == ("complete", [fleet.digests["shop-frontend"]])
     assert (gone["state"], gone["known"], gone["images"]) == ("not_discovered", True, [fleet.digests["payments"]])
     assert gone["reason"]
     assert gone["seen"]
-    assert second["images"] == first["images"]
-    assert "ERROR         cluster west was not reached" in left.output
-    assert "1 of 2 clusters not complete" in left.output
-    page = (home / "scan/report/report.html").read_text(encoding="utf-8")
+    assert third["images"] == second["images"]
+    assert "ERROR         cluster west was not reached" in printed
+    assert "1 of 2 clusters not complete" in printed
+    page = (results / "report/report.html").read_text(encoding="utf-8")
     assert "west was not reached" in page
 
-    # A store that never knew west does not make it look empty.
-    fresh = home / "fresh"
-    fresh.mkdir()
-    unknown = fleet.play(fresh, steps="discover, scan, judge, report")
-    assert unknown.status == 2, unknown.output
-    found = json.loads((fresh / "scan/report/report.json").read_bytes())["clusters"][1]
-    assert (found["known"], found["images"]) == (False, [])
-    assert "nothing is known of its images" in unknown.output
+
+def verdicts(report: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """Digest -> verdict."""
+    return {one["digest"]: one["verdict"] for one in report["images"]}
