@@ -59,7 +59,8 @@ CORES = {
     "core-newest": (("3.13", "3.12", "3.11"), "ansible-core", "newest"),
 }
 
-#: Targets of minutes whose playbooks tests/oracle/test_examples.py and tests/cluster/test_flagging.py run on a new core.
+#: Targets of minutes. On a newer core, tests/oracle/test_examples.py and tests/cluster/test_flagging.py run their
+#: playbooks.
 OLDEST_CORE_ALONE = {"playbook_controller", "playbook_unflag_refused"}
 
 
