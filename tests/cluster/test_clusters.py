@@ -182,6 +182,11 @@ def check(fleet: Fleet, east: Cluster, west: Cluster, runner: Runner) -> None:
     assert not results.exists()
     assert fleet.made() == before
 
+    # Without localhost nobody would say that west was left out.
+    silent = dataclasses.replace(limited, text=limited.text.splitlines()[0].replace("east,localhost", "'!west'"))
+    assert "name it, too, as in --limit !west,localhost" in runner.run(silent)
+    assert not results.exists()
+
     # A store that never knew west does not make it look empty.
     printed = runner.run(limited)
     assert "[WARNING]" not in printed, printed
