@@ -1,10 +1,12 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The trigger "scheduled" in a cluster: a CronJob that its real controller fires, to a flag and a refused pod.
+"""The trigger "scheduled", from what starts a run to a flag and a refused pod: a CronJob that its real controller
+fires, cron, and the service of systemd.
 
-Its image is a Debian root with ansible-core, what the collection needs (copied from the environment of the tests) and
-the collection itself.
+The CronJob's image is a Debian root with ansible-core, what the collection needs (copied from the environment of the
+tests) and the collection itself. A host's schedule is made on this machine, which systemd need not run: its service is
+run here as it says, and ``tests/oracle/test_schedule.py`` has systemd itself read it, and the times of its timer.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ import importlib.metadata
 import io
 import json
 import os
+import pwd
 import secrets
+import shlex
 import shutil
 import subprocess
 import sys
@@ -27,10 +31,20 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts, Played, accounts_in, play
+import yaml
+from ansible_collections.imagescan.openshift.tests.cluster.accounts import (
+    Accounts,
+    Played,
+    accounts_in,
+    environment,
+    play,
+)
 from ansible_collections.imagescan.openshift.tests.cluster.enforced import Enforced, pod, pod_spec, until
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
 from ansible_collections.imagescan.openshift.tests.cluster.harness.images import scanner_layout
+from ansible_collections.imagescan.openshift.tests.support.cron import cron
+from ansible_collections.imagescan.openshift.tests.support.examples import Runner, examples
+from ansible_collections.imagescan.openshift.tests.support.programs import require_program
 from packaging.requirements import Requirement
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -143,7 +157,7 @@ def prepared(
 
 
 def make_claim(cluster: KubernetesCluster, namespace: str, folder: Path) -> None:
-    """A volume that is a folder of this machine, and the claim ``data`` for it."""
+    """A volume that is a folder of this machine, and the page's claim for it."""
     folder.mkdir(parents=True)
     folder.chmod(0o777)  # of this test alone; the pod's user is not ours
     size: Json = {"storage": "1Gi"}
@@ -158,7 +172,7 @@ def make_claim(cluster: KubernetesCluster, namespace: str, folder: Path) -> None
         {
             "apiVersion": "v1",
             "kind": "PersistentVolumeClaim",
-            "metadata": {"name": "data", "namespace": namespace},
+            "metadata": {"name": "imagescan-data", "namespace": namespace},
             "spec": {
                 "resources": {"requests": size},
                 "accessModes": modes,
@@ -175,11 +189,30 @@ def events(cluster: KubernetesCluster, namespace: str, name: str, reason: str) -
     return list(cluster.get("events", f"--namespace={namespace}", selector)["items"])
 
 
+def tried(cluster: KubernetesCluster, namespace: str, image: str) -> str:
+    """What is said to who creates a pod of an image; empty if it is made, and then it is removed."""
+    name = f"tried-{secrets.token_hex(4)}"
+    create = (f"--namespace={namespace}", "create", "--filename=-")
+    done = cluster.kubectl(*create, input=json.dumps(pod(name, image)), check=False)
+    if done.returncode == 0:
+        cluster.kubectl(
+            f"--namespace={namespace}", "delete", "pod", name, "--force", "--grace-period=0", "--wait=false"
+        )
+        return ""
+    return str(done.stderr)
+
+
+def lines(variables: t.Mapping[str, t.Any], indent: str = "") -> str:
+    """Variables as lines of YAML."""
+    return "".join(f"{indent}{name}: {json.dumps(value)}\n" for name, value in variables.items())
+
+
 @pytest.mark.timeout(1800)
 def test_from_the_controllers_tick_to_a_refused_pod(
     cluster: KubernetesCluster, enforced: Enforced, prepared: Accounts, image: str, scanner_image: str, tmp_path: Path
 ) -> None:
     namespace = prepared.namespace
+    cluster.install_openshift_kinds()
     fleet, data = tmp_path / "fleet", tmp_path / "data"
     tmp_path.chmod(0o755)
     subprocess.run([sys.executable, CHECKOUT / "examples/fleet/build.py", fleet], check=True, capture_output=True)
@@ -194,31 +227,43 @@ def test_from_the_controllers_tick_to_a_refused_pod(
     for name, reference in (("good", good), ("bad", bad)):
         options = (f"--namespace={enforced.work}", "create", "deployment", name, f"--image={reference}")
         cluster.kubectl(*options, "--replicas=0")
-    variables = {
-        "schedule_kind": "cronjob",
-        "schedule_kubeconfig": str(cluster.kubeconfig),
+    # What stands on the page, with what is of this test alone.
+    more_vars = {
+        "scan_namespaces": [enforced.work],
+        "scan_scanner_image": scanner_image,
+        "scan_start_timeout": 180,
+        "scan_pod_cpu": "50m",
+        "scan_plain_http_registries": [cluster.registry],
+        "scan_flag_provider": enforced.name,
+        "scan_max_new_flags": "100%",
+    }
+    more = {
         "schedule_namespace": namespace,
         "schedule_cluster_prefix": namespace,
         "schedule_name": "nightly",
-        "schedule_calendar": "* * * * *",
-        "schedule_image": image,
-        "schedule_volume_claim": "data",
         "schedule_pod_cpu": "50m",
-        "schedule_vars": {
-            "scan_steps": ["discover", "scan", "judge", "flag", "report"],
-            "scan_sources": ["workloads"],
-            "scan_namespaces": [enforced.work],
-            "scan_method": "job",
-            "scan_scanner_image": scanner_image,
-            "scan_start_timeout": 180,
-            "scan_pod_cpu": "50m",
-            "scan_plain_http_registries": [cluster.registry],
-            "scan_feed": "/var/lib/imagescan/feed",
-            "scan_repository_map": "/var/lib/imagescan/repository-to-cpe.json",
-            "scan_flag_provider": enforced.name,
-            "scan_max_new_flags": "100%",
-        },
     }
+    on_the_page = Runner(
+        tmp_path,
+        {
+            **environment(tmp_path),
+            "ANSIBLE_LOCALHOST_WARNING": "false",
+            "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
+        },
+        {
+            '"02:30"': '"* * * * *"',  # not to wait for the night
+            "registry.example.com/imagescan/ee@sha256:…": image,
+            "https://security.access.redhat.com/data/csaf/v2/vex/": "/var/lib/imagescan/feed",
+            "https://security.access.redhat.com/data/metrics/": "/var/lib/imagescan/",
+            "admin.kubeconfig": str(cluster.kubeconfig),
+        },
+        # It ends with schedule_vars, which goes on.
+        {"cluster.yml": lines(more_vars, "  ") + lines(more)},
+    )
+    content, command = examples("schedule-cluster", "scheduled")
+    on_the_page.run(content)
+    variables = yaml.safe_load((tmp_path / "cluster.yml").read_text(encoding="utf-8"))
+    variables["schedule_kubeconfig"] = str(cluster.kubeconfig)
 
     def scheduled(*options: str, **more: t.Any) -> Played:
         played = play(cluster, "schedule", {**variables, **more}, tmp_path, *options)
@@ -227,7 +272,7 @@ def test_from_the_controllers_tick_to_a_refused_pod(
 
     assert scheduled("--check").changed > 0
     assert cluster.get("cronjobs", f"--namespace={namespace}")["items"] == []
-    assert scheduled().changed > 0
+    assert "[WARNING]" not in on_the_page.run(command)
 
     def ended() -> list[Json]:
         jobs = cluster.get("jobs", f"--namespace={namespace}", "--selector=imagescan.github.io/schedule=nightly")[
@@ -245,12 +290,9 @@ def test_from_the_controllers_tick_to_a_refused_pod(
     assert "FAILED" in log
 
     # What failed is flagged, and so refused; what passed is let in.
-    refused = cluster.kubectl(
-        f"--namespace={enforced.work}", "create", "--filename=-", input=json.dumps(pod("bad", bad)), check=False
-    )
-    assert refused.returncode != 0
-    assert "denied" in refused.stderr or "refused" in refused.stderr, refused.stderr
-    cluster.kubectl(f"--namespace={enforced.work}", "create", "--filename=-", input=json.dumps(pod("good", good)))
+    refused = tried(cluster, enforced.work, bad)
+    assert "denied" in refused or "refused" in refused, refused
+    assert tried(cluster, enforced.work, good) == ""
 
     played = scheduled(schedule_state="disabled")  # again
     assert played.changed == 0
@@ -267,6 +309,100 @@ def test_from_the_controllers_tick_to_a_refused_pod(
         assert left == "", left
     bindings = cluster.get("clusterrolebindings", "--selector=imagescan.github.io/schedule=nightly")["items"]
     assert [one for one in bindings if one["metadata"]["name"].startswith(namespace)] == []
+
+
+def started_as_by_systemd(unit: Path) -> None:
+    """Run a service as systemd does, to its end."""
+    _before, _title, section = unit.read_text(encoding="utf-8").partition("[Service]\n")
+    service = dict(line.split("=", 1) for line in section.splitlines())
+    # Nothing of it is left out here.
+    assert set(service) == {"Type", "ExecStart", "User", "UMask", "NoNewPrivileges"}
+    assert (service["Type"], service["NoNewPrivileges"]) == ("oneshot", "true")
+    user = pwd.getpwnam(service["User"])
+    done = subprocess.run(
+        [require_program("setpriv"), "--no-new-privs", *shlex.split(service["ExecStart"])],
+        env={
+            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin",
+            "HOME": user.pw_dir,
+            "LOGNAME": user.pw_name,
+            "USER": user.pw_name,
+            "SHELL": user.pw_shell,
+        },
+        cwd="/",
+        user=user.pw_uid,
+        group=user.pw_gid,
+        umask=int(service["UMask"], 8),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    ("kind", "source"),
+    [("cron", "oci:{}/images:reports"), ("systemd", "docker-archive:{}/legacy-billing.tar")],
+    ids=["cron", "systemd"],
+)
+def test_from_a_hosts_tick_to_a_refused_pod(
+    cluster: KubernetesCluster, enforced: Enforced, prepared: Accounts, tmp_path: Path, kind: str, source: str
+) -> None:
+    fleet, scans = tmp_path / "fleet", prepared.namespace
+    subprocess.run([sys.executable, CHECKOUT / "examples/fleet/build.py", fleet], check=True, capture_output=True)
+    images = {
+        "failed": cluster.push(source.format(fleet), f"{scans}/{kind}-bad:1"),
+        "passed": cluster.push(f"oci:{fleet}/images:shop-frontend", f"{scans}/{kind}-good:1"),
+    }
+    # Where the CronJob does not look.
+    space = enforced.strict
+    for verdict, reference in images.items():
+        name = f"{kind}-{verdict}"
+        options = (f"--namespace={space}", "create", "deployment", name, f"--image={reference}", "--replicas=0")
+        cluster.kubectl(*options)
+        assert tried(cluster, space, reference) == ""
+    for folder in ("units", "cron.d"):
+        (tmp_path / folder).mkdir()
+    variables = {
+        "schedule_kind": kind,
+        "schedule_calendar": "* * * * *",
+        "schedule_dir": str(tmp_path / "schedules"),
+        "schedule_systemd_dir": str(tmp_path / "units"),
+        "schedule_cron_dir": str(tmp_path / "cron.d"),
+        "schedule_activate": False,
+        "schedule_vars": {
+            "scan_steps": ["discover", "scan", "judge", "flag", "report"],
+            "scan_sources": ["workloads"],
+            "scan_namespaces": [space],
+            "scan_kubeconfig_dir": str(prepared.folder),
+            "scan_namespace": scans,
+            "scan_plain_http_registries": [cluster.registry],
+            "scan_feed": str(fleet / "feed"),
+            "scan_repository_map": str(fleet / "repository-to-cpe.json"),
+            "scan_flag_provider": enforced.name,
+            "scan_max_new_flags": "100%",
+            "scan_dir": str(tmp_path / "scan"),
+        },
+    }
+    made = play(cluster, "schedule", variables, tmp_path)
+    assert (made.status, made.warnings) == (0, ()), made.output
+
+    last = tmp_path / "schedules/imagescan/last"
+    if kind == "systemd":
+        started_as_by_systemd(tmp_path / "units/imagescan.service")
+    else:
+        with cron(tmp_path):
+            until(lambda: last.exists() and "status=" in last.read_text(encoding="utf-8"), SECONDS)
+        assert "status=0" in last.read_text(encoding="utf-8"), (last.parent / "log").read_text(encoding="utf-8")
+    report = json.loads((tmp_path / "scan/report/report.json").read_text(encoding="utf-8"))
+    assert sorted(one["verdict"] for one in report["images"]) == ["failed", "passed"]
+    refused = tried(cluster, space, images["failed"])
+    assert "denied" in refused or "refused" in refused, refused
+    assert tried(cluster, space, images["passed"]) == ""
+    cluster.kubectl("delete", "deployments", f"--namespace={space}", "--all")
 
 
 @pytest.mark.timeout(900)

@@ -3,13 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the role ``schedule`` writes, before the programs that read it: systemd's own tool, and a real cron daemon.
 
-Cron runs in a mount namespace of its own, with nothing of the machine's crontabs, and for days on which the clock is
-changed under libfaketime, 120 times as fast.
+For days on which the clock is changed cron runs under libfaketime, 120 times as fast.
 """
 
 from __future__ import annotations
 
-import contextlib
+import dataclasses
 import json
 import os
 import re
@@ -22,38 +21,31 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.filter.schedule_plan import schedule_plan
+from ansible_collections.imagescan.openshift.tests.support.cron import cron
+from ansible_collections.imagescan.openshift.tests.support.examples import Runner, examples
 from ansible_collections.imagescan.openshift.tests.support.programs import require_program
-from ansible_collections.imagescan.openshift.tests.support.requirements import CHECKOUT, missing
+from ansible_collections.imagescan.openshift.tests.support.requirements import CHECKOUT
 
 BERLIN = "Europe/Berlin"
 SECONDS = 300.0
 CALENDARS = ("02:30", "*/15 * * * *", "30 2 * * 1-5", "0 4 1,15 * MON", "5-59/20 0-6/2 * 1,7 7", "30 2 28-31 MAR,OCT *")
-#: For cron: its folders are ours, the machine's crontabs are not there, and nobody else's faketime shares its memory.
-NAMESPACE = """
-set -e
-mount -t tmpfs tmpfs /run
-mount -t tmpfs tmpfs /dev/shm
-mkdir /run/spool /run/spool/crontabs
-mount --bind /run/spool /var/spool/cron
-: > /run/empty
-mount --bind /run/empty /etc/crontab
-mount --bind "$1" /etc/cron.d
-shift
-exec "$@"
-"""
 
 
-def schedule(folder: Path, **variables: t.Any) -> str:
-    """Run the playbook. What it printed."""
+def places(folder: Path) -> dict[str, t.Any]:
+    """Variables by which nothing of the machine is changed."""
     for name in ("units", "cron.d"):
         (folder / name).mkdir(exist_ok=True)
-    given = {
+    return {
         "schedule_dir": str(folder / "schedules"),
         "schedule_systemd_dir": str(folder / "units"),
         "schedule_cron_dir": str(folder / "cron.d"),
         "schedule_activate": False,
-        **variables,
     }
+
+
+def schedule(folder: Path, **variables: t.Any) -> str:
+    """Run the playbook. What it printed."""
+    given = {**places(folder), **variables}
     command = [
         str(Path(sys.executable).parent / "ansible-playbook"),
         "-i",
@@ -63,20 +55,6 @@ def schedule(folder: Path, **variables: t.Any) -> str:
     done = subprocess.run([*command, "-e", json.dumps(given)], capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
-
-
-@contextlib.contextmanager
-def cron(folder: Path, *before: str, **environment: str) -> t.Iterator[None]:
-    """A cron daemon that reads ``folder``/cron.d and nothing else, until the block is left."""
-    if os.geteuid() != 0:
-        missing("root: cron needs it, and so does a mount namespace")
-    command = ["unshare", "--mount", "--fork", "--pid", "--kill-child", "sh", "-c", NAMESPACE, "cron"]
-    command += [str(folder / "cron.d"), *before, require_program("cron"), "-f"]
-    with subprocess.Popen(command, env={**os.environ, **environment}, stdin=subprocess.DEVNULL) as daemon:
-        try:
-            yield
-        finally:
-            daemon.kill()
 
 
 def until(holds: t.Callable[[], t.Any]) -> None:
@@ -130,34 +108,58 @@ def test_systemd_on_days_on_which_the_clock_is_changed(day: str, runs: int) -> N
 
 def test_systemd_finds_nothing_wrong_with_the_units(tmp_path: Path) -> None:
     schedule(tmp_path, schedule_timezone=BERLIN, schedule_spread=300, schedule_calendar="0 4 1,15 * MON")
-    units = [str(tmp_path / "units" / f"imagescan.{kind}") for kind in ("timer", "service")]
+    assert verified(tmp_path) == (0, "")
+    timer = tmp_path / "units/imagescan.timer"
+    timer.write_text(timer.read_text(encoding="utf-8").replace("04:00", "25:00"), encoding="utf-8")
+    assert "25:00" in verified(tmp_path)[1]
+
+
+def verified(folder: Path) -> tuple[int, str]:
+    """What systemd says to the units: its status, and what it printed."""
+    units = [str(folder / "units" / f"imagescan.{kind}") for kind in ("timer", "service")]
     command = [require_program("systemd-analyze"), "verify", *units]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    Path(units[0]).write_text(Path(units[0]).read_text(encoding="utf-8").replace("04:00", "25:00"), encoding="utf-8")
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert "25:00" in done.stderr
+    return done.returncode, done.stdout + done.stderr
 
 
 @pytest.mark.timeout(900)
-def test_from_a_tick_of_cron_to_a_verdict(tmp_path: Path) -> None:
-    fleet = tmp_path / "fleet"
+def test_the_examples_of_the_page_and_from_a_tick_of_cron_to_a_verdict(tmp_path: Path) -> None:
+    fleet, etc = tmp_path / "fleet", tmp_path / "etc"
     subprocess.run([sys.executable, CHECKOUT / "examples/fleet/build.py", fleet], check=True, capture_output=True)
-    schedule(
+    etc.mkdir()
+    (etc / "environment").touch(mode=0o600)
+    (etc / "environment").write_text("IMAGESCAN_STORE_PASSWORD='not needed'\n", encoding="utf-8")
+    (etc / "auth.json").write_text('{"auths": {}}', encoding="utf-8")
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    # There is no inventory, which nothing here needs.
+    quiet = {"ANSIBLE_LOCALHOST_WARNING": "false", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false"}
+    on_the_page = Runner(
         tmp_path,
-        schedule_kind="cron",
-        schedule_calendar="* * * * *",
-        schedule_vars={
-            "scan_references": [f"oci:{fleet}/images:payments", f"oci:{fleet}/images:shop-frontend"],
-            "scan_feed": str(fleet / "feed"),
-            "scan_repository_map": str(fleet / "repository-to-cpe.json"),
-            "scan_dir": str(tmp_path / "scan"),
+        {**os.environ, "PATH": path, **quiet},
+        {
+            "registry.example.com/shop/frontend:1.4": f"oci:{fleet}/images:payments, oci:{fleet}/images:shop-frontend",
+            "https://security.access.redhat.com/data/csaf/v2/vex/": str(fleet / "feed"),
+            "https://security.access.redhat.com/data/metrics/": f"{fleet}/",
+            "/var/lib/imagescan": str(tmp_path / "scan"),
+            "/etc/imagescan": str(etc),
         },
+        {"nightly.yml": "".join(f"{name}: {json.dumps(value)}\n" for name, value in places(tmp_path).items())},
     )
+    variables, with_systemd, with_cron = examples("schedule-host", "scheduled")
+
+    assert "[WARNING]" not in on_the_page.run(variables) + on_the_page.run(with_systemd)
+    assert verified(tmp_path) == (0, "")
+
+    # Not to wait for the night.
+    now = {'"02:30"': '"* * * * *"', "schedule_spread: 900": "schedule_spread: 1", **on_the_page.replaced}
+    at_once = dataclasses.replace(on_the_page, replaced=now)
+    assert "[WARNING]" not in at_once.run(variables) + at_once.run(with_cron)
+    assert list((tmp_path / "units").iterdir()) == []
     report, last = tmp_path / "scan/report/report.json", tmp_path / "schedules/imagescan/last"
     with cron(tmp_path):
         until(lambda: last.exists() and "status=" in last.read_text(encoding="utf-8"))
-    assert "status=0" in last.read_text(encoding="utf-8"), (last.parent / "log").read_text(encoding="utf-8")
+    # As scan_fail_on has it.
+    assert "status=2" in last.read_text(encoding="utf-8"), (last.parent / "log").read_text(encoding="utf-8")
     images = json.loads(report.read_text(encoding="utf-8"))["images"]
     assert sorted(one["verdict"] for one in images) == ["failed", "passed"]
 
