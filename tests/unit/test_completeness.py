@@ -34,7 +34,7 @@ ON_A_CLUSTER = {
     "enforcement_info": ("test_drill.py", '"imagescan.openshift.enforcement_info"'),
     "playbook_unflag": ("test_flagging.py", 'play(place.cluster, "unflag"'),
     "playbook_drift": ("test_flagging.py", 'play(place.cluster, "drift"'),
-    "playbook_clusters": ("test_clusters.py", 'play(cluster, "clusters"'),
+    "playbook_clusters": ("test_clusters.py", 'examples("clusters", "many_clusters")'),
     "playbook_drill": ("test_drill.py", 'play(place.cluster, "drill"'),
 }
 ROLES = [path.name for path in sorted((CHECKOUT / "roles").iterdir())]
