@@ -211,7 +211,7 @@ def check(fleet: Fleet, east: Cluster, west: Cluster, runner: Runner) -> None:
     assert len(fleet.made()["west"] - pods["west"]) >= 2
     assert fleet.denied() == nothing
 
-    # Nothing is scanned or judged anew, and the report is the same.
+    # Once again: nothing is scanned or judged anew, and the report is the same.
     pods = fleet.made()
     printed = runner.run(flagging)
     assert "[WARNING]" not in printed, printed
