@@ -1,18 +1,24 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rulebooks with the real ansible-rulebook: from a push to a refused pod, by the event source and by a webhook."""
+"""The rulebooks with the real ansible-rulebook: from a push to a refused pod, by the event source and by a webhook.
+
+Files and commands are those of docs/triggers/new_images.md, with what is another's name here replaced.
+"""
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import dataclasses
 import json
+import operator
 import re
 import secrets
 import socket
 import subprocess
 import sys
+import textwrap
 import time
 import typing as t
 import urllib.error
@@ -27,13 +33,22 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.lists
 from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts, accounts_in, environment
 from ansible_collections.imagescan.openshift.tests.cluster.enforced import Enforced, admin, pod, until
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
+from ansible_collections.imagescan.openshift.tests.cluster.harness.cluster import Cluster
 from ansible_collections.imagescan.openshift.tests.cluster.harness.images import pause_program
 from ansible_collections.imagescan.openshift.tests.cluster.scans import write_images
 from ansible_collections.imagescan.openshift.tests.cluster.test_event_source import Fleet
+from ansible_collections.imagescan.openshift.tests.support.examples import Runner, examples
+from ansible_collections.imagescan.openshift.tests.support.registry import running_registry
 from ansible_collections.imagescan.openshift.tests.support.requirements import missing
 from ansible_collections.imagescan.openshift.tests.support.verdict_store import VerdictStore
 
 Json = dict[str, t.Any]
+CHECKOUT = Path(__file__).resolve().parents[2]
+PAGE = "new_images"
+JAVA = "/usr/lib/jvm/java-17-openjdk-amd64"
+FEED = "https://security.access.redhat.com/data/csaf/v2/vex/"
+MAP = "https://security.access.redhat.com/data/metrics/repository-to-cpe.json"
+PORT = "imagescan_webhook_port: 5000"
 SECONDS = 900.0
 MANY = 10_000
 
@@ -49,31 +64,51 @@ def java_home() -> str:
     return str(found[0].parents[2])
 
 
-class Rulebook:
-    """A running ansible-rulebook. ``output`` is what it printed so far."""
+def _lines(variables: Json) -> str:
+    return yaml.safe_dump(variables) if variables else ""
 
-    def __init__(self, name: str, home: Path, inventory: Json, variables: Json, **more: str) -> None:
-        self._file = home / f"{name}-{secrets.token_hex(2)}.log"
-        inventory_file, variables_file = home / "inventory.yml", home / "vars.yml"
-        hosts = {"localhost": {"ansible_connection": "local"}}
-        inventory_file.write_text(yaml.safe_dump({"all": {"hosts": hosts, "vars": inventory}}), encoding="utf-8")
-        variables_file.write_text(yaml.safe_dump(variables), encoding="utf-8")
-        program = Path(sys.executable).parent / "ansible-rulebook"
-        if not program.exists():
+
+class Rulebook:
+    """A running ansible-rulebook. ``output`` is what it printed so far.
+
+    It is begun as the page says. ``replaced``: of the page. ``inventory`` and ``variables``: beside those of the page.
+    """
+
+    def __init__(
+        self, name: str, folder: Path, replaced: t.Mapping[str, str], inventory: Json, variables: Json
+    ) -> None:
+        if not (Path(sys.executable).parent / "ansible-rulebook").exists():
             missing("the program ansible-rulebook")
-        command = [str(program), "--rulebook", f"imagescan.openshift.{name}", "--verbose", "--print-events"]
-        command += ["--inventory", str(inventory_file), "--vars", str(variables_file)]
-        settings = {"JAVA_HOME": java_home(), "EDA_MAX_CONCURRENT_ACTIONS": "1", **more}
+        folder.mkdir(exist_ok=True)
+        self._file = folder / f"{name}-{secrets.token_hex(2)}.log"
+        more = {
+            "inventory.yml": textwrap.indent(_lines(inventory), " " * 4),
+            "vars.yml": _lines(variables),
+        }
+        here = {
+            JAVA: java_home(),
+            "ansible-rulebook": "exec ansible-rulebook --verbose --print-events",
+            **replaced,
+        }
+        runner = Runner(folder, {**environment(folder), "JAVA_HOME": java_home()}, here, more)
+        files = [one for one in examples(name, PAGE) if one.file]
+        assert [one.file for one in files] == ["inventory.yml", "vars.yml"]
+        for one in files:
+            runner.run(one)
+        (command,) = (one for one in examples(name, PAGE) if not one.file)
         with self._file.open("wb") as out:
-            self.process = subprocess.Popen(
-                command, stdout=out, stderr=subprocess.STDOUT, cwd=home, env={**environment(home), **settings}
-            )
+            self.process = runner.start(command, out)
 
     @property
     def output(self) -> str:
         """What it printed so far."""
         text = self._file.read_text(encoding="utf-8", errors="replace")
         return re.sub(r"\x1b\[[0-9;]*m", "", text).replace("\r", "")
+
+    def events(self) -> list[Json]:
+        """What came, with images or without."""
+        found = re.findall(r"\[received event\] \*+\nRuleset: .*?^(\{.*?)^\*+$", self.output, re.MULTILINE | re.DOTALL)
+        return [ast.literal_eval(one)["imagescan"] for one in found]
 
     def plays(self) -> list[str]:
         """The last line of each play that ended."""
@@ -84,9 +119,14 @@ class Rulebook:
         until(lambda: "Waiting for events" in self.output or self.process.poll() is not None, SECONDS)
         assert self.process.poll() is None, self.output
 
-    def until_idle(self, plays: int) -> None:
-        """Wait until so many plays ended, all well."""
-        until(lambda: len(self.plays()) >= plays or self.process.poll() is not None, SECONDS)
+    def until_idle(self, plays: int = 1) -> None:
+        """Wait until so many plays ended, all well, and no fewer than there were events with images."""
+
+        def is_idle() -> bool:
+            ended = len(self.plays())
+            return ended >= plays and ended >= sum(bool(one["images"]) for one in self.events())
+
+        until(lambda: is_idle() or self.process.poll() is not None, SECONDS)
         assert self.process.poll() is None, self.output
         assert all("failed=0" in line for line in self.plays()), self.output
 
@@ -118,9 +158,13 @@ class Shop:
     def push(self, tag: str) -> tuple[str, str]:
         """Push ``good`` or ``bad``; its name there, and its digest."""
         reference = self.cluster.push(f"oci:{self.home}/images:{tag}", f"{self.enforced.work}/{tag}:1")
+        return reference, self.digest(tag)
+
+    def digest(self, tag: str) -> str:
+        """Of such an image."""
         layout = json.loads((self.home / "images/index.json").read_text(encoding="utf-8"))["manifests"]
         names = {one["annotations"]["org.opencontainers.image.ref.name"]: one["digest"] for one in layout}
-        return reference, names[tag]
+        return str(names[tag])
 
     def answer(self, name: str, reference: str, **params: str) -> str:
         """What the tenant is told who creates a pod; empty if it is made."""
@@ -133,21 +177,27 @@ class Shop:
         """The digests on our deny list."""
         return set(read_lists(admin(self.cluster), self.enforced.name).digests)
 
-    def inventory(self, results: Path) -> Json:
-        """The variables of the role scan."""
+    def replaced(self, results: Path) -> dict[str, str]:
+        """What of the page is another's here. Others test beside us, so only our namespace is watched."""
         return {
-            "imagescan_kubeconfig_dir": str(self.accounts.folder),
+            "/etc/imagescan/kubeconfigs": str(self.accounts.folder),
+            "/var/lib/imagescan": str(results),
+            FEED: str(self.home / "fleet/feed"),
+            MAP: str(self.home / "fleet/repository-to-cpe.json"),
+            "[images, streams, pods]": "[streams, pods]",
+            "imagescan_namespaces: []": f"imagescan_namespaces: [{self.enforced.work}]",
+        }
+
+    def inventory(self, registry: str) -> Json:
+        """Variables of the role scan, beside those of the page."""
+        return {
             "imagescan_namespace": self.accounts.namespace,
             "imagescan_provider": self.enforced.name,
-            "imagescan_plain_http_registries": [self.cluster.registry],
-            "scan_method": "job",
+            "imagescan_plain_http_registries": [registry],
             "scan_scanner_image": self.cluster.scanner_reference,
             "scan_start_timeout": 120,
             "scan_pod_cpu": "50m",
-            "scan_feed": str(self.home / "fleet/feed"),
-            "scan_repository_map": str(self.home / "fleet/repository-to-cpe.json"),
             "scan_max_new_flags": "100%",
-            "scan_dir": str(results),
         }
 
 
@@ -198,19 +248,13 @@ def shop_in(cluster: KubernetesCluster, home: Path) -> t.Iterator[Shop]:
 @contextlib.contextmanager
 def watched(shop: Shop, results: Path) -> t.Iterator[Rulebook]:
     """The rulebook for new images, after it has scanned a good one."""
-    inventory = shop.inventory(results)
-    variables = {
-        "imagescan_kubeconfig_dir": inventory["imagescan_kubeconfig_dir"],
-        "imagescan_namespace": shop.accounts.namespace,
-        "imagescan_namespaces": [shop.enforced.work],
-        "imagescan_state_file": str(results / "events.json"),
-        "imagescan_batch_delay": 0.5,
-    }
+    variables = {"imagescan_namespace": shop.accounts.namespace, "imagescan_batch_delay": 0.5}
+    inventory = shop.inventory(shop.cluster.registry)
     reference, _digest = shop.push("good")
     assert shop.answer("good", reference) == ""
-    with Rulebook("scan_new_images", shop.home, inventory, variables) as rulebook:
+    with Rulebook("scan_new_images", results, shop.replaced(results), inventory, variables) as rulebook:
         rulebook.until_ready()
-        rulebook.until_idle(1)
+        rulebook.until_idle()
         yield rulebook
 
 
@@ -224,12 +268,19 @@ def push_to_flag(shop: Shop, tag: str) -> float:
 
 
 def test_a_new_image_that_fails_is_flagged_and_then_refused(shop: Shop, tmp_path: Path) -> None:
+    unknown: Json = {"tag": "2", "conditions": [{"type": "ImportSuccess", "status": "False", "message": "not found"}]}
+    unknown = {"status": {"tags": [unknown]}, "metadata": {"name": "web"}, "kind": "ImageStream"}
+    shop.cluster.apply({"apiVersion": "image.openshift.io/v1", **unknown}, namespace=shop.enforced.work)
     with watched(shop, tmp_path) as rulebook:
+        until(lambda: len(_images(rulebook.events())) == 2, SECONDS)
+        rulebook.until_idle()
+        _as_on_the_page(shop, rulebook.events())
         good, good_digest = shop.push("good")
         assert good_digest not in shop.denied()
+        before = len(rulebook.plays())
         seconds = push_to_flag(shop, "bad")
         print(f"{seconds:.1f} s from the push to the flag")
-        rulebook.until_idle(2)
+        rulebook.until_idle(before + 1)
         assert shop.answer("again", good, dryRun="All") == ""
         bad, digest = shop.push("bad")
         until(lambda: shop.answer("again", bad, dryRun="All"), SECONDS)
@@ -237,27 +288,120 @@ def test_a_new_image_that_fails_is_flagged_and_then_refused(shop: Shop, tmp_path
     assert f"{shop.enforced.name}-deny" in message
     report = json.loads((tmp_path / "report/report.json").read_text(encoding="utf-8"))
     assert [(one["digest"], one["verdict"]) for one in report["images"]] == [(digest, "failed")]
+    _the_source_alone(shop, tmp_path / "source")
+
+
+def _images(events: t.Iterable[Json]) -> list[Json]:
+    return [image for event in events for image in event["images"]]
+
+
+def _as_on_the_page(shop: Shop, events: list[Json]) -> None:
+    """What came is the event on the page."""
+    (example,) = examples("event", PAGE)
+    shown = yaml.safe_load(example.text)["imagescan"]
+    here = {
+        "registry.example.com": shop.cluster.registry,
+        "shop": shop.enforced.work,
+        "/app": "/good",
+        shown["images"][0]["digest"]: shop.digest("good"),
+    }
+    shown = yaml.safe_load(Runner(shop.home, {}, here).here(example))["imagescan"]
+    by_source = operator.itemgetter("source")
+    assert sorted(_images(events), key=by_source) == sorted(shown["images"], key=by_source)
+    for event in [*events, shown]:
+        assert event.keys() == shown.keys()
+        assert event["count"] == len(event["images"])
+        assert re.fullmatch("[0-9a-f]{32}", event["batch"])
+
+
+def _the_source_alone(shop: Shop, folder: Path) -> None:
+    """Its program prints events of the form on the page."""
+    (example,) = examples("source", PAGE)
+    folder.mkdir()
+    replaced = {"extensions/eda": str(CHECKOUT / "extensions/eda"), "python ": "exec python "}
+    access = {"K8S_AUTH_KUBECONFIG": str(shop.accounts.discover)}
+    output = folder / "printed"
+    with output.open("wb") as out:
+        running = Runner(folder, {**environment(folder), **access}, replaced).start(example, out)
+    try:
+        until(lambda: b"\n" in output.read_bytes() or running.poll() is not None, SECONDS)
+        assert running.poll() is None, output.read_text(encoding="utf-8")
+        # What is known is written once it was taken.
+        until((folder / "events.json").exists, SECONDS)
+    finally:
+        running.kill()
+        running.wait(60)
+    event = json.loads(output.read_text(encoding="utf-8").splitlines()[0])
+    shown = yaml.safe_load(example.text.splitlines()[-1])
+    assert list(event) == list(shown)
+    assert list(event["imagescan"]) == list(shown["imagescan"])
+    images = event["imagescan"]["images"]
+    assert {image["source"] for image in images} == {"pods"}
+    assert {shop.digest("good"), shop.digest("bad")} <= {image["digest"] for image in images}
 
 
 def test_a_push_that_a_registry_tells_of_is_scanned(shop: Shop, tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    variables = {"imagescan_webhook_port": port, "imagescan_webhook_token": "word"}
-    known = {"IMAGESCAN_WEBHOOK_REGISTRIES": shop.cluster.registry}
-    reference, digest = shop.push("pushed")
-    with Rulebook("scan_pushed_images", shop.home, shop.inventory(tmp_path), variables, **known) as rulebook:
+    if not isinstance(shop.cluster, Cluster):
+        missing("a cluster of our own: the pods of another do not reach a registry of this test")
+    port = _free_port()
+    hook = {"https://events.example.com": f"http://127.0.0.1:{port}"}
+    (notifications,) = examples("notifications", PAGE)
+    settings = yaml.safe_load(Runner(tmp_path, {}, hook).here(notifications))
+    address = shop.cluster.registry.partition(":")[0]
+    with running_registry(tmp_path / "registry", address=address, more=settings) as registry:
+        replaced = {**shop.replaced(tmp_path), "registry.example.com": registry.host, PORT: _port_line(port)}
+        inventory = shop.inventory(registry.host)
+        with Rulebook("scan_pushed_images", tmp_path, replaced, inventory, {}) as rulebook:
+            rulebook.until_ready()
+            until(lambda: not _refused(port), SECONDS)
+            body = {"docker_url": "evil.example/a", "updated_tags": ["1"]}
+            assert _post(port, body, "THE_TOKEN") == 200
+            assert _post(port, {"{{ evil }}": "{{ evil }}"}, "THE_TOKEN") == 200
+            assert _post(port, {**body, "docker_url": f"{registry.host}/a"}, "wrong") == 401
+            target = f"docker://{registry.host}/{shop.enforced.work}/pushed:1"
+            options = ("--insecure-policy", "copy", "--quiet", "--dest-tls-verify=false")
+            shop.cluster.run("skopeo", *options, f"oci:{shop.home}/images:pushed", target)
+            _by_another_name(shop, tmp_path / "renamed")
+            until(lambda: shop.digest("pushed") in shop.denied(), SECONDS)
+            rulebook.until_idle()
+            assert len(rulebook.plays()) == 1
+            assert "evil.example" in rulebook.output
+            assert "none that Docker distribution, Quay or Harbor send" in rulebook.output
+
+
+def _by_another_name(shop: Shop, folder: Path) -> None:
+    """The filter of the page in a copy of the rulebook, of which only the rule stays that runs nothing."""
+    (example,) = examples("filter", PAGE)
+    (ruleset,) = yaml.safe_load((CHECKOUT / "extensions/eda/rulebooks/scan_pushed_images.yml").read_text("utf-8"))
+    ruleset["sources"][0].update(yaml.safe_load(example.text))
+    ruleset["rules"] = [rule for rule in ruleset["rules"] if "debug" in rule["action"]]
+    folder.mkdir()
+    copy = folder / "copy.yml"
+    copy.write_text(yaml.safe_dump([ruleset]), encoding="utf-8")
+    port = _free_port()
+    replaced = {
+        **shop.replaced(folder),
+        PORT: _port_line(port),
+        "IMAGESCAN_WEBHOOK_REGISTRIES=registry.example.com ": "",
+        "imagescan.openshift.scan_pushed_images": str(copy),
+    }
+    with Rulebook("scan_pushed_images", folder, replaced, {}, {}) as rulebook:
         rulebook.until_ready()
         until(lambda: not _refused(port), SECONDS)
-        body = {"docker_url": reference.rpartition(":")[0], "updated_tags": ["1"]}
-        assert _post(port, {**body, "docker_url": "evil.example/a"}, "word") == 200
-        assert _post(port, {"{{ evil }}": "{{ evil }}"}, "word") == 200
-        assert _post(port, body, "wrong") == 401
-        assert _post(port, body, "word") == 200
-        until(lambda: digest in shop.denied(), SECONDS)
-        rulebook.until_idle(1)
-        assert len(rulebook.plays()) == 1
-        assert "evil.example" in rulebook.output
-        assert "none that Docker distribution, Quay or Harbor send" in rulebook.output
+        for registry in ("registry.example.com", "registry.internal:5000"):
+            body = {"docker_url": f"{registry}/shop/app", "updated_tags": ["1"]}
+            assert _post(port, body, "THE_TOKEN") == 200
+        until(lambda: len(rulebook.events()) == 2, SECONDS)
+        assert [one["reference"] for one in _images(rulebook.events())] == ["registry.example.com/shop/app:1"]
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+def _port_line(port: int) -> str:
+    return f"imagescan_webhook_port: {port}"
 
 
 def _refused(port: int) -> bool:
@@ -280,16 +424,17 @@ def many_in_one_event(cluster: KubernetesCluster, made: Fleet, accounts: Account
     digests = made.make(MANY)
     names = {f"registry.example.com/{made.name}/app@{digest}": digest for digest in digests}
     VerdictStore(home / "store.db").put(dict.fromkeys(digests, "passed"), names)
-    inventory = {"imagescan_kubeconfig_dir": str(accounts.folder), "scan_dir": str(home)}
+    replaced = {
+        "/etc/imagescan/kubeconfigs": str(accounts.folder),
+        "/var/lib/imagescan": str(home),
+        "[images, streams, pods]": "[images]",
+    }
     variables = {
-        "imagescan_kubeconfig_dir": str(accounts.folder),
-        "imagescan_watch": ["images"],
-        "imagescan_state_file": str(home / "events.json"),
         "imagescan_batch_count": MANY,
         "imagescan_batch_delay": 900,
         "imagescan_event_steps": ["scan"],
     }
-    with Rulebook("scan_new_images", home, inventory, variables) as rulebook:
+    with Rulebook("scan_new_images", home, replaced, {}, variables) as rulebook:
         until(lambda: "received event" in rulebook.output or rulebook.process.poll() is not None, SECONDS)
         start = time.monotonic()
         rulebook.until_idle(1)

@@ -6,7 +6,7 @@
 A fenced block is run where its first line says so, as in `````console run=host exit=2`` or
 `````yaml run=host,cluster file=imagescan.yml``. ``run``: ``host``, ``cluster`` or both. ``file``: the block is the
 content of this file. Else its lines that begin with ``$`` are commands, which end with the status ``exit`` (0), and all
-other lines must be printed by them, but for ``...``. Another word for ``run`` is the name of a block that one test takes:
+other lines must be printed by them, but for ``...``. Another word for ``run`` names a block that one test takes:
 commands that do not end are begun by ``Runner.start``, and data is read by ``Runner.here``.
 """
 
