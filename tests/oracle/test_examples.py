@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.imagescan.openshift.tests.support.controller_jobs import Controller, running_controller
-from ansible_collections.imagescan.openshift.tests.support.examples import PAGES, Example, Runner, examples
+from ansible_collections.imagescan.openshift.tests.support.examples import Example, Runner, examples
 from ansible_collections.imagescan.openshift.tests.support.programs import require_program
 from ansible_collections.imagescan.openshift.tests.support.registry import running_registry
 
@@ -31,7 +31,7 @@ CANARY = "Y2FuYXJ5LW9mLXRoZS1leGFtcGxl"
 #: What examples/controller/objects.yml takes for granted.
 PLATFORM = """
 organizations: [{name: platform}]
-execution_environments: [{name: imagescan, image: "registry.example.com/security/imagescan-ee:0.4.0"}]
+execution_environments: [{name: imagescan, image: "registry.example.com/security/imagescan-ee:0.5.0"}]
 projects: [{name: platform, organization: platform, scm_type: git, scm_url: "https://git.example.com/platform.git"}]
 inventories: [{name: localhost, organization: platform}]
 """
@@ -149,9 +149,3 @@ def test_the_examples_of_a_page(runner: Runner, page: str) -> None:
     for example in examples("host", page.removesuffix(".md")):
         printed = runner.run(example)
         assert "[WARNING]" not in printed, printed
-
-
-def test_every_page_has_examples_that_are_run_or_says_where_they_are() -> None:
-    run = {example.page for where in ("host", "cluster") for example in examples(where)}
-    assert {path.name for path in PAGES.glob("*.md")} >= run
-    assert {"by_hand.md", "new_data.md"} <= run
