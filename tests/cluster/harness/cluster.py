@@ -209,7 +209,12 @@ class Cluster(KubernetesCluster):
 
     def pause(self, process: str) -> None:
         """Stop a process with SIGSTOP: it keeps its connections and answers nothing."""
-        os.kill(self.pid(process), signal.SIGSTOP)
+        pid = self.pid(process)
+        os.kill(pid, signal.SIGSTOP)
+        # On a busy machine its threads still answer until one of them takes the signal.
+        tasks = Path("/proc", str(pid), "task")
+        while any(_state(task) != "T" for task in tasks.iterdir()):
+            time.sleep(0.01)
 
     def resume(self, process: str) -> None:
         """Let a paused process go on."""
@@ -474,3 +479,11 @@ conf_dir = "{interfaces}"
             "volumePluginDir": str(self.folder / "volume-plugins"),
             **self.settings.kubelet,
         }
+
+
+def _state(task: Path) -> str:
+    """Of a thread, as in proc(5): ``T`` where it is stopped, as is one that is gone."""
+    try:
+        return (task / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "T"
