@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import os
 import re
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
+from ansible_collections.imagescan.openshift.tests.support.programs import ansible_environment
 
 OWNER = "app.kubernetes.io/managed-by"
 OURS = "imagescan.openshift"
@@ -56,13 +56,6 @@ class Played:
     warnings: tuple[str, ...]
 
 
-def environment(home: Path) -> dict[str, str]:
-    """For programs of Ansible, with nothing of the caller's settings."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("K8S_AUTH_", "ANSIBLE_", "KUBE"))}
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return {**kept, "HOME": str(home), "PATH": path, "LC_ALL": "C.UTF-8"}
-
-
 def play(
     cluster: KubernetesCluster, playbook: str, variables: t.Mapping[str, t.Any], home: Path, *options: str
 ) -> Played:
@@ -70,7 +63,7 @@ def play(
     program = Path(sys.executable).parent / "ansible-playbook"
     command = [str(program), "-i", "localhost,", f"imagescan.openshift.{playbook}"]
     command += ["-e", json.dumps(dict(variables)), *options]
-    done = cluster.run(*command, check=False, env=environment(home), stdin=subprocess.DEVNULL, timeout=600)
+    done = cluster.run(*command, check=False, env=ansible_environment(home), stdin=subprocess.DEVNULL, timeout=600)
     output = done.stdout + done.stderr
     recap = re.search(r"^localhost +: .*changed=(\d+)", done.stdout, re.MULTILINE)
     failures = re.findall(r"^(?:fatal|failed): \[localhost\].*? => (\{.*\})$", done.stdout, re.MULTILINE)

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from ansible_collections.imagescan.openshift.examples.fleet import images
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store
-from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts, environment
+from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
+from ansible_collections.imagescan.openshift.tests.support.programs import ansible_environment
 
 SECONDS = 600
 
@@ -59,14 +60,14 @@ class Scans:
         with (self.home / "output").open("wb") as stream:
             return subprocess.Popen(
                 self.command(*options),
-                env=environment(self.home),
+                env=ansible_environment(self.home),
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
             )
 
     def command(self, *options: str) -> list[str]:
-        """How it is run in ``environment(home)``."""
+        """How it is run in ``ansible_environment(home)``."""
         command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", str(self.write())]
         return [*command, "-e", f"ansible_python_interpreter={sys.executable}", *options]
 

@@ -17,13 +17,14 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts, environment, play, variables_of
+from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts, play, variables_of
 from ansible_collections.imagescan.openshift.tests.cluster.conftest import PREFIX
 from ansible_collections.imagescan.openshift.tests.cluster.enforced import deployment
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
 from ansible_collections.imagescan.openshift.tests.cluster.harness.cluster import Cluster, folder_of
 from ansible_collections.imagescan.openshift.tests.cluster.relay import lead_kubeconfig, leading_into
-from ansible_collections.imagescan.openshift.tests.support.examples import Runner, examples
+from ansible_collections.imagescan.openshift.tests.support.examples import Runner, data_in, examples
+from ansible_collections.imagescan.openshift.tests.support.programs import ansible_environment
 from ansible_collections.imagescan.openshift.tests.support.recorded_cluster import image, stream
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -34,8 +35,6 @@ SANDBOX = f"{SHOP}-sandbox"
 DENY = "images.openshift.io/deny-execution"
 #: Image that each cluster runs.
 RUNS = {"east": "shop-frontend", "west": "payments"}
-FEED = "https://security.access.redhat.com/data/csaf/v2/vex/"
-MAP = "https://security.access.redhat.com/data/metrics/repository-to-cpe.json"
 #: A document of the feed without which payments passes.
 NEWS = Path("2026", "cve-2026-900001.json")
 
@@ -148,10 +147,9 @@ def test_one_report_of_two_clusters_and_of_the_one_that_is_left(
                 "/etc/imagescan/west": str(accounts),
                 "scan_namespace: imagescan": f"scan_namespace: {place}",
                 "[sandbox]": f"[{SANDBOX}]",
-                FEED: str(folder / "feed"),
-                MAP: str(folder / "repository-to-cpe.json"),
+                **data_in(folder),
             }
-            runner = Runner(tmp_path, environment(tmp_path), replaced)
+            runner = Runner(tmp_path, ansible_environment(tmp_path), replaced)
             check(Fleet(clusters, digests, place), east, west, runner)
     finally:
         remove(east, digests.values())

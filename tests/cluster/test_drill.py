@@ -35,9 +35,10 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.drill
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.ways import DIGEST, REFERENCES, Images
 from ansible_collections.imagescan.openshift.tests.cluster import enforcing
-from ansible_collections.imagescan.openshift.tests.cluster.accounts import environment, play
+from ansible_collections.imagescan.openshift.tests.cluster.accounts import play
 from ansible_collections.imagescan.openshift.tests.cluster.enforced import Enforced
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
+from ansible_collections.imagescan.openshift.tests.support.programs import ansible_environment
 
 TEXT = 'policy "drill": fix\'it {{ 7 * 7 }} [red] (https://example.invalid/report)'
 KINDS = {"Pod", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob", "ReplicationController"}
@@ -75,7 +76,7 @@ class Place:
         content = json.dumps({**given, **arguments})
         command = [str(Path(sys.executable).parent / "ansible"), "localhost", "-i", "localhost,", "-c", "local"]
         command += ["-e", f"ansible_python_interpreter={sys.executable}", "-m", "imagescan.openshift.enforcement_info"]
-        done = self.cluster.run(*command, "-a", content, *options, check=False, env=environment(self.home))
+        done = self.cluster.run(*command, "-a", content, *options, check=False, env=ansible_environment(self.home))
         return dict(json.loads(done.stdout[done.stdout.index("=> {") + 3 :])), " ".join(done.stderr.split())
 
     def until_proved(self) -> Answer:

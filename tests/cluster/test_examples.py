@@ -13,15 +13,14 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts, environment
+from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts
 from ansible_collections.imagescan.openshift.tests.cluster.enforced import pod_spec
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
-from ansible_collections.imagescan.openshift.tests.support.examples import Runner, examples
+from ansible_collections.imagescan.openshift.tests.support.examples import WITHOUT_INVENTORY, Runner, data_in, examples
+from ansible_collections.imagescan.openshift.tests.support.programs import ansible_environment
 from ansible_collections.imagescan.openshift.tests.support.recorded_cluster import image, stream
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-FEED = "https://security.access.redhat.com/data/csaf/v2/vex/"
-MAP = "https://security.access.redhat.com/data/metrics/repository-to-cpe.json"
 #: Image of the fleet -> tier of its workload.
 TIERS = {"payments": "back", "shop-frontend": "front"}
 
@@ -71,11 +70,9 @@ def runner(
         "shop/tier": f"{namespace}/tier",
         # What others run beside us is no matter of ours.
         "scan_in_use=true": f"scan_in_use=true -e scan_namespaces={namespace}",
-        FEED: str(fleet / "feed"),
-        MAP: str(fleet / "repository-to-cpe.json"),
+        **data_in(fleet),
     }
-    quiet = {"ANSIBLE_LOCALHOST_WARNING": "false", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false"}
-    yield Runner(tmp_path, {**environment(tmp_path), **quiet}, replaced, more)
+    yield Runner(tmp_path, {**ansible_environment(tmp_path), **WITHOUT_INVENTORY}, replaced, more)
     cluster.kubectl("delete", "images.image.openshift.io", digest)
 
 

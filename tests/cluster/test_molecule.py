@@ -12,8 +12,8 @@ import re
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.tests.cluster.accounts import environment
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
+from ansible_collections.imagescan.openshift.tests.support.programs import ansible_environment
 
 EXTENSIONS = Path(__file__).resolve().parents[2] / "extensions"
 SCENARIOS = [
@@ -23,7 +23,7 @@ SCENARIOS = [
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_scenario(cluster: KubernetesCluster, tmp_path: Path, name: str) -> None:
-    settings = {**environment(tmp_path), "K8S_AUTH_KUBECONFIG": str(cluster.kubeconfig), "NO_COLOR": "1"}
+    settings = {**ansible_environment(tmp_path), "K8S_AUTH_KUBECONFIG": str(cluster.kubeconfig), "NO_COLOR": "1"}
     # The way into the cluster begins at the root of its file system.
     command = ["env", f"--chdir={EXTENSIONS}", "molecule", "test", "--scenario-name", name]
     done = cluster.run(*command, env=settings, check=False, timeout=540)

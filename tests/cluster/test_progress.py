@@ -19,7 +19,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts, environment
+from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
 from ansible_collections.imagescan.openshift.tests.cluster.registries import (
     counting_registry,
@@ -27,6 +27,7 @@ from ansible_collections.imagescan.openshift.tests.cluster.registries import (
     push_images,
 )
 from ansible_collections.imagescan.openshift.tests.cluster.scans import Scans, by_pods
+from ansible_collections.imagescan.openshift.tests.support.programs import ansible_environment
 from ansible_collections.imagescan.openshift.tests.support.requirements import missing
 
 IMAGES = 4
@@ -73,7 +74,7 @@ def test_a_long_scan_prints_in_time_on_the_terminal_and_in_the_events_of_runner(
         in_runner = start_in_runner(runner)
         with subprocess.Popen(
             terminal.command(),
-            env=environment(terminal.home),
+            env=ansible_environment(terminal.home),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -105,7 +106,7 @@ def start_in_runner(scans: Scans) -> subprocess.Popen[bytes]:
     with (scans.home / "output").open("wb") as stream:
         return subprocess.Popen(
             [str(program), "run", str(scans.home), *playbook],
-            env=environment(scans.home),
+            env=ansible_environment(scans.home),
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,

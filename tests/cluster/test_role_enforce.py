@@ -32,11 +32,12 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._flags.names i
     REQUIRED_LABEL,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.reach import Reach, read_reach
-from ansible_collections.imagescan.openshift.tests.cluster.accounts import OURS, OWNER, Accounts, environment
+from ansible_collections.imagescan.openshift.tests.cluster.accounts import OURS, OWNER, Accounts
 from ansible_collections.imagescan.openshift.tests.cluster.enforced import Enforced, admin, pod, until
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
 from ansible_collections.imagescan.openshift.tests.cluster.harness.cluster import Cluster
 from ansible_collections.imagescan.openshift.tests.cluster.harness.faults import Fault, fault_proxy
+from ansible_collections.imagescan.openshift.tests.support.programs import ansible_environment
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -430,7 +431,7 @@ def test_the_module_keeps_lists_without_their_entries(enforced: Enforced) -> Non
         command = [str(Path(sys.executable).parent / "ansible"), "localhost", "-i", "localhost,", "-c", "local"]
         command += ["-e", f"ansible_python_interpreter={sys.executable}", "-a", content]
         command += ["-m", "imagescan.openshift." + "enforcement_lists", *options]
-        told = enforced.cluster.run(*command, check=False, env=environment(enforced.home)).stdout
+        told = enforced.cluster.run(*command, check=False, env=ansible_environment(enforced.home)).stdout
         return dict(json.loads(told[told.index("=> {") + 3 :]))
 
     def names() -> set[str]:

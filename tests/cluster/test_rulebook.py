@@ -30,14 +30,15 @@ import yaml
 from ansible_collections.imagescan.openshift.examples.fleet import fleet, images
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.lists import read_lists
-from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts, accounts_in, environment
+from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts, accounts_in
 from ansible_collections.imagescan.openshift.tests.cluster.enforced import Enforced, admin, pod, until
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
 from ansible_collections.imagescan.openshift.tests.cluster.harness.cluster import Cluster
 from ansible_collections.imagescan.openshift.tests.cluster.harness.images import pause_program
 from ansible_collections.imagescan.openshift.tests.cluster.scans import write_images
 from ansible_collections.imagescan.openshift.tests.cluster.test_event_source import Fleet
-from ansible_collections.imagescan.openshift.tests.support.examples import Runner, examples
+from ansible_collections.imagescan.openshift.tests.support.examples import Runner, data_in, examples
+from ansible_collections.imagescan.openshift.tests.support.programs import ansible_environment
 from ansible_collections.imagescan.openshift.tests.support.registry import running_registry
 from ansible_collections.imagescan.openshift.tests.support.requirements import missing
 from ansible_collections.imagescan.openshift.tests.support.verdict_store import VerdictStore
@@ -46,8 +47,6 @@ Json = dict[str, t.Any]
 CHECKOUT = Path(__file__).resolve().parents[2]
 PAGE = "new_images"
 JAVA = "/usr/lib/jvm/java-17-openjdk-amd64"
-FEED = "https://security.access.redhat.com/data/csaf/v2/vex/"
-MAP = "https://security.access.redhat.com/data/metrics/repository-to-cpe.json"
 PORT = "imagescan_webhook_port: 5000"
 SECONDS = 900.0
 MANY = 10_000
@@ -90,7 +89,7 @@ class Rulebook:
             "ansible-rulebook": "exec ansible-rulebook --verbose --print-events",
             **replaced,
         }
-        runner = Runner(folder, {**environment(folder), "JAVA_HOME": java_home()}, here, more)
+        runner = Runner(folder, {**ansible_environment(folder), "JAVA_HOME": java_home()}, here, more)
         files = [one for one in examples(name, PAGE) if one.file]
         assert [one.file for one in files] == ["inventory.yml", "vars.yml"]
         for one in files:
@@ -182,8 +181,7 @@ class Shop:
         return {
             "/etc/imagescan/kubeconfigs": str(self.accounts.folder),
             "/var/lib/imagescan": str(results),
-            FEED: str(self.home / "fleet/feed"),
-            MAP: str(self.home / "fleet/repository-to-cpe.json"),
+            **data_in(self.home / "fleet"),
             "[images, streams, pods]": "[streams, pods]",
             "imagescan_namespaces: []": f"imagescan_namespaces: [{self.enforced.work}]",
         }
@@ -322,7 +320,7 @@ def _the_source_alone(shop: Shop, folder: Path) -> None:
     access = {"K8S_AUTH_KUBECONFIG": str(shop.accounts.discover)}
     output = folder / "printed"
     with output.open("wb") as out:
-        running = Runner(folder, {**environment(folder), **access}, replaced).start(example, out)
+        running = Runner(folder, {**ansible_environment(folder), **access}, replaced).start(example, out)
     try:
         until(lambda: b"\n" in output.read_bytes() or running.poll() is not None, SECONDS)
         assert running.poll() is None, output.read_text(encoding="utf-8")

@@ -24,12 +24,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts, environment
+from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts
 from ansible_collections.imagescan.openshift.tests.cluster.enforced import Enforced, pod
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
 from ansible_collections.imagescan.openshift.tests.cluster.harness.cluster import Cluster
 from ansible_collections.imagescan.openshift.tests.support.controller_jobs import Controller, Job, running_controller
 from ansible_collections.imagescan.openshift.tests.support.postgresql import PASSWORD, Postgresql, running_postgresql
+from ansible_collections.imagescan.openshift.tests.support.programs import ansible_environment
 from ansible_collections.imagescan.openshift.tests.support.requirements import missing
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -115,7 +116,7 @@ class Stage:
         """Run a job to its end, which must not be a failure."""
         job = self.controller.job(template, answers, self.home / f"job-{secrets.token_hex(4)}")
         with self.lines.watched():
-            assert job.start(environment(self.home)).wait(1800) == 0, job.output
+            assert job.start(ansible_environment(self.home)).wait(1800) == 0, job.output
         assert "WARNING" not in job.output, job.output
         return job
 
@@ -240,7 +241,7 @@ def stage(
         )
         command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,"]
         command += ["imagescan.openshift.controller", "--diff", "-vvv", "-e", f"@{given}"]
-        environ = {**environment(tmp_path), **controller.settings}
+        environ = {**ansible_environment(tmp_path), **controller.settings}
         with made.lines.watched():
             done = subprocess.run(command, env=environ, capture_output=True, timeout=1800, check=False)
         assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()

@@ -32,19 +32,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
-from ansible_collections.imagescan.openshift.tests.cluster.accounts import (
-    Accounts,
-    Played,
-    accounts_in,
-    environment,
-    play,
-)
+from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts, Played, accounts_in, play
 from ansible_collections.imagescan.openshift.tests.cluster.enforced import Enforced, pod, pod_spec, until
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
 from ansible_collections.imagescan.openshift.tests.cluster.harness.images import scanner_layout
 from ansible_collections.imagescan.openshift.tests.support.cron import cron
-from ansible_collections.imagescan.openshift.tests.support.examples import Runner, examples
-from ansible_collections.imagescan.openshift.tests.support.programs import require_program
+from ansible_collections.imagescan.openshift.tests.support.examples import WITHOUT_INVENTORY, Runner, data_in, examples
+from ansible_collections.imagescan.openshift.tests.support.programs import ansible_environment, require_program
 from packaging.requirements import Requirement
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -246,15 +240,13 @@ def test_from_the_controllers_tick_to_a_refused_pod(
     on_the_page = Runner(
         tmp_path,
         {
-            **environment(tmp_path),
-            "ANSIBLE_LOCALHOST_WARNING": "false",
-            "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
+            **ansible_environment(tmp_path),
+            **WITHOUT_INVENTORY,
         },
         {
             '"02:30"': '"* * * * *"',  # not to wait for the night
             "registry.example.com/imagescan/ee@sha256:…": image,
-            "https://security.access.redhat.com/data/csaf/v2/vex/": "/var/lib/imagescan/feed",
-            "https://security.access.redhat.com/data/metrics/": "/var/lib/imagescan/",
+            **data_in("/var/lib/imagescan"),
             "admin.kubeconfig": str(cluster.kubeconfig),
         },
         # It ends with schedule_vars, which goes on.

@@ -17,17 +17,12 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client
-from ansible_collections.imagescan.openshift.tests.cluster.accounts import (
-    Accounts,
-    Played,
-    accounts_in,
-    environment,
-    play,
-)
+from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts, Played, accounts_in, play
 from ansible_collections.imagescan.openshift.tests.cluster.enforced import Enforced, pod, until
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
 from ansible_collections.imagescan.openshift.tests.cluster.registries import CountingRegistry, counting_registry
 from ansible_collections.imagescan.openshift.tests.support.examples import Runner, examples
+from ansible_collections.imagescan.openshift.tests.support.programs import ansible_environment
 from ansible_collections.imagescan.openshift.tests.support.recorded_cluster import image
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -188,7 +183,7 @@ def test_new_data_from_the_feed_to_the_refused_pod(place: Place, tmp_path: Path)
     given |= {"feed_source": given.pop("scan_feed"), "feed_repository_map": given.pop("scan_repository_map")}
     here = {"hosts": {"localhost": {"ansible_connection": "local", **given}}}
     (tmp_path / "inventory.yml").write_text(json.dumps({"all": here}), encoding="utf-8")
-    settings = {**environment(tmp_path), "ANSIBLE_INVENTORY": str(tmp_path / "inventory.yml")}
+    settings = {**ansible_environment(tmp_path), "ANSIBLE_INVENTORY": str(tmp_path / "inventory.yml")}
     runner = Runner(tmp_path, settings, {})
     (commands,) = examples("triggers", "new_data")
     output = runner.run(commands)

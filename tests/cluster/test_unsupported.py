@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.imagescan.openshift.examples.fleet import fleet, images
-from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts, accounts_in, environment
+from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts, accounts_in
 from ansible_collections.imagescan.openshift.tests.cluster.harness.cluster import (
     WITHOUT_IMAGE_VOLUMES,
     Cluster,
@@ -27,6 +27,7 @@ from ansible_collections.imagescan.openshift.tests.cluster.scans import (
     check_nothing_is_left,
     write_images,
 )
+from ansible_collections.imagescan.openshift.tests.support.programs import ansible_environment
 from ansible_collections.imagescan.openshift.tests.support.requirements import missing
 
 NAMESPACE = "unsupported"
@@ -87,7 +88,7 @@ def scan(
     """Run image_scan by a playbook, where the cluster is reached. Its exit status."""
     call = by_pods(cluster, accounts, cluster.scanner_reference, method, images=references, **more)
     scans = Scans(home, {method: call})
-    done = cluster.run(*scans.command(), check=False, env=environment(home), timeout=SECONDS)
+    done = cluster.run(*scans.command(), check=False, env=ansible_environment(home), timeout=SECONDS)
     (home / "output").write_text(done.stdout + done.stderr, encoding="utf-8")
     return scans, done.returncode
 
@@ -119,7 +120,7 @@ def test_a_drill_knows_that_there_is_no_such_way_in(old_cluster: Cluster, tmp_pa
     arguments = json.dumps({"kubeconfig": str(old_cluster.kubeconfig), "namespace": "drill"})
     command = [str(Path(sys.executable).parent / "ansible"), "localhost", "-i", "localhost,", "-c", "local"]
     command += ["-e", f"ansible_python_interpreter={sys.executable}", "-m", "imagescan.openshift.enforcement_info"]
-    told = old_cluster.run(*command, "-a", arguments, env=environment(tmp_path)).stdout
+    told = old_cluster.run(*command, "-a", arguments, env=ansible_environment(tmp_path)).stdout
     found = json.loads(told[told.index("=> {") + 3 :])
     outcomes: dict[bool, set[str]] = {row["way"].startswith("image volume"): set() for row in found["ways"]}
     for row in found["ways"]:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -16,15 +15,19 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.imagescan.openshift.tests.support.controller_jobs import Controller, running_controller
-from ansible_collections.imagescan.openshift.tests.support.examples import Example, Runner, examples
-from ansible_collections.imagescan.openshift.tests.support.programs import require_program
+from ansible_collections.imagescan.openshift.tests.support.examples import (
+    WITHOUT_INVENTORY,
+    Example,
+    Runner,
+    data_in,
+    examples,
+)
+from ansible_collections.imagescan.openshift.tests.support.programs import ansible_environment, require_program
 from ansible_collections.imagescan.openshift.tests.support.registry import running_registry
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 #: Images of the fleet that the pages name.
 NAMES = ("payments", "shop-frontend")
-FEED = "https://security.access.redhat.com/data/csaf/v2/vex/"
-MAP = "https://security.access.redhat.com/data/metrics/repository-to-cpe.json"
 NEWS = Path("2026", "cve-2026-900001.json")
 #: A password, a token, an auth: whatever secrets.yml looks up.
 CANARY = "Y2FuYXJ5LW9mLXRoZS1leGFtcGxl"
@@ -37,20 +40,6 @@ inventories: [{name: localhost, organization: platform}]
 """
 
 pytestmark = pytest.mark.timeout(1800)
-
-
-def environment(home: Path) -> dict[str, str]:
-    """Variables of somebody who has a home of his own, and the programs of this environment."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("K8S_AUTH_", "ANSIBLE_"))}
-    return {
-        **kept,
-        "HOME": str(home),
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "LC_ALL": "C.UTF-8",
-        # These two say that there is no inventory, which nothing here needs.
-        "ANSIBLE_LOCALHOST_WARNING": "false",
-        "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
-    }
 
 
 @pytest.fixture
@@ -80,12 +69,11 @@ def runner(tmp_path: Path, home: Path) -> t.Iterator[Runner]:
         shutil.copy(fleet / "repository-to-cpe.json", transfer)
         yield Runner(
             home,
-            environment(home),
+            {**ansible_environment(home), **WITHOUT_INVENTORY},
             {
                 "registry.example.com": registry.host,
                 "/mnt/transfer": str(transfer),
-                FEED: str(fleet / "feed"),
-                MAP: str(fleet / "repository-to-cpe.json"),
+                **data_in(fleet),
             },
             {"imagescan.yml": f"scan_plain_http_registries: [{registry.host!r}]\n"},
         )
@@ -122,7 +110,11 @@ def test_the_examples_of_the_controller(controller: Controller, home: Path) -> N
     auth = home / ".config/containers/auth.json"
     auth.parent.mkdir(parents=True)
     auth.write_text(json.dumps({"auths": {"registry.example.com": {"auth": CANARY}}}), encoding="utf-8")
-    runner = Runner(folder, {**environment(home), **controller.settings, "IMAGESCAN_STORE_PASSWORD": CANARY}, {})
+    runner = Runner(
+        folder,
+        {**ansible_environment(home), **WITHOUT_INVENTORY, **controller.settings, "IMAGESCAN_STORE_PASSWORD": CANARY},
+        {},
+    )
 
     made, changed = examples("controller", "controller")
     printed = runner.run(made)

@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.imagescan.openshift.plugins.filter.schedule_plan import schedule_plan
 from ansible_collections.imagescan.openshift.tests.support.cron import cron
-from ansible_collections.imagescan.openshift.tests.support.examples import Runner, examples
+from ansible_collections.imagescan.openshift.tests.support.examples import WITHOUT_INVENTORY, Runner, data_in, examples
 from ansible_collections.imagescan.openshift.tests.support.programs import require_program
 from ansible_collections.imagescan.openshift.tests.support.requirements import CHECKOUT
 
@@ -131,15 +131,12 @@ def test_the_examples_of_the_page_and_from_a_tick_of_cron_to_a_verdict(tmp_path:
     (etc / "environment").write_text("IMAGESCAN_STORE_PASSWORD='not needed'\n", encoding="utf-8")
     (etc / "auth.json").write_text('{"auths": {}}', encoding="utf-8")
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    # There is no inventory, which nothing here needs.
-    quiet = {"ANSIBLE_LOCALHOST_WARNING": "false", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false"}
     on_the_page = Runner(
         tmp_path,
-        {**os.environ, "PATH": path, **quiet},
+        {**os.environ, "PATH": path, **WITHOUT_INVENTORY},
         {
             "registry.example.com/shop/frontend:1.4": f"oci:{fleet}/images:payments, oci:{fleet}/images:shop-frontend",
-            "https://security.access.redhat.com/data/csaf/v2/vex/": str(fleet / "feed"),
-            "https://security.access.redhat.com/data/metrics/": f"{fleet}/",
+            **data_in(fleet),
             "/var/lib/imagescan": str(tmp_path / "scan"),
             "/etc/imagescan": str(etc),
         },

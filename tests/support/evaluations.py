@@ -148,20 +148,16 @@ def plain_oscap(
 
 def _once_more(command: t.Sequence[str], environment: t.Mapping[str, str]) -> subprocess.CompletedProcess[bytes]:
     """Run oscap, and once more when it does not end: 1.3.7 was once seen to stand still."""
-    for last in (False, True):
-        try:
-            return subprocess.run(
-                command,
-                env=environment,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                check=False,
-                timeout=240,
-            )
-        except subprocess.TimeoutExpired:
-            if last:
-                raise
-    raise AssertionError("unreachable")
+
+    def asked() -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False, timeout=240
+        )
+
+    try:
+        return asked()
+    except subprocess.TimeoutExpired:
+        return asked()
 
 
 def read_outcome(path: Path) -> Outcome:

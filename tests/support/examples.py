@@ -18,6 +18,12 @@ import subprocess
 import typing as t
 from pathlib import Path
 
+#: Where Red Hat's vulnerability data and map of repositories come from, as the pages say.
+FEED = "https://security.access.redhat.com/data/csaf/v2/vex/"
+MAP = "https://security.access.redhat.com/data/metrics/repository-to-cpe.json"
+#: For Ansible, which else warns that there is no inventory.
+WITHOUT_INVENTORY = {"ANSIBLE_LOCALHOST_WARNING": "false", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false"}
+
 PAGES = Path(__file__).resolve().parents[2] / "docs" / "triggers"
 _FENCE = re.compile(
     r"^```(?P<language>\w+) (?P<words>[^\n]*\brun=[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
@@ -51,6 +57,11 @@ def examples(where: str, page: str = "*") -> list[Example]:
                 status = int(words.get("exit", "0"))
                 found.append(Example(path.name, line, block["text"], words.get("file", ""), status))
     return found
+
+
+def data_in(folder: Path | str) -> dict[str, str]:
+    """What is replaced on a page to have the data of the example fleet in a folder."""
+    return {FEED: f"{folder}/feed", MAP: f"{folder}/repository-to-cpe.json"}
 
 
 @dataclasses.dataclass
