@@ -338,7 +338,7 @@ def _the_source_alone(shop: Shop, folder: Path) -> None:
     assert {shop.digest("good"), shop.digest("bad")} <= {image["digest"] for image in images}
 
 
-def test_a_push_that_a_registry_tells_of_is_scanned(shop: Shop, tmp_path: Path) -> None:
+def test_a_push_that_a_registry_tells_of_is_flagged_and_then_refused(shop: Shop, tmp_path: Path) -> None:
     if not isinstance(shop.cluster, Cluster):
         missing("a cluster of our own: the pods of another do not reach a registry of this test")
     port = _free_port()
@@ -356,11 +356,15 @@ def test_a_push_that_a_registry_tells_of_is_scanned(shop: Shop, tmp_path: Path) 
             assert _post(port, body, "THE_TOKEN") == 200
             assert _post(port, {"{{ evil }}": "{{ evil }}"}, "THE_TOKEN") == 200
             assert _post(port, {**body, "docker_url": f"{registry.host}/a"}, "wrong") == 401
+            pushed = f"{registry.host}/{shop.enforced.work}/pushed@{shop.digest('pushed')}"
+            assert shop.answer("pushed", pushed, dryRun="All") == ""
             target = f"docker://{registry.host}/{shop.enforced.work}/pushed:1"
             options = ("--insecure-policy", "copy", "--quiet", "--dest-tls-verify=false")
             shop.cluster.run("skopeo", *options, f"oci:{shop.home}/images:pushed", target)
             _by_another_name(shop, tmp_path / "renamed")
             until(lambda: shop.digest("pushed") in shop.denied(), SECONDS)
+            until(lambda: shop.answer("pushed", pushed, dryRun="All"), SECONDS)
+            assert f"{shop.enforced.name}-deny" in shop.answer("pushed", pushed, dryRun="All")
             rulebook.until_idle()
             assert len(rulebook.plays()) == 1
             assert "evil.example" in rulebook.output
