@@ -1,7 +1,7 @@
 # The commands of this project; README.md explains them.
 PYTHON ?= python3
 
-.PHONY: venv demo test fuzz bench cluster-up cluster-down clean
+.PHONY: venv demo test test-full fuzz bench cluster-up cluster-down clean
 venv: .venv/ready
 
 # The link makes imagescan.openshift.* resolve from this checkout; edits are live.
@@ -17,8 +17,12 @@ demo: .venv/ready
 	.venv/bin/ansible-playbook -i localhost, imagescan.openshift.scan -e @examples/fleet/vars.yml \
 	    -e '{"fleet_dir": "$(CURDIR)/build/demo"}'
 
+# What decides about every change. Tests that are marked "full" are left to test-full, which runs everything.
 test: .venv/ready
 	$(PYTHON) tests/tools/suite.py
+
+test-full: .venv/ready
+	$(PYTHON) tests/tools/suite.py full
 
 fuzz:
 	$(PYTHON) tests/tools/suite.py fuzz

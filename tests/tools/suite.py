@@ -1,7 +1,9 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All checks of the project: ``suite.py`` (make test), ``suite.py fuzz``, ``suite.py bench``, or single stages by name.
+"""All checks of the project: ``suite.py`` (make test), or single stages by name.
+
+``suite.py full`` (make test-full) also runs the tests that are marked "full"; so does ``suite.py full STAGE…``.
 
 Each stage counts what passed and failed; the last line is ``N passed, N failed``. What cannot run here is said at the
 end, loudly, and counts as failed where IMAGESCAN_REQUIRE_ALL=1. Stages run side by side (see ``main``). Logs lie in
@@ -62,6 +64,12 @@ CORES = {
 #: Targets of minutes. On a newer core, tests/oracle/test_examples.py and tests/cluster/test_flagging.py run their
 #: playbooks.
 OLDEST_CORE_ALONE = {"playbook_controller", "playbook_unflag_refused"}
+
+
+#: The first argument that selects everything.
+FULL = "full"
+#: What every pytest is given; nothing when everything is wanted.
+PYTEST_OPTIONS = ["-m", f"not {FULL}"]
 
 
 @dataclasses.dataclass
@@ -369,7 +377,7 @@ def pytest(
     environ = {**os.environ, "PYTHONPATH": "", "PATH": path, **(settings or {})}
     if optional:
         environ["IMAGESCAN_REQUIRE_ALL"] = "0"
-    command = [venv / "bin" / "python", "-m", "pytest", "-q", "-ra", f"--junitxml={report}", *paths]
+    command = [venv / "bin" / "python", "-m", "pytest", "-q", "-ra", f"--junitxml={report}", *PYTEST_OPTIONS, *paths]
     status = run(command, log, cwd=CHECKOUT, env=environ)
     if not report.is_file():
         result.gate(name, status or 1, log)
@@ -516,8 +524,11 @@ def side_by_side(parts: t.Sequence[t.Callable[[], None]]) -> None:
 
 
 def main(names: list[str]) -> int:
-    """Run the stages and print the counts; 1 when anything failed."""
+    """Run the stages and print the counts; 1 when anything failed. A first name "full" selects long tests, too."""
     total = Result()
+    if names[:1] == [FULL]:
+        names = names[1:]
+        PYTEST_OPTIONS.clear()
     TIMES.unlink(missing_ok=True)
     began = time.monotonic()
     wanted = names or list(STAGES)

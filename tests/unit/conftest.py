@@ -5,9 +5,15 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 _LONGEST_NAME = 200
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the marker of long tests, since ansible-test does not read pyproject.toml."""
+    config.addinivalue_line("markers", "full: long: run by `make test-full` alone")
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

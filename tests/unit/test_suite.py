@@ -110,3 +110,26 @@ def test_the_tests_on_a_cluster_fail_when_nobody_took_a_file(
     suite.stage_cluster(result)
     assert result.failed == 0
     assert sorted(set(names)) == [f"cluster-{number}" for number in range(1, suite.CLUSTERS + 1)]
+
+
+@pytest.mark.parametrize(("names", "passed"), [(["unit"], 1), (["full", "unit"], 2)])
+def test_long_tests_are_left_to_the_full_run(
+    suite: t.Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    names: list[str],
+    passed: int,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = full\n", encoding="utf-8")
+    (tmp_path / "test_it.py").write_text(
+        "import pytest\n\ndef test_short(): pass\n\n@pytest.mark.full\ndef test_long(): pass\n", encoding="utf-8"
+    )
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(sys.executable)
+    for name in ("BUILD", "CHECKOUT", "LOGS"):
+        monkeypatch.setattr(suite, name, tmp_path)
+    stages = {"unit": lambda result: suite.pytest(result, "unit", tmp_path, ["test_it.py"])}
+    monkeypatch.setattr(suite, "STAGES", stages)
+    assert suite.main(names) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"{passed} passed, 0 failed"
