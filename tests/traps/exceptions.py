@@ -58,6 +58,16 @@ def corrected(document: t.Any) -> None:
     document["statements"][0]["timestamp"] = "2026-01-01T00:00:00Z"
 
 
+def corrected_as(name: str) -> t.Callable[[t.Any], None]:
+    """A newer statement takes back what the first one says, of a vulnerability under another name."""
+
+    def edit(document: t.Any) -> None:
+        corrected(document)
+        document["statements"][1] = {**document["statements"][1], "vulnerability": {"name": name}}
+
+    return edit
+
+
 def unclear(part: str) -> t.Callable[[t.Any], None]:
     """A newer statement takes back what the first one says, of a part that is not understood."""
 
@@ -245,6 +255,22 @@ TRAPS: list[Trap] = [
             ("a-source-package", "pkg:rpm/redhat/openssl?arch=src"),
             ("a-part-that-is-no-package", "pkg:generic/openssl"),
             ("a-version-without-a-release", "pkg:rpm/redhat/openssl-libs@3.0.7"),
+        )
+    ),
+    *(
+        differs(
+            f"vex-that-was-corrected-in-{name}",
+            "whoever compares ids letter by letter, and leaves what was taken back in force",
+            "vex",
+            Vex(edit=corrected_as(identifier)),
+            Vex(edit=corrected_as("CVE-2026-900102")),
+            verdict="failed",
+            packages=VULNERABLE,
+        )
+        for name, identifier in (
+            ("lower-case", "cve-2026-900101"),
+            ("a-url", "https://nvd.nist.gov/vuln/detail/CVE-2026-900101"),
+            ("other-dashes", "CVE\u20112026\u2011900101"),
         )
     ),
     vex(

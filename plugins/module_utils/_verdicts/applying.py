@@ -11,6 +11,7 @@ import datetime
 import typing as t
 
 from .exceptions import Acceptance
+from .identifiers import folded_id
 from .vex import Statement
 
 Entry = t.Union[Acceptance, Statement]
@@ -161,7 +162,7 @@ class ImageExceptions:
         self._today = today
         self._statements: dict[str, list[Statement]] = collections.defaultdict(list)
         for statement in statements:
-            for name in statement.ids:
+            for name in statement.compared_ids:
                 self._statements[name].append(statement)
         self.by_policy = by_policy
 
@@ -242,7 +243,7 @@ class ImageExceptions:
     def _newest(self, finding: Finding) -> Statement | None:
         meant = [
             one
-            for one in self._statements.get(finding.id, ())
+            for one in self._statements.get(folded_id(finding.id), ())
             if one.is_about_package(finding.package, self._distribution)
         ]
         return max(meant, key=lambda one: (one.time, not one.clears, one.document), default=None)

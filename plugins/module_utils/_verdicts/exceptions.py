@@ -14,6 +14,7 @@ import typing as t
 from .._errors import InputError
 from .._text import visible
 from .documents import VALUE_LIMIT, Field, nearest, read_document
+from .identifiers import folded_id
 
 #: Why a product is not affected, in the words that OpenVEX and CSAF share.
 JUSTIFICATIONS = (
@@ -89,7 +90,7 @@ class Acceptance:
 
     def covers_id(self, finding_id: str) -> bool:
         """Whether it is meant for findings of an id."""
-        return bool(self.id) and fnmatch.fnmatchcase(finding_id, self.id)
+        return bool(self.id) and fnmatch.fnmatchcase(folded_id(finding_id), folded_id(self.id))
 
     def covers_package(self, name: str, package: str) -> bool:
         """Whether it is meant for what is found in a package."""

@@ -26,6 +26,7 @@ from .._text import visible
 from .._vulnerabilities.feeds.signatures import SUFFIX, Keys, read_signature
 from .._vulnerabilities.times import parse_time, utc_text
 from .exceptions import JUSTIFICATIONS
+from .identifiers import folded_id, mentioned_ids
 from .policies import split_reference
 
 #: Bytes of one document, statements (image, package, vulnerability) that it may expand to, ids of one of them, and
@@ -100,7 +101,9 @@ class ImageName:
         registry, repository = split_reference(reference)
         tag = reference.partition("@")[0].rpartition("/")[2].partition(":")[2]
         same_tag = self.tag in ("", tag) or (widely and not tag)
-        return bool(registry) and f"{registry}/{repository}" == self.repository and same_tag
+        name = f"{registry}/{repository}"
+        same_name = name.casefold() == self.repository.casefold() if widely else name == self.repository
+        return bool(registry) and same_name and same_tag
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,22 +120,23 @@ class PackageName:
         """Whether a package (``name-epoch:version-release.arch``) of a distribution (os-release ID) is meant.
 
         ``widely``: what is no distribution, build or architecture of packages narrows nothing down, and the epoch,
-        which makers leave out or write as 0, does not either.
+        which makers leave out or write as 0, does not either. Upper and lower case are the same.
         """
         parts = PACKAGE.fullmatch(package)
         if parts is None:
             return widely
-        if parts["name"] != self.name:
-            return False
         if widely:
             others = _KNOWN_NAMESPACES.difference(namespaces_of(distribution)) if distribution else ()
+            build = self.build.casefold()
             return (
-                self.namespace not in others
-                and (self.build == parts["build"] or not re.fullmatch(r"[^-]+-[^-]+", self.build))
+                parts["name"].casefold() == self.name.casefold()
+                and self.namespace not in others
+                and (build == parts["build"].casefold() or not re.fullmatch(r"[^-]+-[^-]+", build))
                 and (self.arch == parts["arch"] or self.arch not in _ARCHITECTURES)
             )
         return (
-            (not self.namespace or self.namespace in namespaces_of(distribution))
+            parts["name"] == self.name
+            and (not self.namespace or self.namespace in namespaces_of(distribution))
             and self.build in ("", parts["build"])
             and self.epoch in ("", parts["epoch"])
             and self.arch in ("", parts["arch"])
@@ -143,8 +147,8 @@ class PackageName:
 class Statement:
     """What a maker says of a vulnerability in an image, or in one package of it (None: in all).
 
-    ``ids``: the vulnerability and its aliases. ``status``: in the words of OpenVEX. ``time``: RFC 3339, UTC.
-    ``document``: the id of the document that says so; ``author``: who published it.
+    ``ids``: the vulnerability and its aliases, as they are written. ``status``: in the words of OpenVEX. ``time``: RFC
+    3339, UTC. ``document``: the id of the document that says so; ``author``: who published it.
     """
 
     ids: tuple[str, ...]
@@ -171,6 +175,13 @@ class Statement:
     def widely(self) -> bool:
         """Whether it says that a finding counts, or may; what is unclear in it must not save what was said before."""
         return self.status in _COUNTING
+
+    @property
+    def compared_ids(self) -> tuple[str, ...]:
+        """The ids by which it is looked up (``folded_id``); what counts is about every id that it may mean."""
+        if not self.widely:
+            return tuple(dict.fromkeys(map(folded_id, self.ids)))
+        return tuple(dict.fromkeys(one for text in self.ids for one in mentioned_ids(text)))
 
     def is_about_image(self, digests: t.Container[str], references: t.Collection[str]) -> bool:
         """Whether it is about an image. ``digests``: its own and those of the indexes that it is in."""
@@ -346,8 +357,11 @@ class _Reader:
         justification = self.text(one, "justification", what)
         if justification and justification not in JUSTIFICATIONS:
             raise CorruptData(f"{self.where}: {what}: '{visible(justification, 60)}' is not a justification")
+        names = [name, *self.texts(vulnerability, "aliases", f"{what}: vulnerability")]
+        if status in _COUNTING:
+            names.append(self.text(vulnerability, "@id", f"{what}: vulnerability"))
         statement = Statement(
-            ids=self.ids((name, *self.texts(vulnerability, "aliases", f"{what}: vulnerability")), what),
+            ids=self.ids(names, what),
             status=status,
             image=ImageName(),
             package=None,
@@ -577,8 +591,8 @@ def image_of_purl(text: str) -> ImageName | None:
     qualifiers = url.qualifiers if isinstance(url.qualifiers, dict) else {}
     if url.type not in ("oci", "docker"):
         return None
-    if url.version and _DIGEST.fullmatch(url.version):
-        return ImageName(digest=url.version)
+    if url.version and _DIGEST.fullmatch(url.version.lower()):
+        return ImageName(digest=url.version.lower())
     repository = qualifiers.get("repository_url", "")
     if url.type != "oci" or url.version or "/" not in repository or not _same_name(repository, url.name):
         return None

@@ -253,6 +253,77 @@ def test_what_is_unclear_takes_an_older_statement_back(
     assert judged(older, newer, **changes).verdict == ("failed" if taken_back else "passed")
 
 
+@pytest.mark.parametrize(
+    ("vulnerability", "taken_back"),
+    [
+        ({"name": FOUND.id.lower()}, True),
+        ({"name": "Cve-2026-1001"}, True),
+        ({"name": " CVE-2026-1001 "}, True),
+        ({"name": "CVE\u20112026\u20111001"}, True),  # non-breaking hyphens
+        ({"name": "CVE-2026-1001\u200b"}, True),
+        ({"name": "CVE 2026 1001"}, True),
+        ({"name": "https://nvd.nist.gov/vuln/detail/CVE-2026-1001"}, True),
+        ({"name": "GHSA-1", "aliases": ["cve-2026-1001"]}, True),
+        ({"name": "openssl overflow", "@id": "https://www.cve.org/CVERecord?id=CVE-2026-1001"}, True),
+        ({"name": "CVE-2026-10010"}, False),
+        ({"name": "CVE-2026-100"}, False),
+        ({"name": "GHSA-cve-2026"}, False),
+    ],
+)
+def test_one_id_written_in_another_way_takes_an_older_statement_back(
+    vulnerability: dict[str, t.Any], taken_back: bool
+) -> None:
+    older = openvex(statement(IMAGE, PACKAGE), timestamp="2026-10-01T00:00:00Z")
+    newer = openvex(statement(IMAGE, PACKAGE, status="affected", vulnerability=vulnerability))
+    assert judged(older).verdict == "passed"
+    assert judged(older, newer).verdict == ("failed" if taken_back else "passed")
+
+
+@pytest.mark.parametrize(
+    ("product", "part"),
+    [
+        (IMAGE, PACKAGE.replace("openssl-libs", "OpenSSL-libs")),
+        (IMAGE, PACKAGE.replace("el9", "EL9")),
+        (IMAGE.replace("sha256:1", "SHA256:1"), PACKAGE),
+        (f"pkg:docker/team/app@SHA256:{DIGEST[7:]}", PACKAGE),
+        ({"@id": "https://example.com/app", "hashes": {"sha-256": DIGEST[7:].upper()}}, PACKAGE),
+        (BY_NAME.replace("registry", "Registry").replace("/app", "/App"), PACKAGE),
+    ],
+)
+def test_case_of_letters_saves_no_older_statement(product: t.Any, part: str) -> None:
+    older = openvex(statement(IMAGE, PACKAGE), timestamp="2026-10-01T00:00:00Z")
+    newer = openvex(statement(product, part, status="affected"))
+    assert judged(older, newer).verdict == "failed"
+
+
+@pytest.mark.parametrize("name", ["cve-2026-1001", "CVE-2026-1001\u200b"])
+def test_one_id_written_in_another_way_clears_too(name: str) -> None:
+    assert judged(openvex(statement(vulnerability={"name": name}))).verdict == "passed"
+
+
+@pytest.mark.parametrize("name", ["see CVE-2026-1001", "https://nvd.nist.gov/vuln/detail/CVE-2026-1001"])
+def test_an_id_that_is_only_mentioned_clears_nothing(name: str) -> None:
+    assert judged(openvex(statement(vulnerability={"name": name}))).verdict == "failed"
+
+
+@pytest.mark.parametrize("changes", [{"id": "cve-2026-1001"}, {}])
+def test_a_finding_may_be_written_in_lower_case(changes: dict[str, t.Any]) -> None:
+    findings = make.match(findings=(make.finding(**changes),))
+    assert judged(openvex(statement(IMAGE, PACKAGE)), **findings).verdict == "passed"
+    assert judged(openvex(statement(IMAGE, PACKAGE, status="affected")), **findings).verdict == "failed"
+
+
+def test_a_package_that_cannot_be_read_is_meant_by_what_counts() -> None:
+    name = vex.PackageName("openssl-libs")
+    assert name.names("openssl-libs", "rhel", widely=True)
+    assert not name.names("openssl-libs", "rhel")
+    unreadable = make.match(findings=(make.finding(package="openssl-libs of an unknown build"),))
+    older = openvex(statement(IMAGE), timestamp="2026-10-01T00:00:00Z")
+    newer = openvex(statement(IMAGE, PACKAGE, status="affected"))
+    assert judged(older, **unreadable).verdict == "passed"
+    assert judged(older, newer, **unreadable).verdict == "failed"
+
+
 def test_last_updated_is_newer_than_the_beginning() -> None:
     updated = openvex(
         statement(status="affected"), last_updated="2026-11-02T00:00:00Z", timestamp="2026-01-01T00:00:00Z"
@@ -413,6 +484,15 @@ def test_what_is_unclear_in_csaf_takes_an_older_statement_back(
         newer["product_tree"]["full_product_names"].append(product)
     assert judged(csaf(), **changes).verdict == "passed"
     assert judged(csaf(), newer, **changes).verdict == ("failed" if taken_back else "passed")
+
+
+@pytest.mark.parametrize("changes", [{"cve": "cve-2026-1001"}, {"cve": None, "ids": [{"text": "see cve-2026-1001"}]}])
+def test_csaf_may_write_an_id_in_another_way(changes: dict[str, t.Any]) -> None:
+    older = openvex(statement(IMAGE, PACKAGE), timestamp="2026-10-01T00:00:00Z")
+    newer = csaf()
+    vulnerability = {**newer["vulnerabilities"][0], "product_status": {"known_affected": ["whole"]}, **changes}
+    newer["vulnerabilities"] = [{key: value for key, value in vulnerability.items() if value is not None}]
+    assert judged(older, newer).verdict == "failed"
 
 
 # What is refused as a whole.
