@@ -18,7 +18,16 @@ import typing as t
 
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities import cpes, times
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents import csaf_vex
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents import (
+    csaf_components,
+    csaf_json,
+    csaf_statements,
+    csaf_tree,
+    csaf_vex,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.advisories import (
+    TEXT_LIMIT,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.model import Document, Row
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import repository_map
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.parsing import CSAF
@@ -37,7 +46,8 @@ from ansible_collections.imagescan.openshift.tests.support.vex import (
     not_affected,
 )
 
-READERS = [str(module.__file__) for module in (csaf_vex, times, cpes, builds)]
+_CSAF = (csaf_components, csaf_json, csaf_statements, csaf_tree, csaf_vex)
+READERS = [str(module.__file__) for module in (*_CSAF, times, cpes, builds)]
 
 _WORDS: tuple[t.Any, ...] = (
     None,
@@ -246,5 +256,5 @@ def _check_row(row: Row) -> None:
     assert row.severity in SEVERITIES
     assert row.fix_state in ("", *STATUSES)
     assert (row.status == "known_affected" or row.status == "under_investigation") == bool(row.fix_state)
-    assert row.product.isprintable() and len(row.product) <= csaf_vex.TEXT_LIMIT
+    assert row.product.isprintable() and len(row.product) <= TEXT_LIMIT
     "".join(row).encode("utf-8")

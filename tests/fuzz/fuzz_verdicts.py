@@ -33,6 +33,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.poli
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities import cpes
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents import (
     advisories,
+    csaf_components,
+    csaf_statements,
     csaf_vex,
     osv,
     updateinfo,
@@ -443,7 +445,7 @@ def _other_document(before: Json, after: t.Any) -> bool:
             if cpe != old_cpe and isinstance(cpe, str) and cpes.parse_cpe(cpe) is not None:
                 return True  # another product
             if purl != old_purl and isinstance(purl, str) and _WELL_FORMED_PURL.fullmatch(purl):
-                build, module = csaf_vex._NEVRA.fullmatch(identity), csaf_vex._MODULE_ID.fullmatch(identity)
+                build, module = csaf_components.NEVRA.fullmatch(identity), csaf_components.MODULE_ID.fullmatch(identity)
                 if not purl.startswith("pkg:rpm/redhat/" if build else "pkg:rpmmod/" if module else "\0"):
                     # Another package, or whose it is. The id of a build tells all but that: what differs is damaged.
                     return True
@@ -470,7 +472,7 @@ def _moved(before: Json, after: t.Any) -> bool:
     except (LookupError, TypeError, AttributeError):
         return False
     gone = {identity for _status, identity in old - new}
-    return any(identity in gone and status in csaf_vex._STATUSES for status, identity in new - old)
+    return any(identity in gone and status in csaf_statements.STATUSES for status, identity in new - old)
 
 
 def _cleared(old: Meaning, after: t.Any, new: Meaning) -> bool:
@@ -495,7 +497,7 @@ def _ratings(document: t.Any) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for threat in document["vulnerabilities"][0].get("threats") or ():
         word = threat["details"].strip().casefold()
-        if threat["category"] == "impact" and word in csaf_vex._SEVERITIES:
+        if threat["category"] == "impact" and word in csaf_statements.SEVERITIES:
             for identity in threat.get("product_ids") or [""]:
                 found.setdefault(identity, set()).add(word)
     return found

@@ -12,12 +12,19 @@ import typing as t
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import CorruptData, LimitExceeded, ScanError
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents import csaf_vex
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents import csaf_json, csaf_tree
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.advisories import (
+    TEXT_LIMIT,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.csaf_vex import (
     may_name,
     read_document,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.model import Document, Row
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.model import (
+    UNKNOWN_MODULE,
+    Document,
+    Row,
+)
 from ansible_collections.imagescan.openshift.tests.support.data import data_path
 from ansible_collections.imagescan.openshift.tests.support.vex import (
     MAIN_9,
@@ -150,7 +157,7 @@ def test_a_modular_build_without_its_module_takes_that_of_another_build_of_the_s
 def test_a_malformed_module_is_unknown_and_hides_nothing() -> None:
     read_ = real(f"{CLAIRCORE}/cve-2024-24786-bad-rpmmod.json")
     rows = {row.name: row for row in read_.vulnerabilities[0][1]}
-    assert rows["firefox-flatpak"].module == csaf_vex.UNKNOWN_MODULE
+    assert rows["firefox-flatpak"].module == UNKNOWN_MODULE
     assert rows["good-pkg"].module == "" and rows["cri-tools"].evr == "0:1.29.0-3.1.el9"
     assert read_.skipped == {"module_malformed": 1}
 
@@ -387,7 +394,7 @@ def test_relationships_nest_up_to_a_limit(depth: int) -> None:
     used = {link["product_reference"] for link in links}
     define(value, *({"something", "virt:rhel:8060020230403063348:ad008a3a"} & used))
     value["vulnerabilities"] = [{"cve": "CVE-2026-1000", "product_status": {"known_affected": ["whole"]}}]
-    if depth > csaf_vex.NESTING_LIMIT:
+    if depth > csaf_tree.NESTING_LIMIT:
         with pytest.raises(CorruptData, match="nested too deep"):
             read(value)
     else:
@@ -851,7 +858,7 @@ def test_fields_of_another_form_are_named(edit: t.Callable[[Json], None], messag
 
 def test_branches_have_a_depth() -> None:
     inner: list[Json] = []
-    for _level in range(csaf_vex.DEPTH_LIMIT + 1):
+    for _level in range(csaf_tree.DEPTH_LIMIT + 1):
         inner = [{"branches": inner}]
     with pytest.raises(LimitExceeded, match="nested"):
         read(changed(put(inner, "product_tree", "branches")))
@@ -859,13 +866,13 @@ def test_branches_have_a_depth() -> None:
 
 def test_documents_have_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
     data = json.dumps(document("CVE-2026-1000", affected(MAJOR_9, "tool"))).encode()
-    monkeypatch.setattr(csaf_vex, "DOCUMENT_LIMIT", len(data) - 1)
+    monkeypatch.setattr(csaf_json, "DOCUMENT_LIMIT", len(data) - 1)
     with pytest.raises(LimitExceeded, match="bytes"):
         read_document(data, "x")
 
 
 def test_a_bomb_of_values_is_refused_before_it_is_parsed() -> None:
-    data = b'{"document":[' + b"[]," * csaf_vex.VALUE_LIMIT + b"[]]}"
+    data = b'{"document":[' + b"[]," * csaf_json.VALUE_LIMIT + b"[]]}"
     start = time.monotonic()
     with pytest.raises(LimitExceeded, match="values"):
         read_document(data, "x")
@@ -883,7 +890,7 @@ def test_texts_that_are_kept_are_harmless() -> None:
     )
     product["product_id"] = links[0]["relates_to_product_reference"] = evil + "x" * 10_000
     (row,) = rows_of(value)
-    assert row.product.isprintable() and len(row.product) <= csaf_vex.TEXT_LIMIT
+    assert row.product.isprintable() and len(row.product) <= TEXT_LIMIT
     row.product.encode("utf-8")
 
 

@@ -1,0 +1,315 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The statements of a CSAF document: what each of its vulnerabilities says of which product."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ..._errors import CorruptData
+from .advisories import TEXT_LIMIT
+from .csaf_components import MODULE_BUILD, UNREADABLE
+from .csaf_json import CsafFields
+from .csaf_tree import ProductTree
+from .model import UNKNOWN_MODULE, Row
+
+STATUSES: t.Mapping[str, str] = {
+    "fixed": "fixed",
+    "first_fixed": "fixed",
+    "known_affected": "known_affected",
+    "first_affected": "known_affected",
+    "last_affected": "known_affected",
+    "known_not_affected": "known_not_affected",
+    "under_investigation": "under_investigation",
+    "unknown": "under_investigation",
+}
+SEVERITIES: t.Mapping[str, str] = {
+    "critical": "critical",
+    "important": "important",
+    "high": "important",
+    "moderate": "moderate",
+    "medium": "moderate",
+    "low": "low",
+    "none": "none",
+}
+_ORDER = ("none", "low", "moderate", "important", "critical")
+_FIX_STATES: t.Mapping[str, str] = {
+    "affected": "affected",
+    "fix deferred": "fix_deferred",
+    "will not fix": "will_not_fix",
+    "out of support scope": "out_of_support",
+}
+_THREATS = frozenset(["exploit_status", "impact", "target_set"])  # section 3.2.3.14.1 of CSAF 2.0
+_CATEGORY_STATES: t.Mapping[str, str] = {"none_available": "affected", "no_fix_planned": "will_not_fix"}
+
+_VECTOR = re.compile(r"(?:CVSS:[0-9]\.[0-9]/)?[A-Za-z]{1,4}:[A-Za-z]{1,10}(?:/[A-Za-z]{1,4}:[A-Za-z]{1,10}){1,40}")
+_ADVISORY = re.compile(r"[A-Z][A-Za-z]{1,15}-[0-9]{4}[:-][0-9A-Za-z]{1,16}")
+
+
+class _Score(t.NamedTuple):
+    """``newer``: of CVSS version 3. ``text``: as in reports. ``severity``: the worst by any score of the product."""
+
+    newer: bool
+    number: float
+    text: str
+    severity: str
+
+
+class _Ratings(t.NamedTuple):
+    """What one vulnerability says of products beside their status, by product id.
+
+    ``common``: the severity that is said of all. ``aggregate``: the document's. ``rated``: whether products are rated.
+    """
+
+    severities: dict[str, str]
+    common: str
+    aggregate: str
+    rated: bool
+    scores: dict[str, _Score]
+    states: dict[str, str]
+    advisories: dict[str, str]
+
+
+class StatementReader:
+    """Reads the vulnerabilities of one document; with ``names`` only what they say of these packages."""
+
+    def __init__(self, fields: CsafFields, tree: ProductTree, names: t.Container[str] | None) -> None:
+        self.fields = fields
+        self.tree = tree
+        self.names = names
+        # Of the vulnerability that is read: ids of which it says more than their status, rows, and modules by build.
+        self.judged: set[str] = set()
+        self.rows: list[Row] = []
+        self.modules: dict[str, set[str]] = {}
+
+    def ids_of(self, holder: dict[str, t.Any], key: str = "product_ids") -> list[str] | None:
+        """Product ids that something is said of, None where it is said of the whole document."""
+        groups = self.fields.list_of(holder, "group_ids", str)
+        if holder.get(key) is None and not groups:
+            return None
+        found: list[str] = list(self.fields.list_of(holder, key, str))
+        for group in groups:
+            if group not in self.tree.groups:
+                raise self.tree.undefined(group)
+            found.extend(self.tree.groups[group])
+        self.judged.update(found)
+        return found
+
+    def severity(self, text: str) -> str:
+        """A severity in our words; empty for no text; what cannot be read counts as the worst, never as little."""
+        text = text.strip().casefold()
+        if not text:
+            return ""
+        known = SEVERITIES.get(text)
+        if known is None:
+            self.fields.skipped["severity_unreadable"] += 1
+            return "critical"
+        return known
+
+    def read_vulnerability(self, vulnerability: dict[str, t.Any], aggregate: str) -> list[Row]:
+        """Read what one vulnerability says of packages. ``aggregate``: the severity of the whole document."""
+        self.judged = set()
+        ratings = self.read_ratings(vulnerability, aggregate)
+        self.rows, self.modules = [], {}
+        said: dict[str, str] = {}
+        for key, identities in self.fields.dict_of(vulnerability, "product_status").items():
+            for identity, status in self.read_status(key, identities):
+                if said.setdefault(identity, status) != status:
+                    raise CorruptData(f"{self.fields.where} gives {ascii(identity)[:100]} more than one status")
+                self.read_statement(identity, status, ratings)
+        if not said:
+            raise CorruptData(f"{self.fields.where} says nothing: its product_status is empty")
+        self.tree.spoken.update(said)
+        lost = self.judged - self.tree.spoken
+        if lost:
+            # Ratings, scores and fixes are of what has a status, in all real documents.
+            raise CorruptData(f"{self.fields.where} has no status for {ascii(min(lost))[:100]}, of which it says more")
+        return [self.with_module(row) for row in self.rows]
+
+    def read_status(self, key: str, identities: t.Any) -> t.Iterator[tuple[str, str]]:
+        """Yield each product id with its status in our words; none for what is only recommended."""
+        status = STATUSES.get(key)
+        if not isinstance(identities, list) or not all(isinstance(identity, str) for identity in identities):
+            raise CorruptData(f"{self.fields.where}: product_status.{ascii(key)[1:40]} is not a list of texts")
+        if not identities:
+            raise CorruptData(f"{self.fields.where} says nothing: product_status.{ascii(key)[1:40]} is empty")
+        if key == "recommended":
+            self.tree.spoken.update(identities)
+            return
+        if status is None:
+            # It may be a damaged "fixed", which says more than any word for what is not known.
+            raise CorruptData(f"{self.fields.where}: product_status has {ascii(key)[:40]}, which is no status of CSAF")
+        for identity in identities:
+            yield identity, status
+
+    def read_statement(self, identity: str, status: str, ratings: _Ratings) -> None:
+        """Add the row of one product id, if it stands for an RPM or a module."""
+        resolved = self.tree.resolve(identity)
+        if isinstance(resolved, str):
+            self.fields.skipped[resolved] += 1
+            return
+        component, cpe, product = resolved
+        whole = component.name == component.module
+        if whole and status in ("fixed", "known_not_affected"):
+            # Of a module the packages are listed beside it, each with its build.
+            self.fields.skipped["not_rpm"] += 1
+            return
+        self.tree.names_packages = True
+        if component.evr == UNREADABLE:
+            if status == "fixed":
+                raise CorruptData(f"{self.fields.where}: the version of {ascii(identity)[:100]} cannot be read")
+            component = component._replace(evr="")
+        build = MODULE_BUILD.search(component.evr)
+        if build and component.module:
+            self.modules.setdefault(build[1], set()).add(component.module)
+        if self.names is not None and component.name not in self.names and not whole:
+            return  # a module may have packages of these names
+        severity = self.severity_of(identity, status, ratings)
+        state = ""
+        if status == "fixed" and not component.evr:
+            self.fields.skipped["fixed_without_version"] += 1
+        elif status == "known_affected":
+            state = ratings.states.get(identity, "affected")
+        elif status == "under_investigation":
+            state = "under_investigation"
+        self.rows.append(
+            Row(
+                component.name,
+                status,
+                component.module,
+                component.evr,
+                severity,
+                state,
+                ratings.advisories.get(identity, ""),
+                ratings.scores[identity].text if identity in ratings.scores else "",
+                component.arch,
+                cpe,
+                product,
+            )
+        )
+
+    def with_module(self, row: Row) -> Row:
+        """A row with the module of its build: old documents list some builds without it, and others with it."""
+        build = None if row.module else MODULE_BUILD.search(row.evr)
+        if not build:
+            return row
+        named = self.modules.get(build[1], set())
+        if len(named) != 1:
+            self.fields.skipped["module_unknown"] += 1
+        return row._replace(module=min(named) if len(named) == 1 else UNKNOWN_MODULE)
+
+    # -- what else is said of products --
+
+    def read_ratings(self, vulnerability: dict[str, t.Any], aggregate: str) -> _Ratings:
+        """Read severities, scores, fix states and advisories."""
+        severities, common = self.read_severities(vulnerability)
+        states, advisories = self.read_remediations(vulnerability)
+        # An aggregate of "none" means that nobody rated it.
+        aggregate = aggregate if aggregate != "none" else ""
+        scores = self.read_scores(vulnerability)
+        # Where products are rated, one that is not has lost its rating, and the aggregate may be that of another one.
+        # Vendors rate products where they score them: with scores and an aggregate alone, all ratings were lost.
+        rated = bool(severities or common or (aggregate and self.fields.list_of(vulnerability, "scores", dict)))
+        return _Ratings(severities, common, aggregate, rated, scores, states, advisories)
+
+    def severity_of(self, identity: str, status: str, ratings: _Ratings) -> str:
+        """The severity of one product id; the worst where nothing tells it."""
+        severity = ratings.severities.get(identity, "")
+        severity = severity if severity not in ("", "none") else ratings.common or severity
+        if severity == "none" or not (severity or (ratings.rated and status != "known_not_affected")):
+            # "None" for what has the flaw, too, means that nobody rated it, where anything else is said.
+            score = ratings.scores[identity].severity if identity in ratings.scores else ""
+            severity = _worse(ratings.aggregate, score) or severity
+        if not severity:
+            self.fields.skipped["severity_missing"] += 1
+            severity = "critical"
+        return severity
+
+    def read_severities(self, vulnerability: dict[str, t.Any]) -> tuple[dict[str, str], str]:
+        """Severity for each product id, and the one that is said of all.
+
+        Passed over, a damaged one would leave a lower rating that is said of more.
+        """
+        found: dict[str, str] = {}
+        common = ""
+        for threat in self.fields.list_of(vulnerability, "threats", dict):
+            category = self.fields.text_of(threat, "category")
+            if category not in _THREATS:
+                raise CorruptData(f"{self.fields.where}: {ascii(category)[:40]} is no category of a threat")
+            if category != "impact":
+                continue
+            severity = self.severity(self.fields.text_of(threat, "details"))
+            identities = self.ids_of(threat)
+            if not severity or identities == []:
+                raise CorruptData(f"{self.fields.where} has a threat that says no impact, or of no product")
+            if identities is None:
+                common = _worse(common, severity)
+                continue
+            for identity in identities:
+                if identity not in self.tree.products and self.tree.related(identity) is None:
+                    raise self.tree.undefined(identity)
+                found[identity] = _worse(found.get(identity, ""), severity)
+        return found, common
+
+    def read_scores(self, vulnerability: dict[str, t.Any]) -> dict[str, _Score]:
+        """CVSS for each product id: of version 3 where there is one; the worse one where several are given."""
+        found: dict[str, _Score] = {}
+        for score in self.fields.list_of(vulnerability, "scores", dict):
+            for key in ("cvss_v3", "cvss_v2"):
+                values = self.fields.dict_of(score, key)
+                number = values.get("baseScore")
+                if isinstance(number, float):
+                    text = self.cvss(number, values.get("vectorString"))
+                    own = _Score(key == "cvss_v3", number, text, _of_score(number))
+                    for identity in self.ids_of(score, "products") or ():
+                        found[identity] = _worse_score(found[identity], own) if identity in found else own
+                    break
+        return found
+
+    def cvss(self, number: float, vector: t.Any) -> str:
+        """Base score and vector as text; empty where the score is none. A vector that is none is left out."""
+        if not 0 <= number <= 10:
+            self.fields.skipped["cvss_malformed"] += 1
+            return ""
+        if isinstance(vector, str) and _VECTOR.fullmatch(vector[: TEXT_LIMIT + 1]) and len(vector) <= TEXT_LIMIT:
+            return f"{number:.1f} {vector}"
+        self.fields.skipped["cvss_malformed"] += 1
+        return f"{number:.1f}"
+
+    def read_remediations(self, vulnerability: dict[str, t.Any]) -> tuple[dict[str, str], dict[str, str]]:
+        """Fix state and advisory for each product id."""
+        states: dict[str, str] = {}
+        advisories: dict[str, str] = {}
+        for remediation in self.fields.list_of(vulnerability, "remediations", dict):
+            category = self.fields.text_of(remediation, "category")
+            identities = self.ids_of(remediation) or ()
+            if category == "vendor_fix":
+                named = _ADVISORY.findall(self.fields.text_of(remediation, "url"))
+                for identity in identities if named else ():
+                    advisories.setdefault(identity, named[-1])
+            elif category in _CATEGORY_STATES:
+                details = self.fields.text_of(remediation, "details").strip().casefold()
+                state = _FIX_STATES.get(details, _CATEGORY_STATES[category])
+                for identity in identities:
+                    states.setdefault(identity, state)
+        return states, advisories
+
+
+def _of_score(number: float) -> str:
+    """Severity by CVSS base score, for products that nobody rated; what is no score counts as the worst."""
+    if not 0 <= number < 9:
+        return "critical"
+    return "low" if number < 4 else "moderate" if number < 7 else "important"
+
+
+def _worse_score(one: _Score, two: _Score) -> _Score:
+    shown = max(one, two, key=lambda score: (score.newer, bool(score.text), score.number))
+    return shown._replace(severity=_worse(one.severity, two.severity))
+
+
+def _worse(one: str, two: str) -> str:
+    if not one or not two:
+        return one or two
+    return max(one, two, key=_ORDER.index)

@@ -1,0 +1,175 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The product tree of a CSAF document: what is behind the ids that it speaks of."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ..._errors import CorruptData, LimitExceeded
+from ..cpes import parse_cpe
+from .advisories import TEXT_LIMIT, kept_text
+from .csaf_components import UNREADABLE, ComponentReader, CsafComponent
+from .csaf_json import CsafFields
+
+DEPTH_LIMIT = 16  # branches inside branches; published documents have at most 4
+NESTING_LIMIT = 5  # relationships of relationships
+
+_CPE = re.compile(r"cpe:[\x21-\x7e]{1,250}")
+
+
+class ProductTree:
+    """Products, relationships and groups of one document."""
+
+    def __init__(self, fields: CsafFields, tree: dict[str, t.Any]) -> None:
+        self.fields = fields
+        self.products: dict[str, dict[str, t.Any]] = {}
+        self.relationships: dict[str, tuple[str, str]] = {}
+        self.spoken: set[str] = set()
+        self.names_packages = False  # whether anything was said of an RPM or a module
+        self.groups: dict[str, list[str]] = {}
+        self.parts = ComponentReader(fields, self.products)
+        self.components: dict[str, CsafComponent | str] = {}
+        self.wholes: dict[str, tuple[str, str]] = {}
+        self.resolved: dict[str, tuple[CsafComponent, str, str] | str] = {}
+        self.read_products(tree)
+        self.read_relationships(tree)
+        for group in fields.list_of(tree, "product_groups", dict):
+            self.groups[fields.text_of(group, "group_id")] = fields.list_of(group, "product_ids", str)
+
+    def read_products(self, tree: dict[str, t.Any]) -> None:
+        for product in self.fields.list_of(tree, "full_product_names", dict):
+            self.add_product(product)
+        pending = [(branch, 1) for branch in self.fields.list_of(tree, "branches", dict)]
+        while pending:
+            branch, depth = pending.pop()
+            if depth > DEPTH_LIMIT:
+                raise LimitExceeded(f"{self.fields.where}: branches are nested deeper than {DEPTH_LIMIT}")
+            if not branch.get("product") and not branch.get("branches"):
+                # CSAF has one of them in each branch.
+                raise CorruptData(f"{self.fields.where} has a branch of its product tree in which nothing is")
+            if "product" in branch:
+                self.add_product(self.fields.dict_of(branch, "product"))
+            if "branches" in branch:
+                pending.extend((inner, depth + 1) for inner in self.fields.list_of(branch, "branches", dict))
+
+    def add_product(self, product: dict[str, t.Any]) -> None:
+        identity = self.fields.text_of(product, "product_id", required=True)
+        helper = self.fields.dict_of(product, "product_identification_helper")
+        if self.products.setdefault(identity, helper) != helper:
+            raise CorruptData(f"{self.fields.where} defines {ascii(identity)[:100]} twice, and not alike")
+
+    def read_relationships(self, tree: dict[str, t.Any]) -> None:
+        for relationship in self.fields.list_of(tree, "relationships", dict):
+            whole_name = self.fields.dict_of(relationship, "full_product_name", required=True)
+            identity = self.fields.text_of(whole_name, "product_id", required=True)
+            part = self.fields.text_of(relationship, "product_reference", required=True)
+            whole = self.fields.text_of(relationship, "relates_to_product_reference", required=True)
+            if identity in self.products or self.relationships.setdefault(identity, (part, whole)) != (part, whole):
+                raise CorruptData(f"{self.fields.where} defines {ascii(identity)[:100]} twice, and not alike")
+
+    def check_unspoken(self) -> None:
+        """Refuse a document that relates a component to a product, or defines one, and says nothing of it.
+
+        Vendors derive the tree from what they say: what nobody speaks of was said before something was lost. A
+        relationship of a component that is not defined says nothing to anybody; such leftovers are counted, but not
+        where they may be all that is left of what was said: in documents that say nothing of packages, or something of
+        a product as a whole.
+        """
+        ends = {end for relationship in self.relationships.values() for end in relationship}
+        for identity in self.relationships.keys() - self.spoken - ends:
+            part = self.relationships[identity][0]
+            if part in self.products or self.related(part):
+                raise CorruptData(
+                    f"{self.fields.where} has no status for {ascii(identity)[:100]}, which its product tree names"
+                )
+            self.fields.skipped["undefined"] += 1
+        for identity in (self.spoken | ends) - self.relationships.keys():
+            ends.update(self.related(identity) or ())
+        for identity in self.products.keys() - self.spoken - ends:
+            if "cpe" not in self.products[identity]:
+                raise CorruptData(f"{self.fields.where} defines {ascii(identity)[:100]}, of which nothing is said")
+        if self.fields.skipped["undefined"] and (self.fields.skipped["no_relationship"] or not self.names_packages):
+            raise CorruptData(f"{self.fields.where} relates components that its product tree does not define")
+
+    def related(self, identity: str) -> tuple[str, str] | None:
+        """Component and product that an id joins: by its relationship or, where that is missing, by what it is made of.
+
+        Ids have colons in their parts: only parts that the document defines count.
+        """
+        found = self.relationships.get(identity)
+        if found is None and identity not in self.products and len(identity) <= 4 * TEXT_LIMIT:
+            at = identity.find(":")
+            while at >= 0 and found is None:
+                whole, part = identity[:at], identity[at + 1 :]
+                if whole in self.products and part in self.products:
+                    found = (part, whole)
+                at = identity.find(":", at + 1)
+        return found
+
+    def resolve(self, identity: str) -> tuple[CsafComponent, str, str] | str:
+        """CsafComponent, CPE and product id behind the id of a relationship, or the reason why there are none."""
+        known = self.resolved.get(identity)
+        if known is None:
+            known = self.resolved[identity] = self.resolve_anew(identity)
+        return known
+
+    def resolve_anew(self, identity: str) -> tuple[CsafComponent, str, str] | str:
+        relationship = self.related(identity)
+        if relationship is None:
+            if identity not in self.products:
+                raise self.undefined(identity)
+            if "cpe" not in self.products[identity]:
+                # Vendors speak of whole products, which have a CPE; a component alone has lost its product.
+                raise CorruptData(
+                    f"{self.fields.where} speaks of {ascii(identity)[:100]} and of no product that has it"
+                )
+            return "no_relationship"
+        part, whole = relationship
+        module = ""
+        for _level in range(NESTING_LIMIT):
+            outer = self.related(whole)
+            inner = self.related(part)
+            if outer is not None:
+                middle, whole = outer
+            elif inner is not None:
+                part, middle = inner
+            else:
+                break
+            if middle not in self.products:
+                raise self.undefined(middle)
+            module = module or self.parts.module_of(middle)
+        else:
+            raise CorruptData(
+                f"{self.fields.where}: the relationships of {ascii(identity)[:100]} are nested too deep, or in a circle"
+            )
+        product = self.wholes.get(whole)
+        if product is None:
+            if whole not in self.products:
+                raise self.undefined(whole)
+            cpe = self.products[whole].get("cpe")
+            if not isinstance(cpe, str) or not _CPE.fullmatch(cpe) or parse_cpe(cpe) is None:
+                cpe = UNREADABLE
+            product = self.wholes[whole] = (cpe, kept_text(whole))
+        component = self.components.get(part)
+        if component is None:
+            if part not in self.products:
+                raise self.undefined(part)
+            component = self.components[part] = self.parts.component_of(part)
+        if isinstance(component, str):
+            return component
+        if product[0] == UNREADABLE:
+            # Passed over, what is said of the product's packages would look like nothing said.
+            raise CorruptData(
+                f"{self.fields.where}: the CPE of the product {ascii(product[1])[:100]} is missing or cannot be read"
+            )
+        if module and not component.module:
+            component = component._replace(module=module)
+        return component, *product
+
+    def undefined(self, identity: str) -> CorruptData:
+        return CorruptData(
+            f"{self.fields.where} speaks of {ascii(identity)[:100]}, which its product tree does not define"
+        )
