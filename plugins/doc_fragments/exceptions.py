@@ -18,6 +18,12 @@ options:
     type: list
     elements: path
     default: []
+  exceptions_max_days:
+    description:
+      - Days from now within which every exception must end. One that ends later is an error with its file and line.
+    type: int
+    default: 730
+    version_added: "0.6.0"
   vex:
     description:
       - Files with VEX of the makers of images, as OpenVEX 0.2.0 or CSAF 2.x.

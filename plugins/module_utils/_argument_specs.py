@@ -64,6 +64,7 @@ def exceptions() -> Spec:
     """What somebody accepted, and what the makers of images say."""
     return {
         "exceptions": {"type": "list", "elements": "path", "default": []},
+        "exceptions_max_days": {"type": "int", "default": 730},
         "vex": {
             "type": "list",
             "elements": "dict",

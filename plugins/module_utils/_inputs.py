@@ -9,13 +9,16 @@ import datetime
 import typing as t
 from pathlib import Path
 
-from ._errors import ScanError
+from ._errors import InputError, ScanError
 from ._module import read_document
 from ._verdicts.applying import Entry
 from ._verdicts.exceptions import load_exceptions
 from ._verdicts.policies import DEFAULT_POLICY_TEXT, Policy, load_policies
 from ._verdicts.vex import VexDocument, load_vex
 from ._vulnerabilities.index.reader import FeedIndex
+
+#: Most days that an exception may be asked to hold for: a century, so that a typing error is seen.
+_DAYS_LIMIT = 36_525
 
 
 def read_policies(paths: t.Sequence[str]) -> list[Policy]:
@@ -43,8 +46,12 @@ def read_exceptions(
     ``params`` has the options of ``_argument_specs.exceptions``. ``warn`` gets what is not used of VEX, and why.
     """
     entries: list[Entry] = []
+    days = params["exceptions_max_days"]
+    if not 1 <= days <= _DAYS_LIMIT:
+        raise InputError(f"exceptions_max_days is {days}; expected a number of days from 1 to {_DAYS_LIMIT}")
+    latest = now.astimezone(datetime.timezone.utc).date() + datetime.timedelta(days=days)
     for path in params["exceptions"]:
-        entries += load_exceptions(read_document(path, "exceptions file"), path)
+        entries += load_exceptions(read_document(path, "exceptions file"), path, latest=latest)
     documents = [load_vex(one["path"], one["signature_key"], now=now) for one in params["vex"]]
     for document in documents:
         entries += document.statements

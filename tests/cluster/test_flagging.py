@@ -848,6 +848,7 @@ def test_the_playbook_unflag_clears_by_an_exception(place: Place, tmp_path: Path
         scan_repository_map=f"{fleet}/repository-to-cpe.json",
         scan_flag_targets="deny_list",
         scan_exceptions=str(accepted),
+        scan_exceptions_max_days="36500",
     )
     played = play(place.cluster, "scan", {**given, "scan_steps": "discover,scan,judge,flag,report"}, tmp_path)
     assert played.status == 0, played.output

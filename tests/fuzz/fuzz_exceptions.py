@@ -52,7 +52,7 @@ YAML = """\
   packages: [openssl-libs, 'o*']
   images: ["registry.example.com/*", "sha256:*1"]
   policies: base
-- {id: "CVE-2026-1*", reason: a, expires: 2026-11-24}
+- {id: "CVE-2026-100*", reason: a, expires: 2026-11-24}
 - {rule: "no_empty_*", reason: |
     several
     lines, expires: ~}
@@ -64,7 +64,7 @@ YAML = """\
 WHOLE = (
     YAML[: YAML.index("- {id")]
     + """\
-- {id: "CVE-2026-1*", reason: a, expires: 2027-11-24, packages: openssl-libs}
+- {id: "CVE-2026-100*", reason: a, expires: 2027-11-24, packages: openssl-libs}
 - rule: "no_empty_*"
   reason: |
     several
@@ -75,7 +75,7 @@ WHOLE = (
 )
 _LINES = (
     "- {id: CVE-2026-1001, reason: a, when: fixed}",
-    "- {id: 'CVE-2026-1*', reason: a, when: fixed}",
+    "- {id: 'CVE-2026-100*', reason: a, when: fixed}",
     "- {reason: a, expires: 2027-01-01}",
     "- {rule: abcd, reason: a, when: fixed}",
     "- {rule: abcd, reason: a, expires: 2027-01-01, packages: [a]}",

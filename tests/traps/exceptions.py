@@ -21,7 +21,7 @@ from .trap import Trap, differs, hides
 #: Accepts whatever an exception can accept.
 EVERYTHING = (
     exception()
-    + exception(id='"CVE-*"', packages='["*.x86_64"]')
+    + exception(id='"CVE-*"', packages='["openssl-*", "bash-*", "htop-*"]')
     + "- {rule: no_empty_passwords, reason: tested, expires: 2026-03-01}\n"
 )
 #: A fix is there, and with it the exception's end.
@@ -190,8 +190,8 @@ TRAPS: list[Trap] = [
         "exception-for-findings-yet-to-be-found",
         "whoever accepts a pattern without an end",
         "exceptions",
-        exception(id='"CVE-2026-9*"', expires="", when="fixed"),
-        exception(id='"CVE-2026-9*"'),
+        exception(id='"CVE-2026-900*"', expires="", when="fixed"),
+        exception(id='"CVE-2026-900*"'),
         packages=VULNERABLE,
         **REFUSED,
     ),
@@ -209,6 +209,12 @@ TRAPS: list[Trap] = [
             ("every-id-in-brackets", "[A-Z]*", "openssl-*"),
             ("every-package-in-brackets", "*E*", "[a-z]*"),
             ("every-package-that-ends-somehow", "*E*", "?*[!0]"),
+            ("every-package-of-an-architecture", "CVE-*", "*.x86_64"),
+            ("every-package-of-a-release", "CVE-*", "*el9*"),
+            ("every-package-with-a-letter", "CVE-*", "*s*"),
+            ("every-package-of-a-letter", "CVE-*", "o*"),
+            ("every-package-but-by-brackets", "CVE-*", "[!-]*-*"),
+            ("every-library", "CVE-*", "[a-z]*-libs*"),
         )
     ),
     differs(
@@ -216,9 +222,39 @@ TRAPS: list[Trap] = [
         "whoever lets one line accept all rules",
         "exceptions",
         exception() + '- {rule: "xccdf_org.ssgproject.content_rule_*", reason: a, expires: 2026-03-01}\n',
-        exception() + '- {rule: "sshd_*", reason: a, expires: 2026-03-01}\n',
+        exception() + '- {rule: "sshd_disable_*", reason: a, expires: 2026-03-01}\n',
         packages=VULNERABLE,
         **REFUSED,
+    ),
+    *(
+        differs(
+            f"exception-for-{name}",
+            "whoever takes the beginning of every rule for the name of one",
+            "exceptions",
+            exception() + f'- {{rule: "{pattern}", reason: a, expires: 2026-03-01}}\n',
+            exception() + '- {rule: "sshd_disable_*", reason: a, expires: 2026-03-01}\n',
+            packages=VULNERABLE,
+            **REFUSED,
+        )
+        for name, pattern in (
+            ("rules-that-begin-as-all-do", "xccdf*"),
+            ("rules-that-begin-almost-so", "xccd*"),
+            ("rules-of-every-benchmark", "xccdf_*_rule_*"),
+            ("rules-of-one-kind", "package_*"),
+            ("rules-that-end-somehow", "*_enabled"),
+        )
+    ),
+    *(
+        differs(
+            f"exception-until-{name}",
+            "whoever forgets what was accepted, because it never ends",
+            "exceptions",
+            exception(expires=day),
+            exception(expires="2028-02-29"),
+            packages=VULNERABLE,
+            **REFUSED,
+        )
+        for name, day in (("the-end-of-days", "9999-12-31"), ("two-years-and-a-day", "2028-03-01"))
     ),
     # VEX of somebody.
     vex("without-a-signature", "whoever believes what is written", Vex(signed_by="")),

@@ -28,7 +28,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.serial im
     inventory_to_dict,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.applying import Entry
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import load_exceptions
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import MAX_DAYS, load_exceptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import (
     Child,
     Subject,
@@ -362,12 +362,18 @@ class Judges:
 
     @classmethod
     def of(
-        cls, policy: str = DEFAULT_POLICY_TEXT, exceptions: str = "", index: Path | None = None, **more: t.Any
+        cls,
+        policy: str = DEFAULT_POLICY_TEXT,
+        exceptions: str = "",
+        index: Path | None = None,
+        max_days: int = MAX_DAYS,
+        **more: t.Any,
     ) -> Judges:
         """From texts and the path of an index. Raises ScanError."""
+        latest = NOW.date() + datetime.timedelta(days=max_days)
         return cls(
             tuple(load_policies(policy, "policies.yml")),
-            tuple(load_exceptions(exceptions, "exceptions.yml")),
+            tuple(load_exceptions(exceptions, "exceptions.yml", latest=latest)),
             FeedIndex.open(str(index)) if index else None,
             **more,
         )

@@ -39,7 +39,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
     index = folder / "feed.index"
     build_index(str(folder / "feed"), str(index), repository_map=str(folder / "repository-to-cpe.json"), now=NOW)
     exceptions = (folder / "exceptions.yml").read_text()
-    judges = Judges.of(exceptions=exceptions, index=index)
+    judges = Judges.of(exceptions=exceptions, index=index, max_days=3650)
     found = {}
     for source in ("images", "legacy-billing.tar", "analytics.tar"):
         for target in list_targets(str(folder / source)):

@@ -372,7 +372,7 @@ def test_stricter_policy_with_older_data(life: Life, trap: bool) -> None:
 
 def accepted(life: Life, days: int = 9) -> str:
     """An exception for every finding, that holds until so many days from now."""
-    return f"- {{id: 'CVE-2026-9*', reason: tested, expires: {life.now.date() + datetime.timedelta(days=days)}}}\n"
+    return f"- {{id: 'CVE-2026-900*', reason: tested, expires: {life.now.date() + datetime.timedelta(days=days)}}}\n"
 
 
 @trap_and_twin

@@ -32,8 +32,16 @@ _NAMING = rf"^(?:{_BRACKETS}|\[(?!{_BRACKETS[2:]})|[^\[A-Za-z0-9])*[A-Za-z0-9]"
 _ID = r"[A-Za-z0-9*?\[\]!._:-]{1,100}"
 _RULE = r"[A-Za-z0-9*?\[\]!._-]{1,200}"
 _RULE_PREFIX = re.compile(r"xccdf_[A-Za-z0-9.-]+_rule_")
-#: Characters that a pattern of rules must begin with, beside the prefix that all rules have.
-_RULE_BEGINNING = 4
+#: A rule without wildcards; or, before the first wildcard, two whole words of what follows the prefix of all rules.
+_RULE_NAMING = r"(?:[^*?\[]+|(?:xccdf_[A-Za-z0-9.-]+_rule_)?(?!xccdf)(?:[A-Za-z0-9.-]+_){2}.*)"
+#: A package without wildcards; or, before the first wildcard, a whole word of its name: openssl-*, and not *.x86_64.
+_PACKAGE_NAMING = r"(?:[^*?\[]*[A-Za-z0-9][^*?\[]*|[A-Za-z0-9][A-Za-z0-9._+]*-[\s\S]*)"
+#: Before the first wildcard of an id: three digits of its number.
+_ID_NAMING = r"[^*?\[]*\d[-:]\d{3}"
+_WILDCARD = r"[*?\[]"
+
+#: Days from now within which an exception must end, unless more are asked for.
+MAX_DAYS = 730
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,12 +114,16 @@ class Acceptance:
         return not self.policies or _names(self.policies, name)
 
 
-def load_exceptions(text: str, where: str) -> list[Acceptance]:
-    """Read a list of exceptions; an empty file has none. ``where`` names the file in errors. Raises ``InputError``."""
+def load_exceptions(text: str, where: str, *, latest: datetime.date | None = None) -> list[Acceptance]:
+    """Read a list of exceptions; an empty file has none.
+
+    ``where`` names the file in errors. ``latest``: the last day on which one may end; None for any. Raises
+    ``InputError``.
+    """
     root = read_document(text, where)
     if root.value is None:
         return []
-    return [_acceptance(field) for field in root.items("a list of exceptions, each beginning with '- id:'")]
+    return [_acceptance(field, latest) for field in root.items("a list of exceptions, each beginning with '- id:'")]
 
 
 def check_policies(acceptances: t.Iterable[Acceptance], names: t.Collection[str]) -> None:
@@ -130,7 +142,7 @@ def _names(patterns: tuple[str, ...], text: str) -> bool:
     return any(fnmatch.fnmatchcase(text, pattern) for pattern in patterns)
 
 
-def _acceptance(field: Field) -> Acceptance:
+def _acceptance(field: Field, latest: datetime.date | None) -> Acceptance:
     field = field.renamed(f"exception {field.path}")
     fields = field.mapping(_PROPERTIES, "an exception with id (or rule), reason and expires")
     if "id" in fields and "rule" in fields:
@@ -153,11 +165,11 @@ def _acceptance(field: Field) -> Acceptance:
             "accepted for ever"
         )
     values["reason"] = fields["reason"].text("why it is accepted")
-    values["expires"] = fields["expires"].date() if "expires" in fields else None
+    values["expires"] = _expires(fields["expires"], latest) if "expires" in fields else None
     if "when" in fields:
         fields["when"].choice(("fixed",), "an event that ends an exception")
         values["until_fixed"] = True
-        if values["expires"] is None and re.search(r"[*?\[]", values["id"]):
+        if values["expires"] is None and re.search(_WILDCARD, values["id"]):
             raise fields["when"].error("a pattern of ids accepts what is yet to be found: give 'expires', too")
     for key, expected in (("owner", "who answers for it"), ("ticket", "where it was agreed")):
         if key in fields:
@@ -171,7 +183,30 @@ def _acceptance(field: Field) -> Acceptance:
                 raise fields[key].error("an empty list covers nothing: leave the key out to cover all")
             if not all(re.match(_NAMING, pattern) for pattern in values[key]):
                 raise fields[key].error("a pattern of wildcards alone names nothing: leave the key out to cover all")
+    for pattern in values.get("packages", ()):
+        if not re.fullmatch(_PACKAGE_NAMING, pattern):
+            raise fields["packages"].error(_too_many_packages(pattern))
     return Acceptance(**values)
+
+
+def _expires(field: Field, latest: datetime.date | None) -> datetime.date:
+    day = field.date()
+    if latest is not None and day > latest:
+        raise field.error(
+            f"{day} is too far ahead: the last day that is accepted now is {latest}. Write that day or an earlier one "
+            "and renew the exception in time, or raise 'exceptions_max_days' (of the role: scan_exceptions_max_days)"
+        )
+    return day
+
+
+def _too_many_packages(pattern: str) -> str:
+    """Say what a pattern of packages lacks, and how to write it."""
+    begun = re.match(r"[A-Za-z0-9][A-Za-z0-9._+]{2,}", pattern)
+    better = f"[{begun[0]}, '{begun[0]}-*']" if begun else "[openssl, 'openssl-*']"
+    return (
+        f"'{visible(pattern, 100)}' covers packages that it does not name: a pattern begins with the name of a package "
+        f"up to a hyphen, as in {better}"
+    )
 
 
 def _identifier(field: Field, packages: bool) -> str:
@@ -179,7 +214,7 @@ def _identifier(field: Field, packages: bool) -> str:
     if not re.fullmatch(_ID, identifier) or not re.match(_NAMING, identifier):
         raise field.error("expected the id of a finding or a pattern of it, such as CVE-2026-12345")
     # CVE-* would accept whatever is ever found; a family of findings has the beginning of a number in common.
-    begun = re.match(r"[^*?\[]*\d[-:]\d", identifier) or not re.search(r"[*?\[]", identifier)
+    begun = re.match(_ID_NAMING, identifier) or not re.search(_WILDCARD, identifier)
     if not begun and not packages:
         raise field.error(
             f"'{identifier}' accepts far too much: name the packages, or more of the id, as in CVE-2026-123*"
@@ -191,10 +226,11 @@ def _rule(field: Field) -> str:
     rule = field.text("the id of an OpenSCAP rule, such as no_empty_passwords")
     if not re.fullmatch(_RULE, rule):
         raise field.error("expected the id of an OpenSCAP rule or a pattern of it, such as no_empty_passwords")
-    beginning = re.match(r"[^*?\[]*", _RULE_PREFIX.sub("", rule, count=1))
-    begun = beginning is not None and len(beginning[0]) >= _RULE_BEGINNING and not beginning[0].startswith("xccdf_")
-    if re.search(r"[*?\[]", rule) and not begun:
-        raise field.error(f"'{rule}' accepts far too much: name more of the rule, as in sshd_disable_*")
+    if not re.fullmatch(_RULE_NAMING, rule):
+        raise field.error(
+            f"'{rule}' accepts far too much: write the rule's id, or two words of what follows _rule_ in it before the "
+            "first wildcard, as in sshd_disable_*"
+        )
     return rule
 
 
@@ -202,8 +238,8 @@ def _text(description: str, **more: t.Any) -> dict[str, t.Any]:
     return {"type": "string", "description": description, "minLength": 1, "maxLength": VALUE_LIMIT, **more}
 
 
-def _patterns(description: str) -> dict[str, t.Any]:
-    pattern = {"type": "string", "pattern": _NAMING, "maxLength": VALUE_LIMIT}
+def _patterns(description: str, naming: str = _NAMING) -> dict[str, t.Any]:
+    pattern = {"type": "string", "pattern": naming, "maxLength": VALUE_LIMIT}
     return {"description": description, "anyOf": [pattern, {"type": "array", "items": pattern, "minItems": 1}]}
 
 
@@ -213,7 +249,7 @@ _PROPERTIES: t.Mapping[str, dict[str, t.Any]] = {
     ),
     "rule": _text(
         "Which OpenSCAP rule that failed: its id, the part after _rule_, or a shell pattern of one of them.",
-        pattern=f"^{_RULE}$",
+        pattern=f"(?=^{_RULE_NAMING}$)^{_RULE}$",
     ),
     "reason": _text("Why it is accepted."),
     "expires": _text("The last day on which it holds (UTC).", pattern=r"^\d{4}-\d{2}-\d{2}$"),
@@ -224,7 +260,11 @@ _PROPERTIES: t.Mapping[str, dict[str, t.Any]] = {
         "description": "Why the image is not affected, in the words of VEX; without it the risk is accepted.",
         "enum": list(JUSTIFICATIONS),
     },
-    "packages": _patterns("Names of packages, or name-epoch:version-release.arch. Without it: all."),
+    "packages": _patterns(
+        "Names of packages, or name-epoch:version-release.arch, or patterns that begin with a name up to a hyphen, "
+        "such as openssl-*. Without it: all.",
+        f"^{_PACKAGE_NAMING}$",
+    ),
     "images": _patterns("References or digests of images. Without it: all."),
     "policies": _patterns("Names of the policies for which it holds. Without it: all."),
 }

@@ -14,6 +14,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
+from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import RULE_RESULTS
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Problem
@@ -22,6 +23,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.appl
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import (
     EXCEPTIONS_SCHEMA,
     JUSTIFICATIONS,
+    MAX_DAYS,
     check_policies,
     load_exceptions,
 )
@@ -221,6 +223,25 @@ def test_it_holds_through_its_last_day_in_utc(expires: str, now: str, holds: boo
     assert verdict.exceptions[0]["state"] == ("accepted" if holds else "expired")
 
 
+@pytest.mark.parametrize(("day", "accepted"), [("2028-11-23", True), ("2028-11-24", False), ("9999-12-31", False)])
+def test_an_end_beyond_the_latest_day_is_refused_with_that_day(day: str, accepted: bool) -> None:
+    latest = datetime.date(2028, 11, 23)
+    if accepted:
+        assert load_exceptions(accept(expires=day), "e.yml", latest=latest)
+        return
+    with pytest.raises(InputError) as caught:
+        load_exceptions(accept() + accept(expires=day), "e.yml", latest=latest)
+    text = (
+        f"e.yml, line 2: exception [1].expires: {day} is too far ahead: the last day that is accepted now is 2028-11-23"
+    )
+    assert text in str(caught.value)
+    assert "exceptions_max_days" in str(caught.value)
+
+
+def test_options_and_traps_mean_the_same_two_years() -> None:
+    assert _argument_specs.exceptions()["exceptions_max_days"]["default"] == MAX_DAYS
+
+
 def test_the_one_that_holds_longest_explains() -> None:
     several = accept(reason="short") + accept(reason="long", expires="2027-06-01") + accept(expires="2026-01-01")
     (one,) = judged(several).exceptions
@@ -246,7 +267,7 @@ REFUSED = [
     (accept(expires="[2027-01-01]"), "found a list", True),
     (accept(when="fix"), "'fix' is not an event that ends an exception; did you mean 'fixed'?", True),
     (accept(when="~"), "when: expected an event", True),
-    (accept(id="'CVE-2026-1*'", expires="", when="fixed"), "what is yet to be found: give 'expires', too", False),
+    (accept(id="'CVE-2026-100*'", expires="", when="fixed"), "what is yet to be found: give 'expires', too", False),
     (accept(id="'*'"), "expected the id of a finding", True),
     (accept(id="'[A-Z]*'", packages="['[a-z]*']"), "expected the id of a finding", True),
     (accept(id="'[]A]*'", packages="[a]"), "expected the id of a finding", True),
@@ -256,6 +277,17 @@ REFUSED = [
     (accept(images="['[!]a]*']"), "a pattern of wildcards alone names nothing", True),
     (accept(policies="['a', '[[a-z]*']"), "a pattern of wildcards alone names nothing", True),
     (accept(id="'CVE-*'"), "accepts far too much", False),
+    (accept(id="'CVE-2026-1*'"), "or more of the id, as in CVE-2026-123*", False),
+    (accept(packages="'*.x86_64'"), "as in [openssl, 'openssl-*']", True),
+    (accept(packages="'*el9*'"), "begins with the name of a package up to a hyphen", True),
+    (accept(packages="'*s*'"), "begins with the name of a package up to a hyphen", True),
+    (accept(packages="['a', 'o*']"), "'o*' covers packages that it does not name", True),
+    (accept(packages="'openssl*'"), "as in [openssl, 'openssl-*']", True),
+    (accept(packages="'lib*'"), "as in [lib, 'lib-*']", True),
+    (accept(packages="'kernel?'"), "as in [kernel, 'kernel-*']", True),
+    (accept(packages="'[k]ernel-*'"), "as in [openssl, 'openssl-*']", True),
+    (accept(packages="'-*'"), "a pattern of wildcards alone", True),
+    (accept(packages="'*-libs'"), "'*-libs' covers packages that it does not name", True),
     (accept(id="'CVE-2026-*'", packages="['*']"), "a pattern of wildcards alone names nothing", True),
     (accept(id="'a b'"), "expected the id of a finding", True),
     (accept(id="[CVE-1]"), "found a list", True),
@@ -277,11 +309,18 @@ REFUSED = [
     (rule(packages="[a]"), "packages: is for findings", True),
     (rule(when="fixed"), "when: is for findings", True),
     (rule(justification=JUSTIFICATIONS[0]), "justification: is for findings", True),
-    (rule(rule="'*'"), "accepts far too much", False),
-    (rule(rule="'xccdf_org.ssgproject.content_rule_*'"), "accepts far too much", False),
-    (rule(rule="'xccdf_org.ssgproject.*'"), "accepts far too much", False),
-    (rule(rule="'[a-z]*'"), "accepts far too much", False),
-    (rule(rule="'abc*'"), "accepts far too much", False),
+    (rule(rule="'*'"), "accepts far too much", True),
+    (rule(rule="'xccdf_org.ssgproject.content_rule_*'"), "accepts far too much", True),
+    (rule(rule="'xccdf_org.ssgproject.*'"), "accepts far too much", True),
+    (rule(rule="'[a-z]*'"), "accepts far too much", True),
+    (rule(rule="'abc*'"), "accepts far too much", True),
+    (rule(rule="'xccdf*'"), "accepts far too much", True),
+    (rule(rule="'xccd*'"), "two words of what follows _rule_ in it", True),
+    (rule(rule="'xccdf_*_rule_no_empty_passwords'"), "accepts far too much", True),
+    (rule(rule="'xccdf_org.ssgproject.content_r*'"), "accepts far too much", True),
+    (rule(rule="'xccdf_org.ssgproject.content_rule_sshd_*'"), "as in sshd_disable_*", True),
+    (rule(rule="'package_*_removed'"), "accepts far too much", True),
+    (rule(rule="'sshd_d*'"), "accepts far too much", True),
     (rule(rule="a b"), "expected the id of an OpenSCAP rule", True),
     (accept() + "- {}", "line 2: exception [1]: id is missing", True),
     (accept() + "- ~", "line 2: exception [1]: expected an exception", True),
@@ -323,12 +362,14 @@ def test_what_is_wrong_is_refused_with_file_and_line(text: str, message: str, by
         {"when": "fixed"},
         {"expires": "", "when": "fixed"},
         {"packages": "a"},
-        {"packages": "['[a-z]*-libs', '[a', '[!]x', '[]x', '*]x']"},
+        {"packages": "['openssl-*', 'java-*-openjdk*', 'kernel-0:5.14.0-[0-9]*', 'libstdc++-*', 'python3.11-*']"},
+        {"images": "['[a-z]*-libs', '[a', '[!]x', '[]x', '*]x']"},
         {"id": "'CVE-2026-[0-9]*'", "packages": "['openssl-*']"},
     ],
 )
 def test_the_schema_takes_what_the_reader_takes(keys: dict[str, str]) -> None:
-    for text in (accept(**keys), rule(), rule(policies="[a]", owner="b"), ""):
+    families = (rule(rule="'sshd_disable_*'"), rule(rule="'xccdf_org.ssgproject.content_rule_sshd_disable_*'"))
+    for text in (accept(**keys), rule(), rule(policies="[a]", owner="b"), *families, ""):
         load_exceptions(text, "e.yml")
         jsonschema.validate(as_written(text), EXCEPTIONS_SCHEMA)
 
@@ -356,8 +397,10 @@ def test_a_policy_that_is_not_there_is_named_with_the_nearest() -> None:
 
 
 def test_a_thousand_exceptions_over_a_large_image_take_a_moment() -> None:
-    text = "".join(accept(id=f"'CVE-2026-{number}*'", packages="['a*b*c*d*e*f*g']") for number in range(10_000, 11_000))
-    text += accept(id="CVE-2026-1001", packages="['" + "*a" * 200 + "']")
+    text = "".join(
+        accept(id=f"'CVE-2026-{number}*'", packages="['a-*b*c*d*e*f*g']") for number in range(10_000, 11_000)
+    )
+    text += accept(id="CVE-2026-1001", packages="['openssl-" + "*a" * 200 + "']")
     findings = tuple(make.finding(id="CVE-2026-1001", package=f"{'a' * 200}-0:1-{n}.x86_64") for n in range(1000))
     started = time.monotonic()
     verdict = judged(text, **make.match(findings=findings))
@@ -387,7 +430,7 @@ def test_a_thousand_exceptions_over_a_large_image_take_a_moment() -> None:
     ],
 )
 def test_an_exception_never_hides_what_could_not_be_seen(changes: dict[str, t.Any]) -> None:
-    everything = accept(id="'CVE*'", packages="['*.x86_64']") + rule()
+    everything = accept(id="'CVE*'", packages="['openssl-*', 'bash-*']") + rule()
     if "match" in changes and changes["match"] is not None:
         changes = {**changes, **make.match(**{**vars(changes["match"]), "findings": (FOUND,)})}
     verdict = judged(everything, **changes)

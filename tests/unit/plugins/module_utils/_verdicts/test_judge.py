@@ -687,7 +687,7 @@ def accept(**keys: str) -> str:
     ("keys", "accepted"),
     [
         ({}, True),
-        ({"id": "CVE-2026-10*"}, True),
+        ({"id": "CVE-2026-100*"}, True),
         ({"id": "CVE-2026-*", "packages": "[openssl-libs]"}, True),
         ({"id": "CVE-2026-1002"}, False),
         ({"packages": "[openssl-libs]"}, True),
@@ -722,7 +722,7 @@ def test_an_exception_never_hides_that_something_was_not_seen() -> None:
         **make.match(findings=(make.finding(),)),
         **make.inventory(problems=(Problem("rpmdb-corrupt", "page 7"),)),
     }
-    assert judged(changes, exceptions=accept(id="'CVE*'", packages="['*.x86_64']")).verdict == "inconclusive"
+    assert judged(changes, exceptions=accept(id="'CVE*'", packages="['openssl-*', 'bash-*']")).verdict == "inconclusive"
 
 
 # Indexes.
