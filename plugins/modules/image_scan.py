@@ -398,6 +398,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.os
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.serial import results_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access, read_small_file
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.platforms import parse_platform
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.references import parse_registry
 from ansible_collections.imagescan.openshift.plugins.module_utils._module import access_of, client_of, now, run
 from ansible_collections.imagescan.openshift.plugins.module_utils._progress import Progress, remaining
@@ -415,11 +416,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.model
     Outcome,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.plan import PodAccess
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import (
-    Request,
-    parse_platform,
-    request_of,
-)
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import Request, request_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import Asked, Child, StoredJob
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store, open_store, unresolved_key
 

@@ -45,7 +45,9 @@ options:
     default: []
   platforms:
     description:
-      - Which images of a multi-platform index count. Without it, those that were asked for when it was scanned.
+      - Platforms of the nodes, as in O(imagescan.openshift.image_scan#module:platforms). Of a multi-platform index,
+        every image that such a node could run counts.
+      - Without it, those that were asked for when the index was scanned.
     type: list
     elements: str
   fail_on:
@@ -242,13 +244,14 @@ from datetime import datetime, timezone
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.platforms import parse_platform
 from ansible_collections.imagescan.openshift.plugins.module_utils._inputs import (
     open_indexes,
     read_exceptions,
     read_policies,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._module import run
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named, parse_platform
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judged, Judging
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts import usage

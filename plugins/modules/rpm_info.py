@@ -153,6 +153,11 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, LimitExceeded
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import ImageIndex
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.platforms import (
+    matches,
+    normalized,
+    parse_platform,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.targets import (
     list_targets,
     open_child,
@@ -169,9 +174,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.serial im
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import (
     absolute,
     canonical_name,
-    choose,
     is_local,
-    parse_platform,
 )
 
 #: Names under which the three formats keep their database.
@@ -225,7 +228,11 @@ def one_of(index: ImageIndex, platform: str | None) -> t.Any:
         return index.children[0]
     if not platform:
         raise InputError("it is an index of several images", hint=f"choose one by platform: {have}")
-    chosen, _missing = choose(index.children, [parse_platform(platform)])
+    wanted = parse_platform(platform)
+    named = [(child, child.platform) for child in index.children if child.platform is not None]
+    # A node would take what is exactly for it before anything else.
+    exact = [child for child, own in named if normalized(own) == normalized(wanted)]
+    chosen = exact or [child for child, own in named if matches(wanted, own)]
     if len(chosen) != 1:
         raise InputError(f"the index has {len(chosen)} images for {platform}", hint=f"it has {have}")
     return chosen[0]

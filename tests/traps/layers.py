@@ -120,6 +120,54 @@ def exchange_config(files: dict[str, bytes]) -> None:
     files[name] = files[name].replace(b'"architecture":"amd64"', b'"architecture":"arm64"')
 
 
+def edit_index(edit: t.Callable[[dict[str, bytes], images.Json], bytes]) -> t.Callable[[dict[str, bytes]], None]:
+    """Change the index that the layout names; ``edit`` gets the files and the index, and gives its new bytes."""
+
+    def edit_layout(files: dict[str, bytes]) -> None:
+        layout = json.loads(files["index.json"])
+        entry = layout["manifests"][0]
+        data = edit(files, json.loads(files.pop(f"blobs/{entry['digest'].replace(':', '/')}")))
+        entry.update(digest=images.digest(data), size=len(data))
+        files[f"blobs/{entry['digest'].replace(':', '/')}"] = data
+        files["index.json"] = images.to_json(layout)
+
+    return edit_layout
+
+
+def nest_first(platform: str) -> t.Callable[[dict[str, bytes]], None]:
+    """Put the index's first entry into an index of its own, which is there for ``platform``."""
+
+    def edit(files: dict[str, bytes], content: images.Json) -> bytes:
+        inner = images.to_json({**content, "manifests": content["manifests"][:1]})
+        name = images.digest(inner)
+        files[f"blobs/{name.replace(':', '/')}"] = inner
+        system, architecture = platform.split("/")
+        content["manifests"][0] = {
+            "mediaType": images.INDEX,
+            "digest": name,
+            "size": len(inner),
+            "platform": {"os": system, "architecture": architecture},
+        }
+        return images.to_json(content)
+
+    return edit_index(edit)
+
+
+def say_attestation(_files: dict[str, bytes], content: images.Json) -> bytes:
+    """Call the first entry an attestation, as buildkit does, but without a platform."""
+    del content["manifests"][0]["platform"]
+    content["manifests"][0]["annotations"] = {"vnd.docker.reference.type": "attestation-manifest"}
+    return images.to_json(content)
+
+
+def platform_twice(_files: dict[str, bytes], content: images.Json) -> bytes:
+    """Write the first entry's platform twice: Go keeps the variant of the first one."""
+    platform = content["manifests"][0]["platform"]
+    once = b'"platform":' + images.to_json(platform)
+    return images.to_json(content).replace(once, b'"platform":{"variant":"v3"},' + once, 1)
+
+
+I386 = "linux/386"
 AMD, ARM = "linux/amd64", "linux/arm64"
 BOTH = (AMD, ARM)
 
@@ -432,6 +480,94 @@ TRAPS = [
         ((AMD, child(PATCHED)),),
         verdict="failed",
         nested=True,
+    ),
+    differs(
+        "newer-variant-beside-a-fallback",
+        "whoever takes linux/amd64/v4 for linux/amd64: containerd does not, and falls back to linux/386",
+        "children",
+        (("linux/amd64/v4", child(PATCHED)), (I386, child(VULNERABLE))),
+        (("linux/amd64/v4", child(PATCHED)), (I386, child(PATCHED))),
+        verdict="failed",
+    ),
+    differs(
+        "newer-arm64-beside-a-fallback",
+        "the same on arm64: most nodes cannot run v9, and containerd falls back to linux/arm",
+        "children",
+        (("linux/arm64/v9", child(PATCHED)), ("linux/arm/v7", child(VULNERABLE))),
+        (("linux/arm64/v9", child(PATCHED)), ("linux/arm/v7", child(PATCHED))),
+        verdict="failed",
+        platforms=(ARM,),
+    ),
+    differs(
+        "newer-variant-beside-the-baseline",
+        "whoever looks at the baseline only: a runtime that knows its processor takes the newer variant",
+        "children",
+        ((AMD, child(PATCHED)), ("linux/amd64/v3", child(VULNERABLE))),
+        ((AMD, child(PATCHED)), ("linux/amd64/v3", child(PATCHED))),
+        verdict="failed",
+    ),
+    differs(
+        "image-for-newer-nodes-only",
+        "whoever finds an image for the architecture, and does not ask whether all nodes can run it",
+        "children",
+        (("linux/amd64/v3", child(PATCHED)),),
+        ((AMD, child(PATCHED)), ("linux/amd64/v3", child(PATCHED))),
+        codes="platform-missing",
+    ),
+    differs(
+        "image-for-a-newer-variant-than-the-nodes",
+        "whoever takes linux/arm, which means v7, for an image that v6 can run",
+        "children",
+        (("linux/arm", child(PATCHED)),),
+        (("linux/arm/v6", child(PATCHED)),),
+        codes="platform-missing",
+        platforms=("linux/arm/v6",),
+    ),
+    differs(
+        "image-without-variant-on-an-older-node",
+        "whoever models containerd alone: CRI-O takes linux/arm on every arm node",
+        "children",
+        (("linux/arm", child(VULNERABLE)), ("linux/arm/v6", child(PATCHED))),
+        (("linux/arm", child(PATCHED)), ("linux/arm/v6", child(PATCHED))),
+        verdict="failed",
+        platforms=("linux/arm/v6",),
+    ),
+    differs(
+        "fallback-in-a-nested-index",
+        "whoever drops the fallback because an image for the architecture itself is there: a node looks into the nested"
+        " index first",
+        "children",
+        ((I386, child(VULNERABLE)), (AMD, child(PATCHED))),
+        ((I386, child(PATCHED)), (AMD, child(PATCHED))),
+        verdict="failed",
+        edit_layout=nest_first(AMD),
+    ),
+    differs(
+        "baseline-in-a-nested-index",
+        "whoever looks for the architecture itself in a nested index that no node opens, and drops the fallback",
+        "children",
+        ((AMD, child(PATCHED)), (I386, child(VULNERABLE))),
+        ((AMD, child(PATCHED)), (I386, child(PATCHED))),
+        verdict="failed",
+        edit_layout=nest_first("linux/s390x"),
+    ),
+    differs(
+        "attestation-by-annotation-alone",
+        "whoever believes an annotation: containerd and CRI-O do not read it, and run an entry without a platform",
+        "children",
+        ((AMD, child(VULNERABLE)), (AMD, child((*PATCHED, openssl("1:3.0.7-29.el9_4"))))),
+        ((AMD, child(PATCHED)), (AMD, child((*PATCHED, openssl("1:3.0.7-29.el9_4"))))),
+        verdict="failed",
+        edit_layout=edit_index(say_attestation),
+    ),
+    differs(
+        "platform-that-stands-twice",
+        "whoever takes the last of two equal keys: Go merges them, and sees another variant",
+        "edit_layout",
+        edit_index(platform_twice),
+        verdict="error",
+        codes="corrupt-data",
+        children=((AMD, child(PATCHED)), (I386, child(VULNERABLE))),
     ),
     differs(
         "index-of-attestations-only",

@@ -15,6 +15,7 @@ import typing as t
 
 from .._errors import CorruptData, IntegrityError, LimitExceeded, ScanError, UnsupportedImage
 from .model import Descriptor, ImageConfig, Layer, Platform
+from .platforms import resolve_names
 from .references import is_digest, shown
 from .safe_json import field, read_object
 
@@ -50,16 +51,6 @@ LAYER_COMPRESSIONS: t.Mapping[str, str] = {
     f"{DOCKER_LAYER}.zstd": "zstd",
 }
 _FOREIGN = (".foreign.", ".nondistributable.")
-_ATTESTATION = "vnd.docker.reference.type"
-# Other names of architectures, and the variant that is in the name; nodes take one for the other.
-_ALIASES: t.Mapping[str, tuple[str, str]] = {
-    "x86_64": ("amd64", ""),
-    "x86-64": ("amd64", ""),
-    "i386": ("386", ""),
-    "aarch64": ("arm64", ""),
-    "armhf": ("arm", "v7"),
-    "armel": ("arm", "v6"),
-}
 # What a server sends that does not know or say what a manifest is.
 _VAGUE_TYPES = frozenset({"", "application/json", "application/octet-stream", "text/plain", "binary/octet-stream"})
 
@@ -104,7 +95,7 @@ def parse_manifest(data: bytes, media_type: str = "", digest: str = "") -> Manif
         verify_digest(data, digest, "the manifest")
     else:
         digest = digest_of(data)
-    document = read_object(data, "the manifest", limit=MANIFEST_LIMIT)
+    document = read_object(data, "the manifest", limit=MANIFEST_LIMIT, unique=True)
     kind = _manifest_type(document, media_type.partition(";")[0].strip().lower())
     if field(document, "schemaVersion", int, "the manifest") != 2:
         raise CorruptData(
@@ -130,7 +121,7 @@ def parse_config(data: bytes, descriptor: Descriptor) -> ImageConfig:
     """Read an image's config, whose bytes must have the descriptor's digest."""
     verify_digest(data, descriptor.digest, "the image's config")
     what = "the image's config"
-    document = read_object(data, what, limit=CONFIG_LIMIT)
+    document = read_object(data, what, limit=CONFIG_LIMIT, unique=True)
     rootfs = field(document, "rootfs", dict, what)
     if rootfs is None:
         raise CorruptData(f"{what} has no rootfs, so its layers cannot be verified")
@@ -181,13 +172,29 @@ def parse_descriptor(entry: t.Any, what: str) -> Descriptor:
 
 
 def is_attestation(entry: Descriptor) -> bool:
-    """Whether an index's entry describes another one. No node ever chooses ``unknown/unknown`` or no platform.
+    """Whether an index's entry is for ``unknown/unknown``, which no node runs, so that it only describes another one.
 
-    An entry with a real platform stays a child, whatever its annotations say, since a node would run it.
+    Annotations prove nothing: nodes do not look at them.
     """
-    if entry.platform is None:
-        return _ATTESTATION in entry.annotations
-    return entry.platform.os == "unknown" and entry.platform.architecture == "unknown"
+    return entry.platform is not None and (entry.platform.os, entry.platform.architecture) == ("unknown", "unknown")
+
+
+def is_artifact(data: bytes, digest: str) -> bool:
+    """Whether a manifest proves that neither containerd nor CRI-O can run it.
+
+    containerd ignores the type of the config, but unpacks no JSON. CRI-O (containers/image) ignores the types of
+    layers, but accepts an OCI manifest only with the config of an image.
+    """
+    try:
+        verify_digest(data, digest, "the manifest")
+        document = read_object(data, "the manifest", limit=MANIFEST_LIMIT, unique=True)
+        if field(document, "mediaType", str, "the manifest") != OCI_MANIFEST or "manifests" in document:
+            return False
+        config = parse_descriptor(field(document, "config", dict, "the manifest"), "the manifest's config")
+        layers = _descriptors(document, "layers", LAYER_LIMIT, "the manifest")
+    except ScanError:
+        return False
+    return config.media_type not in CONFIG_TYPES and any(layer.media_type.endswith("json") for layer in layers)
 
 
 def in_image(error: ScanError, subject: str) -> ScanError:
@@ -242,13 +249,11 @@ def _descriptors(document: dict[str, t.Any], name: str, limit: int, what: str) -
 
 
 def _platform(holder: dict[str, t.Any], what: str) -> Platform:
-    parts = [(field(holder, name, str, what) or "").strip().lower() for name in ("os", "architecture", "variant")]
+    parts = [field(holder, name, str, what) or "" for name in ("os", "architecture", "variant")]
     for part in parts:
         if len(part) > 64:
             raise CorruptData(f"{what}: {shown(part, 60)} is too long for a platform")
-    system, architecture, variant = parts
-    architecture, usual = _ALIASES.get(architecture, (architecture, ""))
-    return Platform(system, architecture, variant or usual)
+    return resolve_names(*parts)
 
 
 def _stated_platform(holder: dict[str, t.Any], what: str) -> Platform | None:

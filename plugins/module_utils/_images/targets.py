@@ -27,15 +27,18 @@ from .manifests import (
     CHILD_LIMIT,
     CONFIG_LIMIT,
     INDEX_TYPES,
+    OCI_MANIFEST,
     Index,
     Manifest,
     in_image,
+    is_artifact,
     is_attestation,
     join_layers,
     parse_config,
     parse_manifest,
 )
 from .model import Descriptor, Image, ImageIndex
+from .platforms import is_fallback
 from .references import is_digest, parse_reference, shown
 
 TRANSPORTS = ("oci", "oci-archive", "docker-archive", "rootfs")
@@ -277,7 +280,12 @@ def _image(source: Source, manifest: Manifest, reference: str, index_digest: str
 
 
 def _children(source: Source, index: Index) -> t.Iterator[Descriptor]:
-    """The images of an index; those of nested indexes too, since nodes look into them."""
+    """The images of an index; those of nested indexes too, since nodes look into them.
+
+    Beside a nested index, the order in which a node tries platforms depends on the nesting, so that what is only a
+    fallback gets no platform: it then counts for all.
+    """
+    nests = any(entry.media_type in INDEX_TYPES for entry in index.entries)
     count = nested = 0
     pending = [(entry, 1) for entry in reversed(index.entries)]
     while pending:
@@ -288,7 +296,9 @@ def _children(source: Source, index: Index) -> t.Iterator[Descriptor]:
             count += 1
             if count > CHILD_LIMIT:
                 raise LimitExceeded(f"the index names more than {CHILD_LIMIT} images")
-            yield entry
+            if entry.platform is None and _is_artifact(source, entry):
+                continue
+            yield dataclasses.replace(entry, platform=None) if nests and is_fallback(entry.platform) else entry
             continue
         nested += 1
         if depth > _NESTING_LIMIT or nested > _NESTED_LIMIT:
@@ -297,3 +307,11 @@ def _children(source: Source, index: Index) -> t.Iterator[Descriptor]:
         if not isinstance(inner, Index):
             raise CorruptData(f"{entry.digest} is no index, though the index that names it says so")
         pending.extend((child, depth + 1) for child in reversed(inner.entries))
+
+
+def _is_artifact(source: Source, entry: Descriptor) -> bool:
+    """Whether an entry without a platform proves that it is not an image; one that cannot be read proves nothing."""
+    try:
+        return entry.media_type == OCI_MANIFEST and is_artifact(source.read_manifest(entry), entry.digest)
+    except ScanError:
+        return False

@@ -12,8 +12,9 @@ import typing as t
 
 from .._errors import ScanError
 from .._images.model import Descriptor, Platform
+from .._images.platforms import platform_of
 from .model import ImageBook, IndexOutcome, Outcome
-from .targets import Request, child_name, choose
+from .targets import Request, child_name, choose_children
 
 
 class Ledger:
@@ -43,7 +44,7 @@ class Ledger:
             return True
         children = self.known_children(request.digest)
         if children is None or not all(
-            self.book.is_current(child.digest) for child in choose(children, self._platforms)[0]
+            self.book.is_current(child.digest) for child in choose_children(children, self._platforms)[0]
         ):
             return False
         for child, names in self.open_index(request.digest, request.references, request.reference, children):
@@ -68,7 +69,7 @@ class Ledger:
             self.same(digest, references)
             return []
         self._claimed.add(digest)
-        chosen, missing = choose(children, self._platforms)
+        chosen, missing = choose_children(children, self._platforms)
         listed = tuple((child.digest, str(child.platform or "")) for child in children)
         self.book.record_index(IndexOutcome(digest, references, listed, missing))
         self.total += len(chosen) - 1
@@ -132,9 +133,3 @@ class Ledger:
             if self.counts[state]:
                 parts.append(f"{self.counts[state]} {plural if self.counts[state] > 1 else state}")
         return ", ".join(parts) + left
-
-
-def platform_of(text: str) -> Platform | None:
-    """The platform that ``os/architecture[/variant]`` names, None for anything else."""
-    parts = text.split("/")
-    return Platform(*parts) if 2 <= len(parts) <= 3 else None

@@ -34,6 +34,7 @@ from .._errors import LimitExceeded, RegistryError, ScanError
 from .._images.access import Access, read_small_file
 from .._images.credentials import Credentials
 from .._images.model import Image, ImageIndex
+from .._images.platforms import parse_platform
 from .._images.registry import open_repository
 from .._images.safe_json import read_object
 from .._images.targets import RootFolder, open_target
@@ -43,7 +44,7 @@ from .._rpm.serial import inventory_to_dict
 from .cache import CachedLayers
 from .frames import PAYLOAD_LIMIT, SCHEMA_VERSION, Encoder, pack, size_on_line
 from .plan import EVALUATE, PLAN_LIMIT, Plan, plan_from_json
-from .targets import child_name, choose, parse_platform
+from .targets import child_name, choose_children
 
 if t.TYPE_CHECKING:
     from .evaluator import Lifeline
@@ -522,7 +523,7 @@ class Reader:
             raise changed(task, index.digest)
         if task.index:
             raise ScanError("it is an index, though the index that names it says otherwise", code="corrupt-data")
-        chosen, missing = choose(index.children, [parse_platform(text) for text in self._plan.platforms])
+        chosen, missing = choose_children(index.children, [parse_platform(text) for text in self._plan.platforms])
         listed = [[child.digest, str(child.platform or "")] for child in index.children]
         body = {"number": task.number, "digest": index.digest, "children": listed, "missing": list(missing)}
         wanted = tuple((child.digest, str(child.platform or "")) for child in chosen)

@@ -12,11 +12,10 @@ import typing as t
 
 from .._errors import InputError
 from .._images.model import Descriptor, Platform
+from .._images.platforms import choose
 from .._images.references import is_digest, parse_reference, shown
 from .._images.targets import TRANSPORTS
 
-#: What a missing variant means (the OCI image specification's table of platform variants).
-_USUAL_VARIANT = {"arm64": "v8", "arm": "v7"}
 _LAYER = re.compile(r"[0-9a-f]{12}")
 
 
@@ -147,39 +146,9 @@ def _without_version(target: str) -> str:
     return target
 
 
-def parse_platform(text: str) -> Platform:
-    """``os/architecture[/variant]``, for example linux/arm64."""
-    parts = text.strip().lower().split("/")
-    if not 2 <= len(parts) <= 3 or not all(re.fullmatch(r"[a-z0-9._-]+", part) for part in parts):
-        raise InputError(f"{shown(text, 60)} is no platform; expected os/architecture[/variant], as in linux/arm64")
-    return Platform(*parts)
-
-
-def platform_fits(wanted: Platform, found: Platform) -> bool:
-    """Whether an image for ``found`` is what ``wanted`` asks for; without a variant every variant is."""
-    if (wanted.os, wanted.architecture) != (found.os, found.architecture):
-        return False
-    usual = _USUAL_VARIANT.get(wanted.architecture, "")
-    return not wanted.variant or wanted.variant == (found.variant or usual)
-
-
-def choose(
+def choose_children(
     children: t.Sequence[Descriptor], wanted: t.Sequence[Platform]
 ) -> tuple[tuple[Descriptor, ...], tuple[str, ...]]:
-    """The images of an index that count, and the platforms that nobody serves.
-
-    Without a wish all count. A child that names no platform always counts: it could be any.
-    """
-    if not wanted:
-        return tuple(children), ()
-    chosen = tuple(
-        child
-        for child in children
-        if child.platform is None or any(platform_fits(platform, child.platform) for platform in wanted)
-    )
-    missing = tuple(
-        str(platform)
-        for platform in wanted
-        if not any(child.platform is not None and platform_fits(platform, child.platform) for child in children)
-    )
-    return chosen, missing
+    """Choose the images of an index that count (``platforms.choose``); they and the platforms that nobody serves."""
+    chosen, missing = choose([child.platform for child in children], wanted)
+    return tuple(children[position] for position in chosen), tuple(map(str, missing))

@@ -193,8 +193,8 @@ CODES: t.Mapping[str, Code] = {
     ),
     "platform-missing": Code(
         "inconclusive",
-        "The index has no image for a platform that is asked for.",
-        "Push an image for the platform, or do not ask for it.",
+        "The index has no image that every node of a wanted platform can run.",
+        "Push an image for the platform, or do not ask for it. If all nodes have a newer processor, name its variant.",
     ),
     "index-empty": Code("inconclusive", "The index names no image.", "Push the images that belong to it."),
     "compliance-partial": Code(

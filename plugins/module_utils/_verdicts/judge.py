@@ -16,6 +16,7 @@ import typing as t
 from .._compliance.model import RULE_RESULTS, RULE_SEVERITIES, Results
 from .._errors import InputError
 from .._images.model import Problem
+from .._images.platforms import choose, parse_platform, platform_of
 from .._rpm.model import Inventory
 from .._text import visible
 from .._vulnerabilities.model import SEVERITIES, Coverage, FeedInfo, Finding, Match
@@ -141,22 +142,18 @@ def judge_index(
     """The verdict on a multi-platform index: the worst of its images for the platforms that are asked for.
 
     ``children`` without attestations. ``verdicts``: of the images, by digest. ``platforms``: those of the nodes, or
-    what the user wants (``linux/arm64`` means every variant); empty means all that the index has.
+    what the user wants, as ``platforms.choose`` understands them; empty means all that the index has.
     """
-    # A child that names no platform may be for any: nodes then look into its config.
-    chosen = [
-        child
-        for child in children
-        if not platforms or not child.platform or any(_runs_on(child, wanted) for wanted in platforms)
-    ]
+    wanted = sorted(set(platforms))
+    positions, missing = choose([platform_of(child.platform) for child in children], list(map(parse_platform, wanted)))
+    chosen = [children[position] for position in positions]
     reasons: list[Reason] = []
     if not children:
         reasons.append(Reason("index-empty", "The index names no image"))
     have = _some(sorted({child.platform for child in children}))
-    for wanted in sorted(set(platforms)):
-        if children and not any(_runs_on(child, wanted) for child in children):
-            text = f"The index has no image for {visible(wanted, 100)}; it has {have}"
-            reasons.append(Reason("platform-missing", text))
+    for platform in missing if children else ():
+        text = f"The index has no image that every {platform} node can run; it has {have}"
+        reasons.append(Reason("platform-missing", text))
     results = ["inconclusive"] if reasons else []
     by_policy: dict[tuple[str, str], list[str]] = {}
     judged = {child: verdicts[child.digest] for child in chosen if child.digest in verdicts}
@@ -749,12 +746,6 @@ def _packages(packages: t.Sequence[Coverage]) -> str:
         texts.append(f"{visible(package.package, 120)} ({visible(package.vendor, 60) or 'no vendor'}, {signed})")
     more = len(packages) - _NAMES_SHOWN
     return ", ".join(texts) + (f" and {more} more" if more > 0 else "")
-
-
-def _runs_on(child: Child, wanted: str) -> bool:
-    """Whether an image runs on a platform; a variant counts only where both name one."""
-    have, want = child.platform.split("/"), wanted.split("/")
-    return all(left == right for left, right in zip(have, want))
 
 
 def _found(code: str, message: str) -> _Found:

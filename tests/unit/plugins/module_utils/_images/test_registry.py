@@ -271,6 +271,55 @@ class TestIndexes:
         image = open_child(index, index.children[0], fake.access)
         assert (image.digest, image.index_digest, image.reference) == (child["digest"], index.digest, fake.target)
 
+    @pytest.mark.parametrize(
+        ("config_type", "layer_types", "is_child"),
+        [
+            (OCI_CONFIG, [], True),
+            (OCI_CONFIG, ["application/vnd.in-toto+json"], True),  # CRI-O does not look at the types of layers
+            ("application/vnd.oci.empty.v1+json", [], True),  # containerd does not look at the type of the config
+            ("application/vnd.oci.empty.v1+json", [LAYER_TYPE], True),
+            ("application/vnd.oci.empty.v1+json", ["application/vnd.cncf.helm.chart.content.v1.tar+gzip"], True),
+            ("application/vnd.oci.empty.v1+json", ["application/vnd.in-toto+json"], False),
+            ("application/vnd.example.config.v1+json", [LAYER_TYPE, "application/spdx+json"], False),
+        ],
+    )
+    def test_an_entry_without_platform_counts_unless_its_manifest_proves_that_it_is_not_an_image(
+        self, fake: Fake, config_type: str, layer_types: list[str], is_child: bool
+    ) -> None:
+        blob = {"digest": "sha256:" + "1" * 64, "size": 2}
+        document = {
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "config": {"mediaType": config_type, **blob},
+            "layers": [{"mediaType": kind, **blob} for kind in layer_types],
+        }
+        said = {"annotations": {"vnd.docker.reference.type": "attestation-manifest"}}
+        other = {**fake.put("other", document, OCI_MANIFEST), **said}
+        for entry in (other, self.entry(other)):
+            index = self.open_index(fake, self.entry(fake.manifest), entry)
+            assert len(index.children) == 1 + (is_child or "platform" in entry)
+
+    @pytest.mark.parametrize("change", [{"digest": "sha256:" + "2" * 64}, {"mediaType": "application/octet-stream"}])
+    def test_an_entry_that_cannot_be_read_proves_nothing(self, fake: Fake, change: dict[str, t.Any]) -> None:
+        blob = {"digest": "sha256:" + "1" * 64, "size": 2}
+        document = {
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "config": {"mediaType": "application/vnd.oci.empty.v1+json", **blob},
+            "layers": [{"mediaType": "application/spdx+json", **blob}],
+        }
+        entry = fake.put("other", document, OCI_MANIFEST)
+        assert len(self.open_index(fake, self.entry(fake.manifest), entry).children) == 1
+        assert len(self.open_index(fake, self.entry(fake.manifest), {**entry, **change}).children) == 2
+
+    def test_a_fallback_beside_a_nested_index_may_be_for_any_platform(self, fake: Fake) -> None:
+        inner = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [self.entry(fake.manifest, "386")]}
+        nested = fake.put("inner", inner, OCI_INDEX)
+        index = self.open_index(fake, self.entry(fake.manifest), nested, self.entry(fake.manifest, "arm"))
+        assert [found.platform and str(found.platform) for found in index.children] == ["linux/amd64", None, None]
+        index = self.open_index(fake, self.entry(fake.manifest), self.entry(fake.manifest, "arm"))
+        assert [str(found.platform) for found in index.children] == ["linux/amd64", "linux/arm"]
+
     def test_nested_indexes_are_flattened(self, fake: Fake) -> None:
         inner = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [self.entry(fake.manifest, "arm64")]}
         nested = fake.put("inner", inner, OCI_INDEX)

@@ -147,7 +147,8 @@ def test_a_known_index_is_opened_again_when_one_of_its_images_is_not(monkeypatch
         ([], {"c": "scanned", "d": "scanned", "e": "scanned"}, ()),
         ([AMD], {"c": "scanned", "e": "scanned"}, ()),
         ([Platform("linux", "arm64")], {"d": "scanned", "e": "scanned"}, ()),
-        ([Platform("linux", "arm64", "v9")], {"e": "scanned"}, ("linux/arm64/v9",)),
+        ([Platform("linux", "arm64", "v9")], {"d": "scanned", "e": "scanned"}, ()),
+        ([Platform("linux", "arm", "v7")], {"e": "scanned"}, ("linux/arm/v7",)),
         ([AMD, Platform("linux", "s390x")], {"c": "scanned", "e": "scanned"}, ("linux/s390x",)),
     ],
 )

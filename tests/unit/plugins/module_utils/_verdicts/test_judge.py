@@ -764,7 +764,7 @@ def test_an_index_names_the_platform_that_it_lacks() -> None:
     verdict = index_of({"sha256:a": "passed"}, ("linux/amd64", "linux/ppc64le"))
     assert verdict.reasons[0] == Reason(
         "platform-missing",
-        "The index has no image for linux/ppc64le; it has linux/amd64, linux/arm64/v8, linux/s390x",
+        "The index has no image that every linux/ppc64le node can run; it has linux/amd64, linux/arm64/v8, linux/s390x",
     )
     assert codes(index_of({"sha256:a": "passed"}, ("linux/amd64",))) == ["vulnerability"]
 
