@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 import typing as t
 from pathlib import Path
 
@@ -169,10 +168,9 @@ def test_what_crashes_always_or_ends_otherwise_is_an_error(tmp_path: Path, crash
 
 
 def test_a_run_without_end_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
-    started = time.monotonic()
-    text = "sleep 300 & echo $! > child\nwhile :; do sleep 1; done\n"
+    text = "sleep 3000 & echo $! > child\nwhile :; do sleep 1; done\n"
     code, message = code_of(tmp_path, text, bounds=Bounds(seconds=0.5))
-    assert (code, time.monotonic() - started < 30) == ("oscap-timeout", True)
+    assert code == "oscap-timeout"
     assert "0.5 seconds" in message
     child = int((tmp_path / "work/child").read_text(encoding="ascii"))
     assert not is_running(child)

@@ -148,10 +148,10 @@ def test_a_header_of_gigabytes_is_not_read(tmp_path: Path, kind: bytes) -> None:
 def test_endless_headers_end(tmp_path: Path) -> None:
     path = tmp_path / "a.tar"
     path.write_bytes((header(tarfile.GNUTYPE_LONGNAME, 4) + b"abc\0".ljust(512, b"\0")) * 20_000)
-    start = time.monotonic()
+    start = time.process_time()
     with pytest.raises(CorruptData):
         TarMembers(str(path))
-    assert time.monotonic() - start < 30
+    assert time.process_time() - start < 30
 
 
 def test_sparse_members_are_refused(tmp_path: Path) -> None:

@@ -392,9 +392,9 @@ def test_thousands_of_images_stay_a_page() -> None:
     )
     many = document(make.subject(**make.match(findings=findings)))
     images = [{**many, "reference": f"quay.io/a/b:{number}"} for number in range(3000)]
-    start = time.monotonic()
+    start = time.process_time()
     data = html_report.render(build_report(images, make.FEED, "2026-11-24T06:00:00Z"))
-    assert time.monotonic() - start < 120
+    assert time.process_time() - start < 120
     assert len(data) < 50_000_000
     assert data.count(b'<details class="image ') == 3000
     assert b"And 95 more rows; report.json has all of them." in data

@@ -332,11 +332,11 @@ def test_a_payload_that_is_no_bounded_zlib_stream_is_refused(payload: bytes) -> 
         frame(n, 0, "image", n, chunks, payload[n * frames.CHUNK : (n + 1) * frames.CHUNK], len(payload))
         for n in range(chunks)
     ]
-    started = time.monotonic()
+    started = time.process_time()
     decoder, records = read(lines)
     assert records == []
     assert decoder.refused == 1
-    assert time.monotonic() - started < 20
+    assert time.process_time() - started < 20
 
 
 def test_unfinished_records_take_bounded_memory_and_stay_gaps() -> None:

@@ -402,10 +402,10 @@ def test_a_thousand_exceptions_over_a_large_image_take_a_moment() -> None:
     )
     text += accept(id="CVE-2026-1001", packages="['openssl-" + "*a" * 200 + "']")
     findings = tuple(make.finding(id="CVE-2026-1001", package=f"{'a' * 200}-0:1-{n}.x86_64") for n in range(1000))
-    started = time.monotonic()
+    started = time.process_time()
     verdict = judged(text, **make.match(findings=findings))
     assert verdict.verdict == "failed"
-    assert time.monotonic() - started < 30
+    assert time.process_time() - started < 30
 
 
 # What they never hide.

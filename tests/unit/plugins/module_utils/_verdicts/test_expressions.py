@@ -199,6 +199,6 @@ def test_the_largest_expression_over_many_findings_is_quick() -> None:
     expression = "vulnerabilities" + "|[@,@][]" * 8 + "|" + "[?severity=='low']|" * 15 + "length(@) == `0`"
     assert len(expression) < LENGTH_LIMIT
     check_expression(expression, FACTS_SCHEMA)
-    start = time.monotonic()
+    start = time.process_time()
     assert evaluate(expression, facts) is True
-    assert time.monotonic() - start < 120
+    assert time.process_time() - start < 120

@@ -232,9 +232,9 @@ def test_what_is_wrong_is_said_and_where(text: str, message: str) -> None:
 def test_many_aliases_do_not_multiply() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30)]
-    start = time.monotonic()
+    start = time.process_time()
     assert "aliases" in refused("\n".join(lines))
-    assert time.monotonic() - start < 10
+    assert time.process_time() - start < 10
 
 
 @pytest.mark.parametrize(
@@ -247,9 +247,9 @@ def test_many_aliases_do_not_multiply() -> None:
     ],
 )
 def test_endless_nesting_is_refused_soon(text: str) -> None:
-    start = time.monotonic()
+    start = time.process_time()
     refused(text)
-    assert time.monotonic() - start < 60
+    assert time.process_time() - start < 60
 
 
 def test_scalars_stay_the_text_that_was_written() -> None:

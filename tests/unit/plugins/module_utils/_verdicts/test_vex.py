@@ -549,7 +549,7 @@ def test_deep_branches_and_endless_groups_are_bounded() -> None:
         product_tree__product_groups=[{"group_id": "g", "product_ids": [str(n) for n in range(10_000)]}],
         vulnerabilities__0__flags=[{"label": WHY, "group_ids": ["g"] * 10_000}],
     )
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(LimitExceeded):
         read(many)
     # Many vulnerabilities, none of which goes too far by itself.
@@ -580,7 +580,7 @@ def test_deep_branches_and_endless_groups_are_bounded() -> None:
                     read(document)
     with pytest.raises(LimitExceeded):
         read(openvex(statement(products=[{"@id": OTHER}] * (vex.STATEMENT_LIMIT + 1))))
-    assert time.monotonic() - started < 60
+    assert time.process_time() - started < 60
 
 
 def test_problems_are_told_and_bounded() -> None:

@@ -873,10 +873,10 @@ def test_documents_have_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_bomb_of_values_is_refused_before_it_is_parsed() -> None:
     data = b'{"document":[' + b"[]," * csaf_json.VALUE_LIMIT + b"[]]}"
-    start = time.monotonic()
+    start = time.process_time()
     with pytest.raises(LimitExceeded, match="values"):
         read_document(data, "x")
-    assert time.monotonic() - start < 10
+    assert time.process_time() - start < 10
 
 
 def test_texts_that_are_kept_are_harmless() -> None:

@@ -115,10 +115,10 @@ def test_advisories_with_one_id() -> None:
     ],
 )
 def test_hostile_files(data: bytes, error: type[ScanError], message: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(error, match=message):
         parts(data)
-    assert time.monotonic() - started < 30
+    assert time.process_time() - started < 30
 
 
 def test_entities_that_multiply_are_refused_at_once() -> None:

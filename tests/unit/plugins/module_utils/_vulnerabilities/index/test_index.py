@@ -299,8 +299,8 @@ def test_opening_reads_next_to_nothing(tmp_path: Path) -> None:
     """A module opens it for every task: the price must not grow with the feed."""
     said = [affected(MAJOR_9, f"package{number}") for number in range(3000)]
     path = Feed(tmp_path).index(document("CVE-2026-1000", *said))
-    start = time.monotonic()
+    start = time.process_time()
     for _time in range(20):
         FeedIndex.open(str(path)).close()
-    assert time.monotonic() - start < 20
+    assert time.process_time() - start < 20
     assert path.stat().st_size < len(json.dumps(document("CVE-2026-1000", *said)))

