@@ -1,7 +1,7 @@
 # The commands of this project; README.md explains them.
 PYTHON ?= python3
 
-.PHONY: venv demo test test-full fuzz bench cluster-up cluster-down clean
+.PHONY: venv demo test test-full test-one watch fuzz bench cluster-up cluster-down clean
 venv: .venv/ready
 
 # The link makes imagescan.openshift.* resolve from this checkout; edits are live.
@@ -23,6 +23,13 @@ test: .venv/ready
 
 test-full: .venv/ready
 	$(PYTHON) tests/tools/suite.py full
+
+# make test-one T=tests/unit/test_suite.py runs what pytest is given; watch runs it again after each change.
+test-one:
+	@$(PYTHON) tests/tools/one.py
+
+watch:
+	@$(PYTHON) tests/tools/one.py watch
 
 fuzz:
 	$(PYTHON) tests/tools/suite.py fuzz
