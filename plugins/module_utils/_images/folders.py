@@ -19,6 +19,7 @@ from .._errors import InputError, LimitExceeded
 from .limits import DEFAULT_LIMITS, Budget, Limits
 from .model import KeptFile, Problem, RootContent
 from .overlay import Content, join, matches
+from .programs import HEAD, ProgramReader, is_trace
 from .tar import FILE, FOLDER, SYMLINK
 from .wanted import COMPONENTS, DATABASE, LOADER, SPOOL_FROM, Keeper, Wanted, component_of
 
@@ -79,6 +80,9 @@ class _Folder:
                 if matches(name, patterns):
                     self._take(join(folder, name), join(folder, name), files)
         counts, databases = self._count()
+        is_dynamic = counts[LOADER] > 0 or (
+            not (files or self._problems or any(counts.values())) and self._has_programs()
+        )
         if self._unreadable > _NAMED_PROBLEMS:
             more = self._unreadable - _NAMED_PROBLEMS
             self._problems.append(Problem("unreadable", f"{more} more files or folders could not be read"))
@@ -89,7 +93,7 @@ class _Folder:
             ),
             unexamined={kind: counts[kind] for kind in COMPONENTS},
             entries=self._budget.entries,
-            has_loader=counts[LOADER] > 0,
+            is_dynamic=is_dynamic,
             problems=tuple(self._problems),
             stray_databases=tuple(
                 sorted(set(databases) - {*self._wanted.files, *self._places.values()}),
@@ -224,6 +228,48 @@ class _Folder:
         """Components in the whole tree by kind, and paths of rpm databases. Symlinks are not followed."""
         counts = dict.fromkeys((*COMPONENTS, LOADER, DATABASE), 0)
         databases: list[str] = []
+        for folder, name, kind, _handle in self._entries():
+            component = component_of(folder, name, kind)
+            if component:
+                counts[component] += 1
+            if component == DATABASE:
+                path = join(folder, name)
+                self._budget.add_index(200 + len(path))
+                databases.append(path)
+        return counts, databases
+
+    def _has_programs(self) -> bool:
+        """Whether the tree has what static programs alone would not have; a file that cannot be read is a problem."""
+        found: list[str] = []
+        for folder, name, kind, handle in self._entries():
+            path = join(folder, name)
+            if is_trace(path):
+                return True
+            if kind == FILE:
+                self._read_program(path, name, handle, found)
+            if found:
+                return True
+        return False
+
+    def _read_program(self, path: str, name: str, folder: int, found: list[str]) -> None:
+        try:
+            handle = os.open(name, _OPEN, dir_fd=folder)
+            try:
+                reader = ProgramReader(os.fstat(handle).st_size, lambda: found.append(path))
+                while not reader.done:
+                    data = os.read(handle, HEAD)
+                    self._budget.check_time()
+                    if not data:
+                        break
+                    reader.write(memoryview(data))
+                reader.finish()
+            finally:
+                os.close(handle)
+        except OSError as error:
+            self._cannot_read(path, error)
+
+    def _entries(self) -> t.Iterator[tuple[str, str, str, int]]:
+        """(folder, name, kind, open folder) of everything but special files. Symlinks are not followed."""
         stack: list[tuple[str, int, t.Iterator[os.DirEntry[str]]]] = []
         pending = 0
 
@@ -267,12 +313,7 @@ class _Folder:
                     continue
                 if special:
                     continue
-                component = component_of(folder, entry.name, kind)
-                if component:
-                    counts[component] += 1
-                if component == DATABASE:
-                    self._budget.add_index(200 + len(path))
-                    databases.append(path)
+                yield folder, entry.name, kind, handle
                 if kind == FOLDER:
                     if len(stack) >= self._limits.path_depth:
                         raise LimitExceeded(
@@ -283,4 +324,3 @@ class _Folder:
             for _path, handle, _entries in stack:
                 os.close(handle)
         self._budget.add_entries(pending)
-        return counts, databases

@@ -121,7 +121,8 @@ class RootContent:
     package says so even when a later layer replaces the folder), lowest layer first.
     ``unexamined``: component kind (``jar``, ``python``, ``npm``) -> number in the merged root.
     ``stray_databases``: files named like an rpm database that are not among the wanted ones (a root inside the root).
-    ``entries``: number of tar entries read. ``has_loader``: a dynamic loader or a shell is in the merged root.
+    ``entries``: number of tar entries read. ``is_dynamic``: a dynamic loader or a shell is in the merged root; where
+    nothing else was found also a shared library, a dynamically linked program, or a trace of a package manager.
     ``problems``: what could not be read. Not empty means that the inventory is not complete.
     """
 
@@ -129,6 +130,6 @@ class RootContent:
     layer_files: tuple[KeptFile, ...]
     unexamined: t.Mapping[str, int]
     entries: int
-    has_loader: bool
+    is_dynamic: bool
     problems: tuple[Problem, ...]
     stray_databases: tuple[str, ...] = ()

@@ -11,13 +11,13 @@ layers that may have it are streamed again. Standard library only: the scanner p
 
 from __future__ import annotations
 
-import array
 import functools
 import threading
 import typing as t
 
 from .._errors import CorruptData, LimitExceeded
 from .folders import read_folder
+from .layer_records import LayerRecord, program_visitor, visible_components
 from .layers import Stopped, stream_layer
 from .limits import DEFAULT_LIMITS, MIB, Budget, Limits
 from .model import Image, KeptFile, Layer, Problem, RootContent
@@ -26,12 +26,10 @@ from .overlay import (
     OPAQUE,
     WHITEOUT,
     Content,
-    Event,
     Interest,
     Links,
     SymlinkLoop,
     Tree,
-    and_above,
     join,
     matches,
     parent_of,
@@ -82,28 +80,6 @@ def read_root(
     name that it has in its layer, and always as visible: a number may be off there, but is not 0 for what is visible.
     """
     return _Reading(image, wanted, limits, threads).run(beside)
-
-
-class _LayerRecord:
-    """What one layer says about the paths of interest, and about what no RPM feed covers."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-        self.links: list[tuple[str, str]] = []
-        # Hashes of the folders that entries stand in, and of all above them; the second set is that of whiteouts.
-        self.folders: set[int] = set()
-        self.whiteout_folders: set[int] = set()
-        self.others = array.array("q")
-        self.whiteouts: set[str] = set()
-        self.opaques: set[str] = set()
-        self.candidates: dict[str, str] = {}
-        # Files of folders that are reported by layer: path as asked for, name, content (None for a hard link).
-        self.files: list[tuple[str, str, Content | None]] = []
-
-    def names_in(self, folder: str) -> bool:
-        """Whether a name in this layer goes through a folder (or, rarely, through one with the same hash)."""
-        key = hash(folder)
-        return key in self.folders or key in self.whiteout_folders
 
 
 class _Reading:
@@ -157,7 +133,10 @@ class _Reading:
                 subject=image.reference,
             )
         stacked = [records[slot] for slot in slots]
-        found = _visible(stacked, self._crossed)
+        found = visible_components(stacked, self._crossed)
+        if not (files or self._problems or any(found.values())):
+            self._look_for_programs(layers, records)
+            found = visible_components(stacked, self._crossed)
         expected = {*self._wanted.files, *self._places.values()}
         counts = {kind: len(found[kind]) for kind in COMPONENTS}
         return RootContent(
@@ -165,7 +144,7 @@ class _Reading:
             layer_files=tuple(self._layer_files),
             unexamined=counts,
             entries=entries,
-            has_loader=bool(found[LOADER]),
+            is_dynamic=bool(found[LOADER]),
             problems=tuple(self._problems),
             stray_databases=tuple(sorted(set(found[DATABASE]) - expected)),
         )
@@ -173,8 +152,8 @@ class _Reading:
     # Reading
 
     def _read(
-        self, layers: list[Layer], numbers: t.Iterable[int], known: t.Sequence[_LayerRecord | None]
-    ) -> list[_LayerRecord]:
+        self, layers: list[Layer], numbers: t.Iterable[int], known: t.Sequence[LayerRecord | None]
+    ) -> list[LayerRecord]:
         """Read some layers; the others keep the record that they have."""
         records = list(known)
         # The largest first: the threads then end at about the same time.
@@ -210,11 +189,11 @@ class _Reading:
             work()
         for number in sorted(errors):
             raise errors[number]
-        return t.cast("list[_LayerRecord]", records)
+        return t.cast("list[LayerRecord]", records)
 
-    def _read_beside(self, slots: t.Sequence[int], beside: Unpacking) -> list[_LayerRecord]:
+    def _read_beside(self, slots: t.Sequence[int], beside: Unpacking) -> list[LayerRecord]:
         """Read every layer once, in the order in which they are unpacked. ``slots``: where each layer's record goes."""
-        records: list[_LayerRecord] = []
+        records: list[LayerRecord] = []
         layers = self._image.layers
         for number, layer in enumerate(layers):
             if slots[number] < len(records):
@@ -224,8 +203,8 @@ class _Reading:
                 records.append(self._read_layer(layer, number, len(layers), walk))
         return records
 
-    def _read_layer(self, layer: Layer, number: int, of: int, walk: _Walk = walk_tar) -> _LayerRecord:
-        record = _LayerRecord()
+    def _read_layer(self, layer: Layer, number: int, of: int, walk: _Walk = walk_tar) -> LayerRecord:
+        record = LayerRecord()
         stream_layer(
             self._image,
             layer,
@@ -237,7 +216,22 @@ class _Reading:
         )
         return record
 
-    def _visitor(self, record: _LayerRecord) -> t.Callable[[str, str, int, str], Sink | None]:
+    def _look_for_programs(self, layers: t.Sequence[Layer], records: t.Sequence[LayerRecord]) -> None:
+        """Stream the layers once more, for what shows that a root without a known file is not one of static programs.
+
+        Only small images come here. A link counts as what it leads to, if that is in the same layer; else as dynamic.
+        """
+        for number, (layer, record) in enumerate(zip(layers, records)):
+            stream_layer(
+                self._image,
+                layer,
+                functools.partial(walk_tar, visit=program_visitor(record, self._budget), budget=self._budget),
+                self._budget,
+                name=f"layer {number + 1} of {len(layers)}",
+                threaded=self._threads > 1,
+            )
+
+    def _visitor(self, record: LayerRecord) -> t.Callable[[str, str, int, str], Sink | None]:
         """The function that sees each entry of a layer; it runs once for each, so it is written for speed."""
         interest = self._interest
         budget = self._budget
@@ -338,7 +332,7 @@ class _Reading:
             folder: sorted(origins & asked) for folder, origins in self._interest.origins.items() if origins & asked
         }
 
-    def _whiteout(self, record: _LayerRecord, folder: str, base: str) -> None:
+    def _whiteout(self, record: LayerRecord, folder: str, base: str) -> None:
         self._budget.add_index(300 + 2 * len(folder) + len(base))
         above = folder
         while above and hash(above) not in record.whiteout_folders:
@@ -358,7 +352,7 @@ class _Reading:
 
     # Merging
 
-    def _merge(self, stacked: list[_LayerRecord]) -> tuple[set[str], dict[str, KeptFile]]:
+    def _merge(self, stacked: list[LayerRecord]) -> tuple[set[str], dict[str, KeptFile]]:
         """(folders in which more must be known, files). Problems are those of the last merge."""
         interest = self._interest
         self._problems = {}
@@ -448,7 +442,7 @@ class _Reading:
                 self._problem("not-a-folder", f"{folder}: it is not a folder")
         return files
 
-    def _report_layer(self, number: int, record: _LayerRecord, tree: Tree) -> None:
+    def _report_layer(self, number: int, record: LayerRecord, tree: Tree) -> None:
         """Note the files that one layer brought into the folders that are reported by layer."""
         for asked, name, content in record.files:
             if content is None:
@@ -466,63 +460,3 @@ class _Reading:
 
     def _problem(self, code: str, message: str) -> None:
         self._problems[Problem(code, message)] = None
-
-
-def _visible(stacked: t.Sequence[_LayerRecord], crossed: t.Collection[str]) -> dict[str, list[str]]:
-    """Paths of the components that are visible in the merged root, by kind.
-
-    What goes through one of the symlinks ``crossed`` stands elsewhere, and is taken as visible.
-    """
-    top: dict[str, int] = {}
-    for number, record in enumerate(stacked):
-        for path in record.candidates:
-            top[path] = number
-    found: dict[str, list[str]] = {kind: [] for kind in (*COMPONENTS, LOADER, DATABASE)}
-    paths: set[str] = set()
-    for path in top:
-        while path and path not in paths:
-            paths.add(path)
-            path = parent_of(path)
-    hashes = {hash(path): path for path in paths}
-    keys = set(hashes)
-    # What hides a place and all below it in lower layers: a whiteout, or anything there that is not a folder.
-    gone = [{hashes[key] for key in keys.intersection(record.others)} | record.whiteouts for record in stacked]
-    hidden: dict[tuple[str, int], bool] = {}
-    for path, number in top.items():
-        kind = stacked[number].candidates[path]
-        elsewhere = bool(crossed) and any(above in crossed for above in and_above(parent_of(path)))
-        if elsewhere or not _is_hidden(path, number, kind, stacked, gone, hidden):
-            found[kind].append(path)
-    return found
-
-
-def _is_hidden(
-    path: str,
-    number: int,
-    kind: str,
-    stacked: t.Sequence[_LayerRecord],
-    gone: t.Sequence[set[str]],
-    hidden: dict[tuple[str, int], bool],
-) -> bool:
-    for layer in range(number + 1, len(stacked)):
-        if path in gone[layer] or (kind != "python" and hash(path) in stacked[layer].folders):
-            return True
-    return _folder_hidden(parent_of(path), number, stacked, gone, hidden)
-
-
-def _folder_hidden(
-    path: str,
-    number: int,
-    stacked: t.Sequence[_LayerRecord],
-    gone: t.Sequence[set[str]],
-    hidden: dict[tuple[str, int], bool],
-) -> bool:
-    key = (path, number)
-    known = hidden.get(key)
-    if known is None:
-        above = range(number + 1, len(stacked))
-        known = any(path in gone[layer] or path in stacked[layer].opaques for layer in above) or (
-            bool(path) and _folder_hidden(parent_of(path), number, stacked, gone, hidden)
-        )
-        hidden[key] = known
-    return known

@@ -183,8 +183,8 @@ def _kind(content: RootContent, rpm: bool, counts: t.Mapping[str, int | None]) -
     for name, count in counts.items():
         if count is not None:
             return name
-    bare = not content.has_loader and not any(content.unexamined.values()) and not content.problems
-    return "static" if bare and not any(path in content.files for path in _OS_RELEASE) else "unknown"
+    bare = not (content.files or content.layer_files or content.stray_databases or content.problems)
+    return "static" if bare and not content.is_dynamic and not any(content.unexamined.values()) else "unknown"
 
 
 # os-release

@@ -175,7 +175,7 @@ def test_components_are_counted(tmp_path: Path) -> None:
     link(tmp_path, "again", "opt")
     content = read_folder(str(tmp_path), WANTED)
     assert content.unexamined == {"jar": 1, "npm": 1, "python": 1}
-    assert content.has_loader
+    assert content.is_dynamic
     assert content.entries == sum(1 for _path in tmp_path.rglob("*"))
 
 

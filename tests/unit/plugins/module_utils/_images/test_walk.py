@@ -542,6 +542,6 @@ def test_a_python_distribution_survives_that_a_file_of_it_is_replaced() -> None:
     ],
 )
 def test_a_shell_or_a_loader_shows(path: str, found: bool) -> None:
-    assert read([File(path)]).has_loader is found
+    assert read([File(path)]).is_dynamic is found
     parent, _slash, name = path.rpartition("/")
-    assert read([File(path)], [File(f"{parent}/.wh.{name}")]).has_loader is False
+    assert read([File(path)], [File(f"{parent}/.wh.{name}")]).is_dynamic is False
