@@ -166,6 +166,43 @@ TRAPS: list[Trap] = [
         NO_FINDINGS,
         **REFUSED,
     ),
+    *(
+        differs(
+            f"expression-{name}",
+            "JMESPath, which finds nothing and says nothing: " + fools,
+            "policy",
+            condition(expression),
+            NO_FINDINGS,
+            **REFUSED,
+        )
+        for name, fools, expression in (
+            ("with-a-number-of-a-text", "to_number of a text is null", "!(vulnerabilities[?to_number(cvss) >= `9`])"),
+            ("with-a-part-of-a-word", "severities are in lower case", "!(vulnerabilities[?contains(severity, 'Imp')])"),
+            ("with-the-beginning-of-a-word", "the same", "!(vulnerabilities[?starts_with(severity, 'Crit')])"),
+            ("with-a-package-by-its-name", "package is a NEVRA", "!(vulnerabilities[?package == 'openssl-libs'])"),
+            ("with-a-list-of-names", "the same in a list", "!contains(vulnerabilities[].package, 'openssl-libs')"),
+            ("with-an-id-in-lower-case", "ids are in capitals", "!contains(vulnerabilities[].id, 'cve-2026-900101')"),
+            ("with-a-wildcard", "there are no patterns", "!(vulnerabilities[?name == 'openssl*'])"),
+            ("with-a-score-above-all", "no score is above 10", "!(vulnerabilities[?cvss_score > `10`])"),
+            (
+                "with-two-values-at-once",
+                "none has both",
+                "!(vulnerabilities[?status == 'affected' && status == 'fix_available'])",
+            ),
+            ("with-a-null-that-never-is", "texts are empty, not null", "!(vulnerabilities[?advisory == `null`])"),
+            ("of-a-length", "no length is below 0", "length(vulnerabilities) >= `0`"),
+            ("without-parentheses", "&& binds tighter", "inventory.complete || packages > `1` && !vulnerabilities"),
+        )
+    ),
+    differs(
+        "expression-of-a-score-that-is-missing",
+        "whoever finds no score above the limit where the vendor gives none",
+        "policy",
+        policy("conditions:", '  - {name: one, that: "!(vulnerabilities[?cvss_score >= `9`])"}'),
+        policy("conditions:", "  - {name: one, that: \"!(vulnerabilities[?severity == 'critical'])\"}"),
+        packages=VULNERABLE,
+        codes="cvss-missing",
+    ),
     differs(
         "expression-that-gives-null",
         "whoever negates null: the first finding of an image without findings",
@@ -178,7 +215,7 @@ TRAPS: list[Trap] = [
         "expression-that-fails",
         "whoever ignores a condition that cannot be evaluated",
         "policy",
-        condition("max(vulnerabilities[].length(id)) < `100`"),
+        condition("max(vulnerabilities[].length(id)) < `20`"),
         NO_FINDINGS,
         codes="policy-error",
     ),

@@ -162,6 +162,11 @@ CODES: t.Mapping[str, Code] = {
         "The vulnerability data names builds for another release than it is said to be about.",
         "Sync with the right 'distribution'.",
     ),
+    "cvss-missing": Code(
+        "inconclusive",
+        "A condition asks about CVSS scores, and its outcome depends on findings that have none.",
+        "Say in the condition what a missing score counts as, as in not_null(cvss_score, `10`) >= `9`.",
+    ),
     "under-investigation": Code(
         "inconclusive",
         "The vendor still investigates whether the package is affected, and the severity is above the limit.",

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import re
 import typing as t
 
 from .._compliance.model import RULE_RESULTS, RULE_SEVERITIES, Results
@@ -200,6 +201,7 @@ def _facts(subject: Subject, accepted: Accepted) -> dict[str, t.Any]:
         vulnerabilities.append(
             {
                 "id": finding.id,
+                "name": finding.name,
                 "package": finding.package,
                 "severity": finding.severity,
                 "status": finding.status,
@@ -207,6 +209,7 @@ def _facts(subject: Subject, accepted: Accepted) -> dict[str, t.Any]:
                 "advisory": finding.advisory,
                 "module": finding.module,
                 "cvss": finding.cvss,
+                "cvss_score": _score(finding.cvss),
                 "cpe": finding.cpe,
                 "product": finding.product,
                 "document": finding.document,
@@ -234,6 +237,12 @@ def _facts(subject: Subject, accepted: Accepted) -> dict[str, t.Any]:
         "vulnerabilities": vulnerabilities,
         "compliance": _compliance(subject, accepted.rules),
     }
+
+
+def _score(cvss: str) -> float | None:
+    """The base score of ``Finding.cvss``; None where the vendor gives none."""
+    number = cvss.partition(" ")[0]
+    return float(number) if re.fullmatch(r"\d{1,2}(\.\d)?", number) else None
 
 
 def compliance_facts(results: Results, *, tailoring: str = "", partial: bool = False) -> dict[str, t.Any]:
@@ -645,6 +654,23 @@ class _PolicyReasons:
                 unclear = [rule for rule in self.facts["compliance"]["rules"] if rule["result"] in _UNCLEAR]
                 names = _some([f"{rule['id']} ({rule['result']})" for rule in unclear])
                 yield _found("compliance-incomplete", f"{where} depends on rules without a result: {names}")
+            elif not self.holds_for_any_score(condition):
+                ids = sorted({one["id"] for one in self.facts["vulnerabilities"] if one["cvss_score"] is None})
+                yield _found("cvss-missing", f"{where} depends on findings without a CVSS score: {_some(ids)}")
+
+    def holds_for_any_score(self, condition: Condition) -> bool:
+        """Whether a condition that holds also holds if every missing CVSS score were the lowest, or the highest."""
+        findings = self.facts["vulnerabilities"]
+        if "cvss_score" not in condition.that or all(one["cvss_score"] is not None for one in findings):
+            return True
+        for score in (0.0, 10.0):
+            scored = [one if one["cvss_score"] is not None else {**one, "cvss_score": score} for one in findings]
+            try:
+                if not evaluate(condition.that, {**self.facts, "vulnerabilities": scored}):
+                    return False
+            except InputError:
+                return False
+        return True
 
     def holds_in_any_case(self, condition: Condition) -> bool:
         """Whether a condition that holds also holds if every rule without a result failed, or passed."""

@@ -20,7 +20,7 @@ CPE_SOURCES = ("content_manifest", "dnf_history", "label", "os_release", "assume
 Schema = t.Mapping[str, t.Any]
 
 _TEXT: Schema = {"type": "string"}
-_COUNT: Schema = {"type": "integer"}
+_COUNT: Schema = {"type": "integer", "minimum": 0}
 
 
 def _object(**properties: Schema) -> Schema:
@@ -40,53 +40,65 @@ def _one_of(*words: str) -> Schema:
     return {"type": "string", "enum": list(words)}
 
 
-_REASONS = _list(_object(code=_TEXT, message=_TEXT))
+_REASONS = _list(_object(code={"type": "string", "form": "code", "empty": False}, message=_TEXT))
+
+
+def _form(name: str, *, empty: bool = True) -> Schema:
+    """A text of one of ``forms.FORMS``. ``empty``: it may be empty, too."""
+    return {"type": "string", "form": name, "empty": empty}
+
+
+def _number(minimum: float, maximum: float) -> Schema:
+    return {"type": ["number", "null"], "minimum": minimum, "maximum": maximum}
+
 
 #: What is known of an image before it is judged: the part that expressions may ask about.
 FACTS_SCHEMA: Schema = _object(
-    digest=_TEXT,
-    reference=_TEXT,
-    references=_list(_TEXT),
-    os=_TEXT,
-    platform=_TEXT,
+    digest=_form("digest", empty=False),
+    reference=_form("reference"),
+    references=_list(_form("reference", empty=False)),
+    os=_form("os"),
+    platform=_form("platform"),
     packages=_COUNT,
     not_examined=_object(**dict.fromkeys(COMPONENTS, _COUNT)),
     inventory=_object(
         complete={"type": "boolean"},
         problems=_REASONS,
-        repositories=_list(_object(cpe=_TEXT, source=_one_of(*CPE_SOURCES))),
+        repositories=_list(_object(cpe=_form("cpe", empty=False), source=_one_of(*CPE_SOURCES))),
     ),
     vulnerabilities=_list(
         _object(
-            id=_TEXT,
-            package=_TEXT,
+            id=_form("finding", empty=False),
+            name=_form("name", empty=False),
+            package=_form("package", empty=False),
             severity=_one_of(*SEVERITIES),
             status=_one_of(*STATUSES),
             fixed_in=_TEXT,
-            advisory=_TEXT,
+            advisory=_form("advisory"),
             module=_TEXT,
-            cvss=_TEXT,
-            cpe=_TEXT,
+            cvss=_form("cvss"),
+            cvss_score=_number(0, 10),
+            cpe=_form("cpe"),
             product=_TEXT,
             document=_TEXT,
-            revision=_TEXT,
+            revision=_form("time"),
             exception=_TEXT,
         )
     ),
     compliance={
         "type": ["object", "null"],
         "properties": {
-            "profile": _TEXT,
+            "profile": _form("profile"),
             "benchmark": _object(id=_TEXT, version=_TEXT),
-            "content": _TEXT,
-            "tailoring": _TEXT,
+            "content": _form("sha256"),
+            "tailoring": _form("sha256"),
             "partial": {"type": "boolean"},
-            "score": {"type": ["number", "null"]},
+            "score": _number(0, 100),
             "counts": _object(**dict.fromkeys(RULE_RESULTS, _COUNT)),
             "problems": _REASONS,
             "rules": _list(
                 _object(
-                    id=_TEXT,
+                    id=_form("rule", empty=False),
                     title=_TEXT,
                     result=_one_of(*RULE_RESULTS),
                     severity=_one_of(*RULE_SEVERITIES),

@@ -66,9 +66,8 @@ FACTS = image_document(SUBJECT, judge(SUBJECT, load_policies(DEFAULT_POLICY_TEXT
         ("!(compliance.rules[?result == 'fail' && severity == 'high'])", "compliance", True),
         ("contains(compliance.rules[].references[], 'CCE-1')", "compliance", True),
         ("compliance.counts.fail == `0`", "compliance", True),
-        ("compliance != `null`", "compliance", True),
         ("contains(references, 'registry.example.com/team/app:1.0')", "references", True),
-        ("digest | starts_with(@, 'sha256:')", "digest", True),
+        ("digest | starts_with(@, 'sha256:1')", "digest", True),
         ("join(' ', references) != ''", "references", True),
     ],
 )
@@ -99,7 +98,7 @@ def test_what_fits_is_run(expression: str, reads: str, holds: bool) -> None:
         ("vulnerabilities[?severity == 'critical']", "gives a list"),
         ("compliance.score", "gives a number"),
         ("os", "gives a text"),
-        ("vulnerabilities && os == 'rhel 9'", "gives a list or a boolean; it must be true"),
+        ("vulnerabilities && os == 'rhel 9.4'", "gives a list or a boolean; it must be true"),
         ("packages == '5'", "compares a number with a text, which are never equal"),
         ("packages > '5'", "< and > compare numbers, not a text"),
         ("vulnerabilities[0].severity > 'low'", "words have no order"),
@@ -193,12 +192,14 @@ def test_any_text_ends_in_an_answer_or_a_clear_error(expression: str) -> None:
         assert error.message.isprintable()
 
 
-def test_the_largest_expression_over_many_findings_is_quick() -> None:
+def test_the_largest_expression_over_many_findings_ends() -> None:
     subject = make.subject(**make.match(findings=tuple(make.finding(id=f"CVE-2026-{n}") for n in range(2_000))))
     facts = image_document(subject, judge(subject, load_policies(DEFAULT_POLICY_TEXT, "p"), [], now=make.NOW))
     expression = "vulnerabilities" + "|[@,@][]" * 8 + "|" + "[?severity=='low']|" * 15 + "length(@) == `0`"
     assert len(expression) < LENGTH_LIMIT
-    check_expression(expression, FACTS_SCHEMA)
     start = time.process_time()
+    with pytest.raises(InputError):
+        check_expression(expression, FACTS_SCHEMA)
+    assert time.process_time() - start < 10
     assert evaluate(expression, facts) is True
     assert time.process_time() - start < 120

@@ -118,6 +118,12 @@ CASES = [
         BASE + """  conditions: [{name: first, that: "starts_with(vulnerabilities[0].id, 'CVE')"}]\n""",
         make.match(findings=(make.finding(severity="low"),)),
     ),
+    Case(
+        "cvss-missing",
+        make.match(findings=(make.finding(severity="low", cvss=""),)),
+        BASE + """  conditions: [{name: none, that: "!(vulnerabilities[?cvss_score >= `9`])"}]\n""",
+        make.match(findings=(make.finding(severity="low", cvss="8.9 CVSS:3.1/AV:N/AC:L"),)),
+    ),
     Case("inventory-incomplete", make.inventory(problems=(Problem("rpmdb-corrupt", "page 7 is damaged"),))),
     Case(
         "no-package-database",
@@ -515,6 +521,33 @@ def test_a_condition_must_hold_whatever_a_rule_without_a_result_came_to(conditio
     results = make.compliance({}, {"id": "r2", "result": "notchecked", "severity": "low"})
     policy = BASE + f"""  conditions: [{{name: one, that: "{condition}"}}]\n"""
     assert judged({"compliance": results}, policy).verdict == expected
+
+
+@pytest.mark.parametrize(
+    ("condition", "cvss", "expected"),
+    [
+        ("!(vulnerabilities[?cvss_score >= `9`])", "8.9", "passed"),
+        ("!(vulnerabilities[?cvss_score >= `9`])", "9.0 CVSS:3.1/AV:N", "failed"),
+        ("!(vulnerabilities[?cvss_score >= `9`])", "10.0 CVSS:3.1/AV:N", "failed"),
+        ("!(vulnerabilities[?cvss_score >= `9`])", "", "inconclusive"),
+        ("!(vulnerabilities[?cvss_score >= `9`])", "high", "inconclusive"),
+        ("!(vulnerabilities[?cvss_score < `1`])", "", "inconclusive"),
+        ("!(vulnerabilities[?not_null(cvss_score, `0`) >= `9`])", "", "inconclusive"),
+        ("!(vulnerabilities[?not_null(cvss_score, `10`) >= `9`])", "", "failed"),
+        ("!(vulnerabilities[?cvss_score == `null`])", "", "failed"),
+        ("!(vulnerabilities[?cvss_score >= `9` && severity == 'critical'])", "", "passed"),
+        ("max(vulnerabilities[].cvss_score) < `9`", "", "inconclusive"),
+        ("!(vulnerabilities[?name == 'openssl-libs'])", "", "failed"),
+        ("!(vulnerabilities[?name == 'openssl'])", "", "passed"),
+    ],
+)
+def test_a_condition_must_hold_whatever_a_missing_score_is(condition: str, cvss: str, expected: str) -> None:
+    policy = BASE + f"""  conditions: [{{name: one, that: "{condition}"}}]\n"""
+    verdict = judged(make.match(findings=(make.finding(severity="low", cvss=cvss),)), policy)
+    assert verdict.verdict == expected
+    scores = {"8.9": 8.9, "9.0 CVSS:3.1/AV:N": 9.0, "10.0 CVSS:3.1/AV:N": 10.0}
+    subject = make.subject(**make.match(findings=(make.finding(cvss=cvss),)))
+    assert image_document(subject, verdict)["vulnerabilities"][0]["cvss_score"] == scores.get(cvss)
 
 
 def test_a_score_that_is_asked_for_must_be_there() -> None:

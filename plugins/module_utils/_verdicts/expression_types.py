@@ -1,0 +1,487 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Types of JMESPath expressions: each is walked with the type that every step gives, and what can only be a mistake is
+refused with what to write instead."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from .._errors import InputError
+from .._text import visible
+from .documents import nearest
+from .forms import FORMS, reached
+from .rendering import Node, render
+from .schema import Schema
+
+#: Bounds of one expression: nodes, depth, and how many copies of its input it may hold at once.
+NODE_LIMIT = 300
+DEPTH_LIMIT = 40
+COPIES_LIMIT = 256
+
+_ANY: Schema = {}
+_BOOLEAN: Schema = {"type": "boolean"}
+_NUMBER: Schema = {"type": "number"}
+_STRING: Schema = {"type": "string"}
+
+#: Function -> (kinds of each argument, result). ``&`` is an expression on the elements of the array beside it.
+#: Missing on purpose: ``merge`` (nothing to merge) and ``to_array`` (hides a misspelling).
+_FUNCTIONS: t.Mapping[str, tuple[tuple[tuple[str, ...], ...], str]] = {
+    "abs": ((("number",),), "number"),
+    "avg": ((("array",),), "number"),
+    "ceil": ((("number",),), "number"),
+    "contains": ((("array", "string"), ("string", "number", "boolean")), "boolean"),
+    "ends_with": ((("string",), ("string",)), "boolean"),
+    "floor": ((("number",),), "number"),
+    "join": ((("string",), ("array",)), "string"),
+    "keys": ((("object",),), "strings"),
+    "length": ((("string", "array", "object"),), "number"),
+    "map": ((("&",), ("array",)), "mapped"),
+    "max": ((("array",),), "element"),
+    "max_by": ((("array",), ("&",)), "element"),
+    "min": ((("array",),), "element"),
+    "min_by": ((("array",), ("&",)), "element"),
+    "not_null": ((("string", "number", "boolean", "array"), ("string", "number", "boolean", "array")), "union"),
+    "reverse": ((("array",),), "same"),
+    "sort": ((("array",),), "same"),
+    "sort_by": ((("array",), ("&",)), "same"),
+    "starts_with": ((("string",), ("string",)), "boolean"),
+    "sum": ((("array",),), "number"),
+    "to_number": ((("number",),), "number"),
+    "to_string": ((("number", "boolean"),), "string"),
+    "values": ((("object",),), "values"),
+}
+
+#: What to write where a text is compared as a number, by its form.
+_ORDER_ADVICE: t.Mapping[str, str] = {
+    "cvss": ": the number is cvss_score, as in cvss_score >= `9`",
+    "time": ": times have no order here; write starts_with(revision, '2026-'), or set max_age in the policy",
+    "os": ": write starts_with(os, 'rhel 9')",
+}
+_LENGTHS = ("length", "count", "size", "len")
+_FUNCTION_ADVICE: tuple[tuple[tuple[str, ...], str], ...] = (
+    (_LENGTHS, "; did you mean 'length'?"),
+    (
+        ("lower", "upper", "lowercase", "tolower"),
+        "; words such as severities are in lower case always: compare with ==",
+    ),
+    (("match", "matches", "regex", "regexp", "like", "glob"), "; write starts_with(), ends_with() or contains()"),
+    (("any", "some", "exists"), "; a list that is not empty is true: write !(list[?…]) or length(list[?…]) > `0`"),
+    (("all", "every"), "; look for what breaks it: !(list[?…])"),
+    (("not",), "; write !(…)"),
+    (("int", "float", "number"), "; a number is written `5`, and the score of a finding is cvss_score"),
+    (("now", "today", "date", "age"), "; set max_age in the policy"),
+)
+#: Fields of other tools, or of the results -> what is asked here.
+_OTHER_FIELDS: t.Mapping[str, str] = {
+    "labels": "policies select images by label with 'images: {labels: …}'",
+    "cve": "the id of a finding is id, as in vulnerabilities[].id",
+    "cves": "the id of a finding is id, as in vulnerabilities[].id",
+    "findings": "did you mean 'vulnerabilities'?",
+    "score": "did you mean 'cvss_score'?",
+    "cvss3": "did you mean 'cvss_score'?",
+    "version": "the build is in package, as in starts_with(package, 'openssl-libs-1:3.0.7-')",
+    "fixable": "write status == 'fix_available'",
+    "fixed": "write status == 'fix_available'",
+    "fix": "did you mean 'fixed_in'?",
+    "accepted": "did you mean 'exception'?",
+    "tag": "did you mean 'reference'?",
+    "tags": "did you mean 'references'?",
+    "name": "did you mean 'reference'?",
+    "arch": "write platform == 'linux/amd64'",
+    "architecture": "write platform == 'linux/amd64'",
+    "distribution": "write starts_with(os, 'rhel ')",
+    "rules": "did you mean 'compliance.rules'?",
+    "scanned_at": "set max_age in the policy",
+    "created": "set max_age in the policy",
+    "verdict": "conditions are asked before there is a verdict",
+}
+#: Words of other tools -> ours.
+_SYNONYMS: t.Mapping[str, tuple[str, ...]] = {
+    "high": ("important", "high"),
+    "medium": ("moderate", "medium"),
+    "important": ("high",),
+    "moderate": ("medium",),
+    "critical": ("high",),
+    "fixed": ("fix_available",),
+    "failed": ("fail",),
+    "passed": ("pass",),
+    "unfixed": ("affected",),
+    "wontfix": ("will_not_fix",),
+    "negligible": ("low",),
+}
+
+
+class TypeCheck:
+    """Walks one expression. ``reads``: the fields of the whole object that it asks about."""
+
+    def __init__(self, root: Schema) -> None:
+        self.root = root
+        self.reads: set[str] = set()
+        self.nodes = 0
+        self.depth = 0
+        self.copies = 1
+
+    def type_of(self, node: dict[str, t.Any], given: Schema) -> Schema:
+        """The type that ``node`` gives when it is applied to a value of the type ``given``."""
+        self.nodes += 1
+        self.depth += 1
+        if self.nodes > NODE_LIMIT or self.depth > DEPTH_LIMIT:
+            raise InputError(f"larger than {NODE_LIMIT} steps or deeper than {DEPTH_LIMIT}")
+        try:
+            step: t.Callable[[dict[str, t.Any], Schema], Schema] = getattr(self, f"_{node['type']}")
+            return step(node, given)
+        finally:
+            self.depth -= 1
+
+    # One method for each node type of jmespath.ast, in its names.
+
+    def _field(self, node: dict[str, t.Any], given: Schema) -> Schema:
+        name = node["value"]
+        kinds = truth_kinds(given)
+        if given is _ANY:
+            return _ANY
+        if "array" in kinds:
+            better = "write length(…)" if name in _LENGTHS else "write [] before it, as in vulnerabilities[].id"
+            raise InputError(f"'{_word(name)}' is asked of a list: {better}")
+        if "object" not in kinds:
+            better = f": {FORMS['os'].better('9.4', 'os')}" if given.get("form") == "os" else _binding(kinds)
+            raise InputError(f"'{_word(name)}' is asked of {named_type(given)}, which has no fields{better}")
+        properties: t.Mapping[str, Schema] = given["properties"]
+        if name not in properties:
+            raise InputError(
+                f"unknown field '{_word(name)}'{_field_advice(name, properties)} (known here: {', '.join(properties)})"
+            )
+        if given is self.root:
+            self.reads.add(name)
+        return properties[name]
+
+    def _chain(self, node: dict[str, t.Any], given: Schema) -> Schema:
+        for child in node["children"]:
+            given = self.type_of(child, given)
+        return given
+
+    _subexpression = _index_expression = _pipe = _chain
+
+    def _current(self, node: dict[str, t.Any], given: Schema) -> Schema:
+        return given
+
+    _identity = _current
+
+    def _literal(self, node: dict[str, t.Any], given: Schema) -> Schema:
+        return _constant(node["value"])
+
+    def _index(self, node: dict[str, t.Any], given: Schema) -> Schema:
+        return self._items(given, "an index")
+
+    def _slice(self, node: dict[str, t.Any], given: Schema) -> Schema:
+        self._items(given, "a slice")
+        return given
+
+    def _flatten(self, node: dict[str, t.Any], given: Schema) -> Schema:
+        items = self._items(self.type_of(node["children"][0], given), "[]")
+        return {"type": "array", "items": items["items"] if truth_kinds(items) == {"array"} else items}
+
+    def _projection(self, node: dict[str, t.Any], given: Schema) -> Schema:
+        left, right = node["children"]
+        return {"type": "array", "items": self.type_of(right, self._items(self.type_of(left, given), "[*]"))}
+
+    def _value_projection(self, node: dict[str, t.Any], given: Schema) -> Schema:
+        left, right = node["children"]
+        return {"type": "array", "items": self.type_of(right, self._values(self.type_of(left, given), ".*"))}
+
+    def _filter_projection(self, node: dict[str, t.Any], given: Schema) -> Schema:
+        left, right, condition = node["children"]
+        items = self._items(self.type_of(left, given), "[?…]")
+        self._truth(self.type_of(condition, items))
+        return {"type": "array", "items": self.type_of(right, items)}
+
+    def _comparator(self, node: dict[str, t.Any], given: Schema) -> Schema:
+        left, right = (self.type_of(child, given) for child in node["children"])
+        if node["value"] in ("eq", "ne"):
+            self._comparable(left, right, *node["children"])
+            return _BOOLEAN
+        for side, child in zip((left, right), node["children"]):
+            if "enum" in side:
+                raise InputError(
+                    "words have no order in JMESPath (it is alphabetical): name the values that you mean, as in "
+                    "contains(['important', 'critical'], severity)"
+                )
+            if side is not _ANY and truth_kinds(side) != {"number"}:
+                better = _ORDER_ADVICE.get(side.get("form", ""), "")
+                if "const" in side and re.fullmatch(r"-?\d+(\.\d+)?", side["const"][0]):
+                    better = f": a number is written `{side['const'][0]}`"
+                elif truth_kinds(side) == {"array"}:
+                    better = f": write length({render(child)})"
+                raise InputError(f"< and > compare numbers, not {named_type(side)}{better}")
+        return _BOOLEAN
+
+    def _both(self, node: dict[str, t.Any], given: Schema) -> Schema:
+        left, right = (self.type_of(child, given) for child in node["children"])
+        self._truth(left)
+        self._truth(right)
+        return _union(left, right)
+
+    _or_expression = _and_expression = _both
+
+    def _not_expression(self, node: dict[str, t.Any], given: Schema) -> Schema:
+        self._truth(self.type_of(node["children"][0], given))
+        return _BOOLEAN
+
+    def _multi_select_list(self, node: dict[str, t.Any], given: Schema) -> Schema:
+        self._copy(node["children"])
+        parts = [self.type_of(child, given) for child in node["children"]]
+        items = parts[0]
+        for part in parts[1:]:
+            items = _union(items, part)
+        return {"type": "array", "items": items}
+
+    def _multi_select_dict(self, node: dict[str, t.Any], given: Schema) -> Schema:
+        self._copy(node["children"])
+        return {
+            "type": "object",
+            "properties": {child["value"]: self.type_of(child["children"][0], given) for child in node["children"]},
+        }
+
+    def _function_expression(self, node: dict[str, t.Any], given: Schema) -> Schema:
+        name, arguments = node["value"], node["children"]
+        if name not in _FUNCTIONS:
+            better = next(
+                (text for names, text in _FUNCTION_ADVICE if name.lower() in names), nearest(name, _FUNCTIONS)
+            )
+            raise InputError(f"unknown function '{_word(name)}'{better} (known: {', '.join(_FUNCTIONS)})")
+        kinds, result = _FUNCTIONS[name]
+        if len(arguments) != len(kinds):
+            raise InputError(f"{name}() takes {len(kinds)} arguments, not {len(arguments)}")
+        types = [_ANY if argument["type"] == "expref" else self.type_of(argument, given) for argument in arguments]
+        for argument, allowed, found in zip(arguments, kinds, types):
+            if (argument["type"] == "expref") != (allowed == ("&",)):
+                raise InputError(f"{name}() takes an expression that begins with & where {_words(allowed)} is expected")
+            if found is self.root:
+                raise InputError(f"{name}() cannot take the whole image")
+            if allowed != ("&",) and found is not _ANY and not truth_kinds(found) & set(allowed):
+                better = ""
+                if name == "to_number":
+                    number = _ORDER_ADVICE.get(found.get("form", ""), "")
+                    better = f": it gives null for such a text, so nothing is ever found{number}"
+                raise InputError(f"{name}() takes {_words(allowed)}, not {named_type(found)}{better}")
+            if "enum" in found and name in ("length", "starts_with", "ends_with", "contains", "join"):
+                self._refuse_part_of_enum(name, found, argument, arguments, types)
+        array = next((found for found in types if "array" in truth_kinds(found)), _ANY)
+        mapped = _ANY
+        for argument in arguments:
+            if argument["type"] == "expref":
+                mapped = self.type_of(argument["children"][0], array.get("items", _ANY))
+        if name == "contains" and "array" in truth_kinds(types[0]):
+            self._comparable(array.get("items", _ANY), types[1], *arguments, element=arguments[0]["type"] == "field")
+        elif name in ("contains", "starts_with", "ends_with"):
+            self._comparable(_STRING, types[1], *arguments)
+            self._reachable(name, types, arguments)
+        if name in ("avg", "sum") and array.get("items", _ANY) and truth_kinds(array["items"]) != {"number"}:
+            raise InputError(f"{name}() takes a list of numbers")
+        if name in ("max", "min", "max_by", "min_by", "sort", "sort_by") and "enum" in (
+            mapped or array.get("items", _ANY)
+        ):
+            raise InputError(f"{name}() would order words alphabetically: name the values that you mean")
+        items: Schema = array.get("items", _ANY)
+        if result == "values":
+            return {"type": "array", "items": self._values(types[0], "values()")}
+        results: dict[str, Schema] = {
+            "boolean": _BOOLEAN,
+            "number": _NUMBER,
+            "string": _STRING,
+            "strings": {"type": "array", "items": _STRING},
+            "same": types[0],
+            "element": items,
+            "mapped": {"type": "array", "items": mapped},
+            "union": _union(types[0], types[-1]),
+        }
+        return results[result]
+
+    def _expref(self, node: dict[str, t.Any], given: Schema) -> Schema:
+        raise InputError("& belongs before an argument of map, sort_by, min_by or max_by")
+
+    def _items(self, given: Schema, what: str) -> Schema:
+        if given is _ANY:
+            return _ANY
+        if "array" not in truth_kinds(given):
+            raise InputError(
+                f"{what} is applied to {named_type(given)}, which is no list{_binding(truth_kinds(given))}"
+            )
+        return t.cast(Schema, given["items"])
+
+    def _values(self, given: Schema, what: str) -> Schema:
+        if given is _ANY:
+            return _ANY
+        if "object" not in truth_kinds(given) or given is self.root:
+            raise InputError(f"{what} needs a mapping of equal values, such as not_examined")
+        values = list(given["properties"].values())
+        if not values:
+            raise InputError(f"{what} is applied to a mapping without fields")
+        result = values[0]
+        for value in values[1:]:
+            result = _union(result, value)
+        return t.cast(Schema, result)
+
+    def _comparable(
+        self, left: Schema, right: Schema, left_node: Node, right_node: Node, *, element: bool = False
+    ) -> None:
+        """Refuse a comparison that cannot be true. ``element``: of an element of what ``left_node`` names."""
+        for words, constants, node in ((left, right, left_node), (right, left, right_node)):
+            for word in constants.get("const", ()):
+                field = render(node)
+                if "enum" in words and word not in words["enum"]:
+                    raise InputError(
+                        f"'{_word(word)}' is never a value here{_nearest_word(word, words['enum'])} "
+                        f"(possible: {', '.join(words['enum'])})"
+                    )
+                form = words.get("form")
+                if form and not FORMS[form].fits(word) and (word or not words.get("empty", True)):
+                    better = FORMS[form].better(word, field if node["type"] == "field" and not element else "@")
+                    better += f" on the elements, as in !({field}[?…])" if element else ""
+                    raise InputError(f"'{_word(word)}' is never a value of {field}: {better}")
+        if left is _ANY or right is _ANY or not truth_kinds(left) or not truth_kinds(right):
+            return
+        if not truth_kinds(left) & truth_kinds(right):
+            better = _comparison_advice((left, left_node), (right, right_node))
+            raise InputError(f"compares {named_type(left)} with {named_type(right)}, which are never equal{better}")
+
+    def _reachable(self, name: str, types: list[Schema], arguments: list[Node]) -> None:
+        """Refuse a part that no text of a field has."""
+        form: str = types[0].get("form", "text")
+        for word in types[1].get("const", ()) if form != "text" else ():
+            if reached(form, word, name) is None:
+                field = render(arguments[0])
+                better = FORMS[form].better(word, field if arguments[0]["type"] == "field" else "@")
+                raise InputError(
+                    f"{name}({field}, '{_word(word)}') is false for every text that can be there: {better}"
+                )
+
+    def _refuse_part_of_enum(
+        self, name: str, found: Schema, argument: Node, arguments: list[Node], types: list[Schema]
+    ) -> None:
+        if name == "contains" and argument is not arguments[0] and "array" in truth_kinds(types[0]):
+            return
+        field = render(argument)
+        words = [word for schema in types for word in schema.get("const", ())]
+        value = next((item for item in found["enum"] for word in words if word and word.lower() in item), "")
+        value = value or next(iter(found["enum"]))
+        raise InputError(
+            f"{name}() is for texts, and {field} is one of a few words: write {field} == '{value}', or "
+            f"contains(['{found['enum'][0]}', '{found['enum'][-1]}'], {field}) (possible: {', '.join(found['enum'])})"
+        )
+
+    def _truth(self, found: Schema) -> None:
+        """Refuse what is true for every image when it stands where a truth value is expected."""
+        if found is not _ANY and truth_kinds(found) == {"number"}:
+            raise InputError("a number is always true in JMESPath: compare it, as in packages > `0`")
+        if found is self.root or "enum" in found:
+            raise InputError(f"{named_type(found)} is always true: compare it with something")
+
+    def _copy(self, children: list[dict[str, t.Any]]) -> None:
+        self.copies *= max(1, sum(child["type"] != "literal" for child in children))
+        if self.copies > COPIES_LIMIT:
+            raise InputError("its lists of lists grow too large")
+
+
+def truth_kinds(found: Schema) -> set[str]:
+    kinds = found.get("type", ())
+    return {"number" if kind == "integer" else kind for kind in ([kinds] if isinstance(kinds, str) else kinds)} - {
+        "null"
+    }
+
+
+def _constant(value: t.Any) -> Schema:
+    if isinstance(value, bool):
+        return _BOOLEAN
+    if isinstance(value, (int, float)):
+        return _NUMBER
+    if isinstance(value, str):
+        return {"type": "string", "const": [value]}
+    if isinstance(value, list):
+        items: Schema = _ANY
+        for number, item in enumerate(value):
+            items = _constant(item) if number == 0 else _union(items, _constant(item))
+        return {"type": "array", "items": items}
+    if isinstance(value, dict):
+        return {"type": "object", "properties": {key: _constant(item) for key, item in value.items()}}
+    return {"type": "null"}
+
+
+def _union(left: Schema, right: Schema) -> Schema:
+    if left is _ANY or right is _ANY:
+        return _ANY
+    if left == right:
+        return left
+    both: dict[str, t.Any] = {"type": sorted(truth_kinds(left) | truth_kinds(right))}
+    for key in ("const", "enum"):
+        if key in left and key in right:
+            both[key] = [*left[key], *(word for word in right[key] if word not in left[key])]
+    if truth_kinds(left) == truth_kinds(right) == {"array"}:
+        both["items"] = _union(left["items"], right["items"])
+    elif len(both["type"]) > 1 or "object" in both["type"]:
+        return {"type": both["type"], "properties": {}, "items": _ANY}
+    return both
+
+
+def _comparison_advice(*sides: tuple[Schema, Node]) -> str:
+    """What to write instead of a comparison between two kinds."""
+    if any(node["type"] == "not_expression" for _schema, node in sides):
+        return " (! binds tighter than ==: write !(a == b), or a != b)"
+    for (schema, node), (_schema, constant) in (sides, sides[::-1]):
+        literal = constant["value"] if constant["type"] == "literal" else None
+        if truth_kinds(schema) == {"array"}:
+            items = truth_kinds(schema["items"]) if schema.get("items") else set()
+            if isinstance(literal, str) and "object" not in items:
+                return f": write contains({render(node)}, '{_word(literal)}')"
+            if isinstance(literal, (int, float)):
+                return f": write length({render(node)}) == `{int(literal)}`"
+        if truth_kinds(schema) == {"object"} and isinstance(literal, str):
+            return f": name a field of the elements, as in contains(vulnerabilities[].id, '{_word(literal)}')"
+        if truth_kinds(schema) == {"boolean"}:
+            return f": write {render(node)} alone, or !{render(node)}"
+        if truth_kinds(schema) == {"number"} and isinstance(literal, str) and re.fullmatch(r"-?\d+(\.\d+)?", literal):
+            return f": a number is written `{literal}`"
+        if schema.get("form") == "cvss":
+            return _ORDER_ADVICE["cvss"]
+    return ""
+
+
+def _field_advice(name: str, properties: t.Mapping[str, Schema]) -> str:
+    if name in ("null", "true", "false"):
+        return f"; the value {name} is written `{name}`"
+    enums = [word for schema in properties.values() for word in schema.get("enum", ())]
+    if name in enums:
+        return f"; a text is written in single quotes: '{name}'"
+    if name in _OTHER_FIELDS:
+        return f"; {_OTHER_FIELDS[name]}"
+    return nearest(name, properties)
+
+
+def _nearest_word(word: str, words: t.Collection[str]) -> str:
+    for other in _SYNONYMS.get(word.lower(), ()):
+        if other in words:
+            return f"; did you mean '{other}'?"
+    return nearest(word, words)
+
+
+def named_type(found: Schema) -> str:
+    kinds = sorted(truth_kinds(found))
+    if not kinds:
+        return "null"
+    names = {"array": "a list", "object": "a mapping", "string": "a text", "number": "a number", "boolean": "a boolean"}
+    return " or ".join(names[kind] for kind in kinds)
+
+
+def _binding(kinds: set[str]) -> str:
+    return " (! binds tighter than . and [: write !(…) around the whole)" if kinds == {"boolean"} else ""
+
+
+def _words(kinds: t.Iterable[str]) -> str:
+    return " or ".join("an expression" if kind == "&" else named_type({"type": kind}) for kind in kinds)
+
+
+def _word(word: str) -> str:
+    return visible(word, 100)
