@@ -445,7 +445,7 @@ def _other_document(before: Json, after: t.Any) -> bool:
             if cpe != old_cpe and isinstance(cpe, str) and cpes.parse_cpe(cpe) is not None:
                 return True  # another product
             if purl != old_purl and isinstance(purl, str) and _WELL_FORMED_PURL.fullmatch(purl):
-                build, module = csaf_components.NEVRA.fullmatch(identity), csaf_components.MODULE_ID.fullmatch(identity)
+                build, module = csaf_components.parse_build_id(identity), csaf_components.MODULE_ID.fullmatch(identity)
                 if not purl.startswith("pkg:rpm/redhat/" if build else "pkg:rpmmod/" if module else "\0"):
                     # Another package, or whose it is. The id of a build tells all but that: what differs is damaged.
                     return True

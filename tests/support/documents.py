@@ -51,3 +51,15 @@ def real_documents() -> dict[str, bytes]:
         document["document"]["category"] = "csaf_vex"
         found[f"{len(found):02}-{name.rpartition('/')[2]}"] = json.dumps(document).encode()
     return found
+
+
+@functools.cache
+def red_hat_documents() -> dict[str, bytes]:
+    """The documents of ``red_hat_documents.tar.xz`` as they are, by path (``legacy/``, ``advisory/`` or ``new/``)."""
+    found: dict[str, bytes] = {}
+    with tarfile.open(data_path("red_hat_documents.tar.xz")) as archive:
+        for member in archive:
+            file = archive.extractfile(member) if member.name.endswith(".json") else None
+            if file is not None:
+                found[member.name] = file.read()
+    return found

@@ -22,14 +22,17 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~^-]{0,254}")
 _EPOCH = re.compile(r"[0-9]{1,10}")
 _ARCH = re.compile(r"[A-Za-z0-9_]{1,32}")
 _VERSION_RELEASE = re.compile(r"[A-Za-z0-9._+~^]{1,128}-[A-Za-z0-9._+~^]{1,128}")
-#: A build by its id. Ids of the newer feed have no architecture but that of sources, and a release has dots, too, so
-#: architectures are told by name: those of rpm's rpmrc.
-NEVRA = re.compile(
-    r"(?P<name>.+)-(?P<epoch>[0-9]{1,10}):(?P<evr>[^-:/]+-[^-:/]+?)"
-    r"(?:\.(?P<arch>src|nosrc|noarch|x86_64(?:_v[2-4])?|amd64|em64t|ia32e|i[3-6]86|athlon|geode|pentium[34]|aarch64"
-    r"|arm[a-z0-9]*|ppc[a-z0-9]*|s390x?|ia64|alpha[a-z0-9]*|sparc[a-z0-9]*|mips[a-z0-9]*|riscv(?:32|64)|loongarch64))?"
+#: A release has dots, too, so architectures are told by name: those of rpm's rpmrc.
+_ARCHES = (
+    r"src|nosrc|noarch|x86_64(?:_v[2-4])?|amd64|em64t|ia32e|i[3-6]86|athlon|geode|pentium[34]|aarch64"
+    r"|arm[a-z0-9]*|ppc[a-z0-9]*|s390x?|ia64|alpha[a-z0-9]*|sparc[a-z0-9]*|mips[a-z0-9]*|riscv(?:32|64)|loongarch64"
 )
-MODULE_NAME = re.compile(r"(?P<module>[^:/@]+:[^:/@]+)/(?P<name>[^/:]+)")
+#: A build by its id. Ids of the newer feed have no architecture but that of sources.
+_NEVRA = re.compile(rf"(?P<name>.+)-(?P<epoch>[0-9]{{1,10}}):(?P<evr>[^-:/]+-[^-:/]+?)(?:\.(?P<arch>{_ARCHES}))?")
+#: Some advisories of modules name the file: ``ruby-2.5.9-111.module+el8.9.0+19193+435404ae.i686.rpm-ruby:2.5``.
+_FILE = re.compile(rf"(?P<name>[^:/]+)-(?P<evr>[^-:/]+-[^-:/]+)\.(?P<arch>{_ARCHES})\.rpm-(?P<module>[^:/@]+:[^:/@]+)")
+_IN_MODULE = re.compile(r"(?P<module>[^:/@]+:[^:/@]+)/")
+_MODULE_VERSION = re.compile(r"(?<=[?&]rpmmod=)([^:&#%]+(?::|%3[Aa])[^:&#%]+)(?::|%3[Aa])[^&#]*")
 MODULE_ID = re.compile(r"(?P<module>[^:/@]+:[^:/@]+):[0-9]{8,}:[0-9a-f]{6,}")
 MODULE_BUILD = re.compile(r"\.module[+_]([A-Za-z0-9.]+\+[0-9]+\+[0-9a-f]+)")
 _MODULE = re.compile(r"[A-Za-z0-9._+-]{1,100}:[A-Za-z0-9._+-]{1,100}")
@@ -80,6 +83,97 @@ _OTHER_TYPES = frozenset(
 )
 
 
+class BuildId(t.NamedTuple):
+    """What the id of a build tells. ``epoch``, ``arch`` and ``module`` are empty where it does not tell them."""
+
+    name: str
+    epoch: str
+    evr: str
+    arch: str
+    module: str
+
+
+def parse_build_id(identity: str) -> BuildId | None:
+    """Read the id of a build; None for any other, which may name a package without a version.
+
+    Forms: ``name-epoch:version-release.arch``, also with ``::module:stream`` behind it or ``module:stream/`` before it,
+    and ``name-version-release.arch.rpm-module:stream``.
+    """
+    match = _FILE.fullmatch(identity)
+    if match:
+        return BuildId(match["name"], "", match["evr"], match["arch"], match["module"])
+    base, _mark, module = identity.partition("::")
+    prefix = _IN_MODULE.match(base)
+    if prefix:
+        base, module = base[prefix.end() :], prefix["module"]
+    match = _NEVRA.fullmatch(base)
+    if match is None:
+        return None
+    return BuildId(match["name"], match["epoch"], match["evr"], match["arch"] or "", module)
+
+
+def parse_name_id(identity: str) -> tuple[str, str, str]:
+    """Read the id of a package without a version: name, ``src`` or no architecture, module or none.
+
+    Forms: ``name``, ``name.src``, also with ``::module:stream`` behind it or ``module:stream/`` before it.
+    """
+    name, _mark, module = identity.partition("::")
+    prefix = _IN_MODULE.match(name)
+    if prefix:
+        name, module = name[prefix.end() :], prefix["module"]
+    if name.endswith(".src"):
+        return name[: -len(".src")], "src", module
+    return name, "", module
+
+
+class RpmPurl(t.NamedTuple):
+    """A package URL of an RPM, as far as it can be read.
+
+    ``foreign``: of another vendor than Red Hat. ``readable``: whether the namespace is.
+    """
+
+    name: str
+    epoch: str
+    evr: str
+    arch: str
+    module: str
+    foreign: bool
+    readable: bool
+
+
+def parse_rpm_purl(text: str) -> RpmPurl:
+    """Take apart a package URL that begins with ``pkg:rpm/``. ``evr``: without the epoch."""
+    path, _mark, rest = text[len("pkg:rpm/") :].partition("#")[0].partition("?")
+    namespace, slash, last = path.rpartition("/")
+    readable = not slash or all(map(_NAME.fullmatch, namespace.split("/")))
+    name, _at, version = last.partition("@")
+    qualifiers: dict[str, str] = {}
+    if rest:
+        for pair in rest.split("&"):
+            key, _is, value = pair.partition("=")
+            qualifiers[key.lower()] = urllib.parse.unquote(value) if "%" in value else value
+    if "%" in name:
+        name = urllib.parse.unquote(name)
+    if "%" in version:
+        version = urllib.parse.unquote(version)
+    epoch = qualifiers.get("epoch", "")
+    if ":" in version:
+        epoch, _colon, version = version.partition(":")
+    foreign = bool(slash) and namespace.casefold() != "redhat"
+    arch, module = qualifiers.get("arch", ""), qualifiers.get("rpmmod", "")
+    return RpmPurl(name, epoch, version, arch, module, foreign, readable)
+
+
+def same_package(one: t.Mapping[str, t.Any], two: t.Mapping[str, t.Any]) -> bool:
+    """Whether two identification helpers are of one package. One build may be in several builds of its module."""
+
+    def without_version(helper: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        purl = helper.get("purl")
+        return {**helper, "purl": _MODULE_VERSION.sub(r"\1", purl)} if isinstance(purl, str) else dict(helper)
+
+    return one == two or without_version(one) == without_version(two)
+
+
 class CsafComponent(t.NamedTuple):
     name: str
     arch: str
@@ -104,7 +198,7 @@ class ComponentReader:
             name, at, stream = path.rpartition("/")[2].partition("@")
             module = self.module_name(f"{name}:{stream}" if at else name)
             if told not in ("", module) and UNKNOWN_MODULE not in (told, module):
-                raise CorruptData(f"{self.fields.where}: {ascii(identity)[:100]} and its package URL name two modules")
+                raise self.differ(identity, "modules")
             return told if told and module == UNKNOWN_MODULE else module
         return told
 
@@ -129,80 +223,70 @@ class ComponentReader:
             self.fields.skipped["purl_malformed"] += 1
         return self.component_of_name(identity)
 
-    def component_of_purl(self, purl: str, identity: str) -> CsafComponent | str:
-        path, _mark, rest = purl[len("pkg:rpm/") :].partition("#")[0].partition("?")
-        namespace, slash, last = path.rpartition("/")
-        readable = not slash or all(map(_NAME.fullmatch, namespace.split("/")))
-        foreign = bool(slash) and namespace.casefold() != "redhat"
-        name, _at, version = last.partition("@")
-        qualifiers: dict[str, str] = {}
-        if rest:
-            for pair in rest.split("&"):
-                key, _is, value = pair.partition("=")
-                qualifiers[key.lower()] = urllib.parse.unquote(value) if "%" in value else value
-        if "%" in name:
-            name = urllib.parse.unquote(name)
-        if "%" in version:
-            version = urllib.parse.unquote(version)
-        epoch = qualifiers.get("epoch", "")
-        if ":" in version:
-            epoch, _colon, version = version.partition(":")
+    def component_of_purl(self, text: str, identity: str) -> CsafComponent | str:
+        purl = parse_rpm_purl(text)
         # It is a package of another vendor only where all else can be read: the vendor may be damaged, too.
-        damaged = foreign and version and not _VERSION_RELEASE.fullmatch(version)
-        if damaged or not readable or not _NAME.fullmatch(name):
+        damaged = purl.foreign and purl.evr and not _VERSION_RELEASE.fullmatch(purl.evr)
+        if damaged or not purl.readable or not _NAME.fullmatch(purl.name):
             component = self.component_of_name(identity)
             if not isinstance(component, str):
                 self.fields.skipped["purl_malformed"] += 1
             return component
-        arch, module = qualifiers.get("arch", ""), qualifiers.get("rpmmod", "")
-        build, _mark, suffix = identity.partition("::")
-        module = module or suffix
-        nevra = NEVRA.fullmatch(build)
-        if foreign:
-            if nevra and (nevra["name"], nevra["evr"]) != (name, version or nevra["evr"]):
-                raise self.two_packages(identity)
+        build = parse_build_id(identity)
+        if purl.foreign:
+            if build and (build.name, build.evr) != (purl.name, purl.evr or build.evr):
+                raise self.differ(identity, "packages")
             return "other_namespace"
-        if nevra:
-            # The id says it once more. What the package URL lacks is that of the id; what differs is damaged in one.
-            told = nevra["arch"] or ""
-            if not _VERSION_RELEASE.fullmatch(version):
-                epoch, version = nevra["epoch"], nevra["evr"]
-            if not _EPOCH.fullmatch(epoch):
-                epoch = nevra["epoch"]
-            if not _ARCH.fullmatch(arch):
-                arch = told
-            said = nevra["name"], int(nevra["epoch"]), nevra["evr"], (told or arch).replace("nosrc", "src")
-            if said != (name, int(epoch), version, arch.replace("nosrc", "src")):
-                raise self.two_packages(identity)
-        elif build == f"{name}.src":
-            arch = arch or "src"
-        if version and not epoch:
-            # A package URL leaves out an epoch of 0, and some leave out any; the id tells.
-            epoch, colon, _rest = identity[len(name) + 1 :].partition(":")
-            if not (colon and identity.startswith(name + "-")):
-                epoch = ""
-        return self.component(name, arch, self.module_name(module) if module else "", epoch, version)
+        if build:
+            purl = self.checked(purl, build, identity)
+            module = build.module
+        else:
+            name, arch, module = parse_name_id(identity)
+            if name == purl.name:
+                purl = purl._replace(arch=purl.arch or arch)
+        return self.component(purl.name, purl.arch, self.module_told(purl.module, module), purl.epoch, purl.evr)
 
-    def two_packages(self, identity: str) -> CorruptData:
-        return CorruptData(f"{self.fields.where}: {ascii(identity)[:100]} and its package URL name two packages")
+    def checked(self, purl: RpmPurl, build: BuildId, identity: str) -> RpmPurl:
+        """A package URL beside the id of a build, which says it once more.
+
+        The package URL lacks an epoch of 0. What else it lacks is that of the id; what differs is damaged in one.
+        """
+        if not _VERSION_RELEASE.fullmatch(purl.evr):
+            purl = purl._replace(epoch=build.epoch or purl.epoch, evr=build.evr)
+        if build.epoch and not _EPOCH.fullmatch(purl.epoch):
+            purl = purl._replace(epoch=build.epoch)
+        if not _ARCH.fullmatch(purl.arch):
+            purl = purl._replace(arch=build.arch)
+        same = (purl.name, purl.evr) == (build.name, build.evr)
+        same = same and (not build.epoch or int(purl.epoch) == int(build.epoch))
+        if not same or (build.arch and purl.arch.replace("nosrc", "src") != build.arch.replace("nosrc", "src")):
+            raise self.differ(identity, "packages")
+        return purl
+
+    def module_told(self, stated: str, hint: str) -> str:
+        """The module by a package URL's qualifier and by an id; empty for none, unknown where they differ."""
+        if not stated or not hint:
+            return self.module_name(stated or hint) if stated or hint else ""
+        modules = {self.module_name(stated), self.module_name(hint)} - {UNKNOWN_MODULE}
+        if len(modules) == 1:
+            return modules.pop()
+        self.fields.skipped["module_malformed"] += 1
+        return UNKNOWN_MODULE
+
+    def differ(self, identity: str, things: str) -> CorruptData:
+        return CorruptData(f"{self.fields.where}: {ascii(identity)[:100]} and its package URL name two {things}")
 
     def component_of_name(self, identity: str) -> CsafComponent | str:
         if len(identity) > 4 * TEXT_LIMIT:
             return "not_rpm"
-        identity, mark, suffix = identity.partition("::")
-        module = self.module_name(suffix) if mark else ""
-        match = MODULE_NAME.fullmatch(identity)
-        nevra = NEVRA.fullmatch(identity)
-        if nevra:
-            return self.component(nevra["name"], nevra["arch"] or "", module, nevra["epoch"], nevra["evr"])
-        if match:
-            identity, module = match["name"], self.module_name(match["module"])
-        elif whole := self.module_of(identity):
+        build = parse_build_id(identity)
+        if build:
+            module = self.module_name(build.module) if build.module else ""
+            return self.component(build.name, build.arch, module, build.epoch, build.evr)
+        if whole := self.module_of(identity):
             return CsafComponent(whole, "", whole, "") if ":" in whole else "module"
-        name, dot, arch = identity.rpartition(".")
-        if dot and arch == "src":
-            return self.component(name, "src", module, "", "")
-        return self.component(identity, "", module, "", "")
+        name, arch, module = parse_name_id(identity)
+        return self.component(name, arch, self.module_name(module) if module else "", "", "")
 
     def component(self, name: str, arch: str, module: str, epoch: str, version: str) -> CsafComponent | str:
         if not _NAME.fullmatch(name):

@@ -43,6 +43,7 @@ _FIX_STATES: t.Mapping[str, str] = {
 }
 _THREATS = frozenset(["exploit_status", "impact", "target_set"])  # section 3.2.3.14.1 of CSAF 2.0
 _CATEGORY_STATES: t.Mapping[str, str] = {"none_available": "affected", "no_fix_planned": "will_not_fix"}
+_WORKAROUNDS = ("workaround", "mitigation")
 
 _VECTOR = re.compile(r"(?:CVSS:[0-9]\.[0-9]/)?[A-Za-z]{1,4}:[A-Za-z]{1,10}(?:/[A-Za-z]{1,4}:[A-Za-z]{1,10}){1,40}")
 _ADVISORY = re.compile(r"[A-Z][A-Za-z]{1,15}-[0-9]{4}[:-][0-9A-Za-z]{1,16}")
@@ -79,23 +80,28 @@ class StatementReader:
         self.fields = fields
         self.tree = tree
         self.names = names
-        # Of the vulnerability that is read: ids of which it says more than their status, rows, and modules by build.
+        # Of the vulnerability that is read: ids of which it says more than their status, those of scores and
+        # workarounds, rows, and modules by build.
         self.judged: set[str] = set()
+        self.mentioned: set[str] = set()
         self.rows: list[Row] = []
         self.modules: dict[str, set[str]] = {}
 
-    def ids_of(self, holder: dict[str, t.Any], key: str = "product_ids") -> list[str] | None:
-        """Product ids that something is said of, None where it is said of the whole document."""
+    def ids_of(self, holder: dict[str, t.Any], key: str = "product_ids", *, passing: bool = False) -> list[str] | None:
+        """Product ids that something is said of, None where it is said of the whole document.
+
+        ``passing``: they need no status, see ``check_judged``.
+        """
         groups = self.fields.list_of(holder, "group_ids", str)
         if holder.get(key) is None and not groups:
             return None
-        found: list[str] = list(self.fields.list_of(holder, key, str))
+        identities: list[str] = list(self.fields.list_of(holder, key, str))
         for group in groups:
             if group not in self.tree.groups:
                 raise self.tree.undefined(group)
-            found.extend(self.tree.groups[group])
-        self.judged.update(found)
-        return found
+            identities.extend(self.tree.groups[group])
+        (self.mentioned if passing else self.judged).update(identities)
+        return identities
 
     def severity(self, text: str) -> str:
         """A severity in our words; empty for no text; what cannot be read counts as the worst, never as little."""
@@ -110,23 +116,42 @@ class StatementReader:
 
     def read_vulnerability(self, vulnerability: dict[str, t.Any], aggregate: str) -> list[Row]:
         """Read what one vulnerability says of packages. ``aggregate``: the severity of the whole document."""
-        self.judged = set()
+        self.judged, self.mentioned = set(), set()
         ratings = self.read_ratings(vulnerability, aggregate)
         self.rows, self.modules = [], {}
         said: dict[str, str] = {}
         for key, identities in self.fields.dict_of(vulnerability, "product_status").items():
             for identity, status in self.read_status(key, identities):
-                if said.setdefault(identity, status) != status:
-                    raise CorruptData(f"{self.fields.where} gives {ascii(identity)[:100]} more than one status")
-                self.read_statement(identity, status, ratings)
+                said[identity] = self.worse_status(identity, said.get(identity, status), status)
         if not said:
             raise CorruptData(f"{self.fields.where} says nothing: its product_status is empty")
+        for identity, status in said.items():
+            self.read_statement(identity, status, ratings)
         self.tree.spoken.update(said)
-        lost = self.judged - self.tree.spoken
-        if lost:
-            # Ratings, scores and fixes are of what has a status, in all real documents.
-            raise CorruptData(f"{self.fields.where} has no status for {ascii(min(lost))[:100]}, of which it says more")
+        self.check_judged()
         return [self.with_module(row) for row in self.rows]
+
+    def worse_status(self, identity: str, one: str, two: str) -> str:
+        """The worse of two statuses of one product. A fix beside "under investigation" is one of nobody knows what."""
+        if one == two or two == "known_not_affected":
+            return one
+        if one == "known_not_affected":
+            return two
+        if "known_affected" in (one, two):
+            return "known_affected"
+        raise CorruptData(f"{self.fields.where} gives {ascii(identity)[:100]} more than one status")
+
+    def check_judged(self) -> None:
+        """Refuse what is said of products without a status: they had one.
+
+        Ratings and fixes are of what has a status, in all real documents; scores and workarounds nearly always.
+        """
+        for identity in sorted((self.judged | self.mentioned) - self.tree.spoken):
+            if identity in self.judged or not self.tree.is_leftover(identity):
+                raise CorruptData(
+                    f"{self.fields.where} has no status for {ascii(identity)[:100]}, of which it says more"
+                )
+            self.fields.skipped["no_status"] += 1
 
     def read_status(self, key: str, identities: t.Any) -> t.Iterator[tuple[str, str]]:
         """Yield each product id with its status in our words; none for what is only recommended."""
@@ -263,7 +288,7 @@ class StatementReader:
                 if isinstance(number, float):
                     text = self.cvss(number, values.get("vectorString"))
                     own = _Score(key == "cvss_v3", number, text, _of_score(number))
-                    for identity in self.ids_of(score, "products") or ():
+                    for identity in self.ids_of(score, "products", passing=True) or ():
                         found[identity] = _worse_score(found[identity], own) if identity in found else own
                     break
         return found
@@ -284,7 +309,7 @@ class StatementReader:
         advisories: dict[str, str] = {}
         for remediation in self.fields.list_of(vulnerability, "remediations", dict):
             category = self.fields.text_of(remediation, "category")
-            identities = self.ids_of(remediation) or ()
+            identities = self.ids_of(remediation, passing=category in _WORKAROUNDS) or ()
             if category == "vendor_fix":
                 named = _ADVISORY.findall(self.fields.text_of(remediation, "url"))
                 for identity in identities if named else ():

@@ -11,7 +11,7 @@ import typing as t
 from ..._errors import CorruptData, LimitExceeded
 from ..cpes import parse_cpe
 from .advisories import TEXT_LIMIT, kept_text
-from .csaf_components import UNREADABLE, ComponentReader, CsafComponent
+from .csaf_components import UNREADABLE, ComponentReader, CsafComponent, same_package
 from .csaf_json import CsafFields
 
 DEPTH_LIMIT = 16  # branches inside branches; published documents have at most 4
@@ -30,6 +30,7 @@ class ProductTree:
         self.spoken: set[str] = set()
         self.names_packages = False  # whether anything was said of an RPM or a module
         self.groups: dict[str, list[str]] = {}
+        self.families: set[str] = set()  # names of branches with products in them
         self.parts = ComponentReader(fields, self.products)
         self.components: dict[str, CsafComponent | str] = {}
         self.wholes: dict[str, tuple[str, str]] = {}
@@ -53,12 +54,13 @@ class ProductTree:
             if "product" in branch:
                 self.add_product(self.fields.dict_of(branch, "product"))
             if "branches" in branch:
+                self.families.add(self.fields.text_of(branch, "name"))
                 pending.extend((inner, depth + 1) for inner in self.fields.list_of(branch, "branches", dict))
 
     def add_product(self, product: dict[str, t.Any]) -> None:
         identity = self.fields.text_of(product, "product_id", required=True)
         helper = self.fields.dict_of(product, "product_identification_helper")
-        if self.products.setdefault(identity, helper) != helper:
+        if not same_package(self.products.setdefault(identity, helper), helper):
             raise CorruptData(f"{self.fields.where} defines {ascii(identity)[:100]} twice, and not alike")
 
     def read_relationships(self, tree: dict[str, t.Any]) -> None:
@@ -108,6 +110,25 @@ class ProductTree:
                     found = (part, whole)
                 at = identity.find(":", at + 1)
         return found
+
+    def is_leftover(self, identity: str) -> bool:
+        """Whether an id without a status, named by a score or a workaround alone, is no RPM of any product.
+
+        Vendors name whole products there, families of products by their name, and components that the tree no longer
+        defines. An RPM there has lost its status.
+        """
+        if identity in self.products:
+            return "cpe" in self.products[identity]
+        if self.related(identity) is not None:
+            return False
+        if identity in self.families:
+            return True
+        at = identity.find(":")
+        while at >= 0:
+            if identity[:at] in self.products:
+                return isinstance(self.parts.component_of_name(identity[at + 1 :]), str)
+            at = identity.find(":", at + 1)
+        return isinstance(self.parts.component_of_name(identity), str)
 
     def resolve(self, identity: str) -> tuple[CsafComponent, str, str] | str:
         """CsafComponent, CPE and product id behind the id of a relationship, or the reason why there are none."""

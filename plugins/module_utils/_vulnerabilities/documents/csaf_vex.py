@@ -15,7 +15,7 @@ import urllib.parse
 
 from ..._errors import CorruptData
 from ..times import utc_text
-from .csaf_components import MODULE_NAME, NEVRA
+from .csaf_components import parse_build_id, parse_name_id
 from .csaf_json import DOCUMENT_LIMIT, CsafFields, load
 from .csaf_statements import StatementReader
 from .csaf_tree import ProductTree
@@ -79,9 +79,8 @@ def may_name(data: bytes, names: t.Container[str]) -> bool:
         if (urllib.parse.unquote(name) if "%" in name else name) in names:
             return True
     for identity in set(_PART.findall(text)):
-        name = identity.decode("utf-8", "replace").partition("::")[0]
-        match = NEVRA.fullmatch(name) or MODULE_NAME.fullmatch(name)
-        name = match["name"] if match else name
-        if name in names or (name.endswith(".src") and name[: -len(".src")] in names):
+        text_id = identity.decode("utf-8", "replace")
+        build = parse_build_id(text_id)
+        if (build.name if build else parse_name_id(text_id)[0]) in names or text_id in names:
             return True
     return False

@@ -281,13 +281,67 @@ def test_of_a_damaged_package_url_the_id_tells_the_rest(purl: str, identity: str
         ("curl@2.12-1.el6?arch=ppc64p7", "curl-0:2.12-1.el6.ppc64p7", ("curl", "ppc64p7", "", "0:2.12-1.el6")),
         ("curl", "curl.src", ("curl", "src", "", "")),
         ("curl", "curl::m:s", ("curl", "", "m:s", "")),
-        ("curl?rpmmod=m:s", "curl::m:t", ("curl", "", "m:s", "")),
+        ("curl?rpmmod=m:s:1:2f", "curl::m:s", ("curl", "", "m:s", "")),
+        ("curl?rpmmod=m", "curl::m:s", ("curl", "", "m:s", "")),
+        ("curl?rpmmod=m:s", "curl::m", ("curl", "", "m:s", "")),
+        ("curl?rpmmod=m:s", "curl::m:t", ("curl", "", UNKNOWN_MODULE, "")),
+        ("curl?rpmmod=m:s", "m:t/curl", ("curl", "", UNKNOWN_MODULE, "")),
+        ("curl", "m:s/curl.src", ("curl", "src", "m:s", "")),
+        ("curl?arch=src", "m:s/curl.src", ("curl", "src", "m:s", "")),
+        ("curl@3.9-8.6?arch=src&epoch=0&rpmmod=m:s", "m:s/curl-0:3.9-8.6.src", ("curl", "src", "m:s", "0:3.9-8.6")),
+        ("curl@3.9-8.6", "m:s/curl-2:3.9-8.6.src", ("curl", "src", "m:s", "2:3.9-8.6")),
     ],
 )
 def test_what_a_package_url_lacks_the_id_tells(purl: str, identity: str, expected: tuple[str, ...]) -> None:
     """Without its architecture, a fixed source package would be a binary one of the same name."""
     (row,) = rows_of(with_purl(f"pkg:rpm/redhat/{purl}", identity))
     assert (row.name, row.arch, row.module, row.evr) == expected
+
+
+FILE = "curl-7.76.1-2.module+el8.9.0+19193+435404ae.noarch.rpm-curl-tools:rhel8"
+FILE_PURL = (
+    "curl@7.76.1-2.module%2Bel8.9.0%2B19193%2B435404ae?arch=noarch&rpmmod=curl-tools:rhel8:8090020230627084142:b46a"
+)
+FILE_EVR = "7.76.1-2.module+el8.9.0+19193+435404ae"
+
+
+@pytest.mark.parametrize(
+    ("purl", "identity", "expected"),
+    [
+        (FILE_PURL, FILE, ("curl", "noarch", "curl-tools:rhel8", FILE_EVR)),
+        (f"{FILE_PURL}&epoch=2", FILE, ("curl", "noarch", "curl-tools:rhel8", f"2:{FILE_EVR}")),
+        ("curl", FILE, ("curl", "noarch", "curl-tools:rhel8", FILE_EVR)),
+        ("cu\x7frl", FILE, ("curl", "noarch", "curl-tools:rhel8", FILE_EVR)),
+        # Ids that tell nothing: the package URL is the identity.
+        (f"{FILE_PURL}&epoch=2", "CSAFPID-0001", ("curl", "noarch", "curl-tools:rhel8", f"2:{FILE_EVR}")),
+        ("curl@1-2.el9?arch=x86_64&epoch=3", "a/b:c curl.x86_64.rpm", ("curl", "x86_64", "", "3:1-2.el9")),
+        ("curl@1-2.el9?arch=x86_64", "curl-1-2.el9.x86_64", ("curl", "x86_64", "", "1-2.el9")),
+        ("curl?arch=src", "rhel10/curl.src", ("curl", "src", "", "")),
+    ],
+)
+def test_beside_an_id_of_another_form_the_package_url_tells(
+    purl: str, identity: str, expected: tuple[str, ...]
+) -> None:
+    """As in RHSA-2023:3821 and RHSA-2023:7025, whose ids are names of files without an epoch."""
+    (row,) = rows_of(with_purl(f"pkg:rpm/redhat/{purl}", identity))
+    assert (row.name, row.arch, row.module, row.evr) == expected
+
+
+@pytest.mark.parametrize("damage", [("curl@", "cur1@"), ("@7.76.1", "@7.76.0"), ("arch=noarch", "arch=x86_64")])
+def test_the_name_of_a_file_and_its_package_url_say_the_same(damage: tuple[str, str]) -> None:
+    with pytest.raises(CorruptData, match="name two packages"):
+        read(with_purl(f"pkg:rpm/redhat/{FILE_PURL.replace(*damage)}", FILE))
+
+
+def test_the_epoch_of_a_build_must_be_readable_where_its_id_does_not_tell_it() -> None:
+    value = document("CVE-2026-1000", fixed(MAIN_9, "tool", "0:1-1.el9"), fixed(MAIN_9, "lib", "0:1-1.el9"))
+    for branch in value["product_tree"]["branches"][0]["branches"]:
+        product = branch["product"]
+        if product["product_id"].startswith("tool"):
+            product["product_identification_helper"]["purl"] = f"pkg:rpm/redhat/{FILE_PURL}&epoch=2x"
+    text = json.dumps(value).replace("tool-0:1-1.el9.x86_64", FILE)
+    with pytest.raises(CorruptData, match=r"the version of .* cannot be read"):
+        read_document(text.encode(), "a document")
 
 
 @pytest.mark.parametrize(
@@ -494,12 +548,28 @@ def test_a_document_that_gives_no_status_is_refused(statuses: Json) -> None:
         read(value)
 
 
-def test_of_two_statuses_of_one_product_none_is_believed() -> None:
-    value = document("CVE-2026-1000", affected(MAJOR_9, "tool"))
-    statuses = value["vulnerabilities"][0]["product_status"]
-    statuses["known_not_affected"] = statuses["known_affected"]
-    with pytest.raises(CorruptData, match="more than one status"):
-        read(value)
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize(
+    ("one", "two", "worse"),
+    [
+        ("known_affected", "known_not_affected", "known_affected"),
+        ("fixed", "known_not_affected", "fixed"),  # as in RHSA-2023:1441
+        ("under_investigation", "known_not_affected", "under_investigation"),
+        ("known_affected", "fixed", "known_affected"),
+        ("known_affected", "under_investigation", "known_affected"),
+        ("first_fixed", "fixed", "fixed"),
+        ("fixed", "under_investigation", ""),
+    ],
+)
+def test_of_two_statuses_of_one_product_the_worse_is_believed(one: str, two: str, worse: str, *, reverse: bool) -> None:
+    value = document("CVE-2026-1000", fixed(MAIN_9, "tool", "0:1-2.el9"))
+    (ids,) = value["vulnerabilities"][0]["product_status"].values()
+    value["vulnerabilities"][0]["product_status"] = dict.fromkeys((two, one) if reverse else (one, two), ids)
+    if not worse:
+        with pytest.raises(CorruptData, match="more than one status"):
+            read(value)
+    else:
+        assert [row.status for row in rows_of(value)] == [worse]
 
 
 @pytest.mark.parametrize(
@@ -518,6 +588,48 @@ def test_what_is_said_of_a_product_without_a_status_is_what_is_left(said: Json) 
         read(value)
     value["vulnerabilities"][0]["product_status"]["recommended"] = ["lost"]
     assert len(rows_of(value)) == 1
+
+
+CVSS = {"baseScore": 7.5, "vectorString": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H"}
+PASSING: t.Mapping[str, t.Callable[[str], Json]] = {
+    "score": lambda identity: {"scores": [{"products": [identity], "cvss_v3": CVSS}]},
+    "workaround": lambda identity: {"remediations": [{"category": "workaround", "product_ids": [identity]}]},
+    "mitigation": lambda identity: {"remediations": [{"category": "mitigation", "product_ids": [identity]}]},
+}
+
+
+@pytest.mark.parametrize("said", PASSING)
+@pytest.mark.parametrize(
+    ("identity", "is_rpm"),
+    [
+        ("Tools of Red Hat", False),  # as in CVE-2023-4853: the name of a family of products
+        ("Tools", False),
+        ("lost", True),
+        ("8Base-RHBQ-2.13", False),  # a product as a whole
+        ("8Base-RHBQ-2.13:lost:2.13.7.Final-redhat-00003", False),  # as in CVE-2023-0044, of Java
+        ("8Base-RHBQ-2.13:lost", True),
+        ("8Base-RHBQ-2.13:lost-0:1-2.el9.x86_64", True),
+        ("8Base-RHBQ-2.13:m:s/lost.src", True),
+        ("8Base-RHBQ-2.13:tool", True),  # made of parts that are defined
+    ],
+)
+def test_a_score_or_a_workaround_of_what_is_no_rpm_needs_no_status(said: str, identity: str, *, is_rpm: bool) -> None:
+    value = document("CVE-2026-1000", affected(MAJOR_9, "tool"))
+    product = {"product_id": "8Base-RHBQ-2.13", "product_identification_helper": {"cpe": "cpe:/a:redhat:quarkus:2.13"}}
+    for name in ("Tools of Red Hat", "Tools"):
+        family = {"category": "product_family", "name": name, "branches": [{"product": product}]}
+        value["product_tree"]["branches"][0]["branches"].append(family)
+    value["vulnerabilities"][0].update(PASSING[said](identity))
+    if is_rpm:
+        with pytest.raises(CorruptData, match=f"no status for '{identity}', of which it says more"):
+            read(value)
+    else:
+        assert len(rows_of(value)) == 1 and read(value).skipped == {"no_status": 1}
+    for category in ("vendor_fix", "none_available", "no_fix_planned"):
+        remediation = {"category": category, "product_ids": [identity]}
+        value["vulnerabilities"][0]["remediations"] = [remediation]
+        with pytest.raises(CorruptData, match="no status for"):
+            read(value)
 
 
 @pytest.mark.parametrize("lost", [{}, {"product": None}, {"branches": []}])
@@ -552,6 +664,36 @@ def test_an_id_that_is_defined_in_two_ways_is_refused(what: str) -> None:
         links.append({**links[0], "relates_to_product_reference": links[1]["relates_to_product_reference"]})
     with pytest.raises(CorruptData, match="twice"):
         read(value)
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        ("rpmmod=m:s:8080020240911100614:93c2fc2f", True),  # as in CVE-2024-6923, 146 times
+        ("rpmmod=m:s:8060020240916062113:6a631399", True),
+        ("rpmmod=m%3As%3A8060020240916062113%3A6a631399", False),  # no vendor writes one in two ways
+        ("rpmmod=m:s", True),
+        ("rpmmod=m:t:8080020240911100614:93c2fc2f", False),
+        ("rpmmod=n:s:8080020240911100614:93c2fc2f", False),
+        ("rpmmod=m", False),
+        ("", False),
+        ("rpmmod=m:s:8080020240911100614:93c2fc2f&epoch=1", False),
+        ("rpmmod=m:s:8080020240911100614:93c2fc2f#x", False),
+    ],
+)
+def test_a_build_of_several_builds_of_its_module_is_one(other: str, *, same: bool) -> None:
+    identity = "tool-0:1-2.module+el8.5.0+10613+59a13ec4.s390x::m:s"
+    purl = "pkg:rpm/redhat/tool@1-2.module%2Bel8.5.0%2B10613%2B59a13ec4?arch=s390x"
+    value = with_purl(f"{purl}&rpmmod=m:s:8040020240902080505:63cd9eba", identity)
+    helper = {"purl": f"{purl}&{other}" if other else purl}
+    product = {"product_id": identity, "product_identification_helper": helper}
+    value["product_tree"]["full_product_names"] = [product]
+    if same:
+        (row,) = rows_of(value)
+        assert (row.name, row.module) == ("tool", "m:s")
+    else:
+        with pytest.raises(CorruptData, match="twice"):
+            read(value)
 
 
 def with_cpe(cpe: object, component: str = "tool") -> dict[str, t.Any]:
