@@ -163,10 +163,17 @@ def lose_status_of_the_package(item: vex.Json) -> None:
     statuses["fixed"] = [identity for identity in statuses["fixed"] if "openssl-libs" not in identity]
 
 
-def say_twice(item: vex.Json) -> None:
-    """Fixed, and not affected at all, which clears."""
+def say_twice(item: vex.Json, status: str) -> None:
+    """Fixed, and something else."""
     statuses = item["vulnerabilities"][0]["product_status"]
-    statuses["known_not_affected"] = statuses["fixed"]
+    statuses[status] = statuses["fixed"]
+
+
+def leave_score(item: vex.Json) -> None:
+    """The score alone is left of all that the document says of the package."""
+    (vulnerability,) = item["vulnerabilities"]
+    vulnerability["scores"] = [{"products": vulnerability["product_status"]["fixed"], "cvss_v3": {"baseScore": 7.5}}]
+    lose_package(item, but="scores")
 
 
 def lose_package(item: vex.Json, *, but: str) -> None:
@@ -278,7 +285,14 @@ DAMAGE: t.Mapping[str, tuple[t.Callable[[vex.Json], None], str]] = {
     "relationships-without-product": (lose_relationship_ends, "whoever skips relationships that are not whole"),
     "document-without-statuses": (lose_statuses, "whoever takes a document that says nothing for one"),
     "package-without-status": (lose_status_of_the_package, "whoever reads the statuses alone: the tree names more"),
-    "two-statuses-of-one-product": (say_twice, "whoever lets not affected clear what the same document calls fixed"),
+    "fixed-and-investigated": (
+        lambda item: say_twice(item, "under_investigation"),
+        "whoever takes one of two statuses of a product of which neither is the worse",
+    ),
+    "score-of-a-package-without-status": (
+        leave_score,
+        "whoever takes all that has a score and no status for a leftover of the vendor's",
+    ),
     "package-of-which-the-fix-is-left": (
         lambda item: lose_package(item, but="remediations"),
         "whoever does not ask of what a document says more than it gives a status",
@@ -385,6 +399,11 @@ TRAPS: list[Trap] = [
         "impact-lost",
         "whoever takes the document's severity where no product is rated, though each has a score",
         documents=unrated(),
+    ),
+    hides(
+        "two-statuses-of-one-product",
+        "whoever lets not affected clear what the same document calls fixed",
+        documents=damaged(lambda item: say_twice(item, "known_not_affected")),
     ),
     hides(
         "package-url-misspelt",
