@@ -32,6 +32,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.clien
 from ansible_collections.imagescan.openshift.tests.benchmarks.table import Table
 from ansible_collections.imagescan.openshift.tests.cluster import test_discovery as discovery
 from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts, accounts_in
+from ansible_collections.imagescan.openshift.tests.cluster.harness.binaries import OPTIMISED
 from ansible_collections.imagescan.openshift.tests.cluster.harness.cluster import (
     Cluster,
     folder_of,
@@ -228,6 +229,7 @@ def discover(cluster: Cluster, folder: Path, row: t.Callable[..., None]) -> None
 @contextlib.contextmanager
 def running_cluster() -> t.Iterator[Cluster]:
     """A cluster for the benchmark, or one that runs already (that name, or IMAGESCAN_TEST_CLUSTER) and stays."""
+    os.environ[OPTIMISED] = "1"
     folder = folder_of(os.environ.get("IMAGESCAN_TEST_CLUSTER") or "bench")
     running = Cluster.running(folder)
     if running is not None:
