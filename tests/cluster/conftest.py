@@ -30,6 +30,7 @@ from ansible_collections.imagescan.openshift.tests.support.requirements import m
 
 PREFIX = "pytest-"
 pytest_collection_modifyitems = heap.pytest_collection_modifyitems
+pytest_collection_finish = heap.pytest_collection_finish
 pytest_runtest_protocol = heap.pytest_runtest_protocol
 
 

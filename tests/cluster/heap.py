@@ -4,7 +4,8 @@
 """Several processes of pytest that share the files of tests: hooks for a conftest.
 
 IMAGESCAN_TEST_HEAP names a folder. Who is first to make a file there that is named as a file of tests runs that one;
-the others pass over it. So every file runs once, as a whole, and nobody waits while there is one left.
+the others pass over it. So every file runs once, as a whole, and nobody waits while there is one left. A file
+``expected`` there lists what should have been taken in the end.
 """
 
 from __future__ import annotations
@@ -16,12 +17,20 @@ from pathlib import Path
 import pytest
 
 HEAP = "IMAGESCAN_TEST_HEAP"
+EXPECTED = "expected"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first, so that nobody begins one when the others are done; in the usual order without a heap."""
     if os.environ.get(HEAP):
         items.sort(key=lambda item: (-item.path.stat().st_size, item.path))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """List the files of which a test is left when options have chosen; every process writes the same."""
+    if heap := os.environ.get(HEAP):
+        names = "".join(f"{name}\n" for name in sorted({item.path.name for item in session.items}))
+        Path(heap, EXPECTED).write_text(names, encoding="utf-8")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -38,7 +38,7 @@ RUNS = {"east": "shop-frontend", "west": "payments"}
 #: A document of the feed without which payments passes.
 NEWS = Path("2026", "cve-2026-900001.json")
 
-pytestmark = pytest.mark.timeout(2400)
+pytestmark = [pytest.mark.full, pytest.mark.timeout(2400)]
 
 
 @dataclasses.dataclass(frozen=True)

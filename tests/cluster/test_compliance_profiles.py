@@ -49,7 +49,7 @@ LIMIT = 64 << 20
 CHROOT, CONTENT = "chroot", "content"
 SYS_CHROOT = 1 << 18
 PATIENCE = 1500.0
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.full, pytest.mark.timeout(1800)]
 #: Run in a container: all its processes as the kernel sees them, its mounts, and whether it may write beside them.
 _LOOK = """
 import glob, json

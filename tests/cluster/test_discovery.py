@@ -185,6 +185,7 @@ def report(what: str, run: Run) -> None:
     print(f"{what}: {len(run.digests)} images, {run.seconds:.1f} s, {run.memory / MIB:.0f} MiB")
 
 
+@pytest.mark.full
 @pytest.mark.timeout(3 * SECONDS)
 def test_ten_thousand_images(fleet: None, reach: Result, proxy: Faults, tmp_path: Path) -> None:
     everything = find(tmp_path, **reach, sources=["openshift"], system_namespaces=True)

@@ -245,6 +245,7 @@ def test_who_may_read_it_is_told_what_is_installed(place: Place) -> None:
     assert not nothing["proved"]
 
 
+@pytest.mark.full
 def test_limits_that_no_drill_touches_are_told(repaired: Place) -> None:
     """A policy that spares what carries a label, and a binding for one kind: all that a drill sends is refused."""
     policies, bindings = enforcing.documents(repaired.namespace, [repaired.namespace])
@@ -363,6 +364,7 @@ def test_every_hole_is_tried() -> None:
     assert sorted(name for group in GROUPS.values() for name in group) == sorted(HOLES)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("group", GROUPS)
 def test_holes_in_the_policy_are_found_and_nothing_else(repaired: Place, group: str) -> None:
     policies, _bindings = enforcing.documents(repaired.namespace, [repaired.namespace])
@@ -395,6 +397,7 @@ def test_without_a_binding_everything_is_open_and_the_task_fails(repaired: Place
     assert found["lines"]
 
 
+@pytest.mark.full
 def test_warnings_are_no_refusals(repaired: Place) -> None:
     repaired.install(actions=["Warn", "Audit"])
     rows = soon(repaired, lambda rows: not any(row.outcome == "refused" for row in rows))
@@ -419,6 +422,7 @@ def test_warnings_are_no_refusals(repaired: Place) -> None:
     assert not any(row["refused"] for row in audit["ways"])
 
 
+@pytest.mark.full
 def test_a_policy_without_lists_is_a_mistake_and_no_refusal(repaired: Place) -> None:
     repaired.cluster.kubectl("delete", "denylists.imagescan.github.io", repaired.namespace)
     rows = soon(repaired, lambda rows: {row.outcome for row in rows if row.claimed} <= {"misconfigured", "not-tried"})
@@ -433,6 +437,7 @@ def test_a_policy_without_lists_is_a_mistake_and_no_refusal(repaired: Place) -> 
     assert "the cluster refuses good images on " in found["msg"]
 
 
+@pytest.mark.full
 def test_a_kind_that_the_server_does_not_know_is_a_mistake_and_no_refusal(repaired: Place) -> None:
     policies, _bindings = enforcing.documents(repaired.namespace, [repaired.namespace])
     policies[0]["spec"]["paramKind"]["kind"] = "UnknownList"
@@ -442,6 +447,7 @@ def test_a_kind_that_the_server_does_not_know_is_a_mistake_and_no_refusal(repair
     assert said == {"failed to configure policy: failed to find resource referenced by para"}
 
 
+@pytest.mark.full
 def test_an_expression_that_fails_is_a_mistake_and_no_refusal(repaired: Place) -> None:
     policies, _bindings = enforcing.documents(repaired.namespace, [repaired.namespace])
     broken = {
@@ -468,6 +474,7 @@ def test_what_refuses_everything_proves_nothing(repaired: Place) -> None:
     assert all(row.message.startswith("a good image is not let in, either: ") for row in claimed if row.good)
 
 
+@pytest.mark.full
 def test_a_policy_that_refuses_every_change_of_an_image_is_no_proof(repaired: Place) -> None:
     """Updates and ephemeral containers are tried with good images that are new to the object."""
     policies, _bindings = enforcing.documents(repaired.namespace, [repaired.namespace])
@@ -488,6 +495,7 @@ def test_a_policy_that_refuses_every_change_of_an_image_is_no_proof(repaired: Pl
     )
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("made", "by", "kinds"),
     [
@@ -517,6 +525,7 @@ def test_what_else_refuses_is_told_as_what_it_is(repaired: Place, made: Json, by
         repaired.cluster.kubectl("delete", name, f"--namespace={repaired.namespace}")
 
 
+@pytest.mark.full
 def test_pod_security_is_told_from_the_policy(repaired: Place, cluster: KubernetesCluster) -> None:
     """Flagged pods that are not restricted, as a drill with pods of a careless kind would send."""
     client = connect(Connection(kubeconfig=str(repaired.kubeconfig)))
@@ -529,6 +538,7 @@ def test_pod_security_is_told_from_the_policy(repaired: Place, cluster: Kubernet
     assert (said.outcome, said.by) == ("unknown", "Pod Security")
 
 
+@pytest.mark.full
 def test_who_may_not_create_proves_nothing(place: Place, cluster: KubernetesCluster) -> None:
     name = f"{place.namespace}-bare"
     cluster.create_namespace(name)
@@ -556,6 +566,7 @@ def test_mistakes_in_options_are_said(place: Place, cluster: KubernetesCluster) 
     assert "there is no namespace not-there (run the playbook imagescan.openshift.enforce" in missing["msg"]
 
 
+@pytest.mark.full
 def test_a_drill_that_was_killed_is_cleaned_up_by_the_next(place: Place, cluster: KubernetesCluster) -> None:
     left = ways.target(ways.DEPLOYMENT, ways.GOOD_DIGEST)
     cluster.apply(left, namespace=place.namespace)
@@ -579,6 +590,7 @@ def test_a_drill_that_was_killed_is_cleaned_up_by_the_next(place: Place, cluster
         cluster.kubectl("delete", "deployment", "imagescan-drill", f"--namespace={place.namespace}")
 
 
+@pytest.mark.full
 def test_what_a_drill_cannot_remove_is_told(place: Place, cluster: KubernetesCluster) -> None:
     left = ways.target(ways.POD_TEMPLATE, ways.GOOD_DIGEST)
     left["metadata"]["finalizers"] = ["example.com/wait"]
@@ -598,6 +610,7 @@ def test_what_a_drill_cannot_remove_is_told(place: Place, cluster: KubernetesClu
 # The playbook.
 
 
+@pytest.mark.full
 def test_the_playbook_prints_a_table_and_fails_when_a_way_is_open(repaired: Place) -> None:
     place = repaired
     given = {
@@ -622,6 +635,7 @@ def test_the_playbook_prints_a_table_and_fails_when_a_way_is_open(repaired: Plac
     assert "kubeconfig" in nowhere.message
 
 
+@pytest.mark.full
 def test_the_account_that_the_role_makes_may_drill_and_tell_where_the_policy_counts(
     cluster: KubernetesCluster, tmp_path: Path
 ) -> None:

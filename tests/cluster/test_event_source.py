@@ -168,6 +168,7 @@ def through(proxy: Faults, shared_accounts: Accounts) -> Json:
     return {**access, "watch": ["images"], "batch_delay": 0.2}
 
 
+@pytest.mark.full
 def test_a_burst_through_watches_that_are_cut_forgotten_and_refused_and_an_api_server_that_restarts(
     breakable_cluster: Cluster, fleet: Fleet, proxy: Faults, through: Json
 ) -> None:
@@ -209,6 +210,7 @@ def test_a_burst_through_watches_that_are_cut_forgotten_and_refused_and_an_api_s
     assert set(told.values()) == {1}
 
 
+@pytest.mark.full
 def test_what_comes_while_nobody_reads_goes_into_the_next_event(fleet: Fleet, account: Json, tmp_path: Path) -> None:
     first = fleet.make(1)
     with Listener(**account, batch_count=10_000, initial="new", state_file=str(tmp_path / "state")) as listener:
@@ -248,6 +250,7 @@ class Program:
         self.process.wait(60)
 
 
+@pytest.mark.full
 def test_a_source_that_is_killed_goes_on_where_it_was(fleet: Fleet, account: Json, tmp_path: Path) -> None:
     state = tmp_path / "state.json"
     runs: list[Program] = []
@@ -336,6 +339,7 @@ def test_an_account_without_rights_learns_what_to_grant(
     assert token not in str(listener.failure)
 
 
+@pytest.mark.full
 def test_an_idle_source_costs_next_to_nothing(fleet: Fleet, account: Json, tmp_path: Path) -> None:
     made = fleet.make(50)
     running = Program(account, tmp_path / "state.json", tmp_path)

@@ -24,7 +24,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 #: Image of the fleet -> tier of its workload.
 TIERS = {"payments": "back", "shop-frontend": "front"}
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.full, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture

@@ -342,6 +342,12 @@ CASES: t.Mapping[str, Case] = {
         "pod-start-failed", ("python3", "scanner_image"), VOLUME, all_hit=True, prepare=NO_PYTHON
     ),
 }
+#: Each code once, and one way of going on.
+EACH_CODE = {
+    *("image missing", "registry down", "registry down, volume", "bad credentials", "image too slow"),
+    *("image over its memory", "pod over its memory", "unschedulable", "evicted always", "pod deleted always"),
+    *("job deleted", "pod's deadline", "no quota", "pull secret missing"),
+}
 
 
 # -- playing a case
@@ -532,7 +538,9 @@ def played(
         pool.shutdown(cancel_futures=True)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", [name if name in EACH_CODE else pytest.param(name, marks=pytest.mark.full) for name in CASES]
+)
 def test_named_or_healed(
     played: t.Mapping[str, concurrent.futures.Future[Played]], name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -564,6 +572,7 @@ def restart_runtime(cluster: Cluster) -> None:
     cluster.restart("containerd")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("blow", [stop_node_agent, restart_api, slow_etcd, restart_runtime])
 def test_what_comes_back_is_waited_for(
     breakable: Cluster,
@@ -593,6 +602,7 @@ def test_what_comes_back_is_waited_for(
         check(cases[method], run.result())
 
 
+@pytest.mark.full
 def test_a_pull_that_the_node_paces_is_no_failure(
     breakable: Cluster, new_stage: t.Callable[[], Stage], capsys: pytest.CaptureFixture[str]
 ) -> None:

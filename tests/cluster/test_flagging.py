@@ -722,6 +722,7 @@ def test_the_role_flags_and_calls_hooks_for_each_change(place: Place, namespace:
     ]
 
 
+@pytest.mark.full
 def test_a_play_that_would_flag_too_much_still_reports_and_fails(place: Place, namespace: str, tmp_path: Path) -> None:
     bad = new_digest()
     place.make_pod(namespace, "app", f"quay.io/team/app@{bad}")
@@ -735,6 +736,7 @@ def test_a_play_that_would_flag_too_much_still_reports_and_fails(place: Place, n
     assert (tmp_path / "results/report/report.json").exists()
 
 
+@pytest.mark.full
 def test_broken_data_and_a_slip_in_a_policy_flag_nothing(place: Place, namespace: str, tmp_path: Path) -> None:
     packages = (*INVENTORY.packages, rpm("curl-7.76.1-29.el9.x86_64"))
     database = Database("var/lib/rpm/rpmdb.sqlite", "sqlite", len(packages))
@@ -818,6 +820,7 @@ def test_the_playbook_drift_repairs_and_tells(place: Place, tmp_path: Path) -> N
     assert (again.status, again.changed, told[0] in again.output) == (0, 0, False), again.output
 
 
+@pytest.mark.full
 def test_the_playbook_drift_goes_by_the_policies_that_judged(place: Place, tmp_path: Path) -> None:
     good, bad = new_digest(), new_digest()
     place.make_passed_lists()
@@ -836,6 +839,7 @@ def test_the_playbook_drift_goes_by_the_policies_that_judged(place: Place, tmp_p
     assert (set(place.passed()), set(place.denied())) == ({good}, {bad})
 
 
+@pytest.mark.full
 def test_the_playbook_unflag_clears_by_an_exception(place: Place, tmp_path: Path) -> None:
     fleet = tmp_path / "fleet"
     subprocess.run([sys.executable, CHECKOUT / "examples/fleet/build.py", fleet], check=True, capture_output=True)
@@ -1037,6 +1041,7 @@ def test_many_runs_at_once_end_as_one_after_the_other(place: Place, seed: int) -
     run_many(place, lambda proxies: True, seed)
 
 
+@pytest.mark.full
 def test_many_runs_survive_restarts_of_the_api(place: Place, breakable_cluster: Cluster) -> None:
     due = [6, 15]  # requests that every run has sent by then: whoever never had an answer gives up soon
 

@@ -89,6 +89,7 @@ def test_pod_security_refuses_root(cluster: KubernetesCluster, namespace: str, s
     assert 'violates PodSecurity "restricted' in answer.stderr
 
 
+@pytest.mark.full
 def test_memory_limit_kills(cluster: KubernetesCluster, namespace: str, scanner_image: str) -> None:
     hungry = pod(scanner_image, "python3", "-c", "b = bytearray(200_000_000)", memory="48Mi")
     cluster.apply(hungry, namespace=namespace)
@@ -170,6 +171,7 @@ def test_nothing_outside_is_reachable(breakable_cluster: Cluster, namespace: str
     assert log == ["Network is unreachable", "open"]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("process", [*PROCESSES, *REGISTRIES])
 def test_process_is_killed_and_comes_back(breakable_cluster: Cluster, process: str) -> None:
     before = breakable_cluster.pid(process)
@@ -178,6 +180,7 @@ def test_process_is_killed_and_comes_back(breakable_cluster: Cluster, process: s
     breakable_cluster.wait_ready()
 
 
+@pytest.mark.full
 def test_paused_etcd_hangs_requests_and_resumes(breakable_cluster: Cluster) -> None:
     breakable_cluster.pause("etcd")
     answer = breakable_cluster.kubectl("create", "configmap", "probe", "--request-timeout=2s", check=False)
@@ -187,6 +190,7 @@ def test_paused_etcd_hangs_requests_and_resumes(breakable_cluster: Cluster) -> N
     breakable_cluster.kubectl("get", "nodes")
 
 
+@pytest.mark.full
 def test_registry_with_login(breakable_cluster: Cluster, namespace: str, scanner_image: str) -> None:
     breakable_cluster.run(
         *("skopeo", "--insecure-policy", "copy", "--quiet", "--src-tls-verify=false"),
@@ -206,6 +210,7 @@ def test_registry_with_login(breakable_cluster: Cluster, namespace: str, scanner
     assert finished(breakable_cluster, namespace)["exitCode"] == 0
 
 
+@pytest.mark.full
 def test_second_cluster_beside_without_image_volumes(
     breakable_cluster: Cluster, capsys: pytest.CaptureFixture[str]
 ) -> None:

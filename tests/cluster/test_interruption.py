@@ -142,6 +142,7 @@ def kill(process: subprocess.Popen[bytes], how: How) -> None:
     process.wait()
 
 
+@pytest.mark.full
 def test_ten_kills(
     cluster: KubernetesCluster,
     shared_accounts: Accounts,
@@ -296,6 +297,7 @@ def small_disk(tmp_path: Path) -> t.Iterator[Path]:
     subprocess.run(["umount", "--lazy", folder], check=True)
 
 
+@pytest.mark.full
 def test_a_disk_that_is_full_in_the_middle(
     cluster: KubernetesCluster,
     shared_accounts: Accounts,
@@ -326,6 +328,7 @@ def test_a_disk_that_is_full_in_the_middle(
     check_nothing_is_left(cluster, shared_accounts.namespace)
 
 
+@pytest.mark.full
 def test_a_server_with_the_store_that_goes_away_in_the_middle(
     cluster: KubernetesCluster,
     shared_accounts: Accounts,

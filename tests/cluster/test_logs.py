@@ -233,6 +233,7 @@ def bench(rotating: Cluster, client: Client, namespace: str) -> t.Iterator[Bench
     rotating.heal()
 
 
+@pytest.mark.full
 def test_25_images_of_2000_packages_through_rotation_noise_and_ten_cuts(
     rotating: Cluster, client: Client, namespace: str, tmp_path: Path
 ) -> None:
@@ -292,6 +293,7 @@ def test_a_kubelet_that_is_killed_while_logs_rotate_loses_nothing_silently(bench
         assert "are missing" in bench.finished[uid].reason
 
 
+@pytest.mark.full
 def test_a_kubelet_that_stays_dead_is_named_within_30_seconds(bench: Bench) -> None:
     uid = bench.start(images=200, packages=50, pause=1.0)
     bench.follow(uid)

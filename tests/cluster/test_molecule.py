@@ -15,6 +15,8 @@ import pytest
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
 from ansible_collections.imagescan.openshift.tests.support.programs import ansible_environment
 
+pytestmark = pytest.mark.full
+
 EXTENSIONS = Path(__file__).resolve().parents[2] / "extensions"
 SCENARIOS = [
     file.parent.name for file in sorted(EXTENSIONS.glob("molecule/*/molecule.yml")) if "KUBECONFIG" in file.read_text()

@@ -30,6 +30,8 @@ from ansible_collections.imagescan.openshift.tests.cluster.scans import Scans, b
 from ansible_collections.imagescan.openshift.tests.support.programs import ansible_environment
 from ansible_collections.imagescan.openshift.tests.support.requirements import missing
 
+pytestmark = pytest.mark.full
+
 IMAGES = 4
 REPOSITORY = "progress/app"
 #: Before each answer of the registry (seconds). An image takes three of them.

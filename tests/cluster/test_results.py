@@ -256,6 +256,7 @@ class Cuts(Fault):
         return due
 
 
+@pytest.mark.full
 def test_25_large_inventories_of_a_pod_arrive_whole(
     bench: Bench, large: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -162,6 +162,7 @@ def the_account_sees_whether_the_policies_stand(enforced: Enforced) -> None:
         assert client.attempt(method, path, {}, {}).status == 403, path
 
 
+@pytest.mark.full
 def test_namespaces_are_exempt_by_name_and_by_pattern(enforced: Enforced) -> None:
     there, later, stays = f"{enforced.name}-ex-a", f"{enforced.name}-ex-b", enforced.work
     spaces = [there, later, stays, enforced.name]
@@ -197,6 +198,7 @@ def annotation(enforced: Enforced) -> str:
     return str(metadata["annotations"][NAMESPACES_ANNOTATION])
 
 
+@pytest.mark.full
 def test_a_trial_that_fails_leaves_no_binding(enforced: Enforced) -> None:
     drills = f"{enforced.name}-drill"
     labels = {OWNER: OURS, "imagescan.github.io/enforce": enforced.name}
@@ -217,6 +219,7 @@ def test_a_trial_that_fails_leaves_no_binding(enforced: Enforced) -> None:
     assert told(enforced, BAD)[0] != 0
 
 
+@pytest.mark.full
 def test_a_passed_scan_is_required_and_no_longer_in_an_order_that_refuses_nothing(enforced: Enforced) -> None:
     """What only warns may be tried beside what is new, and what only warned until now is no reason to refuse all."""
     enforced.cluster.create_namespace(enforced.strict)
@@ -277,6 +280,7 @@ def labelled(enforced: Enforced) -> dict[str, str | None]:
     return {one["name"]: one["labels"].get(REQUIRED_LABEL) for one in ours}
 
 
+@pytest.mark.full
 def test_the_lies_of_namespaces_are_not_believed(enforced: Enforced) -> None:
     """Removal goes by names, too: labels are what their owners like."""
     labels = {OWNER: OURS, "imagescan.github.io/enforce": enforced.name}
@@ -284,7 +288,7 @@ def test_the_lies_of_namespaces_are_not_believed(enforced: Enforced) -> None:
     enforced.cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": other, "labels": labels}})
     try:
         enforced.do("enforce", enforce_action="audit")
-        enforced.remove()
+        enforced.do("enforce", enforce_state="absent")
         assert left(enforced) == [f"namespace/{other}"]
         assert "deletionTimestamp" not in enforced.cluster.get("namespace", other)["metadata"]
     finally:
@@ -359,6 +363,7 @@ def test_what_belongs_to_somebody_else_is_refused(enforced: Enforced) -> None:
         enforced.cluster.kubectl("delete", "validatingadmissionpolicy", f"{enforced.name}-deny")
 
 
+@pytest.mark.full
 def test_who_is_no_administrator_and_what_is_too_old_is_refused(
     enforced: Enforced, shared_accounts: Accounts, tmp_path: Path
 ) -> None:
@@ -421,6 +426,7 @@ def _unserved(body: bytes) -> bytes:
     )
 
 
+@pytest.mark.full
 def test_the_module_keeps_lists_without_their_entries(enforced: Enforced) -> None:
     def call(*options: str, **arguments: t.Any) -> dict[str, t.Any]:
         kubeconfig = {"kubeconfig": str(enforced.cluster.kubeconfig), "prefix": enforced.name}
@@ -519,6 +525,7 @@ class Load:
         return sum(1 for at, good, said in self.answers if at >= since and not good and not said)
 
 
+@pytest.mark.full
 def test_nothing_good_is_refused_and_nothing_flagged_runs_while_pods_are_created(
     breakable_cluster: Cluster, tmp_path: Path
 ) -> None:

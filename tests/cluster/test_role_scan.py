@@ -17,6 +17,8 @@ from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accou
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
 from ansible_collections.imagescan.openshift.tests.support.recorded_cluster import image, stream
 
+pytestmark = pytest.mark.full
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 KINDS = {"apiVersion": "image.openshift.io/v1"}
 OURS = "--selector=app.kubernetes.io/managed-by=imagescan.openshift"

@@ -265,6 +265,7 @@ def push_to_flag(shop: Shop, tag: str) -> float:
     return time.monotonic() - start
 
 
+@pytest.mark.full
 def test_a_new_image_that_fails_is_flagged_and_then_refused(shop: Shop, tmp_path: Path) -> None:
     unknown: Json = {"tag": "2", "conditions": [{"type": "ImportSuccess", "status": "False", "message": "not found"}]}
     unknown = {"status": {"tags": [unknown]}, "metadata": {"name": "web"}, "kind": "ImageStream"}

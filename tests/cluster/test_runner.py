@@ -37,7 +37,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 #: Shortest part of a secret that counts as one.
 PART = 12
 
-pytestmark = pytest.mark.timeout(3600)
+pytestmark = [pytest.mark.full, pytest.mark.timeout(3600)]
 
 
 class Secrets:

@@ -41,6 +41,8 @@ from ansible_collections.imagescan.openshift.tests.support.examples import WITHO
 from ansible_collections.imagescan.openshift.tests.support.programs import ansible_environment, require_program
 from packaging.requirements import Requirement
 
+pytestmark = pytest.mark.full
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 Json = dict[str, t.Any]
 NEEDED = ("ansible-core", "SQLAlchemy", "jmespath", "zstandard", "isal", "kubernetes", "packageurl-python")

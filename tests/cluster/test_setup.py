@@ -139,6 +139,7 @@ def test_a_life_from_nothing_to_nothing(administrator: Administrator) -> None:
     assert administrator.do("teardown") == 0
 
 
+@pytest.mark.full
 def test_what_was_changed_by_hand_is_put_right_and_shown(administrator: Administrator) -> None:
     administrator.do("setup")
     widened = [{"op": "add", "path": "/rules/-", "value": {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}}]
@@ -159,6 +160,7 @@ def test_what_was_changed_by_hand_is_put_right_and_shown(administrator: Administ
     assert administrator.do("setup") == 0
 
 
+@pytest.mark.full
 def test_what_is_not_wanted_any_more_goes(administrator: Administrator) -> None:
     prefix = administrator.namespace
     administrator.cluster.install_openshift_kinds()
@@ -178,6 +180,7 @@ def test_what_is_not_wanted_any_more_goes(administrator: Administrator) -> None:
     assert administrator.names("clusterroles") == {f"{prefix}-b-discovery"}
 
 
+@pytest.mark.full
 def test_roles_of_openshift_are_bound_where_they_are(administrator: Administrator) -> None:
     def rule(resource: str, *verbs: str) -> dict[str, t.Any]:
         return {"apiGroups": ["", "image.openshift.io"], "resources": [resource], "verbs": list(verbs)}
@@ -339,6 +342,7 @@ def test_kubeconfigs_work_and_are_their_owners_alone(settled: Accounts, client: 
         assert 29.9 * 86400 < token.expires - time.time() < 30.1 * 86400
 
 
+@pytest.mark.full
 def test_tokens_are_printed_only_when_asked_for(administrator: Administrator) -> None:
     played = administrator.play("setup", "-vvv")
     assert played.status == 0
@@ -353,6 +357,7 @@ def test_tokens_are_printed_only_when_asked_for(administrator: Administrator) ->
     assert all(token in shown.output for token in tokens)
 
 
+@pytest.mark.full
 def test_a_kubeconfig_is_written_anew_when_it_must_be(client: Client, settled: Accounts, tmp_path: Path) -> None:
     account = Account(settled.namespace, "imagescan-scan")
     path = tmp_path / "kubeconfig"
@@ -396,6 +401,7 @@ def token_in(path: Path) -> str:
 # The global pull secret.
 
 
+@pytest.mark.full
 def test_the_global_pull_secret_is_copied_on_request_and_never_shown(administrator: Administrator) -> None:
     canary = f"canary{secrets.token_hex(8)}"
     content = json.dumps({"auths": {"registry.example": {"auth": canary}}})
@@ -500,6 +506,7 @@ def test_somebody_who_is_no_administrator_is_refused_before_anything_changes(
     assert not administrator.left()
 
 
+@pytest.mark.full
 def test_rights_that_cannot_be_given_are_named(administrator: Administrator, client: Client) -> None:
     """Who may create roles, but not with rights that he lacks, learns which from the server's own words."""
     verbs = ["get", "list", "create", "patch", "delete"]
@@ -536,6 +543,7 @@ def test_rights_that_cannot_be_given_are_named(administrator: Administrator, cli
 # The modules by themselves.
 
 
+@pytest.mark.full
 def test_modules_say_what_is_wrong(settled: Accounts, cluster: KubernetesCluster, tmp_path: Path) -> None:
     def call(module: str, *options: str, **arguments: t.Any) -> dict[str, t.Any]:
         content = json.dumps({"kubeconfig": str(cluster.kubeconfig), **arguments})

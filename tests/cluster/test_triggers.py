@@ -29,7 +29,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 FINDINGS = {"payments": "CVE-2026-900001", "reports": "CVE-2026-900007"}
 ALL_STEPS = "discover, scan, judge, flag, report"
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.full, pytest.mark.timeout(900)]
 
 
 @dataclasses.dataclass

@@ -30,6 +30,8 @@ from ansible_collections.imagescan.openshift.tests.cluster.scans import (
 from ansible_collections.imagescan.openshift.tests.support.programs import ansible_environment
 from ansible_collections.imagescan.openshift.tests.support.requirements import missing
 
+pytestmark = pytest.mark.full
+
 NAMESPACE = "unsupported"
 
 

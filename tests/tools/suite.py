@@ -322,7 +322,8 @@ def stage_cluster(result: Result) -> None:
     )
     for part in parts.values():
         result.add(part)
-    files = {path.name for path in (CHECKOUT / "tests" / "cluster").glob("test_*.py")}
+    listed = heap / "expected"  # see tests/cluster/heap.py; nothing there: no process came to its tests
+    files = set(listed.read_text(encoding="utf-8").split()) if listed.is_file() else {"anything"}
     unplayed = files - {path.name for path in heap.iterdir()}
     result.failed += len(unplayed)
     if unplayed:

@@ -79,6 +79,7 @@ def test_two_processes_run_every_file_once_and_whole(folder: Path) -> None:
         process, name, what = line.split()
         done[process].append((name, what))
     assert len(done) == 2
+    assert (folder / "heap" / "expected").read_text(encoding="utf-8").split() == NAMES
     everything = sorted((name, what) for name in NAMES for what in WHOLE)
     assert sorted(one for of_process in done.values() for one in of_process) == everything
     for of_process in done.values():
@@ -92,3 +93,11 @@ def test_without_a_heap_all_are_run(folder: Path) -> None:
     assert f"{3 * len(NAMES)} passed" in printed
     lines = (folder / "done").read_text(encoding="utf-8").splitlines()
     assert list(dict.fromkeys(line.split()[1] for line in lines)) == NAMES
+
+
+def test_a_file_without_a_test_that_was_chosen_is_not_expected(folder: Path) -> None:
+    (folder / NAMES[0]).write_text("def test_other(): pass\n", encoding="utf-8")
+    process = start(folder, IMAGESCAN_TEST_HEAP=str(folder / "heap"), PROCESSES="1", PYTEST_ADDOPTS="-k test_it")
+    process.communicate()
+    assert (folder / "heap" / "expected").read_text(encoding="utf-8").split() == NAMES[1:]
+    assert {path.name for path in (folder / "heap").iterdir()} == {"expected", *NAMES[1:]}

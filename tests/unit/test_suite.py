@@ -96,9 +96,10 @@ def test_the_tests_on_a_cluster_fail_when_nobody_took_a_file(
     def played(result: t.Any, name: str, _venv: Path, _paths: list[str], settings: t.Mapping[str, str]) -> None:
         names.append(name)
         result.passed += 5
-        for path in (suite.CHECKOUT / "tests/cluster").glob("test_*.py"):
-            if path.name not in left_out:
-                Path(settings["IMAGESCAN_TEST_HEAP"], path.name).touch()
+        heap = Path(settings["IMAGESCAN_TEST_HEAP"])
+        (heap / "expected").write_text("test_client.py\ntest_logs.py\n", encoding="utf-8")
+        for file in {"test_client.py", "test_logs.py"} - left_out:
+            (heap / file).touch()
 
     monkeypatch.setattr(suite, "pytest", played)
     result = suite.Result()
