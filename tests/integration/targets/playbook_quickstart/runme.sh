@@ -32,6 +32,13 @@ play -e image=oci:fleet/images:payments | tee "${work}/second.log"
 grep -q 'changed=0 ' "${work}/second.log"
 cmp "${work}/first.json" "${work}/out/report/report.json"
 
+# An image that cannot be read is no success, and the report says why.
+if play -e image=oci:fleet/images:nothing > "${work}/unread.log"; then
+    exit 1
+fi
+grep -q '^ERROR ' "${work}/unread.log"
+grep -q '1 of 1 images are error, and scan_fail_on names that; the report: ' "${work}/unread.log"
+
 if grep -E '^\[(WARNING|DEPRECATION WARNING)\]' "${work}"/*.log; then
     exit 1
 fi
