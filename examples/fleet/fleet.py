@@ -283,7 +283,8 @@ def build_feed(destination: Path) -> None:
 
 
 def build(destination: Path) -> None:
-    """Write images, feed and exceptions; a second time nothing changes."""
+    """Write images, feed, policies and exceptions; a second time nothing changes."""
     build_images(destination)
     build_feed(destination)
-    images.write_folder(destination, {"exceptions.yml": Path(__file__).with_name("exceptions.yml").read_bytes()})
+    names = ("policies.yml", "exceptions.yml")
+    images.write_folder(destination, {name: Path(__file__).with_name(name).read_bytes() for name in names})

@@ -142,7 +142,7 @@ def test_one_report_of_two_clusters_and_of_the_one_that_is_left(
             (tmp_path / "group_vars/all.yml").write_text(json.dumps(here), encoding="utf-8")
             replaced = {
                 "/var/lib/imagescan": str(tmp_path / "scan"),
-                "/etc/imagescan/policies.yml": str(CHECKOUT / "examples/policies/default.yml"),
+                "/etc/imagescan/policies.yml": str(folder / "policies.yml"),
                 "/etc/imagescan/east": str(shared_accounts.folder),
                 "/etc/imagescan/west": str(accounts),
                 "scan_namespace: imagescan": f"scan_namespace: {place}",

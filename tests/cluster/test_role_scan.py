@@ -84,6 +84,7 @@ def test_one_command_from_discovery_to_the_report(
         "scan_plain_http_registries": cluster.registry,
         "scan_feed": str(fleet.folder / "feed"),
         "scan_repository_map": str(fleet.folder / "repository-to-cpe.json"),
+        "scan_policies": str(fleet.folder / "policies.yml"),
         "scan_dir": str(results),
         "scan_fail_on": "none",  # one of the images is nowhere
     }

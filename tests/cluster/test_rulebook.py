@@ -194,6 +194,7 @@ class Shop:
             "imagescan_plain_http_registries": [registry],
             "scan_scanner_image": self.cluster.scanner_reference,
             "scan_start_timeout": 120,
+            "scan_policies": [str(self.home / "fleet/policies.yml")],
             "scan_pod_cpu": "50m",
             "scan_max_new_flags": "100%",
         }

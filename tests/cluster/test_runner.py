@@ -190,7 +190,7 @@ def stage(
             "scan_registry_ca_cert": str(cluster.ca_file),
             "scan_feed": str(fleet / "feed"),
             "scan_repository_map": str(fleet / "repository-to-cpe.json"),
-            "scan_policies": "policies.yml",
+            "scan_policies": str(fleet / "policies.yml"),
             "scan_flag_provider": enforced.name,
             "scan_flag_targets": "deny_list",
             "scan_compliance_chroot": "false",

@@ -37,7 +37,12 @@ from ansible_collections.imagescan.openshift.tests.cluster.enforced import Enfor
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
 from ansible_collections.imagescan.openshift.tests.cluster.harness.images import scanner_layout
 from ansible_collections.imagescan.openshift.tests.support.cron import cron
-from ansible_collections.imagescan.openshift.tests.support.examples import WITHOUT_INVENTORY, Runner, data_in, examples
+from ansible_collections.imagescan.openshift.tests.support.examples import (
+    WITHOUT_INVENTORY,
+    Runner,
+    examples,
+    nested_data_in,
+)
 from ansible_collections.imagescan.openshift.tests.support.programs import ansible_environment, require_program
 from packaging.requirements import Requirement
 
@@ -213,7 +218,7 @@ def test_from_the_controllers_tick_to_a_refused_pod(
     tmp_path.chmod(0o755)
     subprocess.run([sys.executable, CHECKOUT / "examples/fleet/build.py", fleet], check=True, capture_output=True)
     make_claim(cluster, namespace, data)
-    for name in ("feed", "repository-to-cpe.json"):  # as a mirror on the volume
+    for name in ("feed", "repository-to-cpe.json", "policies.yml"):  # as a mirror on the volume
         copy = shutil.copytree if (fleet / name).is_dir() else shutil.copy
         copy(fleet / name, data / name)
     subprocess.run(["chmod", "-R", "a+rX", str(data)], check=True)
@@ -248,7 +253,7 @@ def test_from_the_controllers_tick_to_a_refused_pod(
         {
             '"02:30"': '"* * * * *"',  # not to wait for the night
             "registry.example.com/imagescan/ee@sha256:…": image,
-            **data_in("/var/lib/imagescan"),
+            **nested_data_in("/var/lib/imagescan"),
             "admin.kubeconfig": str(cluster.kubeconfig),
         },
         # It ends with schedule_vars, which goes on.
@@ -376,6 +381,7 @@ def test_from_a_hosts_tick_to_a_refused_pod(
             "scan_plain_http_registries": [cluster.registry],
             "scan_feed": str(fleet / "feed"),
             "scan_repository_map": str(fleet / "repository-to-cpe.json"),
+            "scan_policies": str(fleet / "policies.yml"),
             "scan_flag_provider": enforced.name,
             "scan_max_new_flags": "100%",
             "scan_dir": str(tmp_path / "scan"),

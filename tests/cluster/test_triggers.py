@@ -62,6 +62,7 @@ class Place:
             "scan_plain_http_registries": self.registry.host,
             "scan_feed": str(home / "feed"),
             "scan_repository_map": str(self.fleet / "repository-to-cpe.json"),
+            "scan_policies": str(self.fleet / "policies.yml"),
             "scan_flag_provider": self.enforced.name,
             "scan_dir": str(home / "scan"),
             **more,

@@ -22,7 +22,12 @@ from pathlib import Path
 import pytest
 from ansible_collections.imagescan.openshift.plugins.filter.schedule_plan import schedule_plan
 from ansible_collections.imagescan.openshift.tests.support.cron import cron
-from ansible_collections.imagescan.openshift.tests.support.examples import WITHOUT_INVENTORY, Runner, data_in, examples
+from ansible_collections.imagescan.openshift.tests.support.examples import (
+    WITHOUT_INVENTORY,
+    Runner,
+    examples,
+    nested_data_in,
+)
 from ansible_collections.imagescan.openshift.tests.support.programs import require_program
 from ansible_collections.imagescan.openshift.tests.support.requirements import CHECKOUT
 
@@ -136,7 +141,7 @@ def test_the_examples_of_the_page_and_from_a_tick_of_cron_to_a_verdict(tmp_path:
         {**os.environ, "PATH": path, **WITHOUT_INVENTORY},
         {
             "registry.example.com/shop/frontend:1.4": f"oci:{fleet}/images:payments, oci:{fleet}/images:shop-frontend",
-            **data_in(fleet),
+            **nested_data_in(fleet),
             "/var/lib/imagescan": str(tmp_path / "scan"),
             "/etc/imagescan": str(etc),
         },

@@ -68,6 +68,7 @@ def scan(shop: Shop, *more: str) -> subprocess.CompletedProcess[str]:
         "scan_registry_ca_cert": str(shop.authority.ca_file),
         "scan_feed": str(shop.fleet / "feed"),
         "scan_repository_map": str(shop.fleet / "repository-to-cpe.json"),
+        "scan_policies": str(shop.fleet / "policies.yml"),
         "scan_dir": str(shop.fleet / "scan"),
     }
     playbook = Path(sys.executable).parent / "ansible-playbook"

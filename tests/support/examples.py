@@ -64,6 +64,15 @@ def data_in(folder: Path | str) -> dict[str, str]:
     return {FEED: f"{folder}/feed", MAP: f"{folder}/repository-to-cpe.json"}
 
 
+def nested_data_in(folder: Path | str) -> dict[str, str]:
+    """The same where the variables of the role scan stand in others, with policies for data that is as small."""
+    policies = f"\n  scan_policies: [{folder}/policies.yml]"
+    return {
+        f"  scan_repository_map: {MAP}": f"  scan_repository_map: {folder}/repository-to-cpe.json{policies}",
+        **data_in(folder),
+    }
+
+
 @dataclasses.dataclass
 class Runner:
     """Runs examples in ``folder``.

@@ -49,9 +49,10 @@ FEED = FeedInfo(
     format="csaf-vex",
     checked="2026-11-24T06:00:00Z",
     newest="2026-11-23T20:00:00Z",
-    documents=100,
+    documents=60_000,
     statements=1000,
     repository_map=True,
+    years=(1999, 2026),
 )
 MATCH = Match(
     findings=(),

@@ -67,6 +67,7 @@ def cut_index(path: Path) -> None:
 
 
 FRESH = "- {name: mine, vulnerabilities: {max_severity: moderate}, max_age: {newest: 30d}}\n"
+SIZED = "- {name: mine, vulnerabilities: {max_severity: moderate, min_documents: %s}}\n"
 
 
 def empty_index(path: Path) -> None:
@@ -428,6 +429,37 @@ TRAPS: list[Trap] = [
         "feed",
         False,
         codes="feed-missing",
+    ),
+    differs(
+        "two-documents-of-a-feed-of-thousands",
+        "whoever copied a part of the vendor's data: what the other documents say is found nowhere, and nothing is odd",
+        "may_be_small",
+        False,
+        codes="feed-too-small",
+    ),
+    differs(
+        "two-records-of-a-feed-of-thousands",
+        "the same for OSV records",
+        "may_be_small",
+        False,
+        codes="feed-too-small",
+        **{**distributions.ALMA, "advisories": records()},
+    ),
+    *(
+        differs(name, fools, "policy", SIZED % number, SIZED % "{csaf-vex: 2, osv: 9000}", codes="feed-too-small")
+        for name, number, fools in (
+            ("feed-below-the-number-of-the-policy", "3", "a mirror that lost one of its three documents"),
+            ("feed-below-the-number-of-its-format", "{csaf-vex: 3}", "the same, where formats have their own numbers"),
+        )
+    ),
+    differs(
+        "number-of-another-format",
+        "a number that is meant for another format: what is not named keeps the vendor's own",
+        "policy",
+        SIZED % "{osv: 1}",
+        SIZED % "{osv: 1, csaf-vex: 1}",
+        codes="feed-too-small",
+        may_be_small=False,
     ),
     differs(
         "stale-feed",

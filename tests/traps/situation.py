@@ -52,6 +52,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
     match_inventory,
 )
 from ansible_collections.imagescan.openshift.tests.support.openpgp import Signer, write_keys
+from ansible_collections.imagescan.openshift.tests.support.policies import for_small_feeds
 
 NOW = datetime.datetime(2026, 3, 1, 12, 0, tzinfo=datetime.timezone.utc)
 HOUR = datetime.timedelta(hours=1)
@@ -193,7 +194,8 @@ class Situation:
     ``rootfs``. ``nested`` puts the index into another one. ``children``: (platform, situation) makes an index,
     ``platforms`` those that are asked for. Feed: ``signed_by`` names the key of its signatures, ``edit_signed`` changes
     it after that, ``feed_key`` names the key that the user trusts; ``carried``: it is imported from a bundle of that
-    time. Times are hours before now; negative ones lie in the future.
+    time; ``may_be_small``: policies that state no least number of documents accept any. Times are hours before now;
+    negative ones lie in the future.
     """
 
     packages: tuple[rpmdb.Rpm | bytes, ...] = PATCHED
@@ -231,6 +233,7 @@ class Situation:
     names: tuple[str, ...] | None = None
     feed: bool = True
     feed_age: float = 1
+    may_be_small: bool = True
 
     policy: str = DEFAULT_POLICY_TEXT
     exceptions: str = ""
@@ -367,12 +370,15 @@ class Judges:
         exceptions: str = "",
         index: Path | None = None,
         max_days: int = MAX_DAYS,
+        *,
+        may_be_small: bool = True,
         **more: t.Any,
     ) -> Judges:
         """From texts and the path of an index. Raises ScanError."""
         latest = NOW.date() + datetime.timedelta(days=max_days)
+        policies = load_policies(policy, "policies.yml")
         return cls(
-            tuple(load_policies(policy, "policies.yml")),
+            tuple(for_small_feeds(policies) if may_be_small else policies),
             tuple(load_exceptions(exceptions, "exceptions.yml", latest=latest)),
             FeedIndex.open(str(index)) if index else None,
             **more,
@@ -427,7 +433,13 @@ class Judges:
 def outcome(situation: Situation, folder: Path) -> Outcome:
     """Build everything that a situation describes, and judge its image."""
     try:
-        judges = Judges.of(situation.policy, situation.exceptions, platforms=situation.platforms, folder=folder)
+        judges = Judges.of(
+            situation.policy,
+            situation.exceptions,
+            may_be_small=situation.may_be_small,
+            platforms=situation.platforms,
+            folder=folder,
+        )
     except ScanError as error:  # the task that judges stops here, before it clears anything
         return Outcome("error", (error.code,), (str(error),))
     if situation.feed:

@@ -40,6 +40,7 @@ from ansible_collections.imagescan.openshift.plugins.modules import image_info
 from ansible_collections.imagescan.openshift.plugins.modules.image_scan import StoreBook, read_images
 from ansible_collections.imagescan.openshift.plugins.modules.vulnerability_feed import young_index
 from ansible_collections.imagescan.openshift.tests.support import advisories as make
+from ansible_collections.imagescan.openshift.tests.support.policies import SMALL_POLICY_TEXT, for_small_feeds
 from ansible_collections.imagescan.openshift.tests.traps import distributions
 from ansible_collections.imagescan.openshift.tests.traps.feeds import no_documents
 from ansible_collections.imagescan.openshift.tests.traps.layers import child
@@ -121,7 +122,7 @@ class Life:
     ) -> Outcome:
         """Judge the reference; the worst verdict in force of what bears this name."""
         with open_store(self.store) as store, FeedIndex.open(str(index)) as opened:
-            policies = load_policies(policy, "policies.yml")
+            policies = for_small_feeds(load_policies(policy, "policies.yml"))
             entries = load_exceptions(exceptions, "exceptions.yml")
             judging = Judging(store, policies, entries, opened, now=self.now + later * HOUR)
             name = name or self.target
@@ -413,7 +414,7 @@ def judged_together(life: Life, entries: t.Sequence[t.Any]) -> dict[str, t.Any]:
     with open_store(life.store) as store, FeedIndex.open(str(life.feed())) as index:
         book = StoreBook(store, Progress(), max_age=None, platforms=[])
         LocalScan(book, Access()).run(read_images(list(entries), book), lambda done, total, seconds: "")
-        judging = Judging(store, load_policies(DEFAULT_POLICY_TEXT, "policies.yml"), [], index, now=life.now)
+        judging = Judging(store, load_policies(SMALL_POLICY_TEXT, "policies.yml"), [], index, now=life.now)
         return {one.document["reference"]: one.verdict for one in judging.run([named(one) for one in entries])}
 
 

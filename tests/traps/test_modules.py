@@ -14,6 +14,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.imagescan.openshift.tests.support.policies import SMALL_POLICY_TEXT
 from ansible_collections.imagescan.openshift.tests.traps.corpus import TRAPS
 from ansible_collections.imagescan.openshift.tests.traps.situation import Situation, write_feed, write_image
 from ansible_collections.imagescan.openshift.tests.traps.trap import Trap
@@ -21,7 +22,7 @@ from ansible_collections.imagescan.openshift.tests.traps.trap import Trap
 #: Fields that say how an image is judged: where they are the usual ones, many images can share one run.
 SHARED = (
     *("platforms", "documents", "repositories", "edit_feed", "edit_index", "names", "feed", "feed_age"),
-    *("advisories", "signed_by", "edit_signed", "feed_key", "carried"),
+    *("advisories", "signed_by", "edit_signed", "feed_key", "carried", "may_be_small"),
     *("policy", "exceptions", "vex", "scan_age", "scanned", "edit_inventory"),
 )
 
@@ -43,6 +44,7 @@ PLAY = """
     - imagescan.openshift.image_verdict:
         store: "sqlite:///{{ folder }}/store.sqlite"
         index: "{{ folder }}/index"
+        policies: ["{{ folder }}/policies.yml"]
       register: judged
     - ansible.builtin.copy:
         content: "{{ judged.verdicts | to_json }}"
@@ -68,6 +70,7 @@ def run(folder: Path, situations: t.Mapping[str, Situation]) -> dict[str, dict[s
         # A label makes each image another one: a store knows images by their digest.
         labelled = dataclasses.replace(situation, labels=(("trap", name),))
         targets[write_image(labelled, folder / "images" / name)] = name
+    (folder / "policies.yml").write_text(SMALL_POLICY_TEXT)
     (folder / "play.yml").write_text(PLAY)
     (folder / "vars.json").write_text(json.dumps({"folder": str(folder), "targets": list(targets)}))
     command = [str(Path(sys.executable).with_name("ansible-playbook")), "play.yml", "-e", "@vars.json"]

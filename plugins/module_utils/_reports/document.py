@@ -45,7 +45,13 @@ def build_report(
         "as_of": as_of,
         "feed": None
         if feed is None
-        else {"serial": feed.serial, "checked": feed.checked, "newest": feed.newest, "documents": feed.documents},
+        else {
+            "serial": feed.serial,
+            "checked": feed.checked,
+            "newest": feed.newest,
+            "documents": feed.documents,
+            "years": list(feed.years),
+        },
         "counts": count_verdicts(image["verdict"] for image in images),
         "images": sorted(images, key=lambda image: (image["reference"], image["digest"])),
     }
@@ -81,6 +87,16 @@ def about_cluster(cluster: t.Mapping[str, t.Any]) -> str:
         seen = visible(cluster["seen"], 40) or "an unknown time"
         text = f"at {seen} it had {text}"
     return f"what it runs now is not known; {text}" if cluster["state"] == "not_discovered" else text
+
+
+def about_size(feed: t.Mapping[str, t.Any]) -> str:
+    """How much data a feed of the report is: number of documents, and the span of years in their names."""
+    number = feed["documents"]
+    text = f"{number:,} document{'' if number == 1 else 's'}"
+    if not feed["years"]:
+        return text
+    first, last = feed["years"]
+    return f"{text} of {first}" if first == last else f"{text} of {first} to {last}"
 
 
 def count_verdicts(verdicts: t.Iterable[str]) -> dict[str, int]:

@@ -21,7 +21,7 @@ from .._rpm.problems import PROBLEMS
 from .._text import visible
 from .._verdicts.codes import CODES
 from .._vulnerabilities.model import SEVERITIES
-from .document import ATTENTION, CLUSTER_STATES, about_cluster
+from .document import ATTENTION, CLUSTER_STATES, about_cluster, about_size
 from .html_template import STYLE, TEMPLATE
 
 #: Rows of findings in the whole page, and of one image at least and at most.
@@ -75,6 +75,7 @@ def render(report: t.Mapping[str, t.Any]) -> bytes:
         style=markupsafe.Markup(STYLE),
         style_hash=digest,
         report=report,
+        feed_size=about_size(report["feed"]) if report["feed"] else "",
         verdicts=[(verdict, report["counts"][verdict], _VERDICT_TEXTS[verdict]) for verdict in ATTENTION],
         policies=_policies(images),
         clusters=[

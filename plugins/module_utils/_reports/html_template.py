@@ -227,7 +227,7 @@ and {{ group.products_left }} more products<br>
 <h1>Container images: verdicts</h1>
 <p class="soft">As of {{ report.as_of or "an unknown time" }}.
 {% if report.feed %}
-Vulnerability data with {{ plural(report.feed.documents, "document") }}, last checked \
+Vulnerability data with {{ feed_size }}, last checked \
 {{ report.feed.checked or "at an unknown time" }}, newest change {{ report.feed.newest or "unknown" }}, \
 serial <code class="break">{{ report.feed.serial }}</code>.
 {% else %}

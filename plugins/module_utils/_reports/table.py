@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from .._text import pad, visible, wrap
-from .document import ATTENTION, CLUSTER_STATES, about_cluster
+from .document import ATTENTION, CLUSTER_STATES, about_cluster, about_size
 
 #: Reasons that are shown of one image, and images of one table.
 REASONS_SHOWN = 3
@@ -65,7 +65,10 @@ def summary(report: t.Mapping[str, t.Any]) -> str:
     feed = report["feed"]
     data = "no vulnerability data"
     if feed:
-        data = f"vulnerability data last checked {visible(feed['checked'], 40) or 'at an unknown time'}"
+        data = (
+            f"vulnerability data with {about_size(feed)}, last checked"
+            f" {visible(feed['checked'], 40) or 'at an unknown time'}"
+        )
     open_ones = sum(one["state"] != "complete" for one in report.get("clusters", ()))
     missing = f"; {open_ones} of {len(report['clusters'])} clusters not complete" if open_ones else ""
     return f"{number} image{'' if number == 1 else 's'}: {counts}; {data}{missing}"

@@ -118,14 +118,19 @@ CODES: t.Mapping[str, Code] = {
     ),
     "feed-time": Code(
         "inconclusive",
-        "When the vulnerability data was last checked is not known, or lies in the future.",
-        "Set the clocks right and sync the feed.",
+        "When the vulnerability data was last checked is not known, or that or its newest change lies in the future.",
+        "Set the clocks right and sync the feed; if its vendor dates a document in the future, drop 'max_age.newest'.",
     ),
     "feed-incomplete": Code(
         "inconclusive",
         "Documents of the feed could not be read, and what they say is not in the index.",
         "Sync the feed again; read the rejected documents that the sync names, and list those that say nothing of your"
         " images under 'accept_unread'.",
+    ),
+    "feed-too-small": Code(
+        "inconclusive",
+        "The vulnerability data has fewer documents than its vendor publishes, so it is a part of them.",
+        "Sync the whole feed; or state under 'vulnerabilities.min_documents' how many documents it has.",
     ),
     "feed-partial": Code(
         "inconclusive",

@@ -116,8 +116,15 @@ class Field:
         """A number between two others."""
         word = self.text(f"a number from {low:g} to {high:g}")
         if not re.fullmatch(r"\d{1,12}(\.\d{1,6})?", word) or not low <= float(word) <= high:
-            raise self.error(f"expected a number from {low:g} to {high:g}, found {self._kind()}")
+            raise self.error(f"expected a number from {low:.10g} to {high:.10g}, found {self._kind()}")
         return float(word)
+
+    def whole_number(self, high: int) -> int:
+        """A whole number from 0."""
+        number = self.number(0, high)
+        if not number.is_integer():
+            raise self.error(f"expected a whole number, found {self._kind()}")
+        return int(number)
 
     def duration(self) -> int | None:
         """Seconds, from a number with a unit (``90m``, ``12h``, ``7d``, ``2w``); None for ``unlimited``."""

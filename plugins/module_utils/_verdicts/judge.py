@@ -20,6 +20,7 @@ from .._images.model import Problem
 from .._images.platforms import choose, parse_platform, platform_of
 from .._rpm.model import Inventory
 from .._text import visible
+from .._vulnerabilities.distributions import fewest_documents
 from .._vulnerabilities.model import SEVERITIES, Coverage, FeedInfo, Finding, Match
 from .applying import Accepted, Entry, Exceptions, Named, Used
 from .codes import CODES
@@ -444,15 +445,37 @@ class _PolicyReasons:
                     f"The vulnerability data was last checked {feed.checked}; the policy '{self.policy.name}' allows "
                     f"{_span(limit)}",
                 )
+        yield from self.size(feed)
         limit = self.policy.newest_age
         newest = _time(feed.newest)
-        if limit is not None and (newest is None or self.now - newest > datetime.timedelta(seconds=limit)):
+        if limit is not None and newest is not None and newest > self.now + CLOCK_SKEW:
+            yield _found(
+                "feed-time", f"The newest change in the vulnerability data is of {self.shown_time(feed.newest)}"
+            )
+        elif limit is not None and (newest is None or self.now - newest > datetime.timedelta(seconds=limit)):
             text = f"The newest change in the vulnerability data is of {visible(feed.newest, 40) or 'an unknown time'}"
             yield _found("feed-stale", f"{text}; the policy '{self.policy.name}' allows {_span(limit)}")
         if feed.rejected:
             yield from self.unread(feed)
         elif not feed.statements:
             yield _found("feed-incomplete", "The vulnerability data has no statement in it")
+
+    def size(self, feed: FeedInfo) -> t.Iterator[_Found]:
+        """A part of a feed finds a part of what is wrong, and looks as clean as the whole."""
+        own = dict(self.policy.min_documents).get(feed.format)
+        wanted = fewest_documents(feed) if own is None else own
+        number = feed.documents + feed.rejected
+        if number >= wanted:
+            return
+        by = f"the policy '{self.policy.name}' wants at least {wanted}"
+        if own is None:
+            by = f"a whole feed of {', '.join(feed.distributions)} has at least {wanted}"
+            by += f" (its maker lists {feed.listed})" if feed.listed else ""
+        yield _found(
+            "feed-too-small",
+            f"The vulnerability data has {_count(number, 'document')}; {by}: fetch all of it, or state how many it has"
+            f" in 'vulnerabilities.min_documents' of the policy '{self.policy.name}'",
+        )
 
     def unread(self, feed: FeedInfo) -> t.Iterator[_Found]:
         """Documents that could not be read: whatever they say may be about the image."""

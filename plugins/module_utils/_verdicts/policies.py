@@ -15,6 +15,7 @@ import typing as t
 from .._compliance.model import RULE_SEVERITIES
 from .._errors import InputError
 from .._text import visible
+from .._vulnerabilities.feeds.parsing import FORMS
 from .._vulnerabilities.model import SEVERITIES
 from .documents import Field, read_document
 from .expressions import check_expression
@@ -41,6 +42,10 @@ DEFAULT_POLICY_TEXT = """\
     # All distributions but Red Hat's publish fixes alone, nothing of what has none yet: true makes their images
     # inconclusive, false says so in a note.
     require_full_coverage: false
+    # A part of the data finds a part of the holes: with fewer documents images are inconclusive. Left out, the number
+    # follows from the vendor, and is at least 90 % of what its own list names (docs/feeds.md). One number, or one for
+    # each format.
+    # min_documents: {csaf-vex: 40000, osv: 4000}
 
   max_age:
     feed: 7d                 # since the last successful check of the vulnerability data (7d where it is left out)
@@ -89,6 +94,7 @@ FEED_AGE = 7 * 86400
 #: an image fail by one rule of high severity.
 FAILED_SEVERITY = "medium"
 
+_DOCUMENTS_LIMIT = 1_000_000  # as many as a feed may have
 _ACTIONS = ("ignore", "inconclusive", "fail")
 _UNREAD = {
     "document": "its path in the feed, as the sync names it",
@@ -149,7 +155,10 @@ class AcceptedDocument:
 
 @dataclasses.dataclass(frozen=True)
 class Policy:
-    """One policy, checked and normalised. Ages in seconds, None for unlimited. Severities None where not asked for."""
+    """One policy, checked and normalised. Ages in seconds, None for unlimited. Severities None where not asked for.
+
+    ``min_documents``: (format of a feed, number); for formats that are not named the vendor's own number counts.
+    """
 
     name: str
     description: str = ""
@@ -157,6 +166,7 @@ class Policy:
     max_severity: str | None = None
     fixable: bool = False
     require_full_coverage: bool = False
+    min_documents: tuple[tuple[str, int], ...] = ()
     feed_age: int | None = FEED_AGE
     scan_age: int | None = None
     newest_age: int | None = None
@@ -256,14 +266,23 @@ def _images(field: Field) -> dict[str, t.Any]:
 
 
 def _vulnerabilities(field: Field) -> dict[str, t.Any]:
-    keys = ("max_severity", "fixable", "require_full_coverage")
-    fields = field.mapping(keys, "max_severity, fixable and require_full_coverage")
+    keys = ("max_severity", "fixable", "require_full_coverage", "min_documents")
+    fields = field.mapping(keys, "max_severity, fixable, require_full_coverage and min_documents")
     if "max_severity" not in fields:
         raise field.error("max_severity is missing: the worst severity that is still allowed")
     return {
         "max_severity": fields["max_severity"].choice(SEVERITIES, "a severity"),
         **{key: fields[key].flag() for key in ("fixable", "require_full_coverage") if key in fields},
+        **({"min_documents": _min_documents(fields["min_documents"])} if "min_documents" in fields else {}),
     }
+
+
+def _min_documents(field: Field) -> tuple[tuple[str, int], ...]:
+    if isinstance(field.value, str):
+        number = field.whole_number(_DOCUMENTS_LIMIT)
+        return tuple((name, number) for name in sorted(FORMS))
+    fields = field.mapping(FORMS, f"a number of documents, or one for each of {', '.join(FORMS)}")
+    return tuple((name, child.whole_number(_DOCUMENTS_LIMIT)) for name, child in sorted(fields.items()))
 
 
 def _max_age(field: Field) -> dict[str, t.Any]:

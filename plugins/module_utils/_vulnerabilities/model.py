@@ -62,7 +62,9 @@ class FeedInfo:
     ``distributions``: ``ID`` of os-release of those that the feed speaks for. ``coverage``: ``full``, or ``fixes``
     where it lists fixes alone, so that nothing said of a package is not "not affected". ``signature_key``: fingerprints
     of the OpenPGP keys (one blank between them) by which documents were verified; empty: none was. ``verified``: number
-    of documents whose signature was checked and is good.
+    of documents whose signature was checked and is good. ``listed``: number of documents that the maker's own list
+    (``changes.csv`` or ``index.txt``) names; 0 where the source has none. ``years``: the first and the last year in the
+    names of its documents; empty where they name none.
     """
 
     serial: str
@@ -79,6 +81,8 @@ class FeedInfo:
     signature_key: str = ""
     verified: int = 0
     unread: tuple[str, ...] = ()
+    listed: int = 0
+    years: tuple[int, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

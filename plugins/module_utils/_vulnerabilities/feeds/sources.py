@@ -32,6 +32,7 @@ from .sync import (
     SyncedFeed,
     fetch_archive,
     is_document,
+    listed,
     marks_of,
     read_list,
 )
@@ -136,6 +137,8 @@ class FolderFeed:
         # A copy may still have what the vendor took back; without the list of changes nothing tells that it came back.
         gone = {path for path, deleted in self.deletions.items() if changes and deleted >= changes.get(path, "")}
         self.paths = sorted(path for path in self.paths if path not in gone)
+        if changes:
+            self.state["listed"] = len(listed(changes, self.deletions))
         self.total = len(self.paths)
 
     def fingerprint(self) -> str:

@@ -298,6 +298,7 @@ class SyncedFeed:
             "since": self._old.get("since", ""),
             "through": self._old.get("through", ""),
             "map": self._old.get("map", ""),
+            "listed": self._old.get("listed", 0),
             "etags": {},
         }
         self._compare()
@@ -390,7 +391,8 @@ class SyncedFeed:
         deletions = self._deletions = read_rows(lists[DELETIONS], self._site.shown(DELETIONS), self._tick)
         self._check_through()
         self._map = lists.get(REPOSITORY_MAP) or None
-        alive = {path: stamp for path, stamp in changes.items() if stamp > deletions.get(path, "")}
+        alive = listed(changes, deletions)
+        self.state["listed"] = len(alive)
         self._note_young(alive)
         base: str = self._old.get("since", "")
         none = KnownDocument("", "", False)
@@ -651,6 +653,11 @@ def read_list(site: Site, name: str) -> dict[str, str]:
             return {}
         raise
     return read_rows(data, site.shown(name))
+
+
+def listed(changes: t.Mapping[str, str], deletions: t.Mapping[str, str]) -> dict[str, str]:
+    """What a list of changes names that was not taken back since: the maker never shortens the list."""
+    return {path: stamp for path, stamp in changes.items() if stamp > deletions.get(path, "")}
 
 
 def _lines(data: bytes, where: str) -> t.Iterator[str]:

@@ -356,6 +356,8 @@ def _info(meta: dict[str, t.Any], path: str) -> FeedInfo:
             signature_key=str(meta.get("signature_key", "")),
             verified=int(meta.get("verified", 0)),
             unread=tuple(map(str, meta.get("unread", ()))),
+            listed=int(meta.get("feed", {}).get("listed", 0)),
+            years=tuple(map(int, meta.get("years", ()))),
         )
 
 

@@ -12,6 +12,7 @@ import glob
 import itertools
 import json
 import os
+import re
 import shutil
 import sqlite3
 import tempfile
@@ -29,6 +30,8 @@ from .reader import FeedIndex, checked_row, damage, identity_of, read_list
 #: Seconds in which a folder that was just made is locked, and after which one is left where there are no locks.
 _LOCKED_AFTER = 10.0
 _LEFT_AFTER = 86400.0
+#: The year in the name of a document: cve-2026-1234.json, ALSA-2022:1234.json, ALAS2023-2024-123.
+_YEAR = re.compile(r"-((?:19|20)[0-9]{2})[-:_]")
 
 
 @contextlib.contextmanager
@@ -364,11 +367,14 @@ class Writer:
         rows = documents = statements = verified = 0
         unread: list[tuple[str, str]] = []
         newest = ""
+        years: set[int] = set()
         for row in self.rows():
             rows += 1
             if row.category == REJECTED:
                 unread.append((row.path, row.sha256))
             documents += row.category not in (REJECTED, LEFT_OUT)
+            if row.category != LEFT_OUT and (year := _YEAR.search(row.path)):
+                years.add(int(year[1]))
             statements += row.statements
             verified += row.verified
             newest = max(newest, row.revision)
@@ -382,6 +388,7 @@ class Writer:
             "statements": statements,
             "verified": verified,
             "newest": newest,
+            "years": [min(years), max(years)] if years else [],
             "skipped": dict(sorted(skipped.items())),
         }
 

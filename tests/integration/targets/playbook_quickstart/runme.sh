@@ -12,7 +12,8 @@ python "${root}/examples/fleet/build.py" "${work}/fleet"
 
 play() {
     (cd "${work}" && ansible-playbook imagescan.openshift.quickstart -i localhost, \
-        -e feed="${work}/fleet/feed" -e repository_map="${work}/fleet/repository-to-cpe.json" -e dest=out "$@")
+        -e feed="${work}/fleet/feed" -e repository_map="${work}/fleet/repository-to-cpe.json" \
+        -e scan_policies="${work}/fleet/policies.yml" -e dest=out "$@")
 }
 
 if play > "${work}/none.log"; then

@@ -18,7 +18,7 @@ play() {
         -e "schedule_dir=${work}/schedules" -e "schedule_environment_file=${work}/environment" \
         -e "{\"schedule_vars\": {\"scan_references\": [\"oci:${work}/fleet/images:payments\"],
              \"scan_feed\": \"${work}/fleet/feed\", \"scan_repository_map\": \"${work}/fleet/repository-to-cpe.json\",
-             \"scan_dir\": \"${work}/scan\"}}" "$@"
+             \"scan_policies\": \"${work}/fleet/policies.yml\", \"scan_dir\": \"${work}/scan\"}}" "$@"
 }
 
 play --check > "${work}/check.log"

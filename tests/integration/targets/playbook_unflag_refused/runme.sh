@@ -63,7 +63,7 @@ chmod 644 "${work}/accepted.yml"
 refused --diff 'no such store'
 
 # The verdicts of a run that judges by a policy of its own.
-printf -- '- {name: own, vulnerabilities: {max_severity: low}}\n' > "${work}/own.yml"
+printf -- '- {name: own, vulnerabilities: {max_severity: low, min_documents: 1}}\n' > "${work}/own.yml"
 play imagescan.openshift.scan -e scan_references="${image}" -e scan_fail_on= -e "scan_policies=${work}/own.yml" \
     -e "scan_feed=${work}/fleet/feed" -e "scan_repository_map=${work}/fleet/repository-to-cpe.json"
 
@@ -71,7 +71,7 @@ play imagescan.openshift.scan -e scan_references="${image}" -e scan_fail_on= -e 
 refused --diff 'but not given as they were: own\. Given, .* select: default\. Give scan_policies'
 sed 's/low/important/' "${work}/own.yml" > "${work}/changed.yml"
 refused --diff 'but not given as they were: own\. Given, .* select: own\.' "scan_policies=${work}/changed.yml"
-printf -- '- {name: added, vulnerabilities: {max_severity: low}}\n' > "${work}/added.yml"
+printf -- '- {name: added, vulnerabilities: {max_severity: low, min_documents: 1}}\n' > "${work}/added.yml"
 refused --diff 'but not given as they were: none\. Given, .* select: added\.' "scan_policies=${work}/own.yml,${work}/added.yml"
 echo "scan_policies: ${work}/own.yml" >> "${work}/vars.yml"
 

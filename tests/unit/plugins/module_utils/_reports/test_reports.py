@@ -134,7 +134,8 @@ def test_the_report_has_the_form_of_the_contract() -> None:
         "serial": "serial-1",
         "checked": "2026-11-24T06:00:00Z",
         "newest": "2026-11-23T20:00:00Z",
-        "documents": 100,
+        "documents": 60000,
+        "years": [1999, 2026],
     }
     assert found["counts"] == {"passed": 1, "failed": 1, "inconclusive": 2, "error": 1}
     assert [image["reference"] for image in found["images"]] == sorted(image["reference"] for image in found["images"])
@@ -406,14 +407,15 @@ def test_thousands_of_images_stay_a_page() -> None:
 
 
 def test_the_table_says_verdict_reason_and_counts() -> None:
-    text = table.render(report(), 120)
+    text = table.render(report(), 160)
     lines = text.splitlines()
     verdicts = [line.split()[0] for line in lines if line[:1].isupper()]
     assert verdicts == ["FAILED", "ERROR", "INCONCLUSIVE", "INCONCLUSIVE", "PASSED"]
     assert "the registry answered 500 [registry-error]" in text
     assert "1200 components not examined (1200 jar)" in text
     assert lines[-1] == (
-        "5 images: 1 failed, 1 error, 2 inconclusive, 1 passed; vulnerability data last checked 2026-11-24T06:00:00Z"
+        "5 images: 1 failed, 1 error, 2 inconclusive, 1 passed; vulnerability data with 60,000 documents of 1999 to"
+        " 2026, last checked 2026-11-24T06:00:00Z"
     )
 
 

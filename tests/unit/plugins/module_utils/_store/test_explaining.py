@@ -27,6 +27,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.poli
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.build import build_index
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
+from ansible_collections.imagescan.openshift.tests.support.policies import for_small_feeds
 from ansible_collections.imagescan.openshift.tests.support.vex import (
     MAIN_9,
     Feed,
@@ -70,7 +71,7 @@ class Situation:
         self, vulnerability: str = "", *, policy: str = DEFAULT_POLICY_TEXT, exceptions: str = "", data: bool = True
     ) -> tuple[list[Explanation], dict[str, str]]:
         """Explanations, and the verdicts that judging gives."""
-        policies = load_policies(policy, "policy")
+        policies = for_small_feeds(load_policies(policy, "policy"))
         with contextlib.ExitStack() as stack:
             indexes = [stack.enter_context(FeedIndex.open(str(self.index)))] if data else []
             judging = Judging(

@@ -27,7 +27,7 @@ from ansible_collections.imagescan.openshift.tests.support import vex
 
 NOW = datetime.datetime(2026, 8, 22, tzinfo=datetime.timezone.utc)
 THEN = "2026-08-21T00:00:00Z"
-POLICY = "- {name: all, vulnerabilities: {max_severity: moderate}}\n"
+POLICY = "- {name: all, vulnerabilities: {max_severity: moderate, min_documents: 0}}\n"
 ALMA = "sha256:" + "a" * 64
 ROCKY = "sha256:" + "b" * 64
 RHEL = "sha256:" + "c" * 64

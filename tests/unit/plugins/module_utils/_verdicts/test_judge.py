@@ -57,6 +57,8 @@ from hypothesis import strategies as st
 
 SIGNED = dataclasses.replace(make.FEED, signature_key="77e79abe93673533ed09ebe2dce3823597f5eac4")
 BASE = "- name: base\n  vulnerabilities: {max_severity: moderate, fixable: true}\n"
+SIZED = "- {name: base, vulnerabilities: {max_severity: moderate, min_documents: %s}}\n"
+REBUILDS = {"format": "osv", "distributions": ("almalinux", "rocky")}
 HTOP = Coverage("htop-0:3.3.0-1.el9.x86_64", "htop", "Fedora Project", "8a3872bf3228467c")
 RESULTS = make.compliance()
 
@@ -175,6 +177,12 @@ CASES = [
         BASE.replace("fixable: true", "require_full_coverage: true"),
         twin=make.feed(coverage="full"),
     ),
+    Case("feed-too-small", make.feed(documents=39_999), twin=make.feed(documents=39_999), twin_policy=SIZED % 39_999),
+    Case("feed-too-small", make.feed(documents=39_999), twin=make.feed(documents=40_000)),
+    # Nine tenths of what the vendor's own list names.
+    Case("feed-too-small", make.feed(listed=66_667), twin=make.feed(listed=66_666)),
+    Case("feed-too-small", {}, SIZED % 60_001, twin_policy=SIZED % "{csaf-vex: 60000, osv: 70000}"),
+    Case("feed-too-small", make.feed(**REBUILDS, documents=4_999), twin=make.feed(**REBUILDS, documents=5_000)),
     Case("feed-fixes-only", make.feed(coverage="fixes"), verdict="passed"),
     Case("release-mismatch", make.match(problems=(Problem("release-mismatch", "4 packages are for another release"),))),
     Case(
@@ -651,6 +659,22 @@ def test_a_feed_that_is_checked_and_never_changes_can_be_refused(newest: str, ve
     assert found.verdict == verdict
     assert codes(found) == ([] if verdict == "passed" else ["feed-stale"])
     assert judged(make.feed(newest="long ago"), policy).verdict == "inconclusive"
+
+
+@pytest.mark.parametrize(
+    ("newest", "expected"),
+    [
+        ("2026-11-24T12:05:00Z", []),  # another machine's clock
+        ("2026-11-24T12:15:00Z", ["feed-time"]),
+        ("2099-01-01T00:00:00Z", ["feed-time"]),
+        ("2026-11-24T23:30:00+05:00", ["feed-time"]),
+        ("2026-11-24T16:30:00+05:00", []),
+        ("", ["feed-stale"]),
+    ],
+)
+def test_a_change_from_the_future_does_not_make_a_feed_young(newest: str, expected: list[str]) -> None:
+    """Else one document with a wrong year answers for a mirror that nobody refreshes."""
+    assert codes(judged(make.feed(newest=newest), BASE + "  max_age: {newest: 30d}\n")) == expected
 
 
 def test_a_missing_database_is_said_once() -> None:

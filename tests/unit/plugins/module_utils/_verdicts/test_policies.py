@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 
 LIMIT = "  vulnerabilities: {max_severity: moderate}\n"
 BASE = "- name: base\n" + LIMIT
+SIZED = "- {name: base, vulnerabilities: {max_severity: moderate, min_documents: %s}}\n"
 
 
 def load(text: str) -> Policy:
@@ -135,8 +136,8 @@ def test_severities_are_read_in_any_letters(word: str) -> None:
         ),
         (
             "- name: a\n  vulnerabilities:\n",
-            "line 2: policy 'a', vulnerabilities: expected max_severity, fixable and require_full_coverage, "
-            "found nothing",
+            "line 2: policy 'a', vulnerabilities: expected max_severity, fixable, require_full_coverage and"
+            " min_documents, found nothing",
         ),
         ("- name: a\n  vulnerabilities: {fixable: true}\n", "vulnerabilities: max_severity is missing"),
         (
@@ -157,6 +158,11 @@ def test_severities_are_read_in_any_letters(word: str) -> None:
             "- name: a\n  vulnerabilities: {max_severity: low, fixable: maybe}\n",
             "expected true or false, found 'maybe'",
         ),
+        (SIZED % "-1", "expected a number from 0 to 1000000, found '-1'"),
+        (SIZED % "1.5", "min_documents: expected a whole number, found '1.5'"),
+        (SIZED % "all", "expected a number from 0"),
+        (SIZED % "{csaf: 3}", "unknown key 'csaf'"),
+        (SIZED % "[3]", "min_documents: expected a number of documents, or one for each of csaf-vex, osv, updateinfo"),
         (BASE + "  max_age: 7d\n", "max_age: expected feed, newest and scan with durations like 7d, found '7d'"),
         (BASE + "  max_age: {feed: 7}\n", "max_age.feed: expected a number with a unit"),
         (BASE + "  max_age: {feed: -7d}\n", "expected a number with a unit"),

@@ -235,6 +235,22 @@ def test_a_folder_drops_what_its_lists_say_was_taken_back(folder: Path, dest: Pa
         build(folder, dest)
 
 
+def test_an_index_knows_how_much_its_maker_lists_and_of_which_years(folder: Path, dest: Path) -> None:
+    first = build(folder, dest).info
+    assert (first.documents, first.listed, first.years) == (3, 0, (2025, 2026))
+    names = [f"2026/cve-2026-{number}.json" for number in range(1000, 1020)]
+    (folder / "changes.csv").write_bytes(rows(*((name, "2026-05-04T00:00:00+00:00") for name in names)))
+    (folder / "deletions.csv").write_bytes(rows((names[-1], "2026-05-05T00:00:00+00:00")))
+    build(folder, dest, now=LATER)
+    with FeedIndex.open(str(dest)) as index:
+        assert index.info.listed == 19, "noted although no document changed"
+    write_feed(folder, document("CVE-1999-1002", affected(MAJOR_9, "old")))
+    found = build(folder, dest, now=LATER).info
+    assert (found.documents, found.listed, found.years) == (4, 19, (1999, 2026))
+    names_alone = build(folder, dest.with_name("names"), names=["tool"]).info
+    assert (names_alone.documents, names_alone.listed, names_alone.years) == (4, 19, (1999, 2026))
+
+
 def test_check_mode_writes_nothing(folder: Path, dest: Path) -> None:
     planned = build(folder, dest, dry_run=True)
     assert planned.changed and not list(dest.parent.iterdir())
