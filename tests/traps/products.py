@@ -74,7 +74,8 @@ def said(*says: vex.Says) -> tuple[vex.Json, ...]:
 
 
 def not_affected(product: vex.Product) -> vex.Says:
-    return vex.Says(product, "known_not_affected", ("openssl-libs", "openssl.src"))
+    """A build, so that it may stand beside what is said of the package: one id has one status."""
+    return vex.Says(product, "known_not_affected", ("openssl-libs-1:3.0.7-1.el9.x86_64",))
 
 
 def first_platform(platform: t.Mapping[str, str] | None) -> t.Callable[[dict[str, bytes]], None]:
@@ -173,8 +174,16 @@ TRAPS = [
         "whoever lets what is said of one channel clear what is said of another",
         "documents",
         said(IN_APPSTREAM, not_affected(vex.RHEL9_BASEOS)),
-        # Of another product with the same CPE: one product has one status.
+        said(IN_APPSTREAM, not_affected(vex.RHEL9_APPSTREAM)),
+        verdict="failed",
+        policy=STRICT,
+    ),
+    differs(
+        "not-affected-of-another-product-with-the-same-cpe",
+        "whoever takes two products with one CPE for one: an image does not tell which of them it has",
+        "documents",
         said(IN_APPSTREAM, not_affected(dataclasses.replace(vex.RHEL9_APPSTREAM, id="AppStream-9.3.0.Z.MAIN.EUS"))),
+        said(IN_APPSTREAM, not_affected(vex.RHEL9_APPSTREAM)),
         verdict="failed",
         policy=STRICT,
     ),

@@ -19,6 +19,8 @@ from ..._rpm.versions import compare_versions
 #: The last part of a module build's release, a hash of what it was built against, has no order.
 _CONTEXT = re.compile(r"(\.module[+_][^+]*\+[0-9]+)\+[0-9a-f]{8}")
 _MODULE = re.compile(r"\.module[+_]el([0-9]+)(?:\.([0-9]+))?([a-z][a-z0-9]*)?")
+_MODULE_BUILD = re.compile(r"\.module[+_](.+)")
+_NUMBERED = re.compile(r"[0-9]{1,4}(?:\.[0-9]{1,4}){0,3}")
 _OPENSHIFT = re.compile(r"(?:^|[._+])(rhaos[0-9.]+\.el([0-9]+))")
 _PLAIN = re.compile(r"(?:^|[._+~^])(el([0-9]+)(?:_([0-9]+))?([a-z][a-z0-9]*)?)(?![a-z])")
 #: Oracle publishes builds of one package for live patching and for FIPS beside the ordinary ones, told by high epochs.
@@ -94,6 +96,18 @@ def stream_of(release: str) -> Stream:
     if match:
         return Stream(match[1], 0, None, match[1])
     return Stream("", 0, None, "")
+
+
+def module_build(release: str) -> str:
+    """The build of a module that a release names (``el9.2.0.z+19113``), without its context; empty for none."""
+    match = _MODULE_BUILD.search(_CONTEXT.sub(r"\1", release))
+    return match[1] if match else ""
+
+
+def of_numbered_stream(module: str, build: Build) -> bool:
+    """Whether a build's version is in the stream of a module that is named by numbers, as 15.3 in ``postgresql:15``."""
+    stream = module.partition(":")[2]
+    return bool(_NUMBERED.fullmatch(stream)) and (build.version + ".").startswith(stream + ".")
 
 
 def _small(text: str | None) -> int | None:

@@ -6,8 +6,8 @@
 Statements about one package and one vulnerability are weighed like this:
 
 1. "Not affected" for a product at least as exactly named clears what else is said of the same family of products, but
-   not what is said of another Enterprise Linux, another kind of update stream, or the minor release that the build was
-   made for.
+   not what is said of another Enterprise Linux, another kind of update stream, another product with the same CPE, or
+   the minor release that the build was made for.
 2. "Fixed" beats "affected": a build is fixed when it is not older than the fix of its own stream (``builds``), or than
    every fix. All fixes of one Enterprise Linux count for that, those of its update streams too, because a build that
    has the fix has it wherever it was installed from. Being newer than every fix is not enough where a product that the
@@ -22,9 +22,20 @@ import typing as t
 
 from ..._rpm.model import Package
 from ..cpes import RHEL, Relation
+from ..documents.model import UNKNOWN_MODULE
 from ..index.form import FIX_STATES, STATEMENT_STATUSES
 from ..model import STATUSES
-from .builds import Build, Stream, compare_builds, parse_build, same_version, stream_of
+from .builds import (
+    Build,
+    Stream,
+    compare_builds,
+    module_build,
+    of_numbered_stream,
+    parse_build,
+    same_version,
+    stream_of,
+)
+from .packages import module_of
 
 FIXED = STATEMENT_STATUSES.index("fixed")
 AFFECTED = STATEMENT_STATUSES.index("known_affected")
@@ -113,6 +124,8 @@ class Case:
         #: The source's main package has the source's epoch.
         self.is_main = package.name == source
         self.of_own_major = self.stream.major in majors
+        self.own_module = module_of(package)
+        self.module_build = module_build(package.release)
         self.steps = steps
         self.module = ""
 
@@ -161,8 +174,11 @@ class Case:
         """Whether "not affected" takes precedence over another statement.
 
         Said of one minor release, it does not clear what is said of the one that the build was made for; said of one
-        kind of update stream, not what is said of another.
+        kind of update stream, not what is said of another. Several products may have one CPE: an image does not tell
+        which of them it has, so that "not affected" of one does not clear the other.
         """
+        if clear.product != other.product and clear.relation == other.relation:
+            return False
         if self.is_of(other.relation) and clear.relation.minor != other.relation.minor:
             return False
         if other.relation.stream not in ("", clear.relation.stream):
@@ -185,7 +201,7 @@ class Case:
         """What is true of the build; None when it is not affected, fixed, or when nothing applies."""
         exact = [one for one in said if one.exact]
         if any(self.applies(one) for one in exact):
-            return self.weigh_module(exact)
+            return self.weigh_module([*exact, *self.own_fixes(self.own_module, said)])
         # Which module is meant is not known: the build is only clear when it is for each of them.
         modules: dict[str, list[Said]] = {}
         for one in said:
@@ -193,8 +209,32 @@ class Case:
         outcomes = []
         for module in sorted(modules):
             self.module = module
-            outcomes.append(self.weigh_module(modules[module]))
+            statements = modules[module]
+            if module == UNKNOWN_MODULE:
+                own = self.own_fixes(self.own_module, said)
+                statements = [one for one in statements if not own or not names_fix(one)] + own
+            else:
+                statements = statements + self.own_fixes(module, said)
+            outcomes.append(self.weigh_module(statements))
         return max((one for one in outcomes if one), key=lambda one: one.severity, default=None)
+
+    def own_fixes(self, module: str, said: t.Sequence[Said]) -> list[Said]:
+        """The fixes of which the document does not tell the module, and that are of this one.
+
+        None for packages that belong to no module.
+        """
+        if not module:
+            return []
+        return [
+            one for one in said if one.module == UNKNOWN_MODULE and names_fix(one) and self.is_of_module(module, one)
+        ]
+
+    def is_of_module(self, module: str, fix: Said) -> bool:
+        """Whether a fix is of the build's own build of its module, or of the module's stream by its number."""
+        build = t.cast(Build, fix.build)
+        if self.module_build and module_build(build.release) == self.module_build:
+            return True
+        return of_numbered_stream(module, build) and of_numbered_stream(module, self.installed(fix))
 
     def weigh_module(self, said: t.Sequence[Said]) -> Outcome | None:
         """The same for statements about one module, or about no module."""
@@ -296,7 +336,10 @@ class Case:
         """Whether the build has one of the fixes of its own stream."""
         same = [one for one in fixes if one.build is not None and same_version(self.installed(one), one.build)]
         if same:
-            return any(self.compare(one) >= 0 for one in same)
+            orders = [self.compare(one) for one in same]
+            if any(one.module == UNKNOWN_MODULE for one in same) and 0 not in orders:
+                return min(orders) >= 0  # between builds of several modules
+            return max(orders) >= 0
         # A rebase inside the stream: what is older than its last fix is not known to have it.
         return (sure or self.stream.distinctive) and all(self.compare(one) >= 0 for one in fixes)
 

@@ -35,6 +35,7 @@ from ansible_collections.imagescan.openshift.tests.support.vex import (
 )
 
 OPENSHIFT = "cpe:/a:redhat:openshift:4.16::el9"
+APPSTREAM_9 = "cpe:/a:redhat:enterprise_linux:9::appstream"
 
 
 @pytest.fixture
@@ -578,6 +579,68 @@ def test_while_the_module_is_not_known_the_build_is_clear_when_it_is_for_each(fe
     )
 
 
+POSTGRESQL = [
+    fixed(APPSTREAM_9, "postgresql", "0:13.11-1.el9_2"),
+    fixed(APPSTREAM_9, "postgresql", "0:15.3-1.module+el9.2.0.z+19113+6f5d9d63"),
+    affected(MAJOR_9, "postgresql", module="postgresql:15"),
+]
+
+
+@pytest.mark.parametrize("module", ["postgresql:15", ""])
+@pytest.mark.parametrize(
+    ("build", "expected"),
+    [
+        ("15.3-1.module+el9.2.0.z+19113+6f5d9d63", "clear"),  # the very build that is listed
+        ("15.3-1.module+el9.2.0.z+19113+00000000", "clear"),
+        ("15.3-2.module+el9.2.0.z+19200+6f5d9d63", "clear"),
+        ("15.4-1.module+el9.2.0.z+19300+6f5d9d63", "clear"),  # a later version of the same stream
+        ("15.3-1.module+el9.2.0.z+19112+6f5d9d63", "fix_available"),
+        ("15.3-0.module+el9.2.0.z+19112+6f5d9d63", "fix_available"),
+        ("15.2-1.module+el9.1.0+17000+6f5d9d63", "fix_available"),
+    ],
+)
+def test_a_fix_without_its_module_is_that_of_the_builds_own_module(
+    feed: Feed, build: str, module: str, expected: str
+) -> None:
+    """As in CVE-2023-2454, which names postgresql:15 for what is affected and no module for any fix."""
+    for package in (
+        rpm(f"postgresql-{build}.x86_64", module=module),
+        rpm(f"postgresql-{build}.x86_64", module=module, source=f"postgresql-{build}.src.rpm"),
+    ):
+        assert status(feed, POSTGRESQL, package, cpes=[APPSTREAM_9]) == expected
+
+
+@pytest.mark.parametrize(
+    ("stream", "build", "expected"),
+    [
+        ("13", "13.10-1.module+el8.7.0+18000+0a277c66", "fix_available"),
+        ("13", "13.11-1.module+el8.8.0+19081+0a277c66", "clear"),
+        ("13", "13.12-1.module+el8.8.0+20000+0a277c66", "clear"),  # older than the fix of 15, newer than its own
+        ("15", "15.2-1.module+el8.8.0+19000+0a277c66", "fix_available"),
+        ("1", "13.12-1.module+el8.8.0+20000+0a277c66", "fix_available"),  # 13.12 is no 1.x
+        ("rhel8", "13.12-1.module+el8.8.0+20000+0a277c66", "fix_available"),  # no stream of numbers
+    ],
+)
+def test_fixes_of_several_modules_that_are_not_named(feed: Feed, stream: str, build: str, expected: str) -> None:
+    said = [
+        fixed(MAIN_8, "postgresql", "0:13.11-1.module+el8.8.0+19081+0a277c66"),
+        fixed(MAIN_8, "postgresql", "0:15.3-1.module+el8.8.0+19565+1b0ddae0"),
+    ]
+    package = rpm(f"postgresql-{build}.x86_64", module=f"postgresql:{stream}")
+    assert status(feed, said, package, cpes=[MAIN_8], version="8.8") == expected
+
+
+@pytest.mark.parametrize(
+    ("build", "expected"), [(11353, "fix_available"), (11354, "clear"), (11356, "fix_available"), (11357, "clear")]
+)
+def test_one_version_in_several_modules_that_are_not_named(feed: Feed, build: int, expected: str) -> None:
+    """A build between those of two modules may be an older one of either."""
+    said = [fixed(MAIN_8, "pg_repack", f"0:1.4.6-3.module+el8.5.0+{number}+bcc62552") for number in (11354, 11357)]
+    said.append(fixed(MAIN_8, "pg_repack", "0:1.4.8-1.module+el8.8.0+17071+aaaceaa4"))
+    package = rpm(f"pg_repack-1.4.6-3.module+el8.5.0+{build}+bcc62552.x86_64", module="postgresql:13")
+    assert status(feed, said, package, cpes=[MAIN_8], version="8.8") == expected
+
+
 # -- precedence of what is said --
 
 
@@ -585,10 +648,27 @@ def test_not_affected_is_believed_for_a_product_named_as_exactly(feed: Feed) -> 
     """Check-list 8 and 17: what an advisory rebuilt without having had the bug is not affected."""
     package = rpm("tool-1.0-1.el9.x86_64")
     for other in (affected(MAJOR_9, "tool"), investigated(MAJOR_9, "tool")):
-        assert status(feed, [other, not_affected(MAJOR_9, "tool")], package) == "clear"
+        assert status(feed, [other, not_affected(MAJOR_9, "tool", arch="x86_64")], package) == "clear"
         assert status(feed, [other, not_affected(MAIN_9, "tool")], package) == "clear"
     later = fixed(MAIN_9, "tool", "0:1.0-2.el9")
     assert status(feed, [later, not_affected(MAIN_9, "tool")], package) == "clear"
+
+
+@pytest.mark.parametrize("cpe", [MAIN_9, MAJOR_9, OPENSHIFT, "cpe:/a:redhat:openshift_application_runtimes:1.0"])
+def test_not_affected_does_not_clear_another_product_with_the_same_cpe(feed: Feed, cpe: str) -> None:
+    """As in CVE-2023-1370, where two products have one CPE: one has the flaw and no fix, the other is not affected."""
+    package = rpm("tool-1.0-1.el9.x86_64")
+    cpes = [MAIN_9, cpe]
+    for other, expected in (
+        (affected(cpe, "tool"), "affected"),
+        (affected(cpe, "tool", state="Will not fix"), "will_not_fix"),
+        (investigated(cpe, "tool"), "under_investigation"),
+    ):
+        clear = not_affected(cpe, "tool")
+        assert status(feed, [other, clear], package, cpes=cpes) == expected, "two products, each with its own state"
+        assert status(feed, [clear, other], package, cpes=cpes) == expected
+    both = [affected(cpe, "tool", state="Will not fix"), affected(cpe, "tool", arch="x86_64", state="Affected")]
+    assert status(feed, both, package, cpes=cpes) == "affected", "what may still be fixed is told first"
 
 
 def test_a_more_exact_product_beats_not_affected(feed: Feed) -> None:
@@ -619,7 +699,7 @@ def test_not_affected_of_a_source_does_not_clear_what_is_said_of_the_binary(feed
     assert status(feed, said, package) == "affected"
     said = [affected(MAJOR_9, **source), not_affected(MAJOR_9, **binary)]
     assert status(feed, said, package) == "clear"
-    said = [affected(MAJOR_9, **source), not_affected(MAJOR_9, **source)]
+    said = [affected(MAJOR_9, **source), not_affected(MAIN_9, **source)]
     assert status(feed, said, package) == "clear"
 
 
