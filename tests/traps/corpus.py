@@ -9,13 +9,26 @@ one field of ``Situation`` in which they differ (``hides`` and ``differs`` in ``
 
 from __future__ import annotations
 
-from . import databases, distributions, exceptions, feeds, judging, layers, matching, products, programs, signatures
+from . import (
+    databases,
+    distributions,
+    exceptions,
+    feeds,
+    judging,
+    layers,
+    matching,
+    modules,
+    products,
+    programs,
+    signatures,
+)
 from .trap import Trap
 
 FAMILIES = {
     module.__name__.rpartition(".")[2]: module.TRAPS
     for module in (
-        *(layers, programs, databases, matching, products, feeds, distributions, judging, exceptions, signatures),
+        *(layers, programs, databases, matching, modules, products, feeds, distributions, judging, exceptions),
+        signatures,
     )
 }
 TRAPS: list[Trap] = [trap for traps in FAMILIES.values() for trap in traps]

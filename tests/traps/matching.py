@@ -68,7 +68,7 @@ def two(name: str, fools: str, vulnerable: rpmdb.Rpm, patched: rpmdb.Rpm, **both
     """One package beside the usual ones of its release, vulnerable in the trap and patched in the twin."""
     release = re.findall(r"\.(?:module\+)?el(\d+)", vulnerable.release)[0]
     base = tuple(dataclasses.replace(rpm, release=rpm.release.replace("el9", f"el{release}")) for rpm in BASE)
-    return differs(name, fools, "packages", (*base, vulnerable), (*base, patched), verdict="failed", **both)
+    return differs(name, fools, "packages", (*base, vulnerable), (*base, patched), **{"verdict": "failed", **both})
 
 
 def rename_severity(word: str) -> t.Callable[[vex.Json], None]:
@@ -575,7 +575,8 @@ TRAPS: list[Trap] = [
         "module-label-missing",
         "whoever tells modules by the label alone, which some builds lost",
         dataclasses.replace(NODE_OLD, modularity=""),
-        dataclasses.replace(NODE_NEW, modularity=""),
+        NODE_NEW,
+        codes=("module-unknown", "vulnerability"),
         documents=feed(NODE_FIX),
         **MODULAR,
     ),

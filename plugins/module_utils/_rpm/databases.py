@@ -19,6 +19,7 @@ from .._errors import CorruptData, LimitExceeded, ScanError
 from .._images.model import Problem
 from .header import MAX_HEADER, parse_header
 from .model import Database, Package
+from .modules import label_problems
 from .problems import problem
 from .sqlite import MAGIC as SQLITE_MAGIC
 from .sqlite import Buffer, SqliteFile, WalDamaged, is_hot_journal
@@ -181,6 +182,7 @@ def _read(path: str, data: Buffer, wal: Buffer | None) -> Reading:
         problems.append(problem("rpmdb-too-large", f"{path}: {error.message}"))
     except ScanError as error:
         problems.append(problem("rpmdb-corrupt", f"{path}: {error.message}"))
+    problems.extend(label_problems(packages, path))
     return Reading(Database(path, kind, rows), tuple(packages), tuple(problems))
 
 

@@ -24,6 +24,7 @@ PROBLEMS: t.Mapping[str, str] = {
     "rpmdb-too-large": "The rpm database is larger than what we are willing to read.",
     "rpmdb-ambiguous": "Several rpm databases name different packages; the one that rpm would use was taken.",
     "rpmdb-stray": "There are rpm databases in other places, too: what is installed there was not looked at.",
+    "module-unknown": "No readable label says of which module a package is; what is said of that module was not found.",
     "os-release-missing": "There are packages, but no os-release says of which distribution.",
     "os-release-unreadable": "The os-release file is too large or has no ID.",
     "content-manifest-unreadable": "A content manifest is damaged, so repositories of the image may be unknown.",

@@ -26,7 +26,6 @@ _ADVISORY = re.compile(r"[A-Z][A-Za-z]*-[0-9]{4}:")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~^-]{0,254}")
 _BUILD = re.compile(r"(?:([0-9]{1,10}):)?([A-Za-z0-9._+~^]{1,128}-[A-Za-z0-9._+~^]{1,128})")
 _SUBJECT = re.compile(r"(?:[A-Za-z]+:\s+)?([A-Za-z0-9_][A-Za-z0-9._+-]{0,254})\s+(?:security|bug ?fix|enhancement)\b")
-_MODULAR = (".module+", ".module_")
 
 
 def read_severity(text: str) -> str:
@@ -53,11 +52,6 @@ def subject_of(title: str) -> str:
     """The one source package that a title is about (``bind`` of ``Important: bind security update``), or empty."""
     found = _SUBJECT.match(title)
     return found[1] if found else ""
-
-
-def is_modular(evr: str) -> bool:
-    """Whether a build belongs to a module, by its release."""
-    return any(mark in evr for mark in _MODULAR)
 
 
 def is_name(text: str) -> bool:

@@ -17,9 +17,10 @@ import typing as t
 
 from ..._errors import CorruptData, InputError
 from ..._images.safe_json import field, read_object
+from ..._rpm.modules import is_modular
 from ..distributions import DISTRIBUTIONS, Distribution, ecosystem_of
 from ..times import utc_text
-from .advisories import build_of, is_modular, is_name, kept_text, modules_in, read_severity, subject_of, title_severity
+from .advisories import build_of, is_name, kept_text, modules_in, read_severity, subject_of, title_severity
 from .model import UNKNOWN_MODULE, Document, Row
 
 RECORD_LIMIT = 16 << 20  # bytes; the largest published ones have some 2 MB

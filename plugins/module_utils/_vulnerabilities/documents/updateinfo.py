@@ -19,9 +19,10 @@ import xml.parsers.expat
 
 from ..._errors import CorruptData, LimitExceeded
 from ..._images.safe_json import field, read_object
+from ..._rpm.modules import is_modular
 from ..distributions import DISTRIBUTIONS, Distribution, parse_distribution
 from ..times import utc_text
-from .advisories import build_of, is_modular, is_name, kept_text, modules_in, read_severity, title_severity
+from .advisories import build_of, is_name, kept_text, modules_in, read_severity, title_severity
 from .model import UNKNOWN_MODULE, Document, Row
 
 ADVISORY_LIMIT = 16 << 20  # bytes of one advisory's document

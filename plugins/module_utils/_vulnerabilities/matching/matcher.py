@@ -31,7 +31,7 @@ from ..index.form import Group, Title
 from ..index.reader import FeedIndex
 from ..model import SEVERITIES, AppliedCpe, Coverage, Finding, Match
 from .builds import parse_build, stream_of
-from .packages import is_headers, may_be_module, module_names, module_of, names_of, same_module, source_of
+from .packages import ANY_MODULE, is_headers, may_be_module, module_names, module_of, names_of, same_module, source_of
 from .scope import Scope, names_known
 from .weighing import NOT_AFFECTED, Case, Outcome, Said, Shared, Step, may_apply, names_fix
 
@@ -380,7 +380,7 @@ class Matcher:
             status=outcome.status,
             fixed_in=outcome.fixed_in or self.fixed_only_in(outcome.elsewhere),
             advisory=chosen.advisory if outcome.fixed_in else "",
-            module="" if module == UNKNOWN_MODULE else module,
+            module="" if module in (UNKNOWN_MODULE, ANY_MODULE) else module,
             cpe=cpe,
             product=identity,
             revision=title.revision,

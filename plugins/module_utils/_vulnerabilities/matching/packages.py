@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 
 from ..._rpm.model import Inventory, Package
-from ..documents.advisories import is_modular
+from ..._rpm.modules import is_modular, read_label
 from ..documents.model import UNKNOWN_MODULE
 from ..index.form import Group
 
+#: The module of an ordinary build whose label cannot be read: it may be any, or none.
+ANY_MODULE = "*"
 _KERNEL_HEADERS = re.compile(
     r"kernel(?:-[a-z0-9]+)?-(?:headers|cross-headers|doc|devel|devel-matched|abi-[a-z]+)|kernel-srpm-macros"
 )
@@ -44,10 +46,16 @@ def is_headers(name: str, source: str) -> bool:
 
 
 def module_of(package: Package) -> str:
-    """``name:stream`` of a modular package; unknown where only the release says that it is one."""
-    if package.modularity:
-        return ":".join(package.modularity.split(":")[:2])
-    return UNKNOWN_MODULE if is_modular(package.release) else ""
+    """``name:stream`` of a modular package; unknown if only the release says that it is one.
+
+    With a label that cannot be read, an ordinary build may be of any module, or of none.
+    """
+    stated = read_label(package.modularity)
+    if stated:
+        return stated
+    if is_modular(package.release):
+        return UNKNOWN_MODULE
+    return ANY_MODULE if package.modularity else ""
 
 
 def names_of(package: Package) -> tuple[str, ...]:
@@ -63,7 +71,7 @@ def module_names(module: str) -> tuple[str, ...]:
 
 def same_module(stated: str, module: str) -> bool:
     """Whether a statement's module is the package's (``name:stream``, empty for none)."""
-    if UNKNOWN_MODULE in (stated, module):
+    if UNKNOWN_MODULE in (stated, module) or module == ANY_MODULE:
         return False
     if stated == module:
         return True
@@ -75,6 +83,8 @@ def same_module(stated: str, module: str) -> bool:
 
 def may_be_module(group: Group, module: str) -> bool:
     """Whether one side belongs to a module that is not known, so that the other may be meant."""
+    if module == ANY_MODULE:
+        return True
     if module == UNKNOWN_MODULE:
         return bool(group.module)
     if group.module != UNKNOWN_MODULE:
