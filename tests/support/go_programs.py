@@ -21,7 +21,7 @@ def go_program(source: Path) -> Path:
 
     A first build takes about half a minute of one processor.
     """
-    files = sorted([*source.glob("*.go"), source / "go.mod", source / "go.sum"])
+    files = sorted([*source.glob("*.go"), *source.glob("go.*")])
     key = hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()[:16]
     program = CACHE / f"{source.name}-{key}"
     CACHE.mkdir(parents=True, exist_ok=True)

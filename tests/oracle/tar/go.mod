@@ -1,0 +1,3 @@
+module imagescan.openshift/tests/oracle/tar
+
+go 1.24
