@@ -18,10 +18,10 @@ demo: .venv/ready
 	    -e '{"fleet_dir": "$(CURDIR)/build/demo"}'
 
 # What decides about every change. Tests that are marked "full" are left to test-full, which runs everything.
-test: .venv/ready
+test:
 	$(PYTHON) tests/tools/suite.py
 
-test-full: .venv/ready
+test-full:
 	$(PYTHON) tests/tools/suite.py full
 
 # make test-one T=tests/unit/test_suite.py runs what pytest is given; watch runs it again after each change.

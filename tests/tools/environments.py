@@ -18,6 +18,8 @@ import typing as t
 import zipfile
 from pathlib import Path
 
+import costs
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 BUILD = CHECKOUT / "build"
 LOGS = BUILD / "logs"
@@ -117,6 +119,7 @@ def made_environment(name: str, python: str, requirements: str) -> Path:
     listed = folder / "requirements.txt"
     listed.write_text(requirements, encoding="utf-8")
     pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip += ["--no-compile"]  # what is imported is compiled then, and the most is not
     subprocess.run([*pip, "--requirement", str(listed)], check=True)
     stamp.write_text(wanted, encoding="utf-8")
     return folder
@@ -198,8 +201,10 @@ def run(command: t.Sequence[str | Path], log: Path, **options: t.Any) -> int:
         process = subprocess.Popen(list(map(str, command)), **options)
         _pid, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)  # subprocess did not see its end
+    seconds = used.ru_utime + used.ru_stime
+    costs.count(seconds)
     with TIMES.open("a", encoding="utf-8") as times:
-        times.write(f"{log.stem}\t{time.monotonic() - began:.1f}\t{used.ru_utime + used.ru_stime:.1f}\n")
+        times.write(f"{log.stem}\t{time.monotonic() - began:.1f}\t{seconds:.1f}\n")
     return process.returncode
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import collections
+import json
 import os
 import shutil
 import subprocess
@@ -15,6 +16,8 @@ from pathlib import Path
 import pytest
 
 NAMES = [f"test_{letter}.py" for letter in "abcdefgh"]
+#: The unknown by size, the others by their seconds.
+ORDER = [*NAMES[:1:-1], *NAMES[:2]]
 WHOLE = ["0", "1", "2", "tidied"]
 TESTS = """
 import os
@@ -52,12 +55,16 @@ def test_it(module, number):
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Files of tests of different lengths, and the hooks."""
-    shutil.copy(Path(__file__).resolve().parents[1] / "cluster" / "heap.py", tmp_path / "conftest.py")
+    made = tmp_path / "cluster"
     for name in ("heap", "present"):
-        (tmp_path / name).mkdir()
+        (made / name).mkdir(parents=True)
+    shutil.copy(Path(__file__).resolve().parents[1] / "cluster" / "heap.py", made / "conftest.py")
     for number, name in enumerate(NAMES):
-        (tmp_path / name).write_text(TESTS + "#" * number, encoding="utf-8")
-    return tmp_path
+        (made / name).write_text(TESTS + "#" * number, encoding="utf-8")
+    (tmp_path / "tools").mkdir()
+    costs = {"files": {"test_b.py": 3, "test_a.py": 10}}
+    (tmp_path / "tools" / "costs.json").write_text(json.dumps(costs), encoding="utf-8")
+    return made
 
 
 def start(folder: Path, **settings: str) -> subprocess.Popen[str]:
@@ -84,8 +91,8 @@ def test_two_processes_run_every_file_once_and_whole(folder: Path) -> None:
     assert sorted(one for of_process in done.values() for one in of_process) == everything
     for of_process in done.values():
         assert [what for _name, what in of_process] == WHOLE * (len(of_process) // len(WHOLE))
-        sizes = [(folder / name).stat().st_size for name, _what in of_process]
-        assert sizes == sorted(sizes, reverse=True)
+        order = [ORDER.index(name) for name, _what in of_process]
+        assert order == sorted(order)
 
 
 def test_without_a_heap_all_are_run(folder: Path) -> None:

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+import json
 import sys
 import threading
 import typing as t
@@ -23,8 +25,9 @@ def suite(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> t.Iterator[t.Any]:
     module = importlib.import_module("suite")
     for owner in (module, sys.modules["environments"]):
         monkeypatch.setattr(owner, "TIMES", tmp_path / "times.tsv")
+    monkeypatch.setattr(module.costs, "USED", tmp_path / "used.json")
     yield module
-    for name in ("suite", "environments"):
+    for name in ("suite", "environments", "costs"):
         del sys.modules[name]
 
 
@@ -134,3 +137,54 @@ def test_long_tests_are_left_to_the_full_run(
     monkeypatch.setattr(suite, "STAGES", stages)
     assert suite.main(names) == 0
     assert capsys.readouterr().out.splitlines()[-1] == f"{passed} passed, 0 failed"
+
+
+SPIN = "import time\nwhile time.process_time() < 0.5: pass"
+
+
+@pytest.mark.parametrize(
+    ("names", "budget", "status"), [(["slow"], 0.1, 1), (["slow"], 1000, 0), (["full", "slow"], 0.1, 0)]
+)
+def test_a_stage_that_costs_half_as_much_again_fails_with_both_figures(
+    suite: t.Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    names: list[str],
+    budget: float,
+    status: int,
+) -> None:
+    def slow(result: t.Any) -> None:
+        spin = functools.partial(suite.run, [sys.executable, "-c", SPIN], tmp_path / "log")
+        suite.side_by_side([spin, spin])
+        result.passed += 1
+
+    costs = tmp_path / "costs.json"
+    costs.write_text(json.dumps({"stages": {"slow": budget}, "files": {}}), encoding="utf-8")
+    monkeypatch.setattr(suite.costs, "COSTS", costs)
+    monkeypatch.setattr(suite, "STAGES", {"slow": slow})
+    assert suite.main(names) == status
+    used = json.loads((tmp_path / "used.json").read_text(encoding="utf-8"))["slow"]
+    assert used >= 1
+    told = f"slow used {used:.0f} s of processor time; {budget:.0f} s are set aside for it"
+    assert (told in capsys.readouterr().out) is bool(status)
+
+
+def test_costs_are_renewed_from_reports(suite: t.Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    costs = suite.costs
+    monkeypatch.setattr(costs, "BUILD", tmp_path)
+    monkeypatch.setattr(costs, "COSTS", tmp_path / "costs.json")
+    old = {"stages": {"lint": 1, "bench": 2}, "files": {"test_a.py": 1, "test_z.py": 7}}
+    costs.COSTS.write_text(json.dumps(old), encoding="utf-8")
+    costs.USED.write_text(json.dumps({"lint": 100, "of a test": 3}), encoding="utf-8")
+    for number, seconds in enumerate((1.5, 2)):
+        (tmp_path / f"cluster-{number}.xml").write_text(
+            f"<testsuites><testsuite><testcase classname='tests.cluster.test_a.Class' time='{seconds}'/>"
+            "</testsuite></testsuites>",
+            encoding="utf-8",
+        )
+    assert costs.main() == 0
+    assert json.loads(costs.COSTS.read_text(encoding="utf-8")) == {
+        "stages": {"lint": 120, "bench": 2},
+        "files": {"test_a.py": 3.5, "test_z.py": 7},
+    }
