@@ -97,6 +97,11 @@ CODES: t.Mapping[str, Code] = {
         "Packages are built for a layered product, and nothing in the image says for which.",
         "Keep the dnf history in the image, or build it with content manifests or the label 'cpe'.",
     ),
+    "source-unknown": Code(
+        "inconclusive",
+        "The headers of packages name no source package, by which the vulnerability data speaks of most packages.",
+        "Install the packages as the vendor built them: its headers name it.",
+    ),
     "nothing-applicable": Code(
         "inconclusive",
         "The vulnerability data says nothing at all about any package of this image, which is not credible.",

@@ -11,7 +11,7 @@ import typing as t
 from .._images.model import Problem
 
 #: Version of the feed index's form; an index with a newer one is refused.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 SEVERITIES = ("none", "low", "moderate", "important", "critical")
 
@@ -27,10 +27,12 @@ class Statement:
     """One line of a feed: what one document says of one package of one product.
 
     ``status``: ``fixed``, ``known_affected``, ``known_not_affected`` or ``under_investigation``.
-    ``arch``: empty for any, ``src`` for a source package. ``module``: ``name:stream``, empty for none, ``?`` where the
+    ``arch``: empty for any, ``src`` for a source package, ``?`` for a build of which the document does not tell whether
+    it is a source package. ``module``: ``name:stream``, empty for none, ``?`` where the
     document says that there is one and not which.
     ``evr``: ``epoch:version-release`` of the build that is named (for ``fixed``: the fix), without ``epoch:`` where the
-    document does not tell it, empty where no build is named. ``severity``: one of SEVERITIES, of this product.
+    document does not tell it; the label ``name:stream:version:context`` for the build of a whole module; empty where no
+    build is named. ``severity``: one of SEVERITIES, of this product.
     ``fix_state``: one of STATUSES for what is not fixed, else empty. ``revision``: the document's current release date,
     RFC 3339. ``cvss``: base score and vector (``7.5 CVSS:3.1/AV:N/...``), empty where the document gives none.
     """

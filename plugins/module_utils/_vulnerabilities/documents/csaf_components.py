@@ -96,8 +96,8 @@ class BuildId(t.NamedTuple):
 def parse_build_id(identity: str) -> BuildId | None:
     """Read the id of a build; None for any other, which may name a package without a version.
 
-    Forms: ``name-epoch:version-release.arch``, also with ``::module:stream`` behind it or ``module:stream/`` before it,
-    and ``name-version-release.arch.rpm-module:stream``.
+    Forms: ``name-epoch:version-release.arch``, also with ``::module:stream`` behind it or ``module:stream/`` and, of a
+    binary, ``source/`` before it, and ``name-version-release.arch.rpm-module:stream``.
     """
     match = _FILE.fullmatch(identity)
     if match:
@@ -109,20 +109,21 @@ def parse_build_id(identity: str) -> BuildId | None:
     match = _NEVRA.fullmatch(base)
     if match is None:
         return None
-    return BuildId(match["name"], match["epoch"], match["evr"], match["arch"] or "", module)
+    return BuildId(match["name"].rpartition("/")[2], match["epoch"], match["evr"], match["arch"] or "", module)
 
 
 def parse_name_id(identity: str) -> tuple[str, str, str]:
     """Read the id of a package without a version: name, ``src`` or no architecture, module or none.
 
-    Forms: ``name``, ``name.src``, also with ``::module:stream`` behind it or ``module:stream/`` before it.
+    Forms: ``name``, ``name.src``, also with ``::module:stream`` behind it or ``module:stream/`` and, of a binary,
+    ``source/`` before it.
     """
     name, _mark, module = identity.partition("::")
     prefix = _IN_MODULE.match(name)
     if prefix:
-        name, module = name[prefix.end() :], prefix["module"]
+        name, module = name[prefix.end() :].rpartition("/")[2], prefix["module"]
     if name.endswith(".src"):
-        return name[: -len(".src")], "src", module
+        return name[: -len(".src")].rpartition("/")[2], "src", module
     return name, "", module
 
 
@@ -182,11 +183,15 @@ class CsafComponent(t.NamedTuple):
 
 
 class ComponentReader:
-    """Tells the RPM behind an id. ``products``: the identification helpers of the document's products by id."""
+    """Tells the RPM behind an id. ``products``: the identification helpers of the document's products by id.
+
+    ``flat``: whether ids are those of the flat shape, in which the source of a binary stands before its name.
+    """
 
     def __init__(self, fields: CsafFields, products: t.Mapping[str, dict[str, t.Any]]) -> None:
         self.fields = fields
         self.products = products
+        self.flat = False
 
     def module_of(self, identity: str) -> str:
         """``name:stream`` when the id is that of a module's build, else empty."""
@@ -286,6 +291,8 @@ class ComponentReader:
         if whole := self.module_of(identity):
             return CsafComponent(whole, "", whole, "") if ":" in whole else "module"
         name, arch, module = parse_name_id(identity)
+        if self.flat:
+            name = name.rpartition("/")[2]
         return self.component(name, arch, self.module_name(module) if module else "", "", "")
 
     def component(self, name: str, arch: str, module: str, epoch: str, version: str) -> CsafComponent | str:

@@ -177,8 +177,8 @@ class StatementReader:
             return
         component, cpe, product = resolved
         whole = component.name == component.module
-        if whole and status in ("fixed", "known_not_affected"):
-            # Of a module the packages are listed beside it, each with its build.
+        if whole and not component.evr and status in ("fixed", "known_not_affected"):
+            # Of a module without a build the packages are listed beside it, each with its own.
             self.fields.skipped["not_rpm"] += 1
             return
         self.tree.names_packages = True

@@ -12,6 +12,7 @@ from ..._errors import CorruptData, LimitExceeded
 from ..cpes import parse_cpe
 from .advisories import TEXT_LIMIT, kept_text
 from .csaf_components import UNREADABLE, ComponentReader, CsafComponent, same_package
+from .csaf_flat import as_stated
 from .csaf_json import CsafFields
 
 DEPTH_LIMIT = 16  # branches inside branches; published documents have at most 4
@@ -26,6 +27,7 @@ class ProductTree:
     def __init__(self, fields: CsafFields, tree: dict[str, t.Any]) -> None:
         self.fields = fields
         self.products: dict[str, dict[str, t.Any]] = {}
+        self.categories: set[str] = set()  # of its branches
         self.relationships: dict[str, tuple[str, str]] = {}
         self.spoken: set[str] = set()
         self.names_packages = False  # whether anything was said of an RPM or a module
@@ -51,6 +53,7 @@ class ProductTree:
             if not branch.get("product") and not branch.get("branches"):
                 # CSAF has one of them in each branch.
                 raise CorruptData(f"{self.fields.where} has a branch of its product tree in which nothing is")
+            self.categories.add(self.fields.text_of(branch, "category"))
             if "product" in branch:
                 self.add_product(self.fields.dict_of(branch, "product"))
             if "branches" in branch:
@@ -178,7 +181,7 @@ class ProductTree:
         if component is None:
             if part not in self.products:
                 raise self.undefined(part)
-            component = self.components[part] = self.parts.component_of(part)
+            component = self.components[part] = self.component_of(part)
         if isinstance(component, str):
             return component
         if product[0] == UNREADABLE:
@@ -189,6 +192,13 @@ class ProductTree:
         if module and not component.module:
             component = component._replace(module=module)
         return component, *product
+
+    def component_of(self, part: str) -> CsafComponent | str:
+        component = self.parts.component_of(part)
+        if isinstance(component, str):
+            return component
+        purl = self.products[part].get("purl")
+        return as_stated(component, purl if isinstance(purl, str) else "", self.parts)
 
     def undefined(self, identity: str) -> CorruptData:
         return CorruptData(

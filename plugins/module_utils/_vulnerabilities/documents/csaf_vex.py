@@ -4,7 +4,7 @@
 """Reader of one CSAF 2.x VEX document, as Red Hat publishes them (one document a CVE).
 
 Reads the shape of the ``vex`` feed (branches by architecture, modules as products of their own or as a qualifier) and
-of the ``vex-feed`` feed (flat branches, source packages alone).
+of the ``vex-feed`` feed (``csaf_flat``: flat branches, builds without architecture, builds of whole modules).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import urllib.parse
 from ..._errors import CorruptData
 from ..times import utc_text
 from .csaf_components import parse_build_id, parse_name_id
+from .csaf_flat import is_flat, modules_named
 from .csaf_json import DOCUMENT_LIMIT, CsafFields, load
 from .csaf_statements import StatementReader
 from .csaf_tree import ProductTree
@@ -52,6 +53,9 @@ def read_document(data: bytes, where: str, *, names: t.Container[str] | None = N
     if not vulnerabilities:
         raise CorruptData(f"{where} has no vulnerabilities; expected at least one")
     tree = ProductTree(fields, fields.dict_of(root, "product_tree"))
+    helpers = (helper.get("purl") for helper in tree.products.values())
+    purls = [purl for purl in helpers if isinstance(purl, str)]
+    tree.parts.flat = is_flat(fields, tracking, tree.categories, purls)
     statements = StatementReader(fields, tree, names)
     aggregate = statements.severity(fields.text_of(fields.dict_of(head, "aggregate_severity"), "text"))
     found: list[tuple[str, tuple[Row, ...]]] = []
@@ -78,9 +82,12 @@ def may_name(data: bytes, names: t.Container[str]) -> bool:
         name = purl.decode("utf-8", "replace")
         if (urllib.parse.unquote(name) if "%" in name else name) in names:
             return True
+    if any(module in names for module in modules_named(text)):
+        return True
     for identity in set(_PART.findall(text)):
         text_id = identity.decode("utf-8", "replace")
         build = parse_build_id(text_id)
-        if (build.name if build else parse_name_id(text_id)[0]) in names or text_id in names:
+        name = build.name if build else parse_name_id(text_id)[0]
+        if name in names or name.rpartition("/")[2] in names or text_id in names:
             return True
     return False

@@ -10,6 +10,8 @@ import typing as t
 
 #: Where the document says that a package belongs to a module and not to which.
 UNKNOWN_MODULE = "?"
+#: Where the document does not tell whether a build is that of a source package or of a binary.
+UNTOLD_ARCH = "?"
 
 
 class Row(t.NamedTuple):

@@ -25,6 +25,9 @@ _OPENSHIFT = re.compile(r"(?:^|[._+])(rhaos[0-9.]+\.el([0-9]+))")
 _PLAIN = re.compile(r"(?:^|[._+~^])(el([0-9]+)(?:_([0-9]+))?([a-z][a-z0-9]*)?)(?![a-z])")
 #: Oracle publishes builds of one package for live patching and for FIPS beside the ordinary ones, told by high epochs.
 _VARIANT = re.compile(r"[._](ksplice|fips)[0-9]*(?![a-z])")
+#: Version of a module: its platform (81000 for 8.10.0, 8 for any minor) and the time of the build.
+_LABEL = re.compile(r"[^:]+:[^:]+:([0-9]{0,6})([0-9]{14})(?::[^:]*)?")
+_PLATFORM = re.compile(r"([0-9]{1,2}?)(?:([0-9]{2})[0-9]{2})?")
 _HARDENED = re.compile(r"(?:^|[._+~^])(hum[0-9]+)")
 
 
@@ -108,6 +111,24 @@ def of_numbered_stream(module: str, build: Build) -> bool:
     """Whether a build's version is in the stream of a module that is named by numbers, as 15.3 in ``postgresql:15``."""
     stream = module.partition(":")[2]
     return bool(_NUMBERED.fullmatch(stream)) and (build.version + ".").startswith(stream + ".")
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def parse_label(label: str) -> tuple[Build, Stream] | None:
+    """The build of a module and its stream by a label ``name:stream:version[:context]``; None for one without them.
+
+    The platform counts as version and the time as release, so that builds for one minor release have one version. The
+    context, a hash of what the module was built against, has no order.
+    """
+    match = _LABEL.fullmatch(label)
+    if match is None:
+        return None
+    platform = _PLATFORM.fullmatch(match[1])
+    stream = Stream("", 0, None, "")
+    if platform:
+        tag = f"el{platform[1]}" + (f"_{int(platform[2])}" if platform[2] else "")
+        stream = Stream(tag, int(platform[1]), _small(platform[2]), "")
+    return Build(None, match[1] or "0", match[2]), stream
 
 
 def _small(text: str | None) -> int | None:

@@ -54,6 +54,7 @@ _LEFT_OUT: t.Mapping[str, str] = {
     "binary": "about a binary package that is only named like the source package",
     "module": "about another module, or about none where the package belongs to one",
 }
+_ARCHES: t.Mapping[str, str] = {"*": "any architecture", "?": "a source package or a binary, which is not told"}
 _STATUSES: t.Mapping[str, str] = {
     "fixed": "fixed",
     "known_affected": "affected",
@@ -283,10 +284,11 @@ def _statement(matcher: Matcher, one: Considered, number: int) -> list[str]:
     else:
         has = 'the image has this product or one like it; "not affected" would not be believed'
     cpe, product = matcher.index.products[one.product]
-    what = f"{'package' if said.binary else 'source package'} {visible(one.name, 100)}"
-    if group.module:
+    kind = "module" if one.name == group.module else "package" if said.binary else "source package"
+    what = f"{kind} {visible(one.name, 100)}"
+    if group.module not in ("", one.name):
         what += f" of {'an unnamed module' if group.module == '?' else 'the module ' + visible(group.module, 100)}"
-    arches = "any architecture" if group.arches == "*" else visible(group.arches.replace(" ", ", "), 100)
+    arches = ", ".join(_ARCHES.get(arch, visible(arch, 100)) for arch in group.arches.split(" "))
     return [
         f"  [{number}] {text}",
         f"      {what}, {arches}; product {visible(product, 100)}, {visible(cpe, 150)}: {has}",
@@ -321,6 +323,8 @@ def _step(package: Package, step: Step, numbers: t.Mapping[int, int]) -> str:
         return f"{of} is not believed: it is not said of this very product, stream or build"
     if step.kind == "compared" and step.said is not None:
         own = package.evr if step.said.binary else source_of(package)[1]
+        if step.said.of_module:
+            own = package.modularity or "(of no known module)"
         order = {-1: "older than", 0: "the same as", 1: "newer than"}[step.order]
         return f"the build {visible(own, 100)} is {order} {visible(step.said.evr, 100)} of {of}"
     about = f" (as of the module {visible(step.module, 100) or 'none'})" if step.module else ""

@@ -26,14 +26,27 @@ import typing as t
 from ..._images.model import Problem
 from ..._rpm.model import Inventory, Package
 from ..cpes import RHEL, Cpe, ImageProducts, Relation, assumed_cpes, parse_cpe
-from ..documents.model import UNKNOWN_MODULE
+from ..distributions import RED_HAT
+from ..documents.model import UNKNOWN_MODULE, UNTOLD_ARCH
 from ..index.form import Group, Title
 from ..index.reader import FeedIndex
 from ..model import SEVERITIES, AppliedCpe, Coverage, Finding, Match
-from .builds import parse_build, stream_of
-from .packages import ANY_MODULE, is_headers, may_be_module, module_names, module_of, names_of, same_module, source_of
+from .builds import parse_build, parse_label, stream_of
+from .packages import (
+    ANY_MODULE,
+    is_headers,
+    is_module,
+    may_be_module,
+    module_names,
+    module_of,
+    names_of,
+    same_module,
+    source_epochs,
+    source_of,
+    tells_source,
+)
 from .scope import Scope, names_known
-from .weighing import NOT_AFFECTED, Case, Outcome, Said, Shared, Step, may_apply, names_fix
+from .weighing import NOT_AFFECTED, Case, Origin, Outcome, Said, Shared, Step, may_apply, names_fix
 
 _SUFFIXED = re.compile(r"(.+)__([0-9]{1,3})(?:_DOT_([0-9]{1,3}))?")
 _ARCHES: t.Mapping[str, str] = {"amd64": "x86_64", "arm64": "aarch64"}
@@ -162,10 +175,13 @@ def _without_collection(*, many: bool) -> t.Iterator[None]:
 
 
 class _Products(ImageProducts):
-    """The products of images, and how those of the feed relate to them."""
+    """The products of images, and how those of the feed relate to them. ``release``: as in ``Case``."""
 
-    def __init__(self, cpes: t.Iterable[str], products: t.Sequence[tuple[str, str]]) -> None:
+    def __init__(
+        self, cpes: t.Iterable[str], products: t.Sequence[tuple[str, str]], release: tuple[int, int] | None
+    ) -> None:
         super().__init__(cpes)
+        self.release = release
         self.own_majors = {cpe.major for cpe in self.rhel}
         by_cpe = {cpe: self.relate(cpe) for cpe, _product in products}
         self.relations = [by_cpe[cpe] for cpe, _product in products]
@@ -200,7 +216,7 @@ class Matcher:
         self._groups: _Kept[str, _Groups] = _Kept(GROUPS_KEPT)
         self._cpes: dict[str, frozenset[Cpe]] = {}
         self._unverified: dict[str, frozenset[str]] = {}
-        self._products: _Kept[frozenset[str], _Products] = _Kept(_PRODUCTS_KEPT)
+        self._products: _Kept[tuple[frozenset[str], tuple[int, int] | None], _Products] = _Kept(_PRODUCTS_KEPT)
         self._tables: _Kept[tuple[t.Any, ...], _Table] = _Kept(STATEMENTS_KEPT)
         self._results: _Kept[tuple[t.Any, ...], _Result] = _Kept(FINDINGS_KEPT)
         self._matches: collections.deque[tuple[tuple[t.Any, ...], Match]] = collections.deque(maxlen=_MATCHES_KEPT)
@@ -226,11 +242,11 @@ class Matcher:
         run = _Run(self, inventory)
         return [(one.id, one.source, run.cpes_of(one.id)) for one in dict.fromkeys(inventory.repositories)]
 
-    def products_of(self, cpes: t.Iterable[str]) -> _Products:
-        """How the feed's products relate to images that have these CPEs."""
-        key = frozenset(cpes)
+    def products_of(self, cpes: t.Iterable[str], release: tuple[int, int] | None = None) -> _Products:
+        """How the feed's products relate to images that have these CPEs, and this os-release."""
+        key = frozenset(cpes), release
         known = self._products.get(key)
-        return known or self._products.put(key, _Products(sorted(key), self.index.products), 0)
+        return known or self._products.put(key, _Products(sorted(key[0]), self.index.products, release), 0)
 
     def groups(self, name: str) -> _Groups:
         """What the feed says of a package, with the architectures taken apart."""
@@ -269,7 +285,7 @@ class Matcher:
 
     # -- one package --
 
-    def result(self, package: Package, products: _Products) -> _Result:
+    def result(self, package: Package, products: _Products, origin: Origin) -> _Result:
         """The findings of a package in images with these products."""
         key = (
             products,
@@ -280,15 +296,16 @@ class Matcher:
             package.arch,
             package.source_rpm,
             package.modularity,
+            origin.epoch,
         )
         known = self._results.get(key)
         if known is None:
-            result = self.result_anew(package, products)
+            result = self.result_anew(package, products, origin)
             known = self._results.put(key, result, len(result.findings))
         return known
 
-    def result_anew(self, package: Package, products: _Products) -> _Result:
-        source, source_build = source_of(package)
+    def result_anew(self, package: Package, products: _Products, origin: Origin) -> _Result:
+        source = origin.name
         if is_headers(package.name, source):
             return _Result((), None)
         module = module_of(package)
@@ -298,7 +315,7 @@ class Matcher:
         if table is None:
             table = self.table(products, package.name, source, arch, module)
             self._tables.put(key, table, sum(len(shared.said) + len(shared.of) for shared in table.shared))
-        case = Case(package, source, source_build, products.own_majors)
+        case = Case(package, origin, products.own_majors, products.release)
         findings: list[Finding] = []
         for shared in table.shared:
             if shared.fixes is not None and case.is_newest(shared.fixes):
@@ -322,12 +339,14 @@ class Matcher:
                     if not related or _left_out(group, arches, binary=binary, arch=arch, module=module):
                         continue
                     seen += 1
-                    known = same.setdefault((binary, group[:6]), {})
+                    known = same.setdefault((binary, _is_certain(arches, binary=binary), group[:6]), {})
                     found = entries.setdefault(self._titles[number].cve, [])
                     for product, relation in related:
                         said = known.get(product)
                         if said is None:
-                            said = known[product] = self.said(group, product, relation, binary=binary, module=module)
+                            said = known[product] = self.said(
+                                group, arches, product, relation, binary=binary, module=module
+                            )
                         found.append((said, number, group.cvss))
                         applicable += relation.applies
         shared: dict[tuple[int, ...], Shared] = {}
@@ -348,14 +367,19 @@ class Matcher:
             one.of.append((cve, [(number, cvss) for _said, number, cvss in found]))
         return _Table(tuple(shared.values()), seen, applicable)
 
-    def said(self, group: Group, product: int, relation: Relation, *, binary: bool, module: str) -> Said:
+    def said(
+        self, group: Group, arches: frozenset[str], product: int, relation: Relation, *, binary: bool, module: str
+    ) -> Said:
         """A statement, ready to be weighed for packages of a module."""
-        build = parse_build(group.evr) if group.evr else None
+        label = parse_label(group.evr)
+        build = label[0] if label else parse_build(group.evr) if group.evr else None
+        # What is said of a module's companion clears nothing of it.
+        exact = (is_module if group.status == NOT_AFFECTED else same_module)(group.module, module)
         return Said(
             relation,
             group.status,
             build,
-            stream_of(build.release if build else ""),
+            label[1] if label else stream_of(build.release if build else ""),
             group.severity,
             group.fix_state,
             group.advisory,
@@ -363,8 +387,10 @@ class Matcher:
             product,
             self._ranks[product],
             binary,
-            same_module(group.module, module),
+            exact,
             group.module,
+            _is_certain(arches, binary=binary),
+            label is not None,
         )
 
     def finding(self, package: Package, module: str, cve: str, outcome: Outcome, number: int, cvss: str) -> Finding:
@@ -393,14 +419,14 @@ class Matcher:
         return f"fixed only in {', '.join(streams)}" if streams else ""
 
     def trace_package(
-        self, package: Package, products: _Products, vulnerability: str, *, covered: bool
+        self, package: Package, products: _Products, origin: Origin, vulnerability: str, *, covered: bool
     ) -> Trace | None:
         """The same for one package and one vulnerability, with every step; None where the feed says nothing."""
-        source, source_build = source_of(package)
+        source = origin.name
         module = module_of(package)
         arch = _ARCHES.get(package.arch, package.arch)
         steps: list[Step] = []
-        case = Case(package, source, source_build, products.own_majors, steps)
+        case = Case(package, origin, products.own_majors, products.release, steps)
         considered: list[Considered] = []
         entries: list[tuple[Said, int, str]] = []
         for name, binary in ((package.name, True), (source, False), *((one, False) for one in module_names(module))):
@@ -413,7 +439,7 @@ class Matcher:
                         reason = left_out or ("product" if relation is None else "")
                         said = None
                         if relation is not None and not left_out:
-                            said = self.said(group, product, relation, binary=binary, module=module)
+                            said = self.said(group, arches, product, relation, binary=binary, module=module)
                             entries.append((said, number, group.cvss))
                         applies = said is not None and case.applies(said)
                         considered.append(Considered(title, group, product, name, reason, said, applies))
@@ -438,6 +464,7 @@ class _Run:
         self.inventory = inventory
         self.index = matcher.index
         self.own = Scope(inventory, matcher.index.info, matcher.index.products, matcher.package_names)
+        self.epochs = source_epochs(inventory.packages)
         self.counts: collections.Counter[str] = collections.Counter()
         self.majors: set[int] = set()
         self.cpes: list[Cpe] = []
@@ -448,7 +475,7 @@ class _Run:
         supported = self.own.supported(covered)
         findings: list[Finding] = []
         if supported:
-            products = self.matcher.products_of(cpe.cpe for cpe in cpes)
+            products = self.matcher.products_of((cpe.cpe for cpe in cpes), self.own.minor_release)
             self.majors = products.own_majors
             self.cpes = products.cpes
             for package in covered:
@@ -489,7 +516,7 @@ class _Run:
 
     def match_package(self, package: Package, products: _Products) -> tuple[Finding, ...]:
         """The findings of one package; counts what was seen."""
-        result = self.matcher.result(package, products)
+        result = self.matcher.result(package, products, self.origin_of(package))
         table = result.table
         if table is None:
             self.counts["kernel_headers"] += 1
@@ -499,14 +526,22 @@ class _Run:
             self.counts["packages_matched"] += bool(table.applicable)
         return result.findings
 
+    def origin_of(self, package: Package) -> Origin:
+        """The source package that a package was built from."""
+        name, build = source_of(package)
+        epoch = (package.epoch or 0) if package.name == name else self.epochs.get(package.source_rpm)
+        return Origin(name, build, epoch)
+
     def trace(self, vulnerability: str) -> tuple[Trace, ...]:
         covered, _others = self.scope()
         cpes, _unmapped = self.products(covered)
         supported = self.own.supported(covered)
-        products = self.matcher.products_of(cpe.cpe for cpe in cpes)
+        products = self.matcher.products_of((cpe.cpe for cpe in cpes), self.own.minor_release)
         known = set(covered)
         found = (
-            self.matcher.trace_package(package, products, vulnerability, covered=supported and package in known)
+            self.matcher.trace_package(
+                package, products, self.origin_of(package), vulnerability, covered=supported and package in known
+            )
             for package in dict.fromkeys(self.inventory.packages)
             if package.name != "gpg-pubkey"
         )
@@ -524,8 +559,17 @@ class _Run:
                     f"the feed index was built for {len(names)} package names alone; {len(missing)} packages of the "
                     f"image are not among them: {shown}",
                 )
+        yield from self.unknown_sources(covered)
         yield from self.strangers(covered)
         yield from self.own.problems(covered, self.matcher.groups)
+
+    def unknown_sources(self, covered: t.Sequence[Package]) -> t.Iterator[Problem]:
+        """Packages whose headers name no source package. The feed speaks of most packages by that."""
+        unknown = [package.nevra for package in covered if not tells_source(package)]
+        if unknown and self.own.builder is RED_HAT:
+            shown = ", ".join(unknown[:5]) + (" …" if len(unknown) > 5 else "")
+            text = f"the headers of {len(unknown)} packages name no source package: what the feed says of it was not "
+            yield Problem("source-unknown", f"{text}seen: {shown}")
 
     def strangers(self, covered: t.Sequence[Package]) -> t.Iterator[Problem]:
         """Packages that were built for something else than the image is known to have: nobody looked at what is said
@@ -642,6 +686,7 @@ class _Run:
 
 
 _SOURCE_ONLY = frozenset({"src"})
+_ANY_ARCHES = frozenset({"*", "noarch", UNTOLD_ARCH})
 
 
 @functools.lru_cache(maxsize=4096)
@@ -656,15 +701,25 @@ def _left_out(group: Group, arches: frozenset[str], *, binary: bool, arch: str, 
     """
     if binary:
         # A package that became noarch is what the vendor built for each architecture before.
-        meant = arch in arches or "*" in arches or "noarch" in arches
+        meant = arch in arches or not arches.isdisjoint(_ANY_ARCHES)
         if not meant and (arch != "noarch" or arches == _SOURCE_ONLY):
             return "architecture"
-    elif "src" not in arches and ("*" not in arches or group.evr or group.status == NOT_AFFECTED):
-        # A component without architecture and version may be the source package, as in old documents.
-        return "binary"
+    elif "src" not in arches and parse_label(group.evr) is None:
+        # A component without architecture may be the source package, as in old documents without a version, and in new
+        # ones with it.
+        untold = UNTOLD_ARCH in arches or ("*" in arches and not group.evr)
+        if group.status == NOT_AFFECTED or not untold:
+            return "binary"
     if not same_module(group.module, module) and not may_be_module(group, module):
         return "module"
     return ""
+
+
+def _is_certain(arches: frozenset[str], *, binary: bool) -> bool:
+    """Whether the document tells that what a group names is a binary, or a source."""
+    if UNTOLD_ARCH not in arches:
+        return True
+    return len(arches - {"src", UNTOLD_ARCH}) > 0 if binary else "src" in arches
 
 
 def _most_common_major(packages: t.Sequence[Package]) -> int:

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import re
+import typing as t
 
 from ..._rpm.model import Inventory, Package
 from ..._rpm.modules import is_modular, read_label
+from ..documents.csaf_flat import koji_stream
 from ..documents.model import UNKNOWN_MODULE
 from ..index.form import Group
 
@@ -26,6 +28,32 @@ def source_of(package: Package) -> tuple[str, str]:
     if match is None:
         return package.name, f"{package.version}-{package.release}"
     return match["name"], f"{match['version']}-{match['release']}"
+
+
+def source_epochs(packages: t.Iterable[Package]) -> dict[str, int]:
+    """Epoch of each source package (by its file name) that one of the packages tells: one with its name or version.
+
+    The name of a source package has no epoch. Its main package has the same one, and so have packages that inherit its
+    version; others have versions and epochs of their own.
+    """
+    epochs: dict[str, int] = {}
+    main: set[str] = set()
+    for package in packages:
+        name, build = source_of(package)
+        if not package.source_rpm:
+            continue
+        if package.name == name:
+            main.add(package.source_rpm)
+            epochs[package.source_rpm] = package.epoch or 0
+        elif f"{package.version}-{package.release}" == build and package.source_rpm not in main:
+            known = epochs.get(package.source_rpm)
+            epochs[package.source_rpm] = min(package.epoch or 0, (package.epoch or 0) if known is None else known)
+    return epochs
+
+
+def tells_source(package: Package) -> bool:
+    """Whether the header names the source package."""
+    return bool(_SOURCE.fullmatch(package.source_rpm))
 
 
 def wanted_names(inventory: Inventory) -> tuple[str, ...]:
@@ -66,19 +94,31 @@ def names_of(package: Package) -> tuple[str, ...]:
 def module_names(module: str) -> tuple[str, ...]:
     """The names under which a feed speaks of a module as a whole; none for a package without a known one."""
     name, colon, stream = module.partition(":")
-    return (module, f"{name}-devel:{stream}") if colon else ()
+    if not colon:
+        return ()
+    streams = dict.fromkeys((stream, koji_stream(stream)))
+    return tuple(f"{one}:{own}" for one in (name, f"{name}-devel") for own in streams)
 
 
 def same_module(stated: str, module: str) -> bool:
     """Whether a statement's module is the package's (``name:stream``, empty for none)."""
+    return is_module(stated, module) or is_companion(stated, module)
+
+
+def is_module(stated: str, module: str) -> bool:
+    """Whether both are the very same module, or none."""
     if UNKNOWN_MODULE in (stated, module) or module == ANY_MODULE:
         return False
-    if stated == module:
-        return True
+    return koji_stream(stated) == koji_stream(module)
+
+
+def is_companion(stated: str, module: str) -> bool:
+    """Whether one module is the other's companion for developers, after which some documents name it."""
     one, _colon, stream = stated.partition(":")
     two, _colon, own = module.partition(":")
-    # Some documents name a module after its companion for developers.
-    return stream == own and (one == f"{two}-devel" or two == f"{one}-devel")
+    if koji_stream(stream) != koji_stream(own):
+        return False
+    return one == f"{two}-devel" or two == f"{one}-devel"
 
 
 def may_be_module(group: Group, module: str) -> bool:

@@ -10,6 +10,7 @@ products, which an image has by its repositories; the others only have releases,
 from __future__ import annotations
 
 import collections
+import re
 import typing as t
 
 from ..._images.model import Problem
@@ -25,6 +26,7 @@ Groups = t.Sequence[tuple[int, t.Sequence[tuple[Group, frozenset[str]]]]]
 _ANY_ARCH = frozenset({"*", "noarch"})
 _SOURCE_ONLY = frozenset({"src"})
 _SHOWN = 5
+_MINOR = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})")
 
 
 def names_known(meta: t.Mapping[str, t.Any]) -> frozenset[str] | None:
@@ -63,6 +65,13 @@ class Scope:
             if not os.id or (cpe is not None and cpe.vendor == "redhat"):
                 own = RED_HAT
         return own if own in self.speaks_for else None
+
+    @property
+    def minor_release(self) -> tuple[int, int] | None:
+        """Major and minor of Red Hat Enterprise Linux by os-release; None for other systems, and where it has none."""
+        os = self.inventory.os
+        match = _MINOR.fullmatch(os.version_id)
+        return (int(match[1]), int(match[2])) if match and os.id == "rhel" else None
 
     @property
     def builder(self) -> Distribution:

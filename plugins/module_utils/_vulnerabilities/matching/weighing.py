@@ -32,6 +32,7 @@ from .builds import (
     module_build,
     of_numbered_stream,
     parse_build,
+    parse_label,
     same_version,
     stream_of,
 )
@@ -43,7 +44,11 @@ NOT_AFFECTED = STATEMENT_STATUSES.index("known_not_affected")
 
 
 class Said(t.NamedTuple):
-    """One statement about one package of the image, ready to be weighed."""
+    """One statement about one package of the image, ready to be weighed.
+
+    ``binary``: it names the package, else its source or its module. ``exact``: its module is the package's.
+    ``certain``: the document tells whether what it names is a source package. ``of_module``: ``build`` is a module's.
+    """
 
     relation: Relation
     status: int
@@ -58,6 +63,8 @@ class Said(t.NamedTuple):
     binary: bool
     exact: bool
     module: str
+    certain: bool
+    of_module: bool
 
 
 class Step(t.NamedTuple):
@@ -85,7 +92,7 @@ class Shared(t.NamedTuple):
 
     said: tuple[Said, ...]
     fixes: tuple[Said, ...] | None
-    known: dict[tuple[Stream, bool], Outcome | None] | None
+    known: dict[tuple[Stream, Stream, bool], Outcome | None] | None
     of: list[tuple[str, list[tuple[int, str]]]]
 
 
@@ -108,21 +115,38 @@ class Outcome(t.NamedTuple):
     elsewhere: t.Sequence[Said]
 
 
-class Case:
-    """An installed build: itself, its source (epoch unknown) and the stream it was made in.
+class Origin(t.NamedTuple):
+    """Where a package comes from: its source package and, None where no package of the image tells it, its epoch."""
 
-    ``source`` and ``source_build``: of its source package. ``majors``: Enterprise Linux that the image has.
-    ``steps``: where to note how it was weighed, None for nowhere.
+    name: str
+    build: str
+    epoch: int | None
+
+
+class Case:
+    """An installed build: itself, its source, its module, and the streams that they were made in.
+
+    ``majors``: Enterprise Linux that the image has. ``release``: its major and minor by os-release, None where that
+    does not tell them. ``steps``: where to note how it was weighed, None for nowhere.
     """
 
     def __init__(
-        self, package: Package, source: str, source_build: str, majors: set[int], steps: list[Step] | None = None
+        self,
+        package: Package,
+        origin: Origin,
+        majors: set[int],
+        release: tuple[int, int] | None = None,
+        steps: list[Step] | None = None,
     ) -> None:
         self.binary = parse_build(package.evr)
-        self.source = parse_build(source_build)
+        self.source = parse_build(origin.build)
+        self.source_epoch = origin.epoch
         self.stream = stream_of(package.release)
-        #: The source's main package has the source's epoch.
-        self.is_main = package.name == source
+        label = parse_label(package.modularity)
+        self.label_build = label[0] if label else None
+        self.label_stream = label[1] if label else self.stream
+        self.release = release
+        self.is_main = package.name == origin.name
         self.of_own_major = self.stream.major in majors
         self.own_module = module_of(package)
         self.module_build = module_build(package.release)
@@ -147,7 +171,7 @@ class Case:
             return False  # an image with products of two Enterprise Linux, and the build is of the other one
         if relation.applies:
             return True
-        return may_apply(said) and self.is_of(relation)
+        return may_apply(said) and self.may_come_from(relation)
 
     def is_of(self, relation: Relation) -> bool:
         """Whether the dist tag names the minor release of Enterprise Linux that something is said of."""
@@ -157,6 +181,19 @@ class Case:
             relation.minor,
             "",
         )
+
+    def may_come_from(self, relation: Relation) -> bool:
+        """Whether the build may be one of the minor release of Enterprise Linux that something is said of.
+
+        By its dist tag, by its module's build or, for a plain dist tag, by the image's os-release: an update stream
+        begins with the builds of its minor release, whatever tag these have.
+        """
+        if relation.minor is None:
+            return False
+        named = [(self.stream.major, self.stream.minor), (self.label_stream.major, self.label_stream.minor)]
+        if self.release is not None and self.stream.minor is None and self.stream.major == self.release[0]:
+            named.append(self.release)
+        return not self.stream.product and (relation.major, relation.minor) in named
 
     def may_be_of(self, relation: Relation, fixed: t.Sequence[Said]) -> bool:
         """Whether the build may have been made for a release: builds stay in later minor releases, not in earlier.
@@ -179,26 +216,49 @@ class Case:
         """
         if clear.product != other.product and clear.relation == other.relation:
             return False
-        if self.is_of(other.relation) and clear.relation.minor != other.relation.minor:
+        if self.may_come_from(other.relation) and clear.relation.minor != other.relation.minor:
             return False
         if other.relation.stream not in ("", clear.relation.stream):
             return False
         return _outranks(clear, other)
 
-    def installed(self, said: Said) -> Build:
+    def installed(self, said: Said) -> Build | None:
+        """The build to compare with that of a statement; None where the package does not tell that of its module."""
+        if said.of_module:
+            return self.label_build
         return self.binary if said.binary else self.source
 
     def weigh_shared(self, shared: Shared) -> Outcome | None:
         """The same as ``weigh``; where no build is named, once for all builds of a stream."""
         if shared.known is None:
             return self.weigh(shared.said)
-        key = (self.stream, self.of_own_major)
+        key = (self.stream, self.label_stream, self.of_own_major)
         if key not in shared.known:
             shared.known[key] = self.weigh(shared.said)
         return shared.known[key]
 
     def weigh(self, said: t.Sequence[Said]) -> Outcome | None:
         """What is true of the build; None when it is not affected, fixed, or when nothing applies."""
+        outcomes = [self.weigh_reading(reading) for reading in self.readings(said)]
+        return max((one for one in outcomes if one), key=lambda one: one.severity, default=None)
+
+    def readings(self, said: t.Sequence[Said]) -> t.Iterator[t.Sequence[Said]]:
+        """What the statements may mean where documents do not tell sources from binaries.
+
+        A build of one name may be the package or a source package of that name, from which this package was not built.
+        The build of the package's source may be the binary named like it; the source is meant as long as nothing else
+        is said of the package by its own name.
+        """
+        yield said
+        if self.is_main or all(one.certain for one in said):
+            return
+        for binary in (True, False):
+            reading = [one for one in said if one.certain or one.binary != binary]
+            if len(reading) < len(said) and (binary or any(one.binary for one in said)):
+                yield reading
+
+    def weigh_reading(self, said: t.Sequence[Said]) -> Outcome | None:
+        """The same for one meaning of the statements."""
         exact = [one for one in said if one.exact]
         if any(self.applies(one) for one in exact):
             return self.weigh_module([*exact, *self.own_fixes(self.own_module, said)])
@@ -234,7 +294,8 @@ class Case:
         build = t.cast(Build, fix.build)
         if self.module_build and module_build(build.release) == self.module_build:
             return True
-        return of_numbered_stream(module, build) and of_numbered_stream(module, self.installed(fix))
+        installed = self.installed(fix)
+        return installed is not None and all(of_numbered_stream(module, one) for one in (build, installed))
 
     def weigh_module(self, said: t.Sequence[Said]) -> Outcome | None:
         """The same for statements about one module, or about no module."""
@@ -295,11 +356,26 @@ class Case:
     def compare(self, one: Said) -> int:
         """Order of the installed build and the one that a statement names."""
         build = t.cast(Build, one.build)
-        order = compare_builds(self.installed(one), build)
-        if not one.binary and self.is_main and (self.binary.epoch or 0) < (build.epoch or 0):
+        installed = self.installed(one)
+        if installed is None:
             order = -1
+        else:
+            order = compare_builds(installed, build)
+            if not one.binary and build.epoch and self.is_of_older_epoch(installed, build):
+                order = -1
         self.note("compared", one, order=order)
         return order
+
+    def is_of_older_epoch(self, installed: Build, build: Build) -> bool:
+        """Whether the source package may have an older epoch than a build, which then is newer whatever its version.
+
+        Where nothing in the image tells its epoch, a package with an older one of its own is believed to be as new as
+        the build only with the same version.
+        """
+        epoch = build.epoch or 0
+        if self.source_epoch is not None:
+            return self.source_epoch < epoch
+        return (self.binary.epoch or 0) < epoch and not same_version(installed, build)
 
     def comparable(self, fixes: list[Said]) -> list[Said]:
         """The fixes to compare with: in each stream those of binaries or, where there are none, of the source package.
@@ -325,7 +401,7 @@ class Case:
                 return True
         own: dict[str, list[Said]] = {}
         for one in fixes:
-            if one.stream.tag == self.stream.tag:
+            if one.stream.tag == (self.label_stream if one.of_module else self.stream).tag:
                 own.setdefault(one.relation.family, []).append(one)
         if not own or not all(self.has_fix_of(stream, sure=sure) for stream in own.values()):
             return False
@@ -334,14 +410,32 @@ class Case:
 
     def has_fix_of(self, fixes: t.Sequence[Said], *, sure: bool) -> bool:
         """Whether the build has one of the fixes of its own stream."""
-        same = [one for one in fixes if one.build is not None and same_version(self.installed(one), one.build)]
+        modules = [one for one in fixes if one.of_module]
+        if modules and not self.has_fix_of_module(modules, sure=sure):
+            return False
+        fixes = [one for one in fixes if not one.of_module]
+        same = [one for one in fixes if self.same_version(one)]
         if same:
             orders = [self.compare(one) for one in same]
             if any(one.module == UNKNOWN_MODULE for one in same) and 0 not in orders:
                 return min(orders) >= 0  # between builds of several modules
             return max(orders) >= 0
         # A rebase inside the stream: what is older than its last fix is not known to have it.
-        return (sure or self.stream.distinctive) and all(self.compare(one) >= 0 for one in fixes)
+        return not fixes or ((sure or self.stream.distinctive) and all(self.compare(one) >= 0 for one in fixes))
+
+    def has_fix_of_module(self, fixes: t.Sequence[Said], *, sure: bool) -> bool:
+        """Whether the module's build is one of the fixes of its own stream, or not older than any of them.
+
+        Which packages a build of a module has in which version is not told: one between two fixes may lack the second.
+        """
+        if any(self.compare(one) == 0 for one in fixes):
+            return True
+        return (sure or self.label_stream.distinctive) and all(self.compare(one) >= 0 for one in fixes)
+
+    def same_version(self, one: Said) -> bool:
+        """Whether the installed build and the one that a statement names have the same epoch and version."""
+        installed = self.installed(one)
+        return installed is not None and one.build is not None and same_version(installed, one.build)
 
 
 def may_apply(said: Said) -> bool:

@@ -168,6 +168,7 @@ CASES = [
     Case("feed-unread-accepted", make.feed(rejected=1, unread=(UNREAD,)), BASE + ACCEPT_UNREAD, verdict="passed"),
     Case("feed-partial", make.match(problems=(Problem("feed-partial", "built for 3 names alone"),))),
     Case("product-unknown", make.match(problems=(Problem("product-unknown", "2 packages are of another product"),))),
+    Case("source-unknown", make.match(problems=(Problem("source-unknown", "2 packages name no source"),))),
     Case("feed-architecture", make.match(problems=(Problem("feed-architecture", "2 packages are named for others"),))),
     Case("feed-repositories", make.match(problems=(Problem("feed-repositories", "2 packages are in none"),))),
     Case("feed-release", make.match(problems=(Problem("feed-release", "2 packages are fixed for others"),))),

@@ -189,14 +189,14 @@ def with_purl(purl: object, identity: str = "the-id") -> Json:
     [
         ("pkg:rpm/redhat/curl@7.76.1-23.el9_2.4?arch=x86_64", ("curl", "x86_64", "", "7.76.1-23.el9_2.4")),
         ("pkg:rpm/redhat/openssl@3.0.7-27.el9?arch=x86_64&epoch=1", ("openssl", "x86_64", "", "1:3.0.7-27.el9")),
-        ("pkg:rpm/redhat/openssl@3.0.7-27.el9?epoch=0", ("openssl", "", "", "0:3.0.7-27.el9")),
-        ("pkg:rpm/redhat/openssl@1:3.0.7-27.el9", ("openssl", "", "", "1:3.0.7-27.el9")),
-        ("pkg:rpm/redhat/openssl@1%3A3.0.7-27.el9", ("openssl", "", "", "1:3.0.7-27.el9")),
+        ("pkg:rpm/redhat/openssl@3.0.7-27.el9?epoch=0", ("openssl", "?", "", "0:3.0.7-27.el9")),
+        ("pkg:rpm/redhat/openssl@1:3.0.7-27.el9", ("openssl", "?", "", "1:3.0.7-27.el9")),
+        ("pkg:rpm/redhat/openssl@1%3A3.0.7-27.el9", ("openssl", "?", "", "1:3.0.7-27.el9")),
         ("pkg:rpm/redhat/libstdc%2B%2B?arch=src", ("libstdc++", "src", "", "")),
         ("pkg:rpm/redhat/gcc-c++", ("gcc-c++", "", "", "")),
         (
             "pkg:rpm/redhat/a@1-1.module%2Bel8.6.0%2B1%2Baaaaaaaa?rpmmod=m:s",
-            ("a", "", "m:s", "1-1.module+el8.6.0+1+aaaaaaaa"),
+            ("a", "?", "m:s", "1-1.module+el8.6.0+1+aaaaaaaa"),
         ),
         ("pkg:rpm/redhat/a?rpmmod=perl%3A5.32%3A80%3Aab", ("a", "", "perl:5.32", "")),
         ("pkg:rpm/redhat/a?rpmmod=satellite:el8", ("a", "", "satellite:el8", "")),
@@ -274,9 +274,9 @@ def test_of_a_damaged_package_url_the_id_tells_the_rest(purl: str, identity: str
         ("curl@7.76.1-2.el9?arch=s/c", "curl-1:7.76.1-2.el9.src::m:s", ("curl", "src", "m:s", "1:7.76.1-2.el9")),
         ("curl@7.76.1-2.el9?arch=src&epoch=x", "curl-1:7.76.1-2.el9.src", ("curl", "src", "", "1:7.76.1-2.el9")),
         ("curl@7.76.1-2.el9?arch=src", "curl-0:7.76.1-2.el9.nosrc", ("curl", "src", "", "0:7.76.1-2.el9")),
-        ("curl@7.76.1-2.el9", "curl-1:7.76.1-2.el9", ("curl", "", "", "1:7.76.1-2.el9")),  # as in the newer feed
+        ("curl@7.76.1-2.el9", "curl-1:7.76.1-2.el9", ("curl", "?", "", "1:7.76.1-2.el9")),  # as in the newer feed
         ("curl@7.76.1-2.el9_3.2?arch=noarch", "curl-0:7.76.1-2.el9_3.2", ("curl", "noarch", "", "0:7.76.1-2.el9_3.2")),
-        ("curl@7?", "curl-0:7.76.1-2.el9_3.2", ("curl", "", "", "0:7.76.1-2.el9_3.2")),
+        ("curl@7?", "curl-0:7.76.1-2.el9_3.2", ("curl", "?", "", "0:7.76.1-2.el9_3.2")),
         ("curl@2.4.21-4.EL?arch=athlon", "curl-0:2.4.21-4.EL.athlon", ("curl", "athlon", "", "0:2.4.21-4.EL")),
         ("curl@2.12-1.el6?arch=ppc64p7", "curl-0:2.12-1.el6.ppc64p7", ("curl", "ppc64p7", "", "0:2.12-1.el6")),
         ("curl", "curl.src", ("curl", "src", "", "")),

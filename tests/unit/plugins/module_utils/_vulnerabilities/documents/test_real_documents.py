@@ -26,6 +26,11 @@ CHANGED = {
     "legacy/CVE-2024-22222-29fe92.json": ("its vulnerability has no product_status", "its product_status is empty"),
     "legacy/CVE-2024-9999-03be10.json": ("its vulnerability has no product_status", "its product_status is empty"),
     "legacy/CVE-2025-33333-bd5e52.json": ("its vulnerability has no product_status", "its product_status is empty"),
+    # vuls-data-update made it up: a build without an architecture, by the generator of the documents with one.
+    "new/CVE-2026-7323-b15231.json": (
+        "the generator of the flat shape, which it has",
+        "mixes the shapes of the feeds vex and vex-feed",
+    ),
     # csaf-walker emptied the lists of one and renamed an id in two.
     "advisory/RHSA-2023_1441-f47dba.json": (
         "fixed and known_affected are empty; 35 builds were there",
@@ -43,11 +48,7 @@ CHANGED = {
 
 
 def documents() -> dict[str, bytes]:
-    """All but those of the new feed, which has a test of its own."""
-    return {
-        **real_documents(),
-        **{name: data for name, data in red_hat_documents().items() if not name.startswith("new/")},
-    }
+    return {**real_documents(), **red_hat_documents()}
 
 
 def test_the_documents_are_all_there() -> None:

@@ -35,7 +35,10 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching.matcher import (
     match_inventory,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.model import Statement
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.model import (
+    SCHEMA_VERSION,
+    Statement,
+)
 from ansible_collections.imagescan.openshift.tests.support.data import data_path
 from ansible_collections.imagescan.openshift.tests.support.vex import (
     MAIN_9,
@@ -149,8 +152,9 @@ def test_a_missing_index_is_told() -> None:
 
 
 def test_a_newer_form_is_refused(path: Path) -> None:
-    edit(path, "PRAGMA user_version = 3")
-    with pytest.raises(InputError, match="schema version 3") as caught:
+    newer = SCHEMA_VERSION + 1
+    edit(path, f"PRAGMA user_version = {newer}")
+    with pytest.raises(InputError, match=f"schema version {newer}") as caught:
         FeedIndex.open(str(path))
     assert caught.value.code == "feed-index-newer"
     assert is_index(str(path))

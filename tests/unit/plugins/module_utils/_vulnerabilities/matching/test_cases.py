@@ -236,13 +236,42 @@ AUS, TUS, E4S = (f"cpe:/o:redhat:rhel_{kind}:8.6::baseos" for kind in ("aus", "t
     ],
 )
 def test_statements_about_aus_concern_aus(feed: Feed, own: list[str], expected: str) -> None:
-    """Only Advanced Update Support of 8.6 is said to be fixed; the build has a plain dist tag.
+    """Only Advanced Update Support of 8.6 is said to be fixed; the build has a plain dist tag, the image is of 8.7.
 
     Rule: each kind of update stream (EUS, AUS, TUS, E4S) of each minor release is a product, which the image has by its
-    repositories or not at all.
+    repositories. Of other minor releases than that of its os-release it has no builds with a plain dist tag alone.
     """
     said = [fixed(AUS, "tool", "0:1.0-3.el8_6.1")]
-    assert status(feed, said, rpm("tool-1.0-3.el8.x86_64"), cpes=own, version="8.6") == expected
+    assert status(feed, said, rpm("tool-1.0-3.el8.x86_64"), cpes=own, version="8.7") == expected
+
+
+@pytest.mark.parametrize("main", [not_affected(MAJOR_9, "tool", arch="src"), None], ids=["not affected", "silent"])
+def test_a_build_that_the_update_stream_of_its_minor_release_began_with(feed: Feed, main: Says | None) -> None:
+    """An image of 9.4 with the main repositories; EUS 9.4 is fixed in 28.el9_4, the main stream is not affected.
+
+    Rule: an update stream begins with the builds that its minor release had, and "not affected" of the main stream is
+    said of what the main stream has become. A build is one of the minor release by its dist tag or, with a plain one,
+    by the image's os-release.
+    Conclusion: 27.el9 is what was fixed, and so is 27.el9_4. With another os-release, with the fix, and newer than it
+    the build is clear.
+    """
+    said = [fixed("cpe:/a:redhat:rhel_eus:9.4::appstream", "tool", "0:1.0-28.el9_4"), *([main] if main else [])]
+    for build, version, expected in (
+        ("27.el9", "9.4", "affected"),
+        ("27.el9_4", "9.4", "affected"),
+        ("27.el9_4", "9.6", "affected"),
+        ("27.el9", "9.3", "clear"),
+        ("27.el9", "9.6", "clear"),
+        ("27.el9", "9", "clear"),
+        ("28.el9_4", "9.4", "clear"),
+        ("28.el9", "9.4", "affected"),
+        ("29.el9", "9.4", "clear"),
+        ("29.el9_5", "9.4", "clear"),
+    ):
+        package = rpm(f"tool-1.0-{build}.x86_64")
+        assert status(feed, said, package, cpes=[MAIN_9], version=version) == expected, (build, version)
+    finding = found(feed, said, rpm("tool-1.0-27.el9.x86_64"), cpes=[MAIN_9], version="9.4")
+    assert finding is not None and finding.fixed_in == "fixed only in rhel_eus:9.4"
 
 
 def test_one_fix_in_three_update_streams(feed: Feed) -> None:
@@ -534,12 +563,14 @@ def test_two_vulnerabilities_of_one_package(tmp_path: Path) -> None:
 
 
 def test_a_package_whose_header_names_no_source(feed: Feed) -> None:
-    """The header has no SOURCERPM. Rule: then the package is taken for its own source.
+    """The header has no SOURCERPM. Rule: then the package is taken for its own source, and for unknown.
 
-    Conclusion: a statement about the source of that name concerns it.
+    Conclusion: a statement about the source of that name concerns it, and that of others might.
     """
     package = dataclasses.replace(rpm("tool-1.0-1.el9.x86_64"), source_rpm="")
-    assert status(feed, [affected(MAJOR_9, "tool", arch="src")], package) == "affected"
+    match = feed.match_with([MAIN_9], [affected(MAJOR_9, "tool", arch="src")], package)
+    assert [finding.status for finding in match.findings] == ["affected"]
+    assert [problem.code for problem in match.problems] == ["source-unknown"]
 
 
 def test_a_module_that_is_affected_as_a_whole(tmp_path: Path) -> None:

@@ -23,7 +23,9 @@ from ansible_collections.imagescan.openshift.tests.support.vex import (
     Feed,
     Says,
     affected,
+    document,
     fixed,
+    inventory,
     investigated,
     not_affected,
     rpm,
@@ -222,14 +224,26 @@ def test_a_source_s_epoch_is_that_of_the_binary_with_its_name(feed: Feed) -> Non
     Rule: the name of the source package in a header has no epoch, and that of a binary may differ from its source's
     (perl-Errno). But the binary that has the source's name is the source's main package and shares its epoch. It is
     only used as a sign of age: a lower epoch is older, a higher one is no proof of the fix.
-    Conclusion: tool is older than the fix. Of tool-libs version and release alone are known: 9.0 counts as newer.
+    A package that inherits the source's version inherits its epoch; where neither is in the image, a package with an
+    older epoch of its own counts as new enough only with the very version of the fix.
+    Conclusion: tool is older than the fix, and so is tool-libs. tool-data, with a version of its own, is as old as tool
+    beside it; alone it is clear in version 1.0 and not in 9.0.
     """
     said = [fixed(MAIN_9, "tool", "1:1.0-2.el9", arch="src")]
     assert status(feed, said, rpm("tool-9.0-1.el9.x86_64")) == "fix_available"
     assert status(feed, said, rpm("tool-1:1.0-2.el9.x86_64")) == "clear"
     assert status(feed, said, rpm("tool-1:1.0-1.el9.x86_64")) == "fix_available"
     assert status(feed, said, rpm("tool-2:1.0-1.el9.x86_64")) == "fix_available"
-    assert status(feed, said, rpm("tool-libs-9.0-1.el9.x86_64", source="tool-9.0-1.el9.src.rpm")) == "clear"
+    assert status(feed, said, rpm("tool-libs-9.0-1.el9.x86_64", source="tool-9.0-1.el9.src.rpm")) == "fix_available"
+    assert status(feed, said, rpm("tool-libs-1:9.0-1.el9.x86_64", source="tool-9.0-1.el9.src.rpm")) == "clear"
+    data = {
+        build: rpm("tool-data-7-1.el9.noarch", source=f"tool-{build}.src.rpm") for build in ("9.0-1.el9", "1.0-3.el9")
+    }
+    assert status(feed, said, data["9.0-1.el9"]) == "fix_available"
+    assert status(feed, said, data["1.0-3.el9"]) == "clear"
+    for main, expected in (("tool-9.0-1.el9.x86_64", ["tool", "tool-data"]), ("tool-1:9.0-1.el9.x86_64", [])):
+        match = feed.match(inventory(rpm(main), data["9.0-1.el9"]), document("CVE-2026-1000", *said))
+        assert [finding.name for finding in match.findings] == expected
 
 
 # -- products --

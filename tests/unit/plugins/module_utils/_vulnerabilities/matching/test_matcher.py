@@ -454,7 +454,9 @@ def test_a_fix_of_the_source_that_applies_beats_one_of_the_binary_that_does_not(
 
 def test_a_package_without_source_is_its_own(feed: Feed) -> None:
     package = Package("tool", None, "1.0", "1.el9", "x86_64", vendor="Red Hat, Inc.", key_id="199e2f91fd431d51")
-    assert status(feed, [affected(MAJOR_9, "tool", arch="src")], package) == "affected"
+    match = feed.match(inventory(package), document("CVE-2026-1000", affected(MAJOR_9, "tool", arch="src")))
+    assert [finding.status for finding in match.findings] == ["affected"]
+    assert [problem.code for problem in match.problems] == ["source-unknown"]
 
 
 # -- modules --

@@ -243,7 +243,7 @@ def test_12_repository_ids_with_a_release_behind_them(image: Image, repository: 
     taken = inventory(rpm("tool-1.0-1.el9.x86_64"), version="9.2", repositories=[repository])
     answer = image.of_inventory(taken, document("CVE-2026-1000", said), repositories=mapped)
     assert answer.verdict == "failed" and "repository-unmapped" not in answer.codes
-    unknown = dataclasses.replace(taken, repositories=inventory(repositories=["other__9"]).repositories)
+    unknown = inventory(*taken.packages, version="9.3", repositories=["other__9"])
     answer = image.of_inventory(unknown, document("CVE-2026-1000", said), repositories=mapped)
     assert answer.verdict == "inconclusive" and "repository-unmapped" in answer.codes
 
