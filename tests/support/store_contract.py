@@ -11,7 +11,16 @@ import typing as t
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.sightings import (
+    IMPORT,
+    POD,
+    REGISTRY,
+    STREAM,
+    TOLD,
+    Sighting,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import (
+    SCHEMA_VERSION,
     Asked,
     Child,
     Judgement,
@@ -120,6 +129,58 @@ class StoreContract:
             assert not store.record_image(OTHER, "a/b:1", now=LATER)
             found = {image.digest: image.references for image in store.images()}
             assert found == {DIGEST: ("a/b:stable",), OTHER: ("a/b:1",)}
+
+    def test_a_name_keeps_every_digest_until_its_holder_speaks(self, open_it: OpenStore) -> None:
+        def names(*sightings: Sighting) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+            with open_it() as store:
+                store.record_names(sightings, now=LATEST)
+            with open_it(read_only=True) as store:
+                return {image.digest: (image.references, image.unconfirmed) for image in store.images()}
+
+        name = "quay.io/shop/app:1 \0 \udc80"
+        clean = "quay.io/shop/app:1 \ufffd ?"
+        with open_it() as store:
+            for digest in (DIGEST, OTHER):
+                store.record_image(digest, "", now=NOW)
+        unknown = ((clean,), (clean,))
+        assert names(Sighting(name, DIGEST, IMPORT, LATER)) == {DIGEST: unknown, OTHER: ((), ())}
+        # Neither of an earlier nor of a later time does an import say what the name means now.
+        assert names(Sighting(name, OTHER, IMPORT, NOW)) == {DIGEST: unknown, OTHER: unknown}
+        assert names(Sighting(name, OTHER, REGISTRY, NOW)) == {DIGEST: unknown, OTHER: unknown}
+        assert names(Sighting(name, OTHER, REGISTRY, LATEST)) == {DIGEST: ((), ()), OTHER: ((clean,), ())}
+
+    def test_a_name_that_did_not_move_is_no_news(self, open_it: OpenStore) -> None:
+        with open_it() as store:
+            store.record_image(DIGEST, "", now=NOW)
+            for at, source, expected in (
+                (NOW, POD, True),
+                (LATER, POD, False),
+                (LATER, REGISTRY, True),
+                (LATEST, REGISTRY, False),
+            ):
+                told = [Sighting("a/b:1", DIGEST, source, at), Sighting("a/b:2", DIGEST, source, at)]
+                assert store.record_names(told, now=LATEST) is expected, (at, source)
+            # It was there until LATEST, so what was elsewhere before does not count.
+            assert not store.record_names([Sighting("a/b:1", OTHER, TOLD, LATER)], now=LATEST)
+            assert [image.references for image in store.images()] == [("a/b:1", "a/b:2")]
+
+    def test_a_time_that_is_ahead_counts_as_now(self, open_it: OpenStore) -> None:
+        with open_it() as store:
+            store.record_image(DIGEST, "", now=NOW)
+            store.record_names([Sighting("a/b:1", DIGEST, IMPORT, "2099-01-01T00:00:00Z")], now=NOW)
+            store.record_names([Sighting("a/b:1", DIGEST, TOLD, "no time")], now=NOW)
+            assert store.record_image(OTHER, "a/b:1", now=LATER)
+            assert {one.digest: one.references for one in store.images()} == {DIGEST: (), OTHER: ("a/b:1",)}
+
+    def test_each_cluster_speaks_of_its_own_names(self, open_it: OpenStore) -> None:
+        name = "image-registry.openshift-image-registry.svc:5000/shop/app:1"
+        with open_it() as store:
+            for digest, cluster, at in ((DIGEST, "east", NOW), (OTHER, "west", LATER)):
+                store.record_image(digest, "", now=NOW)
+                store.record_names([Sighting(name, digest, STREAM, at, cluster)], now=LATEST)
+            assert [(one.references, one.unconfirmed) for one in store.images()] == [((name,), (name,))] * 2
+            store.record_names([Sighting(name, OTHER, STREAM, LATEST, "east")], now=LATEST)
+            assert [(one.references, one.unconfirmed) for one in store.images()] == [((), ()), ((name,), ())]
 
     def test_an_error_keeps_what_was_known_and_a_success_ends_it(self, open_it: OpenStore) -> None:
         refused = ScanError("403 for a/b", code="registry-denied")
@@ -361,17 +422,32 @@ class StoreContract:
             assert store.jobs("https://api.example", "imagescan") == [job(2)]
 
     def test_a_store_of_an_older_version_gets_what_it_lacks(self, open_it: OpenStore) -> None:
+        import sqlalchemy as sa
+
+        # It kept the digest that was written last, which need not be the one that the name has.
+        kept = ("quay.io/a/b:1",)
         with open_it() as store:
             store.record_inventory(DIGEST, "quay.io/a/b:1", inventory("bash"), platform="", scanned_at=NOW)
-            for table in (tables().jobs, tables().rule_sets, tables().evaluations, tables().evaluation_states):
+            store.record_error("", "quay.io/c/d:1", ScanError("no", code="registry-denied"), now=NOW)
+            old = {"sha256": "0" * 64, "reference": "quay.io/a/b:1", "digest": DIGEST}
+            store._db.write(lambda connection: connection.execute(sa.insert(tables().references).values(**old)))
+            store._db.write(lambda connection: connection.execute(sa.update(tables().meta).values(value="1")))
+            for table in (tables().names, tables().jobs, tables().rule_sets, tables().evaluations, tables().evaluation_states):
                 store._db.write(table.drop)
         with open_it(read_only=True) as store:
             assert store.jobs("https://api.example", "imagescan") == []
             assert (store.evaluation(DIGEST), store.arf(DIGEST)) == (None, None)
             assert store.known_evaluations(ASKED.question) == {}
-            assert [image.evaluated_at for image in store.images()] == [""]
+            assert [image.evaluated_at for image in store.images()] == ["", ""]
+            assert [(one.references, one.unconfirmed) for one in store.images()][0] == (kept, kept)
             assert store.known([DIGEST])
+        for _time in range(2):
+            with open_it(create=False) as store:
+                assert [(one.references, one.unconfirmed) for one in store.images()][0] == (kept, kept)
         with open_it(create=False) as store:
+            assert not store.record_names([Sighting(kept[0], DIGEST, POD, LATER)], now=LATER)
+            assert store.record_image(OTHER, kept[0], now=LATEST)
+            assert [one.references for one in store.images()][:2] == [(), kept]
             store.record_job(StoredJob("u", "s", "n", "j", "0" * 64, NOW))
             assert [one.uid for one in store.jobs("s", "n")] == ["u"]
             assert store.record_results(DIGEST, ASKED, results("pass"), arf=None, now=NOW)
@@ -382,7 +458,7 @@ class StoreContract:
 
         with open_it() as store:
             meta = tables().meta
-            store._db.write(lambda connection: connection.execute(sa.update(meta).values(value="2")))
+            store._db.write(lambda connection: connection.execute(sa.update(meta).values(value=str(SCHEMA_VERSION + 1))))
         with pytest.raises(ScanError, match="update the collection") as raised:
             open_it()
         assert raised.value.code == "store-too-new"

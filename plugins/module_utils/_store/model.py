@@ -11,7 +11,8 @@ import json
 import typing as t
 
 #: Version of the tables and of what the compressed columns hold; a store with a newer one is refused.
-SCHEMA_VERSION = 1
+#: Version 2 keeps all digests of a name.
+SCHEMA_VERSION = 2
 
 
 class StoredImage(t.NamedTuple):
@@ -22,6 +23,7 @@ class StoredImage(t.NamedTuple):
     inventory. ``error_code``, ``error_message``, ``error_at``: of the last attempt, empty when it succeeded.
     ``wanted_platforms``: of an index, those asked for when it was scanned; empty means every platform that it has.
     ``evaluated_at``: since when what is known of its rules is so, empty where they were never asked for.
+    ``unconfirmed``: those of the references of which nobody can tell whether they lead to it now (``leads_to``).
     """
 
     key: str
@@ -35,6 +37,7 @@ class StoredImage(t.NamedTuple):
     error_at: str
     wanted_platforms: tuple[str, ...]
     evaluated_at: str = ""
+    unconfirmed: tuple[str, ...] = ()
 
     @property
     def reference(self) -> str:

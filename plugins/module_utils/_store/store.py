@@ -17,6 +17,7 @@ import zlib
 from datetime import datetime, timedelta, timezone
 
 from .._errors import CorruptData, ScanError
+from .._images.sightings import Sighting
 from .._verdicts.changes import difference
 from .._verdicts.model import VERDICTS
 from .database import Database, StoreError, open_database
@@ -35,7 +36,9 @@ from .model import (
     StoredJob,
     StoredVerdict,
 )
+from .names import NameOfImage, adopt_references, names_of_images, put_names
 from .tables import tables
+from .texts import CHUNK, chunks, clean_text, text_key
 
 if t.TYPE_CHECKING:
     import sqlalchemy as sa
@@ -49,8 +52,6 @@ CLOCK_ERROR = timedelta(days=1)
 VERDICT_STAYS = timedelta(days=1)
 #: Evaluations that are kept of one image.
 ANSWERS_KEPT = 4
-#: Most values in one IN (...) clause; SQLite's own limit is 999 on old versions.
-CHUNK = 500
 
 
 def open_store(url: str, password: str = "", create: bool = True, *, read_only: bool = False) -> Store:
@@ -84,8 +85,10 @@ def open_store(url: str, password: str = "", create: bool = True, *, read_only: 
         names = set(tables().metadata.tables)
     store = Store(database)
     store.check_version()
-    if not read_only and not names >= set(tables().metadata.tables):
-        database.create(tables().metadata)  # An older version of the collection made it, which had fewer tables.
+    if not read_only:
+        if not names >= set(tables().metadata.tables):
+            database.create(tables().metadata)  # An older version of the collection made it, which had fewer tables.
+        store.upgrade()
     return store
 
 
@@ -114,15 +117,6 @@ def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _text_key(text: str) -> str:
-    return _sha256(text.encode("utf-8", "surrogatepass"))
-
-
-def _clean(text: str) -> str:
-    """Text as any database can hold it: PostgreSQL refuses NUL, both refuse lone surrogates."""
-    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
-
-
 def _pack(data: bytes) -> bytes:
     return zlib.compress(data, 6)
 
@@ -147,11 +141,6 @@ def _moment(text: str) -> datetime:
     except ValueError as error:
         raise CorruptData(f"{text[:60]!r} is no RFC 3339 time") from error
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-
-
-def _chunks(values: t.Sequence[str]) -> t.Iterator[t.Sequence[str]]:
-    for start in range(0, len(values), CHUNK):
-        yield values[start : start + CHUNK]
 
 
 class Store:
@@ -208,6 +197,25 @@ class Store:
                 subject=f"store {self.where}",
             )
 
+    def upgrade(self) -> None:
+        """Bring what an older version wrote to the present form."""
+        import sqlalchemy as sa
+
+        meta = tables().meta
+        here = meta.c.name == "schema_version"
+        with self._db.reading() as connection:
+            if connection.execute(sa.select(meta.c.value).where(here)).scalar() == str(SCHEMA_VERSION):
+                return
+
+        def work(connection: sa.Connection) -> None:
+            # Of two runs that come at once, the second one waits here and finds nothing to do.
+            value = connection.execute(sa.select(meta.c.value).where(here).with_for_update()).scalar()
+            if value is not None and int(value) < SCHEMA_VERSION:
+                adopt_references(connection)
+                connection.execute(sa.update(meta).where(here).values(value=str(SCHEMA_VERSION)))
+
+        self._db.write(work)
+
     # What is known of images
 
     def known(self, digests: t.Iterable[str]) -> dict[str, KnownInventory]:
@@ -217,7 +225,7 @@ class Store:
         inventories = tables().inventories
         found = {}
         with self._db.reading() as connection:
-            for part in _chunks(sorted(set(digests))):
+            for part in chunks(sorted(set(digests))):
                 for row in connection.execute(
                     sa.select(
                         inventories.c.digest,
@@ -238,7 +246,7 @@ class Store:
         images, children = tables().images, tables().children
         found: dict[str, list[Child]] = {}
         with self._db.reading() as connection:
-            for part in _chunks(sorted(set(digests))):
+            for part in chunks(sorted(set(digests))):
                 indexes = sa.select(images.c.digest).where(images.c.digest.in_(part), images.c.kind == "index")
                 for row in connection.execute(indexes):
                     found[row.digest] = []
@@ -252,19 +260,13 @@ class Store:
         """Everything in the store, ordered by key: images, indexes, and references that could not be resolved."""
         import sqlalchemy as sa
 
-        images, references, inventories, errors = (
-            tables().images,
-            tables().references,
-            tables().inventories,
-            tables().errors,
-        )
-        named: dict[str, list[str]] = {}
+        images, inventories, errors = tables().images, tables().inventories, tables().errors
+        nameless: list[NameOfImage] = []
         kept = []
         states = tables().evaluation_states
-        has_states = self._has(states)
+        has_states, has_names = self._has(states), self._has(tables().names)
         with self._db.reading() as connection:
-            for row in connection.execute(sa.select(references.c.digest, references.c.reference)):
-                named.setdefault(row.digest, []).append(row.reference)
+            named = names_of_images(connection, legacy=not has_names)
             failures = {row.subject: row for row in connection.execute(sa.select(errors))}
             scanned = {
                 row.digest: row.scanned_at
@@ -276,19 +278,21 @@ class Store:
                 evaluated = {row.digest: row.since for row in connection.execute(since)}
             for row in connection.execute(sa.select(images)):
                 failure = failures.pop(row.digest, None)
+                names = named.get(row.digest, nameless)
                 kept.append(
                     StoredImage(
                         key=row.digest,
                         digest=row.digest,
                         kind=row.kind,
                         platform=row.platform,
-                        references=tuple(sorted(named.get(row.digest, ()))),
+                        references=tuple(name.reference for name in names),
                         scanned_at=scanned.get(row.digest, ""),
                         error_code=failure.code if failure else "",
                         error_message=failure.message if failure else "",
                         error_at=failure.first_at if failure else "",
                         wanted_platforms=tuple(row.wanted_platforms.split()),
                         evaluated_at=evaluated.get(row.digest, ""),
+                        unconfirmed=tuple(name.reference for name in names if not name.certain),
                     )
                 )
         for subject, failure in failures.items():
@@ -315,7 +319,7 @@ class Store:
         inventories = tables().inventories
         found: dict[str, str] = {}
         with self._db.reading() as connection:
-            for part in _chunks(sorted(set(digests))):
+            for part in chunks(sorted(set(digests))):
                 columns = sa.select(inventories.c.digest, inventories.c.package_set)
                 for row in connection.execute(columns.where(inventories.c.digest.in_(part))):
                     found[row.digest] = row.package_set
@@ -384,7 +388,7 @@ class Store:
         platform: str = "",
         settled: bool = False,
     ) -> bool:
-        """Note that an image exists and that a reference names it. A reference names one digest: the newest wins.
+        """Note that an image exists, and that whoever holds the reference says now that it leads there.
 
         ``settled``: its inventory is valid, so the error of a later attempt no longer matters. True when anything is
         new.
@@ -395,6 +399,10 @@ class Store:
             return (settled and _drop_error(connection, digest)) or changed
 
         return self._db.write(work)
+
+    def record_names(self, sightings: t.Sequence[Sighting], *, now: str) -> bool:
+        """Keep with which digests names were seen. True where a name leads elsewhere by that than before."""
+        return self._db.write(lambda connection: _put_names(connection, sightings, now))
 
     def record_index(
         self, digest: str, reference: str, children: t.Sequence[Child], *, wanted_platforms: t.Iterable[str], now: str
@@ -420,7 +428,7 @@ class Store:
                             index_digest=digest,
                             position=position,
                             child_digest=child.digest,
-                            platform=_clean(child.platform)[:100],
+                            platform=clean_text(child.platform)[:100],
                         )
                     )
                 changed = True
@@ -480,7 +488,7 @@ class Store:
         import sqlalchemy as sa
 
         errors = tables().errors
-        reference = _clean(reference)
+        reference = clean_text(reference)
         subject = digest or unresolved_key(reference)
         code = error.code[:100]
 
@@ -488,14 +496,14 @@ class Store:
             changed = False
             if digest:
                 changed = _put_image(connection, digest, reference, now, "", "", None)
-            where = errors.c.sha256 == _text_key(subject)
+            where = errors.c.sha256 == text_key(subject)
             row = connection.execute(sa.select(errors).where(where).with_for_update()).first()
             if row is not None and row.code == code:
                 connection.execute(sa.update(errors).where(where).values(last_at=now, attempts=row.attempts + 1))
                 return changed
             values = {
                 "code": code,
-                "message": _clean(str(error))[:4000],
+                "message": clean_text(str(error))[:4000],
                 "reference": reference,
                 "first_at": now,
                 "last_at": now,
@@ -503,7 +511,7 @@ class Store:
             if row is None:
                 connection.execute(
                     sa.insert(errors).values(
-                        sha256=_text_key(subject), subject=subject, digest=digest, attempts=1, **values
+                        sha256=text_key(subject), subject=subject, digest=digest, attempts=1, **values
                     )
                 )
             else:
@@ -699,8 +707,8 @@ class Store:
         import sqlalchemy as sa
 
         table = tables().clusters
-        key = _text_key(name)
-        values = {"name": _clean(name), "seen_at": now, "images": _pack(canonical(sorted(set(images))))}
+        key = text_key(name)
+        values = {"name": clean_text(name), "seen_at": now, "images": _pack(canonical(sorted(set(images))))}
 
         def work(connection: sa.Connection) -> None:
             connection.execute(sa.delete(table).where(table.c.sha256 == key))
@@ -716,7 +724,7 @@ class Store:
         if not self._has(table):
             return None
         with self._db.reading() as connection:
-            row = connection.execute(sa.select(table).where(table.c.sha256 == _text_key(name))).first()
+            row = connection.execute(sa.select(table).where(table.c.sha256 == text_key(name))).first()
         return None if row is None else StoredCluster(row.seen_at, _unpack(row.images, f"the cluster {name}"))
 
     # Jobs in clusters
@@ -789,7 +797,7 @@ class Store:
                 rows = list(connection.execute(base))
             else:
                 rows = []
-                for part in _chunks([_text_key(key) for key in sorted(set(keys))]):
+                for part in chunks([text_key(key) for key in sorted(set(keys))]):
                     rows += connection.execute(base.where(current.c.subject_sha256.in_(part))).all()
         for row in rows:
             document = _unpack(row.document, f"the verdict of {row.subject}")
@@ -804,10 +812,10 @@ class Store:
         table = tables().changes
         if not self._has(table):
             return {}
-        by_hash = {_text_key(key): key for key in keys}
+        by_hash = {text_key(key): key for key in keys}
         found = {}
         with self._db.reading() as connection:
-            for part in _chunks(sorted(by_hash)):
+            for part in chunks(sorted(by_hash)):
                 for row in connection.execute(sa.select(table).where(table.c.subject_sha256.in_(part))):
                     change = StoredChange(row.before, row.after, row.since, json.loads(row.reasons))
                     found[by_hash[row.subject_sha256]] = change
@@ -821,7 +829,7 @@ class Store:
         clear = verdicts.c.verdict.in_(("passed", "failed"))
         found: set[str] = set()
         with self._db.reading() as connection:
-            for part in _chunks([_text_key(key) for key in sorted(set(keys))]):
+            for part in chunks([text_key(key) for key in sorted(set(keys))]):
                 last = sa.select(sa.func.max(verdicts.c.id)).where(verdicts.c.subject_sha256.in_(part), clear)
                 rows = sa.select(verdicts.c.subject).where(
                     verdicts.c.id.in_(last.group_by(verdicts.c.subject_sha256)), verdicts.c.verdict == "failed"
@@ -834,7 +842,7 @@ class Store:
         import sqlalchemy as sa
 
         verdicts = tables().verdicts
-        wanted = sa.select(verdicts).where(verdicts.c.subject_sha256 == _text_key(key)).order_by(verdicts.c.id)
+        wanted = sa.select(verdicts).where(verdicts.c.subject_sha256 == text_key(key)).order_by(verdicts.c.id)
         with self._db.reading() as connection:
             rows = connection.execute(wanted).all()
         return [
@@ -862,8 +870,8 @@ def _put_image(
     """Insert or complete an image and its reference. An empty ``kind``: not known, keep what is there."""
     import sqlalchemy as sa
 
-    images, references = tables().images, tables().references
-    platform = _clean(platform)[:100]
+    images = tables().images
+    platform = clean_text(platform)[:100]
     wanted = None if wanted_platforms is None else " ".join(sorted(wanted_platforms))
     row = connection.execute(sa.select(images).where(images.c.digest == digest)).first()
     changed = False
@@ -885,16 +893,20 @@ def _put_image(
         if values:
             connection.execute(sa.update(images).where(images.c.digest == digest).values(**values))
             changed = True
-    reference = _clean(reference)
-    if not reference:
-        return changed
-    key = _text_key(reference)
-    named = connection.execute(sa.select(references.c.digest).where(references.c.sha256 == key)).scalar()
-    if named is None:
-        connection.execute(sa.insert(references).values(sha256=key, reference=reference, digest=digest))
-    elif named != digest:
-        connection.execute(sa.update(references).where(references.c.sha256 == key).values(digest=digest))
-    return _drop_error(connection, unresolved_key(reference)) or changed or named != digest
+    return _put_names(connection, [Sighting(reference, digest, seen=now)], now) or changed
+
+
+def _put_names(connection: sa.Connection, sightings: t.Sequence[Sighting], now: str) -> bool:
+    """Keep sightings of names, and forget that these could not be resolved. True where that makes a difference."""
+    import sqlalchemy as sa
+
+    changed = put_names(connection, sightings, now)
+    errors = tables().errors
+    wanted = {text_key(key): key for key in (unresolved_key(clean_text(one.reference)) for one in sightings)}
+    for part in chunks(sorted(wanted)):
+        for key in connection.execute(sa.select(errors.c.sha256).where(errors.c.sha256.in_(part))).scalars().all():
+            changed |= _drop_error(connection, wanted[key])
+    return changed
 
 
 def _put_state(
@@ -917,7 +929,7 @@ def _put_state(
         "in_force": (row.in_force if row is not None else "") if in_force is None else in_force,
         "error_code": error.code[:100] if error else "",
     }
-    message = _clean(str(error))[:4000] if error else ""
+    message = clean_text(str(error))[:4000] if error else ""
     if row is None:
         connection.execute(sa.insert(states).values(digest=digest, error_message=message, since=now, **values))
         return True
@@ -933,7 +945,7 @@ def _drop_error(connection: sa.Connection, subject: str) -> bool:
     import sqlalchemy as sa
 
     errors, current = tables().errors, tables().current
-    key = _text_key(subject)
+    key = text_key(subject)
     gone = connection.execute(sa.delete(errors).where(errors.c.sha256 == key)).rowcount > 0
     if gone and subject.startswith(UNRESOLVED):
         for table in (current, tables().changes):
@@ -957,7 +969,7 @@ def _weigh(connection: sa.Connection, judgement: Judgement) -> tuple[RecordedVer
             current.c.feed_checked,
         )
         .join_from(current, verdicts, current.c.verdict_id == verdicts.c.id)
-        .where(current.c.subject_sha256 == _text_key(judgement.key))
+        .where(current.c.subject_sha256 == text_key(judgement.key))
     ).first()
     if row is None:
         state = "new"
@@ -1034,7 +1046,7 @@ def _put_verdict(connection: sa.Connection, judgement: Judgement) -> RecordedVer
     import sqlalchemy as sa
 
     verdicts, current = tables().verdicts, tables().current
-    key = _text_key(judgement.key)
+    key = text_key(judgement.key)
     # PostgreSQL: whoever judges the same subject at the same time waits here.
     connection.execute(sa.select(current.c.verdict_id).where(current.c.subject_sha256 == key).with_for_update())
     recorded, sha256, document, row = _weigh(connection, judgement)
@@ -1049,7 +1061,7 @@ def _put_verdict(connection: sa.Connection, judgement: Judgement) -> RecordedVer
     appended = connection.execute(
         sa.insert(verdicts).values(
             subject_sha256=key,
-            subject=_clean(judgement.key),
+            subject=clean_text(judgement.key),
             digest=judgement.digest,
             verdict=judgement.verdict,
             judged_at=judgement.judged_at,

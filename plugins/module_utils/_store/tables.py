@@ -24,6 +24,7 @@ class Tables(t.NamedTuple):
     meta: sa.Table
     images: sa.Table
     references: sa.Table
+    names: sa.Table
     children: sa.Table
     package_sets: sa.Table
     inventories: sa.Table
@@ -63,12 +64,25 @@ def tables() -> Tables:
             sa.Column("wanted_platforms", sa.Text, nullable=False),
             sa.Column("first_seen", time, nullable=False),
         ),
+        # What versions before schema 2 knew of names: one digest each, the one that was written last. Not written any more.
         references=sa.Table(
             "imagescan_references",
             metadata,
             sa.Column("sha256", sa.String(64), primary_key=True),
             sa.Column("reference", sa.Text, nullable=False),
             sa.Column("digest", digest, nullable=False, index=True),
+        ),
+        # Which name was seen with which digest; sha256: of the name. See _images/sightings.py.
+        names=sa.Table(
+            "imagescan_names",
+            metadata,
+            sa.Column("sha256", sa.String(64), primary_key=True),
+            sa.Column("digest", digest, primary_key=True),
+            sa.Column("source", sa.String(20), primary_key=True),
+            sa.Column("cluster", sa.String(200), primary_key=True),
+            sa.Column("reference", sa.Text, nullable=False),
+            sa.Column("first_seen", time, nullable=False),
+            sa.Column("last_seen", time, nullable=False),
         ),
         children=sa.Table(
             "imagescan_index_children",

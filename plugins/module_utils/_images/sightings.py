@@ -1,0 +1,118 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which image a name with a tag leads to, as far as anybody has told.
+
+A name can be seen with several digests: imported yesterday with one, started by a pod with another, and pushed again
+since. Only whoever holds the name (its registry; the API, for an image stream's own tag) can say what it means now.
+Everything else says what it meant at some time. Order of reading never matters, only who told and of which time.
+
+Standard library only: the scanner pod runs this package.
+"""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import typing as t
+
+from .references import is_digest
+
+#: Who told. The registry or the file itself, and the API of a cluster for an image stream's tag, say what is so now.
+REGISTRY, STREAM = "registry", "openshift"
+#: What an image was imported from, what a pod was started with, and what nobody can prove (events, webhooks, users).
+IMPORT, POD, TOLD = "import", "pod", "told"
+#: In a store of an older version, which kept the digest that was written last.
+UNKNOWN = "unknown"
+SOURCES = (REGISTRY, STREAM, IMPORT, POD, TOLD, UNKNOWN)
+HOLDERS = frozenset((REGISTRY, STREAM))
+
+_BEGINNING = datetime.datetime.min.replace(tzinfo=datetime.timezone.utc)
+
+
+class Sighting(t.NamedTuple):
+    """A name that was seen to lead to a digest.
+
+    ``source``: one of ``SOURCES``. ``seen``: RFC 3339 in UTC, when the name had the digest for certain, as late as is
+    known. ``cluster``: identity of the cluster that told, of a name that each cluster has for itself; else empty.
+    """
+
+    reference: str
+    digest: str
+    source: str = REGISTRY
+    seen: str = ""
+    cluster: str = ""
+
+
+def leads_to(sightings: t.Iterable[Sighting]) -> dict[str, dict[str, bool]]:
+    """Name -> the digests that it may lead to, each with whether that is certain; at most one is.
+
+    What the holder of a name said last ends all that was seen until then. What was seen later than that may be so as
+    well, and without a word of the holder everything may. A name with a digest in it leads to that digest alone.
+    """
+    by_name: dict[str, list[Sighting]] = {}
+    for sighting in sightings:
+        by_name.setdefault(sighting.reference, []).append(sighting)
+    found: dict[str, dict[str, bool]] = {}
+    for name, seen in by_name.items():
+        pinned = pinned_digest(name)
+        if pinned:
+            if any(one.digest == pinned for one in seen):
+                found[name] = {pinned: True}
+            continue
+        last = _last_words(seen)
+        alive = [one for one in seen if _is_alive(one, last)]
+        digests = {one.digest for one in alive}
+        certain = len(digests) == 1 and any(one.source in HOLDERS for one in alive)
+        found[name] = dict.fromkeys(sorted(digests), certain)
+    return found
+
+
+def _last_words(seen: t.Iterable[Sighting]) -> dict[str, datetime.datetime]:
+    """Cluster -> when the holder of the name spoke last there; under the empty one, anywhere."""
+    last: dict[str, datetime.datetime] = {}
+    for one in seen:
+        if one.source in HOLDERS:
+            for cluster in {one.cluster, ""}:
+                last[cluster] = max(last.get(cluster, _BEGINNING), moment(one.seen))
+    return last
+
+
+def _is_alive(sighting: Sighting, last: t.Mapping[str, datetime.datetime]) -> bool:
+    word = last.get(sighting.cluster)
+    if word is None:
+        return True
+    return moment(sighting.seen) >= word if sighting.source in HOLDERS else moment(sighting.seen) > word
+
+
+def pinned_digest(name: str) -> str:
+    """The digest in a name, empty without one."""
+    _rest, at, digest = name.rpartition("@")
+    return digest if at and is_digest(digest) else ""
+
+
+@functools.lru_cache(maxsize=65536)
+def moment(text: str) -> datetime.datetime:
+    """An RFC 3339 time; what is none is the beginning of time."""
+    try:
+        found = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        return _BEGINNING
+    return found if found.tzinfo else found.replace(tzinfo=datetime.timezone.utc)
+
+
+def present() -> str:
+    """The time now, RFC 3339 in UTC with microseconds: two words of one second must not be taken for one."""
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def earlier(text: str, limit: str) -> str:
+    """A time, but not later than another: a clock that is ahead must not outlast every word that follows."""
+    return text if text and _BEGINNING < moment(text) <= moment(limit) else limit
+
+
+def is_of_one_cluster(name: str) -> bool:
+    """Whether a name means something else in each cluster: its host is a service of the cluster or the machine."""
+    host = name.partition("/")[0].lower()
+    host = host[: host.rindex("]") + 1] if host.startswith("[") and "]" in host else host.partition(":")[0]
+    return host.endswith((".svc", ".svc.cluster.local")) or host in ("localhost", "[::1]") or host.startswith("127.")
