@@ -293,11 +293,41 @@ images:
       returned: success
     references:
       description:
-        - Every name that leads to this digest. Names outside the cluster's own registry, and those with a tag, come
-          first.
+        - Every name under which it was found. Names outside the cluster's own registry, and those with a tag, come
+          first. RV(images[].names) tells of which of them it is known that they lead to it now.
       type: list
       elements: str
       returned: success
+    names:
+      description:
+        - Who told that a name with a tag leads to this image, and of which time. Hand it on to
+          M(imagescan.openshift.image_scan) with the image, since only so a name can be told to have this image now.
+        - Another image may stand under the same name. Where no registry and no API says which of them the name has, the
+          registry is asked (O(ask_registries)). The name counts for all of them as long as it does not answer.
+      type: list
+      elements: dict
+      returned: success
+      contains:
+        reference:
+          description: The name.
+          type: str
+          returned: success
+        source:
+          description:
+            - V(registry) where the registry or the file itself was asked, and V(openshift) where the tag is that of an
+              image stream. Both say what the name means now.
+            - V(import) where the image was imported from it, and V(pod) where a pod was started with it. The name had
+              this image then.
+          type: str
+          returned: success
+        seen:
+          description: When the name had this image, RFC 3339 in UTC. It is never later than the search.
+          type: str
+          returned: success
+        cluster:
+          description: Identity of the cluster, of a name that means something else in each cluster.
+          type: str
+          returned: where the host of the name is a service of the cluster
     sources:
       description: Which sources named it.
       type: list
@@ -399,6 +429,7 @@ unidentified:
 
 import collections
 import concurrent.futures
+import dataclasses
 import re
 import time
 import typing as t
@@ -414,13 +445,18 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.image
     read_images,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.mirrors import read_mirrors
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.selection import Selection, check_namespaces
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.selection import (
+    Selection,
+    check_namespaces,
+    identity,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.workloads import (
     KINDS,
     Workloads,
     read_workloads,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.model import (
+    Catalogue,
     Discovery,
     Excluded,
     Named,
@@ -435,6 +471,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.sou
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.references import parse_reference
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.sightings import is_of_one_cluster
 from ansible_collections.imagescan.openshift.plugins.module_utils._module import access_of, client_of, run
 from ansible_collections.imagescan.openshift.plugins.module_utils._progress import Progress, remaining
 
@@ -506,11 +543,16 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     def beat(done: int, total: int) -> None:
         progress.beat(f"resolved {done}/{total}{remaining(done, total, time.monotonic() - started)}")
 
+    catalogue = images.catalogue if images else Catalogue()
+    if client and in_cluster:
+        told = (*names, *(workloads.uses if workloads else ()))
+        if any(is_of_one_cluster(one.name) for one in told):
+            catalogue = dataclasses.replace(catalogue, cluster=identity(client))
     found = discover(
         names,
         access,
         wish=wish,
-        catalogue=images.catalogue if images else None,
+        catalogue=catalogue,
         uses=workloads.uses if workloads else None,
         beat=beat,
     )

@@ -400,6 +400,12 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._errors import
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access, read_small_file
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.platforms import parse_platform
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.references import parse_registry
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.sightings import (
+    REGISTRY,
+    Sighting,
+    pinned_digest,
+    present,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._module import access_of, client_of, now, run
 from ansible_collections.imagescan.openshift.plugins.module_utils._progress import Progress, remaining
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import SCHEMA_VERSION
@@ -417,7 +423,12 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.model
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.plan import PodAccess
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import Request, request_of
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import Asked, Child, StoredJob
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import (
+    Asked,
+    Child,
+    StoredImage,
+    StoredJob,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store, open_store, unresolved_key
 
 #: Problems of one image that travel in the result; the store has all of them.
@@ -448,10 +459,31 @@ class StoreBook:
         self.images: dict[tuple[str, str], dict[str, t.Any]] = {}
         self.missing: list[dict[str, t.Any]] = []
         self.changed = False
+        self.told: dict[str, set[str]] = {}  # name -> digests that the requests say it has, which nobody here asks for
         # Read once: asking for each of 10,000 known images, and noting that nothing is new, would take minutes.
         self.stored = {image.key: image for image in store.images()}
         self.known = store.known(key for key, image in self.stored.items() if image.scanned_at)
         self.evaluated = store.known_evaluations(asked.question) if asked is not None else {}
+
+    def take_names(self, requests: t.Iterable[Request]) -> None:
+        """Keep who told of the names of images whose digest is known. Whatever the order, all count alike."""
+        sightings = [one for request in requests for one in request.sightings]
+        for one in sightings:
+            self.told.setdefault(one.reference, set()).add(one.digest)
+        if not self.store.read_only:
+            self.changed |= self.store.record_names(sightings, now=present())
+
+    def _keep_names(self, digest: str, names: t.Iterable[str]) -> list[str]:
+        """Keep those of the names of an image that this run resolved itself. Gives those that hold its digest."""
+        mine = sorted({name for name in names if digest not in self.told.get(name, ())})
+        stored = self.stored.get(digest)
+        fresh = [name for name in mine if not pinned_digest(name) and not (stored and self._leads_there(stored, name))]
+        if fresh:
+            seen = present()
+            self.changed |= self.store.record_names(
+                [Sighting(name, digest, REGISTRY, seen) for name in fresh], now=seen
+            )
+        return [name for name in mine if pinned_digest(name)]
 
     def is_current(self, digest: str) -> bool:
         """Whether the inventory is there, of the current form, and young enough; and so are the rules asked for."""
@@ -486,12 +518,11 @@ class StoreBook:
             return
         children = [Child(*child) for child in outcome.children]
         stored = self.stored.get(outcome.digest)
-        for reference in outcome.references:
+        for reference in self._keep_names(outcome.digest, outcome.references) or [""]:
             if (
                 stored is not None
-                and reference in stored.references
+                and self._leads_there(stored, reference)
                 and not stored.error_code
-                and unresolved_key(reference) not in self.stored
                 and stored.wanted_platforms == tuple(sorted(self.platforms))
                 and self.children_of(outcome.digest) == outcome.children
             ):
@@ -545,7 +576,9 @@ class StoreBook:
             if outcome.state == "current" and self.asked is not None:
                 self.changed |= not self.evaluated[outcome.digest].in_force
             return
-        store, first = self.store, outcome.references[0]
+        store = self.store
+        pinned = self._keep_names(outcome.digest, outcome.references) if outcome.digest else []
+        first = pinned[0] if pinned else "" if outcome.digest else outcome.references[0]
         if outcome.error is not None:
             self.changed |= store.record_error(outcome.digest, first, outcome.error, now=now())
         elif outcome.inventory is not None:
@@ -558,7 +591,7 @@ class StoreBook:
             )
         self._write_rules(outcome)
         written = outcome.error is not None or outcome.inventory is not None
-        for name in outcome.references[1:] if written else outcome.references:
+        for name in pinned[1:] if written else pinned or [""]:
             if outcome.digest and not self._is_noted(outcome, name):
                 self.changed |= store.record_image(
                     outcome.digest,
@@ -583,14 +616,22 @@ class StoreBook:
             self.changed |= store.use_results(outcome.digest, asked.question, now=now())
 
     def _is_noted(self, outcome: Outcome, name: str) -> bool:
-        """Whether the store says all of this already."""
+        """Whether the store says all of this already. An empty name: of the image itself."""
         stored = self.stored.get(outcome.digest)
         return (
             stored is not None
-            and name in stored.references
+            and self._leads_there(stored, name)
             and not stored.error_code
-            and unresolved_key(name) not in self.stored
             and (not outcome.platform or outcome.platform == stored.platform)
+        )
+
+    def _leads_there(self, stored: StoredImage, name: str) -> bool:
+        """Whether it is known of a name already, and nobody in this run tells otherwise."""
+        return not name or (
+            name in stored.references
+            and name not in stored.unconfirmed
+            and name not in self.told
+            and unresolved_key(name) not in self.stored
         )
 
     def forget(self, digest: str) -> None:
@@ -633,6 +674,7 @@ def read_images(given: list[t.Any], book: StoreBook) -> list[Request]:
             if not isinstance(one, str):
                 raise
             book.record(Outcome("", (one,), "error", error=error))
+    book.take_names(requests)
     return requests
 
 

@@ -432,18 +432,26 @@ class StoreContract:
             old = {"sha256": "0" * 64, "reference": "quay.io/a/b:1", "digest": DIGEST}
             store._db.write(lambda connection: connection.execute(sa.insert(tables().references).values(**old)))
             store._db.write(lambda connection: connection.execute(sa.update(tables().meta).values(value="1")))
-            for table in (tables().names, tables().jobs, tables().rule_sets, tables().evaluations, tables().evaluation_states):
+            for table in (
+                tables().names,
+                tables().jobs,
+                tables().rule_sets,
+                tables().evaluations,
+                tables().evaluation_states,
+            ):
                 store._db.write(table.drop)
         with open_it(read_only=True) as store:
             assert store.jobs("https://api.example", "imagescan") == []
             assert (store.evaluation(DIGEST), store.arf(DIGEST)) == (None, None)
             assert store.known_evaluations(ASKED.question) == {}
             assert [image.evaluated_at for image in store.images()] == ["", ""]
-            assert [(one.references, one.unconfirmed) for one in store.images()][0] == (kept, kept)
+            image = store.images()[0]
+            assert (image.references, image.unconfirmed) == (kept, kept)
             assert store.known([DIGEST])
         for _time in range(2):
             with open_it(create=False) as store:
-                assert [(one.references, one.unconfirmed) for one in store.images()][0] == (kept, kept)
+                image = store.images()[0]
+                assert (image.references, image.unconfirmed) == (kept, kept)
         with open_it(create=False) as store:
             assert not store.record_names([Sighting(kept[0], DIGEST, POD, LATER)], now=LATER)
             assert store.record_image(OTHER, kept[0], now=LATEST)
@@ -458,7 +466,9 @@ class StoreContract:
 
         with open_it() as store:
             meta = tables().meta
-            store._db.write(lambda connection: connection.execute(sa.update(meta).values(value=str(SCHEMA_VERSION + 1))))
+            store._db.write(
+                lambda connection: connection.execute(sa.update(meta).values(value=str(SCHEMA_VERSION + 1)))
+            )
         with pytest.raises(ScanError, match="update the collection") as raised:
             open_it()
         assert raised.value.code == "store-too-new"

@@ -23,9 +23,10 @@ from .._errors import InputError, ScanError
 from .._images.access import Access
 from .._images.references import parse_reference
 from .._images.registry import open_repository
+from .._images.sightings import POD, STREAM, is_of_one_cluster, present
 from .client import Client
 from .images import GROUP, PREFIX, StreamQuery, names_of_stream, read_image, read_stream
-from .selection import Selection, check_namespaces, full_name, is_openshift, obj, text
+from .selection import Selection, check_namespaces, full_name, identity, is_openshift, obj, text
 from .watching import Item, Watcher
 from .workloads import OUR_LABEL, SOURCE, read_holder, running
 
@@ -78,10 +79,22 @@ class Arrivals:
             )
         selection = wanted.selection
         check_namespaces(client, selection)
+        cluster = identity(client) if {STREAMS, PODS} & set(wanted.kinds) else ""
+
+        def of_cluster(arrivals: list[Arrival]) -> list[Arrival]:
+            return [
+                dataclasses.replace(one, cluster=cluster) if is_of_one_cluster(one.reference) else one
+                for one in arrivals
+            ]
+
         readers: dict[str, tuple[str, str, t.Callable[[Item], list[Arrival]]]] = {
             IMAGES: (PREFIX, "images", image_arrivals),
-            STREAMS: (PREFIX, "imagestreams", lambda item: stream_arrivals(item, selection, openshift)),
-            PODS: ("/api/v1", "pods", lambda item: pod_arrivals(item, selection, openshift, wanted.own_namespace)),
+            STREAMS: (PREFIX, "imagestreams", lambda item: of_cluster(stream_arrivals(item, selection, openshift))),
+            PODS: (
+                "/api/v1",
+                "pods",
+                lambda item: of_cluster(pod_arrivals(item, selection, openshift, wanted.own_namespace)),
+            ),
         }
         params = {"labelSelector": selection.label_selector} if selection.label_selector else {}
         for kind in wanted.kinds:
@@ -169,7 +182,13 @@ def stream_arrivals(item: Item, selection: Selection, openshift: bool) -> list[A
     if selection.refusal(stream.namespace, openshift):
         return []
     named, problems = names_of_stream(stream, selection, StreamQuery(), openshift)
-    found = [Arrival(one.name, one.digest, STREAMS, stream.namespace) for one in named]
+    now = present()
+    found = [
+        Arrival(
+            one.name, one.digest, STREAMS, stream.namespace, told=one.past or STREAM, seen=one.seen if one.past else now
+        )
+        for one in named
+    ]
     return found + [_problem(one, stream.namespace) for one in problems]
 
 
@@ -180,19 +199,22 @@ def pod_arrivals(item: Item, selection: Selection, openshift: bool, own_namespac
     is_ours = bool(own_namespace) and namespace == own_namespace and labels.get(OUR_LABEL[0]) == OUR_LABEL[1]
     if is_ours or selection.refusal(namespace, openshift):
         return []
-    names: list[Named] = []
+    names: list[tuple[Named, str]] = []
     arrivals: list[Arrival] = []
     for slot in read_holder("pods", item).slots:
         try:
             if slot.image_id:
-                names += running(slot.reference, slot.image_id)
+                names += [(one, slot.started) for one in running(slot.reference, slot.image_id)]
             elif "@" in slot.reference:
                 reference = parse_reference(slot.reference)
-                names.append(Named(str(reference), SOURCE, reference.digest))
+                names.append((Named(str(reference), SOURCE, reference.digest), ""))
         except ScanError as error:
             problem = Unidentified(slot.reference, PODS, error.code, str(error))
             arrivals.append(_problem(problem, namespace))
-    arrivals += [Arrival(one.name, one.digest, PODS, namespace, mark=one.image_id) for one in names]
+    arrivals += [
+        Arrival(one.name, one.digest, PODS, namespace, mark=one.image_id, told=POD, seen=started)
+        for one, started in names
+    ]
     return arrivals
 
 
@@ -207,7 +229,8 @@ def registry_arrivals(query: RegistryQuery, access: Access) -> tuple[list[Arriva
         except ScanError as error:
             failed.append(Unidentified(one.name, REGISTRY, error.code, str(error)))
             continue
-        arrivals.append(Arrival(one.name, f"sha256:{hashlib.sha256(data).hexdigest()}", REGISTRY))
+        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        arrivals.append(Arrival(one.name, digest, REGISTRY, told=REGISTRY, seen=present()))
     return arrivals, failed
 
 

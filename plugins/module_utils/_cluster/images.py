@@ -20,6 +20,7 @@ from .._discovery.sources import chosen
 from .._errors import InputError, ScanError
 from .._images.manifests import CHILD_LIMIT, INDEX_TYPES, LAYER_LIMIT
 from .._images.references import Reference, is_digest, is_tag, parse_reference, shown
+from .._images.sightings import IMPORT
 from .client import Client
 from .errors import OF_THE_CLUSTER
 from .selection import (
@@ -63,13 +64,15 @@ class StreamQuery:
 class StreamTag:
     """A tag: its images (digest, pull specification), newest first. ``failure``: why there is none.
 
-    ``origin``: the name that the newest image was imported from.
+    ``origin``: the name that the newest image was imported from, and ``imported`` when, RFC 3339. That name may have
+    another image by now; or it always had: of an index, an import may keep one image alone (``importMode: Legacy``).
     """
 
     name: str
     items: tuple[tuple[str, str], ...]
     origin: str = ""
     failure: str = ""
+    imported: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -221,7 +224,8 @@ def read_stream(item: dict[str, t.Any]) -> Stream:
         history = history[:left]
         left -= len(history)
         items = tuple((text(obj(one), "image"), text(obj(one), "dockerImageReference")) for one in history)
-        tags[tag] = StreamTag(tag, items, _origin(specs.get(tag, {}), history), _failure(entry))
+        imported = text(obj(history[0]), "created", 64) if history else ""
+        tags[tag] = StreamTag(tag, items, _origin(specs.get(tag, {}), history), _failure(entry), imported)
     for tag, spec in specs.items():
         if tag not in tags:
             source = obj(spec, "from")
@@ -305,6 +309,7 @@ class _Reading:
         self._named: list[Named] = []
         self._unidentified: list[Unidentified] = []
         self._left = LeftOut()
+        self._moved: set[str] = set()  # names that images were imported from, and before these others
         self._in_streams: set[str] = set()  # digests that some stream names, chosen or not
         self._reported: set[str] = set()  # digests that are in one of the lists already
 
@@ -336,7 +341,7 @@ class _Reading:
         self._unidentified += [unseen(namespace, SOURCE) for namespace in unsure if namespace not in seen]
         own = [host for counter in reversed(hosts) for host, _number in counter.most_common(4)]
         return ClusterImages(
-            Catalogue(self._facts, tags, tuple(dict.fromkeys(own)), frozenset(self._reported)),
+            Catalogue(self._facts, tags, tuple(dict.fromkeys(own)), frozenset(self._reported), frozenset(self._moved)),
             tuple(self._named),
             tuple(self._left.lines()),
             tuple(self._unidentified),
@@ -389,10 +394,7 @@ class _Reading:
         names = []
         if number == 0:
             names = [_tagged(repository, tag.name) for repository in stream.repositories]
-            origin = _parsed(tag.origin)
-            pulled = _parsed(specification)
-            if origin and origin.tag and not origin.digest and pulled and pulled.name == origin.name:
-                names.append(str(origin))
+            self._take_origin(tag, digest, specification)
         names.append(_pinned(specification, digest))
         names.append(self._facts[digest].reference if digest in self._facts else "")
         if not any(names):
@@ -401,6 +403,16 @@ class _Reading:
             self._fail(stream, tag, "no-reference", f"its image {digest} has no name to pull it by")
             self._reported.add(digest)
         self._named += [Named(name, SOURCE, digest) for name in dict.fromkeys(names) if name]
+
+    def _take_origin(self, tag: StreamTag, digest: str, specification: str) -> None:
+        """The name that the newest image of a tag was imported from. It had this image then, and may have another."""
+        origin, pulled = _parsed(tag.origin), _parsed(specification)
+        if not (origin and origin.tag and not origin.digest and pulled and pulled.name == origin.name):
+            return
+        self._named.append(Named(str(origin), SOURCE, digest, past=IMPORT, seen=tag.imported))
+        older = (_parsed(before) for image, before in tag.items[1:] if image != digest)
+        if any(reference is not None and reference.name == origin.name for reference in older):
+            self._moved.add(str(origin))
 
     def _fail(self, stream: Stream, tag: StreamTag, code: str, message: str) -> None:
         name = next(filter(None, (_tagged(one, tag.name) for one in reversed(stream.repositories))), "")

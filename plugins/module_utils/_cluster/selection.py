@@ -15,7 +15,7 @@ from .._discovery.model import Excluded, Unidentified
 from .._errors import InputError, ScanError
 from .._images.references import shown
 from .client import Client
-from .errors import ApiError
+from .errors import OF_THE_CLUSTER, ApiError
 
 _T = t.TypeVar("_T")
 _NAMESPACE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -111,6 +111,21 @@ def check_namespaces(client: Client, selection: Selection) -> list[str]:
                 hint="check its name, and that this is the right cluster",
             )
     return []
+
+
+def identity(client: Client) -> str:
+    """What tells a cluster from others, whatever its address is: the UID of ``kube-system``, else the address."""
+
+    def uid_of(item: dict[str, t.Any]) -> str:
+        return text(obj(item, "metadata"), "uid", 64) if full_name(item)[1] == "kube-system" else ""
+
+    try:
+        uids = client.items("/api/v1/namespaces", uid_of, {"fieldSelector": "metadata.name=kube-system"})
+    except ApiError as error:
+        if error.code in OF_THE_CLUSTER:
+            raise
+        uids = []
+    return next(filter(None, uids), client.server)
 
 
 def _may_see(client: Client, namespace: str) -> bool:

@@ -17,6 +17,7 @@ import typing as t
 from .._discovery.model import Excluded, Named, Unidentified, Usage
 from .._errors import InputError, ScanError
 from .._images.references import Reference, is_digest, parse_reference, shown
+from .._images.sightings import POD, moment
 from .client import Client
 from .errors import OF_THE_CLUSTER, ApiError
 from .images import INTEGRATED_REGISTRY, StreamTags
@@ -74,7 +75,7 @@ class Workloads:
 class Slot:
     """One place for an image: what the specification says and what the runtime reports. ``kind``: of a reference.
 
-    ``unseen``: it is in use, and nothing tells which image that is.
+    ``unseen``: it is in use, and nothing tells which image that is. ``started``: when, RFC 3339, or empty.
     """
 
     reference: str
@@ -82,6 +83,7 @@ class Slot:
     kind: str = "DockerImage"
     namespace: str = ""
     unseen: bool = False
+    started: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,9 +203,11 @@ def _slots(spec: dict[str, t.Any], status: dict[str, t.Any]) -> tuple[tuple[Slot
     problem = ""
     for listed, reported in _CONTAINERS:
         running: dict[str, str] = {}
+        since: dict[str, str] = {}
         for one in array(status, reported, CONTAINER_LIMIT):
             if isinstance(one, dict):
                 running[text(one, "name")] = text(one, "imageID")
+                since[text(one, "name")] = _started(one)
                 for mount in array(one, "volumeMounts"):
                     mounted = text(obj(mount, "volumeStatus", "image"), "imageRef")
                     if mounted:
@@ -216,7 +220,8 @@ def _slots(spec: dict[str, t.Any], status: dict[str, t.Any]) -> tuple[tuple[Slot
             if not isinstance(one, dict):
                 problem = f"one of its {listed} is no object"
                 continue
-            slots.append(Slot(text(one, "image"), running.get(text(one, "name"), "")))
+            name = text(one, "name")
+            slots.append(Slot(text(one, "image"), running.get(name, ""), started=since.get(name, "")))
     for volume in array(spec, "volumes", CONTAINER_LIMIT):
         if isinstance(volume, dict) and isinstance(volume.get("image"), dict):
             reference = text(obj(volume, "image"), "reference")
@@ -226,6 +231,12 @@ def _slots(spec: dict[str, t.Any], status: dict[str, t.Any]) -> tuple[tuple[Slot
                 unseen = started and not mounted and "@" not in reference
                 slots.append(Slot(reference, mounted, unseen=unseen))
     return tuple(slots), problem
+
+
+def _started(container: dict[str, t.Any]) -> str:
+    """When a container last started: by then its image was there."""
+    states = [obj(container, "state", name) for name in ("running", "terminated")]
+    return next((text(state, "startedAt", 64) for state in states if text(state, "startedAt", 64)), "")
 
 
 def _triggered(item: dict[str, t.Any], spec: dict[str, t.Any], slots: tuple[Slot, ...]) -> tuple[Slot, ...]:
@@ -295,6 +306,8 @@ class _Reading:
                 usage.namespaces.add(holder.namespace)
                 if holder.runs:
                     usage.pods.add(self._pods)
+                if one.past or one.image_id:
+                    usage.started = max(usage.started, slot.started, key=moment)
 
     def problems(self) -> list[Unidentified]:
         """What could not be identified, with an example of who names it."""
@@ -365,7 +378,7 @@ def running(specification: str, image_id: str) -> list[Named]:
         if asked.digest and asked.digest != ran.digest:
             # An index was asked for and one of its images runs, or the runtime knows the same files by another name.
             return [exact, Named(str(asked), SOURCE, asked.digest)]
-        return [exact, Named(str(asked), SOURCE, ran.digest, doubtful=asked.name != ran.name)]
+        return [exact, Named(str(asked), SOURCE, ran.digest, doubtful=asked.name != ran.name, past=POD)]
     if _ID.fullmatch(bare):
         bare = f"sha256:{bare}"
     if not is_digest(bare):

@@ -21,6 +21,7 @@ from pathlib import Path
 from .._errors import InputError, ScanError
 from .._files import write_whole
 from .._images.references import shown
+from .._images.sightings import HOLDERS, pinned_digest
 
 SCHEMA_VERSION = 1
 #: Names that are remembered; the ones that were seen least recently are forgotten first. 8 MB as a file.
@@ -39,6 +40,8 @@ class Arrival:
 
     ``source``: who told, ``namespace``: where, or empty. ``mark``: what else makes it another one: the UID of an Image
     object, since one that was made anew has lost its flag. ``code`` and ``message``: why it could not be identified.
+    ``told``: of a name with a tag, who says that it has this digest (``_images.sightings``), empty where nobody can
+    prove it; ``seen``: when it had, RFC 3339; ``cluster``: which one said so, where names differ by cluster.
     """
 
     reference: str
@@ -48,6 +51,9 @@ class Arrival:
     mark: str = ""
     code: str = ""
     message: str = ""
+    told: str = ""
+    seen: str = ""
+    cluster: str = ""
 
     @property
     def print(self) -> str:
@@ -134,11 +140,19 @@ class Backlog:
         self._in_hand: dict[str, Arrival] = {}
         self._since: float | None = None
         self._unsaved = False
+        self._leads_to: dict[str, str] = {}  # name -> the digest that its holder told last
 
     def offer(self, arrivals: t.Iterable[Arrival], *, known: bool = False) -> None:
         """Tell of images; those that are known already are no news. ``known``: all of them count as known."""
         told = {one.print: one for one in arrivals}
         with self._lock:
+            for key, one in told.items():
+                if one.told in HOLDERS and self._leads_to.setdefault(one.reference, one.digest) != one.digest:
+                    # A tag that was moved back leads to what is known, and away from what was handed on last.
+                    self._leads_to[one.reference] = one.digest
+                    self._state.known.pop(key, None)
+            if len(self._leads_to) > KNOWN_LIMIT:
+                self._leads_to.clear()
             self._state.learn(key for key in told if known or key in self._state.known)
             news = {
                 key: one
@@ -222,6 +236,10 @@ def event_of(arrivals: t.Iterable[Arrival], batch: str, reason: str = "") -> dic
         if one.code:
             entry.update(code=harmless(one.code), message=harmless(one.message))
         name = harmless(one.reference)
+        if one.told and one.digest and not pinned_digest(one.reference):
+            told = {"reference": name, "source": harmless(one.told), "seen": harmless(one.seen)}
+            told.update({"cluster": harmless(one.cluster)} if one.cluster else {})
+            entry.setdefault("names", []).append(told)
         if name not in (entry["reference"], *entry.get("references", ())):
             entry.setdefault("references", [entry["reference"]]).append(name)
     event: dict[str, t.Any] = {"images": list(images.values()), "count": len(images), "batch": batch}

@@ -35,6 +35,8 @@ class Named:
     ``digest``: what it is, where its holder knows that already.
     ``image_id``: what runs, where the runtime gave a digest of which nobody knows whether it is a manifest's or a
     config's. ``doubtful``: the repository of the name need not have this digest.
+    ``past``: not its holder says that the name has this digest, but something that was made when it had it
+    (``IMPORT`` or ``POD`` of ``_images.sightings``); ``seen``: when that was, RFC 3339, where it is known.
     """
 
     name: str
@@ -42,14 +44,20 @@ class Named:
     digest: str = ""
     image_id: str = ""
     doubtful: bool = False
+    past: str = ""
+    seen: str = ""
 
 
 @dataclasses.dataclass
 class Usage:
-    """Who uses what has a name: numbers of the pods that run it, namespaces where it runs or is named."""
+    """Who uses what has a name: numbers of the pods that run it, namespaces where it runs or is named.
+
+    ``started``: when the last of its containers did, RFC 3339, empty where that is not known.
+    """
 
     pods: set[int] = dataclasses.field(default_factory=set)
     namespaces: set[str] = dataclasses.field(default_factory=set)
+    started: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,13 +88,16 @@ class Catalogue:
 
     ``facts``: by digest. ``tags``: canonical name of an image stream's tag -> the digest that it means now.
     ``registries``: hosts of the cluster's own registry, best to use first; other hosts go before them.
-    ``reported``: digests that nothing needs to name, since they are in one of the lists already.
+    ``reported``: digests that nothing needs to name, since they are in one of the lists already. ``moved``: names that
+    images were imported from, and before these others. ``cluster``: its identity, empty where nothing was asked for it.
     """
 
     facts: t.Mapping[str, Facts] = dataclasses.field(default_factory=dict)
     tags: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     registries: tuple[str, ...] = ()
     reported: frozenset[str] = frozenset()
+    moved: frozenset[str] = frozenset()
+    cluster: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,7 +123,8 @@ class Excluded:
 class Found:
     """An image, under all the names that lead to it.
 
-    ``platforms``: of an index, those of its images. ``indexes``: digests of the found indexes that list it.
+    ``names``: who told of those references that have a tag. ``platforms``: of an index, those of its images.
+    ``indexes``: digests of the found indexes that list it.
     ``used_by``: number of pods, and namespaces; None where no workloads were read.
     """
 
@@ -127,6 +139,7 @@ class Found:
     size: int = 0
     layers: list[str] = dataclasses.field(default_factory=list)
     indexes: list[str] = dataclasses.field(default_factory=list)
+    names: list[dict[str, str]] = dataclasses.field(default_factory=list)
     used_by: dict[str, t.Any] | None = None
 
 

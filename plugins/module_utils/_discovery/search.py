@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import dataclasses
+import hashlib
 import re
 import typing as t
 from datetime import datetime, timezone
@@ -15,6 +16,19 @@ from datetime import datetime, timezone
 from .._errors import RegistryError, ScanError
 from .._images.access import Access
 from .._images.model import Image, ImageIndex
+from .._images.references import parse_reference
+from .._images.registry import open_repository
+from .._images.sightings import (
+    POD,
+    REGISTRY,
+    STREAM,
+    Sighting,
+    earlier,
+    is_of_one_cluster,
+    leads_to,
+    pinned_digest,
+    present,
+)
 from .._images.targets import open_child, open_target
 from .._scanner.targets import is_local, pinned
 from .model import (
@@ -109,6 +123,9 @@ class _Search:
         self._unidentified: list[Unidentified] = []
         self._out: set[str] = set()  # digests that were left out by name
         self._configs: dict[str, list[str]] | None = None
+        self._began = present()
+        self._sightings: dict[Sighting, None] = {}
+        self._by_digest: dict[str, list[Sighting]] = {}
 
     def take(self, named: t.Iterable[Named]) -> None:
         """Settle every name that needs no registry."""
@@ -119,8 +136,21 @@ class _Search:
             elif digests:
                 for digest in digests:
                     self._names.setdefault(digest, []).append(one)
+                    self._see(one, digest)
             else:
                 self._open.setdefault((one.name, one.image_id), []).append(one)
+
+    def _see(self, one: Named, digest: str, source: str = "", seen: str = "") -> None:
+        """Keep who told that a name has a digest. What was there before this search cannot be newer than its begin."""
+        if pinned_digest(one.name):
+            return
+        if not source:
+            past = one.past or (POD if one.image_id else "")
+            usage = (self._uses or {}).get(one)
+            time = one.seen or (usage.started if usage else "")
+            source, seen = past or STREAM, earlier(time, self._began) if past else self._began
+        cluster = self._catalogue.cluster if is_of_one_cluster(one.name) else ""
+        self._sightings[Sighting(one.name, digest, source, seen, cluster)] = None
 
     def _is_excluded(self, name: str) -> bool:
         hit = next((found for found in self._wish.exclude if found.search(name)), None)
@@ -153,21 +183,48 @@ class _Search:
             return
         pool = concurrent.futures.ThreadPoolExecutor(RESOLVERS, "imagescan-resolve")
         finished = False
+        doubts = self._doubts()
         try:
-            questions = {key: pool.submit(identify, *key, self._access) for key in self._open}
+            asked = {host: pool.submit(_ask_again, names, self._access) for host, names in doubts.items()}
+            questions: dict[tuple[str, str], concurrent.futures.Future[t.Any]] = {
+                key: pool.submit(identify, *key, self._access) for key in self._open
+            }
             for digest, names in self._names.items():
                 if digest not in self._facts:
                     best = min(names, key=self._rank)
                     questions["", digest] = pool.submit(open_target, pinned(best.name, digest), self._access)
-            pending = set(questions.values())
+            pending = {*questions.values(), *asked.values()}
+            number = len(pending)
             while pending:
                 _done, pending = concurrent.futures.wait(pending, timeout=1.0)
-                beat(len(questions) - len(pending), len(questions))
+                beat(number - len(pending), number)
             finished = True
         finally:
             pool.shutdown(wait=finished, cancel_futures=True)
         for (name, rest), future in questions.items():
             self._answered(name, rest, future)
+        for answers in asked.values():
+            for name, (digest, seen) in answers.result().items():
+                self._is_now(name, digest, seen)
+
+    def _doubts(self) -> dict[str, list[str]]:
+        """Host -> names that had several images, and nobody said yet which one they have now."""
+        open_names = {name for name, _rest in self._open}
+        found: dict[str, list[str]] = {}
+        for name, digests in sorted(leads_to(self._sightings).items()):
+            certain = any(digests.values())
+            if not certain and (len(digests) > 1 or name in self._catalogue.moved) and name not in open_names:
+                found.setdefault(name.partition("/")[0], []).append(name)
+        return {host: names for host, names in found.items() if not is_local(names[0])}
+
+    def _is_now(self, name: str, digest: str, seen: str) -> None:
+        """What the registry answered about a name that was in doubt. What it has now may be yet another image."""
+        told = next(one for names in self._names.values() for one in names if one.name == name)
+        named = Named(name, told.source, digest)
+        self._see(named, digest, REGISTRY, seen)
+        names = self._names.setdefault(digest, [])
+        if all(one.name != name for one in names):
+            names.append(named)
 
     def _answered(self, name: str, rest: str, future: concurrent.futures.Future[t.Any]) -> None:
         error = future.exception()
@@ -181,6 +238,11 @@ class _Search:
             facts = facts_of(future.result())
             self._facts.setdefault(facts.digest, facts)
             self._names.setdefault(facts.digest, []).extend(waiting)
+            for one in waiting:
+                if one.image_id:
+                    self._see(one, facts.digest)
+                else:
+                    self._see(one, facts.digest, REGISTRY, present())
         elif error is None:
             # An image whose digest the cluster told is found, whether its registry can be asked from here or not.
             self._facts[rest] = facts_of(future.result())
@@ -201,6 +263,8 @@ class _Search:
     def result(self) -> Discovery:
         """What became of every name."""
         indexes = self._add_children()
+        for one in self._sightings:
+            self._by_digest.setdefault(one.digest, []).append(one)
         found = []
         for digest, names in self._names.items():
             facts = self._facts.get(digest) or Facts(digest)
@@ -286,8 +350,23 @@ class _Search:
             size=facts.size,
             layers=list(facts.layers),
             indexes=sorted(indexes),
+            names=self._told(facts.digest, names),
             used_by=None if self._uses is None else used,
         )
+
+    def _told(self, digest: str, names: t.Iterable[Named]) -> list[dict[str, str]]:
+        """Who told of the names of an image, those in the order of its references."""
+        order = {name: number for number, name in enumerate(self._references(names))}
+        seen = [one for one in self._by_digest.get(digest, ()) if one.reference in order]
+        return [
+            {
+                "reference": one.reference,
+                "source": one.source,
+                "seen": one.seen,
+                **({"cluster": one.cluster} if one.cluster else {}),
+            }
+            for one in sorted(seen, key=lambda one: (order[one.reference], one))
+        ]
 
     def _references(self, names: t.Iterable[Named]) -> list[str]:
         return list(dict.fromkeys(one.name for one in sorted(names, key=self._rank)))
@@ -304,6 +383,26 @@ class _Search:
 def _path(name: str) -> str:
     """Repository and tag of a canonical name."""
     return name.partition("/")[2].partition("@")[0]
+
+
+def _ask_again(names: t.Iterable[str], access: Access) -> dict[str, tuple[str, str]]:
+    """Name -> digest that its registry has for it now, and when it said so; those of one registry, one by one.
+
+    What it does not tell stays in doubt. One that cannot be reached is not asked again for the next name.
+    """
+    found: dict[str, tuple[str, str]] = {}
+    for name in names:
+        reference = parse_reference(name)
+        try:
+            data, _kind = open_repository(reference, access).fetch_manifest(reference.tag)
+        except RegistryError as error:
+            if not error.status:
+                break
+            continue
+        except ScanError:
+            break
+        found[name] = (f"sha256:{hashlib.sha256(data).hexdigest()}", present())
+    return found
 
 
 def identify(name: str, image_id: str, access: Access) -> t.Any:

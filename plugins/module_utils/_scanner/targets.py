@@ -14,6 +14,7 @@ from .._errors import InputError
 from .._images.model import Descriptor, Platform
 from .._images.platforms import choose
 from .._images.references import is_digest, parse_reference, shown
+from .._images.sightings import SOURCES, TOLD, Sighting
 from .._images.targets import TRANSPORTS
 
 _LAYER = re.compile(r"[0-9a-f]{12}")
@@ -24,7 +25,8 @@ class Request:
     """One image to look at. ``references``: the names under which people know it; ``digest``: empty when not known.
 
     What discovery learnt and a plan can use: ``size`` in compressed bytes (0: unknown), ``layers`` (the first 12 hex
-    digits of each layer's digest, lowest first), ``platform``, and ``kind`` as ``image_info`` names it.
+    digits of each layer's digest, lowest first), ``platform``, and ``kind`` as ``image_info`` names it. ``sightings``:
+    who told that the names lead to the digest; none where it is not known.
     """
 
     target: str
@@ -34,6 +36,7 @@ class Request:
     layers: tuple[str, ...] = ()
     platform: str = ""
     kind: str = ""
+    sightings: tuple[Sighting, ...] = ()
 
     @property
     def reference(self) -> str:
@@ -65,7 +68,7 @@ def request_of(given: t.Any) -> Request:
     if isinstance(given, str):
         name = canonical_name(given.strip())
         digest = "" if is_local(name) else parse_reference(name).digest
-        return Request(name, digest, (name,))
+        return Request(name, digest, (name,), sightings=(Sighting(name, digest, TOLD),) if digest else ())
     if not isinstance(given, dict):
         raise InputError(f"{shown(str(given), 80)} does not name an image; expected text, or what image_info returns")
     digest = given.get("digest") or ""
@@ -81,7 +84,25 @@ def request_of(given: t.Any) -> Request:
         )
     name = canonical_name(reference)
     names = tuple(dict.fromkeys([name, *map(canonical_name, others)]))
-    return Request(pinned(name, digest), digest, names, **_facts(given))
+    sightings = _sightings(given.get("names") or [], digest, names) if digest else ()
+    return Request(pinned(name, digest), digest, names, sightings=sightings, **_facts(given))
+
+
+def _sightings(given: t.Any, digest: str, names: tuple[str, ...]) -> tuple[Sighting, ...]:
+    """Who told of each name. Of one that nobody is named for, whoever wrote the entry did."""
+    if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
+        raise InputError("the names of an image must be a list of dictionaries, as image_info returns them")
+    found = []
+    for one in given:
+        texts = [one.get(key, "") for key in ("reference", "source", "seen", "cluster")]
+        if not all(isinstance(value, str) for value in texts) or texts[1] not in SOURCES:
+            raise InputError(
+                f"a name of the image {digest} is {shown(str(one), 200)}; expected reference, source, seen and cluster "
+                f"as text, and as source one of {', '.join(SOURCES)}"
+            )
+        found.append(Sighting(canonical_name(texts[0]), digest, *texts[1:]))
+    told = {one.reference for one in found}
+    return (*found, *(Sighting(name, digest, TOLD) for name in names if name not in told))
 
 
 def _facts(given: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -51,7 +51,7 @@ def read_snapshot(
         times = [image.scanned_at, *(scanned.get(child.digest, "") for child in children.get(image.key, ()))]
         subjects[image.digest] = Subject(
             facts_of(document, scanned_at=min(filter(None, times), default=""), report_url=report_url),
-            image.reference,
+            document["reference"],
             tuple(dict.fromkeys(filter(None, map(_full, image.references)))),
             "" if held.problem else held.until,
             "" if held.problem else held.lasting,

@@ -17,7 +17,7 @@ from .._rpm.serial import inventory_from_dict
 from .._verdicts.applying import Entry, Exceptions
 from .._verdicts.changes import difference
 from .._verdicts.judge import Child as IndexChild
-from .._verdicts.judge import Subject, compliance_facts, image_document, judge, judge_index
+from .._verdicts.judge import Subject, compliance_facts, image_document, judge, judge_index, with_names
 from .._verdicts.model import ImageVerdict, PolicyVerdict, Reason, worst
 from .._verdicts.policies import Policy
 from .._verdicts.usage import Usages
@@ -33,6 +33,7 @@ if t.TYPE_CHECKING:
 BATCH = 100
 #: Verdicts that are read together; one of 300 findings takes about half a megabyte.
 READ = 25
+NAME_UNCONFIRMED = "name-unconfirmed"
 _IMAGE_OUTDATED = "an image of the index must be judged again"
 
 
@@ -69,7 +70,8 @@ def select(
 ) -> list[StoredImage]:
     """The images that are meant, those of an index included. One that the store does not know is there all the same.
 
-    A name finds what it leads to now; an image that was named and is not known must end in a verdict too.
+    A name finds every image that it may lead to, and is inconclusive itself where its holder has not said which one it
+    has. An image that was named and is not known must end in a verdict too.
     """
     by_key = {image.key: image for image in images}
     by_name: dict[str, list[StoredImage]] = {}
@@ -91,6 +93,7 @@ def select(
         found = [by_key[one.digest]] if one.digest in by_key else []
         if not one.digest:
             found = [image for name in one.references for image in by_name.get(name, ())]
+            found += [_unconfirmed(name) for name in one.references if _is_unconfirmed(name, by_name.get(name, ()))]
         if not found:
             name = one.references[0] if one.references else ""
             key = one.digest or unresolved_key(name)
@@ -99,6 +102,17 @@ def select(
         for image in found:
             take(image)
     return sorted(chosen.values(), key=lambda image: image.key)
+
+
+def _is_unconfirmed(name: str, images: t.Collection[StoredImage]) -> bool:
+    """Whether images may have a name and nobody knows which; where it could not be resolved, that says it already."""
+    return any(name in image.unconfirmed for image in images) and all(image.digest for image in images)
+
+
+def _unconfirmed(name: str) -> StoredImage:
+    """A name that may lead to an image of the store, or to another one."""
+    message = "nobody has asked its registry which image it has now, so an image that had it need not be the one"
+    return StoredImage(unresolved_key(name), "", "unresolved", "", (name,), "", NAME_UNCONFIRMED, message, "", ())
 
 
 def indexes_of(children: t.Mapping[str, tuple[Child, ...]]) -> dict[str, list[str]]:
@@ -223,6 +237,7 @@ class Judging:
             scan_problem=problem,
             feed=self._feeds.only,
             index_digests=tuple(self._indexes.get(image.digest, ())),
+            unconfirmed=image.unconfirmed,
         )
 
     def images(self, wanted: t.Sequence[Wanted] | None) -> tuple[list[StoredImage], dict[str, tuple[Child, ...]]]:
@@ -423,7 +438,7 @@ def each_in_force(
         for image in part:
             current = _current(image, verdicts.get(image.key), today)
             _note_since(since, current.document, verdicts)
-            yield current
+            yield _with_names_now(current)
     # Their objects have no findings.
     indexes = [image for image in images if image.kind == "index"]
     verdicts = {verdict.key: verdict for verdict in store.verdicts(image.key for image in indexes)}
@@ -431,7 +446,16 @@ def each_in_force(
     for current in found:
         _note_since(since, current.document, verdicts)
     for current in found:
-        yield dataclasses.replace(current, document=_unless_image_outdated(current.document, since, verdicts, children))
+        yield _with_names_now(
+            dataclasses.replace(current, document=_unless_image_outdated(current.document, since, verdicts, children))
+        )
+
+
+def _with_names_now(current: Current) -> Current:
+    """By the names that the image has now; when it was judged, it may have had others."""
+    image = current.image
+    document = {**current.document, "reference": image.reference}
+    return dataclasses.replace(current, document=with_names(document, image.references, image.unconfirmed))
 
 
 def _current(image: StoredImage, verdict: StoredVerdict | None, today: datetime.date | None) -> Current:
@@ -439,6 +463,8 @@ def _current(image: StoredImage, verdict: StoredVerdict | None, today: datetime.
         document = _unless_outdated(verdict, _seen_at(image), today)
         return Current(image, document, feed_from_dict(verdict.feed), verdict.judged_at)
     reason = Reason("not_judged_yet", "the image has not been judged yet")
+    if image.error_code == NAME_UNCONFIRMED:
+        reason = Reason(image.error_code, image.error_message)
     subject = Subject(image.digest, image.reference, image.references, image.platform)
     unjudged = ImageVerdict(image.digest, "inconclusive", (reason,), ())
     return Current(image, image_document(subject, unjudged), None)

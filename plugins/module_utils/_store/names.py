@@ -51,9 +51,7 @@ def _put_part(connection: sa.Connection, names: t.Sequence[str], wanted: t.Mappi
     table = tables().names
     rows = connection.execute(sa.select(table).where(table.c.sha256.in_(names)).with_for_update()).all()
     known = {(row.sha256, row.digest, row.source, row.cluster): _sighting(row) for row in rows}
-    later = {
-        key: one for key, one in wanted.items() if key not in known or moment(known[key].seen) < moment(one.seen)
-    }
+    later = {key: one for key, one in wanted.items() if key not in known or moment(known[key].seen) < moment(one.seen)}
     fresh = [
         {**_columns(key), "reference": one.reference, "first_seen": one.seen, "last_seen": one.seen}
         for key, one in later.items()

@@ -64,7 +64,7 @@ def tables() -> Tables:
             sa.Column("wanted_platforms", sa.Text, nullable=False),
             sa.Column("first_seen", time, nullable=False),
         ),
-        # What versions before schema 2 knew of names: one digest each, the one that was written last. Not written any more.
+        # What schema version 1 knew of names: the digest that was written last. It is not written any more.
         references=sa.Table(
             "imagescan_references",
             metadata,

@@ -46,6 +46,11 @@ CODES: t.Mapping[str, Code] = {
         "failed", "The OpenSCAP score is lower than the policy demands.", "Repair the rules that failed."
     ),
     "scan-error": Code("error", "The image could not be scanned.", "Read the cause; scan again."),
+    "name-unconfirmed": Code(
+        "inconclusive",
+        "The image was asked for by a name with a tag, and its registry has not said which image it has now.",
+        "Have the step 'discover' ask it: name it in scan_references, and let ask_registries be true.",
+    ),
     "not_scanned_yet": Code("inconclusive", "The image was never scanned.", "Run the step 'scan'."),
     "no-policy": Code(
         "inconclusive",

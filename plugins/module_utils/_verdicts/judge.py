@@ -50,7 +50,8 @@ class Subject:
     says of the inventory. ``compliance``: what ``compliance_facts`` gives, None where no rules were evaluated, and
     ``evaluated_at`` when they were. ``compliance_problem``: why the last attempt at them failed; older ones may be
     there all the same.
-    ``index_digests``: digests of the indexes that the image is in.
+    ``index_digests``: digests of the indexes that the image is in. ``unconfirmed``: those of the references of which
+    nobody can tell whether they lead to the image now.
     """
 
     digest: str
@@ -67,6 +68,7 @@ class Subject:
     compliance_problem: Reason | None = None
     evaluated_at: str = ""
     index_digests: tuple[str, ...] = ()
+    unconfirmed: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -189,7 +191,27 @@ def image_document(subject: Subject, verdict: ImageVerdict) -> dict[str, t.Any]:
     ]
     document["reasons"] = [_code_and_message(reason) for reason in verdict.reasons]
     document["exceptions"] = [dict(one) for one in verdict.exceptions]
-    return document
+    return with_names(document, subject.names, subject.unconfirmed)
+
+
+def with_names(
+    document: dict[str, t.Any], references: t.Iterable[str], unconfirmed: t.Container[str]
+) -> dict[str, t.Any]:
+    """The image object with these names.
+
+    A name of which nobody can tell which image it has now passes by none: an image that passed has it with its digest
+    behind it, ``name:tag@digest``, so that it is the name of this image alone. One that did not pass has it as it is.
+    """
+
+    def shown(name: str) -> str:
+        return f"{name}@{document['digest']}" if name in unconfirmed and document["digest"] else name
+
+    names = sorted(set(references) - {""})
+    if document["verdict"] == "passed":
+        names = sorted(set(map(shown, names)))
+    kept = shown(document["reference"]) if document["verdict"] == "passed" else document["reference"]
+    reference = kept if kept in names or not names else names[0]
+    return {**document, "reference": reference, "references": names}
 
 
 def _facts(subject: Subject, accepted: Accepted) -> dict[str, t.Any]:
@@ -301,7 +323,7 @@ def _scan_reasons(subject: Subject) -> list[_Found]:
     problem = subject.scan_problem
     if problem is not None:
         # Any other code is that of the ScanError that ended the scan.
-        effect = "inconclusive" if problem.code == "not_scanned_yet" else "error"
+        effect = "inconclusive" if problem.code in ("not_scanned_yet", "name-unconfirmed") else "error"
         return [_Found(effect, Reason(problem.code, visible(problem.message, 1000)))]
     if subject.inventory is None:
         return [_found("not_scanned_yet", "The image has not been scanned yet")]

@@ -171,7 +171,7 @@ def test_a_pod_that_has_ended_is_found_by_what_it_ran_and_counts_as_no_use() -> 
 def test_use_is_counted_by_pod_and_namespace() -> None:
     ran = f"quay.io/team/app@{digest('a')}"
     pods = [pod(name, f"p{number}", {"a": (APP, ran), "b": (APP, ran)}) for number, name in enumerate(("x", "x", "y"))]
-    usage = read({"pods": pods}).uses[Named(APP, "workloads", digest("a"))]
+    usage = read({"pods": pods}).uses[Named(APP, "workloads", digest("a"), past="pod")]
     assert (len(usage.pods), usage.namespaces) == (3, {"x", "y"})
 
 

@@ -108,6 +108,7 @@ CASES = [
         {"compliance": {**RESULTS, "score": 90.0}},
     ),
     Case("scan-error", {"scan_problem": Reason("scan-error", "pull refused")}),
+    Case("name-unconfirmed", {"inventory": None, "match": None, "scan_problem": Reason("name-unconfirmed", "who?")}),
     Case("not_scanned_yet", {"inventory": None, "match": None}),
     Case(
         "no-policy",
