@@ -25,6 +25,8 @@ options:
         dictionaries that this module returns.
       - Entries of its list of unidentified images may be handed on too. They are kept as errors, so that no image that
         was named gets lost.
+      - The key C(names) of a dictionary says who told that its names lead to its C(digest), as
+        M(imagescan.openshift.image_info) returns it. A name with a tag that it says nothing of is kept as unconfirmed.
     type: list
     elements: raw
     required: true

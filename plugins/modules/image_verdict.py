@@ -23,6 +23,8 @@ options:
     description:
       - The images to judge, as references or digests, or as the dictionaries that M(imagescan.openshift.image_info)
         returns. An image that the store does not know is V(inconclusive).
+      - A name with a tag means every image that it may lead to, and is V(inconclusive) itself where its registry has
+        not said which one it has now.
       - Without it, everything in the store is judged.
     type: list
     elements: raw

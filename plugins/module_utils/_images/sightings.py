@@ -49,23 +49,30 @@ def leads_to(sightings: t.Iterable[Sighting]) -> dict[str, dict[str, bool]]:
 
     What the holder of a name said last ends all that was seen until then. What was seen later than that may be so as
     well, and without a word of the holder everything may. A name with a digest in it leads to that digest alone.
+    Spellings of one name (``Quay.io``, ``quay.io:443``) count together, and each is given as it was seen.
     """
     by_name: dict[str, list[Sighting]] = {}
-    for sighting in sightings:
-        by_name.setdefault(sighting.reference, []).append(sighting)
     found: dict[str, dict[str, bool]] = {}
-    for name, seen in by_name.items():
-        pinned = pinned_digest(name)
-        if pinned:
-            if any(one.digest == pinned for one in seen):
-                found[name] = {pinned: True}
-            continue
+    for one in sightings:
+        pinned = pinned_digest(one.reference)
+        if not pinned:
+            by_name.setdefault(_spelling(one.reference), []).append(one)
+        elif pinned == one.digest:
+            found[one.reference] = {pinned: True}
+    for seen in by_name.values():
         last = _last_words(seen)
         alive = [one for one in seen if _is_alive(one, last)]
-        digests = {one.digest for one in alive}
-        certain = len(digests) == 1 and any(one.source in HOLDERS for one in alive)
-        found[name] = dict.fromkeys(sorted(digests), certain)
+        certain = len({one.digest for one in alive}) == 1 and any(one.source in HOLDERS for one in alive)
+        for one in alive:
+            found.setdefault(one.reference, {})[one.digest] = certain
     return found
+
+
+def _spelling(name: str) -> str:
+    """A name in the spelling in which names are compared: no case of the host, no port that is the usual one."""
+    host, slash, rest = name.partition("/")
+    host = host.lower()
+    return (host[: -len(":443")] if host.endswith(":443") else host) + slash + rest
 
 
 def _last_words(seen: t.Iterable[Sighting]) -> dict[str, datetime.datetime]:
