@@ -497,6 +497,34 @@ TRAPS: list[Trap] = [
             FIX,
         ),
     ),
+    differs(
+        "cpe-with-a-wildcard",
+        "whoever compares the versions of products as texts: 4.* is every 4.x",
+        "documents",
+        feed(
+            vex.Says(
+                vex.Product("openshift-4", "Red Hat OpenShift 4", "cpe:/a:redhat:openshift:4.*::el9"),
+                "known_affected",
+                ("openssl-libs",),
+                state="Affected",
+            )
+        ),
+        feed(
+            vex.Says(
+                vex.Product("openshift-5", "Red Hat OpenShift 5", "cpe:/a:redhat:openshift:5.*::el9"),
+                "known_affected",
+                ("openssl-libs",),
+                state="Affected",
+            )
+        ),
+        verdict="failed",
+        policy=STRICT,
+        manifest=content_manifest(BASEOS_9, "rhocp-4.14-for-rhel-9-x86_64-rpms"),
+        repositories={
+            **REPOSITORIES,
+            "rhocp-4.14-for-rhel-9-x86_64-rpms": ["cpe:/a:redhat:openshift:4.14::el9"],
+        },
+    ),
     hides(
         "not-affected-said-less-exactly",
         "whoever lets a word about the whole release clear what is said of one of its repositories",

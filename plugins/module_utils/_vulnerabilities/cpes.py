@@ -5,7 +5,8 @@
 
 CPEs are compared by vendor, product and version. The part (``a``, ``o``) and the channel (``baseos``, ``appstream``)
 do not count: the two Red Hat feeds disagree about both. Red Hat Enterprise Linux and its update streams (EUS, AUS …)
-form one family; every other product is a family of its own.
+form one family; every other product is a family of its own. The version of a statement may have wildcards
+(``cpe_versions``).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import re
 import typing as t
 import urllib.parse
 
+from .cpe_versions import exactness, has_wildcard, is_sound, is_whole_major, matches, matches_exactly
 from .model import AppliedCpe
 
 #: The family of ``enterprise_linux`` and of its update streams.
@@ -24,7 +26,8 @@ RHEL = "enterprise_linux"
 _STREAM = re.compile(r"(?:rhel|enterprise_linux)_((?:eus|aus|tus|e4s|els|eeus)(?:_long_life)?)")
 _EDITION = re.compile(r"el([0-9]{1,3})")
 _NUMBER = re.compile(r"[0-9]{1,3}")
-_FORMATTED = re.compile(r"\\(.)")
+_QUOTED = re.compile(r"\\(.)")
+_ENCODED = re.compile(r"%(..)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,26 +64,26 @@ class Cpe:
     @property
     def specificity(self) -> int:
         """The higher, the more precisely the CPE says which product it means."""
-        rank = 0 if not self.version else 1 + self.version.count(".")
-        return rank + bool(self.edition or self.channel) + bool(self.stream)
+        return exactness(self.version) + bool(self.edition or self.channel) + bool(self.stream)
 
 
 @functools.lru_cache(maxsize=65536)
 def parse_cpe(text: str) -> Cpe | None:
-    """Read a CPE 2.2 URI or a CPE 2.3 formatted string; None for anything else, and for one without a product."""
-    if text.startswith("cpe:2.3:"):
-        fields = [_FORMATTED.sub(r"\1", field) for field in re.split(r"(?<!\\):", text)[3:]]
-    elif text.startswith("cpe:/"):
-        fields = [urllib.parse.unquote(field) for field in text[len("cpe:/") :].split(":")[1:]]
-    else:
-        return None
-    fields = ["" if field in ("*", "-") else field.strip().lower() for field in fields]
-    vendor, product, version, _update, edition = (fields + [""] * 5)[:5]
-    if not vendor or not product:
+    """Read a CPE 2.2 URI or a CPE 2.3 formatted string; None for anything else, and for one without a product.
+
+    Only the version may have wildcards: of Enterprise Linux only its minor, of its update streams none.
+    """
+    fields = _fields_of(text)
+    return _cpe_of(fields) if fields is not None else None
+
+
+def _cpe_of(fields: t.Sequence[str]) -> Cpe | None:
+    vendor, product, version, _update, edition = fields
+    if not vendor or not product or not is_sound(version) or any(map(has_wildcard, (vendor, product, edition))):
         return None
     match = _STREAM.fullmatch(product)
     is_edition = bool(_EDITION.fullmatch(edition))
-    return Cpe(
+    cpe = Cpe(
         vendor,
         product,
         version,
@@ -88,6 +91,49 @@ def parse_cpe(text: str) -> Cpe | None:
         "" if is_edition else edition,
         match[1] if match else "",
     )
+    return None if has_wildcard(version) and cpe.family == RHEL and (cpe.stream or not cpe.major) else cpe
+
+
+def _fields_of(text: str) -> list[str] | None:
+    """The first five fields behind the part, in lower case; ``*`` and ``?`` are wildcards, and none is quoted."""
+    if text.startswith("cpe:2.3:"):
+        fields = [_QUOTED.sub(_literal, field) for field in re.split(r"(?<!\\):", text)[3:]]
+    elif text.startswith("cpe:/"):
+        fields = [_decoded(field) for field in text[len("cpe:/") :].split(":")[1:]]
+    else:
+        return None
+    fields = ["" if field in ("*", "-") else field.strip().lower() for field in fields]
+    return (fields + [""] * 5)[:5]
+
+
+def _decoded(field: str) -> str:
+    """A field of a URI, where ``%01`` and ``%02`` are wildcards. Encoded, ``*`` and ``?`` are none."""
+    if "%" not in field:
+        return field
+    return "".join(
+        {"01": "?", "02": "*"}.get(part) or _as_literal(urllib.parse.unquote(f"%{part}"))
+        if place % 2
+        else urllib.parse.unquote(part)
+        for place, part in enumerate(_ENCODED.split(field))
+    )
+
+
+def _literal(match: re.Match[str]) -> str:
+    return _as_literal(match[1])
+
+
+def _as_literal(character: str) -> str:
+    """A character that is no wildcard. No version has one of these; what is not printable is not sound."""
+    return "\x00" if character in ("*", "?") else character
+
+
+@functools.lru_cache(maxsize=65536)
+def _own_cpe(text: str) -> Cpe | None:
+    """The CPE of an image. Where the version cannot be read, the image may have any."""
+    fields = _fields_of(text)
+    if fields is None:
+        return None
+    return _cpe_of(fields) or _cpe_of([*fields[:2], "", *fields[3:]])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +144,7 @@ class Relation:
     affected" may be believed.
     ``available``: its fixes can be installed there. Where it does not apply, it is an update stream of the same Red Hat
     Enterprise Linux: its fixed builds contain the fix wherever they were installed from.
+    Equal for products with one CPE, whatever its part.
     """
 
     family: str
@@ -109,13 +156,14 @@ class Relation:
     clears: bool
     available: bool
     channel: str = ""
+    version: str = ""
 
 
 class ImageProducts:
     """The products of one image."""
 
     def __init__(self, cpes: t.Iterable[str]) -> None:
-        self.cpes = [cpe for cpe in map(parse_cpe, cpes) if cpe is not None]
+        self.cpes = [cpe for cpe in map(_own_cpe, cpes) if cpe is not None]
         self.rhel = [cpe for cpe in self.cpes if cpe.family == RHEL]
         self.majors = {cpe.major for cpe in self.cpes if cpe.major}
         self.by_product: dict[tuple[str, str], list[Cpe]] = {}
@@ -136,7 +184,10 @@ class ImageProducts:
                 continue
             if cpe.edition and not own.edition and self.majors and cpe.major not in self.majors:
                 continue
-            if not cpe.version or own.version == cpe.version or own.version.startswith(cpe.version + "."):
+            if has_wildcard(cpe.version) or has_wildcard(own.version):
+                applies = applies or matches(cpe.version, own.version)
+                clears = clears and (not cpe.version or matches_exactly(cpe.version, own.version))
+            elif not cpe.version or own.version == cpe.version or own.version.startswith(cpe.version + "."):
                 applies = True
             else:
                 clears = False
@@ -154,6 +205,7 @@ class ImageProducts:
             clears,
             applies,
             channel=cpe.channel,
+            version=cpe.version,
         )
 
     def _relate_rhel(self, cpe: Cpe) -> Relation | None:
@@ -169,7 +221,8 @@ class ImageProducts:
             # Who has an update stream has the main stream too; fixes of any minor concern every later one.
             applies = available = True
             main = [other.version for other in own if not other.stream]
-            clears = cpe.minor is None or (bool(main) and all(version == cpe.version for version in main))
+            every = cpe.minor is None and (not has_wildcard(cpe.version) or is_whole_major(cpe.version))
+            clears = every or (bool(main) and all(matches_exactly(cpe.version, version) for version in main))
         return Relation(
             RHEL,
             cpe.specificity,
@@ -180,6 +233,7 @@ class ImageProducts:
             clears,
             available,
             channel=cpe.channel,
+            version=cpe.version,
         )
 
 

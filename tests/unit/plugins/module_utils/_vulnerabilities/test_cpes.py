@@ -33,6 +33,29 @@ from hypothesis import strategies as st
         ("cpe:/a:redhat:jbosseapxp", Cpe("redhat", "jbosseapxp", "", "", "", "")),
         ("cpe:/a:redhat", None),
         ("cpe:/a::openshift:4", None),
+        ("cpe:/a:redhat:openshift:4.*", Cpe("redhat", "openshift", "4.*", "", "", "")),
+        ("cpe:/a:redhat:openshift:4.%02::el8", Cpe("redhat", "openshift", "4.*", "el8", "", "")),
+        ("cpe:/a:redhat:openshift:4.?", Cpe("redhat", "openshift", "4.?", "", "", "")),
+        ("cpe:/a:redhat:openshift:4.%01%01", Cpe("redhat", "openshift", "4.??", "", "", "")),
+        ("cpe:2.3:a:redhat:openshift:4.1?:*:el8:*:*:*:*:*", Cpe("redhat", "openshift", "4.1?", "el8", "", "")),
+        ("cpe:/a:redhat:openshift:%02", Cpe("redhat", "openshift", "", "", "", "")),
+        ("cpe:/a:redhat:openshift:*", Cpe("redhat", "openshift", "", "", "", "")),
+        ("cpe:/o:redhat:enterprise_linux:9.*", Cpe("redhat", "enterprise_linux", "9.*", "", "", "")),
+        # What is not sound, or means nobody knows which products.
+        ("cpe:/a:redhat:openshift:4.*.1", None),
+        ("cpe:/a:redhat:openshift:4.%02.1234", None),
+        ("cpe:/a:redhat:openshift:4.**", None),
+        ("cpe:/a:redhat:openshift:4.?*", None),
+        ("cpe:/a:redhat:openshift:4.%2a", None),
+        ("cpe:/a:redhat:openshift:4.%3F", None),
+        ("cpe:/a:redhat:openshift:4.%00", None),
+        ("cpe:2.3:a:redhat:openshift:4.\\*:*:*:*:*:*:*:*", None),
+        ("cpe:/a:redhat:open*:4", None),
+        ("cpe:/a:red%01hat:openshift:4", None),
+        ("cpe:/a:redhat:openshift:4::el*", None),
+        ("cpe:/o:redhat:enterprise_linux:1?", None),
+        ("cpe:/o:redhat:enterprise_linux:*.4", None),
+        ("cpe:/o:redhat:rhel_eus:9.*::baseos", None),
         ("cpe:/", None),
         ("", None),
         ("redhat:enterprise_linux:9", None),
@@ -131,3 +154,75 @@ def test_any_text_is_read_and_compared_without_an_error(one: str, two: str) -> N
         parse_cpe(prefix + one)
         ImageProducts([prefix + one]).relate(prefix + two)
         assumed_cpes(one, prefix + two)
+
+
+@pytest.mark.parametrize(
+    ("stated", "own", "applies", "clears"),
+    [
+        # NISTIR 7696: "*" is any run of characters, "?" one or none.
+        ("4.*", "4.12", True, True),
+        ("4.%02", "4.12", True, True),
+        ("4.*", "4.", True, True),
+        ("4.*", "4.12.3", True, True),
+        ("4.*", "5.1", False, False),
+        ("4.*", "40.1", False, False),
+        ("4.*", "14.1", False, False),
+        ("*.12", "4.12", True, True),
+        ("*.12", "4.13", False, False),
+        ("4.?", "4.1", True, True),
+        ("4.%01", "4.1", True, True),
+        ("4.?", "4.12", False, False),
+        ("4.1?", "4.12", True, True),
+        ("4.1?", "4.1", True, False),  # one or none: said to have the flaw it counts, said to have none it does not
+        ("4.1?", "4.2", False, False),
+        ("4.1?", "4.123", False, False),
+        ("4.??", "4.12", True, True),
+        ("??12", "4.12", True, True),
+        ("*1*", "4.12", True, True),
+        ("*3*", "4.12", False, False),
+        ("*", "4.12", True, True),
+        ("%02", "4.12", True, True),
+        # An image that does not say exactly which version it has.
+        ("4.*", "4", True, False),
+        ("4.*", "", True, False),
+        ("4.*", "5", False, False),
+        ("4.1?", "4.12.3", True, False),
+        ("4.12", "4.*", True, False),
+        ("5.1", "4.*", False, False),
+        ("4.1?", "4.*", True, False),
+        ("4", "4.*", True, False),
+        ("", "4.*", True, True),
+        ("4.12", "4.*.1", True, False),  # which nobody can read
+    ],
+)
+def test_wildcards_in_versions(stated: str, own: str, *, applies: bool, clears: bool) -> None:
+    """ "Not affected" is only believed of an image that certainly has the version."""
+    relation = ImageProducts([f"cpe:/a:redhat:openshift:{own}::el8"]).relate(f"cpe:/a:redhat:openshift:{stated}::el8")
+    assert (relation is not None and relation.applies, relation is not None and relation.clears) == (applies, clears)
+
+
+@pytest.mark.parametrize(
+    ("stated", "own", "applies", "clears"),
+    [
+        ("9.*", "9", True, True),
+        ("9.*", "9.4", True, True),
+        ("9.*", "8", False, False),
+        ("9.4*", "9.4", True, True),
+        ("9.4*", "9", True, False),
+        ("9.?", "9.10", True, False),  # fixes of any minor concern every later one
+    ],
+)
+def test_wildcards_in_minors_of_enterprise_linux(stated: str, own: str, *, applies: bool, clears: bool) -> None:
+    relation = ImageProducts([f"cpe:/o:redhat:enterprise_linux:{own}"]).relate(
+        f"cpe:/o:redhat:enterprise_linux:{stated}"
+    )
+    assert (relation is not None and relation.applies, relation is not None and relation.clears) == (applies, clears)
+
+
+def test_a_wildcard_is_less_exact_than_a_version() -> None:
+    ranks = [
+        cpe.specificity
+        for version in ("4.*.1", "*.12", "4", "4.*", "4.1?", "4.12", "4.12.*", "4.12.1")
+        if (cpe := parse_cpe(f"cpe:/a:redhat:openshift:{version}"))
+    ]
+    assert ranks == [0, 1, 1, 1, 2, 2, 3], "so that 'not affected' of a pattern does not clear an exact version"

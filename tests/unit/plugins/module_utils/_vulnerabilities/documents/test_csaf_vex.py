@@ -705,7 +705,11 @@ def with_cpe(cpe: object, component: str = "tool") -> dict[str, t.Any]:
 
 
 @pytest.mark.parametrize(
-    "cpe", [None, "", "cpe", 7, "cpe:/o:redhat:x y", "cpe:/" + "x" * 1000, "cpe:/o:redhat", " cpe:/o:r:p"]
+    "cpe",
+    [
+        *(None, "", "cpe", 7, "cpe:/o:redhat:x y", "cpe:/" + "x" * 1000, "cpe:/o:redhat", " cpe:/o:r:p"),
+        *("cpe:/a:redhat:openshift:4.*.1", "cpe:/a:redhat:openshift:4.%02.1", "cpe:/o:redhat:rhel_eus:9.*"),
+    ],
 )
 def test_packages_of_a_product_without_a_readable_cpe_are_not_passed_over(cpe: object) -> None:
     with pytest.raises(CorruptData, match="the CPE of the product"):

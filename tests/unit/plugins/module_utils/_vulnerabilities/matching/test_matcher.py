@@ -694,6 +694,18 @@ def test_not_affected_of_another_product_clears_nothing(feed: Feed) -> None:
     assert status(feed, said, rpm("tool-1.0-1.el9.x86_64"), cpes=[MAIN_9, OPENSHIFT]) == "affected"
 
 
+@pytest.mark.parametrize("version", ["4.*", "4.%02", "4.1?", "4.1%01", "4.%01%01"])
+def test_a_version_with_a_wildcard_is_that_of_the_image(feed: Feed, version: str) -> None:
+    stated = f"cpe:/a:redhat:openshift:{version}::el9"
+    package = rpm("tool-1.0-1.el9.x86_64")
+    for cpe, expected in ((OPENSHIFT, "affected"), ("cpe:/a:redhat:openshift:5.16::el9", "clear")):
+        assert status(feed, [affected(stated, "tool")], package, cpes=[MAIN_9, cpe]) == expected
+    said = [affected("cpe:/a:redhat:openshift:4::el9", "tool"), not_affected(stated, "tool")]
+    assert status(feed, said, package, cpes=[MAIN_9, OPENSHIFT]) == "clear"
+    said = [affected(OPENSHIFT, "tool"), not_affected(stated, "tool")]
+    assert status(feed, said, package, cpes=[MAIN_9, OPENSHIFT]) == "affected", "a version is more exact"
+
+
 def test_not_affected_of_a_source_does_not_clear_what_is_said_of_the_binary(feed: Feed) -> None:
     package = rpm("tool-libs-1.0-1.el9.x86_64", source="tool-1.0-1.el9.src.rpm")
     source, binary = {"name": "tool", "arch": "src"}, {"name": "tool-libs"}
