@@ -68,7 +68,9 @@ def run(folder: Path, situations: t.Mapping[str, Situation]) -> dict[str, dict[s
     targets = {}
     for name, situation in situations.items():
         # A label makes each image another one: a store knows images by their digest.
-        labelled = dataclasses.replace(situation, labels=(("trap", name),))
+        label = (("trap", name),)
+        children = tuple((platform, dataclasses.replace(one, labels=label)) for platform, one in situation.children)
+        labelled = dataclasses.replace(situation, labels=label, children=children)
         targets[write_image(labelled, folder / "images" / name)] = name
     (folder / "policies.yml").write_text(SMALL_POLICY_TEXT)
     (folder / "play.yml").write_text(PLAY)
