@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible import constants
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 
-display = Display()
+from ..plugin_utils._lines import show_line
 
 #: Words at the beginning of a line, and the setting that has their colour.
 COLOURS = {
@@ -32,7 +30,6 @@ LABELS = {
     "openscap": "Pages of OpenSCAP",
 }
 #: Callbacks that write a document to stdout, which a table would break.
-MACHINES = ("json", "jsonl", "junit", "null")
 
 
 class ActionModule(ActionBase):
@@ -56,10 +53,7 @@ def show(table: list[str], files: dict[str, str]) -> None:
     """Print a table line by line, in the colours that the person chose for good and bad."""
     if not table:
         return
-    callback = str(constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK")).rpartition(".")[2]
-    stderr = callback in MACHINES
     for line in table:
-        setting = COLOURS.get(line.partition(" ")[0])
-        display.display(line, color=getattr(constants, setting) if setting else None, stderr=stderr)
+        show_line(line, COLOURS.get(line.partition(" ")[0], ""))
     for kind, path in files.items():
-        display.display(f"{LABELS.get(kind, kind)}: {path}", stderr=stderr)
+        show_line(f"{LABELS.get(kind, kind)}: {path}")

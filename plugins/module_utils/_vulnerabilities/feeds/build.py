@@ -221,6 +221,7 @@ def _compile(
             raise CorruptData(
                 f"the feed {shown(source)} has no readable {form.documents}: {seen}",
                 code="feed-empty",
+                partial=build.rejected,
             )
         if old is not None:
             _check_not_less(old, build, wanted, feed.deletions_since(old.info.newest))

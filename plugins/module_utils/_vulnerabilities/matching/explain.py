@@ -142,7 +142,7 @@ def explain_feed(feed: FeedInfo | None) -> list[str]:
         f"Data: {visible(feed.format, 40)} for {visible(', '.join(feed.distributions), 200)}, serial "
         f"{visible(feed.serial, 100)}",
         f"  last checked {visible(feed.checked, 40)}, newest change {visible(feed.newest, 40) or 'unknown'}; "
-        f"{feed.documents} documents{' of ' + ' to '.join(map(str, feed.years)) if feed.years else ''}, "
+        f"{feed.documents} documents{' of ' + ' to '.join(map(str, dict.fromkeys(feed.years))) if feed.years else ''}, "
         f"{feed.statements} statements",
         f"  signatures: checked with the key {visible(feed.signature_key, 100)}"
         if feed.signature_key
