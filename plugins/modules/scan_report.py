@@ -40,7 +40,7 @@ options:
   metrics_file:
     description:
       - Where to write the metrics instead of C(report.prom), such as a file whose name ends in C(.prom) in the folder
-        that node_exporter reads.
+        that node_exporter reads. It needs V(metrics) among O(formats).
       - That one has the mode 0644, since another user reads it. It has numbers, codes and
         names of clusters alone, no names of images.
     type: path
@@ -222,7 +222,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.oscap import find_tools
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.pages import render_page
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._files import write_whole
 from ansible_collections.imagescan.openshift.plugins.module_utils._module import run
 from ansible_collections.imagescan.openshift.plugins.module_utils._reports import (
@@ -271,6 +271,8 @@ NAMES = {
 def work(module: AnsibleModule) -> dict[str, t.Any]:
     """Read the verdicts and write the files that differ."""
     params = module.params
+    if params["metrics_file"] and METRICS not in params["formats"]:
+        raise InputError("metrics_file is given, and formats has no metrics", hint="add metrics to formats")
     wanted = None if params["images"] is None else [named(one) for one in params["images"]]
     with open_store(
         params["store"], params["store_password"] or "", create=False, read_only=module.check_mode

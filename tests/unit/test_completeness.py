@@ -17,6 +17,7 @@ TARGETS = CHECKOUT / "tests" / "integration" / "targets"
 KINDS = {
     "plugins/modules/*.py": "",
     "plugins/filter/*.py": "filter_",
+    "plugins/lookup/*.py": "lookup_",
     "roles/*": "role_",
     "playbooks/*.yml": "playbook_",
 }
@@ -44,7 +45,7 @@ FRAGMENTS = ("store", "tls", "registry_access", "platforms", "cluster", "excepti
 
 
 def content() -> list[str]:
-    """The integration target that each module, filter, role and playbook must have."""
+    """The integration target that each module, filter, lookup, role and playbook must have."""
     return sorted(prefix + path.stem for pattern, prefix in KINDS.items() for path in CHECKOUT.glob(pattern))
 
 
