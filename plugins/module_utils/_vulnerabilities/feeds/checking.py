@@ -36,7 +36,8 @@ _IDENTIFIER = re.compile(r"\b[A-Z]{2,}[A-Z0-9]*-[0-9]{4}[-:]\S*[0-9A-Za-z]")
 _NUMBER = re.compile(r"(?<![A-Za-z])[0-9][0-9.:]*\b")
 
 
-class Cause(t.NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Cause:
     """Why documents are refused.
 
     ``cause``: the same for every document that is refused for it, without identifiers and numbers. ``documents``: paths
