@@ -10,6 +10,7 @@ import itertools
 import typing as t
 
 import pytest
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import results
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.results import Results, ShardState
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.shards import Item
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import Results as RuleResults
@@ -226,6 +227,30 @@ def test_after_a_repair_images_may_come_before_their_index() -> None:
     assert desk.states == [("b", "scanned")]
     desk.image(0, "a", index="i")
     assert not desk.shard.open
+
+
+@pytest.mark.parametrize(("limit", "states"), [(2, []), (1, [("i", "result-refused")])])
+def test_an_index_has_as_many_images_as_one_may_have(
+    monkeypatch: pytest.MonkeyPatch, limit: int, states: list[tuple[str, str]]
+) -> None:
+    monkeypatch.setattr(results, "CHILD_LIMIT", limit)
+    desk = Desk("i")
+    desk.index(0, "i", a="linux/amd64", b="linux/arm64")
+    assert desk.states == states
+
+
+@pytest.mark.parametrize(("limit", "kept"), [(3, "abc"), (2, "ab")])
+def test_as_many_images_as_an_index_may_have_are_kept_until_it_comes(
+    monkeypatch: pytest.MonkeyPatch, limit: int, kept: str
+) -> None:
+    desk = Desk("i")
+    with monkeypatch.context() as patched:
+        patched.setattr(results, "CHILD_LIMIT", limit)
+        for letter in "abc":
+            desk.image(0, letter, index="i")
+    desk.index(0, "i", a="linux/amd64", b="linux/arm64", c="linux/s390x")
+    assert desk.states == [(letter, "scanned") for letter in kept]
+    assert bool(desk.shard.open) is (kept != "abc")
 
 
 def test_of_an_index_that_was_cut_short_only_the_missing_images_are_owed() -> None:

@@ -865,6 +865,19 @@ def test_the_flag_is_taken_back_even_where_no_byte_is_left() -> None:
     assert total(image.annotations) <= SIZE_LIMIT
 
 
+@pytest.mark.parametrize("verdict", ["inconclusive", "error", "failed"])
+def test_a_flagged_image_keeps_its_flag_where_no_byte_is_left(verdict: str) -> None:
+    # Somebody took the word and all the rest away, and filled the room that writing it again needs.
+    image = Image({MARK: "true"})
+    image.annotations["notes"] = "x" * (SIZE_LIMIT - total(image.annotations) - len("notes"))
+    before = dict(image.annotations)
+    with pytest.raises(LimitExceeded) as caught:
+        image.judge(facts(verdict))
+    assert caught.value.code == "annotations-full"
+    assert image.annotations == before
+    assert image.annotations[MARK] == "true"
+
+
 def test_an_image_with_nothing_to_flag_is_no_error_however_full_it_is() -> None:
     theirs = filled(10)
     image = Image(theirs)

@@ -131,6 +131,9 @@ def test_realms_that_are_asked(registry: Endpoint, realm: str) -> None:
         (Endpoint("https", "192.0.2.1", 443), "https://192.0.2.2/token", "foreign host"),
         (Endpoint("https", "registry", 443), "https://auth/token", "foreign host"),
         (Endpoint("http", "127.0.0.1", 5000), "http://localhost:5001/token", "foreign host"),
+        # A registry that is asked over plain HTTP lends nobody else the right to be asked so, not even its own domain.
+        (Endpoint("http", "registry.example.com", 80), "http://auth.example.com/token", "plain HTTP"),
+        (Endpoint("http", "registry.example.com", 80), "http://auth.allowed.test:8443/token", "plain HTTP"),
     ],
 )
 def test_realms_that_are_refused(registry: Endpoint, realm: str, says: str) -> None:

@@ -71,6 +71,23 @@ def problems(feed: Feed, said: t.Sequence[Says], *packages: Package, cpes: t.Seq
 # -- update streams --
 
 
+@pytest.mark.parametrize(("release", "expected"), [("5.el9_2", "affected"), ("5.el9_3", "clear")])
+def test_a_build_of_the_very_release_that_is_affected_is_not_fixed_by_an_older_fix(
+    feed: Feed, release: str, expected: str
+) -> None:
+    """A build of 9.2 that is newer than the only fix, and EUS 9.2 is affected without a fix.
+
+    Facts: tool-1.0-5.el9_2 is installed in an image with the repositories of EUS 9.2 and the main ones. The main stream
+    is fixed in 1.0-4.el9; EUS 9.2 is affected, and has no fix.
+    Rule: being newer than every fix is not enough where a product that the build may be of is affected and has no fix.
+    The dist tag el9_2 names that product's own minor release.
+    Conclusion: affected. The same build of 9.3 cannot be of 9.2, and is clear.
+    """
+    said = [fixed(MAIN_9, "tool", "1.0-4.el9"), affected(EUS_9_2, "tool")]
+    package = rpm(f"tool-1.0-{release}.x86_64")
+    assert status(feed, said, package, cpes=(MAIN_9, EUS_9_2)) == expected
+
+
 def test_a_build_of_an_update_stream_is_judged_by_it_wherever_it_came_from(feed: Feed) -> None:
     """An old build of 9.2 in an image that names the main repositories alone.
 
