@@ -1,7 +1,7 @@
 # The commands of this project; README.md explains them.
 PYTHON ?= python3
 
-.PHONY: venv demo test test-full test-one watch fuzz bench cluster-up cluster-down clean
+.PHONY: venv demo test test-full test-one watch fuzz bench mutants cluster-up cluster-down clean
 venv: .venv/ready
 
 # The link makes imagescan.openshift.* resolve from this checkout; edits are live.
@@ -36,6 +36,10 @@ fuzz:
 
 bench:
 	$(PYTHON) tests/tools/suite.py bench
+
+# 300 small changes of the code that decides, each of which a test must notice. About an hour; not part of any other.
+mutants:
+	$(PYTHON) tests/tools/mutants.py
 
 # A real Kubernetes of one node, as the tests use it (root, Go): kubeconfig in build/cluster.
 cluster-up cluster-down:
