@@ -18,8 +18,6 @@ import typing as t
 import zipfile
 from pathlib import Path
 
-import costs
-
 CHECKOUT = Path(__file__).resolve().parents[2]
 BUILD = CHECKOUT / "build"
 LOGS = BUILD / "logs"
@@ -33,6 +31,9 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "imag
 KUBERNETES_CORE = {"oldest": ("11.0.0", "5.0.0"), "newest": ("14.5.0", "6.6.0")}
 #: The last one that brings awx.awx, which the playbook ``controller`` uses.
 AWX = ("12.3.0", "24.6.1")
+
+#: Who is told the processor seconds of each command that ``run`` ran.
+LISTENERS: list[t.Callable[[float], None]] = []
 
 #: Stages run side by side, and what they share is made once.
 _making = threading.RLock()
@@ -202,7 +203,8 @@ def run(command: t.Sequence[str | Path], log: Path, **options: t.Any) -> int:
         _pid, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)  # subprocess did not see its end
     seconds = used.ru_utime + used.ru_stime
-    costs.count(seconds)
+    for listener in LISTENERS:
+        listener(seconds)
     with TIMES.open("a", encoding="utf-8") as times:
         times.write(f"{log.stem}\t{time.monotonic() - began:.1f}\t{seconds:.1f}\n")
     return process.returncode

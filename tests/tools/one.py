@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Some tests, at once or after each change: ``make test-one T=…``, ``make watch T=…`` (``T=… one.py [watch]``).
 
-T is what pytest takes: folders, files, ``file::test``, relative to the checkout. Long tests are run, too. Makes the
+T is what pytest takes: folders, files, ``file::test``, relative to the checkout; or a target of ansible-test by its
+folder. Long tests are run, too. Makes the
 environment of the tests when it is not there; what tests need besides (Debian packages, the programs of a cluster) they
 ask for themselves. Standard library only, since this runs before any environment exists.
 """
@@ -18,19 +19,37 @@ import time
 import typing as t
 from pathlib import Path
 
-from environments import CHECKOUT, TEST_REQUIREMENTS, USER_REQUIREMENTS, environment
+from environments import (
+    CHECKOUT,
+    TEST_REQUIREMENTS,
+    USER_REQUIREMENTS,
+    ansible_test_environment,
+    copied_tree,
+    environment,
+)
 
 #: What a change in makes tests run again.
 WATCHED = ("plugins", "extensions", "roles", "playbooks", "examples", "docs", "tests", "meta", "changelogs")
 PAUSE = 0.5
+TARGETS = "tests/integration/targets/"
 
 
 def run(tests: t.Sequence[str]) -> int:
-    """Run tests with their output on the terminal; the exit status of pytest."""
+    """Run tests with their output on the terminal; the worst exit status of pytest and ansible-test."""
     venv = environment("test", sys.executable, USER_REQUIREMENTS + TEST_REQUIREMENTS)
-    settings = {**os.environ, "PYTHONPATH": "", "PATH": f"{venv / 'bin'}:{os.environ['PATH']}"}
-    command = [str(venv / "bin" / "python"), "-m", "pytest", "-q", "-ra", *tests]
-    return subprocess.run(command, cwd=CHECKOUT, env=settings, check=False).returncode
+    targets = [name.removeprefix(TARGETS).strip("/") for name in tests if name.startswith(TARGETS)]
+    files = [name for name in tests if not name.startswith(TARGETS)]
+    status = 0
+    if files:
+        settings = {**os.environ, "PYTHONPATH": "", "PATH": f"{venv / 'bin'}:{os.environ['PATH']}"}
+        command = [str(venv / "bin" / "python"), "-m", "pytest", "-q", "-ra", *files]
+        status = subprocess.run(command, cwd=CHECKOUT, env=settings, check=False).returncode
+    if targets:
+        version = "{}.{}".format(*sys.version_info[:2])
+        command = [str(venv / "bin" / "ansible-test"), "integration", "--local", "--python", version, *targets]
+        settings = ansible_test_environment(venv)
+        status = max(status, subprocess.run(command, cwd=copied_tree("one"), env=settings, check=False).returncode)
+    return status
 
 
 def named(text: str) -> list[str]:

@@ -34,6 +34,7 @@ import costs
 from environments import (
     BUILD,
     CHECKOUT,
+    LISTENERS,
     LOGS,
     TEST_REQUIREMENTS,
     TIMES,
@@ -46,6 +47,7 @@ from environments import (
     run,
 )
 
+LISTENERS.append(costs.count)
 REQUIRE_ALL = os.environ.get("IMAGESCAN_REQUIRE_ALL") == "1"
 DEBIAN_PACKAGES = [
     *("rpm", "umoci", "skopeo", "buildah", "docker-registry", "db-util"),

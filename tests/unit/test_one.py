@@ -37,7 +37,7 @@ def one(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[t.Any]:
     """tests/tools/one.py."""
     monkeypatch.syspath_prepend(str(CHECKOUT / "tests" / "tools"))
     yield importlib.import_module("one")
-    for name in ("one", "environments", "costs"):
+    for name in ("one", "environments"):
         del sys.modules[name]
 
 
