@@ -14,6 +14,7 @@ from . import (
     distributions,
     exceptions,
     feeds,
+    flat,
     judging,
     layers,
     matching,
@@ -27,7 +28,7 @@ from .trap import Trap
 FAMILIES = {
     module.__name__.rpartition(".")[2]: module.TRAPS
     for module in (
-        *(layers, programs, databases, matching, modules, products, feeds, distributions, judging, exceptions),
+        *(layers, programs, databases, matching, modules, flat, products, feeds, distributions, judging, exceptions),
         signatures,
     )
 }
