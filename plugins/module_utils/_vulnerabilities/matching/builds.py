@@ -107,6 +107,14 @@ def module_build(release: str) -> str:
     return match[1] if match else ""
 
 
+def is_rebuild(one: Build | None, two: Build | None) -> bool:
+    """Whether two builds of one version are the same release in two builds of a module."""
+    if one is None or two is None:
+        return False
+    first, second = (build.release.partition(".module") for build in (one, two))
+    return bool(first[1] and second[1]) and first[0] == second[0]
+
+
 def of_numbered_stream(module: str, build: Build) -> bool:
     """Whether a build's version is in the stream of a module that is named by numbers, as 15.3 in ``postgresql:15``."""
     stream = module.partition(":")[2]

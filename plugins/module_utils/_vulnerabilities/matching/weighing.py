@@ -29,6 +29,7 @@ from .builds import (
     Build,
     Stream,
     compare_builds,
+    is_rebuild,
     module_build,
     of_numbered_stream,
     parse_build,
@@ -261,7 +262,7 @@ class Case:
         """The same for one meaning of the statements."""
         exact = [one for one in said if one.exact]
         if any(self.applies(one) for one in exact):
-            return self.weigh_module([*exact, *self.own_fixes(self.own_module, said)])
+            return self.weigh_module([*exact, *own_fixes(self, self.own_module, said)])
         # Which module is meant is not known: the build is only clear when it is for each of them.
         modules: dict[str, list[Said]] = {}
         for one in said:
@@ -271,31 +272,12 @@ class Case:
             self.module = module
             statements = modules[module]
             if module == UNKNOWN_MODULE:
-                own = self.own_fixes(self.own_module, said)
+                own = own_fixes(self, self.own_module, said)
                 statements = [one for one in statements if not own or not names_fix(one)] + own
             else:
-                statements = statements + self.own_fixes(module, said)
+                statements = statements + own_fixes(self, module, said)
             outcomes.append(self.weigh_module(statements))
         return max((one for one in outcomes if one), key=lambda one: one.severity, default=None)
-
-    def own_fixes(self, module: str, said: t.Sequence[Said]) -> list[Said]:
-        """The fixes of which the document does not tell the module, and that are of this one.
-
-        None for packages that belong to no module.
-        """
-        if not module:
-            return []
-        return [
-            one for one in said if one.module == UNKNOWN_MODULE and names_fix(one) and self.is_of_module(module, one)
-        ]
-
-    def is_of_module(self, module: str, fix: Said) -> bool:
-        """Whether a fix is of the build's own build of its module, or of the module's stream by its number."""
-        build = t.cast(Build, fix.build)
-        if self.module_build and module_build(build.release) == self.module_build:
-            return True
-        installed = self.installed(fix)
-        return installed is not None and all(of_numbered_stream(module, one) for one in (build, installed))
 
     def weigh_module(self, said: t.Sequence[Said]) -> Outcome | None:
         """The same for statements about one module, or about no module."""
@@ -417,9 +399,13 @@ class Case:
         same = [one for one in fixes if self.same_version(one)]
         if same:
             orders = [self.compare(one) for one in same]
-            if any(one.module == UNKNOWN_MODULE for one in same) and 0 not in orders:
-                return min(orders) >= 0  # between builds of several modules
-            return max(orders) >= 0
+            # A build between those of several modules, or of several builds of a module, may be an older one of either.
+            between = [
+                order
+                for one, order in zip(same, orders)
+                if one.module == UNKNOWN_MODULE or is_rebuild(one.build, self.installed(one))
+            ]
+            return 0 in orders or (max(orders) >= 0 and min(between, default=0) >= 0)
         # A rebase inside the stream: what is older than its last fix is not known to have it.
         return not fixes or ((sure or self.stream.distinctive) and all(self.compare(one) >= 0 for one in fixes))
 
@@ -436,6 +422,26 @@ class Case:
         """Whether the installed build and the one that a statement names have the same epoch and version."""
         installed = self.installed(one)
         return installed is not None and one.build is not None and same_version(installed, one.build)
+
+
+def own_fixes(case: Case, module: str, said: t.Sequence[Said]) -> list[Said]:
+    """The fixes of which the document does not tell the module, and that are of this one.
+
+    None for packages that belong to no module.
+    """
+    if not module:
+        return []
+    unnamed = (one for one in said if one.module == UNKNOWN_MODULE and names_fix(one))
+    return [one for one in unnamed if _is_of_module(case, module, one)]
+
+
+def _is_of_module(case: Case, module: str, fix: Said) -> bool:
+    """Whether a fix is of the build's own build of its module, or of the module's stream by its number."""
+    build = t.cast(Build, fix.build)
+    if case.module_build and module_build(build.release) == case.module_build:
+        return True
+    installed = case.installed(fix)
+    return installed is not None and all(of_numbered_stream(module, one) for one in (build, installed))
 
 
 def may_apply(said: Said) -> bool:

@@ -643,6 +643,34 @@ def test_one_version_in_several_modules_that_are_not_named(feed: Feed, build: in
     assert status(feed, said, package, cpes=[MAIN_8], version="8.8") == expected
 
 
+@pytest.mark.parametrize(
+    ("build", "expected"),
+    [
+        ("11.module+el8.4.0+23208+5106d2ab.1", "fix_available"),
+        ("11.module+el8.4.0+23209+97efe810.1", "clear"),
+        ("11.module+el8.4.0+23228+35c4aba7.1", "fix_available"),
+        ("11.module+el8.4.0+23229+35c4aba7.1", "clear"),
+        ("11.module+el8.4.0+23300+35c4aba7.1", "clear"),
+        ("10.module+el8.4.0+23300+35c4aba7", "fix_available"),
+        ("12.module+el8.4.0+23210+5106d2ab", "clear"),
+    ],
+)
+def test_one_release_in_several_builds_of_its_module(feed: Feed, build: str, expected: str) -> None:
+    """As perl-FCGI in CVE-2025-40907, which is built for several streams of perl."""
+    said = [
+        fixed(cpe, "perl-FCGI", f"1:0.78-{release}", module="perl-FCGI:0.78")
+        for cpe, release in (
+            ("cpe:/a:redhat:rhel_aus:8.4::appstream", "11.module+el8.4.0+23209+5106d2ab.1"),
+            ("cpe:/a:redhat:rhel_aus:8.4::appstream", "11.module+el8.4.0+23209+97efe810.1"),
+            ("cpe:/a:redhat:rhel_aus:8.4::appstream", "11.module+el8.4.0+23229+35c4aba7.1"),
+            (MAIN_8, "12.module+el8.10.0+23147+20b7d289"),
+        )
+    ]
+    package = rpm(f"perl-FCGI-1:0.78-{build}.x86_64", module="perl-FCGI:0.78")
+    cpes = [MAIN_8, "cpe:/a:redhat:rhel_aus:8.4::appstream"]
+    assert status(feed, said, package, cpes=cpes, version="8.4") == expected
+
+
 # -- precedence of what is said --
 
 
