@@ -52,6 +52,8 @@ from ansible_collections.imagescan.openshift.tests.support.roots import (
     with_kernel,
 )
 
+pytestmark = pytest.mark.full
+
 CONTENT = CONTENTS / "ssg-rhel9-ds.xml"
 SIZE = 16 << 20
 MEMORY = "512Mi"
@@ -228,7 +230,6 @@ def test_pods_are_unprivileged_and_oscap_has_no_credential(by_job: Seen) -> None
     }
 
 
-@pytest.mark.full
 def test_content_of_somebodys_own_and_images_that_are_mounted(stage: Stage, tmp_path: Path) -> None:
     """With the ARF, too. What a user without rights cannot read in a mounted image is a problem of the results."""
     content = tmp_path / "ours-ds.xml"

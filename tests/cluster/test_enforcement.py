@@ -46,7 +46,7 @@ KINDS = {
     *("PodTemplate",),
 }
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.full, pytest.mark.timeout(900)]
 
 
 @dataclasses.dataclass(frozen=True)

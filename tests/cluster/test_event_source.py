@@ -278,6 +278,7 @@ def test_a_source_that_is_killed_goes_on_where_it_was(fleet: Fleet, account: Jso
     assert state.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.full
 def test_a_restart_tells_nothing_again(fleet: Fleet, account: Json, tmp_path: Path) -> None:
     state = tmp_path / "state.json"
     options = {**account, "state_file": str(state)}
@@ -301,6 +302,7 @@ def test_an_image_object_made_anew_is_new(fleet: Fleet, account: Json) -> None:
         until(lambda: listener.told({digest})[digest] == 2, SECONDS)
 
 
+@pytest.mark.full
 def test_pods_tell_what_they_run(cluster: KubernetesCluster, namespace: str, account: Json, scanner_image: str) -> None:
     digest = scanner_image.partition("@")[2]
     with Listener(**{**account, "watch": ["pods"], "namespaces": [namespace]}) as listener:

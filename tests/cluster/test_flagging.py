@@ -569,7 +569,7 @@ def test_what_runs_when_it_is_flagged_has_a_grace(place: Place, namespace: str) 
     assert place.grace() == {}
 
 
-@pytest.mark.parametrize(("share", "number"), [("10%", 10), ("25%", 25)])
+@pytest.mark.parametrize(("share", "number"), [("10%", 10), pytest.param("25%", 25, marks=pytest.mark.full)])
 def test_too_many_new_flags_are_none(place: Place, namespace: str, share: str, number: int) -> None:
     # Others run images in this cluster, too: as many of ours as are too many in any case.
     there = place.flag(check=True)["counts"]["in_use"]
@@ -789,6 +789,7 @@ def test_broken_data_and_a_slip_in_a_policy_flag_nothing(place: Place, namespace
     assert (played.status, set(place.denied())) == (0, {*more}), played.output
 
 
+@pytest.mark.full
 def test_the_playbook_drift_repairs_and_tells(place: Place, tmp_path: Path) -> None:
     mine, theirs, good = new_digest(), new_digest(), new_digest()
     taken, moved, unknown = (f"quay.io/{place.provider}/{name}:1" for name in ("taken", "moved", "unknown"))
@@ -1040,7 +1041,7 @@ def run_many(place: Place, break_in: t.Callable[[t.Sequence[Faults]], bool], see
     assert not place.flag()["changed"]
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.full)])
 def test_many_runs_at_once_end_as_one_after_the_other(place: Place, seed: int) -> None:
     run_many(place, lambda proxies: True, seed)
 

@@ -69,6 +69,7 @@ def finished(cluster: KubernetesCluster, namespace: str) -> t.Any:
         time.sleep(0.2)
 
 
+@pytest.mark.full
 def test_pod_under_restricted_answers_by_its_log(
     cluster: KubernetesCluster, namespace: str, scanner_image: str
 ) -> None:
@@ -96,6 +97,7 @@ def test_memory_limit_kills(cluster: KubernetesCluster, namespace: str, scanner_
     assert finished(cluster, namespace)["reason"] == "OOMKilled"
 
 
+@pytest.mark.full
 def test_image_volume_is_read(cluster: KubernetesCluster, namespace: str, scanner_image: str) -> None:
     program = f"print(open('/target{FILE_OF_IMAGE}').read())"
     wanted = pod(
@@ -109,6 +111,7 @@ def test_image_volume_is_read(cluster: KubernetesCluster, namespace: str, scanne
     assert "VERSION_CODENAME" in cluster.kubectl("logs", "probe", f"--namespace={namespace}").stdout
 
 
+@pytest.mark.full
 def test_openscap_runs_in_a_pod(cluster: KubernetesCluster, namespace: str, scanner_image: str) -> None:
     wanted = pod(scanner_image, "fakechroot", "oscap", "--version")
     cluster.apply(wanted, namespace=namespace)
@@ -153,6 +156,7 @@ def test_build_fails_where_the_check_of_names_is_another(tmp_path: Path, times: 
         relax_name_check(tmp_path)
 
 
+@pytest.mark.full
 def test_nothing_outside_is_reachable(breakable_cluster: Cluster, namespace: str, scanner_image: str) -> None:
     links = {line.split()[1].split("@")[0].rstrip(":") for line in _output(breakable_cluster, "ip", "-o", "link")}
     assert {link for link in links if not link.startswith("veth")} <= {"lo", "node0", "pods0"}

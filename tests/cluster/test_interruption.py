@@ -38,6 +38,8 @@ from ansible_collections.imagescan.openshift.tests.cluster.scans import (
 )
 from ansible_collections.imagescan.openshift.tests.support.postgresql import PASSWORD, running_postgresql
 
+pytestmark = pytest.mark.full
+
 KILLS = 10
 IMAGES = 60
 REPOSITORY = "interruption/app"
@@ -142,7 +144,6 @@ def kill(process: subprocess.Popen[bytes], how: How) -> None:
     process.wait()
 
 
-@pytest.mark.full
 def test_ten_kills(
     cluster: KubernetesCluster,
     shared_accounts: Accounts,
@@ -297,7 +298,6 @@ def small_disk(tmp_path: Path) -> t.Iterator[Path]:
     subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-@pytest.mark.full
 def test_a_disk_that_is_full_in_the_middle(
     cluster: KubernetesCluster,
     shared_accounts: Accounts,
@@ -328,7 +328,6 @@ def test_a_disk_that_is_full_in_the_middle(
     check_nothing_is_left(cluster, shared_accounts.namespace)
 
 
-@pytest.mark.full
 def test_a_server_with_the_store_that_goes_away_in_the_middle(
     cluster: KubernetesCluster,
     shared_accounts: Accounts,

@@ -39,6 +39,8 @@ from ansible_collections.imagescan.openshift.tests.cluster.test_harness import p
 from ansible_collections.imagescan.openshift.tests.support.requirements import missing
 from ansible_collections.imagescan.openshift.tests.support.servers import Answer, Request, running_server
 
+pytestmark = pytest.mark.full
+
 SECONDS = 120
 RUN = "imagescan.github.io/run"
 CALL = "example.com/call"

@@ -16,6 +16,8 @@ from ansible_collections.imagescan.openshift.tests.cluster.harness.access import
 from ansible_collections.imagescan.openshift.tests.cluster.harness.cluster import WITHOUT_IMAGE_VOLUMES, Cluster
 from ansible_collections.imagescan.openshift.tests.cluster.scans import SECONDS, Scans, by_pods, check_nothing_is_left
 
+pytestmark = pytest.mark.full
+
 #: Of the example fleet: images and an index, each with a package database of another format or none.
 TAGS = ("shop-frontend", "payments", "tools", "health-probe", "gateway")
 METHODS = ("job", "image_volume")

@@ -89,6 +89,7 @@ def controller(tmp_path: Path) -> t.Iterator[Controller]:
         yield fake
 
 
+@pytest.mark.full
 def test_the_examples_of_the_controller(controller: Controller, home: Path) -> None:
     """``controller.yml`` and its like are those of examples/controller, but for a credential for git."""
     folder = home / "controller"

@@ -282,6 +282,7 @@ def test_content_is_trimmed_while_layers_are_read(
 ) -> None:
     seen = ahead(two.folder, monkeypatch, error)
     two.start()
+    wait_for(two.tree / evaluator.SOCKET)  # an image that comes before it is announced to nobody
     for name in ("one", "two"):
         assert dict(evaluated(two, layered(name))[0].facts)["file"] == name
     assert seen.read_text(encoding="utf-8") == "cis r1 rhel-9.4 cache\n" * 2
