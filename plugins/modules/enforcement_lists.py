@@ -101,6 +101,11 @@ steps:
     name:
       description: Name of the list.
       type: str
+needless:
+  description: Lists of passed digests that are of no use any more, as kind/name. V(tidy) removes them.
+  returned: success, with O(state=present)
+  type: list
+  elements: str
 others:
   description: Lists that belong to no installation or to another one, as kind/name.
   returned: success
@@ -152,8 +157,10 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     if not module.check_mode:
         carry_out(client, steps, found)
     there = {one.key: one for one in found}
+    tidying = plan_tidying(wanted, found) if params["state"] == "present" else []
     return {
         "changed": bool(steps),
+        "needless": [_key(step) for step in tidying],
         "steps": [{"what": one.what, "kind": one.kind, "name": one.name} for one in steps],
         "others": sorted(one.key for one in found if one.labels.get(ENFORCE_LABEL) != wanted.prefix),
         "diff": {

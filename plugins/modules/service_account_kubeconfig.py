@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: service_account_kubeconfig
-short_description: Keep a kubeconfig with a time-bound token for a ServiceAccount
+short_description: Keep kubeconfigs with time-bound tokens for ServiceAccounts
 version_added: 0.2.0
 author: the imagescan.openshift authors (@imagescan)
 description:
@@ -22,13 +22,23 @@ options:
     type: str
     default: imagescan
   service_account:
-    description: Name of the account.
+    description: Name of the account. It needs O(path).
     type: str
-    required: true
   path:
     description: The kubeconfig. Its folder must exist.
     type: path
-    required: true
+  service_accounts:
+    description: Names of several accounts, each with a kubeconfig C(<name>.kubeconfig) in O(directory).
+    type: list
+    elements: str
+  directory:
+    description: Where the kubeconfigs of O(service_accounts) are. It is made with mode 0700 if it is not there.
+    type: path
+  absent:
+    description: Names of accounts whose kubeconfigs in O(directory) are removed. For these alone no cluster is asked.
+    type: list
+    elements: str
+    default: []
   seconds:
     description: How long a new token is to be good, in seconds, at least 600. The server may shorten this.
     type: int
@@ -60,40 +70,67 @@ EXAMPLES = r"""
     path: /etc/imagescan/imagescan-scan.kubeconfig
     seconds: 604800
     kubeconfig: /root/admin.kubeconfig
+
+- name: Renew those of two accounts, and remove that of a third
+  imagescan.openshift.service_account_kubeconfig:
+    namespace: imagescan
+    service_accounts: [imagescan-discover, imagescan-scan]
+    absent: [imagescan-flag]
+    directory: /etc/imagescan
+    kubeconfig: /root/admin.kubeconfig
 """
 
 RETURN = r"""
 path:
   description: The kubeconfig.
-  returned: success
+  returned: success, with O(service_account)
   type: str
 service_account:
   description: Name of the account.
-  returned: success
+  returned: success, with O(service_account)
   type: str
 server:
   description: URL of the API server.
-  returned: success
+  returned: success, with O(service_account)
   type: str
 expires:
   description: When the token in the file ends. Empty where check mode would have made one.
-  returned: success
+  returned: success, with O(service_account)
   type: str
   sample: "2026-03-31T07:00:00Z"
 reason:
   description: Why it was written, or empty.
-  returned: success
+  returned: success, with O(service_account)
   type: str
   sample: less than a third of its time was left
+kubeconfigs:
+  description: The same for each of O(service_accounts).
+  returned: success, with O(service_accounts)
+  type: list
+  elements: dict
+  sample:
+    - path: /etc/imagescan/imagescan-scan.kubeconfig
+      service_account: imagescan-scan
+      server: https://api.example.com:6443
+      expires: "2026-03-31T07:00:00Z"
+      reason: ""
+removed:
+  description: The kubeconfigs that were removed.
+  returned: success
+  type: list
+  elements: str
 code:
   description: Stable code of the cause.
   returned: failure
   type: str
 """
 
+import os
 import re
+import stat
 import time
 import typing as t
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
@@ -104,6 +141,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.accou
     why_renew,
     write_kubeconfig,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError
 from ansible_collections.imagescan.openshift.plugins.module_utils._module import client_of, run
 
@@ -113,30 +151,66 @@ NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:
-    """Keep one kubeconfig."""
+    """Keep one kubeconfig, or several."""
     params = module.params
-    for option in ("namespace", "service_account"):
-        if not NAME.fullmatch(params[option]):
-            raise InputError(f"{option} is no name: lower case letters, digits, dashes and dots are expected")
-    seconds = params["seconds"]
-    if not SHORTEST <= seconds <= LONGEST:
-        raise InputError(f"seconds is {seconds}; expected at least {SHORTEST} and at most {LONGEST}")
-    account = Account(params["namespace"], params["service_account"])
-    client = client_of(module)
-    reason, token = why_renew(client, account, params["path"], seconds, time.time())
+    names = params["service_accounts"] or ([params["service_account"]] if params["service_account"] else [])
+    for option, text in [("namespace", params["namespace"]), *(("service_account", name) for name in names)]:
+        if not NAME.fullmatch(text):
+            raise InputError(f"{option} is not a name: lower case letters, digits, dashes and dots are expected")
+    if not SHORTEST <= params["seconds"] <= LONGEST:
+        raise InputError(f"seconds is {params['seconds']}; expected at least {SHORTEST} and at most {LONGEST}")
+    if params["path"]:
+        kept = keep(client_of(module), module, names[0], params["path"])
+        return {**kept, "changed": bool(kept["reason"]), "removed": []}
+    folder = Path(params["directory"])
+    made = bool(names) and make_folder(folder, dry_run=module.check_mode)
+    client = client_of(module) if names else None
+    kubeconfigs = [keep(client, module, name, str(folder / f"{name}.kubeconfig")) for name in names if client]
+    removed = [str(folder / f"{name}.kubeconfig") for name in params["absent"]]
+    removed = [path for path in removed if remove_file(path, dry_run=module.check_mode)]
+    changed = made or bool(removed) or any(kept["reason"] for kept in kubeconfigs)
+    return {"changed": changed, "kubeconfigs": kubeconfigs, "removed": removed}
+
+
+def keep(client: Client, module: AnsibleModule, name: str, path: str) -> dict[str, str]:
+    """Renew one kubeconfig if that is due."""
+    account, seconds = Account(module.params["namespace"], name), module.params["seconds"]
+    reason, token = why_renew(client, account, path, seconds, time.time())
     expires = token.expires_text if token is not None and not reason else ""
     if reason and not module.check_mode:
         fresh = request_token(client, account, seconds)
-        write_kubeconfig(params["path"], kubeconfig(client, account, fresh.text))
+        write_kubeconfig(path, kubeconfig(client, account, fresh.text))
         expires = fresh.expires_text
-    return {
-        "changed": bool(reason),
-        "path": params["path"],
-        "service_account": account.name,
-        "server": client.server,
-        "expires": expires,
-        "reason": reason,
-    }
+    return {"path": path, "service_account": name, "server": client.server, "expires": expires, "reason": reason}
+
+
+def make_folder(folder: Path, *, dry_run: bool) -> bool:
+    """Make the folder of kubeconfigs readable for its owner alone, and tell whether it was not. Raises InputError."""
+    try:
+        if folder.is_dir() and not stat.S_IMODE(folder.stat().st_mode) & 0o077:
+            return False
+        if not dry_run:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.chmod(0o700)
+    except OSError as error:
+        raise InputError(
+            f"the folder {folder} cannot be made: {error.strerror or error}", hint="give another directory"
+        ) from error
+    return True
+
+
+def remove_file(path: str, *, dry_run: bool) -> bool:
+    """Remove a file, and tell whether it was there. Raises InputError."""
+    try:
+        if not os.path.lexists(path):
+            return False
+        if not dry_run:
+            Path(path).unlink()
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be removed: {error.strerror or error}", hint="check the rights of its folder"
+        ) from error
+    return True
 
 
 def main() -> None:
@@ -144,11 +218,18 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "namespace": {"type": "str", "default": "imagescan"},
-            "service_account": {"type": "str", "required": True},
-            "path": {"type": "path", "required": True},
+            "service_account": {"type": "str"},
+            "path": {"type": "path"},
+            "service_accounts": {"type": "list", "elements": "str"},
+            "directory": {"type": "path"},
+            "absent": {"type": "list", "elements": "str", "default": []},
             "seconds": {"type": "int", "default": 30 * 86400},
             **specs.cluster(),
         },
+        required_together=[("service_account", "path")],
+        required_one_of=[("path", "directory")],
+        mutually_exclusive=[("path", "directory"), ("service_account", "service_accounts")],
+        required_by={"service_accounts": ("directory",)},
         supports_check_mode=True,
     )
     run(module, work)

@@ -559,7 +559,7 @@ def test_modules_say_what_is_wrong(settled: Accounts, cluster: KubernetesCluster
     assert missing["code"] == "cluster-not-found"
     assert 'serviceaccounts "nobody" not found' in missing["msg"]
     assert "seconds is 5; expected at least 600" in call(token, **place, service_account="x", seconds=5)["msg"]
-    assert "service_account is no name" in call(token, **place, service_account="../x")["msg"]
+    assert "service_account is not a name" in call(token, **place, service_account="../x")["msg"]
     nowhere = {**place, "path": str(tmp_path / "no/folder/kubeconfig")}
     wrong = call(token, **nowhere, service_account="imagescan-scan")
     assert "cannot be written: No such file or directory (check that its folder exists" in wrong["msg"]
@@ -570,6 +570,20 @@ def test_modules_say_what_is_wrong(settled: Accounts, cluster: KubernetesCluster
     assert (again["changed"], again["reason"], again["expires"]) == (False, "", made["expires"])
     assert call(token, "--check", **place, service_account="imagescan-scan", seconds=600)["changed"]
     assert call(token, **place, service_account="imagescan-scan")["expires"] == made["expires"]
+
+    several = {"namespace": settled.namespace, "directory": str(tmp_path / "several")}
+    both = {"service_accounts": ["imagescan-scan", "imagescan-flag"]}
+    planned = call(token, "--check", **several, **both)
+    assert planned["changed"]
+    assert not (tmp_path / "several").exists()
+    written = call(token, **several, **both)
+    assert [one["service_account"] for one in written["kubeconfigs"]] == both["service_accounts"]
+    assert stat.S_IMODE((tmp_path / "several").stat().st_mode) == 0o700
+    assert not call(token, **several, **both)["changed"]
+    fewer = {"service_accounts": ["imagescan-scan"], "absent": ["imagescan-flag", "imagescan-discover"]}
+    for options, changed in ((["--check"], True), ([], True), ([], False)):
+        assert call(token, *options, **several, **fewer)["changed"] is changed
+    assert [path.name for path in (tmp_path / "several").iterdir()] == ["imagescan-scan.kubeconfig"]
 
     wishes = [
         {"verb": "list", "resource": "pods", "namespace": settled.namespace},

@@ -25,6 +25,8 @@ KINDS = {
 #: stage ``cluster`` runs these.
 ON_A_CLUSTER = {
     "access_info": ("test_setup.py", 'call("access_info"'),
+    "cluster_objects": ("test_objects.py", '"cluster_objects"'),
+    "cluster_objects_info": ("test_objects.py", '"cluster_objects_info"'),
     "service_account_kubeconfig": ("test_setup.py", '"service_account_kubeconfig"'),
     "role_setup": ("test_setup.py", 'do("setup")'),
     "playbook_setup": ("test_setup.py", 'do("setup")'),

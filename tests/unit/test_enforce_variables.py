@@ -148,7 +148,12 @@ def test_nothing_of_others_is_removed() -> None:
         *("ClusterRole/shop-drill", "ClusterRoleBinding/shop-drill"),
     )
     needless = value("enforce__needless", enforce__seen=found)
-    assert sorted(needless) == sorted([PASSED, *BINDINGS, "Namespace/shop-drill-passed"])
+    ids = [f"{each['kind']}/{each['metadata']['name']}" for each in needless]
+    assert sorted(ids) == sorted([PASSED, *BINDINGS, "Namespace/shop-drill-passed"])
+    versions = {each["kind"]: each["apiVersion"] for each in needless}
+    registration = "admissionregistration.k8s.io/v1"
+    policies = dict.fromkeys(("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"), registration)
+    assert versions == {"Namespace": "v1", **policies}
     assert not value("enforce__needless", enforce__seen=found, enforce__required=["till"])
     assert not value("enforce__taken", enforce__seen=found)
     theirs = {**found, "ours": [DENY]}
@@ -159,7 +164,7 @@ def test_nothing_of_others_is_removed() -> None:
 
 def documents(**answers: list[Json]) -> list[Json]:
     """Answers of the cluster as tasks/look.yml keeps them."""
-    return [{"enforce__kind": {"kind": kind}, "resources": found, "api_found": True} for kind, found in answers.items()]
+    return [{"kind": kind, "objects": found, "served": True} for kind, found in answers.items()]
 
 
 def test_a_namespace_is_ours_by_its_name_and_its_labels() -> None:
@@ -178,7 +183,7 @@ def test_a_namespace_is_ours_by_its_name_and_its_labels() -> None:
         ],
     )
     keep = yaml.safe_load((TASKS / "look.yml").read_text(encoding="utf-8"))[1]
-    given = {**keep["vars"], "enforce__answers": {"results": answers}}
+    given = {**keep["vars"], "enforce__answer": {"kinds": answers}}
     found = value("found", found=keep["ansible.builtin.set_fact"]["enforce__seen"], **given)
     start = "ValidatingAdmissionPolicyBinding/"
     assert found["ours"] == ["Namespace/shop-drill", f"{start}a", f"{start}b"]
@@ -196,14 +201,10 @@ def test_a_namespace_is_ours_by_its_name_and_its_labels() -> None:
 )
 def test_new_kinds_are_waited_for(method: str, created: str, waits: bool) -> None:
     made = [
-        {
-            "enforce__one": {"kind": kind},
-            "method": how,
-            "result": {"metadata": {"creationTimestamp": at}},
-        }
+        {"kind": kind, "method": how, "created": at}
         for kind, how, at in (
             ("CustomResourceDefinition", method, created),
             ("Namespace", "create", "2126-01-01T00:00:00Z"),
         )
     ]
-    assert int(value("enforce__patience", enforce__made={"results": made})) == (35 if waits else 3)
+    assert int(value("enforce__patience", enforce__made={"objects": made})) == (35 if waits else 3)

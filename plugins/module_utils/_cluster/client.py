@@ -9,7 +9,6 @@ needs more of an object than a few fields.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import math
@@ -35,6 +34,7 @@ from .errors import (
     operation_of,
     refused,
 )
+from .stream import PIECE, Stream, causes_of, reason_of
 
 if t.TYPE_CHECKING:
     import urllib3
@@ -45,10 +45,13 @@ _T = t.TypeVar("_T")
 Params = t.Mapping[str, t.Any]
 
 _JSON = "application/json"
+#: Content types of PATCH. JSON is YAML, too.
+_APPLY, _JSON_PATCH, _MERGE = (
+    f"application/{kind}" for kind in ("apply-patch+yaml", "json-patch+json", "merge-patch+json")
+)
 #: A server that does not know these answers with whole objects.
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
-_PIECE = 1 << 16
 _ERROR_LIMIT = 1 << 16
 _ANSWER_LIMIT = 64 << 20
 _PAGE_LIMIT = 24 << 20
@@ -132,6 +135,14 @@ class Client:
     ) -> dict[str, t.Any]:
         """Change an object by a JSON merge patch and return it, or its metadata alone, as the server has it then."""
         return self._object("PATCH", path, params, body=body, accept=_METADATA if metadata_only else _JSON)
+
+    def apply(self, path: str, body: Params, *, manager: str, dry_run: bool = False) -> dict[str, t.Any]:
+        """Create or change an object by server-side apply and return it as the server has it, or would have it.
+
+        ``manager`` owns the fields of ``body`` afterwards, whoever owned them before.
+        """
+        params = {"fieldManager": manager, "force": True, **({"dryRun": "All"} if dry_run else {})}
+        return self._object("PATCH", path, params, body=body)
 
     def delete(self, path: str, body: Params | None = None, params: Params | None = None) -> dict[str, t.Any] | None:
         """Delete an object; None where there is none. ``body`` are DeleteOptions."""
@@ -361,8 +372,10 @@ class Client:
             headers.add(name, value)
         if body is not None:
             kind = "application/json"
-            if method == "PATCH":  # a JSON patch is a list, a merge patch an object
-                kind = "application/json-patch+json" if body.startswith(b"[") else "application/merge-patch+json"
+            if method == "PATCH":  # a JSON patch is a list, the others are objects; only applying has a field manager
+                kind = (
+                    _JSON_PATCH if body.startswith(b"[") else _APPLY if params and "fieldManager" in params else _MERGE
+                )
             headers["Content-Type"] = kind
         url = self.server + path
         if params:
@@ -390,7 +403,7 @@ class Client:
 
         pieces, received = [], 0
         try:
-            for piece in answer.stream(_PIECE, decode_content=False):
+            for piece in answer.stream(PIECE, decode_content=False):
                 received += len(piece)
                 if received > size:
                     answer.close()
@@ -433,7 +446,7 @@ class Client:
         """What a failed exchange means."""
         import urllib3
 
-        causes = _causes(error)
+        causes = causes_of(error)
         for cause in causes:
             if isinstance(cause, ssl.SSLCertVerificationError):
                 return ApiError(
@@ -463,68 +476,7 @@ class Client:
         refused_at_once = isinstance(
             error, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
         )
-        return self._lost(_words(causes), operation, False if refused_at_once else None)
-
-
-class Stream:
-    """An answer that is read while it comes. A context manager; ``close`` may be called from another thread."""
-
-    def __init__(self, answer: urllib3.BaseHTTPResponse, server: str, operation: Operation) -> None:
-        self.status: int = answer.status
-        self._answer = answer
-        self._pieces = answer.stream(_PIECE, decode_content=False)
-        self._socket = getattr(getattr(answer, "connection", None), "sock", None)
-        self._where = f"{server}, asked to {operation}"
-        self._rest = b""
-        self._is_closed = False
-
-    def __enter__(self) -> Stream:
-        return self
-
-    def __exit__(self, *_details: object) -> None:
-        self.close()
-
-    def readline(self, limit: int) -> bytes:
-        """The next line with its line break, or its first ``limit`` bytes; b"" at the end.
-
-        Raises ApiError (``cluster-unreachable``) when the connection breaks or is silent for too long. A broken
-        connection can look like an end, too.
-        """
-        import urllib3
-
-        parts: list[bytes] = []
-        size = 0
-        while True:
-            rest = self._rest
-            end = rest.find(b"\n", 0, limit - size) + 1
-            if end or len(rest) >= limit - size:
-                end = end or limit - size
-                self._rest = rest[end:]
-                return b"".join((*parts, rest[:end]))
-            parts.append(rest)
-            size += len(rest)
-            self._rest = b""
-            try:
-                self._rest = next(self._pieces, b"")
-            except (urllib3.exceptions.HTTPError, OSError, ValueError, AttributeError) as error:
-                # The last two are what reading a closed answer gives.
-                if self._is_closed:
-                    return b""
-                if isinstance(error, (ValueError, AttributeError)):
-                    raise
-                raise ApiError(
-                    f"the connection to {self._where}, broke: {_words(_causes(error))}", code=UNREACHABLE
-                ) from error
-            if not self._rest:
-                return b"".join(parts)
-
-    def close(self) -> None:
-        """Stop reading; a ``readline`` that waits in another thread ends."""
-        self._is_closed = True
-        if self._socket is not None:
-            with contextlib.suppress(OSError):  # it may be closed already
-                self._socket.shutdown(socket.SHUT_RDWR)
-        self._answer.close()
+        return self._lost(reason_of(causes), operation, False if refused_at_once else None)
 
 
 class _Lost(Exception):
@@ -571,27 +523,14 @@ class _Patience:
         time.sleep(delay)
 
 
+def _content_type(method: str, params: Params | None, body: bytes) -> str:
+    """Tell the kinds of PATCH apart: a JSON patch is a list, and only an applied object has a field manager."""
+    if method != "PATCH":
+        return _JSON
+    if params and "fieldManager" in params:
+        return _APPLY
+    return _JSON_PATCH if body.startswith(b"[") else _MERGE
+
+
 def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    """The exception and what it was made of; urllib3 puts the cause into ``reason`` or the arguments."""
-    found: list[BaseException] = []
-    waiting: list[t.Any] = [error]
-    while waiting and len(found) < 10:
-        each = waiting.pop(0)
-        if isinstance(each, BaseException) and each not in found:
-            found.append(each)
-            waiting += [getattr(each, "reason", None), *each.args, each.__cause__, each.__context__]
-    return found
-
-
-def _words(causes: t.Sequence[BaseException]) -> str:
-    """Why a connection failed, without the object addresses of the library's own text."""
-    for cause in causes:
-        if isinstance(cause, TimeoutError) or "Timeout" in type(cause).__name__:
-            return "timed out"
-        if isinstance(cause, OSError) and cause.strerror:
-            return visible(cause.strerror)
-    return visible(re.sub(r"<[^>]{0,300}>:? ?", "", str(causes[-1]))[:200]) or type(causes[-1]).__name__

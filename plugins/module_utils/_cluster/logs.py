@@ -21,9 +21,10 @@ import typing as t
 
 from .._errors import LimitExceeded
 from .._scanner.frames import MARK, Decoder, Record
-from .client import Client, Stream
+from .client import Client
 from .errors import ApiError
 from .manifests import CONTAINER
+from .stream import Stream
 
 #: Pods whose logs are followed at once, one thread each; further ones wait for a free thread.
 MOST_THREADS = 32

@@ -16,8 +16,9 @@ import threading
 import time
 import typing as t
 
-from .client import Client, Stream
+from .client import Client
 from .errors import BUSY, EXPIRED, UNREACHABLE, ApiError, operation_of, refused
+from .stream import Stream
 
 Item = dict[str, t.Any]
 

@@ -1,0 +1,230 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cluster_objects
+short_description: Apply or delete many objects of a cluster in one call
+version_added: 0.6.0
+author: the imagescan.openshift authors (@imagescan)
+description:
+  - Makes objects what their definitions say, by server-side apply, or deletes them, in the order of the list.
+  - Lists in a definition are replaced as a whole, also where the server would merge them with items of somebody else.
+    Fields that a definition does not name stay as they are.
+  - The roles of this collection use it. For a single object C(kubernetes.core.k8s) does the same, with more options.
+options:
+  definitions:
+    description:
+      - The objects. Each has C(apiVersion), C(kind), C(metadata.name) and, if its kind is namespaced,
+        C(metadata.namespace). Deletion needs no more.
+    type: list
+    elements: dict
+    required: true
+  state:
+    description: V(present) applies. V(absent) deletes what is there.
+    type: str
+    choices: [present, absent]
+    default: present
+  wait:
+    description:
+      - Wait until custom kinds are established, or until deleted objects are gone with all that is in them.
+    type: bool
+    default: false
+  wait_timeout:
+    description: How long to wait for one object, in seconds.
+    type: int
+    default: 120
+  settle:
+    description: Seconds to wait after a change, for API servers that learn of it later than the one that was asked.
+    type: int
+    default: 0
+  continue_on_error:
+    description:
+      - Go on with the next object if the server refuses one, and report the refusal in RV(objects[].error). The module
+        fails only if the cluster cannot be reached or the credentials are not accepted.
+    type: bool
+    default: false
+extends_documentation_fragment:
+  - imagescan.openshift._attributes
+  - imagescan.openshift.cluster
+attributes:
+  check_mode:
+    support: full
+    details: The server tries each object in a dry run. It cannot try one in a namespace that is yet to be made.
+  diff_mode:
+    support: full
+    details: Data of Secrets is not shown.
+  idempotent:
+    support: full
+seealso:
+  - module: imagescan.openshift.cluster_objects_info
+"""
+
+EXAMPLES = r"""
+- name: Make a namespace with an account
+  imagescan.openshift.cluster_objects:
+    definitions:
+      - apiVersion: v1
+        kind: Namespace
+        metadata: {name: shop}
+      - apiVersion: v1
+        kind: ServiceAccount
+        metadata: {name: robot, namespace: shop}
+        automountServiceAccountToken: false
+
+- name: Delete the namespace with all that is in it
+  imagescan.openshift.cluster_objects:
+    definitions:
+      - {apiVersion: v1, kind: Namespace, metadata: {name: shop}}
+    state: absent
+    wait: true
+"""
+
+RETURN = r"""
+objects:
+  description: What was done with each object, or would be in check mode.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: Kind of the object.
+      type: str
+    name:
+      description: Name of the object.
+      type: str
+    namespace:
+      description: Namespace of the object, or empty.
+      type: str
+    method:
+      description: One of V(create), V(patch) and V(delete), or empty if nothing was changed.
+      type: str
+    created:
+      description: When the server made it, RFC 3339. Empty if it is not there.
+      type: str
+      sample: "2026-03-31T07:00:00Z"
+    error:
+      description: What the server said if it refused, with O(continue_on_error=true); else empty.
+      type: str
+code:
+  description: Stable code of the cause.
+  returned: failure
+  type: str
+"""
+
+import time
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import OF_THE_CLUSTER, ApiError
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.objects import (
+    UNCHANGED,
+    Change,
+    ObjectClient,
+    check_definition,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._module import client_of, run
+
+HIDDEN = "(not shown)"
+
+
+def work(module: AnsibleModule) -> dict[str, t.Any]:
+    """Apply or delete the objects."""
+    params = module.params
+    definitions = [check_definition(definition) for definition in params["definitions"]]
+    for option in ("wait_timeout", "settle"):
+        if not 0 <= params[option] <= 86_400:
+            raise InputError(f"{option} is {params[option]}; expected seconds, at most 86400")
+    client = ObjectClient(client_of(module))
+    changes: list[Change] = []
+    try:
+        for definition in definitions:
+            changes.append(_change(client, definition, changes, module))
+    except ScanError as error:
+        error.partial = _result(changes)
+        raise
+    if params["settle"] and not module.check_mode and any(change.method for change in changes):
+        time.sleep(params["settle"])
+    return _result(changes)
+
+
+def _change(client: ObjectClient, definition: dict[str, t.Any], done: list[Change], module: AnsibleModule) -> Change:
+    params, dry_run = module.params, module.check_mode
+    try:
+        if params["state"] == "absent":
+            change = client.delete(definition, dry_run=dry_run)
+            if params["wait"] and not dry_run and change.method:
+                client.wait_until_gone(definition, params["wait_timeout"])
+            return change
+        planned = {f"{change.definition['kind']}/{change.definition['metadata']['name']}" for change in done}
+        change = client.apply(definition, planned=planned, dry_run=dry_run)
+    except ApiError as error:
+        if not params["continue_on_error"] or error.code in OF_THE_CLUSTER:
+            raise
+        return Change(definition, UNCHANGED, {}, {}, error=error)
+    if params["wait"] and not dry_run and definition["kind"] == "CustomResourceDefinition":
+        client.wait_until_established(definition, params["wait_timeout"])
+    return change
+
+
+def _result(changes: t.Sequence[Change]) -> dict[str, t.Any]:
+    return {
+        "changed": any(change.method for change in changes),
+        "objects": [
+            {
+                "kind": change.definition["kind"],
+                "name": change.definition["metadata"]["name"],
+                "namespace": change.definition["metadata"].get("namespace") or "",
+                "method": change.method,
+                "created": change.created,
+                "error": change.error.message if change.error else "",
+            }
+            for change in changes
+        ],
+        "diff": [_difference(change) for change in changes if change.method],
+    }
+
+
+def _difference(change: Change) -> dict[str, t.Any]:
+    metadata = change.definition["metadata"]
+    place = f" in {metadata['namespace']}" if metadata.get("namespace") else ""
+    header = f"{change.definition['kind']} {metadata['name']}{place}"
+    return {
+        "before_header": header,
+        "after_header": header,
+        "before": _shown(change.before),
+        "after": _shown(change.after),
+    }
+
+
+def _shown(document: dict[str, t.Any]) -> dict[str, t.Any]:
+    """What may be printed of an object."""
+    if document.get("kind") != "Secret":
+        return document
+    return {key: HIDDEN if key in ("data", "stringData") else value for key, value in document.items()}
+
+
+def main() -> None:
+    """Entry point of the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "definitions": {"type": "list", "elements": "dict", "required": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "wait": {"type": "bool", "default": False},
+            "wait_timeout": {"type": "int", "default": 120},
+            "settle": {"type": "int", "default": 0},
+            "continue_on_error": {"type": "bool", "default": False},
+            **specs.cluster(),
+        },
+        supports_check_mode=True,
+    )
+    run(module, work)
+
+
+if __name__ == "__main__":
+    main()
