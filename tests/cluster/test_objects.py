@@ -77,7 +77,8 @@ def test_objects_are_made_changed_left_alone_and_deleted(modules: Modules) -> No
         ("Role", modules.namespace, "create"),
     ]
     assert all(each["created"].endswith("Z") for each in made["objects"])
-    assert not modules.apply(*wanted, options=["--diff"])["changed"]
+    again = modules.apply(*wanted, options=["--diff"])
+    assert not again["changed"]
     assert "--- before" not in modules.output
 
     # What another hand added to a list goes; what it added beside ours stays.
