@@ -171,8 +171,9 @@ options:
     default: false
   ask_registries:
     description:
-      - Whether registries are asked about images that no cluster describes. Names without a digest are V(unidentified)
-        otherwise, and images whose digest a cluster tells are found with their digest alone.
+      - Whether registries are asked about images that no cluster describes, and which image a name has now that images
+        were imported from. Names without a digest are V(unidentified) otherwise, and images whose digest a cluster
+        tells are found with their digest alone.
       - References in a cluster come from its users, and they decide which hosts are asked. Credentials are sent to no
         host but their own.
     type: bool
@@ -302,8 +303,9 @@ images:
       description:
         - Who told that a name with a tag leads to this image, and of which time. Hand it on to
           M(imagescan.openshift.image_scan) with the image, since only so a name can be told to have this image now.
-        - Another image may stand under the same name. Where no registry and no API says which of them the name has, the
-          registry is asked (O(ask_registries)). The name counts for all of them as long as it does not answer.
+        - Another image may stand under the same name. Where several do, or an image was imported from the name, the
+          registry is asked which one it has now (O(ask_registries)). The name counts for all of them as long as the
+          registry does not answer.
       type: list
       elements: dict
       returned: success

@@ -10,6 +10,7 @@ import datetime
 import typing as t
 from pathlib import Path
 
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.sightings import Sighting
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.serial import inventory_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import Child, Judgement
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store, open_store
@@ -66,12 +67,14 @@ class VerdictStore:
             known = {image.digest: image for image in store.images()}
             judgements = []
             for digest, verdict in verdicts.items():
-                for name in names.get(digest, [] if digest in known else [f"registry.example.com/app@{digest}"]):
-                    store.record_image(digest, name, now=text(now), platform="linux/amd64")
+                named = names.get(digest, [] if digest in known else [f"registry.example.com/app@{digest}"])
+                # Two calls within a second must not look as if the name had both images at once.
+                seen = now.isoformat(timespec="microseconds").replace("+00:00", "Z")
+                store.record_image(digest, "", now=text(now), platform="linux/amd64")
+                store.record_names([Sighting(name, digest, seen=seen) for name in named], now=seen)
                 if digest not in known or not known[digest].scanned_at:
-                    name = names.get(digest, [f"registry.example.com/app@{digest}"])[0]
                     values = inventory_to_dict(how.get("inventory", INVENTORY))
-                    store.record_inventory(digest, name, values, platform="linux/amd64", scanned_at=text(scanned))
+                    store.record_inventory(digest, "", values, platform="linux/amd64", scanned_at=text(scanned))
                 reasons = tuple(how.get("reasons", REASONS[verdict]))
                 judged = ImageVerdict(
                     digest, verdict, reasons, (PolicyVerdict(policy.name, policy.sha256, verdict, reasons),)

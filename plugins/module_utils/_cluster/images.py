@@ -309,7 +309,6 @@ class _Reading:
         self._named: list[Named] = []
         self._unidentified: list[Unidentified] = []
         self._left = LeftOut()
-        self._moved: set[str] = set()  # names that images were imported from, and before these others
         self._in_streams: set[str] = set()  # digests that some stream names, chosen or not
         self._reported: set[str] = set()  # digests that are in one of the lists already
 
@@ -341,7 +340,7 @@ class _Reading:
         self._unidentified += [unseen(namespace, SOURCE) for namespace in unsure if namespace not in seen]
         own = [host for counter in reversed(hosts) for host, _number in counter.most_common(4)]
         return ClusterImages(
-            Catalogue(self._facts, tags, tuple(dict.fromkeys(own)), frozenset(self._reported), frozenset(self._moved)),
+            Catalogue(self._facts, tags, tuple(dict.fromkeys(own)), frozenset(self._reported)),
             tuple(self._named),
             tuple(self._left.lines()),
             tuple(self._unidentified),
@@ -410,9 +409,6 @@ class _Reading:
         if not (origin and origin.tag and not origin.digest and pulled and pulled.name == origin.name):
             return
         self._named.append(Named(str(origin), SOURCE, digest, past=IMPORT, seen=tag.imported))
-        older = (_parsed(before) for image, before in tag.items[1:] if image != digest)
-        if any(reference is not None and reference.name == origin.name for reference in older):
-            self._moved.add(str(origin))
 
     def _fail(self, stream: Stream, tag: StreamTag, code: str, message: str) -> None:
         name = next(filter(None, (_tagged(one, tag.name) for one in reversed(stream.repositories))), "")

@@ -145,19 +145,22 @@ class Backlog:
     def offer(self, arrivals: t.Iterable[Arrival], *, known: bool = False) -> None:
         """Tell of images; those that are known already are no news. ``known``: all of them count as known."""
         told = {one.print: one for one in arrivals}
+        moved: set[str] = set()
         with self._lock:
             for key, one in told.items():
                 if one.told in HOLDERS and self._leads_to.setdefault(one.reference, one.digest) != one.digest:
                     # A tag that was moved back leads to what is known, and away from what was handed on last.
                     self._leads_to[one.reference] = one.digest
                     self._state.known.pop(key, None)
+                    moved.add(key)
             if len(self._leads_to) > KNOWN_LIMIT:
                 self._leads_to.clear()
             self._state.learn(key for key in told if known or key in self._state.known)
             news = {
                 key: one
                 for key, one in told.items()
-                if key not in self._state.known and key not in self._in_hand and key not in self._waiting
+                if key in moved
+                or (key not in self._state.known and key not in self._in_hand and key not in self._waiting)
             }
             self._waiting.update(news)
             if news and self._since is None:

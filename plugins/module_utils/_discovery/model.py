@@ -88,15 +88,14 @@ class Catalogue:
 
     ``facts``: by digest. ``tags``: canonical name of an image stream's tag -> the digest that it means now.
     ``registries``: hosts of the cluster's own registry, best to use first; other hosts go before them.
-    ``reported``: digests that nothing needs to name, since they are in one of the lists already. ``moved``: names that
-    images were imported from, and before these others. ``cluster``: its identity, empty where nothing was asked for it.
+    ``reported``: digests that nothing needs to name, since they are in one of the lists already.
+    ``cluster``: its identity, empty where nothing was asked for it.
     """
 
     facts: t.Mapping[str, Facts] = dataclasses.field(default_factory=dict)
     tags: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     registries: tuple[str, ...] = ()
     reported: frozenset[str] = frozenset()
-    moved: frozenset[str] = frozenset()
     cluster: str = ""
 
 

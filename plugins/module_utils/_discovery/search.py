@@ -19,6 +19,7 @@ from .._images.model import Image, ImageIndex
 from .._images.references import parse_reference
 from .._images.registry import open_repository
 from .._images.sightings import (
+    IMPORT,
     POD,
     REGISTRY,
     STREAM,
@@ -48,6 +49,8 @@ from .model import (
 RESOLVERS = 8
 #: Images of an index whose configs are read to find the one that a pod runs.
 CHILDREN_TO_COMPARE = 32
+#: Questions at a time that one registry gets about names that are in doubt.
+_ASKERS = 4
 #: Docker's first release was in 2013.
 NO_IMAGE_BEFORE = datetime(2013, 1, 1, tzinfo=timezone.utc)
 
@@ -185,7 +188,7 @@ class _Search:
         finished = False
         doubts = self._doubts()
         try:
-            asked = {host: pool.submit(_ask_again, names, self._access) for host, names in doubts.items()}
+            asked = [pool.submit(_ask_again, names, self._access) for names in doubts]
             questions: dict[tuple[str, str], concurrent.futures.Future[t.Any]] = {
                 key: pool.submit(identify, *key, self._access) for key in self._open
             }
@@ -193,7 +196,7 @@ class _Search:
                 if digest not in self._facts:
                     best = min(names, key=self._rank)
                     questions["", digest] = pool.submit(open_target, pinned(best.name, digest), self._access)
-            pending = {*questions.values(), *asked.values()}
+            pending = {*questions.values(), *asked}
             number = len(pending)
             while pending:
                 _done, pending = concurrent.futures.wait(pending, timeout=1.0)
@@ -203,19 +206,24 @@ class _Search:
             pool.shutdown(wait=finished, cancel_futures=True)
         for (name, rest), future in questions.items():
             self._answered(name, rest, future)
-        for answers in asked.values():
+        for answers in asked:
             for name, (digest, seen) in answers.result().items():
                 self._is_now(name, digest, seen)
 
-    def _doubts(self) -> dict[str, list[str]]:
-        """Host -> names that had several images, and nobody said yet which one they have now."""
+    def _doubts(self) -> list[list[str]]:
+        """Names that had several images, or were imported from, and nobody said yet which one they have now.
+
+        An import tells when it first had an image, and not when it was repeated, so the name may have moved back.
+        """
         open_names = {name for name, _rest in self._open}
+        imported = {one.reference for one in self._sightings if one.source == IMPORT}
         found: dict[str, list[str]] = {}
         for name, digests in sorted(leads_to(self._sightings).items()):
             certain = any(digests.values())
-            if not certain and (len(digests) > 1 or name in self._catalogue.moved) and name not in open_names:
+            if not certain and (len(digests) > 1 or name in imported) and name not in open_names:
                 found.setdefault(name.partition("/")[0], []).append(name)
-        return {host: names for host, names in found.items() if not is_local(names[0])}
+        # Of one registry a few at a time.
+        return [names[start::_ASKERS] for names in found.values() for start in range(min(_ASKERS, len(names)))]
 
     def _is_now(self, name: str, digest: str, seen: str) -> None:
         """What the registry answered about a name that was in doubt. What it has now may be yet another image."""
@@ -388,15 +396,16 @@ def _path(name: str) -> str:
 def _ask_again(names: t.Iterable[str], access: Access) -> dict[str, tuple[str, str]]:
     """Name -> digest that its registry has for it now, and when it said so; those of one registry, one by one.
 
-    What it does not tell stays in doubt. One that cannot be reached is not asked again for the next name.
+    What it does not tell stays in doubt. One that cannot be reached, or is too busy, is not asked for the next name.
     """
     found: dict[str, tuple[str, str]] = {}
+    access = dataclasses.replace(access, retries=0)
     for name in names:
-        reference = parse_reference(name)
         try:
+            reference = parse_reference(name)
             data, _kind = open_repository(reference, access).fetch_manifest(reference.tag)
         except RegistryError as error:
-            if not error.status:
+            if not error.status or error.status == 429 or error.status >= 500:
                 break
             continue
         except ScanError:

@@ -49,6 +49,12 @@ class _ReportedFinding:
     status: str
 
 
+def _judged_names(document: t.Mapping[str, t.Any]) -> tuple[str, ...]:
+    """The names that an image was judged by: an unconfirmed one stands in the report with the digest behind its tag."""
+    plain = ((name, name.removesuffix(f"@{document['digest']}")) for name in document["references"])
+    return tuple(sorted({short if ":" in short.rpartition("/")[2] else name for name, short in plain}))
+
+
 class Usages:
     """Counts what exceptions are about, image by image."""
 
@@ -61,7 +67,7 @@ class Usages:
 
     def add(self, document: t.Mapping[str, t.Any], indexes: t.Iterable[str] = ()) -> None:
         """Count one image object of a report. ``indexes``: digests of the indexes that the image is in."""
-        named = Named((document["digest"], *indexes), tuple(document["references"]), document["os"].partition(" ")[0])
+        named = Named((document["digest"], *indexes), _judged_names(document), document["os"].partition(" ")[0])
         meant = self._exceptions.of_image(named, self._today)
         policies = {policy["name"] for policy in document["policies"]}
         about: list[tuple[Entry, str]] = []

@@ -22,6 +22,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.arr
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.handing_on import Handing
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.sightings import Sighting
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import request_of
 
 Json = dict[str, t.Any]
@@ -66,6 +67,24 @@ def test_another_name_and_an_object_made_anew_are_news() -> None:
     assert backlog.take(9) == told
     backlog.done()
     backlog.offer(told)
+    assert backlog.waiting[0] == 0
+
+
+def test_a_tag_that_its_holder_moved_back_is_news() -> None:
+    backlog = Backlog(State())
+    for number in (1, 2, 1, 1, 2):
+        backlog.offer([arrival(number, told="registry", seen="2026-01-01T00:00:00Z")])
+        backlog.take(5)
+        backlog.done()
+    backlog.offer([arrival(1, told="registry", seen="2026-01-02T00:00:00Z")])
+    assert backlog.take(5) == [arrival(1, told="registry", seen="2026-01-02T00:00:00Z")]
+    # It is handed on although the image is in hand, since another one was told of meanwhile.
+    backlog.offer([arrival(2, told="registry"), arrival(3, told="pod")])
+    backlog.offer([arrival(1, told="registry")])
+    assert digests(backlog.take(5)) == [2, 3, 1]
+    backlog.done()
+    # What a pod was started with moves no tag.
+    backlog.offer([arrival(3, told="pod"), arrival(2, told="pod")])
     assert backlog.waiting[0] == 0
 
 
@@ -142,6 +161,12 @@ def test_an_event_is_what_a_scan_reads() -> None:
     }
     assert request_of(first).references == ("registry.example.com/team/app:1", "registry.example.com/team/app:2")
     assert request_of(second).digest == arrival(2).digest
+    sure = event_of([arrival(1, told="registry", seen="2026-01-01T00:00:00Z", cluster="east")], "b2")["imagescan"]
+    name = "registry.example.com/team/app:1"
+    assert request_of(sure["images"][0]).sightings == (
+        Sighting(name, arrival(1).digest, "registry", "2026-01-01T00:00:00Z", "east"),
+    )
+    assert request_of(first).sightings[0] == Sighting(name, arrival(1).digest, "told")
     assert (third["code"], third["message"]) == ("import-failed", "it failed")
 
 

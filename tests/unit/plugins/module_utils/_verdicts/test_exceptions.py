@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 import time
@@ -473,6 +474,19 @@ def test_each_entry_has_a_state(keys: dict[str, str], findings: tuple[t.Any, ...
     (one,) = used(accept(**keys), findings).result()
     assert one.state == state
     assert bool(one.images) is (one.number > 0)
+
+
+def test_an_entry_for_an_unconfirmed_name_is_used() -> None:
+    """The report has the name with the digest of the image that passed; the entry was written for the name alone."""
+    subject = make.subject(**make.match(findings=(FOUND,)))
+    subject = dataclasses.replace(subject, references=(), unconfirmed=(subject.reference,))
+    entries = load_exceptions(accept(images=f"['{subject.reference}']"), "e.yml")
+    document = image_document(subject, judge(subject, load_policies(POLICY, "p.yml"), entries, now=make.NOW))
+    assert document["verdict"] == "passed"
+    assert document["references"] == [f"{subject.reference}@{subject.digest}"] == [document["reference"]]
+    usages = Usages(Exceptions(entries), make.NOW.date())
+    usages.add(document)
+    assert [one.state for one in usages.result()] == ["used"]
 
 
 @pytest.mark.parametrize(("days", "left", "expiring"), [(0, 38, False), (8, 30, True), (38, 0, True), (39, -1, False)])
