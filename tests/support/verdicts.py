@@ -23,6 +23,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
     FeedInfo,
     Finding,
     Match,
+    UnreadDocument,
 )
 
 NOW = datetime.datetime(2026, 11, 24, 12, 0, tzinfo=datetime.timezone.utc)
@@ -54,6 +55,8 @@ FEED = FeedInfo(
     repository_map=True,
     years=(1999, 2026),
 )
+#: A document that may be about the image.
+UNREAD = UnreadDocument("2026/cve-2026-1.json", "a" * 64, ("openssl", "openssl-libs"))
 MATCH = Match(
     findings=(),
     cpes=(AppliedCpe(CPE, "content_manifest"),),

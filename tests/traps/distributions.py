@@ -38,6 +38,11 @@ def records(*given: make.Json) -> Advisories:
     return Advisories(make.OSV, tuple((f"{one['id']}.json", json.dumps(one).encode()) for one in given))
 
 
+def records_and(name: str) -> Advisories:
+    """A record, and a file that is cut."""
+    return Advisories(make.OSV, (("ALSA-2026:1.json", json.dumps(OPENSSL).encode()), (name, b'{"id": "')))
+
+
 def repository(distribution: str, data: bytes) -> Advisories:
     return Advisories(make.updateinfo(distribution), (("updateinfo.xml", data),))
 
@@ -193,6 +198,15 @@ TRAPS: list[Trap] = [
         "advisories",
         Advisories(make.OSV, (("ALSA-2026:1.json", json.dumps(OPENSSL).encode()), ("ALSA-2026:2.json", b'{"id": "AL'))),
         records(OPENSSL),
+        codes="feed-incomplete",
+        **ALMA,
+    ),
+    differs(
+        "record-without-its-packages",
+        "whoever asks a damaged record which packages it is about: it names each of them once",
+        "advisories",
+        records_and("ALSA-2026:2.json"),
+        records_and("RLSA-2026:2.json"),
         codes="feed-incomplete",
         **ALMA,
     ),

@@ -62,6 +62,33 @@ def older_copy(feed: Path) -> None:
     (feed / "old" / "cve-2026-900101.json").write_text(text)
 
 
+def unreadable(
+    *names: str, change: t.Callable[[bytes], bytes] = lambda text: text.replace(b'"csaf_vex"', b'"csaf_vexx"')
+) -> t.Callable[[Path], None]:
+    """Another document, of these packages, that cannot be read."""
+
+    def edit(feed: Path) -> None:
+        says = vex.Says(vex.RHEL9, "known_affected", names)
+        text = json.dumps(document(says, cve="CVE-2026-900177")).encode()
+        (feed / "2026" / "cve-2026-900177.json").write_bytes(change(text))
+
+    return edit
+
+
+def lose_a_quote(text: bytes) -> bytes:
+    return text.replace(b'"', b"", 1)
+
+
+def lose_what_is_said(text: bytes) -> bytes:
+    """A download that ended before the status of anything; what was related before may be one of several."""
+    return text[: text.index(b'"product_status"')]
+
+
+def lose_a_part(text: bytes) -> bytes:
+    """A hole from the products to their status, and both ends are there."""
+    return text[: text.index(b'"relationships"')] + text[text.index(b'"product_status"') :]
+
+
 def cut_index(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:5000])
 
@@ -488,6 +515,46 @@ TRAPS: list[Trap] = [
         "whoever skips a document that does not parse, the one that matters",
         "edit_feed",
         cut_document,
+        codes="feed-incomplete",
+    ),
+    differs(
+        "unreadable-document-about-a-package-of-the-image",
+        "whoever lets the images pass that an unreadable document concerns, too",
+        "edit_feed",
+        unreadable("httpd", "bash"),
+        unreadable("httpd", "mod_ssl"),
+        codes="feed-incomplete",
+    ),
+    differs(
+        "unreadable-document-about-the-source-of-a-package",
+        "whoever looks for packages alone: what is said of the source package openssl concerns openssl-libs",
+        "edit_feed",
+        unreadable("openssl.src"),
+        unreadable("nss.src"),
+        codes="feed-incomplete",
+    ),
+    differs(
+        "unreadable-document-that-is-no-json",
+        "whoever takes names from what parses alone",
+        "edit_feed",
+        unreadable("bash", change=lose_a_quote),
+        unreadable("httpd", change=lose_a_quote),
+        codes="feed-incomplete",
+    ),
+    differs(
+        "unreadable-document-that-is-cut",
+        "whoever takes the names that are left for all that there were",
+        "edit_feed",
+        unreadable("httpd", change=lose_what_is_said),
+        unreadable("httpd", change=lambda text: text[:-1]),
+        codes="feed-incomplete",
+    ),
+    differs(
+        "unreadable-document-with-a-hole",
+        "whoever looks at both ends of a document alone",
+        "edit_feed",
+        unreadable("httpd", change=lose_a_part),
+        unreadable("httpd"),
         codes="feed-incomplete",
     ),
     differs(

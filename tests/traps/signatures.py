@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ansible_collections.imagescan.openshift.examples.fleet import vex
 
+from .feeds import unreadable
 from .judging import LIMIT, policy
 from .situation import document
 from .trap import Trap, differs
@@ -28,6 +29,23 @@ def clear_after_signing(feed: Path) -> None:
     """A mirror that says of the hole that it is none."""
     said = vex.Says(vex.RHEL9_BASEOS, "known_not_affected", ("openssl-libs", "openssl.src"))
     (feed / DOCUMENT).write_text(json.dumps(document(said)))
+
+
+def name_another_package(feed: Path) -> None:
+    """A mirror that has another package named in the document."""
+    said = vex.Says(vex.RHEL9, "known_affected", ("httpd",))
+    (feed / DOCUMENT).write_text(json.dumps(document(said)))
+
+
+def unsign_the_unreadable(feed: Path) -> None:
+    (feed / "2026" / "cve-2026-900177.json.asc").unlink()
+
+
+def break_after_signing(feed: Path) -> None:
+    """A mirror that takes the package out of the document, and has nobody read what is left."""
+    name_another_package(feed)
+    path = feed / DOCUMENT
+    path.write_text(path.read_text().replace('"csaf_vex"', '"csaf_vexx"'))
 
 
 def swap_signatures(feed: Path) -> None:
@@ -76,6 +94,34 @@ TRAPS: list[Trap] = [
         "whoever believes a document that was changed after it was signed",
         "edit_signed",
         clear_after_signing,
+        signed_by="maker",
+        feed_key="maker",
+        codes="feed-incomplete",
+    ),
+    differs(
+        "package-taken-out-by-a-mirror",
+        "whoever asks a document with a bad signature which packages it is about",
+        "edit_signed",
+        name_another_package,
+        signed_by="maker",
+        feed_key="maker",
+        codes="feed-incomplete",
+    ),
+    differs(
+        "package-taken-out-of-what-cannot-be-read",
+        "whoever checks no signature of a document that cannot be read, and asks it all the same what it is about",
+        "edit_signed",
+        break_after_signing,
+        signed_by="maker",
+        feed_key="maker",
+        codes="feed-incomplete",
+    ),
+    differs(
+        "unreadable-document-without-signature",
+        "the same, where the mirror took the signature away, too",
+        "edit_signed",
+        unsign_the_unreadable,
+        edit_feed=unreadable("httpd"),
         signed_by="maker",
         feed_key="maker",
         codes="feed-incomplete",

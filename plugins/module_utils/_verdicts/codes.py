@@ -133,9 +133,9 @@ CODES: t.Mapping[str, Code] = {
     ),
     "feed-incomplete": Code(
         "inconclusive",
-        "Documents of the feed could not be read, and what they say is not in the index.",
-        "Sync the feed again; read the rejected documents that the sync names, and list those that say nothing of your"
-        " images under 'accept_unread'.",
+        "A document of the feed could not be read, and it names packages of the image or nothing tells what it names.",
+        "Sync the feed again once the vendor has corrected the document; or read it yourself, and accept it by its path"
+        " and SHA-256 under 'accept_unread' if it says nothing of your images.",
     ),
     "feed-too-small": Code(
         "inconclusive",
@@ -247,7 +247,7 @@ CODES: t.Mapping[str, Code] = {
     ),
     "feed-unread-accepted": Code(
         "note",
-        "Documents of the feed could not be read, and the policy names each of them as read by a person.",
+        "Documents of the feed that may be about the image could not be read, and the policy accepts each of them.",
         "Sync the feed again; take those that can be read by now out of 'accept_unread'.",
     ),
     "repositories-assumed": Code(

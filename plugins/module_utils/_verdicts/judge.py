@@ -21,7 +21,7 @@ from .._images.platforms import choose, parse_platform, platform_of
 from .._rpm.model import Inventory
 from .._text import visible
 from .._vulnerabilities.distributions import fewest_documents
-from .._vulnerabilities.model import SEVERITIES, Coverage, FeedInfo, Finding, Match
+from .._vulnerabilities.model import SEVERITIES, Coverage, FeedInfo, Finding, Match, UnreadDocument
 from .applying import Accepted, Entry, Exceptions, Named, Used
 from .codes import CODES
 from .expressions import evaluate
@@ -396,6 +396,7 @@ class _PolicyReasons:
                 yield _found("feed-missing", "There is no vulnerability data to judge the image by")
             else:
                 yield from self.feed(feed, match.feed)
+                yield from self.unread(match.unread)
                 yield from self.signatures(feed, match)
                 yield from self.coverage(match)
         # What was found counts even where not everything was seen.
@@ -477,9 +478,7 @@ class _PolicyReasons:
         elif limit is not None and (newest is None or self.now - newest > datetime.timedelta(seconds=limit)):
             text = f"The newest change in the vulnerability data is of {visible(feed.newest, 40) or 'an unknown time'}"
             yield _found("feed-stale", f"{text}; the policy '{self.policy.name}' allows {_span(limit)}")
-        if feed.rejected:
-            yield from self.unread(feed)
-        elif not feed.statements:
+        if not feed.statements:
             yield _found("feed-incomplete", "The vulnerability data has no statement in it")
 
     def size(self, feed: FeedInfo) -> t.Iterator[_Found]:
@@ -499,18 +498,23 @@ class _PolicyReasons:
             f" in 'vulnerabilities.min_documents' of the policy '{self.policy.name}'",
         )
 
-    def unread(self, feed: FeedInfo) -> t.Iterator[_Found]:
-        """Documents that could not be read: whatever they say may be about the image."""
-        accepted = {f"{one.sha256} {one.document}" for one in self.policy.accept_unread}
-        left = [text for text in feed.unread if text not in accepted]
-        number = feed.rejected - (len(feed.unread) - len(left))
-        if number:
-            text = f"{_count(number, 'document')} of the feed could not be read, and {feed.documents} were"
-            first = f"; the first: {visible(left[0].partition(' ')[2], 200)}" if left else ""
-            yield _found("feed-incomplete", f"{text}{first}")
-        else:
-            text = f"{_count(feed.rejected, 'document')} of the feed could not be read"
-            yield _found("feed-unread-accepted", f"{text}, and the policy '{self.policy.name}' names each of them")
+    def unread(self, documents: t.Sequence[UnreadDocument]) -> t.Iterator[_Found]:
+        """Documents that could not be read and may be about the image."""
+        accepted = {(one.document, one.sha256) for one in self.policy.accept_unread}
+        left = [one for one in documents if (one.path, one.sha256) not in accepted]
+        for one in left:
+            about = "it names no package that can be relied on, so it may be about any package of the image"
+            if one.names:
+                about = f"it names {_some(one.names)}, which the image has"
+            remedy = "conclusive once the feed has a document that can be read"
+            if len(one.sha256) == 64:
+                remedy += f", or a policy accepts it under 'accept_unread' with the SHA-256 {one.sha256}"
+            text = f"The document {visible(one.path, 200)} of the feed could not be read; {about}; {remedy}"
+            yield _found("feed-incomplete", text)
+        if len(left) < len(documents):
+            number = _count(len(documents) - len(left), "document")
+            text = f"{number} of the feed could not be read and may be about the image"
+            yield _found("feed-unread-accepted", f"{text}; the policy '{self.policy.name}' accepts each by its SHA-256")
 
     def signatures(self, feed: FeedInfo, match: Match) -> t.Iterator[_Found]:
         if not self.policy.require_signed_feed:

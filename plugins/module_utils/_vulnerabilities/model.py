@@ -15,9 +15,6 @@ SCHEMA_VERSION = 3
 
 SEVERITIES = ("none", "low", "moderate", "important", "critical")
 
-#: Documents that could not be read of which a feed tells which they are.
-UNREAD_SHOWN = 100
-
 #: Finding states of DESIGN 5.3.
 STATUSES = ("fix_available", "affected", "will_not_fix", "fix_deferred", "out_of_support", "under_investigation")
 
@@ -59,8 +56,7 @@ class FeedInfo:
     ``serial``: identifies the data (same serial, same statements). ``checked``: last successful check, from which the
     feed's age is counted. ``newest``: newest change in the data. ``repository_map``: whether repository-to-cpe data
     is in it. ``names``: not empty when the index was built for these package names alone (binary and source names).
-    ``rejected``: number of documents that could not be read, so that what they say is not in the index. ``unread``:
-    the first UNREAD_SHOWN of them by path, as ``<SHA-256 in hex> <path>``.
+    ``rejected``: number of documents that could not be read, so that what they say is not in the index.
     ``distributions``: ``ID`` of os-release of those that the feed speaks for. ``coverage``: ``full``, or ``fixes``
     where it lists fixes alone, so that nothing said of a package is not "not affected". ``signature_key``: fingerprints
     of the OpenPGP keys (one blank between them) by which documents were verified; empty: none was. ``verified``: number
@@ -82,7 +78,6 @@ class FeedInfo:
     coverage: str = "full"
     signature_key: str = ""
     verified: int = 0
-    unread: tuple[str, ...] = ()
     listed: int = 0
     years: tuple[int, ...] = ()
 
@@ -133,6 +128,19 @@ class Coverage:
 
 
 @dataclasses.dataclass(frozen=True)
+class UnreadDocument:
+    """A document of the feed that could not be read, and that may concern an image.
+
+    ``path``: in its feed. ``sha256``: of its bytes, in hex. ``names``: packages, source packages and modules of the
+    image that it names, sorted; empty where nothing tells what it is about, so that it may be about all of them.
+    """
+
+    path: str
+    sha256: str
+    names: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
 class Match:
     """The result of matching one inventory against one feed index.
 
@@ -143,7 +151,8 @@ class Match:
     ``kernel_headers`` (left out), ``statements_seen``, ``statements_applicable``.
     ``problems``: what makes the findings incomplete; as long as there is one, no finding does not mean clean.
     ``unverified``: how many documents say something of the image's packages and have no verified signature, where the
-    feed has a ``signature_key``; else 0, and none has.
+    feed has a ``signature_key``; else 0, and none has. ``unread``: documents that could not be read and may say
+    something of the image's packages, by path.
     """
 
     findings: tuple[Finding, ...]
@@ -155,3 +164,4 @@ class Match:
     counts: t.Mapping[str, int] = dataclasses.field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     unverified: int = 0
+    unread: tuple[UnreadDocument, ...] = ()

@@ -17,17 +17,18 @@ import json
 import typing as t
 from pathlib import Path
 
-from ..._errors import CorruptData, InputError, LimitExceeded, ScanError
+from ..._errors import CorruptData, InputError, LimitExceeded
 from ..documents.csaf_vex import DOCUMENT_LIMIT
+from ..documents.unread import scope_of
 from ..index.form import LEFT_OUT, REJECTED
 from ..index.packing import Packed
-from ..index.reader import FeedIndex, IndexedDocument, is_index
+from ..index.reader import FeedIndex, IndexedDocument, RejectedDocument, is_index, rejected_document
 from ..index.writer import IndexUpdate, IndexWriter, Writer, touch, work_folder
 from ..model import FeedInfo
 from ..times import utc_text
 from .advisories import open_records, open_repositories
 from .digests import content_digest, digest_of
-from .parsing import CSAF, LEFT_OUT_CODES, Form
+from .parsing import CSAF, Form, Refusal, write_outcome
 from .repository_map import REPOSITORY_MAP, Repositories, given_map, known_repositories, read_repository_map
 from .signatures import REJECTED_FOR, BadSignature, Keys
 from .sources import DOCUMENTS_LIMIT, Feed, open_feed, shown, sources_of
@@ -46,14 +47,6 @@ Progress = t.Callable[[int, int], None]
 
 
 @dataclasses.dataclass(frozen=True)
-class Rejected:
-    """A document that could not be read: where it stands in the feed, and why."""
-
-    path: str
-    reason: str
-
-
-@dataclasses.dataclass(frozen=True)
 class BuildResult:
     """What became of an index. ``changed`` False: the feed is the same, and the index was kept.
 
@@ -64,7 +57,7 @@ class BuildResult:
 
     changed: bool
     info: FeedInfo
-    rejected: tuple[Rejected, ...]
+    rejected: tuple[RejectedDocument, ...]
     skipped: t.Mapping[str, int]
     changed_documents: int = 0
 
@@ -138,9 +131,8 @@ def build_index(
         if not checked.changed:
             return result
         with FeedIndex.open(target) as index:
-            rejected = tuple(Rejected(path, reason) for path, reason in index.rejected())
             info = dataclasses.replace(index.info, checked=result.info.checked)
-            return BuildResult(True, info, rejected, index.meta["skipped"], result.changed_documents)
+            return BuildResult(True, info, tuple(index.rejected()), index.meta["skipped"], result.changed_documents)
 
 
 def _compile(
@@ -361,9 +353,8 @@ def _unchanged(
 ) -> BuildResult:
     if not dry_run and (old.info.checked, old.meta.get("sources")) != (checked, sources):
         touch(dest, checked, sources, state)
-    rejected = tuple(Rejected(path, reason) for path, reason in old.rejected())
     info = dataclasses.replace(old.info, checked=checked)
-    return BuildResult(False, info, rejected, old.meta.get("skipped", {}))
+    return BuildResult(False, info, tuple(old.rejected()), old.meta.get("skipped", {}))
 
 
 class _Build:
@@ -390,7 +381,7 @@ class _Build:
         self.known: dict[str, IndexedDocument] = {}
         self.documents = 0
         self.newest = ""
-        self.rejected: list[Rejected] = []
+        self.rejected: list[RejectedDocument] = []
         self.repositories: Repositories | None = None
         self._seen: set[str] = set()
         self.signature_key = ""
@@ -400,7 +391,7 @@ class _Build:
         self._badly_signed: dict[str, tuple[str, str, str]] = {}
         if old is not None:
             self._old = {document.path for document in old.documents()}
-            unread = {path for path, _reason in old.rejected()}
+            unread = {document.path for document in old.rejected()}
             self.known = {one.path: one for one in old.documents() if one.path not in unread}
         else:
             self._old = set()
@@ -476,7 +467,8 @@ class _Build:
             if verified:
                 self.writer.set_verified(path, True)
         elif data is None:
-            self.writer.reject(path, sha256, stamp, f"it has more than {DOCUMENT_LIMIT} bytes")
+            scope = scope_of(b"", path, self.form.name)
+            self.writer.reject(path, sha256, stamp, f"it has more than {DOCUMENT_LIMIT} bytes", scope=scope)
         else:
             self._workers.read((path, sha256, stamp, verified), path, data)
         self.tick()
@@ -488,22 +480,9 @@ class _Build:
             raise LimitExceeded(f"the feed has more than {DOCUMENTS_LIMIT} documents")
         self._seen.add(path)
 
-    def _done(self, document: tuple[str, str, str, bool], found: Packed | ScanError) -> None:
+    def _done(self, document: tuple[str, str, str, bool], found: Packed | Refusal) -> None:
         path, sha256, stamp, verified = document
-        if isinstance(found, ScanError):
-            self._refuse(path, sha256, stamp, found)
-        else:
-            self.writer.put_packed(path, sha256, stamp, found, verified)
-
-    def _refuse(self, path: str, sha256: str, stamp: str, error: ScanError) -> None:
-        if error.code == "feed-distribution":
-            raise error  # another feed than it is said to be
-        if error.code in LEFT_OUT_CODES:
-            self.writer.leave_out(path, sha256, stamp, error.code.replace("-", "_"))
-        elif isinstance(error, (CorruptData, LimitExceeded)):
-            self.writer.reject(path, sha256, stamp, error.message)
-        else:
-            raise error
+        write_outcome(self.writer, path, sha256, stamp, found, verified=verified)
 
     def finish(self) -> None:
         """All documents were taken."""
@@ -517,7 +496,7 @@ class _Build:
             self.newest = max(self.newest, row.revision)
             self.documents += row.category not in (REJECTED, LEFT_OUT)
             if row.category == REJECTED:
-                self.rejected.append(Rejected(row.path, row.note))
+                self.rejected.append(rejected_document(row, self.signature_key))
         self.rejected.sort(key=lambda one: one.path)
 
     def tick(self) -> None:

@@ -14,8 +14,9 @@ from pathlib import Path
 from ..._errors import CorruptData
 from ..._text import pad, visible, wrap
 from ..distributions import fewest_documents
+from ..index.reader import RejectedDocument
 from ..model import FeedInfo
-from .build import Progress, Rejected, Signatures
+from .build import Progress, Signatures
 from .importing import import_feed
 from .parsing import CSAF, LEFT_OUT_CODES, Form
 
@@ -59,7 +60,7 @@ class CheckedFeed:
     """
 
     info: FeedInfo | None
-    rejected: tuple[Rejected, ...]
+    rejected: tuple[RejectedDocument, ...]
     skipped: t.Mapping[str, int]
     fewest: int
 
@@ -106,9 +107,9 @@ def check_feed(
     return CheckedFeed(built.info, built.rejected, built.skipped, fewest_documents(built.info))
 
 
-def group_causes(rejected: t.Iterable[Rejected]) -> list[Cause]:
+def group_causes(rejected: t.Iterable[RejectedDocument]) -> list[Cause]:
     """The causes, the most frequent first, each with the first documents by path."""
-    found: dict[str, list[Rejected]] = {}
+    found: dict[str, list[RejectedDocument]] = {}
     for one in sorted(rejected, key=lambda one: one.path):
         cause = cause_of(one)
         if cause not in found and len(found) >= CAUSES_LIMIT:
@@ -121,7 +122,7 @@ def group_causes(rejected: t.Iterable[Rejected]) -> list[Cause]:
     return sorted(causes, key=lambda one: (-one.count, one.cause))
 
 
-def cause_of(rejected: Rejected) -> str:
+def cause_of(rejected: RejectedDocument) -> str:
     """The reason without what differs from document to document."""
     name = rejected.path.rpartition("/")[2]
     text = rejected.reason[:2000].removeprefix(name).lstrip(" :,")

@@ -20,7 +20,6 @@ from .archives import unpack_file
 from .build import (
     BuildResult,
     Progress,
-    Rejected,
     Signatures,
     build_index,
     check_same_form,
@@ -143,8 +142,7 @@ def _unpacked_feed(folder: Path, manifest: Manifest) -> tuple[Path, str]:
 
 
 def _as_it_was(old: FeedIndex) -> BuildResult:
-    rejected = tuple(Rejected(path, reason) for path, reason in old.rejected())
-    return BuildResult(False, old.info, rejected, old.meta.get("skipped", {}))
+    return BuildResult(False, old.info, tuple(old.rejected()), old.meta.get("skipped", {}))
 
 
 def _check_not_older(old: FeedIndex | None, manifest: Manifest) -> None:
@@ -306,7 +304,7 @@ class _Import:
             result = BuildResult(
                 changed,
                 info,
-                tuple(Rejected(path, reason) for path, reason in index.rejected()),
+                tuple(index.rejected()),
                 index.meta.get("skipped", {}),
             )
             with damage(str(file)):
@@ -340,4 +338,4 @@ class _Import:
 def _says(index: FeedIndex) -> tuple[t.Any, ...]:
     """What tells whether two indexes say the same."""
     info = dataclasses.replace(index.info, checked="")
-    return info, sorted((row.path, row.sha256, row.verified, row.category) for row in index.rows())
+    return info, sorted((row.path, row.sha256, row.verified, row.category, row.scope) for row in index.rows())

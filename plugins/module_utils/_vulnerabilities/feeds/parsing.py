@@ -8,13 +8,17 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ..._errors import CorruptData, InputError
+from ..._errors import CorruptData, InputError, LimitExceeded, ScanError
 from ..distributions import DISTRIBUTIONS, RED_HAT, distribution_of_product, parse_distribution
 from ..documents.csaf_vex import read_document
 from ..documents.model import Document
 from ..documents.osv import read_record
+from ..documents.unread import EVERYTHING, UnreadScope, scope_of
 from ..documents.updateinfo import read_advisory
 from ..index.packing import Packed, pack
+
+if t.TYPE_CHECKING:
+    from ..index.writer import Writer
 
 #: What says nothing about packages, and is no damage.
 LEFT_OUT_CODES = frozenset({"not-csaf", "not-vex", "not-osv", "not-security"})
@@ -66,6 +70,16 @@ class Form(t.NamedTuple):
         return sorted({name for one in found if one is not None for name in one.ids})
 
 
+class Refusal(t.NamedTuple):
+    """A document that cannot be read: why, and what it can concern. ``is_rejected`` False: it is none of the feed's
+    documents, or it is the feed that is wrong.
+    """
+
+    error: ScanError
+    scope: UnreadScope
+    is_rejected: bool
+
+
 FORMS = ("csaf-vex", "osv", "updateinfo")
 CSAF = Form()
 
@@ -93,6 +107,33 @@ def parse(path: str, data: bytes, names: t.Collection[str], form: Form = CSAF) -
             document.skipped,
         )
     return pack(document)
+
+
+def outcome(path: str, data: bytes, names: t.Collection[str], form: Form) -> Packed | Refusal:
+    """Read a document as ``parse`` does; why it cannot be read is a result, too."""
+    try:
+        return parse(path, data, names, form)
+    except ScanError as error:
+        is_rejected = (
+            isinstance(error, (CorruptData, LimitExceeded))
+            and error.code not in LEFT_OUT_CODES
+            and error.code != "feed-distribution"
+        )
+        return Refusal(error, scope_of(data, path, form.name) if is_rejected else EVERYTHING, is_rejected)
+
+
+def write_outcome(
+    writer: Writer, path: str, sha256: str, stamp: str, found: Packed | Refusal, *, verified: bool
+) -> None:
+    """Write what came of a document into an index: see ``Writer.put``. Raises the error of a feed that is wrong."""
+    if not isinstance(found, Refusal):
+        writer.put_packed(path, sha256, stamp, found, verified)
+    elif found.is_rejected:
+        writer.reject(path, sha256, stamp, found.error.message, scope=found.scope, verified=verified)
+    elif found.error.code in LEFT_OUT_CODES:
+        writer.leave_out(path, sha256, stamp, found.error.code.replace("-", "_"))
+    else:
+        raise found.error
 
 
 def _record(data: bytes, where: str, names: t.Collection[str]) -> Document:

@@ -9,9 +9,9 @@ the packages that are asked for, since its maker serves them slowly by design. W
 beside the document's digest, so that nothing is asked twice.
 
 A good signature makes a document verified, a bad one has it rejected: what it said is dropped, and as long as there is
-one such document no image passes by the index. A document without a signature is neither: it counts as before, and a
-policy that requires signatures does not let an image pass by it. The same holds where the feed has by now another
-version of the document than the index: the next update brings that.
+one such document no image passes by the index, since names may have been taken out of it, too. A document without a
+signature is neither: it counts as before, and a policy that requires signatures does not let an image pass by it. The
+same holds where the feed has by now another version of the document than the index: the next update brings that.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ..index.reader import FeedIndex
 from ..index.writer import IndexUpdate
 from .archives import read_archive
 from .downloads import Client, FetchError, is_url, local_path, split_url
-from .parsing import CSAF, Form, parse
+from .parsing import CSAF, Form, outcome, write_outcome
 from .signatures import REJECTED_FOR, SIGNATURE_LIMIT, SUFFIX, BadSignature, Keys
 from .sync import ARCHIVE_LATEST, ARCHIVE_NAME, FolderSite, HttpSite, Site, short
 
@@ -127,7 +127,8 @@ class _Run:
         still = self._covers(self._key)
         for row in rows:
             if row.category == REJECTED:
-                wanted = row.note.startswith(REJECTED_FOR)
+                # One that could not be read is no less able to have been changed.
+                wanted = not (row.verified and still)
             else:
                 wanted = bool(row.statements) and not (row.verified and still) and (about is None or row.path in about)
             if wanted:
@@ -191,8 +192,8 @@ class _Run:
                     continue
                 self.counts["good"] += 1
                 if data:  # it was rejected, and what it says is not in the index
-                    found = parse(path, data, frozenset(update.meta["names"]), Form(*update.meta.get("form", CSAF)))
-                    update.put_packed(path, row.sha256, row.stamp, found, True)
+                    found = outcome(path, data, frozenset(update.meta["names"]), Form(*update.meta.get("form", CSAF)))
+                    write_outcome(update, path, row.sha256, row.stamp, found, verified=True)
                 else:
                     update.set_verified(path, True)
             update.finish({"signature_key": self.keys.fingerprint})

@@ -22,7 +22,7 @@ import typing as t
 
 from ..._errors import ScanError
 from ..index.packing import Packed
-from .parsing import Form, parse
+from .parsing import Form, Refusal, outcome
 
 #: Documents of so many bytes in all are read by the process that has them: starting others takes 0.2 s.
 ALONE = 8 << 20
@@ -37,16 +37,16 @@ class WorkerLost(ScanError):
 
 
 class Workers:
-    """Reads documents and gives each to ``done`` with its key, in no order: as read, or the error that came of it.
+    """Reads documents and gives each to ``done`` with its key, in no order: as read, or why it was not.
 
-    Use as a context manager; leaving it ends the processes. ``how``: what ``parse`` takes beside path and bytes.
+    Use as a context manager; leaving it ends the processes. ``how``: what ``outcome`` takes beside path and bytes.
     ``processes`` 0: one a core.
     """
 
     def __init__(
         self,
         how: tuple[t.Collection[str], Form],
-        done: t.Callable[[t.Any, Packed | ScanError], None],
+        done: t.Callable[[t.Any, Packed | Refusal], None],
         processes: int = 0,
     ) -> None:
         self._how = how
@@ -68,7 +68,7 @@ class Workers:
         """Have a document read. Waits while all processes have one."""
         if self._count < 2 or self._alone + len(data) <= ALONE:
             self._alone += len(data)
-            self._done(key, outcome(path, data, self._how))
+            self._done(key, outcome(path, data, *self._how))
             return
         if not self._idle and len(self._busy) < self._count:
             worker = _Worker(self._how)
@@ -176,14 +176,6 @@ class _Worker:
         self._stack.close()
 
 
-def outcome(path: str, data: bytes, how: tuple[t.Collection[str], Form]) -> Packed | ScanError:
-    """What comes of reading a document."""
-    try:
-        return parse(path, data, *how)
-    except ScanError as error:
-        return error
-
-
 def work() -> None:
     """What a process does: read documents until there are no more."""
     with (
@@ -194,7 +186,7 @@ def work() -> None:
         how = _receive(stream)
         while True:
             path, data = _receive(stream)
-            _send(connection, outcome(path, data, how))
+            _send(connection, outcome(path, data, *how))
 
 
 def _send(connection: socket.socket, value: t.Any) -> None:

@@ -38,13 +38,15 @@ APPLICATION_ID = 0x696D7378
 REJECTED = "rejected"
 LEFT_OUT = "left_out"
 
-#: A document's vulnerabilities are numbered ``first`` to ``first + vulnerabilities - 1``.
+#: A document's vulnerabilities are numbered ``first`` to ``first + vulnerabilities - 1``. ``scope``: of a rejected one
+#: what it can concern, as JSON ``[names, distributions]`` (see ``documents.unread``); else empty.
 TABLES = """
 CREATE TABLE lists (key TEXT PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE documents (
     id INTEGER PRIMARY KEY, path TEXT NOT NULL, sha256 TEXT NOT NULL, revision TEXT NOT NULL, stamp TEXT NOT NULL,
     verified INTEGER NOT NULL, category TEXT NOT NULL, note TEXT NOT NULL, skipped TEXT NOT NULL,
-    statements INTEGER NOT NULL, first INTEGER NOT NULL, vulnerabilities INTEGER NOT NULL, crc INTEGER NOT NULL
+    statements INTEGER NOT NULL, first INTEGER NOT NULL, vulnerabilities INTEGER NOT NULL, scope TEXT NOT NULL,
+    crc INTEGER NOT NULL
 );
 CREATE TABLE vulnerabilities (
     id INTEGER PRIMARY KEY, cve TEXT NOT NULL, document INTEGER NOT NULL, crc INTEGER NOT NULL
@@ -86,7 +88,7 @@ class Group(t.NamedTuple):
 
 
 class DocumentRow(t.NamedTuple):
-    """A row of ``documents`` without its checksum."""
+    """A row of ``documents`` without its checksum. ``scope``: see TABLES."""
 
     id: int
     path: str
@@ -100,6 +102,7 @@ class DocumentRow(t.NamedTuple):
     statements: int
     first: int
     vulnerabilities: int
+    scope: str = ""
 
 
 def checksum(row: t.Sequence[str | int]) -> int:

@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 import typing as t
 import zlib
 from pathlib import Path
 
 from ..._errors import CorruptData, InputError
+from ..documents.unread import EVERYTHING, UnreadScope
 from ..model import SCHEMA_VERSION, SEVERITIES, FeedInfo, Statement
 from .form import (
     APPLICATION_ID,
@@ -25,6 +27,17 @@ from .form import (
     expanded,
     to_json,
 )
+
+
+class RejectedDocument(t.NamedTuple):
+    """A document that could not be read: where it stands in its feed, SHA-256 of its bytes, why, and what it may be
+    about.
+    """
+
+    path: str
+    sha256: str
+    reason: str
+    scope: UnreadScope
 
 
 class IndexedDocument(t.NamedTuple):
@@ -281,9 +294,18 @@ class FeedIndex:
         for row in self.rows():
             yield _document(row)
 
-    def rejected(self) -> list[tuple[str, str]]:
-        """Path and reason of each document that could not be read, by path."""
-        return sorted((row.path, row.note) for row in self.rows() if row.category == REJECTED)
+    def rejected(self) -> list[RejectedDocument]:
+        """Every document that could not be read, by path. Looks through all documents once, and reads these alone.
+
+        Where signatures are checked, a document without a good one may be about everything: whoever changed it may have
+        removed names.
+        """
+        with damage(self.path):
+            query = "SELECT * FROM documents WHERE category = ? ORDER BY path"
+            rows = [checked_row(row) for row in self._db.execute(query, (REJECTED,))]
+            if len(rows) != self.info.rejected:
+                raise ValueError(f"it has {len(rows)} rejected documents and not {self.info.rejected}")
+            return [rejected_document(row, self.info.signature_key) for row in rows]
 
     def documents_about(self, names: t.Iterable[str]) -> t.Iterator[IndexedDocument]:
         """The documents that say something of these packages, each once, by path."""
@@ -297,7 +319,7 @@ class FeedIndex:
         Without what is said of the check alone: when, from where, and the stamps of the list of changes.
         """
         for row in sorted(self.rows(), key=lambda row: row.path):
-            line = [row.path, row.sha256, row.revision, row.verified, row.category, row.note, row.skipped]
+            line = [row.path, row.sha256, row.revision, row.verified, row.category, row.note, row.skipped, row.scope]
             yield to_json([*line, row.statements]).encode() + b"\n"
         titles = dict(self._titles("", ()))
         products = self.products
@@ -335,6 +357,15 @@ def checked_row(row: t.Sequence[t.Any]) -> DocumentRow:
     return DocumentRow._make(fields)
 
 
+def rejected_document(row: DocumentRow, signature_key: str) -> RejectedDocument:
+    """The document of a rejected row of an index. Raises ValueError or TypeError when the row is damaged."""
+    names, distributions = json.loads(row.scope)
+    scope = UnreadScope(tuple(map(str, names)), tuple(map(str, distributions)))
+    if signature_key and not row.verified:
+        scope = EVERYTHING
+    return RejectedDocument(row.path, row.sha256, row.note, scope)
+
+
 def _document(row: DocumentRow) -> IndexedDocument:
     return IndexedDocument(row.path, row.sha256, row.revision, row.stamp, bool(row.verified))
 
@@ -355,7 +386,6 @@ def _info(meta: dict[str, t.Any], path: str) -> FeedInfo:
             coverage=str(meta.get("coverage", "full")),
             signature_key=str(meta.get("signature_key", "")),
             verified=int(meta.get("verified", 0)),
-            unread=tuple(map(str, meta.get("unread", ()))),
             listed=int(meta.get("feed", {}).get("listed", 0)),
             years=tuple(map(int, meta.get("years", ()))),
         )

@@ -22,7 +22,8 @@ from pathlib import Path
 
 from ..._errors import InputError, ScanError
 from ..documents.model import Document
-from ..model import SCHEMA_VERSION, UNREAD_SHOWN
+from ..documents.unread import EVERYTHING, UnreadScope
+from ..model import SCHEMA_VERSION
 from .form import APPLICATION_ID, LEFT_OUT, REJECTED, TABLES, DocumentRow, checksum, compressed, expanded, to_json
 from .packing import Packed, pack
 from .reader import FeedIndex, checked_row, damage, identity_of, read_list
@@ -103,6 +104,7 @@ class Writer:
         self._is_settled = False
         self._last_document = 0
         self._last_vulnerability = 0
+        self._last_loaded = 0
         self._last_package = 0
         self._stack = contextlib.ExitStack()
         try:
@@ -148,7 +150,7 @@ class Writer:
                 raise ValueError(f"it has {len(self._documents)} documents and not {self.meta['rows']}")
             self._last_document = max(self._documents.values(), default=0)
             (last,) = self._db.execute("SELECT max(id) FROM vulnerabilities").fetchone()
-            self._last_vulnerability = max(last or 0, *self._dead, 0)
+            self._last_vulnerability = self._last_loaded = max(last or 0, *self._dead, 0)
             (last,) = self._db.execute("SELECT max(id) FROM packages").fetchone()
             self._last_package = last or 0
 
@@ -201,23 +203,35 @@ class Writer:
                 packed.statements,
                 first,
                 len(rows),
+                "",
             )
 
-    def reject(self, path: str, sha256: str, stamp: str, reason: str, revision: str = "") -> None:
+    def reject(
+        self,
+        path: str,
+        sha256: str,
+        stamp: str,
+        reason: str,
+        revision: str = "",
+        *,
+        scope: UnreadScope = EVERYTHING,
+        verified: bool = False,
+    ) -> None:
         """Note that the document at a path cannot be read, and why. ``revision``: its release date, where it is known.
+        ``verified``: its signature is good, so that its maker wrote what the ``scope`` is of.
 
         What an earlier version of it said is dropped: it may be wrong now. As long as there is one such document,
-        no image passes by the index.
+        no image that is in its ``scope`` passes by the index.
         """
         with self._errors():
             self._drop(path)
-            self._insert(path, sha256, revision, stamp, 0, REJECTED, reason, "{}", 0, 0, 0)
+            self._insert(path, sha256, revision, stamp, int(verified), REJECTED, reason, "{}", 0, 0, 0, to_json(scope))
 
     def leave_out(self, path: str, sha256: str, stamp: str, reason: str) -> None:
         """Note that what is at a path is none of the documents that are read; ``reason``: a key of ``skipped``."""
         with self._errors():
             self._drop(path)
-            self._insert(path, sha256, "", stamp, 0, LEFT_OUT, "", to_json({reason: 1}), 0, 0, 0)
+            self._insert(path, sha256, "", stamp, 0, LEFT_OUT, "", to_json({reason: 1}), 0, 0, 0, "")
 
     def remove(self, path: str) -> bool:
         """Take the document at a path away. False: there is none."""
@@ -305,22 +319,54 @@ class Writer:
         if self._is_settled:
             return
         query = """
-            SELECT v.cve, d.path, d.sha256, d.stamp FROM vulnerabilities v JOIN documents d ON d.id = v.document
-            WHERE d.category = 'csaf_vex' ORDER BY v.cve, d.path
+            SELECT v.cve, d.path, d.sha256, d.stamp, d.verified
+            FROM vulnerabilities v JOIN documents d ON d.id = v.document WHERE d.category = 'csaf_vex' ORDER BY v.cve, d.path
         """
-        others: dict[str, tuple[str, str, str]] = {}
+        others: dict[str, tuple[str, str, str, bool]] = {}
         with self._errors():
             about = first = ""
-            for cve, path, sha256, stamp in self._db.execute(query):
+            for cve, path, sha256, stamp, verified in self._db.execute(query):
                 if cve != about:
                     tick()
                     about, first = cve, path
                 elif path != first and path not in others:
-                    others[path] = sha256, stamp, f"it is about {cve}, and so is {first}; a feed says it once"
-            for path, (sha256, stamp, reason) in others.items():
+                    reason = f"it is about {cve}, and so is {first}; a feed says it once"
+                    others[path] = sha256, stamp, reason, bool(verified)
+            names = self._names_in(others, tick) if others else {}
+            for path, (sha256, stamp, reason, is_verified) in others.items():
                 tick()
-                self.reject(path, sha256, stamp, reason)
+                scope = UnreadScope(tuple(sorted(names[path])))
+                self.reject(path, sha256, stamp, reason, scope=scope, verified=is_verified)
         self._is_settled = True
+
+    def _names_in(self, paths: t.Iterable[str], tick: t.Callable[[], None]) -> dict[str, set[str]]:
+        """Names of the packages and modules that documents say something of, and ids of their vulnerabilities, so that
+        a document that says nothing does not concern everything. Looks through all that is said.
+        """
+        found: dict[str, set[str]] = {}
+        by_number: dict[int, set[str]] = {}
+        for path in paths:
+            row = self._row(self._documents[path])
+            numbers = range(row.first, row.first + row.vulnerabilities)
+            titles = self._db.execute(
+                "SELECT cve FROM vulnerabilities WHERE id BETWEEN ? AND ?", (numbers.start, numbers.stop - 1)
+            )
+            found[path] = {cve for (cve,) in titles}
+            by_number.update(dict.fromkeys(numbers, found[path]))
+        self._stage.execute("CREATE TEMP TABLE wanted (vulnerability INTEGER PRIMARY KEY)")
+        self._stage.executemany("INSERT INTO wanted VALUES (?)", [(number,) for number in by_number])
+        staged = list(self._staged)
+        query = "SELECT name, vulnerability FROM stage WHERE vulnerability IN (SELECT vulnerability FROM wanted)"
+        for name, number in self._stage.execute(query):
+            by_number[number].add(staged[name].partition(":")[0])
+        self._stage.execute("DROP TABLE wanted")
+        if any(number <= self._last_loaded for number in by_number):
+            for package, rows in self._rows.items():
+                tick()
+                for number, _groups in self._entries(package, rows):
+                    if number in by_number:
+                        by_number[number].add(package.partition(":")[0])
+        return found
 
     def finish(self, meta: t.Mapping[str, t.Any], tick: t.Callable[[], None] = lambda: None) -> None:
         """Complete the index with its description and put it in the place of the old one. ``tick`` is called often.
@@ -364,14 +410,12 @@ class Writer:
 
     def _totals(self) -> dict[str, t.Any]:
         skipped: collections.Counter[str] = collections.Counter()
-        rows = documents = statements = verified = 0
-        unread: list[tuple[str, str]] = []
+        rows = documents = statements = verified = rejected = 0
         newest = ""
         years: set[int] = set()
         for row in self.rows():
             rows += 1
-            if row.category == REJECTED:
-                unread.append((row.path, row.sha256))
+            rejected += row.category == REJECTED
             documents += row.category not in (REJECTED, LEFT_OUT)
             if row.category != LEFT_OUT and (year := _YEAR.search(row.path)):
                 years.add(int(year[1]))
@@ -383,8 +427,7 @@ class Writer:
         return {
             "rows": rows,
             "documents": documents,
-            "rejected": len(unread),
-            "unread": [f"{sha256} {path}" for path, sha256 in sorted(unread)[:UNREAD_SHOWN]],
+            "rejected": rejected,
             "statements": statements,
             "verified": verified,
             "newest": newest,
@@ -427,20 +470,25 @@ class Writer:
 
     def _join(self, name: str, numbers: list[int]) -> None:
         """Make one row of some of a package's rows, without what is dead."""
-        entries: list[tuple[int, str]] = []
-        with damage(str(self.dest)):
-            for number in numbers:
-                (blob,) = self._db.execute("SELECT groups FROM packages WHERE id = ?", (number,)).fetchone()
-                own, found = expanded(blob)
-                if own != name:
-                    raise ValueError(f"it has something else in the place of {name}")
-                entries.extend((one[0], to_json(one)) for one in found if one[0] not in self._dead)
+        entries = [(one[0], to_json(one)) for one in self._entries(name, numbers) if one[0] not in self._dead]
         self._db.executemany("DELETE FROM packages WHERE id = ?", [(number,) for number in numbers])
         self._rows[name] = [number for number in self._rows[name] if number not in numbers]
         if entries:
             self._add_package(name, ",".join(text for _number, text in sorted(entries)))
         elif not self._rows[name]:
             del self._rows[name]
+
+    def _entries(self, name: str, numbers: t.Iterable[int]) -> list[t.Any]:
+        """What rows of a package hold, dead or not: number of the vulnerability and groups."""
+        entries: list[t.Any] = []
+        with damage(str(self.dest)):
+            for number in numbers:
+                (blob,) = self._db.execute("SELECT groups FROM packages WHERE id = ?", (number,)).fetchone()
+                own, found = expanded(blob)
+                if own != name:
+                    raise ValueError(f"it has something else in the place of {name}")
+                entries.extend(found)
+        return entries
 
     def _compact(self, tick: t.Callable[[], None]) -> None:
         """Leave everything out that is dead, once that is much."""

@@ -16,7 +16,7 @@ import typing as t
 from ..._rpm.model import Inventory, Package
 from ..._text import visible
 from ..index.form import FIX_STATES, STATEMENT_STATUSES
-from ..model import SEVERITIES, FeedInfo, Match
+from ..model import SEVERITIES, FeedInfo, Match, UnreadDocument
 from .builds import stream_of
 from .matcher import Considered, Matcher, Trace
 from .packages import source_of
@@ -149,7 +149,7 @@ def explain_feed(feed: FeedInfo | None) -> list[str]:
         else "  signatures: none was checked",
     ]
     if feed.rejected:
-        lines.append(f"  {feed.rejected} documents could not be read: what they say is not known")
+        lines.append(f"  {feed.rejected} documents could not be read; they concern the images that have what they name")
     if feed.coverage != "full":
         lines.append('  only published fixes are known: no advisory does not mean "not affected"')
     if not feed.repository_map:
@@ -197,6 +197,7 @@ def explain_coverage(inventory: Inventory, match: Match | None) -> list[str]:
             lines.append(f"  packages that the data do not cover (another maker or no key): {len(match.not_covered)}")
         if not match.supported:
             lines.append("  the data do not cover the image's distribution")
+        lines += [f"  {_unread(document)}" for document in match.unread]
     if len(lines) == start:
         lines.append("  nothing is known to be out of sight")
     return lines
@@ -210,9 +211,13 @@ def unseen(inventory: Inventory, match: Match) -> list[str]:
         lines.append(f"the image has no RPM database (kind: {visible(inventory.kind, 20)})")
     elif database.rows != len(inventory.packages):
         lines.append(f"the RPM database counts {database.rows} packages, and {len(inventory.packages)} were read")
-    if match.feed is not None and match.feed.rejected:
-        lines.append(f"{match.feed.rejected} documents of the data could not be read; they may say more")
+    lines += map(_unread, match.unread)
     return lines
+
+
+def _unread(document: UnreadDocument) -> str:
+    about = f"names {_some(document.names)}" if document.names else "may be about any package"
+    return f"the document {visible(document.path, 200)} could not be read, and {about}"
 
 
 def _outcome(trace: Trace) -> str:

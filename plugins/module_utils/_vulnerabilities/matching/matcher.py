@@ -30,7 +30,7 @@ from ..distributions import RED_HAT
 from ..documents.model import UNKNOWN_MODULE, UNTOLD_ARCH
 from ..index.form import Group, Title
 from ..index.reader import FeedIndex
-from ..model import SEVERITIES, AppliedCpe, Coverage, Finding, Match
+from ..model import SEVERITIES, AppliedCpe, Coverage, Finding, Match, UnreadDocument
 from .builds import parse_build, parse_label, stream_of
 from .packages import (
     ANY_MODULE,
@@ -46,6 +46,7 @@ from .packages import (
     tells_source,
 )
 from .scope import Scope, names_known
+from .unread import Unread
 from .weighing import NOT_AFFECTED, Case, Origin, Outcome, Said, Shared, Step, may_apply, names_fix
 
 _SUFFIXED = re.compile(r"(.+)__([0-9]{1,3})(?:_DOT_([0-9]{1,3}))?")
@@ -108,10 +109,11 @@ class _Table(t.NamedTuple):
 
 
 class _Result(t.NamedTuple):
-    """What came out for one build."""
+    """What came out for one build. ``unread``: documents that could not be read and name it (see ``Unread.naming``)."""
 
     findings: tuple[Finding, ...]
     table: _Table | None
+    unread: tuple[tuple[int, str], ...] = ()
 
 
 _K = t.TypeVar("_K", bound=t.Hashable)
@@ -209,6 +211,7 @@ class Matcher:
     def __init__(self, index: FeedIndex) -> None:
         self.index = index
         self.package_names = names_known(index.meta)
+        self.unread = Unread(index.rejected() if index.info.rejected else ())
         products = index.products
         order = sorted(range(len(products)), key=products.__getitem__)
         self._ranks = [rank for _product, rank in sorted(zip(order, range(len(order))))]
@@ -301,7 +304,7 @@ class Matcher:
         known = self._results.get(key)
         if known is None:
             result = self.result_anew(package, products, origin)
-            known = self._results.put(key, result, len(result.findings))
+            known = self._results.put(key, result, len(result.findings) + len(result.unread))
         return known
 
     def result_anew(self, package: Package, products: _Products, origin: Origin) -> _Result:
@@ -325,7 +328,7 @@ class Matcher:
                 # Statements that are equal are one object: the first of them is meant.
                 place = next(place for place, said in enumerate(shared.said) if said is outcome.said)
                 findings += [self.finding(package, module, cve, outcome, *numbers[place]) for cve, numbers in shared.of]
-        return _Result(tuple(findings), table)
+        return _Result(tuple(findings), table, self.unread.naming(package))
 
     def table(self, products: _Products, name: str, source: str, arch: str, module: str) -> _Table:
         """What is said of packages of one name, architecture and module, and of their source package."""
@@ -466,6 +469,7 @@ class _Run:
         self.own = Scope(inventory, matcher.index.info, matcher.index.products, matcher.package_names)
         self.epochs = source_epochs(inventory.packages)
         self.counts: collections.Counter[str] = collections.Counter()
+        self.named: dict[int, set[str]] = {}
         self.majors: set[int] = set()
         self.cpes: list[Cpe] = []
 
@@ -506,7 +510,13 @@ class _Run:
             counts=counts,
             problems=tuple(self.problems(covered)),
             unverified=len(self.unverified(covered)),
+            unread=self.unread() if supported and covered else (),
         )
+
+    def unread(self) -> tuple[UnreadDocument, ...]:
+        """Documents that could not be read and may say something of the packages that were matched."""
+        ids = self.own.distribution.ids if self.own.distribution else ()
+        return self.matcher.unread.concerning(self.named, ids)
 
     def unverified(self, covered: t.Sequence[Package]) -> frozenset[str]:
         if not self.index.info.signature_key:
@@ -517,6 +527,8 @@ class _Run:
     def match_package(self, package: Package, products: _Products) -> tuple[Finding, ...]:
         """The findings of one package; counts what was seen."""
         result = self.matcher.result(package, products, self.origin_of(package))
+        for number, name in result.unread:
+            self.named.setdefault(number, set()).add(name)
         table = result.table
         if table is None:
             self.counts["kernel_headers"] += 1

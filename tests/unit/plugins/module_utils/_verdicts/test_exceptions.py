@@ -426,7 +426,7 @@ def test_a_thousand_exceptions_over_a_large_image_take_a_moment() -> None:
         make.match(problems=(Problem("release-mismatch", "el8"),)),
         make.match(unmapped=("rhel-9-for-x86_64-baseos-rpms",)),
         make.feed(checked="2020-01-01T00:00:00Z"),
-        make.feed(rejected=1),
+        make.match(unread=(make.UNREAD,)),
         make.feed(statements=0),
     ],
 )

@@ -50,6 +50,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
     STATUSES,
     AppliedCpe,
     Coverage,
+    UnreadDocument,
 )
 from ansible_collections.imagescan.openshift.tests.support import verdicts as make
 from hypothesis import given
@@ -67,7 +68,7 @@ def rules(**changes: t.Any) -> dict[str, t.Any]:
     return make.compliance(changes)
 
 
-UNREAD = f"{'a' * 64} 2026/cve-2026-1.json"
+OTHER_UNREAD = UnreadDocument("2026/cve-2026-2.json", "too large")
 ACCEPT_UNREAD = f"  accept_unread: [{{document: 2026/cve-2026-1.json, sha256: {'a' * 64}, reason: not ours}}]\n"
 
 
@@ -147,26 +148,20 @@ CASES = [
     Case("feed-missing", {"feed": None, "match": None}),
     Case("feed-stale", make.feed(checked="2026-11-17T11:59:59Z"), twin=make.feed(checked="2026-11-17T12:00:00Z")),
     Case("feed-time", make.feed(checked="2026-11-24T12:10:01Z"), twin=make.feed(checked="2026-11-24T12:10:00Z")),
-    Case("feed-incomplete", make.feed(rejected=1)),
-    Case(
+    Case("feed-incomplete", make.match(unread=(make.UNREAD,)), twin=make.feed(rejected=1)),
+    Case(  # One of them was accepted, the other was not.
         "feed-incomplete",
-        make.feed(rejected=2, unread=(UNREAD, f"{'b' * 64} 2026/cve-2026-2.json")),
+        make.match(unread=(make.UNREAD, OTHER_UNREAD)),
         BASE + ACCEPT_UNREAD,
-        twin=make.feed(rejected=1, unread=(UNREAD,)),
+        twin=make.match(unread=(make.UNREAD,)),
     ),
     Case(  # The document changed since somebody read it.
         "feed-incomplete",
-        make.feed(rejected=1, unread=(UNREAD.replace("a", "b", 1),)),
+        make.match(unread=(dataclasses.replace(make.UNREAD, sha256="b" * 64),)),
         BASE + ACCEPT_UNREAD,
-        twin=make.feed(rejected=1, unread=(UNREAD,)),
+        twin=make.match(unread=(make.UNREAD,)),
     ),
-    Case(  # There are more than the feed names.
-        "feed-incomplete",
-        make.feed(rejected=2, unread=(UNREAD,)),
-        BASE + ACCEPT_UNREAD,
-        twin=make.feed(rejected=1, unread=(UNREAD,)),
-    ),
-    Case("feed-unread-accepted", make.feed(rejected=1, unread=(UNREAD,)), BASE + ACCEPT_UNREAD, verdict="passed"),
+    Case("feed-unread-accepted", make.match(unread=(make.UNREAD,)), BASE + ACCEPT_UNREAD, verdict="passed"),
     Case("feed-partial", make.match(problems=(Problem("feed-partial", "built for 3 names alone"),))),
     Case("product-unknown", make.match(problems=(Problem("product-unknown", "2 packages are of another product"),))),
     Case("source-unknown", make.match(problems=(Problem("source-unknown", "2 packages name no source"),))),
@@ -431,6 +426,16 @@ def test_a_policy_without_ages_still_wants_data_of_this_week() -> None:
 
 def test_an_empty_index_is_not_clean() -> None:
     assert codes(judged(make.feed(statements=0))) == ["feed-incomplete"]
+
+
+def test_a_document_that_cannot_be_read_is_named_with_what_it_concerns_and_what_helps() -> None:
+    (scoped,) = judged(make.match(unread=(make.UNREAD,))).reasons
+    assert "2026/cve-2026-1.json" in scoped.message
+    assert "it names openssl, openssl-libs, which the image has" in scoped.message
+    assert f"under 'accept_unread' with the SHA-256 {'a' * 64}" in scoped.message
+    (wide,) = judged(make.match(unread=(OTHER_UNREAD,))).reasons
+    assert "may be about any package of the image" in wide.message
+    assert "accept_unread" not in wide.message, "what was too large to be read has no digest to accept it by"
 
 
 def test_a_match_without_feed_is_no_match() -> None:

@@ -31,6 +31,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._errors import
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.limits import Limits
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.unread import EVERYTHING
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import archives
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import build as feeds
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.build import (
@@ -275,8 +276,9 @@ def test_documents_that_cannot_be_read_are_counted_and_named(folder: Path, dest:
         assert "cve-2026-6666.json" in result.rejected[0].reason
         assert (result.info.documents, result.info.rejected) == (3, 1)
     with FeedIndex.open(str(dest)) as index:
-        assert index.info.rejected == 1
-        assert index.info.unread == (f"{hashlib.sha256(content).hexdigest()} 2026/cve-2026-6666.json",)
+        (rejected,) = index.rejected()
+        assert (rejected.path, rejected.sha256) == ("2026/cve-2026-6666.json", hashlib.sha256(content).hexdigest())
+        assert (rejected.scope == EVERYTHING) == (content != json.dumps(TOOL).encode()[:-1])
 
 
 @pytest.mark.parametrize("names", [None, ["tool"]])

@@ -16,10 +16,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.build import (
-    Rejected,
-    build_index,
-)
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.unread import EVERYTHING
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.build import build_index
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.checking import (
     CAUSES_LIMIT,
     OTHER,
@@ -30,6 +28,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
     lines_of,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.parsing import Form
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import RejectedDocument
 from ansible_collections.imagescan.openshift.tests.support.data import data_path
 from ansible_collections.imagescan.openshift.tests.support.servers import Answer, running_server
 from ansible_collections.imagescan.openshift.tests.support.vex import MAJOR_9, NOW, affected, document, write_feed
@@ -51,6 +50,10 @@ def odd_version(value: dict[str, t.Any]) -> None:
 
 #: How often, and what is done to so many documents.
 DAMAGE: tuple[tuple[int, Edit], ...] = ((4, cut_tracking), (2, lose_statuses), (1, odd_version))
+
+
+def refused(path: str, reason: str) -> RejectedDocument:
+    return RejectedDocument(path, "a" * 64, reason, EVERYTHING)
 
 
 def numbers(causes: t.Iterable[Cause]) -> list[tuple[str, int]]:
@@ -163,11 +166,11 @@ def test_what_is_not_there_is_an_error(tmp_path: Path) -> None:
     ],
 )
 def test_a_cause_has_nothing_of_one_document(path: str, reason: str, cause: str) -> None:
-    assert cause_of(Rejected(path, reason)) == cause
+    assert cause_of(refused(path, reason)) == cause
 
 
 def test_causes_are_bounded() -> None:
-    rejected = [Rejected(f"{number}.json", "x" * (number % 1000 + 1)) for number in range(3000)]
+    rejected = [refused(f"{number}.json", "x" * (number % 1000 + 1)) for number in range(3000)]
     causes = group_causes(rejected)
     assert len(causes) <= CAUSES_LIMIT + 1
     assert sum(one.count for one in causes) == 3000

@@ -98,7 +98,7 @@ def verified(index: Path) -> set[str]:
 def rejected(index: Path) -> dict[str, str]:
     with FeedIndex.open(str(index)) as opened:
         assert opened.info.rejected == len(opened.rejected())
-        return dict(opened.rejected())
+        return {one.path: one.reason for one in opened.rejected()}
 
 
 def said_of(index: Path, name: str) -> int:
@@ -169,6 +169,33 @@ def test_what_was_rejected_counts_again_when_its_signature_is_mended(
     assert said_of(index, "tool") == 1
     assert verified(index) == {"tool", "bash", "curl"}
     assert not rejected(index)
+
+
+@pytest.mark.parametrize("signature", ["good", "mended", "bad", "none"])
+def test_an_unreadable_document_concerns_what_it_names_only_if_its_maker_wrote_it(
+    feed: Path, index: Path, keys: Keys, signer: Signer, signature: str
+) -> None:
+    path = feed / PATHS["tool"]
+    path.write_bytes(path.read_bytes().replace(b'"csaf_vex"', b'"csaf_vexx"'))
+    signer.sign_file(path)
+    good = path.with_name(path.name + ".asc").read_bytes()
+    if signature in ("bad", "mended"):
+        (feed / f"{PATHS['tool']}.asc").write_bytes(signer.sign(b"yesterday's"))
+    elif signature == "none":
+        (feed / f"{PATHS['tool']}.asc").unlink()
+    build(feed, index)
+    verify(feed, index, keys)
+    if signature == "mended":
+        (feed / f"{PATHS['tool']}.asc").write_bytes(good)
+        verify(feed, index, keys)
+    with FeedIndex.open(str(index)) as opened:
+        (document,) = opened.rejected()
+    assert document.path == PATHS["tool"]
+    assert ("tool" in document.scope.names) == (signature in ("good", "mended"))
+    assert ("signature" in document.reason) == (signature == "bad")
+    build(feed, index)  # an update knows what was verified
+    with FeedIndex.open(str(index)) as opened:
+        assert opened.rejected() == [document]
 
 
 def test_another_key_has_everything_checked_anew(feed: Path, index: Path, keys: Keys, tmp_path: Path) -> None:

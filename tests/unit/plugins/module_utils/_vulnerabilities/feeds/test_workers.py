@@ -18,6 +18,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._errors import
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import build, workers
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.parsing import (
     CSAF,
+    Refusal,
     parse,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.workers import (
@@ -94,8 +95,11 @@ def test_errors_come_back_whole() -> None:
         with pytest.raises(CorruptData) as caught:
             parse(path, data, HERE)
         found = done[key]
-        assert isinstance(found, CorruptData)
-        assert (found.code, found.message, found.hint) == (caught.value.code, caught.value.message, caught.value.hint)
+        assert isinstance(found, Refusal)
+        error = found.error
+        assert isinstance(error, CorruptData)
+        assert (error.code, error.message, error.hint) == (caught.value.code, caught.value.message, caught.value.hint)
+        assert found.is_rejected == (key == "cut")
     assert isinstance(done["good"], Packed)
 
 

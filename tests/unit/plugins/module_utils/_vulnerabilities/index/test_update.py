@@ -19,10 +19,15 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
     read_document,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.model import Document, Row
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.unread import (
+    EVERYTHING,
+    UnreadScope,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.packing import Packed
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import (
     FeedIndex,
     IndexedDocument,
+    RejectedDocument,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.writer import (
     IndexUpdate,
@@ -173,7 +178,7 @@ def test_a_rejected_document_says_nothing_and_is_counted(tmp_path: Path) -> None
         writer.finish({})
     with FeedIndex.open(str(path)) as index:
         assert (index.info.rejected, index.info.documents) == (1, 9)
-        assert index.rejected() == [(where, "it is cut")]
+        assert index.rejected() == [RejectedDocument(where, "other", "it is cut", EVERYTHING)]
         assert where not in {document.path for document in index.documents_about(index.names())}
         assert IndexedDocument(where, "other", "", "stamp", False) in set(index.documents())
 
@@ -207,9 +212,44 @@ def test_the_same_vulnerability_twice_keeps_the_first_path_whatever_the_order(tm
             writer.finish(META)
         contents.append(content(path))
         with FeedIndex.open(str(path)) as index:
-            assert [where for where, _reason in index.rejected()] == ["b.json", "c.json"]
-            assert all("a feed says it once" in reason for _where, reason in index.rejected())
+            assert [one.path for one in index.rejected()] == ["b.json", "c.json"]
+            assert all("a feed says it once" in one.reason for one in index.rejected())
     assert contents[0] == contents[1]
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_the_second_document_about_a_vulnerability_concerns_what_it_names(tmp_path: Path, is_old: bool) -> None:
+    """Whether it was put in this run, or is one of the index that is changed."""
+    path, data = tmp_path / "index", feed_data.document(4)
+    expected = {row.name.partition(":")[0] for _cve, rows in read_document(data, "x").vulnerabilities for row in rows}
+    with IndexWriter(str(path)) as writer:
+        writer.put("b.json", "x", "", read_document(data, "b.json"), False)
+        writer.put("other.json", "x", "", read_document(feed_data.document(5), "other.json"), False)
+        if not is_old:
+            writer.put("a.json", "x", "", read_document(data, "a.json"), False)
+        writer.finish(META)
+    if is_old:
+        with IndexUpdate(str(path), str(path)) as update:
+            update.put("a.json", "x", "", read_document(data, "a.json"), False)
+            update.finish({})
+    with FeedIndex.open(str(path)) as index:
+        (rejected,) = index.rejected()
+    assert rejected.path == "b.json"
+    assert set(rejected.scope.names) == expected | {feed_data.cve_of(4)} and expected
+
+
+@pytest.mark.parametrize("damage", ["DELETE FROM documents WHERE path = 'b.json'", "UPDATE documents SET scope = '[]'"])
+def test_a_lost_scope_is_damage(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "index"
+    with IndexWriter(str(path)) as writer:
+        writer.put("a.json", "x", "", read_document(feed_data.document(4), "a.json"), False)
+        writer.reject("b.json", "x", "", "it is cut", scope=UnreadScope(("curl",)))
+        writer.finish(META)
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute(damage)
+        database.commit()
+    with FeedIndex.open(str(path)) as index, pytest.raises(CorruptData):
+        index.rejected()
 
 
 def test_many_vulnerabilities_twice_are_found_in_one_pass(tmp_path: Path) -> None:
@@ -226,7 +266,8 @@ def test_many_vulnerabilities_twice_are_found_in_one_pass(tmp_path: Path) -> Non
         assert time.process_time() - started < 20
     assert len(ticks) >= 8_000
     with FeedIndex.open(str(tmp_path / "index")) as index:
-        assert [path for path, _reason in index.rejected()] == sorted(f"b/{number}.json" for number in range(8_000))
+        assert [one.path for one in index.rejected()] == sorted(f"b/{number}.json" for number in range(8_000))
+        assert all(one.scope.names for one in index.rejected()), "what says nothing concerns nobody"
 
 
 def test_readers_keep_the_index_they_opened(tmp_path: Path) -> None:
