@@ -320,7 +320,8 @@ class Writer:
             return
         query = """
             SELECT v.cve, d.path, d.sha256, d.stamp, d.verified
-            FROM vulnerabilities v JOIN documents d ON d.id = v.document WHERE d.category = 'csaf_vex' ORDER BY v.cve, d.path
+            FROM vulnerabilities v JOIN documents d ON d.id = v.document
+            WHERE d.category = 'csaf_vex' ORDER BY v.cve, d.path
         """
         others: dict[str, tuple[str, str, str, bool]] = {}
         with self._errors():
