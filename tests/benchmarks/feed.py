@@ -11,6 +11,7 @@ of what is resident, looked at ten times a second. Writes build/bench-feed.json.
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import lzma
 import os
@@ -23,13 +24,30 @@ import typing as t
 from pathlib import Path
 
 import zstandard
+from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import (
+    Database,
+    Inventory,
+    OsRelease,
+    Package,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import Subject, judge
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import ImageVerdict
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import (
+    DEFAULT_POLICY_TEXT,
+    load_policies,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.unread import scope_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching.matcher import Matcher
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.model import Match
 from ansible_collections.imagescan.openshift.tests.benchmarks import feed_data
+from ansible_collections.imagescan.openshift.tests.benchmarks.matching import package, package_sets
 
 BUILD = Path(__file__).resolve().parents[2] / "build"
 WORK = BUILD / "bench-feed"
 MODULE = "ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.build"
 PROGRAM = f"import sys; from {MODULE} import build_index; build_index(sys.argv[1], sys.argv[2], now=sys.argv[3])"
+NOW = datetime.datetime(2026, 8, 21, 13, 0, tzinfo=datetime.timezone.utc)
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -78,6 +96,53 @@ def open_seconds(index: Path) -> float:
     return statistics.median(found)
 
 
+def scope_seconds(feed: Path, numbers: t.Iterable[int]) -> float:
+    """Processor time of finding what unreadable documents concern."""
+    texts = [(feed_data.path_of(number), (feed / feed_data.path_of(number)).read_bytes()) for number in numbers]
+    start = time.process_time()
+    for path, text in texts:
+        scope_of(text, path, "csaf-vex")
+    return time.process_time() - start
+
+
+def compare(before: Path, after: Path, rejected: int) -> tuple[int, int, int]:
+    """Judge images of one to 300 packages by an index and by one in which documents cannot be read.
+
+    Gives how many images are outside of their scope, how many within, and how many of the first have another verdict.
+    """
+    names = [one for one in feed_data.sources()[2:] if not one.layered]
+    images = [inventory(9, [package(one, one.binaries[0], 50, "el9")]) for one in names[::3]]
+    images += [inventory(major, packages) for major, packages in package_sets()[::25]]
+    outside = within = others = 0
+    with FeedIndex.open(str(before)) as old, FeedIndex.open(str(after)) as new:
+        if new.info.rejected != rejected:
+            raise SystemExit(f"{new.info.rejected} documents could not be read and not {rejected}")
+        matchers = Matcher(old), Matcher(new)
+        for image in images:
+            first, second = (matcher.match(image) for matcher in matchers)
+            if second.unread:
+                within += 1
+                continue
+            outside += 1
+            verdicts = {judged(image, match).verdict for match in (first, second)}
+            others += first.findings != second.findings or len(verdicts) > 1
+    return outside, within, others
+
+
+def judged(image: Inventory, match: Match) -> ImageVerdict:
+    """The verdict by the default policy."""
+    subject = Subject("sha256:" + "0" * 64, inventory=image, scanned_at=str(NOW), match=match, feed=match.feed)
+    return judge(subject, load_policies(DEFAULT_POLICY_TEXT, "default"), (), now=NOW)
+
+
+def inventory(major: int, packages: t.Sequence[Package]) -> Inventory:
+    """An image of Red Hat Enterprise Linux."""
+    cpe = f"cpe:/o:redhat:enterprise_linux:{major}"
+    os_release = OsRelease(id="rhel", version_id=f"{major}.4", cpe_name=cpe)
+    database = Database("var/lib/rpm/rpmdb.sqlite", "sqlite", len(packages))
+    return Inventory("rpm", os_release, tuple(packages), database, (), (), {}, {}, ())
+
+
 def measure(documents: int, changed: int) -> list[dict[str, t.Any]]:
     """The rows of bench-feed.json."""
     shutil.rmtree(WORK, ignore_errors=True)
@@ -120,6 +185,20 @@ def measure(documents: int, changed: int) -> list[dict[str, t.Any]]:
     row(f"update of {changed} documents: time", updated.seconds, "s", 10)
     row(f"update of {changed} documents: memory of all processes", updated.megabytes, "MB", 1000)
     row("index: on disk after the update", index.stat().st_size / 1e6, "MB", 500)
+    unreadable = feed_data.changed(documents, documents // 100)
+    feed_data.write_changes(feed, documents, unreadable, 1, feed_data.unreadable)
+    seconds = scope_seconds(feed, unreadable)
+    row("unreadable documents, 1 %: processor time of finding what they concern", seconds, "s")
+    row("unreadable documents, 1 %: build with finding that / without", 1 + seconds / built.seconds, "", 1.1)
+    broken = WORK / "broken"
+    broken.write_bytes(whole)
+    after = compile_feed(feed, broken, "2026-08-21T12:00:00Z")
+    row("unreadable documents, 1 %: update time", after.seconds, "s")
+    (WORK / "before").write_bytes(whole)
+    same, concerned, others = compare(WORK / "before", broken, len(unreadable))
+    row("unreadable documents, 1 %: images outside of their scope", same, "")
+    row("unreadable documents, 1 %: of these judged otherwise than without", others, "", 1)
+    row("unreadable documents, 1 %: images within, which are inconclusive or fail", concerned, "")
     row("load average after", os.getloadavg()[0], "")
     return rows
 

@@ -437,13 +437,30 @@ def changed(documents: int, count: int) -> list[int]:
     return sorted(random.Random(SEED + 1).sample(range(documents), count))
 
 
-def write_changes(folder: Path, documents: int, numbers: t.Collection[int] = (), revision: int = 1) -> None:
+def unreadable(data: bytes, number: int) -> bytes:
+    """A document that cannot be read, in one of four ways, and still names its packages."""
+    kinds = (
+        lambda text: text.replace(b'"csaf_vex"', b'"csaf_vexx"', 1),
+        lambda text: text.replace(b'"', b"", 1),
+        lambda text: text[: text.rindex(b'"threats"')],
+        lambda text: text.replace(b'"cpe:/', b'"cpx:/', 1),
+    )
+    return kinds[number % len(kinds)](data)
+
+
+def write_changes(
+    folder: Path,
+    documents: int,
+    numbers: t.Collection[int] = (),
+    revision: int = 1,
+    change: t.Callable[[bytes, int], bytes] = lambda data, _number: data,
+) -> None:
     """Write documents that changed after the archive into the folder of a feed, and the lists of all changes so far."""
     rows = []
     for number in numbers:
         path = folder / path_of(number)
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(document(number, revision))
+        path.write_bytes(change(document(number, revision), number))
         rows.append(f'"{path_of(number)}","{date_of(number, revision)}"\n')
     others = sorted(set(range(documents)) - set(numbers), reverse=True)
     rows += [f'"{path_of(number)}","{date_of(number)}"\n' for number in others]

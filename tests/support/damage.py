@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import hashlib
 import json
 import random
@@ -21,6 +22,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.mode
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.cpes import parse_cpe
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.model import Row
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.unread import scope_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.parsing import (
     CSAF,
     Refusal,
@@ -29,9 +31,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.writer import IndexWriter
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching.matcher import (
-    match_inventory,
-)
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching.matcher import Matcher
 from ansible_collections.imagescan.openshift.tests.fuzz import trees
 from ansible_collections.imagescan.openshift.tests.support import vex
 from ansible_collections.imagescan.openshift.tests.support.data import data_path
@@ -44,6 +44,7 @@ _DIST_TAG = re.compile(r"\.(el[0-9]+|module[+_][A-Za-z0-9.]+\+[0-9]+\+[0-9a-f]+)
 _BOUNDED = 64 << 10  # bytes of a chunk in most cases
 
 
+@functools.cache
 def every_document() -> dict[str, bytes]:
     """Every real document, by a name; advisories stand in as VEX documents, all else is as the vendor wrote it."""
     found = dict(real_documents())
@@ -166,7 +167,7 @@ def image_of(row: Row) -> tuple[Inventory, str] | None:
     source = f"{row.name}-0-{release}.src.rpm"
     package = vex.rpm(f"{name}-0-{release}.{arch}", source=source, module="" if row.module == "?" else row.module)
     image = vex.inventory(_BASH, package, version=f"{cpe.major or 9}.4", repositories=["repo"])
-    return dataclasses.replace(image, database=Database("var/lib/rpm/rpmdb.sqlite", "sqlite", 2)), row.cpe
+    return dataclasses.replace(image, database=_database(2)), row.cpe
 
 
 def victims(path: str, text: bytes, folder: Path, source: random.Random, count: int) -> list[Victim]:
@@ -204,23 +205,74 @@ def verdict_of(victim: Victim, text: bytes, folder: Path) -> ImageVerdict:
             found = outcome(path, data, (), CSAF)
             write_outcome(writer, path, hashlib.sha256(data).hexdigest(), "", found, verified=False)
         writer.set_repositories({"repo": [victim.cpe]})
-        writer.finish(
-            {
-                "serial": "a",
-                "format": "csaf-vex",
-                "checked": "2026-08-21T12:00:00Z",
-                "repository_map": True,
-                "names": [],
-            }
-        )
+        described = {"serial": "a", "format": "csaf-vex", "checked": "2026-08-21T12:00:00Z"}
+        writer.finish({**described, "repository_map": True, "names": []})
     with FeedIndex.open(str(dest)) as index:
-        subject = Subject(
-            digest="sha256:" + "0" * 64,
-            reference="example.com/app:1",
-            platform="linux/amd64",
-            inventory=victim.image,
-            scanned_at="2026-08-21T12:00:00Z",
-            match=match_inventory(victim.image, index),
-            feed=index.info,
-        )
-        return judge(subject, POLICY, (), now=NOW)
+        return _judged(victim.image, Matcher(index))
+
+
+def _judged(image: Inventory, matcher: Matcher) -> ImageVerdict:
+    subject = Subject(
+        digest="sha256:" + "0" * 64,
+        reference="example.com/app:1",
+        platform="linux/amd64",
+        inventory=image,
+        scanned_at="2026-08-21T12:00:00Z",
+        match=matcher.match(image),
+        feed=matcher.index.info,
+    )
+    return judge(subject, POLICY, (), now=NOW)
+
+
+def state_of(victim: Victim, text: bytes) -> str:
+    """What becomes of a document: ``read``, ``left out``, or unreadable and ``scoped``, ``wide``."""
+    found = outcome(victim.path, text, (), CSAF)
+    if not isinstance(found, Refusal):
+        return "read"
+    return "scoped" if found.scope.names else "wide" if found.is_rejected else "left out"
+
+
+def keeps_bystander(victim: Victim, text: bytes, folder: Path) -> bool:
+    """Whether an image that has none of the names in a damaged document is judged as by the undamaged one."""
+    scope = scope_of(text, victim.path, CSAF.name)
+    if "bash" in scope.names:
+        return True
+    image = dataclasses.replace(victim.image, packages=(_BASH,), database=_database(1))
+    bystander = victim._replace(image=image)
+    return verdict_of(bystander, text, folder) == verdict_of(bystander, victim.text, folder)
+
+
+# -- a generated feed --
+
+
+def numbered(number: int) -> str:
+    """The name of a package of the generated feed."""
+    return f"package{number}"
+
+
+def numbered_document(number: int, *, readable: bool = True) -> vex.Json:
+    """A document about one package, of which every second one is vulnerable."""
+    name = numbered(number)
+    said = vex.affected(vex.MAIN_9, name) if number % 2 else vex.not_affected(vex.MAIN_9, name)
+    item = vex.document(f"CVE-2026-{1000 + number}", said)
+    if not readable:
+        item["document"]["category"] = "unreadable"
+    return item
+
+
+def numbered_image(numbers: t.Iterable[int]) -> Inventory:
+    """An image with packages of the generated feed."""
+    packages = [vex.rpm(f"{numbered(number)}-1.0-1.el9.x86_64") for number in numbers]
+    image = vex.inventory(*packages, repositories=["repo"])
+    return dataclasses.replace(image, database=_database(len(packages)))
+
+
+def verdicts(index: Path, images: t.Iterable[Inventory]) -> list[ImageVerdict]:
+    """The verdicts on images by an index."""
+    with FeedIndex.open(str(index)) as opened:
+        matcher = Matcher(opened)
+        return [_judged(image, matcher) for image in images]
+
+
+def _database(rows: int) -> Database:
+    return Database("var/lib/rpm/rpmdb.sqlite", "sqlite", rows)
