@@ -32,16 +32,14 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model imp
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import Subject, judge
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import ImageVerdict
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import (
-    DEFAULT_POLICY_TEXT,
-    load_policies,
-)
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.unread import scope_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching.matcher import Matcher
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.model import Match
 from ansible_collections.imagescan.openshift.tests.benchmarks import feed_data
 from ansible_collections.imagescan.openshift.tests.benchmarks.matching import package, package_sets
+from ansible_collections.imagescan.openshift.tests.support.policies import SMALL_POLICY_TEXT
 
 BUILD = Path(__file__).resolve().parents[2] / "build"
 WORK = BUILD / "bench-feed"
@@ -132,7 +130,7 @@ def compare(before: Path, after: Path, rejected: int) -> tuple[int, int, int]:
 def judged(image: Inventory, match: Match) -> ImageVerdict:
     """The verdict by the default policy."""
     subject = Subject("sha256:" + "0" * 64, inventory=image, scanned_at=str(NOW), match=match, feed=match.feed)
-    return judge(subject, load_policies(DEFAULT_POLICY_TEXT, "default"), (), now=NOW)
+    return judge(subject, load_policies(SMALL_POLICY_TEXT, "default"), (), now=NOW)
 
 
 def inventory(major: int, packages: t.Sequence[Package]) -> Inventory:

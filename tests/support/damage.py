@@ -38,7 +38,9 @@ from ansible_collections.imagescan.openshift.tests.support.data import data_path
 from ansible_collections.imagescan.openshift.tests.support.documents import real_documents
 
 NOW = datetime.datetime(2026, 8, 21, 13, 0, tzinfo=datetime.timezone.utc)
-POLICY = load_policies("- {name: strict, vulnerabilities: {max_severity: none, fixable: false}}\n", "strict")
+POLICY = load_policies(
+    "- {name: strict, vulnerabilities: {max_severity: none, fixable: false, min_documents: 0}}\n", "strict"
+)
 _BASH = vex.rpm("bash-5.1.8-9.el9.x86_64")
 _DIST_TAG = re.compile(r"\.(el[0-9]+|module[+_][A-Za-z0-9.]+\+[0-9]+\+[0-9a-f]+)")
 _BOUNDED = 64 << 10  # bytes of a chunk in most cases
