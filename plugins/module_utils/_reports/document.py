@@ -51,6 +51,7 @@ def build_report(
             "newest": feed.newest,
             "documents": feed.documents,
             "years": list(feed.years),
+            "unread": feed.rejected,
         },
         "counts": count_verdicts(image["verdict"] for image in images),
         "images": sorted(images, key=lambda image: (image["reference"], image["digest"])),
@@ -90,13 +91,15 @@ def about_cluster(cluster: t.Mapping[str, t.Any]) -> str:
 
 
 def about_size(feed: t.Mapping[str, t.Any]) -> str:
-    """How much data a feed of the report is: number of documents, and the span of years in their names."""
+    """How much data a feed of the report is: number of documents, the span of years in their names, and how many more
+    could not be read.
+    """
     number = feed["documents"]
     text = f"{number:,} document{'' if number == 1 else 's'}"
-    if not feed["years"]:
-        return text
-    first, last = feed["years"]
-    return f"{text} of {first}" if first == last else f"{text} of {first} to {last}"
+    if feed["years"]:
+        first, last = feed["years"]
+        text += f" of {first}" if first == last else f" of {first} to {last}"
+    return f"{text} ({feed['unread']:,} more could not be read)" if feed["unread"] else text
 
 
 def count_verdicts(verdicts: t.Iterable[str]) -> dict[str, int]:

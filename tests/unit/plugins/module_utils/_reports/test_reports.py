@@ -136,6 +136,7 @@ def test_the_report_has_the_form_of_the_contract() -> None:
         "newest": "2026-11-23T20:00:00Z",
         "documents": 60000,
         "years": [1999, 2026],
+        "unread": 0,
     }
     assert found["counts"] == {"passed": 1, "failed": 1, "inconclusive": 2, "error": 1}
     assert [image["reference"] for image in found["images"]] == sorted(image["reference"] for image in found["images"])
@@ -150,6 +151,13 @@ def test_the_report_has_the_form_of_the_contract() -> None:
     assert failed["compliance"]["counts"]["fail"] == 1
     assert [rule["id"] for rule in failed["compliance"]["rules"]] == ["r1", "r2"]
     assert failed["inventory"]["repositories"] == [{"cpe": make.CPE, "source": "content_manifest"}]
+
+
+def test_the_report_says_how_many_documents_could_not_be_read() -> None:
+    found = build_report([], dataclasses.replace(make.FEED, rejected=1200), newest_time([]))
+    assert found["feed"]["unread"] == 1200
+    for text in (html_report.render(found).decode(), table.render(found)):
+        assert "(1,200 more could not be read)" in " ".join(text.split())
 
 
 def test_no_image_and_no_feed() -> None:
