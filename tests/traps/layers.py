@@ -65,6 +65,14 @@ def wrong_diff_id(config: images.Json) -> None:
     config["rootfs"]["diff_ids"][-1] = images.digest(b"another tar")
 
 
+EMPTY_TABLE = b'{"version": 1, "entries": []}'
+
+
+def name_table(manifest: images.Json) -> None:
+    """Name the layer's table of contents, as eStargz does."""
+    manifest["layers"][-1]["annotations"] = {"containerd.io/snapshot/stargz/toc.digest": images.digest(EMPTY_TABLE)}
+
+
 def schema_1(manifest: images.Json) -> None:
     manifest.update(
         schemaVersion=1,
@@ -452,6 +460,14 @@ TRAPS = [
         database(PATCHED, "usr/lib/sysimage/rpm"),
         verdict="failed",
         codes=("rpmdb-ambiguous", "vulnerability"),
+    ),
+    differs(
+        "table-of-contents-of-another-layer",
+        "whoever reads the tar, while a lazy snapshotter mounts what the eStargz table lists",
+        "edit_manifest",
+        name_table,
+        codes="layer-ambiguous",
+        more=(images.Entry("stargz.index.json", EMPTY_TABLE),),
     ),
     # Several platforms.
     differs(

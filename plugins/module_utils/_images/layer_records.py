@@ -29,6 +29,8 @@ class LayerRecord:
         self.whiteouts: set[str] = set()
         self.opaques: set[str] = set()
         self.candidates: dict[str, str] = {}
+        # What the layer's table of contents says otherwise than its tar.
+        self.table_problem = ""
         # Files of folders that are reported by layer: path as asked for, name, content (None for a hard link).
         self.files: list[tuple[str, str, Content | None]] = []
 

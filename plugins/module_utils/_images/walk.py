@@ -16,6 +16,7 @@ import threading
 import typing as t
 
 from .._errors import CorruptData, LimitExceeded
+from . import stargz
 from .folders import read_folder
 from .layer_records import LayerRecord, program_visitor, visible_components
 from .layers import Stopped, stream_layer
@@ -145,7 +146,7 @@ class _Reading:
             unexamined=counts,
             entries=entries,
             is_dynamic=bool(found[LOADER]),
-            problems=tuple(self._problems),
+            problems=(*self._problems, *_table_problems(stacked)),
             stray_databases=tuple(sorted(set(found[DATABASE]) - expected)),
         )
 
@@ -205,15 +206,23 @@ class _Reading:
 
     def _read_layer(self, layer: Layer, number: int, of: int, walk: _Walk = walk_tar) -> LayerRecord:
         record = LayerRecord()
+        visitor = self._visitor(record)
+        digest = layer.descriptor.annotations.get(stargz.DIGEST_ANNOTATION)
+        table = None if digest is None else stargz.TableOfContents(digest, self._budget)
+        if table is not None:
+            visitor = table.watch(visitor)
         stream_layer(
             self._image,
             layer,
-            lambda chunks: walk(chunks, self._visitor(record), self._budget),
+            lambda chunks: walk(chunks, visitor, self._budget),
             self._budget,
             name=f"layer {number + 1} of {of}",
             threaded=self._threads > 1,
             stopped=lambda: self._stop,
         )
+        if table is not None:
+            contents = {name: content for name, kind, _link, content in record.events if content is not None}
+            record.table_problem = table.difference(contents)
         return record
 
     def _look_for_programs(self, layers: t.Sequence[Layer], records: t.Sequence[LayerRecord]) -> None:
@@ -460,3 +469,14 @@ class _Reading:
 
     def _problem(self, code: str, message: str) -> None:
         self._problems[Problem(code, message)] = None
+
+
+def _table_problems(stacked: t.Sequence[LayerRecord]) -> t.Iterator[Problem]:
+    """Layers of which nodes with a lazy snapshotter would mount something else than what was read."""
+    for number, record in enumerate(stacked, 1):
+        if record.table_problem:
+            yield Problem(
+                "layer-ambiguous",
+                f"layer {number} has an eStargz table of contents that differs: {record.table_problem}; build the image"
+                " again with a current tool, or without lazy pulling",
+            )
