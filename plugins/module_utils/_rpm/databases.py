@@ -92,9 +92,9 @@ def choose_database(readings: t.Sequence[Reading]) -> tuple[Reading, tuple[Probl
     """
     chosen = next((reading for reading in readings if reading.packages), readings[0])
     problems = [entry for reading in readings for entry in reading.problems]
-    known = {package.nevra for package in chosen.packages}
+    known = {_identity(package) for package in chosen.packages}
     for other in readings:
-        extra = [package.nevra for package in other.packages if package.nevra not in known]
+        extra = [package.nevra for package in other.packages if _identity(package) not in known]
         if extra:
             problems.append(
                 problem(
@@ -106,6 +106,11 @@ def choose_database(readings: t.Sequence[Reading]) -> tuple[Reading, tuple[Probl
     if not chosen.packages and not problems:
         problems.append(problem("rpmdb-empty", f"{chosen.database.path} holds no package"))
     return chosen, tuple(problems)
+
+
+def _identity(package: Package) -> tuple[str, ...]:
+    """All of a package that decides what a feed says of it."""
+    return package.nevra, package.source_rpm, package.vendor, package.key_id, package.modularity
 
 
 def read_databases(files: t.Mapping[str, Buffer]) -> list[Reading]:
