@@ -140,7 +140,7 @@ VARIANTS = [
            **stack((*database(PATCHED, "a"), *database(VULNERABLE, "b"), images.symlink("var/lib/rpm", "/a")),
                    (images.symlink("var/lib/rpm", "/b"),))),
 ]  # fmt: skip
-TWINS = {
+TWINS: dict[str, dict[str, t.Any]] = {
     "an empty second database": {"more": (images.Entry(f"{SYSIMAGE}/rpmdb.sqlite", b""),)},
     "the same database in both places": {"more": second(SYSIMAGE, PATCHED)},
     "the same in another format": {"more": second(SYSIMAGE, PATCHED, rpmdb.ndb_files)},

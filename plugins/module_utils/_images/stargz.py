@@ -125,11 +125,11 @@ def _fields(entry: t.Any) -> list[t.Any]:
         raise ValueError("an entry is not an object")
     if any(key not in _KEYS and key.lower() in _LOWERED for key in entry):
         raise ValueError("an entry has a key in other letters")
-    values = []
+    values: list[t.Any] = []
     for key in _KEYS:
-        kind: type = int if key in ("size", "chunkOffset", "chunkSize") else str
-        value = entry.get(key, kind())
-        if not isinstance(value, kind) or isinstance(value, bool) or (kind is int and value < 0):
+        is_number = key in ("size", "chunkOffset", "chunkSize")
+        value = entry.get(key, 0 if is_number else "")
+        if type(value) is not (int if is_number else str) or (is_number and value < 0):
             raise ValueError(f"an entry has a {key} that is not one")
         values.append(value)
     if values[1] not in _KINDS and values[1] != "chunk":
