@@ -39,7 +39,7 @@ projects: [{name: platform, organization: platform, scm_type: git, scm_url: "htt
 inventories: [{name: localhost, organization: platform}]
 """
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.full, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture
@@ -89,7 +89,6 @@ def controller(tmp_path: Path) -> t.Iterator[Controller]:
         yield fake
 
 
-@pytest.mark.full
 def test_the_examples_of_the_controller(controller: Controller, home: Path) -> None:
     """``controller.yml`` and its like are those of examples/controller, but for a credential for git."""
     folder = home / "controller"

@@ -557,7 +557,7 @@ class Bad:
         return Answer(answer.status, body, {**answer.headers, "Connection": "close"}, length=max(0, len(body) - 7))
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.full) for seed in (1, 2, 3))])
 @pytest.mark.usefixtures("quick")
 def test_whatever_the_server_does_the_index_ends_as_one_made_anew(dest: Path, tmp_path: Path, seed: int) -> None:
     """Some weeks of publishing, deleting and archiving, with lag and faults, and a run every few hours."""
@@ -782,7 +782,9 @@ def test_nothing_is_lost_when_the_process_is_killed(dest: Path, tmp_path: Path, 
     assert ".index.spool" not in left and "index" in left
 
 
-@pytest.mark.parametrize("limit", [2_000, 30_000, 120_000])
+@pytest.mark.parametrize(
+    "limit", [30_000, *(pytest.param(limit, marks=pytest.mark.full) for limit in (2_000, 120_000))]
+)
 def test_a_full_disk_leaves_the_old_index_and_what_was_fetched(
     dest: Path, tmp_path: Path, processes: Processes, limit: int
 ) -> None:

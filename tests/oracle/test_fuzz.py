@@ -15,10 +15,15 @@ from ansible_collections.imagescan.openshift.tests.fuzz import harness
 from ansible_collections.imagescan.openshift.tests.support.requirements import missing
 
 CASES = 2_000
+#: Readers of what others make, and the way through to a verdict. The rest is left to the full run.
+ALWAYS = ("rpmdb", "tar", "advisories", "verdicts")
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("target", harness.targets())
+@pytest.mark.parametrize(
+    "target",
+    [pytest.param(name, marks=[] if name in ALWAYS else [pytest.mark.full]) for name in harness.targets()],
+)
 def test_no_input_does_what_it_must_not(target: str, tmp_path: Path) -> None:
     for module in ("atheris", "coverage"):
         if importlib.util.find_spec(module) is None:

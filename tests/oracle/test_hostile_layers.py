@@ -115,6 +115,7 @@ def headers(count: int, name: t.Callable[[int], bytes], flag: bytes = b"0", link
     return b"".join(parts)
 
 
+@pytest.mark.full
 def test_a_gzip_bomb_in_one_member(tmp_path: Path) -> None:
     small = headers(1, lambda _number: b"bomb")
     assert read(tmp_path, repeated(bytes(64 * MIB), 1000, small))["code"] == "limit-expansion"
@@ -158,6 +159,7 @@ def test_extended_headers_without_end(tmp_path: Path, flag: bytes) -> None:
     assert read(tmp_path, repeated(block, 5000))["code"] in ("limit-header", "layer-damaged")
 
 
+@pytest.mark.full
 def test_huge_pax_records(tmp_path: Path) -> None:
     def header(body: bytes, kind: bytes = b"x") -> bytes:
         block = bytearray(headers(1, lambda _number: b"pax", kind))
@@ -178,6 +180,7 @@ def test_huge_pax_records(tmp_path: Path) -> None:
     assert read(tmp_path, repeated(header(b"7 a=bc\n" * 100_000) + entry, 5000))["code"] == "limit-header"
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "name",
     [
@@ -191,6 +194,7 @@ def test_a_million_entries(tmp_path: Path, name: t.Callable[[int], bytes]) -> No
     assert result.get("entries") == 1_000_000 or result["code"] == "limit-index"
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("kind", ["symlinks", "whiteouts", "jars"])
 def test_a_million_entries_that_must_be_remembered(tmp_path: Path, kind: str) -> None:
     if kind == "symlinks":
@@ -232,6 +236,7 @@ def test_symlinks_in_circles(tmp_path: Path) -> None:
         assert result.get("problems") or result["code"] in ("symlink-loop", "limit-paths", "layer-entry")
 
 
+@pytest.mark.full
 def test_deep_and_long_paths(tmp_path: Path) -> None:
     assert read(tmp_path, plain(tar_of([File("d/" * 300 + "f", b"")])))["code"] == "limit-path"
     assert read(tmp_path, plain(tar_of([File("n" * 5000, b"")])))["code"] == "limit-path"

@@ -244,7 +244,7 @@ def test_results_that_openscap_report_tests_with_are_read_as_lxml_reads_them(
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("profile", ["cis", "stig"])
+@pytest.mark.parametrize("profile", ["cis", pytest.param("stig", marks=pytest.mark.full)])
 def test_what_oscap_writes_here_is_read_as_lxml_reads_it(profile: str, evaluated: t.Callable[..., Path]) -> None:
     folder = evaluated(profile, "--results-arf", "arf.xml", "--results", "xccdf.xml")
     arf, xccdf = check(folder / "arf.xml"), check(folder / "xccdf.xml")
@@ -257,6 +257,7 @@ def test_what_oscap_writes_here_is_read_as_lxml_reads_it(profile: str, evaluated
     ) >= 20
 
 
+@pytest.mark.full
 @pytest.mark.timeout(300)
 def test_thin_results_give_the_same(evaluated: t.Callable[..., Path]) -> None:
     full = evaluated("cis", "--results-arf", "arf.xml", "--results", "xccdf.xml")
@@ -265,6 +266,7 @@ def test_thin_results_give_the_same(evaluated: t.Callable[..., Path]) -> None:
     assert check(thin / "arf.xml")["rules"] == check(full / "arf.xml")["rules"]
 
 
+@pytest.mark.full
 @pytest.mark.timeout(300)
 def test_a_real_arf_that_was_cut_gives_nothing(evaluated: t.Callable[..., Path]) -> None:
     folder = evaluated("cis", "--results-arf", "arf.xml", "--results", "xccdf.xml")

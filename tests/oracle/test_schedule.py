@@ -127,6 +127,7 @@ def verified(folder: Path) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+@pytest.mark.full
 @pytest.mark.timeout(900)
 def test_the_examples_of_the_page_and_from_a_tick_of_cron_to_a_verdict(tmp_path: Path) -> None:
     fleet, etc = tmp_path / "fleet", tmp_path / "etc"
@@ -166,6 +167,7 @@ def test_the_examples_of_the_page_and_from_a_tick_of_cron_to_a_verdict(tmp_path:
     assert sorted(one["verdict"] for one in images) == ["failed", "passed"]
 
 
+@pytest.mark.full
 @pytest.mark.timeout(900)
 def test_what_was_missed_is_made_up_for_when_the_machine_starts(tmp_path: Path) -> None:
     runs = {name: counting(tmp_path, name, "0 0 29 2 *", catch_up=True) for name in ("missed", "recent")}
@@ -179,6 +181,7 @@ def test_what_was_missed_is_made_up_for_when_the_machine_starts(tmp_path: Path) 
     assert {name: count() for name, count in runs.items()} == {"missed": 1, "recent": 0}
 
 
+@pytest.mark.full
 @pytest.mark.timeout(900)
 def test_cron_runs_once_on_days_on_which_the_clock_is_changed(tmp_path: Path) -> None:
     faketime = require_program("faketime")

@@ -311,6 +311,7 @@ def test_an_image_that_cannot_be_read_leaves_the_evaluator_to_the_next(
 ) -> None:
     seen = ahead(two.folder, monkeypatch)
     two.start()
+    wait_for(two.tree / evaluator.SOCKET)  # an image that comes before it is announced to nobody
     whole = layered("x")
     wrong = dataclasses.replace(whole.layers[1], diff_id="sha256:" + "0" * 64)
     with pytest.raises(IntegrityError):
