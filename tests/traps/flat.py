@@ -20,10 +20,9 @@ from .matching import (
     RHEL8_APPSTREAM,
     STRICT,
     fixed,
-    openssl,
     two,
 )
-from .situation import BASE, OTHERS, PATCHED, document
+from .situation import BASE, OTHERS, PATCHED, document, openssl
 from .trap import Trap, differs
 
 EUS_8_8 = vex.Product(
