@@ -23,7 +23,9 @@ options:
   type:
     description:
       - V(bool) takes yes, no, true, false, on, off, 1 and 0 in any case.
-      - V(list) splits text at commas and line breaks, and reads it as JSON where it begins with C([).
+      - V(list) splits text at commas and line breaks, and reads it as JSON where it begins with C([). Its entries are
+        texts and numbers.
+      - True, false and nothing are neither texts nor entries of lists.
       - V(dict) reads text as JSON. V(dicts) is a list of dictionaries; a single dictionary makes a list of one.
       - V(path) is made absolute, from the folder in which ansible-playbook was started. V(paths) is a list of them.
       - V(location) is a URL, or a path that is made absolute.
@@ -112,17 +114,29 @@ def as_float(value: t.Any) -> float:
 
 
 def as_str(value: t.Any) -> str:
-    """A text."""
-    if isinstance(value, (list, dict)):
+    """A text. True and false are none: as a name they would select nothing."""
+    if isinstance(value, (bool, list, dict)) or value is None:
         raise ValueError("expected a text")
     return str(value).strip()
 
 
 def as_list(value: t.Any) -> list[t.Any]:
-    """A list; text is split."""
+    """A list of texts and numbers; text is split."""
+    return [as_entry(one) for one in _split(value)]
+
+
+def as_entry(value: t.Any) -> t.Any:
+    """An entry of a list as it is, if it names something."""
+    if as_str(value) == "":
+        raise ValueError("expected entries that are texts, and not empty")
+    return value
+
+
+def _split(value: t.Any) -> list[t.Any]:
+    """A list as it is, and the parts of a text."""
     if isinstance(value, list):
         return value
-    if isinstance(value, dict):
+    if isinstance(value, (bool, dict)):
         raise ValueError("expected a list")
     text = str(value).strip()
     if text.startswith("["):
@@ -169,20 +183,21 @@ def as_location(value: t.Any) -> str:
 
 def as_kubeconfig(value: t.Any) -> t.Any:
     """The content of a kubeconfig, or absolute paths of files as the variable KUBECONFIG has them."""
-    if isinstance(value, dict) or str(value).lstrip().startswith("{"):
+    if isinstance(value, dict) or (isinstance(value, str) and value.lstrip().startswith("{")):
         return as_dict(value)
     return os.pathsep.join(as_path(part) for part in as_str(value).split(os.pathsep) if part.strip())
 
 
 def as_images(value: t.Any) -> list[t.Any]:
     """A list of names of images."""
-    return [as_image(one) for one in as_list(value)]
+    return [as_image(one) for one in _split(value)]
 
 
 def as_image(value: t.Any) -> t.Any:
-    """The name of an image; what is no text stays as it is."""
-    if not isinstance(value, str):
+    """The name of an image; a dictionary stays as it is."""
+    if isinstance(value, dict) and value:
         return value
+    value = str(as_entry(value))
     transport, colon, path = value.strip().partition(":")
     if colon and path and transport in TRANSPORTS:
         return f"{transport}:{as_path(path)}"

@@ -87,6 +87,58 @@ def test_what_cannot_be_converted_is_an_error(value: t.Any, kind: str) -> None:
         survey_value(value, kind)
 
 
+#: What templates and forms give where somebody meant nothing, or something else.
+ODD = [
+    False,
+    True,
+    {},
+    {"a": None},
+    [None],
+    [False],
+    [True],
+    [[]],
+    [{}],
+    [""],
+    ["a", None],
+    "[null]",
+    "[false]",
+    '[""]',
+]
+
+
+@pytest.mark.parametrize("value", ODD, ids=repr)
+@pytest.mark.parametrize("kind", ["list", "paths", "path", "location", "str", "kubeconfig"])
+def test_no_odd_value_becomes_a_name_or_nothing(value: t.Any, kind: str) -> None:
+    """The name 'False' selects nothing, which looks like nothing found; an empty list switches checks off."""
+    if kind == "kubeconfig" and isinstance(value, dict):
+        assert survey_value(value, kind) == value
+        return
+    if kind in ("path", "location", "str", "kubeconfig") and isinstance(value, str):
+        return  # a text
+    with pytest.raises(AnsibleFilterError, match="survey_value: "):
+        survey_value(value, kind, "default")
+
+
+@pytest.mark.parametrize("value", [False, True, {}, [None], [False], [""], [[]], "[null]", "[false]", "[[]]"], ids=repr)
+def test_no_odd_value_becomes_an_image(value: t.Any) -> None:
+    with pytest.raises(AnsibleFilterError, match="survey_value: "):
+        survey_value(value, "images", "default")
+
+
+@pytest.mark.parametrize("value", [{}, [], [False], [None], "None", "{}", "[]", "null"], ids=repr)
+@pytest.mark.parametrize("kind", ["bool", "int", "float"])
+def test_no_odd_value_becomes_a_switch_or_a_limit(value: t.Any, kind: str) -> None:
+    with pytest.raises(AnsibleFilterError, match="survey_value: "):
+        survey_value(value, kind, True)
+
+
+@pytest.mark.parametrize("value", [False, True, [False], [None], "[false]", "none", "false", "null"], ids=repr)
+@pytest.mark.parametrize("kind", ["dict", "dicts"])
+def test_no_odd_value_becomes_a_dictionary(value: t.Any, kind: str) -> None:
+    with pytest.raises(AnsibleFilterError, match="survey_value: "):
+        survey_value(value, kind, {})
+
+
 @given(
     st.one_of(st.text(), st.integers(), st.booleans(), st.floats(), st.lists(st.text())),
     st.sampled_from(sorted(CONVERTERS)),
