@@ -431,7 +431,12 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._store.model i
     StoredImage,
     StoredJob,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store, open_store, unresolved_key
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import (
+    CLOCK_ERROR,
+    Store,
+    open_store,
+    unresolved_key,
+)
 
 #: Problems of one image that travel in the result; the store has all of them.
 PROBLEMS_SHOWN = 20
@@ -457,7 +462,9 @@ class StoreBook:
         self.arf = arf
         self.progress = progress
         self.platforms = platforms
-        self.oldest = datetime.now(timezone.utc) - timedelta(days=max_age) if max_age is not None else None
+        present = datetime.now(timezone.utc)
+        self.oldest = present - timedelta(days=max_age) if max_age is not None else None
+        self.latest = present + CLOCK_ERROR
         self.images: dict[tuple[str, str], dict[str, t.Any]] = {}
         self.missing: list[dict[str, t.Any]] = []
         self.changed = False
@@ -503,7 +510,9 @@ class StoreBook:
         )
 
     def _young(self, moment: str) -> bool:
-        return self.oldest is None or datetime.fromisoformat(moment.replace("Z", "+00:00")) >= self.oldest
+        """Whether a scan is young enough; one from far in the future was stamped by a clock that was wrong."""
+        time = datetime.fromisoformat(moment.replace("Z", "+00:00"))
+        return time <= self.latest and (self.oldest is None or time >= self.oldest)
 
     def children_of(self, digest: str) -> tuple[tuple[str, str], ...] | None:
         """Images of a known index."""

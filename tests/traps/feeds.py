@@ -504,6 +504,23 @@ TRAPS: list[Trap] = [
         codes="feed-stale",
     ),
     differs(
+        "change-from-the-future",
+        "whoever takes the newest change for the age of the data: one document with a wrong year is for ever new",
+        "documents",
+        (document(released="2099-01-01T00:00:00+00:00"), OTHERS),
+        FEED,
+        codes="feed-time",
+        policy=FRESH,
+    ),
+    differs(
+        "bundle-from-the-future",
+        "a clock outside that is wrong: what was packed tomorrow is never stale",
+        "carried",
+        -24 * 30.0,
+        1.0,
+        codes="feed-time",
+    ),
+    differs(
         "feed-from-the-future",
         "a clock that is wrong: data that was checked tomorrow is never stale",
         "feed_age",

@@ -14,7 +14,7 @@ import typing as t
 
 from .._errors import CorruptData
 from .._text import visible
-from .._verdicts.judge import CLOCK_SKEW
+from .._verdicts.judge import CHANGE_SKEW, CLOCK_SKEW
 from .._verdicts.policies import Policy
 from .._vulnerabilities.times import parse_time, utc_text
 
@@ -75,12 +75,12 @@ def validity(
         # Without data it passed by its kind, which needs none.
         for limit, text, latest in (
             (policy.feed_age, feed_checked, now + CLOCK_SKEW),
-            (policy.newest_age, feed_newest, None),  # when a change was made is the vendor's word
+            (policy.newest_age, feed_newest, now + CHANGE_SKEW),
         ):
             if limit is None or not feed_checked:
                 continue
             moment = _time(text)
-            if moment is None or (latest is not None and moment > latest):
+            if moment is None or moment > latest:
                 return Validity(problem=f"its data is of an unknown time, and the policy '{policy.name}' limits that")
             moving.append(_later(moment, limit))
     for policy in selecting:

@@ -128,6 +128,7 @@ class Feeds:
     """The vulnerability data at hand: one index a distribution. Raises InputError where two speak for the same."""
 
     def __init__(self, indexes: t.Sequence[FeedIndex]) -> None:
+        self._indexes = tuple(indexes)
         self._matchers = [(Matcher(index), index.info) for index in indexes]
         seen: dict[str, FeedIndex] = {}
         for index in indexes:
@@ -139,6 +140,11 @@ class Feeds:
                         code="index-twice",
                         hint="give one index for each distribution",
                     )
+
+    def check_unchanged(self) -> None:
+        """Raise CorruptData if an index was overwritten while it was read; what it said must not be kept."""
+        for index in self._indexes:
+            index.check_unchanged()
 
     @property
     def only(self) -> FeedInfo | None:
@@ -342,6 +348,7 @@ class Judging:
 
     def _settle(self, batch: t.Sequence[Judgement], *, indexes: bool = False) -> list[Judged]:
         """Write a batch, and say what is in force now: where a newer judgement stays, that one as reports show it."""
+        self._feeds.check_unchanged()
         act = self._store.compare_verdicts if self._dry_run else self._store.record_verdicts
         recorded = act(batch)
         kept = [one.key for one in recorded if one.state == "superseded"]

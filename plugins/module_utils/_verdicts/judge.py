@@ -34,6 +34,8 @@ from .vex import Statement
 REASON_LIMIT = 25
 #: How far another machine's clock may be ahead of ours.
 CLOCK_SKEW = datetime.timedelta(minutes=10)
+#: How far a vendor may date a change ahead of us: a day begins earlier elsewhere.
+CHANGE_SKEW = datetime.timedelta(days=1)
 
 _NAMES_SHOWN = 5
 #: Results of rules that nobody knows the outcome of.
@@ -471,7 +473,7 @@ class _PolicyReasons:
         yield from self.size(feed)
         limit = self.policy.newest_age
         newest = _time(feed.newest)
-        if limit is not None and newest is not None and newest > self.now + CLOCK_SKEW:
+        if limit is not None and newest is not None and newest > self.now + CHANGE_SKEW:
             yield _found(
                 "feed-time", f"The newest change in the vulnerability data is of {self.shown_time(feed.newest)}"
             )

@@ -74,6 +74,15 @@ def identity_of(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
+def _stamp(path: str) -> tuple[int, ...]:
+    """Device, number, size and time of change of a file; empty for none."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return ()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
 class FeedIndex:
     """A feed index, open for reading. Close it, or use it as a context manager.
 
@@ -81,11 +90,14 @@ class FeedIndex:
     ``identity``: which file it is, be it replaced later.
     """
 
-    def __init__(self, path: str, database: sqlite3.Connection, meta: dict[str, t.Any]) -> None:
+    def __init__(
+        self, path: str, database: sqlite3.Connection, meta: dict[str, t.Any], stamp: tuple[int, ...] = ()
+    ) -> None:
         self.path = path
         self.meta = meta
         self.identity = identity_of(path)
         self._db = database
+        self._stamp = stamp
         self._products: list[tuple[str, str]] | None = None
         self._names: dict[str, list[int]] | None = None
         self._dead: frozenset[int] | None = None
@@ -103,6 +115,7 @@ class FeedIndex:
                 code="no-feed",
                 hint="make one with the module vulnerability_feed",
             )
+        stamp = _stamp(str(location))
         try:
             # Quoted by hand: as_uri() refuses nothing, and a "?" in a folder's name must not become an option.
             database = sqlite3.connect(f"{location.as_uri()}?mode=ro", uri=True, check_same_thread=False)
@@ -131,10 +144,24 @@ class FeedIndex:
                 meta = read_list(database, "meta")
                 if meta["schema_version"] != version:
                     raise CorruptData(f"the feed index {location} has no schema version", code="feed-index-corrupt")
-                return cls(str(location), database, meta)
+                return cls(str(location), database, meta, stamp)
         except BaseException:
             database.close()
             raise
+
+    def check_unchanged(self) -> None:
+        """Raise CorruptData if somebody wrote into the file since it was opened.
+
+        What was read before and after does not belong together then. A new index is renamed into the place of the old
+        one, which stays as it is for whoever reads it.
+        """
+        present = _stamp(self.path)
+        if present[:2] == self._stamp[:2] and present != self._stamp:
+            raise CorruptData(
+                f"the feed index {self.path} was overwritten while it was read",
+                code="feed-index-changed",
+                hint="judge again; put a new index in its place by renaming it, and not by copying over it",
+            )
 
     def __enter__(self) -> FeedIndex:
         return self

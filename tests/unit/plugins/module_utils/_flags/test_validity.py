@@ -115,6 +115,7 @@ def test_without_data_there_is_no_limit_of_data() -> None:
         (POLICY, {"scanned_at": "2026-11-24T13:00:00Z"}, "scanned at an unknown time"),
         (POLICY, {"feed_checked": "soon"}, "its data is of an unknown time"),
         (FRESH, {"feed_newest": ""}, "its data is of an unknown time"),
+        (FRESH, {"feed_newest": "2099-01-01T00:00:00Z"}, "its data is of an unknown time"),
         (POLICY, {"feed_checked": "9999-12-31T12:00:00Z"}, "its data is of an unknown time"),
     ],
 )

@@ -672,10 +672,11 @@ def test_a_feed_that_is_checked_and_never_changes_can_be_refused(newest: str, ve
     ("newest", "expected"),
     [
         ("2026-11-24T12:05:00Z", []),  # another machine's clock
-        ("2026-11-24T12:15:00Z", ["feed-time"]),
+        ("2026-11-25T11:00:00Z", []),  # tomorrow begins earlier elsewhere
+        ("2026-11-25T12:15:00Z", ["feed-time"]),
         ("2099-01-01T00:00:00Z", ["feed-time"]),
-        ("2026-11-24T23:30:00+05:00", ["feed-time"]),
-        ("2026-11-24T16:30:00+05:00", []),
+        ("2026-11-25T23:30:00+05:00", ["feed-time"]),
+        ("2026-11-25T16:30:00+05:00", []),
         ("", ["feed-stale"]),
     ],
 )
