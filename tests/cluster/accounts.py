@@ -59,9 +59,10 @@ class Played:
 def play(
     cluster: KubernetesCluster, playbook: str, variables: t.Mapping[str, t.Any], home: Path, *options: str
 ) -> Played:
-    """Run a playbook of the collection from where the cluster is reached, with nothing of the caller's settings."""
+    """Run a playbook (a path, or of the collection) where the cluster is reached, without settings of the caller."""
     program = Path(sys.executable).parent / "ansible-playbook"
-    command = [str(program), "-i", "localhost,", f"imagescan.openshift.{playbook}"]
+    name = playbook if playbook.startswith("/") else f"imagescan.openshift.{playbook}"
+    command = [str(program), "-i", "localhost,", name]
     command += ["-e", json.dumps(dict(variables)), *options]
     done = cluster.run(*command, check=False, env=ansible_environment(home), stdin=subprocess.DEVNULL, timeout=600)
     output = done.stdout + done.stderr
@@ -74,6 +75,44 @@ def play(
         str(json.loads(failures[-1])["msg"]) if failures else "",
         tuple(re.findall(r"^\[(?:WARNING|DEPRECATION WARNING)\].*", output, re.MULTILINE)),
     )
+
+
+def play_mistakes(
+    cluster: KubernetesCluster, role: str, mistakes: t.Mapping[str, t.Mapping[str, t.Any]], home: Path
+) -> dict[str, str]:
+    """Give a role one set of variables after the other, in one play that changes nothing; name -> what it failed with.
+
+    Raises AssertionError when a task changed something, warned, or did not fail. Ansible's own start, and reading the
+    modules, is most of what such a play costs.
+    """
+    told = home / "mistakes.json"
+    kept = "{{ mistakes__told | default({}) | combine({mistakes__name: %s}) }}"
+    # A loop says what was wrong with its items alone.
+    items = "ansible_failed_result.results | default([]) | selectattr('failed', 'defined') | selectattr('failed')"
+    failure = f"({items} | map(attribute='msg') | list + [ansible_failed_result.msg]) | first"
+    tasks: list[dict[str, t.Any]] = [
+        {
+            "vars": {"mistakes__name": name},
+            "block": [
+                {"ansible.builtin.include_role": {"name": f"imagescan.openshift.{role}"}, "vars": dict(variables)},
+                {"ansible.builtin.set_fact": {"mistakes__told": kept % "'nothing failed'"}},
+            ],
+            "rescue": [{"ansible.builtin.set_fact": {"mistakes__told": kept % failure}}],
+        }
+        for name, variables in mistakes.items()
+    ]
+    content = "{{ mistakes__told | to_json }}"
+    tasks.append({"ansible.builtin.copy": {"content": content, "dest": str(told), "mode": "600"}})
+    python = {"ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    book = home / "mistakes.yml"
+    base = {"hosts": "localhost", "connection": "local", "gather_facts": False, "vars": python}
+    book.write_text(json.dumps([{**base, "tasks": tasks}]), encoding="utf-8")
+    played = play(cluster, str(book), {}, home)
+    # The file that the play writes is its one change.
+    assert (played.status, played.changed, played.warnings) == (0, 1, ()), played.output
+    found: dict[str, str] = json.loads(told.read_text(encoding="utf-8"))
+    assert found.keys() == mistakes.keys()
+    return found
 
 
 def variables_of(cluster: KubernetesCluster, namespace: str, folder: Path) -> dict[str, t.Any]:

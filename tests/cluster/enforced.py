@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import time
@@ -74,15 +73,15 @@ class Enforced:
         return played.changed
 
     def remove(self) -> None:
-        """Take all away that the role made, but for the kinds, which others may need."""
-        label = {"apiVersion": "imagescan.github.io/v1alpha1", "kind": "DenyList", "spec": {}}
-        with contextlib.suppress(RuntimeError):
-            self.cluster.apply({**label, "metadata": {"name": f"{self.name}-keeps-the-kinds"}})
-        try:
-            self.do("enforce", enforce_state="absent")
-        finally:
-            kind = "denylists.imagescan.github.io"
-            self.cluster.kubectl("delete", kind, "--ignore-not-found", f"{self.name}-keeps-the-kinds", check=False)
+        """Take away what the role made, but for the kinds: by label, since its own removal is a test of its own."""
+        ours = f"--selector=imagescan.github.io/enforce={self.name}"
+        # In this order: a list that is gone before its binding refuses everything.
+        bindings, policies = (f"validatingadmission{kind}" for kind in ("policybindings", "policies"))
+        rights = "clusterrolebindings,clusterroles,namespaces"
+        lists = [f"{name}.imagescan.github.io" for name in ("denylists", "passedlists")]
+        known = self.cluster.kubectl("api-resources", "--api-group=imagescan.github.io", "--output=name").stdout.split()
+        for kinds in (bindings, policies, *(kind for kind in lists if kind in known), rights):
+            self.cluster.kubectl("delete", kinds, ours, "--ignore-not-found", "--wait=false")
 
     def user(self, name: str, namespace: str) -> Client:
         """Somebody who may do everything in a namespace."""

@@ -32,7 +32,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._flags.names i
     REQUIRED_LABEL,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.reach import Reach, read_reach
-from ansible_collections.imagescan.openshift.tests.cluster.accounts import OURS, OWNER, Accounts
+from ansible_collections.imagescan.openshift.tests.cluster.accounts import OURS, OWNER, Accounts, play_mistakes
 from ansible_collections.imagescan.openshift.tests.cluster.enforced import Enforced, admin, pod, until
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
 from ansible_collections.imagescan.openshift.tests.cluster.harness.cluster import Cluster
@@ -85,11 +85,20 @@ def test_a_life_from_nothing_to_nothing(enforced: Enforced) -> None:
     assert told(enforced, GOOD)[0] == 0
     again = enforced.do("enforce")
     assert again == 0
-    assert enforced.do("enforce", "--check", "--diff") == 0
     assert (enforced.home / "kubeconfigs/imagescan-drill.kubeconfig").stat().st_mode & 0o777 == 0o600
     the_account_sees_whether_the_policies_stand(enforced)
 
-    # The emergency stop.
+    stopped = enforced.play(enforce_state="stopped")
+    assert (stopped.status, stopped.changed) == (0, 1)
+    assert f"bindings of {enforced.name} that were deleted: 1" in stopped.output
+    until(lambda: told(enforced, BAD)[0] == 0, 5)
+    assert len(left(enforced)) > 2
+    removal_leaves_nothing(enforced)
+
+
+@pytest.mark.full
+def test_the_emergency_stop_and_what_refuses_nothing(enforced: Enforced) -> None:
+    assert enforced.do("enforce") > 0
     planned = enforced.play("--check", enforce_state="stopped")
     assert planned.changed == 1
     assert f"bindings of {enforced.name} that would be deleted: 1" in planned.output
@@ -125,7 +134,13 @@ def test_a_life_from_nothing_to_nothing(enforced: Enforced) -> None:
     assert shown.changed == 1
     assert "Ignore" in shown.output
     assert enforced.do("enforce") == 1
+    assert enforced.do("enforce", "--check", "--diff") == 0
+    assert enforced.do("enforce", "--check", enforce_state="absent") > 0
+    assert told(enforced, BAD)[0] != 0
 
+
+def removal_leaves_nothing(enforced: Enforced) -> None:
+    """Removal leaves nothing, and has nothing to do afterwards."""
     enforced.cluster.apply(
         {
             "apiVersion": "imagescan.github.io/v1alpha1",
@@ -134,13 +149,12 @@ def test_a_life_from_nothing_to_nothing(enforced: Enforced) -> None:
             "spec": {},
         }
     )  # others test beside us
-    assert enforced.do("enforce", "--check", enforce_state="absent") > 0
-    assert told(enforced, BAD)[0] != 0
     assert enforced.do("enforce", enforce_state="absent") > 0
     assert not left(enforced)
     assert not list((enforced.home / "kubeconfigs").iterdir())
     assert told(enforced, BAD)[0] == 0
     assert enforced.do("enforce", enforce_state="absent") == 0
+    enforced.cluster.kubectl("delete", "denylists.imagescan.github.io", f"{enforced.name}-keeps-the-kinds")
 
 
 def the_account_sees_whether_the_policies_stand(enforced: Enforced) -> None:
@@ -298,43 +312,41 @@ def test_the_lies_of_namespaces_are_not_believed(enforced: Enforced) -> None:
 # Mistakes.
 
 
-@pytest.mark.parametrize(
-    ("variables", "sentence"),
-    [
-        ({"enforce_state": "gone"}, r"enforce_state: gone is not possible; expected present, stopped or absent"),
-        ({"enforce_action": "log"}, r"enforce_action: log is not possible; expected deny, warn or audit"),
-        ({"enforce_prefix": "My_Prefix"}, r"enforce_prefix: My_Prefix is no name; use at most 40"),
-        ({"enforce_providers": "a,drill"}, r"enforce_providers: drill is not possible"),
-        ({"enforce_providers": "jfrog"}, r"would speak in the name of another maker \(jfrog\)"),
-        ({"enforce_namespaces": "a b"}, r"a b is no name of a namespace"),
-        ({"enforce_exempt_namespaces": "a*b"}, r"enforce_exempt_namespaces: a\*b is no name of a namespace, and no"),
-        (
-            {"enforce_require_passed_namespaces": "kube-system, shop-a", "enforce_exempt_namespaces": "shop-*"},
-            r"enforce_require_passed_namespaces: kube-system, shop-a is exempt, too",
-        ),
-        (
-            {"enforce_prefix": "shop", "enforce_exempt_namespaces": "shop-*"},
-            r"enforce_exempt_namespaces: shop-drill, in which drills are made, is exempt",
-        ),
-        (
-            {"enforce_namespaces": "kube-system"},
-            r"enforce_namespaces: kube-system is exempt, and there is no other, so nothing would be refused anywhere",
-        ),
-        ({"enforce_state": "stopped"}, r"nothing was stopped: there is no installation with the prefix enf-"),
-        ({"enforce_passed_shards": "3"}, r"enforce_passed_shards: 3 is not possible; expected 1, 2, 4, 8 or 16"),
-        ({"enforce_help_url": "javascript:1"}, r"enforce_help_url: expected a web address"),
-        ({"enforce_kubeconfigs": "perhaps"}, r"'perhaps' is no truth value: expected yes or no"),
-        ({"enforce_kubeconfig": "/nowhere"}, r"the kubeconfig '/nowhere' does not exist \(give kubeconfig, or"),
-    ],
-    ids=lambda value: "-".join(value.values()) if isinstance(value, dict) else "",
-)
-def test_a_mistake_gives_one_sentence(
-    cluster: KubernetesCluster, tmp_path: Path, variables: dict[str, str], sentence: str
-) -> None:
+#: What is given, and what is said.
+MISTAKES: t.Final = [
+    ({"enforce_state": "gone"}, r"enforce_state: gone is not possible; expected present, stopped or absent"),
+    ({"enforce_action": "log"}, r"enforce_action: log is not possible; expected deny, warn or audit"),
+    ({"enforce_prefix": "My_Prefix"}, r"enforce_prefix: My_Prefix is no name; use at most 40"),
+    ({"enforce_providers": "a,drill"}, r"enforce_providers: drill is not possible"),
+    ({"enforce_providers": "jfrog"}, r"would speak in the name of another maker \(jfrog\)"),
+    ({"enforce_namespaces": "a b"}, r"a b is no name of a namespace"),
+    ({"enforce_exempt_namespaces": "a*b"}, r"enforce_exempt_namespaces: a\*b is no name of a namespace, and no"),
+    (
+        {"enforce_require_passed_namespaces": "kube-system, shop-a", "enforce_exempt_namespaces": "shop-*"},
+        r"enforce_require_passed_namespaces: kube-system, shop-a is exempt, too",
+    ),
+    (
+        {"enforce_prefix": "shop", "enforce_exempt_namespaces": "shop-*"},
+        r"enforce_exempt_namespaces: shop-drill, in which drills are made, is exempt",
+    ),
+    (
+        {"enforce_namespaces": "kube-system"},
+        r"enforce_namespaces: kube-system is exempt, and there is no other, so nothing would be refused anywhere",
+    ),
+    ({"enforce_state": "stopped"}, r"nothing was stopped: there is no installation with the prefix enf-"),
+    ({"enforce_passed_shards": "3"}, r"enforce_passed_shards: 3 is not possible; expected 1, 2, 4, 8 or 16"),
+    ({"enforce_help_url": "javascript:1"}, r"enforce_help_url: expected a web address"),
+    ({"enforce_kubeconfigs": "perhaps"}, r"'perhaps' is no truth value: expected yes or no"),
+    ({"enforce_kubeconfig": "/nowhere"}, r"the kubeconfig '/nowhere' does not exist \(give kubeconfig, or"),
+]
+
+
+def test_a_mistake_gives_one_sentence(cluster: KubernetesCluster, tmp_path: Path) -> None:
     enforced = Enforced(cluster, f"enf-{secrets.token_hex(4)}", tmp_path)
-    played = enforced.play(**variables)
-    assert (played.status, played.changed) == (2, 0)
-    assert re.search(sentence, played.message), played.message
+    given = {str(variables): {**enforced.variables, **variables} for variables, _sentence in MISTAKES}
+    told = play_mistakes(cluster, "enforce", given, tmp_path)
+    for variables, sentence in MISTAKES:
+        assert re.search(sentence, told[str(variables)]), (variables, told[str(variables)])
     assert not left(enforced)
 
 

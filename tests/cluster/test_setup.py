@@ -36,6 +36,7 @@ from ansible_collections.imagescan.openshift.tests.cluster.accounts import (
     Played,
     accounts_in,
     play,
+    play_mistakes,
     variables_of,
 )
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
@@ -129,14 +130,19 @@ def test_a_life_from_nothing_to_nothing(administrator: Administrator) -> None:
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
     assert labels[OWNER] == OURS
     assert administrator.do("setup") == 0
-    assert administrator.do("setup", "--check", "--diff") == 0
-
-    assert administrator.do("teardown", "--check") > 0
-    assert administrator.names("serviceaccounts") == set(NAMES)
     assert administrator.do("teardown") > 0
     assert not administrator.left()
     assert not list(administrator.kubeconfigs.iterdir())
     assert administrator.do("teardown") == 0
+
+
+@pytest.mark.full
+def test_check_mode_changes_nothing_afterwards(administrator: Administrator) -> None:
+    assert administrator.do("setup") > 0
+    assert administrator.do("setup", "--check", "--diff") == 0
+    assert administrator.do("teardown", "--check") > 0
+    assert administrator.names("serviceaccounts") == set(NAMES)
+    assert administrator.do("teardown") > 0
 
 
 @pytest.mark.full
@@ -463,32 +469,36 @@ def test_objects_of_somebody_else_are_refused(administrator: Administrator) -> N
         administrator.cluster.kubectl("delete", "clusterrole", name)
 
 
-@pytest.mark.parametrize(
-    ("variables", "sentence"),
-    [
-        ({"setup_kubeconfig": "{home}/nothing"}, r"the kubeconfig '.*/nothing' does not exist \(give kubeconfig, or"),
-        ({"setup_kubeconfig": "{home}/rubbish"}, r"the kubeconfig '.*/rubbish' is not YAML"),
-        ({"setup_context": "nowhere"}, r"has no context 'nowhere' \(it has: "),
-        ({"setup_host": "https://127.0.0.1:9", "setup_api_key": "x"}, r"no answer from https://127\.0\.0\.1:9, "),
-        ({"setup_api_key": "made-up-token"}, r"401 from .*: the credentials are not accepted \(the token or"),
-        ({"setup_ca_cert": "{home}/nothing"}, r"the CA file '.*/nothing' cannot be read: No such file"),
-        ({"setup_state": "gone"}, r"setup_state: gone is not possible; expected present or absent"),
-        ({"setup_accounts": "scan,admin"}, r"setup_accounts: admin is not possible; expected any of discover, scan,"),
-        ({"setup_namespace": "Image_Scan"}, r"setup_namespace: Image_Scan is no name of a namespace; use lower case"),
-        ({"setup_egress_ports": "443,many"}, r"setup_egress_ports: 443,many holds something that is no port"),
-        ({"setup_global_pull_secret": "pull"}, r"setup_global_pull_secret: pull is not of the form namespace/name"),
-        ({"setup_token_days": "0.001"}, r"setup_token_days: 0\.001 is too short; a token is good for ten minutes"),
-        ({"setup_kubeconfigs": "perhaps"}, r"'perhaps' is no truth value: expected yes or no"),
-        ({"setup_read_mirrors": "perhaps"}, r"'perhaps' is no truth value: expected yes or no"),
-    ],
-    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
-)
-def test_a_mistake_gives_one_sentence(administrator: Administrator, variables: dict[str, str], sentence: str) -> None:
-    (administrator.home / "rubbish").write_text("a: [\n", encoding="utf-8")
-    given = {key: value.format(home=administrator.home) for key, value in variables.items()}
-    played = administrator.play("setup", **given)
-    assert (played.status, played.changed) == (2, 0)
-    assert re.search(sentence, played.message), played.message
+#: What is given, and what is said.
+MISTAKES: t.Final = [
+    ({"setup_kubeconfig": "{home}/nothing"}, r"the kubeconfig '.*/nothing' does not exist \(give kubeconfig, or"),
+    ({"setup_kubeconfig": "{home}/rubbish"}, r"the kubeconfig '.*/rubbish' is not YAML"),
+    ({"setup_context": "nowhere"}, r"has no context 'nowhere' \(it has: "),
+    ({"setup_host": "https://127.0.0.1:9", "setup_api_key": "x"}, r"no answer from https://127\.0\.0\.1:9, "),
+    ({"setup_api_key": "made-up-token"}, r"401 from .*: the credentials are not accepted \(the token or"),
+    ({"setup_ca_cert": "{home}/nothing"}, r"the CA file '.*/nothing' cannot be read: No such file"),
+    ({"setup_state": "gone"}, r"setup_state: gone is not possible; expected present or absent"),
+    ({"setup_accounts": "scan,admin"}, r"setup_accounts: admin is not possible; expected any of discover, scan,"),
+    ({"setup_namespace": "Image_Scan"}, r"setup_namespace: Image_Scan is no name of a namespace; use lower case"),
+    ({"setup_egress_ports": "443,many"}, r"setup_egress_ports: 443,many holds something that is no port"),
+    ({"setup_global_pull_secret": "pull"}, r"setup_global_pull_secret: pull is not of the form namespace/name"),
+    ({"setup_token_days": "0.001"}, r"setup_token_days: 0\.001 is too short; a token is good for ten minutes"),
+    ({"setup_kubeconfigs": "perhaps"}, r"'perhaps' is no truth value: expected yes or no"),
+    ({"setup_read_mirrors": "perhaps"}, r"'perhaps' is no truth value: expected yes or no"),
+]
+
+
+def test_a_mistake_gives_one_sentence(administrator: Administrator) -> None:
+    home = administrator.home
+    (home / "rubbish").write_text("a: [\n", encoding="utf-8")
+    usual = variables_of(administrator.cluster, administrator.namespace, administrator.kubeconfigs)
+    given = {
+        str(variables): {**usual, **{key: value.format(home=home) for key, value in variables.items()}}
+        for variables, _sentence in MISTAKES
+    }
+    told = play_mistakes(administrator.cluster, "setup", given, home)
+    for variables, sentence in MISTAKES:
+        assert re.search(sentence, told[str(variables)]), (variables, told[str(variables)])
     assert not administrator.names("clusterroles")
 
 
