@@ -56,6 +56,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
 from ansible_collections.imagescan.openshift.tests.fuzz import trees
 from ansible_collections.imagescan.openshift.tests.fuzz.mutations import mutate_bytes
 from ansible_collections.imagescan.openshift.tests.support.openpgp import Signer
+from ansible_collections.imagescan.openshift.tests.support.policies import for_small_feeds
 from ansible_collections.imagescan.openshift.tests.support.vex import (
     EUS_9_2,
     MAIN_8,
@@ -78,7 +79,10 @@ READERS = ()
 NOW = datetime.datetime(2026, 8, 21, 13, 0, tzinfo=datetime.timezone.utc)
 _CVE = "CVE-2026-1000"
 _STRICT = "- {name: strict, vulnerabilities: {max_severity: none, fixable: false}}\n"
-_POLICIES = {name: load_policies(text, name) for name, text in (("default", DEFAULT_POLICY_TEXT), ("strict", _STRICT))}
+_POLICIES = {
+    name: for_small_feeds(load_policies(text, name))
+    for name, text in (("default", DEFAULT_POLICY_TEXT), ("strict", _STRICT))
+}
 _BASH = "bash-5.1.8-9.el9.x86_64"
 _OPENSHIFT = "cpe:/a:redhat:openshift:4.16::el9"
 
@@ -190,40 +194,54 @@ def _updateinfo() -> Base:
     return Base(text, image, {}, ("default", "strict"), neutral, form, "base/updateinfo.xml")
 
 
-def _new_shape() -> Json:
-    """As the newer feed writes it: flat branches, source packages alone, names without version, few fields."""
-    component = "curl-0:7.76.1-26.el9_3.2.src"
-    unfixed = "curl"
-    tree = {
+def _new_shape(*said: tuple[str, str, str]) -> Json:
+    """As the newer feed writes it: flat branches, few fields. ``said``: status, id and package URL of components.
+
+    Each is said of a product of its own minor release, as the feed does.
+    """
+    products = [f"rhel-9.{3 + number}.0.z" for number in range(len(said))]
+    wholes = [f"{product}:{identity}" for product, (_status, identity, _purl) in zip(products, said)]
+    item = document(_CVE, affected(MAJOR_9, "curl"), aggregate="Important")
+    item["document"]["tracking"]["generator"] = {"engine": {"name": "CSAF Generator", "version": "2.0.1"}}
+    item["product_tree"] = {
         "branches": [
             {
                 "category": "vendor",
                 "name": "Red Hat",
                 "branches": [
-                    _branch("rhel-9.3.0.z", cpe="cpe:/a:redhat:enterprise_linux:9"),
-                    _branch("rhel-10.0.z", cpe="cpe:/a:redhat:enterprise_linux:10.0"),
-                    _branch(component, purl="pkg:rpm/redhat/curl@7.76.1-26.el9_3.2?arch=src"),
-                    _branch(unfixed, purl="pkg:rpm/redhat/curl?arch=src"),
+                    *(_branch(product, cpe="cpe:/a:redhat:enterprise_linux:9") for product in products),
+                    *(_branch(identity, purl=purl) for _status, identity, purl in said),
                 ],
             }
         ],
-        "relationships": [_relationship("rhel-9.3.0.z", component), _relationship("rhel-10.0.z", unfixed)],
+        "relationships": [
+            _relationship(product, identity) for product, (_status, identity, _purl) in zip(products, said)
+        ],
     }
-    item = document(_CVE, affected(MAJOR_9, "curl"), aggregate="Important")
-    both = [f"rhel-9.3.0.z:{component}", f"rhel-10.0.z:{unfixed}"]
-    item["product_tree"] = tree
+    statuses: dict[str, list[str]] = {}
+    for whole, (status, _identity, _purl) in zip(wholes, said):
+        statuses.setdefault(status, []).append(whole)
+    remediations: list[Json] = []
+    for status, category in (("fixed", "vendor_fix"), ("known_affected", "none_available")):
+        if status in statuses:
+            url = {"url": "https://x/errata/RHSA-2026:1"} if status == "fixed" else {"details": "Affected"}
+            remediations.append({"category": category, "product_ids": statuses[status], **url})
+    threats = [{"category": "impact", "details": "Important", "product_ids": wholes}]
     item["vulnerabilities"] = [
-        {
-            "cve": _CVE,
-            "product_status": {"fixed": both[:1], "known_affected": both[1:]},
-            "threats": [{"category": "impact", "details": "Important", "product_ids": both}],
-            "remediations": [
-                {"category": "vendor_fix", "product_ids": both[:1], "url": "https://x/errata/RHSA-2026:1"},
-                {"category": "none_available", "details": "Affected", "product_ids": both[1:]},
-            ],
-        }
+        {"cve": _CVE, "product_status": statuses, "threats": threats, "remediations": remediations}
     ]
     return item
+
+
+_CURL = ("fixed", "curl-0:7.76.1-26.el9_3.2.src", "pkg:rpm/redhat/curl@7.76.1-26.el9_3.2?arch=src")
+_CURL_10 = ("known_affected", "tool", "pkg:rpm/redhat/tool?arch=src")
+_DOTNET = ("fixed", "dotnet6.0-0:6.0.126-1.el9_3", "pkg:rpm/redhat/dotnet6.0@6.0.126-1.el9_3?epoch=0")
+_NODEJS = (
+    "fixed",
+    "nodejs-0:20-9040020240807145403.rhel9",
+    "pkg:rpm/redhat/nodejs@20-9040020240807145403.rhel9?epoch=0",
+)
+_PKI = ("known_affected", "pki:10.6/pki-core/pki-ca", "pkg:rpm/redhat/pki-ca?upstream=pki:10.6/pki-core")
 
 
 def _branch(identity: str, **helper: str) -> Json:
@@ -291,7 +309,19 @@ BASES: tuple[Base, ...] = (
         source="openssl-3.0.7-27.el9.src.rpm",
     ),
     _base([affected(MAJOR_9, "tool", severity="Critical")], "tool-1.0-1.el9.noarch", strict=True),
-    _of(_new_shape(), "libcurl-7.76.1-26.el9.x86_64", source="curl-7.76.1-26.el9.src.rpm"),
+    _of(_new_shape(_CURL, _CURL_10), "libcurl-7.76.1-26.el9.x86_64", source="curl-7.76.1-26.el9.src.rpm"),
+    _of(
+        _new_shape(_DOTNET, _CURL_10),
+        "dotnet-runtime-6.0-6.0.125-1.el9_3.x86_64",
+        source="dotnet6.0-6.0.125-1.el9_3.src.rpm",
+    ),
+    _of(
+        _new_shape(_NODEJS),
+        "npm-1:10.8.1-1.20.16.0.1.module+el9.4.0+22197+9e60f127.x86_64",
+        source="nodejs-20.16.0-1.module+el9.4.0+22197+9e60f127.src.rpm",
+        module="nodejs:20:9040020240807145402:rhel9",
+    ),
+    _of(_new_shape(_PKI), "pki-ca-10.6-1.module+el9.4.0+1+aaaaaaaa.noarch", module="pki:10.6", strict=True),
     _of(_nested(), "libtpms-0.9.0-1.module+el9.5.0+14000+aaaaaaaa.x86_64", module="virt:rhel"),
     _base(
         [affected(MAJOR_9, "perl", module="perl:5.32"), not_affected(MAIN_8, "perl", module="perl:5.30")],
