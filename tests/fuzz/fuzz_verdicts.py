@@ -26,10 +26,7 @@ from xml.etree import ElementTree
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Database, Inventory, Package
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import Subject, judge
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import (
-    DEFAULT_POLICY_TEXT,
-    load_policies,
-)
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities import cpes
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents import (
     advisories,
@@ -56,7 +53,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
 from ansible_collections.imagescan.openshift.tests.fuzz import trees
 from ansible_collections.imagescan.openshift.tests.fuzz.mutations import mutate_bytes
 from ansible_collections.imagescan.openshift.tests.support.openpgp import Signer
-from ansible_collections.imagescan.openshift.tests.support.policies import for_small_feeds
+from ansible_collections.imagescan.openshift.tests.support.policies import SMALL_POLICY_TEXT
 from ansible_collections.imagescan.openshift.tests.support.vex import (
     EUS_9_2,
     MAIN_8,
@@ -78,11 +75,8 @@ READERS = ()
 
 NOW = datetime.datetime(2026, 8, 21, 13, 0, tzinfo=datetime.timezone.utc)
 _CVE = "CVE-2026-1000"
-_STRICT = "- {name: strict, vulnerabilities: {max_severity: none, fixable: false}}\n"
-_POLICIES = {
-    name: for_small_feeds(load_policies(text, name))
-    for name, text in (("default", DEFAULT_POLICY_TEXT), ("strict", _STRICT))
-}
+_STRICT = "- {name: strict, vulnerabilities: {max_severity: none, fixable: false, min_documents: 0}}\n"
+_POLICIES = {name: load_policies(text, name) for name, text in (("default", SMALL_POLICY_TEXT), ("strict", _STRICT))}
 _BASH = "bash-5.1.8-9.el9.x86_64"
 _OPENSHIFT = "cpe:/a:redhat:openshift:4.16::el9"
 
@@ -297,6 +291,56 @@ def _rated_apart() -> Json:
     return item
 
 
+def _of_a_file() -> Json:
+    """Builds of modules whose ids are names of files, each defined in two builds of its module, as in CVE-2024-6923.
+
+    A workaround names a family of products, and a score a component that is not defined.
+    """
+    part = "ruby-2.5.9-111.module+el9.4.0+19193+435404ae.x86_64.rpm-ruby:2.5"
+    purl = "pkg:rpm/redhat/ruby@2.5.9-111.module%2Bel9.4.0%2B19193%2B435404ae?arch=x86_64&epoch=1&rpmmod=ruby:2.5"
+    item = document(_CVE, affected(MAJOR_9, "curl"), aggregate="Important")
+    builds = [
+        _branch(part, purl=f"{purl}:{version}") for version in ("9040020230627:b46abd14", "9040020230701:6a631399")
+    ]
+    family = {
+        "category": "product_family",
+        "name": "Tools",
+        "branches": [_branch("tools", cpe="cpe:/a:redhat:tools:1")],
+    }
+    product = _branch("AppStream-9.4.0.Z", cpe="cpe:/a:redhat:enterprise_linux:9::appstream")
+    branches = [family, product, *builds]
+    item["product_tree"] = {
+        "branches": [{"category": "vendor", "name": "Red Hat", "branches": branches}],
+        "relationships": [_relationship("AppStream-9.4.0.Z", part)],
+    }
+    whole = f"AppStream-9.4.0.Z:{part}"
+    item["vulnerabilities"] = [
+        {
+            "cve": _CVE,
+            "product_status": {"fixed": [whole]},
+            "threats": [{"category": "impact", "details": "Important", "product_ids": [whole]}],
+            "scores": [{"cvss_v3": {"baseScore": 7.5, "version": "3.1"}, "products": ["tools:a:1.Final", whole]}],
+            "remediations": [
+                {"category": "vendor_fix", "product_ids": [whole], "url": "https://x/errata/RHSA-2026:1"},
+                {"category": "workaround", "details": "Do not use it", "product_ids": ["Tools", whole]},
+            ],
+        }
+    ]
+    return item
+
+
+def _said_twice() -> Json:
+    """A build that is fixed and not affected, and a package that is affected and not affected."""
+    said = [
+        fixed(MAIN_9, "openssl-libs", "1:3.0.7-28.el9_4", severity="Important"),
+        affected(MAIN_9, "tool", severity="Important"),
+    ]
+    item = document(_CVE, *said, aggregate="Important")
+    statuses = item["vulnerabilities"][0]["product_status"]
+    statuses["known_not_affected"] = [*statuses["fixed"], *statuses["known_affected"]]
+    return item
+
+
 BASES: tuple[Base, ...] = (
     _base(
         [
@@ -337,6 +381,14 @@ BASES: tuple[Base, ...] = (
     _record(),
     _updateinfo(),
     _of(_rated_apart(), _LIBS, source="openssl-3.0.7-27.el9.src.rpm"),
+    _of(_of_a_file(), "ruby-1:2.5.9-110.module+el9.3.0+18000+aaaaaaaa.x86_64", module="ruby:2.5"),
+    _of(_said_twice(), _LIBS, source="openssl-3.0.7-27.el9.src.rpm"),
+    _base(
+        [affected("cpe:/a:redhat:openshift:4.*::el9", "openshift-clients", severity="Critical")],
+        "openshift-clients-4.16.0-100.el9.x86_64",
+        cpe=_OPENSHIFT,
+        strict=True,
+    ),
 )
 
 
@@ -470,8 +522,10 @@ def explained(base: Base, data: bytes) -> bool:
 def _other_document(before: Json, after: t.Any) -> bool:
     old, new = Meaning.of(before), Meaning.of(after)
     for identity in old.products.keys() & new.products.keys():
-        ((old_cpe, old_purl),) = old.products[identity]
+        old_cpe, old_purl = old.products[identity][0]
         for cpe, purl in new.products[identity]:
+            if (cpe, purl) in old.products[identity]:
+                continue
             if cpe != old_cpe and isinstance(cpe, str) and cpes.parse_cpe(cpe) is not None:
                 return True  # another product
             if purl != old_purl and isinstance(purl, str) and _WELL_FORMED_PURL.fullmatch(purl):

@@ -62,6 +62,7 @@ class _Ratings(t.NamedTuple):
     """What one vulnerability says of products beside their status, by product id.
 
     ``common``: the severity that is said of all. ``aggregate``: the document's. ``rated``: whether products are rated.
+    ``states``: fix states of what has no fix. ``fixes``: ids with a fix, in the advisory of ``advisories`` if it is named.
     """
 
     severities: dict[str, str]
@@ -70,6 +71,7 @@ class _Ratings(t.NamedTuple):
     rated: bool
     scores: dict[str, _Score]
     states: dict[str, str]
+    fixes: set[str]
     advisories: dict[str, str]
 
 
@@ -126,6 +128,10 @@ class StatementReader:
         if not said:
             raise CorruptData(f"{self.fields.where} says nothing: its product_status is empty")
         for identity, status in said.items():
+            if status == "known_not_affected":
+                # Vendors name no fix for what is not affected: it had another status.
+                status = "known_affected" if identity in ratings.states else status
+                status = "fixed" if identity in ratings.fixes and status == "known_not_affected" else status
             self.read_statement(identity, status, ratings)
         self.tree.spoken.update(said)
         self.check_judged()
@@ -230,14 +236,14 @@ class StatementReader:
     def read_ratings(self, vulnerability: dict[str, t.Any], aggregate: str) -> _Ratings:
         """Read severities, scores, fix states and advisories."""
         severities, common = self.read_severities(vulnerability)
-        states, advisories = self.read_remediations(vulnerability)
+        states, fixes, advisories = self.read_remediations(vulnerability)
         # An aggregate of "none" means that nobody rated it.
         aggregate = aggregate if aggregate != "none" else ""
         scores = self.read_scores(vulnerability)
         # Where products are rated, one that is not has lost its rating, and the aggregate may be that of another one.
         # Vendors rate products where they score them: with scores and an aggregate alone, all ratings were lost.
         rated = bool(severities or common or (aggregate and self.fields.list_of(vulnerability, "scores", dict)))
-        return _Ratings(severities, common, aggregate, rated, scores, states, advisories)
+        return _Ratings(severities, common, aggregate, rated, scores, states, fixes, advisories)
 
     def severity_of(self, identity: str, status: str, ratings: _Ratings) -> str:
         """The severity of one product id; the worst where nothing tells it."""
@@ -303,14 +309,16 @@ class StatementReader:
         self.fields.skipped["cvss_malformed"] += 1
         return f"{number:.1f}"
 
-    def read_remediations(self, vulnerability: dict[str, t.Any]) -> tuple[dict[str, str], dict[str, str]]:
-        """Fix state and advisory for each product id."""
+    def read_remediations(self, vulnerability: dict[str, t.Any]) -> tuple[dict[str, str], set[str], dict[str, str]]:
+        """Read fix states by product id, the ids with a fix, and advisories by product id."""
         states: dict[str, str] = {}
+        fixes: set[str] = set()
         advisories: dict[str, str] = {}
         for remediation in self.fields.list_of(vulnerability, "remediations", dict):
             category = self.fields.text_of(remediation, "category")
             identities = self.ids_of(remediation, passing=category in _WORKAROUNDS) or ()
             if category == "vendor_fix":
+                fixes.update(identities)
                 named = _ADVISORY.findall(self.fields.text_of(remediation, "url"))
                 for identity in identities if named else ():
                     advisories.setdefault(identity, named[-1])
@@ -319,7 +327,7 @@ class StatementReader:
                 state = _FIX_STATES.get(details, _CATEGORY_STATES[category])
                 for identity in identities:
                     states.setdefault(identity, state)
-        return states, advisories
+        return states, fixes, advisories
 
 
 def _of_score(number: float) -> str:
