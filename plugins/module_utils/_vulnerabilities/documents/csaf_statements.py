@@ -62,7 +62,8 @@ class _Ratings(t.NamedTuple):
     """What one vulnerability says of products beside their status, by product id.
 
     ``common``: the severity that is said of all. ``aggregate``: the document's. ``rated``: whether products are rated.
-    ``states``: fix states of what has no fix. ``fixes``: ids with a fix, in the advisory of ``advisories`` if it is named.
+    ``states``: fix states of what has no fix. ``fixes``: ids with a fix; ``advisories`` has
+    the advisory if one is named.
     """
 
     severities: dict[str, str]
