@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fuzz the readers of vulnerability data: CSAF-VEX documents, their CPEs and builds, and the repository map.
 
-Beside "nothing but a ScanError": reading a document for one package alone gives just what it says of that package.
+Beside "nothing but a ScanError": reading a document for one package alone gives just what it says of that package. The
+second reader, which finds what an unreadable document may concern, finds every package of a document that can be read.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
     csaf_statements,
     csaf_tree,
     csaf_vex,
+    unread,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.advisories import (
     TEXT_LIMIT,
@@ -47,7 +49,7 @@ from ansible_collections.imagescan.openshift.tests.support.vex import (
 )
 
 _CSAF = (csaf_components, csaf_json, csaf_statements, csaf_tree, csaf_vex)
-READERS = [str(module.__file__) for module in (*_CSAF, times, cpes, builds)]
+READERS = [str(module.__file__) for module in (*_CSAF, unread, times, cpes, builds)]
 
 _WORDS: tuple[t.Any, ...] = (
     None,
@@ -223,6 +225,13 @@ def one_case(data: bytes) -> None:
     """Read one input as everything it could be."""
     with contextlib.suppress(ScanError):
         repository_map.read_repository_map(data, "map")
+    for path, form in (
+        ("cve-2026-1000.json", "csaf-vex"),
+        ("ALSA-2026:1.json", "osv"),
+        ("a/RLSA-2026:1", "updateinfo"),
+    ):
+        scope = unread.scope_of(data, path, form)
+        assert len(scope.names) <= unread.NAMES_LIMIT
     try:
         read = csaf_vex.read_document(data, "document")
     except ScanError as error:
@@ -235,6 +244,8 @@ def _check(data: bytes, read: Document) -> None:
     image = cpes.ImageProducts([MAIN_9, EUS_9_2, "cpe:/a:redhat:openshift:4.16::el9"])
     assert times.utc_text(read.revision) == read.revision
     rows = [row for _cve, found in read.vulnerabilities for row in found]
+    names = unread.csaf_vex_scope(data, "document").names
+    assert not names or {row.name.partition(":")[0] for row in rows} <= set(names)
     for row in rows:
         _check_row(row)
         image.relate(row.cpe)

@@ -36,7 +36,7 @@ NAMES_LIMIT = 50_000
 _PARTS = tuple(re.compile(rb'"%s"\s{0,100}:' % key) for key in (b"branches", b"relationships", b"product_status"))
 #: What stands between two quotes, and is not a key. Both quotes may belong to a second match: with one quote too many
 #: or too few, what was outside of texts is inside, and the other way round.
-_TEXT = re.compile(rb'"([^"\x00-\x1f]{1,1024})(?=")(?!"\s{0,100}:)')
+_TEXT = re.compile(rb'"([^"\x00-\x1f]{1,8192})(?=")(?!"\s{0,100}:)')
 #: Texts of documents that are neither ids nor names of packages.
 _OTHER_TEXT = re.compile(
     r"(?:cpe|https?|mailto|CVSS|AV):|pkg:(?!rpm)[a-z]+/|[0-9]{4}-[0-9]{2}-[0-9]{2}T", re.IGNORECASE
@@ -137,8 +137,8 @@ def _decoded(piece: bytes) -> str:
             return ""
     if " " in text:
         # A sentence, or the name of a product and an id: "Red Hat build of Quarkus:quarkus-core".
-        product, colon, identity = text.rpartition(" ")[2].partition(":")
-        text = identity if product and colon and not identity.startswith("//") else ""
+        _product, colon, identity = text.rpartition(" ")[2].partition(":")
+        text = identity if colon and not identity.startswith("//") else ""
     return "" if any(map(str.isspace, text)) else text
 
 
