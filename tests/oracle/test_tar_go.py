@@ -170,14 +170,14 @@ ODD: dict[str, dict[str, bytes]] = {
         "0.1": pax((b"GNU.sparse.size", b"10"), (b"GNU.sparse.numblocks", b"1"), (b"GNU.sparse.map", b"0,10"),
                    (b"GNU.sparse.name", PLACE)) + file(b"GNUSparseFile.0/x"),
         "1.0": pax((b"GNU.sparse.major", b"1"), (b"GNU.sparse.minor", b"0"), (b"GNU.sparse.name", PLACE),
-                   (b"GNU.sparse.realsize", b"10"))
-               + header(b"GNUSparseFile.0/x", 522) + sparse_map((0, 10)) + body(OLD),
+                   (b"GNU.sparse.realsize", b"10")) + header(b"GNUSparseFile.0/x", 522) + sparse_map((0, 10))
+        + body(OLD),
         "1.0 without a map": pax((b"GNU.sparse.major", b"1"), (b"GNU.sparse.minor", b"0"),
                                  (b"GNU.sparse.name", PLACE)) + file(b"x"),
         "name alone": pax((b"GNU.sparse.name", b"other")) + file(PLACE),
         "name and path": pax((b"GNU.sparse.major", b"1"), (b"GNU.sparse.minor", b"0"), (b"GNU.sparse.name", PLACE),
-                             (b"path", b"other"), (b"GNU.sparse.realsize", b"10"))
-                         + header(b"x", 522) + sparse_map((0, 10)) + body(OLD),
+                             (b"path", b"other"), (b"GNU.sparse.realsize", b"10")) + header(b"x", 522)
+        + sparse_map((0, 10)) + body(OLD),
         "unknown version": pax((b"GNU.sparse.major", b"2"), (b"GNU.sparse.minor", b"0"),
                                (b"GNU.sparse.name", b"other")) + file(PLACE),
         "version of a folder": pax((b"GNU.sparse.major", b"1"), (b"GNU.sparse.minor", b"0"),
