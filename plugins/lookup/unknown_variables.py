@@ -14,6 +14,7 @@ description:
     stays off. The roles of this collection refuse such variables with the help of this lookup.
   - It looks at everything that the task sees, so at inventory, play, role and extra variables.
   - Results of tasks, variables of loops, and what the roles hand on to later jobs of a workflow do not count.
+    ansible-core older than 2.19 does not tell an included role which variable its loop has; give that another prefix.
 options:
   _terms:
     description: Names of roles of this collection. Their argument specs say which variables there are.
