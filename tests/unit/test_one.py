@@ -46,13 +46,16 @@ def test_what_failed_is_printed_as_the_command_that_repeats_it(one: t.Any, tmp_p
     (tmp_path / "tests" / "test_it.py").write_text(TESTS, encoding="utf-8")
     shutil.copy(CHECKOUT / "tests" / "conftest.py", tmp_path / "tests")
     (tmp_path / "Makefile").write_text("test-one:\n\t@printenv T\n", encoding="utf-8")
-    settings = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
+    # make tells the makes below it that they are, and these say so.
+    settings = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "MAKE", "MFLAGS"))}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir=.", "tests"]
     printed = subprocess.run(command, cwd=tmp_path, env=settings, capture_output=True, text=True, check=False).stdout
     commands = [line for line in printed.splitlines() if line.startswith("make test-one ")]
     names = []
     for line in commands:
-        told = subprocess.run(shlex.split(line), cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+        told = subprocess.run(
+            shlex.split(line), cwd=tmp_path, env=settings, capture_output=True, text=True, check=True
+        ).stdout
         names += one.named(told)
     prefix = "tests/test_it.py::test_"
     assert names == [

@@ -585,11 +585,12 @@ def _trim_ahead(os_release: OsRelease, wanted: Wanted, places: Places) -> None:
 
 
 def listener_at(path: str) -> socket.socket:
-    """A socket that listens at a path, and does not block."""
+    """Make a socket that listens at a path, and does not block. It is at the path only once it listens."""
     listener = socket.socket(socket.AF_UNIX)
     listener.setblocking(False)
-    listener.bind(path)
+    listener.bind(f"{path}~")
     listener.listen(8)
+    Path(f"{path}~").rename(path)
     return listener
 
 
