@@ -103,6 +103,9 @@ def fuzz(name: str, cases: int, folder: Path, seed: int) -> t.NoReturn:
         *(f"-max_len={max(4096, largest + largest // 4)}", f"-artifact_prefix={folder}/failed-", "-timeout=60"),
         *(f"-rss_limit_mb={MEMORY_LIMIT}", "-verbosity=0"),
     ]
+    if kept:
+        # Parts of an input with another choice do not belong to what this one is compared with.
+        arguments.append("-cross_over=0")
     atheris.Setup(arguments, checked(target.one_case), internal_libfuzzer=True, **options)
     atheris.Fuzz()
     raise SystemExit(0)
