@@ -90,6 +90,9 @@ DEFAULT_POLICY_TEXT = """\
 ACCEPTABLE_KINDS = ("static", "dpkg", "apk")
 #: Age of the feed that a policy allows when it says nothing.
 FEED_AGE = 7 * 86400
+#: Raise it when the default of a field changes, or what a field means: verdicts by the old one are then of another
+#: policy.
+DEFAULTS_REVISION = 1
 #: The worst severity of rules that may fail where a policy asks about compliance and says no more. CloudForms 4.2 let
 #: an image fail by one rule of high severity.
 FAILED_SEVERITY = "medium"
@@ -132,7 +135,7 @@ class Condition:
     name: str
     that: str
     message: str
-    reads: tuple[str, ...]
+    reads: tuple[str, ...] = dataclasses.field(compare=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,8 +186,13 @@ class Policy:
 
     @property
     def sha256(self) -> str:
-        """Digest of the policy's meaning: layout, comments and the order of keys do not change it."""
-        text = json.dumps(dataclasses.asdict(self), sort_keys=True, separators=(",", ":"))
+        """Digest of what the policy says, in hexadecimal.
+
+        Layout, comments, the order of keys and defaults that are written out do not change it. A field that a later
+        version adds does not, either, as long as a policy does not use it.
+        """
+        said = {"defaults": DEFAULTS_REVISION, **_said(self)}
+        text = json.dumps(said, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
     def asks(self, name: str) -> bool:
@@ -196,6 +204,16 @@ class Policy:
         # Both the findings and the products of the inventory come from the match.
         names = {"vulnerabilities", "inventory"} if name == "vulnerabilities" else {name}
         return any(names & set(condition.reads) for condition in self.conditions)
+
+
+def _said(value: t.Any) -> t.Any:
+    """A value as JSON has it; of a dataclass the fields that differ from their defaults."""
+    if isinstance(value, tuple):
+        return [_said(item) for item in value]
+    if not dataclasses.is_dataclass(value):
+        return value
+    pairs = ((field, getattr(value, field.name)) for field in dataclasses.fields(value) if field.compare)
+    return {field.name: _said(item) for field, item in pairs if item != field.default}
 
 
 def split_reference(reference: str) -> tuple[str, str]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import time
 
@@ -107,6 +108,42 @@ def test_the_digest_is_of_the_meaning() -> None:
     assert one.sha256 == two.sha256
     other = load("- name: a\n  vulnerabilities: {max_severity: low, fixable: yes}\n  max_age: {scan: 1d, feed: 2d}\n")
     assert one.sha256 != other.sha256
+
+
+def test_defaults_that_are_written_out_do_not_change_the_digest() -> None:
+    short = load("- {name: a, vulnerabilities: {max_severity: low}}\n")
+    long = load(
+        "- name: a\n  vulnerabilities: {max_severity: low, fixable: no}\n  max_age: {feed: 7d}\n"
+        "  not_covered: inconclusive\n  require_signed_feed: no\n"
+    )
+    assert short.sha256 == long.sha256
+    assert short.sha256 != load("- {name: a, vulnerabilities: {max_severity: low}, max_age: {feed: 8d}}\n").sha256
+
+
+def test_a_field_that_is_added_later_leaves_the_digest_alone() -> None:
+    later = dataclasses.make_dataclass(
+        "Later", [("added", tuple, dataclasses.field(default=()))], bases=(Policy,), frozen=True
+    )
+    policy = load("- {name: a, vulnerabilities: {max_severity: low}}\n")
+    values = {field.name: getattr(policy, field.name) for field in dataclasses.fields(policy)}
+    assert later(**values).sha256 == policy.sha256
+    assert later(**values, added=("x",)).sha256 != policy.sha256
+
+
+def test_the_digest_and_the_defaults_stay_as_they_are() -> None:
+    """Verdicts in stores name these digests. Who changes a default raises DEFAULTS_REVISION; both fail here."""
+    policy = load(
+        "- name: a\n  vulnerabilities: {max_severity: low}\n  images: {labels: {stage: prod}}\n"
+        "  conditions: [{name: few, that: 'length(vulnerabilities) < `9`'}]\n"
+    )
+    assert policy.sha256 == "46c6b88c0fabb56a90c78d13f4e5d10fb9b71fc5ee14b6db6ce2fe45fd757a3f"
+    defaults = {field.name: field.default for field in dataclasses.fields(Policy) if field.default}
+    assert defaults == {
+        "name": dataclasses.MISSING,
+        "images": Selection(),
+        "feed_age": 7 * 24 * 3600,
+        "not_covered": "inconclusive",
+    }
 
 
 @pytest.mark.parametrize("word", ["Important", "IMPORTANT", "important"])
