@@ -344,7 +344,7 @@ CASES: t.Mapping[str, Case] = {
 }
 #: Each way in which scans of images and pods end, and one of going on; codes that differ in a word alone are left out.
 EACH_WAY = {
-    *("image missing", "registry down", "registry down, volume", "image too slow", "image over its memory"),
+    *("image missing", "registry down", "image too slow", "image over its memory"),
     *("pod over its memory", "unschedulable", "pod deleted always", "job deleted", "no quota", "pull secret missing"),
 }
 

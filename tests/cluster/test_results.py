@@ -318,6 +318,7 @@ def test_lies_of_one_round_are_scanned_again_or_errors(
     assert bench.stored("pods") == {digest: found for digest, found in expected.items() if digest not in refused}
 
 
+@pytest.mark.full
 def test_pods_that_always_lie_get_nothing_into_the_store(
     bench: Bench, small: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,7 +34,6 @@ from ansible_collections.imagescan.openshift.tests.cluster.accounts import (
     PLACE,
     Accounts,
     Played,
-    accounts_in,
     play,
     play_mistakes,
     variables_of,
@@ -99,13 +98,20 @@ def administrator(cluster: KubernetesCluster, tmp_path: Path) -> t.Iterator[Admi
 
 
 @pytest.fixture(scope="module")
-def settled(cluster: KubernetesCluster, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Accounts]:
-    """Accounts that several tests look at, on a cluster with the kinds of OpenShift."""
+def settler(cluster: KubernetesCluster, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Administrator]:
+    """An administrator who has run setup, on a cluster with the kinds of OpenShift."""
     cluster.install_openshift_kinds()
-    name = f"setup-{secrets.token_hex(4)}"
-    with accounts_in(cluster, name, tmp_path_factory.mktemp("settled")) as accounts:
-        yield accounts
-    cluster.kubectl("delete", "namespace", name, "--wait=false")
+    made = Administrator(cluster, f"setup-{secrets.token_hex(4)}", tmp_path_factory.mktemp("settled"))
+    assert made.do("setup") > 0
+    yield made
+    cluster.kubectl("delete", "namespace", made.namespace, "--ignore-not-found", "--wait=false")
+    cluster.kubectl("delete", "clusterroles,clusterrolebindings", f"--selector={PLACE}={made.namespace}")
+
+
+@pytest.fixture(scope="module")
+def settled(settler: Administrator) -> Accounts:
+    """Its accounts, which several tests look at."""
+    return Accounts(settler.namespace, settler.kubeconfigs)
 
 
 @pytest.fixture
@@ -114,30 +120,23 @@ def client(cluster: KubernetesCluster) -> Client:
     return connect(Connection(kubeconfig=str(cluster.kubeconfig)))
 
 
-# What is made, and that nothing of it stays.
+# What is made. That nothing of it stays is at the end, since the tests before look at it.
 
 
-def test_a_life_from_nothing_to_nothing(administrator: Administrator) -> None:
-    assert administrator.do("setup", "--check", "--diff") > 0
-    assert not administrator.left()
-    assert not administrator.kubeconfigs.exists()
-
-    assert administrator.do("setup") > 0
-    assert administrator.names("serviceaccounts") == set(NAMES)
-    assert administrator.names("roles") == administrator.names("rolebindings") == {"imagescan-scanner"}
-    assert administrator.names("networkpolicies") == {"imagescan-scanner"}
-    labels = administrator.cluster.get("namespace", administrator.namespace)["metadata"]["labels"]
+def test_what_is_made_is_ours(settler: Administrator) -> None:
+    assert settler.names("serviceaccounts") == set(NAMES)
+    assert settler.names("roles") == settler.names("rolebindings") == {"imagescan-scanner"}
+    assert settler.names("networkpolicies") == {"imagescan-scanner"}
+    labels = settler.cluster.get("namespace", settler.namespace)["metadata"]["labels"]
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
     assert labels[OWNER] == OURS
-    assert administrator.do("setup") == 0
-    assert administrator.do("teardown") > 0
-    assert not administrator.left()
-    assert not list(administrator.kubeconfigs.iterdir())
-    assert administrator.do("teardown") == 0
 
 
 @pytest.mark.full
-def test_check_mode_changes_nothing_afterwards(administrator: Administrator) -> None:
+def test_check_mode_changes_nothing(administrator: Administrator) -> None:
+    assert administrator.do("setup", "--check", "--diff") > 0
+    assert not administrator.left()
+    assert not administrator.kubeconfigs.exists()
     assert administrator.do("setup") > 0
     assert administrator.do("setup", "--check", "--diff") == 0
     assert administrator.do("teardown", "--check") > 0
@@ -446,15 +445,9 @@ def test_the_global_pull_secret_is_copied_on_request_and_never_shown(administrat
 # Mistakes.
 
 
-def test_objects_of_somebody_else_are_refused(administrator: Administrator) -> None:
-    administrator.cluster.create_namespace(administrator.namespace)
-    sentence = f"the namespace {administrator.namespace} exists and is not ours; choose another as setup_namespace"
-    for playbook in ("setup", "teardown"):
-        played = administrator.play(playbook)
-        assert (played.status, played.changed) == (2, 0)
-        assert sentence in played.message
-    assert not administrator.names("clusterroles")
-    administrator.cluster.kubectl("label", "namespace", administrator.namespace, f"{OWNER}={OURS}")
+@pytest.mark.full
+def test_roles_of_somebody_else_are_left_alone(administrator: Administrator) -> None:
+    administrator.do("setup", setup_accounts="discover")
     name = f"{administrator.namespace}-flagger"
     administrator.cluster.kubectl("create", "clusterrole", name, "--verb=get", "--resource=pods")
     try:
@@ -462,7 +455,6 @@ def test_objects_of_somebody_else_are_refused(administrator: Administrator) -> N
         assert (played.status, played.changed) == (2, 0)
         assert f"ClusterRole/{name} exists and does not belong to the installation" in played.message
         assert "give setup_cluster_prefix another value" in played.message
-        # What is not ours is not taken away either.
         assert administrator.do("teardown") > 0
         administrator.cluster.get("clusterrole", name)
     finally:
@@ -488,32 +480,42 @@ MISTAKES: t.Final = [
 ]
 
 
-def test_a_mistake_gives_one_sentence(administrator: Administrator) -> None:
-    home = administrator.home
+def test_a_mistake_gives_one_sentence(administrator: Administrator, settled: Accounts) -> None:
+    """Also what belongs to somebody else, and who is no administrator; teardown is setup_state=absent."""
+    home, theirs = administrator.home, administrator.namespace
+    cluster, free = administrator.cluster, f"{theirs}-free"
     (home / "rubbish").write_text("a: [\n", encoding="utf-8")
-    usual = variables_of(administrator.cluster, administrator.namespace, administrator.kubeconfigs)
+    foreign = rf"the namespace {theirs} exists and is not ours; choose another as setup_namespace"
+    unable = (
+        rf"^system:serviceaccount:{settled.namespace}:imagescan-scan may not list clusterroles\..*, .*, .* and \d+"
+        r" things more; run setup and teardown as an administrator of the cluster$"
+    )
+    taken = rf"ClusterRole/{theirs}-flagger exists and does not belong to the installation .* give setup_cluster_prefix"
+    absent = {"setup_state": "absent"}
+    somebody = {"setup_namespace": free, "setup_kubeconfig": str(settled.scan)}
+    mistakes: list[tuple[dict[str, str], str]] = [
+        *(({"setup_namespace": free} | variables, sentence) for variables, sentence in MISTAKES),
+        ({}, foreign),
+        (absent, foreign),
+        (somebody, unable),
+        ({**somebody, **absent}, unable),
+        ({"setup_namespace": free}, taken),
+    ]
+    usual = variables_of(cluster, theirs, administrator.kubeconfigs)
     given = {
         str(variables): {**usual, **{key: value.format(home=home) for key, value in variables.items()}}
-        for variables, _sentence in MISTAKES
+        for variables, _sentence in mistakes
     }
-    told = play_mistakes(administrator.cluster, "setup", given, home)
-    for variables, sentence in MISTAKES:
-        assert re.search(sentence, told[str(variables)]), (variables, told[str(variables)])
-    assert not administrator.names("clusterroles")
-
-
-def test_somebody_who_is_no_administrator_is_refused_before_anything_changes(
-    administrator: Administrator, settled: Accounts
-) -> None:
-    for playbook in ("setup", "teardown"):
-        played = administrator.play(playbook, setup_kubeconfig=str(settled.scan))
-        assert (played.status, played.changed) == (2, 0)
-        assert re.fullmatch(
-            rf"system:serviceaccount:{settled.namespace}:imagescan-scan may not list clusterroles\..*, .*, .* and \d+"
-            r" things more; run setup and teardown as an administrator of the cluster",
-            played.message,
-        )
-    assert not administrator.left()
+    cluster.create_namespace(theirs)
+    cluster.kubectl("create", "clusterrole", f"{theirs}-flagger", "--verb=get", "--resource=pods")
+    try:
+        told = play_mistakes(cluster, "setup", given, home)
+        for variables, sentence in mistakes:
+            assert re.search(sentence, told[str(variables)]), (variables, told[str(variables)])
+        assert not administrator.names("clusterroles")
+        assert cluster.kubectl("get", "namespace", free, check=False).returncode != 0
+    finally:
+        cluster.kubectl("delete", "clusterrole", f"{theirs}-flagger")
 
 
 @pytest.mark.full
@@ -607,3 +609,15 @@ def test_modules_say_what_is_wrong(settled: Accounts, cluster: KubernetesCluster
     assert "batch" in found["groups"]
     assert re.fullmatch(r"1\.\d+", found["version"])
     assert call("access_info", kubeconfig=str(tmp_path / "x"))["code"] == "cluster-config"
+
+
+# Nothing stays.
+
+
+def test_nothing_changes_a_second_time_and_nothing_is_left(settler: Administrator) -> None:
+    """The last of those that look at what setup made, which is gone afterwards."""
+    assert settler.do("setup") == 0
+    assert settler.do("teardown") > 0
+    assert not settler.left()
+    assert not list(settler.kubeconfigs.iterdir())
+    assert settler.do("teardown") == 0
