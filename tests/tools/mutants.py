@@ -8,17 +8,18 @@ anything. cosmic-ray makes the mutants. The loop is ours, because cosmic-ray run
 file: here only the tests that reach the changed line run, after one run with coverage that says which those are.
 mutmut copies the code to a folder of its own, which the link ansible_collections/imagescan/openshift does not lead to.
 
-The sample is the same for the same code: as many mutants of each folder, each of another place. Everything happens in a
-copy of the checkout below build/trees. tests/tools/mutants.txt names the survivors that are known, with the reason;
-another one makes the run fail. Not part of "make test": 300 mutants take about an hour.
+As many mutants of each folder are tried, each of another place. The text of a line decides whether it is in the sample,
+so that a change elsewhere leaves the sample alone. Everything happens in a copy of the checkout below build/trees.
+tests/tools/mutants.txt names the survivors that are known, with the reason; another
+one makes the run fail. Not part of "make test": 300 mutants take about an hour.
 """
 
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import os
-import random
 import subprocess
 import sys
 import time
@@ -74,49 +75,72 @@ class Mutant(t.NamedTuple):
 
 def make_mutants(number: int, folders: t.Sequence[str]) -> list[Mutant]:
     """Write a sample of mutated files to WORK."""
-    chooser = random.Random(SEED)
     found: list[Mutant] = []
     for folder in folders:
         files = sorted((CHECKOUT / UTILS / folder).rglob("*.py"))
-        places = [(file, place) for file in files for place in _places(file)]
-        chooser.shuffle(places)
+        places = sorted((rank, file, change) for file in files for rank, change in _ranked(file))
         wanted = len(found) + number // len(folders)
-        for file, (start, operators) in places:
+        for _rank, file, change in places:
             if len(found) >= wanted:
                 break
-            operator, occurrence = chooser.choice(operators)
-            mutant = _mutated(file, start, operator, occurrence, len(found))
+            mutant = _mutated(file, change, len(found))
             found += [mutant] if mutant is not None else []
     return found
 
 
-def _places(file: Path) -> list[tuple[tuple[int, int], list[tuple[str, int]]]]:
-    """Places of a file where something can be changed -> the changes, as (operator, its number in the file)."""
+class Change(t.NamedTuple):
+    """A place of a file, and what of it is changed: an operator of cosmic-ray and its number in the file."""
+
+    start: tuple[int, int]
+    operator: str
+    occurrence: int
+
+
+def _ranked(file: Path) -> t.Iterator[tuple[str, Change]]:
+    """One change for each place where something can be changed, with its rank in the sample."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    best: dict[tuple[int, int], tuple[str, Change]] = {}
+    for change in _changes(file):
+        line, column = change.start
+        key = f"{SEED} {file.name} {lines[line - 1]} {column} {change.operator}"
+        ranked = hashlib.sha256(key.encode()).hexdigest(), change
+        best[change.start] = min(ranked, best.get(change.start, ranked))
+    yield from best.values()
+
+
+def _changes(file: Path) -> t.Iterator[Change]:
     import cosmic_ray.ast
     import cosmic_ray.plugins
 
     left_out = _unheard(file)
-    tree = cosmic_ray.ast.get_ast(file.read_text(encoding="utf-8"))
-    places: dict[tuple[int, int], list[tuple[str, int]]] = {}
-    nodes = list(cosmic_ray.ast.ast_nodes(tree))
+    nodes = list(cosmic_ray.ast.ast_nodes(cosmic_ray.ast.get_ast(file.read_text(encoding="utf-8"))))
     for name in (f"core/{operator}" for operator in OPERATORS):
         operator = cosmic_ray.plugins.get_operator(name)()
         occurrence = 0
         for node in nodes:
             for start, _end in operator.mutation_positions(node):
                 if not any(first <= start < last for first, last in left_out):
-                    places.setdefault(start, []).append((name, occurrence))
+                    yield Change(start, name, occurrence)
                 occurrence += 1
-    return sorted(places.items())
 
 
 def _unheard(file: Path) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """Where a change has no effect when the program runs: annotations, and what only a type checker reads."""
+    """Where a change is none that a test could or should notice.
+
+    Annotations, and what only a type checker reads; arguments of decorators (frozen, the size of a cache); how many
+    characters a message shows; limits of 16 and more, of which one more or one less is as good.
+    """
     ranges = []
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         parts = [getattr(node, "annotation", None), getattr(node, "returns", None)]
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
             parts.append(node)
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            parts += node.decorator_list
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "visible":
+            parts += node.args[1:]
+        if isinstance(node, (ast.Assign, ast.AnnAssign)) and _is_limit(node):
+            parts.append(node.value)
         for part in parts:
             if isinstance(part, ast.AST):
                 place = t.cast(t.Any, part)
@@ -124,12 +148,26 @@ def _unheard(file: Path) -> list[tuple[tuple[int, int], tuple[int, int]]]:
     return ranges
 
 
-def _mutated(file: Path, start: tuple[int, int], operator: str, occurrence: int, number: int) -> Mutant | None:
+def _is_limit(node: ast.Assign | ast.AnnAssign) -> bool:
+    """Whether a node gives a constant a number of 16 and more, such as ``8 * 1024``."""
+    names = node.targets if isinstance(node, ast.Assign) else [node.target]
+    parts = list(ast.walk(node.value)) if node.value is not None else []
+    numbers = [part.value for part in parts if isinstance(part, ast.Constant)]
+    return (
+        all(isinstance(name, ast.Name) and name.id.isupper() for name in names)
+        and all(isinstance(part, (ast.Constant, ast.BinOp, ast.operator)) for part in parts)
+        and any(isinstance(number, int) and number >= 16 for number in numbers)
+    )
+
+
+def _mutated(file: Path, change: Change, number: int) -> Mutant | None:
     import cosmic_ray.mutating
     import cosmic_ray.plugins
 
     before = file.read_text(encoding="utf-8")
-    after = cosmic_ray.mutating.mutate_code(before, cosmic_ray.plugins.get_operator(operator)(), occurrence)
+    after = cosmic_ray.mutating.mutate_code(
+        before, cosmic_ray.plugins.get_operator(change.operator)(), change.occurrence
+    )
     if after is None or after == before:
         return None
     try:
@@ -139,9 +177,9 @@ def _mutated(file: Path, start: tuple[int, int], operator: str, occurrence: int,
     old, new = before.splitlines(), after.splitlines()
     index = next((index for index, pair in enumerate(zip(old, new)) if pair[0] != pair[1]), len(old) - 1)
     (WORK / f"{number}.py").write_text(after, encoding="utf-8")
-    line = min(start[0], index + 1)
+    line = min(change.start[0], index + 1)
     texts = (old[index].strip(), new[min(index, len(new) - 1)].strip())
-    return Mutant(str(file.relative_to(CHECKOUT)), line, start[1], operator, number, *texts)
+    return Mutant(str(file.relative_to(CHECKOUT)), line, change.start[1], change.operator, number, *texts)
 
 
 # As a plugin of pytest, in the test environment: which test reaches which line.
@@ -255,13 +293,12 @@ class Copy:
 
 
 def _tests(mutant: Mutant, reach: t.Mapping[str, t.Any]) -> list[str]:
-    """The tests to run, quickest first. A line that only runs at import is reached by all tests of its file."""
+    """The tests to run, quickest first. A line that only runs at import is reached by all unit tests of its folder."""
     lines: dict[str, list[str]] = reach["lines"].get(mutant.file, {})
     reached = {test for test in lines.get(str(mutant.line), ()) if test}
     if not reached:
-        stem = f"test_{Path(mutant.file).stem.lstrip('_')}"
-        every = {test for tests in lines.values() for test in tests if test}
-        reached = {test for test in every if stem in test} | set(sorted(every)[:: max(1, len(every) // 100)])
+        folder = f"tests/unit/{Path(mutant.file).parent}/"
+        reached = {test for test in reach["tests"] if test.startswith(folder)}
     seconds: dict[str, float] = reach["tests"]
     chosen, used = [], 0.0
     for test in sorted(reached, key=lambda test: (seconds.get(test, 0), test)):

@@ -20,14 +20,13 @@ REACH: t.Any = {
         "t.py::quick": 0.1,
         "t.py::other": 0.2,
         "t.py::slower": 35.0,
-        "test_model.py::a": 0.3,
+        f"tests/unit/{Path(FILE).parent}/test_model.py::a": 0.3,
     },
     "lines": {
         FILE: {
             "1": [""],
             "5": ["t.py::slow", "t.py::quick", ""],
             "6": ["t.py::slow", "t.py::slower", "t.py::quick"],
-            "7": ["test_model.py::a"],
         }
     },
 }
@@ -53,7 +52,7 @@ def mutant(mutants: t.Any, line: int) -> t.Any:
     [
         (5, ["t.py::quick", "t.py::slow"]),
         (6, ["t.py::quick", "t.py::slow"]),  # the budget is 40 s
-        (1, ["t.py::quick", "test_model.py::a", "t.py::slow"]),  # runs at import alone
+        (1, [f"tests/unit/{Path(FILE).parent}/test_model.py::a"]),  # runs at import alone
     ],
 )
 def test_the_tests_that_reach_a_line_run_quickest_first(mutants: t.Any, line: int, chosen: list[str]) -> None:

