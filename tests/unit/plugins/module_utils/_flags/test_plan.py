@@ -21,6 +21,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._flags.plan im
     Snapshot,
     Subject,
     Wishes,
+    _why,
     check_limit,
     harmless,
     make_plan,
@@ -407,3 +408,16 @@ def test_what_failed_and_nobody_uses_leaves_the_passed_lists_in_any_case() -> No
     done = plan(store, seen, running=running)
     assert done.clear_passed == {A, B, C, unclear, DIGESTS[4]}
     assert harmless(done, store, running) == {A}
+
+
+@pytest.mark.parametrize(
+    ("messages", "text"),
+    [
+        ((), "failed"),
+        (("it is bad",), "failed: it is bad"),
+        (("it is bad", "it is old", "it is large"), "failed: it is bad (and 2 more)"),
+    ],
+)
+def test_a_change_names_the_first_reason_and_counts_the_others(messages: tuple[str, ...], text: str) -> None:
+    facts = subject(A, "failed").facts
+    assert _why(dataclasses.replace(facts, reasons=tuple(("code", message) for message in messages))) == text

@@ -99,6 +99,12 @@ def test_rules_are_as_old_as_their_evaluation() -> None:
         assert held(RULES, times=older, compliance=passed_by_kind).lasting == "2026-12-20T00:00:00Z"
 
 
+def test_the_newest_change_may_be_a_little_ahead_of_our_clock() -> None:
+    """As the clock of a vendor may be."""
+    ahead = (NOW + datetime.timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert not held(FRESH, times={"feed_newest": ahead}).problem
+
+
 def test_without_data_there_is_no_limit_of_data() -> None:
     assert held(POLICY, times={"feed_checked": "", "feed_newest": ""}) == Validity(
         "2026-12-20T00:00:00Z", "2026-12-20T00:00:00Z"

@@ -11,6 +11,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.tokens
     check_realm,
     parse_challenges,
     registrable_domain,
+    status_code,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.transport import Endpoint
 from hypothesis import given
@@ -140,3 +141,22 @@ def test_realms_that_are_refused(registry: Endpoint, realm: str, says: str) -> N
     with pytest.raises(RegistryError, match=says) as caught:
         check_realm(realm, registry, Access(token_realms=("auth.allowed.test:8443",)))
     assert caught.value.code == "token-realm-refused"
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (400, "registry-error"),
+        (401, "registry-unauthorized"),
+        (403, "registry-forbidden"),
+        (404, "image-not-found"),
+        (408, "registry-unavailable"),
+        (425, "registry-unavailable"),
+        (429, "registry-rate-limited"),
+        (499, "registry-error"),
+        (500, "registry-unavailable"),
+        (503, "registry-unavailable"),
+    ],
+)
+def test_each_status_has_its_reason(status: int, code: str) -> None:
+    assert status_code(status) == code

@@ -444,6 +444,16 @@ def test_limits_are_errors_with_numbers(limits: dict[str, int], code: str, threa
     assert set(threading.enumerate()) <= before
 
 
+@pytest.mark.parametrize("longer", ["name", "target"])
+def test_names_and_targets_of_symlinks_count_for_the_index(longer: str) -> None:
+    """100 links of 300 characters are too much for 40,000 bytes, of which 200 are for each."""
+    name, target = ("x" * 290, "y") if longer == "name" else ("x", "y" * 290)
+    tar = tar_of([symlink(f"{name}{number}", target) for number in range(100)])
+    with pytest.raises(LimitExceeded) as caught:
+        read_root(image_of_blobs([(PLAIN, tar, tar)]), WANTED, limits=Limits(index=40_000))
+    assert caught.value.code == "limit-index"
+
+
 def test_zero_filled_files_pass() -> None:
     tar = tar_of([File("swap", bytes(64 << 20)), File(DB, b"1")])
     assert texts(read_root(image_of_blobs([(GZIP, gzip.compress(tar), tar)]), WANTED)) == {DB: b"1"}
@@ -527,6 +537,10 @@ def test_a_python_distribution_survives_that_a_file_of_it_is_replaced() -> None:
     lower = [File("lib/a.dist-info/METADATA"), File("lib/a.dist-info/RECORD")]
     assert count(lower, [File("lib/a.dist-info/RECORD", b"new")]) == {"python": 1}
     assert count(lower, [File("lib/.wh.a.dist-info")]) == {}
+
+
+def test_a_python_distribution_shows_by_a_file_deep_in_it() -> None:
+    assert count([File("lib/a.dist-info/licenses/more/LICENSE")]) == {"python": 1}
 
 
 @pytest.mark.parametrize(

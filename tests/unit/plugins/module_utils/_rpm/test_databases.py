@@ -227,6 +227,13 @@ def test_damage_of_ndb(offset: int, patch: bytes) -> None:
     assert codes({"var/lib/rpm/Packages.db": patched(data, offset, patch)}) == ["rpmdb-corrupt"]
 
 
+def test_the_second_size_of_a_blob_of_ndb_counts() -> None:
+    data = rpmdb.ndb_files(RPMS[:1])["Packages.db"]
+    at = data.rindex(b"BlbE") - 4
+    (size,) = struct.unpack("<I", data[at : at + 4])
+    assert codes({"var/lib/rpm/Packages.db": patched(data, at, struct.pack("<I", size - 1))}) == ["rpmdb-corrupt"]
+
+
 def test_ndb_that_is_not_made_of_blocks() -> None:
     assert codes({"var/lib/rpm/Packages.db": rpmdb.ndb_files(RPMS)["Packages.db"] + b"x"}) == ["rpmdb-corrupt"]
 

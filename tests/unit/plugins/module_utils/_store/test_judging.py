@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.sightings import Sighting
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import (
     Database,
     Inventory,
@@ -116,6 +117,20 @@ def test_a_name_that_no_longer_resolves_is_an_error_beside_what_it_led_to(store:
     verdicts = judge(store, "r.example/a:1")
     assert verdicts["unresolved:r.example/a:1"] == "error"
     assert verdicts[INDEX] == "failed"
+
+
+def test_the_same_error_of_a_name_is_news_once(store: Store) -> None:
+    error = ScanError("nobody answers", code="registry-unavailable")
+    assert store.record_error("", "r.example/new:1", error, now=THEN)
+    assert not store.record_error("", "r.example/new:1", error, now=THEN)
+    assert store.record_error("", "r.example/new:1", ScanError("gone", code="image-not-found"), now=THEN)
+
+
+def test_a_name_that_cannot_be_kept_does_not_keep_the_next_ones_away(store: Store) -> None:
+    names = [Sighting("r.example/x:1", ""), Sighting("", AMD), Sighting("r.example/y:1", AMD)]
+    assert store.record_names(names, now=THEN)
+    assert not store.record_names(names, now=THEN)
+    assert not store.record_names(names[:2], now=THEN)
 
 
 def test_a_failed_attempt_never_hides_an_earlier_finding(store: Store) -> None:

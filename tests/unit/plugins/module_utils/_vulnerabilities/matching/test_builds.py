@@ -10,6 +10,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
     Build,
     Stream,
     compare_builds,
+    is_rebuild,
     parse_build,
     same_version,
     stream_of,
@@ -44,6 +45,25 @@ from hypothesis import strategies as st
 )
 def test_streams(release: str, expected: Stream) -> None:
     assert stream_of(release) == expected
+
+
+@pytest.mark.parametrize(("minor", "expected"), [("10", 10), ("999", 999), ("1000", None)])
+def test_a_minor_release_has_at_most_three_digits(minor: str, expected: int | None) -> None:
+    assert stream_of(f"1.el8_{minor}").minor == expected
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "expected"),
+    [
+        ("1.module+el8.6.0+1+aaaaaaaa", "1.module+el8.7.0+2+bbbbbbbb", True),
+        ("1.module+el8.6.0+1+aaaaaaaa", "2.module+el8.7.0+2+bbbbbbbb", False),
+        ("1.module+el8.6.0+1+aaaaaaaa", "1", False),
+        ("1", "1.module+el8.6.0+1+aaaaaaaa", False),
+        ("1", "1", False),
+    ],
+)
+def test_rebuilds_are_of_two_builds_of_a_module(one: str, two: str, expected: bool) -> None:
+    assert is_rebuild(parse_build(f"1-{one}"), parse_build(f"1-{two}")) is expected
 
 
 def test_plain_tags_stand_in_every_stream() -> None:
