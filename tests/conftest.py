@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 import typing as t
 
 import pytest
 
 _BEGAN = pytest.StashKey[float]()
+_MODULES = "ansible_collections.imagescan.openshift.tests.support.modules"
 
 
 def _processor_seconds() -> float:
     used = os.times()
-    return used.user + used.system + used.children_user + used.children_system
+    modules = sys.modules.get(_MODULES)  # of its process this one does not know before it ends
+    elsewhere = modules.processor_seconds() if modules else 0.0
+    return float(used.user + used.system + used.children_user + used.children_system + elsewhere)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -121,9 +121,9 @@ def accounts(cluster: KubernetesCluster, namespace: str, tmp_path: Path) -> t.It
 
 @pytest.fixture(scope="session")
 def shared_accounts(cluster: KubernetesCluster, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Accounts]:
-    """The same in one namespace for the whole session, for tests that need none of their own: setup takes 10 s."""
+    """The same in one namespace for the whole session, for tests that need none of their own."""
     name = f"shared-{secrets.token_hex(4)}"
-    with accounts_in(cluster, name, tmp_path_factory.mktemp("shared")) as made:
+    with accounts_in(cluster, name, tmp_path_factory.mktemp("shared"), by_role=False) as made:
         yield made
     cluster.remove_namespace(name)
 

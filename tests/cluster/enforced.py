@@ -19,6 +19,9 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.accou
     write_kubeconfig,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client, Connection, connect
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.names import NAMESPACES_ANNOTATION
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.reach import Reach
+from ansible_collections.imagescan.openshift.tests.cluster import enforcing
 from ansible_collections.imagescan.openshift.tests.cluster.accounts import Played, play
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
 
@@ -71,6 +74,24 @@ class Enforced:
         played = self.play(*options, **variables)
         assert played.status == 0, played.message or played.output
         return played.changed
+
+    def install(self) -> None:
+        """What the role leaves, without its playbook: the kinds, a deny list, the policy and its binding."""
+        made = enforcing.kinds()
+        self.cluster.apply(*made)
+        names = [f"crd/{one['metadata']['name']}" for one in made]
+        self.cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", *names)
+        labels = {"list": "deny", "provider": self.name, "enforce": self.name}
+        metadata = {
+            "name": f"{self.name}-0",
+            "labels": {f"imagescan.github.io/{key}": value for key, value in labels.items()},
+            "annotations": {NAMESPACES_ANNOTATION: Reach(only=tuple(self.variables["enforce_namespaces"])).text()},
+        }
+        version = "imagescan.github.io/v1alpha1"
+        self.cluster.apply({"apiVersion": version, "kind": "DenyList", "metadata": metadata, "spec": {}})
+        policies, bindings = enforcing.documents(self.name, self.variables["enforce_namespaces"])
+        self.cluster.apply(*policies)
+        self.cluster.apply(*bindings)
 
     def remove(self) -> None:
         """Take away what the role made, but for the kinds: by label, since its own removal is a test of its own."""

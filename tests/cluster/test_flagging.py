@@ -40,6 +40,7 @@ from ansible_collections.imagescan.openshift.tests.cluster.enforcing import kind
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
 from ansible_collections.imagescan.openshift.tests.cluster.harness.cluster import Cluster
 from ansible_collections.imagescan.openshift.tests.cluster.harness.faults import Fault, Faults, fault_proxy
+from ansible_collections.imagescan.openshift.tests.support.modules import run_module
 from ansible_collections.imagescan.openshift.tests.support.recorded_cluster import image
 from ansible_collections.imagescan.openshift.tests.support.servers import Answer, running_server
 from ansible_collections.imagescan.openshift.tests.support.verdict_store import VerdictStore
@@ -204,7 +205,20 @@ class Place:
 
     def start(self, *, check: bool = False, kubeconfig: Path | None = None, **options: t.Any) -> subprocess.Popen[str]:
         """Run the module in a process of its own, as Ansible does."""
-        arguments = {
+        given = self.home / f"arguments-{secrets.token_hex(4)}.json"
+        arguments = self._arguments(check, kubeconfig, options)
+        given.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}), encoding="utf-8")
+        command = [sys.executable, "-m", MODULE, str(given)]
+        return subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+
+    def flag(self, *, check: bool = False, kubeconfig: Path | None = None, **options: t.Any) -> dict[str, t.Any]:
+        """Run the module to its end; its result."""
+        return run_module("image_flag", self._arguments(check, kubeconfig, options), self.home)
+
+    def _arguments(self, check: bool, kubeconfig: Path | None, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        return {
             "kubeconfig": str(kubeconfig or self.kubeconfig),
             "store": str(self.store.path),
             "provider": self.provider,
@@ -213,19 +227,6 @@ class Place:
             "_ansible_diff": True,
             **options,
         }
-        given = self.home / f"arguments-{secrets.token_hex(4)}.json"
-        given.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}), encoding="utf-8")
-        command = [sys.executable, "-m", MODULE, str(given)]
-        return subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-        )
-
-    def flag(self, **options: t.Any) -> dict[str, t.Any]:
-        """Run the module to its end; its result."""
-        process = self.start(**options)
-        output, complaints = process.communicate(timeout=300)
-        assert output.strip().startswith("{"), output[-1000:] + complaints[-3000:]
-        return dict(json.loads(output))
 
     @contextlib.contextmanager
     def recorded(self, *faults: Fault) -> t.Iterator[tuple[Faults, Path]]:

@@ -8,8 +8,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import secrets
-import subprocess
-import sys
 import typing as t
 from pathlib import Path
 
@@ -19,11 +17,11 @@ from ansible_collections.imagescan.openshift.tests.cluster import enforcing
 from ansible_collections.imagescan.openshift.tests.cluster.enforced import pod, until
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
 from ansible_collections.imagescan.openshift.tests.cluster.scans import write_images
+from ansible_collections.imagescan.openshift.tests.support.modules import run_module
 from ansible_collections.imagescan.openshift.tests.support.recorded_cluster import image
 from ansible_collections.imagescan.openshift.tests.support.verdict_store import VerdictStore
 
 Json = dict[str, t.Any]
-MODULES = "ansible_collections.imagescan.openshift.plugins.modules"
 API = "image.openshift.io/v1"
 
 pytestmark = pytest.mark.timeout(900)
@@ -44,13 +42,9 @@ class Place:
 
     def module(self, name: str, **options: t.Any) -> Json:
         """Run a module as Ansible does; it must not fail."""
-        given = self.home / f"arguments-{secrets.token_hex(4)}.json"
-        given.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": options}), encoding="utf-8")
-        command = [sys.executable, "-m", f"{MODULES}.{name}", str(given)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-        result = json.loads(done.stdout) if done.stdout.strip().startswith("{") else {"failed": True}
-        assert not result.get("failed"), done.stdout + done.stderr
-        return dict(result)
+        result = run_module(name, options, self.home)
+        assert not result.get("failed"), result
+        return result
 
     def run(self, store: VerdictStore, verdicts: t.Mapping[str, str], index: str = "", **options: t.Any) -> None:
         """Find, scan and flag what the streams of the two namespaces name. ``index``: one that fails.

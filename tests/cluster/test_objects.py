@@ -12,7 +12,9 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible.plugins.callback import CallbackBase
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
+from ansible_collections.imagescan.openshift.tests.support.modules import run_module
 from ansible_collections.imagescan.openshift.tests.support.programs import ansible_environment
 
 Json = dict[str, t.Any]
@@ -25,17 +27,24 @@ class Modules:
     def __init__(self, cluster: KubernetesCluster, home: Path) -> None:
         self.cluster = cluster
         self.home = home
-        self.output = ""  # of the last call, with the diff, which Ansible takes out of the result
+        self.output = ""  # the diff of the last call
         self.namespace = f"objects-{secrets.token_hex(4)}"
 
     def call(self, module: str, *options: str, **arguments: t.Any) -> Json:
         """Call one module; its result, also where it failed."""
-        content = json.dumps({"kubeconfig": str(self.cluster.kubeconfig), **arguments})
+        ours = {"_ansible_check_mode": "--check" in options, "_ansible_diff": "--diff" in options}
+        result = run_module(module, {"kubeconfig": str(self.cluster.kubeconfig), **arguments, **ours}, self.home)
+        # As every callback of Ansible prints it.
+        self.output = str(CallbackBase()._get_diff(result.pop("diff", [])))
+        return result
+
+    def apply_by_ansible(self, *definitions: Json) -> str:
+        """Apply objects by Ansible with a diff; all that it prints."""
+        content = json.dumps({"kubeconfig": str(self.cluster.kubeconfig), "definitions": definitions})
         command = [str(Path(sys.executable).parent / "ansible"), "localhost", "-i", "localhost,", "-c", "local"]
-        command += ["-e", f"ansible_python_interpreter={sys.executable}", "-m", f"imagescan.openshift.{module}"]
-        done = self.cluster.run(*command, "-a", content, *options, check=False, env=ansible_environment(self.home))
-        self.output = done.stdout
-        return dict(json.loads(self.output[self.output.index("=> {") + 3 :]))
+        command += ["-e", f"ansible_python_interpreter={sys.executable}", "-m", "imagescan.openshift.cluster_objects"]
+        done = self.cluster.run(*command, "-a", content, "--diff", env=ansible_environment(self.home))
+        return str(done.stdout)
 
     def apply(self, *definitions: Json, options: t.Sequence[str] = (), **arguments: t.Any) -> Json:
         """Apply objects."""
@@ -156,8 +165,7 @@ def test_secrets_are_not_shown(modules: Modules) -> None:
         "metadata": {"name": "s", "namespace": modules.namespace},
         "data": {"key": "Y2FuYXJ5LXZhbHVl"},
     }
-    modules.apply(secret, options=["--diff"])
-    printed = modules.output.partition("=> {")[0]
+    printed = modules.apply_by_ansible(secret).partition("=> {")[0]
     assert '"data": "(not shown)"' in printed
     assert "Y2FuYXJ5" not in printed
 

@@ -202,7 +202,7 @@ class Shop:
 
 @pytest.fixture(scope="module")
 def shop(cluster: KubernetesCluster, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Shop]:
-    """The roles setup and enforce, run once."""
+    """Accounts and a policy as the roles setup and enforce make them."""
     cluster.install_openshift_kinds()
     with shop_in(cluster, tmp_path_factory.mktemp("shop")) as made:
         yield made
@@ -234,9 +234,9 @@ def shop_in(cluster: KubernetesCluster, home: Path) -> t.Iterator[Shop]:
     enforced = Enforced(cluster, name, home)
     cluster.create_namespace(enforced.work)
     cluster.create_namespace(enforced.strict)
-    with accounts_in(cluster, name, home) as accounts:
+    with accounts_in(cluster, name, home, by_role=False) as accounts:
         try:
-            assert enforced.do("enforce") > 0
+            enforced.install()
             yield Shop(enforced, accounts, enforced.user("tenant", enforced.work), home)
         finally:
             enforced.remove()

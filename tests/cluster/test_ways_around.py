@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import hashlib
 import json
 import re
@@ -16,7 +17,7 @@ import typing as t
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import ways
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Connection, connect
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client, Connection, connect
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.drill import Drill, drill
 from ansible_collections.imagescan.openshift.tests.cluster import enforcing
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
@@ -43,12 +44,21 @@ class Tenant:
         return f"{done.stdout}{done.stderr}"
 
     def post(self, kind: ways.Kind, body: t.Any) -> str:
-        """Create an object from raw JSON."""
-        return self.try_out("create", "--raw", kind.path(self.namespace), "--filename=-", body=body)
+        """Create an object; all that the server said. From a text as it stands."""
+        if isinstance(body, str):
+            return self.try_out("create", "--raw", kind.path(self.namespace), "--filename=-", body=body)
+        answer = self.client.attempt("POST", kind.path(self.namespace), body).value
+        return json.dumps(answer, separators=(",", ":"), ensure_ascii=False)
 
     def patch(self, name: str, change: t.Any, *options: str) -> str:
         """Change an object."""
         return self.try_out("patch", name, f"--patch={json.dumps(change)}", *options)
+
+    @functools.cached_property
+    def client(self) -> Client:
+        """The API server as the tenant sees it: kubectl takes a hundred times as long for a request."""
+        user = f"system:serviceaccount:{self.namespace}:default"
+        return connect(Connection(kubeconfig=str(self.cluster.kubeconfig), impersonate_user=user))
 
     def delete(self, *names: str) -> None:
         """Remove objects at once."""
@@ -353,7 +363,7 @@ def run_it(tenant: Tenant, image: str) -> str:
     end = time.monotonic() + 60
     try:
         while time.monotonic() < end:
-            status = json.loads(tenant.try_out("get", "pod", name, "--output=json"))["status"]
+            status = tenant.client.get(f"{ways.POD.path(tenant.namespace)}/{name}")["status"]
             for one in status.get("containerStatuses") or ():
                 waiting = (one["state"].get("waiting") or {}).get("reason", "")
                 if waiting in ("InvalidImageName", "ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull"):
@@ -363,7 +373,7 @@ def run_it(tenant: Tenant, image: str) -> str:
             time.sleep(0.3)
         return "pending"
     finally:
-        tenant.delete(f"pod/{name}")
+        tenant.client.delete(f"{ways.POD.path(tenant.namespace)}/{name}", {"gracePeriodSeconds": 0})
 
 
 @pytest.mark.parametrize(
