@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import os
 import re
 import subprocess
 import sys
@@ -59,13 +60,14 @@ class Accounts:
 
 @dataclasses.dataclass(frozen=True)
 class Played:
-    """What ansible-playbook did. ``message`` is that of the task that failed, or empty."""
+    """What ansible-playbook did. ``message`` is that of the task that failed, or empty; ``processor`` is in seconds."""
 
     status: int
     output: str
     changed: int
     message: str
     warnings: tuple[str, ...]
+    processor: float
 
 
 def play(
@@ -76,7 +78,9 @@ def play(
     name = playbook if playbook.startswith("/") else f"imagescan.openshift.{playbook}"
     command = [str(program), "-i", "localhost,", name]
     command += ["-e", json.dumps(dict(variables)), *options]
+    before = os.times()
     done = cluster.run(*command, check=False, env=ansible_environment(home), stdin=subprocess.DEVNULL, timeout=600)
+    after = os.times()
     output = done.stdout + done.stderr
     recap = re.search(r"^localhost +: .*changed=(\d+)", done.stdout, re.MULTILINE)
     failures = re.findall(r"^(?:fatal|failed): \[localhost\].*? => (\{.*\})$", done.stdout, re.MULTILINE)
@@ -86,6 +90,7 @@ def play(
         int(recap[1]) if recap else -1,
         str(json.loads(failures[-1])["msg"]) if failures else "",
         tuple(re.findall(r"^\[(?:WARNING|DEPRECATION WARNING)\].*", output, re.MULTILINE)),
+        after.children_user + after.children_system - before.children_user - before.children_system,
     )
 
 

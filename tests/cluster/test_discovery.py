@@ -21,6 +21,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.clien
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
 from ansible_collections.imagescan.openshift.tests.cluster.harness.cluster import PAUSE_IMAGE, Cluster
 from ansible_collections.imagescan.openshift.tests.cluster.harness.faults import Fault, Faults, fault_proxy
+from ansible_collections.imagescan.openshift.tests.support.modules import run_module
 from ansible_collections.imagescan.openshift.tests.support.recorded_cluster import image, stream
 from ansible_collections.imagescan.openshift.tests.support.requirements import missing
 
@@ -62,6 +63,11 @@ def leave():
 atexit.register(leave)
 runpy.run_module({MODULE!r}, run_name="__main__")
 """
+
+
+def call(folder: Path, **options: t.Any) -> Result:
+    """Run the module, and do not look at its costs."""
+    return run_module("image_info", options, folder)
 
 
 def find(folder: Path, **options: t.Any) -> Run:
@@ -310,7 +316,7 @@ def test_what_runs(cluster: KubernetesCluster, reach: Result, namespace: str, tm
     wait_for(reported, "the ephemeral container runs")
     options = {**reach, "namespaces": [namespace], "scan_namespace": namespace, "sources": ["workloads"]}
     options["plain_http_registries"] = [cluster.registry]
-    found = find(tmp_path, **options).result
+    found = call(tmp_path, **options)
     images = {one["digest"]: one for one in found["images"]}
     assert set(images) == {digest}, found
     assert images[digest]["used_by"] == {"count": 1, "namespaces": [namespace]}
@@ -330,7 +336,7 @@ def test_what_runs(cluster: KubernetesCluster, reach: Result, namespace: str, tm
         "they are our own scanner's",
         "they are old revisions (old_revisions)",  # the ReplicaSet of the deployment that is scaled to zero
     ]
-    running = find(tmp_path, **options, in_use=True).result
+    running = call(tmp_path, **options, in_use=True)
     assert [one["digest"] for one in running["images"]] == [digest]
 
 
@@ -342,13 +348,13 @@ def test_what_runs(cluster: KubernetesCluster, reach: Result, namespace: str, tm
     ],
 )
 def test_what_users_do_wrong(reach: Result, tmp_path: Path, options: Result, message: str) -> None:
-    result = find(tmp_path, **reach, sources=["workloads"], **options).result
+    result = call(tmp_path, **reach, sources=["workloads"], **options)
     assert result["failed"]
     assert re.search(message, result["msg"]), result["msg"]
 
 
 def test_a_selector_that_matches_nothing_is_said(reach: Result, tmp_path: Path) -> None:
-    result = find(tmp_path, **reach, sources=["workloads"], label_selector="app=no-such-app").result
+    result = call(tmp_path, **reach, sources=["workloads"], label_selector="app=no-such-app")
     assert result["images"] == result["unidentified"] == []
     assert re.search("label_selector matches nothing", str(result.get("warnings", ""))), result
 
@@ -356,7 +362,7 @@ def test_a_selector_that_matches_nothing_is_said(reach: Result, tmp_path: Path) 
 def test_without_rights(cluster: KubernetesCluster, reach: Result, namespace: str, tmp_path: Path) -> None:
     token = cluster.kubectl("--namespace", namespace, "create", "token", "default").stdout.strip()
     for sources in (["openshift"], ["workloads"]):
-        result = find(tmp_path, **{**reach, "api_key": token}, sources=sources).result
+        result = call(tmp_path, **{**reach, "api_key": token}, sources=sources)
         assert result["failed"] and result["code"] == "cluster-forbidden"
         assert "grant ClusterRole imagescan-discovery" in result["msg"]
 
@@ -369,6 +375,6 @@ def test_rights_in_one_namespace_are_enough_for_it(
     token = cluster.kubectl("--namespace", namespace, "create", "token", "default").stdout.strip()
     options = {**reach, "api_key": token, "sources": ["workloads"], "namespaces": [namespace]}
     options["workloads"] = {"kinds": ["pods", "deployments", "jobs", "cronjobs"]}
-    result = find(tmp_path, **options).result
+    result = call(tmp_path, **options)
     assert not result.get("failed"), result
     assert result["unidentified"] == []

@@ -65,6 +65,7 @@ class Administrator:
         given = {**variables_of(self.cluster, self.namespace, self.kubeconfigs), **variables}
         played = play(self.cluster, playbook, given, self.home, *options)
         assert not played.warnings
+        print(f"{playbook} {options} {variables}: {played.processor:.1f} s of processor time, {played.changed} changed")
         return played
 
     def do(self, playbook: str, *options: str, **variables: t.Any) -> int:
