@@ -3,25 +3,30 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Stands in for the program that ansible-test downloads to put pip into its environments.
 
-Python brings a pip of its own, so nothing has to be fetched from a third host. Takes the arguments of that program:
-packages to install, and switches that only concern what it would install beside pip.
+Python brings a pip of its own, so nothing has to be fetched from a third host. The arguments name releases of pip,
+setuptools and wheel; they are ignored, since any pip installs the wheels that ansible-test asks for.
 """
 
 from __future__ import annotations
 
-import runpy
+import ensurepip
 import subprocess
 import sys
-
-SWITCHES = ("--no-setuptools", "--no-wheel")
+import sysconfig
+import zipfile
+from pathlib import Path
 
 
 def main() -> None:
-    """Install Python's own pip, then let it install what is asked for."""
-    # In a process of its own: ensurepip hides pip's configuration from the process that runs it.
-    subprocess.run([sys.executable, "-m", "ensurepip"], check=True, stdout=subprocess.DEVNULL)
-    sys.argv = ["pip", "install", *(argument for argument in sys.argv[1:] if argument not in SWITCHES)]
-    runpy.run_module("pip", run_name="__main__", alter_sys=True)
+    """Put Python's own pip into this environment."""
+    wheels = sorted((Path(ensurepip.__file__).parent / "_bundled").glob("*.whl"))
+    if not any(wheel.name.startswith("pip-") for wheel in wheels):  # a Python of Debian's has them elsewhere
+        subprocess.run([sys.executable, "-m", "ensurepip"], check=True, stdout=subprocess.DEVNULL)
+        return
+    # Not by ensurepip, which compiles all of pip: that takes longer than what pip is needed for.
+    for wheel in wheels:
+        with zipfile.ZipFile(wheel) as packed:
+            packed.extractall(sysconfig.get_path("purelib"))
 
 
 if __name__ == "__main__":

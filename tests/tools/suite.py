@@ -65,13 +65,18 @@ CORES = {
     "core-newest": (("3.13", "3.12", "3.11"), "ansible-core", "newest"),
 }
 
-#: Targets of minutes, in a run of everything, on the oldest core. tests/oracle/test_examples.py and
-#: tests/cluster/test_flagging.py run their playbooks on a newer one.
+#: Targets in a run of everything alone. Tasks of others that run there alone have the tag ``FULL``.
+FULL_TARGETS = {"playbook_quickstart_again"}
+#: So are these, on the oldest core. tests/oracle/test_examples.py and tests/cluster/test_flagging.py run their
+#: playbooks on a newer one.
 LONG_TARGETS = {"playbook_controller", "playbook_unflag_refused"}
 #: What every change is held to on the newest core: a target of each kind, and the checks of sanity that depend on it.
-NEWEST_CORE_ALWAYS = {"filter_survey_value", "image_info", "image_scan", "playbook_quickstart"}
+NEWEST_CORE_ALWAYS = {"filter_survey_value", "image_info", "lookup_unknown_variables", "role_feed"}
 NEWEST_SANITY_ALWAYS = ("import", "compile", "validate-modules")
-
+#: Interpreters for ``import`` and ``compile`` in what every change is held to, besides ansible-core's own.
+SANITY_PYTHONS_ALWAYS = {"core-2.16": ("3.9",), "core-newest": ()}
+#: What ansible-lint looks at in a run of everything alone: what users do not run, and Python without examples in it.
+UNLINTED = ("tests/", "extensions/molecule/", "plugins/module_utils/")
 
 #: The first argument that selects everything.
 FULL = "full"
@@ -229,7 +234,10 @@ def stage_content(result: Result) -> None:
     settings = {**os.environ, "PATH": f"{binaries}:{os.environ['PATH']}", "ANSIBLE_HOME": str(BUILD / "ansible-home")}
     tree = copied_tree("content")
     log = fresh_log("ansible-lint")
-    result.gate("ansible-lint", run(["ansible-lint", "--offline", "--strict"], log, cwd=tree, env=settings), log)
+    lint = ["ansible-lint", "--offline", "--strict"]
+    if not everything():
+        lint += [word for folder in UNLINTED for word in ("--exclude", folder)]
+    result.gate("ansible-lint", run(lint, log, cwd=tree, env=settings), log)
     log = fresh_log("docs")
     docs = ["antsibull-docs", "lint-collection-docs", "--plugin-docs", "--skip-rstcheck"]
     docs += ["--validate-collection-refs=all", "."]
@@ -250,7 +258,10 @@ def stage_content(result: Result) -> None:
     importer = environment("importer", sys.executable, "galaxy-importer\n", link=False)
     log = fresh_log("galaxy-importer")
     config = BUILD / "galaxy-importer.cfg"
-    config.write_text("[galaxy-importer]\nRUN_ANSIBLE_TEST = False\n", encoding="utf-8")
+    # The importer lints by the same rules as above, and not by all of them.
+    config.write_text(
+        f"[galaxy-importer]\nRUN_ANSIBLE_TEST = False\nRUN_ANSIBLE_LINT = {everything()}\n", encoding="utf-8"
+    )
     imported = {**settings, "PATH": f"{importer / 'bin'}:{os.environ['PATH']}", "GALAXY_IMPORTER_CONFIG": str(config)}
     command = [importer / "bin" / "python", "-m", "galaxy_importer.main", archives[0]]
     status = run(command, log, cwd=dist, env=imported)
@@ -419,6 +430,18 @@ def tests_that_need_ansible() -> list[str]:
     return [str(file.relative_to(CHECKOUT)) for file in files if imports.search(file.read_text(encoding="utf-8"))]
 
 
+def sanity_options(name: str, version: str) -> list[str]:
+    """Options of ``ansible-test sanity`` for a core and its version of Python: which checks, on which Pythons."""
+    # The newest pylint knows what the oldest knows, and takes minutes.
+    options = ["--skip-test", "pylint"] if name == "core-2.16" else []
+    if everything() or name not in CORES:
+        return options
+    if name == "core-newest":
+        options = [word for test in NEWEST_SANITY_ALWAYS for word in ("--test", test)]
+    pythons = [python for python in SANITY_PYTHONS_ALWAYS[name] if find_python(python)]
+    return [*options, *(word for python in (*pythons, version) for word in ("--target-python", python))]
+
+
 def stage_core(result: Result, name: str, venv: Path | None) -> None:
     """ansible-test (sanity, units, integration) with one ansible-core."""
     if venv is None:
@@ -427,12 +450,15 @@ def stage_core(result: Result, name: str, venv: Path | None) -> None:
     tree = copied_tree(name, CORES[name][2] if name in CORES else "newest")
     settings = ansible_test_environment(venv)
     ansible_test = venv / "bin" / "ansible-test"
+    version = subprocess.run(
+        [venv / "bin" / "python", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.strip()
     log = fresh_log(f"{name}-sanity")
-    # The newest pylint knows what the oldest knows, and takes minutes.
-    chosen = ["--skip-test", "pylint"] if name == "core-2.16" else []
-    if name == "core-newest" and not everything():
-        chosen = [word for test in NEWEST_SANITY_ALWAYS for word in ("--test", test)]
-    status = run([ansible_test, "sanity", "--color", "no", *chosen], log, cwd=tree, env=settings)
+    sanity = [ansible_test, "sanity", "--color", "no", *sanity_options(name, version)]
+    status = run(sanity, log, cwd=tree, env=settings)
     text = log.read_text(encoding="utf-8", errors="replace")
     # A check that was left out (no shellcheck, no files) is a warning there and a failure here.
     quiet = r"WARNING: (?!.*locale|Reviewing previous|Skipping sanity test \"\w+\" on Python)"
@@ -441,12 +467,6 @@ def stage_core(result: Result, name: str, venv: Path | None) -> None:
     result.skipped += set(re.findall(r"^WARNING: (Skipping sanity test \"\w+\" on Python.*)", text, re.MULTILINE))
     result.gate(f"ansible-test sanity, {name}", status or len(complaints), log)
 
-    version = subprocess.run(
-        [venv / "bin" / "python", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.strip()
     if name in CORES and everything():  # The stage ``pytest`` runs all of them, on the core between.
         log = fresh_log(f"{name}-units")
         units = [ansible_test, "units", "--color", "no", "--venv", "--python", version, "--requirements"]
@@ -457,11 +477,15 @@ def stage_core(result: Result, name: str, venv: Path | None) -> None:
     targets = {folder.name for folder in folders if not folder.name.startswith("setup_")}
     if name == "core-newest" or not everything():
         targets -= LONG_TARGETS
+    if not everything():
+        targets -= FULL_TARGETS
     if name == "core-newest" and not everything():
         targets &= NEWEST_CORE_ALWAYS
     for target in sorted(targets):
         log = fresh_log(f"{name}-integration-{target}")
-        command = [ansible_test, "integration", "--color", "no", "--local", "--python", version, target]
+        # What ``FULL`` marks in pytest, it marks in a target as a tag.
+        tags = [] if everything() else ["--skip-tags", FULL]
+        command = [ansible_test, "integration", "--color", "no", "--local", "--python", version, *tags, target]
         status = run(command, log, cwd=tree, env=settings)
         text = log.read_text(encoding="utf-8", errors="replace")
         warned = re.findall(r"^\[(?:WARNING|DEPRECATION WARNING)\].*", text, re.MULTILINE)

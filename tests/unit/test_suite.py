@@ -188,3 +188,16 @@ def test_costs_are_renewed_from_reports(suite: t.Any, monkeypatch: pytest.Monkey
         "stages": {"lint": 120, "bench": 2},
         "files": {"test_a.py": 3.5, "test_z.py": 7},
     }
+
+
+def test_sanity_runs_on_fewer_pythons_and_whole_in_a_run_of_everything(
+    suite: t.Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suite, "find_python", lambda version: f"/usr/bin/python{version}")
+    pythons = ["--target-python", "3.9", "--target-python", "3.11"]
+    assert suite.sanity_options("core-2.16", "3.11") == ["--skip-test", "pylint", *pythons]
+    checks = ["--test", "import", "--test", "compile", "--test", "validate-modules"]
+    assert suite.sanity_options("core-newest", "3.13") == [*checks, "--target-python", "3.13"]
+    monkeypatch.setattr(suite, "PYTEST_OPTIONS", [])
+    assert suite.sanity_options("core-2.16", "3.11") == ["--skip-test", "pylint"]
+    assert suite.sanity_options("core-newest", "3.13") == []

@@ -29,11 +29,56 @@ def tier(text: str) -> str:
     return "some" if MARK in text else "always"
 
 
-def test_the_map_is_right() -> None:
-    rows = re.findall(r"^\| (\w+/test_\w+\.py) \| (\w+) \| \S", (TESTS / "README.md").read_text("utf-8"), re.MULTILINE)
+def mapped(pattern: str) -> dict[str, str]:
+    """What README.md says of the files and targets whose names match: name -> tier."""
+    text = (TESTS / "README.md").read_text("utf-8")
+    rows = re.findall(rf"^\| ({pattern}) \| (\w+) \| \S", text, re.MULTILINE)
     assert len(rows) == len(dict(rows))
+    return dict(rows)
+
+
+def test_the_map_is_right() -> None:
     files = {f"{folder}/{path.name}": path for folder in FOLDERS for path in (TESTS / folder).glob("test_*.py")}
-    assert dict(rows) == {name: tier(path.read_text("utf-8")) for name, path in files.items()}
+    assert mapped(r"\w+/test_\w+\.py") == {name: tier(path.read_text("utf-8")) for name, path in files.items()}
+
+
+def tier_of_target(name: str, tasks: str) -> str:
+    """``always``, ``some`` or ``full``, by the runner's lists and the tags of the tasks."""
+    runner = ast.parse((TESTS / "tools" / "suite.py").read_text("utf-8"))
+    assigned = {ast.unparse(node.targets[0]): node.value for node in runner.body if isinstance(node, ast.Assign)}
+    if any(name in ast.literal_eval(assigned[names]) for names in ("FULL_TARGETS", "LONG_TARGETS")):
+        return "full"
+    return "some" if re.search(r"^ +tags: full$", tasks, re.MULTILINE) else "always"
+
+
+def test_the_map_has_the_targets_that_lose_something() -> None:
+    targets = (TESTS / "integration" / "targets").iterdir()
+    texts = {
+        target.name: "".join(path.read_text("utf-8") for path in sorted(target.glob("tasks/*.yml")))
+        for target in targets
+    }
+    tiers = {f"integration/{name}": tier_of_target(name, text) for name, text in texts.items()}
+    assert mapped(r"integration/\w+") == {name: found for name, found in tiers.items() if found != "always"}
+
+
+@pytest.mark.parametrize("text", ["tags: [full]", "tags: 'full'", "tags:\n    - full"])
+def test_tags_have_one_form(text: str) -> None:
+    pattern = re.compile(r"^ +tags:(?! full$)", re.MULTILINE)
+    assert pattern.search(f"- name: A\n  {text}\n")
+    for path in (TESTS / "integration" / "targets").rglob("*.yml"):
+        assert not pattern.search(path.read_text("utf-8")), path
+
+
+@pytest.mark.parametrize(
+    ("name", "tasks", "expected"),
+    [
+        ("playbook_controller", "", "full"),
+        ("role_scan", "- name: A\n  tags: full\n", "some"),
+        ("role_scan", "- name: tags are full\n", "always"),
+    ],
+)
+def test_tags_are_read(name: str, tasks: str, expected: str) -> None:
+    assert tier_of_target(name, tasks) == expected
 
 
 @pytest.mark.parametrize(

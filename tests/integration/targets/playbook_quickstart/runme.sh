@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# One image and one feed, without a network.
+# One image and one feed, without a network. In check mode and twice: playbook_quickstart_again.
 set -eux
 
 # ansible-test runs a copy of the targets in a folder below the collection.
@@ -21,17 +21,9 @@ if play > "${work}/none.log"; then
 fi
 grep -q 'name an image, for example' "${work}/none.log"
 
-play -e image=oci:fleet/images:payments --check > "${work}/check.log"
-test ! -e "${work}/out"
-
 play -e image=oci:fleet/images:payments | tee "${work}/first.log"
 grep -q '1 image: ' "${work}/first.log"
 test -s "${work}/out/report/report.html"
-cp "${work}/out/report/report.json" "${work}/first.json"
-
-play -e image=oci:fleet/images:payments | tee "${work}/second.log"
-grep -q 'changed=0 ' "${work}/second.log"
-cmp "${work}/first.json" "${work}/out/report/report.json"
 
 # An image that cannot be read is no success, and the report says why.
 if play -e image=oci:fleet/images:nothing > "${work}/unread.log"; then
