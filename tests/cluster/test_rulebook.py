@@ -363,7 +363,6 @@ def test_a_push_that_a_registry_tells_of_is_flagged_and_then_refused(shop: Shop,
             target = f"docker://{registry.host}/{shop.enforced.work}/pushed:1"
             options = ("--insecure-policy", "copy", "--quiet", "--dest-tls-verify=false")
             shop.cluster.run("skopeo", *options, f"oci:{shop.home}/images:pushed", target)
-            _by_another_name(shop, tmp_path / "renamed")
             until(lambda: shop.digest("pushed") in shop.denied(), SECONDS)
             until(lambda: shop.answer("pushed", pushed, dryRun="All"), SECONDS)
             assert f"{shop.enforced.name}-deny" in shop.answer("pushed", pushed, dryRun="All")
@@ -373,23 +372,23 @@ def test_a_push_that_a_registry_tells_of_is_flagged_and_then_refused(shop: Shop,
             assert "none that Docker distribution, Quay or Harbor send" in rulebook.output
 
 
-def _by_another_name(shop: Shop, folder: Path) -> None:
+@pytest.mark.full
+def test_a_registry_that_is_known_by_another_name(shop: Shop, tmp_path: Path) -> None:
     """The filter of the page in a copy of the rulebook, of which only the rule stays that runs nothing."""
     (example,) = examples("filter", PAGE)
     (ruleset,) = yaml.safe_load((CHECKOUT / "extensions/eda/rulebooks/scan_pushed_images.yml").read_text("utf-8"))
     ruleset["sources"][0].update(yaml.safe_load(example.text))
     ruleset["rules"] = [rule for rule in ruleset["rules"] if "debug" in rule["action"]]
-    folder.mkdir()
-    copy = folder / "copy.yml"
+    copy = tmp_path / "copy.yml"
     copy.write_text(yaml.safe_dump([ruleset]), encoding="utf-8")
     port = _free_port()
     replaced = {
-        **shop.replaced(folder),
+        **shop.replaced(tmp_path),
         PORT: _port_line(port),
         "IMAGESCAN_WEBHOOK_REGISTRIES=registry.example.com ": "",
         "imagescan.openshift.scan_pushed_images": str(copy),
     }
-    with Rulebook("scan_pushed_images", folder, replaced, {}, {}) as rulebook:
+    with Rulebook("scan_pushed_images", tmp_path, replaced, {}, {}) as rulebook:
         rulebook.until_ready()
         until(lambda: not _refused(port), SECONDS)
         for registry in ("registry.example.com", "registry.internal:5000"):
