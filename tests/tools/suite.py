@@ -66,7 +66,7 @@ CORES = {
 }
 
 #: Targets in a run of everything alone. Tasks of others that run there alone have the tag ``FULL``.
-FULL_TARGETS = {"playbook_quickstart_again"}
+FULL_TARGETS = {"playbook_quickstart_again", "playbook_schedule_states"}
 #: So are these, on the oldest core. tests/oracle/test_examples.py and tests/cluster/test_flagging.py run their
 #: playbooks on a newer one.
 LONG_TARGETS = {"playbook_controller", "playbook_unflag_refused"}
