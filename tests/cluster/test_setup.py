@@ -462,14 +462,16 @@ def test_roles_of_somebody_else_are_left_alone(administrator: Administrator) -> 
         administrator.cluster.kubectl("delete", "clusterrole", name)
 
 
-#: What is given, and what is said.
-MISTAKES: t.Final = [
+#: What is given, and what is said. Of the credentials; all that can be wrong with them is in test_client.py.
+WRONG_CREDENTIALS: t.Final = [
     ({"setup_kubeconfig": "{home}/nothing"}, r"the kubeconfig '.*/nothing' does not exist \(give kubeconfig, or"),
     ({"setup_kubeconfig": "{home}/rubbish"}, r"the kubeconfig '.*/rubbish' is not YAML"),
     ({"setup_context": "nowhere"}, r"has no context 'nowhere' \(it has: "),
     ({"setup_host": "https://127.0.0.1:9", "setup_api_key": "x"}, r"no answer from https://127\.0\.0\.1:9, "),
-    ({"setup_api_key": "made-up-token"}, r"401 from .*: the credentials are not accepted \(the token or"),
     ({"setup_ca_cert": "{home}/nothing"}, r"the CA file '.*/nothing' cannot be read: No such file"),
+]
+MISTAKES: t.Final = [
+    ({"setup_api_key": "made-up-token"}, r"401 from .*: the credentials are not accepted \(the token or"),
     ({"setup_state": "gone"}, r"setup_state: gone is not possible; expected present or absent"),
     ({"setup_accounts": "scan,admin"}, r"setup_accounts: admin is not possible; expected any of discover, scan,"),
     ({"setup_namespace": "Image_Scan"}, r"setup_namespace: Image_Scan is no name of a namespace; use lower case"),
@@ -485,7 +487,6 @@ def test_a_mistake_gives_one_sentence(administrator: Administrator, settled: Acc
     """Also what belongs to somebody else, and who is no administrator; teardown is setup_state=absent."""
     home, theirs = administrator.home, administrator.namespace
     cluster, free = administrator.cluster, f"{theirs}-free"
-    (home / "rubbish").write_text("a: [\n", encoding="utf-8")
     foreign = rf"the namespace {theirs} exists and is not ours; choose another as setup_namespace"
     unable = (
         rf"^system:serviceaccount:{settled.namespace}:imagescan-scan may not list clusterroles\..*, .*, .* and \d+"
@@ -503,10 +504,7 @@ def test_a_mistake_gives_one_sentence(administrator: Administrator, settled: Acc
         ({"setup_namespace": free}, taken),
     ]
     usual = variables_of(cluster, theirs, administrator.kubeconfigs)
-    given = {
-        str(variables): {**usual, **{key: value.format(home=home) for key, value in variables.items()}}
-        for variables, _sentence in mistakes
-    }
+    given = {str(variables): {**usual, **variables} for variables, _sentence in mistakes}
     cluster.create_namespace(theirs)
     cluster.kubectl("create", "clusterrole", f"{theirs}-flagger", "--verb=get", "--resource=pods")
     try:
@@ -517,6 +515,20 @@ def test_a_mistake_gives_one_sentence(administrator: Administrator, settled: Acc
         assert cluster.kubectl("get", "namespace", free, check=False).returncode != 0
     finally:
         cluster.kubectl("delete", "clusterrole", f"{theirs}-flagger")
+
+
+@pytest.mark.full
+def test_a_mistake_in_the_credentials_gives_one_sentence(administrator: Administrator) -> None:
+    home = administrator.home
+    (home / "rubbish").write_text("a: [\n", encoding="utf-8")
+    usual = variables_of(administrator.cluster, administrator.namespace, administrator.kubeconfigs)
+    given = {
+        str(variables): {**usual, **{key: value.format(home=home) for key, value in variables.items()}}
+        for variables, _sentence in WRONG_CREDENTIALS
+    }
+    told = play_mistakes(administrator.cluster, "setup", given, home)
+    for variables, sentence in WRONG_CREDENTIALS:
+        assert re.search(sentence, told[str(variables)]), (variables, told[str(variables)])
 
 
 @pytest.mark.full
