@@ -34,7 +34,7 @@ CANARY = "Y2FuYXJ5LW9mLXRoZS1leGFtcGxl"
 #: What examples/controller/objects.yml takes for granted.
 PLATFORM = """
 organizations: [{name: platform}]
-execution_environments: [{name: imagescan, image: "registry.example.com/security/imagescan-ee:0.5.0"}]
+execution_environments: [{name: imagescan, image: "registry.example.com/security/imagescan-ee:0.6.0"}]
 projects: [{name: platform, organization: platform, scm_type: git, scm_url: "https://git.example.com/platform.git"}]
 inventories: [{name: localhost, organization: platform}]
 """
