@@ -167,7 +167,8 @@ def documents(**answers: list[Json]) -> list[Json]:
     return [{"kind": kind, "objects": found, "served": True} for kind, found in answers.items()]
 
 
-def test_a_namespace_is_ours_by_its_name_and_its_labels() -> None:
+@pytest.mark.parametrize("prefixes", [[], ["shop"], ["till", "shop", "shop"]])
+def test_a_namespace_is_ours_by_its_name_and_its_labels(prefixes: list[str]) -> None:
     ours = {"app.kubernetes.io/managed-by": "imagescan.openshift", "imagescan.github.io/enforce": "shop"}
     of_setup = {"app.kubernetes.io/managed-by": "imagescan.openshift"}
     answers = documents(
@@ -181,6 +182,9 @@ def test_a_namespace_is_ours_by_its_name_and_its_labels() -> None:
             {"metadata": {"name": "a", "labels": ours}, "spec": {"validationActions": ["Deny", "Audit"]}},
             {"metadata": {"name": "b", "labels": ours}, "spec": {"validationActions": ["Warn"]}},
         ],
+        DenyList=[
+            {"metadata": {"name": "c", "labels": {"imagescan.github.io/enforce": prefix}}} for prefix in prefixes
+        ],
     )
     keep = yaml.safe_load((TASKS / "look.yml").read_text(encoding="utf-8"))[1]
     given = {**keep["vars"], "enforce__answer": {"kinds": answers}}
@@ -189,6 +193,11 @@ def test_a_namespace_is_ours_by_its_name_and_its_labels() -> None:
     assert found["ours"] == ["Namespace/shop-drill", f"{start}a", f"{start}b"]
     assert found["denying"] == [f"{start}a"]
     assert found["of_setup"] == ["scans"]
+    assert (found["our_lists"], found["other_lists"]) == (
+        [prefix for prefix in prefixes if prefix == "shop"],
+        [prefix for prefix in prefixes if prefix != "shop"],
+    )
+    assert found["has_lists"]
 
 
 @pytest.mark.parametrize(

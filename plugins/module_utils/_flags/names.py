@@ -28,7 +28,7 @@ NAMESPACES_ANNOTATION = f"{PREFIX}/namespaces"
 REQUIRED_LABEL = f"{PREFIX}/required"
 REQUIRED = "true"
 #: That of the collection, as galaxy.yml has it, which modules cannot read where they run.
-VERSION = "0.5.0"
+VERSION = "0.6.0"
 
 PROVIDER_LIMIT = 40
 _PROVIDER = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?", re.ASCII)
