@@ -139,6 +139,11 @@ class Place:
         self.cluster.kubectl(
             "create", "--filename=-", input=json.dumps({"kind": "List", "apiVersion": "v1", "items": objects})
         )
+        selector = {"labelSelector": f"{TEST_LABEL}={self.provider}"}
+        end = time.monotonic() + 60
+        while not set(digests) <= set(self.admin.items(IMAGES, lambda item: str(item["metadata"]["name"]), selector)):
+            assert time.monotonic() < end, "the API server does not list what it has made"
+            time.sleep(0.1)
 
     def make_pod(self, namespace: str, name: str, reference: str) -> None:
         """A pod that no node takes, so that it names its image and never runs it."""
@@ -300,7 +305,8 @@ def test_flags_follow_verdicts_and_nothing_is_written_twice(place: Place) -> Non
         assert place.denied() == {}
         done = place.flag(kubeconfig=kubeconfig, report_url=URL)
         writes = proxy.count(WRITES)
-        assert writes == 4  # one patch of the list, and one of each of three Image objects
+        # One patch of the list, and one of each of three Image objects.
+        assert writes == 4, (proxy.requests, done)
         again = place.flag(kubeconfig=kubeconfig, report_url=URL)
         planned_again = place.flag(check=True, kubeconfig=kubeconfig, report_url=URL)
         assert proxy.count(WRITES) == writes
