@@ -202,6 +202,7 @@ class Reach:
         self._seconds: dict[str, float] = {}
         self._coverage = coverage.Coverage(data_file=None, config_file=False, include=[f"*/{UTILS}/*"])
         self._coverage.start()
+        # pytest looks hooks up by name on the class.
         type(self).pytest_runtest_protocol = pytest.hookimpl(wrapper=True)(Reach._protocol)  # type: ignore[attr-defined]
 
     def _protocol(self, item: t.Any) -> t.Generator[None, t.Any, t.Any]:

@@ -112,6 +112,7 @@ def _flat(kind: type[_T], value: object, where: str) -> _T:
     """A dataclass whose fields are all texts or integers."""
     found = _object(value, where)
     # Only dataclasses come here, which the type of kind does not say.
+    # The kinds are dataclasses.
     types = {field.name: int if field.type == "int" else str for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     _exactly(found, frozenset(types), frozenset(types), where)
     for name, one in found.items():

@@ -62,7 +62,7 @@ def snapshot(*subjects: Subject, whole: bool = True, **places: str) -> Snapshot:
 
 
 # Both defaults are frozen.
-def plan(store: Snapshot, seen: Seen, wishes: Wishes = Wishes(), running: Use = Use()) -> Plan:  # noqa: B008
+def plan(store: Snapshot, seen: Seen, wishes: Wishes = Wishes(), running: Use = Use()) -> Plan:  # noqa: B008 - frozen
     """The plan."""
     return make_plan(store, seen, wishes, running, now=NOW)
 

@@ -36,6 +36,7 @@ class Sink:
 
 
 # Limits are frozen.
+# Limits are frozen: one for all calls is no danger.
 def walk(archive: bytes, step: int = 1 << 20, limits: Limits = Limits(), content: bool = True) -> list[Entry]:  # noqa: B008
     """All entries, with the content of files."""
     found: list[tuple[str, str, int, str, Sink | None]] = []
@@ -52,7 +53,7 @@ def walk(archive: bytes, step: int = 1 << 20, limits: Limits = Limits(), content
 
 
 # Limits are frozen.
-def code_of(archive: bytes, step: int = 1 << 20, limits: Limits = Limits()) -> str:  # noqa: B008
+def code_of(archive: bytes, step: int = 1 << 20, limits: Limits = Limits()) -> str:  # noqa: B008 - frozen
     """The code of the error that an archive ends in."""
     with pytest.raises((CorruptData, LimitExceeded)) as caught:
         walk(archive, step, limits)

@@ -105,7 +105,7 @@ def listed(cve: str) -> list[Listed]:
             label = qualifiers.get("rpmmod", "")
             # One id stands for the same package in builds of the module for several minor releases.
             platform = re.fullmatch(r".*:(\d)(\d\d)\d\d\d{14}:.*", label)
-            minor = parse_cpe(cpes[product]).minor  # type: ignore[union-attr]
+            minor = parse_cpe(cpes[product]).minor  # type: ignore[union-attr]  # all are CPEs
             if platform and int(platform[2]) != (minor if minor is not None else 10):
                 continue
             if qualifiers["arch"] == "src":
