@@ -3,9 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Mutation tests of the code that decides: "make mutants", or python tests/tools/mutants.py [number [folder...]].
 
+``--again`` goes on where a run ended, or tries what survived once more: mutants that an earlier run killed are counted
+without running them. ``--only TEXT`` runs those of the sample whose file or line has this text.
+
 A mutant is the code with one small change, such as < for <=. Tests that all pass with it do not hold that line to
 anything. cosmic-ray makes the mutants. The loop is ours, because cosmic-ray runs one command for every mutant of every
-file: here only the tests that reach the changed line run, after one run with coverage that says which those are.
+file: here the tests beside the module run first, then those that reach the changed line. One run with coverage, made
+when the first mutant outlives the tests beside it, says which those are.
 mutmut copies the code to a folder of its own, which the link ansible_collections/imagescan/openshift does not lead to.
 
 As many mutants of each folder are tried, each of another place. The text of a line decides whether it is in the sample,
@@ -16,10 +20,14 @@ one makes the run fail. Not part of "make test": 300 mutants take about an hour.
 
 from __future__ import annotations
 
+import argparse
 import ast
+import collections
+import functools
 import hashlib
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -37,8 +45,12 @@ NUMBER = 300
 SEED = 14
 #: Seconds of processor time of the tests for one mutant, by what they took before; the quickest come first.
 BUDGET = 40.0
-#: Seconds after which a mutant counts as killed: it runs in circles.
-TIMEOUT = 600
+#: Seconds of processor time after which a mutant counts as killed: it runs in circles.
+PROCESSOR_TIME = 300
+#: Seconds after which a mutant counts as killed: it waits for what never comes. Ample, for machines that are busy.
+TIMEOUT = 1800
+#: The exit status of pytest when it has no test to run, here because all are marked "full".
+NO_TESTS = 5
 #: Operators of cosmic-ray that give plausible code. It has 200, of which most replace a sign by every other one.
 OPERATORS = (
     *("AddNot", "NumberReplacer", "ReplaceAndWithOr", "ReplaceOrWithAnd", "ReplaceTrueWithFalse"),
@@ -192,7 +204,7 @@ def pytest_configure(config: t.Any) -> None:
 
 
 class Reach:
-    """Writes {"tests": {test: seconds}, "lines": {file: {line: [tests]}}}."""
+    """Writes {"tests": [[test, seconds]], "lines": {file: {line: [index of a test]}}}."""
 
     def __init__(self, dest: Path) -> None:
         import coverage
@@ -217,11 +229,15 @@ class Reach:
         """Keep what was measured."""
         self._coverage.stop()
         data = self._coverage.get_data()
+        index = {test: number for number, test in enumerate(self._seconds)}
         lines = {}
         for file in data.measured_files():
-            name = UTILS + file.rpartition(UTILS)[2]
-            lines[name] = data.contexts_by_lineno(file)
-        self._dest.write_text(json.dumps({"tests": self._seconds, "lines": lines}), encoding="utf-8")
+            lines[UTILS + file.rpartition(UTILS)[2]] = {
+                line: [index[test] for test in tests if test in index]
+                for line, tests in data.contexts_by_lineno(file).items()
+            }
+        measured = {"tests": list(self._seconds.items()), "lines": lines}
+        self._dest.write_text(json.dumps(measured), encoding="utf-8")
 
 
 # The loop.
@@ -244,7 +260,7 @@ class Copy:
         }
 
     def pytest(self, *arguments: str, **environment: str) -> int | None:
-        """Run tests; the exit status, None after a timeout."""
+        """Run tests; the exit status, None after a timeout. With variables (to measure) there is no limit."""
         command = [str(self._python), "-m", "pytest", "-q", "-x", "-p", "no:randomly", "-m", "not full", *arguments]
         log = WORK / "pytest.log"
         with log.open("w", encoding="utf-8") as out:
@@ -257,6 +273,7 @@ class Copy:
                     stderr=subprocess.STDOUT,
                     stdin=subprocess.DEVNULL,
                     timeout=None if environment else TIMEOUT,
+                    preexec_fn=None if environment else _limit_processor_time,
                     check=False,
                 ).returncode
             except subprocess.TimeoutExpired:
@@ -274,36 +291,52 @@ class Copy:
         measured: dict[str, t.Any] = json.loads(dest.read_text(encoding="utf-8"))
         return measured
 
-    def survives(self, mutant: Mutant, reach: t.Mapping[str, t.Any]) -> tuple[bool, int]:
-        """Whether all tests pass with a mutant, and how many ran."""
-        chosen = _tests(mutant, reach)
+    def survives(self, mutant: Mutant, reach: t.Callable[[], t.Mapping[str, t.Any]]) -> tuple[bool, str]:
+        """Whether all tests pass with a mutant, and which ran. ``reach`` is called if it outlives the first."""
+        beside = _beside(self.tree, mutant)
+        if beside and not self._passes(mutant, beside):
+            return False, "beside"
+        chosen = [test for test in _tests(mutant, reach()) if test.partition("::")[0] not in beside]
         if not chosen:
-            return True, 0
-        target = self.tree / mutant.file
-        before, times = target.read_bytes(), target.stat()
+            return True, "beside"
         listed = WORK / "tests.txt"
         listed.write_text("\n".join(chosen), encoding="utf-8")
+        return self._passes(mutant, [f"@{listed}"]), f"{len(chosen)} tests"
+
+    def _passes(self, mutant: Mutant, arguments: t.Sequence[str]) -> bool:
+        target = self.tree / mutant.file
+        before, times = target.read_bytes(), target.stat()
         try:
             target.write_bytes((WORK / f"{mutant.number}.py").read_bytes())
             # Bytecode is taken for that of the source when time (in seconds) and size are the same.
             os.utime(target, (times.st_atime, times.st_mtime - 1000 - mutant.number))
-            return self.pytest(f"@{listed}") == 0, len(chosen)
+            return self.pytest(*arguments) in (0, NO_TESTS)
         finally:
             target.write_bytes(before)
             os.utime(target, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
+def _limit_processor_time() -> None:
+    resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR_TIME, PROCESSOR_TIME))
+
+
+def _beside(tree: Path, mutant: Mutant) -> list[str]:
+    """The files of tests that are named after the module of a mutant, as paths in the tree."""
+    module = Path(mutant.file)
+    files = (tree / "tests" / "unit" / module.parent).glob(f"test_{module.stem}*.py")
+    return sorted(str(file.relative_to(tree)) for file in files)
+
+
 def _tests(mutant: Mutant, reach: t.Mapping[str, t.Any]) -> list[str]:
     """The tests to run, quickest first. A line that only runs at import is reached by all unit tests of its folder."""
-    lines: dict[str, list[str]] = reach["lines"].get(mutant.file, {})
-    reached = {test for test in lines.get(str(mutant.line), ()) if test}
+    lines: dict[str, list[int]] = reach["lines"].get(mutant.file, {})
+    reached = [reach["tests"][index] for index in lines.get(str(mutant.line), ())]
     if not reached:
         folder = f"tests/unit/{Path(mutant.file).parent}/"
-        reached = {test for test in reach["tests"] if test.startswith(folder)}
-    seconds: dict[str, float] = reach["tests"]
+        reached = [pair for pair in reach["tests"] if pair[0].startswith(folder)]
     chosen, used = [], 0.0
-    for test in sorted(reached, key=lambda test: (seconds.get(test, 0), test)):
-        used += seconds.get(test, 0)
+    for test, seconds in sorted(reached, key=lambda pair: (pair[1], pair[0])):
+        used += seconds
         if used > BUDGET and chosen:
             break
         chosen.append(test)
@@ -322,34 +355,75 @@ def known_survivors() -> dict[str, str]:
     return pairs
 
 
+def earlier_results(known: t.Container[str]) -> dict[str, bool]:
+    """What an earlier run left in WORK/results.json: which mutants it killed, and survivors that are known."""
+    file = WORK / "results.json"
+    results: dict[str, bool] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return {key: killed for key, killed in results.items() if killed or key.rpartition(" (")[0] in known}
+
+
+def _keys(mutants: t.Iterable[Mutant]) -> t.Iterator[tuple[str, Mutant]]:
+    """Each mutant with what names it in results.json: the same line may stand in a file twice."""
+    count: collections.Counter[str] = collections.Counter()
+    for mutant in mutants:
+        count[mutant.name] += 1
+        yield f"{mutant.name} ({count[mutant.name]})", mutant
+
+
+def _sample(number: int, folders: t.Sequence[str]) -> list[Mutant]:
+    import environments
+
+    cosmic = environments.environment("mutants", sys.executable, REQUIREMENTS, link=False, collections=None)
+    command = [str(cosmic / "bin" / "python"), __file__, "--make", str(number), *folders]
+    made = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return [Mutant(*fields) for fields in made]
+
+
+def try_all(
+    mutants: t.Sequence[Mutant], results: dict[str, bool], survives: t.Callable[[Mutant], tuple[bool, str]]
+) -> list[Mutant]:
+    """Run each mutant whose result (whether it was killed) is not known yet, write WORK/results.json; the survivors."""
+    known = known_survivors()
+    survived = []
+    for done, (key, mutant) in enumerate(_keys(mutants), 1):
+        began = time.monotonic()
+        ran = "an earlier run"
+        if key not in results:
+            alive, ran = survives(mutant)
+            results[key] = not alive
+            (WORK / "results.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
+        state = "killed" if results[key] else "known" if mutant.name in known else "SURVIVED"
+        survived += [mutant] if not results[key] else []
+        print(
+            f"{done}/{len(mutants)} {state} {mutant.operator.partition('/')[2]} {mutant.name} ({mutant.line}; {ran}, "
+            f"{time.monotonic() - began:.0f} s)",
+            flush=True,
+        )
+    return survived
+
+
 def main(arguments: t.Sequence[str]) -> int:
     """Run a sample; 1 if a mutant survived that is not known."""
-    number = int(arguments[0]) if arguments else NUMBER
-    folders = list(arguments[1:]) or list(FOLDERS)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("number", type=int, nargs="?", default=NUMBER)
+    parser.add_argument("folders", nargs="*", default=FOLDERS)
+    parser.add_argument("--again", action="store_true", help="do not run what an earlier run killed")
+    parser.add_argument("--only", default="", metavar="TEXT", help="mutants whose file or line has this text")
+    options = parser.parse_args(arguments)
     WORK.mkdir(parents=True, exist_ok=True)
     sys.path.insert(0, str(TOOLS))
     import environments
     import suite
 
     copy = Copy(environments.copied_tree("mutants"), suite.test_environment() / "bin" / "python")
-    cosmic = environments.environment("mutants", sys.executable, REQUIREMENTS, link=False, collections=None)
-    command = [str(cosmic / "bin" / "python"), __file__, "--make", str(number), *folders]
-    made = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    mutants = [Mutant(*one) for one in made]
-    reach = copy.reach(folders)
+    mutants = [mutant for mutant in _sample(options.number, options.folders) if options.only in mutant.name]
     known = known_survivors()
-    killed, survived = 0, []
-    for done, mutant in enumerate(mutants, 1):
-        began = time.monotonic()
-        alive, tests = copy.survives(mutant, reach)
-        killed += not alive
-        state = ("known" if mutant.name in known else "SURVIVED") if alive else "killed"
-        survived += [mutant] if alive else []
-        print(
-            f"{done}/{len(mutants)} {state} {mutant.operator.partition('/')[2]} {mutant.name} ({mutant.line}; "
-            f"{tests} tests, {time.monotonic() - began:.0f} s)",
-            flush=True,
-        )
+    results = earlier_results(known) if options.again or options.only else {}
+    if options.only and not options.again:
+        results = {key: killed for key, killed in results.items() if options.only not in key}
+    reach = functools.lru_cache(maxsize=None)(lambda: copy.reach(options.folders))
+    survived = try_all(mutants, results, lambda mutant: copy.survives(mutant, reach))
+    killed = len(mutants) - len(survived)
     fresh = [mutant for mutant in survived if mutant.name not in known]
     print(f"{killed} of {len(mutants)} killed ({killed / max(1, len(mutants)):.1%}), {len(fresh)} survivors are new")
     return bool(fresh)
