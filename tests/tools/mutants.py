@@ -149,7 +149,7 @@ def _unheard(file: Path) -> list[tuple[tuple[int, int], tuple[int, int]]]:
             parts.append(node)
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             parts += node.decorator_list
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "visible":
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("visible", "shown"):
             parts += node.args[1:]
         if isinstance(node, (ast.Assign, ast.AnnAssign)) and _is_limit(node):
             parts.append(node.value)
