@@ -48,7 +48,7 @@ import yaml
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 
-from ..module_utils._text import visible
+from ..module_utils._core.text import visible
 from ..module_utils._verdicts.documents import nearest
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"

@@ -9,7 +9,7 @@ import datetime
 import typing as t
 from pathlib import Path
 
-from ._errors import InputError, ScanError
+from ._core.errors import InputError, ScanError
 from ._module import read_document
 from ._verdicts.applying import Entry
 from ._verdicts.exceptions import load_exceptions

@@ -18,7 +18,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ._cluster.client import Client, connect
 from ._cluster.connection import Connection, secrets_of
-from ._errors import Abandoned, InputError, ScanError
+from ._core.errors import Abandoned, InputError, ScanError
 from ._images.access import Access
 from ._images.credentials import Credentials
 from ._images.mirrors import Mirror, read_mirror

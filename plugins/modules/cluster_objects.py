@@ -127,7 +127,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.objec
     ObjectClient,
     check_definition,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._module import client_of, run
 
 HIDDEN = "(not shown)"

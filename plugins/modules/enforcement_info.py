@@ -268,7 +268,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.ways 
     UNKNOWN_REFERENCES,
     Images,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.references import parse_reference
 from ansible_collections.imagescan.openshift.plugins.module_utils._module import client_of, run
 

@@ -320,7 +320,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.flagg
     Options,
     Result,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress import Progress
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotations import check_report_url
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.names import DEFAULT_PROVIDER, check_provider
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.plan import (
@@ -331,7 +332,6 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._flags.plan im
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._inputs import read_policies
 from ansible_collections.imagescan.openshift.plugins.module_utils._module import client_of, run
-from ansible_collections.imagescan.openshift.plugins.module_utils._progress import Progress
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import Request, named
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.flagging import read_snapshot
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store

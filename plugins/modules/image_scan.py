@@ -398,7 +398,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.mo
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.oscap import Bounds
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.serial import results_to_dict
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress import Progress, remaining
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access, read_small_file
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.platforms import parse_platform
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.references import parse_registry
@@ -409,7 +410,6 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.sighti
     present,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._module import access_of, client_of, now, run
-from ansible_collections.imagescan.openshift.plugins.module_utils._progress import Progress, remaining
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import SCHEMA_VERSION
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.serial import inventory_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan

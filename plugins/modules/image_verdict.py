@@ -245,7 +245,7 @@ from datetime import datetime, timezone
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.platforms import parse_platform
 from ansible_collections.imagescan.openshift.plugins.module_utils._inputs import (
     open_indexes,

@@ -236,7 +236,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.re
     read_definitions,
     read_results,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
 from ansible_collections.imagescan.openshift.plugins.module_utils._module import run
 
 

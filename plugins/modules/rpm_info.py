@@ -150,7 +150,7 @@ import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, LimitExceeded
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, LimitExceeded
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import ImageIndex
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.platforms import (

@@ -222,8 +222,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.oscap import find_tools
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.pages import render_page
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, ScanError
-from ansible_collections.imagescan.openshift.plugins.module_utils._files import write_whole
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.files import write_whole
 from ansible_collections.imagescan.openshift.plugins.module_utils._module import run
 from ansible_collections.imagescan.openshift.plugins.module_utils._reports import (
     csv_report,

@@ -142,7 +142,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.accou
     write_kubeconfig,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
 from ansible_collections.imagescan.openshift.plugins.module_utils._module import client_of, run
 
 SHORTEST = 600

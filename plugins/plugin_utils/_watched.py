@@ -4,8 +4,8 @@
 """The controller's side of a long task: its module runs once, and what it says about its progress is shown meanwhile.
 
 A folder is shared with the module: ``alive`` is touched here every second, ``progress`` is written there. The module
-stops when the folder is gone or ``alive`` is old (see ``module_utils/_progress.py``), so neither a task that timed out
-nor a playbook that was killed leaves a scan behind.
+stops when the folder is gone or ``alive`` is old (see ``module_utils/_core/progress.py``), so neither a task that timed
+out nor a playbook that was killed leaves a scan behind.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ..module_utils._progress import VARIABLE
+from ..module_utils._core.progress import VARIABLE
 
 COLLECTION = "imagescan.openshift"
 display = Display()

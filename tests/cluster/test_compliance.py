@@ -25,8 +25,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.co
     pack_trimmed,
     trim,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress import remaining
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
-from ansible_collections.imagescan.openshift.plugins.module_utils._progress import remaining
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.bundle import make_bundle
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.model import JobRecord, Outcome
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.plan import PodAccess

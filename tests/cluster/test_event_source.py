@@ -26,8 +26,8 @@ import pytest
 import yaml
 from ansible_collections.imagescan.openshift.extensions.eda.plugins.event_source import images as source
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client, Connection, connect
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.arrivals import read_state
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
 from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts
 from ansible_collections.imagescan.openshift.tests.cluster.enforced import pod, until
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster

@@ -27,8 +27,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.conne
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.jobs import Jobs
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.manifests import PodOptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scan import JobScan, Options
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress import remaining
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
-from ansible_collections.imagescan.openshift.plugins.module_utils._progress import remaining
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.bundle import make_bundle
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.plan import PodAccess
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import request_of

@@ -20,7 +20,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store
 from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster

@@ -26,8 +26,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster impor
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Connection, connect
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.manifests import PodOptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scan import JobScan, Options
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress import Progress, remaining
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
-from ansible_collections.imagescan.openshift.plugins.module_utils._progress import Progress, remaining
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.bundle import make_bundle
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.plan import PodAccess

@@ -27,7 +27,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.accou
     write_kubeconfig,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client, Connection, connect
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.tests.cluster.accounts import (
     OURS,
     OWNER,

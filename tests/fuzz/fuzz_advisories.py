@@ -22,7 +22,7 @@ import typing as t
 from pathlib import Path
 from xml.etree import ElementTree
 
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities import times
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents import (
     advisories,

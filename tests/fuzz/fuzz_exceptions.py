@@ -15,7 +15,7 @@ import json
 import random
 import typing as t
 
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts import applying, documents, exceptions, vex
 
 READERS = [str(module.__file__) for module in (exceptions, documents, vex, applying)]

@@ -13,7 +13,7 @@ import contextlib
 import json
 import random
 
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner import frames, plan
 from ansible_collections.imagescan.openshift.tests.fuzz.mutations import mutate_bytes
 

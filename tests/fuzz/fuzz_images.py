@@ -17,7 +17,8 @@ import tempfile
 import typing as t
 from pathlib import Path
 
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core import safe_json
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images import (
     archives,
     credentials,
@@ -25,7 +26,6 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images import
     layouts,
     manifests,
     references,
-    safe_json,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Descriptor, Image

@@ -17,9 +17,9 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.imagescan.openshift.examples.fleet import rpmdb
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import CorruptData, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.safe_json import read_json
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import KeptFile, RootContent
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.safe_json import read_json
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm import inventory, serial
 from ansible_collections.imagescan.openshift.tests.fuzz.mutations import mutate_bytes
 

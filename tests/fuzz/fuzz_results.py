@@ -24,7 +24,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.mo
     RULE_SEVERITIES,
     Results,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.tests.fuzz import trees
 from ansible_collections.imagescan.openshift.tests.fuzz.mutations import mutate_bytes
 from ansible_collections.imagescan.openshift.tests.support import openscap as made

@@ -21,7 +21,7 @@ import tempfile
 import typing as t
 from pathlib import Path
 
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import LimitExceeded, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import LimitExceeded, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images import (
     compression,
     layers,

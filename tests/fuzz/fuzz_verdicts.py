@@ -23,7 +23,7 @@ import typing as t
 from pathlib import Path
 from xml.etree import ElementTree
 
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Database, Inventory, Package
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import Subject, judge
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies

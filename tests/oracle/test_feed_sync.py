@@ -23,7 +23,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import CorruptData, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import sources
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import sync as syncing
@@ -643,7 +643,7 @@ def test_an_archive_of_another_length_than_announced_is_not_used(dest: Path, tmp
 PROGRAM = """
 import json, os, resource, sys
 sys.path.insert(0, sys.argv[1])
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.build import build_index
 for line in sys.stdin:
@@ -813,7 +813,7 @@ FULL = """
 import shutil, subprocess, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.build import build_index
 source, folder, copy, now = sys.argv[2:6]

@@ -23,7 +23,7 @@ MEGABYTES = 200
 READ = """
 import dataclasses, datetime, gzip, io, json, lzma, resource, sys, tarfile, time, zipfile
 from pathlib import Path
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts import exceptions, vex
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents import (
     csaf_vex, osv, updateinfo,

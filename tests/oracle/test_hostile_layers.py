@@ -28,7 +28,7 @@ MIB = 1 << 20
 
 READ = """
 import json, resource, sys
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import *
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.walk import read_root
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory import WANTED

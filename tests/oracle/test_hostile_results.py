@@ -26,7 +26,7 @@ import bz2, gzip, json, lzma, sys, time
 from pathlib import Path
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.files import read_chunks
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.reader import read_results
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.tests.support import openscap as made
 
 MIB = 1 << 20

@@ -19,7 +19,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import LimitExceeded, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import LimitExceeded, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Image, RootContent
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.unpack import (
     Owner,

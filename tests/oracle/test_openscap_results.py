@@ -25,7 +25,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.re
     read_definitions,
     read_results,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import CorruptData
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData
 from ansible_collections.imagescan.openshift.tests.support.data import data_path
 from ansible_collections.imagescan.openshift.tests.support.programs import require_program
 from ansible_collections.imagescan.openshift.tests.support.requirements import CHECKOUT, missing

@@ -16,7 +16,11 @@ import urllib.parse
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, RegistryError, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import (
+    InputError,
+    RegistryError,
+    ScanError,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._images import registry as registry_client
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.mirrors import Mirror

@@ -9,7 +9,7 @@ import socket
 import typing as t
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store, open_store
 from ansible_collections.imagescan.openshift.tests.support.postgresql import PASSWORD, Postgresql, running_postgresql
 from ansible_collections.imagescan.openshift.tests.support.store_contract import StoreContract

@@ -18,7 +18,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.limits import Budget, Limits
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.tar import clean_name, walk_tar
 from ansible_collections.imagescan.openshift.tests.support.go_programs import go_program

@@ -21,7 +21,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.co
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.evaluate import Places, evaluate
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import Results
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.oscap import Bounds, find_tools
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Image
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory import take_inventory
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import compliance_facts, judge

@@ -18,7 +18,7 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.imagescan.openshift.examples.fleet import images, rpmdb, vex
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Image, ImageIndex
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.targets import open_child, open_target

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.imagescan.openshift.examples.fleet import vex
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress import Progress
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.model import Named, Unidentified, Usage
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.search import Wish, discover
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
-from ansible_collections.imagescan.openshift.plugins.module_utils._progress import Progress
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner import model as scanner
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named, request_of

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.imagescan.openshift.examples.fleet import vex
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.build import build_index
 from ansible_collections.imagescan.openshift.tests.support.servers import Answer, Request, running_server

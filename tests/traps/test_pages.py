@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.oscap import Tools
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import CorruptData
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData
 from ansible_collections.imagescan.openshift.plugins.modules import scan_report
 
 FIRST, SECOND = ("sha256:" + letter * 64 for letter in "ab")

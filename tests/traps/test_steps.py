@@ -12,9 +12,9 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import CorruptData
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress import Progress
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
-from ansible_collections.imagescan.openshift.plugins.module_utils._progress import Progress
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named, request_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judged, Judging, in_force

@@ -16,29 +16,23 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 UTILS = CHECKOUT / "plugins" / "module_utils"
 #: Package -> packages of ours that it may import. Files right inside module_utils count under their own name.
 ALLOWED = {
-    "_errors": set(),
-    "_text": set(),
-    "_files": set(),
-    "_images": {"_errors"},
-    "_rpm": {"_errors", "_images"},
-    "_compliance": {"_errors", "_images", "_rpm"},
-    "_vulnerabilities": {"_errors", "_text", "_images", "_rpm"},
-    "_verdicts": {"_errors", "_text", "_images", "_rpm", "_vulnerabilities", "_compliance"},
-    "_reports": {"_errors", "_text", "_images", "_rpm", "_vulnerabilities", "_compliance", "_verdicts"},
-    "_scanner": {"_errors", "_images", "_rpm", "_compliance"},
-    "_flags": {"_errors", "_text", "_images", "_verdicts", "_vulnerabilities"},
-    "_store": {"_errors", "_text", "_images", "_rpm", "_compliance", "_vulnerabilities", "_verdicts", "_flags"},
-    "_discovery": {"_errors", "_files", "_images", "_scanner"},
-    "_cluster": {
-        *("_errors", "_text", "_files", "_images", "_rpm", "_compliance", "_scanner", "_discovery"),
-        *("_verdicts", "_flags"),
-    },
-    "_progress": {"_errors"},
-    "_argument_specs": {"_errors"},
-    "_module": {"_errors", "_images", "_cluster"},
-    "_inputs": {"_errors", "_module", "_verdicts", "_vulnerabilities"},
+    "_core": set(),
+    "_images": {"_core"},
+    "_rpm": {"_core", "_images"},
+    "_compliance": {"_core", "_images", "_rpm"},
+    "_vulnerabilities": {"_core", "_images", "_rpm"},
+    "_verdicts": {"_core", "_images", "_rpm", "_vulnerabilities", "_compliance"},
+    "_reports": {"_core", "_images", "_rpm", "_vulnerabilities", "_compliance", "_verdicts"},
+    "_scanner": {"_core", "_images", "_rpm", "_compliance"},
+    "_flags": {"_core", "_images", "_verdicts", "_vulnerabilities"},
+    "_store": {"_core", "_images", "_rpm", "_compliance", "_vulnerabilities", "_verdicts", "_flags"},
+    "_discovery": {"_core", "_images", "_scanner"},
+    "_cluster": {"_core", "_images", "_rpm", "_compliance", "_scanner", "_discovery", "_verdicts", "_flags"},
+    "_argument_specs": {"_core"},
+    "_module": {"_core", "_images", "_cluster"},
+    "_inputs": {"_core", "_module", "_verdicts", "_vulnerabilities"},
 }
-IN_THE_POD = {"_errors", "_images", "_rpm", "_compliance", "_scanner"}
+IN_THE_POD = {"_core", "_images", "_rpm", "_compliance", "_scanner"}
 OPTIONAL_IN_THE_POD = {"isal", "zstandard"}
 FORBIDDEN_OUTSIDE_PLUGINS = {"ansible", "kubernetes", "openshift"}
 FILES = sorted(UTILS.rglob("*.py"))

@@ -14,8 +14,8 @@ import typing as t
 from datetime import datetime, timezone
 from pathlib import Path
 
-from .._errors import InputError
-from .._files import write_whole
+from .._core.errors import InputError
+from .._core.files import write_whole
 from .._images.access import read_small_file
 from .._images.references import shown
 from .client import Client

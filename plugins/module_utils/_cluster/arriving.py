@@ -16,10 +16,10 @@ import random
 import threading
 import typing as t
 
+from .._core.errors import InputError, ScanError
 from .._discovery.arrivals import Arrival, Backlog
 from .._discovery.model import Named, Unidentified
 from .._discovery.sources import RegistryQuery, gather
-from .._errors import InputError, ScanError
 from .._images.access import Access
 from .._images.references import parse_reference
 from .._images.registry import open_repository

@@ -20,9 +20,9 @@ import time
 import typing as t
 import urllib.parse
 
-from .._errors import LimitExceeded
+from .._core.errors import LimitExceeded
+from .._core.text import visible
 from .._images.transport import retry_after
-from .._text import visible
 from .connection import Connection, Settled, settle
 from .errors import (
     EXPIRED,

@@ -26,7 +26,7 @@ import typing as t
 import urllib.parse
 from pathlib import Path
 
-from .._errors import InputError
+from .._core.errors import InputError
 from .._images.access import read_small_file
 from .._images.references import shown
 from .._images.transport import Endpoint, is_exempt, parse_url, proxy_for

@@ -14,7 +14,7 @@ import dataclasses
 import re
 import typing as t
 
-from .._text import pad, visible
+from .._core.text import pad, visible
 from .client import Answer, Client
 from .errors import NOT_FOUND, ApiError
 from .ways import KINDS, LABELS, NAME, Images, Kind, Way, target, ways

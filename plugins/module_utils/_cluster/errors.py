@@ -11,8 +11,8 @@ import re
 import typing as t
 import urllib.parse
 
-from .._errors import ScanError
-from .._text import visible
+from .._core.errors import ScanError
+from .._core.text import visible
 
 _TEXT_LIMIT = 600
 

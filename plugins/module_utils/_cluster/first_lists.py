@@ -13,7 +13,7 @@ import dataclasses
 import typing as t
 import urllib.parse
 
-from .._errors import InputError, ScanError
+from .._core.errors import InputError, ScanError
 from .._flags.names import (
     API_VERSION,
     DENY,

@@ -21,7 +21,7 @@ import threading
 import time
 import typing as t
 
-from .._errors import InputError, ScanError
+from .._core.errors import InputError, ScanError
 from .._flags.annotations import Change, Quality, absent, desired, others_say, read_deny
 from .._flags.fate import CLEAR
 from .._flags.names import GROUP

@@ -16,7 +16,7 @@ import threading
 import time
 import typing as t
 
-from .._errors import InputError, ScanError
+from .._core.errors import InputError, ScanError
 from .._flags.annotations import Change
 from .._images.references import is_digest
 from .client import Client

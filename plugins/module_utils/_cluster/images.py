@@ -15,9 +15,9 @@ import re
 import typing as t
 import urllib.parse
 
+from .._core.errors import InputError, ScanError
 from .._discovery.model import Catalogue, Excluded, Facts, Named, Unidentified, is_scanner, short_digest, telling_labels
 from .._discovery.sources import chosen
-from .._errors import InputError, ScanError
 from .._images.manifests import CHILD_LIMIT, INDEX_TYPES, LAYER_LIMIT
 from .._images.references import Reference, is_digest, is_tag, parse_reference, shown
 from .._images.sightings import IMPORT

@@ -18,7 +18,7 @@ import typing as t
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from .._errors import ScanError
+from .._core.errors import ScanError
 from .._scanner.plan import LOST
 from .client import Client
 from .errors import ApiError

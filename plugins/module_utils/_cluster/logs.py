@@ -19,7 +19,7 @@ import threading
 import time
 import typing as t
 
-from .._errors import LimitExceeded
+from .._core.errors import LimitExceeded
 from .._scanner.frames import MARK, Decoder, Record
 from .client import Client
 from .errors import ApiError

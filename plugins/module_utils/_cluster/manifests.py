@@ -17,7 +17,7 @@ import dataclasses
 import re
 import typing as t
 
-from .._errors import InputError
+from .._core.errors import InputError
 from .._images.references import parse_reference, shown
 from .._scanner.plan import CONTENT_VARIABLE, EVALUATE
 

@@ -13,7 +13,7 @@ import graphlib
 import itertools
 import typing as t
 
-from .._errors import InputError
+from .._core.errors import InputError
 from .._images.mirrors import Mirror
 from .client import Client
 from .errors import ApiError

@@ -15,7 +15,7 @@ import time
 import typing as t
 import urllib.parse
 
-from .._errors import InputError, ScanError
+from .._core.errors import InputError, ScanError
 from .client import Client
 from .errors import ApiError
 

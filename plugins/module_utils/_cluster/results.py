@@ -12,7 +12,7 @@ import typing as t
 
 from .._compliance.model import Results as RuleResults
 from .._compliance.serial import results_from_dict
-from .._errors import ScanError
+from .._core.errors import ScanError
 from .._images.manifests import CHILD_LIMIT
 from .._images.model import Descriptor
 from .._images.platforms import platform_of

@@ -20,7 +20,7 @@ import time
 import typing as t
 from datetime import datetime, timedelta, timezone
 
-from .._errors import InputError, ScanError
+from .._core.errors import InputError, ScanError
 from .._images.access import Access
 from .._images.model import Descriptor, Image, ImageIndex, Platform
 from .._images.references import parse_reference, shown

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from .._errors import InputError
+from .._core.errors import InputError
 from .._images.references import parse_reference
 from .client import Client
 from .errors import ApiError

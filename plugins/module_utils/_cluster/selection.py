@@ -11,8 +11,8 @@ import re
 import typing as t
 import urllib.parse
 
+from .._core.errors import InputError, ScanError
 from .._discovery.model import Excluded, Unidentified
-from .._errors import InputError, ScanError
 from .._images.references import shown
 from .client import Client
 from .errors import OF_THE_CLUSTER, ApiError

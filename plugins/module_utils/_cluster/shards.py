@@ -9,7 +9,7 @@ import dataclasses
 import statistics
 import typing as t
 
-from .._errors import ScanError
+from .._core.errors import ScanError
 
 #: What an image costs beside its bytes (requests, a process), in bytes that are read in the same time.
 OVERHEAD = 2 << 20

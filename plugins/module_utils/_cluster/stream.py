@@ -10,7 +10,7 @@ import re
 import socket
 import typing as t
 
-from .._text import visible
+from .._core.text import visible
 from .errors import UNREACHABLE, ApiError, Operation
 
 if t.TYPE_CHECKING:

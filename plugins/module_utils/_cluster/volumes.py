@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from .._errors import InputError, RegistryError, ScanError
+from .._core.errors import InputError, RegistryError, ScanError
 from .._images.access import Access
 from .._images.model import Image, ImageIndex
 from .._images.references import parse_reference

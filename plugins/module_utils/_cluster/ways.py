@@ -13,7 +13,7 @@ import dataclasses
 import hashlib
 import typing as t
 
-from .._errors import InputError
+from .._core.errors import InputError
 from .._images.references import DOCKER_HUB, Reference, is_digest, parse_reference
 from .manifests import PREFIX
 

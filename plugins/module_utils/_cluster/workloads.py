@@ -14,8 +14,8 @@ import dataclasses
 import re
 import typing as t
 
+from .._core.errors import InputError, ScanError
 from .._discovery.model import Excluded, Named, Unidentified, Usage
-from .._errors import InputError, ScanError
 from .._images.references import Reference, is_digest, parse_reference, shown
 from .._images.sightings import POD, moment
 from .client import Client

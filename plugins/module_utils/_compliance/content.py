@@ -24,7 +24,7 @@ import xml.parsers.expat
 import zlib
 from pathlib import Path
 
-from .._errors import CorruptData, InputError, LimitExceeded
+from .._core.errors import CorruptData, InputError, LimitExceeded
 from .._images.model import Problem
 from .._rpm.model import OsRelease
 from .streaming import DEPTH_LIMIT

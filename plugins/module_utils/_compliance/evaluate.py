@@ -16,7 +16,7 @@ import shutil
 import typing as t
 from pathlib import Path
 
-from .._errors import ScanError
+from .._core.errors import ScanError
 from .._images.limits import DEFAULT_LIMITS, Limits
 from .._images.model import Image, Problem
 from .._images.targets import RootFolder

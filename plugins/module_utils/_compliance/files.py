@@ -11,7 +11,7 @@ from __future__ import annotations
 import typing as t
 from pathlib import Path
 
-from .._errors import CorruptData, InputError, LimitExceeded, ScanError
+from .._core.errors import CorruptData, InputError, LimitExceeded, ScanError
 from .._images.compression import decompress_file
 
 #: Results of OpenSCAP shrink to a fifteenth with gzip and to a fiftieth with xz. More than this to one is accepted for

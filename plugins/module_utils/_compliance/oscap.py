@@ -21,7 +21,7 @@ import time
 import typing as t
 from pathlib import Path
 
-from .._errors import LimitExceeded, ScanError
+from .._core.errors import LimitExceeded, ScanError
 from .tree import DATABASE_FOLDER
 
 _SYS_CHROOT = 1 << 18

@@ -11,7 +11,7 @@ import tempfile
 import zlib
 from pathlib import Path
 
-from .._errors import CorruptData, LimitExceeded, ScanError
+from .._core.errors import CorruptData, LimitExceeded, ScanError
 
 ARF_LIMIT = 256 << 20
 SECONDS = 300.0

@@ -18,7 +18,7 @@ import math
 import re
 import typing as t
 
-from .._errors import CorruptData, LimitExceeded
+from .._core.errors import CorruptData, LimitExceeded
 from .._images.model import Problem
 from .model import RULE_RESULTS, RULE_SEVERITIES, Benchmark, Definition, Results, RuleResult
 from .streaming import TEXT_LIMIT, Attributes, Known, Table, pairs, walk

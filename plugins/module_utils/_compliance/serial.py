@@ -9,7 +9,7 @@ import dataclasses
 import math
 import typing as t
 
-from .._errors import CorruptData
+from .._core.errors import CorruptData
 from .._images.model import Problem
 from .model import RULE_RESULTS, RULE_SEVERITIES, SCHEMA_VERSION, Benchmark, Definition, Results, RuleResult
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 import xml.parsers.expat
 
-from .._errors import CorruptData, LimitExceeded
+from .._core.errors import CorruptData, LimitExceeded
 
 #: Bytes of one document, unpacked. All 1,486 rules of a RHEL 9 benchmark with full OVAL results make 46 MB.
 FILE_LIMIT = 512 << 20

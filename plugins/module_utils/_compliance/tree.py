@@ -23,7 +23,7 @@ import stat
 import typing as t
 from pathlib import Path
 
-from .._errors import CorruptData, ScanError
+from .._core.errors import CorruptData, ScanError
 from .._images.folders import read_folder
 from .._images.overlay import parent_of
 from .._images.tar import clean_name

@@ -18,8 +18,8 @@ import time
 import typing as t
 from pathlib import Path
 
-from .._errors import InputError, ScanError
-from .._files import write_whole
+from .._core.errors import InputError, ScanError
+from .._core.files import write_whole
 from .._images.references import shown
 from .._images.sightings import HOLDERS, pinned_digest
 

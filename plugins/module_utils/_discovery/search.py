@@ -13,7 +13,7 @@ import re
 import typing as t
 from datetime import datetime, timezone
 
-from .._errors import RegistryError, ScanError
+from .._core.errors import RegistryError, ScanError
 from .._images.access import Access
 from .._images.model import Image, ImageIndex
 from .._images.references import parse_reference

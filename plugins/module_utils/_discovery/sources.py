@@ -9,7 +9,7 @@ import dataclasses
 import re
 import typing as t
 
-from .._errors import InputError, LimitExceeded, ScanError
+from .._core.errors import InputError, LimitExceeded, ScanError
 from .._images.access import Access
 from .._images.references import Reference, parse_registry, shown
 from .._images.targets import list_targets

@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .._errors import InputError
+from .._core.errors import InputError
 from .._images.manifests import DOCKER_INDEX, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 from .._images.references import Reference, is_digest, is_repository, is_tag, parse_reference, parse_registry, shown
 from .arrivals import Arrival

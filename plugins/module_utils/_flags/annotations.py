@@ -24,9 +24,9 @@ import re
 import typing as t
 import urllib.parse
 
-from .._errors import InputError, LimitExceeded, ScanError
-from .._images.safe_json import read_json
-from .._text import visible
+from .._core.errors import InputError, LimitExceeded, ScanError
+from .._core.safe_json import read_json
+from .._core.text import visible
 from .._verdicts.codes import CODES
 from .fate import CLEAR, KEEP, SET
 from .names import DEFAULT_PROVIDER, FOREIGN, PREFIX, VERSION

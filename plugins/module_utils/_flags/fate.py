@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from .._errors import CorruptData
-from .._text import visible
+from .._core.errors import CorruptData
+from .._core.text import visible
 from .._verdicts.model import VERDICTS
 
 SET, CLEAR, KEEP = "set", "clear", "keep"

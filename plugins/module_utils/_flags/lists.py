@@ -22,9 +22,9 @@ import json
 import re
 import typing as t
 
-from .._errors import InputError, LimitExceeded, ScanError
+from .._core.errors import InputError, LimitExceeded, ScanError
+from .._core.text import visible
 from .._images.references import is_digest, parse_reference, shown
-from .._text import visible
 
 #: Bytes of JSON that a shard may have, with its metadata (etcd takes 1.5 MiB), and the share that new entries may fill:
 #: the rest is for texts that grow.

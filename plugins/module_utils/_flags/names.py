@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
-from .._errors import InputError
-from .._text import visible
+from .._core.errors import InputError
+from .._core.text import visible
 
 #: Of labels and annotations; the group of our kinds has the same name.
 PREFIX = "imagescan.github.io"

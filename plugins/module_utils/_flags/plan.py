@@ -13,9 +13,9 @@ import datetime
 import re
 import typing as t
 
-from .._errors import InputError, ScanError
-from .._text import visible
-from .._vulnerabilities.times import utc_text
+from .._core.errors import InputError, ScanError
+from .._core.text import visible
+from .._core.times import utc_text
 from .annotations import Facts
 from .fate import CLEAR, KEEP, SET, fate
 from .lists import Entry, deny_text

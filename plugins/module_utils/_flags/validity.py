@@ -12,11 +12,11 @@ import dataclasses
 import datetime
 import typing as t
 
-from .._errors import CorruptData
-from .._text import visible
+from .._core.errors import CorruptData
+from .._core.text import visible
+from .._core.times import parse_time, utc_text
 from .._verdicts.judge import CHANGE_SKEW, CLOCK_SKEW
 from .._verdicts.policies import Policy
-from .._vulnerabilities.times import parse_time, utc_text
 
 _DAY = 86_400
 

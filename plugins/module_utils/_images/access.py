@@ -9,7 +9,7 @@ import dataclasses
 import math
 from pathlib import Path
 
-from .._errors import InputError
+from .._core.errors import InputError
 from .mirrors import Mirror
 from .references import parse_registry, shown
 

@@ -16,7 +16,8 @@ import json
 import re
 import typing as t
 
-from .._errors import CorruptData, InputError
+from .._core.errors import CorruptData, InputError
+from .._core.safe_json import field, read_json
 from .files import Member, TarMembers
 from .manifests import (
     CONFIG_LIMIT,
@@ -30,7 +31,6 @@ from .manifests import (
 )
 from .model import BlobReader, Descriptor, Image, Layer
 from .references import parse_reference, shown
-from .safe_json import field, read_json
 
 MANIFEST_FILE = "manifest.json"
 _HEX_NAME = re.compile(r"(?:.*/)?([0-9a-f]{64})(?:\.json)?")

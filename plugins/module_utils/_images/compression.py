@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._errors import CorruptData, LimitExceeded, UnsupportedImage
+from .._core.errors import CorruptData, LimitExceeded, UnsupportedImage
 
 # Measured: with half of either the reading of a gzip image takes 3 to 4 % longer; more costs memory alone.
 INPUT_STEP = 512 * 1024

@@ -15,10 +15,10 @@ import dataclasses
 import fnmatch
 import typing as t
 
-from .._errors import InputError
+from .._core.errors import InputError
+from .._core.safe_json import read_object, type_name
 from .access import Access, read_small_file
 from .references import DOCKER_HUB, shown
-from .safe_json import read_object, type_name
 
 _FILE_LIMIT = 4 << 20
 _PASSWORD_LIMIT = 1 << 16

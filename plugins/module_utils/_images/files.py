@@ -13,7 +13,7 @@ import stat
 import tarfile
 import typing as t
 
-from .._errors import CorruptData, InputError, IntegrityError, LimitExceeded
+from .._core.errors import CorruptData, InputError, IntegrityError, LimitExceeded
 from .model import BlobReader, Descriptor
 from .references import shown
 

@@ -15,7 +15,7 @@ import os
 import stat
 import typing as t
 
-from .._errors import InputError, LimitExceeded
+from .._core.errors import InputError, LimitExceeded
 from .limits import DEFAULT_LIMITS, Budget, Limits
 from .model import KeptFile, Problem, RootContent
 from .overlay import Content, join, matches

@@ -12,7 +12,7 @@ import hashlib
 import threading
 import typing as t
 
-from .._errors import CorruptData, IntegrityError, ScanError, UnsupportedImage
+from .._core.errors import CorruptData, IntegrityError, ScanError, UnsupportedImage
 from .compression import INPUT_STEP, decompress
 from .limits import Budget
 from .model import Descriptor, Image, Layer

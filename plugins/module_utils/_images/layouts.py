@@ -9,12 +9,12 @@ import os
 import typing as t
 from pathlib import Path
 
-from .._errors import CorruptData, InputError, IntegrityError, LimitExceeded
+from .._core.errors import CorruptData, InputError, IntegrityError, LimitExceeded
+from .._core.safe_json import field, read_object
 from .files import Member, SliceReader, TarMembers, open_regular, read_whole
 from .manifests import CHILD_LIMIT, MANIFEST_LIMIT, parse_descriptor
 from .model import BlobReader, Descriptor
 from .references import is_digest, shown
-from .safe_json import field, read_object
 
 LAYOUT_FILE = "oci-layout"
 INDEX_FILE = "index.json"

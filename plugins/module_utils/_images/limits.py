@@ -9,7 +9,7 @@ import dataclasses
 import threading
 import time
 
-from .._errors import LimitExceeded
+from .._core.errors import LimitExceeded
 
 MIB = 1 << 20
 GIB = 1 << 30

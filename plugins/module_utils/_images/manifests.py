@@ -13,11 +13,11 @@ import dataclasses
 import hashlib
 import typing as t
 
-from .._errors import CorruptData, IntegrityError, LimitExceeded, ScanError, UnsupportedImage
+from .._core.errors import CorruptData, IntegrityError, LimitExceeded, ScanError, UnsupportedImage
+from .._core.safe_json import field, read_object
 from .model import Descriptor, ImageConfig, Layer, Platform
 from .platforms import resolve_names
 from .references import is_digest, shown
-from .safe_json import field, read_object
 
 MANIFEST_LIMIT = 4 << 20
 CONFIG_LIMIT = 8 << 20

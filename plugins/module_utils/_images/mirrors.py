@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .._errors import InputError, RegistryError
+from .._core.errors import InputError, RegistryError
 from .references import Reference, is_repository, parse_registry, shown
 
 PULLS = ("digest", "tag", "any")

@@ -17,7 +17,7 @@ import dataclasses
 import fnmatch
 import typing as t
 
-from .._errors import CorruptData, LimitExceeded
+from .._core.errors import CorruptData, LimitExceeded
 from .tar import FOLDER, HARD_LINK, SYMLINK, clean_name
 
 WHITEOUT = "w"

@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .._errors import InputError
+from .._core.errors import InputError
 from .model import Platform
 from .references import shown
 

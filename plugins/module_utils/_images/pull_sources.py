@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .._errors import RegistryError, ScanError
+from .._core.errors import RegistryError, ScanError
 from .manifests import in_image, verify_digest
 from .model import BlobReader, Descriptor
 from .references import Reference, is_digest

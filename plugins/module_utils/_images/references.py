@@ -14,7 +14,7 @@ import ipaddress
 import re
 import typing as t
 
-from .._errors import InputError
+from .._core.errors import InputError
 
 DOCKER_HUB = "docker.io"
 _DOCKER_HUB_ALIASES = frozenset({"docker.io", "index.docker.io"})

@@ -11,7 +11,8 @@ import typing as t
 import urllib.parse
 from pathlib import Path
 
-from .._errors import CorruptData, InputError, IntegrityError, LimitExceeded, RegistryError, ScanError
+from .._core.errors import CorruptData, InputError, IntegrityError, LimitExceeded, RegistryError, ScanError
+from .._core.safe_json import field, read_object
 from .access import Access
 from .credentials import Credential, Credentials
 from .manifests import (
@@ -28,7 +29,6 @@ from .mirrors import pull_places
 from .model import BlobReader, Descriptor
 from .pull_sources import PullSources, Way
 from .references import DOCKER_HUB, Reference, is_digest, is_repository, is_tag, parse_registry, shown
-from .safe_json import field, read_object
 from .tokens import Authenticator, is_transient, status_code
 from .transport import ConnectionLost, Endpoint, Patience, Response, Transport, Url, parse_url, retry_after
 

@@ -16,9 +16,9 @@ import json
 import re
 import typing as t
 
+from .._core.safe_json import unique_keys
 from .limits import Budget
 from .overlay import Content, and_above, parent_of
-from .safe_json import unique_keys
 from .tar import FILE, FOLDER, HARD_LINK, SPECIAL, SYMLINK, Sink, Visit, clean_name
 from .wanted import Keeper
 

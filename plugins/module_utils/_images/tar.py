@@ -15,7 +15,7 @@ import posixpath
 import typing as t
 import zlib
 
-from .._errors import CorruptData, LimitExceeded
+from .._core.errors import CorruptData, LimitExceeded
 from .limits import Budget
 
 BLOCK = 512

@@ -18,7 +18,7 @@ import stat
 import typing as t
 from pathlib import Path
 
-from .._errors import CorruptData, InputError, LimitExceeded, ScanError, UnsupportedImage
+from .._core.errors import CorruptData, InputError, LimitExceeded, ScanError, UnsupportedImage
 from .access import Access
 from .archives import MANIFEST_FILE, DockerArchive
 from .files import Source, TarMembers

@@ -15,11 +15,11 @@ import time
 import typing as t
 import urllib.parse
 
-from .._errors import CorruptData, RegistryError
+from .._core.errors import CorruptData, RegistryError
+from .._core.safe_json import field, read_object
 from .access import Access
 from .credentials import Credential
 from .references import shown
-from .safe_json import field, read_object
 from .transport import ConnectionLost, Endpoint, Patience, Response, Transport, Url, parse_url, retry_after
 
 _HEADER_LIMIT = 8192

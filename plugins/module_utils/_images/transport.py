@@ -27,7 +27,7 @@ import typing as t
 import urllib.parse
 import urllib.request
 
-from .._errors import InputError, LimitExceeded, RegistryError
+from .._core.errors import InputError, LimitExceeded, RegistryError
 from .access import Access, read_small_file
 from .references import shown
 

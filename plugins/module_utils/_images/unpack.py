@@ -20,7 +20,7 @@ import stat
 import typing as t
 from pathlib import Path
 
-from .._errors import CorruptData, InputError, LimitExceeded, ScanError
+from .._core.errors import CorruptData, InputError, LimitExceeded, ScanError
 from .layers import in_layer, stream_layer
 from .limits import DEFAULT_LIMITS, Budget, Limits
 from .model import Image, Problem

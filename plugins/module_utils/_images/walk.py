@@ -15,7 +15,7 @@ import functools
 import threading
 import typing as t
 
-from .._errors import CorruptData, LimitExceeded
+from .._core.errors import CorruptData, LimitExceeded
 from . import stargz
 from .folders import read_folder
 from .layer_records import LayerRecord, program_visitor, visible_components

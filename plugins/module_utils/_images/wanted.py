@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .._errors import ScanError
+from .._core.errors import ScanError
 from .overlay import Content
 from .tar import FOLDER, SPECIAL, SYMLINK
 

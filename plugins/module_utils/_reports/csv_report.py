@@ -9,7 +9,7 @@ import csv
 import io
 import typing as t
 
-from .._text import visible
+from .._core.text import visible
 
 COLUMNS = (
     *("kind", "verdict", "reference", "digest", "os", "platform", "id", "severity", "status", "package"),

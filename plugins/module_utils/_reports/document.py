@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._text import visible
+from .._core.text import visible
 from .._verdicts.model import VERDICTS
 from .._vulnerabilities.model import FeedInfo
 

@@ -17,8 +17,8 @@ import re
 import typing as t
 
 from .._compliance.guards import PROBLEMS as RULE_PROBLEMS
+from .._core.text import visible
 from .._rpm.problems import PROBLEMS
-from .._text import visible
 from .._verdicts.codes import CODES
 from .._vulnerabilities.model import SEVERITIES
 from .document import ATTENTION, CLUSTER_STATES, about_cluster, about_size

@@ -11,7 +11,7 @@ from __future__ import annotations
 import typing as t
 from xml.etree import ElementTree
 
-from .._text import visible
+from .._core.text import visible
 from .._verdicts.model import worst
 from .document import CLUSTER_STATES, NO_IMAGES, about_cluster
 

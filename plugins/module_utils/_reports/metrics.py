@@ -11,7 +11,7 @@ import datetime
 import math
 import typing as t
 
-from .._text import visible
+from .._core.text import visible
 from .document import ATTENTION
 
 #: Beginning of what tells when something was done last: it differs after each run, also where nothing else does.

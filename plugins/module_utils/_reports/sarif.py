@@ -15,7 +15,7 @@ import re
 import typing as t
 import urllib.parse
 
-from .._text import visible
+from .._core.text import visible
 from .._verdicts.codes import CODES
 from .document import CLUSTER_STATES, NO_IMAGES, about_cluster
 

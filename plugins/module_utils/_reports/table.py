@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._text import pad, visible, wrap
+from .._core.text import pad, visible, wrap
 from .document import ATTENTION, CLUSTER_STATES, about_cluster, about_size
 
 #: Reasons that are shown of one image, and images of one table.

@@ -15,7 +15,7 @@ import hashlib
 import struct
 import typing as t
 
-from .._errors import CorruptData, LimitExceeded, ScanError
+from .._core.errors import CorruptData, LimitExceeded, ScanError
 from .._images.model import Problem
 from .header import MAX_HEADER, parse_header
 from .model import Database, Package

@@ -15,7 +15,7 @@ import binascii
 import struct
 import typing as t
 
-from .._errors import CorruptData
+from .._core.errors import CorruptData
 from .model import Package
 
 #: librpm refuses a header with more entries.

@@ -10,10 +10,10 @@ import hashlib
 import re
 import typing as t
 
-from .._errors import ScanError
+from .._core.errors import ScanError
+from .._core.safe_json import read_json
 from .._images.folders import read_folder
 from .._images.model import Image, KeptFile, Problem, RootContent
-from .._images.safe_json import read_json
 from .._images.targets import RootFolder
 from .._images.walk import read_root
 from .._images.wanted import Wanted

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .._errors import CorruptData
+from .._core.errors import CorruptData
 from .._images.model import Problem
 from .model import SCHEMA_VERSION, Database, Inventory, OsRelease, Package, RepositoryId
 

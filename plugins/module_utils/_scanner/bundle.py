@@ -11,7 +11,7 @@ import io
 import typing as t
 import zipfile
 
-from .._errors import ScanError
+from .._core.errors import ScanError
 from . import pod
 
 #: ``pod`` must be imported above: only then does Ansible ship it, and all that it needs, to where a module runs.

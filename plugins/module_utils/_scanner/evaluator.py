@@ -42,12 +42,12 @@ from .._compliance.evaluate import Places, evaluate_tree, plan, refused, remove_
 from .._compliance.model import Results
 from .._compliance.oscap import Bounds, check_tools, find_tools
 from .._compliance.serial import results_from_dict, results_to_dict
-from .._errors import CorruptData, LimitExceeded, ScanError
+from .._core.errors import CorruptData, LimitExceeded, ScanError
+from .._core.safe_json import read_object
 from .._images.access import read_small_file
 from .._images.folders import read_folder
 from .._images.limits import DEFAULT_LIMITS, Budget, Limits
 from .._images.model import Image, Problem
-from .._images.safe_json import read_object
 from .._images.tar import Visit
 from .._images.targets import RootFolder
 from .._images.unpack import Owner, Unpacked, Unpacking, copy_folder, may_own

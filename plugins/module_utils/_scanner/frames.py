@@ -27,9 +27,9 @@ import re
 import typing as t
 import zlib
 
-from .._errors import CorruptData, LimitExceeded, ScanError
+from .._core.errors import CorruptData, LimitExceeded, ScanError
+from .._core.safe_json import read_object
 from .._images.references import is_digest
-from .._images.safe_json import read_object
 
 SCHEMA_VERSION = 1
 #: A kubelet splits longer lines, and another stream's line may then stand inside them.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._errors import ScanError
+from .._core.errors import ScanError
 from .._images.model import Descriptor, Platform
 from .._images.platforms import platform_of
 from .model import ImageBook, IndexOutcome, Outcome

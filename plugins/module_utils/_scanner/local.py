@@ -15,7 +15,7 @@ import dataclasses
 import time
 import typing as t
 
-from .._errors import ScanError
+from .._core.errors import ScanError
 from .._images.access import Access
 from .._images.model import Descriptor, Image, ImageIndex, Platform
 from .._images.targets import RootFolder, open_child, open_target

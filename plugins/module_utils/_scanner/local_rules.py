@@ -22,7 +22,7 @@ from .._compliance.content import FOLDERS, TAILORING_LIMIT, Wanted, trim
 from .._compliance.evaluate import Places, evaluate
 from .._compliance.model import Results
 from .._compliance.oscap import Bounds, Tools, check_tools, find_tools
-from .._errors import InputError, LimitExceeded, ScanError
+from .._core.errors import InputError, LimitExceeded, ScanError
 from .._images.limits import DEFAULT_LIMITS, Limits
 from .._images.model import Image
 from .._images.pull_sources import PullSources

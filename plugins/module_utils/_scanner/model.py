@@ -9,7 +9,7 @@ import dataclasses
 import typing as t
 
 from .._compliance.model import Results
-from .._errors import ScanError
+from .._core.errors import ScanError
 from .._rpm.model import Inventory
 
 

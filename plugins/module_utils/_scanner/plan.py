@@ -14,11 +14,11 @@ import json
 import re
 import typing as t
 
-from .._errors import CorruptData, ScanError
+from .._core.errors import CorruptData, ScanError
+from .._core.safe_json import read_object
 from .._images.mirrors import Mirror
 from .._images.platforms import parse_platform
 from .._images.references import is_digest, parse_reference, parse_registry, shown
-from .._images.safe_json import read_object
 from .targets import is_local
 
 SCHEMA_VERSION = 1

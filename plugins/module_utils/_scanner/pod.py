@@ -30,13 +30,13 @@ import traceback
 import typing as t
 from pathlib import Path
 
-from .._errors import LimitExceeded, RegistryError, ScanError
+from .._core.errors import LimitExceeded, RegistryError, ScanError
+from .._core.safe_json import read_object
 from .._images.access import Access, read_small_file
 from .._images.credentials import Credentials
 from .._images.model import Image, ImageIndex
 from .._images.platforms import parse_platform
 from .._images.registry import open_repository
-from .._images.safe_json import read_object
 from .._images.targets import RootFolder, open_target
 from .._rpm.inventory import take_inventory
 from .._rpm.model import Inventory

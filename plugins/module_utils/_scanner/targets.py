@@ -10,7 +10,7 @@ import os
 import re
 import typing as t
 
-from .._errors import InputError
+from .._core.errors import InputError
 from .._images.model import Descriptor, Platform
 from .._images.platforms import choose
 from .._images.references import is_digest, parse_reference, shown

@@ -16,7 +16,7 @@ import time
 import typing as t
 from pathlib import Path
 
-from .._errors import InputError, ScanError
+from .._core.errors import InputError, ScanError
 from .places import dies_with_job, mounts_of_process
 
 if t.TYPE_CHECKING:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .._text import visible
+from .._core.text import visible
 from .._verdicts.judge import Subject, accepts
 from .._verdicts.model import VERDICTS, ImageVerdict
 from .._verdicts.policies import Policy

@@ -9,7 +9,7 @@ import dataclasses
 import datetime
 import typing as t
 
-from .._errors import InputError
+from .._core.errors import InputError
 from .._flags.annotations import facts_of
 from .._flags.lists import full_reference
 from .._flags.plan import Snapshot, Subject

@@ -11,7 +11,7 @@ import datetime
 import typing as t
 
 from .._compliance.serial import results_from_dict
-from .._errors import InputError, ScanError
+from .._core.errors import InputError, ScanError
 from .._rpm.model import Inventory, Package
 from .._rpm.serial import inventory_from_dict
 from .._verdicts.applying import Entry, Exceptions

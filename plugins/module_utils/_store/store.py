@@ -16,7 +16,7 @@ import typing as t
 import zlib
 from datetime import datetime, timedelta, timezone
 
-from .._errors import CorruptData, ScanError
+from .._core.errors import CorruptData, ScanError
 from .._images.sightings import Sighting
 from .._verdicts.changes import difference
 from .._verdicts.model import VERDICTS

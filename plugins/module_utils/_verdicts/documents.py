@@ -16,8 +16,8 @@ import difflib
 import re
 import typing as t
 
-from .._errors import InputError
-from .._text import visible
+from .._core.errors import InputError
+from .._core.text import visible
 
 #: Largest document in characters, and how deep it may nest. A thousand exceptions are 100 to 200 kB; PyYAML's parser
 #: takes up to 9 s and 160 MB for a megabyte.

@@ -11,8 +11,8 @@ import fnmatch
 import re
 import typing as t
 
-from .._errors import InputError
-from .._text import visible
+from .._core.errors import InputError
+from .._core.text import visible
 from .documents import VALUE_LIMIT, Field, nearest, read_document
 from .identifiers import folded_id
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .._errors import InputError
-from .._text import visible
+from .._core.errors import InputError
+from .._core.text import visible
 from .documents import nearest
 from .forms import FORMS, reached
 from .rendering import Node, render

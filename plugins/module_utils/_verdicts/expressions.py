@@ -16,8 +16,8 @@ import dataclasses
 import re
 import typing as t
 
-from .._errors import InputError
-from .._text import visible
+from .._core.errors import InputError
+from .._core.text import visible
 from .expression_types import TypeCheck, named_type, truth_kinds
 from .rendering import render
 from .schema import Schema

@@ -13,7 +13,7 @@ import functools
 import re
 import typing as t
 
-from .._text import visible
+from .._core.text import visible
 
 _WILDCARDS = re.compile(r"[*^$%\\]|\.\+|\?")
 _ARCHITECTURES = "amd64|386|arm|arm64|ppc64le|ppc64|s390x|riscv64|mips64le|mips64|mipsle|mips|loong64|wasm"

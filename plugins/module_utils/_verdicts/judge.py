@@ -15,11 +15,11 @@ import re
 import typing as t
 
 from .._compliance.model import RULE_RESULTS, RULE_SEVERITIES, Results
-from .._errors import InputError
+from .._core.errors import InputError
+from .._core.text import visible
 from .._images.model import Problem
 from .._images.platforms import choose, parse_platform, platform_of
 from .._rpm.model import Inventory
-from .._text import visible
 from .._vulnerabilities.distributions import fewest_documents
 from .._vulnerabilities.model import SEVERITIES, Coverage, FeedInfo, Finding, Match, UnreadDocument
 from .applying import Accepted, Entry, Exceptions, Named, Used

@@ -13,8 +13,8 @@ import re
 import typing as t
 
 from .._compliance.model import RULE_SEVERITIES
-from .._errors import InputError
-from .._text import visible
+from .._core.errors import InputError
+from .._core.text import visible
 from .._vulnerabilities.feeds.parsing import FORMS
 from .._vulnerabilities.model import SEVERITIES
 from .documents import Field, read_document

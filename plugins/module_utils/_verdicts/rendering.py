@@ -9,7 +9,7 @@ import json
 import re
 import typing as t
 
-from .._text import visible
+from .._core.text import visible
 
 #: A node of jmespath's tree: ``type``, ``children`` and maybe ``value``.
 Node = dict[str, t.Any]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._errors import InputError
+from .._core.errors import InputError
 from .rendering import Node, render
 from .samples import IMAGES, Samples
 from .schema import Schema

@@ -20,11 +20,11 @@ import re
 import typing as t
 from pathlib import Path
 
-from .._errors import CorruptData, InputError, LimitExceeded, ScanError
-from .._images.safe_json import field, read_object
-from .._text import visible
+from .._core.errors import CorruptData, InputError, LimitExceeded, ScanError
+from .._core.safe_json import field, read_object
+from .._core.text import visible
+from .._core.times import parse_time, utc_text
 from .._vulnerabilities.feeds.signatures import SUFFIX, Keys, read_signature
-from .._vulnerabilities.times import parse_time, utc_text
 from .exceptions import JUSTIFICATIONS
 from .identifiers import folded_id, mentioned_ids
 from .policies import split_reference

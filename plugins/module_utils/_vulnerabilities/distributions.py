@@ -13,7 +13,7 @@ import dataclasses
 import re
 import typing as t
 
-from .._errors import InputError
+from .._core.errors import InputError
 
 if t.TYPE_CHECKING:
     from .._rpm.model import Package

@@ -86,7 +86,7 @@ def main(event: dict[str, t.Any], registries: t.Any = None) -> dict[str, t.Any]:
 def registries_of(given: t.Any) -> dict[str, str]:
     """The option: name that a registry gives itself -> name under which it is reached."""
     _use_this_collection()
-    from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError
+    from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
     from ansible_collections.imagescan.openshift.plugins.module_utils._images.references import parse_registry
 
     if given is None:

@@ -204,7 +204,7 @@ def options_of(args: Args) -> Args:
     spec = argument_spec()
     from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
     from ansible.module_utils.errors import UnsupportedError
-    from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError
+    from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
 
     given = {name: value for name, value in args.items() if name != FEEDBACK_QUEUE}
     checked = ArgumentSpecValidator(spec).validate(given)
@@ -324,7 +324,7 @@ def from_command_line() -> Args:
 def run() -> int:
     """The program; its exit status."""
     _use_this_collection()
-    from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+    from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 
     try:
         asyncio.run(show(from_command_line()))

@@ -13,7 +13,7 @@ import re
 import typing as t
 import urllib.parse
 
-from ..._errors import CorruptData
+from ..._core.errors import CorruptData
 from .advisories import TEXT_LIMIT
 from .csaf_json import CsafFields
 from .model import UNKNOWN_MODULE

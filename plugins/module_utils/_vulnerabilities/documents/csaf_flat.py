@@ -18,7 +18,7 @@ import re
 import typing as t
 import urllib.parse
 
-from ..._errors import CorruptData
+from ..._core.errors import CorruptData
 from .csaf_components import UNREADABLE, ComponentReader, CsafComponent
 from .csaf_json import CsafFields
 from .model import UNKNOWN_MODULE, UNTOLD_ARCH

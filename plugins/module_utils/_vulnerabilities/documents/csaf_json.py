@@ -9,8 +9,8 @@ import collections
 import json
 import typing as t
 
-from ..._errors import CorruptData, LimitExceeded
-from ..._images.safe_json import unique_keys
+from ..._core.errors import CorruptData, LimitExceeded
+from ..._core.safe_json import unique_keys
 
 DOCUMENT_LIMIT = 64 << 20  # bytes; the largest published ones have some 30 MB
 VALUE_LIMIT = 2_000_000  # JSON values: some 200 MB of Python objects

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ..._errors import CorruptData
+from ..._core.errors import CorruptData
 from .advisories import TEXT_LIMIT
 from .csaf_components import MODULE_BUILD, UNREADABLE
 from .csaf_json import CsafFields

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ..._errors import CorruptData, LimitExceeded
+from ..._core.errors import CorruptData, LimitExceeded
 from ..cpes import parse_cpe
 from .advisories import TEXT_LIMIT, kept_text
 from .csaf_components import UNREADABLE, ComponentReader, CsafComponent, same_package

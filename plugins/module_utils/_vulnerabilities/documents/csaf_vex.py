@@ -13,8 +13,8 @@ import re
 import typing as t
 import urllib.parse
 
-from ..._errors import CorruptData
-from ..times import utc_text
+from ..._core.errors import CorruptData
+from ..._core.times import utc_text
 from .csaf_components import parse_build_id, parse_name_id
 from .csaf_flat import is_flat, modules_named
 from .csaf_json import DOCUMENT_LIMIT, CsafFields, load

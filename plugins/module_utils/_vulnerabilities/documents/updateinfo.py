@@ -17,11 +17,11 @@ import re
 import typing as t
 import xml.parsers.expat
 
-from ..._errors import CorruptData, LimitExceeded
-from ..._images.safe_json import field, read_object
+from ..._core.errors import CorruptData, LimitExceeded
+from ..._core.safe_json import field, read_object
+from ..._core.times import utc_text
 from ..._rpm.modules import is_modular
 from ..distributions import DISTRIBUTIONS, Distribution, parse_distribution
-from ..times import utc_text
 from .advisories import build_of, is_name, kept_text, modules_in, read_severity, title_severity
 from .model import UNKNOWN_MODULE, Document, Row
 

@@ -16,7 +16,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from ..._errors import CorruptData, InputError, LimitExceeded
+from ..._core.errors import CorruptData, InputError, LimitExceeded
 from ..._images.limits import GIB, Budget, Limits
 from ..documents.osv import RECORD_LIMIT
 from ..documents.updateinfo import DEPTH_LIMIT, PENDING_LIMIT, split

@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 from pathlib import Path
 
-from ..._errors import CorruptData, InputError, LimitExceeded, ScanError
+from ..._core.errors import CorruptData, InputError, LimitExceeded, ScanError
 from ..._images.compression import decompress_file
 from ..._images.limits import GIB, Budget, Limits
 from ..._images.tar import FILE, FOLDER, Visit, walk_tar

@@ -17,7 +17,8 @@ import json
 import typing as t
 from pathlib import Path
 
-from ..._errors import CorruptData, InputError, LimitExceeded
+from ..._core.errors import CorruptData, InputError, LimitExceeded
+from ..._core.times import utc_text
 from ..documents.csaf_vex import DOCUMENT_LIMIT
 from ..documents.unread import scope_of
 from ..index.form import LEFT_OUT, REJECTED
@@ -25,7 +26,6 @@ from ..index.packing import Packed
 from ..index.reader import FeedIndex, IndexedDocument, RejectedDocument, is_index, rejected_document
 from ..index.writer import IndexUpdate, IndexWriter, Writer, touch, work_folder
 from ..model import FeedInfo
-from ..times import utc_text
 from .advisories import open_records, open_repositories
 from .digests import content_digest, digest_of
 from .parsing import CSAF, Form, Refusal, write_outcome

@@ -28,10 +28,10 @@ import tempfile
 import typing as t
 from pathlib import Path
 
-from ..._errors import CorruptData, InputError, LimitExceeded, ScanError
-from ..._images.safe_json import read_object
+from ..._core.errors import CorruptData, InputError, LimitExceeded, ScanError
+from ..._core.safe_json import read_object
+from ..._core.times import utc_text
 from ..._images.tar import FILE
-from ..times import utc_text
 from .archives import starts_with, walk_archive
 
 MANIFEST = "imagescan-bundle.json"

@@ -11,8 +11,8 @@ import tempfile
 import typing as t
 from pathlib import Path
 
-from ..._errors import CorruptData
-from ..._text import pad, visible, wrap
+from ..._core.errors import CorruptData
+from ..._core.text import pad, visible, wrap
 from ..distributions import fewest_documents
 from ..index.reader import RejectedDocument
 from ..model import FeedInfo

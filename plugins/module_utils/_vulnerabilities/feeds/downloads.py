@@ -18,7 +18,7 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-from ..._errors import InputError, LimitExceeded, RegistryError, ScanError
+from ..._core.errors import InputError, LimitExceeded, RegistryError, ScanError
 from ..._images.access import Access
 from ..._images.transport import ConnectionLost, Patience, Response, Transport, Url, parse_url, retry_after, tls_context
 

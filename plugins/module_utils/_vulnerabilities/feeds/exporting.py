@@ -18,11 +18,11 @@ import shutil
 import typing as t
 from pathlib import Path
 
-from ..._errors import InputError, LimitExceeded, ScanError
+from ..._core.errors import InputError, LimitExceeded, ScanError
+from ..._core.times import utc_text
 from ..documents.csaf_vex import may_name
 from ..index.reader import FeedIndex
 from ..index.writer import work_folder
-from ..times import utc_text
 from .bundles import FILES_LIMIT, INDEX_FILE, Manifest, digest_file, is_bundle, read_bundle, write_bundle
 from .digests import digest_of
 from .downloads import Client, Fetched, FetchError, local_path

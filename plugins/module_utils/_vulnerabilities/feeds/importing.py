@@ -13,7 +13,7 @@ import dataclasses
 import typing as t
 from pathlib import Path
 
-from ..._errors import CorruptData, InputError, ScanError
+from ..._core.errors import CorruptData, InputError, ScanError
 from ..index.reader import FeedIndex, damage
 from ..index.writer import IndexUpdate, touch, work_folder
 from .archives import unpack_file

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ..._errors import CorruptData, InputError, LimitExceeded, ScanError
+from ..._core.errors import CorruptData, InputError, LimitExceeded, ScanError
 from ..distributions import DISTRIBUTIONS, RED_HAT, distribution_of_product, parse_distribution
 from ..documents.csaf_vex import read_document
 from ..documents.model import Document

@@ -9,7 +9,7 @@ import dataclasses
 import json
 import typing as t
 
-from ..._errors import CorruptData, InputError, LimitExceeded
+from ..._core.errors import CorruptData, InputError, LimitExceeded
 from .digests import digest_of
 from .downloads import Client, is_url, local_path, shown_url
 

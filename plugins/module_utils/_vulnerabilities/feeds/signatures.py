@@ -17,7 +17,7 @@ import datetime
 import typing as t
 from pathlib import Path
 
-from ..._errors import CorruptData, InputError, LimitExceeded
+from ..._core.errors import CorruptData, InputError, LimitExceeded
 
 if t.TYPE_CHECKING:
     import pysequoia

@@ -12,9 +12,9 @@ import typing as t
 import urllib.parse
 from pathlib import Path
 
-from ..._errors import CorruptData, InputError, LimitExceeded
+from ..._core.errors import CorruptData, InputError, LimitExceeded
+from ..._core.times import utc_text
 from ..documents.csaf_vex import DOCUMENT_LIMIT
-from ..times import utc_text
 from .archives import read_archive
 from .digests import content_digest, digest_of
 from .downloads import Client, FetchError, is_url, local_path, shown_url, split_url

@@ -18,7 +18,7 @@ import time
 import typing as t
 from pathlib import Path
 
-from ..._errors import InputError, ScanError
+from ..._core.errors import InputError, ScanError
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS archive (url TEXT NOT NULL, validator TEXT NOT NULL, length INTEGER NOT NULL);

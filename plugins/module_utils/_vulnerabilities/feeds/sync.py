@@ -32,9 +32,9 @@ import typing as t
 import urllib.parse
 from pathlib import Path
 
-from ..._errors import CorruptData, InputError, LimitExceeded, ScanError
+from ..._core.errors import CorruptData, InputError, LimitExceeded, ScanError
+from ..._core.times import parse_time, utc_text
 from ..documents.csaf_vex import DOCUMENT_LIMIT
-from ..times import parse_time, utc_text
 from .archives import read_archive
 from .downloads import Client, Fetched, FetchError, Transfer, shown_url, split_url
 from .repository_map import REPOSITORY_MAP, REPOSITORY_MAP_LIMIT

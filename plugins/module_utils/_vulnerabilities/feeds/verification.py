@@ -22,7 +22,7 @@ import hashlib
 import typing as t
 from pathlib import Path
 
-from ..._errors import LimitExceeded, ScanError
+from ..._core.errors import LimitExceeded, ScanError
 from ..documents.csaf_vex import DOCUMENT_LIMIT
 from ..index.form import LEFT_OUT, REJECTED, DocumentRow
 from ..index.reader import FeedIndex

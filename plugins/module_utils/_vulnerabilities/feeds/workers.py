@@ -20,7 +20,7 @@ import sys
 import tempfile
 import typing as t
 
-from ..._errors import ScanError
+from ..._core.errors import ScanError
 from ..index.packing import Packed
 from .parsing import Form, Refusal, outcome
 

@@ -12,7 +12,7 @@ import typing as t
 import zlib
 from pathlib import Path
 
-from ..._errors import CorruptData, InputError
+from ..._core.errors import CorruptData, InputError
 from ..documents.unread import EVERYTHING, UnreadScope
 from ..model import SCHEMA_VERSION, SEVERITIES, FeedInfo, Statement
 from .form import (

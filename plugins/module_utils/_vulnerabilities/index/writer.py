@@ -20,7 +20,7 @@ import time
 import typing as t
 from pathlib import Path
 
-from ..._errors import InputError, ScanError
+from ..._core.errors import InputError, ScanError
 from ..documents.model import Document
 from ..documents.unread import EVERYTHING, UnreadScope
 from ..model import SCHEMA_VERSION

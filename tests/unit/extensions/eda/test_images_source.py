@@ -18,7 +18,7 @@ import pytest
 import yaml
 from ansible_collections.imagescan.openshift.extensions.eda.plugins.event_source import images as source
 from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
 
 CHECKOUT = Path(__file__).resolve().parents[4]
 FILE = CHECKOUT / "extensions/eda/plugins/event_source/images.py"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.imagescan.openshift.extensions.eda.plugins.event_filter import pushed_images
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
 
 CHECKOUT = Path(__file__).resolve().parents[4]
 EDA = CHECKOUT / "extensions/eda"

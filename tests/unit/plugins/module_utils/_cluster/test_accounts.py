@@ -22,7 +22,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.accou
     write_kubeconfig,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client, Connection, connect
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
 from ansible_collections.imagescan.openshift.tests.support.certificates import Authority
 
 ACCOUNT = Account("scans", "imagescan-scan")

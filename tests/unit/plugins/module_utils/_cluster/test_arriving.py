@@ -21,6 +21,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.arriv
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.selection import Selection
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.arrivals import (
     Arrival,
     Backlog,
@@ -28,7 +29,6 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.arr
     event_of,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.sources import RegistryQuery
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.tests.support.recorded_cluster import (
     INTERNAL,

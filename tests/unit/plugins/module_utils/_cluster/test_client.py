@@ -23,7 +23,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.error
     refused,
     roles_for,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import LimitExceeded
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import LimitExceeded
 from ansible_collections.imagescan.openshift.tests.support.requirements import CHECKOUT
 from ansible_collections.imagescan.openshift.tests.support.servers import (
     Answer,

@@ -12,7 +12,7 @@ import typing as t
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import drill, ways
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Answer, Connection, connect
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.references import parse_reference
 from ansible_collections.imagescan.openshift.tests.support import servers
 

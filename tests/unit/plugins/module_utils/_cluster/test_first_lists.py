@@ -20,7 +20,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.first
     plan_tidying,
     read,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.names import (
     NAMESPACES_ANNOTATION,
     PASSED_KIND,

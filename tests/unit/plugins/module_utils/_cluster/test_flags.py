@@ -24,7 +24,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.flags
     apply_all,
     read_images,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import CorruptData, InputError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData, InputError
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotations import Change, others_say
 from ansible_collections.imagescan.openshift.tests.support.servers import (
     Answer,

@@ -18,9 +18,9 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.image
     read_images,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.selection import Selection, check_namespaces
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.model import Discovery, Found
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.search import Wish, discover
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.tests.support.recorded_cluster import (
     INTERNAL,

@@ -25,7 +25,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.lists
     read_lists,
     set_entries,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.lists import PATCH_ENTRIES, Entry
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.reach import Reach
 from ansible_collections.imagescan.openshift.tests.support.servers import (

@@ -25,7 +25,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.logs 
     Received,
     Spool,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import LimitExceeded
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import LimitExceeded
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.frames import Encoder, Record
 from hypothesis import event, given, settings
 from hypothesis import strategies as st

@@ -13,7 +13,7 @@ import typing as t
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import manifests
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.manifests import EvaluatorOptions, PodOptions
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
 
 IMAGE = "r.example/tools/python@sha256:" + "a" * 64
 

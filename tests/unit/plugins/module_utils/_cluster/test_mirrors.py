@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import ApiError
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.mirrors import read_mirrors
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.mirrors import Mirror
 
 DIGESTS, TAGS = "imagedigestmirrorsets", "imagetagmirrorsets"

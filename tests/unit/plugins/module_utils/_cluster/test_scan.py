@@ -25,7 +25,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.jobs 
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.logs import Finished, Received
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.manifests import EvaluatorOptions, PodOptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scan import Compliance, JobScan, Options
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import (
     Abandoned,
     InputError,
     RegistryError,

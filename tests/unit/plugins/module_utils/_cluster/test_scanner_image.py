@@ -13,7 +13,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scann
     OPENSHIFT_PYTHON,
     scanner_image,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
 
 
 class ImageStreams:

@@ -18,8 +18,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.workl
     read_workloads,
     running,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.model import Named
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
 from ansible_collections.imagescan.openshift.tests.support.recorded_cluster import (
     INTERNAL,
     OPENSHIFT,

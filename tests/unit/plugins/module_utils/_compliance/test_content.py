@@ -21,7 +21,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.co
     list_profiles,
     trim,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import (
     CorruptData,
     InputError,
     LimitExceeded,

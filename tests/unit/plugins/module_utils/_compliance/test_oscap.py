@@ -20,7 +20,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.os
     find_tools,
     run_oscap,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import LimitExceeded, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import LimitExceeded, ScanError
 
 #: Writes the file behind --results-arf.
 RESULTS = 'for word in "$@"; do [ "$before" = --results-arf ] && echo results > "$word"; before=$word; done\n'

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance import pages
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.pages import render_page
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 
 ARF = gzip.compress(b"<arf/>")
 

@@ -25,7 +25,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.re
     read_definitions,
     read_results,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import (
     CorruptData,
     InputError,
     LimitExceeded,

@@ -17,7 +17,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.se
     results_from_dict,
     results_to_dict,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import CorruptData
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Problem
 from ansible_collections.imagescan.openshift.tests.fuzz import trees
 from ansible_collections.imagescan.openshift.tests.support import openscap as made

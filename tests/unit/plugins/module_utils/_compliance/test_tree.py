@@ -19,7 +19,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.tr
     prepare,
     without_modules,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import CorruptData, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.unpack import Owner
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.databases import read_databases
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Database

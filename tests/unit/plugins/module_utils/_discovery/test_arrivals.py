@@ -11,6 +11,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery import arrivals as module
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.arrivals import (
     Arrival,
@@ -21,7 +22,6 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.arr
     write_state,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.handing_on import Handing
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.sightings import Sighting
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import request_of
 

@@ -10,6 +10,7 @@ import typing as t
 from datetime import datetime, timezone
 
 import pytest
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import Abandoned, RegistryError
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery import model, search
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.model import (
     Catalogue,
@@ -22,7 +23,6 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.mod
     fold,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.search import Wish, discover
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import Abandoned, RegistryError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import (
     Descriptor,

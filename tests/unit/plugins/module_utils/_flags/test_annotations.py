@@ -12,7 +12,7 @@ import typing as t
 
 import jsonschema
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, LimitExceeded
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, LimitExceeded
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags import annotations as module
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotations import (
     DENY_EXECUTION,

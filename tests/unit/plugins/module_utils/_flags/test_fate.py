@@ -9,7 +9,7 @@ import itertools
 import typing as t
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import CorruptData
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.fate import fate
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import VERDICTS
 

@@ -14,7 +14,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, LimitExceeded, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import (
+    InputError,
+    LimitExceeded,
+    ScanError,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.lists import (
     KINDS,
     PATCH_ENTRIES,

@@ -10,7 +10,7 @@ import datetime
 import typing as t
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotations import Facts
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.fate import CLEAR, KEEP, SET
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.lists import Entry

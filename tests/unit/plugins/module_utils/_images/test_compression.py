@@ -11,7 +11,7 @@ import sys
 import typing as t
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import (
     CorruptData,
     LimitExceeded,
     UnsupportedImage,

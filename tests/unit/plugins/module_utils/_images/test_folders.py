@@ -11,7 +11,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, LimitExceeded
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, LimitExceeded
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.folders import read_folder
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.limits import Limits
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import RootContent

@@ -6,7 +6,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, RegistryError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, RegistryError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.mirrors import (
     Mirror,
     pull_places,

@@ -13,7 +13,11 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, IntegrityError, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import (
+    InputError,
+    IntegrityError,
+    ScanError,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.manifests import OCI_CONFIG, OCI_MANIFEST
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.mirrors import Mirror

@@ -11,7 +11,7 @@ import tarfile
 import typing as t
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import CorruptData, LimitExceeded
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData, LimitExceeded
 from ansible_collections.imagescan.openshift.plugins.module_utils._images import tar
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.limits import Budget, Limits
 from hypothesis import HealthCheck, given, settings

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import RegistryError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import RegistryError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.tokens import (
     Challenge,

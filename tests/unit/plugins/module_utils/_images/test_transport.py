@@ -14,7 +14,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, RegistryError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, RegistryError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images import transport
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.registry import Client

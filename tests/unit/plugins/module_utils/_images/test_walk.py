@@ -14,7 +14,7 @@ import threading
 import typing as t
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import (
     CorruptData,
     IntegrityError,
     LimitExceeded,

@@ -19,6 +19,7 @@ import time
 import typing as t
 
 import pytest
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.text import columns, visible
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Problem
 from ansible_collections.imagescan.openshift.plugins.module_utils._reports import (
     csv_report,
@@ -37,7 +38,6 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._reports.docum
     newest_time,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import OsRelease
-from ansible_collections.imagescan.openshift.plugins.module_utils._text import columns, visible
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import (
     Acceptance,
     load_exceptions,

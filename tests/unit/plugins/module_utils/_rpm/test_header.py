@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 from ansible_collections.imagescan.openshift.examples.fleet.rpmdb import Rpm, header
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import CorruptData
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.header import parse_header, signing_key_id
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Package
 from hypothesis import given, settings

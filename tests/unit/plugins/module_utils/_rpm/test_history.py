@@ -11,7 +11,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import CorruptData, LimitExceeded
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData, LimitExceeded
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm import history
 
 #: item, name, epoch, version, release, architecture

@@ -10,7 +10,7 @@ import json
 import typing as t
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import CorruptData
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Problem
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import (
     SCHEMA_VERSION,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.versions import (
     Evr,
     compare_evr,

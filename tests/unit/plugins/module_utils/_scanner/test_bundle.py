@@ -9,7 +9,7 @@ import io
 import zipfile
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner import bundle, pod
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.bundle import make_bundle
 
@@ -24,13 +24,19 @@ def test_it_holds_the_program_and_all_that_it_imports() -> None:
         source = archive.read(f"{UTILS}/_scanner/pod.py").decode("utf-8")
     assert source == bundle._source(pod.__name__)
     modules = {name.removeprefix(f"{UTILS}/") for name in names if name.startswith(UTILS)}
-    assert {"_errors.py", "_images/registry.py", "_images/walk.py", "_rpm/sqlite.py", "_scanner/cache.py"} <= modules
+    assert {
+        "_core/errors.py",
+        "_images/registry.py",
+        "_images/walk.py",
+        "_rpm/sqlite.py",
+        "_scanner/cache.py",
+    } <= modules
     assert {"_scanner/evaluator.py", "_compliance/evaluate.py", "_compliance/oscap.py"} <= modules
     assert not modules & {"_scanner/bundle.py", "_scanner/local.py", "_scanner/local_rules.py", "_scanner/ledger.py"}
     assert {name.split("/")[0] for name in modules} == {
-        "_errors.py",
         "__init__.py",
         "_compliance",
+        "_core",
         "_images",
         "_rpm",
         "_scanner",

@@ -12,7 +12,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import RegistryError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import RegistryError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import BlobReader, Descriptor
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner import cache
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.cache import CachedLayers

@@ -25,7 +25,11 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.co
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import Results, RuleResult
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.oscap import Tools
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.serial import results_to_dict
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import CorruptData, IntegrityError, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import (
+    CorruptData,
+    IntegrityError,
+    ScanError,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Image, Problem
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.targets import RootFolder
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory import take_inventory

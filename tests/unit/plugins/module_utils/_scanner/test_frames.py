@@ -12,7 +12,7 @@ import typing as t
 import zlib
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import CorruptData, LimitExceeded
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData, LimitExceeded
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.serial import inventory_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner import frames
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.frames import Decoder, Encoder, Record

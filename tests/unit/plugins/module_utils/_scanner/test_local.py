@@ -9,7 +9,11 @@ import threading
 import typing as t
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import Abandoned, InputError, RegistryError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import (
+    Abandoned,
+    InputError,
+    RegistryError,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import (
     Descriptor,

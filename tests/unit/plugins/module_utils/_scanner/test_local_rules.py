@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import Wanted
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.oscap import Tools
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import (
     BlobReader,

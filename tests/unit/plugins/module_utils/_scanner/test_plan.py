@@ -10,7 +10,7 @@ import json
 import typing as t
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import CorruptData, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.mirrors import Mirror
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.plan import (
     Plan,

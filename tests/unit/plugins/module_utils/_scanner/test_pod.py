@@ -14,7 +14,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import CorruptData, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Descriptor, ImageIndex, Platform
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.serial import inventory_from_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner import pod

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.sightings import Sighting
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import Request, request_of
 

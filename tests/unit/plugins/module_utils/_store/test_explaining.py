@@ -12,7 +12,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Problem
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Database, Package
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.serial import inventory_to_dict

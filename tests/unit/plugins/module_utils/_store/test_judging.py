@@ -10,7 +10,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.sightings import Sighting
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import (
     Database,

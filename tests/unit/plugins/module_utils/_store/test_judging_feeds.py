@@ -11,7 +11,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Inventory
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.serial import inventory_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named

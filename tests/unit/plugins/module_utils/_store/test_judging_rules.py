@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import Results, RuleResult
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.serial import results_to_dict
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotations import desired, facts_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.fate import KEEP
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Problem

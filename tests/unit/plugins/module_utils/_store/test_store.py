@@ -16,7 +16,7 @@ from pathlib import Path
 
 import ansible_collections
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._store import database
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store, open_store
 from ansible_collections.imagescan.openshift.tests.support.store_contract import (

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.expressions import check_expression
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.samples import IMAGES, Samples

@@ -17,7 +17,7 @@ import pytest
 import yaml
 from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import RULE_RESULTS
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Problem
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Database
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.applying import Exceptions

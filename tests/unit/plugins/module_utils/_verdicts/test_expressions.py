@@ -10,7 +10,7 @@ import time
 
 import jmespath
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.expressions import (
     LENGTH_LIMIT,
     check_expression,

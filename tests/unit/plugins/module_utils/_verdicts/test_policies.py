@@ -10,7 +10,7 @@ import datetime
 import time
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.documents import SIZE_LIMIT, read_document
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import load_exceptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import (

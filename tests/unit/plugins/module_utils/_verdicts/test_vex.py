@@ -13,7 +13,11 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import CorruptData, InputError, LimitExceeded
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import (
+    CorruptData,
+    InputError,
+    LimitExceeded,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts import vex
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import image_document, judge
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import ImageVerdict

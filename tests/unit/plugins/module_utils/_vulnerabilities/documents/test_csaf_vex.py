@@ -11,7 +11,11 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import CorruptData, LimitExceeded, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import (
+    CorruptData,
+    LimitExceeded,
+    ScanError,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents import csaf_json, csaf_tree
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.advisories import (
     TEXT_LIMIT,

@@ -9,7 +9,7 @@ import json
 import typing as t
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import CorruptData
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.model import Document
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.osv import read_record
 from ansible_collections.imagescan.openshift.tests.support.advisories import Json, record

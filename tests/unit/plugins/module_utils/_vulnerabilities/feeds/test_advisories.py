@@ -19,7 +19,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import (
     CorruptData,
     InputError,
     LimitExceeded,

@@ -13,7 +13,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import CorruptData, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import build, workers
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.build import build_index
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex

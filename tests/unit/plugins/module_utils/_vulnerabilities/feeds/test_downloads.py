@@ -9,7 +9,11 @@ import io
 import typing as t
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, LimitExceeded, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import (
+    InputError,
+    LimitExceeded,
+    ScanError,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.downloads import (
     Client,

@@ -9,7 +9,7 @@ import random
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, LimitExceeded
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, LimitExceeded
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.signatures import (
     KEYS_LIMIT,
     SIGNATURE_LIMIT,

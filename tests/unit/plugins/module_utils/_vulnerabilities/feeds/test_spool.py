@@ -13,7 +13,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import InputError, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import spool as spools
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.spool import KeptArchive, Spool
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.imagescan.openshift.examples.fleet import images
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.times import parse_time
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.databases import read_database
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Database, Inventory, Package
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import Subject, judge
@@ -25,7 +26,6 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
     match_inventory,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.model import Finding
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.times import parse_time
 from ansible_collections.imagescan.openshift.tests.support.data import data_path
 from ansible_collections.imagescan.openshift.tests.support.policies import for_small_feeds
 from ansible_collections.imagescan.openshift.tests.support.vex import (

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 
-from .._errors import CorruptData
+from .errors import CorruptData
 
 
 def parse_time(text: str, what: str) -> datetime.datetime:

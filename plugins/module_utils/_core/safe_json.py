@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import typing as t
 
-from .._errors import CorruptData, LimitExceeded, ScanError
+from .errors import CorruptData, LimitExceeded, ScanError
 
 _NUMBER_LIMIT = 40
 _VALUE_LIMIT = 400_000  # about 100 MB of Python objects at worst

@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._files import write_whole
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.files import write_whole
 
 
 def test_a_file_is_replaced_as_a_whole_and_is_its_owners_alone(tmp_path: Path) -> None:

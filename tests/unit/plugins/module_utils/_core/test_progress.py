@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import Abandoned
-from ansible_collections.imagescan.openshift.plugins.module_utils._progress import Progress, remaining
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import Abandoned
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress import Progress, remaining
 
 
 class Clock:

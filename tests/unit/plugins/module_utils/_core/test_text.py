@@ -8,7 +8,7 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._text import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.text import (
     columns,
     fit,
     pad,

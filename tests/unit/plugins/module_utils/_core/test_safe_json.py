@@ -6,8 +6,12 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._errors import CorruptData, InputError, LimitExceeded
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.safe_json import field, read_json, read_object
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import (
+    CorruptData,
+    InputError,
+    LimitExceeded,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.safe_json import field, read_json, read_object
 
 LIMIT = 8 << 20
 

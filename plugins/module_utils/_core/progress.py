@@ -15,7 +15,7 @@ import time
 import typing as t
 from pathlib import Path
 
-from ._errors import Abandoned
+from .errors import Abandoned
 
 VARIABLE = "IMAGESCAN_PROGRESS"
 #: Without a sign of life for this long nobody waits for the result any more (seconds).
