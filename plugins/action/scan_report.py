@@ -19,17 +19,6 @@ COLOURS = {
     "PASSED": "COLOR_OK",
     "COMPLETE": "COLOR_OK",
 }
-LABELS = {
-    "json": "JSON report",
-    "html": "HTML page",
-    "junit": "JUnit XML",
-    "sarif": "SARIF",
-    "csv": "Table (CSV)",
-    "metrics": "Metrics",
-    "openvex": "OpenVEX",
-    "openscap": "Pages of OpenSCAP",
-}
-#: Callbacks that write a document to stdout, which a table would break.
 
 
 class ActionModule(ActionBase):
@@ -53,7 +42,11 @@ def show(table: list[str], files: dict[str, str]) -> None:
     """Print a table line by line, in the colours that the person chose for good and bad."""
     if not table:
         return
+    # Imported here, so that only a task that shows files reads all formats.
+    from ..module_utils._reports.formats import FORMATS
+
+    labels = {item.name: item.label for item in FORMATS}
     for line in table:
         show_line(line, COLOURS.get(line.partition(" ")[0], ""))
     for kind, path in files.items():
-        show_line(f"{LABELS.get(kind, kind)}: {path}")
+        show_line(f"{labels.get(kind, kind)}: {path}")

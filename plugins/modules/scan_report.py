@@ -225,105 +225,100 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.pa
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.files import write_whole
 from ansible_collections.imagescan.openshift.plugins.module_utils._module import run
-from ansible_collections.imagescan.openshift.plugins.module_utils._reports import (
-    csv_report,
-    html_report,
-    json_report,
-    junit,
-    metrics,
-    openvex,
-    sarif,
-    table,
-)
+from ansible_collections.imagescan.openshift.plugins.module_utils._reports import json_report, metrics, table
 from ansible_collections.imagescan.openshift.plugins.module_utils._reports.document import (
     CLUSTER_STATES,
+    ReportFormat,
+    Times,
     build_report,
     cluster_object,
     newest_time,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._reports.formats import FORMATS, OPENSCAP
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import InForce, in_force, meant
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import UNRESOLVED, Store, open_store
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import VERDICTS
 
-RENDERERS: dict[str, t.Callable[[t.Mapping[str, t.Any]], bytes]] = {
-    "json": json_report.render,
-    "html": html_report.render,
-    "junit": junit.render,
-    "sarif": sarif.render,
-    "csv": csv_report.render,
-    "openvex": openvex.render,
-}
-#: A format that is no single file.
-OPENSCAP = "openscap"
-METRICS = "metrics"
-NAMES = {
-    "json": "report.json",
-    "html": "report.html",
-    "junit": "report.junit.xml",
-    "sarif": "report.sarif",
-    "csv": "report.csv",
-    "metrics": "report.prom",
-    "openvex": "report.openvex.json",
-}
-
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:
     """Read the verdicts and write the files that differ."""
     params = module.params
-    if params["metrics_file"] and METRICS not in params["formats"]:
+    dest, formats, check_mode = absolute(params["dest"]), params["formats"], module.check_mode
+    if params["metrics_file"] and metrics.FORMAT.name not in formats:
         raise InputError("metrics_file is given, and formats has no metrics", hint="add metrics to formats")
-    wanted = None if params["images"] is None else [named(one) for one in params["images"]]
-    with open_store(
-        params["store"], params["store_password"] or "", create=False, read_only=module.check_mode
-    ) as store:
+    selected = None if params["images"] is None else [named(image) for image in params["images"]]
+    with open_store(params["store"], params["store_password"] or "", create=False, read_only=check_mode) as store:
         now = datetime.now(timezone.utc)
-        state = in_force(store, wanted, now.date())
+        state = in_force(store, selected, now.date())
         documents, clusters = state.documents, None
         if params["clusters"] is not None:
-            clusters, unseen = clusters_of(store, params["clusters"], state, now, record=not module.check_mode)
+            clusters, unseen = clusters_of(store, params["clusters"], state, now, record=not check_mode)
             documents = documents + unseen
         pages = Pages()
-        if OPENSCAP in params["formats"]:
+        if OPENSCAP.name in formats:
             digests = [image.digest for image in state.images if image.evaluated_at]
-            pages = write_pages(store, digests, folder_of(params) / OPENSCAP, check_mode=module.check_mode)
+            pages = write_pages(store, digests, dest / OPENSCAP.filename, check_mode=check_mode)
     report = build_report(documents, state.feed, newest_time(state.times), clusters)
-    dest = folder_of(params)
-    files = {kind: dest / NAMES[kind] for kind in NAMES if kind in params["formats"]}
-    if METRICS in files and params["metrics_file"]:
-        files[METRICS] = absolute(params["metrics_file"])
-    before = {kind: read_before(path) for kind, path in files.items()}
-    contents = {kind: RENDERERS[kind](report) for kind in files if kind != METRICS}
-    if METRICS in files:
-        scanned = newest_time(image.scanned_at for image in state.images)
-        contents[METRICS] = metrics.render(report, metrics.Times(scanned, state.judged_at))
-    differing = [kind for kind in files if before[kind] != contents[kind]]
-    if not module.check_mode:
-        for kind in differing:
-            shared = kind == METRICS and params["metrics_file"]
-            write(files[kind], contents[kind], 0o644 if shared else 0o600)
+    known = counts_of(read_before(dest / json_report.FORMAT.filename)) if module._diff else {}
+    files = render_files(params, report, state)
+    if not check_mode:
+        for file in files:
+            if file.before != file.content:
+                write(file.path, file.content, file.mode)
     result: dict[str, t.Any] = {
-        "changed": pages.made or any(news(kind, before[kind], contents[kind]) for kind in differing),
-        "files": {kind: str(path) for kind, path in files.items()},
+        "changed": pages.made or any(file.is_news for file in files),
+        "files": {file.format.name: str(file.path) for file in files},
         "counts": report["counts"],
         "summary": table.summary(report),
     }
-    if OPENSCAP in params["formats"]:
-        result["files"][OPENSCAP] = str(dest / OPENSCAP)
+    if OPENSCAP.name in formats:
+        result["files"][OPENSCAP.name] = str(dest / OPENSCAP.filename)
         result["pages"] = pages.paths
     if clusters is not None:
-        kept = ("name", "state", "reason", "known", "seen", "counts")
-        result["clusters"] = [{key: one[key] for key in kept} for one in report["clusters"]]
+        keys = ("name", "state", "reason", "known", "seen", "counts")
+        result["clusters"] = [{key: cluster[key] for key in keys} for cluster in report["clusters"]]
     if params["table"]:
         result["table"] = table.render(report, changes=params["changes"]).splitlines()
     if module._diff:
-        known = counts_of(before.get("json") or read_before(dest / "report.json"))
         result["diff"] = {"before": counts_text(known), "after": counts_text(report["counts"])}
     if pages.errors:
         first = pages.errors[0]
         message = f"{len(pages.errors)} pages of OpenSCAP could not be made; all else is written. The first: {first}"
         raise ScanError(message, code=first.code, partial=result)
     return result
+
+
+@dataclasses.dataclass(frozen=True)
+class ReportFile:
+    """A file of the report. ``before``: what it holds, None where it is not there. ``content``: what it is to hold."""
+
+    format: ReportFormat
+    path: Path
+    mode: int
+    before: bytes | None
+    content: bytes
+
+    @property
+    def is_news(self) -> bool:
+        """Whether it changes, and says anything else then but that time passed."""
+        return self.before is None or self.format.differs(self.before, self.content)
+
+
+def render_files(params: t.Mapping[str, t.Any], report: t.Mapping[str, t.Any], state: InForce) -> list[ReportFile]:
+    """The files of the formats that are asked for, in the order of the table."""
+    times = Times(newest_time(image.scanned_at for image in state.images), state.judged_at)
+    files = []
+    for item in FORMATS:
+        if item.name not in params["formats"] or item.render is None:
+            continue
+        path, mode = absolute(params["dest"]) / item.filename, 0o600
+        if item is metrics.FORMAT and params["metrics_file"]:
+            path, mode = absolute(params["metrics_file"]), 0o644  # node_exporter is another user
+        before = read_before(path)
+        content = item.render(report, times) if item.timed else item.render(report)
+        files.append(ReportFile(item, path, mode, before, content))
+    return files
 
 
 def clusters_of(
@@ -364,16 +359,6 @@ def clusters_of(
 def name_of(document: t.Mapping[str, t.Any], key: str) -> str:
     """Digest of an image, its name where it has none."""
     return str(document["digest"] or document["reference"] or key)
-
-
-def news(kind: str, before: bytes | None, content: bytes) -> bool:
-    """Whether a file that differs says anything else but that time passed."""
-    return kind != METRICS or before is None or metrics.without_times(before) != metrics.without_times(content)
-
-
-def folder_of(params: t.Mapping[str, t.Any]) -> Path:
-    """Where files go."""
-    return absolute(params["dest"])
 
 
 def absolute(path: str) -> Path:
@@ -476,7 +461,12 @@ def main() -> None:
         argument_spec={
             **specs.store(),
             "dest": {"type": "path", "required": True},
-            "formats": {"type": "list", "elements": "str", "choices": [*NAMES, OPENSCAP], "default": ["json", "html"]},
+            "formats": {
+                "type": "list",
+                "elements": "str",
+                "choices": [item.name for item in FORMATS],
+                "default": ["json", "html"],
+            },
             "metrics_file": {"type": "path"},
             "images": {"type": "list", "elements": "raw"},
             "clusters": {

@@ -34,7 +34,9 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._flags.plan im
     Wishes,
     make_plan,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._reports import metrics, table
+from ansible_collections.imagescan.openshift.plugins.module_utils._reports import table
+from ansible_collections.imagescan.openshift.plugins.module_utils._reports.document import ReportFormat, Times
+from ansible_collections.imagescan.openshift.plugins.module_utils._reports.formats import FORMATS
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.serial import inventory_from_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner import pod
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.frames import Encoder, unpack
@@ -42,7 +44,6 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.plan 
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.codes import CODES
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.writer import IndexWriter
-from ansible_collections.imagescan.openshift.plugins.modules import scan_report
 from ansible_collections.imagescan.openshift.tests.unit.plugins.module_utils._reports.test_reports import report
 from ansible_collections.imagescan.openshift.tests.unit.plugins.module_utils._scanner import test_frames as frames
 from ansible_collections.imagescan.openshift.tests.unit.plugins.module_utils._scanner import test_plan as plans
@@ -76,13 +77,11 @@ def plain(value: t.Any) -> t.Any:
     return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
 
 
-@pytest.mark.parametrize("kind", list(scan_report.NAMES))
-def test_reports(kind: str) -> None:
-    if kind == "metrics":
-        content = metrics.render(report(), metrics.Times("2026-11-20T00:00:00Z", "2026-11-24T12:00:00Z"))
-    else:
-        content = scan_report.RENDERERS[kind](report())
-    check(scan_report.NAMES[kind], content)
+@pytest.mark.parametrize("item", [item for item in FORMATS if item.render], ids=lambda item: item.name)
+def test_reports(item: ReportFormat) -> None:
+    assert item.render
+    times = (Times("2026-11-20T00:00:00Z", "2026-11-24T12:00:00Z"),) if item.timed else ()
+    check(item.filename, item.render(report(), *times))
 
 
 def test_the_table() -> None:

@@ -10,6 +10,7 @@ import io
 import typing as t
 
 from .._core.text import visible
+from .document import ReportFormat
 
 COLUMNS = (
     *("kind", "verdict", "reference", "digest", "os", "platform", "id", "severity", "status", "package"),
@@ -55,3 +56,6 @@ def _harmless(value: str) -> str:
     # White space at the beginning is dropped by some programs before they look for a formula.
     text = visible(value).strip()
     return f"'{text}" if text.startswith((*_FORMULA, *_FULL_WIDTH)) else text
+
+
+FORMAT = ReportFormat("csv", "Table (CSV)", "report.csv", render)

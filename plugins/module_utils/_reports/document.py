@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import operator
 import typing as t
 
 from .._core.text import visible
@@ -26,6 +28,32 @@ CLUSTER_STATES = {
     "not_scanned": "was not scanned to the end",
     "not_flagged": "was not flagged to the end",
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class ReportFormat:
+    """A format of a report: an entry of ``formats.FORMATS``, defined in the file that renders it.
+
+    ``name``: as in options. ``label``: what people read. ``filename``: of the file in the report's folder.
+    ``render``: the file's bytes of a report object, equal for equal reports; None for a folder that the module makes.
+    ``timed``: whether ``render`` takes ``Times`` beside the report. ``differs``: whether two contents say different
+    things; times that each run alters do not count.
+    """
+
+    name: str
+    label: str
+    filename: str
+    render: t.Callable[..., bytes] | None
+    timed: bool = False
+    differs: t.Callable[[bytes, bytes], bool] = operator.ne
+
+
+@dataclasses.dataclass(frozen=True)
+class Times:
+    """When images were last scanned and judged, RFC 3339; empty for never."""
+
+    scanned: str = ""
+    judged: str = ""
 
 
 def build_report(

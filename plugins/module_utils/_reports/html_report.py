@@ -21,7 +21,7 @@ from .._core.text import visible
 from .._rpm.problems import PROBLEMS
 from .._verdicts.codes import CODES
 from .._vulnerabilities.model import SEVERITIES
-from .document import ATTENTION, CLUSTER_STATES, about_cluster, about_size
+from .document import ATTENTION, CLUSTER_STATES, ReportFormat, about_cluster, about_size
 from .html_template import STYLE, TEMPLATE
 
 #: Rows of findings in the whole page, and of one image at least and at most.
@@ -174,3 +174,6 @@ def _groups(findings: t.Iterable[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any
 def _advice(code: str) -> str:
     """What to do about a reason; for a problem of an inventory or of rules, what it means."""
     return CODES[code].remedy if code in CODES else PROBLEMS.get(code, RULE_PROBLEMS.get(code, ""))
+
+
+FORMAT = ReportFormat("html", "HTML page", "report.html", render)

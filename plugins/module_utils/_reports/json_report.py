@@ -8,7 +8,12 @@ from __future__ import annotations
 import json
 import typing as t
 
+from .document import ReportFormat
+
 
 def render(report: t.Mapping[str, t.Any]) -> bytes:
     """The bytes of report.json; an equal report gives equal bytes."""
     return (json.dumps(report, sort_keys=True, indent=1, allow_nan=False) + "\n").encode("ascii")
+
+
+FORMAT = ReportFormat("json", "JSON report", "report.json", render)

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 from .._core.text import visible
 from .._verdicts.model import worst
-from .document import CLUSTER_STATES, NO_IMAGES, about_cluster
+from .document import CLUSTER_STATES, NO_IMAGES, ReportFormat, about_cluster
 
 #: Verdict -> element of a test case; what passed has none.
 _ELEMENTS = {"failed": "failure", "error": "error", "inconclusive": "error"}
@@ -80,3 +80,6 @@ def _count(element: ElementTree.Element, verdicts: t.Sequence[str]) -> None:
     element.set("tests", str(len(verdicts)))
     for name, counted in _COUNTED.items():
         element.set(name, str(sum(verdict in counted for verdict in verdicts)))
+
+
+FORMAT = ReportFormat("junit", "JUnit XML", "report.junit.xml", render)

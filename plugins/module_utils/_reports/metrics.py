@@ -6,24 +6,15 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 import datetime
 import math
 import typing as t
 
 from .._core.text import visible
-from .document import ATTENTION
+from .document import ATTENTION, ReportFormat, Times
 
 #: Beginning of what tells when something was done last: it differs after each run, also where nothing else does.
 LAST = b"imagescan_last_"
-
-
-@dataclasses.dataclass(frozen=True)
-class Times:
-    """When images were last scanned and judged, RFC 3339; empty for never."""
-
-    scanned: str = ""
-    judged: str = ""
 
 
 def render(report: t.Mapping[str, t.Any], times: Times) -> bytes:
@@ -82,8 +73,12 @@ def render(report: t.Mapping[str, t.Any], times: Times) -> bytes:
     return bytes(prometheus_client.generate_latest(registry))
 
 
-def without_times(content: bytes) -> list[bytes]:
-    """The lines without those that differ after each run."""
+def _differs(before: bytes, after: bytes) -> bool:
+    """Whether they differ in other lines than those that differ after each run."""
+    return _without_times(before) != _without_times(after)
+
+
+def _without_times(content: bytes) -> list[bytes]:
     return [line for line in content.splitlines() if not line.startswith(LAST)]
 
 
@@ -94,3 +89,6 @@ def _seconds(time: str) -> float | None:
     except ValueError:
         return None
     return seconds if math.isfinite(seconds) else None
+
+
+FORMAT = ReportFormat("metrics", "Metrics", "report.prom", render, timed=True, differs=_differs)

@@ -18,6 +18,7 @@ import typing as t
 
 from .._verdicts.policies import split_reference
 from .._verdicts.vex import CONTEXT, PACKAGE, namespaces_of
+from .document import ReportFormat
 
 _NOBODY = "unknown"
 #: Time of a report about nothing, for which the format demands one all the same.
@@ -117,3 +118,6 @@ def _package_url(package: str, os_name: str) -> str:
     namespace = namespaces_of(distribution)[:1]
     url = packageurl.PackageURL("rpm", namespace[0] if namespace else None, name, build, qualifiers)
     return str(url.to_string())
+
+
+FORMAT = ReportFormat("openvex", "OpenVEX", "report.openvex.json", render)

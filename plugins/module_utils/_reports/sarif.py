@@ -17,7 +17,7 @@ import urllib.parse
 
 from .._core.text import visible
 from .._verdicts.codes import CODES
-from .document import CLUSTER_STATES, NO_IMAGES, about_cluster
+from .document import CLUSTER_STATES, NO_IMAGES, ReportFormat, about_cluster
 
 _CVE = re.compile(r"CVE-\d{4}-\d{4,19}")
 #: Severity of a finding or of a rule -> level of its result.
@@ -167,3 +167,6 @@ def _unversioned(package: str) -> str:
     """Name and architecture of ``name-epoch:version-release.arch``."""
     build, _dot, arch = package.rpartition(".")
     return f"{build.rsplit('-', 2)[0]}.{arch}"
+
+
+FORMAT = ReportFormat("sarif", "SARIF", "report.sarif", render)
