@@ -78,6 +78,9 @@ SANITY_PYTHONS_ALWAYS = {"core-2.16": ("3.9",), "core-newest": ()}
 #: What ansible-lint looks at in a run of everything alone: what users do not run, and Python without examples in it.
 UNLINTED = ("tests/", "extensions/molecule/", "plugins/module_utils/")
 
+#: Characters of the line that names a failure at the end of a run, and how many such lines there are.
+LONGEST_FAILURE, MOST_FAILURES = 300, 60
+
 #: The first argument that selects everything.
 FULL = "full"
 #: What every pytest is given; nothing when everything is wanted.
@@ -91,26 +94,33 @@ class Result:
     passed: int = 0
     failed: int = 0
     skipped: list[str] = dataclasses.field(default_factory=list)
+    failures: list[str] = dataclasses.field(default_factory=list)
 
     def gate(self, name: str, status: int, log: Path) -> None:
         """Count one command that passes or fails as a whole."""
         if status == 0:
             self.passed += 1
             return
-        self.failed += 1
+        self.fail(name)
         print(f"--- {name} failed, the end of {log.relative_to(CHECKOUT)}:\n{tail(log)}", flush=True)
+
+    def fail(self, what: str) -> None:
+        """Count a failure and keep what failed for the end of the run, in one line."""
+        self.failed += 1
+        self.failures.append(" ".join(what.split())[:LONGEST_FAILURE])
 
     def add(self, other: Result) -> None:
         """Count what another stage found, too."""
         self.passed += other.passed
         self.failed += other.failed
         self.skipped += other.skipped
+        self.failures += other.failures
 
     def missing(self, what: str) -> None:
         """Something that a stage needs is not here."""
         self.skipped.append(what)
         if REQUIRE_ALL:
-            self.failed += 1
+            self.fail(f"not run: {what}")
 
 
 def tail(log: Path, lines: int = 60) -> str:
@@ -349,9 +359,8 @@ def stage_cluster(result: Result) -> None:
     listed = heap / "expected"  # see tests/cluster/heap.py; nothing there: no process came to its tests
     files = set(listed.read_text(encoding="utf-8").split()) if listed.is_file() else {"anything"}
     unplayed = files - {path.name for path in heap.iterdir()}
-    result.failed += len(unplayed)
-    if unplayed:
-        print(f"--- nobody ran {', '.join(sorted(unplayed))} of tests/cluster", flush=True)
+    for name in sorted(unplayed):
+        result.fail(f"nobody ran {name} of tests/cluster")
 
 
 def stage_cluster_by_hand(result: Result, action: str) -> None:
@@ -410,17 +419,17 @@ def pytest(
     suite = next(ET.parse(report).getroot().iter("testsuite"))
     total, failed, errors, skipped = (int(suite.get(key, 0)) for key in ("tests", "failures", "errors", "skipped"))
     result.passed += total - failed - errors - skipped
-    result.failed += failed + errors
     if failed or errors or status:
-        result.failed += not (failed or errors)
+        if not (failed or errors):
+            result.fail(f"{name} ended with {status}")
         print(f"--- {name} failed, the end of {log.relative_to(CHECKOUT)}:\n{tail(log, 120)}", flush=True)
     for case in suite.iter("testcase"):
-        for reason in case.iter("skipped"):
-            text = f"{case.get('classname')}::{case.get('name')}: {reason.get('message')}"
-            if optional:
-                result.skipped.append(text)
-            else:
-                result.missing(text)
+        for reason in (*case.iter("failure"), *case.iter("error")):
+            result.fail(f"{case.get('classname')}::{case.get('name')}: {reason.get('message')}")
+        for reason in () if optional else case.iter("skipped"):
+            result.missing(f"{case.get('classname')}::{case.get('name')}: {reason.get('message')}")
+    if optional and skipped:
+        result.skipped.append(f"{skipped} tests of {name}, for what this environment leaves out on purpose")
 
 
 def tests_that_need_ansible() -> list[str]:
@@ -591,6 +600,11 @@ def main(names: list[str]) -> int:
         for reason in sorted(set(total.skipped)):
             print(f"  * {reason}")
         print()
+    if total.failures:
+        print("FAILED:")
+        for line in total.failures[:MOST_FAILURES]:
+            print(f"  * {line}")
+        print()
     costs.keep()
     print(f"all stages: {time.monotonic() - began:.0f} s")
     print(f"{total.passed} passed, {total.failed} failed")
@@ -606,11 +620,10 @@ def run_stage(name: str, total: Result) -> None:
         (STAGES | EXTRA)[name](result)
     except (Exception, SystemExit):  # noqa: BLE001 - in a thread it would be lost
         traceback.print_exc()
-        result.failed += 1
+        result.fail(f"the stage {name} broke")
     excess = "" if everything() else costs.excess(name)
     if excess:
-        result.failed += 1
-        print(f"--- {excess}", flush=True)
+        result.fail(excess)
     print(
         f"{name}: {result.passed} passed, {result.failed} failed, {len(result.skipped)} skipped"
         f" in {time.monotonic() - started:.0f} s, {costs.used(name):.0f} s of processor time",

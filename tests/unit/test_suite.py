@@ -85,7 +85,7 @@ def test_a_command_gives_its_status_and_its_time(suite: t.Any, tmp_path: Path) -
 
 
 def test_the_tests_on_a_cluster_fail_when_nobody_took_a_file(
-    suite: t.Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    suite: t.Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for name in ("IMAGESCAN_TEST_KUBECONFIG", "IMAGESCAN_TEST_CLUSTER"):
         monkeypatch.delenv(name, raising=False)
@@ -108,7 +108,7 @@ def test_the_tests_on_a_cluster_fail_when_nobody_took_a_file(
     result = suite.Result()
     suite.stage_cluster(result)
     assert (result.passed, result.failed) == (1 + 5 * suite.CLUSTERS, 1)
-    assert "nobody ran test_client.py" in capsys.readouterr().out
+    assert result.failures == ["nobody ran test_client.py of tests/cluster"]
     left_out.clear()
     result = suite.Result()
     suite.stage_cluster(result)
@@ -137,6 +137,28 @@ def test_long_tests_are_left_to_the_full_run(
     monkeypatch.setattr(suite, "STAGES", stages)
     assert suite.main(names) == 0
     assert capsys.readouterr().out.splitlines()[-1] == f"{passed} passed, 0 failed"
+
+
+def test_what_failed_is_told_at_the_end(
+    suite: t.Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = ["def test_right(): pass", "def test_wrong(): assert 1 == 2, 'no\\n' * 200"]
+    lines += [f"def test_wrong_{number}(): assert 0" for number in range(suite.MOST_FAILURES)]
+    (tmp_path / "test_it.py").write_text("\n".join(lines), encoding="utf-8")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(sys.executable)
+    for name in ("BUILD", "CHECKOUT", "LOGS"):
+        monkeypatch.setattr(suite, name, tmp_path)
+    monkeypatch.setattr(
+        suite, "STAGES", {"unit": lambda result: suite.pytest(result, "unit", tmp_path, ["test_it.py"])}
+    )
+    assert suite.main(["unit"]) == 1
+    *_before, said = capsys.readouterr().out.split("\nFAILED:\n")
+    told = said.splitlines()
+    assert told[0].startswith("  * test_it::test_wrong: AssertionError: no no no")
+    assert len([line for line in told if line.startswith("  * ")]) == suite.MOST_FAILURES
+    assert max(map(len, told)) <= suite.LONGEST_FAILURE + 4
+    assert told[-1] == f"1 passed, {suite.MOST_FAILURES + 1} failed"
 
 
 SPIN = "import time\nwhile time.process_time() < 0.5: pass"
