@@ -35,7 +35,7 @@ pytest_runtest_protocol = heap.pytest_runtest_protocol
 
 
 @pytest.fixture(scope="session")
-def cluster() -> t.Iterator[KubernetesCluster]:
+def cluster(request: pytest.FixtureRequest) -> t.Iterator[KubernetesCluster]:
     """A cluster; from here on this process lives in the network namespace of ours, with no way out."""
     kubeconfig = os.environ.get("IMAGESCAN_TEST_KUBECONFIG")
     if kubeconfig:
@@ -64,7 +64,7 @@ def cluster() -> t.Iterator[KubernetesCluster]:
     own = f"{PREFIX}{os.getpid()}"
     started = Cluster(own, folder_of(own))
     try:
-        started.start()
+        heap.start(started, request.session)
         started.push_scanner()
         started.enter()
         yield started

@@ -14,12 +14,16 @@ import functools
 import json
 import math
 import os
+import subprocess
+import sys
+import typing as t
 from pathlib import Path
 
 import pytest
 
 HEAP = "IMAGESCAN_TEST_HEAP"
 EXPECTED = "expected"
+_FAILED_STARTS = (OSError, RuntimeError, subprocess.SubprocessError)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -54,3 +58,24 @@ def _is_taken(sign: Path) -> bool:
     except FileExistsError:
         return False
     return True
+
+
+class Startable(t.Protocol):
+    """A cluster, as far as it concerns ``start``."""
+
+    def start(self) -> object:
+        """Start it; what an earlier attempt left is ended."""
+
+
+def start(cluster: Startable, session: pytest.Session) -> None:
+    """Start a cluster, once more where that fails. Where that fails, too, this process ends and takes no other file."""
+    try:
+        cluster.start()
+        return
+    except _FAILED_STARTS as error:
+        print(f"the first start of the test cluster failed: {error}", file=sys.__stderr__, flush=True)
+    try:
+        cluster.start()
+    except _FAILED_STARTS as error:
+        session.shouldfail = f"no test cluster: {error}"
+        raise

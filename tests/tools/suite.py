@@ -78,8 +78,8 @@ SANITY_PYTHONS_ALWAYS = {"core-2.16": ("3.9",), "core-newest": ()}
 #: What ansible-lint looks at in a run of everything alone: what users do not run, and Python without examples in it.
 UNLINTED = ("tests/", "extensions/molecule/", "plugins/module_utils/")
 
-#: Characters of the line that names a failure at the end of a run, and how many such lines there are.
-LONGEST_FAILURE, MOST_FAILURES = 300, 60
+#: Characters of a reason at the end of a run, and how many reasons there are.
+LONGEST_FAILURE, MOST_FAILURES = 600, 40
 
 #: The first argument that selects everything.
 FULL = "full"
@@ -94,7 +94,7 @@ class Result:
     passed: int = 0
     failed: int = 0
     skipped: list[str] = dataclasses.field(default_factory=list)
-    failures: list[str] = dataclasses.field(default_factory=list)
+    failures: list[tuple[str, str]] = dataclasses.field(default_factory=list)
 
     def gate(self, name: str, status: int, log: Path) -> None:
         """Count one command that passes or fails as a whole."""
@@ -104,10 +104,10 @@ class Result:
         self.fail(name)
         print(f"--- {name} failed, the end of {log.relative_to(CHECKOUT)}:\n{tail(log)}", flush=True)
 
-    def fail(self, what: str) -> None:
-        """Count a failure and keep what failed for the end of the run, in one line."""
+    def fail(self, what: str, why: str = "") -> None:
+        """Count a failure, and keep for the end of the run what failed and why."""
         self.failed += 1
-        self.failures.append(" ".join(what.split())[:LONGEST_FAILURE])
+        self.failures.append((what, " ".join(why.split())))
 
     def add(self, other: Result) -> None:
         """Count what another stage found, too."""
@@ -425,7 +425,7 @@ def pytest(
         print(f"--- {name} failed, the end of {log.relative_to(CHECKOUT)}:\n{tail(log, 120)}", flush=True)
     for case in suite.iter("testcase"):
         for reason in (*case.iter("failure"), *case.iter("error")):
-            result.fail(f"{case.get('classname')}::{case.get('name')}: {reason.get('message')}")
+            result.fail(f"{case.get('classname')}::{case.get('name')}", reason.get("message", ""))
         for reason in () if optional else case.iter("skipped"):
             result.missing(f"{case.get('classname')}::{case.get('name')}: {reason.get('message')}")
     if optional and skipped:
@@ -600,15 +600,28 @@ def main(names: list[str]) -> int:
         for reason in sorted(set(total.skipped)):
             print(f"  * {reason}")
         print()
-    if total.failures:
-        print("FAILED:")
-        for line in total.failures[:MOST_FAILURES]:
-            print(f"  * {line}")
-        print()
+    tell(total.failures)
     costs.keep()
     print(f"all stages: {time.monotonic() - began:.0f} s")
     print(f"{total.passed} passed, {total.failed} failed")
     return 1 if total.failed or not total.passed else 0
+
+
+def tell(failures: t.Sequence[tuple[str, str]]) -> None:
+    """Print what failed, what failed for the same reason together, and the most frequent reason last."""
+    if not failures:
+        return
+    causes: dict[str, list[str]] = {}
+    for what, why in failures:
+        causes.setdefault(why or what, []).append(what)
+    print("\nFAILED:")
+    for why, names in sorted(causes.items(), key=lambda cause: len(cause[1]))[-MOST_FAILURES:]:
+        others = f" and {len(names) - 1} others" if len(names) > 1 else ""
+        reason = (
+            why if len(why) <= LONGEST_FAILURE else f"{why[: LONGEST_FAILURE // 2]} … {why[-LONGEST_FAILURE // 2 :]}"
+        )
+        print(f"  * {names[0]}{others}" + (f": {reason}" if why != names[0] else ""))
+    print()
 
 
 def run_stage(name: str, total: Result) -> None:

@@ -108,3 +108,46 @@ def test_a_file_without_a_test_that_was_chosen_is_not_expected(folder: Path) -> 
     process.communicate()
     assert (folder / "heap" / "expected").read_text(encoding="utf-8").split() == NAMES[1:]
     assert {path.name for path in (folder / "heap").iterdir()} == {"expected", *NAMES[1:]}
+
+
+STARTED = """
+import os
+from pathlib import Path
+
+import conftest
+import pytest
+
+
+class Cluster:
+    def start(self):
+        with Path("starts").open("a") as stream:
+            stream.write("x")
+        if len(Path("starts").read_text()) <= int(os.environ["FAILURES"]):
+            raise RuntimeError("the kubelet ended")
+
+
+@pytest.fixture(scope="session")
+def cluster(request):
+    conftest.start(Cluster(), request.session)
+
+
+def test_one(cluster): pass
+
+
+def test_two(cluster): pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("failures", "said"), [(0, "16 passed"), (1, "16 passed"), (2, "no test cluster: the kubelet")]
+)
+def test_a_cluster_is_started_once_more_and_a_process_without_one_takes_no_other_file(
+    folder: Path, failures: int, said: str
+) -> None:
+    for name in NAMES:
+        (folder / name).write_text(STARTED, encoding="utf-8")
+    process = start(folder, IMAGESCAN_TEST_HEAP=str(folder / "heap"), FAILURES=str(failures))
+    assert said in process.communicate()[0]
+    assert process.returncode == (failures == 2)
+    taken = {path.name for path in (folder / "heap").iterdir()} - {"expected"}
+    assert len(taken) == (1 if failures == 2 else len(NAMES))

@@ -108,7 +108,7 @@ def test_the_tests_on_a_cluster_fail_when_nobody_took_a_file(
     result = suite.Result()
     suite.stage_cluster(result)
     assert (result.passed, result.failed) == (1 + 5 * suite.CLUSTERS, 1)
-    assert result.failures == ["nobody ran test_client.py of tests/cluster"]
+    assert result.failures == [("nobody ran test_client.py of tests/cluster", "")]
     left_out.clear()
     result = suite.Result()
     suite.stage_cluster(result)
@@ -143,7 +143,9 @@ def test_what_failed_is_told_at_the_end(
     suite: t.Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = ["def test_right(): pass", "def test_wrong(): assert 1 == 2, 'no\\n' * 200"]
-    lines += [f"def test_wrong_{number}(): assert 0" for number in range(suite.MOST_FAILURES)]
+    lines += [f"def test_wrong_{number}(): assert not {number + 1}" for number in range(suite.MOST_FAILURES)]
+    lines += ["import pytest", "@pytest.fixture(scope='session')", "def broken(): raise OSError('no cluster')"]
+    lines += [f"def test_error_{number}(broken): pass" for number in range(5)]
     (tmp_path / "test_it.py").write_text("\n".join(lines), encoding="utf-8")
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "python").symlink_to(sys.executable)
@@ -155,10 +157,12 @@ def test_what_failed_is_told_at_the_end(
     assert suite.main(["unit"]) == 1
     *_before, said = capsys.readouterr().out.split("\nFAILED:\n")
     told = said.splitlines()
-    assert told[0].startswith("  * test_it::test_wrong: AssertionError: no no no")
-    assert len([line for line in told if line.startswith("  * ")]) == suite.MOST_FAILURES
-    assert max(map(len, told)) <= suite.LONGEST_FAILURE + 4
-    assert told[-1] == f"1 passed, {suite.MOST_FAILURES + 1} failed"
+    reasons = [line for line in told if line.startswith("  * ")]
+    assert len(reasons) == suite.MOST_FAILURES
+    assert reasons[-1].startswith("  * test_it::test_error_0 and 4 others: failed on setup")
+    assert "no cluster" in reasons[-1]
+    assert max(map(len, told)) <= suite.LONGEST_FAILURE + 100
+    assert told[-1] == f"1 passed, {suite.MOST_FAILURES + 6} failed"
 
 
 SPIN = "import time\nwhile time.process_time() < 0.5: pass"

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.imagescan.openshift.examples.fleet import rpmdb
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.oscap import DATABASE_FOLDER
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.tree import (
-    DATABASE_FOLDER,
     owners_for_fakeroot,
     prepare,
     without_modules,
