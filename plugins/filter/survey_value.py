@@ -59,7 +59,7 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 from jinja2.runtime import Undefined
 
-from ..module_utils._images.targets import TRANSPORTS
+from ..module_utils._images.references import TRANSPORTS
 
 TRUE = ("yes", "true", "on", "1", "y", "t")
 FALSE = ("no", "false", "off", "0", "n", "f")

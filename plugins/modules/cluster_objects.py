@@ -127,8 +127,9 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.objec
     ObjectClient,
     check_definition,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster_options import client_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
-from ansible_collections.imagescan.openshift.plugins.module_utils._module import client_of, run
+from ansible_collections.imagescan.openshift.plugins.module_utils._module import run
 
 HIDDEN = "(not shown)"
 

@@ -98,7 +98,8 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.objects import ObjectClient, Selection
-from ansible_collections.imagescan.openshift.plugins.module_utils._module import client_of, run
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster_options import client_of
+from ansible_collections.imagescan.openshift.plugins.module_utils._module import run
 
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:

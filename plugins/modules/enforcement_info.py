@@ -268,9 +268,10 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.ways 
     UNKNOWN_REFERENCES,
     Images,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster_options import client_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.references import parse_reference
-from ansible_collections.imagescan.openshift.plugins.module_utils._module import client_of, run
+from ansible_collections.imagescan.openshift.plugins.module_utils._module import run
 
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:

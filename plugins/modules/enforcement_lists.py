@@ -135,9 +135,10 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.first
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.lists import ENFORCE_LABEL
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.manifests import check_name
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster_options import client_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.names import REQUIRED_LABEL
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.reach import ACTIONS, Reach
-from ansible_collections.imagescan.openshift.plugins.module_utils._module import client_of, run
+from ansible_collections.imagescan.openshift.plugins.module_utils._module import run
 
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:

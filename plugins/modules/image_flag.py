@@ -320,6 +320,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.flagg
     Options,
     Result,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster_options import client_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress import Progress
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotations import check_report_url
@@ -331,7 +332,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._flags.plan im
     parse_limit,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._inputs import read_policies
-from ansible_collections.imagescan.openshift.plugins.module_utils._module import client_of, run
+from ansible_collections.imagescan.openshift.plugins.module_utils._module import run
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import Request, named
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.flagging import read_snapshot
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store

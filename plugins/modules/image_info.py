@@ -457,6 +457,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.workl
     Workloads,
     read_workloads,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster_options import client_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress import Progress, remaining
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.model import (
@@ -475,7 +476,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.sou
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.references import parse_reference
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.sightings import is_of_one_cluster
-from ansible_collections.imagescan.openshift.plugins.module_utils._module import access_of, client_of, run
+from ansible_collections.imagescan.openshift.plugins.module_utils._module import access_of, run
 
 LISTS = ("references", "paths", "registry")
 CLUSTER = ("openshift", "workloads")

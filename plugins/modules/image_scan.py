@@ -374,24 +374,10 @@ import contextlib
 import dataclasses
 import typing as t
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.manifests import PodOptions, check_name
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.mirrors import read_mirrors
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scan import Compliance, JobScan, Options
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scanner_image import (
-    OPENSHIFT_PYTHON,
-    scanner_image,
-)
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import (
-    TAILORING_LIMIT,
-    Wanted,
-    pack_trimmed,
-    trim,
-)
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import Wanted
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import RULE_RESULTS
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import (
     SCHEMA_VERSION as RESULTS_VERSION,
@@ -400,16 +386,14 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.os
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.serial import results_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress import Progress, remaining
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access, read_small_file
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.platforms import parse_platform
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.references import parse_registry
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.sightings import (
     REGISTRY,
     Sighting,
     pinned_digest,
     present,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._module import access_of, client_of, now, run
+from ansible_collections.imagescan.openshift.plugins.module_utils._module import access_of, now, run
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import SCHEMA_VERSION
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.serial import inventory_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan
@@ -423,7 +407,6 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.model
     JobRecord,
     Outcome,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.plan import PodAccess
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import Request, request_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import (
     Asked,
@@ -438,10 +421,13 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._store.store i
     unresolved_key,
 )
 
+if t.TYPE_CHECKING:
+    from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client
+    from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scan import Options
+    from ansible_collections.imagescan.openshift.plugins.module_utils._images.mirrors import Mirror
+
 #: Problems of one image that travel in the result; the store has all of them.
 PROBLEMS_SHOWN = 20
-#: Of certificates, beside the program in one ConfigMap.
-CA_LIMIT = 300_000
 
 
 class StoreBook:
@@ -696,10 +682,23 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         raise InputError(f"parallel is {params['parallel']}; expected 1 or more")
     platforms = [parse_platform(text) for text in params["platforms"]]
     by_pods = params["method"] != "local"
-    client = client_of(module) if by_pods or params["mirrors_from_cluster"] else None
-    access = access_of(params, read_mirrors(client) if client and params["mirrors_from_cluster"] else ())
+    client: Client | None = None
+    mirrors: t.Sequence[Mirror] = ()
+    if by_pods or params["mirrors_from_cluster"]:
+        # Reading the code for clusters takes longer than a local scan with nothing to do.
+        from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.mirrors import read_mirrors
+        from ansible_collections.imagescan.openshift.plugins.module_utils._cluster_options import client_of
+
+        client = client_of(module)
+        mirrors = read_mirrors(client) if params["mirrors_from_cluster"] else ()
+    access = access_of(params, mirrors)
     wanted = wanted_of(params)
-    options = pod_options(params, access, client, wanted) if client and by_pods else None
+    options: Options | None = None
+    if client is not None and by_pods:
+        from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scan import JobScan
+        from ansible_collections.imagescan.openshift.plugins.module_utils._pod_options import pod_options
+
+        options = pod_options(params, access, client, wanted)
     evaluator = evaluator_of(params, wanted) if wanted is not None and options is None else None
     result: dict[str, t.Any] = {}
     with open_store(params["store"], params["store_password"] or "", read_only=module.check_mode) as store:
@@ -774,71 +773,12 @@ def evaluator_of(params: dict[str, t.Any], wanted: Wanted) -> LocalEvaluator:
     )
 
 
-def compliance_of_pods(params: dict[str, t.Any], wanted: Wanted) -> Compliance:
-    """What pods are told to evaluate."""
-    given = params["compliance"]
-    more = {} if given["max_image_size"] is None else {"max_image_size": given["max_image_size"]}
-    return Compliance(
-        wanted.profile,
-        wanted.rules,
-        content=pack_trimmed(trim(wanted, Path(wanted.content))) if wanted.content else b"",
-        tailoring=read_small_file(wanted.tailoring, "tailoring", TAILORING_LIMIT) if wanted.tailoring else b"",
-        arf=given["arf"],
-        seconds=given["timeout"],
-        memory=given["memory"],
-        chroot=given["chroot"],
-        content_image=given["content_image"] or "",
-        **more,
-    )
-
-
 def asked_of(wanted: Wanted, options: Options | None) -> Asked:
     """What the store is asked for, and keeps, of the rules. What an image of pods has inside is told by its name."""
     content, tailoring = identities(wanted)
     if options is not None and options.compliance is not None and not wanted.content:
         content = f"scanner:{options.compliance.planned(options.pod.image).image}"
     return Asked(wanted.profile, content, tailoring, tuple(sorted(set(wanted.rules))))
-
-
-def pod_options(params: dict[str, t.Any], access: Access, client: Client, wanted: Wanted | None) -> Options:
-    """How pods are to scan. Wrong options are told before anybody asks the cluster."""
-    registry = parse_registry(params["integrated_registry"]) if params["integrated_registry"] else ""
-    registry = registry if params["method"] == "job" else ""
-    pod = PodOptions(
-        image=params["scanner_image"] or OPENSHIFT_PYTHON,
-        memory=params["pod_memory"],
-        cpu=params["pod_cpu"],
-        pull_secrets=tuple(params["pull_secrets"]),
-        registry_token=bool(registry),
-        proxy={name: value for name, value in (params["pod_proxy"] or {}).items() if value},
-        node_selector={str(key): str(value) for key, value in params["node_selector"].items()},
-        tolerations=tuple(params["tolerations"]),
-        priority_class=params["priority_class"] or "",
-    )
-    options = Options(
-        namespace=check_name(params["namespace"], "namespace"),
-        pod=pod,
-        registries=PodAccess(
-            plain_http=access.plain_http,
-            token_realms=access.token_realms,
-            timeout=access.timeout,
-            validate_certs=access.validate_certs,
-            login_registry=registry,
-            mirrors=access.mirrors,
-        ),
-        pods=params["pods"],
-        images_per_pod=params["images_per_pod"],
-        image_timeout=params["image_timeout"],
-        start_timeout=params["start_timeout"],
-        ca=read_small_file(access.ca_file, "registry_ca_cert", CA_LIMIT) if access.ca_file else b"",
-        compliance=compliance_of_pods(params, wanted) if wanted is not None else None,
-    )
-    pod = dataclasses.replace(
-        pod,
-        image=scanner_image(client, params["scanner_image"] or ""),
-        openshift=client.has_group("security.openshift.io"),
-    )
-    return dataclasses.replace(options, pod=pod)
 
 
 def fail(fail_on: list[str], result: dict[str, t.Any]) -> None:

@@ -142,8 +142,9 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.accou
     write_kubeconfig,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster_options import client_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
-from ansible_collections.imagescan.openshift.plugins.module_utils._module import client_of, run
+from ansible_collections.imagescan.openshift.plugins.module_utils._module import run
 
 SHORTEST = 600
 LONGEST = 1 << 32

@@ -12,9 +12,9 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.poli
     DEFAULT_POLICY_TEXT,
     Policy,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.parsing import FORMS
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.model import FEED_FORMATS
 
-ANY_SIZE = tuple((name, 0) for name in sorted(FORMS))
+ANY_SIZE = tuple((name, 0) for name in sorted(FEED_FORMATS))
 #: The built-in policy for data of any size.
 SMALL_POLICY_TEXT = DEFAULT_POLICY_TEXT.replace("\n    fixable:", "\n    min_documents: 0\n    fixable:", 1)
 

@@ -22,8 +22,9 @@ import typing as t
 from pathlib import Path
 
 from .._core.errors import LimitExceeded, ScanError
-from .tree import DATABASE_FOLDER
 
+#: Where ``tree`` puts the new database in the root. No image has this folder, and no rule looks there.
+DATABASE_FOLDER = ".imagescan-rpmdb"
 _SYS_CHROOT = 1 << 18
 _MOUNTS = Path("/etc/mtab")
 _SAFE_GLIBC = (2, 34)  # see without_modules of ``tree``

@@ -33,9 +33,7 @@ from .._rpm.databases import COMPANIONS, open_rows
 from .._rpm.header import lists_of_texts, parse_header
 from .._rpm.model import Database
 from .content import CANARY_FILE
-
-#: Where the new database lies in the root. No image has this folder, and no rule looks there.
-DATABASE_FOLDER = ".imagescan-rpmdb"
+from .oscap import DATABASE_FOLDER
 
 _DATABASE_LIMIT = 256 * 1024 * 1024
 _LINK_DEPTH = 40

@@ -17,6 +17,8 @@ import typing as t
 from .._core.errors import InputError
 
 DOCKER_HUB = "docker.io"
+#: What stands before the colon of a target that is not in a registry: see ``targets``.
+TRANSPORTS = ("oci", "oci-archive", "docker-archive", "rootfs")
 _DOCKER_HUB_ALIASES = frozenset({"docker.io", "index.docker.io"})
 
 REPOSITORY_LIMIT = 255

@@ -39,9 +39,8 @@ from .manifests import (
 )
 from .model import Descriptor, Image, ImageIndex
 from .platforms import is_fallback
-from .references import is_digest, parse_reference, shown
+from .references import TRANSPORTS, is_digest, parse_reference, shown
 
-TRANSPORTS = ("oci", "oci-archive", "docker-archive", "rootfs")
 ENTRY_LIMIT = 1_000_000
 _NESTING_LIMIT = 3
 _NESTED_LIMIT = 16

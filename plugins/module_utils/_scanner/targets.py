@@ -13,9 +13,8 @@ import typing as t
 from .._core.errors import InputError
 from .._images.model import Descriptor, Platform
 from .._images.platforms import choose
-from .._images.references import is_digest, parse_reference, shown
+from .._images.references import TRANSPORTS, is_digest, parse_reference, shown
 from .._images.sightings import SOURCES, TOLD, Sighting
-from .._images.targets import TRANSPORTS
 
 _LAYER = re.compile(r"[0-9a-f]{12}")
 

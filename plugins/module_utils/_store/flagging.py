@@ -14,7 +14,7 @@ from .._flags.annotations import facts_of
 from .._flags.lists import full_reference
 from .._flags.plan import Snapshot, Subject
 from .._flags.validity import Validity, validity, worst_of
-from .._images.targets import TRANSPORTS
+from .._images.references import TRANSPORTS
 from .._verdicts.policies import Policy
 from .judging import Current, Wanted, each_in_force, meant
 from .model import Child, StoredImage

@@ -15,8 +15,7 @@ import typing as t
 from .._compliance.model import RULE_SEVERITIES
 from .._core.errors import InputError
 from .._core.text import visible
-from .._vulnerabilities.feeds.parsing import FORMS
-from .._vulnerabilities.model import SEVERITIES
+from .._vulnerabilities.model import FEED_FORMATS, SEVERITIES
 from .documents import Field, read_document
 from .expressions import check_expression
 from .schema import COMPONENTS, FACTS_SCHEMA
@@ -298,8 +297,8 @@ def _vulnerabilities(field: Field) -> dict[str, t.Any]:
 def _min_documents(field: Field) -> tuple[tuple[str, int], ...]:
     if isinstance(field.value, str):
         number = field.whole_number(_DOCUMENTS_LIMIT)
-        return tuple((name, number) for name in sorted(FORMS))
-    fields = field.mapping(FORMS, f"a number of documents, or one for each of {', '.join(FORMS)}")
+        return tuple((name, number) for name in sorted(FEED_FORMATS))
+    fields = field.mapping(FEED_FORMATS, f"a number of documents, or one for each of {', '.join(FEED_FORMATS)}")
     return tuple((name, child.whole_number(_DOCUMENTS_LIMIT)) for name, child in sorted(fields.items()))
 
 

@@ -237,6 +237,7 @@ async def main(queue: t.Any, args: Args) -> None:
     from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.arriving import Arrivals, Poll, Watch
     from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import connect
     from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.selection import Selection
+    from ansible_collections.imagescan.openshift.plugins.module_utils._cluster_options import connection_of
     from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.arrivals import (
         Backlog,
         State,
@@ -244,7 +245,7 @@ async def main(queue: t.Any, args: Args) -> None:
     )
     from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.handing_on import Handing
     from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.sources import RegistryQuery, pattern
-    from ansible_collections.imagescan.openshift.plugins.module_utils._module import access_of, connection_of
+    from ansible_collections.imagescan.openshift.plugins.module_utils._module import access_of
 
     def patterns(holder: Args, name: str) -> tuple[t.Any, ...]:
         return tuple(pattern(one, name) for one in holder[name])

@@ -16,6 +16,7 @@ from ..documents.osv import read_record
 from ..documents.unread import EVERYTHING, UnreadScope, scope_of
 from ..documents.updateinfo import read_advisory
 from ..index.packing import Packed, pack
+from ..model import FEED_FORMATS
 
 if t.TYPE_CHECKING:
     from ..index.writer import Writer
@@ -53,8 +54,10 @@ class Form(t.NamedTuple):
 
     def check(self) -> None:
         """Raises InputError for a form that does not exist, or that does not say all that is needed."""
-        if self.name not in FORMS:
-            raise InputError(f"the format {ascii(self.name)[:40]} is not known; expected one of {', '.join(FORMS)}")
+        if self.name not in FEED_FORMATS:
+            raise InputError(
+                f"the format {ascii(self.name)[:40]} is not known; expected one of {', '.join(FEED_FORMATS)}"
+            )
         if self.name == "updateinfo":
             parse_distribution(self.distribution)
         elif self.distribution:
@@ -80,7 +83,6 @@ class Refusal(t.NamedTuple):
     is_rejected: bool
 
 
-FORMS = ("csaf-vex", "osv", "updateinfo")
 CSAF = Form()
 
 

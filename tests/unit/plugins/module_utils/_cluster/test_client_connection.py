@@ -25,8 +25,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster impor
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Connection, connect
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.connection import secrets_of, settle
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import ApiError
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster_options import client_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
-from ansible_collections.imagescan.openshift.plugins.module_utils._module import client_of
 from ansible_collections.imagescan.openshift.tests.support.servers import Answer, Request, running_server
 
 PLAIN: dict[str, t.Any] = {
