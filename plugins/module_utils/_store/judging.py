@@ -212,7 +212,7 @@ class Judging:
             if len(batch) == BATCH:
                 judged += self._settle(batch)
                 batch = []
-            self._beat(f"judged {number + 1}/{len(images)}")
+            self._beat(f"judged {number + 1}/{len(singles)}")
         judged += self._settle(batch)
         batch = []
         # Where another verdict of an image stays in force, an index is made of that one.

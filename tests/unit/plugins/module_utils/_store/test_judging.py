@@ -86,6 +86,12 @@ def test_everything_is_judged_and_an_index_takes_the_worst(store: Store) -> None
     assert judge(store) == {AMD: "passed", ARM: "failed", INDEX: "failed"}
 
 
+def test_progress_counts_the_images_that_are_judged_one_by_one(store: Store) -> None:
+    lines: list[str] = []
+    judge(store, beat=lines.append)
+    assert lines == ["judged 1/2", "judged 2/2"]
+
+
 def test_platforms_decide_which_images_of_an_index_count(store: Store) -> None:
     assert judge(store, platforms=["linux/amd64"])[INDEX] == "passed"
     assert judge(store, platforms=["linux/amd64", "linux/s390x"])[INDEX] == "inconclusive"

@@ -65,6 +65,8 @@ def test_check_mode_takes_a_missing_store_for_an_empty_one(tmp_path: Path) -> No
         assert store.known([DIGEST]) == {}
         assert store.verdicts() == []
         assert store.compare_verdicts([judgement("passed")])[0].state == "new"
+        with pytest.raises(ScanError, match="reading only"):
+            store.record_verdicts([judgement("passed")])
     assert list(tmp_path.iterdir()) == []
 
 
