@@ -60,6 +60,7 @@ from itertools import islice
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.times import read_time, utc_text
 
 if t.TYPE_CHECKING:
     from cronsim import CronSim
@@ -96,7 +97,7 @@ def schedule_plan(
     return {
         "cron": " ".join([*fields[:4], weekdays_of(fields, times)]),
         "systemd": [f"{expression} {zone.key}" for expression in expressions(fields, times)],
-        "next": [text_of(moment) for moment in sorted(due)[:3]],
+        "next": [utc_text(moment) for moment in sorted(due)[:3]],
         "shortest": min((int((b - a).total_seconds()) for a, b in zip(first, first[1:])), default=0),
         "changes": changes(fields, local, zone, kind),
     }
@@ -118,16 +119,10 @@ def zone_of(name: str) -> ZoneInfo:
 
 def moment_of(text: str) -> datetime:
     """A time with its zone."""
-    try:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError as error:
-        raise AnsibleFilterError(f"schedule_plan: {text!r} is no RFC 3339 time") from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def text_of(moment: datetime) -> str:
-    """RFC 3339, in UTC."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    moment = read_time(text)
+    if moment is None:
+        raise AnsibleFilterError(f"schedule_plan: {text!r} is not an RFC 3339 timestamp")
+    return moment
 
 
 def fields_of(calendar: str) -> list[str]:

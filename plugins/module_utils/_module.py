@@ -12,7 +12,6 @@ import sys
 import threading
 import traceback
 import typing as t
-from datetime import datetime, timezone
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
@@ -80,11 +79,6 @@ def _run(module: AnsibleModule, work: t.Callable[[AnsibleModule], dict[str, t.An
         )
     module.exit_json(**result)
     raise SystemExit(0)  # exit_json never returns, which its type does not say
-
-
-def now() -> str:
-    """The present, RFC 3339 in UTC, whole seconds."""
-    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def read_document(path: str, what: str, limit: int = 4 << 20) -> str:

@@ -117,7 +117,6 @@ code:
   type: str
 """
 
-import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -136,6 +135,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.first
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.lists import ENFORCE_LABEL
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.manifests import check_name
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster_options import client_of
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.times import now_text
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.names import REQUIRED_LABEL
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.reach import ACTIONS, Reach
 from ansible_collections.imagescan.openshift.plugins.module_utils._module import run
@@ -150,7 +150,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     wanted = Installation(params["prefix"], tuple(params["providers"]), params["shards"], reach)
     wanted.check()
     client = client_of(module)
-    found = read(client, wanted.prefix, now=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+    found = read(client, wanted.prefix, now=now_text())
     if params["state"] == "present":
         steps = plan(wanted, found, needs_passed=params["needs_passed"])
     else:

@@ -431,6 +431,7 @@ unidentified:
 
 import collections
 import concurrent.futures
+import contextlib
 import dataclasses
 import re
 import time
@@ -460,6 +461,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.workl
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster_options import client_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress import Progress, remaining
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.times import read_time
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.model import (
     Catalogue,
     Discovery,
@@ -660,16 +662,16 @@ def moment(text: str) -> datetime:
     """A time or an age that a person wrote."""
     units = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
     number, unit = text[:-1].strip(), units.get(text[-1:])
-    try:
-        if unit and number.isdecimal():
+    if unit and number.isdecimal():
+        with contextlib.suppress(OverflowError):
             return datetime.now(timezone.utc) - timedelta(**{unit: int(number)})
-        found = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
-    except (ValueError, OverflowError):
+    time = read_time(text.strip())
+    if time is None:
         raise InputError(
             f"newer_than: {text[:60]!r} is neither a time nor an age",
             hint="expected a time like 2026-01-31 or 2026-01-31T12:00:00Z, or an age like 90d or 12h",
-        ) from None
-    return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
+        )
+    return time
 
 
 def main() -> None:

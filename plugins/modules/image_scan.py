@@ -386,14 +386,14 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.os
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.serial import results_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress import Progress, remaining
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.times import exact_now_text, now_text, read_time
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.platforms import parse_platform
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.sightings import (
     REGISTRY,
     Sighting,
     pinned_digest,
-    present,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._module import access_of, now, run
+from ansible_collections.imagescan.openshift.plugins.module_utils._module import access_of, run
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import SCHEMA_VERSION
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.serial import inventory_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan
@@ -466,7 +466,7 @@ class StoreBook:
         for one in sightings:
             self.told.setdefault(one.reference, set()).add(one.digest)
         if not self.store.read_only:
-            self.changed |= self.store.record_names(sightings, now=present())
+            self.changed |= self.store.record_names(sightings, now=exact_now_text())
 
     def _keep_names(self, digest: str, names: t.Iterable[str]) -> list[str]:
         """Keep those of the names of an image that this run resolved itself. Gives those that hold its digest."""
@@ -474,7 +474,7 @@ class StoreBook:
         stored = self.stored.get(digest)
         fresh = [name for name in mine if not pinned_digest(name) and not (stored and self._leads_there(stored, name))]
         if fresh:
-            seen = present()
+            seen = exact_now_text()
             self.changed |= self.store.record_names(
                 [Sighting(name, digest, REGISTRY, seen) for name in fresh], now=seen
             )
@@ -497,8 +497,8 @@ class StoreBook:
 
     def _young(self, moment: str) -> bool:
         """Whether a scan is young enough; one from far in the future was stamped by a clock that was wrong."""
-        time = datetime.fromisoformat(moment.replace("Z", "+00:00"))
-        return time <= self.latest and (self.oldest is None or time >= self.oldest)
+        time = read_time(moment)
+        return time is not None and time <= self.latest and (self.oldest is None or time >= self.oldest)
 
     def children_of(self, digest: str) -> tuple[tuple[str, str], ...] | None:
         """Images of a known index."""
@@ -525,7 +525,7 @@ class StoreBook:
             ):
                 continue
             self.changed |= self.store.record_index(
-                outcome.digest, reference, children, wanted_platforms=self.platforms, now=now()
+                outcome.digest, reference, children, wanted_platforms=self.platforms, now=now_text()
             )
 
     def record(self, outcome: Outcome) -> None:
@@ -577,14 +577,14 @@ class StoreBook:
         pinned = self._keep_names(outcome.digest, outcome.references) if outcome.digest else []
         first = pinned[0] if pinned else "" if outcome.digest else outcome.references[0]
         if outcome.error is not None:
-            self.changed |= store.record_error(outcome.digest, first, outcome.error, now=now())
+            self.changed |= store.record_error(outcome.digest, first, outcome.error, now=now_text())
         elif outcome.inventory is not None:
             self.changed |= store.record_inventory(
                 outcome.digest,
                 first,
                 inventory_to_dict(outcome.inventory),
                 platform=outcome.platform,
-                scanned_at=now(),
+                scanned_at=now_text(),
             )
         self._write_rules(outcome)
         written = outcome.error is not None or outcome.inventory is not None
@@ -593,7 +593,7 @@ class StoreBook:
                 self.changed |= store.record_image(
                     outcome.digest,
                     name,
-                    now=now(),
+                    now=now_text(),
                     kind="" if outcome.state == "same" else "image",
                     platform=outcome.platform,
                     settled=outcome.state == "current",
@@ -605,12 +605,14 @@ class StoreBook:
             return
         if outcome.compliance_error is not None:
             error = outcome.compliance_error
-            self.changed |= store.record_evaluation_error(outcome.digest, asked.question, error, now=now())
+            self.changed |= store.record_evaluation_error(outcome.digest, asked.question, error, now=now_text())
         elif outcome.compliance is not None:
             results = results_to_dict(outcome.compliance)
-            self.changed |= store.record_results(outcome.digest, asked, results, arf=outcome.arf or None, now=now())
+            self.changed |= store.record_results(
+                outcome.digest, asked, results, arf=outcome.arf or None, now=now_text()
+            )
         elif outcome.state == "current" and not self.evaluated[outcome.digest].in_force:
-            self.changed |= store.use_results(outcome.digest, asked.question, now=now())
+            self.changed |= store.use_results(outcome.digest, asked.question, now=now_text())
 
     def _is_noted(self, outcome: Outcome, name: str) -> bool:
         """Whether the store says all of this already. An empty name: of the image itself."""

@@ -27,11 +27,11 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.image
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.selection import Selection
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.workloads import read_workloads
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.times import exact_now_text
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.search import Wish, discover
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.plan import Seen, Wishes, make_plan
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.manifests import OCI_MANIFEST
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.sightings import present
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named, request_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.flagging import read_snapshot
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judging, in_force
@@ -100,7 +100,7 @@ class Cluster:
             kept.index(digest("d"), [digest("a"), digest("b")], self.verdicts[digest("d")])
         with open_store(str(self.folder / store)) as opened:
             for one in found:
-                opened.record_names(request_of(one).sightings, now=present())
+                opened.record_names(request_of(one).sightings, now=exact_now_text())
 
     def report(self, store: str = "store") -> dict[str, set[str]]:
         """Name -> the verdicts under which the report has it."""
@@ -253,7 +253,7 @@ def test_whoever_tells_of_a_push_moves_a_name(tmp_path: Path, trap: bool) -> Non
 
 def told_by_registry() -> dict[str, str]:
     """The registry answered just now."""
-    return {"reference": NAME, "source": "registry", "seen": present()}
+    return {"reference": NAME, "source": "registry", "seen": exact_now_text()}
 
 
 def test_no_order_of_reading_changes_a_report_or_a_deny_list(tmp_path: Path) -> None:

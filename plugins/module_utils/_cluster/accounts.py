@@ -16,6 +16,7 @@ from pathlib import Path
 
 from .._core.errors import InputError
 from .._core.files import write_whole
+from .._core.times import utc_text
 from .._images.access import read_small_file
 from .._images.references import shown
 from .client import Client
@@ -48,7 +49,7 @@ class Token:
     @property
     def expires_text(self) -> str:
         """The end, RFC 3339 in UTC."""
-        return datetime.fromtimestamp(self.expires, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return utc_text(datetime.fromtimestamp(self.expires, timezone.utc))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,13 +17,14 @@ import threading
 import typing as t
 
 from .._core.errors import InputError, ScanError
+from .._core.times import exact_now_text
 from .._discovery.arrivals import Arrival, Backlog
 from .._discovery.model import Named, Unidentified
 from .._discovery.sources import RegistryQuery, gather
 from .._images.access import Access
 from .._images.references import parse_reference
 from .._images.registry import open_repository
-from .._images.sightings import POD, STREAM, is_of_one_cluster, present
+from .._images.sightings import POD, STREAM, is_of_one_cluster
 from .client import Client
 from .images import GROUP, PREFIX, StreamQuery, names_of_stream, read_image, read_stream
 from .selection import Selection, check_namespaces, full_name, identity, is_openshift, obj, text
@@ -182,7 +183,7 @@ def stream_arrivals(item: Item, selection: Selection, openshift: bool) -> list[A
     if selection.refusal(stream.namespace, openshift):
         return []
     named, problems = names_of_stream(stream, selection, StreamQuery(), openshift)
-    now = present()
+    now = exact_now_text()
     found = [
         Arrival(
             one.name, one.digest, STREAMS, stream.namespace, told=one.past or STREAM, seen=one.seen if one.past else now
@@ -230,7 +231,7 @@ def registry_arrivals(query: RegistryQuery, access: Access) -> tuple[list[Arriva
             failed.append(Unidentified(one.name, REGISTRY, error.code, str(error)))
             continue
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
-        arrivals.append(Arrival(one.name, digest, REGISTRY, told=REGISTRY, seen=present()))
+        arrivals.append(Arrival(one.name, digest, REGISTRY, told=REGISTRY, seen=exact_now_text()))
     return arrivals, failed
 
 

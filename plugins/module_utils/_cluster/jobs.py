@@ -19,6 +19,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from .._core.errors import ScanError
+from .._core.times import read_time, utc_text
 from .._scanner.plan import LOST
 from .client import Client
 from .errors import ApiError
@@ -305,16 +306,7 @@ def job_of(value: t.Mapping[str, t.Any]) -> Job:
 
 
 def _moment(text: object) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else None
-
-
-def moment_text(moment: datetime) -> str:
-    """RFC 3339 in UTC, whole seconds."""
-    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return read_time(str(text), zoned=True)
 
 
 def this_process() -> str:
@@ -374,11 +366,11 @@ class Jobs:
     def beat(self, name: str, moment: datetime) -> None:
         """Say that a Job's process is alive. A Job that is gone is somebody else's news."""
         with contextlib.suppress(_Gone):
-            self._patch_annotations(name, {HEARTBEAT_ANNOTATION: moment_text(moment)})
+            self._patch_annotations(name, {HEARTBEAT_ANNOTATION: utc_text(moment)})
 
     def claim(self, job: Job, owner: str, moment: datetime) -> bool:
         """Take a Job over from a dead process; False where another one was faster, or the Job is gone."""
-        annotations = {OWNER_ANNOTATION: owner, HEARTBEAT_ANNOTATION: moment_text(moment)}
+        annotations = {OWNER_ANNOTATION: owner, HEARTBEAT_ANNOTATION: utc_text(moment)}
         try:
             self._patch_annotations(job.name, annotations, job.version)
         except _Gone:

@@ -21,6 +21,7 @@ import typing as t
 from datetime import datetime, timedelta, timezone
 
 from .._core.errors import InputError, ScanError
+from .._core.times import utc_text
 from .._images.access import Access
 from .._images.model import Descriptor, Image, ImageIndex, Platform
 from .._images.references import parse_reference, shown
@@ -615,7 +616,7 @@ class JobScan:
     def _manifests(self, name: str, shards: list[ShardState], parallelism: int) -> list[dict[str, t.Any]]:
         annotations = {OWNER_ANNOTATION: self._owner}
         if self._skew is not None:
-            annotations[HEARTBEAT_ANNOTATION] = api.moment_text(self._server_now())
+            annotations[HEARTBEAT_ANNOTATION] = utc_text(self._server_now())
         if self._method == "image_volume":
             return [
                 volume_job(

@@ -13,12 +13,12 @@ Standard library only: the scanner pod runs this file.
 
 from __future__ import annotations
 
-import datetime
 import math
 import re
 import typing as t
 
 from .._core.errors import CorruptData, LimitExceeded
+from .._core.times import read_time, utc_text
 from .._images.model import Problem
 from .model import RULE_RESULTS, RULE_SEVERITIES, Benchmark, Definition, Results, RuleResult
 from .streaming import TEXT_LIMIT, Attributes, Known, Table, pairs, walk
@@ -519,9 +519,8 @@ def _utc(text: str) -> str:
     found = _TIME.fullmatch(text.strip()[:60])
     if found is None:
         return ""
-    moment, zone = found.groups()
-    try:
-        value = datetime.datetime.fromisoformat(moment + (zone or "").replace("Z", "+00:00"))
-        return value.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ") if zone else moment
-    except (ValueError, OverflowError):
+    text, zone = found.groups()
+    moment = read_time(text + (zone or ""))
+    if moment is None:
         return ""
+    return utc_text(moment) if zone else text

@@ -14,6 +14,7 @@ import typing as t
 from datetime import datetime, timezone
 
 from .._core.errors import RegistryError, ScanError
+from .._core.times import exact_now_text, read_time
 from .._images.access import Access
 from .._images.model import Image, ImageIndex
 from .._images.references import parse_reference
@@ -28,7 +29,6 @@ from .._images.sightings import (
     is_of_one_cluster,
     leads_to,
     pinned_digest,
-    present,
 )
 from .._images.targets import open_child, open_target
 from .._scanner.targets import is_local, pinned
@@ -126,7 +126,7 @@ class _Search:
         self._unidentified: list[Unidentified] = []
         self._out: set[str] = set()  # digests that were left out by name
         self._configs: dict[str, list[str]] | None = None
-        self._began = present()
+        self._began = exact_now_text()
         self._sightings: dict[Sighting, None] = {}
         self._by_digest: dict[str, list[Sighting]] = {}
 
@@ -250,7 +250,7 @@ class _Search:
                 if one.image_id:
                     self._see(one, facts.digest)
                 else:
-                    self._see(one, facts.digest, REGISTRY, present())
+                    self._see(one, facts.digest, REGISTRY, exact_now_text())
         elif error is None:
             # An image whose digest the cluster told is found, whether its registry can be asked from here or not.
             self._facts[rest] = facts_of(future.result())
@@ -334,7 +334,7 @@ class _Search:
         if wish.in_use and not usage.pods and not any(one.pods for one in above):
             return "no pod runs it (in_use)"
         if wish.newer_than is not None and facts.created:
-            made = _moment(facts.created)
+            made = read_time(facts.created)
             # An image whose time nobody knows is kept: leaving it out would hide it. Reproducible builds write the
             # beginning of some calendar (1970, 1980), which no image of containers is as old as.
             if made is not None and NO_IMAGE_BEFORE <= made < wish.newer_than:
@@ -410,7 +410,7 @@ def _ask_again(names: t.Iterable[str], access: Access) -> dict[str, tuple[str, s
             continue
         except ScanError:
             break
-        found[name] = (f"sha256:{hashlib.sha256(data).hexdigest()}", present())
+        found[name] = (f"sha256:{hashlib.sha256(data).hexdigest()}", exact_now_text())
     return found
 
 
@@ -439,16 +439,3 @@ def identify(name: str, image_id: str, access: Access) -> t.Any:
         hint="restart the pods, or name the image by digest",
         subject=name,
     )
-
-
-def _moment(text: str) -> datetime | None:
-    """A time out of an image's config, which may hold anything; nanoseconds are cut to what Python knows."""
-    try:
-        moment = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text.replace("Z", "+00:00")))
-    except ValueError:
-        # Python 3.9 reads fractions of three or six digits only.
-        try:
-            moment = datetime.fromisoformat(re.sub(r"\.\d+", "", text.replace("Z", "+00:00")))
-        except ValueError:
-            return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)

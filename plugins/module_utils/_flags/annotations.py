@@ -27,6 +27,7 @@ import urllib.parse
 from .._core.errors import InputError, LimitExceeded, ScanError
 from .._core.safe_json import read_json
 from .._core.text import visible
+from .._core.times import CLOCK_SKEW, read_time, utc_text
 from .._verdicts.codes import CODES
 from .fate import CLEAR, KEEP, SET
 from .names import DEFAULT_PROVIDER, FOREIGN, PREFIX, VERSION
@@ -41,7 +42,6 @@ _POLICY_KEY = f"{PREFIX}/policy-key."
 SIZE_LIMIT = 256 << 10
 #: What did not change is written again after this time, so that readers see that somebody still looks.
 REFRESH = datetime.timedelta(days=7)
-_CLOCK_SKEW = datetime.timedelta(minutes=10)
 _URL_LIMIT = 2000
 _REASONS_LIMIT = 1000
 _DESCRIPTION_LIMIT = 300
@@ -378,7 +378,7 @@ def _policy_keys(says: str | None, names: str, current: Annotations, keys: _Keys
 
 def _versions(facts: Facts, url: str, keys: _Keys, provider: str, now: datetime.datetime) -> t.Iterator[Wanted]:
     """Facts and quality annotations, each version shorter than the one before; the last has nothing of them."""
-    moment = _text_of(now)
+    moment = utc_text(now)
     for reasons, description, quality, rest in (
         (_REASONS_LIMIT, _DESCRIPTION_LIMIT, True, True),
         (200, 0, True, True),
@@ -460,17 +460,10 @@ def _usable_url(text: str) -> str:
         return ""
 
 
-def _text_of(moment: datetime.datetime) -> str:
-    return moment.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def _is_due(written: str, now: datetime.datetime) -> bool:
     """Whether what stands there is old, or nobody can say from when it is."""
-    try:
-        moment = datetime.datetime.strptime(written, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.timezone.utc)
-    except ValueError:
-        return True
-    return not -_CLOCK_SKEW <= now - moment < REFRESH
+    moment = read_time(written)
+    return moment is None or not -CLOCK_SKEW <= now - moment < REFRESH
 
 
 def _size(current: Annotations, wanted: Wanted) -> int:

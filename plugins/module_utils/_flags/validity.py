@@ -12,10 +12,9 @@ import dataclasses
 import datetime
 import typing as t
 
-from .._core.errors import CorruptData
 from .._core.text import visible
-from .._core.times import parse_time, utc_text
-from .._verdicts.judge import CHANGE_SKEW, CLOCK_SKEW
+from .._core.times import CLOCK_SKEW, parse_time, read_time, utc_text
+from .._verdicts.judge import CHANGE_SKEW
 from .._verdicts.policies import Policy
 
 _DAY = 86_400
@@ -68,7 +67,7 @@ def validity(
             if policy.asks("compliance") and rules and not rules["problems"]:
                 moments["its rules were evaluated"] = evaluated_at
             for what, text in moments.items():
-                moment = _time(text)
+                moment = read_time(text.strip())
                 if moment is None or moment > now + CLOCK_SKEW:
                     return Validity(problem=f"{what} at an unknown time, and the policy '{policy.name}' limits that")
                 lasting.append(_later(moment, policy.scan_age))
@@ -79,7 +78,7 @@ def validity(
         ):
             if limit is None or not feed_checked:
                 continue
-            moment = _time(text)
+            moment = read_time(text.strip())
             if moment is None or moment > latest:
                 return Validity(problem=f"its data is of an unknown time, and the policy '{policy.name}' limits that")
             moving.append(_later(moment, limit))
@@ -89,7 +88,7 @@ def validity(
     for one in document.get("exceptions", ()):
         if one["state"] == "accepted" and one["expires"]:
             # It holds through its last day.
-            day = datetime.datetime.fromisoformat(one["expires"]).replace(tzinfo=datetime.timezone.utc)
+            day = parse_time(one["expires"], "the expiry of an exception")
             lasting.append(_later(day, _DAY))
     end = _first(lasting + moving)
     ran_out = end is not None and end <= now
@@ -108,14 +107,6 @@ def worst_of(validities: t.Iterable[Validity]) -> Validity:
         min((one.lasting for one in found if one.lasting), default=""),
         f"one of its images: {problems[0]}" if problems else "",
     )
-
-
-def _time(text: str) -> datetime.datetime | None:
-    """A time as the store keeps it; None for what is none."""
-    try:
-        return parse_time(text, "the time")
-    except CorruptData:
-        return None
 
 
 def _later(moment: datetime.datetime, seconds: int) -> datetime.datetime | None:

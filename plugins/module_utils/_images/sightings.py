@@ -16,6 +16,7 @@ import datetime
 import functools
 import typing as t
 
+from .._core.times import BEGINNING, read_time
 from .references import is_digest
 
 #: Who told. The registry or the file itself, and the API of a cluster for an image stream's tag, say what is so now.
@@ -26,8 +27,6 @@ IMPORT, POD, TOLD = "import", "pod", "told"
 UNKNOWN = "unknown"
 SOURCES = (REGISTRY, STREAM, IMPORT, POD, TOLD, UNKNOWN)
 HOLDERS = frozenset((REGISTRY, STREAM))
-
-_BEGINNING = datetime.datetime.min.replace(tzinfo=datetime.timezone.utc)
 
 
 class Sighting(t.NamedTuple):
@@ -81,7 +80,7 @@ def _last_words(seen: t.Iterable[Sighting]) -> dict[str, datetime.datetime]:
     for one in seen:
         if one.source in HOLDERS:
             for cluster in {one.cluster, ""}:
-                last[cluster] = max(last.get(cluster, _BEGINNING), moment(one.seen))
+                last[cluster] = max(last.get(cluster, BEGINNING), moment(one.seen))
     return last
 
 
@@ -101,21 +100,12 @@ def pinned_digest(name: str) -> str:
 @functools.lru_cache(maxsize=65536)
 def moment(text: str) -> datetime.datetime:
     """An RFC 3339 time; what is none is the beginning of time."""
-    try:
-        found = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        return _BEGINNING
-    return found if found.tzinfo else found.replace(tzinfo=datetime.timezone.utc)
-
-
-def present() -> str:
-    """The time now, RFC 3339 in UTC with microseconds: two words of one second must not be taken for one."""
-    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return read_time(text) or BEGINNING
 
 
 def earlier(text: str, limit: str) -> str:
     """A time, but not later than another: a clock that is ahead must not outlast every word that follows."""
-    return text if text and _BEGINNING < moment(text) <= moment(limit) else limit
+    return text if text and BEGINNING < moment(text) <= moment(limit) else limit
 
 
 def is_of_one_cluster(name: str) -> bool:

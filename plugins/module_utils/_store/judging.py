@@ -12,6 +12,7 @@ import typing as t
 
 from .._compliance.serial import results_from_dict
 from .._core.errors import InputError, ScanError
+from .._core.times import utc_text
 from .._rpm.model import Inventory, Package
 from .._rpm.serial import inventory_from_dict
 from .._verdicts.applying import Entry, Exceptions
@@ -189,7 +190,7 @@ class Judging:
         self._feeds = Feeds(() if index is None else index if isinstance(index, collections.abc.Sequence) else (index,))
         self._now = now
         self._today = now.astimezone(datetime.timezone.utc).date()
-        self._judged_at = now.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self._judged_at = utc_text(now)
         self._platforms = platforms
         self._dry_run = dry_run
         self._beat = beat

@@ -14,9 +14,10 @@ import hashlib
 import json
 import typing as t
 import zlib
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 
 from .._core.errors import CorruptData, ScanError
+from .._core.times import BEGINNING, parse_time
 from .._images.sightings import Sighting
 from .._verdicts.changes import difference
 from .._verdicts.model import VERDICTS
@@ -134,13 +135,7 @@ def _unpack(body: bytes, what: str) -> t.Any:
 
 def _moment(text: str) -> datetime:
     """A time for comparing; the empty text is the beginning of time."""
-    if not text:
-        return datetime.min.replace(tzinfo=timezone.utc)
-    try:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError as error:
-        raise CorruptData(f"{text[:60]!r} is no RFC 3339 time") from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    return parse_time(text, "a time in the store") if text else BEGINNING
 
 
 class Store:

@@ -17,6 +17,7 @@ import typing as t
 from .._compliance.model import RULE_RESULTS, RULE_SEVERITIES, Results
 from .._core.errors import InputError
 from .._core.text import visible
+from .._core.times import CLOCK_SKEW, read_time
 from .._images.model import Problem
 from .._images.platforms import choose, parse_platform, platform_of
 from .._rpm.model import Inventory
@@ -32,8 +33,6 @@ from .vex import Statement
 
 #: At most so many reasons of one code, the gravest first; the last says how many more there are.
 REASON_LIMIT = 25
-#: How far another machine's clock may be ahead of ours.
-CLOCK_SKEW = datetime.timedelta(minutes=10)
 #: How far a vendor may date a change ahead of us: a day begins earlier elsewhere.
 CHANGE_SKEW = datetime.timedelta(days=1)
 
@@ -415,7 +414,7 @@ class _PolicyReasons:
         limit = self.policy.scan_age
         if limit is None:
             return
-        time = _time(moment)
+        time = read_time(moment, zoned=True)
         if time is None or time > self.now + CLOCK_SKEW:
             yield _found("scan-time", f"{what} {self.shown_time(moment)}")
         elif self.now - time > datetime.timedelta(seconds=limit):
@@ -460,7 +459,7 @@ class _PolicyReasons:
             text = f"The image was matched against the vulnerability data {visible(used.serial, 80)}"
             yield _found("match-outdated", f"{text}, and {visible(feed.serial, 80)} is at hand")
         limit = self.policy.feed_age
-        checked = _time(feed.checked)
+        checked = read_time(feed.checked, zoned=True)
         if limit is not None:
             if checked is None or checked > self.now + CLOCK_SKEW:
                 yield _found("feed-time", f"The vulnerability data was last checked {self.shown_time(feed.checked)}")
@@ -472,7 +471,7 @@ class _PolicyReasons:
                 )
         yield from self.size(feed)
         limit = self.policy.newest_age
-        newest = _time(feed.newest)
+        newest = read_time(feed.newest, zoned=True)
         if limit is not None and newest is not None and newest > self.now + CHANGE_SKEW:
             yield _found(
                 "feed-time", f"The newest change in the vulnerability data is of {self.shown_time(feed.newest)}"
@@ -739,7 +738,7 @@ class _PolicyReasons:
         return True
 
     def shown_time(self, text: str) -> str:
-        if _time(text) is None:
+        if read_time(text, zoned=True) is None:
             return f"at an unknown time ('{visible(text, 40)}')"
         return f"{text}, which lies in the future"
 
@@ -787,16 +786,6 @@ def _asks_for_score(condition: Condition) -> bool:
 def _rule_rank(severity: str) -> int:
     """Rank of a rule's severity; ``none`` is below all, ``unknown`` counts as ``high``."""
     return -1 if severity == "none" else RULE_SEVERITIES.index("high" if severity == "unknown" else severity)
-
-
-def _time(text: str) -> datetime.datetime | None:
-    """RFC 3339 as a time with a zone; None for anything else."""
-    try:
-        # Python 3.10 and older do not read the Z.
-        time = datetime.datetime.fromisoformat(f"{text[:-1]}+00:00" if text[-1:] in ("Z", "z") else text)
-    except ValueError:
-        return None
-    return time if time.tzinfo is not None else None
 
 
 def _span(seconds: int) -> str:

@@ -23,7 +23,7 @@ from pathlib import Path
 from .._core.errors import CorruptData, InputError, LimitExceeded, ScanError
 from .._core.safe_json import field, read_object
 from .._core.text import visible
-from .._core.times import parse_time, utc_text
+from .._core.times import CLOCK_SKEW, parse_time, utc_text
 from .._vulnerabilities.feeds.signatures import SUFFIX, Keys, read_signature
 from .exceptions import JUSTIFICATIONS
 from .identifiers import folded_id, mentioned_ids
@@ -35,8 +35,6 @@ SIZE_LIMIT = 16 << 20
 STATEMENT_LIMIT = 100_000
 IDS_LIMIT = 100
 STEP_LIMIT = 1_000_000
-#: How far another machine's clock may be ahead of ours.
-CLOCK_SKEW = datetime.timedelta(minutes=10)
 CONTEXT = "https://openvex.dev/ns/v0.2.0"
 
 _STATUSES = ("not_affected", "affected", "fixed", "under_investigation")

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import os
 import typing as t
@@ -13,7 +12,7 @@ import urllib.parse
 from pathlib import Path
 
 from ..._core.errors import CorruptData, InputError, LimitExceeded
-from ..._core.times import utc_text
+from ..._core.times import now_text
 from ..documents.csaf_vex import DOCUMENT_LIMIT
 from .archives import read_archive
 from .digests import content_digest, digest_of
@@ -89,7 +88,7 @@ def open_feed(
     ``work``: a folder for what is fetched; ``spool``: where it is kept instead, for another run to go on. ``known``:
     what is in the index. ``now``: time of this check. ``with_map``: whether the feed's repository map is wanted.
     """
-    now = now or utc_text(datetime.datetime.now(datetime.timezone.utc))
+    now = now or now_text()
     if is_url(source) and not source.lower().startswith("file://"):
         client = Client(access, tick=tick)
         spool = spool or Spool(work / "spool", tick)

@@ -13,6 +13,7 @@ import typing as t
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import jobs
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.jobs import job_of, pod_of
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.times import utc_text
 
 DIGEST = "sha256:" + "a" * 64
 
@@ -204,10 +205,10 @@ def test_a_job_tells_what_an_adopter_needs() -> None:
         },
     )
     assert (found.run, found.plan, found.owner, found.shard, found.version) == ("r1", "n-plan", "m.1.2", 4, "7")
-    assert jobs.moment_text(found.alive_at) == "2026-01-01T10:05:00Z"
+    assert utc_text(found.alive_at) == "2026-01-01T10:05:00Z"
     for nonsense in ("yesterday", "", "2026-01-01T10:05:00"):
         strange = job(annotations={"imagescan.github.io/heartbeat": nonsense})
-        assert jobs.moment_text(strange.alive_at) == "2026-01-01T10:00:00Z"
+        assert utc_text(strange.alive_at) == "2026-01-01T10:00:00Z"
         assert strange.shard is None
 
 

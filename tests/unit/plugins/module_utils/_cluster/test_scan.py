@@ -31,6 +31,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors i
     RegistryError,
     ScanError,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.times import utc_text
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import (
     Descriptor,
@@ -261,7 +262,7 @@ class World:
             volumes = body["spec"]["template"]["spec"]["volumes"]
             self.mounted.append(sum("image" in volume for volume in volumes))
             self.jobs[job.uid] = job
-        metadata = {**body["metadata"], "uid": job.uid, "creationTimestamp": api.moment_text(job.created)}
+        metadata = {**body["metadata"], "uid": job.uid, "creationTimestamp": utc_text(job.created)}
         return {**body, "metadata": metadata}
 
     def create_config_map(self, body: dict[str, t.Any]) -> None:
@@ -287,7 +288,7 @@ class World:
     def beat(self, name: str, moment: datetime) -> None:
         """A sign of life."""
         self._up()
-        self._named(name).body["metadata"]["annotations"]["imagescan.github.io/heartbeat"] = api.moment_text(moment)
+        self._named(name).body["metadata"]["annotations"]["imagescan.github.io/heartbeat"] = utc_text(moment)
 
     def claim(self, job: Job, owner: str, moment: datetime) -> bool:
         """Take over."""
@@ -302,7 +303,7 @@ class World:
         found = []
         for job in self.jobs.values():
             value = {**job.body, "metadata": {**job.body["metadata"], "uid": job.uid}}
-            value["metadata"]["creationTimestamp"] = api.moment_text(job.created)
+            value["metadata"]["creationTimestamp"] = utc_text(job.created)
             value["spec"] = {**job.body["spec"], "suspend": not job.released}
             if not runs or job.body["metadata"]["labels"]["imagescan.github.io/run"] in runs:
                 found.append(api.job_of(value))
