@@ -377,13 +377,13 @@ from datetime import datetime, timedelta, timezone
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.codec import results_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import Wanted
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import RULE_RESULTS
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import (
     SCHEMA_VERSION as RESULTS_VERSION,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.oscap import Bounds
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.serial import results_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress import Progress, remaining
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.times import exact_now_text, now_text, read_time
@@ -394,8 +394,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.sighti
     pinned_digest,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._module import access_of, run
+from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.codec import inventory_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import SCHEMA_VERSION
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.serial import inventory_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local_rules import (
     MAX_IMAGE_SIZE,

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.imagescan.openshift.examples.fleet import images
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.serial import results_from_dict
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.codec import results_from_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store
 from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts, accounts_in
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import RESTRICTED, KubernetesCluster

@@ -78,8 +78,8 @@ def pack(files: t.Mapping[str, bytes]) -> bytes:
 
 
 def seeds() -> list[bytes]:
+    from ansible_collections.imagescan.openshift.tests.unit.plugins.module_utils._rpm.test_codec import FULL
     from ansible_collections.imagescan.openshift.tests.unit.plugins.module_utils._rpm.test_history import dnf4
-    from ansible_collections.imagescan.openshift.tests.unit.plugins.module_utils._rpm.test_serial import FULL
 
     with tempfile.TemporaryDirectory() as folder:
         history = dnf4(Path(folder, "h"), [(1, 1, "install"), (2, 2, "upgrade")])

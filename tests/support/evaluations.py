@@ -19,13 +19,13 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import Wanted
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.evaluate import Places, evaluate
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import Results
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.serial import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.codec import (
     results_from_dict,
     results_to_dict,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import Wanted
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.evaluate import Places, evaluate
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import Results
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Image
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.targets import RootFolder
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory import take_inventory

@@ -10,15 +10,15 @@ import dataclasses
 import re
 import typing as t
 
+from .._compliance.codec import results_from_dict
 from .._compliance.model import Results as RuleResults
-from .._compliance.serial import results_from_dict
 from .._core.errors import ScanError
 from .._images.manifests import CHILD_LIMIT
 from .._images.model import Descriptor
 from .._images.platforms import platform_of
+from .._rpm.codec import inventory_from_dict
 from .._rpm.inventory import of_mounted_root
 from .._rpm.model import Inventory
-from .._rpm.serial import inventory_from_dict
 from .._scanner.ledger import Ledger
 from .._scanner.model import Outcome
 from .shards import Item

@@ -37,11 +37,11 @@ import traceback
 import typing as t
 from pathlib import Path
 
+from .._compliance.codec import results_from_dict, results_to_dict
 from .._compliance.content import FOLDERS, Wanted, choose, trim, unpack_trimmed
 from .._compliance.evaluate import Places, evaluate_tree, plan, refused, remove_tree
 from .._compliance.model import Results
 from .._compliance.oscap import Bounds, check_tools, find_tools
-from .._compliance.serial import results_from_dict, results_to_dict
 from .._core.errors import CorruptData, LimitExceeded, ScanError
 from .._core.safe_json import read_object
 from .._images.access import read_small_file
@@ -52,9 +52,9 @@ from .._images.tar import Visit
 from .._images.targets import RootFolder
 from .._images.unpack import Owner, Unpacked, Unpacking, copy_folder, may_own
 from .._images.wanted import Wanted as Files
+from .._rpm.codec import inventory_from_dict, inventory_to_dict
 from .._rpm.inventory import inventory_of, take_inventory
 from .._rpm.model import Inventory, OsRelease
-from .._rpm.serial import inventory_from_dict, inventory_to_dict
 from .plan import CONTENT_FILE, CONTENT_VARIABLE, GIVEN_LIMIT, LOST, TAILORING_FILE, PlannedCompliance
 
 SOCKET, LIFELINE = "evaluator.sock", "lifeline.sock"

@@ -14,8 +14,9 @@ import json
 import re
 import typing as t
 
-from .._core.errors import CorruptData, ScanError
+from .._core.errors import CorruptData, InputError
 from .._core.safe_json import read_object
+from .._core.shapes import Reader, Shapes
 from .._images.mirrors import Mirror
 from .._images.platforms import parse_platform
 from .._images.references import is_digest, parse_reference, parse_registry, shown
@@ -138,167 +139,105 @@ def plan_to_json(plan: Plan) -> bytes:
 def plan_from_json(data: bytes) -> Plan:
     """The plan that ``plan_to_json`` wrote. Raises CorruptData for anything else, newer versions included."""
     top = read_object(data, "the plan", limit=PLAN_LIMIT)
-    version = _number(top.pop("schema_version", None), "schema_version")
+    version = _SHAPES.count(top.pop("schema_version", None), "schema_version")
     if version > SCHEMA_VERSION:
         raise CorruptData(
             f"the plan has schema version {version}; this program knows {SCHEMA_VERSION}",
             code="plan-too-new",
             hint="program and plan of a Job come from one version of the collection; start the run again",
         )
-    _exactly(top, Plan, "the plan")
-    if not _RUN.fullmatch(_text(top["run"], "run")):
-        raise _wrong("run")
-    if top["method"] not in METHODS:
-        raise _wrong("method")
-    numbers = {name: _within(top[name], name, bounds) for name, bounds in _BOUNDS.items()}
-    platforms = _texts(top["platforms"], "platforms")
-    _checked(parse_platform, platforms, "platforms")
-    shards = tuple(_shard(one, top["method"]) for one in _list(top["shards"], "shards"))
-    if not shards:
-        raise _wrong("shards")
-    compliance = None if top["compliance"] is None else _compliance(top["compliance"])
-    if compliance is not None and numbers["parallel"] != 1:
+    method = top.get("method")
+    plan = _READ[method if method in METHODS else METHODS[0]](top, "plan")
+    if plan.compliance is not None and plan.parallel != 1:
         raise CorruptData("the plan wants several images evaluated at once; there is room for one")
-    return Plan(
-        top["run"],
-        top["method"],
-        platforms,
-        _access(top["access"]),
-        shards=shards,
-        compliance=compliance,
-        **numbers,
-    )
+    return plan
 
 
-def _compliance(value: object) -> PlannedCompliance:
-    found = _object(value, "compliance")
-    _exactly(found, PlannedCompliance, "compliance")
-    numbers = {name: _within(found[name], name, bounds) for name, bounds in _COMPLIANCE_BOUNDS.items()}
-    profile, given = _text(found["profile"], "profile"), _text(found["given"], "given")
-    if not profile:
-        raise _wrong("profile")
-    if not _SHA256.fullmatch(given):
-        raise _wrong("given")
-    if not isinstance(found["arf"], bool):
-        raise _wrong("arf")
-    image = _text(found["image"], "image")
-    return PlannedCompliance(profile, _texts(found["rules"], "rules"), given, found["arf"], image=image, **numbers)
-
-
-def _access(value: object) -> PodAccess:
-    found = _object(value, "access")
-    _exactly(found, PodAccess, "access")
-    hosts = {name: _texts(found[name], name) for name in ("plain_http", "token_realms")}
-    for name, one in hosts.items():
-        _checked(parse_registry, one, name)
-    login = _text(found["login_registry"], "login_registry")
-    if login:
-        _checked(parse_registry, [login], "login_registry")
-    timeout = found["timeout"]
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 < timeout <= 3600:
-        raise _wrong("timeout")
-    if not isinstance(found["validate_certs"], bool):
-        raise _wrong("validate_certs")
-    mirrors = tuple(map(_mirror, _list(found["mirrors"], "mirrors")))
-    return PodAccess(
-        timeout=float(timeout), validate_certs=found["validate_certs"], login_registry=login, mirrors=mirrors, **hosts
-    )
-
-
-def _mirror(value: object) -> Mirror:
-    found = _object(value, "mirror")
-    _exactly(found, Mirror, "mirror")
-    if not isinstance(found["never_contact_source"], bool):
-        raise _wrong("never_contact_source")
-    texts = {name: _text(found[name], name) for name in ("source", "pulls")}
-    try:
-        return Mirror(
-            mirrors=_texts(found["mirrors"], "mirrors"), never_contact_source=found["never_contact_source"], **texts
-        )
-    except ScanError as error:
-        raise CorruptData(f"mirrors of the plan: {error.message}") from error
-
-
-def _shard(value: object, method: str) -> Shard:
-    found = _object(value, "shard")
-    _exactly(found, Shard, "shard")
-    # Not shown where it is wrong: it is a secret.
-    if not _KEY.fullmatch(_text(found["key"], "key")):
-        raise _wrong("key")
-    images = tuple(_image(one, method) for one in _list(found["images"], "images"))
-    if not images or (method == "image_volume" and len(images) > VOLUME_LIMIT):
-        raise _wrong("images")
-    return Shard(found["key"], images)
-
-
-def _image(value: object, method: str) -> PlannedImage:
-    found = _object(value, "image")
-    _exactly(found, PlannedImage, "image")
-    target, digest = _text(found["target"], "target"), _text(found["digest"], "digest")
-    if digest and not is_digest(digest):
-        raise _wrong("digest")
-    environment = tuple(_text(one, "environment", PLAN_LIMIT) for one in _list(found["environment"], "environment"))
-    if method == "image_volume":
-        if not _MOUNT.fullmatch(target) or not digest:
-            raise CorruptData(f"the plan wants {shown(target, 80)} read; expected a mount point /images/N and a digest")
-        return PlannedImage(target, digest, environment)
-    if environment:
-        raise _wrong("environment")
-    if is_local(target):
-        raise CorruptData(f"the plan wants {shown(target, 80)} read, which is no reference to a registry")
-    _checked(parse_reference, [target], "target")
-    return PlannedImage(target, digest)
-
-
-def _checked(parse: t.Callable[[str], object], texts: t.Iterable[str], where: str) -> None:
-    for text in texts:
-        try:
-            parse(text)
-        except ScanError as error:
-            raise CorruptData(f"{where} of the plan: {error.message}") from error
-
-
-def _wrong(where: str) -> CorruptData:
-    return CorruptData(f"{where} of the plan has not the form that it must have")
-
-
-def _exactly(found: t.Mapping[str, t.Any], kind: type, where: str) -> None:
-    names = {field.name for field in dataclasses.fields(kind)}
-    if found.keys() != names:
-        wrong = ", ".join(ascii(name)[:40] for name in sorted(found.keys() ^ names)[:5])
-        raise CorruptData(f"{where} has a field too many, or one is missing: {wrong}")
-
-
-def _object(value: object, where: str) -> dict[str, t.Any]:
-    if not isinstance(value, dict):
-        raise _wrong(where)
-    return value
-
-
-def _list(value: object, where: str) -> list[t.Any]:
-    if not isinstance(value, list):
-        raise _wrong(where)
-    return value
-
-
-def _text(value: object, where: str, limit: int = _TEXT_LIMIT) -> str:
-    if not isinstance(value, str) or len(value) > limit:
-        raise _wrong(where)
-    return value
-
-
-def _texts(value: object, where: str) -> tuple[str, ...]:
-    return tuple(_text(one, where) for one in _list(value, where))
-
-
-def _within(value: object, where: str, bounds: tuple[int, int]) -> int:
-    number = _number(value, where)
-    if not bounds[0] <= number <= bounds[1]:
-        raise CorruptData(f"{where} of the plan is {number}; expected {bounds[0]} to {bounds[1]}")
+def _timeout(value: object, where: str) -> float:
+    number = _SHAPES.number(value, where)
+    if not 0 < number <= 3600:
+        raise _SHAPES.invalid(f"{where} is {number}; expected more than 0 and at most 3600")
     return number
 
 
-def _number(value: object, where: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise _wrong(where)
-    return value
+def _check_target(text: str) -> None:
+    if is_local(text):
+        raise InputError(f"{shown(text, 80)} is not a reference to a registry")
+    parse_reference(text)
+
+
+def _plan(images: Reader) -> t.Callable[[object, str], Plan]:
+    """The reader of plans whose images are read by ``images``."""
+    shard = _SHAPES.record(Shard, {"key": _SHAPES.matching(_KEY.fullmatch), "images": images})
+    return _SHAPES.record(
+        Plan,
+        {
+            "run": _SHAPES.matching(_RUN.fullmatch),
+            "method": _SHAPES.word(METHODS),
+            "platforms": _SHAPES.many(_SHAPES.parsed(parse_platform, _TEXT)),
+            "access": _ACCESS,
+            "shards": _SHAPES.many(shard, 1),
+            "compliance": _SHAPES.optional(_COMPLIANCE),
+            **{name: _SHAPES.within(*bounds) for name, bounds in _BOUNDS.items()},
+        },
+    )
+
+
+_SHAPES = Shapes(CorruptData.code)
+_TEXT = _SHAPES.short(_TEXT_LIMIT)
+_TEXTS = _SHAPES.many(_TEXT)
+_REGISTRY = _SHAPES.parsed(parse_registry, _TEXT)
+_MIRROR = _SHAPES.record(
+    Mirror, {"source": _TEXT, "mirrors": _TEXTS, "pulls": _TEXT, "never_contact_source": _SHAPES.truth}
+)
+_ACCESS = _SHAPES.record(
+    PodAccess,
+    {
+        "plain_http": _SHAPES.many(_REGISTRY),
+        "token_realms": _SHAPES.many(_REGISTRY),
+        "timeout": _timeout,
+        "validate_certs": _SHAPES.truth,
+        "login_registry": lambda value, where: value if value == "" else _REGISTRY(value, where),
+        "mirrors": _SHAPES.many(_MIRROR),
+    },
+)
+_COMPLIANCE = _SHAPES.record(
+    PlannedCompliance,
+    {
+        "profile": _SHAPES.short(_TEXT_LIMIT, 1),
+        "rules": _TEXTS,
+        "given": _SHAPES.matching(_SHA256.fullmatch),
+        "arf": _SHAPES.truth,
+        "image": _TEXT,
+        **{name: _SHAPES.within(*bounds) for name, bounds in _COMPLIANCE_BOUNDS.items()},
+    },
+)
+_READ = {
+    "job": _plan(
+        _SHAPES.many(
+            _SHAPES.record(
+                PlannedImage,
+                {
+                    "target": _SHAPES.parsed(_check_target, _TEXT),
+                    "digest": _SHAPES.matching(lambda text: not text or is_digest(text)),
+                    "environment": _SHAPES.many(_TEXT, 0, 0),
+                },
+            ),
+            1,
+        )
+    ),
+    "image_volume": _plan(
+        _SHAPES.many(
+            _SHAPES.record(
+                PlannedImage,
+                {
+                    "target": _SHAPES.matching(_MOUNT.fullmatch),
+                    "digest": _SHAPES.matching(is_digest),
+                    "environment": _SHAPES.many(_SHAPES.short(PLAN_LIMIT)),
+                },
+            ),
+            1,
+            VOLUME_LIMIT,
+        )
+    ),
+}

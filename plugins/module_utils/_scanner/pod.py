@@ -38,9 +38,9 @@ from .._images.model import Image, ImageIndex
 from .._images.platforms import parse_platform
 from .._images.registry import open_repository
 from .._images.targets import RootFolder, open_target
+from .._rpm.codec import inventory_to_dict
 from .._rpm.inventory import take_inventory
 from .._rpm.model import Inventory
-from .._rpm.serial import inventory_to_dict
 from .cache import CachedLayers
 from .frames import PAYLOAD_LIMIT, SCHEMA_VERSION, Encoder, pack, size_on_line
 from .plan import EVALUATE, PLAN_LIMIT, Plan, plan_from_json
@@ -498,7 +498,7 @@ class Reader:
     def _scanned(self, task: Task, opened: Image | RootFolder, threads: int) -> Answer:
         if self._plan.compliance is None:
             return scanned(task, take_inventory(opened, threads=threads))
-        from .._compliance.serial import results_to_dict
+        from .._compliance.codec import results_to_dict
         from .evaluator import EvaluatorClient
 
         client = EvaluatorClient(self._plan.compliance, self._places.tree, self._evaluator_until)

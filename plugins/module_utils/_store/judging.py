@@ -10,11 +10,11 @@ import dataclasses
 import datetime
 import typing as t
 
-from .._compliance.serial import results_from_dict
+from .._compliance.codec import results_from_dict
 from .._core.errors import InputError, ScanError
 from .._core.times import utc_text
+from .._rpm.codec import inventory_from_dict
 from .._rpm.model import Inventory, Package
-from .._rpm.serial import inventory_from_dict
 from .._verdicts.applying import Entry, Exceptions
 from .._verdicts.changes import difference
 from .._verdicts.judge import Child as IndexChild

@@ -103,7 +103,7 @@ class KnownEvaluation(t.NamedTuple):
 class StoredEvaluation:
     """What is known of the rules of an image.
 
-    ``results``: the newest, in the form of ``_compliance.serial``, None where no evaluation ever came to an end;
+    ``results``: the newest, in the form of ``_compliance.codec``, None where no evaluation ever came to an end;
     ``asked`` and ``evaluated_at`` are of them. ``error_code``, ``error_message``: of the last attempt, empty where it
     succeeded; with one the results are older than what was asked for.
     """

@@ -321,7 +321,7 @@ class Store:
         return found
 
     def inventory(self, digest: str) -> dict[str, t.Any] | None:
-        """The inventory of an image, in the form of ``_rpm.serial``; None where none is stored.
+        """The inventory of an image, in the form of ``_rpm.codec``; None where none is stored.
 
         Its packages are the very list that the call before gave where they are the same: they must not be changed.
         """
@@ -633,7 +633,7 @@ class Store:
         """Keep what an evaluation came to, put it in force, and forget the error of an earlier one.
 
         Of several questions about one image the ``ANSWERS_KEPT`` newest answers stay.
-        ``results``: in the form of ``_compliance.serial``. ``arf``: compressed with gzip. True where anything is new.
+        ``results``: in the form of ``_compliance.codec``. ``arf``: compressed with gzip. True where anything is new.
         """
         import sqlalchemy as sa
 

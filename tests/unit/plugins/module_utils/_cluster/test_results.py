@@ -13,16 +13,16 @@ import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import results
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.results import Results, ShardState
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.shards import Item
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import Results as RuleResults
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import RuleResult
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.serial import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.codec import (
     results_from_dict,
     results_to_dict,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import Results as RuleResults
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import RuleResult
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Platform
+from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.codec import inventory_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Inventory, OsRelease
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.problems import problem
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.serial import inventory_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.ledger import Ledger
 from ansible_collections.imagescan.openshift.tests.support.books import MemoryBook
 

@@ -40,8 +40,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.model 
     ImageIndex,
     Platform,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.codec import inventory_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Inventory, OsRelease
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.serial import inventory_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.frames import Record
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.model import IndexOutcome, JobRecord, Outcome
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.plan import Plan, plan_from_json

@@ -17,6 +17,10 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.model 
     RootContent,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm import problems
+from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.codec import (
+    inventory_from_dict,
+    inventory_to_dict,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory import (
     WANTED,
     inventory_of,
@@ -24,10 +28,6 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory
     parse_os_release,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Inventory, OsRelease, RepositoryId
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.serial import (
-    inventory_from_dict,
-    inventory_to_dict,
-)
 from ansible_collections.imagescan.openshift.tests.unit.plugins.module_utils._rpm.test_history import dnf4, dnf5
 
 RPMS = [

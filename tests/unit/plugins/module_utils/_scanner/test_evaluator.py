@@ -21,10 +21,10 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.imagescan.openshift.examples.fleet import images
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.codec import results_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import Trimmed, pack_trimmed
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import Results, RuleResult
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.oscap import Tools
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.serial import results_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import (
     CorruptData,
     IntegrityError,
@@ -32,9 +32,9 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors i
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Image, Problem
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.targets import RootFolder
+from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.codec import inventory_from_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory import take_inventory
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Inventory
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.serial import inventory_from_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner import evaluator, pod
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.evaluator import EvaluatorClient, Lifeline
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.frames import unpack

@@ -12,6 +12,10 @@ import typing as t
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Problem
+from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.codec import (
+    inventory_from_dict,
+    inventory_to_dict,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import (
     SCHEMA_VERSION,
     Database,
@@ -19,10 +23,6 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model imp
     OsRelease,
     Package,
     RepositoryId,
-)
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.serial import (
-    inventory_from_dict,
-    inventory_to_dict,
 )
 from hypothesis import given
 from hypothesis import strategies as st

@@ -11,12 +11,12 @@ import json
 import typing as t
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import Results, RuleResult
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.reader import read_results
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.serial import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.codec import (
     results_from_dict,
     results_to_dict,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import Results, RuleResult
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.reader import read_results
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Problem
 from ansible_collections.imagescan.openshift.tests.fuzz import trees
