@@ -224,6 +224,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.os
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.pages import render_page
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.files import write_whole
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.times import utc_text
 from ansible_collections.imagescan.openshift.plugins.module_utils._module import run
 from ansible_collections.imagescan.openshift.plugins.module_utils._reports import json_report, metrics, table
 from ansible_collections.imagescan.openshift.plugins.module_utils._reports.document import (
@@ -343,7 +344,7 @@ def clusters_of(
             found, _children = meant(store, [named(image) for image in one["images"]])
             keys = [image.key for image in found]
             if record:
-                store.record_cluster(one["name"], keys, now=now.strftime("%Y-%m-%dT%H:%M:%SZ"))
+                store.record_cluster(one["name"], keys, now=utc_text(now))
         missing = [key for key in keys or () if key not in documents]
         if missing:
             more = in_force(store, [named(key.removeprefix(UNRESOLVED)) for key in missing], today)

@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 import collections
-import datetime
-import math
 import typing as t
 
 from .._core.text import visible
+from .._core.times import read_time
 from .document import ATTENTION, ReportFormat, Times
 
 #: Beginning of what tells when something was done last: it differs after each run, also where nothing else does.
@@ -84,11 +83,8 @@ def _without_times(content: bytes) -> list[bytes]:
 
 def _seconds(time: str) -> float | None:
     """Seconds since 1970; None where there is no time."""
-    try:
-        seconds = datetime.datetime.fromisoformat(time.replace("Z", "+00:00")).timestamp()
-    except ValueError:
-        return None
-    return seconds if math.isfinite(seconds) else None
+    moment = read_time(time)
+    return None if moment is None else moment.timestamp()
 
 
 FORMAT = ReportFormat("metrics", "Metrics", "report.prom", render, timed=True, differs=_differs)

@@ -14,13 +14,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._core import t
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData
 
 PLUGINS = Path(times.__file__).resolve().parents[2]
-#: Files that may do it by themselves: a day of a policy or an exception is not a timestamp; the last two follow.
-OTHERS = {
-    "module_utils/_core/times.py",
-    "module_utils/_verdicts/documents.py",
-    "module_utils/_reports/metrics.py",
-    "modules/scan_report.py",
-}
+#: Files that may do it by themselves: a day of a policy or an exception is not a timestamp.
+OTHERS = {"module_utils/_core/times.py", "module_utils/_verdicts/documents.py"}
 
 
 @pytest.mark.parametrize(
