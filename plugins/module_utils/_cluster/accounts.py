@@ -16,9 +16,9 @@ from pathlib import Path
 
 from .._core.errors import InputError
 from .._core.files import write_whole
+from .._core.text import quoted
 from .._core.times import utc_text
 from .._images.access import read_small_file
-from .._images.references import shown
 from .client import Client
 from .errors import INVALID, ApiError
 
@@ -168,9 +168,9 @@ def why_renew(client: Client, account: Account, path: str, seconds: int, now: fl
     except FileNotFoundError:
         return "there was none", None
     except OSError as error:
-        raise InputError(f"the kubeconfig {shown(path)} cannot be read: {error.strerror or error}") from error
+        raise InputError(f"the kubeconfig {quoted(path)} cannot be read: {error.strerror or error}") from error
     if not stat.S_ISREG(info.st_mode):
-        raise InputError(f"{shown(path)} is no regular file", hint="give another path")
+        raise InputError(f"{quoted(path)} is no regular file", hint="give another path")
     try:
         found = yaml.safe_load(read_small_file(path, "the kubeconfig", _FILE_LIMIT).decode("utf-8"))
         token = parse_token(found["users"][0]["user"]["token"])
@@ -199,6 +199,6 @@ def write_kubeconfig(path: str, content: t.Mapping[str, t.Any]) -> None:
         write_whole(Path(path), yaml.safe_dump(dict(content), sort_keys=False).encode())
     except OSError as error:
         raise InputError(
-            f"the kubeconfig {shown(path)} cannot be written: {error.strerror or error}",
+            f"the kubeconfig {quoted(path)} cannot be written: {error.strerror or error}",
             hint="check that its folder exists and may be written to",
         ) from error

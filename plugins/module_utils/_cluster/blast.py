@@ -16,7 +16,7 @@ import typing as t
 from .._flags.lists import policy_key
 from .._images.references import is_digest
 from .client import Client
-from .selection import array, full_name, obj, printable, text
+from .selection import array, full_name, obj, on_one_line, text
 from .workloads import Slot, read_holder
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://")
@@ -141,13 +141,13 @@ def owner_of(item: dict[str, t.Any]) -> tuple[str, str]:
     for one in array(metadata, "ownerReferences", 100):
         if not isinstance(one, dict) or one.get("controller") is not True:
             continue
-        kind, name = printable(text(one, "kind"), 63), printable(text(one, "name"), 253)
+        kind, name = on_one_line(text(one, "kind"), 63), on_one_line(text(one, "name"), 253)
         ending = "-" + text(obj(metadata, "labels"), _HASH_LABEL)
         if kind == "ReplicaSet" and len(ending) > 1 and name.endswith(ending) and name != ending:
             return "Deployment", name[: -len(ending)]
         config = text(obj(metadata, "annotations"), _DEPLOYMENT_CONFIG)
         if kind == "ReplicationController" and config:
-            return "DeploymentConfig", printable(config, 253)
+            return "DeploymentConfig", on_one_line(config, 253)
         if kind and name:
             return kind, name
     return "Pod", full_name(item)[1]

@@ -27,8 +27,8 @@ import urllib.parse
 from pathlib import Path
 
 from .._core.errors import InputError
+from .._core.text import quoted
 from .._images.access import read_small_file
-from .._images.references import shown
 from .._images.transport import Endpoint, is_exempt, parse_url, proxy_for
 from .errors import config_error
 from .login import log_in, within
@@ -223,7 +223,7 @@ def _load_kubeconfig(wanted: Connection, loaded: t.Any) -> tuple[tuple[str, str]
     source = wanted.kubeconfig or os.environ.get("KUBECONFIG") or _DEFAULT_KUBECONFIG
     name = "the given kubeconfig"
     if isinstance(source, str):
-        name = f"the kubeconfig {shown(source)}"
+        name = f"the kubeconfig {quoted(source)}"
         paths = [str(Path(part).expanduser()) for part in source.split(os.pathsep) if part]
         found = [path for path in paths if Path(path).exists()]
         if not found and not wanted.kubeconfig and wanted.host:
@@ -261,7 +261,7 @@ def _load_kubeconfig(wanted: Connection, loaded: t.Any) -> tuple[tuple[str, str]
     if "exec" in user and not loaded.auth_settings() and not loaded.cert_file:
         command = user["exec"].get("command") if isinstance(user["exec"], dict) else ""
         raise config_error(
-            f"{name}: the credential plugin {shown(str(command))} gave no credentials: "
+            f"{name}: the credential plugin {quoted(str(command))} gave no credentials: "
             f"{complaints.text or 'it printed no token'}",
             "run kubectl with this kubeconfig to see whether it works there",
         )
@@ -282,9 +282,9 @@ def _read(path: str) -> dict[str, t.Any]:
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         where = getattr(error, "problem_mark", None)
         line = f" (line {where.line + 1})" if where else ""
-        raise config_error(f"the kubeconfig {shown(path)} is not YAML{line}", "is it the right file?") from error
+        raise config_error(f"the kubeconfig {quoted(path)} is not YAML{line}", "is it the right file?") from error
     if not isinstance(document, dict):
-        raise config_error(f"the kubeconfig {shown(path)} is no kubeconfig", "is it the right file?")
+        raise config_error(f"the kubeconfig {quoted(path)} is no kubeconfig", "is it the right file?")
     return document
 
 
@@ -303,17 +303,17 @@ def _check(
                 known.setdefault(value["name"], inner if isinstance(inner, dict) else {})
     current = [document["current-context"] for document in documents if document.get("current-context")]
     chosen = context or (current[-1] if current else "")
-    names = ", ".join(shown(str(known)) for known in list(entries["contexts"])[:20]) or "none"
+    names = ", ".join(quoted(str(known)) for known in list(entries["contexts"])[:20]) or "none"
     if not chosen:
         raise config_error(f"{name} has no current context", f"give one as context; it has: {names}")
     if chosen not in entries["contexts"]:
-        raise config_error(f"{name} has no context {shown(str(chosen))}", f"it has: {names}")
+        raise config_error(f"{name} has no context {quoted(str(chosen))}", f"it has: {names}")
     parts = entries["contexts"][chosen]
     if not entries["clusters"].get(parts.get("cluster"), {}).get("server"):
-        raise config_error(f"{name}: the context {shown(str(chosen))} names no cluster with a server")
+        raise config_error(f"{name}: the context {quoted(str(chosen))} names no cluster with a server")
     if parts.get("user") and parts["user"] not in entries["users"]:
-        user = shown(str(parts["user"]))
-        raise config_error(f"{name}: the context {shown(str(chosen))} names the user {user}, who is not in it")
+        user = quoted(str(parts["user"]))
+        raise config_error(f"{name}: the context {quoted(str(chosen))} names the user {user}, who is not in it")
     return entries["clusters"][parts["cluster"]], entries["users"].get(parts.get("user"), {})
 
 
@@ -325,14 +325,14 @@ class _Complaints(logging.Handler):
         self.text = ""
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.text = shown(" ".join(record.getMessage().split())[:300])
+        self.text = quoted(" ".join(record.getMessage().split())[:300])
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {shown(str(error.filename))}" if error.filename else error.strerror
+        return f"{error.strerror}: {quoted(str(error.filename))}" if error.filename else error.strerror
     text = " ".join(str(error).split())[:200]
-    return shown(text) if isinstance(error, ValueError) or "onfig" in type(error).__name__ else "it is malformed"
+    return quoted(text) if isinstance(error, ValueError) or "onfig" in type(error).__name__ else "it is malformed"
 
 
 def _server(host: str) -> tuple[str, Endpoint]:
@@ -360,7 +360,7 @@ def _tls_context(target: _Target) -> tuple[ssl.SSLContext, str]:
             context.load_verify_locations(cadata=ca)
         except (ssl.SSLError, ValueError) as error:
             raise config_error(
-                f"the CA file {shown(target.ca_file)} has no certificates in PEM form",
+                f"the CA file {quoted(target.ca_file)} has no certificates in PEM form",
                 "give the CA that signed the API server's certificate",
             ) from error
     else:
@@ -381,7 +381,7 @@ def _tls_context(target: _Target) -> tuple[ssl.SSLContext, str]:
         context.load_cert_chain(target.cert_file, target.key_file, password="")
     except (ssl.SSLError, ValueError) as error:
         raise config_error(
-            f"the client certificate {shown(target.cert_file)} and the key {shown(target.key_file)} cannot be used",
+            f"the client certificate {quoted(target.cert_file)} and the key {quoted(target.key_file)} cannot be used",
             "both must be PEM, belong together, and the key must have no password",
         ) from error
     return context, ca

@@ -16,10 +16,11 @@ import typing as t
 import urllib.parse
 
 from .._core.errors import InputError, ScanError
+from .._core.text import quoted
 from .._discovery.model import Catalogue, Excluded, Facts, Named, Unidentified, is_scanner, short_digest, telling_labels
 from .._discovery.sources import chosen
 from .._images.manifests import CHILD_LIMIT, INDEX_TYPES, LAYER_LIMIT
-from .._images.references import Reference, is_digest, is_tag, parse_reference, shown
+from .._images.references import Reference, is_digest, is_tag, parse_reference
 from .._images.sightings import IMPORT
 from .client import Client
 from .errors import OF_THE_CLUSTER
@@ -30,7 +31,7 @@ from .selection import (
     full_name,
     is_openshift,
     obj,
-    printable,
+    on_one_line,
     text,
     unseen,
 )
@@ -155,7 +156,7 @@ def read_image(item: dict[str, t.Any]) -> _Image | Unidentified:
     digest = text(metadata, "name")
     if not is_digest(digest):
         return Unidentified(
-            f"image {shown(digest, 100)}", SOURCE, "corrupt-data", "the name of this Image object is no digest"
+            f"image {quoted(digest, 100)}", SOURCE, "corrupt-data", "the name of this Image object is no digest"
         )
     docker = obj(item, "dockerImageMetadata")
     labels = obj(docker, "Config", "Labels")
@@ -217,7 +218,7 @@ def read_stream(item: dict[str, t.Any]) -> Stream:
             continue
         tag = text(entry, "tag")
         if tag in tags:
-            problem = f"its status has the tag {printable(tag)} twice; only one of them was read"
+            problem = f"its status has the tag {on_one_line(tag)} twice; only one of them was read"
         history = array(entry, "items")
         if len(history) > left:
             problem = f"it has more than {HISTORY_LIMIT} images; not all of its history was read"
@@ -230,7 +231,7 @@ def read_stream(item: dict[str, t.Any]) -> Stream:
         if tag not in tags:
             source = obj(spec, "from")
             what = f"{text(source, 'kind', 60)} {text(source, 'name', 300)}".strip() or "nothing"
-            tags[tag] = StreamTag(tag, (), failure=f"it was not imported; its specification names {printable(what)}")
+            tags[tag] = StreamTag(tag, (), failure=f"it was not imported; its specification names {on_one_line(what)}")
     if len(array(status, "tags", TAG_LIMIT + 1)) > TAG_LIMIT or len(array(obj(item, "spec"), "tags")) > TAG_LIMIT:
         problem = f"it has more than {TAG_LIMIT} tags; the others were not read"
     return Stream(namespace, name, tuple(host for host in hosts if host), tuple(tags.values()), problem)
@@ -259,7 +260,7 @@ def _failure(entry: dict[str, t.Any]) -> str:
     for condition in array(entry, "conditions", 20):
         if isinstance(condition, dict) and text(condition, "status") == "False":
             said = text(condition, "message") or text(condition, "reason")
-            return f"its import failed: {printable(said)}" if said else "its import failed"
+            return f"its import failed: {on_one_line(said)}" if said else "its import failed"
     return "it has no image yet"
 
 
@@ -412,8 +413,8 @@ class _Reading:
 
     def _fail(self, stream: Stream, tag: StreamTag, code: str, message: str) -> None:
         name = next(filter(None, (_tagged(one, tag.name) for one in reversed(stream.repositories))), "")
-        name = name or f"image stream {stream.full_name}, tag {printable(tag.name)}"
-        said = f"image stream {stream.full_name}, tag {printable(tag.name)}: {message}"
+        name = name or f"image stream {stream.full_name}, tag {on_one_line(tag.name)}"
+        said = f"image stream {stream.full_name}, tag {on_one_line(tag.name)}: {message}"
         self._unidentified.append(Unidentified(name, SOURCE, code, said))
 
     def _take_unnamed(self, attestations: set[str]) -> None:
@@ -453,9 +454,9 @@ class StreamTags:
         entry = next((one for one in stream.tags if one.name == tag), None)
         subject = f"image stream {namespace}/{name}"
         if entry is None:
-            raise ScanError(f"it has no tag {shown(tag, 100)}", code="no-such-tag", subject=subject)
+            raise ScanError(f"it has no tag {quoted(tag, 100)}", code="no-such-tag", subject=subject)
         if not entry.items:
-            raise ScanError(f"tag {shown(tag, 100)}: {entry.failure}", code="import-failed", subject=subject)
+            raise ScanError(f"tag {quoted(tag, 100)}: {entry.failure}", code="import-failed", subject=subject)
         image, specification = entry.items[0]
         digest = _item_digest(image, specification)
         names = [_tagged(repository, tag) for repository in stream.repositories[-1:]] if digest else []
@@ -463,7 +464,7 @@ class StreamTags:
         names.append(_pinned(specification, digest) if digest else str(reference or ""))
         for found in filter(None, names):
             return found, digest
-        raise ScanError(f"tag {shown(tag, 100)} has no name to pull it by", code="no-reference", subject=subject)
+        raise ScanError(f"tag {quoted(tag, 100)} has no name to pull it by", code="no-reference", subject=subject)
 
     def _stream(self, namespace: str, name: str) -> Stream:
         known = self._streams.get((namespace, name))

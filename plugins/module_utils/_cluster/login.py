@@ -9,7 +9,7 @@ import tempfile
 import threading
 import typing as t
 
-from .._images.references import shown
+from .._core.text import quoted
 from .errors import UNAUTHORIZED, UNREACHABLE, ApiError, config_error
 
 _SECONDS = 60.0
@@ -53,7 +53,7 @@ def log_in(server: str, username: str, password: str, ca: str, verifies: bool) -
             ca_file.write(ca)
             ca_file.flush()
             login.ssl_ca_cert = ca_file.name if ca else None
-            within(_SECONDS, login.get_token, f"{server} gave no token for {shown(username)}")
+            within(_SECONDS, login.get_token, f"{server} gave no token for {quoted(username)}")
         return str(login.token["access_token"])
     except OCPLoginException as error:
         asked = getattr(error, "req_info", {})
@@ -63,7 +63,8 @@ def log_in(server: str, username: str, password: str, ca: str, verifies: bool) -
                 "give api_key, a client certificate or a kubeconfig",
             ) from error
         raise ApiError(
-            f"{server} does not accept the password of {shown(username)} ({asked.get('req_status_code', 'no status')})",
+            f"{server} does not accept the password of {quoted(username)} "
+            f"({asked.get('req_status_code', 'no status')})",
             code=UNAUTHORIZED,
             status=401,
             hint="check username and password; identity providers that log in by a browser need a token as api_key",

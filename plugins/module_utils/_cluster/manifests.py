@@ -18,7 +18,8 @@ import re
 import typing as t
 
 from .._core.errors import InputError
-from .._images.references import parse_reference, shown
+from .._core.text import quoted
+from .._images.references import parse_reference
 from .._scanner.plan import CONTENT_VARIABLE, EVALUATE
 
 PREFIX = "imagescan.github.io/"
@@ -118,7 +119,7 @@ class PodOptions:
             check_name(secret, "pull_secrets")
         for name, value in self.proxy.items():
             if name not in _PROXY_VARIABLES:
-                raise InputError(f"pod_proxy has the key {shown(name, 40)}; expected {', '.join(_PROXY_VARIABLES)}")
+                raise InputError(f"pod_proxy has the key {quoted(name, 40)}; expected {', '.join(_PROXY_VARIABLES)}")
             if name != "no_proxy" and "@" in value:
                 raise InputError(
                     f"{name} of pod_proxy holds a user or a password, which anybody who may read Jobs would see",
@@ -129,7 +130,7 @@ class PodOptions:
 def check_name(text: str, option: str) -> str:
     """A name of an object, as the API takes it. Raises InputError."""
     if not _NAME.fullmatch(text):
-        raise InputError(f"{option}: {shown(text, 80)} is no name that an object can have")
+        raise InputError(f"{option}: {quoted(text, 80)} is no name that an object can have")
     return text
 
 
@@ -141,7 +142,7 @@ def _quantity(text: str, option: str) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value < 1 << 50:
-        raise InputError(f"{option}: {shown(text, 40)} is no quantity, as 512Mi or 500m are")
+        raise InputError(f"{option}: {quoted(text, 40)} is no quantity, as 512Mi or 500m are")
     return value
 
 
@@ -149,7 +150,7 @@ def memory_bytes(text: str, option: str = "pod_memory") -> int:
     """The bytes of a quantity. Raises InputError below 128 MiB, with which no scan has ever worked."""
     value = int(_quantity(text, option))
     if value < 128 << 20:
-        raise InputError(f"{option} is {shown(text, 40)}; expected 128Mi or more")
+        raise InputError(f"{option} is {quoted(text, 40)}; expected 128Mi or more")
     return value
 
 

@@ -21,10 +21,11 @@ import typing as t
 from datetime import datetime, timedelta, timezone
 
 from .._core.errors import InputError, ScanError
+from .._core.text import quoted
 from .._core.times import utc_text
 from .._images.access import Access
 from .._images.model import Descriptor, Image, ImageIndex, Platform
-from .._images.references import parse_reference, shown
+from .._images.references import parse_reference
 from .._scanner.bundle import make_bundle
 from .._scanner.ledger import Ledger
 from .._scanner.model import Book, JobRecord, Outcome
@@ -129,7 +130,7 @@ class Compliance:
             raise InputError("compliance has both content and content_image; content comes from one of them")
         if self.content_image and not parse_reference(self.content_image).digest:
             raise InputError(
-                f"content_image of compliance is {shown(self.content_image, 200)}, which has no digest",
+                f"content_image of compliance is {quoted(self.content_image, 200)}, which has no digest",
                 hint="results are kept under its name, so it must always mean the same content",
             )
         if sum(map(len, self.given.values())) > GIVEN_LIMIT:

@@ -12,8 +12,8 @@ import typing as t
 import urllib.parse
 
 from .._core.errors import InputError, ScanError
+from .._core.text import printable, quoted
 from .._discovery.model import Excluded, Unidentified
-from .._images.references import shown
 from .client import Client
 from .errors import OF_THE_CLUSTER, ApiError
 
@@ -107,7 +107,7 @@ def check_namespaces(client: Client, selection: Selection) -> list[str]:
     for each in selection.namespaces:
         if not any(each.fullmatch(name) for name in there):
             raise InputError(
-                f"namespaces: no namespace of {client.server} matches {shown(each.pattern, 100)}",
+                f"namespaces: no namespace of {client.server} matches {quoted(each.pattern, 100)}",
                 hint="check its name, and that this is the right cluster",
             )
     return []
@@ -134,7 +134,7 @@ def _may_see(client: Client, namespace: str) -> bool:
     except ApiError as error:
         if error.status == 404:
             raise InputError(
-                f"namespaces: {client.server} has no namespace {shown(namespace)}",
+                f"namespaces: {client.server} has no namespace {quoted(namespace)}",
                 hint="check its name, and that this is the right cluster",
             )
         if error.status != 403:
@@ -196,7 +196,6 @@ def full_name(item: dict[str, t.Any]) -> tuple[str, str]:
     return text(metadata, "namespace", 253), text(metadata, "name", 253)
 
 
-def printable(message: str, limit: int = 300) -> str:
+def on_one_line(message: str, limit: int = 300) -> str:
     """Foreign text for a sentence: on one line, without control characters."""
-    line = " ".join(message[: 2 * limit].split())
-    return "".join(character if character.isprintable() else "?" for character in line)[:limit]
+    return printable(" ".join(message[: 2 * limit].split()), limit)

@@ -15,13 +15,14 @@ import re
 import typing as t
 
 from .._core.errors import InputError, ScanError
+from .._core.text import quoted
 from .._discovery.model import Excluded, Named, Unidentified, Usage
-from .._images.references import Reference, is_digest, parse_reference, shown
+from .._images.references import Reference, is_digest, parse_reference
 from .._images.sightings import POD, moment
 from .client import Client
 from .errors import OF_THE_CLUSTER, ApiError
 from .images import INTEGRATED_REGISTRY, StreamTags
-from .selection import LeftOut, Selection, array, full_name, is_openshift, obj, printable, text, unseen
+from .selection import LeftOut, Selection, array, full_name, is_openshift, obj, on_one_line, text, unseen
 
 SOURCE = "workloads"
 #: What marks our own pods; it counts in our own namespace alone, where only we create pods.
@@ -314,7 +315,7 @@ class _Reading:
         found = []
         for (name, code, message), where in self._problems.items():
             more = f" and {len(where) - 1} more" if len(where) > 1 else ""
-            found.append(Unidentified(name, SOURCE, code, f"{message}; named by {printable(where[0])}{more}"))
+            found.append(Unidentified(name, SOURCE, code, f"{message}; named by {on_one_line(where[0])}{more}"))
         return found
 
     def _problem(self, name: str, code: str, message: str, where: str) -> None:
@@ -351,7 +352,7 @@ class _Reading:
         name, _at, digest = slot.reference.partition("@")
         if slot.kind != "ImageStreamImage" or not is_digest(digest):
             raise ScanError(
-                f"{printable(slot.kind)} {shown(slot.reference, 100)} is no kind of reference that we know",
+                f"{on_one_line(slot.kind)} {quoted(slot.reference, 100)} is no kind of reference that we know",
                 code="corrupt-data",
             )
         return Named(str(parse_reference(f"{INTEGRATED_REGISTRY}/{namespace}/{name}@{digest}")), SOURCE, digest)
@@ -382,7 +383,9 @@ def running(specification: str, image_id: str) -> list[Named]:
     if _ID.fullmatch(bare):
         bare = f"sha256:{bare}"
     if not is_digest(bare):
-        raise ScanError(f"the runtime reports an image ID that we cannot read: {shown(image_id, 100)}", code="image-id")
+        raise ScanError(
+            f"the runtime reports an image ID that we cannot read: {quoted(image_id, 100)}", code="image-id"
+        )
     if asked is None:
         raise ScanError(
             f"the runtime reports the image ID {bare}, and the specification names no repository to look for it",
@@ -398,4 +401,4 @@ def _shown_reference(reference: str) -> str:
     try:
         return str(parse_reference(reference))
     except InputError:
-        return shown(reference, 300)
+        return quoted(reference, 300)

@@ -45,6 +45,20 @@ def visible(text: str, limit: int = TEXT_LIMIT) -> str:
     return "".join(shown)
 
 
+def quoted(text: str, limit: int = 200) -> str:
+    """Foreign text for a message: quoted, in printable ASCII, and not longer than ``limit`` characters."""
+    return ascii(text if len(text) <= limit else text[: limit - 3] + "...")
+
+
+def printable(text: str, limit: int = TEXT_LIMIT) -> str:
+    """The text with a question mark for what cannot be printed, so that its length stays; cut at ``limit``.
+
+    For what is kept and told further; ``visible`` is for what a person reads in the end.
+    """
+    text = text[:limit]
+    return text if text.isprintable() else "".join(each if each.isprintable() else "?" for each in text)
+
+
 def _escape(character: str) -> str:
     point = ord(character)
     if point <= 0xFF:

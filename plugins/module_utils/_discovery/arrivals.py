@@ -20,7 +20,7 @@ from pathlib import Path
 
 from .._core.errors import InputError, ScanError
 from .._core.files import write_whole
-from .._images.references import shown
+from .._core.text import printable, quoted
 from .._images.sightings import HOLDERS, pinned_digest
 
 SCHEMA_VERSION = 1
@@ -86,7 +86,7 @@ def read_state(path: Path) -> State:
     except FileNotFoundError:
         return State()
     except OSError as error:
-        raise InputError(f"the state file {shown(str(path))} cannot be read: {error.strerror or error}") from error
+        raise InputError(f"the state file {quoted(str(path))} cannot be read: {error.strerror or error}") from error
     try:
         document = json.loads(data) if len(data) <= STATE_LIMIT else None
     except (ValueError, RecursionError):
@@ -94,13 +94,13 @@ def read_state(path: Path) -> State:
     version = document.get("schema_version") if isinstance(document, dict) else None
     if isinstance(version, int) and version > SCHEMA_VERSION:
         raise InputError(
-            f"the state file {shown(str(path))} is of a newer version ({version})", hint="upgrade this collection"
+            f"the state file {quoted(str(path))} is of a newer version ({version})", hint="upgrade this collection"
         )
     known: t.Any = document.get("known") if isinstance(document, dict) else None
     looked: t.Any = document.get("looked") if isinstance(document, dict) else None
     if version != SCHEMA_VERSION or not (_are_texts(known, _PRINT) and _are_texts(looked, _LOOKED)):
         raise InputError(
-            f"{shown(str(path))} is no state file of this event source",
+            f"{quoted(str(path))} is no state file of this event source",
             hint="name another one, or remove it: then all images count as new",
         )
     state = State(looked=set(looked))
@@ -120,7 +120,7 @@ def write_state(path: Path, state: State) -> None:
         write_whole(path, json.dumps(document, separators=(",", ":")).encode())
     except OSError as error:
         raise ScanError(
-            f"the state file {shown(str(path))} cannot be written: {error.strerror or error}",
+            f"the state file {quoted(str(path))} cannot be written: {error.strerror or error}",
             code="state-not-written",
             hint="check the folder, its rights and the space on it",
         ) from error
@@ -253,5 +253,4 @@ def event_of(arrivals: t.Iterable[Arrival], batch: str, reason: str = "") -> dic
 
 def harmless(text: str) -> str:
     """Foreign text for an event. A rulebook hands it to a playbook as a variable, where braces would be a template."""
-    plain = text[:TEXT_LIMIT].translate(_BRACES)
-    return "".join(character if character.isprintable() else "?" for character in plain)
+    return printable(text[:TEXT_LIMIT].translate(_BRACES))

@@ -10,8 +10,9 @@ import re
 import typing as t
 
 from .._core.errors import InputError, LimitExceeded, ScanError
+from .._core.text import quoted
 from .._images.access import Access
-from .._images.references import Reference, parse_registry, shown
+from .._images.references import Reference, parse_registry
 from .._images.targets import list_targets
 from .._scanner.targets import canonical_name
 from .model import Excluded, Named, Unidentified
@@ -32,7 +33,7 @@ def pattern(text: str, option: str) -> re.Pattern[str]:
     try:
         return re.compile(text)
     except (re.error, RecursionError, OverflowError) as error:
-        raise InputError(f"{option}: {shown(text, 100)} is no regular expression: {error}") from None
+        raise InputError(f"{option}: {quoted(text, 100)} is no regular expression: {error}") from None
 
 
 def gather(

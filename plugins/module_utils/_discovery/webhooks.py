@@ -14,8 +14,9 @@ import dataclasses
 import typing as t
 
 from .._core.errors import InputError
+from .._core.text import quoted
 from .._images.manifests import DOCKER_INDEX, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
-from .._images.references import Reference, is_digest, is_repository, is_tag, parse_reference, parse_registry, shown
+from .._images.references import Reference, is_digest, is_repository, is_tag, parse_reference, parse_registry
 from .arrivals import Arrival
 
 #: Images of one body. Registries send one to a handful.
@@ -56,7 +57,7 @@ def read_push(body: t.Any, registries: t.Mapping[str, str]) -> Push:
             continue
         way = registries.get(one.registry)
         if way is None:
-            reasons[f"the registry {shown(one.registry, 100)} is none of those that are allowed (registries)"] = None
+            reasons[f"the registry {quoted(one.registry, 100)} is none of those that are allowed (registries)"] = None
             continue
         # The tag is the name that pods use, the digest says what it means; only without a tag both are one.
         reference = Reference(way, one.repository, one.tag, "" if one.tag else one.digest)

@@ -23,8 +23,8 @@ import re
 import typing as t
 
 from .._core.errors import InputError, LimitExceeded, ScanError
-from .._core.text import visible
-from .._images.references import is_digest, parse_reference, shown
+from .._core.text import quoted, visible
+from .._images.references import is_digest, parse_reference
 
 #: Bytes of JSON that a shard may have, with its metadata (etcd takes 1.5 MiB), and the share that new entries may fill:
 #: the rest is for texts that grow.
@@ -414,21 +414,21 @@ def _check(wanted: t.Mapping[Kind, t.Mapping[str, Entry]]) -> None:
         _check_digest(digest)
     for reference in wanted["references"]:
         if not 3 <= len(reference) <= _KEY_LIMIT or "@" in reference or ":" not in reference or "/" not in reference:
-            raise InputError(f"{shown(reference)} is no full reference; expected registry/repository:tag")
+            raise InputError(f"{quoted(reference)} is no full reference; expected registry/repository:tag")
     for kind in KINDS:
         for key, entry in wanted[kind].items():
             if len(entry.text) > TEXT_LIMIT or not _TEXT.fullmatch(entry.text):
                 raise InputError(
-                    f"the text for {shown(key)} is no line of 1 to {TEXT_LIMIT} characters: {shown(entry.text, 80)}"
+                    f"the text for {quoted(key)} is no line of 1 to {TEXT_LIMIT} characters: {quoted(entry.text, 80)}"
                 )
             _check_time(entry.grace_until)
 
 
 def _check_digest(digest: str) -> None:
     if not is_digest(digest):
-        raise InputError(f"{shown(digest)} is no digest; expected sha256:... or sha512:...")
+        raise InputError(f"{quoted(digest)} is no digest; expected sha256:... or sha512:...")
 
 
 def _check_time(text: str) -> None:
     if text and not _TIME.fullmatch(text):
-        raise InputError(f"{shown(text, 40)} is no time of the form 2026-01-31T12:00:00Z")
+        raise InputError(f"{quoted(text, 40)} is no time of the form 2026-01-31T12:00:00Z")

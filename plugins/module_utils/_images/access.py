@@ -10,8 +10,9 @@ import math
 from pathlib import Path
 
 from .._core.errors import InputError
+from .._core.text import quoted
 from .mirrors import Mirror
-from .references import parse_registry, shown
+from .references import parse_registry
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +76,7 @@ def read_small_file(path: str, what: str, limit: int) -> bytes:
             data = stream.read(limit + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise InputError(f"{what} {shown(path)} cannot be read: {reason}") from error
+        raise InputError(f"{what} {quoted(path)} cannot be read: {reason}") from error
     if len(data) > limit:
-        raise InputError(f"{what} {shown(path)} is larger than {limit} bytes; is it the right file?")
+        raise InputError(f"{what} {quoted(path)} is larger than {limit} bytes; is it the right file?")
     return data

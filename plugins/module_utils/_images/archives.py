@@ -18,6 +18,7 @@ import typing as t
 
 from .._core.errors import CorruptData, InputError
 from .._core.safe_json import field, read_json
+from .._core.text import quoted
 from .files import Member, TarMembers
 from .manifests import (
     CONFIG_LIMIT,
@@ -30,7 +31,7 @@ from .manifests import (
     parse_config,
 )
 from .model import BlobReader, Descriptor, Image, Layer
-from .references import parse_reference, shown
+from .references import parse_reference
 
 MANIFEST_FILE = "manifest.json"
 _HEX_NAME = re.compile(r"(?:.*/)?([0-9a-f]{64})(?:\.json)?")
@@ -99,7 +100,7 @@ class DockerArchive:
             number = selector[1:]
             if not (number.isdecimal() and number.isascii() and len(number) < 7):
                 raise InputError(
-                    f"{shown(selector)} is not the number of an image in the archive; expected @0, @1, ..."
+                    f"{quoted(selector)} is not the number of an image in the archive; expected @0, @1, ..."
                 )
             found = self._entries[int(number) : int(number) + 1]
         else:
@@ -107,8 +108,8 @@ class DockerArchive:
             found = [entry for entry in self._entries if wanted in map(parse_reference, self._tags(entry))]
         if len(found) == 1:
             return found[0]
-        there = ", ".join(shown(text, 80) for text in self.selectors()[:10])
-        asked = f"named {shown(selector)}" if selector else "and no name was given"
+        there = ", ".join(quoted(text, 80) for text in self.selectors()[:10])
+        asked = f"named {quoted(selector)}" if selector else "and no name was given"
         raise InputError(
             f"the archive has {len(found) or 'no'} images {asked}; expected exactly one",
             hint=f"add one of {there}",

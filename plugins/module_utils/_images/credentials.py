@@ -17,8 +17,9 @@ import typing as t
 
 from .._core.errors import InputError
 from .._core.safe_json import read_object, type_name
+from .._core.text import quoted
 from .access import Access, read_small_file
-from .references import DOCKER_HUB, shown
+from .references import DOCKER_HUB
 
 _FILE_LIMIT = 4 << 20
 _PASSWORD_LIMIT = 1 << 16
@@ -49,7 +50,7 @@ class Credential:
         except ValueError:
             password = ""  # Not the cause, which quotes it.
         if not password or not password.isprintable():
-            raise InputError(f"{what} {shown(self.password_file)} holds no token")
+            raise InputError(f"{what} {quoted(self.password_file)} holds no token")
         return dataclasses.replace(self, password=password)
 
     def is_same_secret(self, other: Credential) -> bool:
@@ -82,7 +83,7 @@ class Credentials:
         if access.login_registry and access.login_registry.lower() == registry.lower():
             origin = "the user name and password given"
             if access.password_file:
-                origin = f"the token in {shown(access.password_file)}"
+                origin = f"the token in {quoted(access.password_file)}"
             return (Credential(access.username, access.password, origin=origin, password_file=access.password_file),)
         found: list[Credential] = []
         errors: list[InputError] = []
@@ -103,7 +104,7 @@ class _AuthFile:
     """One file with credentials."""
 
     def __init__(self, path: str) -> None:
-        self._where = f"the credentials file {shown(path)}"
+        self._where = f"the credentials file {quoted(path)}"
         self._entries: dict[str, tuple[str, t.Any]] = {}
         self._helpers: frozenset[str] = frozenset()
         self._store = ""
@@ -117,7 +118,7 @@ class _AuthFile:
             if credential is not None:
                 return credential
             if not (self._store or host in self._helpers):
-                raise InputError(f"{self._where}: the entry {shown(key)} holds no secret", hint=_HELPER_HINT)
+                raise InputError(f"{self._where}: the entry {quoted(key)} holds no secret", hint=_HELPER_HINT)
         if host in self._helpers or self._store:
             kind = "credHelpers" if host in self._helpers else "credsStore"
             raise InputError(
@@ -163,7 +164,7 @@ class _AuthFile:
                 yield found
 
     def _read(self, key: str, entry: t.Any) -> Credential | None:
-        where = f"{self._where}, entry {shown(key)}"
+        where = f"{self._where}, entry {quoted(key)}"
         if not isinstance(entry, dict):
             raise InputError(f"{where} is {type_name(entry)}; expected an object with auth")
         values = {}

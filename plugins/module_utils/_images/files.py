@@ -14,8 +14,8 @@ import tarfile
 import typing as t
 
 from .._core.errors import CorruptData, InputError, IntegrityError, LimitExceeded
+from .._core.text import quoted
 from .model import BlobReader, Descriptor
-from .references import shown
 
 MEMBER_LIMIT = 100_000
 _HEADER_READ_LIMIT = 1 << 20
@@ -41,10 +41,10 @@ def open_regular(path: str, what: str) -> io.FileIO:
         stream = io.FileIO(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "r", closefd=True)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise InputError(f"{what} {shown(path)} cannot be read: {reason}") from error
+        raise InputError(f"{what} {quoted(path)} cannot be read: {reason}") from error
     if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
         stream.close()
-        raise InputError(f"{what} {shown(path)} is not a regular file")
+        raise InputError(f"{what} {quoted(path)} is not a regular file")
     return stream
 
 
@@ -107,7 +107,7 @@ class TarMembers:
             for magic, name in _COMPRESSED.items():
                 if head.startswith(magic):
                     raise InputError(
-                        f"the archive {shown(path)} is compressed with {name}, so it cannot be read at random",
+                        f"the archive {quoted(path)} is compressed with {name}, so it cannot be read at random",
                         hint="decompress it first",
                     )
             stream.seek(0)
@@ -125,27 +125,29 @@ class TarMembers:
         for _attempt in range(_LINK_HOPS):
             path = posixpath.normpath(seen)
             if path.startswith(("/", "..")):
-                raise CorruptData(f"the archive's member {shown(name)} leads outside the archive")
+                raise CorruptData(f"the archive's member {quoted(name)} leads outside the archive")
             if path in self._sparse:
-                raise CorruptData(f"the archive's member {shown(name)} is sparse; expected whole files")
+                raise CorruptData(f"the archive's member {quoted(name)} is sparse; expected whole files")
             if path in self._members:
                 return self._members[path]
             if path not in self._links:
-                raise CorruptData(f"the archive has no member {shown(name)}")
+                raise CorruptData(f"the archive has no member {quoted(name)}")
             seen = self._links[path]
-        raise CorruptData(f"the archive's member {shown(name)} is a link that never ends")
+        raise CorruptData(f"the archive's member {quoted(name)} is a link that never ends")
 
     def read(self, name: str, limit: int) -> bytes:
         """Content of a small member."""
         member = self.find(name)
         if member.size > limit:
-            raise LimitExceeded(f"the archive's member {shown(name)} has {member.size} bytes; at most {limit} are read")
+            raise LimitExceeded(
+                f"the archive's member {quoted(name)} has {member.size} bytes; at most {limit} are read"
+            )
         return read_whole(self.open(member), member.size)
 
     def open(self, member: Member) -> SliceReader:
         """Stream a member."""
         stream = open_regular(self.path, "the archive")
-        return SliceReader(stream, member.offset, member.size, f"the archive's member {shown(member.name)}")
+        return SliceReader(stream, member.offset, member.size, f"the archive's member {quoted(member.name)}")
 
     def _scan(self, stream: _GuardedFile) -> None:
         try:
@@ -157,9 +159,9 @@ class TarMembers:
                 archive.members.clear()  # type: ignore[attr-defined]  # tarfile keeps them all
                 self._add(info)
                 if count == MEMBER_LIMIT:
-                    raise LimitExceeded(f"the archive {shown(self.path)} has more than {MEMBER_LIMIT} members")
+                    raise LimitExceeded(f"the archive {quoted(self.path)} has more than {MEMBER_LIMIT} members")
         except (tarfile.TarError, ValueError, OverflowError, EOFError, OSError, RecursionError) as error:
-            raise CorruptData(f"the archive {shown(self.path)} is no readable tar: {str(error)[:120]}") from error
+            raise CorruptData(f"the archive {quoted(self.path)} is no readable tar: {str(error)[:120]}") from error
 
     def _add(self, info: tarfile.TarInfo) -> None:
         name = posixpath.normpath(info.name)

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from .._core.errors import CorruptData, InputError, IntegrityError, LimitExceeded
 from .._core.safe_json import field, read_object
+from .._core.text import quoted
 from .files import Member, SliceReader, TarMembers, open_regular, read_whole
 from .manifests import CHILD_LIMIT, MANIFEST_LIMIT, parse_descriptor
 from .model import BlobReader, Descriptor
-from .references import is_digest, shown
+from .references import is_digest
 
 LAYOUT_FILE = "oci-layout"
 INDEX_FILE = "index.json"
@@ -26,11 +27,11 @@ class Layout:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        what = f"{LAYOUT_FILE} of {shown(path)}"
+        what = f"{LAYOUT_FILE} of {quoted(path)}"
         version = field(read_object(self._read(LAYOUT_FILE, 4096), what, limit=4096), "imageLayoutVersion", str, what)
         if version is None or version.partition(".")[0] != "1":
-            raise InputError(f"{what} has the version {shown(str(version), 40)}; expected 1.x")
-        what = f"{INDEX_FILE} of {shown(path)}"
+            raise InputError(f"{what} has the version {quoted(str(version), 40)}; expected 1.x")
+        what = f"{INDEX_FILE} of {quoted(path)}"
         index = read_object(self._read(INDEX_FILE, MANIFEST_LIMIT), what, limit=MANIFEST_LIMIT)
         entries: list[t.Any] = field(index, "manifests", list, what) or []
         if len(entries) > CHILD_LIMIT:
@@ -59,8 +60,8 @@ class Layout:
             found = list(self.entries)
         if len({entry.digest for entry in found}) == 1:
             return found[0]
-        there = ", ".join(shown(selector, 80) for selector in self.selectors()[:10]) or "none"
-        asked = f"named {shown(digest or tag)}" if digest or tag else "without a name"
+        there = ", ".join(quoted(selector, 80) for selector in self.selectors()[:10]) or "none"
+        asked = f"named {quoted(digest or tag)}" if digest or tag else "without a name"
         count = "no image" if not found else f"{len(found)} images"
         raise InputError(
             f"the OCI layout has {count} {asked}; expected exactly one", hint=f"add one of {there}", code=_code(found)
@@ -79,7 +80,7 @@ class Layout:
             raise IntegrityError(
                 f"the blob {descriptor.digest} has {size} bytes; expected {descriptor.size}",
                 code="layer-truncated" if size < descriptor.size else None,
-                subject=shown(self.path),
+                subject=quoted(self.path),
             )
         return reader
 
@@ -134,6 +135,6 @@ def _missing(name: str) -> CorruptData:
 
 def _blob_name(digest: str) -> str:
     if not is_digest(digest):
-        raise CorruptData(f"{shown(digest)} is not a digest")
+        raise CorruptData(f"{quoted(digest)} is not a digest")
     algorithm, _sep, digits = digest.partition(":")
     return f"blobs/{algorithm}/{digits}"

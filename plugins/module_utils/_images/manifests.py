@@ -15,9 +15,10 @@ import typing as t
 
 from .._core.errors import CorruptData, IntegrityError, LimitExceeded, ScanError, UnsupportedImage
 from .._core.safe_json import field, read_object
+from .._core.text import quoted
 from .model import Descriptor, ImageConfig, Layer, Platform
 from .platforms import resolve_names
-from .references import is_digest, shown
+from .references import is_digest
 
 MANIFEST_LIMIT = 4 << 20
 CONFIG_LIMIT = 8 << 20
@@ -99,7 +100,7 @@ def parse_manifest(data: bytes, media_type: str = "", digest: str = "") -> Manif
     kind = _manifest_type(document, media_type.partition(";")[0].strip().lower())
     if field(document, "schemaVersion", int, "the manifest") != 2:
         raise CorruptData(
-            f"the manifest's schemaVersion is {shown(str(document.get('schemaVersion')), 40)}; expected 2"
+            f"the manifest's schemaVersion is {quoted(str(document.get('schemaVersion')), 40)}; expected 2"
         )
     if kind in INDEX_TYPES:
         entries = _descriptors(document, "manifests", CHILD_LIMIT, "the index")
@@ -110,7 +111,7 @@ def parse_manifest(data: bytes, media_type: str = "", digest: str = "") -> Manif
     config_descriptor = parse_descriptor(config, "the manifest's config")
     if config_descriptor.media_type not in CONFIG_TYPES:
         artifact = field(document, "artifactType", str, "the manifest") or config_descriptor.media_type
-        raise UnsupportedImage(f"not a container image but an artifact of type {shown(artifact)}")
+        raise UnsupportedImage(f"not a container image but an artifact of type {quoted(artifact)}")
     layers = _descriptors(document, "layers", LAYER_LIMIT, "the manifest")
     for number, layer in enumerate(layers, 1):
         _check_layer_type(layer.media_type, f"layer {number} of {len(layers)}")
@@ -126,11 +127,11 @@ def parse_config(data: bytes, descriptor: Descriptor) -> ImageConfig:
     if rootfs is None:
         raise CorruptData(f"{what} has no rootfs, so its layers cannot be verified")
     if field(rootfs, "type", str, f"{what}, rootfs") not in (None, "layers"):
-        raise UnsupportedImage(f"{what} has a rootfs of type {shown(str(rootfs.get('type')))}; expected layers")
+        raise UnsupportedImage(f"{what} has a rootfs of type {quoted(str(rootfs.get('type')))}; expected layers")
     diff_ids = _texts(rootfs, "diff_ids", LAYER_LIMIT, f"{what}, rootfs")
     for diff_id in diff_ids:
         if not is_digest(diff_id):
-            raise CorruptData(f"{what}: {shown(diff_id)} is not a diff_id; expected sha256:<64 digits>")
+            raise CorruptData(f"{what}: {quoted(diff_id)} is not a diff_id; expected sha256:<64 digits>")
     run = field(document, "config", dict, what) or {}
     return ImageConfig(
         digest=descriptor.digest,
@@ -157,7 +158,7 @@ def parse_descriptor(entry: t.Any, what: str) -> Descriptor:
     digest = field(entry, "digest", str, what) or ""
     size = field(entry, "size", int, what)
     if not is_digest(digest):
-        raise CorruptData(f"{what} has the digest {shown(digest)}; expected sha256:<64 digits> or sha512:<128 digits>")
+        raise CorruptData(f"{what} has the digest {quoted(digest)}; expected sha256:<64 digits> or sha512:<128 digits>")
     if size is None or not 0 <= size < _SIZE_LIMIT:
         raise CorruptData(f"{what} has the size {size}; expected a number of bytes")
     platform = field(entry, "platform", dict, what)
@@ -215,7 +216,9 @@ def _manifest_type(document: dict[str, t.Any], served: str) -> str:
     known = INDEX_TYPES | MANIFEST_TYPES
     for kind in (written, served):
         if kind not in known and kind not in _VAGUE_TYPES:
-            raise UnsupportedImage(f"the manifest has the media type {shown(kind)}; expected an OCI or Docker v2 image")
+            raise UnsupportedImage(
+                f"the manifest has the media type {quoted(kind)}; expected an OCI or Docker v2 image"
+            )
     has_entries, has_layers = "manifests" in document, "layers" in document or "config" in document
     if has_entries and has_layers:
         raise CorruptData("the manifest has both layers and manifests, so it is no single thing")
@@ -235,10 +238,12 @@ def _check_layer_type(media_type: str, what: str) -> None:
     if media_type in LAYER_COMPRESSIONS:
         return
     if any(mark in media_type for mark in _FOREIGN):
-        raise UnsupportedImage(f"{what} is a foreign layer ({shown(media_type)}), which the registry does not hold")
+        raise UnsupportedImage(f"{what} is a foreign layer ({quoted(media_type)}), which the registry does not hold")
     if media_type.endswith("+encrypted"):
-        raise UnsupportedImage(f"{what} is encrypted ({shown(media_type)})")
-    raise UnsupportedImage(f"{what} has the media type {shown(media_type)}, which is not a layer of a root file system")
+        raise UnsupportedImage(f"{what} is encrypted ({quoted(media_type)})")
+    raise UnsupportedImage(
+        f"{what} has the media type {quoted(media_type)}, which is not a layer of a root file system"
+    )
 
 
 def _descriptors(document: dict[str, t.Any], name: str, limit: int, what: str) -> tuple[Descriptor, ...]:
@@ -252,7 +257,7 @@ def _platform(holder: dict[str, t.Any], what: str) -> Platform:
     parts = [field(holder, name, str, what) or "" for name in ("os", "architecture", "variant")]
     for part in parts:
         if len(part) > 64:
-            raise CorruptData(f"{what}: {shown(part, 60)} is too long for a platform")
+            raise CorruptData(f"{what}: {quoted(part, 60)} is too long for a platform")
     return resolve_names(*parts)
 
 

@@ -14,7 +14,8 @@ import dataclasses
 import typing as t
 
 from .._core.errors import InputError, RegistryError
-from .references import Reference, is_repository, parse_registry, shown
+from .._core.text import quoted
+from .references import Reference, is_repository, parse_registry
 
 PULLS = ("digest", "tag", "any")
 MIRROR_LIMIT = 1000
@@ -37,15 +38,15 @@ class Mirror:
     def __post_init__(self) -> None:
         if self.pulls not in PULLS:
             raise InputError(
-                f"pulls of the mirrors of {shown(self.source)} is {shown(self.pulls)}; "
+                f"pulls of the mirrors of {quoted(self.source)} is {quoted(self.pulls)}; "
                 f"expected one of {', '.join(PULLS)}"
             )
         if len(self.mirrors) > MIRROR_LIMIT:
-            raise InputError(f"{shown(self.source)} has more than {MIRROR_LIMIT} mirrors")
+            raise InputError(f"{quoted(self.source)} has more than {MIRROR_LIMIT} mirrors")
         is_wild = self.source.startswith("*.")
         source = _location(self.source[2:] if is_wild else self.source, "source")
         if is_wild and ("/" in source or ":" in source):
-            raise InputError(f"{shown(self.source)} is no source of mirrors; expected only a domain behind *.")
+            raise InputError(f"{quoted(self.source)} is no source of mirrors; expected only a domain behind *.")
         object.__setattr__(self, "source", f"*.{source}" if is_wild else source)
         object.__setattr__(
             self, "mirrors", tuple(dict.fromkeys(_location(mirror, "mirror") for mirror in self.mirrors))
@@ -108,5 +109,5 @@ def _moved(reference: Reference, name: str, location: str) -> Reference:
 def _location(text: str, what: str) -> str:
     host, slash, path = text.partition("/")
     if slash and not is_repository(path):
-        raise InputError(f"{shown(text)} is no {what} of images; expected host[:port] or host[:port]/path")
+        raise InputError(f"{quoted(text)} is no {what} of images; expected host[:port] or host[:port]/path")
     return f"{parse_registry(host).lower()}{slash}{path}"

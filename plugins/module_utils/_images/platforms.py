@@ -20,8 +20,8 @@ import re
 import typing as t
 
 from .._core.errors import InputError
+from .._core.text import quoted
 from .model import Platform
-from .references import shown
 
 # Other names of architectures, and the variant that the name implies.
 _ALIASES: t.Mapping[str, tuple[str, str | None]] = {
@@ -48,7 +48,7 @@ def parse_platform(text: str) -> Platform:
     """Read ``os/architecture[/variant]``, for example linux/arm64. Raises InputError."""
     parts = text.strip().lower().split("/")
     if not 2 <= len(parts) <= 3 or not all(re.fullmatch(r"[a-z0-9._-]+", part) for part in parts):
-        raise InputError(f"{shown(text, 60)} is not a platform; expected os/architecture[/variant], as in linux/arm64")
+        raise InputError(f"{quoted(text, 60)} is not a platform; expected os/architecture[/variant], as in linux/arm64")
     return resolve_names(*parts)
 
 

@@ -15,6 +15,7 @@ import re
 import typing as t
 
 from .._core.errors import InputError
+from .._core.text import quoted
 
 DOCKER_HUB = "docker.io"
 #: What stands before the colon of a target that is not in a registry: see ``targets``.
@@ -60,11 +61,6 @@ class Reference:
         return f"{self.name}{tag}{digest}"
 
 
-def shown(text: str, limit: int = 200) -> str:
-    """Foreign text for a message: quoted, in printable ASCII, and not longer than ``limit`` characters."""
-    return ascii(text if len(text) <= limit else text[: limit - 3] + "...")
-
-
 def parse_reference(text: str) -> Reference:
     """Parse a reference; without tag and digest the tag is ``latest``. InputError says where it is wrong, and how."""
     return _Parser(text).reference()
@@ -102,7 +98,7 @@ class _Parser:
         self.text = text
 
     def fail(self, position: int, what: str) -> t.NoReturn:
-        raise InputError(f"image reference {shown(self.text)}, character {position + 1}: {what}")
+        raise InputError(f"image reference {quoted(self.text)}, character {position + 1}: {what}")
 
     def check_characters(self) -> None:
         if len(self.text) > _TEXT_LIMIT:
@@ -153,7 +149,7 @@ class _Parser:
             except ValueError:
                 valid = False
             if not valid:
-                self.fail(1, f"{shown(name)} is not an IPv6 address; expected one in brackets, like [::1]:5000")
+                self.fail(1, f"{quoted(name)} is not an IPv6 address; expected one in brackets, like [::1]:5000")
             port_at = len(name) + 2
             if port and not port.startswith(":"):
                 self.fail(port_at, "unexpected text after the address; expected ':' and a port, or '/'")
@@ -170,11 +166,11 @@ class _Parser:
                 if not _LABEL.fullmatch(label):
                     self.fail(
                         position,
-                        f"{shown(label)} is not a part of a host name; expected letters, digits and inner hyphens",
+                        f"{quoted(label)} is not a part of a host name; expected letters, digits and inner hyphens",
                     )
                 position += len(label) + 1
         if port and not (port[1:].isdecimal() and len(port) <= 6 and 0 < int(port[1:]) < 65536):
-            self.fail(port_at + 1, f"{shown(port[1:])} is not a port; expected a number from 1 to 65535")
+            self.fail(port_at + 1, f"{quoted(port[1:])} is not a port; expected a number from 1 to 65535")
         return DOCKER_HUB if host.lower() in _DOCKER_HUB_ALIASES else host
 
     def check_repository(self, path: str, start: int) -> None:
@@ -212,7 +208,7 @@ class _Parser:
         if not colon or length is None:
             self.fail(
                 start,
-                f"{shown(algorithm, 40)} is no digest algorithm that we verify; expected sha256:... or sha512:...",
+                f"{quoted(algorithm, 40)} is no digest algorithm that we verify; expected sha256:... or sha512:...",
             )
         good = _HEX.match(digits)
         end = good.end() if good else 0

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .._core.errors import CorruptData, InputError, IntegrityError, LimitExceeded, RegistryError, ScanError
 from .._core.safe_json import field, read_object
+from .._core.text import quoted
 from .access import Access
 from .credentials import Credential, Credentials
 from .manifests import (
@@ -28,7 +29,7 @@ from .manifests import (
 from .mirrors import pull_places
 from .model import BlobReader, Descriptor
 from .pull_sources import PullSources, Way
-from .references import DOCKER_HUB, Reference, is_digest, is_repository, is_tag, parse_registry, shown
+from .references import DOCKER_HUB, Reference, is_digest, is_repository, is_tag, parse_registry
 from .tokens import Authenticator, is_transient, status_code
 from .transport import ConnectionLost, Endpoint, Patience, Response, Transport, Url, parse_url, retry_after
 
@@ -84,7 +85,7 @@ def list_tags(registry: str, repository: str, access: Access) -> t.Iterator[str]
     registry = parse_registry(registry)
     subject = f"{registry}/{repository}"
     if not is_repository(repository):
-        raise InputError(f"{shown(repository)} is not the name of a repository", subject=registry)
+        raise InputError(f"{quoted(repository)} is not the name of a repository", subject=registry)
     client = _client(registry, access)
     pages = client.pages(
         f"/v2/{repository}/tags/list",
@@ -99,7 +100,7 @@ def list_tags(registry: str, repository: str, access: Access) -> t.Iterator[str]
 def _checked(names: t.Iterator[str], is_good: t.Callable[[str], bool], subject: str, kind: str) -> t.Iterator[str]:
     for count, name in enumerate(names):
         if not is_good(name):
-            raise CorruptData(f"the registry lists {shown(name)}, which is not the name of a {kind}", subject=subject)
+            raise CorruptData(f"the registry lists {quoted(name)}, which is not the name of a {kind}", subject=subject)
         if count >= _NAME_LIMIT:
             raise LimitExceeded(f"the registry lists more than {_NAME_LIMIT} names", subject=subject)
         yield name
@@ -115,7 +116,7 @@ class Client:
         host = _DOCKER_HUB_HOST if registry == DOCKER_HUB else registry
         url = parse_url(f"{'http' if access.is_plain_http(registry) else 'https'}://{host}/")
         if url is None:
-            raise CorruptData(f"{shown(registry)} is not a registry")
+            raise CorruptData(f"{quoted(registry)} is not a registry")
         self.endpoint: Endpoint = url.endpoint
         self._transport = Transport(access)
         self._authenticator = Authenticator(self.endpoint, access, self._transport)
@@ -217,7 +218,7 @@ class Client:
                 raise RegistryError(f"{what} goes on outside the registry's API", code="redirect-refused")
             return following.target
         if re.search(r"\bnext\b", " ".join(links), re.IGNORECASE):
-            raise CorruptData(f"{what} has a link to a next page that cannot be read: {shown(' '.join(links))}")
+            raise CorruptData(f"{what} has a link to a next page that cannot be read: {quoted(' '.join(links))}")
         return ""
 
     def _refusal(self, response: Response, url: Url, credential: Credential | None) -> RegistryError:
@@ -292,7 +293,7 @@ class Repository:
 
     def _blob_target(self, descriptor: Descriptor) -> str:
         if not is_digest(descriptor.digest):
-            raise CorruptData(f"{shown(descriptor.digest)} is not a digest")
+            raise CorruptData(f"{quoted(descriptor.digest)} is not a digest")
         return f"/v2/{self._name}/blobs/{descriptor.digest}"
 
 
@@ -391,7 +392,7 @@ class BlobStream:
         ):
             raise RegistryError(
                 f"{response.url.endpoint} was asked for the bytes {self._offset}-{total - 1} of {total}, "
-                f"but answers {shown(text, 60)}"
+                f"but answers {quoted(text, 60)}"
             )
         self._check_length(response, self._offset)
 

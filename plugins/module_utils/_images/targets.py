@@ -19,6 +19,7 @@ import typing as t
 from pathlib import Path
 
 from .._core.errors import CorruptData, InputError, LimitExceeded, ScanError, UnsupportedImage
+from .._core.text import quoted
 from .access import Access
 from .archives import MANIFEST_FILE, DockerArchive
 from .files import Source, TarMembers
@@ -39,7 +40,7 @@ from .manifests import (
 )
 from .model import Descriptor, Image, ImageIndex
 from .platforms import is_fallback
-from .references import TRANSPORTS, is_digest, parse_reference, shown
+from .references import TRANSPORTS, is_digest, parse_reference
 
 ENTRY_LIMIT = 1_000_000
 _NESTING_LIMIT = 3
@@ -102,7 +103,7 @@ def open_child(index: ImageIndex, descriptor: Descriptor, access: Access) -> Ima
 
 def list_targets(path: str) -> list[str]:
     """The targets in a folder (OCI layout or root folder) or archive file. Raises InputError for anything else."""
-    where = shown(path)
+    where = quoted(path)
     if _is_folder(path):
         is_layout = any(_exists(f"{path}/{name}") for name in (LAYOUT_FILE, INDEX_FILE))
         is_root = any(_is_folder(f"{path}/{name}") for name in ("etc", "usr"))
@@ -147,10 +148,10 @@ def folder_digest(path: str) -> str:
     hasher = hashlib.sha256()
     try:
         if not _is_folder(path):
-            raise InputError(f"{shown(path)} is not a folder; expected an unpacked root file system")
+            raise InputError(f"{quoted(path)} is not a folder; expected an unpacked root file system")
         device = Path(path).stat().st_dev
     except (OSError, ValueError) as error:
-        raise InputError(f"{shown(path)} cannot be read: {error}") from error
+        raise InputError(f"{quoted(path)} cannot be read: {error}") from error
     pending = [(os.fsencode(path), b"")]
     count = 0
     while pending:
@@ -162,7 +163,7 @@ def folder_digest(path: str) -> str:
                     entries.append(entry)
                     count += 1
                     if count > ENTRY_LIMIT:
-                        raise LimitExceeded(f"{shown(path)} has more than {ENTRY_LIMIT} entries")
+                        raise LimitExceeded(f"{quoted(path)} has more than {ENTRY_LIMIT} entries")
         except OSError:
             hasher.update(inside + b"\0unreadable\0")
             continue
@@ -188,7 +189,7 @@ _KERNEL_FOLDERS = frozenset({b"proc", b"sys", b"dev", b"run"})
 def _subject(target: object) -> str:
     """The target as errors name it; as it is, if it can be printed."""
     text = str(target)
-    return text if len(text) <= 1024 and text.isprintable() else shown(text)
+    return text if len(text) <= 1024 and text.isprintable() else quoted(text)
 
 
 def _exists(path: str) -> bool:
@@ -224,17 +225,17 @@ def _parse(target: str) -> _FileTarget | None:
     while position != -1:
         if _exists(rest[:position]):
             if position + 1 == len(rest):
-                raise InputError(f"nothing follows the ':' behind {shown(rest[:position])}; expected a tag")
+                raise InputError(f"nothing follows the ':' behind {quoted(rest[:position])}; expected a tag")
             return _FileTarget(transport, rest[:position], rest[position + 1 :], "")
         position = rest.find(":", position + 1)
-    raise InputError(f"{shown(rest)} does not exist", code="image-not-found")
+    raise InputError(f"{quoted(rest)} does not exist", code="image-not-found")
 
 
 def _layout(target: _FileTarget) -> Layout:
     if target.transport == "oci":
         if not _is_folder(target.path):
             raise InputError(
-                f"{shown(target.path)} is not a folder", hint="for an archive write oci-archive: or docker-archive:"
+                f"{quoted(target.path)} is not a folder", hint="for an archive write oci-archive: or docker-archive:"
             )
         return LayoutFolder(target.path)
     return LayoutArchive(target.path)

@@ -17,9 +17,9 @@ import urllib.parse
 
 from .._core.errors import CorruptData, RegistryError
 from .._core.safe_json import field, read_object
+from .._core.text import quoted
 from .access import Access
 from .credentials import Credential
-from .references import shown
 from .transport import ConnectionLost, Endpoint, Patience, Response, Transport, Url, parse_url, retry_after
 
 _HEADER_LIMIT = 8192
@@ -143,7 +143,7 @@ def check_realm(realm: str, registry: Endpoint, access: Access) -> Url:
     url = parse_url(realm)
     if url is None:
         raise RegistryError(
-            f"{registry} names the token realm {shown(realm, 80)}, which is no usable URL", code="token-realm-refused"
+            f"{registry} names the token realm {quoted(realm, 80)}, which is no usable URL", code="token-realm-refused"
         )
     end = url.endpoint
     is_allowed = not {str(end), end.host}.isdisjoint(host.lower() for host in access.token_realms)
@@ -207,7 +207,7 @@ class Authenticator:
             challenge = challenges.get("bearer") or challenges.get("basic")
             if challenge is None:
                 raise self._unauthorized(
-                    f"{self._registry} asks to authenticate by {shown(asked, 80)}; expected Basic or Bearer"
+                    f"{self._registry} asks to authenticate by {quoted(asked, 80)}; expected Basic or Bearer"
                 )
             if challenge.scheme == "bearer":
                 check_realm(challenge.parameters.get("realm", ""), self._registry, self._access)

@@ -28,8 +28,8 @@ import urllib.parse
 import urllib.request
 
 from .._core.errors import InputError, LimitExceeded, RegistryError
+from .._core.text import quoted
 from .access import Access, read_small_file
-from .references import shown
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _REDIRECT_LIMIT = 5
@@ -76,7 +76,7 @@ _PORTS = {"http": 80, "https": 443}
 
 @dataclasses.dataclass(frozen=True)
 class Url:
-    """An absolute URL. ``target`` is path and query; never shown, since it can be signed."""
+    """An absolute URL. ``target`` is path and query; never quoted, since it can be signed."""
 
     endpoint: Endpoint
     target: str = dataclasses.field(repr=False)
@@ -432,7 +432,7 @@ def tls_context(access: Access) -> ssl.SSLContext:
         try:
             context.load_verify_locations(cadata=data.decode("ascii"))
         except (ssl.SSLError, ValueError) as error:
-            raise InputError(f"the CA file {shown(access.ca_file)} has no certificates in PEM form") from error
+            raise InputError(f"the CA file {quoted(access.ca_file)} has no certificates in PEM form") from error
     return context
 
 

@@ -17,9 +17,10 @@ import typing as t
 from .._core.errors import CorruptData, InputError
 from .._core.safe_json import read_object
 from .._core.shapes import Reader, Shapes
+from .._core.text import quoted
 from .._images.mirrors import Mirror
 from .._images.platforms import parse_platform
-from .._images.references import is_digest, parse_reference, parse_registry, shown
+from .._images.references import is_digest, parse_reference, parse_registry
 from .targets import is_local
 
 SCHEMA_VERSION = 1
@@ -162,7 +163,7 @@ def _timeout(value: object, where: str) -> float:
 
 def _check_target(text: str) -> None:
     if is_local(text):
-        raise InputError(f"{shown(text, 80)} is not a reference to a registry")
+        raise InputError(f"{quoted(text, 80)} is not a reference to a registry")
     parse_reference(text)
 
 

@@ -11,9 +11,10 @@ import re
 import typing as t
 
 from .._core.errors import InputError
+from .._core.text import quoted
 from .._images.model import Descriptor, Platform
 from .._images.platforms import choose
-from .._images.references import TRANSPORTS, is_digest, parse_reference, shown
+from .._images.references import TRANSPORTS, is_digest, parse_reference
 from .._images.sightings import SOURCES, TOLD, Sighting
 
 _LAYER = re.compile(r"[0-9a-f]{12}")
@@ -69,17 +70,17 @@ def request_of(given: t.Any) -> Request:
         digest = "" if is_local(name) else parse_reference(name).digest
         return Request(name, digest, (name,), sightings=(Sighting(name, digest, TOLD),) if digest else ())
     if not isinstance(given, dict):
-        raise InputError(f"{shown(str(given), 80)} does not name an image; expected text, or what image_info returns")
+        raise InputError(f"{quoted(str(given), 80)} does not name an image; expected text, or what image_info returns")
     digest = given.get("digest") or ""
     reference = given.get("reference") or ""
     others = given.get("references") or []
     if not isinstance(digest, str) or (digest and not is_digest(digest)):
-        raise InputError(f"the digest {shown(str(digest), 100)} of an image is none; expected sha256:<64 digits>")
+        raise InputError(f"the digest {quoted(str(digest), 100)} of an image is none; expected sha256:<64 digits>")
     if not isinstance(reference, str) or not isinstance(others, list) or not all(isinstance(o, str) for o in others):
         raise InputError("an image's reference must be text, and its references a list of texts")
     if not reference:
         raise InputError(
-            f"the image {digest or shown(str(given), 80)} has no reference, so nobody knows where to fetch it"
+            f"the image {digest or quoted(str(given), 80)} has no reference, so nobody knows where to fetch it"
         )
     name = canonical_name(reference)
     names = tuple(dict.fromkeys([name, *map(canonical_name, others)]))
@@ -96,8 +97,8 @@ def _sightings(given: t.Any, digest: str, names: tuple[str, ...]) -> tuple[Sight
         texts = [one.get(key, "") for key in ("reference", "source", "seen", "cluster")]
         if not all(isinstance(value, str) for value in texts) or texts[1] not in SOURCES:
             raise InputError(
-                f"a name of the image {digest} is {shown(str(one), 200)}; expected reference, source, seen and cluster "
-                f"as text, and as source one of {', '.join(SOURCES)}"
+                f"a name of the image {digest} is {quoted(str(one), 200)}; expected reference, source, seen and "
+                f"cluster as text, and as source one of {', '.join(SOURCES)}"
             )
         found.append(Sighting(canonical_name(texts[0]), digest, *texts[1:]))
     told = {one.reference for one in found}
@@ -108,7 +109,7 @@ def _facts(given: dict[str, t.Any]) -> dict[str, t.Any]:
     """Size, layers, platform and kind, as far as they are given."""
     size, layers = given.get("size") or 0, given.get("layers") or []
     if not isinstance(size, int) or isinstance(size, bool) or size < 0:
-        raise InputError(f"the size of an image is {shown(str(size), 40)}; expected a number of bytes")
+        raise InputError(f"the size of an image is {quoted(str(size), 40)}; expected a number of bytes")
     if not isinstance(layers, list) or not all(isinstance(one, str) and _LAYER.fullmatch(one) for one in layers):
         raise InputError("the layers of an image must be a list of the first 12 hex digits of each layer's digest")
     texts = {name: given.get(name) or "" for name in ("platform", "kind")}
@@ -131,7 +132,7 @@ def named(given: t.Any) -> Request:
             return Request("", "", (str(given.get("reference", "")),))
         given = given.get("reference", "")
     if not isinstance(given, str) or not given.strip():
-        raise InputError(f"{shown(str(given), 80)} does not name an image; expected a reference or a digest")
+        raise InputError(f"{quoted(str(given), 80)} does not name an image; expected a reference or a digest")
     try:
         name = canonical_name(given.strip())
     except InputError:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ..._core.text import printable
+
 TEXT_LIMIT = 256  # characters of a text that is kept
 
 #: Words of the vendors; ``none`` and ``unspecified`` are missing: nobody rated what is said to be a security fix.
@@ -69,5 +71,4 @@ def build_of(text: str) -> str:
 
 def kept_text(text: str) -> str:
     """A text for reports: printable, bounded."""
-    text = "".join(character if character.isprintable() else "?" for character in text[:TEXT_LIMIT])
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return printable(text, TEXT_LIMIT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.text import quoted
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.references import (
     Reference,
     is_digest,
@@ -12,7 +13,6 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.refere
     is_tag,
     parse_reference,
     parse_registry,
-    shown,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -171,5 +171,5 @@ def test_any_text_is_parsed_or_refused(text: str) -> None:
 
 
 def test_foreign_text_is_shown_harmless_and_short() -> None:
-    assert shown("a\x1b]0;x\x07\n\u202e") == r"'a\x1b]0;x\x07\n\u202e'"
-    assert len(shown("x" * 10_000)) == 202
+    assert quoted("a\x1b]0;x\x07\n\u202e") == r"'a\x1b]0;x\x07\n\u202e'"
+    assert len(quoted("x" * 10_000)) == 202
