@@ -33,7 +33,9 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model imp
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import Subject, judge
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import ImageVerdict
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.unread import scope_of
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.unread import (
+    csaf_vex_scope,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching.matcher import Matcher
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.model import Match
@@ -99,7 +101,7 @@ def scope_seconds(feed: Path, numbers: t.Iterable[int]) -> float:
     texts = [(feed_data.path_of(number), (feed / feed_data.path_of(number)).read_bytes()) for number in numbers]
     start = time.process_time()
     for path, text in texts:
-        scope_of(text, path, "csaf-vex")
+        csaf_vex_scope(text, path)
     return time.process_time() - start
 
 

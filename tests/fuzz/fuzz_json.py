@@ -33,6 +33,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.model import Document, Row
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import repository_map
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.parsing import CSAF
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.formats.table import FORMATS
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching import builds
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.model import SEVERITIES, STATUSES
 from ansible_collections.imagescan.openshift.tests.fuzz import fuzz_verdicts
@@ -225,12 +226,12 @@ def one_case(data: bytes) -> None:
     """Read one input as everything it could be."""
     with contextlib.suppress(ScanError):
         repository_map.read_repository_map(data, "map")
-    for path, form in (
+    for path, name in (
         ("cve-2026-1000.json", "csaf-vex"),
         ("ALSA-2026:1.json", "osv"),
         ("a/RLSA-2026:1", "updateinfo"),
     ):
-        scope = unread.scope_of(data, path, form)
+        scope = FORMATS[name].scope(data, path)
         assert len(scope.names) <= unread.NAMES_LIMIT
     try:
         read = csaf_vex.read_document(data, "document")

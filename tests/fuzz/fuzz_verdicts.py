@@ -36,7 +36,6 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
     osv,
     updateinfo,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.unread import scope_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.build import build_index
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.parsing import (
     CSAF,
@@ -408,7 +407,7 @@ def reading(base: Base, data: bytes) -> t.Any:
             found = function(one, base.path.rpartition("/")[2], **more)
         except ScanError as error:
             assert error.code and str(error).isprintable(), "an error that cannot be shown"
-            return error.code, scope_of(one, base.path, base.form.name)
+            return error.code, base.form.format.scope(one, base.path)
         return found.category, found.deleted, found.vulnerabilities
 
     if base.form.name == "updateinfo":

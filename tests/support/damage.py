@@ -22,7 +22,6 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.mode
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.cpes import parse_cpe
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.model import Row
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.unread import scope_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.parsing import (
     CSAF,
     Refusal,
@@ -236,7 +235,7 @@ def state_of(victim: Victim, text: bytes) -> str:
 
 def keeps_bystander(victim: Victim, text: bytes, folder: Path) -> bool:
     """Whether an image that has none of the names in a damaged document is judged as by the undamaged one."""
-    scope = scope_of(text, victim.path, CSAF.name)
+    scope = CSAF.format.scope(text, victim.path)
     if "bash" in scope.names:
         return True
     image = dataclasses.replace(victim.image, packages=(_BASH,), database=_database(1))

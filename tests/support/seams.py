@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A copy of the plugins with one more entry in a table: a new file, and its import and line in the table's file.
+"""A copy of the plugins with one more entry in a table: a new file, and what the table says of it.
 
 Nothing else is changed, so a test with a toy entry shows how many files a real one touches.
 """
@@ -29,16 +29,20 @@ class Copy:
         self.plugins = root / _PLACE
         shutil.copytree(CHECKOUT / "plugins", self.plugins, ignore=shutil.ignore_patterns("__pycache__"))
 
-    def add(self, file: str, text: str, table: str, *lines: tuple[str, str]) -> None:
-        """Add ``file`` below module_utils, and to ``table`` each second line of ``lines`` before the first of them."""
-        utils = self.plugins / "module_utils"
-        assert not (utils / file).exists()
-        (utils / file).write_text(text, encoding="utf-8")
-        content = (utils / table).read_text(encoding="utf-8")
+    def add(self, file: str, text: str) -> None:
+        """Add a file below module_utils."""
+        path = self.plugins / "module_utils" / file
+        assert not path.exists()
+        path.write_text(text, encoding="utf-8")
+
+    def enter(self, table: str, *lines: tuple[str, str]) -> None:
+        """Put lines into a file below module_utils. ``lines``: the text before which a line goes, and the line."""
+        path = self.plugins / "module_utils" / table
+        content = path.read_text(encoding="utf-8")
         for before, line in lines:
             assert content.count(before) == 1, before
             content = content.replace(before, f"{line}\n{before}")
-        (utils / table).write_text(content, encoding="utf-8")
+        path.write_text(content, encoding="utf-8")
 
     def python(self, script: str, *arguments: str) -> t.Any:
         """Run a script with this copy as the collection; what it prints, read as JSON."""

@@ -13,8 +13,12 @@ from .._images.model import Problem
 #: Version of the feed index's form; an index with a newer one is refused.
 SCHEMA_VERSION = 3
 
-#: Names of what documents of a feed can be: see ``feeds.parsing``.
-FEED_FORMATS = ("csaf-vex", "osv", "updateinfo")
+#: Names of the entries of ``formats.table``, in its order.
+FEED_FORMATS = (
+    "csaf-vex",
+    "osv",
+    "updateinfo",
+)
 
 SEVERITIES = ("none", "low", "moderate", "important", "critical")
 

@@ -24,8 +24,6 @@ import re
 import typing as t
 import urllib.parse
 
-from ..distributions import DISTRIBUTIONS
-
 #: Bounds of what is looked at and kept of one document. The largest published ones have a tenth of it.
 QUOTES_LIMIT = 4_000_000
 TEXTS_LIMIT = 200_000
@@ -64,11 +62,6 @@ class UnreadScope(t.NamedTuple):
 EVERYTHING = UnreadScope()
 
 
-def scope_of(data: bytes, path: str, form: str) -> UnreadScope:
-    """Give the scope of a document of a feed. ``path``: in its feed; ``form``: name of the feed's format."""
-    return _READERS[form](data, path)
-
-
 def csaf_vex_scope(data: bytes, _path: str) -> UnreadScope:
     """Give the names of everything that a CSAF document may be about, or everything where some may be missing."""
     if data.count(b'"') > QUOTES_LIMIT or not all(key.search(data) for key in _PARTS):
@@ -91,26 +84,6 @@ def csaf_vex_scope(data: bytes, _path: str) -> UnreadScope:
     if by_purl and not (by_purl & by_id and len(by_purl - by_id) <= 1):
         return EVERYTHING
     return UnreadScope(tuple(sorted(by_id | by_purl)))
-
-
-def osv_scope(_data: bytes, path: str) -> UnreadScope:
-    """Give the distribution that an OSV record is of, by the name of its file."""
-    name = path.rpartition("/")[2]
-    owners = (one for one in DISTRIBUTIONS if name.startswith(one.advisories))
-    return next((UnreadScope((), tuple(sorted(one.ids))) for one in owners), EVERYTHING)
-
-
-def updateinfo_scope(_data: bytes, _path: str) -> UnreadScope:
-    """Give everything: such a feed is of one distribution, which its user names."""
-    return EVERYTHING
-
-
-#: By the name of the feed's format.
-_READERS: t.Mapping[str, t.Callable[[bytes, str], UnreadScope]] = {
-    "csaf-vex": csaf_vex_scope,
-    "osv": osv_scope,
-    "updateinfo": updateinfo_scope,
-}
 
 
 def _texts(data: bytes) -> set[str] | None:

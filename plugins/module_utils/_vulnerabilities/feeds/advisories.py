@@ -56,13 +56,20 @@ def open_records(source: str, access: Access | None, work: Path, tick: t.Callabl
 
 
 def open_repositories(
-    source: str, access: Access | None, work: Path, tick: t.Callable[[], None], *, known: Known | None = None
+    source: str,
+    access: Access | None,
+    work: Path,
+    tick: t.Callable[[], None],
+    *,
+    known: Known | None = None,
+    **_options: t.Any,
 ) -> Feed:
     """A feed of ``updateinfo.xml``: one file, a repository (with ``repodata``), or a folder with several.
 
     ``source``: a path, or URLs with blanks between them: a distribution is spread over several repositories, and what
     is left out of them looks like what has no advisory. The names of all packages of the repositories are remembered
-    for that (``Feed.state``, ``package_names``). ``known``: what is in the index.
+    for that (``Feed.state``, ``package_names``). ``known``: what is in the index. Other options of ``open_feed`` are
+    accepted and change nothing.
     """
     state = dict(known.state) if known is not None else {}
     if is_url(source) and not source.lower().startswith("file://"):

@@ -16,8 +16,9 @@ from ..._core.text import pad, visible, wrap
 from ..distributions import fewest_documents
 from ..index.reader import RejectedDocument
 from ..model import FeedInfo
-from .build import Progress, Signatures
+from .build import Signatures
 from .importing import import_feed
+from .intake import Progress
 from .parsing import CSAF, LEFT_OUT_CODES, Form
 
 if t.TYPE_CHECKING:

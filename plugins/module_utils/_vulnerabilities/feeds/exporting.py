@@ -21,6 +21,7 @@ from pathlib import Path
 from ..._core.errors import InputError, LimitExceeded, ScanError
 from ..._core.times import utc_text
 from ..documents.csaf_vex import may_name
+from ..formats.csaf_vex import FORMAT
 from ..index.reader import FeedIndex
 from ..index.writer import work_folder
 from .bundles import FILES_LIMIT, INDEX_FILE, Manifest, digest_file, is_bundle, read_bundle, write_bundle
@@ -121,7 +122,7 @@ def export_feed(
         content = digest_of(*(f"{path} {file.sha256}" for path, file in files.items()))
         manifest = Manifest(
             "feed",
-            "csaf-vex",
+            FORMAT.name,
             f"{label}+{newest}+{content[:16]}",
             newest,
             utc_text(now),

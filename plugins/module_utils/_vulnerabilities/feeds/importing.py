@@ -19,7 +19,6 @@ from ..index.writer import IndexUpdate, touch, work_folder
 from .archives import unpack_file
 from .build import (
     BuildResult,
-    Progress,
     Signatures,
     build_index,
     check_same_form,
@@ -28,6 +27,7 @@ from .build import (
 )
 from .bundles import INDEX_FILE, Manifest, check_checksum, digest_file, is_bundle, read_bundle
 from .downloads import Client, FetchError, local_path, split_url
+from .intake import Progress
 from .parsing import CSAF, Form
 from .repository_map import REPOSITORY_MAP
 from .signatures import SIGNATURE_LIMIT, SUFFIX, BadSignature, read_signature

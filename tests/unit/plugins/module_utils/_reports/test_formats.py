@@ -45,13 +45,8 @@ def test_a_format_is_one_file_and_its_entry(tmp_path: Path) -> None:
     with open_store(store):
         pass
     wish = {"store": store, "dest": str(tmp_path / "report"), "formats": ["toy"]}
-    copy.add(
-        "_reports/toy.py",
-        TOY,
-        "_reports/formats.py",
-        (")\nfrom .document", "    toy,"),
-        ("    OPENSCAP,\n", "    toy.FORMAT,"),
-    )
+    copy.add("_reports/toy.py", TOY)
+    copy.enter("_reports/formats.py", (")\nfrom .document", "    toy,"), ("    OPENSCAP,\n", "    toy.FORMAT,"))
     result = copy.module("scan_report", wish)
     assert result["files"] == {"toy": str(tmp_path / "report" / "report.toy")}
     assert (tmp_path / "report" / "report.toy").read_bytes() == b"0 images"

@@ -15,13 +15,13 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.unread import (
     EVERYTHING,
     UnreadScope,
-    scope_of,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.parsing import (
     CSAF,
     Refusal,
     outcome,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.formats.table import FORMATS
 from ansible_collections.imagescan.openshift.tests.support.damage import every_document
 from ansible_collections.imagescan.openshift.tests.support.vex import MAIN_9, document, fixed
 
@@ -29,7 +29,7 @@ _PART = re.compile(rb'"(?:branches|relationships|product_status)"\s*:')
 
 
 def scope(data: bytes) -> UnreadScope:
-    return scope_of(data, "2026/cve-2026-1.json", "csaf-vex")
+    return FORMATS["csaf-vex"].scope(data, "2026/cve-2026-1.json")
 
 
 def text(*ids: str, purl: str = "") -> bytes:
@@ -170,4 +170,4 @@ def test_hostile_documents_take_bounded_time(data: bytes) -> None:
 )
 def test_advisories_concern_their_distribution(path: str, form: str, distributions: t.Sequence[str]) -> None:
     """They name a package once, so that nothing tells which one is missing."""
-    assert scope_of(b'{"affected": []}', path, form) == UnreadScope((), tuple(distributions))
+    assert FORMATS[form].scope(b'{"affected": []}', path) == UnreadScope((), tuple(distributions))

@@ -32,7 +32,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors i
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.limits import Limits
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.unread import EVERYTHING
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import archives
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import archives, intake
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import build as feeds
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.build import (
     BuildResult,
@@ -293,7 +293,7 @@ def test_documents_that_are_too_large_are_rejected(
     folder: Path, dest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / "2026" / "cve-2026-1002.json").write_text(json.dumps({**TOOL, "padding": "x" * 5000}))
-    monkeypatch.setattr(feeds, "DOCUMENT_LIMIT", 4000)
+    monkeypatch.setattr(intake, "DOCUMENT_LIMIT", 4000)
     archive = tmp_path / "feed.tar"
     archive.write_bytes(tar_of(folder))
     for source in (folder, archive):
