@@ -227,3 +227,18 @@ def test_sanity_runs_on_fewer_pythons_and_whole_in_a_run_of_everything(
     monkeypatch.setattr(suite, "PYTEST_OPTIONS", [])
     assert suite.sanity_options("core-2.16", "3.11") == ["--skip-test", "pylint"]
     assert suite.sanity_options("core-newest", "3.13") == []
+
+
+def test_pip_makes_an_environment_where_uv_cannot(
+    suite: t.Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    environments = sys.modules["environments"]
+    monkeypatch.setattr(environments, "BUILD", tmp_path)
+    uv = tmp_path / "installer" / "bin" / "uv"
+    uv.parent.mkdir(parents=True)
+    uv.write_text("#!/bin/sh\necho no index >&2\nexit 2\n", encoding="ascii")
+    uv.chmod(0o755)
+    monkeypatch.setattr(environments, "installer", lambda: tmp_path / "installer")
+    made = environments.made_environment("it", sys.executable, "")
+    assert (made / "bin" / "pip").is_file()
+    assert "no index\nuv could not make the environment it; pip makes it" in capfd.readouterr().err
