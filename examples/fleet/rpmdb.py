@@ -192,6 +192,8 @@ def sqlite_files(packages: Headers, *, in_log: Headers = (), name: str = "rpmdb.
         path = Path(folder, name)
         with contextlib.closing(sqlite3.connect(path)) as database:
             database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = OFF")
+            database.execute("BEGIN")  # one write for all tables
             _create(database)
             _insert(database, packages, 1)
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
