@@ -3,20 +3,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How an API server is reached: options, kubeconfig or the pod's own account, as one pool of connections.
 
-Credentials of kubeconfigs (exec plugins, token refresh, relative paths) and of the in-cluster account come from the
-package ``kubernetes``. It has a stack trace for a kubeconfig that is wrong, no bound for one that is large, and leaves
-out whom a user impersonates (older versions also proxy and TLS server name). So kubeconfigs are read here before it,
-merged as it merges them. Connections are made here, by urllib3: from version to version that package differs in proxies
-of the environment, default CAs and TLS server names, and opens the CA file again for every connection.
+Credentials come from ``kubeconfig``. Connections are made here, by urllib3: from version to version the package
+``kubernetes`` differs in proxies of the environment, default CAs and TLS server names, and opens the CA file again for
+every connection.
 """
 
 from __future__ import annotations
 
 import base64
-import contextlib
 import dataclasses
 import functools
-import logging
 import math
 import os
 import ssl
@@ -24,28 +20,32 @@ import threading
 import time
 import typing as t
 import urllib.parse
-from pathlib import Path
 
 from .._core.errors import InputError
 from .._core.text import quoted
-from .._images.access import read_small_file
 from .._images.transport import Endpoint, is_exempt, parse_url, proxy_for
 from .errors import config_error
+from .kubeconfig import (
+    BAD_CONFIG,
+    CONFIG_SECONDS,
+    Plain,
+    forget_files,
+    library_configuration,
+    load_kubeconfig,
+    read_file,
+    reason_of,
+)
 from .login import log_in, within
 
 if t.TYPE_CHECKING:
     import urllib3
 
-_FILE_LIMIT = 16 << 20
 _CONNECTIONS = 32
-_CONFIG_SECONDS = 60.0
 _TOKEN_SECONDS = 5.0
-_DEFAULT_KUBECONFIG = "~/.kube/config"
 #: Keys of a kubeconfig below which every value is secret. ``value`` and ``args`` are those of a credential plugin.
 _SECRET_KEYS = frozenset(
     {"token", "password", "client-key-data", "client-certificate-data", "config", "proxy-url", "value", "args"}
 )
-_BAD_CONFIG = (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,6 +133,7 @@ class _Target:
 
     host: str
     verifies: bool
+    ca: str
     ca_file: str
     cert_file: str
     key_file: str
@@ -151,6 +152,7 @@ def _target(wanted: Connection, loaded: t.Any) -> _Target:
     return _Target(
         host=(wanted.host or loaded.host).rstrip("/"),
         verifies=bool(loaded.verify_ssl if wanted.validate_certs is None else wanted.validate_certs),
+        ca="" if wanted.ca_cert else getattr(loaded, "ca", ""),
         ca_file=wanted.ca_cert or loaded.ssl_ca_cert or "",
         cert_file=cert_file or "",
         key_file=key_file or "",
@@ -161,17 +163,13 @@ def _target(wanted: Connection, loaded: t.Any) -> _Target:
 
 def settle(wanted: Connection) -> Settled:
     """Load what the options name. Raises ApiError (``cluster-config``) where they cannot be used."""
-    from kubernetes.client import Configuration
-
-    loaded = Configuration()
-    loaded.proxy = loaded.no_proxy = None  # newer versions read the environment here; _proxy does so for all
     try:
-        impersonate = _load(wanted, loaded)
+        loaded, impersonate = _load(wanted)
         target = _target(wanted, loaded)
         server, endpoint = _server(target.host)
         context, ca = _tls_context(target) if endpoint.scheme == "https" else (None, "")
     finally:
-        _forget_files()
+        forget_files()
     is_open = endpoint.scheme == "http" and not endpoint.is_loopback
     authorization: t.Callable[[], str] = str
     if wanted.api_key:
@@ -200,139 +198,24 @@ def settle(wanted: Connection) -> Settled:
     )
 
 
-def _load(wanted: Connection, loaded: t.Any) -> tuple[tuple[str, str], ...]:
-    """Fill a Configuration from a kubeconfig or the pod's account; gives the identities that it impersonates."""
+def _load(wanted: Connection) -> tuple[t.Any, tuple[tuple[str, str], ...]]:
+    """Read a kubeconfig or the pod's account; as ``load_kubeconfig``."""
     is_complete = wanted.host and (wanted.api_key or wanted.username or wanted.client_cert)
     if is_complete:
-        return ()
+        return Plain(), ()
     if not wanted.kubeconfig and not wanted.context and "KUBERNETES_SERVICE_HOST" in os.environ:
         from kubernetes import config
 
+        loaded = library_configuration()
         try:
             config.load_incluster_config(client_configuration=loaded)
         except config.ConfigException:
             pass  # no pod, or one without an account
         else:
-            return ()
-    return _load_kubeconfig(wanted, loaded)
-
-
-def _load_kubeconfig(wanted: Connection, loaded: t.Any) -> tuple[tuple[str, str], ...]:
-    from kubernetes.config import ConfigException, kube_config
-
-    source = wanted.kubeconfig or os.environ.get("KUBECONFIG") or _DEFAULT_KUBECONFIG
-    name = "the given kubeconfig"
-    if isinstance(source, str):
-        name = f"the kubeconfig {quoted(source)}"
-        paths = [str(Path(part).expanduser()) for part in source.split(os.pathsep) if part]
-        found = [path for path in paths if Path(path).exists()]
-        if not found and not wanted.kubeconfig and wanted.host:
-            return ()  # a host, and nobody to be there
-        if not found:
-            given = "" if wanted.kubeconfig else " and nothing else says where the cluster is"
-            raise config_error(
-                f"{name} does not exist{given}", "give kubeconfig, or host with api_key or a client certificate"
-            )
-        documents = [_read(path) for path in found]
-        source = os.pathsep.join(found)
-    else:
-        documents = [dict(source)]
-    cluster, user = _check(name, documents, wanted.context)
-    options = {
-        "context": wanted.context or None,
-        "client_configuration": loaded,
-        "persist_config": wanted.persist_config,
-    }
-    load: t.Callable[[], None] = (
-        functools.partial(kube_config.load_kube_config, source, **options)
-        if isinstance(source, str)
-        else functools.partial(kube_config.load_kube_config_from_dict, documents[0], **options)
+            return loaded, ()
+    return load_kubeconfig(
+        wanted.kubeconfig, wanted.context, persist_config=wanted.persist_config, has_host=bool(wanted.host)
     )
-    complaints = _Complaints()
-    logging.getLogger().addHandler(complaints)
-    try:
-        within(_CONFIG_SECONDS, load, f"{name} gave no credentials")
-    except (ConfigException, *_BAD_CONFIG) as error:
-        raise config_error(f"{name} cannot be used: {_reason(error)}") from error
-    finally:
-        logging.getLogger().removeHandler(complaints)
-    # Older versions of the library do not read these two.
-    loaded.proxy, loaded.tls_server_name = cluster.get("proxy-url"), cluster.get("tls-server-name")
-    if "exec" in user and not loaded.auth_settings() and not loaded.cert_file:
-        command = user["exec"].get("command") if isinstance(user["exec"], dict) else ""
-        raise config_error(
-            f"{name}: the credential plugin {quoted(str(command))} gave no credentials: "
-            f"{complaints.text or 'it printed no token'}",
-            "run kubectl with this kubeconfig to see whether it works there",
-        )
-    if not user.get("as"):
-        return ()
-    groups = user.get("as-groups")
-    return (
-        ("Impersonate-User", str(user["as"])),
-        *(("Impersonate-Group", str(group)) for group in (groups if isinstance(groups, list) else ())),
-    )
-
-
-def _read(path: str) -> dict[str, t.Any]:
-    import yaml
-
-    try:
-        document = yaml.safe_load(_read_file(path, "the kubeconfig").decode("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        where = getattr(error, "problem_mark", None)
-        line = f" (line {where.line + 1})" if where else ""
-        raise config_error(f"the kubeconfig {quoted(path)} is not YAML{line}", "is it the right file?") from error
-    if not isinstance(document, dict):
-        raise config_error(f"the kubeconfig {quoted(path)} is no kubeconfig", "is it the right file?")
-    return document
-
-
-def _check(
-    name: str, documents: t.Sequence[t.Mapping[str, t.Any]], context: str
-) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
-    """Refuse what the library would answer with a stack trace; gives the cluster and the user of the context."""
-    entries: dict[str, dict[str, t.Any]] = {"contexts": {}, "clusters": {}, "users": {}}
-    for document in documents:
-        for kind, known in entries.items():
-            values = document.get(kind) or []
-            if not isinstance(values, list) or not all(isinstance(v, dict) and "name" in v for v in values):
-                raise config_error(f"{name}: {kind} is no list of named entries", "is it the right file?")
-            for value in values:
-                inner = value.get(kind[:-1])
-                known.setdefault(value["name"], inner if isinstance(inner, dict) else {})
-    current = [document["current-context"] for document in documents if document.get("current-context")]
-    chosen = context or (current[-1] if current else "")
-    names = ", ".join(quoted(str(known)) for known in list(entries["contexts"])[:20]) or "none"
-    if not chosen:
-        raise config_error(f"{name} has no current context", f"give one as context; it has: {names}")
-    if chosen not in entries["contexts"]:
-        raise config_error(f"{name} has no context {quoted(str(chosen))}", f"it has: {names}")
-    parts = entries["contexts"][chosen]
-    if not entries["clusters"].get(parts.get("cluster"), {}).get("server"):
-        raise config_error(f"{name}: the context {quoted(str(chosen))} names no cluster with a server")
-    if parts.get("user") and parts["user"] not in entries["users"]:
-        user = quoted(str(parts["user"]))
-        raise config_error(f"{name}: the context {quoted(str(chosen))} names the user {user}, who is not in it")
-    return entries["clusters"][parts["cluster"]], entries["users"].get(parts.get("user"), {})
-
-
-class _Complaints(logging.Handler):
-    """What the library only logs: why a credential plugin failed."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self.text = ""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.text = quoted(" ".join(record.getMessage().split())[:300])
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {quoted(str(error.filename))}" if error.filename else error.strerror
-    text = " ".join(str(error).split())[:200]
-    return quoted(text) if isinstance(error, ValueError) or "onfig" in type(error).__name__ else "it is malformed"
 
 
 def _server(host: str) -> tuple[str, Endpoint]:
@@ -352,15 +235,16 @@ def _tls_context(target: _Target) -> tuple[ssl.SSLContext, str]:
     Files are read here once, so that a wrong one is one message and not an error of each request.
     """
     ca = ""
-    if target.verifies and target.ca_file:
+    if target.verifies and (target.ca or target.ca_file):
         # It alone is trusted, as by other clients where a CA is named.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         try:
-            ca = _read_file(target.ca_file, "the CA file").decode("ascii")
+            ca = target.ca or read_file(target.ca_file, "the CA file").decode("ascii")
             context.load_verify_locations(cadata=ca)
         except (ssl.SSLError, ValueError) as error:
             raise config_error(
-                f"the CA file {quoted(target.ca_file)} has no certificates in PEM form",
+                f"{'the CA of the kubeconfig' if target.ca else f'the CA file {quoted(target.ca_file)}'}"
+                " has no certificates in PEM form",
                 "give the CA that signed the API server's certificate",
             ) from error
     else:
@@ -375,7 +259,7 @@ def _tls_context(target: _Target) -> tuple[ssl.SSLContext, str]:
     for path, what in ((target.cert_file, "the client certificate"), (target.key_file, "the client key")):
         if not path:
             raise config_error(f"{what} is missing", "client_cert and client_key are only good together")
-        _read_file(path, what)
+        read_file(path, what)
     try:
         # Without a password OpenSSL would ask for one on the terminal.
         context.load_cert_chain(target.cert_file, target.key_file, password="")
@@ -385,13 +269,6 @@ def _tls_context(target: _Target) -> tuple[ssl.SSLContext, str]:
             "both must be PEM, belong together, and the key must have no password",
         ) from error
     return context, ca
-
-
-def _read_file(path: str, what: str) -> bytes:
-    try:
-        return read_small_file(path, what, _FILE_LIMIT)
-    except InputError as error:
-        raise config_error(error.message, "check the path and its rights") from error
 
 
 def _pool(
@@ -469,22 +346,11 @@ class _Token:
         from kubernetes.config import ConfigException
 
         try:
-            return within(_CONFIG_SECONDS, self._ask, "the token was not renewed")
-        except (ConfigException, *_BAD_CONFIG) as error:
-            raise config_error(f"the token cannot be renewed: {_reason(error)}", "log in again") from error
+            return within(CONFIG_SECONDS, self._ask, "the token was not renewed")
+        except (ConfigException, *BAD_CONFIG) as error:
+            raise config_error(f"the token cannot be renewed: {reason_of(error)}", "log in again") from error
         finally:
-            _forget_files()
-
-
-def _forget_files() -> None:
-    """Remove the files that the library writes keys of a kubeconfig to.
-
-    It does so itself at the end of the process, which a module may reach without the usual handlers.
-    """
-    from kubernetes.config import kube_config
-
-    with contextlib.suppress(AttributeError):
-        kube_config._cleanup_temp_files()
+            forget_files()
 
 
 def _warnings(server: str, verifies: bool) -> tuple[str, ...]:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import base64
 import copy
+import dataclasses
 import json
 import os
 import stat
+import subprocess
 import sys
 import tempfile
 import threading
@@ -21,12 +23,13 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import login
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import kubeconfig, login
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Connection, connect
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.connection import secrets_of, settle
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import ApiError
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster_options import client_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
+from ansible_collections.imagescan.openshift.tests.support.certificates import Authority
 from ansible_collections.imagescan.openshift.tests.support.servers import Answer, Request, running_server
 
 PLAIN: dict[str, t.Any] = {
@@ -74,8 +77,8 @@ def written(path: Path, content: t.Any) -> str:
 
 
 def test_a_kubeconfig_is_a_file_or_a_dictionary(tmp_path: Path) -> None:
-    for kubeconfig in (written(tmp_path / "config", PLAIN), PLAIN):
-        settled = settle(Connection(kubeconfig=kubeconfig))
+    for source in (written(tmp_path / "config", PLAIN), PLAIN):
+        settled = settle(Connection(kubeconfig=source))
         assert (settled.server, settled.authorization()) == ("https://one.example:6443", "Bearer canary-token")
 
 
@@ -313,22 +316,88 @@ def test_networks_and_domains_without_a_proxy(address: str) -> None:
     assert not proxy_of(**options, no_proxy="10.0.0.0/8,one.example")[0]
 
 
-def test_keys_of_a_kubeconfig_are_left_in_no_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("remover", "others"), [((Path, "unlink"), {}), ((os, "remove"), {"username": "me"})])
+def test_keys_of_a_kubeconfig_are_left_in_no_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, remover: tuple[t.Any, str], others: dict[str, str]
+) -> None:
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     seen: list[str] = []
+    original = getattr(*remover)
 
-    def remove(path: str) -> None:
+    def remove(path: t.Any) -> None:
         seen.append(stat.filemode(Path(path).stat().st_mode))
-        Path(path).unlink()
+        original(path)
 
-    monkeypatch.setattr(os, "remove", remove)
-    data = base64.b64encode(b"no key").decode()
+    monkeypatch.setattr(*remover, remove)
+    certificate, key = (base64.b64encode(text).decode() for text in (b"no certificate", b"no key"))
+    user = {"client-certificate-data": certificate, "client-key-data": key, **others}
     with pytest.raises(ApiError, match="cannot be used"):
-        settle(Connection(kubeconfig=with_user(**{"client-certificate-data": data, "client-key-data": data})))
-    assert seen == ["-rw-------"]  # one, since both have the same content
+        settle(Connection(kubeconfig=with_user(**user)))
+    assert seen == ["-rw-------"] * 2
     assert not list(folder.iterdir())
+
+
+def test_what_is_read_without_the_library_is_what_the_library_reads(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    authority = Authority.create(tmp_path / "pki")
+    ca, certificate, key = (
+        base64.encodebytes(path.read_bytes()).decode()
+        for path in (authority.ca_file, authority.certificate, authority.key)
+    )
+    clusters: list[dict[str, t.Any]] = [
+        {"server": "https://one:6443/"},
+        {"server": "https://one", "certificate-authority-data": ca, "tls-server-name": "two"},
+        {"server": "https://one", "certificate-authority-data": ca, "insecure-skip-tls-verify": True},
+        {"server": "https://one", "insecure-skip-tls-verify": False, "proxy-url": "http://proxy:3128"},
+        {"server": "http://127.0.0.1:8001", "certificate-authority-data": ca, "extensions": []},
+        *({"server": "https://one", "certificate-authority-data": wrong} for wrong in ("", "%%%", "YQ", "bm9uZQ==", 5)),
+    ]
+    users: list[dict[str, t.Any]] = [
+        {},
+        {"token": "t"},
+        {"token": ""},
+        {"token": "t", "as": "other", "as-groups": ["a", "b"]},
+        {"client-certificate-data": certificate, "client-key-data": key},
+        {"client-certificate-data": certificate, "client-key-data": key, "token": "t"},
+        *({"client-certificate-data": certificate, "client-key-data": wrong} for wrong in ("", "%%%", "bm9uZQ==", 5)),
+        {"client-certificate-data": certificate},
+    ]
+
+    def settled(cluster: dict[str, t.Any], user: dict[str, t.Any]) -> t.Any:
+        content = changed(
+            clusters=[{"name": "one", "cluster": cluster}], users=[{"name": "me", "user": user}] if user else []
+        )
+        content["contexts"] = [{"name": "first", "context": {"cluster": "one", **({"user": "me"} if user else {})}}]
+        try:
+            found = settle(Connection(kubeconfig=content))
+        except ApiError as error:
+            return error.code
+        return (
+            dataclasses.replace(found, pool=None, authorization=str),
+            found.authorization(),
+            type(found.pool).__name__,
+        )
+
+    pairs = [(cluster, user) for cluster in clusters for user in users]
+    plain = [settled(*pair) for pair in pairs]
+    assert len([outcome for outcome in plain if isinstance(outcome, str)]) in range(10, len(pairs) - 20)
+    monkeypatch.setattr(kubeconfig, "_plain", lambda _cluster, _user: None)
+    for pair, outcome in zip(pairs, plain):
+        assert settled(*pair) == outcome, pair
+
+
+def test_a_kubeconfig_of_setup_is_read_without_the_library(tmp_path: Path) -> None:
+    path = written(tmp_path / "config", PLAIN)
+    code = (
+        "import sys\n"
+        "from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.connection import *\n"
+        f"print(settle(Connection(kubeconfig={path!r})).authorization(), 'kubernetes' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == "Bearer canary-token False\n"
 
 
 def test_only_the_secrets_of_a_kubeconfig_are_blotted_out() -> None:
