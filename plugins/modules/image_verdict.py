@@ -273,7 +273,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     wanted = None if params["images"] is None else [named(one) for one in params["images"]]
     with contextlib.ExitStack() as stack:
         # In check mode the step before may only have planned it; and policies about rules alone need none.
-        needed = not module.check_mode and any(policy.asks("vulnerabilities") for policy in policies)
+        needed = not module.check_mode and any(policy.asks_vulnerabilities for policy in policies)
         missing = module.warn if needed else (lambda text: None)
         indexes = [stack.enter_context(index) for index in open_indexes(params["index"], missing)]
         store = stack.enter_context(

@@ -30,9 +30,10 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model imp
     OsRelease,
     Package,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import Subject, judge
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import judge
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import ImageVerdict
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.subject import Subject
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.unread import (
     csaf_vex_scope,
 )

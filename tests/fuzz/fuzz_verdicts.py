@@ -25,8 +25,9 @@ from xml.etree import ElementTree
 
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Database, Inventory, Package
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import Subject, judge
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import judge
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.subject import Subject
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities import cpes
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents import (
     advisories,

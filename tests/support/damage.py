@@ -17,9 +17,10 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Database, Inventory
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import Subject, judge
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import judge
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import ImageVerdict
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.subject import Subject
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.cpes import parse_cpe
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.model import Row
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.parsing import (

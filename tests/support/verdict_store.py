@@ -14,7 +14,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.sighti
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.codec import inventory_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import Child, Judgement
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store, open_store
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import image_document
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.facts import image_document
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import (
     ImageVerdict,
     PolicyVerdict,

@@ -17,7 +17,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model imp
     Package,
     RepositoryId,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import Subject
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.subject import Subject
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.model import (
     AppliedCpe,
     FeedInfo,

@@ -24,7 +24,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.os
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Image
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory import take_inventory
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import compliance_facts, judge
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.facts import compliance_facts
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import judge
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
 from ansible_collections.imagescan.openshift.tests.support import verdicts as make
 from ansible_collections.imagescan.openshift.tests.support.layouts import (

@@ -29,18 +29,14 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.codec imp
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory import take_inventory
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.applying import Entry
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import MAX_DAYS, load_exceptions
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import (
-    Child,
-    Subject,
-    judge,
-    judge_index,
-)
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import Child, judge, judge_index
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import ImageVerdict, Reason
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import (
     DEFAULT_POLICY_TEXT,
     Policy,
     load_policies,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.subject import Subject
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.vex import CONTEXT, load_vex
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.build import Signatures
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.exporting import export_feed

@@ -28,6 +28,8 @@ RULE_RESULTS = (
     "notselected",
     "informational",
 )
+#: Results of rules that nobody knows the outcome of.
+UNCLEAR_RESULTS = ("error", "unknown", "notchecked")
 #: Severities of rules from least to worst. ``unknown`` is XCCDF's default and counts as ``high``: a rule whose author
 #: gave no severity must not slip through.
 RULE_SEVERITIES = ("info", "low", "medium", "high", "unknown")

@@ -13,8 +13,9 @@ import datetime
 import typing as t
 
 from .._core.text import visible
-from .._core.times import CLOCK_SKEW, parse_time, read_time, utc_text
-from .._verdicts.judge import CHANGE_SKEW
+from .._core.times import parse_time, read_time, utc_text
+from .._verdicts.conditions.base import Pass
+from .._verdicts.conditions.table import CONDITIONS
 from .._verdicts.policies import Policy
 
 _DAY = 86_400
@@ -53,7 +54,7 @@ def validity(
     lasting: list[datetime.datetime | None] = []
     moving: list[datetime.datetime | None] = []
     judged = {given["sha256"] for given in document["policies"]}
-    rules = document.get("compliance")
+    passed = Pass(scanned_at, evaluated_at, feed_checked, feed_newest, document.get("compliance"))
     for given in document["policies"]:
         if given["sha256"] not in policies:
             name = visible(str(given["name"]), 100)
@@ -61,27 +62,12 @@ def validity(
                 problem=f"it passed by the policy '{name}', which is not one of the policies given, or not as it is now"
             )
         policy = policies[given["sha256"]]
-        if policy.scan_age is not None:
-            moments = {"it was scanned": scanned_at}
-            # With a problem about its rules it passed by its kind, which has none.
-            if policy.asks("compliance") and rules and not rules["problems"]:
-                moments["its rules were evaluated"] = evaluated_at
-            for what, text in moments.items():
-                moment = read_time(text.strip())
-                if moment is None or moment > now + CLOCK_SKEW:
-                    return Validity(problem=f"{what} at an unknown time, and the policy '{policy.name}' limits that")
-                lasting.append(_later(moment, policy.scan_age))
-        # Without data it passed by its kind, which needs none.
-        for limit, text, latest in (
-            (policy.feed_age, feed_checked, now + CLOCK_SKEW),
-            (policy.newest_age, feed_newest, now + CHANGE_SKEW),
-        ):
-            if limit is None or not feed_checked:
-                continue
-            moment = read_time(text.strip())
-            if moment is None or moment > latest:
-                return Validity(problem=f"its data is of an unknown time, and the policy '{policy.name}' limits that")
-            moving.append(_later(moment, limit))
+        limits = [limit for condition in CONDITIONS for limit in condition.valid_until(policy, passed)]
+        for limit in sorted(limits, key=lambda limit: not limit.lasting):
+            moment = read_time(limit.moment.strip())
+            if moment is None or moment > now + limit.skew:
+                return Validity(problem=f"{limit.unknown}, and the policy '{policy.name}' limits that")
+            (lasting if limit.lasting else moving).append(_later(moment, limit.seconds))
     for policy in selecting:
         if policy.sha256 not in judged:
             return Validity(problem=f"it was not judged by the policy '{policy.name}', which selects it; judge again")

@@ -16,7 +16,7 @@ import json
 import re
 import typing as t
 
-from .._verdicts.policies import split_reference
+from .._verdicts.selection import split_reference
 from .._verdicts.vex import CONTEXT, PACKAGE, namespaces_of
 from .document import ReportFormat
 

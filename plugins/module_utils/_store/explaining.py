@@ -13,9 +13,10 @@ import dataclasses
 import typing as t
 
 from .._core.text import visible
-from .._verdicts.judge import Subject, accepts
+from .._verdicts.conditions.packages import accepts
 from .._verdicts.model import VERDICTS, ImageVerdict
 from .._verdicts.policies import Policy
+from .._verdicts.subject import Subject
 from .._vulnerabilities.matching.explain import (
     explain,
     explain_coverage,

@@ -100,7 +100,7 @@ class _Passes:
     ) -> None:
         self._store = store
         self._policies = {policy.sha256: policy for policy in policies}
-        self._asks_for_rules = any(policy.asks("compliance") for policy in policies)
+        self._asks_for_rules = any(policy.asks_compliance for policy in policies)
         self._children = children
         self._now = now
         self._found: dict[str, Validity] = {}

@@ -17,10 +17,12 @@ from .._rpm.codec import inventory_from_dict
 from .._rpm.model import Inventory, Package
 from .._verdicts.applying import Entry, Exceptions
 from .._verdicts.changes import difference
+from .._verdicts.facts import compliance_facts, image_document, with_names
 from .._verdicts.judge import Child as IndexChild
-from .._verdicts.judge import Subject, compliance_facts, image_document, judge, judge_index, with_names
+from .._verdicts.judge import judge, judge_index
 from .._verdicts.model import ImageVerdict, PolicyVerdict, Reason, worst
 from .._verdicts.policies import Policy
+from .._verdicts.subject import Subject
 from .._verdicts.usage import Usages
 from .._vulnerabilities.matching.matcher import Matcher
 from .._vulnerabilities.model import FeedInfo

@@ -12,8 +12,8 @@ import collections
 import dataclasses
 import typing as t
 
-from .._verdicts.judge import Subject
 from .._verdicts.policies import Policy
+from .._verdicts.subject import Subject
 from .model import StoredImage
 from .store import Store
 

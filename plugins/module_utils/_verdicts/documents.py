@@ -226,3 +226,11 @@ def _check_tag(node: t.Any, where: str, line: int, kind: str) -> None:
     plain = ("str", "int", "float", "bool", "null", "timestamp", "value", "merge") if kind == "scalar" else (kind,)
     if node.tag not in tuple(f"tag:yaml.org,2002:{name}" for name in plain):
         raise InputError(f"{where}, line {line}: the tag {visible(node.tag, 100)} is not read: write plain YAML")
+
+
+def hexadecimal(field: Field, lengths: tuple[int, ...], expected: str) -> str:
+    """Hexadecimal digits in lower case, without the blanks and colons that people write. ``lengths``: those allowed."""
+    digits = re.sub(r"[\s:]", "", field.text(expected)).lower().removeprefix("0x")
+    if len(digits) not in lengths or not re.fullmatch(r"[0-9a-f]+", digits):
+        raise field.error(f"expected {expected}, found '{visible(digits, 100)}' ({len(digits)} characters)")
+    return digits

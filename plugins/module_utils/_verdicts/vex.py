@@ -27,7 +27,7 @@ from .._core.times import CLOCK_SKEW, parse_time, utc_text
 from .._vulnerabilities.feeds.signatures import SUFFIX, Keys, read_signature
 from .exceptions import JUSTIFICATIONS
 from .identifiers import folded_id, mentioned_ids
-from .policies import split_reference
+from .selection import split_reference
 
 #: Bytes of one document, statements (image, package, vulnerability) that it may expand to, ids of one of them, and
 #: steps through its lists and relationships.

@@ -16,8 +16,10 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._reports.openv
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import OsRelease
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.applying import Entry
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import load_exceptions
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import Subject, image_document, judge
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.facts import image_document
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import judge
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import Policy, load_policies
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.subject import Subject
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.vex import read_vex
 from ansible_collections.imagescan.openshift.tests.support import verdicts as make
 

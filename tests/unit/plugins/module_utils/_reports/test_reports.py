@@ -43,7 +43,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exce
     Acceptance,
     load_exceptions,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import Subject, image_document, judge
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.facts import image_document
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import judge
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import Reason
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import (
     DEFAULT_POLICY_TEXT,
@@ -51,6 +52,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.poli
     load_policies,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.schema import IMAGE_SCHEMA
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.subject import Subject
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.model import AppliedCpe, Coverage
 from ansible_collections.imagescan.openshift.tests.support import verdicts as make
 

@@ -16,7 +16,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._store.flaggin
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import READ
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import StoredVerdict
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store, open_store
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import Policy, Selection
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import Policy
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.selection import Selection
 from ansible_collections.imagescan.openshift.tests.support.verdict_store import POLICY, VerdictStore
 from ansible_collections.imagescan.openshift.tests.support.verdicts import INVENTORY
 

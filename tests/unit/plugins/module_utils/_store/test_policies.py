@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.policies import PolicyUse, compare_policies
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import Policy, Selection
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import Policy
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.selection import Selection
 from ansible_collections.imagescan.openshift.tests.support.verdict_store import POLICY, VerdictStore
 from ansible_collections.imagescan.openshift.tests.support.verdicts import INVENTORY
 

@@ -10,7 +10,8 @@ import typing as t
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.changes import SHOWN, difference
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import load_exceptions
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import image_document, judge
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.facts import image_document
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import judge
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import Reason
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
 from ansible_collections.imagescan.openshift.tests.support import verdicts as make

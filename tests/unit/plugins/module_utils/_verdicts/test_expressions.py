@@ -16,7 +16,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.expr
     check_expression,
     evaluate,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import image_document, judge
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.facts import image_document
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import judge
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import (
     DEFAULT_POLICY_TEXT,
     load_policies,

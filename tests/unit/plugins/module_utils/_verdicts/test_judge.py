@@ -25,12 +25,13 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.model 
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Database, Package, RepositoryId
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.codes import CODES
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import load_exceptions
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.facts import (
+    compliance_facts,
+    image_document,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import (
     REASON_LIMIT,
     Child,
-    Subject,
-    compliance_facts,
-    image_document,
     judge,
     judge_index,
 )
@@ -45,6 +46,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.poli
     load_policies,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.schema import IMAGE_SCHEMA
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.subject import Subject
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.model import (
     SEVERITIES,
     STATUSES,

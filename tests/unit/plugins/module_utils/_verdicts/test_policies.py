@@ -16,10 +16,9 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exce
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import (
     DEFAULT_POLICY_TEXT,
     Policy,
-    Selection,
     load_policies,
-    split_reference,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.selection import Selection, split_reference
 from ansible_collections.imagescan.openshift.tests.support.requirements import CHECKOUT, missing
 from hypothesis import given
 from hypothesis import strategies as st
@@ -406,4 +405,4 @@ def test_a_policy_that_asks_about_rules_alone_lets_none_of_high_severity_fail(
 ) -> None:
     (policy,) = load_policies(f"- name: one\n  compliance: {compliance}\n", "p.yml")
     assert (policy.max_failed_severity, policy.min_score, policy.compliance_profile) == (severity, score, profile)
-    assert policy.asks("compliance")
+    assert policy.asks_compliance

@@ -19,7 +19,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors i
     LimitExceeded,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts import vex
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import image_document, judge
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.facts import image_document
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import judge
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import ImageVerdict
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
 from ansible_collections.imagescan.openshift.tests.support import verdicts as make

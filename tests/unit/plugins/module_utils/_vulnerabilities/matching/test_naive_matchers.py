@@ -19,8 +19,9 @@ from ansible_collections.imagescan.openshift.examples.fleet import images
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.times import parse_time
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.databases import read_database
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Database, Inventory, Package
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import Subject, judge
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import judge
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.subject import Subject
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching.matcher import (
     match_inventory,

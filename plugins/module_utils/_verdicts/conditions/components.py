@@ -1,0 +1,81 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``unexamined``: components that no RPM data covers."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..documents import Field
+from ..model import Reason
+from ..schema import COMPONENTS
+from ..wording import counted
+from .base import Case, Code, Condition, Reasons, Step
+from .kinds import KindTerms
+
+EXAMPLE = """\
+
+  # Components that no RPM data covers: ignore, inconclusive or fail; one word for all of them or one for each of
+  # jar, python, npm, dpkg, apk. They are counted in the report in any case.
+  unexamined: ignore
+"""
+_ACTIONS = ("ignore", "inconclusive", "fail")
+CODES: t.Mapping[str, Code] = {
+    "unexamined-components": Code(
+        "failed",
+        "The image holds components that RPM data says nothing about, and the policy forbids them.",
+        "Remove them, examine them with another tool, or allow them under 'unexamined'.",
+    ),
+    "components-not-examined": Code(
+        "inconclusive",
+        "The image holds components that RPM data says nothing about.",
+        "Examine them with another tool, or allow them under 'unexamined'.",
+    ),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class ComponentTerms(KindTerms):
+    """``unexamined``: (kind of component, what is done about it)."""
+
+    unexamined: tuple[tuple[str, str], ...] = ()
+
+
+def _parse(field: Field) -> dict[str, t.Any]:
+    what = "what to do about components that are not examined"
+    if isinstance(field.value, str):
+        action = field.choice(_ACTIONS, what)
+        return {"unexamined": tuple((kind, action) for kind in COMPONENTS)}
+    fields = field.mapping(
+        COMPONENTS, f"ignore, inconclusive or fail, or one of them for each of {', '.join(COMPONENTS)}"
+    )
+    return {
+        "unexamined": tuple(
+            (kind, fields[kind].choice(_ACTIONS, what) if kind in fields else "ignore") for kind in COMPONENTS
+        )
+    }
+
+
+def _reasons(policy: ComponentTerms, case: Case) -> Reasons:
+    counts = case.facts["not_examined"]
+    accepted = case.inventory.kind if case.inventory.kind in policy.accept else ""
+    for action, code in (("fail", "unexamined-components"), ("inconclusive", "components-not-examined")):
+        kinds = [kind for kind, wanted in policy.unexamined if wanted == action and kind != accepted]
+        found = [f"{counts[kind]} {kind}" for kind in kinds if counts[kind]]
+        if found:
+            forbids = "forbids them" if action == "fail" else "wants them examined"
+            total = counted(sum(counts[kind] for kind in kinds), "component")
+            text = f"{total} not examined ({', '.join(found)}); the policy '{policy.name}' {forbids}"
+            yield Reason(code, text)
+
+
+UNEXAMINED = Condition(
+    "unexamined",
+    EXAMPLE,
+    _parse,
+    CODES,
+    {Step.COMPONENTS: _reasons},
+    asks=lambda policy: any(action != "ignore" for _kind, action in policy.unexamined),
+)
