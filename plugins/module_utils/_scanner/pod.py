@@ -47,7 +47,7 @@ from .plan import EVALUATE, PLAN_LIMIT, Plan, plan_from_json
 from .targets import child_name, choose_children
 
 if t.TYPE_CHECKING:
-    from .evaluator import Lifeline
+    from .evaluator_client import Lifeline
 
 #: Imported late where it is used; here, so that no process has to do that anew. Every connection needs ``idna``:
 #: 2 of the 33 ms that a small image takes.
@@ -499,7 +499,7 @@ class Reader:
         if self._plan.compliance is None:
             return scanned(task, take_inventory(opened, threads=threads))
         from .._compliance.codec import results_to_dict
-        from .evaluator import EvaluatorClient
+        from .evaluator_client import EvaluatorClient
 
         client = EvaluatorClient(self._plan.compliance, self._places.tree, self._evaluator_until)
         environment = opened.config.env if isinstance(opened, Image) else task.environment
@@ -549,7 +549,7 @@ class Reader:
 
 
 def _lifeline(places: Places) -> Lifeline:
-    from .evaluator import Lifeline
+    from .evaluator_client import Lifeline
 
     try:
         return Lifeline(places.tree)

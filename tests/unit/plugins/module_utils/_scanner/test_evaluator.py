@@ -35,8 +35,11 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.target
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.codec import inventory_from_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory import take_inventory
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Inventory
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner import evaluator, pod
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.evaluator import EvaluatorClient, Lifeline
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner import evaluator, evaluator_client, pod
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.evaluator_client import (
+    EvaluatorClient,
+    Lifeline,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.frames import unpack
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.plan import PlannedCompliance
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.pod import Answer, Task
@@ -120,7 +123,7 @@ def taken(opened: Image | RootFolder, **more: t.Any) -> Inventory:
 def two(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Two]:
     monkeypatch.setattr(evaluator, "plan", lambda *_given: (TRIMMED, ()))
     monkeypatch.setattr(evaluator, "find_tools", lambda: Tools("oscap", "fakechroot", "fakeroot", False, True))
-    monkeypatch.setattr(evaluator, "take_inventory", taken)
+    monkeypatch.setattr(evaluator_client, "take_inventory", taken)
     # The path of a socket has room for a hundred characters, which pytest's folders use up.
     with tempfile.TemporaryDirectory(prefix="imagescan-") as folder:
         made = Two(Path(folder))
@@ -315,7 +318,7 @@ def test_an_image_that_cannot_be_read_leaves_the_evaluator_to_the_next(
 ) -> None:
     """The evaluator may have ended the image before it reads of which distribution that is."""
     told: list[dict[str, t.Any]] = []
-    send = evaluator._send
+    send = evaluator_client.send
 
     def sent(connection: socket.socket, message: dict[str, t.Any]) -> None:
         send(connection, message)
@@ -324,7 +327,7 @@ def test_an_image_that_cannot_be_read_leaves_the_evaluator_to_the_next(
     ahead(two.folder, monkeypatch)
     two.start()
     wait_for(two.tree / evaluator.SOCKET)  # an image that comes before it is announced to nobody
-    monkeypatch.setattr(evaluator, "_send", sent)
+    monkeypatch.setattr(evaluator_client, "send", sent)
     whole = layered("x")
     wrong = dataclasses.replace(whole.layers[1], diff_id="sha256:" + "0" * 64)
     with pytest.raises(IntegrityError):
@@ -416,8 +419,8 @@ def test_what_cannot_be_removed_is_an_error(two: Two, monkeypatch: pytest.Monkey
     def busy(_root: Path) -> None:
         raise ScanError("busy", code="tree-not-removed")
 
-    monkeypatch.setattr(evaluator, "_GRACE", 0.2)
-    monkeypatch.setattr(evaluator, "remove_tree", busy)
+    monkeypatch.setattr(evaluator_client, "GRACE", 0.2)
+    monkeypatch.setattr(evaluator_client, "remove_tree", busy)
     (two.tree / "root-old").mkdir()
     two.start()
     with pytest.raises(ScanError) as caught:
