@@ -20,6 +20,7 @@ SENSIBLE = [
     "!vulnerabilities",
     "length(vulnerabilities) == `0`",
     "length(vulnerabilities) < `5000`",
+    "packages < `1000000000`",  # the largest number is one of the samples
     "vulnerabilities == `[]`",
     "vulnerabilities[?severity == 'critical'] == `[]`",
     "length(vulnerabilities[?severity == 'critical']) == `0`",
@@ -233,6 +234,7 @@ MISTAKEN = [
         "",
     ),
     ("packages < `0`", "can never hold", "packages < `10`"),
+    ("digest == digest", "leave the part out", ""),
     ("!(vulnerabilities[?severity == 'critical' && severity == 'important'])", "write ||", ""),
     ("!(vulnerabilities[?severity != 'critical' || severity != 'important'])", "write &&", ""),
     (

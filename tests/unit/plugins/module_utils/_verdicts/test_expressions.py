@@ -145,6 +145,12 @@ def test_what_can_only_be_a_mistake_is_refused(expression: str, message: str) ->
     assert caught.value.message.isprintable()
 
 
+@pytest.mark.parametrize(("value", "kind"), [(None, "null"), ("rhel 9.4", "a str")])
+def test_what_gives_no_truth_value_is_said(value: object, kind: str) -> None:
+    with pytest.raises(InputError, match=f"^gave {kind} instead of true or false$"):
+        evaluate("os", {"os": value})
+
+
 def test_jmespath_itself_would_let_the_misspelling_pass() -> None:
     """What all this is for."""
     assert jmespath.search("!vulnerabilites", FACTS) is True
