@@ -314,15 +314,14 @@ class NdbRows:
     def count(self, read: int) -> int:
         """Slots in use, and whole blobs that no slot refers to (deleted ones are zeroed)."""
         orphans = 0
-        position = self._first_block * self._BLOCK
-        for block, blocks, _package in [*self._slots, (len(self._data) // self._BLOCK, 0, 0)]:
-            end = block * self._BLOCK
-            gap = self._data[position:end]
+        starts = [self._first_block, *(block + blocks for block, blocks, _package in self._slots)]
+        ends = [*(block for block, _blocks, _package in self._slots), len(self._data) // self._BLOCK]
+        for start, end in zip(starts, ends):
+            gap = self._data[start * self._BLOCK : end * self._BLOCK]
             found = gap.find(b"BlbS")
             while found >= 0:
                 orphans += found % self._BLOCK == 0
                 found = gap.find(b"BlbS", found + 4)
-            position = (block + blocks) * self._BLOCK
         return len(self._slots) + orphans
 
 

@@ -280,7 +280,7 @@ def _packet(data: bytes, offset: int) -> tuple[int, bytes, int]:
 
 
 def _length(data: bytes, offset: int) -> tuple[int, int]:
-    """A length of the new packet format and what follows it; -1 for partial lengths and at the end of the data."""
+    """A length of the new packet format and what follows it, maybe past the end; -1 for partial ones and at the end."""
     if offset >= len(data):
         return -1, offset
     first = data[offset]
@@ -288,7 +288,7 @@ def _length(data: bytes, offset: int) -> tuple[int, int]:
         return first, offset + 1
     if first < 224 and offset + 2 <= len(data):
         return ((first - 192) << 8) + data[offset + 1] + 192, offset + 2
-    if first == 255 and offset + 5 <= len(data):
+    if first == 255:
         return int.from_bytes(data[offset + 1 : offset + 5], "big"), offset + 5
     return -1, offset
 

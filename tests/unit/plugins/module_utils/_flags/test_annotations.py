@@ -854,6 +854,18 @@ def test_ours_is_shortened_where_others_leave_little_room() -> None:
     assert list(dict.fromkeys(seen)) == ["refused", "flag", "facts", "quality", "whole"]
 
 
+def test_every_byte_that_the_server_takes_is_used() -> None:
+    said = facts(reasons=[{"code": "vulnerability", "message": "z" * 900}])
+    empty = Image(filled(3000))
+    empty.judge(said)
+    needed = total(empty.annotations) - total(filled(3000))
+    for left in (needed, needed - 1):
+        image = Image(filled(left))
+        image.judge(said)
+        assert (total(image.annotations) == SIZE_LIMIT) is (left == needed)
+        assert ("description" in image.quality()) is (left == needed)
+
+
 def test_the_flag_is_taken_back_even_where_no_byte_is_left() -> None:
     image = Image()
     image.judge(facts("failed", report_url=""))

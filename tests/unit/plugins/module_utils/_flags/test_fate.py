@@ -28,7 +28,8 @@ OPTION = {"inconclusive": "flag_inconclusive", "error": "flag_errors"}
     ("verdict", "flagged", "inconclusive", "errors"), list(itertools.product(TABLE, *[(False, True)] * 3))
 )
 def test_every_verdict_with_every_option(verdict: str, flagged: bool, inconclusive: bool, errors: bool) -> None:
-    given = {"flag_inconclusive": inconclusive, "flag_errors": errors}
+    # An option that is not given does not flag.
+    given = {name: True for name, value in (("flag_inconclusive", inconclusive), ("flag_errors", errors)) if value}
     option = given.get(OPTION.get(verdict, ""), False)
     assert fate(verdict, flagged=flagged, **given) == TABLE[verdict][option][flagged]
 

@@ -299,6 +299,12 @@ def test_a_grace_is_given_once_and_ends() -> None:
     assert ended.next_due == ""
 
 
+def test_what_ends_now_is_not_due_again() -> None:
+    seen = Seen(denied={A: entry(until="2026-11-24T12:00:00Z"), B: entry(until="2026-11-24T12:00:01Z")})
+    assert plan(snapshot(), seen, Wishes()).next_due == "2026-11-24T12:00:01Z"
+    assert plan(snapshot(), dataclasses.replace(seen, denied={A: seen.denied[A]}), Wishes()).next_due == ""
+
+
 def test_a_grace_beyond_the_calendar_ends_with_it() -> None:
     late = datetime.datetime(9999, 12, 30, tzinfo=datetime.timezone.utc)
     wishes = Wishes(grace=datetime.timedelta(days=3650))

@@ -11,10 +11,12 @@ import typing as t
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.validity import Validity, validity, worst_of
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import CHANGE_SKEW
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import Policy
 
 NOW = datetime.datetime(2026, 11, 24, 12, 0, tzinfo=datetime.timezone.utc)
 DAY = 86_400
+SECOND = datetime.timedelta(seconds=1)
 POLICY = Policy("own", feed_age=7 * DAY, scan_age=30 * DAY)
 SCANNED, CHECKED, NEWEST = "2026-11-20T00:00:00Z", "2026-11-24T06:00:00Z", "2026-11-01T00:00:00Z"
 
@@ -101,8 +103,9 @@ def test_rules_are_as_old_as_their_evaluation() -> None:
 
 def test_the_newest_change_may_be_a_little_ahead_of_our_clock() -> None:
     """As the clock of a vendor may be."""
-    ahead = (NOW + datetime.timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    assert not held(FRESH, times={"feed_newest": ahead}).problem
+    for ahead, is_known in ((datetime.timedelta(minutes=1), True), (CHANGE_SKEW, True), (CHANGE_SKEW + SECOND, False)):
+        newest = (NOW + ahead).strftime("%Y-%m-%dT%H:%M:%SZ")
+        assert bool(held(FRESH, times={"feed_newest": newest}).problem) is not is_known
 
 
 def test_without_data_there_is_no_limit_of_data() -> None:

@@ -56,6 +56,18 @@ def test_an_absent_epoch_is_none_and_an_epoch_of_zero_is_zero() -> None:
     assert parse_header(blob({**BASE, 1003: number(0xFFFFFFFF)}), 1).epoch == 0xFFFFFFFF
 
 
+def test_what_a_header_does_not_tell_is_empty() -> None:
+    assert parse_header(blob(BASE), 1) == Package("name", None, "1.0", "2.el9", "x86_64")
+
+
+def test_old_packages_have_no_region() -> None:
+    """Or one without a trailer, or another tag first, whose text is not the first of all."""
+    plain = blob(BASE)
+    swapped = plain[:8] + plain[24:40] + plain[8:24] + plain[40:]
+    for data in (plain, swapped, blob({63: (7, 16, bytes(16)), **BASE})):
+        assert parse_header(data, 1).name == "name"
+
+
 def test_the_long_size_counts_before_the_short_one() -> None:
     long = (5, 1, struct.pack(">Q", 6 << 32))
     assert parse_header(blob({**BASE, 1009: number(7)}), 1).size == 7

@@ -273,6 +273,10 @@ def test_other_documents_in_those_folders_are_passed_over(path: str, data: bytes
     assert inventory.complete
 
 
+def test_the_longest_repository_id_is_read() -> None:
+    assert ids(take(SYSTEM, layers=[(f"{LAYER}x.json", manifest("a" * 512))])) == [("a" * 512, "content_manifest")]
+
+
 @pytest.mark.parametrize(
     ("path", "data"),
     [
@@ -285,7 +289,7 @@ def test_other_documents_in_those_folders_are_passed_over(path: str, data: bytes
         (f"{LAYER}x.json", b'{"content_sets": "a"}'),
         (f"{LAYER}x.json", b'{"content_sets": [1]}'),
         (f"{LAYER}x.json", b'{"content_sets": [""]}'),
-        (f"{LAYER}x.json", b'{"content_sets": ["' + b"a" * 600 + b'"]}'),
+        (f"{LAYER}x.json", b'{"content_sets": ["' + b"a" * 513 + b'"]}'),
         (f"{LAYER}x.json", b'{"content_sets": ' + b"[" * 100_000),
         (f"{LAYER}x.json", b'{"content_sets": ["a"]' + b" " * (9 << 20)),
     ],

@@ -71,6 +71,27 @@ def test_deep_trees(tmp_path: Path) -> None:
     assert len(read(data)) == 20_000
 
 
+def test_trees_that_are_too_deep_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    insert = [("INSERT INTO t VALUES (?)", ("x" * 90,)) for _row in range(100)]
+    data = database(tmp_path / "t", [("PRAGMA page_size=512", ()), ("CREATE TABLE t (a)", ()), *insert])
+    monkeypatch.setattr(sqlite, "_MAX_DEPTH", 1)
+    assert len(read(data)) == 100
+    monkeypatch.setattr(sqlite, "_MAX_DEPTH", 0)
+    with pytest.raises(CorruptData, match="deeper than 0"):
+        read(data)
+
+
+def test_zero_and_one_which_have_no_bytes_of_their_own(tmp_path: Path) -> None:
+    data = database(tmp_path / "t", [("CREATE TABLE t (a, b)", ()), ("INSERT INTO t VALUES (0, 1)", ())])
+    assert read(data) == [{"a": 0, "b": 1, "rowid": 1}]
+
+
+def test_a_table_has_the_name_by_which_sqlite_finds_it(tmp_path: Path) -> None:
+    rename = "UPDATE sqlite_master SET tbl_name = 'other'"
+    statements = ["CREATE TABLE t (a)", "INSERT INTO t VALUES (7)", "PRAGMA writable_schema=ON", rename]
+    assert read(database(tmp_path / "t", [(statement, ()) for statement in statements])) == [{"a": 7, "rowid": 1}]
+
+
 @pytest.mark.parametrize(
     ("sql", "names", "key"),
     [
