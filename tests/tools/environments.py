@@ -33,6 +33,9 @@ KUBERNETES_CORE = {"oldest": ("11.0.0", "5.0.0"), "newest": ("14.5.0", "6.6.0")}
 #: The last one that brings awx.awx, which the playbook ``controller`` uses.
 AWX = ("12.3.0", "24.6.1")
 
+# Without its bytecode Ansible takes two seconds of processor time to start, and each module half a second more.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 #: Who is told the processor seconds of each command that ``run`` ran.
 LISTENERS: list[t.Callable[[float], None]] = []
 
