@@ -9,7 +9,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ._cluster.client import Client, connect
+from ._cluster.client import KubernetesClient, connect
 from ._cluster.connection import Connection, secrets_of
 from ._core.errors import InputError
 
@@ -32,7 +32,7 @@ def connection_of(params: t.Mapping[str, t.Any]) -> Connection:
     )
 
 
-def client_of(module: AnsibleModule) -> Client:
+def client_of(module: AnsibleModule) -> KubernetesClient:
     """The cluster that the options of ``_argument_specs.cluster`` name; what a person should know becomes a warning."""
     params = module.params
     wanted = connection_of(params)

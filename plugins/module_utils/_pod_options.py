@@ -9,11 +9,11 @@ import dataclasses
 import typing as t
 from pathlib import Path
 
-from ._cluster.client import Client
+from ._cluster.client import KubernetesClient
 from ._cluster.manifests import PodOptions, check_name
-from ._cluster.scan import Compliance, Options
+from ._cluster.scan import ComplianceOptions, ScanOptions
 from ._cluster.scanner_image import OPENSHIFT_PYTHON, scanner_image
-from ._compliance.content import TAILORING_LIMIT, Wanted, pack_trimmed, trim
+from ._compliance.content import TAILORING_LIMIT, EvaluationRequest, pack_trimmed, trim
 from ._images.access import Access, read_small_file
 from ._images.references import parse_registry
 from ._scanner.plan import PodAccess
@@ -22,11 +22,11 @@ from ._scanner.plan import PodAccess
 CA_LIMIT = 300_000
 
 
-def compliance_of_pods(params: dict[str, t.Any], wanted: Wanted) -> Compliance:
+def compliance_of_pods(params: dict[str, t.Any], wanted: EvaluationRequest) -> ComplianceOptions:
     """What pods are told to evaluate."""
     given = params["compliance"]
     more = {} if given["max_image_size"] is None else {"max_image_size": given["max_image_size"]}
-    return Compliance(
+    return ComplianceOptions(
         wanted.profile,
         wanted.rules,
         content=pack_trimmed(trim(wanted, Path(wanted.content))) if wanted.content else b"",
@@ -40,7 +40,9 @@ def compliance_of_pods(params: dict[str, t.Any], wanted: Wanted) -> Compliance:
     )
 
 
-def pod_options(params: dict[str, t.Any], access: Access, client: Client, wanted: Wanted | None) -> Options:
+def pod_options(
+    params: dict[str, t.Any], access: Access, client: KubernetesClient, wanted: EvaluationRequest | None
+) -> ScanOptions:
     """How pods are to scan. Wrong options are told before anybody asks the cluster."""
     registry = parse_registry(params["integrated_registry"]) if params["integrated_registry"] else ""
     registry = registry if params["method"] == "job" else ""
@@ -55,7 +57,7 @@ def pod_options(params: dict[str, t.Any], access: Access, client: Client, wanted
         tolerations=tuple(params["tolerations"]),
         priority_class=params["priority_class"] or "",
     )
-    options = Options(
+    options = ScanOptions(
         namespace=check_name(params["namespace"], "namespace"),
         pod=pod,
         registries=PodAccess(

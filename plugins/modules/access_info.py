@@ -100,7 +100,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.accounts import Wish, may, who_am_i
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.accounts import AccessRequest, may, who_am_i
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster_options import client_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._module import run
 
@@ -109,7 +109,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     """Ask the server."""
     client = client_of(module)
     user = who_am_i(client)
-    wishes = [Wish(**one) for one in module.params["access"]]
+    wishes = [AccessRequest(**one) for one in module.params["access"]]
     return {
         "server": client.server,
         "version": ".".join(map(str, client.version())),

@@ -123,7 +123,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils import _argume
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import OF_THE_CLUSTER, ApiError
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.objects import (
     UNCHANGED,
-    Change,
+    ObjectChange,
     ObjectClient,
     check_definition,
 )
@@ -142,7 +142,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         if not 0 <= params[option] <= 86_400:
             raise InputError(f"{option} is {params[option]}; expected seconds, at most 86400")
     client = ObjectClient(client_of(module))
-    changes: list[Change] = []
+    changes: list[ObjectChange] = []
     try:
         for definition in definitions:
             changes.append(_change(client, definition, changes, module))
@@ -154,7 +154,9 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     return _result(changes)
 
 
-def _change(client: ObjectClient, definition: dict[str, t.Any], done: list[Change], module: AnsibleModule) -> Change:
+def _change(
+    client: ObjectClient, definition: dict[str, t.Any], done: list[ObjectChange], module: AnsibleModule
+) -> ObjectChange:
     params, dry_run = module.params, module.check_mode
     try:
         if params["state"] == "absent":
@@ -167,13 +169,13 @@ def _change(client: ObjectClient, definition: dict[str, t.Any], done: list[Chang
     except ApiError as error:
         if not params["continue_on_error"] or error.code in OF_THE_CLUSTER:
             raise
-        return Change(definition, UNCHANGED, {}, {}, error=error)
+        return ObjectChange(definition, UNCHANGED, {}, {}, error=error)
     if params["wait"] and not dry_run and definition["kind"] == "CustomResourceDefinition":
         client.wait_until_established(definition, params["wait_timeout"])
     return change
 
 
-def _result(changes: t.Sequence[Change]) -> dict[str, t.Any]:
+def _result(changes: t.Sequence[ObjectChange]) -> dict[str, t.Any]:
     return {
         "changed": any(change.method for change in changes),
         "objects": [
@@ -191,7 +193,7 @@ def _result(changes: t.Sequence[Change]) -> dict[str, t.Any]:
     }
 
 
-def _difference(change: Change) -> dict[str, t.Any]:
+def _difference(change: ObjectChange) -> dict[str, t.Any]:
     metadata = change.definition["metadata"]
     place = f" in {metadata['namespace']}" if metadata.get("namespace") else ""
     header = f"{change.definition['kind']} {metadata['name']}{place}"

@@ -97,7 +97,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.objects import ObjectClient, Selection
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.objects import ObjectClient, ObjectSelection
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster_options import client_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._module import run
 
@@ -107,7 +107,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     client = ObjectClient(client_of(module))
     kinds = []
     for entry in module.params["kinds"]:
-        selection = Selection(
+        selection = ObjectSelection(
             entry["api_version"],
             entry["kind"],
             entry["namespace"],

@@ -250,7 +250,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.drill
     NOT_TRIED,
     REFUSED,
     Drill,
-    Row,
+    DrillRow,
     drill,
     is_closed,
     open_ways,
@@ -325,7 +325,7 @@ def _images_of(params: t.Mapping[str, t.Any]) -> Images:
     )
 
 
-def _shown(row: Row) -> dict[str, t.Any]:
+def _shown(row: DrillRow) -> dict[str, t.Any]:
     return {**dataclasses.asdict(row), "refused": row.outcome == REFUSED}
 
 

@@ -123,9 +123,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.first_lists import (
     SHARDS,
-    Found,
+    ExistingList,
     Installation,
-    Step,
+    ListStep,
     carry_out,
     plan,
     plan_removal,
@@ -171,15 +171,15 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     }
 
 
-def _key(step: Step) -> str:
+def _key(step: ListStep) -> str:
     return f"{step.kind}/{step.name}"
 
 
-def _shown(one: Found) -> dict[str, t.Any]:
+def _shown(one: ExistingList) -> dict[str, t.Any]:
     return {"labels": dict(one.labels), "annotations": dict(one.annotations), "spec": one.spec}
 
 
-def _after(step: Step, one: Found | None) -> dict[str, t.Any]:
+def _after(step: ListStep, one: ExistingList | None) -> dict[str, t.Any]:
     """What a list will be like; nothing where it goes."""
     if not step.document:
         return {}

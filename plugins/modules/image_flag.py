@@ -312,12 +312,12 @@ from datetime import datetime, timedelta, timezone
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import KubernetesClient
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.flagging import (
     TARGETS,
     Affected,
     Flagging,
-    Options,
+    FlagOptions,
     Result,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster_options import client_of
@@ -326,9 +326,9 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotations import check_report_url
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.names import DEFAULT_PROVIDER, check_provider
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.plan import (
-    Row,
+    FlagRow,
+    PlanOptions,
     Snapshot,
-    Wishes,
     parse_limit,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._inputs import read_policies
@@ -387,7 +387,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     return result
 
 
-def options_of(params: dict[str, t.Any]) -> Options:
+def options_of(params: dict[str, t.Any]) -> FlagOptions:
     """What the user wants. Wrong options are told before anybody is asked."""
     if params["concurrency"] < 1 or params["concurrency"] > 100:
         raise InputError(f"concurrency is {params['concurrency']}; expected 1 to 100")
@@ -395,10 +395,10 @@ def options_of(params: dict[str, t.Any]) -> Options:
         raise InputError(f"grace is {params['grace']:g}; expected hours, from 0 to {_GRACE_LIMIT:.0f}")
     if params["targets"] is not None and not params["targets"]:
         raise InputError("targets is empty, so nothing could be flagged", hint="leave it out for all that there are")
-    return Options(
+    return FlagOptions(
         provider=check_provider(params["provider"]),
         targets=tuple(params["targets"]) if params["targets"] else None,
-        wishes=Wishes(
+        wishes=PlanOptions(
             flag_inconclusive=params["flag_inconclusive"],
             flag_errors=params["flag_errors"],
             grace=None if params["grace"] is None else timedelta(hours=params["grace"]),
@@ -414,8 +414,8 @@ def flag(
     params: dict[str, t.Any],
     policies: t.Sequence[t.Any],
     wanted: list[Request] | None,
-    client: Client,
-    options: Options,
+    client: KubernetesClient,
+    options: FlagOptions,
     line: list[str],
     dry_run: bool,
 ) -> Result:
@@ -482,7 +482,7 @@ def summarise(found: Result) -> dict[str, t.Any]:
     }
 
 
-def row_of(row: Row) -> dict[str, t.Any]:
+def row_of(row: FlagRow) -> dict[str, t.Any]:
     """One image of the result."""
     return {
         "digest": row.digest,

@@ -440,7 +440,7 @@ from datetime import datetime, timedelta, timezone
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import KubernetesClient
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.images import (
     ClusterImages,
     StreamQuery,
@@ -449,7 +449,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.image
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.mirrors import read_mirrors
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.selection import (
-    Selection,
+    DiscoverySelection,
     check_namespaces,
     identity,
 )
@@ -466,11 +466,11 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.mod
     Catalogue,
     Discovery,
     Excluded,
-    Named,
+    NamedImage,
     Unidentified,
     fold,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.search import Wish, discover
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.search import ImageFilter, discover
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.sources import (
     RegistryQuery,
     gather,
@@ -502,7 +502,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         raise InputError("in_use is asked for, but not the source workloads, which tells what runs")
     if params["in_use"] and "pods" not in (params["workloads"] or {"kinds": KINDS})["kinds"]:
         raise InputError("in_use is asked for, but workloads.kinds is without pods, which tell what runs")
-    wish = Wish(
+    wish = ImageFilter(
         exclude=patterns(params, "exclude"),
         newer_than=moment(params["newer_than"]) if params["newer_than"] else None,
         in_use=params["in_use"],
@@ -539,7 +539,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         queries if "registry" in sources else [],
         access,
     )
-    names: list[Named] = [*named, *(images.named if images else ())]
+    names: list[NamedImage] = [*named, *(images.named if images else ())]
     for part in (images, workloads):
         excluded += part.excluded if part else ()
         failed += part.unidentified if part else ()
@@ -577,7 +577,7 @@ class ClusterSearch:
             patterns(openshift, "tags", "openshift."),
             openshift["history"],
         )
-        self._selection = Selection(
+        self._selection = DiscoverySelection(
             patterns(params, "namespaces"),
             patterns(params, "exclude_namespaces"),
             params["system_namespaces"],
@@ -590,7 +590,7 @@ class ClusterSearch:
         """Whether anything was read that has labels of its own to be chosen by; Image objects have not."""
         return any(count for what, count in self._read.items() if what != "images")
 
-    def run(self, client: Client, progress: Progress) -> tuple[ClusterImages | None, Workloads | None]:
+    def run(self, client: KubernetesClient, progress: Progress) -> tuple[ClusterImages | None, Workloads | None]:
         """Read, and say every second how far it is: a page can take long where the server is slow."""
         pool = concurrent.futures.ThreadPoolExecutor(1, "imagescan-list")
         finished = False
@@ -604,7 +604,7 @@ class ClusterSearch:
         finally:
             pool.shutdown(wait=finished)
 
-    def _all(self, client: Client) -> tuple[ClusterImages | None, Workloads | None]:
+    def _all(self, client: KubernetesClient) -> tuple[ClusterImages | None, Workloads | None]:
         unsure = check_namespaces(client, self._selection)
         images = workloads = None
         if "openshift" in self._sources:

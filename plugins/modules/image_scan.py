@@ -378,7 +378,7 @@ from datetime import datetime, timedelta, timezone
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.codec import results_to_dict
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import Wanted
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import EvaluationRequest
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import RULE_RESULTS
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import (
     SCHEMA_VERSION as RESULTS_VERSION,
@@ -405,12 +405,12 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.model import (
     IndexOutcome,
     JobRecord,
-    Outcome,
+    ScanOutcome,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import Request, request_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import (
     Asked,
-    Child,
+    StoredChild,
     StoredImage,
     StoredJob,
 )
@@ -422,8 +422,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._store.store i
 )
 
 if t.TYPE_CHECKING:
-    from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client
-    from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scan import Options
+    from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import KubernetesClient
+    from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scan import ScanOptions
     from ansible_collections.imagescan.openshift.plugins.module_utils._images.mirrors import Mirror
 
 #: Problems of one image that travel in the result; the store has all of them.
@@ -513,7 +513,7 @@ class StoreBook:
             )
         if self.store.read_only:
             return
-        children = [Child(*child) for child in outcome.children]
+        children = [StoredChild(*child) for child in outcome.children]
         stored = self.stored.get(outcome.digest)
         for reference in self._keep_names(outcome.digest, outcome.references) or [""]:
             if (
@@ -528,7 +528,7 @@ class StoreBook:
                 outcome.digest, reference, children, wanted_platforms=self.platforms, now=now_text()
             )
 
-    def record(self, outcome: Outcome) -> None:
+    def record(self, outcome: ScanOutcome) -> None:
         """Keep what became of an image."""
         packages, problems = 0, []
         if outcome.inventory is not None:
@@ -565,7 +565,7 @@ class StoreBook:
             "problems": problems[:PROBLEMS_SHOWN],
         }
 
-    def _write(self, outcome: Outcome) -> None:
+    def _write(self, outcome: ScanOutcome) -> None:
         if self.store.read_only:
             # An image that failed before is tried again, which most likely changes nothing.
             stored = self.stored.get(outcome.digest)
@@ -599,7 +599,7 @@ class StoreBook:
                     settled=outcome.state == "current",
                 )
 
-    def _write_rules(self, outcome: Outcome) -> None:
+    def _write_rules(self, outcome: ScanOutcome) -> None:
         store, asked = self.store, self.asked
         if asked is None:
             return
@@ -614,7 +614,7 @@ class StoreBook:
         elif outcome.state == "current" and not self.evaluated[outcome.digest].in_force:
             self.changed |= store.use_results(outcome.digest, asked.question, now=now_text())
 
-    def _is_noted(self, outcome: Outcome, name: str) -> bool:
+    def _is_noted(self, outcome: ScanOutcome, name: str) -> bool:
         """Whether the store says all of this already. An empty name: of the image itself."""
         stored = self.stored.get(outcome.digest)
         return (
@@ -665,14 +665,14 @@ def read_images(given: list[t.Any], book: StoreBook) -> list[Request]:
     for one in given:
         if isinstance(one, dict) and one.get("code") and not one.get("digest"):
             error = ScanError(str(one.get("message", "it could not be resolved")), code=str(one["code"]))
-            book.record(Outcome("", (str(one.get("reference", "")),), "error", error=error))
+            book.record(ScanOutcome("", (str(one.get("reference", "")),), "error", error=error))
             continue
         try:
             requests.append(request_of(one))
         except InputError as error:
             if not isinstance(one, str):
                 raise
-            book.record(Outcome("", (one,), "error", error=error))
+            book.record(ScanOutcome("", (one,), "error", error=error))
     book.take_names(requests)
     return requests
 
@@ -684,7 +684,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         raise InputError(f"parallel is {params['parallel']}; expected 1 or more")
     platforms = [parse_platform(text) for text in params["platforms"]]
     by_pods = params["method"] != "local"
-    client: Client | None = None
+    client: KubernetesClient | None = None
     mirrors: t.Sequence[Mirror] = ()
     if by_pods or params["mirrors_from_cluster"]:
         # Reading the code for clusters takes longer than a local scan with nothing to do.
@@ -695,7 +695,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         mirrors = read_mirrors(client) if params["mirrors_from_cluster"] else ()
     access = access_of(params, mirrors)
     wanted = wanted_of(params)
-    options: Options | None = None
+    options: ScanOptions | None = None
     if client is not None and by_pods:
         from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scan import JobScan
         from ansible_collections.imagescan.openshift.plugins.module_utils._pod_options import pod_options
@@ -748,7 +748,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     return result
 
 
-def wanted_of(params: dict[str, t.Any]) -> Wanted | None:
+def wanted_of(params: dict[str, t.Any]) -> EvaluationRequest | None:
     """The rules that are asked for; None where there are none."""
     given = params["compliance"]
     if given is None:
@@ -760,10 +760,10 @@ def wanted_of(params: dict[str, t.Any]) -> Wanted | None:
     for name in ("max_image_size", "timeout"):
         if given[name] is not None and given[name] <= 0:
             raise InputError(f"{name} of compliance is {given[name]}; expected more than 0")
-    return Wanted(given["profile"], given["content"] or "", given["tailoring"] or "", tuple(given["rules"]))
+    return EvaluationRequest(given["profile"], given["content"] or "", given["tailoring"] or "", tuple(given["rules"]))
 
 
-def evaluator_of(params: dict[str, t.Any], wanted: Wanted) -> LocalEvaluator:
+def evaluator_of(params: dict[str, t.Any], wanted: EvaluationRequest) -> LocalEvaluator:
     """What evaluates rules on this host."""
     given = params["compliance"]
     return LocalEvaluator(
@@ -775,7 +775,7 @@ def evaluator_of(params: dict[str, t.Any], wanted: Wanted) -> LocalEvaluator:
     )
 
 
-def asked_of(wanted: Wanted, options: Options | None) -> Asked:
+def asked_of(wanted: EvaluationRequest, options: ScanOptions | None) -> Asked:
     """What the store is asked for, and keeps, of the rules. What an image of pods has inside is told by its name."""
     content, tailoring = identities(wanted)
     if options is not None and options.compliance is not None and not wanted.content:

@@ -141,7 +141,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.accou
     why_renew,
     write_kubeconfig,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import KubernetesClient
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster_options import client_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
 from ansible_collections.imagescan.openshift.plugins.module_utils._module import run
@@ -173,7 +173,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     return {"changed": changed, "kubeconfigs": kubeconfigs, "removed": removed}
 
 
-def keep(client: Client, module: AnsibleModule, name: str, path: str) -> dict[str, str]:
+def keep(client: KubernetesClient, module: AnsibleModule, name: str, path: str) -> dict[str, str]:
     """Renew one kubeconfig if that is due."""
     account, seconds = Account(module.params["namespace"], name), module.params["seconds"]
     reason, token = why_renew(client, account, path, seconds, time.time())

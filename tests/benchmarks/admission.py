@@ -22,7 +22,11 @@ import time
 import typing as t
 from pathlib import Path
 
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client, Connection, connect
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import (
+    Connection,
+    KubernetesClient,
+    connect,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import ApiError
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.lists import (
     DENY_PATH,
@@ -82,7 +86,7 @@ def pod(number: int, *digests: str) -> Json:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"pod-{number}"}, "spec": spec}
 
 
-def refused(client: Client, namespace: str, body: Json) -> bool:
+def refused(client: KubernetesClient, namespace: str, body: Json) -> bool:
     """Whether a pod is refused for being on a list."""
     try:
         client.create(f"/api/v1/namespaces/{namespace}/pods", body, {"dryRun": "All"})
@@ -93,7 +97,7 @@ def refused(client: Client, namespace: str, body: Json) -> bool:
     return False
 
 
-def install(client: Client, names: t.Sequence[str]) -> None:
+def install(client: KubernetesClient, names: t.Sequence[str]) -> None:
     """The kinds, and for each name an empty list, a policy and a binding for the namespace of that name."""
     for kind in kinds():
         with contextlib.suppress(ApiError):  # it is there already
@@ -114,7 +118,7 @@ def install(client: Client, names: t.Sequence[str]) -> None:
                 client.create(f"{REGISTRATION}/{path}", each)
 
 
-def uninstall(client: Client, names: t.Sequence[str]) -> None:
+def uninstall(client: KubernetesClient, names: t.Sequence[str]) -> None:
     """Take away what ``install`` made, but the kinds."""
     for name in names:
         for path in ("validatingadmissionpolicybindings", "validatingadmissionpolicies"):
@@ -134,7 +138,7 @@ def until(holds: t.Callable[[], bool], seconds: float = 90.0) -> None:
     raise SystemExit("the cluster does not do what it is waited for")
 
 
-def latencies(client: Client, namespaces: t.Sequence[str]) -> dict[str, list[float]]:
+def latencies(client: KubernetesClient, namespaces: t.Sequence[str]) -> dict[str, list[float]]:
     """Milliseconds to create a good pod, by namespace, in turn."""
     found: dict[str, list[float]] = {name: [] for name in namespaces}
     for number in range(PODS + 20):
@@ -147,7 +151,7 @@ def latencies(client: Client, namespaces: t.Sequence[str]) -> dict[str, list[flo
     return found
 
 
-def actings(client: Client, name: str, lists: Lists) -> t.Iterator[tuple[float, float]]:
+def actings(client: KubernetesClient, name: str, lists: Lists) -> t.Iterator[tuple[float, float]]:
     """Seconds until a patch of 500 new entries was taken, and until it acted."""
     shard = lists.shards[-1].name
     for number in range(PATCHES):

@@ -33,11 +33,11 @@ from pathlib import Path
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.bundle import make_bundle
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.frames import Decoder
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.plan import (
-    Plan,
     PlannedCompliance,
     PlannedImage,
     PodAccess,
-    Shard,
+    ScanPlan,
+    ScanShard,
     plan_to_json,
 )
 from ansible_collections.imagescan.openshift.tests.benchmarks.image import MB, pool
@@ -136,10 +136,10 @@ def run_pod(folder: Path, reference: str, program: Path, libraries: str) -> tupl
     try:
         for name in ("plan", "tree", "tmp", "scratch", "dev"):
             (root / name).mkdir()
-        shard = Shard("0f" * 32, (PlannedImage(reference, ""),))
+        shard = ScanShard("0f" * 32, (PlannedImage(reference, ""),))
         access = PodAccess(plain_http=(reference.partition("/")[0],))
         wanted = PlannedCompliance("cis", bytes=1 << 30)
-        plan = Plan("bench", "job", (), access, 1, 448 << 20, 600, (shard,), 1 << 30, wanted)
+        plan = ScanPlan("bench", "job", (), access, 1, 448 << 20, 600, (shard,), 1 << 30, wanted)
         (root / "plan/plan.json").write_bytes(plan_to_json(plan))
         for path in (root, *root.iterdir()):
             os.chown(path, NOBODY, NOBODY)

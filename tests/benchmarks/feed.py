@@ -25,10 +25,10 @@ from pathlib import Path
 
 import zstandard
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import (
-    Database,
     Inventory,
     OsRelease,
     Package,
+    PackageDatabase,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import judge
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import ImageVerdict
@@ -140,7 +140,7 @@ def inventory(major: int, packages: t.Sequence[Package]) -> Inventory:
     """An image of Red Hat Enterprise Linux."""
     cpe = f"cpe:/o:redhat:enterprise_linux:{major}"
     os_release = OsRelease(id="rhel", version_id=f"{major}.4", cpe_name=cpe)
-    database = Database("var/lib/rpm/rpmdb.sqlite", "sqlite", len(packages))
+    database = PackageDatabase("var/lib/rpm/rpmdb.sqlite", "sqlite", len(packages))
     return Inventory("rpm", os_release, tuple(packages), database, (), (), {}, {}, ())
 
 

@@ -14,13 +14,13 @@ import time
 import types
 import typing as t
 
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client, connect
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import KubernetesClient, connect
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.connection import Connection
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import ApiError
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.model import (
     IndexOutcome,
     JobRecord,
-    Outcome,
+    ScanOutcome,
 )
 from ansible_collections.imagescan.openshift.tests.cluster.harness.cluster import Cluster
 from ansible_collections.imagescan.openshift.tests.cluster.harness.sandbox import NODE_ADDRESS
@@ -179,7 +179,7 @@ def bad_signs(pod: t.Mapping[str, t.Any]) -> t.Iterator[str]:
         yield str(status["reason"])
 
 
-def admin(cluster: Cluster) -> Client:
+def admin(cluster: Cluster) -> KubernetesClient:
     """A client that looks, as administrator, and does not wait long."""
     return connect(Connection(kubeconfig=str(cluster.kubeconfig), timeout=5.0, deadline=5.0))
 
@@ -188,7 +188,7 @@ def admin(cluster: Cluster) -> Client:
 class TimedBook:
     """A book in memory that notes when each outcome came (monotonic clock). ``twice``: images with two outcomes."""
 
-    outcomes: dict[str, tuple[Outcome, float]] = dataclasses.field(default_factory=dict)
+    outcomes: dict[str, tuple[ScanOutcome, float]] = dataclasses.field(default_factory=dict)
     twice: list[str] = dataclasses.field(default_factory=list)
     made: dict[str, JobRecord] = dataclasses.field(default_factory=dict)
 
@@ -205,7 +205,7 @@ class TimedBook:
         """Nothing is known."""
         return None
 
-    def record(self, outcome: Outcome) -> None:
+    def record(self, outcome: ScanOutcome) -> None:
         """Keep it, with its moment."""
         if outcome.digest in self.outcomes:
             self.twice.append(outcome.digest)

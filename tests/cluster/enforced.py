@@ -18,7 +18,11 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.accou
     request_token,
     write_kubeconfig,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client, Connection, connect
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import (
+    Connection,
+    KubernetesClient,
+    connect,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.names import NAMESPACES_ANNOTATION
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.reach import Reach
 from ansible_collections.imagescan.openshift.tests.cluster import enforcing
@@ -105,7 +109,7 @@ class Enforced:
         for kinds in (bindings, policies, *(kind for kind in lists if kind in known), rights):
             self.cluster.kubectl("delete", kinds, ours, "--ignore-not-found", "--wait=false")
 
-    def user(self, name: str, namespace: str) -> Client:
+    def user(self, name: str, namespace: str) -> KubernetesClient:
         """Somebody who may do everything in a namespace."""
         metadata = {"name": name}
         group = "rbac.authorization.k8s.io"
@@ -127,7 +131,7 @@ class Enforced:
         return connect(Connection(kubeconfig=str(path)))
 
 
-def admin(cluster: KubernetesCluster) -> Client:
+def admin(cluster: KubernetesCluster) -> KubernetesClient:
     """The cluster as its administrator."""
     return connect(Connection(kubeconfig=str(cluster.kubeconfig)))
 

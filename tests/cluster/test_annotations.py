@@ -16,7 +16,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client, Connection, connect
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import (
+    Connection,
+    KubernetesClient,
+    connect,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import ApiError
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.flags import (
     FAILED,
@@ -24,8 +28,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.flags
     SAME,
     WRITTEN,
     Decide,
+    FlagOutcome,
     ImageState,
-    Outcome,
     apply,
     apply_all,
     patch_image,
@@ -37,7 +41,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotat
     FAILED_POLICY,
     SIZE_LIMIT,
     SUCCESSFUL_POLICY,
-    Change,
+    AnnotationPatch,
     absent,
     desired,
     facts_of,
@@ -66,7 +70,7 @@ def decision(
 ) -> Decide:
     """What a run decides of every image: ``absent``, or what follows from a verdict."""
 
-    def decide(state: ImageState) -> Change:
+    def decide(state: ImageState) -> AnnotationPatch:
         if verdict == "absent":
             return absent(state.annotations, state.labels, provider=provider, adopt=adopt)
         document = {
@@ -88,7 +92,7 @@ def decision(
 class Images:
     """Image objects of one test, removed after it."""
 
-    def __init__(self, cluster: KubernetesCluster, admin: Client) -> None:
+    def __init__(self, cluster: KubernetesCluster, admin: KubernetesClient) -> None:
         self._cluster = cluster
         self._admin = admin
         self.digests: list[str] = []
@@ -133,20 +137,20 @@ class Images:
 
 
 @pytest.fixture(scope="module")
-def admin(cluster: KubernetesCluster) -> Client:
+def admin(cluster: KubernetesCluster) -> KubernetesClient:
     """A client of the administrator: for what other programs and people do."""
     cluster.install_openshift_kinds()
     return connect(Connection(kubeconfig=str(cluster.kubeconfig)))
 
 
 @pytest.fixture(scope="module")
-def client(admin: Client, shared_accounts: Accounts) -> Client:
+def client(admin: KubernetesClient, shared_accounts: Accounts) -> KubernetesClient:
     """A client of the account for flagging."""
     return connect(Connection(kubeconfig=str(shared_accounts.flag)))
 
 
 @pytest.fixture
-def images(cluster: KubernetesCluster, admin: Client) -> t.Iterator[Images]:
+def images(cluster: KubernetesCluster, admin: KubernetesClient) -> t.Iterator[Images]:
     """Maker of Image objects."""
     maker = Images(cluster, admin)
     yield maker
@@ -155,7 +159,7 @@ def images(cluster: KubernetesCluster, admin: Client) -> t.Iterator[Images]:
 
 
 @pytest.fixture
-def proxy(client: Client, shared_accounts: Accounts, tmp_path: Path) -> t.Iterator[Faults]:
+def proxy(client: KubernetesClient, shared_accounts: Accounts, tmp_path: Path) -> t.Iterator[Faults]:
     """A proxy in front of the API server, without faults yet."""
     ca = tmp_path / "ca.pem"
     ca.write_text(client.ca, encoding="utf-8")
@@ -164,18 +168,18 @@ def proxy(client: Client, shared_accounts: Accounts, tmp_path: Path) -> t.Iterat
 
 
 @pytest.fixture
-def through(proxy: Faults, shared_accounts: Accounts) -> Client:
+def through(proxy: Faults, shared_accounts: Accounts) -> KubernetesClient:
     """A client of the account for flagging whose requests pass that proxy."""
     user = yaml.safe_load(shared_accounts.flag.read_text(encoding="utf-8"))["users"][0]["user"]
     return connect(Connection(host=proxy.url, ca_cert=str(proxy.ca_file), api_key=user["token"]))
 
 
-def states_of(outcomes: t.Iterable[Outcome]) -> set[str]:
+def states_of(outcomes: t.Iterable[FlagOutcome]) -> set[str]:
     """What became of the images."""
     return {outcome.state for outcome in outcomes}
 
 
-def test_a_flag_from_set_to_taken_back(images: Images, client: Client) -> None:
+def test_a_flag_from_set_to_taken_back(images: Images, client: KubernetesClient) -> None:
     digests = images.make({"openshift.io/image.managed": "true"}, number=5)
     before = images.of(digests[0])
     planned = apply_all(client, decision("failed"), digests, {}, dry_run=True)
@@ -209,7 +213,7 @@ def test_a_flag_from_set_to_taken_back(images: Images, client: Client) -> None:
         assert metadata["labels"] == {"theirs": "kept"}
 
 
-def test_all_are_read_by_one_list_of_metadata(images: Images, client: Client) -> None:
+def test_all_are_read_by_one_list_of_metadata(images: Images, client: KubernetesClient) -> None:
     digests = images.make({"a": "b"}, number=3)
     everything = read_images(client)
     assert {digest: state for digest, state in everything.items() if digest in digests} == read_images(client, digests)
@@ -217,24 +221,24 @@ def test_all_are_read_by_one_list_of_metadata(images: Images, client: Client) ->
     assert (answer["kind"], "dockerImageReference" in answer) == ("PartialObjectMetadata", False)
 
 
-def test_what_is_not_there_is_gone_and_no_error(images: Images, client: Client) -> None:
+def test_what_is_not_there_is_gone_and_no_error(images: Images, client: KubernetesClient) -> None:
     (there,) = images.make()
     missing = f"sha256:{secrets.token_hex(32)}"
     assert set(read_images(client, [there, missing])) == {there}
     (outcome,) = apply_all(client, decision("failed"), [missing], {})
     assert (outcome.state, outcome.error) == (GONE, None)
 
-    def decide(state: ImageState) -> Change:
+    def decide(state: ImageState) -> AnnotationPatch:
         images._admin.delete(f"{IMAGES}/{there}")
         return decision("failed")(state)
 
     assert apply(client, there, decide).state == GONE
 
 
-def interrupted(images: Images, verdict: str, calls: list[ImageState]) -> t.Callable[[ImageState], Change]:
+def interrupted(images: Images, verdict: str, calls: list[ImageState]) -> t.Callable[[ImageState], AnnotationPatch]:
     """A decision that notes each call, and during the first of which a person denies."""
 
-    def decide(state: ImageState) -> Change:
+    def decide(state: ImageState) -> AnnotationPatch:
         calls.append(state)
         change = decision(verdict)(state)
         if len(calls) == 1:
@@ -244,7 +248,7 @@ def interrupted(images: Images, verdict: str, calls: list[ImageState]) -> t.Call
     return decide
 
 
-def test_a_word_in_between_is_heard(images: Images, client: Client) -> None:
+def test_a_word_in_between_is_heard(images: Images, client: KubernetesClient) -> None:
     """Between our reading and writing a person denies: 409, and what we wanted is decided again."""
     for verdict in ("failed", "passed"):
         (digest,) = images.make()
@@ -258,18 +262,20 @@ def test_a_word_in_between_is_heard(images: Images, client: Client) -> None:
         assert images.denied(digest) == "true"
 
 
-def test_a_stale_version_is_refused(images: Images, client: Client) -> None:
+def test_a_stale_version_is_refused(images: Images, client: KubernetesClient) -> None:
     (digest,) = images.make()
     state = read_image(client, digest)
     assert state is not None
     images.annotate(digest, deny="true")
     with pytest.raises(ApiError) as caught:
-        patch_image(client, digest, Change({DENY_EXECUTION: "false"}, {}), state.resource_version)
+        patch_image(client, digest, AnnotationPatch({DENY_EXECUTION: "false"}, {}), state.resource_version)
     assert caught.value.status == 409
     assert images.denied(digest) == "true"
 
 
-def test_a_write_whose_answer_was_lost_is_told_as_written(images: Images, through: Client, proxy: Faults) -> None:
+def test_a_write_whose_answer_was_lost_is_told_as_written(
+    images: Images, through: KubernetesClient, proxy: Faults
+) -> None:
     (digest,) = images.make()
     proxy.faults.append(Fault("^PATCH", times=1, drop="after"))
     outcome = apply(through, digest, decision("failed"))
@@ -280,7 +286,7 @@ def test_a_write_whose_answer_was_lost_is_told_as_written(images: Images, throug
     assert outcome.change.annotations[DENY_EXECUTION] == images.denied(digest) == "true"
 
 
-def test_alice_sets_and_removes_beside_two_providers(images: Images, client: Client) -> None:
+def test_alice_sets_and_removes_beside_two_providers(images: Images, client: KubernetesClient) -> None:
     """Her deny stays until she takes it back; what she removes is nobody's word; what failed is denied again."""
     (digest,) = images.make({DENY_EXECUTION: "true"})
 
@@ -313,7 +319,7 @@ def test_alice_sets_and_removes_beside_two_providers(images: Images, client: Cli
     assert not images.annotations(digest)
 
 
-def test_null_that_is_kept_as_an_empty_text_is_nobodys_word(images: Images, client: Client) -> None:
+def test_null_that_is_kept_as_an_empty_text_is_nobodys_word(images: Images, client: KubernetesClient) -> None:
     (digest,) = images.make({DENY_EXECUTION: "true"})
     apply(client, digest, decision("failed"))
     assert images.annotations(digest)[FOREIGN] == "true"
@@ -328,7 +334,7 @@ def test_null_that_is_kept_as_an_empty_text_is_nobodys_word(images: Images, clie
     assert not images.annotations(digest)
 
 
-def test_what_cloudforms_left(images: Images, client: Client) -> None:
+def test_what_cloudforms_left(images: Images, client: KubernetesClient) -> None:
     left = {DENY_EXECUTION: "true", FAILED_POLICY: "old"}
     (digest,) = images.make(left)
 
@@ -354,7 +360,9 @@ def test_what_cloudforms_left(images: Images, client: Client) -> None:
     assert images.annotations(digest) == {SUCCESSFUL_POLICY: "theirs"}
 
 
-def test_two_providers_and_a_person_at_once(images: Images, client: Client, through: Client, proxy: Faults) -> None:
+def test_two_providers_and_a_person_at_once(
+    images: Images, client: KubernetesClient, through: KubernetesClient, proxy: Faults
+) -> None:
     """Every order and every conflict, while Alice writes all she can. Then she takes back what she said, and in the end
     each image is denied by exactly those who said so last."""
     digests = images.make(number=5)
@@ -374,7 +382,7 @@ def test_two_providers_and_a_person_at_once(images: Images, client: Client, thro
     def provide(provider: str, chaos: random.Random | None = None) -> int:
         own = through if provider == "imagescan" else client
 
-        def decide(state: ImageState) -> Change:
+        def decide(state: ImageState) -> AnnotationPatch:
             verdict = chaos.choice(["passed", "failed", "error"]) if chaos else verdicts[state.digest, provider]
             return decision(verdict, provider, reason=str(random.random()))(state)
 
@@ -407,7 +415,7 @@ def test_two_providers_and_a_person_at_once(images: Images, client: Client, thro
         assert images.denied(digest) == ("true" if "failed" in said.values() else "false"), said
 
 
-def test_annotations_of_others_fill_the_object(images: Images, client: Client) -> None:
+def test_annotations_of_others_fill_the_object(images: Images, client: KubernetesClient) -> None:
     broken = {
         "quality.images.openshift.io/vulnerability.blackduck": '{"name": "Black Duck", "summary": [{',
         "quality.images.openshift.io/policy.jfrog": "\u202e" + "{" * 10_000,
@@ -438,7 +446,7 @@ def test_annotations_of_others_fill_the_object(images: Images, client: Client) -
         assert images.annotations(digest) == theirs
 
 
-def test_the_server_counts_bytes_as_we_do(images: Images, client: Client) -> None:
+def test_the_server_counts_bytes_as_we_do(images: Images, client: KubernetesClient) -> None:
     (digest,) = images.make()
     room = SIZE_LIMIT - len("notes")
     with pytest.raises(ApiError, match=r"metadata\.annotations: Too long") as caught:

@@ -16,7 +16,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client, Connection, connect
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import (
+    Connection,
+    KubernetesClient,
+    connect,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import ApiError
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
 from ansible_collections.imagescan.openshift.tests.cluster.harness.cluster import Cluster
@@ -30,13 +34,13 @@ MANY = 57
 
 
 @pytest.fixture(scope="module")
-def admin(cluster: KubernetesCluster) -> Client:
+def admin(cluster: KubernetesCluster) -> KubernetesClient:
     """A client of the administrator."""
     return connect(Connection(kubeconfig=str(cluster.kubeconfig)))
 
 
 @pytest.fixture(scope="module")
-def ca_file(admin: Client, tmp_path_factory: pytest.TempPathFactory) -> str:
+def ca_file(admin: KubernetesClient, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The cluster's CA as a file."""
     path = tmp_path_factory.mktemp("cluster") / "ca.crt"
     path.write_text(admin.ca, encoding="ascii")
@@ -60,13 +64,13 @@ def token(cluster: KubernetesCluster, home: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def reach(admin: Client, ca_file: str, token: str) -> dict[str, t.Any]:
+def reach(admin: KubernetesClient, ca_file: str, token: str) -> dict[str, t.Any]:
     """Options of that account."""
     return {"host": admin.server, "ca_cert": ca_file, "api_key": token}
 
 
 @pytest.fixture(scope="module")
-def client(reach: dict[str, t.Any]) -> Client:
+def client(reach: dict[str, t.Any]) -> KubernetesClient:
     """A client of that account."""
     return connect(Connection(**reach))
 
@@ -87,12 +91,12 @@ def proxy(reach: dict[str, t.Any], ca_file: str, tmp_path: Path) -> t.Iterator[F
 
 
 @pytest.fixture
-def through(proxy: Faults, token: str) -> Client:
+def through(proxy: Faults, token: str) -> KubernetesClient:
     """A client of that account whose requests go through the proxy."""
     return connect(Connection(host=proxy.url, ca_cert=str(proxy.ca_file), api_key=token))
 
 
-def user_of(client: Client) -> tuple[str, set[str]]:
+def user_of(client: KubernetesClient) -> tuple[str, set[str]]:
     """Who the server takes the client for, with groups."""
     body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
     found = client.create(WHO, body)["status"]["userInfo"]
@@ -114,7 +118,7 @@ def name_of(item: Item) -> str:
     return str(item["metadata"]["name"])
 
 
-def fill(client: Client, namespace: str) -> set[str]:
+def fill(client: KubernetesClient, namespace: str) -> set[str]:
     """Many objects with the label a=b; their names."""
     names = {f"c{number}" for number in range(MANY)}
     for name in names:
@@ -122,14 +126,16 @@ def fill(client: Client, namespace: str) -> set[str]:
     return names
 
 
-def test_a_token(client: Client, home: str) -> None:
+def test_a_token(client: KubernetesClient, home: str) -> None:
     assert user_of(client)[0] == f"system:serviceaccount:{home}:robot"
     assert client.version() >= (1, 20)
     assert client.has_group("batch")
     assert not client.has_group("none.example")
 
 
-def test_a_client_certificate(cluster: KubernetesCluster, admin: Client, ca_file: str, tmp_path: Path) -> None:
+def test_a_client_certificate(
+    cluster: KubernetesCluster, admin: KubernetesClient, ca_file: str, tmp_path: Path
+) -> None:
     content = yaml.safe_load(cluster.kubeconfig.read_text(encoding="utf-8"))
     user = content["users"][0]["user"]
     if "client-certificate-data" not in user:
@@ -152,7 +158,7 @@ def test_a_named_token_wins_over_the_kubeconfigs_certificate(cluster: Kubernetes
 
 
 def test_the_account_of_the_pod(
-    admin: Client, ca_file: str, token: str, home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    admin: KubernetesClient, ca_file: str, token: str, home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from kubernetes.config import incluster_config
 
@@ -266,7 +272,7 @@ def test_what_users_do_wrong_is_one_sentence(case: str, reach: dict[str, t.Any])
     assert time.monotonic() - began < SECONDS
 
 
-def test_plain_http_without_credentials_says_what_to_use(admin: Client) -> None:
+def test_plain_http_without_credentials_says_what_to_use(admin: KubernetesClient) -> None:
     address = admin.server.removeprefix("https://")
     server = f"http://{address if ':' in address else address + ':443'}"
     with pytest.raises(ApiError, match="HTTP request to an HTTPS server") as caught:
@@ -291,7 +297,7 @@ def test_plain_http_without_credentials_says_what_to_use(admin: Client) -> None:
         ),
     ],
 )
-def test_no_rights(method: str, path: str, hint: str, client: Client, home: str) -> None:
+def test_no_rights(method: str, path: str, hint: str, client: KubernetesClient, home: str) -> None:
     with pytest.raises(ApiError) as caught:
         if method == "list":
             client.items(path, name_of)
@@ -309,7 +315,7 @@ def test_no_credentials(reach: dict[str, t.Any]) -> None:
     assert "credentials" in str(caught.value)
 
 
-def test_what_is_missing(admin: Client, client: Client, place: str) -> None:
+def test_what_is_missing(admin: KubernetesClient, client: KubernetesClient, place: str) -> None:
     with pytest.raises(ApiError, match=r'404 .*namespaces "no-such-namespace" not found') as caught:
         admin.create(configmaps("no-such-namespace"), configmap("a"))
     assert "create the namespace no-such-namespace" in caught.value.hint
@@ -326,13 +332,13 @@ def test_what_is_missing(admin: Client, client: Client, place: str) -> None:
 
 
 @pytest.mark.parametrize("selector", ["a in (b", "a=b=c", "!!x", "-a=b"])
-def test_a_bad_selector(selector: str, client: Client, place: str) -> None:
+def test_a_bad_selector(selector: str, client: KubernetesClient, place: str) -> None:
     with pytest.raises(ApiError) as caught:
         client.items(configmaps(place), name_of, {"labelSelector": selector})
     assert (caught.value.code, caught.value.status, caught.value.hint) == ("cluster-invalid", 400, "check the selector")
 
 
-def test_objects_live(client: Client, place: str) -> None:
+def test_objects_live(client: KubernetesClient, place: str) -> None:
     path = configmaps(place)
     assert client.create(path, configmap("dry"), {"dryRun": "All"})["metadata"]["uid"]
     uid = client.create(path, configmap("real", run="1"))["metadata"]["uid"]
@@ -363,7 +369,7 @@ def test_objects_live(client: Client, place: str) -> None:
     ids=["410", "429 and 500", "503", "dropped", "cut", "cut as if whole"],
 )
 def test_a_list_is_whole_whatever_breaks(
-    faults: list[Fault], client: Client, through: Client, proxy: Faults, place: str
+    faults: list[Fault], client: KubernetesClient, through: KubernetesClient, proxy: Faults, place: str
 ) -> None:
     names = fill(client, place) | {"kube-root-ca.crt"}
     proxy.faults += faults
@@ -381,7 +387,7 @@ def test_a_list_is_whole_whatever_breaks(
 
 @pytest.mark.parametrize("drop", ["before", "after"])
 def test_what_was_made_is_made_once(
-    drop: t.Literal["before", "after"], through: Client, proxy: Faults, client: Client, place: str
+    drop: t.Literal["before", "after"], through: KubernetesClient, proxy: Faults, client: KubernetesClient, place: str
 ) -> None:
     proxy.faults.append(Fault("^POST", times=1, drop=drop))
     made = through.create(configmaps(place), configmap("mine", run="1"))
@@ -389,7 +395,9 @@ def test_what_was_made_is_made_once(
     assert made["metadata"]["uid"] == client.get(f"{configmaps(place)}/mine")["metadata"]["uid"]
 
 
-def test_what_somebody_else_made_is_not_ours(through: Client, proxy: Faults, client: Client, place: str) -> None:
+def test_what_somebody_else_made_is_not_ours(
+    through: KubernetesClient, proxy: Faults, client: KubernetesClient, place: str
+) -> None:
     client.create(configmaps(place), configmap("mine", run="other"))
     proxy.faults.append(Fault("^POST", times=1, drop="before"))
     with pytest.raises(ApiError) as caught:
@@ -397,7 +405,9 @@ def test_what_somebody_else_made_is_not_ours(through: Client, proxy: Faults, cli
     assert caught.value.reason == "AlreadyExists"
 
 
-def test_changes_and_deletions_are_repeated(through: Client, proxy: Faults, client: Client, place: str) -> None:
+def test_changes_and_deletions_are_repeated(
+    through: KubernetesClient, proxy: Faults, client: KubernetesClient, place: str
+) -> None:
     path = f"{configmaps(place)}/a"
     client.create(configmaps(place), configmap("a"))
     proxy.faults += [Fault("^PATCH", times=2, drop="after"), Fault("^DELETE", times=1, drop="after")]
@@ -415,7 +425,7 @@ def test_a_slow_server_is_given_up_and_asked_again(proxy: Faults, token: str, pl
     assert proxy.count("configmaps") == 2
 
 
-def test_a_watch_tells_what_happens_and_ends_when_it_is_closed(client: Client, place: str) -> None:
+def test_a_watch_tells_what_happens_and_ends_when_it_is_closed(client: KubernetesClient, place: str) -> None:
     path = configmaps(place)
     version = client.get(path)["metadata"]["resourceVersion"]
     with client.stream(path, {"watch": True, "resourceVersion": version}, read_timeout=60) as stream:
@@ -432,7 +442,9 @@ def test_a_watch_tells_what_happens_and_ends_when_it_is_closed(client: Client, p
         assert lines == [b""]
 
 
-def test_a_watch_that_breaks_is_an_error(through: Client, proxy: Faults, client: Client, place: str) -> None:
+def test_a_watch_that_breaks_is_an_error(
+    through: KubernetesClient, proxy: Faults, client: KubernetesClient, place: str
+) -> None:
     proxy.faults.append(Fault("watch=true", times=1, cut=2000, how="broken"))
     path = configmaps(place)
     with through.stream(path, {"watch": True}, read_timeout=30) as stream:
@@ -444,7 +456,7 @@ def test_a_watch_that_breaks_is_an_error(through: Client, proxy: Faults, client:
     assert caught.value.code == "cluster-unreachable"
 
 
-def test_a_watch_that_is_silent_is_an_error(client: Client, place: str) -> None:
+def test_a_watch_that_is_silent_is_an_error(client: KubernetesClient, place: str) -> None:
     version = client.get(configmaps(place))["metadata"]["resourceVersion"]
     with (
         client.stream(configmaps(place), {"watch": True, "resourceVersion": version}, read_timeout=0.5) as stream,
@@ -453,13 +465,13 @@ def test_a_watch_that_is_silent_is_an_error(client: Client, place: str) -> None:
         stream.readline(1 << 20)
 
 
-def test_logs_of_a_pod_that_is_missing(client: Client, place: str) -> None:
+def test_logs_of_a_pod_that_is_missing(client: KubernetesClient, place: str) -> None:
     with pytest.raises(ApiError) as caught, client.stream(f"/api/v1/namespaces/{place}/pods/none/log"):
         pass
     assert (caught.value.status, caught.value.api_message) == (404, 'pods "none" not found')
 
 
-def test_the_api_server_may_restart(breakable_cluster: Cluster, client: Client, place: str) -> None:
+def test_the_api_server_may_restart(breakable_cluster: Cluster, client: KubernetesClient, place: str) -> None:
     names = fill(client, place)
     found: list[list[str]] = []
     stop = threading.Event()

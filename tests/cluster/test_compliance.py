@@ -19,16 +19,20 @@ from ansible_collections.imagescan.openshift.examples.fleet import images
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import connect
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.connection import Connection
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.manifests import PodOptions
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scan import Compliance, JobScan, Options
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scan import (
+    ComplianceOptions,
+    JobScan,
+    ScanOptions,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import (
-    Wanted,
+    EvaluationRequest,
     pack_trimmed,
     trim,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress import remaining
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.bundle import make_bundle
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.model import JobRecord, Outcome
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.model import JobRecord, ScanOutcome
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.plan import PodAccess
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import request_of
 from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts
@@ -82,7 +86,7 @@ class Book(MemoryBook):
 class Seen:
     """One scan: what became of each image, and the pods that did it, as the API showed them."""
 
-    outcomes: t.Mapping[str, Outcome]
+    outcomes: t.Mapping[str, ScanOutcome]
     pods: tuple[dict[str, t.Any], ...]
     logs: t.Mapping[str, bytes]
 
@@ -116,10 +120,10 @@ class Stage:
         reference = f"{self._cluster.registry}/compliance/{name}@{digest}"
         return {"reference": reference, "digest": digest, "kind": "image", "size": self.sizes[name]}
 
-    def scan(self, method: str, names: t.Sequence[str], compliance: Compliance, *, program: bytes = b"") -> Seen:
+    def scan(self, method: str, names: t.Sequence[str], compliance: ComplianceOptions, *, program: bytes = b"") -> Seen:
         """Scan with one pod at a time. ``program``: for the pods, in place of the real one."""
         cluster, place = self._cluster, self._accounts.namespace
-        options = Options(
+        options = ScanOptions(
             place,
             PodOptions(image=cluster.scanner_reference, cpu="50m", pull_secrets=(SECRET,), registry_token=True),
             PodAccess(plain_http=(cluster.registry,)),
@@ -159,10 +163,12 @@ def stage(cluster: t.Any, shared_accounts: Accounts, tmp_path_factory: pytest.Te
 @pytest.fixture(scope="module")
 def by_job(stage: Stage) -> Seen:
     """Three images in one pod, one after the other; one is larger than there is room for."""
-    return stage.scan("job", ("kernel", "large", "minimal"), Compliance("cis", max_image_size=SIZE, memory=MEMORY))
+    return stage.scan(
+        "job", ("kernel", "large", "minimal"), ComplianceOptions("cis", max_image_size=SIZE, memory=MEMORY)
+    )
 
 
-def assert_plain(outcome: Outcome, plain: Plain) -> None:
+def assert_plain(outcome: ScanOutcome, plain: Plain) -> None:
     """Rule for rule."""
     assert outcome.compliance_error is None
     assert outcome.inventory is not None
@@ -234,8 +240,8 @@ def test_content_of_somebodys_own_and_images_that_are_mounted(stage: Stage, tmp_
     """With the ARF, too. What a user without rights cannot read in a mounted image is a problem of the results."""
     content = tmp_path / "ours-ds.xml"
     content.symlink_to(CONTENT)
-    given = pack_trimmed(trim(Wanted("cis_server_l1"), content))
-    wanted = Compliance("cis_server_l1", content=given, arf=True, max_image_size=SIZE, memory=MEMORY)
+    given = pack_trimmed(trim(EvaluationRequest("cis_server_l1"), content))
+    wanted = ComplianceOptions("cis_server_l1", content=given, arf=True, max_image_size=SIZE, memory=MEMORY)
     seen = stage.scan("image_volume", ("kernel",), wanted)
     outcome = seen.outcomes["kernel"]
     assert_plain(outcome, stage.plain("kernel", "cis_server_l1"))
@@ -251,7 +257,7 @@ def test_content_of_somebodys_own_and_images_that_are_mounted(stage: Stage, tmp_
 
 def test_an_evaluator_that_dies_is_named_and_holds_nobody_up(stage: Stage) -> None:
     """The image that was not begun is left to another pod: what became of the first says nothing about it."""
-    wanted = Compliance("cis", max_image_size=SIZE, memory="256Mi")
+    wanted = ComplianceOptions("cis", max_image_size=SIZE, memory="256Mi")
     seen = stage.scan("job", ("kernel", "minimal"), wanted, program=_greedy())
     for name in ("kernel", "minimal"):
         outcome = seen.outcomes[name]

@@ -17,7 +17,11 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client, Connection, connect
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import (
+    Connection,
+    KubernetesClient,
+    connect,
+)
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
 from ansible_collections.imagescan.openshift.tests.cluster.harness.cluster import PAUSE_IMAGE, Cluster
 from ansible_collections.imagescan.openshift.tests.cluster.harness.faults import Fault, Faults, fault_proxy
@@ -87,7 +91,7 @@ def find(folder: Path, **options: t.Any) -> Run:
 
 
 @pytest.fixture(scope="module")
-def administrator(cluster: KubernetesCluster) -> Client:
+def administrator(cluster: KubernetesCluster) -> KubernetesClient:
     """A client that may do everything, on a cluster that knows the kinds of OpenShift."""
     if not isinstance(cluster, Cluster):
         missing("a cluster of our own: this test fills it")
@@ -97,7 +101,7 @@ def administrator(cluster: KubernetesCluster) -> Client:
 
 @pytest.fixture(scope="module")
 def reach(
-    cluster: KubernetesCluster, administrator: Client, tmp_path_factory: pytest.TempPathFactory
+    cluster: KubernetesCluster, administrator: KubernetesClient, tmp_path_factory: pytest.TempPathFactory
 ) -> t.Iterator[Result]:
     """Options for an account that may discover, and nothing else."""
     name = f"discover-{os.getpid()}"
@@ -162,7 +166,7 @@ def name_of(each: Result) -> str:
 
 
 @pytest.fixture(scope="module")
-def fleet(cluster: KubernetesCluster, administrator: Client) -> t.Iterator[None]:
+def fleet(cluster: KubernetesCluster, administrator: KubernetesClient) -> t.Iterator[None]:
     """The images and streams."""
     namespaces = [f"fleet-{number}" for number in range(9)] + ["openshift-fleet"]
     for name in namespaces:

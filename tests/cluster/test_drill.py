@@ -24,10 +24,14 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.accou
     request_token,
     write_kubeconfig,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client, Connection, connect
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import (
+    Connection,
+    KubernetesClient,
+    connect,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.drill import (
     Drill,
-    Row,
+    DrillRow,
     drill,
     open_ways,
     understand,
@@ -145,7 +149,7 @@ def place(cluster: KubernetesCluster, tmp_path_factory: pytest.TempPathFactory) 
         cluster.remove_namespace(name)
 
 
-def account(client: Client, place: Place) -> None:
+def account(client: KubernetesClient, place: Place) -> None:
     """The account for drills with the rights that the role gives it."""
     rules = yaml.safe_load((enforcing.VARS / "main.yml").read_text(encoding="utf-8"))["enforce__drill_rules"]
     group = "rbac.authorization.k8s.io"
@@ -167,7 +171,7 @@ def account(client: Client, place: Place) -> None:
     write_kubeconfig(str(place.kubeconfig), kubeconfig(client, who, request_token(client, who, 3600).text))
 
 
-def judged(place: Place, action: str = "deny") -> tuple[list[Row], list[Row], list[Row]]:
+def judged(place: Place, action: str = "deny") -> tuple[list[DrillRow], list[DrillRow], list[DrillRow]]:
     """A drill as the account, without Ansible: all rows, those that are open, and those that are not proved."""
     client = connect(Connection(kubeconfig=str(place.kubeconfig)))
     told: list[str] = []
@@ -176,7 +180,7 @@ def judged(place: Place, action: str = "deny") -> tuple[list[Row], list[Row], li
     return rows, open_ways(rows, action), unproved_ways(rows, action)
 
 
-def soon(place: Place, wanted: t.Callable[[list[Row]], bool], action: str = "deny") -> list[Row]:
+def soon(place: Place, wanted: t.Callable[[list[DrillRow]], bool], action: str = "deny") -> list[DrillRow]:
     """The rows of a drill, once the server acts on what was just changed."""
     end = time.monotonic() + 60
     while True:
@@ -315,14 +319,14 @@ def trusting_owners(policy: Json) -> None:
     policy["spec"]["matchConditions"] = [{"name": "naked", "expression": "!has(object.metadata.ownerReferences)"}]
 
 
-def of_kind(name: str, row: Row) -> bool:
+def of_kind(name: str, row: DrillRow) -> bool:
     """Whether a row is of a kind; ephemeral containers are a part of pods with a rule of their own."""
     return row.kind == name and "ephemeral" not in row.way
 
 
 FILTER = "filter(c, has(c.image))"
 #: A mistake in the policy -> which ways are open then, and no others.
-HOLES: dict[str, tuple[t.Callable[[Json], None], t.Callable[[Row], bool]]] = {
+HOLES: dict[str, tuple[t.Callable[[Json], None], t.Callable[[DrillRow], bool]]] = {
     **{kind.name: (without(kind.resource), functools.partial(of_kind, kind.name)) for kind in WORKLOADS},
     "ephemeral containers": (without("pods/ephemeralcontainers"), lambda row: "ephemeral" in row.way),
     "updates": (creating_only, lambda row: row.way == UPDATE or "ephemeral" in row.way),
@@ -382,7 +386,7 @@ def test_holes_in_the_policy_are_found_and_nothing_else(repaired: Place, group: 
     for name in GROUPS[group]:
         HOLES[name][0](policies[0])
 
-    def expected(rows: list[Row]) -> list[Row]:
+    def expected(rows: list[DrillRow]) -> list[DrillRow]:
         return [row for row in rows if row.claimed and any(HOLES[name][1](row) for name in GROUPS[group])]
 
     repaired.cluster.apply(*policies)
@@ -493,7 +497,7 @@ def test_a_policy_that_refuses_every_change_of_an_image_is_no_proof(repaired: Pl
     policies[0]["spec"]["validations"].append(frozen)
     repaired.cluster.apply(*policies)
 
-    def changes(row: Row) -> bool:
+    def changes(row: DrillRow) -> bool:
         return row.claimed and (row.way == UPDATE or "ephemeral" in row.way)
 
     rows = soon(repaired, lambda rows: not any(row.outcome == "refused" for row in rows if changes(row)))

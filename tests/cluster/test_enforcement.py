@@ -14,8 +14,12 @@ import typing as t
 
 import pytest
 from ansible_collections.imagescan.openshift.examples.fleet import images
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client, Connection, connect
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.drill import Drill, Row, drill
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import (
+    Connection,
+    KubernetesClient,
+    connect,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.drill import Drill, DrillRow, drill
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import ApiError
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.lists import (
     clear_entries,
@@ -55,7 +59,7 @@ class Place:
 
     enforced: Enforced
     accounts: Accounts
-    tenant: Client
+    tenant: KubernetesClient
     image: str
 
     @property
@@ -64,7 +68,7 @@ class Place:
         return self.enforced.cluster
 
     @property
-    def flagger(self) -> Client:
+    def flagger(self) -> KubernetesClient:
         """The account of the step ``flag``."""
         return connect(Connection(kubeconfig=str(self.accounts.flag)))
 
@@ -133,7 +137,7 @@ def flags(place: Place) -> t.Iterator[Place]:
     place.cluster.kubectl("delete", kinds, *options)
 
 
-def drilled(place: Place, digest: str, reference: str) -> list[Row]:
+def drilled(place: Place, digest: str, reference: str) -> list[DrillRow]:
     """Dry runs of every way in, as the tenant."""
     wanted = Images(digest=digest, references=(reference,))
     where = Drill(place.enforced.work, wanted, f"{place.enforced.name}-deny", "deny", targets=True)
@@ -279,7 +283,7 @@ def _image(blobs: images.Blobs) -> images.Json:
     return images.image(blobs, [layer])
 
 
-def _told(tenant: Client, namespace: str, document: dict[str, t.Any]) -> str:
+def _told(tenant: KubernetesClient, namespace: str, document: dict[str, t.Any]) -> str:
     """What a tenant is told of a dry run of a workload; empty if it is let in."""
     path = f"/apis/{document['apiVersion']}/namespaces/{namespace}/{document['kind'].lower()}s"
     answer = tenant.attempt("POST", path, document, {"dryRun": "All"})

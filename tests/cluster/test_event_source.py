@@ -25,7 +25,11 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.imagescan.openshift.extensions.eda.plugins.event_source import images as source
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client, Connection, connect
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import (
+    Connection,
+    KubernetesClient,
+    connect,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.arrivals import read_state
 from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts
@@ -106,7 +110,7 @@ def counted(events: t.Iterable[Json], wanted: t.Collection[str]) -> collections.
 class Fleet:
     """Image objects of one test."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: KubernetesClient) -> None:
         self.client = client
         self.name = f"burst-{secrets.token_hex(4)}"
         self.made: dict[str, None] = {}

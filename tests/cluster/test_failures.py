@@ -22,11 +22,11 @@ import zipfile
 
 import pytest
 from ansible_collections.imagescan.openshift.examples.fleet import fleet, images
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client, connect
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import KubernetesClient, connect
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.connection import Connection
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.jobs import Jobs
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.manifests import PodOptions
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scan import JobScan, Options
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scan import JobScan, ScanOptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress import remaining
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.bundle import make_bundle
@@ -71,7 +71,7 @@ class Stage:
     """Where a case is played. ``digest``: of the image behind the gate, which is the first of the ten."""
 
     cluster: Cluster
-    client: Client
+    client: KubernetesClient
     namespace: str
     scanner: str
     program: bytes
@@ -367,7 +367,7 @@ def play(case: Case, stage: Stage) -> Played:
         stage.book,
         stage.client,
         Access(plain_http=plain, ca_file=str(stage.cluster.ca_file)),
-        Options(
+        ScanOptions(
             stage.namespace,
             PodOptions(**{"image": stage.scanner, "memory": "128Mi", "cpu": "20m", **pod}),
             registries=PodAccess(plain_http=plain),

@@ -23,7 +23,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client, Connection, connect
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import (
+    Connection,
+    KubernetesClient,
+    connect,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import ApiError
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotations import DENY_EXECUTION
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.names import (
@@ -32,7 +36,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._flags.names i
     REQUIRED_LABEL,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.reach import Reach
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Database
+from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import PackageDatabase
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import Reason
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
 from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts, play
@@ -88,7 +92,7 @@ class Place:
     """A provider of its own with an empty deny list, Image objects, and a store."""
 
     cluster: KubernetesCluster
-    admin: Client
+    admin: KubernetesClient
     accounts: Accounts
     provider: str
     home: Path
@@ -756,7 +760,7 @@ def test_a_play_that_would_flag_too_much_still_reports_and_fails(place: Place, n
 @pytest.mark.full
 def test_broken_data_and_a_slip_in_a_policy_flag_nothing(place: Place, namespace: str, tmp_path: Path) -> None:
     packages = (*INVENTORY.packages, rpm("curl-7.76.1-29.el9.x86_64"))
-    database = Database("var/lib/rpm/rpmdb.sqlite", "sqlite", len(packages))
+    database = PackageDatabase("var/lib/rpm/rpmdb.sqlite", "sqlite", len(packages))
     with_curl = dataclasses.replace(INVENTORY, packages=packages, database=database)
     plain, more = [new_digest() for _each in range(16)], [new_digest() for _each in range(2)]
     place.make_images(*more)

@@ -20,7 +20,11 @@ import typing as t
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import lists as module
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client, Connection, connect
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import (
+    Connection,
+    KubernetesClient,
+    connect,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import ApiError
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.lists import (
     DENY_PATH,
@@ -55,7 +59,7 @@ def digest(name: object) -> str:
 
 
 @pytest.fixture(scope="module")
-def admin(cluster: KubernetesCluster) -> Client:
+def admin(cluster: KubernetesCluster) -> KubernetesClient:
     """The administrator, once the kinds are known."""
     client = connect(Connection(kubeconfig=str(cluster.kubeconfig)))
     for kind in kinds():
@@ -70,7 +74,7 @@ def admin(cluster: KubernetesCluster) -> Client:
 
 
 @pytest.fixture
-def provider(admin: Client) -> t.Iterator[str]:
+def provider(admin: KubernetesClient) -> t.Iterator[str]:
     """A provider with an empty first list and two passed lists, as the role makes them; all its lists go in the end."""
     name = f"lists-{secrets.token_hex(4)}"
     make_list(admin, name, f"{name}-0", {})
@@ -83,7 +87,7 @@ def provider(admin: Client) -> t.Iterator[str]:
             admin.delete(f"{path}/{each}")
 
 
-def make_list(client: Client, provider: str, name: str, spec: Json, path: str = DENY_PATH) -> None:
+def make_list(client: KubernetesClient, provider: str, name: str, spec: Json, path: str = DENY_PATH) -> None:
     """A list that the policies of the prefix ``provider`` read."""
     kind, word = ("DenyList", "deny") if path == DENY_PATH else ("PassedList", "passed")
     labels = {"list": word, "provider": provider, "enforce": provider}
@@ -107,7 +111,7 @@ def eventually(holds: t.Callable[[], bool], seconds: float = 60.0) -> None:
 
 
 @contextlib.contextmanager
-def installed(client: Client, policies: t.Sequence[Json], bindings: t.Sequence[Json]) -> t.Iterator[None]:
+def installed(client: KubernetesClient, policies: t.Sequence[Json], bindings: t.Sequence[Json]) -> t.Iterator[None]:
     """Policies with their bindings."""
     try:
         for path, objects in ((POLICIES, policies), (BINDINGS, bindings)):
@@ -129,7 +133,7 @@ def pod(*images: str) -> Json:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pod"}, "spec": spec}
 
 
-def refusal(client: Client, namespace: str, *images: str) -> str:
+def refusal(client: KubernetesClient, namespace: str, *images: str) -> str:
     """What the server says to a pod with these images; empty when it would take it."""
     try:
         client.create(f"/api/v1/namespaces/{namespace}/pods", pod(*images), {"dryRun": "All"})
@@ -175,7 +179,7 @@ def images_to_compare(count: int) -> list[str]:
     return known + [one() for _image in range(count)]
 
 
-def test_the_policy_has_the_keys_that_are_listed(admin: Client, namespace: str, provider: str) -> None:
+def test_the_policy_has_the_keys_that_are_listed(admin: KubernetesClient, namespace: str, provider: str) -> None:
     """The variable ``keyed`` of the policy itself, over texts in a ConfigMap in place of a pod's images."""
     (policy,), _bindings = documents(provider, [namespace])
     (keyed,) = [each for each in policy["spec"]["variables"] if each["name"] == "keyed"]
@@ -229,7 +233,7 @@ def test_the_policy_has_the_keys_that_are_listed(admin: Client, namespace: str, 
 # What the server takes.
 
 
-def test_the_server_takes_what_plans_hold_and_nothing_else(admin: Client, provider: str) -> None:
+def test_the_server_takes_what_plans_hold_and_nothing_else(admin: KubernetesClient, provider: str) -> None:
     path = f"{DENY_PATH}/{provider}-0"
 
     def sent(**spec: Json) -> str:
@@ -262,7 +266,7 @@ def test_the_server_takes_what_plans_hold_and_nothing_else(admin: Client, provid
     assert len(str(managed)) < 2000  # and not some bytes for each entry
 
 
-def test_passed_lists_hold_digests_with_their_ends(admin: Client, provider: str) -> None:
+def test_passed_lists_hold_digests_with_their_ends(admin: KubernetesClient, provider: str) -> None:
     wanted = {digest(number): "" if number % 2 else "2026-01-31T12:00:00Z" for number in range(1200)}
     written = pass_entries(admin, read_lists(admin, provider), wanted)
     assert (written.entries, read_lists(admin, provider).passed_digests) == (1200, wanted)
@@ -274,7 +278,7 @@ def test_passed_lists_hold_digests_with_their_ends(admin: Client, provider: str)
             admin.merge_patch(f"{PASSED_PATH}/{provider}-passed-0", {"spec": spec})
 
 
-def test_lists_are_bounded_by_bytes_and_go_over_into_the_next(admin: Client, provider: str) -> None:
+def test_lists_are_bounded_by_bytes_and_go_over_into_the_next(admin: KubernetesClient, provider: str) -> None:
     wanted = {digest(number): Entry(f"{number}: " + "x" * 600) for number in range(2200)}
     written = set_entries(admin, read_lists(admin, provider), wanted, {})
     lists = read_lists(admin, provider)
@@ -294,7 +298,7 @@ def test_lists_are_bounded_by_bytes_and_go_over_into_the_next(admin: Client, pro
     assert [(shard.name, shard.digests) for shard in read_lists(admin, provider).shards] == [(f"{provider}-0", {})]
 
 
-def test_a_shard_that_others_filled_or_removed_is_passed_over(admin: Client, provider: str) -> None:
+def test_a_shard_that_others_filled_or_removed_is_passed_over(admin: KubernetesClient, provider: str) -> None:
     """More than etcd takes is refused with 500; whoever holds the list as less than full learns it from that."""
     filler = {digest(f"filler{number}"): "z" * 1000 for number in range(1340)}
     for start in range(0, 1340, 335):
@@ -317,7 +321,7 @@ def test_a_shard_that_others_filled_or_removed_is_passed_over(admin: Client, pro
     }
 
 
-def test_rights_that_lack_are_named(admin: Client, shared_accounts: Accounts, provider: str) -> None:
+def test_rights_that_lack_are_named(admin: KubernetesClient, shared_accounts: Accounts, provider: str) -> None:
     scanner = connect(Connection(kubeconfig=str(shared_accounts.scan)))
     grant = rf"grant ClusterRole imagescan-flagger to system:serviceaccount:{shared_accounts.namespace}:imagescan-scan"
     with pytest.raises(ApiError, match=f"403 .* list denylists.*{grant}"):
@@ -336,7 +340,7 @@ def test_rights_that_lack_are_named(admin: Client, shared_accounts: Accounts, pr
 # What the policy makes of it.
 
 
-def test_entries_act_and_are_lifted(admin: Client, namespace: str, provider: str) -> None:
+def test_entries_act_and_are_lifted(admin: KubernetesClient, namespace: str, provider: str) -> None:
     listed = full_reference("Registry.Example:443/team/app:1")
     text = deny_text(
         ["base"], [("vulnerability", "CVE-1 in a'\"{{ b }} is critical; more")], "https://r.example/?a=<b>"
@@ -375,7 +379,7 @@ def test_entries_act_and_are_lifted(admin: Client, namespace: str, provider: str
 class Watcher(threading.Thread):
     """Reads the lists again and again, and keeps which of ``wanted`` were missing once they had been there."""
 
-    def __init__(self, client: Client, provider: str, wanted: t.Collection[str]) -> None:
+    def __init__(self, client: KubernetesClient, provider: str, wanted: t.Collection[str]) -> None:
         super().__init__(daemon=True)
         self.lost: set[str] = set()
         self.looks = 0
@@ -394,7 +398,7 @@ class Watcher(threading.Thread):
 
 
 def test_eight_runs_at_once_end_as_one_after_the_other(
-    cluster: KubernetesCluster, admin: Client, provider: str, monkeypatch: pytest.MonkeyPatch
+    cluster: KubernetesCluster, admin: KubernetesClient, provider: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each decides on two thirds of the images, all by the same verdicts; shards are small, so that many are made."""
     conflicts: list[str] = []
@@ -451,7 +455,7 @@ def test_eight_runs_at_once_end_as_one_after_the_other(
     assert any(re.search("409", each) for each in conflicts)
 
 
-def test_a_list_that_a_person_wrote_into_is_left_to_its_person(admin: Client, provider: str) -> None:
+def test_a_list_that_a_person_wrote_into_is_left_to_its_person(admin: KubernetesClient, provider: str) -> None:
     """Only what is ours is read, changed and taken away."""
     other = f"{provider}-x"
     make_list(admin, other, f"{other}-0", {"digests": {digest(1): "theirs"}})

@@ -17,7 +17,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client, Connection, connect
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import (
+    Connection,
+    KubernetesClient,
+    connect,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import ApiError
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.logs import Finished, LogCollector
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.frames import Encoder, Record
@@ -110,7 +114,7 @@ def program() -> bytes:
 
 
 @pytest.fixture
-def client(rotating: Cluster) -> Client:
+def client(rotating: Cluster) -> KubernetesClient:
     """A client that no proxy disturbs."""
     return connect(Connection(kubeconfig=str(rotating.kubeconfig), timeout=5, deadline=10))
 
@@ -118,7 +122,9 @@ def client(rotating: Cluster) -> Client:
 class Bench:
     """Pods that speak, and a collector that listens to them."""
 
-    def __init__(self, cluster: Cluster, client: Client, namespace: str, through: Client | None = None) -> None:
+    def __init__(
+        self, cluster: Cluster, client: KubernetesClient, namespace: str, through: KubernetesClient | None = None
+    ) -> None:
         self.cluster = cluster
         self.client = client
         # Who waits for a dead API server does not see what the collector says meanwhile.
@@ -226,7 +232,7 @@ class Bench:
 
 
 @pytest.fixture
-def bench(rotating: Cluster, client: Client, namespace: str) -> t.Iterator[Bench]:
+def bench(rotating: Cluster, client: KubernetesClient, namespace: str) -> t.Iterator[Bench]:
     made = Bench(rotating, client, namespace)
     yield made
     made.collector.close()
@@ -235,7 +241,7 @@ def bench(rotating: Cluster, client: Client, namespace: str) -> t.Iterator[Bench
 
 @pytest.mark.full
 def test_25_images_of_2000_packages_through_rotation_noise_and_ten_cuts(
-    rotating: Cluster, client: Client, namespace: str, tmp_path: Path
+    rotating: Cluster, client: KubernetesClient, namespace: str, tmp_path: Path
 ) -> None:
     account = f"--serviceaccount={namespace}:default"
     rotating.kubectl("create", "rolebinding", "reader", "--clusterrole=view", account, f"--namespace={namespace}")

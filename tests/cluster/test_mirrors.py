@@ -10,7 +10,11 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client, Connection, connect
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import (
+    Connection,
+    KubernetesClient,
+    connect,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import FORBIDDEN, ApiError
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.mirrors import read_mirrors
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.mirrors import Mirror
@@ -40,7 +44,7 @@ def openshift(cluster: KubernetesCluster) -> Cluster:
 
 
 @pytest.fixture
-def client(openshift: Cluster, namespace: str) -> t.Iterator[Client]:
+def client(openshift: Cluster, namespace: str) -> t.Iterator[KubernetesClient]:
     """The account, without rights."""
     openshift.kubectl("--namespace", namespace, "create", "serviceaccount", "robot")
     token = openshift.kubectl("--namespace", namespace, "create", "token", "robot").stdout.strip()
@@ -51,7 +55,7 @@ def client(openshift: Cluster, namespace: str) -> t.Iterator[Client]:
         openshift.kubectl("delete", kind, "--all")
 
 
-def test_mirror_sets_are_read(openshift: Cluster, client: Client, namespace: str) -> None:
+def test_mirror_sets_are_read(openshift: Cluster, client: KubernetesClient, namespace: str) -> None:
     openshift.apply(
         mirror_set(
             "ImageDigestMirrorSet",

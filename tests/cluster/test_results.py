@@ -25,7 +25,7 @@ import yaml
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import scan as engine
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Connection, connect
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.manifests import PodOptions
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scan import JobScan, Options
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scan import JobScan, ScanOptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress import Progress, remaining
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.bundle import make_bundle
@@ -177,7 +177,7 @@ class Bench:
         """Scan into the store ``pods``."""
         user = yaml.safe_load(self.accounts.scan.read_text(encoding="utf-8"))["users"][0]["user"]
         connection = Connection(host=self.proxy.url, ca_cert=str(self.proxy.ca_file), api_key=user["token"])
-        options = Options(
+        options = ScanOptions(
             self.accounts.namespace,
             PodOptions(image=self.cluster.scanner_reference, cpu="50m"),
             PodAccess(plain_http=(self.registry.host,)),

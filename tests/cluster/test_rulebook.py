@@ -28,7 +28,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.imagescan.openshift.examples.fleet import fleet, images
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import KubernetesClient
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.lists import read_lists
 from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts, accounts_in
 from ansible_collections.imagescan.openshift.tests.cluster.enforced import Enforced, admin, pod, until
@@ -146,7 +146,7 @@ class Shop:
 
     enforced: Enforced
     accounts: Accounts
-    tenant: Client
+    tenant: KubernetesClient
     home: Path
 
     @property

@@ -26,7 +26,11 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.accou
     why_renew,
     write_kubeconfig,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client, Connection, connect
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import (
+    Connection,
+    KubernetesClient,
+    connect,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.tests.cluster.accounts import (
     OURS,
@@ -116,7 +120,7 @@ def settled(settler: Administrator) -> Accounts:
 
 
 @pytest.fixture
-def client(cluster: KubernetesCluster) -> Client:
+def client(cluster: KubernetesCluster) -> KubernetesClient:
     """The cluster as its administrator."""
     return connect(Connection(kubeconfig=str(cluster.kubeconfig)))
 
@@ -286,7 +290,9 @@ def test_rights_are_exactly_those_of_the_document(settled: Accounts, cluster: Ku
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_rights_on_the_cluster_are_exactly_those_of_the_document(settled: Accounts, client: Client, name: str) -> None:
+def test_rights_on_the_cluster_are_exactly_those_of_the_document(
+    settled: Accounts, client: KubernetesClient, name: str
+) -> None:
     allowed = {
         f"{verb} {resource}.{group}".rstrip(".")
         for group, resource in resources_of(client)
@@ -303,7 +309,7 @@ def test_rights_on_the_cluster_are_exactly_those_of_the_document(settled: Accoun
     assert allowed == expected
 
 
-def resources_of(client: Client) -> list[tuple[str, str]]:
+def resources_of(client: KubernetesClient) -> list[tuple[str, str]]:
     """Group and name of every kind and part of a kind that the server has, and of all of them ("*")."""
     found = [("", one["name"]) for one in client.get("/api/v1")["resources"]]
     for group in client.get("/apis")["groups"]:
@@ -312,7 +318,7 @@ def resources_of(client: Client) -> list[tuple[str, str]]:
     return [*found, ("*", "*")]
 
 
-def may(client: Client, user: str, namespace: str, group: str, resource: str, verb: str) -> bool:
+def may(client: KubernetesClient, user: str, namespace: str, group: str, resource: str, verb: str) -> bool:
     """Whether a service account may do something in all namespaces."""
     kind, _slash, part = resource.partition("/")
     answer = client.create(
@@ -333,7 +339,7 @@ def may(client: Client, user: str, namespace: str, group: str, resource: str, ve
 # Kubeconfigs and tokens.
 
 
-def test_kubeconfigs_work_and_are_their_owners_alone(settled: Accounts, client: Client) -> None:
+def test_kubeconfigs_work_and_are_their_owners_alone(settled: Accounts, client: KubernetesClient) -> None:
     assert stat.S_IMODE(settled.folder.stat().st_mode) == 0o700
     for path, name in ((settled.discover, "discover"), (settled.scan, "scan"), (settled.flag, "flag")):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -364,7 +370,9 @@ def test_tokens_are_printed_only_when_asked_for(administrator: Administrator) ->
 
 
 @pytest.mark.full
-def test_a_kubeconfig_is_written_anew_when_it_must_be(client: Client, settled: Accounts, tmp_path: Path) -> None:
+def test_a_kubeconfig_is_written_anew_when_it_must_be(
+    client: KubernetesClient, settled: Accounts, tmp_path: Path
+) -> None:
     account = Account(settled.namespace, "imagescan-scan")
     path = tmp_path / "kubeconfig"
 
@@ -532,7 +540,7 @@ def test_a_mistake_in_the_credentials_gives_one_sentence(administrator: Administ
 
 
 @pytest.mark.full
-def test_rights_that_cannot_be_given_are_named(administrator: Administrator, client: Client) -> None:
+def test_rights_that_cannot_be_given_are_named(administrator: Administrator, client: KubernetesClient) -> None:
     """Who may create roles, but not with rights that he lacks, learns which from the server's own words."""
     verbs = ["get", "list", "create", "patch", "delete"]
     name = administrator.namespace

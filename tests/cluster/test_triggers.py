@@ -16,7 +16,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import KubernetesClient
 from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts, Played, accounts_in, play
 from ansible_collections.imagescan.openshift.tests.cluster.enforced import Enforced, pod, until
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
@@ -41,7 +41,7 @@ class Place:
 
     enforced: Enforced
     accounts: Accounts
-    tenant: Client
+    tenant: KubernetesClient
     registry: CountingRegistry
     fleet: Path
     digests: dict[str, str]

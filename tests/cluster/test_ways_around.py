@@ -17,7 +17,11 @@ import typing as t
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import ways
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client, Connection, connect
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import (
+    Connection,
+    KubernetesClient,
+    connect,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.drill import Drill, drill
 from ansible_collections.imagescan.openshift.tests.cluster import enforcing
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
@@ -43,7 +47,7 @@ class Tenant:
         done = self.cluster.kubectl(who, f"--namespace={self.namespace}", *arguments, input=text, check=False)
         return f"{done.stdout}{done.stderr}"
 
-    def post(self, kind: ways.Kind, body: t.Any) -> str:
+    def post(self, kind: ways.DrillKind, body: t.Any) -> str:
         """Create an object; all that the server said. From a text as it stands."""
         if isinstance(body, str):
             return self.try_out("create", "--raw", kind.path(self.namespace), "--filename=-", body=body)
@@ -55,7 +59,7 @@ class Tenant:
         return self.try_out("patch", name, f"--patch={json.dumps(change)}", *options)
 
     @functools.cached_property
-    def client(self) -> Client:
+    def client(self) -> KubernetesClient:
         """The API server as the tenant sees it: kubectl takes a hundred times as long for a request."""
         user = f"system:serviceaccount:{self.namespace}:default"
         return connect(Connection(kubeconfig=str(self.cluster.kubeconfig), impersonate_user=user))
@@ -65,7 +69,7 @@ class Tenant:
         self.try_out("delete", *names, "--ignore-not-found", "--force", "--grace-period=0")
 
 
-def made(kind: ways.Kind, image: str, place: str = "container", name: str = "") -> Json:
+def made(kind: ways.DrillKind, image: str, place: str = "container", name: str = "") -> Json:
     """An object as drills send it."""
     one = next(way for way in ways.ways(ways.Images()) if way.kind is kind and way.name == f"{place}, by digest")
     body = one.body(image)

@@ -232,7 +232,7 @@ def _bundles() -> t.Iterator[tuple[bytes, bytes]]:
             (folder / path).write_bytes(content)
             files[path] = bundles.digest_file(folder / path)
         moment = "2026-08-21T10:11:12Z"
-        manifest = bundles.Manifest("feed", "csaf-vex", "a+b", moment, moment, "", files)
+        manifest = bundles.BundleManifest("feed", "csaf-vex", "a+b", moment, moment, "", files)
         bundles.write_bundle(folder, manifest, folder / "bundle.tar")
         yield manifest.encoded(), (folder / "bundle.tar").read_bytes()
 

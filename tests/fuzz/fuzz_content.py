@@ -70,7 +70,10 @@ def _content(data: bytes, folder: Path) -> None:
     path = folder / _NAME
     path.write_bytes(data)
     offered = content.list_profiles(path)
-    wanted = [content.Wanted("one", rules=("b",)), *(content.Wanted(one.id) for one in offered[:3])]
+    wanted = [
+        content.EvaluationRequest("one", rules=("b",)),
+        *(content.EvaluationRequest(one.id) for one in offered[:3]),
+    ]
     for one in wanted:
         with contextlib.suppress(ScanError):
             trimmed = content.trim(one, path, folder)
@@ -78,7 +81,7 @@ def _content(data: bytes, folder: Path) -> None:
             assert content.unpack_trimmed(content.pack_trimmed(trimmed)) == trimmed
             assert trimmed.profile in {known.id for known in offered}
             _check(data, trimmed)
-    content.trim(content.Wanted("one"), path)
+    content.trim(content.EvaluationRequest("one"), path)
 
 
 def _check(data: bytes, trimmed: content.Trimmed) -> None:
@@ -105,7 +108,7 @@ def _tailoring(data: bytes, folder: Path) -> None:
     path, tailoring = folder / _NAME, folder / "tailoring.xml"
     path.write_bytes(WHOLE)
     tailoring.write_bytes(data)
-    trimmed = content.trim(content.Wanted("one", tailoring=str(tailoring)), path)
+    trimmed = content.trim(content.EvaluationRequest("one", tailoring=str(tailoring)), path)
     assert trimmed.tailoring == data
     _check(WHOLE, trimmed)
 

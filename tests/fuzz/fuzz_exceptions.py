@@ -26,8 +26,8 @@ IMAGE = f"pkg:oci/app@{DIGEST}"
 BY_NAME = "pkg:oci/app?repository_url=registry.example.com/team/app&tag=1"
 PACKAGE = "pkg:rpm/redhat/openssl-libs@3.0.7-27.el9?arch=x86_64&epoch=1"
 CVE = "CVE-2026-1001"
-MEANT = applying.Named((DIGEST,), ("registry.example.com/team/app:1",), "rhel")
-STRANGER = applying.Named(("sha256:" + "e" * 64,), ("other.example.org/x:1",), "rhel")
+MEANT = applying.ImageNames((DIGEST,), ("registry.example.com/team/app:1",), "rhel")
+STRANGER = applying.ImageNames(("sha256:" + "e" * 64,), ("other.example.org/x:1",), "rhel")
 
 
 class _Finding(t.NamedTuple):

@@ -98,7 +98,7 @@ def one_case(data: bytes) -> None:
 def _manifest(data: bytes) -> None:
     parsed = manifests.parse_manifest(data)
     assert parsed.digest == digest_of(data)
-    if isinstance(parsed, manifests.Manifest):
+    if isinstance(parsed, manifests.ImageManifest):
         assert all(layer.media_type in manifests.LAYER_COMPRESSIONS for layer in parsed.layers)
         assert all(references.is_digest(layer.digest) for layer in parsed.layers)
     else:
@@ -108,7 +108,7 @@ def _manifest(data: bytes) -> None:
 def _config(data: bytes) -> None:
     config = manifests.parse_config(data, Descriptor(manifests.OCI_CONFIG, digest_of(data), len(data)))
     assert all(references.is_digest(diff_id) for diff_id in config.diff_ids)
-    manifest = manifests.Manifest("", "", Descriptor("", "", 0), (Descriptor("", "", 0),))
+    manifest = manifests.ImageManifest("", "", Descriptor("", "", 0), (Descriptor("", "", 0),))
     assert len(manifests.join_layers(manifest, config)) == 1
 
 

@@ -30,7 +30,10 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.advisories import (
     TEXT_LIMIT,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.model import Document, Row
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.model import (
+    Document,
+    StatementRow,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import repository_map
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.parsing import CSAF
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.formats.table import FORMATS
@@ -263,7 +266,7 @@ def _check(data: bytes, read: Document) -> None:
     csaf_vex.may_name(data, {"no-such-package"})
 
 
-def _check_row(row: Row) -> None:
+def _check_row(row: StatementRow) -> None:
     assert row.name and row.name.isascii() and row.name.isprintable()
     assert row.severity in SEVERITIES
     assert row.fix_state in ("", *STATUSES)

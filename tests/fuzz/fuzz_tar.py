@@ -57,7 +57,7 @@ READERS = (
 KINDS = MERGE, THREADED, WRONG, CUT, STREAM, UNPACK = range(6)
 
 DB = "var/lib/rpm/rpmdb.sqlite"
-WANTED = wanted.Wanted(
+WANTED = wanted.FileSelection(
     files=frozenset({DB, "usr/lib/sysimage/rpm/rpmdb.sqlite", "etc/os-release", "usr/lib/os-release"}),
     folders={"etc/yum.repos.d": ("*.repo",), "root/buildinfo": ("*.json",)},
     layer_folders=frozenset({"root/buildinfo"}),

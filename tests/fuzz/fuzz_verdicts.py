@@ -24,7 +24,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Database, Inventory, Package
+from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Inventory, Package, PackageDatabase
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import judge
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.subject import Subject
@@ -119,7 +119,7 @@ def _of(item: Json, *nevras: str, cpe: str = MAIN_9, strict: bool = False, **mor
 
 
 def _counted(image: Inventory) -> Inventory:
-    database = Database("var/lib/rpm/rpmdb.sqlite", "sqlite", len(image.packages))
+    database = PackageDatabase("var/lib/rpm/rpmdb.sqlite", "sqlite", len(image.packages))
     return dataclasses.replace(image, database=database)
 
 

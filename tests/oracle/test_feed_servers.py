@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.downloads import (
-    Client,
+    FeedClient,
     FetchError,
 )
 from ansible_collections.imagescan.openshift.tests.support.certificates import Authority
@@ -36,13 +36,13 @@ def feed(_request: Request) -> Answer:
 
 def test_an_unknown_certificate_is_refused_at_once(authority: Authority) -> None:
     with running_server(feed, tls=authority) as server, pytest.raises(FetchError, match="not trusted"):
-        Client(Access(retries=0)).read(f"https://{server.host}/", limit=100)
+        FeedClient(Access(retries=0)).read(f"https://{server.host}/", limit=100)
 
 
 def test_a_given_ca_is_trusted(authority: Authority) -> None:
     with running_server(feed, tls=authority) as server:
         access = Access(ca_file=str(authority.ca_file))
-        assert Client(access).read(f"https://{server.host}/", limit=100) == b"feed"
+        assert FeedClient(access).read(f"https://{server.host}/", limit=100) == b"feed"
 
 
 def test_a_certificate_for_another_name_is_refused(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,12 +52,12 @@ def test_a_certificate_for_another_name_is_refused(authority: Authority, monkeyp
         access = Access(ca_file=str(authority.ca_file), retries=0)
         port = server.host.rpartition(":")[2]
         with pytest.raises(FetchError, match="not trusted"):
-            Client(access).read(f"https://feed.example:{port}/", limit=100)
+            FeedClient(access).read(f"https://feed.example:{port}/", limit=100)
 
 
 def test_verification_is_left_out_only_when_asked_for(authority: Authority) -> None:
     with running_server(feed, tls=authority) as server:
-        assert Client(Access(validate_certs=False)).read(f"https://{server.host}/", limit=100) == b"feed"
+        assert FeedClient(Access(validate_certs=False)).read(f"https://{server.host}/", limit=100) == b"feed"
 
 
 def test_from_tls_a_redirect_leads_to_tls_alone(authority: Authority) -> None:
@@ -66,7 +66,7 @@ def test_from_tls_a_redirect_leads_to_tls_alone(authority: Authority) -> None:
         with running_server(lambda _request: away, tls=authority) as server:
             access = Access(ca_file=str(authority.ca_file), retries=0)
             with pytest.raises(FetchError, match="only https") as caught:
-                Client(access).read(f"https://user:secret@{server.host}/", limit=100)
+                FeedClient(access).read(f"https://user:secret@{server.host}/", limit=100)
         assert not plain.requests
     assert caught.value.code == "feed-redirect" and "secret" not in str(caught.value)
 
@@ -75,4 +75,4 @@ def test_a_ca_file_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("no certificate")
     for name in ("ca.pem", "missing.pem"):
         with pytest.raises(InputError, match=name):
-            Client(Access(ca_file=str(tmp_path / name)))
+            FeedClient(Access(ca_file=str(tmp_path / name)))

@@ -31,7 +31,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
     BuildResult,
     build_index,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.downloads import Client
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.downloads import FeedClient
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.exporting import export_feed
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.importing import import_feed
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
@@ -51,7 +51,9 @@ def dest(tmp_path: Path) -> Path:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits are short."""
-    monkeypatch.setattr(sources, "Client", functools.partial(Client, sleep=lambda seconds: time.sleep(seconds / 500)))
+    monkeypatch.setattr(
+        sources, "FeedClient", functools.partial(FeedClient, sleep=lambda seconds: time.sleep(seconds / 500))
+    )
 
 
 def sync(source: object, dest: Path, vendor: Vendor, **more: t.Any) -> BuildResult:

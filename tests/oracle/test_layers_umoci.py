@@ -27,7 +27,11 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.unpack
     may_own,
     unpack,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.walk import Wanted, read_folder, read_root
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.walk import (
+    FileSelection,
+    read_folder,
+    read_root,
+)
 from ansible_collections.imagescan.openshift.tests.support.data import data_path
 from ansible_collections.imagescan.openshift.tests.support.layouts import File, image_of, tar_of, write_layout
 from ansible_collections.imagescan.openshift.tests.support.programs import require_program
@@ -38,7 +42,7 @@ from hypothesis import strategies as st
 #: How many of the generated stacks umoci unpacks and we read, at least.
 SHARE = 0.4
 
-WANTED = Wanted(
+WANTED = FileSelection(
     files=frozenset(
         f"{folder}/{name}"
         for folder in ("var/lib/rpm", "usr/lib/sysimage/rpm")
@@ -162,7 +166,7 @@ def open_in_root(root: int, path: str) -> int:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), path)
 
 
-def kernel_view(root: Path, wanted: Wanted) -> tuple[dict[str, bytes], set[str]]:
+def kernel_view(root: Path, wanted: FileSelection) -> tuple[dict[str, bytes], set[str]]:
     """(wanted files, paths that exist and cannot be read as files or folders)."""
     files: dict[str, bytes] = {}
     wrong: set[str] = set()
@@ -330,7 +334,7 @@ def test_a_real_layer_with_opaque_folders_reads_as_umoci_unpacks_it(tmp_path: Pa
     assert folders
     assert others
     lower = tar_of([File(f"{folder}/below", b"lower") for folder in [*folders, *others]])
-    wanted = Wanted(files=frozenset(names) | {f"{folder}/below" for folder in [*folders, *others]})
+    wanted = FileSelection(files=frozenset(names) | {f"{folder}/below" for folder in [*folders, *others]})
     root = unpacked_by_umoci(umoci, [lower, upper], tmp_path)
     assert root is not None
     content = read_root(image_of(lower, upper), wanted)
@@ -345,7 +349,7 @@ def test_a_real_layer_with_content_manifests_reads_as_umoci_unpacks_it(tmp_path:
     umoci = require_program("umoci")
     layer = data_path("quay+claircore/rhel/testdata/layer-with-embedded-cs.tar").read_bytes()
     folder = "root/buildinfo/content_manifests"
-    wanted = Wanted(folders={folder: ("*.json",)}, layer_folders=frozenset({folder}))
+    wanted = FileSelection(folders={folder: ("*.json",)}, layer_folders=frozenset({folder}))
     root = unpacked_by_umoci(umoci, [layer], tmp_path)
     assert root is not None
     content = read_root(image_of(layer), wanted)

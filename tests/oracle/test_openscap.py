@@ -15,8 +15,11 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import Wanted, list_profiles
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.evaluate import Places, evaluate
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import (
+    EvaluationRequest,
+    list_profiles,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.evaluate import EvaluationPaths, evaluate
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.oscap import find_tools
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.targets import RootFolder
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory import take_inventory
@@ -119,8 +122,8 @@ def test_no_program_of_the_image_is_loaded(roots: Roots, tmp_path: Path, again: 
     results = evaluate(
         image,
         take_inventory(image, threads=1),
-        Wanted("e8", rules=("rpm_verify_ownership",)),
-        Places(tmp_path / "work"),
+        EvaluationRequest("e8", rules=("rpm_verify_ownership",)),
+        EvaluationPaths(tmp_path / "work"),
         tools=dataclasses.replace(find_tools(), oscap=str(script), chroot=True),
     )
     assert [rule.result for rule in results.rules] == ["pass"]  # root has it, as where there is no such user

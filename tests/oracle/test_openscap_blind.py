@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.imagescan.openshift.examples.fleet import rpmdb
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import Wanted, trim
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import EvaluationRequest, trim
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.unpack import unpack
 from ansible_collections.imagescan.openshift.tests.support.evaluations import NOBODY, read_outcome
 from ansible_collections.imagescan.openshift.tests.support.programs import require_program
@@ -61,7 +61,7 @@ def contents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         if not Path(path).is_file():
             missing(f"the content {path} (ssg-nondebian)")
         rules = ("package_telnet_removed", "file_permissions_etc_passwd", WRITABLE)
-        trimmed = trim(Wanted("cis", rules=rules), Path(path))
+        trimmed = trim(EvaluationRequest("cis", rules=rules), Path(path))
         found[name] = folder / f"{name}.xml"
         found[name].write_bytes(trimmed.for_image(0, "none"))
     found["minified"] = folder / "minified.xml"

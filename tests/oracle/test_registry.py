@@ -643,7 +643,7 @@ class TestFaults:
     ) -> None:
         # Loopback is exempt; the address of another interface would not be.
         access = access_to(basic.host, authority, tmp_path, validate_certs=False)
-        client = registry_client.Client("registry.example:5000", access)
+        client = registry_client.RegistryClient("registry.example:5000", access)
         assert not client._transport.may_carry_secrets(client.endpoint)
         assert open_image(f"{basic.host}/{NAME}:v1", access)
 
@@ -823,5 +823,5 @@ class TestCanary:
 
     def test_values_never_show_secrets(self, basic: RunningRegistry, authority: Authority, tmp_path: Path) -> None:
         access = Access(username=LOGIN[0], password=LOGIN[1], login_registry=basic.host)
-        found = registry_client.Client(basic.host, access).credentials.find(basic.host)
+        found = registry_client.RegistryClient(basic.host, access).credentials.find(basic.host)
         assert_no_secret(f"{access!r} {access} {found!r} {found}")

@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.imagescan.openshift.examples.fleet.rpmdb import ndb_files
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm import databases
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.header import parse_header
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Database, Package
+from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Package, PackageDatabase
 from ansible_collections.imagescan.openshift.tests.support import rpm_tools
 from ansible_collections.imagescan.openshift.tests.support.data import data_path
 
@@ -42,7 +42,7 @@ def content(name: str) -> bytes:
     return lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
 
 
-def ours(folder: Path) -> tuple[Database, list[Package]]:
+def ours(folder: Path) -> tuple[PackageDatabase, list[Package]]:
     """What we read of a folder's files, as if it were an image's /var/lib/rpm; problems raise."""
     files = {f"var/lib/rpm/{path.name}": path.read_bytes() for path in folder.iterdir() if path.is_file()}
     known = {path: data for path, data in files.items() if path in databases.database_files()}

@@ -39,10 +39,10 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.bundl
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.frames import LINE_LIMIT, Decoder, Record
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.plan import (
-    Plan,
     PlannedImage,
     PodAccess,
-    Shard,
+    ScanPlan,
+    ScanShard,
     plan_to_json,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import request_of
@@ -206,7 +206,7 @@ def scanned_here(targets: t.Iterable[str], access: Access) -> MemoryBook:
 class PodRoot:
     """What is mounted into a pod, below a folder that everybody may enter."""
 
-    def __init__(self, folder: Path, plan: Plan) -> None:
+    def __init__(self, folder: Path, plan: ScanPlan) -> None:
         self.folder = folder
         for name in ("plan", "program", "scratch", "dev", "pull-secrets"):
             (folder / name).mkdir(exist_ok=True)
@@ -281,8 +281,8 @@ def pod(shop: Shop) -> t.Iterator[t.Callable[..., PodRoot]]:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             images = tuple(one if isinstance(one, PlannedImage) else PlannedImage(one, "") for one in targets)
             values: dict[str, t.Any] = {"method": "job", "parallel": 2, "memory": MEMORY, "seconds": 120, **options}
-            plan = Plan(
-                "run-1", platforms=PLATFORMS, access=access or PodAccess(), shards=(Shard(KEY, images),), **values
+            plan = ScanPlan(
+                "run-1", platforms=PLATFORMS, access=access or PodAccess(), shards=(ScanShard(KEY, images),), **values
             )
             root = PodRoot(folder, plan)
             shutil.copy(shop.authority.ca_file, folder / "program" / "ca.crt")

@@ -14,10 +14,10 @@ from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import (
-    Database,
     Inventory,
     OsRelease,
     Package,
+    PackageDatabase,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.build import build_index
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.parsing import Form
@@ -62,7 +62,7 @@ def image(distribution: str, version: str, *packages: Package) -> Inventory:
         kind="rpm",
         os=OsRelease(id=distribution, version_id=version),
         packages=packages,
-        database=Database("var/lib/rpm/rpmdb.sqlite", "sqlite", len(packages)),
+        database=PackageDatabase("var/lib/rpm/rpmdb.sqlite", "sqlite", len(packages)),
         repositories=(),
         label_cpes=(),
         labels={},

@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.model import IndexOutcome, Outcome
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.model import IndexOutcome, ScanOutcome
 
 
 class MemoryBook:
     """Outcomes and indexes, in the order in which they came."""
 
     def __init__(self) -> None:
-        self.outcomes: list[Outcome] = []
+        self.outcomes: list[ScanOutcome] = []
         self.indexes: list[IndexOutcome] = []
 
     def is_current(self, digest: str) -> bool:
@@ -22,7 +22,7 @@ class MemoryBook:
     def children_of(self, digest: str) -> None:
         """Nobody knows any."""
 
-    def record(self, outcome: Outcome) -> None:
+    def record(self, outcome: ScanOutcome) -> None:
         """Keep it."""
         self.outcomes.append(outcome)
 

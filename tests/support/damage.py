@@ -16,13 +16,13 @@ import tarfile
 import typing as t
 from pathlib import Path
 
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Database, Inventory
+from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Inventory, PackageDatabase
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import judge
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import ImageVerdict
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.subject import Subject
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.cpes import parse_cpe
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.model import Row
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.model import StatementRow
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.parsing import (
     CSAF,
     Refusal,
@@ -156,7 +156,7 @@ class Victim(t.NamedTuple):
     cpe: str
 
 
-def image_of(row: Row) -> tuple[Inventory, str] | None:
+def image_of(row: StatementRow) -> tuple[Inventory, str] | None:
     """An image with an older build of the package that a statement is about, or of one built from that source."""
     cpe = parse_cpe(row.cpe)
     if cpe is None or row.name == row.module or row.status not in ("fixed", "known_affected"):
@@ -179,7 +179,7 @@ def victims(path: str, text: bytes, folder: Path, source: random.Random, count: 
         return []
     with_one: list[Victim] = []
     rows = [
-        Row(name, status, group[1], group[2], "", "", "", "", arch, *found.products[group[7][0]])
+        StatementRow(name, status, group[1], group[2], "", "", "", "", arch, *found.products[group[7][0]])
         for _cve, packages in found.vulnerabilities
         for name, groups in packages
         for group in groups
@@ -276,5 +276,5 @@ def verdicts(index: Path, images: t.Iterable[Inventory]) -> list[ImageVerdict]:
         return [_judged(image, matcher) for image in images]
 
 
-def _database(rows: int) -> Database:
-    return Database("var/lib/rpm/rpmdb.sqlite", "sqlite", rows)
+def _database(rows: int) -> PackageDatabase:
+    return PackageDatabase("var/lib/rpm/rpmdb.sqlite", "sqlite", rows)

@@ -23,8 +23,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.co
     results_from_dict,
     results_to_dict,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import Wanted
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.evaluate import Places, evaluate
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import EvaluationRequest
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.evaluate import EvaluationPaths, evaluate
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import Results
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Image
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.targets import RootFolder
@@ -185,7 +185,12 @@ def evaluated(
     for folder in (place, cache):
         folder.mkdir(exist_ok=True)
     results = evaluate(
-        opened, take_inventory(opened, threads=1), Wanted(profile, **wanted), Places(place, cache), keep=keep, threads=1
+        opened,
+        take_inventory(opened, threads=1),
+        EvaluationRequest(profile, **wanted),
+        EvaluationPaths(place, cache),
+        keep=keep,
+        threads=1,
     )
     assert not (place / "root").exists()
     return results

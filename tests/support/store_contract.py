@@ -22,9 +22,9 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.sighti
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import (
     SCHEMA_VERSION,
     Asked,
-    Child,
     Judgement,
     StoredChange,
+    StoredChild,
     StoredCluster,
     StoredJob,
 )
@@ -209,7 +209,7 @@ class StoreContract:
             assert len(store.history(image.key)) == 1
 
     def test_an_index_keeps_its_images_in_order(self, open_it: OpenStore) -> None:
-        children = [Child(OTHER, "linux/arm64"), Child(DIGEST, "linux/amd64")]
+        children = [StoredChild(OTHER, "linux/arm64"), StoredChild(DIGEST, "linux/amd64")]
         with open_it() as store:
             assert store.record_index(INDEX, "a/b:1", children, wanted_platforms=["linux/amd64"], now=NOW)
             assert not store.record_index(INDEX, "a/b:1", children, wanted_platforms=["linux/amd64"], now=LATER)
@@ -221,7 +221,7 @@ class StoreContract:
 
     def test_what_is_forgotten_is_unknown_and_keeps_its_names(self, open_it: OpenStore) -> None:
         with open_it() as store:
-            store.record_index(INDEX, "a/b:1", [Child(DIGEST, "linux/amd64")], wanted_platforms=[], now=NOW)
+            store.record_index(INDEX, "a/b:1", [StoredChild(DIGEST, "linux/amd64")], wanted_platforms=[], now=NOW)
             for digest, name in ((DIGEST, "a/b:2"), (OTHER, "a/b:3")):
                 store.record_inventory(digest, name, inventory(), platform="linux/amd64", scanned_at=NOW)
             store.forget(INDEX)

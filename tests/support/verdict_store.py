@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.sightings import Sighting
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.codec import inventory_to_dict
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import Child, Judgement
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import Judgement, StoredChild
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store, open_store
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.facts import image_document
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import (
@@ -87,7 +87,7 @@ class VerdictStore:
     def index(self, digest: str, children: t.Iterable[str], verdict: str) -> None:
         """An index of images, and its verdict."""
         with self._open() as store:
-            listed = [Child(child, "linux/amd64") for child in children]
+            listed = [StoredChild(child, "linux/amd64") for child in children]
             name = f"registry.example.com/index@{digest}"
             store.record_index(digest, name, listed, wanted_platforms=(), now=text(self._now))
             judged = ImageVerdict(

@@ -11,10 +11,10 @@ import typing as t
 
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import RULE_RESULTS
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import (
-    Database,
     Inventory,
     OsRelease,
     Package,
+    PackageDatabase,
     RepositoryId,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.subject import Subject
@@ -38,7 +38,7 @@ INVENTORY = Inventory(
     kind="rpm",
     os=OsRelease(id="rhel", version_id="9.4", pretty_name="Red Hat Enterprise Linux 9.4 (Plow)"),
     packages=PACKAGES,
-    database=Database("var/lib/rpm/rpmdb.sqlite", "sqlite", 2),
+    database=PackageDatabase("var/lib/rpm/rpmdb.sqlite", "sqlite", 2),
     repositories=(RepositoryId("rhel-9-for-x86_64-baseos-rpms", "content_manifest"),),
     label_cpes=(),
     labels={"com.example.stage": "production"},

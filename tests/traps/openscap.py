@@ -17,8 +17,8 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.imagescan.openshift.examples.fleet import rpmdb
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import Wanted
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.evaluate import Places, evaluate
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import EvaluationRequest
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.evaluate import EvaluationPaths, evaluate
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import Results
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.oscap import Bounds, find_tools
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
@@ -142,7 +142,7 @@ def outcome(situation: Evaluation, folder: Path, cache: Path) -> Outcome:
         content.write_bytes(data)
     tailoring = folder / "tailoring.xml"
     tailoring.write_text(situation.tailoring, encoding="utf-8")
-    wanted = Wanted(
+    wanted = EvaluationRequest(
         situation.profile,
         str(content) if situation.content else "",
         str(tailoring) if situation.tailoring else "",
@@ -154,7 +154,7 @@ def outcome(situation: Evaluation, folder: Path, cache: Path) -> Outcome:
             image,
             take_inventory(image, threads=1),
             wanted,
-            Places(work, cache),
+            EvaluationPaths(work, cache),
             bounds=situation.bounds,
             tools=dataclasses.replace(tools, **{"oscap": str(script), **situation.tools}),
             threads=1,

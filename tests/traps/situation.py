@@ -29,7 +29,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.codec imp
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory import take_inventory
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.applying import Entry
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import MAX_DAYS, load_exceptions
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import Child, judge, judge_index
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import JudgedChild, judge, judge_index
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import ImageVerdict, Reason
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import (
     DEFAULT_POLICY_TEXT,
@@ -391,7 +391,7 @@ class Judges:
             return Outcome.of(self.judged(opened, target, situation), *self.learnt)
         children, verdicts = [], {}
         for descriptor in opened.children:
-            children.append(Child(str(descriptor.platform or ""), descriptor.digest))
+            children.append(JudgedChild(str(descriptor.platform or ""), descriptor.digest))
             verdicts[descriptor.digest] = self.judged(open_child(opened, descriptor, Access()), target, situation)
         subject = Subject(digest=opened.digest, reference=target)
         return Outcome.of(judge_index(subject, children, verdicts, self.platforms), *self.learnt)

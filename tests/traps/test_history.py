@@ -18,8 +18,12 @@ import pytest
 from ansible_collections.imagescan.openshift.examples.fleet import vex
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress import Progress
-from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.model import Named, Unidentified, Usage
-from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.search import Wish, discover
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.model import (
+    NamedImage,
+    NameUsage,
+    Unidentified,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.search import ImageFilter, discover
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner import model as scanner
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan
@@ -344,7 +348,7 @@ def test_reproducible_image_that_seems_old(life: Life, trap: bool) -> None:
     """Fools whoever believes that an image was made in 1970, and leaves it out as too old: it is never looked at."""
     created = "1970-01-01T00:00:00Z" if trap else "2020-01-01T00:00:00Z"
     life.push(Situation(packages=VULNERABLE, edit_config=lambda config: config.update(created=created)))
-    found = discover([Named(life.target, "paths")], Access(), wish=Wish(newer_than=life.now - 24 * HOUR))
+    found = discover([NamedImage(life.target, "paths")], Access(), wish=ImageFilter(newer_than=life.now - 24 * HOUR))
     assert bool(found.found) is trap
     assert bool(found.excluded) is not trap
 
@@ -424,8 +428,8 @@ def test_what_runs_is_not_what_its_tag_means_now(life: Life, trap: bool) -> None
     life.push(Situation())
     index = json.loads((life.image / "index.json").read_text())
     manifest = json.loads(life.blob(index["manifests"][0]["digest"]).read_text())
-    runs = Named(life.target, "workloads", image_id="sha256:" + "e" * 64 if trap else manifest["config"]["digest"])
-    found = discover([Named(life.target, "references")], Access(), uses={runs: Usage({1}, {"shop"})})
+    runs = NamedImage(life.target, "workloads", image_id="sha256:" + "e" * 64 if trap else manifest["config"]["digest"])
+    found = discover([NamedImage(life.target, "references")], Access(), uses={runs: NameUsage({1}, {"shop"})})
     told = image_info.result(found, [], [])
     verdicts = judged_together(life, [*told["images"], *told["unidentified"]])
     assert verdicts.pop(life.target) == "passed"
@@ -436,7 +440,7 @@ def test_what_runs_is_not_what_its_tag_means_now(life: Life, trap: bool) -> None
 def test_a_name_that_was_found_and_not_identified(life: Life, trap: bool) -> None:
     """Fools whoever keeps one entry a name: a source that knows its image clears what another could not read."""
     life.push(Situation())
-    found = discover([Named(life.target, "references")], Access())
+    found = discover([NamedImage(life.target, "references")], Access())
     failed = [Unidentified(life.target, "workloads", "image-id", "the runtime reports an image ID that is none")]
     told = image_info.result(found, [], failed if trap else [])
     verdicts = judged_together(life, [*told["images"], *told["unidentified"]])
@@ -455,7 +459,7 @@ def test_inventory_that_somebody_else_told(life: Life, trap: bool) -> None:
         if trap:
             book.forget(digest)
         error = ScanError("somebody else spoke for its pod", code="result-refused")
-        book.record(scanner.Outcome(digest, (life.target,), "error", error=error))
+        book.record(scanner.ScanOutcome(digest, (life.target,), "error", error=error))
     with open_store(life.store) as store:
         assert StoreBook(store, Progress(), max_age=None, platforms=[]).is_current(digest) is not trap
     life.damage()  # nobody can read it any more

@@ -25,11 +25,11 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.image
     StreamTags,
     read_images,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.selection import Selection
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.selection import DiscoverySelection
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.workloads import read_workloads
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.times import exact_now_text
-from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.search import Wish, discover
-from ansible_collections.imagescan.openshift.plugins.module_utils._flags.plan import Seen, Wishes, make_plan
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.search import ImageFilter, discover
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.plan import PlanOptions, Seen, make_plan
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.manifests import OCI_MANIFEST
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named, request_of
@@ -86,10 +86,10 @@ class Cluster:
             "/api/v1/pods": pods,
         }
         client = t.cast("t.Any", RecordedClient(lists, OPENSHIFT))
-        read = read_images(client, Selection(), StreamQuery())
-        uses = read_workloads(client, Selection(), StreamTags(client, read.streams), kinds=["pods"]).uses
+        read = read_images(client, DiscoverySelection(), StreamQuery())
+        uses = read_workloads(client, DiscoverySelection(), StreamTags(client, read.streams), kinds=["pods"]).uses
         catalogue = dataclasses.replace(read.catalogue, cluster=self.name)
-        found = discover(read.named, self.access, wish=Wish(ask=ask), catalogue=catalogue, uses=uses)
+        found = discover(read.named, self.access, wish=ImageFilter(ask=ask), catalogue=catalogue, uses=uses)
         return [{**vars(one), "reference": one.references[0]} for one in found.found]
 
     def keep(self, found: t.Sequence[Object], store: str = "store") -> None:
@@ -116,10 +116,10 @@ class Cluster:
         now = datetime.datetime.now(datetime.timezone.utc)
         with open_store(str(self.folder / store), read_only=True) as opened:
             snapshot = read_snapshot(opened, None, [POLICY], now=now)
-        before = make_plan(snapshot, Seen(denied={}), Wishes(), _Nothing(), now=now)
+        before = make_plan(snapshot, Seen(denied={}), PlanOptions(), _Nothing(), now=now)
         entries = dict.fromkeys(listed, next(iter(before.set_references.values()), None))
         seen = Seen(denied=before.set_digests, listed=t.cast("t.Any", entries))
-        after = make_plan(snapshot, seen, Wishes(), _Nothing(), now=now)
+        after = make_plan(snapshot, seen, PlanOptions(), _Nothing(), now=now)
         return set(before.set_references), set(after.clear_references)
 
     def judged(self, name: str, store: str = "store") -> set[str]:

@@ -24,14 +24,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotations import Facts
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotations import FlagFacts
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.lists import Entry
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.plan import (
-    Plan,
+    FlagPlan,
+    FlagSubject,
+    PlanOptions,
     Seen,
     Snapshot,
-    Subject,
-    Wishes,
     make_plan,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._reports import table
@@ -133,7 +133,7 @@ def test_frames() -> None:
 
 
 def test_records_of_a_pod() -> None:
-    task = pod.Task(0, "r.example/app:1", frames.DIGEST, "sha256:" + "b" * 64, "linux/amd64")
+    task = pod.ImageTask(0, "r.example/app:1", frames.DIGEST, "sha256:" + "b" * 64, "linux/amd64")
     read = pod.scanned(task, inventory_from_dict(frames.INVENTORY))
     broken = pod.failed(task, pod.no_memory())
     check("records.json", as_json([unpack(answer.kind, answer.payload) for answer in (read, broken)]))
@@ -156,15 +156,15 @@ class Use(frozenset[str]):
         return self & frozenset(names)
 
 
-def flag_plan() -> Plan:
+def flag_plan() -> FlagPlan:
     """A plan with flags that are new, kept, cleared, promised a grace, and changed by somebody else."""
 
-    def subject(letter: str, verdict: str, *, until: str = "") -> Subject:
-        facts = Facts(
+    def subject(letter: str, verdict: str, *, until: str = "") -> FlagSubject:
+        facts = FlagFacts(
             "sha256:" + letter * 64, verdict, ("default",), (("code", f"{letter} is bad"),), {}, "", "", "", None
         )
         name = f"quay.io/team/{letter}:1"
-        return Subject(facts, name, (name,), until, until)
+        return FlagSubject(facts, name, (name,), until, until)
 
     subjects = [
         subject("a", "failed"),
@@ -186,7 +186,7 @@ def flag_plan() -> Plan:
         denying=frozenset(digests[1:3]),
         changed=frozenset(digests[2:3]),
     )
-    wishes = Wishes(flag_inconclusive=True, grace=datetime.timedelta(hours=6))
+    wishes = PlanOptions(flag_inconclusive=True, grace=datetime.timedelta(hours=6))
     return make_plan(snapshot, seen, wishes, Use(digests[:2]), now=NOW)
 
 

@@ -19,7 +19,7 @@ from .._core.files import write_whole
 from .._core.text import quoted
 from .._core.times import utc_text
 from .._images.access import read_small_file
-from .client import Client
+from .client import KubernetesClient
 from .errors import INVALID, ApiError
 
 _FILE_LIMIT = 4 << 20
@@ -53,7 +53,7 @@ class Token:
 
 
 @dataclasses.dataclass(frozen=True)
-class Wish:
+class AccessRequest:
     """Something that an account may want to do. An empty ``namespace`` means in all of them."""
 
     verb: str
@@ -69,7 +69,7 @@ class Wish:
         return " ".join(filter(None, (self.verb, kind, self.name, f"in {self.namespace}" if self.namespace else "")))
 
 
-def who_am_i(client: Client) -> str:
+def who_am_i(client: KubernetesClient) -> str:
     """Under which name the server knows us; empty where it does not tell (before Kubernetes 1.28)."""
     body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
     try:
@@ -83,7 +83,7 @@ def who_am_i(client: Client) -> str:
     return str(user.get("username") or "") if isinstance(user, dict) else ""
 
 
-def may(client: Client, wish: Wish) -> bool:
+def may(client: KubernetesClient, wish: AccessRequest) -> bool:
     """Whether the server would let us. What it refuses for other reasons than rights is not seen here."""
     answer = client.create(
         "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
@@ -97,7 +97,7 @@ def may(client: Client, wish: Wish) -> bool:
     return isinstance(status, dict) and status.get("allowed") is True
 
 
-def request_token(client: Client, account: Account, seconds: int) -> Token:
+def request_token(client: KubernetesClient, account: Account, seconds: int) -> Token:
     """A new token that is good for ``seconds``, or for as long as the server allows."""
     answer = client.create(
         f"/api/v1/namespaces/{account.namespace}/serviceaccounts/{account.name}/token",
@@ -114,7 +114,7 @@ def request_token(client: Client, account: Account, seconds: int) -> Token:
     return token
 
 
-def is_accepted(client: Client, token: Token, account: Account) -> bool:
+def is_accepted(client: KubernetesClient, token: Token, account: Account) -> bool:
     """Whether the server takes a token as that of this account, which may have been deleted and made anew."""
     answer = client.create(
         "/apis/authentication.k8s.io/v1/tokenreviews",
@@ -139,7 +139,7 @@ def parse_token(text: t.Any) -> Token | None:
         return None
 
 
-def kubeconfig(client: Client, account: Account, token: str) -> dict[str, t.Any]:
+def kubeconfig(client: KubernetesClient, account: Account, token: str) -> dict[str, t.Any]:
     """A kubeconfig for the cluster that the client talks to, in the account's namespace."""
     cluster: dict[str, t.Any] = {"server": client.server}
     if client.ca:
@@ -159,7 +159,9 @@ def kubeconfig(client: Client, account: Account, token: str) -> dict[str, t.Any]
     }
 
 
-def why_renew(client: Client, account: Account, path: str, seconds: int, now: float) -> tuple[str, Token | None]:
+def why_renew(
+    client: KubernetesClient, account: Account, path: str, seconds: int, now: float
+) -> tuple[str, Token | None]:
     """Why the kubeconfig of an account must be written anew ("" when it need not be), and the token that it holds."""
     import yaml
 

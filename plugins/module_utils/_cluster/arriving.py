@@ -19,15 +19,15 @@ import typing as t
 from .._core.errors import InputError, ScanError
 from .._core.times import exact_now_text
 from .._discovery.arrivals import Arrival, Backlog
-from .._discovery.model import Named, Unidentified
+from .._discovery.model import NamedImage, Unidentified
 from .._discovery.sources import RegistryQuery, gather
 from .._images.access import Access
 from .._images.references import parse_reference
 from .._images.registry import open_repository
 from .._images.sightings import POD, STREAM, is_of_one_cluster
-from .client import Client
+from .client import KubernetesClient
 from .images import GROUP, PREFIX, StreamQuery, names_of_stream, read_image, read_stream
-from .selection import Selection, check_namespaces, full_name, identity, is_openshift, obj, text
+from .selection import DiscoverySelection, check_namespaces, full_name, identity, is_openshift, obj, text
 from .watching import Item, Watcher
 from .workloads import OUR_LABEL, SOURCE, read_holder, running
 
@@ -56,7 +56,7 @@ class Watch:
     """
 
     kinds: tuple[str, ...] = ()
-    selection: Selection = dataclasses.field(default_factory=Selection)
+    selection: DiscoverySelection = dataclasses.field(default_factory=DiscoverySelection)
     own_namespace: str = ""
     only_new: bool = False
 
@@ -71,7 +71,7 @@ class Arrivals:
         self._watchers: list[Watcher] = []
         self._stopped = threading.Event()
 
-    def watch(self, client: Client, wanted: Watch) -> None:
+    def watch(self, client: KubernetesClient, wanted: Watch) -> None:
         """Begin to watch. Raises ScanError where the cluster has not what is asked for."""
         openshift = is_openshift(client)
         if {IMAGES, STREAMS} & set(wanted.kinds) and not client.has_group(GROUP):
@@ -107,7 +107,7 @@ class Arrivals:
 
     def _watcher(
         self,
-        client: Client,
+        client: KubernetesClient,
         path: str,
         params: t.Mapping[str, str],
         read: t.Callable[[Item], list[Arrival]],
@@ -177,7 +177,7 @@ def image_arrivals(item: Item) -> list[Arrival]:
     return [Arrival(facts.reference, facts.digest, IMAGES, mark=text(obj(item, "metadata"), "uid", 64))]
 
 
-def stream_arrivals(item: Item, selection: Selection, openshift: bool) -> list[Arrival]:
+def stream_arrivals(item: Item, selection: DiscoverySelection, openshift: bool) -> list[Arrival]:
     """What an image stream tells: its tags, each with its history."""
     stream = read_stream(item)
     if selection.refusal(stream.namespace, openshift):
@@ -193,14 +193,14 @@ def stream_arrivals(item: Item, selection: Selection, openshift: bool) -> list[A
     return found + [_problem(one, stream.namespace) for one in problems]
 
 
-def pod_arrivals(item: Item, selection: Selection, openshift: bool, own_namespace: str = "") -> list[Arrival]:
+def pod_arrivals(item: Item, selection: DiscoverySelection, openshift: bool, own_namespace: str = "") -> list[Arrival]:
     """What a pod tells: what its containers run, once the node pulled it, and what its specification pins."""
     namespace, _name = full_name(item)
     labels = obj(item, "metadata", "labels")
     is_ours = bool(own_namespace) and namespace == own_namespace and labels.get(OUR_LABEL[0]) == OUR_LABEL[1]
     if is_ours or selection.refusal(namespace, openshift):
         return []
-    names: list[tuple[Named, str]] = []
+    names: list[tuple[NamedImage, str]] = []
     arrivals: list[Arrival] = []
     for slot in read_holder("pods", item).slots:
         try:
@@ -208,7 +208,7 @@ def pod_arrivals(item: Item, selection: Selection, openshift: bool, own_namespac
                 names += [(one, slot.started) for one in running(slot.reference, slot.image_id)]
             elif "@" in slot.reference:
                 reference = parse_reference(slot.reference)
-                names.append((Named(str(reference), SOURCE, reference.digest), ""))
+                names.append((NamedImage(str(reference), SOURCE, reference.digest), ""))
         except ScanError as error:
             problem = Unidentified(slot.reference, PODS, error.code, str(error))
             arrivals.append(_problem(problem, namespace))

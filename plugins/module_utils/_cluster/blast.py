@@ -15,7 +15,7 @@ import typing as t
 
 from .._flags.lists import policy_key
 from .._images.references import is_digest
-from .client import Client
+from .client import KubernetesClient
 from .selection import array, full_name, obj, on_one_line, text
 from .workloads import Slot, read_holder
 
@@ -37,7 +37,7 @@ class Use:
 
 
 @dataclasses.dataclass(frozen=True)
-class Pod:
+class RunningPod:
     """A pod that has not ended. ``owner``: kind and name of what would make it again, or the pod itself."""
 
     namespace: str
@@ -46,10 +46,10 @@ class Pod:
     uses: tuple[Use, ...]
 
 
-class Running:
+class RunningPods:
     """What runs in a cluster, looked up by image."""
 
-    def __init__(self, pods: t.Iterable[Pod]) -> None:
+    def __init__(self, pods: t.Iterable[RunningPod]) -> None:
         self.pods = sorted(pods, key=lambda pod: (pod.namespace, pod.name))
         self._by_digest: dict[str, list[int]] = {}
         self._by_reference: dict[str, list[int]] = {}
@@ -73,7 +73,7 @@ class Running:
                 for key in self._keys[use.reference] if use.key == use.reference else (use.key,):
                     self._namespaces.setdefault(key, set()).add(pod.namespace)
 
-    def using(self, digest: str, references: t.Iterable[str] = ()) -> list[Pod]:
+    def using(self, digest: str, references: t.Iterable[str] = ()) -> list[RunningPod]:
         """The pods that run an image or name it, by digest or by one of its references in full form."""
         numbers = set(self._by_digest.get(digest, ()))
         for reference in references:
@@ -97,7 +97,7 @@ class Running:
 class Part:
     """Some of the images that run in a cluster."""
 
-    running: Running
+    running: RunningPods
     images: frozenset[str]
 
     def images_of(self, names: t.Iterable[str]) -> frozenset[str]:
@@ -105,17 +105,17 @@ class Part:
         return self.running.images_of(names) & self.images
 
 
-def read_running(client: Client) -> Running:
+def read_running(client: KubernetesClient) -> RunningPods:
     """All pods of a cluster that have not ended. Raises ApiError."""
-    return Running(client.items("/api/v1/pods", _pod))
+    return RunningPods(client.items("/api/v1/pods", _pod))
 
 
-def _pod(item: dict[str, t.Any]) -> Pod | None:
+def _pod(item: dict[str, t.Any]) -> RunningPod | None:
     holder = read_holder("pods", item)
     if not holder.runs:
         return None
     uses = dict.fromkeys(use for use in map(_use, holder.slots) if use is not None)
-    return Pod(holder.namespace, holder.name, owner_of(item), tuple(uses))
+    return RunningPod(holder.namespace, holder.name, owner_of(item), tuple(uses))
 
 
 def _use(slot: Slot) -> Use | None:

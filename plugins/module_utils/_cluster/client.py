@@ -34,12 +34,12 @@ from .errors import (
     operation_of,
     refused,
 )
-from .stream import PIECE, Stream, causes_of, reason_of
+from .stream import PIECE, ResponseStream, causes_of, reason_of
 
 if t.TYPE_CHECKING:
     import urllib3
 
-__all__ = ["Answer", "Client", "Connection", "Stream", "connect"]
+__all__ = ["ApiAnswer", "KubernetesClient", "Connection", "ResponseStream", "connect"]
 
 _T = t.TypeVar("_T")
 Params = t.Mapping[str, t.Any]
@@ -69,13 +69,13 @@ _REFUSALS = frozenset({401, 403})
 _WARNING = re.compile(r'\b\d{3} [^ "]+ "((?:[^"\\]|\\.)*)"')
 
 
-def connect(connection: Connection) -> Client:
+def connect(connection: Connection) -> KubernetesClient:
     """A client for the cluster that the options name. Nothing is sent yet, but for a login by password."""
-    return Client(settle(connection), connection.timeout, connection.deadline)
+    return KubernetesClient(settle(connection), connection.timeout, connection.deadline)
 
 
 @dataclasses.dataclass(frozen=True)
-class Answer:
+class ApiAnswer:
     """What a server said: HTTP status, the object or Status (empty where it was no JSON object), and its warnings."""
 
     status: int
@@ -83,7 +83,7 @@ class Answer:
     warnings: tuple[str, ...]
 
 
-class Client:
+class KubernetesClient:
     """One API server. Safe to use from several threads.
 
     ``server`` is its URL; ``warnings`` are sentences that a person should read. ``ca`` (PEM text, "" for the system's
@@ -153,7 +153,7 @@ class Client:
                 raise
             return None
 
-    def attempt(self, method: str, path: str, body: t.Any, params: Params | None = None) -> Answer:
+    def attempt(self, method: str, path: str, body: t.Any, params: Params | None = None) -> ApiAnswer:
         """Send something that the server may refuse, and tell what it said: its refusal is an answer like any other.
 
         For dry runs: what was lost, and 429, 502, 503 and 504, are repeated whatever it is. Raises ApiError when there
@@ -183,7 +183,7 @@ class Client:
             value = None
         texts = [text for line in answer.headers.getlist("Warning") for text in _WARNING.findall(line)]
         unescaped = tuple(re.sub(r"\\(.)", r"\1", text) for text in texts)
-        return Answer(answer.status, value if isinstance(value, dict) else {}, unescaped)
+        return ApiAnswer(answer.status, value if isinstance(value, dict) else {}, unescaped)
 
     def items(
         self,
@@ -271,7 +271,7 @@ class Client:
             params.pop("resourceVersionMatch", None)
             del page, objects, metadata
 
-    def stream(self, path: str, params: Params | None = None, *, read_timeout: float = 20.0) -> Stream:
+    def stream(self, path: str, params: Params | None = None, *, read_timeout: float = 20.0) -> ResponseStream:
         """Open an answer that is read line by line: a log, a watch. Never repeated: the caller knows where to go on."""
         operation = operation_of("GET", path, params)
         try:
@@ -280,7 +280,7 @@ class Client:
             raise lost.error from lost
         if not 200 <= answer.status < 300:
             raise self._refusal(answer, operation, params)
-        return Stream(answer, self.server, operation)
+        return ResponseStream(answer, self.server, operation)
 
     def groups(self) -> frozenset[str]:
         """The API groups that the cluster serves; asked for once."""

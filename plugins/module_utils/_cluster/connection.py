@@ -128,7 +128,7 @@ class Settled:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Target:
+class _LoadedTarget:
     """What was loaded, with the options over it. A copy: the library sets its own again when it renews a token."""
 
     host: str
@@ -141,7 +141,7 @@ class _Target:
     tls_server_name: str
 
 
-def _target(wanted: Connection, loaded: t.Any) -> _Target:
+def _target(wanted: Connection, loaded: t.Any) -> _LoadedTarget:
     cert_file, key_file = loaded.cert_file, loaded.key_file
     # The identity that was named wins over that of a kubeconfig: a server that is shown a certificate and a token
     # believes the certificate.
@@ -149,7 +149,7 @@ def _target(wanted: Connection, loaded: t.Any) -> _Target:
         cert_file = key_file = ""
     if wanted.client_cert:
         cert_file, key_file = wanted.client_cert, wanted.client_key
-    return _Target(
+    return _LoadedTarget(
         host=(wanted.host or loaded.host).rstrip("/"),
         verifies=bool(loaded.verify_ssl if wanted.validate_certs is None else wanted.validate_certs),
         ca="" if wanted.ca_cert else getattr(loaded, "ca", ""),
@@ -178,7 +178,7 @@ def settle(wanted: Connection) -> Settled:
         token = "" if is_open else log_in(server, wanted.username, wanted.password, ca, target.verifies)
         authorization = functools.partial(str, f"Bearer {token}")
     elif not wanted.client_cert:
-        authorization = _Token(loaded)
+        authorization = _RenewedToken(loaded)
     if is_open and (target.cert_file or authorization()):
         raise config_error(f"credentials would go to {server} without encryption", "use https:// for the API server")
     if wanted.impersonate_user:
@@ -229,7 +229,7 @@ def _server(host: str) -> tuple[str, Endpoint]:
     return f"{url.endpoint.scheme}://{parts.netloc}{parts.path.rstrip('/')}", url.endpoint
 
 
-def _tls_context(target: _Target) -> tuple[ssl.SSLContext, str]:
+def _tls_context(target: _LoadedTarget) -> tuple[ssl.SSLContext, str]:
     """TLS as it was asked for, and the CA's PEM text.
 
     Files are read here once, so that a wrong one is one message and not an error of each request.
@@ -272,7 +272,7 @@ def _tls_context(target: _Target) -> tuple[ssl.SSLContext, str]:
 
 
 def _pool(
-    wanted: Connection, target: _Target, endpoint: Endpoint, context: ssl.SSLContext | None
+    wanted: Connection, target: _LoadedTarget, endpoint: Endpoint, context: ssl.SSLContext | None
 ) -> urllib3.PoolManager:
     import urllib3
 
@@ -323,7 +323,7 @@ def _proxy(wanted: Connection, text: str, endpoint: Endpoint) -> tuple[str, dict
     return address, headers
 
 
-class _Token:
+class _RenewedToken:
     """The bearer token of a loaded configuration, which the library renews when it is due. It is asked now and then."""
 
     def __init__(self, loaded: t.Any) -> None:

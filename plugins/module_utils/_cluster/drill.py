@@ -15,16 +15,16 @@ import re
 import typing as t
 
 from .._core.text import pad, visible
-from .client import Answer, Client
+from .client import ApiAnswer, KubernetesClient
 from .errors import NOT_FOUND, ApiError
-from .ways import KINDS, LABELS, NAME, Images, Kind, Way, target, ways
+from .ways import KINDS, LABELS, NAME, DrillCase, DrillKind, Images, target, ways
 
 REFUSED = "refused"
 WARNED = "warned"
 ALLOWED = "allowed"
 #: The policy could not be evaluated, which stops good images, too.
 MISCONFIGURED = "misconfigured"
-#: The answer tells nothing of the policy. Where something else stopped it, ``Row.by`` says what.
+#: The answer tells nothing of the policy. Where something else stopped it, ``DrillRow.by`` says what.
 UNKNOWN = "unknown"
 NOT_TRIED = "not-tried"
 #: The server has no such kind, or drops that part of an object without a word.
@@ -56,7 +56,7 @@ _WEBHOOK = re.compile(r"admission webhook \"([^\"]{1,253})\"")
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
+class DrillRow:
     """What came of one way.
 
     ``outcome``: one of the words above. ``by``: what stopped it, or warned. ``code``: HTTP status, 0 when nothing was
@@ -91,7 +91,7 @@ class Drill:
     targets: bool
 
 
-class _Target(t.NamedTuple):
+class _UpdateTarget(t.NamedTuple):
     """What updates are tried on: the object as the server has it, or why there is none."""
 
     stored: dict[str, t.Any]
@@ -107,11 +107,11 @@ class _Said(t.NamedTuple):
     message: str
 
 
-def drill(client: Client, wanted: Drill, warn: t.Callable[[str], None]) -> list[Row]:
+def drill(client: KubernetesClient, wanted: Drill, warn: t.Callable[[str], None]) -> list[DrillRow]:
     """Try every way. ``warn`` gets what a person should know. Raises ApiError when the cluster does not answer."""
     kinds = [kind for kind in KINDS if not kind.openshift or client.has_group(kind.group)]
     tried = [way for way in ways(wanted.images) if way.kind in kinds]
-    made: dict[Kind, _Target] = {}
+    made: dict[DrillKind, _UpdateTarget] = {}
     try:
         for kind in dict.fromkeys(way.kind for way in tried if way.request != "create"):
             if wanted.targets:
@@ -126,32 +126,32 @@ def drill(client: Client, wanted: Drill, warn: t.Callable[[str], None]) -> list[
                 _remove(client, wanted, kind, warn)
 
 
-def open_ways(rows: t.Iterable[Row], action: str) -> list[Row]:
+def open_ways(rows: t.Iterable[DrillRow], action: str) -> list[DrillRow]:
     """Ways that are claimed to be closed and on which the flagged image came in (for ``warn``: without a warning)."""
     return [row for row in _claimed(rows, action) if row.outcome in (ALLOWED, WARNED) and not is_closed(row, action)]
 
 
-def unproved_ways(rows: t.Iterable[Row], action: str) -> list[Row]:
+def unproved_ways(rows: t.Iterable[DrillRow], action: str) -> list[DrillRow]:
     """Ways that are claimed to be closed, and of which this drill cannot tell."""
     told = (ALLOWED, WARNED)
     return [row for row in _claimed(rows, action) if row.outcome not in told and not is_closed(row, action)]
 
 
-def _claimed(rows: t.Iterable[Row], action: str) -> list[Row]:
+def _claimed(rows: t.Iterable[DrillRow], action: str) -> list[DrillRow]:
     return [row for row in rows if row.claimed and action != "audit"]
 
 
-def is_closed(row: Row, action: str) -> bool:
+def is_closed(row: DrillRow, action: str) -> bool:
     """Whether a way is proved to be as ``action`` wants it. With ``audit`` nobody can see that it is."""
     if action == "audit":
         return False
     return row.outcome in (REFUSED, NOT_SERVED) or (row.outcome == WARNED and action == "warn")
 
 
-def why_not_proved(let_in: t.Sequence[Row], unproved: t.Sequence[Row], blocked: t.Sequence[Row]) -> str:
+def why_not_proved(let_in: t.Sequence[DrillRow], unproved: t.Sequence[DrillRow], blocked: t.Sequence[DrillRow]) -> str:
     """One sentence on what a drill did not find as it should be; empty if it did."""
 
-    def named(rows: t.Sequence[Row], text: t.Callable[[Row], str]) -> str:
+    def named(rows: t.Sequence[DrillRow], text: t.Callable[[DrillRow], str]) -> str:
         first = f"{rows[0].kind} ({rows[0].way})"
         more = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
         return f"{first}{more}: {text(rows[0])}" if text(rows[0]) else f"{first}{more}"
@@ -167,23 +167,23 @@ def why_not_proved(let_in: t.Sequence[Row], unproved: t.Sequence[Row], blocked: 
     return "; ".join(said)
 
 
-def table(rows: t.Sequence[Row]) -> list[str]:
+def table(rows: t.Sequence[DrillRow]) -> list[str]:
     """The rows for people: aligned, with the whole message of each."""
     lines = [(row.kind, row.way, _words(row), row.message) for row in rows]
     widths = [max(map(len, column)) for column in list(zip(("", "", "", ""), *lines))[:3]]
     return ["  ".join([*map(pad, line[:3], widths), line[3]]).rstrip() for line in lines]
 
 
-def _words(row: Row) -> str:
+def _words(row: DrillRow) -> str:
     said = {REFUSED: "refused", WARNED: "WARNED ONLY", ALLOWED: "OPEN" if row.claimed else "open (not claimed closed)"}
     words = said.get(row.outcome, row.outcome.replace("-", " "))
     return f"{words} ({row.by})" if row.by and row.outcome in (UNKNOWN, MISCONFIGURED) else words
 
 
-def _make(client: Client, wanted: Drill, kind: Kind, warn: t.Callable[[str], None]) -> _Target:
+def _make(client: KubernetesClient, wanted: Drill, kind: DrillKind, warn: t.Callable[[str], None]) -> _UpdateTarget:
     """Make what updates are tried on, anew: what is left of another drill may be of another version, or changed."""
 
-    def make() -> Answer:
+    def make() -> ApiAnswer:
         return client.attempt("POST", kind.path(wanted.namespace), target(kind, wanted.images.good))
 
     answer = make()
@@ -191,20 +191,22 @@ def _make(client: Client, wanted: Drill, kind: Kind, warn: t.Callable[[str], Non
         _remove(client, wanted, kind, warn)
         answer = make()
     if answer.status in (200, 201):
-        return _Target(answer.value)
+        return _UpdateTarget(answer.value)
     if answer.status == 409:
-        return _Target({}, f"there is a {kind.name} {NAME} that is not known to be of a drill, or cannot be removed")
-    return _Target({}, f"the {kind.name} to try it on could not be made: {_told(answer)}")
+        return _UpdateTarget(
+            {}, f"there is a {kind.name} {NAME} that is not known to be of a drill, or cannot be removed"
+        )
+    return _UpdateTarget({}, f"the {kind.name} to try it on could not be made: {_told(answer)}")
 
 
-def _is_left(client: Client, wanted: Drill, kind: Kind) -> bool:
+def _is_left(client: KubernetesClient, wanted: Drill, kind: DrillKind) -> bool:
     """Whether there is an object of a drill, told by a dry run of no change, for which nobody needs further rights."""
     found = client.attempt("PATCH", f"{kind.path(wanted.namespace)}/{NAME}", {}, {"dryRun": "All"})
     labels = (found.value.get("metadata") or {}).get("labels") or {}
     return found.status == 200 and LABELS.items() <= labels.items()
 
 
-def _remove(client: Client, wanted: Drill, kind: Kind, warn: t.Callable[[str], None]) -> None:
+def _remove(client: KubernetesClient, wanted: Drill, kind: DrillKind, warn: t.Callable[[str], None]) -> None:
     try:
         gone = client.delete(f"{kind.path(wanted.namespace)}/{NAME}", {"propagationPolicy": "Background"})
         finalizers = ((gone or {}).get("metadata") or {}).get("finalizers")
@@ -215,7 +217,7 @@ def _remove(client: Client, wanted: Drill, kind: Kind, warn: t.Callable[[str], N
         warn(_leftover(wanted, kind, f"could not be removed ({why})", "the next drill"))
 
 
-def _leftover(wanted: Drill, kind: Kind, why: str, who: str) -> str:
+def _leftover(wanted: Drill, kind: DrillKind, why: str, who: str) -> str:
     resource = ".".join(filter(None, (kind.resource, kind.group)))
     return (
         f"the {kind.name} {NAME} in the namespace {wanted.namespace} {why}; {who} removes it, or: "
@@ -223,12 +225,14 @@ def _leftover(wanted: Drill, kind: Kind, why: str, who: str) -> str:
     )
 
 
-def _row(client: Client, wanted: Drill, way: Way, made: t.Mapping[Kind, _Target]) -> Row:
-    def row(said: _Said, good: str = "") -> Row:
-        return Row(way.kind.name, way.name, way.bad, *said, good, way.claimed)
+def _row(
+    client: KubernetesClient, wanted: Drill, way: DrillCase, made: t.Mapping[DrillKind, _UpdateTarget]
+) -> DrillRow:
+    def row(said: _Said, good: str = "") -> DrillRow:
+        return DrillRow(way.kind.name, way.name, way.bad, *said, good, way.claimed)
 
     if way.request != "create":
-        one = made.get(way.kind, _Target({}, "no object to try it on was made"))
+        one = made.get(way.kind, _UpdateTarget({}, "no object to try it on was made"))
         lacking = one.lacking
         if _holds(one.stored, way.bad) or _holds(one.stored, way.good):
             # The server asks no policy of what changes nothing, and ours lets stay what was let in.
@@ -248,7 +252,7 @@ def _row(client: Client, wanted: Drill, way: Way, made: t.Mapping[Kind, _Target]
     return row(said, good)
 
 
-def _send(client: Client, wanted: Drill, way: Way, image: str) -> _Said:
+def _send(client: KubernetesClient, wanted: Drill, way: DrillCase, image: str) -> _Said:
     path, method = way.kind.path(wanted.namespace), "POST"
     if way.request != "create":
         part = "/ephemeralcontainers" if way.request == "ephemeral" else ""
@@ -264,7 +268,7 @@ def _send(client: Client, wanted: Drill, way: Way, image: str) -> _Said:
     return understand(answer, way, image, wanted.policy)
 
 
-def understand(answer: Answer, way: Way, image: str, policy: str) -> _Said:
+def understand(answer: ApiAnswer, way: DrillCase, image: str, policy: str) -> _Said:
     """What the answer to a dry run with an image says of the policy."""
     code, words = answer.status, _told(answer)
     if code in (200, 201):
@@ -290,7 +294,7 @@ def understand(answer: Answer, way: Way, image: str, policy: str) -> _Said:
     return _Said(UNKNOWN, "", code, words or f"the server answered {code} and nothing that is understood")
 
 
-def _understand_consent(answer: Answer, way: Way, image: str, policy: str) -> _Said:
+def _understand_consent(answer: ApiAnswer, way: DrillCase, image: str, policy: str) -> _Said:
     if answer.value.get("kind") != way.kind.name:
         return _Said(UNKNOWN, "", answer.status, "the server did not answer with the object that was sent")
     if not _holds(answer.value, image):
@@ -305,7 +309,7 @@ def _understand_consent(answer: Answer, way: Way, image: str, policy: str) -> _S
     return _Said(ALLOWED, "", answer.status, "")
 
 
-def _told(answer: Answer) -> str:
+def _told(answer: ApiAnswer) -> str:
     """The message of a Status, made harmless; empty for anything else."""
     message = answer.value.get("message")
     if answer.value.get("kind") != "Status" or not isinstance(message, str):

@@ -10,7 +10,7 @@ import typing as t
 import urllib.parse
 
 from .._flags.names import API_VERSION, DENY, DENY_PLURAL, LIST_LABEL, PASSED_KIND
-from .client import Client
+from .client import KubernetesClient
 from .errors import ApiError
 from .lists import ENFORCE_LABEL
 from .ways import KINDS, POD
@@ -46,7 +46,7 @@ class _Requirement(t.NamedTuple):
         return f"!{self.key}" if self.operator == "DoesNotExist" else self.key
 
 
-def read_installation(client: Client, policy: str, images: t.Collection[str]) -> dict[str, t.Any]:
+def read_installation(client: KubernetesClient, policy: str, images: t.Collection[str]) -> dict[str, t.Any]:
     """The policy, its bindings and its lists.
 
     ``mode``: ``deny``, ``warn``, ``audit``, ``none`` without policy or binding, ``unknown`` where it may not be read.
@@ -201,7 +201,7 @@ def _rule(rule: _Json) -> str:
     return f"{what}{listed('apiGroups', ' in ')}{listed('resourceNames', ' named ')}"
 
 
-def _read(client: Client, path: str, unread: list[str]) -> _Json | None:
+def _read(client: KubernetesClient, path: str, unread: list[str]) -> _Json | None:
     """An object; empty where there is none, None where it may not be read."""
     try:
         return client.get(path)
@@ -214,7 +214,7 @@ def _read(client: Client, path: str, unread: list[str]) -> _Json | None:
         return None
 
 
-def _bindings(client: Client, policy: str, unread: list[str]) -> list[_Json] | None:
+def _bindings(client: KubernetesClient, policy: str, unread: list[str]) -> list[_Json] | None:
     def ours(binding: _Json) -> _Json | None:
         return binding if _at(binding, "policyName") == policy else None
 
@@ -228,7 +228,7 @@ def _bindings(client: Client, policy: str, unread: list[str]) -> list[_Json] | N
 
 
 def _lists(
-    client: Client, bindings: t.Sequence[_Json], images: t.Collection[str], unread: list[str]
+    client: KubernetesClient, bindings: t.Sequence[_Json], images: t.Collection[str], unread: list[str]
 ) -> list[_Json] | None:
     def counted(one: _Json) -> _Json:
         spec = one.get("spec") or {}

@@ -28,7 +28,7 @@ from .._flags.names import (
     check_provider,
 )
 from .._flags.reach import Reach
-from .client import Client
+from .client import KubernetesClient
 from .errors import ApiError
 from .lists import DENY_PATH, ENFORCE_LABEL, PASSED_PATH
 from .ways import DIGEST, REFERENCES
@@ -89,7 +89,7 @@ class Installation:
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
+class ExistingList:
     """A list that is there.
 
     ``spec``: without the entries, but for that of the drill. ``filled``: it has some, and of passed digests one whose
@@ -110,7 +110,7 @@ class Found:
 
 
 @dataclasses.dataclass(frozen=True)
-class Step:
+class ListStep:
     """What is done with one list: ``make``, ``change``, ``renew`` (it speaks for other digests now) or ``remove``."""
 
     what: str
@@ -119,11 +119,11 @@ class Step:
     document: _Json = dataclasses.field(default_factory=dict)
 
 
-def read(client: Client, prefix: str, *, now: str) -> list[Found]:
+def read(client: KubernetesClient, prefix: str, *, now: str) -> list[ExistingList]:
     """All lists of all installations. None where the kinds are not there. ``now`` as in lists. Raises ApiError."""
 
-    def projected(kind: str) -> t.Callable[[_Json], Found]:
-        def project(document: _Json) -> Found:
+    def projected(kind: str) -> t.Callable[[_Json], ExistingList]:
+        def project(document: _Json) -> ExistingList:
             metadata, spec = document["metadata"], document.get("spec") or {}
             entries = ("digests", "references", "grace")
             is_drill = metadata["name"] == f"{prefix}-drill"
@@ -132,11 +132,11 @@ def read(client: Client, prefix: str, *, now: str) -> list[Found]:
             if kind == PASSED_KIND:
                 filled = any(not until or until > now for until in (spec.get("digests") or {}).values())
             noted = {k: v for k, v in (metadata.get("annotations") or {}).items() if k == NAMESPACES_ANNOTATION}
-            return Found(kind, metadata["name"], metadata.get("labels") or {}, kept, filled, noted)
+            return ExistingList(kind, metadata["name"], metadata.get("labels") or {}, kept, filled, noted)
 
         return project
 
-    found: list[Found] = []
+    found: list[ExistingList] = []
     for kind, path in _PATHS.items():
         try:
             found += client.items(path, projected(kind), limit=_PAGE)
@@ -146,19 +146,19 @@ def read(client: Client, prefix: str, *, now: str) -> list[Found]:
     return found
 
 
-def plan(wanted: Installation, found: t.Sequence[Found], *, needs_passed: bool) -> list[Step]:
+def plan(wanted: Installation, found: t.Sequence[ExistingList], *, needs_passed: bool) -> list[ListStep]:
     """What must be made and changed.
 
     While namespaces require a passed scan, no list may be made anew. ``needs_passed``: what has none begins to be
     refused there, so each provider must have passed digests. Raises ScanError for both, and for lists of somebody else.
     """
     there = {one.key: one for one in found}
-    steps: list[Step] = []
+    steps: list[ListStep] = []
     for document in wanted.documents:
         kind, name = document["kind"], document["metadata"]["name"]
         one = there.get(f"{kind}/{name}")
         if one is None:
-            steps.append(Step("make", kind, name, document))
+            steps.append(ListStep("make", kind, name, document))
             continue
         if one.labels.get(ENFORCE_LABEL, wanted.prefix) != wanted.prefix:
             raise ScanError(
@@ -167,9 +167,9 @@ def plan(wanted: Installation, found: t.Sequence[Found], *, needs_passed: bool) 
                 hint="give other providers, or the prefix of that installation",
             )
         if kind == PASSED_KIND and one.spec != document["spec"]:
-            steps.append(Step("renew", kind, name, document))
+            steps.append(ListStep("renew", kind, name, document))
         elif _differs(document, one) or (name == f"{wanted.prefix}-drill" and one.spec != document["spec"]):
-            steps.append(Step("change", kind, name, document))
+            steps.append(ListStep("change", kind, name, document))
     if wanted.reach.required and any(step.what == "renew" for step in steps):
         raise ScanError(
             "the number of lists of passed digests cannot change while namespaces require a passed scan",
@@ -191,18 +191,18 @@ def plan(wanted: Installation, found: t.Sequence[Found], *, needs_passed: bool) 
     return steps
 
 
-def plan_tidying(wanted: Installation, found: t.Sequence[Found]) -> list[Step]:
+def plan_tidying(wanted: Installation, found: t.Sequence[ExistingList]) -> list[ListStep]:
     """Which lists of passed digests are of no use any more. Deny lists stay: they still deny."""
     ours = (one for one in found if one.kind == PASSED_KIND and one.labels.get(ENFORCE_LABEL) == wanted.prefix)
-    return [Step("remove", one.kind, one.name) for one in ours if one.name not in wanted.digits]
+    return [ListStep("remove", one.kind, one.name) for one in ours if one.name not in wanted.digits]
 
 
-def plan_removal(prefix: str, found: t.Sequence[Found]) -> list[Step]:
+def plan_removal(prefix: str, found: t.Sequence[ExistingList]) -> list[ListStep]:
     """All lists of an installation."""
-    return [Step("remove", one.kind, one.name) for one in found if one.labels.get(ENFORCE_LABEL) == prefix]
+    return [ListStep("remove", one.kind, one.name) for one in found if one.labels.get(ENFORCE_LABEL) == prefix]
 
 
-def carry_out(client: Client, steps: t.Sequence[Step], found: t.Sequence[Found]) -> None:
+def carry_out(client: KubernetesClient, steps: t.Sequence[ListStep], found: t.Sequence[ExistingList]) -> None:
     """Do what was planned. Raises ApiError."""
     there = {one.key: one for one in found}
     for step in steps:
@@ -215,7 +215,7 @@ def carry_out(client: Client, steps: t.Sequence[Step], found: t.Sequence[Found])
             client.merge_patch(path, change(step.document, there[f"{step.kind}/{step.name}"]))
 
 
-def _differs(document: _Json, one: Found) -> bool:
+def _differs(document: _Json, one: ExistingList) -> bool:
     """Whether a list lacks something of ours, or has the label of required ones without being one."""
     labels = document["metadata"]["labels"]
     return (
@@ -225,7 +225,7 @@ def _differs(document: _Json, one: Found) -> bool:
     )
 
 
-def change(document: _Json, one: Found) -> _Json:
+def change(document: _Json, one: ExistingList) -> _Json:
     """A merge patch that gives labels and annotations, and for the drill's list exactly its entries."""
     spec, head = one.spec, document["metadata"]
     gone = {key: None for key in one.labels if key == REQUIRED_LABEL}

@@ -22,25 +22,25 @@ import time
 import typing as t
 
 from .._core.errors import InputError, ScanError
-from .._flags.annotations import Change, Quality, absent, desired, others_say, read_deny
+from .._flags.annotations import AnnotationPatch, Quality, absent, desired, others_say, read_deny
 from .._flags.fate import CLEAR
 from .._flags.names import GROUP
 from .._flags.plan import (
     Drift,
+    FlagPlan,
+    FlagRow,
     InUse,
     Limit,
-    Plan,
-    Row,
+    PlanOptions,
     Seen,
     Snapshot,
-    Wishes,
     check_limit,
     harmless,
     make_plan,
 )
 from . import flags, lists
-from .blast import Pod, Running, read_running
-from .client import Client
+from .blast import RunningPod, RunningPods, read_running
+from .client import KubernetesClient
 from .errors import FORBIDDEN, OF_THE_CLUSTER, ApiError
 from .images import GROUP as IMAGE_GROUP
 
@@ -58,12 +58,12 @@ Read = t.Callable[[t.Optional[t.Collection[str]]], Snapshot]
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class FlagOptions:
     """What the user wants. ``targets``: None for those that the cluster has. Others as in ``annotations.desired``."""
 
     provider: str
     limit: Limit
-    wishes: Wishes
+    wishes: PlanOptions
     targets: tuple[str, ...] | None = None
     adopt: bool = False
     cloudforms_keys: bool = False
@@ -74,9 +74,9 @@ class Options:
 class Affected:
     """Who uses an image whose flag changes. ``change``: ``flagged`` or ``cleared``."""
 
-    row: Row
+    row: FlagRow
     change: str
-    pods: tuple[Pod, ...]
+    pods: tuple[RunningPod, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,13 +100,13 @@ class Result:
     ``is_enforced``: False where there are deny lists that no policy reads. ``warnings``: sentences for a person.
     """
 
-    flagged: list[Row] = dataclasses.field(default_factory=list)
-    cleared: list[Row] = dataclasses.field(default_factory=list)
-    kept: list[Row] = dataclasses.field(default_factory=list)
+    flagged: list[FlagRow] = dataclasses.field(default_factory=list)
+    cleared: list[FlagRow] = dataclasses.field(default_factory=list)
+    kept: list[FlagRow] = dataclasses.field(default_factory=list)
     drifted: list[Drift] = dataclasses.field(default_factory=list)
     affected: list[Affected] = dataclasses.field(default_factory=list)
     foreign: list[Foreign] = dataclasses.field(default_factory=list)
-    problems: list[flags.Outcome] = dataclasses.field(default_factory=list)
+    problems: list[flags.FlagOutcome] = dataclasses.field(default_factory=list)
     before: dict[str, str] = dataclasses.field(default_factory=dict)
     after: dict[str, str] = dataclasses.field(default_factory=dict)
     next_due: str = ""
@@ -188,8 +188,8 @@ class Flagging:
 
     def __init__(
         self,
-        client: Client,
-        options: Options,
+        client: KubernetesClient,
+        options: FlagOptions,
         read: Read,
         *,
         now: datetime.datetime,
@@ -249,7 +249,9 @@ class Flagging:
             snapshot = later
         return self.result
 
-    def _check_limit(self, plan: Plan, view: _View, running: Running, before: frozenset[str] | None) -> frozenset[str]:
+    def _check_limit(
+        self, plan: FlagPlan, view: _View, running: RunningPods, before: frozenset[str] | None
+    ) -> frozenset[str]:
         """Raise ScanError where too much would be flagged; what counts is what runs where enforcement acts."""
         in_use: InUse = running
         requiring: InUse | None = None
@@ -293,7 +295,7 @@ class Flagging:
         )
         return _View(found, states, seen)
 
-    def _begin(self, plan: Plan, view: _View, running: Running) -> None:
+    def _begin(self, plan: FlagPlan, view: _View, running: RunningPods) -> None:
         """Keep for the result what the first look shows."""
         result = self.result
         result.kept += plan.kept
@@ -302,7 +304,7 @@ class Flagging:
         result.in_use = len(running.images)
         result.foreign += _foreign(view.states, self._options.provider)
 
-    def _note(self, rows: t.Iterable[Row], change: t.Literal["flagged", "cleared"], running: Running) -> None:
+    def _note(self, rows: t.Iterable[FlagRow], change: t.Literal["flagged", "cleared"], running: RunningPods) -> None:
         """Keep for the result what happens, and to whom."""
         for row in rows:
             (self.result.flagged if change == "flagged" else self.result.cleared).append(row)
@@ -310,7 +312,9 @@ class Flagging:
             if pods:
                 self.result.affected.append(Affected(row, change, tuple(pods)))
 
-    def _act(self, plan: Plan, snapshot: Snapshot, view: _View, running: Running, *, dry_run: bool) -> frozenset[str]:
+    def _act(
+        self, plan: FlagPlan, snapshot: Snapshot, view: _View, running: RunningPods, *, dry_run: bool
+    ) -> frozenset[str]:
         """Carry a plan out; the digests that were changed."""
         decide = self._decider(snapshot, plan.fates)
         due = [
@@ -387,7 +391,7 @@ class Flagging:
 
         self._written(view, write, tell)
 
-    def _list(self, plan: Plan, view: _View, running: Running, *, dry_run: bool) -> None:
+    def _list(self, plan: FlagPlan, view: _View, running: RunningPods, *, dry_run: bool) -> None:
         """Put what is flagged on the deny lists."""
         digests, references = plan.set_digests, plan.set_references
 
@@ -413,10 +417,10 @@ class Flagging:
 
     def _clear(
         self,
-        plan: Plan,
+        plan: FlagPlan,
         snapshot: Snapshot,
         view: _View,
-        running: Running,
+        running: RunningPods,
         decide: flags.Decide,
         clearing: t.Sequence[str],
         standing: _Standing,
@@ -426,7 +430,7 @@ class Flagging:
         """Take flags back whose verdicts stand, from Image objects, then from the deny lists; all that were to go."""
         cleared = frozenset(digest for digest, fate in plan.fates.items() if fate == CLEAR)
 
-        def lift(state: flags.ImageState) -> Change:
+        def lift(state: flags.ImageState) -> AnnotationPatch:
             return decide(state) if state.digest in standing.digests() else flags.NOTHING
 
         failed, broken = self._patch(lift, clearing, view, dry_run=dry_run)
@@ -459,7 +463,7 @@ class Flagging:
     def _decider(self, snapshot: Snapshot, fates: t.Mapping[str, str]) -> flags.Decide:
         options = self._options
 
-        def decide(state: flags.ImageState) -> Change:
+        def decide(state: flags.ImageState) -> AnnotationPatch:
             return desired(
                 snapshot.subjects[state.digest].facts,
                 fates[state.digest],
@@ -479,7 +483,7 @@ class Flagging:
         """Change Image objects; the digests of those that could not be, and what the cluster itself refuses."""
         done = 0
 
-        def count(outcome: flags.Outcome) -> None:
+        def count(outcome: flags.FlagOutcome) -> None:
             nonlocal done
             done += 1
             self._beat(f"flagged {done}/{len(digests)} Image objects")
@@ -520,7 +524,7 @@ class Flagging:
         self.result.foreign += _foreign(view.states, self._options.provider)
         subjects, seen = snapshot.subjects, view.seen
 
-        def decide(state: flags.ImageState) -> Change:
+        def decide(state: flags.ImageState) -> AnnotationPatch:
             return absent(state.annotations, state.labels, provider=self._options.provider, adopt=self._options.adopt)
 
         failed, broken = self._patch(decide, sorted(view.states), view, dry_run=dry_run)
@@ -545,7 +549,7 @@ class Flagging:
             for digest in sorted(ours):
                 one = subjects.get(digest)
                 names = (one.reference, one.references) if one else ("", ())
-                rows.append(Row(digest, names[0], "its flag is taken back", names[1]))
+                rows.append(FlagRow(digest, names[0], "its flag is taken back", names[1]))
             self._note(rows, "cleared", running)
 
         if broken is not None:
@@ -568,7 +572,7 @@ class Flagging:
 
     # -- what differs
 
-    def _tell_image(self, state: flags.ImageState, change: Change) -> None:
+    def _tell_image(self, state: flags.ImageState, change: AnnotationPatch) -> None:
         for kind, before, after in (
             ("annotation", state.annotations, change.annotations),
             ("label", state.labels, change.labels),

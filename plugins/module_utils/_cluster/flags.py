@@ -17,9 +17,9 @@ import time
 import typing as t
 
 from .._core.errors import InputError, ScanError
-from .._flags.annotations import Change
+from .._flags.annotations import AnnotationPatch
 from .._images.references import is_digest
-from .client import Client
+from .client import KubernetesClient
 from .errors import CONFLICT, FORBIDDEN, OF_THE_CLUSTER, ApiError
 from .images import GROUP, PREFIX
 from .selection import obj, text
@@ -44,11 +44,11 @@ class ImageState:
     resource_version: str
 
 
-Decide = t.Callable[[ImageState], Change]
+Decide = t.Callable[[ImageState], AnnotationPatch]
 
 
 @dataclasses.dataclass(frozen=True)
-class Outcome:
+class FlagOutcome:
     """What became of one image.
 
     ``state``: WRITTEN (in a dry run: would be), SAME, GONE (there is no such Image object) or FAILED with ``error``.
@@ -58,15 +58,15 @@ class Outcome:
     digest: str
     state: str
     before: ImageState | None
-    change: Change
+    change: AnnotationPatch
     error: ScanError | None = None
     conflicts: int = 0
 
 
-NOTHING = Change({}, {})
+NOTHING = AnnotationPatch({}, {})
 
 
-def read_images(client: Client, digests: t.Collection[str] | None = None) -> dict[str, ImageState]:
+def read_images(client: KubernetesClient, digests: t.Collection[str] | None = None) -> dict[str, ImageState]:
     """Digest -> state, of all Image objects or of those named; what does not exist is absent.
 
     Raises InputError on a cluster without Image objects, ApiError where they cannot be read.
@@ -90,14 +90,14 @@ def read_images(client: Client, digests: t.Collection[str] | None = None) -> dic
     return {state.digest: state for state in listed}
 
 
-def _reader(client: Client) -> t.Callable[[str], ImageState | None]:
+def _reader(client: KubernetesClient) -> t.Callable[[str], ImageState | None]:
     def read(digest: str) -> ImageState | None:
         return read_image(client, digest)
 
     return read
 
 
-def read_image(client: Client, digest: str) -> ImageState | None:
+def read_image(client: KubernetesClient, digest: str) -> ImageState | None:
     """The state of one image; None where there is no such object."""
     try:
         return _state(client.get(_path(digest), metadata_only=True))
@@ -107,7 +107,7 @@ def read_image(client: Client, digest: str) -> ImageState | None:
         raise
 
 
-def patch_image(client: Client, digest: str, change: Change, resource_version: str) -> ImageState:
+def patch_image(client: KubernetesClient, digest: str, change: AnnotationPatch, resource_version: str) -> ImageState:
     """Write a change, if the object still has this version. Raises ApiError, with status 409 where it has not."""
     metadata: dict[str, t.Any] = {"resourceVersion": resource_version}
     if change.annotations:
@@ -118,8 +118,8 @@ def patch_image(client: Client, digest: str, change: Change, resource_version: s
 
 
 def apply(
-    client: Client, digest: str, decide: Decide, state: ImageState | None = None, *, dry_run: bool = False
-) -> Outcome:
+    client: KubernetesClient, digest: str, decide: Decide, state: ImageState | None = None, *, dry_run: bool = False
+) -> FlagOutcome:
     """Decide and write the change of one image. ``state``: as it was read, if it was. Errors are in the outcome.
 
     ``decide`` is called again, with what is there then, each time somebody else was faster; a ScanError of it ends this
@@ -133,40 +133,40 @@ def apply(
             if state is None:
                 state = read_image(client, digest)
             if state is None:
-                return Outcome(digest, GONE, tried, NOTHING, conflicts=conflicts)
+                return FlagOutcome(digest, GONE, tried, NOTHING, conflicts=conflicts)
             change = decide(state)
             if not change:
                 # What was written, and its answer lost, comes back as a conflict: all that we wanted stands there then.
                 if tried is not None and _holds(state, planned):
-                    return Outcome(digest, WRITTEN, tried, planned, conflicts=conflicts)
-                return Outcome(digest, SAME, state, NOTHING, conflicts=conflicts)
+                    return FlagOutcome(digest, WRITTEN, tried, planned, conflicts=conflicts)
+                return FlagOutcome(digest, SAME, state, NOTHING, conflicts=conflicts)
             tried, planned = state, change
             if not dry_run:
                 patch_image(client, digest, change, state.resource_version)
-            return Outcome(digest, WRITTEN, state, change, conflicts=conflicts)
+            return FlagOutcome(digest, WRITTEN, state, change, conflicts=conflicts)
         except ApiError as error:
             if _is_gone(error, digest):
-                return Outcome(digest, GONE, tried, NOTHING, conflicts=conflicts)
+                return FlagOutcome(digest, GONE, tried, NOTHING, conflicts=conflicts)
             # An API server that has just started does not know every kind yet, and says 404 of those.
             if (error.code != CONFLICT and error.status != 404) or conflicts >= TRIES:
-                return Outcome(digest, FAILED, tried or state, planned, error, conflicts)
+                return FlagOutcome(digest, FAILED, tried or state, planned, error, conflicts)
         except ScanError as error:
-            return Outcome(digest, FAILED, state, NOTHING, error, conflicts)
+            return FlagOutcome(digest, FAILED, state, NOTHING, error, conflicts)
         conflicts += 1
         state = None
         time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.02 * 2 ** min(conflicts, 10))))
 
 
 def apply_all(
-    client: Client,
+    client: KubernetesClient,
     decide: Decide,
     digests: t.Iterable[str],
     states: t.Mapping[str, ImageState],
     *,
     concurrency: int = CONCURRENCY,
     dry_run: bool = False,
-    beat: t.Callable[[Outcome], None] = lambda outcome: None,
-) -> list[Outcome]:
+    beat: t.Callable[[FlagOutcome], None] = lambda outcome: None,
+) -> list[FlagOutcome]:
     """``apply`` to many images at once, ordered as ``digests``. ``beat``: called here after each.
 
     Where the cluster fails, or refuses the account, images that were not begun end with the same error untried.
@@ -174,10 +174,10 @@ def apply_all(
     stopped: list[ScanError] = []
     lock = threading.Lock()
 
-    def work(digest: str) -> Outcome:
+    def work(digest: str) -> FlagOutcome:
         with lock:
             if stopped:
-                return Outcome(digest, FAILED, states.get(digest), NOTHING, stopped[0])
+                return FlagOutcome(digest, FAILED, states.get(digest), NOTHING, stopped[0])
         outcome = apply(client, digest, decide, states.get(digest), dry_run=dry_run)
         if isinstance(outcome.error, ApiError) and outcome.error.code in (*OF_THE_CLUSTER, FORBIDDEN):
             with lock:
@@ -194,7 +194,7 @@ def apply_all(
         return [done.result() for done in waiting]
 
 
-def _holds(state: ImageState, change: Change) -> bool:
+def _holds(state: ImageState, change: AnnotationPatch) -> bool:
     return all(state.annotations.get(key) == value for key, value in change.annotations.items()) and all(
         state.labels.get(key) == value for key, value in change.labels.items()
     )

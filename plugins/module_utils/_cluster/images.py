@@ -17,16 +17,25 @@ import urllib.parse
 
 from .._core.errors import InputError, ScanError
 from .._core.text import quoted
-from .._discovery.model import Catalogue, Excluded, Facts, Named, Unidentified, is_scanner, short_digest, telling_labels
+from .._discovery.model import (
+    Catalogue,
+    Excluded,
+    ImageFacts,
+    NamedImage,
+    Unidentified,
+    is_scanner,
+    short_digest,
+    telling_labels,
+)
 from .._discovery.sources import chosen
 from .._images.manifests import CHILD_LIMIT, INDEX_TYPES, LAYER_LIMIT
 from .._images.references import Reference, is_digest, is_tag, parse_reference
 from .._images.sightings import IMPORT
-from .client import Client
+from .client import KubernetesClient
 from .errors import OF_THE_CLUSTER
 from .selection import (
+    DiscoverySelection,
     LeftOut,
-    Selection,
     array,
     full_name,
     is_openshift,
@@ -77,7 +86,7 @@ class StreamTag:
 
 
 @dataclasses.dataclass(frozen=True)
-class Stream:
+class ImageStream:
     """An image stream. ``repositories``: its names in the integrated registry, that for the outside first."""
 
     namespace: str
@@ -97,15 +106,15 @@ class ClusterImages:
     """Everything that the image API told. ``streams``: by (namespace, name)."""
 
     catalogue: Catalogue
-    named: tuple[Named, ...]
+    named: tuple[NamedImage, ...]
     excluded: tuple[Excluded, ...]
     unidentified: tuple[Unidentified, ...]
-    streams: t.Mapping[tuple[str, str], Stream]
+    streams: t.Mapping[tuple[str, str], ImageStream]
 
 
 def read_images(
-    client: Client,
-    selection: Selection,
+    client: KubernetesClient,
+    selection: DiscoverySelection,
     query: StreamQuery,
     unsure: t.Sequence[str] = (),
     count: t.Callable[[str], None] = lambda what: None,
@@ -125,20 +134,20 @@ def read_images(
         count("images")
         return read_image(item)
 
-    def stream(item: dict[str, t.Any]) -> Stream:
+    def stream(item: dict[str, t.Any]) -> ImageStream:
         count("imagestreams")
         return read_stream(item)
 
     objects: list[_Image | Unidentified] = client.items(f"{PREFIX}/images", image)
     streams = {(one.namespace, one.name): one for one in selection.list(client, PREFIX, "imagestreams", stream)}
-    return _Reading(selection, query, is_openshift(client)).read(objects, streams, unsure)
+    return _StreamReading(selection, query, is_openshift(client)).read(objects, streams, unsure)
 
 
 def names_of_stream(
-    stream: Stream, selection: Selection, query: StreamQuery, openshift: bool
-) -> tuple[tuple[Named, ...], tuple[Unidentified, ...]]:
+    stream: ImageStream, selection: DiscoverySelection, query: StreamQuery, openshift: bool
+) -> tuple[tuple[NamedImage, ...], tuple[Unidentified, ...]]:
     """The names that one stream alone gives, and what of it could not be identified."""
-    read = _Reading(selection, query, openshift).read((), {(stream.namespace, stream.name): stream}, ())
+    read = _StreamReading(selection, query, openshift).read((), {(stream.namespace, stream.name): stream}, ())
     return read.named, read.unidentified
 
 
@@ -146,7 +155,7 @@ def names_of_stream(
 class _Image:
     """One Image object, and which entries of its index describe others (signatures, provenance)."""
 
-    facts: Facts
+    facts: ImageFacts
     attestations: tuple[str, ...] = ()
 
 
@@ -170,7 +179,7 @@ def read_image(item: dict[str, t.Any]) -> _Image | Unidentified:
     is_index = media_type in INDEX_TYPES or bool(children)
     architecture = text(docker, "Architecture", 64)
     size = sum(_number(layer, "size") for layer in layers if isinstance(layer, dict)) or _number(docker, "Size")
-    facts = Facts(
+    facts = ImageFacts(
         digest=digest,
         # Without a type, layers and a platform it may be anything, an index too.
         kind="index" if is_index else "image" if media_type or layers or architecture else "",
@@ -201,7 +210,7 @@ def _children(item: dict[str, t.Any]) -> tuple[tuple[tuple[str, str], ...], tupl
     return tuple(children), tuple(attestations)
 
 
-def read_stream(item: dict[str, t.Any]) -> Stream:
+def read_stream(item: dict[str, t.Any]) -> ImageStream:
     """Read an image stream."""
     namespace, name = full_name(item)
     status = obj(item, "status")
@@ -234,7 +243,7 @@ def read_stream(item: dict[str, t.Any]) -> Stream:
             tags[tag] = StreamTag(tag, (), failure=f"it was not imported; its specification names {on_one_line(what)}")
     if len(array(status, "tags", TAG_LIMIT + 1)) > TAG_LIMIT or len(array(obj(item, "spec"), "tags")) > TAG_LIMIT:
         problem = f"it has more than {TAG_LIMIT} tags; the others were not read"
-    return Stream(namespace, name, tuple(host for host in hosts if host), tuple(tags.values()), problem)
+    return ImageStream(namespace, name, tuple(host for host in hosts if host), tuple(tags.values()), problem)
 
 
 def _wrong_shape(item: dict[str, t.Any]) -> str:
@@ -299,15 +308,15 @@ def _item_digest(image: str, specification: str) -> str:
     return reference.digest if reference else ""
 
 
-class _Reading:
+class _StreamReading:
     """Brings Image objects and streams together."""
 
-    def __init__(self, selection: Selection, query: StreamQuery, openshift: bool) -> None:
+    def __init__(self, selection: DiscoverySelection, query: StreamQuery, openshift: bool) -> None:
         self._selection = selection
         self._query = query
         self._openshift = openshift
-        self._facts: dict[str, Facts] = {}
-        self._named: list[Named] = []
+        self._facts: dict[str, ImageFacts] = {}
+        self._named: list[NamedImage] = []
         self._unidentified: list[Unidentified] = []
         self._left = LeftOut()
         self._in_streams: set[str] = set()  # digests that some stream names, chosen or not
@@ -316,7 +325,7 @@ class _Reading:
     def read(
         self,
         objects: t.Iterable[_Image | Unidentified],
-        streams: t.Mapping[tuple[str, str], Stream],
+        streams: t.Mapping[tuple[str, str], ImageStream],
         unsure: t.Sequence[str],
     ) -> ClusterImages:
         attestations: set[str] = set()  # what only describes images of an index
@@ -348,7 +357,7 @@ class _Reading:
             streams,
         )
 
-    def _take(self, stream: Stream) -> None:
+    def _take(self, stream: ImageStream) -> None:
         """The names that a stream gives."""
         for tag in stream.tags:
             self._in_streams.update(_item_digest(*item) for item in tag.items)
@@ -380,7 +389,7 @@ class _Reading:
                     break
                 self._take_item(stream, tag, number, image, specification)
 
-    def _take_item(self, stream: Stream, tag: StreamTag, number: int, image: str, specification: str) -> None:
+    def _take_item(self, stream: ImageStream, tag: StreamTag, number: int, image: str, specification: str) -> None:
         """The names of one image of a tag; only the newest has the tag itself as a name."""
         digest = _item_digest(image, specification)
         if not digest:
@@ -389,7 +398,7 @@ class _Reading:
             if reference is None:
                 self._fail(stream, tag, "corrupt-data", "one of its images has neither a digest nor a name to pull by")
             else:
-                self._named.append(Named(str(reference), SOURCE))
+                self._named.append(NamedImage(str(reference), SOURCE))
             return
         names = []
         if number == 0:
@@ -402,16 +411,16 @@ class _Reading:
         if not any(names):
             self._fail(stream, tag, "no-reference", f"its image {digest} has no name to pull it by")
             self._reported.add(digest)
-        self._named += [Named(name, SOURCE, digest) for name in dict.fromkeys(names) if name]
+        self._named += [NamedImage(name, SOURCE, digest) for name in dict.fromkeys(names) if name]
 
     def _take_origin(self, tag: StreamTag, digest: str, specification: str) -> None:
         """The name that the newest image of a tag was imported from. It had this image then, and may have another."""
         origin, pulled = _parsed(tag.origin), _parsed(specification)
         if not (origin and origin.tag and not origin.digest and pulled and pulled.name == origin.name):
             return
-        self._named.append(Named(str(origin), SOURCE, digest, past=IMPORT, seen=tag.imported))
+        self._named.append(NamedImage(str(origin), SOURCE, digest, past=IMPORT, seen=tag.imported))
 
-    def _fail(self, stream: Stream, tag: StreamTag, code: str, message: str) -> None:
+    def _fail(self, stream: ImageStream, tag: StreamTag, code: str, message: str) -> None:
         name = next(filter(None, (_tagged(one, tag.name) for one in reversed(stream.repositories))), "")
         name = name or f"image stream {stream.full_name}, tag {on_one_line(tag.name)}"
         said = f"image stream {stream.full_name}, tag {on_one_line(tag.name)}: {message}"
@@ -432,7 +441,7 @@ class _Reading:
                 self._left.add("images.image.openshift.io", "they only describe images of an index (unknown/unknown)")
                 self._reported.add(digest)
             elif facts.reference:
-                self._named.append(Named(facts.reference, SOURCE, digest))
+                self._named.append(NamedImage(facts.reference, SOURCE, digest))
             else:
                 self._reported.add(digest)
                 self._unidentified.append(
@@ -443,9 +452,9 @@ class _Reading:
 class StreamTags:
     """Finds what a tag of an image stream means; asks the server for streams that were not listed."""
 
-    def __init__(self, client: Client, streams: t.Mapping[tuple[str, str], Stream]) -> None:
+    def __init__(self, client: KubernetesClient, streams: t.Mapping[tuple[str, str], ImageStream]) -> None:
         self._client = client
-        self._streams: dict[tuple[str, str], Stream | ScanError] = dict(streams)
+        self._streams: dict[tuple[str, str], ImageStream | ScanError] = dict(streams)
         self._lookups = 0
 
     def find(self, namespace: str, name: str, tag: str) -> tuple[str, str]:
@@ -466,7 +475,7 @@ class StreamTags:
             return found, digest
         raise ScanError(f"tag {quoted(tag, 100)} has no name to pull it by", code="no-reference", subject=subject)
 
-    def _stream(self, namespace: str, name: str) -> Stream:
+    def _stream(self, namespace: str, name: str) -> ImageStream:
         known = self._streams.get((namespace, name))
         if known is None:
             self._lookups += 1

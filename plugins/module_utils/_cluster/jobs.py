@@ -21,7 +21,7 @@ from pathlib import Path
 from .._core.errors import ScanError
 from .._core.times import read_time, utc_text
 from .._scanner.plan import LOST
-from .client import Client
+from .client import KubernetesClient
 from .errors import ApiError
 from .manifests import (
     CONTAINER,
@@ -112,7 +112,7 @@ def cause(code: str, details: str = "", subject: str = "") -> ScanError:
 
 
 @dataclasses.dataclass(frozen=True)
-class Pod:
+class JobPod:
     """What counts of a pod. ``job``: UID of its Job; ``index``: its completion index, -1 without one.
 
     ``started``: its container runs or ran. ``ended``: it does not run, and never will again. ``doing``: digests that it
@@ -140,7 +140,7 @@ class Pod:
         return self.started and not self.ended
 
 
-def pod_of(value: t.Mapping[str, t.Any]) -> Pod:
+def pod_of(value: t.Mapping[str, t.Any]) -> JobPod:
     """Read a pod as the API gives it."""
     metadata, status = value.get("metadata") or {}, value.get("status") or {}
     state, beside = _container_state(status, CONTAINER), _container_state(status, EVALUATOR)
@@ -150,7 +150,7 @@ def pod_of(value: t.Mapping[str, t.Any]) -> Pod:
     index = str((metadata.get("annotations") or {}).get("batch.kubernetes.io/job-completion-index", ""))
     started = state.get("running") is not None or bool(terminated and terminated.get("reason") not in _NEVER_RAN)
     deleting = "deletionTimestamp" in metadata
-    return Pod(
+    return JobPod(
         name=str(metadata.get("name", "")),
         uid=str(metadata.get("uid", "")),
         job=str(owners[0].get("uid", "")) if owners else "",
@@ -342,7 +342,7 @@ def _start_of(number: int) -> str:
 class Jobs:
     """Jobs of ours in one namespace. Everything raises ApiError."""
 
-    def __init__(self, client: Client, namespace: str) -> None:
+    def __init__(self, client: KubernetesClient, namespace: str) -> None:
         self._client = client
         self._namespace = namespace
         self._paths = {kind: path.format(namespace) for kind, path in _COLLECTIONS.items()}
@@ -365,7 +365,7 @@ class Jobs:
 
     def beat(self, name: str, moment: datetime) -> None:
         """Say that a Job's process is alive. A Job that is gone is somebody else's news."""
-        with contextlib.suppress(_Gone):
+        with contextlib.suppress(_JobGone):
             self._patch_annotations(name, {HEARTBEAT_ANNOTATION: utc_text(moment)})
 
     def claim(self, job: Job, owner: str, moment: datetime) -> bool:
@@ -373,7 +373,7 @@ class Jobs:
         annotations = {OWNER_ANNOTATION: owner, HEARTBEAT_ANNOTATION: utc_text(moment)}
         try:
             self._patch_annotations(job.name, annotations, job.version)
-        except _Gone:
+        except _JobGone:
             return False
         return True
 
@@ -385,14 +385,14 @@ class Jobs:
             self._client.merge_patch(f"{self._paths['job']}/{name}", {"metadata": metadata})
         except ApiError as error:
             if error.status in (404, 409):
-                raise _Gone
+                raise _JobGone
             raise
 
     def jobs(self, *runs: str) -> list[Job]:
         """The Jobs of these runs; without any, of all."""
         return self._client.items(self._paths["job"], job_of, {"labelSelector": selector(*runs)})
 
-    def pods(self, *runs: str) -> list[Pod]:
+    def pods(self, *runs: str) -> list[JobPod]:
         """The pods of these runs."""
         return self._client.items(self._paths["pod"], pod_of, {"labelSelector": selector(*runs)})
 
@@ -477,7 +477,7 @@ class Jobs:
         return _moment(made["metadata"].get("creationTimestamp")) or datetime.now(timezone.utc)
 
 
-class _Gone(Exception):
+class _JobGone(Exception):
     """A Job is not there any more, or was changed by somebody else."""
 
 

@@ -16,7 +16,7 @@ import time
 import typing as t
 import urllib.parse
 
-from .._flags.lists import Entry, PassedShard, Plan, Shard, ShardPatch, plan, plan_passed
+from .._flags.lists import Entry, ListPlan, ListShard, PassedShard, ShardPatch, plan, plan_passed
 from .._flags.names import (
     API_VERSION,
     DENY,
@@ -32,7 +32,7 @@ from .._flags.names import (
     REQUIRED_LABEL,
 )
 from .._flags.reach import Reach, read_reach
-from .client import Client
+from .client import KubernetesClient
 from .errors import INVALID, NOT_FOUND, ApiError
 
 #: Which policies read a list; the role ``enforce`` gives it to the lists that it makes.
@@ -51,7 +51,7 @@ class Lists:
     """All lists of a provider. ``labels`` are those that further shards get."""
 
     provider: str
-    shards: tuple[Shard, ...] = ()
+    shards: tuple[ListShard, ...] = ()
     passed: tuple[PassedShard, ...] = ()
     labels: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
@@ -95,9 +95,9 @@ class Written:
     entries: int = 0
 
 
-def read_lists(client: Client, provider: str) -> Lists:
+def read_lists(client: KubernetesClient, provider: str) -> Lists:
     """All lists of a provider. Raises ApiError, with what to do where the kinds are not installed."""
-    found: list[tuple[Shard | None, dict[str, str]]]
+    found: list[tuple[ListShard | None, dict[str, str]]]
     found = _listed(client, DENY_PATH, DENY, lambda document: _deny_shard(document, provider))
     passed = _listed(client, PASSED_PATH, PASSED, lambda document: _passed_shard(document, provider))
     return Lists(
@@ -109,7 +109,7 @@ def read_lists(client: Client, provider: str) -> Lists:
 
 
 def set_entries(
-    client: Client,
+    client: KubernetesClient,
     lists: Lists,
     wanted_digests: t.Mapping[str, Entry],
     wanted_references: t.Mapping[str, Entry],
@@ -121,11 +121,13 @@ def set_entries(
     ``lists`` is what ``read_lists`` gave. Sends nothing when all is there. Raises ApiError; what was written until then
     stays, and the next run goes on from there.
     """
-    return _Writer(client, lists).run(lambda writer: writer.plan(wanted_digests, wanted_references, keep), sets=True)
+    return _ListWriter(client, lists).run(
+        lambda writer: writer.plan(wanted_digests, wanted_references, keep), sets=True
+    )
 
 
 def clear_entries(
-    client: Client,
+    client: KubernetesClient,
     lists: Lists,
     wanted_digests: t.Mapping[str, Entry],
     wanted_references: t.Mapping[str, Entry],
@@ -138,32 +140,36 @@ def clear_entries(
     since another run may have written meanwhile; what is wanted and was lost meanwhile is set again.
     """
     fresh = read_lists(client, lists.provider)
-    return _Writer(client, fresh).run(lambda writer: writer.plan(wanted_digests, wanted_references, keep), sets=False)
+    return _ListWriter(client, fresh).run(
+        lambda writer: writer.plan(wanted_digests, wanted_references, keep), sets=False
+    )
 
 
 def pass_entries(
-    client: Client, lists: Lists, wanted: t.Mapping[str, str], *, keep: t.Container[str] = frozenset()
+    client: KubernetesClient, lists: Lists, wanted: t.Mapping[str, str], *, keep: t.Container[str] = frozenset()
 ) -> Written:
     """Make the PassedLists hold the digests of ``wanted`` with their ends, and what of ``keep`` they hold already.
 
     What goes is taken away first.
     """
-    return _Writer(client, lists).run(
+    return _ListWriter(client, lists).run(
         lambda writer: plan_passed(writer.lists.passed, wanted, keep=keep), sets=False, passed=True
     )
 
 
-class _Writer:
+class _ListWriter:
     """One phase of writing, begun again as often as others get in its way."""
 
-    def __init__(self, client: Client, lists: Lists) -> None:
+    def __init__(self, client: KubernetesClient, lists: Lists) -> None:
         self.lists = lists
         self._client = client
         self._full: set[str] = set()
         self._taken: set[str] = set()
         self._patches = self._entries = 0
 
-    def plan(self, digests: t.Mapping[str, Entry], references: t.Mapping[str, Entry], keep: t.Container[str]) -> Plan:
+    def plan(
+        self, digests: t.Mapping[str, Entry], references: t.Mapping[str, Entry], keep: t.Container[str]
+    ) -> ListPlan:
         """What is still to be written to the deny lists."""
         lists = self.lists
         return plan(
@@ -176,7 +182,7 @@ class _Writer:
             taken=self._taken,
         )
 
-    def run(self, planned: t.Callable[[_Writer], Plan], *, sets: bool, passed: bool = False) -> Written:
+    def run(self, planned: t.Callable[[_ListWriter], ListPlan], *, sets: bool, passed: bool = False) -> Written:
         """Carry out plans until nothing is left of this phase."""
         end = time.monotonic() + _PATIENCE
         delay = 0.05
@@ -207,7 +213,7 @@ class _Writer:
     def _written(self) -> Written:
         return Written(self.lists, self._patches, self._entries)
 
-    def _set(self, todo: Plan) -> None:
+    def _set(self, todo: ListPlan) -> None:
         for name in todo.creates:
             self._create(name)
         self._apply(DENY_PATH, todo.sets)
@@ -255,7 +261,7 @@ class _Writer:
             self._patches += 1
             self._entries += len(patch.digests) + len(patch.references)
 
-    def _known(self, path: str) -> dict[str, Shard | PassedShard]:
+    def _known(self, path: str) -> dict[str, ListShard | PassedShard]:
         """The objects as they were seen last."""
         return {shard.name: shard for shard in (self.lists.passed if path == PASSED_PATH else self.lists.shards)}
 
@@ -318,7 +324,7 @@ class _Again(Exception):
 _T = t.TypeVar("_T")
 
 
-def _listed(client: Client, path: str, kind: str, project: t.Callable[[dict[str, t.Any]], _T]) -> list[_T]:
+def _listed(client: KubernetesClient, path: str, kind: str, project: t.Callable[[dict[str, t.Any]], _T]) -> list[_T]:
     try:
         return client.items(path, project, {"labelSelector": f"{LIST_LABEL}={kind}"}, limit=_PAGE)
     except ApiError as error:
@@ -328,7 +334,7 @@ def _listed(client: Client, path: str, kind: str, project: t.Callable[[dict[str,
         raise
 
 
-def _deny_shard(document: dict[str, t.Any], provider: str) -> tuple[Shard | None, dict[str, str]]:
+def _deny_shard(document: dict[str, t.Any], provider: str) -> tuple[ListShard | None, dict[str, str]]:
     """The shard, None for one of another provider; and the labels of the object."""
     name, labels, version, uid = _identity(document)
     if labels.get(PROVIDER_LABEL) != provider:
@@ -342,7 +348,7 @@ def _deny_shard(document: dict[str, t.Any], provider: str) -> tuple[Shard | None
     noted = document["metadata"].get("annotations")
     namespaces = noted.get(NAMESPACES_ANNOTATION) if isinstance(noted, dict) else None
     reach = namespaces if isinstance(namespaces, str) else ""
-    return Shard(name, int(number[1]) if number else -1, digests, references, version, uid, reach), labels
+    return ListShard(name, int(number[1]) if number else -1, digests, references, version, uid, reach), labels
 
 
 def _passed_shard(document: dict[str, t.Any], provider: str) -> PassedShard | None:
@@ -386,7 +392,7 @@ def _damaged(name: str, what: str) -> ApiError:
     )
 
 
-def _labels_for(provider: str, found: t.Sequence[tuple[Shard | None, dict[str, str]]]) -> dict[str, str]:
+def _labels_for(provider: str, found: t.Sequence[tuple[ListShard | None, dict[str, str]]]) -> dict[str, str]:
     """The labels of further shards: those of the first one, else those by which another list is read by a policy."""
     ours = [(shard, labels) for shard, labels in found if shard is not None]
     if ours:
@@ -397,7 +403,7 @@ def _labels_for(provider: str, found: t.Sequence[tuple[Shard | None, dict[str, s
     return {LIST_LABEL: DENY, PROVIDER_LABEL: provider, ENFORCE_LABEL: owners.pop()}
 
 
-def _deny_order(shard: Shard) -> tuple[int, str]:
+def _deny_order(shard: ListShard) -> tuple[int, str]:
     return shard.number, shard.name
 
 

@@ -21,10 +21,10 @@ import typing as t
 
 from .._core.errors import LimitExceeded
 from .._scanner.frames import MARK, Decoder, Record
-from .client import Client
+from .client import KubernetesClient
 from .errors import ApiError
 from .manifests import CONTAINER
-from .stream import Stream
+from .stream import ResponseStream
 
 #: Pods whose logs are followed at once, one thread each; further ones wait for a free thread.
 MOST_THREADS = 32
@@ -81,7 +81,9 @@ class Finished:
 class LogCollector:
     """Follows the logs of many pods. One thread calls it."""
 
-    def __init__(self, client: Client, namespace: str, *, clock: t.Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, client: KubernetesClient, namespace: str, *, clock: t.Callable[[], float] = time.monotonic
+    ) -> None:
         self._client = client
         self._namespace = namespace
         self._clock = clock
@@ -150,7 +152,7 @@ class PodLog:
 
     def __init__(
         self,
-        client: Client,
+        client: KubernetesClient,
         namespace: str,
         pod: str,
         uid: str,
@@ -163,7 +165,7 @@ class PodLog:
         self._uid = uid
         self._clock = clock
         self._decoder = Decoder(key, uid)
-        self._spool = Spool()
+        self._spool = LogSpool()
         self._wake = threading.Event()
         self.stopped = False
         # The reading thread's own.
@@ -179,7 +181,7 @@ class PodLog:
         self._ended = False
         self._settling = False
         self._gone_at: float | None = None
-        self._stream: Stream | None = None
+        self._stream: ResponseStream | None = None
         self._started = False
         self._connected = False
         self._heard = False
@@ -259,7 +261,7 @@ class PodLog:
             # At once, since rotation may take what was not read; then less and less often.
             return min((0.5 if complete else 0.05) * 2.0 ** min(self._failures - 1, 9), 2.0)
 
-    def _spool_lines(self, stream: Stream) -> str:
+    def _spool_lines(self, stream: ResponseStream) -> str:
         """Keep the lines that may be frames, up to the end of the answer. Returns what the kubelet says instead."""
         trouble = ""
         stamp: re.Match[bytes] | None = None
@@ -396,7 +398,7 @@ class PodLog:
         self._spool.close()
 
 
-class Spool:
+class LogSpool:
     """Lines on their way from one thread to another: in an anonymous file (mode 0600), since a reader may not wait."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ import typing as t
 
 from .._core.errors import InputError
 from .._images.mirrors import Mirror
-from .client import Client
+from .client import KubernetesClient
 from .errors import ApiError
 
 GROUP = "config.openshift.io"
@@ -27,7 +27,7 @@ _KINDS = {
 }
 
 
-def read_mirrors(client: Client) -> tuple[Mirror, ...]:
+def read_mirrors(client: KubernetesClient) -> tuple[Mirror, ...]:
     """The mirrors that the cluster has, none where it is no OpenShift. Raises ApiError, also where reading is refused.
 
     Raises InputError where an entry cannot be understood.
@@ -37,7 +37,7 @@ def read_mirrors(client: Client) -> tuple[Mirror, ...]:
     return tuple(itertools.chain.from_iterable(_read_kind(client, kind) for kind in _KINDS))
 
 
-def _read_kind(client: Client, kind: str) -> list[Mirror]:
+def _read_kind(client: KubernetesClient, kind: str) -> list[Mirror]:
     field, pulls = _KINDS[kind]
 
     def project(item: dict[str, t.Any]) -> list[Mirror]:

@@ -16,7 +16,7 @@ import typing as t
 import urllib.parse
 
 from .._core.errors import InputError, ScanError
-from .client import Client
+from .client import KubernetesClient
 from .errors import ApiError
 
 Json = dict[str, t.Any]
@@ -45,7 +45,7 @@ class Resource:
 
 
 @dataclasses.dataclass(frozen=True)
-class Selection:
+class ObjectSelection:
     """Objects of one kind to list: all, one by ``name``, or those that fit ``labels`` and ``fields`` (selectors)."""
 
     api_version: str
@@ -58,7 +58,7 @@ class Selection:
 
 
 @dataclasses.dataclass(frozen=True)
-class Change:
+class ObjectChange:
     """What was done with an object, or would be: CREATED, PATCHED, DELETED or UNCHANGED.
 
     ``before`` and ``after``: the object without what changes with every write; empty where there is none.
@@ -76,7 +76,7 @@ class Change:
 class ObjectClient:
     """Objects of any kind on one server. Kinds are looked up once."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: KubernetesClient) -> None:
         self._client = client
         self._served: dict[str, dict[str, Resource]] = {}
 
@@ -97,7 +97,7 @@ class ObjectClient:
             }
         return self._served[api_version].get(kind)
 
-    def select(self, selection: Selection) -> list[Json] | None:
+    def select(self, selection: ObjectSelection) -> list[Json] | None:
         """List objects without their managed fields; None where the server does not serve the kind. Raises ApiError."""
         resource = self.resource(selection.api_version, selection.kind)
         if resource is None:
@@ -112,7 +112,7 @@ class ObjectClient:
             listed = list(self._client.items(path, dict, params, metadata_only=selection.metadata_only))
         return [_without_managed_fields(each) for each in listed if each]
 
-    def apply(self, definition: Json, *, planned: t.Collection[str] = (), dry_run: bool = False) -> Change:
+    def apply(self, definition: Json, *, planned: t.Collection[str] = (), dry_run: bool = False) -> ObjectChange:
         """Make an object what its definition says; other fields of it stay. Raises ApiError, InputError.
 
         ``planned``: what a dry run has planned before, as ``Kind/name``: the server cannot try an object in a
@@ -120,7 +120,7 @@ class ObjectClient:
         """
         resource = self.resource(definition["apiVersion"], definition["kind"])
         if resource is None and dry_run and any(key.startswith(f"{_CRD}/") for key in planned):
-            return Change(definition, CREATED, {}, _lasting(definition))
+            return ObjectChange(definition, CREATED, {}, _lasting(definition))
         path = self._path(definition, resource)
         found = self._read(path)
         try:
@@ -128,7 +128,7 @@ class ObjectClient:
         except ApiError as error:
             space = f"Namespace/{definition['metadata'].get('namespace', '')}"
             if dry_run and error.status == 404 and not found and space in planned:
-                return Change(definition, CREATED, {}, _lasting(definition))
+                return ObjectChange(definition, CREATED, {}, _lasting(definition))
             raise
         if not _says(made, definition):
             params = {"dryRun": "All"} if dry_run else None
@@ -136,20 +136,20 @@ class ObjectClient:
                 made = self._client.merge_patch(path, definition, params)
         before, after = _lasting(found), _lasting(made)
         method = CREATED if not found else PATCHED if before != after else UNCHANGED
-        return Change(definition, method, before, after, str(made["metadata"].get("creationTimestamp") or ""))
+        return ObjectChange(definition, method, before, after, str(made["metadata"].get("creationTimestamp") or ""))
 
-    def delete(self, definition: Json, *, dry_run: bool = False) -> Change:
+    def delete(self, definition: Json, *, dry_run: bool = False) -> ObjectChange:
         """Delete an object if it is there. Raises ApiError, InputError."""
         resource = self.resource(definition["apiVersion"], definition["kind"])
         if resource is None:
-            return Change(definition, UNCHANGED, {}, {})
+            return ObjectChange(definition, UNCHANGED, {}, {})
         path = self._path(definition, resource)
         found = self._read(path)
         if not found:
-            return Change(definition, UNCHANGED, {}, {})
+            return ObjectChange(definition, UNCHANGED, {}, {})
         if not dry_run:
             self._client.delete(path)
-        return Change(definition, DELETED, _lasting(found), {})
+        return ObjectChange(definition, DELETED, _lasting(found), {})
 
     def wait_until_established(self, definition: Json, seconds: float) -> None:
         """Wait until the server serves the kind of a CustomResourceDefinition. Raises ScanError after ``seconds``."""

@@ -20,7 +20,7 @@ from .._rpm.codec import inventory_from_dict
 from .._rpm.inventory import of_mounted_root
 from .._rpm.model import Inventory
 from .._scanner.ledger import Ledger
-from .._scanner.model import Outcome
+from .._scanner.model import ScanOutcome
 from .shards import Item
 
 REFUSED = "result-refused"
@@ -43,13 +43,13 @@ class ShardState:
     open: set[int]
     children: dict[int, dict[str, tuple[tuple[str, ...], str]]] = dataclasses.field(default_factory=dict)
     indexes: dict[int, str] = dataclasses.field(default_factory=dict)
-    told: dict[int, list[Outcome]] = dataclasses.field(default_factory=dict)
+    told: dict[int, list[ScanOutcome]] = dataclasses.field(default_factory=dict)
     early: dict[int, list[t.Mapping[str, t.Any]]] = dataclasses.field(default_factory=dict)
     pod: str = ""
     ended: bool = False
 
 
-class Results:
+class RecordReceiver:
     """Takes records and finishes images in the ledger."""
 
     def __init__(self, ledger: Ledger, new_number: t.Callable[[], int]) -> None:
@@ -77,11 +77,11 @@ class Results:
         else:
             self._image(shard, number, body)
 
-    def fail(self, item: Item, error: ScanError) -> Outcome:
+    def fail(self, item: Item, error: ScanError) -> ScanOutcome:
         """Finish an image without a result."""
         if not error.subject:
             error = ScanError(error.message, code=error.code, hint=error.hint, subject=_name(item))
-        outcome = Outcome(item.digest, item.references, "error", item.platform, item.index, error=error)
+        outcome = ScanOutcome(item.digest, item.references, "error", item.platform, item.index, error=error)
         self._ledger.finish(outcome)
         return outcome
 
@@ -158,7 +158,7 @@ class Results:
     def _record(self, shard: ShardState, number: int, item: Item, body: t.Mapping[str, t.Any]) -> None:
         shard.told.setdefault(number, []).append(self._outcome(item, body))
 
-    def _outcome(self, item: Item, body: t.Mapping[str, t.Any]) -> Outcome:
+    def _outcome(self, item: Item, body: t.Mapping[str, t.Any]) -> ScanOutcome:
         """Finish an image with what a pod told of it."""
         if body["state"] == "error":
             return self.fail(item, _error_of(item, body["error"]))
@@ -170,7 +170,7 @@ class Results:
             rules, arf, why = self._rules(item, body)
         except (ScanError, ValueError) as cause:
             return self.fail(item, ScanError(f"the pod's results of rules are none: {cause}", code=REFUSED))
-        outcome = Outcome(
+        outcome = ScanOutcome(
             item.digest,
             item.references,
             "scanned" if why is None else "error",

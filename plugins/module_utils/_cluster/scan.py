@@ -28,25 +28,25 @@ from .._images.model import Descriptor, Image, ImageIndex, Platform
 from .._images.references import parse_reference
 from .._scanner.bundle import make_bundle
 from .._scanner.ledger import Ledger
-from .._scanner.model import Book, JobRecord, Outcome
+from .._scanner.model import Book, JobRecord, ScanOutcome
 from .._scanner.plan import (
     CONTENT_FILE,
     GIVEN_LIMIT,
     TAILORING_FILE,
     VOLUME_LIMIT,
-    Plan,
     PlannedCompliance,
     PlannedImage,
     PodAccess,
-    Shard,
+    ScanPlan,
+    ScanShard,
     plan_from_json,
     plan_to_json,
 )
 from .._scanner.targets import Request, is_local
 from . import jobs as api
-from .client import Client
+from .client import KubernetesClient
 from .errors import ApiError
-from .jobs import Job, Jobs, Pod
+from .jobs import Job, JobPod, Jobs
 from .logs import Finished, LogCollector, Received
 from .manifests import (
     HEARTBEAT_ANNOTATION,
@@ -59,7 +59,7 @@ from .manifests import (
     scanner_job,
     volume_job,
 )
-from .results import Results, ShardState
+from .results import RecordReceiver, ShardState
 from .shards import Item, plan_shards
 from .volumes import Resolver, require_image_volumes, unresolved
 
@@ -99,10 +99,10 @@ _COMES_AGAIN = frozenset((api.OOM_KILLED, api.DEADLINE))
 
 
 @dataclasses.dataclass(frozen=True)
-class Compliance:
+class ComplianceOptions:
     """What oscap is to evaluate in pods.
 
-    ``profile`` and ``rules``: as ``_compliance.content.Wanted`` has them. ``content``: trimmed to them
+    ``profile`` and ``rules``: as ``_compliance.content.EvaluationRequest`` has them. ``content``: trimmed to them
     (``pack_trimmed``), empty: the image of the pods has it. ``tailoring``: the file. ``arf``: whether it is kept.
     ``max_image_size``: bytes of an image, unpacked. ``seconds``: of oscap, for one. ``memory``: of its container.
     ``chroot``: whether that may change its root. ``content_image``: reference, with a digest, of an image that is
@@ -156,7 +156,7 @@ class Compliance:
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class ScanOptions:
     """How a scan uses the cluster.
 
     ``pods``: at once (one more while something is tried again). ``image_timeout``: seconds for one image.
@@ -172,7 +172,7 @@ class Options:
     image_timeout: int = 300
     start_timeout: float = 20.0
     ca: bytes = b""
-    compliance: Compliance | None = None
+    compliance: ComplianceOptions | None = None
 
     def __post_init__(self) -> None:
         for name, least, most in (("pods", 1, 500), ("images_per_pod", 1, 1000), ("image_timeout", 1, 86_400)):
@@ -186,7 +186,7 @@ class Options:
 class _Watched:
     """A pod and what is known of it beyond its last state."""
 
-    pod: Pod
+    pod: JobPod
     shard: ShardState
     job: str
     seen_at: float
@@ -235,9 +235,9 @@ class JobScan:
     def __init__(
         self,
         book: Book,
-        client: Client,
+        client: KubernetesClient,
         access: Access,
-        options: Options,
+        options: ScanOptions,
         *,
         method: str,
         platforms: t.Sequence[Platform] = (),
@@ -257,7 +257,7 @@ class JobScan:
         self._clock = clock
         self._sleep = sleep
         self._ledger = Ledger(book, platforms, plan_only=plan_only)
-        self._results = Results(self._ledger, self._new_number)
+        self._results = RecordReceiver(self._ledger, self._new_number)
         self._results.needs_labels = method == "image_volume"
         self._results.needs_rules = options.compliance is not None
         self._compliance = options.compliance.planned(options.pod.image) if options.compliance else None
@@ -333,7 +333,7 @@ class JobScan:
                     hint="use method: local for it",
                     subject=request.reference,
                 )
-                self._ledger.finish(Outcome(request.digest, request.references, "error", error=error))
+                self._ledger.finish(ScanOutcome(request.digest, request.references, "error", error=error))
                 continue
             if request.target in targets:
                 self._ledger.same(request.digest, request.references)
@@ -366,7 +366,7 @@ class JobScan:
         for child, child_names in self._ledger.open_index(digest, names, reference, children):
             platform = str(child.platform or "")
             if self._book.is_current(child.digest):
-                self._ledger.finish(Outcome(child.digest, child_names, "current", platform, digest))
+                self._ledger.finish(ScanOutcome(child.digest, child_names, "current", platform, digest))
             else:
                 items.append(
                     Item(
@@ -428,7 +428,7 @@ class JobScan:
             if not self._ledger.claim(opened.digest, item.references):
                 return []
             if self._book.is_current(opened.digest):
-                self._ledger.finish(Outcome(opened.digest, item.references, "current", str(opened.config.platform)))
+                self._ledger.finish(ScanOutcome(opened.digest, item.references, "current", str(opened.config.platform)))
                 return []
             item.digest = opened.digest
             item.target = str(dataclasses.replace(parse_reference(item.target), tag="", digest=opened.digest))
@@ -451,7 +451,7 @@ class JobScan:
             "bytes": sum(item.size for item in items),
         }
         for item in items:
-            self._ledger.finish(Outcome(item.digest, item.references, "planned", item.platform, item.index))
+            self._ledger.finish(ScanOutcome(item.digest, item.references, "planned", item.platform, item.index))
 
     def _cut(self, items: list[Item]) -> list[list[Item]]:
         most = VOLUME_LIMIT if self._method == "image_volume" else self._options.images_per_pod
@@ -571,7 +571,7 @@ class JobScan:
         shards = [ShardState(secrets.token_hex(32), dict(enumerate(items)), set(range(len(items)))) for items in cut]
         options = self._options
         plan = plan_to_json(
-            Plan(
+            ScanPlan(
                 run=self._run,
                 method=self._method,
                 platforms=tuple(map(str, self._platforms)),
@@ -581,7 +581,7 @@ class JobScan:
                 seconds=options.image_timeout,
                 cache=LAYER_CACHE if self._method == "job" else 0,
                 compliance=self._compliance,
-                shards=tuple(Shard(shard.key, self._planned(shard)) for shard in shards),
+                shards=tuple(ScanShard(shard.key, self._planned(shard)) for shard in shards),
             )
         )
         manifests = self._manifests(name, shards, min(free, len(shards)))
@@ -783,7 +783,7 @@ class JobScan:
         if waits:
             self._troubles = self._ask(self._jobs.troubles) or self._troubles
 
-    def _see(self, pods: list[Pod]) -> None:
+    def _see(self, pods: list[JobPod]) -> None:
         """Compare the pods that are with those that were."""
         now = self._clock()
         jobs = {job.uid: job for round_ in self._rounds for job in round_.jobs}
@@ -815,7 +815,7 @@ class JobScan:
                 watched.gone_at = now
                 self._collector.tell(uid, gone=True)
 
-    def _check_mounts(self, pod: Pod, shard: ShardState) -> None:
+    def _check_mounts(self, pod: JobPod, shard: ShardState) -> None:
         """A webhook may rewrite what a pod mounts, and the pod cannot tell: the digest must still be the one wanted."""
         for number in sorted(shard.open):
             item, given = shard.items[number], pod.mounts.get(number)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from .._core.errors import InputError
 from .._images.references import parse_reference
-from .client import Client
+from .client import KubernetesClient
 from .errors import ApiError
 
 OPENSHIFT_PYTHON = "image-registry.openshift-image-registry.svc:5000/openshift/python:latest"
 
 
-def scanner_image(client: Client, given: str) -> str:
+def scanner_image(client: KubernetesClient, given: str) -> str:
     """The image of the pods: what was given, or OpenShift's own Python. Raises InputError where there is none."""
     if given:
         return str(parse_reference(given))

@@ -14,7 +14,7 @@ import urllib.parse
 from .._core.errors import InputError, ScanError
 from .._core.text import printable, quoted
 from .._discovery.model import Excluded, Unidentified
-from .client import Client
+from .client import KubernetesClient
 from .errors import OF_THE_CLUSTER, ApiError
 
 _T = t.TypeVar("_T")
@@ -25,7 +25,7 @@ _OPENSHIFT_GROUPS = ("config.openshift.io", "project.openshift.io", "image.opens
 
 
 @dataclasses.dataclass(frozen=True)
-class Selection:
+class DiscoverySelection:
     """Which objects are looked at.
 
     ``namespaces`` and ``exclude``: regular expressions that must match the whole name; no ``namespaces`` means all.
@@ -61,7 +61,7 @@ class Selection:
         return ""
 
     def list(
-        self, client: Client, prefix: str, resource: str, project: t.Callable[[dict[str, t.Any]], _T | None]
+        self, client: KubernetesClient, prefix: str, resource: str, project: t.Callable[[dict[str, t.Any]], _T | None]
     ) -> list[_T]:
         """The objects of one kind, as ``project`` makes them; those of other namespaces may be among them."""
         params = {"labelSelector": self.label_selector} if self.label_selector else {}
@@ -80,12 +80,12 @@ def is_system(namespace: str, openshift: bool) -> bool:
     return openshift and (namespace == "openshift" or namespace.startswith("openshift-"))
 
 
-def is_openshift(client: Client) -> bool:
+def is_openshift(client: KubernetesClient) -> bool:
     """Whether the cluster is an OpenShift."""
     return any(client.has_group(group) for group in _OPENSHIFT_GROUPS)
 
 
-def check_namespaces(client: Client, selection: Selection) -> list[str]:
+def check_namespaces(client: KubernetesClient, selection: DiscoverySelection) -> list[str]:
     """Raise InputError where a pattern of ``namespaces`` has no namespace: a typing error would look like no images.
 
     Gives the namespaces of which nobody may be asked whether they exist.
@@ -113,7 +113,7 @@ def check_namespaces(client: Client, selection: Selection) -> list[str]:
     return []
 
 
-def identity(client: Client) -> str:
+def identity(client: KubernetesClient) -> str:
     """What tells a cluster from others, whatever its address is: the UID of ``kube-system``, else the address."""
 
     def uid_of(item: dict[str, t.Any]) -> str:
@@ -128,7 +128,7 @@ def identity(client: Client) -> str:
     return next(filter(None, uids), client.server)
 
 
-def _may_see(client: Client, namespace: str) -> bool:
+def _may_see(client: KubernetesClient, namespace: str) -> bool:
     try:
         client.get(f"/api/v1/namespaces/{urllib.parse.quote(namespace, safe='')}")
     except ApiError as error:

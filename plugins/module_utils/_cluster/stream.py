@@ -19,7 +19,7 @@ if t.TYPE_CHECKING:
 PIECE = 1 << 16
 
 
-class Stream:
+class ResponseStream:
     """An answer that is read while it comes. A context manager; ``close`` may be called from another thread."""
 
     def __init__(self, answer: urllib3.BaseHTTPResponse, server: str, operation: Operation) -> None:
@@ -31,7 +31,7 @@ class Stream:
         self._rest = b""
         self._is_closed = False
 
-    def __enter__(self) -> Stream:
+    def __enter__(self) -> ResponseStream:
         return self
 
     def __exit__(self, *_details: object) -> None:

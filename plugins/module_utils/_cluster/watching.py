@@ -16,9 +16,9 @@ import threading
 import time
 import typing as t
 
-from .client import Client
+from .client import KubernetesClient
 from .errors import BUSY, EXPIRED, UNREACHABLE, ApiError, operation_of, refused
-from .stream import Stream
+from .stream import ResponseStream
 
 Item = dict[str, t.Any]
 
@@ -45,7 +45,7 @@ class Watcher:
 
     def __init__(
         self,
-        client: Client,
+        client: KubernetesClient,
         path: str,
         see: t.Callable[[Item], None],
         listed: t.Callable[[], None] = lambda: None,
@@ -57,7 +57,7 @@ class Watcher:
         self._listed = listed
         self._params = dict(params or {})
         self._stopped = threading.Event()
-        self._stream: Stream | None = None
+        self._stream: ResponseStream | None = None
         self._was_listed = self._was_watched = False
         self._refused_at: float | None = None
         self._failures = 0

@@ -38,7 +38,7 @@ _VOLUME = "image volume"
 
 
 @dataclasses.dataclass(frozen=True)
-class Kind:
+class DrillKind:
     """A kind of object that holds images.
 
     ``openshift``: only OpenShift has it, and serves it from an API server of its own, which evaluates policies in newer
@@ -65,17 +65,17 @@ class Kind:
         return f"{self.api}/namespaces/{namespace}/{self.resource}"
 
 
-POD = Kind("Pod", "/api/v1", "pods")
-DEPLOYMENT = Kind("Deployment", "/apis/apps/v1", "deployments")
-REPLICA_SET = Kind("ReplicaSet", "/apis/apps/v1", "replicasets")
-STATEFUL_SET = Kind("StatefulSet", "/apis/apps/v1", "statefulsets")
-DAEMON_SET = Kind("DaemonSet", "/apis/apps/v1", "daemonsets")
-JOB = Kind("Job", "/apis/batch/v1", "jobs")
-CRON_JOB = Kind("CronJob", "/apis/batch/v1", "cronjobs")
-REPLICATION_CONTROLLER = Kind("ReplicationController", "/api/v1", "replicationcontrollers")
-POD_TEMPLATE = Kind("PodTemplate", "/api/v1", "podtemplates")
-DEPLOYMENT_CONFIG = Kind("DeploymentConfig", "/apis/apps.openshift.io/v1", "deploymentconfigs", openshift=True)
-BUILD = Kind("Build", "/apis/build.openshift.io/v1", "builds", openshift=True)
+POD = DrillKind("Pod", "/api/v1", "pods")
+DEPLOYMENT = DrillKind("Deployment", "/apis/apps/v1", "deployments")
+REPLICA_SET = DrillKind("ReplicaSet", "/apis/apps/v1", "replicasets")
+STATEFUL_SET = DrillKind("StatefulSet", "/apis/apps/v1", "statefulsets")
+DAEMON_SET = DrillKind("DaemonSet", "/apis/apps/v1", "daemonsets")
+JOB = DrillKind("Job", "/apis/batch/v1", "jobs")
+CRON_JOB = DrillKind("CronJob", "/apis/batch/v1", "cronjobs")
+REPLICATION_CONTROLLER = DrillKind("ReplicationController", "/api/v1", "replicationcontrollers")
+POD_TEMPLATE = DrillKind("PodTemplate", "/api/v1", "podtemplates")
+DEPLOYMENT_CONFIG = DrillKind("DeploymentConfig", "/apis/apps.openshift.io/v1", "deploymentconfigs", openshift=True)
+BUILD = DrillKind("Build", "/apis/build.openshift.io/v1", "builds", openshift=True)
 KINDS = (
     POD,
     DEPLOYMENT,
@@ -135,7 +135,7 @@ class Images:
 
 
 @dataclasses.dataclass(frozen=True)
-class Way:
+class DrillCase:
     """One way in: an object of a kind with one image in one place, in one form.
 
     ``body`` makes what is sent, from an image; ``bad`` and ``good`` are the images. ``request``: ``create``, ``update``
@@ -143,7 +143,7 @@ class Way:
     ``claimed``: the role ``enforce`` says that it is closed.
     """
 
-    kind: Kind
+    kind: DrillKind
     name: str
     bad: str
     good: str
@@ -157,16 +157,16 @@ class Way:
         return self.name.startswith(_VOLUME)
 
 
-def ways(images: Images) -> list[Way]:
+def ways(images: Images) -> list[DrillCase]:
     """Every way. Kinds of OpenShift are among them."""
-    found: list[Way] = []
+    found: list[DrillCase] = []
     for kind in KINDS:
         made = _of_a_build(images) if kind is BUILD else _of_a_kind(kind, images)
         found += [dataclasses.replace(way, claimed=way.claimed and not kind.openshift) for way in made]
     return found
 
 
-def target(kind: Kind, good: str) -> _Object:
+def target(kind: DrillKind, good: str) -> _Object:
     """An object with a good image that starts nothing, for what can be tried only on an object that is there.
 
     No way has an image of this name, so each is a change of it.
@@ -180,33 +180,34 @@ def target(kind: Kind, good: str) -> _Object:
     return made
 
 
-def _of_a_kind(kind: Kind, images: Images) -> list[Way]:
+def _of_a_kind(kind: DrillKind, images: Images) -> list[DrillCase]:
     by_digest = images.by_digest()
     found = [
-        Way(kind, f"{place}, by digest", *by_digest, _creator(kind, place, images.good))
+        DrillCase(kind, f"{place}, by digest", *by_digest, _creator(kind, place, images.good))
         for place in (_CONTAINER, _SECOND, _INIT, _SIDECAR, _VOLUME)
     ]
     named = [images.by_name(reference)[0] for reference in images.references[:1]]
     found += [
-        Way(kind, f"{place}, by listed reference", *pair, _creator(kind, place, images.good))
+        DrillCase(kind, f"{place}, by listed reference", *pair, _creator(kind, place, images.good))
         for pair in named
         for place in (_CONTAINER, _VOLUME)
     ]
     for owner in _OWNERS.get(kind, ()):
         body = _creator(kind, _CONTAINER, images.good, owner)
-        found.append(Way(kind, f"forged owner {owner[1]}", *by_digest, body))
+        found.append(DrillCase(kind, f"forged owner {owner[1]}", *by_digest, body))
     if kind is POD:
         found += _forms(images)
-        found.append(Way(kind, "ephemeral container, by digest", *by_digest, _ephemeral, "ephemeral"))
+        found.append(DrillCase(kind, "ephemeral container, by digest", *by_digest, _ephemeral, "ephemeral"))
         found += [
-            Way(kind, "ephemeral container, by listed reference", *pair, _ephemeral, "ephemeral") for pair in named
+            DrillCase(kind, "ephemeral container, by listed reference", *pair, _ephemeral, "ephemeral")
+            for pair in named
         ]
     if kind is not JOB:  # the API server itself lets nobody change the image of a Job
-        found.append(Way(kind, "update of an existing object", *by_digest, _updater(kind), "update"))
+        found.append(DrillCase(kind, "update of an existing object", *by_digest, _updater(kind), "update"))
     return found
 
 
-def _forms(images: Images) -> list[Way]:
+def _forms(images: Images) -> list[DrillCase]:
     """Ways to write the same image."""
     forms = [
         ("by tag and digest", images.by_digest(f"{_REPOSITORY}:1.0")),
@@ -216,13 +217,13 @@ def _forms(images: Images) -> list[Way]:
     for reference in images.references:
         forms += [(f"as {pair[0]}", pair) for pair in images.by_name(reference)]
     body = _creator(POD, _CONTAINER, images.good)
-    found = [Way(POD, f"container, {name}", *pair, body) for name, pair in forms]
+    found = [DrillCase(POD, f"container, {name}", *pair, body) for name, pair in forms]
     # What a node has runs by the digest of its configuration on kubelets before 1.35. No list knows those.
     found.append(
-        Way(POD, "container, by the ID that a node keeps it under", images.digest, images.by_digest()[1], body)
+        DrillCase(POD, "container, by the ID that a node keeps it under", images.digest, images.by_digest()[1], body)
     )
     other = (f"{_REPOSITORY}:not-listed", images.by_digest()[1])
-    return [*found, Way(POD, "container, by a tag that is not listed", *other, body, claimed=images.only_good)]
+    return [*found, DrillCase(POD, "container, by a tag that is not listed", *other, body, claimed=images.only_good)]
 
 
 def _spellings(parsed: Reference) -> list[str]:
@@ -239,23 +240,25 @@ def _spellings(parsed: Reference) -> list[str]:
     return [*found, *names] if parsed.tag == "latest" else found
 
 
-def _of_a_build(images: Images) -> list[Way]:
+def _of_a_build(images: Images) -> list[DrillCase]:
     def body(image: str) -> _Object:
         source = {"type": "Dockerfile", "dockerfile": "FROM scratch"}
         strategy = {"type": "Docker", "dockerStrategy": {"from": {"kind": "DockerImage", "name": image}}}
         return {**_head(BUILD), "spec": {"source": source, "strategy": strategy}}
 
-    return [Way(BUILD, "image that is built on, by digest", *images.by_digest(), body)]
+    return [DrillCase(BUILD, "image that is built on, by digest", *images.by_digest(), body)]
 
 
-def _creator(kind: Kind, place: str, good: str, owner: tuple[str, str] | None = None) -> t.Callable[[str], _Object]:
+def _creator(
+    kind: DrillKind, place: str, good: str, owner: tuple[str, str] | None = None
+) -> t.Callable[[str], _Object]:
     def body(image: str) -> _Object:
         return _object(kind, _pod_spec(place, image, good), owner=owner)
 
     return body
 
 
-def _updater(kind: Kind) -> t.Callable[[str], list[_Object]]:
+def _updater(kind: DrillKind) -> t.Callable[[str], list[_Object]]:
     """Another image in the object called NAME; nothing else of it is touched, whatever it was given on the way."""
     place = {POD: "/spec", POD_TEMPLATE: "/template/spec", CRON_JOB: "/spec/jobTemplate/spec/template/spec"}
 
@@ -272,7 +275,7 @@ def _ephemeral(image: str) -> list[_Object]:
     return [{"op": "add", "path": "/spec/ephemeralContainers", "value": [container]}]
 
 
-def _object(kind: Kind, pod_spec: _Object, *, name: str = "", owner: tuple[str, str] | None = None) -> _Object:
+def _object(kind: DrillKind, pod_spec: _Object, *, name: str = "", owner: tuple[str, str] | None = None) -> _Object:
     """An object that makes no pod, even if it stayed."""
     made = _head(kind, name)
     if owner:
@@ -309,7 +312,7 @@ def _object(kind: Kind, pod_spec: _Object, *, name: str = "", owner: tuple[str, 
     return made
 
 
-def _head(kind: Kind, name: str = "") -> _Object:
+def _head(kind: DrillKind, name: str = "") -> _Object:
     named = {"name": name} if name else {"generateName": f"{NAME}-"}
     return {"apiVersion": kind.version, "kind": kind.name, "metadata": {**named, "labels": dict(LABELS)}}
 

@@ -16,13 +16,13 @@ import typing as t
 
 from .._core.errors import InputError, ScanError
 from .._core.text import quoted
-from .._discovery.model import Excluded, Named, Unidentified, Usage
+from .._discovery.model import Excluded, NamedImage, NameUsage, Unidentified
 from .._images.references import Reference, is_digest, parse_reference
 from .._images.sightings import POD, moment
-from .client import Client
+from .client import KubernetesClient
 from .errors import OF_THE_CLUSTER, ApiError
 from .images import INTEGRATED_REGISTRY, StreamTags
-from .selection import LeftOut, Selection, array, full_name, is_openshift, obj, on_one_line, text, unseen
+from .selection import DiscoverySelection, LeftOut, array, full_name, is_openshift, obj, on_one_line, text, unseen
 
 SOURCE = "workloads"
 #: What marks our own pods; it counts in our own namespace alone, where only we create pods.
@@ -41,7 +41,7 @@ _ID = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclasses.dataclass(frozen=True)
-class Kind:
+class WorkloadKind:
     """A kind of object that names images. ``group``: one that not every cluster has."""
 
     prefix: str
@@ -49,17 +49,17 @@ class Kind:
     group: str = ""
 
 
-KINDS: t.Mapping[str, Kind] = {
-    "pods": Kind("/api/v1", ("spec",)),
-    "deployments": Kind("/apis/apps/v1"),
-    "replicasets": Kind("/apis/apps/v1"),
-    "statefulsets": Kind("/apis/apps/v1"),
-    "daemonsets": Kind("/apis/apps/v1"),
-    "jobs": Kind("/apis/batch/v1"),
-    "cronjobs": Kind("/apis/batch/v1", ("spec", "jobTemplate", "spec", "template", "spec")),
-    "replicationcontrollers": Kind("/api/v1"),
-    "deploymentconfigs": Kind("/apis/apps.openshift.io/v1", group="apps.openshift.io"),
-    "buildconfigs": Kind("/apis/build.openshift.io/v1", ("spec",), "build.openshift.io"),
+KINDS: t.Mapping[str, WorkloadKind] = {
+    "pods": WorkloadKind("/api/v1", ("spec",)),
+    "deployments": WorkloadKind("/apis/apps/v1"),
+    "replicasets": WorkloadKind("/apis/apps/v1"),
+    "statefulsets": WorkloadKind("/apis/apps/v1"),
+    "daemonsets": WorkloadKind("/apis/apps/v1"),
+    "jobs": WorkloadKind("/apis/batch/v1"),
+    "cronjobs": WorkloadKind("/apis/batch/v1", ("spec", "jobTemplate", "spec", "template", "spec")),
+    "replicationcontrollers": WorkloadKind("/api/v1"),
+    "deploymentconfigs": WorkloadKind("/apis/apps.openshift.io/v1", group="apps.openshift.io"),
+    "buildconfigs": WorkloadKind("/apis/build.openshift.io/v1", ("spec",), "build.openshift.io"),
 }
 
 
@@ -67,7 +67,7 @@ KINDS: t.Mapping[str, Kind] = {
 class Workloads:
     """Every name that the workloads gave, and who uses it."""
 
-    uses: t.Mapping[Named, Usage]
+    uses: t.Mapping[NamedImage, NameUsage]
     excluded: tuple[Excluded, ...]
     unidentified: tuple[Unidentified, ...]
 
@@ -104,8 +104,8 @@ class Holder:
 
 
 def read_workloads(
-    client: Client,
-    selection: Selection,
+    client: KubernetesClient,
+    selection: DiscoverySelection,
     tags: StreamTags,
     *,
     kinds: t.Sequence[str] = tuple(KINDS),
@@ -119,7 +119,7 @@ def read_workloads(
     ``old_revisions``: also what only was: templates of former revisions, and Jobs that have ended.
     """
     openshift = is_openshift(client)
-    reading = _Reading(tags)
+    reading = _SlotReading(tags)
     seen = set()
     # Pods come first: a template whose image a pod of its namespace runs needs no registry.
     for name in sorted(kinds, key=list(KINDS).index):
@@ -271,11 +271,11 @@ def _build_slots(spec: dict[str, t.Any]) -> tuple[Slot, ...]:
     )
 
 
-class _Reading:
+class _SlotReading:
     """Turns slots into names and counts who uses them."""
 
     def __init__(self, tags: StreamTags) -> None:
-        self.uses: dict[Named, Usage] = {}
+        self.uses: dict[NamedImage, NameUsage] = {}
         self.left = LeftOut()
         self._tags = tags
         self._pods = 0
@@ -303,7 +303,7 @@ class _Reading:
                 self._problem(_shown_reference(slot.reference), error.code, str(error), where)
                 continue
             for one in names:
-                usage = self.uses.setdefault(one, Usage())
+                usage = self.uses.setdefault(one, NameUsage())
                 usage.namespaces.add(holder.namespace)
                 if holder.runs:
                     usage.pods.add(self._pods)
@@ -321,7 +321,7 @@ class _Reading:
     def _problem(self, name: str, code: str, message: str, where: str) -> None:
         self._problems.setdefault((name, code, message), []).append(where)
 
-    def _names(self, holder: Holder, slot: Slot) -> list[Named]:
+    def _names(self, holder: Holder, slot: Slot) -> list[NamedImage]:
         if slot.kind != "DockerImage":
             return [self._stream_tag(slot, slot.namespace or holder.namespace)]
         if slot.image_id:
@@ -340,25 +340,25 @@ class _Reading:
             except ScanError as error:
                 if error.code in OF_THE_CLUSTER:
                     raise
-                return [Named(str(reference), SOURCE)]  # the registry may know
-            return [Named(str(reference) if digest else found, SOURCE, digest)]
-        return [Named(str(reference), SOURCE, reference.digest)]
+                return [NamedImage(str(reference), SOURCE)]  # the registry may know
+            return [NamedImage(str(reference) if digest else found, SOURCE, digest)]
+        return [NamedImage(str(reference), SOURCE, reference.digest)]
 
-    def _stream_tag(self, slot: Slot, namespace: str) -> Named:
+    def _stream_tag(self, slot: Slot, namespace: str) -> NamedImage:
         if slot.kind == "ImageStreamTag":
             name, _colon, tag = slot.reference.partition(":")
             reference, digest = self._tags.find(namespace, name, tag or "latest")
-            return Named(reference, SOURCE, digest)
+            return NamedImage(reference, SOURCE, digest)
         name, _at, digest = slot.reference.partition("@")
         if slot.kind != "ImageStreamImage" or not is_digest(digest):
             raise ScanError(
                 f"{on_one_line(slot.kind)} {quoted(slot.reference, 100)} is no kind of reference that we know",
                 code="corrupt-data",
             )
-        return Named(str(parse_reference(f"{INTEGRATED_REGISTRY}/{namespace}/{name}@{digest}")), SOURCE, digest)
+        return NamedImage(str(parse_reference(f"{INTEGRATED_REGISTRY}/{namespace}/{name}@{digest}")), SOURCE, digest)
 
 
-def running(specification: str, image_id: str) -> list[Named]:
+def running(specification: str, image_id: str) -> list[NamedImage]:
     """The names of what runs: by the runtime's word, with the specification's name where both are of one repository.
 
     Raises ScanError where neither tells what it is.
@@ -373,13 +373,13 @@ def running(specification: str, image_id: str) -> list[Named]:
             ran = parse_reference(bare)
         except InputError as error:
             raise ScanError(f"the runtime reports an image ID that we cannot read: {error}", code="image-id") from error
-        exact = Named(str(Reference(ran.registry, ran.repository, digest=ran.digest)), SOURCE, ran.digest)
+        exact = NamedImage(str(Reference(ran.registry, ran.repository, digest=ran.digest)), SOURCE, ran.digest)
         if asked is None:
             return [exact]
         if asked.digest and asked.digest != ran.digest:
             # An index was asked for and one of its images runs, or the runtime knows the same files by another name.
-            return [exact, Named(str(asked), SOURCE, asked.digest)]
-        return [exact, Named(str(asked), SOURCE, ran.digest, doubtful=asked.name != ran.name, past=POD)]
+            return [exact, NamedImage(str(asked), SOURCE, asked.digest)]
+        return [exact, NamedImage(str(asked), SOURCE, ran.digest, doubtful=asked.name != ran.name, past=POD)]
     if _ID.fullmatch(bare):
         bare = f"sha256:{bare}"
     if not is_digest(bare):
@@ -392,8 +392,8 @@ def running(specification: str, image_id: str) -> list[Named]:
             code="image-id",
         )
     if asked.digest:
-        return [Named(str(asked), SOURCE, asked.digest)]
-    return [Named(str(asked), SOURCE, image_id=bare)]
+        return [NamedImage(str(asked), SOURCE, asked.digest)]
+    return [NamedImage(str(asked), SOURCE, image_id=bare)]
 
 
 def _shown_reference(reference: str) -> str:

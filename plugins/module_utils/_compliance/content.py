@@ -79,7 +79,7 @@ _REFERENCE_TEXTS = frozenset((f"{_OVAL} object_reference", f"{_OVAL} filter", f"
 
 
 @dataclasses.dataclass(frozen=True)
-class Wanted:
+class EvaluationRequest:
     """What to evaluate. Paths are of this machine.
 
     ``profile``: id, whole or without the guide's prefix (``cis``). ``content``: a SCAP source data stream; empty:
@@ -565,7 +565,7 @@ def _check_tailoring(tailored: _Tailored, index: _Index, where: str, content: st
 # Trimming
 
 
-def trim(wanted: Wanted, content: Path, cache: Path | None = None) -> Trimmed:
+def trim(wanted: EvaluationRequest, content: Path, cache: Path | None = None) -> Trimmed:
     """The content trimmed to what is wanted of it, from ``cache`` (a folder that exists) where it is there.
 
     Raises InputError for a profile or rule that does not exist and a tailoring file of another benchmark, CorruptData
@@ -586,7 +586,7 @@ def trim(wanted: Wanted, content: Path, cache: Path | None = None) -> Trimmed:
     return dataclasses.replace(kept, tailoring=tailoring)
 
 
-def _trim(data: bytes, digest: str, tailoring: bytes, wanted: Wanted, content: Path) -> Trimmed:
+def _trim(data: bytes, digest: str, tailoring: bytes, wanted: EvaluationRequest, content: Path) -> Trimmed:
     index = _Index(data, str(content))
     profiles: dict[str, _Item] = dict(index.profiles)
     tailored = None

@@ -22,10 +22,10 @@ from .._images.model import Image, Problem
 from .._images.targets import RootFolder
 from .._images.unpack import Unpacked, copy_folder, unpack
 from .._rpm.model import Inventory
-from .content import FOLDERS, Trimmed, Wanted, choose, fits, trim
+from .content import FOLDERS, EvaluationRequest, Trimmed, choose, fits, trim
 from .guards import check_inventory, check_results
 from .model import Benchmark, Results
-from .oscap import Bounds, Task, Tools, find_tools, run_oscap
+from .oscap import Bounds, OscapTask, Tools, find_tools, run_oscap
 from .reader import read_results
 from .tree import owners_for_fakeroot, prepare, without_modules
 
@@ -33,7 +33,7 @@ _STEP = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True)
-class Places:
+class EvaluationPaths:
     """Folders of this machine.
 
     ``work``: exists, and is empty; everything is written there, the image too, and nothing of it is needed later but
@@ -49,8 +49,8 @@ class Places:
 def evaluate(
     opened: Image | RootFolder,
     inventory: Inventory,
-    wanted: Wanted,
-    places: Places,
+    wanted: EvaluationRequest,
+    places: EvaluationPaths,
     *,
     limits: Limits = DEFAULT_LIMITS,
     bounds: Bounds | None = None,
@@ -93,7 +93,7 @@ def evaluate(
 
 
 def plan(
-    inventory: Inventory, wanted: Wanted, places: Places, given: Trimmed | None = None
+    inventory: Inventory, wanted: EvaluationRequest, places: EvaluationPaths, given: Trimmed | None = None
 ) -> tuple[Trimmed | None, tuple[Problem, ...]]:
     """The content to evaluate an image with; or None and why an evaluation would prove nothing.
 
@@ -116,7 +116,7 @@ def plan(
     return (None, (other,)) if other else (trimmed, ())
 
 
-def refused(wanted: Wanted, problems: t.Sequence[Problem]) -> Results:
+def refused(wanted: EvaluationRequest, problems: t.Sequence[Problem]) -> Results:
     """The results of an image on which oscap was not run."""
     return Results(id="", rules=(), profile=wanted.profile, benchmark=Benchmark(), problems=tuple(problems))
 
@@ -126,7 +126,7 @@ def evaluate_tree(
     unpacked: Unpacked,
     inventory: Inventory,
     trimmed: Trimmed,
-    places: Places,
+    places: EvaluationPaths,
     *,
     identifier: str = "",
     environment: tuple[str, ...] = (),
@@ -155,7 +155,7 @@ def evaluate_tree(
         tailoring = work / "tailoring.xml"
         tailoring.write_bytes(trimmed.tailoring)
     owners = None if unpacked.owning else owners_for_fakeroot(root, unpacked.owners)
-    task = Task(root, work, content, trimmed.profile, tailoring, owners, identifier, environment)
+    task = OscapTask(root, work, content, trimmed.profile, tailoring, owners, identifier, environment)
     arf = run_oscap(task, tools, bounds or Bounds())
     results = check_results(read_results(_chunks(arf), "the ARF of oscap"), trimmed)
     if keep is not None:

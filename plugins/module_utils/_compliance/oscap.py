@@ -62,7 +62,7 @@ class Tools:
 
 
 @dataclasses.dataclass(frozen=True)
-class Task:
+class OscapTask:
     """One run. Paths are of this machine.
 
     ``work``: a folder of ours for everything that is written. ``owners``: what ``owners_for_fakeroot`` gave, None when
@@ -108,7 +108,7 @@ def _may_chroot() -> bool:
         return False
 
 
-def run_oscap(task: Task, tools: Tools, bounds: Bounds) -> Path:
+def run_oscap(task: OscapTask, tools: Tools, bounds: Bounds) -> Path:
     """Evaluate, and give the path of the ARF file. That oscap ended says nothing: see ``guards``.
 
     Raises ScanError: ``oscap-no-chroot``, ``oscap-no-owners`` (nothing to run with), ``oscap-killed``,
@@ -176,7 +176,7 @@ def check_tools(tools: Tools, *, owning: bool) -> Tools:
     return tools
 
 
-def _wrapping(task: Task, tools: Tools) -> list[str]:
+def _wrapping(task: OscapTask, tools: Tools) -> list[str]:
     """The programs that oscap runs under."""
     check_tools(tools, owning=task.owners is None)
     words: list[str] = []
@@ -189,7 +189,7 @@ def _wrapping(task: Task, tools: Tools) -> list[str]:
     return words
 
 
-def _environment(task: Task, home: Path, results: Path) -> dict[str, str]:
+def _environment(task: OscapTask, home: Path, results: Path) -> dict[str, str]:
     return {
         "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
         "LC_ALL": "C.UTF-8",
@@ -207,7 +207,7 @@ def _environment(task: Task, home: Path, results: Path) -> dict[str, str]:
     }
 
 
-def _run(command: list[str], environment: dict[str, str], task: Task, bounds: Bounds) -> tuple[int, Path]:
+def _run(command: list[str], environment: dict[str, str], task: OscapTask, bounds: Bounds) -> tuple[int, Path]:
     """Exit status (negative: a signal) and the file with the complaints."""
     errors = task.work / "oscap.stderr"
     # A shell sets the limits: nothing of ours may run between fork and exec, since other threads are at work.

@@ -21,7 +21,7 @@ from .._core.errors import CorruptData, LimitExceeded
 from .._core.times import read_time, utc_text
 from .._images.model import Problem
 from .model import RULE_RESULTS, RULE_SEVERITIES, Benchmark, Definition, Results, RuleResult
-from .streaming import TEXT_LIMIT, Attributes, Known, Table, pairs, walk
+from .streaming import TEXT_LIMIT, Attributes, KnownElement, Table, pairs, walk
 
 #: Rules, references, tests and so on of one file; each takes about 100 bytes.
 VALUES_LIMIT = 1_000_000
@@ -67,7 +67,7 @@ def read_results(chunks: t.Iterable[bytes], where: str, definitions: Definitions
     ``definitions``: what ``read_definitions`` gave, for XCCDF results whose OVAL results are files of their own.
     Raises CorruptData (``results-damaged``, ``results-truncated``, ``results-missing``) and LimitExceeded.
     """
-    reader = _Reader(where)
+    reader = _ResultsReader(where)
     walk(chunks, where, reader.top, reader.pass_by, _FLAT)
     if reader.last is None:
         what = "OVAL results" if reader.definitions else "content"
@@ -77,7 +77,7 @@ def read_results(chunks: t.Iterable[bytes], where: str, definitions: Definitions
 
 def read_definitions(chunks: t.Iterable[bytes], where: str) -> dict[str, list[Definition]]:
     """The results of the OVAL definitions of a file. Raises as ``read_results``."""
-    reader = _Reader(where)
+    reader = _ResultsReader(where)
     walk(chunks, where, reader.top, reader.pass_by, _FLAT)
     if not reader.definitions:
         raise CorruptData(f"{where} has no results of OVAL definitions", code="results-missing")
@@ -151,7 +151,7 @@ class _Written:
         return Definition(own.get("definition_id", ""), own.get("result", ""), tuple(dict.fromkeys(tests)))
 
 
-class _Reader:
+class _ResultsReader:
     """One pass over one file: the tables of what is looked into, and what was found."""
 
     def __init__(self, where: str) -> None:
@@ -200,63 +200,70 @@ class _Reader:
         for namespace in _XCCDF:
             tests[f"{namespace} TestResult"] = self._test_table(namespace)
             benchmarks[f"{namespace} Benchmark"] = self._benchmark_table(namespace, tests)
-        streams = {f"{_DATA_STREAM} data-stream-collection": Known({f"{_DATA_STREAM} component": Known(benchmarks)})}
-        request = Known({f"{_ARF} content": Known({**streams, **benchmarks})})
-        content = {f"{_ARF} content": Known({**tests, **benchmarks, **oval})}
-        report = Known(content, self._begin_report, self._finish_report)
+        streams = {
+            f"{_DATA_STREAM} data-stream-collection": KnownElement(
+                {f"{_DATA_STREAM} component": KnownElement(benchmarks)}
+            )
+        }
+        request = KnownElement({f"{_ARF} content": KnownElement({**streams, **benchmarks})})
+        content = {f"{_ARF} content": KnownElement({**tests, **benchmarks, **oval})}
+        report = KnownElement(content, self._begin_report, self._finish_report)
         collection = {
-            f"{_ARF} report-requests": Known({f"{_ARF} report-request": request}),
-            f"{_ARF} reports": Known({f"{_ARF} report": report}),
+            f"{_ARF} report-requests": KnownElement({f"{_ARF} report-request": request}),
+            f"{_ARF} reports": KnownElement({f"{_ARF} report": report}),
         }
-        return {f"{_ARF} asset-report-collection": Known(collection), **streams, **benchmarks, **tests, **oval}
+        return {f"{_ARF} asset-report-collection": KnownElement(collection), **streams, **benchmarks, **tests, **oval}
 
-    def _benchmark_table(self, namespace: str, tests: Table) -> Known:
+    def _benchmark_table(self, namespace: str, tests: Table) -> KnownElement:
         rule = {
-            f"{namespace} title": Known(finish=self._rule_title),
-            f"{namespace} ident": Known(finish=self._rule_ident),
-            f"{namespace} reference": Known(finish=self._rule_reference),
-            f"{namespace} fix": Known({}, begin=self._rule_fix),
+            f"{namespace} title": KnownElement(finish=self._rule_title),
+            f"{namespace} ident": KnownElement(finish=self._rule_ident),
+            f"{namespace} reference": KnownElement(finish=self._rule_reference),
+            f"{namespace} fix": KnownElement({}, begin=self._rule_fix),
         }
-        group: Table = {f"{namespace} Rule": Known(rule, self._begin_rule, self._finish_rule)}
-        group[f"{namespace} Group"] = Known(group)
-        inside = {**group, f"{namespace} version": Known(finish=self._benchmark_version), **tests}
-        return Known(inside, self._begin_benchmark, self._finish_benchmark)
+        group: Table = {f"{namespace} Rule": KnownElement(rule, self._begin_rule, self._finish_rule)}
+        group[f"{namespace} Group"] = KnownElement(group)
+        inside = {**group, f"{namespace} version": KnownElement(finish=self._benchmark_version), **tests}
+        return KnownElement(inside, self._begin_benchmark, self._finish_benchmark)
 
-    def _test_table(self, namespace: str) -> Known:
-        content = {f"{namespace} check-content-ref": Known({}, begin=self._content)}
-        checks: Table = {f"{namespace} check": Known(content, begin=self._check)}
-        checks[f"{namespace} complex-check"] = Known(checks)
+    def _test_table(self, namespace: str) -> KnownElement:
+        content = {f"{namespace} check-content-ref": KnownElement({}, begin=self._content)}
+        checks: Table = {f"{namespace} check": KnownElement(content, begin=self._check)}
+        checks[f"{namespace} complex-check"] = KnownElement(checks)
         outcome = {
-            f"{namespace} result": Known(finish=self._result),
-            f"{namespace} override": Known({f"{namespace} old-result": Known(finish=self._old_result)}),
-            f"{namespace} ident": Known(finish=self._ident),
-            f"{namespace} message": Known(finish=self._message),
-            f"{namespace} instance": Known(finish=self._instance),
-            f"{namespace} fix": Known({}, begin=self._fix),
+            f"{namespace} result": KnownElement(finish=self._result),
+            f"{namespace} override": KnownElement({f"{namespace} old-result": KnownElement(finish=self._old_result)}),
+            f"{namespace} ident": KnownElement(finish=self._ident),
+            f"{namespace} message": KnownElement(finish=self._message),
+            f"{namespace} instance": KnownElement(finish=self._instance),
+            f"{namespace} fix": KnownElement({}, begin=self._fix),
             **checks,
         }
         inside = {
-            f"{namespace} benchmark": Known({}, begin=self._test_benchmark),
-            f"{namespace} profile": Known({}, begin=self._profile),
-            f"{namespace} identity": Known(finish=self._identity),
-            f"{namespace} target": Known(finish=self._target),
-            f"{namespace} target-address": Known(finish=self._address),
-            f"{namespace} target-facts": Known({f"{namespace} fact": Known(finish=self._fact)}),
-            f"{namespace} platform": Known({}, begin=self._platform),
-            f"{namespace} score": Known(finish=self._score),
-            f"{namespace} rule-result": Known(outcome, self._begin_outcome, self._finish_outcome),
+            f"{namespace} benchmark": KnownElement({}, begin=self._test_benchmark),
+            f"{namespace} profile": KnownElement({}, begin=self._profile),
+            f"{namespace} identity": KnownElement(finish=self._identity),
+            f"{namespace} target": KnownElement(finish=self._target),
+            f"{namespace} target-address": KnownElement(finish=self._address),
+            f"{namespace} target-facts": KnownElement({f"{namespace} fact": KnownElement(finish=self._fact)}),
+            f"{namespace} platform": KnownElement({}, begin=self._platform),
+            f"{namespace} score": KnownElement(finish=self._score),
+            f"{namespace} rule-result": KnownElement(outcome, self._begin_outcome, self._finish_outcome),
         }
         self._strict += [(outcome, namespace, "rule-result"), (inside, namespace, "TestResult")]
-        return Known(inside, self._begin_test, self._finish_test)
+        return KnownElement(inside, self._begin_test, self._finish_test)
 
     def _oval_table(self) -> Table:
         criteria: Table = {
-            f"{_OVAL_RESULTS} {name}": Known({}, begin=self._criterion) for name in ("criterion", "extend_definition")
+            f"{_OVAL_RESULTS} {name}": KnownElement({}, begin=self._criterion)
+            for name in ("criterion", "extend_definition")
         }
-        criteria[f"{_OVAL_RESULTS} criteria"] = Known(criteria)
-        inside = {f"{_OVAL_RESULTS} definition": Known(criteria, self._begin_definition, self._finish_definition)}
+        criteria[f"{_OVAL_RESULTS} criteria"] = KnownElement(criteria)
+        inside = {
+            f"{_OVAL_RESULTS} definition": KnownElement(criteria, self._begin_definition, self._finish_definition)
+        }
         for name in ("definitions", "system", "results", "oval_results"):
-            inside = {f"{_OVAL_RESULTS} {name}": Known(inside)}
+            inside = {f"{_OVAL_RESULTS} {name}": KnownElement(inside)}
         return inside
 
     # Small things

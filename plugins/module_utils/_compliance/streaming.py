@@ -37,7 +37,7 @@ Begin = t.Optional[t.Callable[[Attributes], None]]
 Finish = t.Optional[t.Callable[[str, Attributes], None]]
 
 
-class Known(t.NamedTuple):
+class KnownElement(t.NamedTuple):
     """An element that is looked into, in tables by ``namespace name``.
 
     ``inside``: what may stand in it; None where it is a text. ``begin`` gets its attributes when it begins, ``finish``
@@ -49,12 +49,12 @@ class Known(t.NamedTuple):
     finish: Finish = None
 
 
-Table = dict[str, Known]
+Table = dict[str, KnownElement]
 
 
 #: Of elements that a table does not have: what is known inside is nothing, and it stays out of sight.
 _NOTHING: Table = {}
-_PASSING = Known(_NOTHING)
+_PASSING = KnownElement(_NOTHING)
 
 
 def pairs(attributes: Attributes) -> dict[str, str]:

@@ -28,10 +28,10 @@ from .._images.folders import read_folder
 from .._images.overlay import parent_of
 from .._images.tar import clean_name
 from .._images.unpack import Owner
-from .._images.wanted import Wanted
+from .._images.wanted import FileSelection
 from .._rpm.databases import COMPANIONS, open_rows
 from .._rpm.header import lists_of_texts, parse_header
-from .._rpm.model import Database
+from .._rpm.model import PackageDatabase
 from .content import CANARY_FILE
 from .oscap import DATABASE_FOLDER
 
@@ -56,7 +56,7 @@ _EMPTY = (
 )
 
 
-def prepare(root: Path, database: Database, token: str) -> int:
+def prepare(root: Path, database: PackageDatabase, token: str) -> int:
     """Prepare a root that is ours and will be thrown away. ``database``: the image's, from its inventory.
 
     Returns the number of headers in the new database. Raises CorruptData where the database does not hold what it
@@ -92,10 +92,10 @@ def _new_folder(path: Path) -> None:
         path.chmod(0o755)
 
 
-def _headers(root: Path, database: Database) -> list[bytes]:
+def _headers(root: Path, database: PackageDatabase) -> list[bytes]:
     """Every header of the image's database, checked."""
     names = {database.path, *(parent_of(database.path) + "/" + name for name in COMPANIONS)}
-    files = read_folder(str(root), Wanted(files=frozenset(names), file_limit=_DATABASE_LIMIT)).files
+    files = read_folder(str(root), FileSelection(files=frozenset(names), file_limit=_DATABASE_LIMIT)).files
     if database.path not in files:
         raise CorruptData(f"the root has no {database.path}, which its inventory names", code="tree-other-packages")
     wal = files.get(database.path + "-wal")

@@ -28,7 +28,7 @@ SCANNER_LABEL = ("imagescan.github.io/component", "scanner")
 
 
 @dataclasses.dataclass(frozen=True)
-class Named:
+class NamedImage:
     """A name that somebody or something gave.
 
     ``source``: ``references``, ``paths``, ``registry``, ``openshift`` or ``workloads``.
@@ -49,7 +49,7 @@ class Named:
 
 
 @dataclasses.dataclass
-class Usage:
+class NameUsage:
     """Who uses what has a name: numbers of the pods that run it, namespaces where it runs or is named.
 
     ``started``: when the last of its containers did, RFC 3339, empty where that is not known.
@@ -61,7 +61,7 @@ class Usage:
 
 
 @dataclasses.dataclass(frozen=True)
-class Facts:
+class ImageFacts:
     """What is known about an image.
 
     ``reference``: the name under which its holder knows it, pinned, or empty. ``config``: digest of its config.
@@ -92,7 +92,7 @@ class Catalogue:
     ``cluster``: its identity, empty where nothing was asked for it.
     """
 
-    facts: t.Mapping[str, Facts] = dataclasses.field(default_factory=dict)
+    facts: t.Mapping[str, ImageFacts] = dataclasses.field(default_factory=dict)
     tags: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     registries: tuple[str, ...] = ()
     reported: frozenset[str] = frozenset()
@@ -119,7 +119,7 @@ class Excluded:
 
 
 @dataclasses.dataclass
-class Found:
+class DiscoveredImage:
     """An image, under all the names that lead to it.
 
     ``names``: who told of those references that have a tag. ``platforms``: of an index, those of its images.
@@ -146,7 +146,7 @@ class Found:
 class Discovery:
     """Everything that was named ends in exactly one of the three lists."""
 
-    found: tuple[Found, ...]
+    found: tuple[DiscoveredImage, ...]
     excluded: tuple[Excluded, ...]
     unidentified: tuple[Unidentified, ...]
 

@@ -34,13 +34,13 @@ from .._images.targets import open_child, open_target
 from .._scanner.targets import is_local, pinned
 from .model import (
     Catalogue,
+    DiscoveredImage,
     Discovery,
     Excluded,
-    Facts,
-    Found,
-    Named,
+    ImageFacts,
+    NamedImage,
+    NameUsage,
     Unidentified,
-    Usage,
     is_scanner,
     short_digest,
     telling_labels,
@@ -56,7 +56,7 @@ NO_IMAGE_BEFORE = datetime(2013, 1, 1, tzinfo=timezone.utc)
 
 
 @dataclasses.dataclass(frozen=True)
-class Wish:
+class ImageFilter:
     """Which of the images that were found are wanted.
 
     ``exclude``: regular expressions over names. ``in_use``: only what a pod runs. ``scanner_digest``: our scanner's.
@@ -70,11 +70,11 @@ class Wish:
     ask: bool = True
 
 
-def facts_of(opened: t.Any) -> Facts:
+def facts_of(opened: t.Any) -> ImageFacts:
     """What an image says of itself, once it is opened."""
     if isinstance(opened, Image):
         config = opened.config
-        return Facts(
+        return ImageFacts(
             digest=opened.digest,
             kind="image",
             platform=str(config.platform),
@@ -87,17 +87,17 @@ def facts_of(opened: t.Any) -> Facts:
         )
     if isinstance(opened, ImageIndex):
         children = tuple((child.digest, str(child.platform or "")) for child in opened.children)
-        return Facts(opened.digest, "index", children=children)
-    return Facts(opened.digest, "root_folder")
+        return ImageFacts(opened.digest, "index", children=children)
+    return ImageFacts(opened.digest, "root_folder")
 
 
 def discover(
-    named: t.Iterable[Named],
+    named: t.Iterable[NamedImage],
     access: Access,
     *,
-    wish: Wish | None = None,
+    wish: ImageFilter | None = None,
     catalogue: Catalogue | None = None,
-    uses: t.Mapping[Named, Usage] | None = None,
+    uses: t.Mapping[NamedImage, NameUsage] | None = None,
     beat: t.Callable[[int, int], None] = lambda done, total: None,
 ) -> Discovery:
     """Bring names to digests. One that fails is reported and never stops the others.
@@ -105,7 +105,7 @@ def discover(
     ``uses``: the names that the workloads gave, and who uses them; None where no workloads were read.
     ``beat``: called every second with the numbers of names that are resolved and of all; what it raises ends the run.
     """
-    search = _Search(access, wish or Wish(), catalogue or Catalogue(), uses)
+    search = _Search(access, wish or ImageFilter(), catalogue or Catalogue(), uses)
     search.take(named)
     search.ask(beat)
     return search.result()
@@ -114,14 +114,16 @@ def discover(
 class _Search:
     """One run: names in, each of them settled by what is known or by asking its registry, images out."""
 
-    def __init__(self, access: Access, wish: Wish, catalogue: Catalogue, uses: t.Mapping[Named, Usage] | None) -> None:
+    def __init__(
+        self, access: Access, wish: ImageFilter, catalogue: Catalogue, uses: t.Mapping[NamedImage, NameUsage] | None
+    ) -> None:
         self._access = access
         self._wish = wish
         self._catalogue = catalogue
         self._uses = uses
-        self._facts: dict[str, Facts] = dict(catalogue.facts)
-        self._names: dict[str, list[Named]] = {}  # digest -> the names that lead to it
-        self._open: dict[tuple[str, str], list[Named]] = {}  # (name, image ID) -> names that nobody knows yet
+        self._facts: dict[str, ImageFacts] = dict(catalogue.facts)
+        self._names: dict[str, list[NamedImage]] = {}  # digest -> the names that lead to it
+        self._open: dict[tuple[str, str], list[NamedImage]] = {}  # (name, image ID) -> names that nobody knows yet
         self._excluded: list[Excluded] = []
         self._unidentified: list[Unidentified] = []
         self._out: set[str] = set()  # digests that were left out by name
@@ -130,7 +132,7 @@ class _Search:
         self._sightings: dict[Sighting, None] = {}
         self._by_digest: dict[str, list[Sighting]] = {}
 
-    def take(self, named: t.Iterable[Named]) -> None:
+    def take(self, named: t.Iterable[NamedImage]) -> None:
         """Settle every name that needs no registry."""
         for one in dict.fromkeys((*named, *(self._uses or ()))):
             digests = self._known(one)
@@ -143,7 +145,7 @@ class _Search:
             else:
                 self._open.setdefault((one.name, one.image_id), []).append(one)
 
-    def _see(self, one: Named, digest: str, source: str = "", seen: str = "") -> None:
+    def _see(self, one: NamedImage, digest: str, source: str = "", seen: str = "") -> None:
         """Keep who told that a name has a digest. What was there before this search cannot be newer than its begin."""
         if pinned_digest(one.name):
             return
@@ -161,7 +163,7 @@ class _Search:
             self._excluded.append(Excluded(name, f"the pattern {hit.pattern!r} of exclude matches"))
         return hit is not None
 
-    def _known(self, one: Named) -> list[str]:
+    def _known(self, one: NamedImage) -> list[str]:
         """The digests of a name, as far as the cluster tells them."""
         if one.digest:
             return [one.digest]
@@ -228,7 +230,7 @@ class _Search:
     def _is_now(self, name: str, digest: str, seen: str) -> None:
         """What the registry answered about a name that was in doubt. What it has now may be yet another image."""
         told = next(one for names in self._names.values() for one in names if one.name == name)
-        named = Named(name, told.source, digest)
+        named = NamedImage(name, told.source, digest)
         self._see(named, digest, REGISTRY, seen)
         names = self._names.setdefault(digest, [])
         if all(one.name != name for one in names):
@@ -255,7 +257,7 @@ class _Search:
             # An image whose digest the cluster told is found, whether its registry can be asked from here or not.
             self._facts[rest] = facts_of(future.result())
 
-    def _failed(self, waiting: t.Iterable[Named], error: ScanError) -> None:
+    def _failed(self, waiting: t.Iterable[NamedImage], error: ScanError) -> None:
         for one in waiting:
             message, name = str(error), one.name
             if one.image_id:
@@ -275,7 +277,7 @@ class _Search:
             self._by_digest.setdefault(one.digest, []).append(one)
         found = []
         for digest, names in self._names.items():
-            facts = self._facts.get(digest) or Facts(digest)
+            facts = self._facts.get(digest) or ImageFacts(digest)
             usage = self._usage(names)
             reason = self._refusal(facts, usage, [self._usage(self._names[index]) for index in indexes.get(digest, ())])
             if reason:
@@ -312,12 +314,12 @@ class _Search:
                 if self._is_excluded(name):
                     self._out.add(child)
                     continue
-                self._names[child] = [Named(name, parent.source, child)]
+                self._names[child] = [NamedImage(name, parent.source, child)]
                 pending.append(child)
         return indexes
 
-    def _usage(self, names: t.Iterable[Named]) -> Usage:
-        usage = Usage()
+    def _usage(self, names: t.Iterable[NamedImage]) -> NameUsage:
+        usage = NameUsage()
         for one in names:
             part = (self._uses or {}).get(one)
             if part is not None:
@@ -325,7 +327,7 @@ class _Search:
                 usage.namespaces |= part.namespaces
         return usage
 
-    def _refusal(self, facts: Facts, usage: Usage, above: t.Sequence[Usage]) -> str:
+    def _refusal(self, facts: ImageFacts, usage: NameUsage, above: t.Sequence[NameUsage]) -> str:
         """Why an image is left out, empty where it is not."""
         wish = self._wish
         if facts.digest == wish.scanner_digest and facts.scanner:
@@ -341,12 +343,14 @@ class _Search:
                 return f"it was created at {facts.created}, before newer_than"
         return ""
 
-    def _found(self, facts: Facts, names: list[Named], usage: Usage, indexes: set[str]) -> Found:
+    def _found(
+        self, facts: ImageFacts, names: list[NamedImage], usage: NameUsage, indexes: set[str]
+    ) -> DiscoveredImage:
         own = facts.reference
         if own and all(one.name != own for one in names) and not any(one.search(own) for one in self._wish.exclude):
-            names = [*names, Named(own, "openshift", facts.digest)]
+            names = [*names, NamedImage(own, "openshift", facts.digest)]
         used = {"count": len(usage.pods), "namespaces": sorted(usage.namespaces)}
-        return Found(
+        return DiscoveredImage(
             digest=facts.digest,
             kind=facts.kind,
             references=self._references(names),
@@ -362,7 +366,7 @@ class _Search:
             used_by=None if self._uses is None else used,
         )
 
-    def _told(self, digest: str, names: t.Iterable[Named]) -> list[dict[str, str]]:
+    def _told(self, digest: str, names: t.Iterable[NamedImage]) -> list[dict[str, str]]:
         """Who told of the names of an image, those in the order of its references."""
         order = {name: number for number, name in enumerate(self._references(names))}
         seen = [one for one in self._by_digest.get(digest, ()) if one.reference in order]
@@ -376,10 +380,10 @@ class _Search:
             for one in sorted(seen, key=lambda one: (order[one.reference], one))
         ]
 
-    def _references(self, names: t.Iterable[Named]) -> list[str]:
+    def _references(self, names: t.Iterable[NamedImage]) -> list[str]:
         return list(dict.fromkeys(one.name for one in sorted(names, key=self._rank)))
 
-    def _rank(self, one: Named) -> tuple[bool, int, bool, str]:
+    def _rank(self, one: NamedImage) -> tuple[bool, int, bool, str]:
         """Names that serve best first: sure ones, of registries that can be reached from anywhere, with a tag."""
         if is_local(one.name):
             return one.doubtful, 0, False, one.name

@@ -15,7 +15,7 @@ from .._images.access import Access
 from .._images.references import Reference, parse_registry
 from .._images.targets import list_targets
 from .._scanner.targets import canonical_name
-from .model import Excluded, Named, Unidentified
+from .model import Excluded, NamedImage, Unidentified
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,14 +38,14 @@ def pattern(text: str, option: str) -> re.Pattern[str]:
 
 def gather(
     references: t.Iterable[str], paths: t.Iterable[str], queries: t.Iterable[RegistryQuery], access: Access
-) -> tuple[list[Named], list[Excluded], list[Unidentified]]:
+) -> tuple[list[NamedImage], list[Excluded], list[Unidentified]]:
     """The names that the sources give, without asking for a single image yet. A source that fails is reported."""
-    named: list[Named] = []
+    named: list[NamedImage] = []
     excluded: list[Excluded] = []
     failed: list[Unidentified] = []
     for reference in references:
         try:
-            named.append(Named(canonical_name(reference.strip()), "references"))
+            named.append(NamedImage(canonical_name(reference.strip()), "references"))
         except ScanError as error:
             failed.append(unidentified(reference, "references", error))
     for path in paths:
@@ -53,7 +53,7 @@ def gather(
             targets = list_targets(path)
             if not targets:
                 raise InputError("no image is in it", subject=path)
-            named += [Named(canonical_name(target), "paths") for target in targets]
+            named += [NamedImage(canonical_name(target), "paths") for target in targets]
         except ScanError as error:
             failed.append(unidentified(path, "paths", error))
     for query in queries:
@@ -69,12 +69,12 @@ def _list_registry(
     access: Access,
     excluded: list[Excluded],
     failed: list[Unidentified],
-) -> list[Named]:
+) -> list[NamedImage]:
     """Every matching tag of a registry, or none of them where there are too many."""
     from .._images.registry import list_repositories, list_tags
 
     registry = parse_registry(query.registry)
-    named: list[Named] = []
+    named: list[NamedImage] = []
     before = len(excluded) + len(failed)
     # Names that are plain text need no catalogue, which many registries do not give to everybody.
     plain = [found.pattern for found in query.repositories if re.fullmatch(r"[a-z0-9/_-]+", found.pattern)]
@@ -95,7 +95,7 @@ def _list_registry(
                         hint="narrow registry.repositories or registry.tags, or raise registry.limit",
                         subject=registry,
                     )
-                named.append(Named(name, "registry"))
+                named.append(NamedImage(name, "registry"))
         except LimitExceeded:
             raise
         except ScanError as error:

@@ -56,7 +56,7 @@ Wanted = dict[str, t.Optional[str]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Compliance:
+class ComplianceFacts:
     """What OpenSCAP found. ``counts``: failed rules that nobody accepted, by the labels of SEVERITIES.
 
     ``undecided``: rules that ended in an error, are unknown or were not checked, and what speaks against all of the
@@ -71,7 +71,7 @@ class Compliance:
 
 
 @dataclasses.dataclass(frozen=True)
-class Facts:
+class FlagFacts:
     """What is said of one image. ``counts``: findings that nobody accepted, by the labels of SEVERITIES.
 
     ``scanned_at``: RFC 3339, empty if it was never scanned. ``report_url``: empty, or where to read on.
@@ -85,11 +85,11 @@ class Facts:
     scanned_at: str
     report_url: str
     scanner_version: str
-    compliance: Compliance | None
+    compliance: ComplianceFacts | None
 
 
 @dataclasses.dataclass(frozen=True)
-class Change:
+class AnnotationPatch:
     """The content of a merge patch; None removes a key. False when nothing has to be written."""
 
     annotations: t.Mapping[str, str | None]
@@ -192,7 +192,7 @@ def check_report_url(text: str) -> str:
 
 def facts_of(
     document: t.Mapping[str, t.Any], *, scanned_at: str = "", report_url: str = "", scanner_version: str = VERSION
-) -> Facts:
+) -> FlagFacts:
     """What is said of an image, from its object in the report (DESIGN 5.3).
 
     ``report_url``: empty, or one that passed ``check_report_url``.
@@ -203,7 +203,7 @@ def facts_of(
         if not finding["exception"] and severity != "none":
             counts[severity if severity in counts else "critical"] += 1
     digest = document["digest"]
-    return Facts(
+    return FlagFacts(
         digest=digest,
         verdict=document["verdict"],
         policies=tuple(policy["name"] for policy in document["policies"]),
@@ -216,7 +216,7 @@ def facts_of(
     )
 
 
-def _compliance(results: t.Mapping[str, t.Any] | None) -> Compliance | None:
+def _compliance(results: t.Mapping[str, t.Any] | None) -> ComplianceFacts | None:
     if results is None:
         return None
     counts = dict.fromkeys((label for label, _index in SEVERITIES), 0)
@@ -227,7 +227,7 @@ def _compliance(results: t.Mapping[str, t.Any] | None) -> Compliance | None:
     undecided += len(results["problems"]) + results["partial"]
     if not any(rule["result"] in ("pass", "fixed", "fail") for rule in results["rules"]):
         undecided += 1
-    return Compliance(results["profile"], results["score"], counts, undecided)
+    return ComplianceFacts(results["profile"], results["score"], counts, undecided)
 
 
 class _Keys:
@@ -253,7 +253,7 @@ def verdict_label(provider: str) -> str:
 
 
 def desired(
-    facts: Facts,
+    facts: FlagFacts,
     fate: str,
     current: Annotations,
     labels: Annotations,
@@ -262,7 +262,7 @@ def desired(
     adopt: bool = False,
     cloudforms_keys: bool = False,
     now: datetime.datetime,
-) -> Change:
+) -> AnnotationPatch:
     """What to change on an image; nothing unless verdict, counts, reasons or the flag differ, or after seven days.
 
     ``fate``: what ``fate.fate`` says; ``adopt``: leftovers of CloudForms count as ours; ``cloudforms_keys``: also write
@@ -278,8 +278,8 @@ def desired(
         if _size(current, wanted) <= SIZE_LIMIT:
             due = _is_due(current.get(keys.written, ""), now)
             if not due and not _differs(current, wanted, keys) and not _differences(labels, label):
-                return Change({}, {})
-            return Change(_differences(current, wanted), _differences(labels, label))
+                return AnnotationPatch({}, {})
+            return AnnotationPatch(_differences(current, wanted), _differences(labels, label))
     if fate != SET and flag.get(keys.mark) != "true":
         return absent(current, labels, provider=provider, adopt=adopt and fate == CLEAR)
     raise LimitExceeded(
@@ -290,7 +290,7 @@ def desired(
     )
 
 
-def absent(current: Annotations, labels: Annotations, *, provider: str, adopt: bool = False) -> Change:
+def absent(current: Annotations, labels: Annotations, *, provider: str, adopt: bool = False) -> AnnotationPatch:
     """Take back exactly what is ours, or with ``adopt`` also what CloudForms left."""
     keys = _Keys(provider)
     wanted: Wanted = dict.fromkeys((*keys.facts, *keys.quality))
@@ -305,11 +305,11 @@ def absent(current: Annotations, labels: Annotations, *, provider: str, adopt: b
     elif deny.mark is not None or foreign != deny.foreign:
         wanted[DENY_EXECUTION] = "false" if deny.spoken else None
     wanted.update(_policy_keys(None, "", current, keys, adopts=adopt))
-    return Change(_differences(current, wanted), _differences(labels, {keys.verdict: None}))
+    return AnnotationPatch(_differences(current, wanted), _differences(labels, {keys.verdict: None}))
 
 
 def _flag(
-    facts: Facts, fate: str, current: Annotations, keys: _Keys, provider: str, adopt: bool, cloudforms_keys: bool
+    facts: FlagFacts, fate: str, current: Annotations, keys: _Keys, provider: str, adopt: bool, cloudforms_keys: bool
 ) -> Wanted:
     """deny-execution and what belongs to it."""
     deny = read_deny(current, provider)
@@ -376,7 +376,7 @@ def _policy_keys(says: str | None, names: str, current: Annotations, keys: _Keys
     return wanted
 
 
-def _versions(facts: Facts, url: str, keys: _Keys, provider: str, now: datetime.datetime) -> t.Iterator[Wanted]:
+def _versions(facts: FlagFacts, url: str, keys: _Keys, provider: str, now: datetime.datetime) -> t.Iterator[Wanted]:
     """Facts and quality annotations, each version shorter than the one before; the last has nothing of them."""
     moment = utc_text(now)
     for reasons, description, quality, rest in (
@@ -418,7 +418,7 @@ def reasons_text(reasons: t.Sequence[tuple[str, str]], limit: int) -> str:
     return "; ".join(kept) + (f" (and {more} more)" if more else "")
 
 
-def _of_vulnerabilities(facts: Facts) -> dict[str, t.Any]:
+def _of_vulnerabilities(facts: FlagFacts) -> dict[str, t.Any]:
     broken = {code for code, _message in facts.reasons if code in CODES and CODES[code].effect == "failed"}
     compliant = {"passed": True, "failed": False}.get(facts.verdict)
     if broken and broken <= _COMPLIANCE_CODES and compliant is False:
@@ -427,7 +427,7 @@ def _of_vulnerabilities(facts: Facts) -> dict[str, t.Any]:
     return {"compliant": compliant, "description": f"{facts.verdict}{said}", "counts": facts.counts}
 
 
-def _of_rules(facts: Facts, results: Compliance) -> dict[str, t.Any]:
+def _of_rules(facts: FlagFacts, results: ComplianceFacts) -> dict[str, t.Any]:
     compliant = None
     if facts.verdict == "failed" and any(code in _COMPLIANCE_CODES for code, _message in facts.reasons):
         compliant = False
@@ -438,7 +438,7 @@ def _of_rules(facts: Facts, results: Compliance) -> dict[str, t.Any]:
     return {"compliant": compliant, "description": description, "counts": results.counts}
 
 
-def _quality(facts: Facts, provider: str, url: str, said: t.Mapping[str, t.Any], limit: int) -> str:
+def _quality(facts: FlagFacts, provider: str, url: str, said: t.Mapping[str, t.Any], limit: int) -> str:
     """A quality annotation's text; without a description where ``limit``, its characters, is 0."""
     name = "imagescan.openshift" if provider == DEFAULT_PROVIDER else f"imagescan.openshift ({provider})"
     value: dict[str, t.Any] = {"name": name, "timestamp": facts.scanned_at, "reference": url}

@@ -58,7 +58,7 @@ class Entry:
 
 
 @dataclasses.dataclass(frozen=True)
-class Shard:
+class ListShard:
     """One DenyList object as it was read. ``number`` is that of its name, -1 for a name that we would not give.
 
     ``namespaces``: the annotation of that name, empty where there is none.
@@ -116,7 +116,7 @@ class ShardPatch:
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class ListPlan:
     """What to write: first ``creates`` (names of new shards) and ``sets``; at the end ``clears`` and ``deletes``.
 
     ``deletes`` are names of shards with nothing in them.
@@ -221,7 +221,7 @@ def _sent_size(text: str) -> int:
 
 
 def plan(
-    shards: t.Sequence[Shard],
+    shards: t.Sequence[ListShard],
     wanted_digests: t.Mapping[str, Entry],
     wanted_references: t.Mapping[str, Entry],
     *,
@@ -231,7 +231,7 @@ def plan(
     taken: t.Container[str] = frozenset(),
     limit: int = SHARD_LIMIT,
     batch: int = PATCH_ENTRIES,
-) -> Plan:
+) -> ListPlan:
     """What to write so that a provider's shards hold exactly what is wanted, and what of ``keep`` they hold already.
 
     ``keep`` are keys that stay as they are. ``full`` are names of shards that take nothing more, ``taken`` names that
@@ -245,7 +245,7 @@ def plan(
     clears = _Changes(batch, limit)
     left = {shard.name: sum(len(shard.entries(kind)) for kind in KINDS) for shard in room.shards}
     for kind in KINDS:
-        holders: dict[str, list[Shard]] = {}
+        holders: dict[str, list[ListShard]] = {}
         for shard in room.shards:
             for key in shard.entries(kind):
                 holders.setdefault(key, []).append(shard)
@@ -269,7 +269,7 @@ def plan(
     deletes = [
         shard.name for shard in room.shards if shard.number > 0 and not left[shard.name] and shard.name not in targets
     ]
-    return Plan(tuple(room.created), changes.patches(), clears.patches(), tuple(deletes))
+    return ListPlan(tuple(room.created), changes.patches(), clears.patches(), tuple(deletes))
 
 
 def plan_passed(
@@ -279,7 +279,7 @@ def plan_passed(
     keep: t.Container[str] = frozenset(),
     limit: int = SHARD_LIMIT,
     batch: int = PATCH_ENTRIES,
-) -> Plan:
+) -> ListPlan:
     """What to write so that the shards hold exactly the digests of ``wanted`` with their ends ("" for none).
 
     ``keep`` are digests that stay as they are. Here clearing is what is urgent, and comes first. Raises ScanError when
@@ -314,14 +314,14 @@ def plan_passed(
             code="lists-missing",
             hint="run the playbook imagescan.openshift.enforce, which makes them",
         )
-    return Plan((), sets.patches(), clears.patches(), ())
+    return ListPlan((), sets.patches(), clears.patches(), ())
 
 
 class _Room:
     """How full the shards are, and new ones."""
 
     def __init__(
-        self, shards: t.Sequence[Shard], provider: str, full: t.Container[str], taken: t.Container[str], limit: int
+        self, shards: t.Sequence[ListShard], provider: str, full: t.Container[str], taken: t.Container[str], limit: int
     ) -> None:
         self.shards = sorted(shards, key=lambda shard: (shard.number, shard.name))
         self.created: list[str] = []
@@ -334,7 +334,7 @@ class _Room:
         #: Names and numbers of where new entries may go, in their order.
         self._targets = [(shard.number, shard.name) for shard in self.shards if shard.number >= 0]
 
-    def place(self, key: str, entry: Entry, holder: Shard | None, kind: Kind) -> str:
+    def place(self, key: str, entry: Entry, holder: ListShard | None, kind: Kind) -> str:
         """The shard for an entry: where it is, or the first one with room, of a higher number than where it is."""
         size = entry_size(key, entry)
         above = -1

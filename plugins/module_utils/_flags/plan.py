@@ -16,7 +16,7 @@ import typing as t
 from .._core.errors import InputError, ScanError
 from .._core.text import visible
 from .._core.times import utc_text
-from .annotations import Facts
+from .annotations import FlagFacts
 from .fate import CLEAR, KEEP, SET, fate
 from .lists import Entry, deny_text
 
@@ -24,14 +24,14 @@ _WHY_LIMIT = 300
 
 
 @dataclasses.dataclass(frozen=True)
-class Subject:
+class FlagSubject:
     """One image of the store. ``reference``: the name to show. ``references``: its names with tags, in full form.
 
     ``until`` and ``lasting``: how long its pass holds (``validity.Validity``), empty for no end or no pass.
     ``failed_last``: nobody knows whether it passes, and it failed when somebody did.
     """
 
-    facts: Facts
+    facts: FlagFacts
     reference: str = ""
     references: tuple[str, ...] = ()
     until: str = ""
@@ -53,7 +53,7 @@ class Snapshot:
     pass, or not any more.
     """
 
-    subjects: t.Mapping[str, Subject]
+    subjects: t.Mapping[str, FlagSubject]
     places: t.Mapping[str, t.Collection[str]]
     whole: bool
     ended: frozenset[str] = frozenset()
@@ -117,7 +117,7 @@ def parse_limit(text: str) -> Limit:
 
 
 @dataclasses.dataclass(frozen=True)
-class Wishes:
+class PlanOptions:
     """What the user wants. ``grace``: for how long what runs may be started again once it is flagged; None: not at
     all, but what was promised before is kept."""
 
@@ -127,7 +127,7 @@ class Wishes:
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
+class FlagRow:
     """One image and what becomes of its flag. ``references``: those of its names that are on the deny list or come."""
 
     digest: str
@@ -146,7 +146,7 @@ class Drift:
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class FlagPlan:
     """What is to be done. The digests in ``fates`` are all that were decided about; see ``fate.py``.
 
     ``flagged``: newly; ``cleared``: flags that go; ``kept``: flags that stay. ``set_...``: entries that are missing or
@@ -154,9 +154,9 @@ class Plan:
     """
 
     fates: t.Mapping[str, str]
-    flagged: tuple[Row, ...]
-    cleared: tuple[Row, ...]
-    kept: tuple[Row, ...]
+    flagged: tuple[FlagRow, ...]
+    cleared: tuple[FlagRow, ...]
+    kept: tuple[FlagRow, ...]
     drifted: tuple[Drift, ...]
     set_digests: t.Mapping[str, Entry]
     set_references: t.Mapping[str, Entry]
@@ -167,13 +167,15 @@ class Plan:
     next_due: str
 
 
-def make_plan(snapshot: Snapshot, seen: Seen, wishes: Wishes, in_use: InUse, *, now: datetime.datetime) -> Plan:
+def make_plan(
+    snapshot: Snapshot, seen: Seen, wishes: PlanOptions, in_use: InUse, *, now: datetime.datetime
+) -> FlagPlan:
     """Decide about every image of the snapshot. ``now`` has a time zone."""
     return _Planning(snapshot, seen, wishes, in_use, now).plan()
 
 
 def check_limit(
-    plan: Plan,
+    plan: FlagPlan,
     seen: Seen,
     in_use: InUse,
     limit: Limit,
@@ -211,7 +213,7 @@ def check_limit(
     )
 
 
-def harmless(plan: Plan, snapshot: Snapshot, in_use: InUse) -> frozenset[str]:
+def harmless(plan: FlagPlan, snapshot: Snapshot, in_use: InUse) -> frozenset[str]:
     """What may leave the passed lists although a run would do too much: images that failed and that nobody uses."""
     return frozenset(
         digest
@@ -222,7 +224,9 @@ def harmless(plan: Plan, snapshot: Snapshot, in_use: InUse) -> frozenset[str]:
 
 
 class _Planning:
-    def __init__(self, snapshot: Snapshot, seen: Seen, wishes: Wishes, in_use: InUse, now: datetime.datetime) -> None:
+    def __init__(
+        self, snapshot: Snapshot, seen: Seen, wishes: PlanOptions, in_use: InUse, now: datetime.datetime
+    ) -> None:
         self._snapshot = snapshot
         self._seen = seen
         self._wishes = wishes
@@ -230,13 +234,13 @@ class _Planning:
         self._now = utc_text(now)
         self._end_of_grace = None if wishes.grace is None else _end(now, wishes.grace)
         self._fates: dict[str, str] = {}
-        self._rows: dict[str, list[Row]] = {"flagged": [], "cleared": [], "kept": []}
+        self._rows: dict[str, list[FlagRow]] = {"flagged": [], "cleared": [], "kept": []}
         self._drifted: list[Drift] = []
         self._digests: dict[str, Entry] = {}
         self._references: dict[str, Entry] = {}
         self._lifted: set[str] = set()
 
-    def plan(self) -> Plan:
+    def plan(self) -> FlagPlan:
         seen = self._seen
         for digest in sorted(self._snapshot.subjects):
             self._decide(self._snapshot.subjects[digest])
@@ -253,7 +257,7 @@ class _Planning:
             if name not in gone
         ]
         lists = seen.denied is not None
-        return Plan(
+        return FlagPlan(
             fates=self._fates,
             flagged=tuple(self._rows["flagged"]),
             cleared=tuple(self._rows["cleared"]),
@@ -268,7 +272,7 @@ class _Planning:
             next_due=min((end for end in (*ends, *passes) if end > self._now), default=""),
         )
 
-    def _decide(self, subject: Subject) -> None:
+    def _decide(self, subject: FlagSubject) -> None:
         seen, digest = self._seen, subject.digest
         if seen.denied is None and digest not in seen.images:
             return  # nothing in the cluster could hold a flag
@@ -296,7 +300,7 @@ class _Planning:
         if ours:
             self._look_for_drift(subject)
 
-    def _deny(self, subject: Subject, ours: bool, decided: str) -> None:
+    def _deny(self, subject: FlagSubject, ours: bool, decided: str) -> None:
         facts = subject.facts
         text = deny_text(facts.policies, facts.reasons, facts.report_url)
         there = (self._seen.denied or {}).get(subject.digest)
@@ -316,7 +320,7 @@ class _Planning:
             until = min(until, self._end_of_grace)
         return Entry(text, until if until > self._now else "")
 
-    def _look_for_drift(self, subject: Subject) -> None:
+    def _look_for_drift(self, subject: FlagSubject) -> None:
         seen, digest = self._seen, subject.digest
         if digest in seen.changed:
             self._drift(subject, "images.openshift.io/deny-execution of its Image object was changed")
@@ -343,9 +347,11 @@ class _Planning:
             return
         for digest in sorted({*(self._seen.denied or ()), *self._seen.denying} - self._snapshot.subjects.keys()):
             why = "the store does not know it; state: absent takes its flag back"
-            self._rows["kept"].append(Row(digest, "", why))
+            self._rows["kept"].append(FlagRow(digest, "", why))
         for name in sorted(self._seen.listed.keys() - self._references.keys() - self._snapshot.places.keys()):
-            self._rows["kept"].append(Row("", name, "the store does not know the name; state: absent takes it back"))
+            self._rows["kept"].append(
+                FlagRow("", name, "the store does not know the name; state: absent takes it back")
+            )
 
     def _is_free(self, reference: str) -> bool:
         """Whether a listed reference leads to an image that passes, or to another one that is not denied.
@@ -370,10 +376,10 @@ class _Planning:
         gone = known - passing.keys()
         return missing, frozenset(gone), [one.until for one in passing.values()]
 
-    def _note(self, kind: str, subject: Subject, why: str) -> None:
-        self._rows[kind].append(Row(subject.digest, subject.reference, why, subject.references))
+    def _note(self, kind: str, subject: FlagSubject, why: str) -> None:
+        self._rows[kind].append(FlagRow(subject.digest, subject.reference, why, subject.references))
 
-    def _drift(self, subject: Subject, what: str) -> None:
+    def _drift(self, subject: FlagSubject, what: str) -> None:
         self._drifted.append(Drift(subject.digest, subject.reference, what))
 
 
@@ -385,7 +391,7 @@ def _end(now: datetime.datetime, grace: datetime.timedelta) -> str:
         return utc_text(datetime.datetime.max.replace(tzinfo=datetime.timezone.utc))
 
 
-def _why(facts: Facts) -> str:
+def _why(facts: FlagFacts) -> str:
     reason = visible(facts.reasons[0][1], _WHY_LIMIT) if facts.reasons else ""
     more = f" (and {len(facts.reasons) - 1} more)" if len(facts.reasons) > 1 else ""
     return f"{facts.verdict}: {reason}{more}" if reason else facts.verdict

@@ -21,7 +21,7 @@ from .model import KeptFile, Problem, RootContent
 from .overlay import Content, join, matches
 from .programs import HEAD, ProgramReader, is_trace
 from .tar import FILE, FOLDER, SYMLINK
-from .wanted import COMPONENTS, DATABASE, LOADER, SPOOL_FROM, Keeper, Wanted, component_of
+from .wanted import COMPONENTS, DATABASE, LOADER, SPOOL_FROM, FileSelection, Keeper, component_of
 
 _FOLLOWED = 40
 _NAMED_PROBLEMS = 20
@@ -31,7 +31,7 @@ _ABSENT = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG))
 _OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
-def read_folder(path: str, wanted: Wanted, *, limits: Limits = DEFAULT_LIMITS) -> RootContent:
+def read_folder(path: str, wanted: FileSelection, *, limits: Limits = DEFAULT_LIMITS) -> RootContent:
     """Read what is wanted out of the root folder at ``path``; everything counts as layer 0.
 
     What may not be read becomes a problem (``unreadable``): also a folder anywhere in the tree, since it may hold
@@ -62,7 +62,7 @@ class _Place:
 class _Folder:
     """One root folder being read."""
 
-    def __init__(self, root: int, wanted: Wanted, limits: Limits) -> None:
+    def __init__(self, root: int, wanted: FileSelection, limits: Limits) -> None:
         self._root = root
         self._wanted = wanted
         self._limits = limits

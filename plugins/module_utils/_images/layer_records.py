@@ -12,7 +12,7 @@ import typing as t
 from .limits import Budget
 from .overlay import Content, Event, and_above, parent_of
 from .programs import ProgramReader, is_trace
-from .tar import FILE, FOLDER, HARD_LINK, SPARSE, Sink, Visit, clean_name
+from .tar import FILE, FOLDER, HARD_LINK, SPARSE, FileSink, Visit, clean_name
 from .wanted import COMPONENTS, DATABASE, LOADER
 
 
@@ -57,7 +57,7 @@ def program_visitor(record: LayerRecord, budget: Budget) -> Visit:
         target = clean_name(link)
         return record.candidates.get(target) == LOADER or hash(target) not in names
 
-    def visit(name: str, kind: str, size: int, link: str) -> Sink | None:
+    def visit(name: str, kind: str, size: int, link: str) -> FileSink | None:
         if name.rpartition("/")[2].startswith(".wh."):
             return None
         if kind is FOLDER:

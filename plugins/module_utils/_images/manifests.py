@@ -57,7 +57,7 @@ _VAGUE_TYPES = frozenset({"", "application/json", "application/octet-stream", "t
 
 
 @dataclasses.dataclass(frozen=True)
-class Manifest:
+class ImageManifest:
     """One single-platform manifest."""
 
     digest: str
@@ -87,7 +87,7 @@ def verify_digest(data: bytes, digest: str, what: str) -> None:
         raise IntegrityError(f"{what} has the digest {actual}; expected {digest}")
 
 
-def parse_manifest(data: bytes, media_type: str = "", digest: str = "") -> Manifest | Index:
+def parse_manifest(data: bytes, media_type: str = "", digest: str = "") -> ImageManifest | Index:
     """Read a manifest or an index. ``media_type`` is what its holder says that it is, ``digest`` what was asked for.
 
     Raises IntegrityError, CorruptData, LimitExceeded, or UnsupportedImage with what the thing is instead.
@@ -115,7 +115,7 @@ def parse_manifest(data: bytes, media_type: str = "", digest: str = "") -> Manif
     layers = _descriptors(document, "layers", LAYER_LIMIT, "the manifest")
     for number, layer in enumerate(layers, 1):
         _check_layer_type(layer.media_type, f"layer {number} of {len(layers)}")
-    return Manifest(digest, kind, config_descriptor, layers)
+    return ImageManifest(digest, kind, config_descriptor, layers)
 
 
 def parse_config(data: bytes, descriptor: Descriptor) -> ImageConfig:
@@ -143,7 +143,7 @@ def parse_config(data: bytes, descriptor: Descriptor) -> ImageConfig:
     )
 
 
-def join_layers(manifest: Manifest, config: ImageConfig) -> tuple[Layer, ...]:
+def join_layers(manifest: ImageManifest, config: ImageConfig) -> tuple[Layer, ...]:
     """The layers with their diff_ids, lowest first."""
     if len(manifest.layers) != len(config.diff_ids):
         raise CorruptData(f"the manifest has {len(manifest.layers)} layers, its config {len(config.diff_ids)} diff_ids")

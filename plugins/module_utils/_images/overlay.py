@@ -256,7 +256,7 @@ class _Node:
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
+class ResolvedPath:
     """Where a path leads: the real path, and the node's kind ("" where nothing is), content, layer and children."""
 
     path: str
@@ -400,7 +400,9 @@ class Tree:
             else:
                 stack.extend((node, child) for child in list(node.children))
 
-    def find(self, path: str, sees: t.Callable[[str], bool], complete: t.Callable[[str], bool]) -> Found | list[str]:
+    def find(
+        self, path: str, sees: t.Callable[[str], bool], complete: t.Callable[[str], bool]
+    ) -> ResolvedPath | list[str]:
         """What a process finds at a path, symlinks followed as Linux does.
 
         ``sees(path)``: entries with this name were recorded. ``complete(path)``: so were all that imply it, by
@@ -425,7 +427,7 @@ class Tree:
             node = nodes[-1].children.get(name)
             if node is None:
                 place = clean_name("/".join([here, *todo[::-1]]))
-                return Found(place, "", None, -1, ()) if complete(place) else [place]
+                return ResolvedPath(place, "", None, -1, ()) if complete(place) else [place]
             if node.kind is SYMLINK:
                 links += 1
                 if links > _FOLLOWED:
@@ -438,6 +440,6 @@ class Tree:
             names.append(name)
             nodes.append(node)
             if node.kind is not FOLDER and todo:
-                return Found("/".join([*names, *todo[::-1]]), "", None, -1, ())
+                return ResolvedPath("/".join([*names, *todo[::-1]]), "", None, -1, ())
         node = nodes[-1]
-        return Found("/".join(names), node.kind, node.content, node.layer, tuple(sorted(node.children)))
+        return ResolvedPath("/".join(names), node.kind, node.content, node.layer, tuple(sorted(node.children)))

@@ -27,7 +27,7 @@ T = t.TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
-class Way:
+class PullSource:
     """A place, and how to ask there; or why that cannot be."""
 
     place: Reference
@@ -40,7 +40,7 @@ class PullSources:
     Bytes that do not have their digest are an error at once: they are no outage. ``reference``: as it was asked for.
     """
 
-    def __init__(self, reference: Reference, ways: t.Sequence[Way]) -> None:
+    def __init__(self, reference: Reference, ways: t.Sequence[PullSource]) -> None:
         self.reference = reference
         self._ways = tuple(ways)
         self._best = 0
@@ -75,7 +75,7 @@ class PullSources:
         best = self._best
         return [best, *(number for number in range(len(self._ways)) if number != best)]
 
-    def way(self, number: int) -> Way:
+    def way(self, number: int) -> PullSource:
         """One of the ways."""
         return self._ways[number]
 

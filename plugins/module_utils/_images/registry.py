@@ -28,7 +28,7 @@ from .manifests import (
 )
 from .mirrors import pull_places
 from .model import BlobReader, Descriptor
-from .pull_sources import PullSources, Way
+from .pull_sources import PullSource, PullSources
 from .references import DOCKER_HUB, Reference, is_digest, is_repository, is_tag, parse_registry
 from .tokens import Authenticator, is_transient, status_code
 from .transport import ConnectionLost, Endpoint, Patience, Response, Transport, Url, parse_url, retry_after
@@ -56,15 +56,15 @@ def open_repository(reference: Reference, access: Access) -> Repository | PullSo
 
     Clients, with their connections and tokens, are shared by equal ``access``.
     """
-    ways: list[Way] = []
+    ways: list[PullSource] = []
     for place in pull_places(reference, access.mirrors):
         client = _client(place.registry, access)
         try:
             found = client.credentials.find_all(place.registry, place.repository)
         except InputError as error:
-            ways.append(Way(place, error))
+            ways.append(PullSource(place, error))
             continue
-        ways += [Way(place, Repository(client, place, credential)) for credential in found or (None,)]
+        ways += [PullSource(place, Repository(client, place, credential)) for credential in found or (None,)]
     if len(ways) > 1 or ways[0].place != reference:
         return PullSources(reference, ways)
     if isinstance(ways[0].repository, ScanError):
@@ -106,7 +106,7 @@ def _checked(names: t.Iterator[str], is_good: t.Callable[[str], bool], subject: 
         yield name
 
 
-class Client:
+class RegistryClient:
     """One registry, asked with one ``Access``. Safe to use from several threads."""
 
     def __init__(self, registry: str, access: Access) -> None:
@@ -245,7 +245,7 @@ class Client:
 class Repository:
     """One repository as a source of manifests and blobs. ``reference`` is what errors call it."""
 
-    def __init__(self, client: Client, reference: Reference, credential: Credential | None) -> None:
+    def __init__(self, client: RegistryClient, reference: Reference, credential: Credential | None) -> None:
         self._client = client
         self._name = reference.repository
         self._scope = f"repository:{reference.repository}:pull"
@@ -420,13 +420,13 @@ def _error_code(body: bytes) -> str:
     return code if isinstance(code, str) and _ERROR_CODE.fullmatch(code) else ""
 
 
-def _client(registry: str, access: Access) -> Client:
+def _client(registry: str, access: Access) -> RegistryClient:
     return _cached_client(registry, access, *map(_stamp, (*access.auth_files, access.ca_file)))
 
 
 @functools.lru_cache(maxsize=64)
-def _cached_client(registry: str, access: Access, *_stamps: object) -> Client:
-    return Client(registry, access)
+def _cached_client(registry: str, access: Access, *_stamps: object) -> RegistryClient:
+    return RegistryClient(registry, access)
 
 
 def _stamp(path: str) -> object:

@@ -19,7 +19,7 @@ import typing as t
 from .._core.safe_json import unique_keys
 from .limits import Budget
 from .overlay import Content, and_above, parent_of
-from .tar import FILE, FOLDER, HARD_LINK, SPECIAL, SYMLINK, Sink, Visit, clean_name
+from .tar import FILE, FOLDER, HARD_LINK, SPECIAL, SYMLINK, FileSink, Visit, clean_name
 from .wanted import Keeper
 
 DIGEST_ANNOTATION = "containerd.io/snapshot/stargz/toc.digest"
@@ -53,7 +53,7 @@ class TableOfContents:
     def watch(self, visit: Visit) -> Visit:
         """A visitor that notes what the tar has, before ``visit`` sees it."""
 
-        def watching(name: str, kind: str, size: int, link: str) -> Sink | None:
+        def watching(name: str, kind: str, size: int, link: str) -> FileSink | None:
             sink = visit(name, kind, size, link)
             if name == NAME and kind is FILE and size <= _LIMIT:
                 self._budget.add_kept(size)

@@ -44,7 +44,7 @@ _RECORDS = 4096
 _ENTRY_STEP = 256
 
 
-class Sink(t.Protocol):
+class FileSink(t.Protocol):
     """Takes the content of one file."""
 
     def write(self, data: memoryview, /) -> t.Any:
@@ -106,7 +106,7 @@ class Header:
 
 # (name, kind, size, link target) -> where the content goes, or None. Names have no leading or trailing slash and no
 # "." or ".." components; "" is the root. Link targets are as they stand in the archive.
-Visit = t.Callable[[str, str, int, str], t.Optional[Sink]]
+Visit = t.Callable[[str, str, int, str], t.Optional[FileSink]]
 
 
 def clean_name(name: str) -> str:

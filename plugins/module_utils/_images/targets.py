@@ -29,8 +29,8 @@ from .manifests import (
     CONFIG_LIMIT,
     INDEX_TYPES,
     OCI_MANIFEST,
+    ImageManifest,
     Index,
-    Manifest,
     in_image,
     is_artifact,
     is_attestation,
@@ -271,7 +271,7 @@ def _resolve(
     return _image(source, parsed, reference, index_digest)
 
 
-def _image(source: Source, manifest: Manifest, reference: str, index_digest: str) -> Image:
+def _image(source: Source, manifest: ImageManifest, reference: str, index_digest: str) -> Image:
     descriptor = manifest.config
     if descriptor.size > CONFIG_LIMIT:
         raise LimitExceeded(f"the image's config has {descriptor.size} bytes; at most {CONFIG_LIMIT} are read")

@@ -165,7 +165,7 @@ def check_realm(realm: str, registry: Endpoint, access: Access) -> Url:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Token:
+class _RegistryToken:
     value: str = dataclasses.field(repr=False)
     end: float
 
@@ -179,7 +179,7 @@ class Authenticator:
         self._transport = transport
         self._lock = threading.RLock()
         self._challenge: Challenge | None = None
-        self._tokens: dict[tuple[str, Credential | None], _Token] = {}
+        self._tokens: dict[tuple[str, Credential | None], _RegistryToken] = {}
 
     def header(self, scope: str, credential: Credential | None, patience: Patience) -> str:
         """Value for the header Authorization, empty as long as the registry asked for nothing."""
@@ -233,7 +233,9 @@ class Authenticator:
             )
         return credential
 
-    def _fetch(self, challenge: Challenge, scope: str, credential: Credential | None, patience: Patience) -> _Token:
+    def _fetch(
+        self, challenge: Challenge, scope: str, credential: Credential | None, patience: Patience
+    ) -> _RegistryToken:
         realm = check_realm(challenge.parameters.get("realm", ""), self._registry, self._access)
         if credential:  # the token is worth as much as the credential
             self._guarded(credential, realm.endpoint)
@@ -304,7 +306,7 @@ def status_code(status: int) -> str:
     return known.get(status) or ("registry-unavailable" if status >= 500 or status in (408, 425) else "registry-error")
 
 
-def _read_token(data: bytes, what: str) -> _Token:
+def _read_token(data: bytes, what: str) -> _RegistryToken:
     document = read_object(data, what, limit=_TOKEN_LIMIT)
     value = field(document, "token", str, what) or field(document, "access_token", str, what)
     if not value or not _TOKEN.fullmatch(value):
@@ -312,4 +314,4 @@ def _read_token(data: bytes, what: str) -> _Token:
     life = document.get("expires_in")
     seconds = float(life) if isinstance(life, (int, float)) and not isinstance(life, bool) else _SHORTEST_LIFE
     seconds = min(max(seconds, _SHORTEST_LIFE), 86_400.0)
-    return _Token(value, time.monotonic() + seconds * 0.9)
+    return _RegistryToken(value, time.monotonic() + seconds * 0.9)

@@ -25,7 +25,7 @@ from .layers import in_layer, stream_layer
 from .limits import DEFAULT_LIMITS, Budget, Limits
 from .model import Image, Problem
 from .overlay import join, parent_of
-from .tar import FILE, FOLDER, HARD_LINK, SPARSE, SPECIAL, SYMLINK, Header, Sink, Visit, clean_name, walk_tar
+from .tar import FILE, FOLDER, HARD_LINK, SPARSE, SPECIAL, SYMLINK, FileSink, Header, Visit, clean_name, walk_tar
 
 _FOLLOWED = 40  # symlinks on one path; Linux stops there too
 _OPEN_FOLDERS = 64
@@ -157,7 +157,7 @@ class Unpacking:
                         fail(error)
                 yield chunk
 
-        def see(name: str, kind: str, size: int, link: str) -> Sink | None:
+        def see(name: str, kind: str, size: int, link: str) -> FileSink | None:
             sink = visit(name, kind, size, link)
             if self.error is not None:
                 return sink
@@ -426,11 +426,11 @@ class _Root:
             self._record(path, SYMLINK, metadata)
         os.utime(name, (metadata.modified, metadata.modified), dir_fd=above, follow_symlinks=False)
 
-    def make_file(self, path: str, above: int, name: str, metadata: _Metadata) -> _Writer:
+    def make_file(self, path: str, above: int, name: str, metadata: _Metadata) -> _FileWriter:
         """A new regular file where nothing is; the writer gives it its metadata."""
         permissions = (metadata.mode if self._owning else metadata.mode | 0o600) & 0o777
         handle = os.open(name, _CREATE, permissions, dir_fd=above)
-        return _Writer(self, handle, path, metadata)
+        return _FileWriter(self, handle, path, metadata)
 
     def dress(self, handle: int, path: str, kind: str, metadata: _Metadata) -> None:
         """Give a new file or an open folder its owner, mode and time, or record what it cannot have."""
@@ -495,7 +495,7 @@ class _Root:
                 os.close(handle)
 
 
-class _Writer:
+class _FileWriter:
     """Takes the content of one new file."""
 
     __slots__ = ("_handle", "_metadata", "_path", "_root")
@@ -539,7 +539,7 @@ class _Sinks:
     __slots__ = ("_fail", "_other", "_unpacking", "_writer")
 
     def __init__(
-        self, unpacking: Unpacking, writer: Sink, fail: t.Callable[[ScanError], None], other: Sink | None
+        self, unpacking: Unpacking, writer: FileSink, fail: t.Callable[[ScanError], None], other: FileSink | None
     ) -> None:
         self._unpacking = unpacking
         self._writer = writer
@@ -576,21 +576,21 @@ class _Layer:
         self._lowest = number == 0
         # Hashes of the real paths that this layer made, and of the folders above them.
         self._made: set[int] = set()
-        self._writer: _Writer | None = None
+        self._writer: _FileWriter | None = None
 
     def close(self) -> None:
         """Give back what is open."""
         if self._writer is not None:
             self._writer.close()
 
-    def visit(self, name: str, kind: str, _size: int, link: str) -> Sink | None:
+    def visit(self, name: str, kind: str, _size: int, link: str) -> FileSink | None:
         """Make one entry; its content goes where that says."""
         try:
             return self._put(name, kind, link)
         except OSError as error:
             raise _failed(error, name) from error
 
-    def _put(self, name: str, kind: str, link: str) -> Sink | None:
+    def _put(self, name: str, kind: str, link: str) -> FileSink | None:
         root = self._root
         folder, _slash, base = name.rpartition("/")
         if base[:4] == ".wh.":

@@ -4,9 +4,9 @@
 """Read a few files out of the layers of an image, without unpacking it.
 
 Every layer is streamed once: fetched, hashed, decompressed, hashed again (diffID), and its tar headers walked. Only
-what ``Wanted`` asks for is kept, with all symlinks, whiteouts and hard links that bear on it; then the layers are
-merged (see ``overlay``). Where that shows that another path matters (a hard link to a file that nobody asked for), the
-layers that may have it are streamed again. Standard library only: the scanner pod runs this file.
+what ``FileSelection`` asks for is kept, with all symlinks, whiteouts and hard links that bear on it; then the layers
+are merged (see ``overlay``). Where that shows that another path matters (a hard link to a file that nobody asked for),
+the layers that may have it are streamed again. Standard library only: the scanner pod runs this file.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from .overlay import (
     matches,
     parent_of,
 )
-from .tar import FILE, FOLDER, HARD_LINK, SPARSE, SYMLINK, Sink, Visit, walk_tar
+from .tar import FILE, FOLDER, HARD_LINK, SPARSE, SYMLINK, FileSink, Visit, walk_tar
 from .wanted import (
     ARCHIVES,
     COMPONENTS,
@@ -46,15 +46,15 @@ from .wanted import (
     PYTHON,
     SHELLS,
     SPOOL_FROM,
+    FileSelection,
     Keeper,
-    Wanted,
     component_of,
 )
 
 if t.TYPE_CHECKING:
     from .unpack import Unpacking
 
-__all__ = ["Limits", "Wanted", "read_folder", "read_root"]
+__all__ = ["Limits", "FileSelection", "read_folder", "read_root"]
 
 
 _PASSES = 10
@@ -63,7 +63,7 @@ _Walk = t.Callable[[t.Iterator[bytes], Visit, Budget], None]
 
 def read_root(
     image: Image,
-    wanted: Wanted,
+    wanted: FileSelection,
     *,
     limits: Limits = DEFAULT_LIMITS,
     threads: int = 2,
@@ -80,13 +80,13 @@ def read_root(
     belong to a package cannot be told apart here. An entry that goes through a symlinked folder is counted under the
     name that it has in its layer, and always as visible: a number may be off there, but is not 0 for what is visible.
     """
-    return _Reading(image, wanted, limits, threads).run(beside)
+    return _ImageReading(image, wanted, limits, threads).run(beside)
 
 
-class _Reading:
+class _ImageReading:
     """One image being read."""
 
-    def __init__(self, image: Image, wanted: Wanted, limits: Limits, threads: int) -> None:
+    def __init__(self, image: Image, wanted: FileSelection, limits: Limits, threads: int) -> None:
         self._image = image
         self._wanted = wanted
         self._budget = Budget(limits)
@@ -240,7 +240,7 @@ class _Reading:
                 threaded=self._threads > 1,
             )
 
-    def _visitor(self, record: LayerRecord) -> t.Callable[[str, str, int, str], Sink | None]:
+    def _visitor(self, record: LayerRecord) -> t.Callable[[str, str, int, str], FileSink | None]:
         """The function that sees each entry of a layer; it runs once for each, so it is written for speed."""
         interest = self._interest
         budget = self._budget
@@ -274,7 +274,7 @@ class _Reading:
             if cost:
                 budget.add_index(cost)
 
-        def visit(name: str, kind: str, size: int, link: str) -> Sink | None:
+        def visit(name: str, kind: str, size: int, link: str) -> FileSink | None:
             nonlocal parent, patterns
             folder, _slash, base = name.rpartition("/")
             if base[:4] == ".wh.":

@@ -30,7 +30,7 @@ LOGS = ("-wal", "-journal")
 
 
 @dataclasses.dataclass(frozen=True)
-class Wanted:
+class FileSelection:
     """What to read. Paths have no leading slash.
 
     ``files``: exact paths in the merged root; symlinks are followed as a process in the container would.

@@ -12,7 +12,7 @@ import typing as t
 from .._core.errors import CorruptData
 from .._core.shapes import Shapes
 from .._images.model import Problem
-from .model import SCHEMA_VERSION, Database, Inventory, OsRelease, Package, RepositoryId
+from .model import SCHEMA_VERSION, Inventory, OsRelease, Package, PackageDatabase, RepositoryId
 
 KINDS = ("rpm", "dpkg", "apk", "static", "unknown")
 
@@ -76,7 +76,7 @@ _READ = _SHAPES.record(
                 _PACKAGE_REQUIRED,
             )
         ),
-        "database": _SHAPES.optional(_SHAPES.record(Database, {"path": _TEXT, "format": _TEXT, "rows": _COUNT})),
+        "database": _SHAPES.optional(_SHAPES.record(PackageDatabase, {"path": _TEXT, "format": _TEXT, "rows": _COUNT})),
         "repositories": _SHAPES.many(_SHAPES.record(RepositoryId, {"id": _TEXT, "source": _TEXT})),
         "label_cpes": _TEXTS,
         "labels": _SHAPES.mapping(_TEXT),

@@ -18,7 +18,7 @@ import typing as t
 from .._core.errors import CorruptData, LimitExceeded, ScanError
 from .._images.model import Problem
 from .header import MAX_HEADER, parse_header
-from .model import Database, Package
+from .model import Package, PackageDatabase
 from .modules import label_problems
 from .problems import problem
 from .sqlite import MAGIC as SQLITE_MAGIC
@@ -44,7 +44,7 @@ MAX_CHARACTERS = 32 * 1024 * 1024
 class Reading:
     """What one database file gave. ``problems`` not empty means that packages may be missing."""
 
-    database: Database
+    database: PackageDatabase
     packages: tuple[Package, ...]
     problems: tuple[Problem, ...]
 
@@ -70,7 +70,7 @@ def database_files() -> frozenset[str]:
     return frozenset(f"{place}/{name}" for place in PLACES for name in NAMES + COMPANIONS)
 
 
-def read_database(files: t.Mapping[str, Buffer]) -> tuple[Database, list[Package]] | None:
+def read_database(files: t.Mapping[str, Buffer]) -> tuple[PackageDatabase, list[Package]] | None:
     """The rpm database among ``files`` (path in the image's root -> content), whole.
 
     None when there is none. Raises CorruptData when anything of it could not be read; ``partial`` of the exception is
@@ -158,7 +158,7 @@ def _read(path: str, data: Buffer, wal: Buffer | None) -> Reading:
         if len(data) == 0:
             if wal:
                 raise CorruptData("the file is empty, and its write-ahead log is not")
-            return Reading(Database(path, "empty", 0), (), ())
+            return Reading(PackageDatabase(path, "empty", 0), (), ())
         reader = open_rows(data, wal, path)
         kind = reader.format
         if reader.problem:
@@ -188,7 +188,7 @@ def _read(path: str, data: Buffer, wal: Buffer | None) -> Reading:
     except ScanError as error:
         problems.append(problem("rpmdb-corrupt", f"{path}: {error.message}"))
     problems.extend(label_problems(packages, path))
-    return Reading(Database(path, kind, rows), tuple(packages), tuple(problems))
+    return Reading(PackageDatabase(path, kind, rows), tuple(packages), tuple(problems))
 
 
 def _characters(package: Package) -> int:

@@ -16,10 +16,10 @@ from .._images.folders import read_folder
 from .._images.model import Image, KeptFile, Problem, RootContent
 from .._images.targets import RootFolder
 from .._images.walk import read_root
-from .._images.wanted import Wanted
+from .._images.wanted import FileSelection
 from .databases import choose_database, database_files, read_databases
 from .history import Nevra, repositories_of_packages
-from .model import Database, Inventory, OsRelease, Package, RepositoryId
+from .model import Inventory, OsRelease, Package, PackageDatabase, RepositoryId
 from .problems import problem
 from .sqlite import is_hot_journal
 
@@ -44,7 +44,7 @@ _MAX_LABELS = 256 * 1024
 _MAX_ID = 512  # of one repository id, CPE or value of os-release
 
 #: Every file that an inventory is made of.
-WANTED = Wanted(
+WANTED = FileSelection(
     files=frozenset(
         database_files()
         | set(_OS_RELEASE)
@@ -113,7 +113,7 @@ def inventory_of(content: RootContent, labels: t.Mapping[str, str]) -> Inventory
     family = is_rpm_family(os_release)
     counts = {"dpkg": _dpkg_count(content.files), "apk": _apk_count(content.files)}
     packages: tuple[Package, ...] = ()
-    database: Database | None = None
+    database: PackageDatabase | None = None
     readings = read_databases({path: content.files[path].data for path in database_files() if path in content.files})
     if readings:
         chosen, found = choose_database(readings)

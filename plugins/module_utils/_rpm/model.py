@@ -70,7 +70,7 @@ class RepositoryId:
 
 
 @dataclasses.dataclass(frozen=True)
-class Database:
+class PackageDatabase:
     """The package database that was read. ``rows``: its own count of headers; equals the number of packages read."""
 
     path: str
@@ -91,7 +91,7 @@ class Inventory:
     kind: str
     os: OsRelease
     packages: tuple[Package, ...]
-    database: Database | None
+    database: PackageDatabase | None
     repositories: tuple[RepositoryId, ...]
     label_cpes: tuple[str, ...]
     labels: t.Mapping[str, str]

@@ -38,8 +38,8 @@ import typing as t
 from pathlib import Path
 
 from .._compliance.codec import results_to_dict
-from .._compliance.content import FOLDERS, Wanted, choose, trim, unpack_trimmed
-from .._compliance.evaluate import Places, evaluate_tree, plan, refused
+from .._compliance.content import FOLDERS, EvaluationRequest, choose, trim, unpack_trimmed
+from .._compliance.evaluate import EvaluationPaths, evaluate_tree, plan, refused
 from .._compliance.model import Results
 from .._compliance.oscap import Bounds, check_tools, find_tools
 from .._core.errors import LimitExceeded, ScanError
@@ -256,10 +256,10 @@ def _answer(folders: Folders, connection: socket.socket) -> dict[str, t.Any]:
 def _evaluate(folders: Folders, connection: socket.socket, work: Path) -> tuple[Results, bytes]:
     asked = _asked(connection)
     given, tailoring = folders.given / CONTENT_FILE, folders.given / TAILORING_FILE
-    wanted = Wanted(
+    wanted = EvaluationRequest(
         asked["profile"], tailoring=str(tailoring) if tailoring.exists() else "", rules=tuple(asked["rules"])
     )
-    places = Places(work, folders.work / _CACHE, folders.contents)
+    places = EvaluationPaths(work, folders.work / _CACHE, folders.contents)
     if "os" in asked:
         if not given.exists():
             _trim_ahead(OsRelease(*asked["os"]), wanted, places)
@@ -300,7 +300,7 @@ def _asked(connection: socket.socket) -> dict[str, t.Any]:
     return message
 
 
-def _trim_ahead(os_release: OsRelease, wanted: Wanted, places: Places) -> None:
+def _trim_ahead(os_release: OsRelease, wanted: EvaluationRequest, places: EvaluationPaths) -> None:
     """Trim the content that an image most likely needs; what is wrong with it is said when that is asked for."""
     path = choose(os_release, places.contents)
     if path is not None:

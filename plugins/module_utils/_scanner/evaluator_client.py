@@ -28,7 +28,7 @@ from .._images.model import Image
 from .._images.tar import Visit
 from .._images.targets import RootFolder
 from .._images.unpack import Unpacked, Unpacking, copy_folder
-from .._images.wanted import Wanted as Files
+from .._images.wanted import FileSelection as Files
 from .._rpm.codec import inventory_to_dict
 from .._rpm.inventory import inventory_of, take_inventory
 from .._rpm.model import Inventory, OsRelease

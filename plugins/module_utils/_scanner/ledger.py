@@ -13,7 +13,7 @@ import typing as t
 from .._core.errors import ScanError
 from .._images.model import Descriptor, Platform
 from .._images.platforms import platform_of
-from .model import ImageBook, IndexOutcome, Outcome
+from .model import ImageBook, IndexOutcome, ScanOutcome
 from .targets import Request, child_name, choose_children
 
 
@@ -40,7 +40,7 @@ class Ledger:
             self.same(request.digest, request.references)
             return True
         if self.book.is_current(request.digest):
-            self.finish(Outcome(request.digest, request.references, "current"))
+            self.finish(ScanOutcome(request.digest, request.references, "current"))
             return True
         children = self.known_children(request.digest)
         if children is None or not all(
@@ -48,7 +48,7 @@ class Ledger:
         ):
             return False
         for child, names in self.open_index(request.digest, request.references, request.reference, children):
-            self.finish(Outcome(child.digest, names, "current", str(child.platform or ""), request.digest))
+            self.finish(ScanOutcome(child.digest, names, "current", str(child.platform or ""), request.digest))
         return True
 
     def known_children(self, digest: str) -> tuple[Descriptor, ...] | None:
@@ -92,7 +92,7 @@ class Ledger:
         """Give a claim back: what was claimed as an image turned out to be an index."""
         self._claimed.discard(digest)
 
-    def finish(self, outcome: Outcome) -> None:
+    def finish(self, outcome: ScanOutcome) -> None:
         """Keep what became of an image."""
         if outcome.digest:
             self._claimed.add(outcome.digest)
@@ -100,7 +100,7 @@ class Ledger:
         self.done += 1
         self.book.record(outcome)
 
-    def take_back(self, outcome: Outcome) -> None:
+    def take_back(self, outcome: ScanOutcome) -> None:
         """Undo ``finish``, of what cannot be trusted."""
         self._claimed.discard(outcome.digest)
         self.counts[outcome.state] -= 1
@@ -114,7 +114,7 @@ class Ledger:
     def same(self, digest: str, references: tuple[str, ...]) -> None:
         """Another name of an image that this run has seen already: it adds a reference, not an image."""
         self.total -= 1
-        self.book.record(Outcome(digest, references, "same"))
+        self.book.record(ScanOutcome(digest, references, "same"))
 
     def check(self) -> None:
         """Raise ScanError where an image has no outcome at the end: it would be missing without a word."""

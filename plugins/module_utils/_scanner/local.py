@@ -23,7 +23,7 @@ from .._rpm.inventory import take_inventory
 from .._rpm.model import Inventory
 from .ledger import Ledger
 from .local_rules import Evaluation, LocalEvaluator
-from .model import ImageBook, Outcome
+from .model import ImageBook, ScanOutcome
 from .targets import Request
 
 #: Threads that ask registries what a reference is; they wait more than they work.
@@ -125,7 +125,7 @@ class LocalScan:
                     subject=request.reference,
                 )
         if error is not None:
-            self._ledger.finish(Outcome(request.digest, request.references, "error", error=error))
+            self._ledger.finish(ScanOutcome(request.digest, request.references, "error", error=error))
             return
         if isinstance(opened, ImageIndex):
             self._index_opened(request, opened)
@@ -142,9 +142,9 @@ class LocalScan:
         """Put a job in line unless its image is known already."""
         index = job.index.digest if job.index else ""
         if self._ledger.book.is_current(job.digest):
-            self._ledger.finish(Outcome(job.digest, job.references, "current", platform, index))
+            self._ledger.finish(ScanOutcome(job.digest, job.references, "current", platform, index))
         elif self._ledger.plan_only:
-            self._ledger.finish(Outcome(job.digest, job.references, "planned", platform, index))
+            self._ledger.finish(ScanOutcome(job.digest, job.references, "planned", platform, index))
         else:
             self._waiting.append(job)
 
@@ -170,11 +170,11 @@ class LocalScan:
         index = job.index.digest if job.index else ""
         if error is not None:
             platform = str(job.child.platform or "") if job.child else _platform_text(job.opened)
-            self._ledger.finish(Outcome(job.digest, job.references, "error", platform, index, error=error))
+            self._ledger.finish(ScanOutcome(job.digest, job.references, "error", platform, index, error=error))
             return
         read: _Read = future.result()
         self._ledger.finish(
-            Outcome(
+            ScanOutcome(
                 job.digest,
                 job.references,
                 "error" if read.error is not None else "scanned",

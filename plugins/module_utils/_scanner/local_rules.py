@@ -18,8 +18,8 @@ import tempfile
 import typing as t
 from pathlib import Path
 
-from .._compliance.content import FOLDERS, TAILORING_LIMIT, Wanted, trim
-from .._compliance.evaluate import Places, evaluate
+from .._compliance.content import FOLDERS, TAILORING_LIMIT, EvaluationRequest, trim
+from .._compliance.evaluate import EvaluationPaths, evaluate
 from .._compliance.model import Results
 from .._compliance.oscap import Bounds, Tools, check_tools, find_tools
 from .._core.errors import InputError, LimitExceeded, ScanError
@@ -59,7 +59,7 @@ class LocalEvaluator:
 
     def __init__(
         self,
-        wanted: Wanted,
+        wanted: EvaluationRequest,
         *,
         parent: str = "",
         keep_arf: bool = False,
@@ -133,7 +133,7 @@ class LocalEvaluator:
                 opened,
                 inventory,
                 self._wanted,
-                Places(work, self._folder / "content", self._contents),
+                EvaluationPaths(work, self._folder / "content", self._contents),
                 limits=self._limits,
                 bounds=self._bounds,
                 tools=self._tools,
@@ -152,7 +152,7 @@ class LocalEvaluator:
             shutil.rmtree(work, ignore_errors=True)
 
 
-def identities(wanted: Wanted, contents: t.Sequence[str] = FOLDERS) -> tuple[str, str]:
+def identities(wanted: EvaluationRequest, contents: t.Sequence[str] = FOLDERS) -> tuple[str, str]:
     """What tells content and tailoring file apart from others, so that results are made anew when they change.
 
     Content that is chosen by os-release is told by the names, sizes and times of all there is: hashing a gigabyte to

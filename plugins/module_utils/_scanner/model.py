@@ -14,7 +14,7 @@ from .._rpm.model import Inventory
 
 
 @dataclasses.dataclass(frozen=True)
-class Outcome:
+class ScanOutcome:
     """What became of one image. ``state``: ``scanned``, ``current``, ``planned`` (check mode) or ``error``.
 
     ``digest`` is empty where a reference could not be resolved. ``index``: digest of the index that it came from.
@@ -68,7 +68,7 @@ class ImageBook(t.Protocol):
     def children_of(self, digest: str) -> tuple[tuple[str, str], ...] | None:
         """(digest, platform) of each image of a known index; None when it is not known to be one."""
 
-    def record(self, outcome: Outcome) -> None:
+    def record(self, outcome: ScanOutcome) -> None:
         """Keep what became of an image."""
 
     def record_index(self, outcome: IndexOutcome) -> None:

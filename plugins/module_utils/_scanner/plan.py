@@ -62,7 +62,7 @@ class PlannedImage:
 
 
 @dataclasses.dataclass(frozen=True)
-class Shard:
+class ScanShard:
     """The images of one pod. ``key``: 64 hex digits, the secret of the pod's checksums. Never printed."""
 
     key: str = dataclasses.field(repr=False)
@@ -87,7 +87,7 @@ class PodAccess:
 
 @dataclasses.dataclass(frozen=True)
 class PlannedCompliance:
-    """What oscap is to evaluate. ``profile`` and ``rules``: as ``_compliance.content.Wanted`` has them.
+    """What oscap is to evaluate. ``profile`` and ``rules``: as ``_compliance.content.EvaluationRequest`` has them.
 
     ``given``: SHA-256, in hex, of content and tailoring file that are mounted beside the program; empty: nothing is.
     ``image``: name of the image that has the content, empty where that is given: other pods are no answer to this plan.
@@ -104,7 +104,7 @@ class PlannedCompliance:
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class ScanPlan:
     """What all pods of one Job are given; a pod works through the shard whose number it has.
 
     ``platforms``: which images of an index count (empty: all). ``parallel``: images at once. ``memory`` (bytes) and
@@ -119,7 +119,7 @@ class Plan:
     parallel: int
     memory: int
     seconds: int
-    shards: tuple[Shard, ...]
+    shards: tuple[ScanShard, ...]
     cache: int = 0
     compliance: PlannedCompliance | None = None
 
@@ -129,7 +129,7 @@ class Plan:
         return self.seconds + (self.compliance.seconds if self.compliance is not None else 0)
 
 
-def plan_to_json(plan: Plan) -> bytes:
+def plan_to_json(plan: ScanPlan) -> bytes:
     """The plan as JSON; equal plans give equal bytes. Raises CorruptData for a plan that would not be taken."""
     value = {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(plan)}
     data = json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
@@ -137,7 +137,7 @@ def plan_to_json(plan: Plan) -> bytes:
     return data
 
 
-def plan_from_json(data: bytes) -> Plan:
+def plan_from_json(data: bytes) -> ScanPlan:
     """The plan that ``plan_to_json`` wrote. Raises CorruptData for anything else, newer versions included."""
     top = read_object(data, "the plan", limit=PLAN_LIMIT)
     version = _SHAPES.count(top.pop("schema_version", None), "schema_version")
@@ -167,11 +167,11 @@ def _check_target(text: str) -> None:
     parse_reference(text)
 
 
-def _plan(images: Reader) -> t.Callable[[object, str], Plan]:
+def _plan(images: Reader) -> t.Callable[[object, str], ScanPlan]:
     """The reader of plans whose images are read by ``images``."""
-    shard = _SHAPES.record(Shard, {"key": _SHAPES.matching(_KEY.fullmatch), "images": images})
+    shard = _SHAPES.record(ScanShard, {"key": _SHAPES.matching(_KEY.fullmatch), "images": images})
     return _SHAPES.record(
-        Plan,
+        ScanPlan,
         {
             "run": _SHAPES.matching(_RUN.fullmatch),
             "method": _SHAPES.word(METHODS),

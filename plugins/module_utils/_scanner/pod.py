@@ -43,7 +43,7 @@ from .._rpm.inventory import take_inventory
 from .._rpm.model import Inventory
 from .cache import CachedLayers
 from .frames import PAYLOAD_LIMIT, SCHEMA_VERSION, Encoder, pack, size_on_line
-from .plan import EVALUATE, PLAN_LIMIT, Plan, plan_from_json
+from .plan import EVALUATE, PLAN_LIMIT, ScanPlan, plan_from_json
 from .targets import child_name, choose_children
 
 if t.TYPE_CHECKING:
@@ -73,7 +73,7 @@ _TOKEN_USER = "serviceaccount"
 
 
 @dataclasses.dataclass(frozen=True)
-class Places:
+class PodPaths:
     """Where the pod finds what is mounted into it. ``root``: in front of every path; empty in a real pod."""
 
     root: str = ""
@@ -115,7 +115,7 @@ class Places:
 
 
 @dataclasses.dataclass(frozen=True)
-class Task:
+class ImageTask:
     """One image to read. ``number``: of the planned image; ``index``: digest of the index that it came from.
 
     ``environment``: see ``PlannedImage``.
@@ -135,7 +135,7 @@ class Task:
 
 
 @dataclasses.dataclass(frozen=True)
-class Answer:
+class ImageAnswer:
     """What a process found: ``state`` (``scanned``, ``error`` or ``index``) and the packed record that says so.
 
     ``digest`` and ``chosen``: of an index, and (digest, platform) of its images that count.
@@ -162,7 +162,7 @@ def main(arguments: t.Sequence[str] = ()) -> int:
         from .evaluator import serve
 
         return serve("".join(arguments[1:2]))
-    places = Places(*arguments[:1])
+    places = PodPaths(*arguments[:1])
     try:
         plan = plan_from_json(read_small_file(places.plan, "the plan", PLAN_LIMIT))
         shard = _shard_number(plan)
@@ -176,10 +176,10 @@ def main(arguments: t.Sequence[str] = ()) -> int:
         return 2
     with contextlib.suppress(OSError):
         Path(places.layers).mkdir(parents=True, exist_ok=True)
-    return Pod(plan, shard, uid, places).run()
+    return ShardRun(plan, shard, uid, places).run()
 
 
-def _shard_number(plan: Plan) -> int:
+def _shard_number(plan: ScanPlan) -> int:
     text = os.environ.get("IMAGESCAN_SHARD") or os.environ.get("JOB_COMPLETION_INDEX") or ""
     if not text.isdecimal() or not text.isascii() or int(text) >= len(plan.shards):
         raise ScanError(f"IMAGESCAN_SHARD is {text[:20]!r}; expected a number below {len(plan.shards)}")
@@ -189,7 +189,7 @@ def _shard_number(plan: Plan) -> int:
 class Process:
     """One image being read in a process of its own. ``answer()`` once ``is_over``."""
 
-    def __init__(self, task: Task, pid: int, pipe: int, end: float) -> None:
+    def __init__(self, task: ImageTask, pid: int, pipe: int, end: float) -> None:
         self.task = task
         self.pid = pid
         self.pipe = pipe
@@ -216,7 +216,7 @@ class Process:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 end(self.pid, signal.SIGKILL)
 
-    def answer(self) -> Answer:
+    def answer(self) -> ImageAnswer:
         """What it found. Raises ScanError when it ended without saying that."""
         status = t.cast(int, self.status)
         if os.WIFSIGNALED(status):
@@ -235,10 +235,10 @@ class Process:
         if found["payload"] != len(payload):
             raise ScanError("the answer was cut short", code="internal-error", hint=_DEFECT)
         chosen = tuple((digest, text) for digest, text in found["chosen"])
-        return Answer(found["state"], payload, found["digest"], chosen)
+        return ImageAnswer(found["state"], payload, found["digest"], chosen)
 
 
-class Pod:
+class ShardRun:
     """One run of the program over one shard.
 
     ``read``: gives the answer for a task, inside the process that was started for it. ``write``: takes one line.
@@ -246,12 +246,12 @@ class Pod:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: ScanPlan,
         shard: int,
         uid: str,
-        places: Places,
+        places: PodPaths,
         *,
-        read: t.Callable[[Task], Answer] | None = None,
+        read: t.Callable[[ImageTask], ImageAnswer] | None = None,
         write: t.Callable[[bytes], object] | None = None,
         beat_seconds: float = BEAT_SECONDS,
     ) -> None:
@@ -264,7 +264,7 @@ class Pod:
         self._encoder = Encoder(bytes.fromhex(self._shard.key), uid, write or _write_line)
         self._beat_seconds = beat_seconds
         self._waiting = collections.deque(
-            Task(number, image.target, image.digest, environment=image.environment)
+            ImageTask(number, image.target, image.digest, environment=image.environment)
             for number, image in enumerate(self._shard.images)
         )
         self._running: dict[int, Process] = {}
@@ -362,7 +362,7 @@ class Pod:
             selector.unregister(handle)
             self._is_full = True
 
-    def _start(self, selector: selectors.BaseSelector, task: Task) -> None:
+    def _start(self, selector: selectors.BaseSelector, task: ImageTask) -> None:
         mine, its = os.pipe()
         pid = os.fork()
         if pid == 0:
@@ -430,7 +430,7 @@ class Pod:
             selector.unregister(process.pipe)
         os.close(process.pipe)
 
-    def _keep(self, task: Task, answer: Answer) -> None:
+    def _keep(self, task: ImageTask, answer: ImageAnswer) -> None:
         """Send a record if there is room for it; else its image is left to another pod."""
         if self._encoder.bytes + size_on_line(len(answer.payload)) > OUTPUT_LIMIT - _RESERVE:
             self._is_full = True
@@ -440,7 +440,7 @@ class Pod:
         self._counts[answer.state] += 1
         for digest, text in reversed(answer.chosen):
             target = child_name(task.target, digest)
-            self._waiting.appendleft(Task(task.number, target, digest, answer.digest, text))
+            self._waiting.appendleft(ImageTask(task.number, target, digest, answer.digest, text))
         self._tell()
 
     def _doing(self) -> list[str]:
@@ -454,12 +454,12 @@ class Pod:
 class Reader:
     """Reads one image after the plan; runs in the process that was started for it."""
 
-    def __init__(self, plan: Plan, places: Places) -> None:
+    def __init__(self, plan: ScanPlan, places: PodPaths) -> None:
         self._plan = plan
         self._places = places
         self._evaluator_until = time.monotonic() + EVALUATOR_PATIENCE
 
-    def read(self, task: Task) -> Answer:
+    def read(self, task: ImageTask) -> ImageAnswer:
         """What is in the image. Raises ScanError."""
         if self._plan.method == "image_volume":
             return self._read_volume(task)
@@ -479,7 +479,7 @@ class Reader:
                 error.hint = "; ".join(part for part in (error.hint, *problems) if part)
             return failed(known, error)
 
-    def _read_volume(self, task: Task) -> Answer:
+    def _read_volume(self, task: ImageTask) -> ImageAnswer:
         path = f"{self._places.root}{task.target}"
         if not is_mount(path):
             raise ScanError(
@@ -489,13 +489,13 @@ class Reader:
             )
         return self._scanned(task, RootFolder(path, task.digest, task.target), 2)
 
-    def _image(self, task: Task, image: Image) -> Answer:
+    def _image(self, task: ImageTask, image: Image) -> ImageAnswer:
         if self._plan.cache:
             image = dataclasses.replace(image, source=CachedLayers(image.source, self._places.layers, self._plan.cache))
         # One image is one process; threads would cost memory and gain nothing while others are read beside it.
         return self._scanned(task, image, 1)
 
-    def _scanned(self, task: Task, opened: Image | RootFolder, threads: int) -> Answer:
+    def _scanned(self, task: ImageTask, opened: Image | RootFolder, threads: int) -> ImageAnswer:
         if self._plan.compliance is None:
             return scanned(task, take_inventory(opened, threads=threads))
         from .._compliance.codec import results_to_dict
@@ -518,7 +518,7 @@ class Reader:
             # The inventory alone most likely has room.
             return scanned(task, inventory, {"compliance_error": _told(results_too_large(error, has_arf=bool(arf)))})
 
-    def _index(self, task: Task, index: ImageIndex) -> Answer:
+    def _index(self, task: ImageTask, index: ImageIndex) -> ImageAnswer:
         if task.digest not in ("", index.digest):
             raise changed(task, index.digest)
         if task.index:
@@ -527,7 +527,7 @@ class Reader:
         listed = [[child.digest, str(child.platform or "")] for child in index.children]
         body = {"number": task.number, "digest": index.digest, "children": listed, "missing": list(missing)}
         wanted = tuple((child.digest, str(child.platform or "")) for child in chosen)
-        return Answer("index", pack("index", body), index.digest, wanted)
+        return ImageAnswer("index", pack("index", body), index.digest, wanted)
 
     def _access(self, auth_files: tuple[str, ...]) -> Access:
         given = self._plan.access
@@ -548,7 +548,7 @@ class Reader:
         )
 
 
-def _lifeline(places: Places) -> Lifeline:
+def _lifeline(places: PodPaths) -> Lifeline:
     from .evaluator_client import Lifeline
 
     try:
@@ -557,24 +557,24 @@ def _lifeline(places: Places) -> Lifeline:
         raise ScanError(f"the evaluator cannot be met in {places.tree}: {error}") from error
 
 
-def scanned(task: Task, inventory: Inventory, evaluated: t.Mapping[str, t.Any] | None = None) -> Answer:
+def scanned(task: ImageTask, inventory: Inventory, evaluated: t.Mapping[str, t.Any] | None = None) -> ImageAnswer:
     """The answer for an image that was read. ``evaluated``: what became of its rules, where there were any.
 
     Raises ScanError where that cannot be sent.
     """
     body = {**_about(task), "state": "scanned", "inventory": inventory_to_dict(inventory), **(evaluated or {})}
     try:
-        return Answer("scanned", pack("image", body))
+        return ImageAnswer("scanned", pack("image", body))
     except LimitExceeded as error:
         raise too_large(error.message)
 
 
-def failed(task: Task, error: ScanError) -> Answer:
+def failed(task: ImageTask, error: ScanError) -> ImageAnswer:
     """The answer for an image that could not be read."""
     cause = error.__cause__
     if isinstance(cause, OSError) and cause.errno == errno.ENOMEM:
         error = no_memory()  # a spooled file that cannot be mapped: the folder for it is not to blame
-    return Answer("error", pack("image", {**_about(task), "state": "error", "error": _told(error)}))
+    return ImageAnswer("error", pack("image", {**_about(task), "state": "error", "error": _told(error)}))
 
 
 def _told(error: ScanError) -> dict[str, str]:
@@ -583,11 +583,11 @@ def _told(error: ScanError) -> dict[str, str]:
     return {name: text[:_MESSAGE_LIMIT].encode("utf-8", "replace").decode() for name, text in told.items()}
 
 
-def _about(task: Task) -> dict[str, t.Any]:
+def _about(task: ImageTask) -> dict[str, t.Any]:
     return {"number": task.number, "digest": task.digest, "platform": task.platform, "index": task.index}
 
 
-def changed(task: Task, digest: str) -> ScanError:
+def changed(task: ImageTask, digest: str) -> ScanError:
     """The error for a name that leads elsewhere now."""
     return ScanError(
         f"it now holds {digest}, and not {task.digest} as when it was discovered",
@@ -619,7 +619,7 @@ def results_too_large(why: ScanError, *, has_arf: bool) -> ScanError:
     return ScanError(f"{message}: {why.message}", code="results-too-large", hint=hint)
 
 
-def pull_secrets(places: Places) -> tuple[tuple[str, ...], list[str]]:
+def pull_secrets(places: PodPaths) -> tuple[tuple[str, ...], list[str]]:
     """Files with credentials that are mounted now, and what is wrong with those that cannot be used."""
     try:
         names = sorted(entry.name for entry in os.scandir(places.pull_secrets) if not entry.name.startswith("."))
@@ -655,7 +655,7 @@ def is_mount(path: str) -> bool:
     return any(len(fields) > 4 and fields[4] == real for fields in map(bytes.split, lines))
 
 
-def _be_process(task: Task, read: t.Callable[[Task], Answer], pipe: int, memory: int) -> t.NoReturn:
+def _be_process(task: ImageTask, read: t.Callable[[ImageTask], ImageAnswer], pipe: int, memory: int) -> t.NoReturn:
     """What a process does with its life. Never returns into the loop that it was forked from."""
     status = 1
     try:
@@ -698,7 +698,7 @@ def _limit_memory(memory: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
-def _answer(task: Task, read: t.Callable[[Task], Answer]) -> Answer:
+def _answer(task: ImageTask, read: t.Callable[[ImageTask], ImageAnswer]) -> ImageAnswer:
     try:
         return read(task)
     except ScanError as cause:
@@ -734,7 +734,7 @@ def _write_all(handle: int, data: bytes) -> None:
         rest = rest[os.write(handle, rest) :]
 
 
-def _write_status(places: Places, value: t.Mapping[str, t.Any]) -> None:
+def _write_status(places: PodPaths, value: t.Mapping[str, t.Any]) -> None:
     """Write the termination message. It is a help for people; what counts are the frames."""
     text = json.dumps(value)
     if len(text) > _STATUS_LIMIT:

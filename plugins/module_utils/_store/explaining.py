@@ -26,7 +26,7 @@ from .._vulnerabilities.matching.explain import (
 )
 from .._vulnerabilities.model import Coverage, Finding, Match
 from .judging import Judging
-from .model import Child, StoredImage
+from .model import StoredChild, StoredImage
 
 #: Lines of one explanation.
 LINES_LIMIT = 1000
@@ -57,7 +57,9 @@ class Explaining:
         self._judging = judging
         self._policies = policies
 
-    def image(self, image: StoredImage, children: t.Mapping[str, t.Sequence[Child]], vulnerability: str) -> Explanation:
+    def image(
+        self, image: StoredImage, children: t.Mapping[str, t.Sequence[StoredChild]], vulnerability: str
+    ) -> Explanation:
         """Explain one image; without a vulnerability its verdict."""
         if vulnerability[:4].casefold() == "cve-":
             vulnerability = vulnerability.upper()

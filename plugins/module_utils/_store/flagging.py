@@ -12,18 +12,18 @@ import typing as t
 from .._core.errors import InputError
 from .._flags.annotations import facts_of
 from .._flags.lists import full_reference
-from .._flags.plan import Snapshot, Subject
+from .._flags.plan import FlagSubject, Snapshot
 from .._flags.validity import Validity, validity, worst_of
 from .._images.references import TRANSPORTS
 from .._verdicts.policies import Policy
-from .judging import Current, Wanted, each_in_force, meant
-from .model import Child, StoredImage
+from .judging import Current, RequestedImage, each_in_force, meant
+from .model import StoredChild, StoredImage
 from .store import Store
 
 
 def read_snapshot(
     store: Store,
-    wanted: t.Sequence[Wanted] | None,
+    wanted: t.Sequence[RequestedImage] | None,
     policies: t.Sequence[Policy],
     *,
     now: datetime.datetime,
@@ -39,7 +39,7 @@ def read_snapshot(
     images, children = meant(store, wanted)
     scanned = {image.digest: image.scanned_at for image in images}
     passes = _Passes(store, policies, children, now)
-    subjects: dict[str, Subject] = {}
+    subjects: dict[str, FlagSubject] = {}
     for one in each_in_force(store, images, children, now.astimezone(datetime.timezone.utc).date()):
         image, document = one.image, one.document
         held = passes.held(one) if document["verdict"] == "passed" else Validity()
@@ -49,7 +49,7 @@ def read_snapshot(
             reason = {"code": "not_judged_yet", "message": held.problem}
             document = {**document, "verdict": "inconclusive", "reasons": [reason, *document["reasons"]]}
         times = [image.scanned_at, *(scanned.get(child.digest, "") for child in children.get(image.key, ()))]
-        subjects[image.digest] = Subject(
+        subjects[image.digest] = FlagSubject(
             facts_of(document, scanned_at=min(filter(None, times), default=""), report_url=report_url),
             document["reference"],
             tuple(dict.fromkeys(filter(None, map(_full, image.references)))),
@@ -73,7 +73,7 @@ def read_snapshot(
 def _ended_indexes(
     store: Store,
     images: t.Iterable[StoredImage],
-    children: t.Mapping[str, t.Sequence[Child]],
+    children: t.Mapping[str, t.Sequence[StoredChild]],
     policies: t.Sequence[Policy],
     now: datetime.datetime,
 ) -> frozenset[str]:
@@ -95,7 +95,7 @@ class _Passes:
         self,
         store: Store,
         policies: t.Sequence[Policy],
-        children: t.Mapping[str, t.Sequence[Child]],
+        children: t.Mapping[str, t.Sequence[StoredChild]],
         now: datetime.datetime,
     ) -> None:
         self._store = store

@@ -18,7 +18,7 @@ from .._rpm.model import Inventory, Package
 from .._verdicts.applying import Entry, Exceptions
 from .._verdicts.changes import difference
 from .._verdicts.facts import compliance_facts, image_document, with_names
-from .._verdicts.judge import Child as IndexChild
+from .._verdicts.judge import JudgedChild as IndexChild
 from .._verdicts.judge import judge, judge_index
 from .._verdicts.model import ImageVerdict, PolicyVerdict, Reason, worst
 from .._verdicts.policies import Policy
@@ -26,7 +26,7 @@ from .._verdicts.subject import Subject
 from .._verdicts.usage import Usages
 from .._vulnerabilities.matching.matcher import Matcher
 from .._vulnerabilities.model import FeedInfo
-from .model import Child, Judgement, RecordedVerdict, StoredChange, StoredImage, StoredVerdict
+from .model import Judgement, RecordedVerdict, StoredChange, StoredChild, StoredImage, StoredVerdict
 from .store import Store, unresolved_key
 
 if t.TYPE_CHECKING:
@@ -40,7 +40,7 @@ NAME_UNCONFIRMED = "name-unconfirmed"
 _IMAGE_OUTDATED = "an image of the index must be judged again"
 
 
-class Wanted(t.Protocol):
+class RequestedImage(t.Protocol):
     """An image that is meant, as somebody named it: by its digest, which may be empty, or by its names."""
 
     @property
@@ -69,7 +69,9 @@ class Judged:
 
 
 def select(
-    images: t.Sequence[StoredImage], children: t.Mapping[str, tuple[Child, ...]], wanted: t.Sequence[Wanted]
+    images: t.Sequence[StoredImage],
+    children: t.Mapping[str, tuple[StoredChild, ...]],
+    wanted: t.Sequence[RequestedImage],
 ) -> list[StoredImage]:
     """The images that are meant, those of an index included. One that the store does not know is there all the same.
 
@@ -118,7 +120,7 @@ def _unconfirmed(name: str) -> StoredImage:
     return StoredImage(unresolved_key(name), "", "unresolved", "", (name,), "", NAME_UNCONFIRMED, message, "", ())
 
 
-def indexes_of(children: t.Mapping[str, tuple[Child, ...]]) -> dict[str, list[str]]:
+def indexes_of(children: t.Mapping[str, tuple[StoredChild, ...]]) -> dict[str, list[str]]:
     """Digest of an image -> those of the indexes that it is in."""
     indexes: dict[str, list[str]] = {}
     for key in sorted(children):
@@ -197,7 +199,7 @@ class Judging:
         self._dry_run = dry_run
         self._beat = beat
 
-    def run(self, wanted: t.Sequence[Wanted] | None) -> list[Judged]:
+    def run(self, wanted: t.Sequence[RequestedImage] | None) -> list[Judged]:
         """Judge what is wanted, or everything in the store; indexes after their images. Ordered by key."""
         images, children = self.images(wanted)
         singles = [image for image in images if image.kind != "index"]
@@ -249,7 +251,9 @@ class Judging:
             unconfirmed=image.unconfirmed,
         )
 
-    def images(self, wanted: t.Sequence[Wanted] | None) -> tuple[list[StoredImage], dict[str, tuple[Child, ...]]]:
+    def images(
+        self, wanted: t.Sequence[RequestedImage] | None
+    ) -> tuple[list[StoredImage], dict[str, tuple[StoredChild, ...]]]:
         """The images that are meant, those of indexes included, and the images of each index in the store."""
         images = self._store.images()
         children = self._store.children(image.key for image in images if image.kind == "index")
@@ -318,7 +322,7 @@ class Judging:
         self,
         image: StoredImage,
         subject: Subject,
-        children: tuple[Child, ...],
+        children: tuple[StoredChild, ...],
         verdicts: t.Mapping[str, ImageVerdict],
     ) -> ImageVerdict:
         platforms = image.wanted_platforms if self._platforms is None else self._platforms
@@ -384,7 +388,7 @@ class InForce:
     times: list[str]
     images: list[StoredImage]
     feeds: list[FeedInfo | None]
-    children: t.Mapping[str, tuple[Child, ...]]
+    children: t.Mapping[str, tuple[StoredChild, ...]]
     judged_at: str
 
 
@@ -401,7 +405,7 @@ class Current:
     judged_at: str = ""
 
 
-def in_force(store: Store, wanted: t.Sequence[Wanted] | None, today: datetime.date | None = None) -> InForce:
+def in_force(store: Store, wanted: t.Sequence[RequestedImage] | None, today: datetime.date | None = None) -> InForce:
     """The verdicts in force of what is wanted, or of everything; what was never judged is inconclusive.
 
     ``times`` are those of the inputs, scans and feed, never of the judging: equal input gives an equal report.
@@ -425,8 +429,8 @@ def _change_of(current: Current, change: StoredChange | None) -> dict[str, t.Any
 
 
 def meant(
-    store: Store, wanted: t.Sequence[Wanted] | None
-) -> tuple[list[StoredImage], t.Mapping[str, tuple[Child, ...]]]:
+    store: Store, wanted: t.Sequence[RequestedImage] | None
+) -> tuple[list[StoredImage], t.Mapping[str, tuple[StoredChild, ...]]]:
     """The images that are meant, those of an index included, or all, by key; and the images of each index."""
     images = store.images()
     children = store.children(image.key for image in images if image.kind == "index")
@@ -436,7 +440,7 @@ def meant(
 def each_in_force(
     store: Store,
     images: t.Sequence[StoredImage],
-    children: t.Mapping[str, tuple[Child, ...]],
+    children: t.Mapping[str, tuple[StoredChild, ...]],
     today: datetime.date | None = None,
 ) -> t.Iterator[Current]:
     """Like ``in_force``, of these images and in any order, a few objects in memory at a time."""
@@ -574,7 +578,7 @@ def _unless_image_outdated(
     document: dict[str, t.Any],
     since: t.Mapping[str, str],
     verdicts: t.Mapping[str, StoredVerdict],
-    children: t.Mapping[str, tuple[Child, ...]],
+    children: t.Mapping[str, tuple[StoredChild, ...]],
 ) -> dict[str, t.Any]:
     """An index that passed by an image that no longer does is inconclusive, too."""
     listed = children.get(document["digest"], ()) if document["verdict"] == "passed" else ()

@@ -45,7 +45,7 @@ class StoredImage(t.NamedTuple):
         return self.references[0] if self.references else self.digest
 
 
-class Child(t.NamedTuple):
+class StoredChild(t.NamedTuple):
     """One image of an index, in the order of the index."""
 
     digest: str

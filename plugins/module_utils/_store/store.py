@@ -25,12 +25,12 @@ from .database import Database, StoreError, open_database
 from .model import (
     SCHEMA_VERSION,
     Asked,
-    Child,
     Judgement,
     KnownEvaluation,
     KnownInventory,
     RecordedVerdict,
     StoredChange,
+    StoredChild,
     StoredCluster,
     StoredEvaluation,
     StoredImage,
@@ -234,12 +234,12 @@ class Store:
                     found[row.digest] = KnownInventory(*row)
         return found
 
-    def children(self, digests: t.Iterable[str]) -> dict[str, tuple[Child, ...]]:
+    def children(self, digests: t.Iterable[str]) -> dict[str, tuple[StoredChild, ...]]:
         """Index digest -> its images in order, for the digests that are known to be indexes."""
         import sqlalchemy as sa
 
         images, children = tables().images, tables().children
-        found: dict[str, list[Child]] = {}
+        found: dict[str, list[StoredChild]] = {}
         with self._db.reading() as connection:
             for part in chunks(sorted(set(digests))):
                 indexes = sa.select(images.c.digest).where(images.c.digest.in_(part), images.c.kind == "index")
@@ -248,7 +248,7 @@ class Store:
                 rows = sa.select(children).where(children.c.index_digest.in_(part))
                 for row in connection.execute(rows.order_by(children.c.index_digest, children.c.position)):
                     if row.index_digest in found:
-                        found[row.index_digest].append(Child(row.child_digest, row.platform))
+                        found[row.index_digest].append(StoredChild(row.child_digest, row.platform))
         return {digest: tuple(kept) for digest, kept in found.items()}
 
     def images(self) -> list[StoredImage]:
@@ -400,7 +400,13 @@ class Store:
         return self._db.write(lambda connection: _put_names(connection, sightings, now))
 
     def record_index(
-        self, digest: str, reference: str, children: t.Sequence[Child], *, wanted_platforms: t.Iterable[str], now: str
+        self,
+        digest: str,
+        reference: str,
+        children: t.Sequence[StoredChild],
+        *,
+        wanted_platforms: t.Iterable[str],
+        now: str,
     ) -> bool:
         """Note an index and the images that it lists, in its order."""
         import sqlalchemy as sa

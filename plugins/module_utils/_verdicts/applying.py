@@ -12,16 +12,16 @@ import typing as t
 
 from .exceptions import Acceptance
 from .identifiers import folded_id
-from .vex import Statement
+from .vex import VexStatement
 
-Entry = t.Union[Acceptance, Statement]
+Entry = t.Union[Acceptance, VexStatement]
 
 _FIXED = "fix_available"
 _IDS_KEPT = 100_000
 
 
 @dataclasses.dataclass(frozen=True)
-class Named:
+class ImageNames:
     """What an image is called. ``digests``: its own first, then those of the indexes it is in. ``distribution``: the
     os-release ID."""
 
@@ -76,7 +76,7 @@ class Accepted:
     rules: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
-class Finding(t.Protocol):
+class AskedFinding(t.Protocol):
     """What is asked of a finding."""
 
     @property
@@ -101,8 +101,8 @@ class Exceptions:
 
     def __init__(self, entries: t.Iterable[Entry] = ()) -> None:
         self.entries = tuple(entries)
-        self._by_digest: dict[str, list[Statement]] = collections.defaultdict(list)
-        self._by_name: list[Statement] = []
+        self._by_digest: dict[str, list[VexStatement]] = collections.defaultdict(list)
+        self._by_name: list[VexStatement] = []
         acceptances: list[Acceptance] = []
         for entry in self.entries:
             if isinstance(entry, Acceptance):
@@ -120,7 +120,7 @@ class Exceptions:
         # Images share findings: a thousand patterns are compared with each id once.
         self._by_id: dict[str, list[Acceptance]] = {}
 
-    def of_image(self, image: Named, today: datetime.date) -> ImageExceptions:
+    def of_image(self, image: ImageNames, today: datetime.date) -> ImageExceptions:
         """Those that are meant for an image, as of a day (UTC)."""
         covered = {
             patterns for patterns, one in self._images.items() if one.covers_image(image.digest, image.references)
@@ -151,7 +151,7 @@ class ImageExceptions:
         self,
         exceptions: Exceptions,
         covered: t.Container[tuple[str, ...]],
-        statements: t.Sequence[Statement],
+        statements: t.Sequence[VexStatement],
         distribution: str,
         today: datetime.date,
         by_policy: bool,
@@ -160,13 +160,13 @@ class ImageExceptions:
         self._covered = covered
         self._distribution = distribution
         self._today = today
-        self._statements: dict[str, list[Statement]] = collections.defaultdict(list)
+        self._statements: dict[str, list[VexStatement]] = collections.defaultdict(list)
         for statement in statements:
             for name in statement.compared_ids:
                 self._statements[name].append(statement)
         self.by_policy = by_policy
 
-    def about_finding(self, finding: Finding) -> t.Iterator[tuple[Entry, str]]:
+    def about_finding(self, finding: AskedFinding) -> t.Iterator[tuple[Entry, str]]:
         """What is about a finding, with its state, best first; of VEX only what clears it."""
         for one in self._exceptions.for_id(finding.id):
             if one.images in self._covered and one.covers_package(finding.name, finding.package):
@@ -185,7 +185,7 @@ class ImageExceptions:
                 yield one, "accepted" if one.holds(self._today) else "expired"
 
     def accepted(
-        self, findings: t.Iterable[Finding], rules: t.Iterable[t.Mapping[str, t.Any]], policy: str | None
+        self, findings: t.Iterable[AskedFinding], rules: t.Iterable[t.Mapping[str, t.Any]], policy: str | None
     ) -> Accepted:
         """What is accepted in the eyes of a policy; without one, by what holds for every policy."""
         result: dict[tuple[str, str], str] = {}
@@ -212,7 +212,7 @@ class ImageExceptions:
 
     def used(
         self,
-        findings: t.Iterable[Finding],
+        findings: t.Iterable[AskedFinding],
         rules: t.Iterable[t.Mapping[str, t.Any]],
         policies: t.Collection[str],
     ) -> list[Used]:
@@ -240,7 +240,7 @@ class ImageExceptions:
             for (_identity, state), (entry, found, failed) in by_finding.items()
         ]
 
-    def _newest(self, finding: Finding) -> Statement | None:
+    def _newest(self, finding: AskedFinding) -> VexStatement | None:
         meant = [
             one
             for one in self._statements.get(folded_id(finding.id), ())

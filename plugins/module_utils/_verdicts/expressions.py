@@ -28,14 +28,14 @@ LENGTH_LIMIT = 2000
 
 
 @dataclasses.dataclass(frozen=True)
-class Checked:
+class CheckedExpression:
     """An expression that fits the schema. ``reads``: the fields of the whole object that it asks about, sorted."""
 
     expression: str
     reads: tuple[str, ...]
 
 
-def check_expression(expression: str, schema: Schema) -> Checked:
+def check_expression(expression: str, schema: Schema) -> CheckedExpression:
     """Compile and check one expression. Raises ``InputError`` whose message begins with what is wrong."""
     import jmespath
 
@@ -64,7 +64,7 @@ def check_expression(expression: str, schema: Schema) -> Checked:
             f"mixes && and || without parentheses, and && binds tighter: write {render(tree)}, or put them elsewhere"
         )
     try_expression(tree, schema, check.reads)
-    return Checked(expression, tuple(sorted(check.reads)))
+    return CheckedExpression(expression, tuple(sorted(check.reads)))
 
 
 def _mixes(expression: str) -> bool:

@@ -30,7 +30,7 @@ _SYSTEMS: t.Mapping[str, str] = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Form:
+class FieldForm:
     """How the texts of a field are written.
 
     ``examples`` match ``pattern``. ``advice``: pairs of a pattern of a text that does not fit, and what to write for it
@@ -65,9 +65,9 @@ def _system_advice() -> tuple[tuple[str, str], ...]:
 
 
 #: By the name that a schema gives in ``form``.
-FORMS: t.Mapping[str, Form] = {
-    "digest": Form(r"sha256:[0-9a-f]{64}", (f"sha256:{'1' * 64}", f"sha256:{'0123456789abcdef' * 4}")),
-    "reference": Form(
+FORMS: t.Mapping[str, FieldForm] = {
+    "digest": FieldForm(r"sha256:[0-9a-f]{64}", (f"sha256:{'1' * 64}", f"sha256:{'0123456789abcdef' * 4}")),
+    "reference": FieldForm(
         r"[a-z0-9.-]+(:\d+)?/[a-z0-9._/-]+(:[\w.-]+)?(@sha256:[0-9a-f]{64})?|(oci|oci-archive|docker-archive|rootfs):\S+",
         ("registry.example.com/team/app:1.0", "quay.io/team/app:latest", "oci:/images/app:1"),
         (
@@ -75,12 +75,12 @@ FORMS: t.Mapping[str, Form] = {
             (r"[^/]*", "a reference is registry/repository:tag: write starts_with({field}, '{word}/')"),
         ),
     ),
-    "os": Form(
+    "os": FieldForm(
         r"(?!(?:rhel|almalinux|rocky|ol)( \d+)?$)[a-z][a-z0-9._-]*( [0-9][\w.-]*)?",
         ("rhel 9.4", "rhel 8.10", "rhel 10.0", "almalinux 9.4", "rocky 8.9", "centos 9", "debian 12"),
         _system_advice(),
     ),
-    "platform": Form(
+    "platform": FieldForm(
         rf"(linux|windows|freebsd|darwin|wasi)/({_ARCHITECTURES})(/v\d+)?",
         ("linux/amd64", "linux/arm64", "linux/arm64/v8", "linux/s390x", "linux/ppc64le", "windows/amd64"),
         (
@@ -90,12 +90,12 @@ FORMS: t.Mapping[str, Form] = {
             (r"linux|windows", "write starts_with(platform, '{word}/')"),
         ),
     ),
-    "code": Form(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*", ("rpmdb-corrupt", "rpmdb-missing", "layer-damaged")),
-    "cpe": Form(
+    "code": FieldForm(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*", ("rpmdb-corrupt", "rpmdb-missing", "layer-damaged")),
+    "cpe": FieldForm(
         r"cpe:(/[aoh]|2\.3:[aoh]):\S+",
         ("cpe:/o:redhat:enterprise_linux:9::baseos", "cpe:/a:redhat:enterprise_linux:9::appstream"),
     ),
-    "finding": Form(
+    "finding": FieldForm(
         r"CVE-\d{4}-\d{4,19}|(?!CVE)[A-Z][A-Za-z0-9]*-[A-Za-z0-9:._-]+",
         ("CVE-2026-1001", "CVE-2021-44228", "CVE-2025-1234567890123456", "GHSA-jfh8-c2jp-5v3q", "ALSA-2024:1234"),
         (
@@ -104,7 +104,7 @@ FORMS: t.Mapping[str, Form] = {
             (r"cve.*", "ids are in capitals: write starts_with({field}, 'CVE-2026-')"),
         ),
     ),
-    "package": Form(
+    "package": FieldForm(
         r"[A-Za-z0-9][A-Za-z0-9+._~^-]*-\d+:[^-:/\s]+-[^-:/\s]+\.[a-z0-9_]+",
         (
             "openssl-libs-1:3.0.7-27.el9.x86_64",
@@ -121,12 +121,12 @@ FORMS: t.Mapping[str, Form] = {
             (r"[a-z0-9+._-]+", "package is name-epoch:version-release.arch: write name == '{word}'"),
         ),
     ),
-    "name": Form(
+    "name": FieldForm(
         r"[A-Za-z0-9][A-Za-z0-9+._-]*",
         ("openssl-libs", "bash", "kernel-core", "libstdc++", "python3.11"),
         ((r".+-\d+:.*", "name is the name alone: write package == '{word}'"),),
     ),
-    "advisory": Form(
+    "advisory": FieldForm(
         r"[A-Z][A-Za-z0-9]*-?[A-Za-z0-9]*-\d{4}[:-]\S+",
         ("RHSA-2026:1001", "RHSA-2024:1234", "ALSA-2024:1234", "ELSA-2024-1234"),
         (
@@ -134,7 +134,7 @@ FORMS: t.Mapping[str, Form] = {
             (r"\d{4}:\d+", "write {field} == 'RHSA-{word}'"),
         ),
     ),
-    "cvss": Form(
+    "cvss": FieldForm(
         r"(10|\d)\.\d (CVSS:[234]\.\d/)?[A-Za-z]{1,3}:[A-Za-z]{1,2}(/[A-Za-z]{1,3}:[A-Za-z]{1,2})+",
         (
             "9.8 CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H",
@@ -143,13 +143,13 @@ FORMS: t.Mapping[str, Form] = {
         ),
         ((r"\d+(\.\d+)?", "cvss is score and vector: write cvss_score == `{word}`"),),
     ),
-    "time": Form(
+    "time": FieldForm(
         r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)",
         ("2026-03-01T10:00:00+00:00", "2024-11-24T12:00:00Z"),
         ((r"\d{4}(-\d\d(-\d\d)?)?", "it is a time: write starts_with({field}, '{word}')"),),
     ),
-    "sha256": Form(r"(sha256:)?[0-9a-f]{64}", ("sha256:" + "c" * 64, "0123456789abcdef" * 4)),
-    "rule": Form(
+    "sha256": FieldForm(r"(sha256:)?[0-9a-f]{64}", ("sha256:" + "c" * 64, "0123456789abcdef" * 4)),
+    "rule": FieldForm(
         r"xccdf_[A-Za-z0-9.-]+_rule_\S+",
         (
             "xccdf_org.ssgproject.content_rule_no_empty_passwords",
@@ -157,12 +157,12 @@ FORMS: t.Mapping[str, Form] = {
         ),
         ((r"[a-z0-9_.-]+", "rules have their whole id: write ends_with({field}, '_rule_{word}')"),),
     ),
-    "profile": Form(
+    "profile": FieldForm(
         r"xccdf_[A-Za-z0-9.-]+_profile_\S+",
         ("xccdf_org.ssgproject.content_profile_cis", "xccdf_org.ssgproject.content_profile_stig"),
         ((r"[a-z0-9_.-]+", "profiles have their whole id: write ends_with({field}, '_profile_{word}')"),),
     ),
-    "text": Form(r"[\s\S]*", ("some text", "Another, longer text: 2.0")),
+    "text": FieldForm(r"[\s\S]*", ("some text", "Another, longer text: 2.0")),
 }
 
 

@@ -16,14 +16,14 @@ import typing as t
 from .._core.text import visible
 from .._images.platforms import choose, parse_platform, platform_of
 from .._rpm.model import Inventory
-from .applying import Accepted, Entry, Exceptions, Named, Used
+from .applying import Accepted, Entry, Exceptions, ImageNames, Used
 from .codes import CODES
 from .conditions.base import Case, Data, Outcome, Step
 from .conditions.table import CONDITIONS, Policy
 from .facts import build_facts
 from .model import VERDICTS, ImageVerdict, PolicyVerdict, Reason, worst
 from .subject import Subject
-from .vex import Statement
+from .vex import VexStatement
 from .wording import counted, listed
 
 #: At most so many reasons of one code, the gravest first; the last says how many more there are.
@@ -31,7 +31,7 @@ REASON_LIMIT = 25
 
 
 @dataclasses.dataclass(frozen=True, order=True)
-class Child:
+class JudgedChild:
     """One image of an index. ``platform``: ``os/architecture[/variant]``."""
 
     platform: str
@@ -48,7 +48,7 @@ def judge(
     """What all policies that select the image say of it. ``now`` has a time zone."""
     exceptions = exceptions if isinstance(exceptions, Exceptions) else Exceptions(exceptions)
     distribution = subject.inventory.os.id if subject.inventory else ""
-    named = Named((subject.digest, *subject.index_digests), subject.names, distribution)
+    named = ImageNames((subject.digest, *subject.index_digests), subject.names, distribution)
     meant = exceptions.of_image(named, now.astimezone(datetime.timezone.utc).date())
     findings = subject.match.findings if subject.match else ()
     rules = subject.compliance["rules"] if subject.compliance else ()
@@ -86,7 +86,7 @@ def judge(
 
 def judge_index(
     subject: Subject,
-    children: t.Sequence[Child],
+    children: t.Sequence[JudgedChild],
     verdicts: t.Mapping[str, ImageVerdict],
     platforms: t.Sequence[str] = (),
 ) -> ImageVerdict:
@@ -184,7 +184,7 @@ def _exception_notes(used: t.Iterable[Used]) -> list[Outcome]:
     for one in used:
         entry, number = one.entry, len(one.findings) + len(one.rules)
         what = counted(number, "rule" if one.rules else "finding")
-        if isinstance(entry, Statement):
+        if isinstance(entry, VexStatement):
             text = f"{counted(number, 'finding')} cleared by {visible(entry.author, 100)} ({visible(entry.label, 200)})"
             why = visible(entry.justification or entry.impact, 300)
             notes.append(_outcome("vex-applied", f"{text}: {entry.status}" + (f", {why}" if why else "")))

@@ -10,7 +10,7 @@ import dataclasses
 import datetime
 import typing as t
 
-from .applying import Entry, Exceptions, Named, for_policy
+from .applying import Entry, Exceptions, ImageNames, for_policy
 from .exceptions import Acceptance
 from .vex import VexDocument
 
@@ -20,7 +20,7 @@ _NAMED = 5
 
 
 @dataclasses.dataclass(frozen=True)
-class Usage:
+class EntryUsage:
     """What became of one entry of a file over all images.
 
     ``state``: ``used``, ``unused`` (it is about nothing in any image), ``expired``, or ``fixed`` (all that it is about
@@ -67,7 +67,7 @@ class Usages:
 
     def add(self, document: t.Mapping[str, t.Any], indexes: t.Iterable[str] = ()) -> None:
         """Count one image object of a report. ``indexes``: digests of the indexes that the image is in."""
-        named = Named((document["digest"], *indexes), _judged_names(document), document["os"].partition(" ")[0])
+        named = ImageNames((document["digest"], *indexes), _judged_names(document), document["os"].partition(" ")[0])
         meant = self._exceptions.of_image(named, self._today)
         policies = {policy["name"] for policy in document["policies"]}
         about: list[tuple[Entry, str]] = []
@@ -87,7 +87,7 @@ class Usages:
             if len(images) < IMAGES_KEPT and image not in images:
                 images.append(image)
 
-    def result(self) -> list[Usage]:
+    def result(self) -> list[EntryUsage]:
         """One for each entry of a file, in their order."""
         found = []
         for entry in self._exceptions.entries:
@@ -100,7 +100,7 @@ class Usages:
             if not entry.holds(self._today):
                 state = "expired"
             left = (entry.expires - self._today).days if entry.expires is not None else None
-            found.append(Usage(entry, state, left, number, tuple(self._images.get(id(entry), ()))))
+            found.append(EntryUsage(entry, state, left, number, tuple(self._images.get(id(entry), ()))))
         return found
 
     def cleared(self, document: VexDocument) -> int:
@@ -108,7 +108,7 @@ class Usages:
         return sum(self._number.get(id(one), 0) for one in document.statements)
 
 
-def counts(usages: t.Sequence[Usage], days: int) -> dict[str, int]:
+def counts(usages: t.Sequence[EntryUsage], days: int) -> dict[str, int]:
     """How many exceptions are in each state, and how many end within so many days."""
     states = dict.fromkeys(("used", "unused", "expired", "fixed"), 0)
     for one in usages:
@@ -116,7 +116,7 @@ def counts(usages: t.Sequence[Usage], days: int) -> dict[str, int]:
     return {**states, "expiring": sum(one.expires_within(days) for one in usages)}
 
 
-def describe(usage: Usage, days: int) -> dict[str, t.Any]:
+def describe(usage: EntryUsage, days: int) -> dict[str, t.Any]:
     """One exception with what became of it, for results of modules."""
     entry = usage.entry
     return {
@@ -154,7 +154,7 @@ def describe_vex(document: VexDocument, usages: Usages) -> dict[str, t.Any]:
     }
 
 
-def warnings(usages: t.Sequence[Usage], days: int, *, whole: bool) -> list[str]:
+def warnings(usages: t.Sequence[EntryUsage], days: int, *, whole: bool) -> list[str]:
     """Sentences about exceptions that need somebody. ``whole``: everything was judged, so that unused means it."""
     texts = [
         ("expired", [one for one in usages if one.state == "expired"]),
@@ -169,6 +169,6 @@ def warnings(usages: t.Sequence[Usage], days: int, *, whole: bool) -> list[str]:
     ]
 
 
-def _places(found: t.Sequence[Usage]) -> str:
+def _places(found: t.Sequence[EntryUsage]) -> str:
     shown = ", ".join(f"{one.entry.label} ({one.entry.where}, line {one.entry.line})" for one in found[:_NAMED])
     return shown + (f" and {len(found) - _NAMED} more" if len(found) > _NAMED else "")

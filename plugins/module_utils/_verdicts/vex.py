@@ -142,7 +142,7 @@ class PackageName:
 
 
 @dataclasses.dataclass(frozen=True)
-class Statement:
+class VexStatement:
     """What a maker says of a vulnerability in an image, or in one package of it (None: in all).
 
     ``ids``: the vulnerability and its aliases, as they are written. ``status``: in the words of OpenVEX. ``time``: RFC
@@ -206,7 +206,7 @@ class VexDocument:
     id: str = ""
     author: str = ""
     verified: bool = False
-    statements: tuple[Statement, ...] = ()
+    statements: tuple[VexStatement, ...] = ()
     problems: tuple[str, ...] = ()
 
 
@@ -239,7 +239,7 @@ def load_vex(path: str, signature_key: str, *, now: datetime.datetime) -> VexDoc
 def read_vex(data: bytes, where: str, *, now: datetime.datetime) -> VexDocument:
     """Read a document of which it is known who wrote it. Raises CorruptData, LimitExceeded."""
     value = read_object(data, where, limit=SIZE_LIMIT)
-    reader = _Reader(where, now)
+    reader = _VexReader(where, now)
     if "@context" in value:
         reader.openvex(value)
     elif "document" in value:
@@ -254,7 +254,7 @@ def read_vex(data: bytes, where: str, *, now: datetime.datetime) -> VexDocument:
     return VexDocument(where, reader.id, reader.author, False, tuple(reader.statements), problems)
 
 
-class _Reader:
+class _VexReader:
     """Statements and problems of one document, bounded."""
 
     def __init__(self, where: str, now: datetime.datetime) -> None:
@@ -262,7 +262,7 @@ class _Reader:
         self.now = now
         self.id = ""
         self.author = ""
-        self.statements: list[Statement] = []
+        self.statements: list[VexStatement] = []
         self.problems: list[str] = []
         self.left = 0
         self._steps = 0
@@ -293,7 +293,7 @@ class _Reader:
             raise LimitExceeded(f"{self.where}: {what}: the vulnerability has more than {IDS_LIMIT} ids")
         return ids
 
-    def add(self, statement: Statement) -> None:
+    def add(self, statement: VexStatement) -> None:
         if len(self.statements) >= STATEMENT_LIMIT:
             raise LimitExceeded(f"{self.where} says more than {STATEMENT_LIMIT} things")
         self.statements.append(statement)
@@ -358,7 +358,7 @@ class _Reader:
         names = [name, *self.texts(vulnerability, "aliases", f"{what}: vulnerability")]
         if status in _COUNTING:
             names.append(self.text(vulnerability, "@id", f"{what}: vulnerability"))
-        statement = Statement(
+        statement = VexStatement(
             ids=self.ids(names, what),
             status=status,
             image=ImageName(),
@@ -423,7 +423,7 @@ class _Reader:
 class _Csaf:
     """A CSAF document: products by id, of which relationships say what is in what."""
 
-    def __init__(self, reader: _Reader, value: dict[str, t.Any]) -> None:
+    def __init__(self, reader: _VexReader, value: dict[str, t.Any]) -> None:
         self._reader = reader
         self._value = value
         self._images: dict[str, ImageName] = {}
@@ -564,7 +564,7 @@ class _Csaf:
                     reader.problem(f"{what}: {visible(product, 200)} names no image, or a part that is no RPM package")
                 for image, package in found:
                     reader.add(
-                        Statement(
+                        VexStatement(
                             ids=names,
                             status=status,
                             image=image,

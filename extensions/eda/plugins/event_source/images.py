@@ -236,7 +236,7 @@ async def main(queue: t.Any, args: Args) -> None:
     params = options_of(args)
     from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.arriving import Arrivals, Poll, Watch
     from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import connect
-    from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.selection import Selection
+    from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.selection import DiscoverySelection
     from ansible_collections.imagescan.openshift.plugins.module_utils._cluster_options import connection_of
     from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.arrivals import (
         Backlog,
@@ -250,7 +250,7 @@ async def main(queue: t.Any, args: Args) -> None:
     def patterns(holder: Args, name: str) -> tuple[t.Any, ...]:
         return tuple(pattern(one, name) for one in holder[name])
 
-    selection = Selection(
+    selection = DiscoverySelection(
         patterns(params, "namespaces"),
         patterns(params, "exclude_namespaces"),
         params["system_namespaces"],

@@ -13,7 +13,7 @@ from .advisories import TEXT_LIMIT
 from .csaf_components import MODULE_BUILD, UNREADABLE
 from .csaf_json import CsafFields
 from .csaf_tree import ProductTree
-from .model import UNKNOWN_MODULE, Row
+from .model import UNKNOWN_MODULE, StatementRow
 
 STATUSES: t.Mapping[str, str] = {
     "fixed": "fixed",
@@ -87,7 +87,7 @@ class StatementReader:
         # workarounds, rows, and modules by build.
         self.judged: set[str] = set()
         self.mentioned: set[str] = set()
-        self.rows: list[Row] = []
+        self.rows: list[StatementRow] = []
         self.modules: dict[str, set[str]] = {}
 
     def ids_of(self, holder: dict[str, t.Any], key: str = "product_ids", *, passing: bool = False) -> list[str] | None:
@@ -117,7 +117,7 @@ class StatementReader:
             return "critical"
         return known
 
-    def read_vulnerability(self, vulnerability: dict[str, t.Any], aggregate: str) -> list[Row]:
+    def read_vulnerability(self, vulnerability: dict[str, t.Any], aggregate: str) -> list[StatementRow]:
         """Read what one vulnerability says of packages. ``aggregate``: the severity of the whole document."""
         self.judged, self.mentioned = set(), set()
         ratings = self.read_ratings(vulnerability, aggregate)
@@ -207,7 +207,7 @@ class StatementReader:
         elif status == "under_investigation":
             state = "under_investigation"
         self.rows.append(
-            Row(
+            StatementRow(
                 component.name,
                 status,
                 component.module,
@@ -222,7 +222,7 @@ class StatementReader:
             )
         )
 
-    def with_module(self, row: Row) -> Row:
+    def with_module(self, row: StatementRow) -> StatementRow:
         """A row with the module of its build: old documents list some builds without it, and others with it."""
         build = None if row.module else MODULE_BUILD.search(row.evr)
         if not build:

@@ -20,7 +20,7 @@ from .csaf_flat import is_flat, modules_named
 from .csaf_json import DOCUMENT_LIMIT, CsafFields, load
 from .csaf_statements import StatementReader
 from .csaf_tree import ProductTree
-from .model import Document, Row
+from .model import Document, StatementRow
 
 __all__ = ["DOCUMENT_LIMIT", "may_name", "read_document"]
 
@@ -58,7 +58,7 @@ def read_document(data: bytes, where: str, *, names: t.Container[str] | None = N
     tree.parts.flat = is_flat(fields, tracking, tree.categories, purls)
     statements = StatementReader(fields, tree, names)
     aggregate = statements.severity(fields.text_of(fields.dict_of(head, "aggregate_severity"), "text"))
-    found: list[tuple[str, tuple[Row, ...]]] = []
+    found: list[tuple[str, tuple[StatementRow, ...]]] = []
     for vulnerability in vulnerabilities:
         cve = fields.text_of(vulnerability, "cve") or fields.text_of(tracking, "id")
         if not _CVE.fullmatch(cve):

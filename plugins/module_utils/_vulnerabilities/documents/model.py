@@ -14,7 +14,7 @@ UNKNOWN_MODULE = "?"
 UNTOLD_ARCH = "?"
 
 
-class Row(t.NamedTuple):
+class StatementRow(t.NamedTuple):
     """One statement without what the whole document shares (see ``model.Statement`` for the fields)."""
 
     name: str
@@ -42,5 +42,5 @@ class Document:
     category: str
     revision: str
     deleted: bool
-    vulnerabilities: tuple[tuple[str, tuple[Row, ...]], ...]
+    vulnerabilities: tuple[tuple[str, tuple[StatementRow, ...]], ...]
     skipped: t.Mapping[str, int]

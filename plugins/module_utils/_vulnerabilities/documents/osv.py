@@ -21,7 +21,7 @@ from ..._core.times import utc_text
 from ..._rpm.modules import is_modular
 from ..distributions import DISTRIBUTIONS, Distribution, ecosystem_of
 from .advisories import build_of, is_name, kept_text, modules_in, read_severity, subject_of, title_severity
-from .model import UNKNOWN_MODULE, Document, Row
+from .model import UNKNOWN_MODULE, Document, StatementRow
 
 RECORD_LIMIT = 16 << 20  # bytes; the largest published ones have some 2 MB
 VULNERABILITIES_LIMIT = 5000  # of one record
@@ -69,7 +69,7 @@ class _Record:
             return Document("osv-other", revision, False, (), {"not_security": 1})
         ours = False
         self.owner = next((one for one in DISTRIBUTIONS if one.ecosystem and identity.startswith(one.advisories)), None)
-        rows: list[Row] = []
+        rows: list[StatementRow] = []
         for affected in self.objects(self.root, "affected"):
             found = self.product_of(affected)
             if found is None:
@@ -128,7 +128,7 @@ class _Record:
 
     def rows(
         self, affected: dict[str, t.Any], advisory: str, name: str, distribution: Distribution, release: str
-    ) -> t.Iterator[Row]:
+    ) -> t.Iterator[StatementRow]:
         severity = self.severity(affected)
         fixes, open_ended = self.fixes(affected)
         product = kept_text(f"{distribution.name} {release}".strip())
@@ -138,13 +138,15 @@ class _Record:
             if not evr:
                 raise CorruptData(f"{self.where}: the version {ascii(fix)[:60]} cannot be read")
             module = self.module(evr) if is_modular(evr) else ""
-            yield Row(name, "fixed", module, evr, severity, "", advisory, "", "", cpe, product)
+            yield StatementRow(name, "fixed", module, evr, severity, "", advisory, "", "", cpe, product)
         if open_ended:
             self.skipped["without_fix"] += 1
             for module in ("", UNKNOWN_MODULE):
-                yield Row(name, "known_affected", module, "", severity, "affected", advisory, "", "", cpe, product)
+                yield StatementRow(
+                    name, "known_affected", module, "", severity, "affected", advisory, "", "", cpe, product
+                )
 
-    def sources(self, rows: t.Sequence[Row]) -> t.Iterator[Row]:
+    def sources(self, rows: t.Sequence[StatementRow]) -> t.Iterator[StatementRow]:
         """The fix of the source package that the title is about, for each product.
 
         Its version is that of the packages named like it, if they have but one; its epoch is not known.

@@ -23,7 +23,7 @@ from ..._core.times import utc_text
 from ..._rpm.modules import is_modular
 from ..distributions import DISTRIBUTIONS, Distribution, parse_distribution
 from .advisories import build_of, is_name, kept_text, modules_in, read_severity, title_severity
-from .model import UNKNOWN_MODULE, Document, Row
+from .model import UNKNOWN_MODULE, Document, StatementRow
 
 ADVISORY_LIMIT = 16 << 20  # bytes of one advisory's document
 ADVISORIES_LIMIT = 200_000  # of one file
@@ -312,7 +312,7 @@ class _Advisory:
         self.skipped["date_missing"] += 1
         return NO_DATE
 
-    def rows(self, identity: str) -> t.Iterator[Row]:
+    def rows(self, identity: str) -> t.Iterator[StatementRow]:
         title = self.text_of("title")
         severity = read_severity(self.text_of("severity")) or title_severity(title)
         if not severity:
@@ -343,7 +343,7 @@ class _Advisory:
                     stated = UNKNOWN_MODULE
                 if stated == UNKNOWN_MODULE:
                     self.skipped["module_unknown"] += 1
-                row = Row(name, "fixed", stated, evr, severity, "", identity, "", arch, cpe, product)
+                row = StatementRow(name, "fixed", stated, evr, severity, "", identity, "", arch, cpe, product)
                 if self.names is None or name in self.names:
                     yield row
                 # Not every package that was built is listed everywhere: its source package tells of the others.

@@ -22,9 +22,9 @@ from ..documents.osv import RECORD_LIMIT
 from ..documents.updateinfo import DEPTH_LIMIT, PENDING_LIMIT, split
 from .archives import unpack_file
 from .digests import content_digest, digest_of
-from .downloads import Client, Transfer, is_url, local_path, shown_url, split_url
+from .downloads import FeedClient, Transfer, is_url, local_path, shown_url, split_url
 from .sources import Feed, folders_in, open_feed
-from .sync import ARCHIVE_LIMIT, Known, Sink, is_document
+from .sync import ARCHIVE_LIMIT, DocumentSink, KnownFeed, is_document
 
 if t.TYPE_CHECKING:
     from ..._images.access import Access
@@ -49,7 +49,7 @@ def open_records(source: str, access: Access | None, work: Path, tick: t.Callabl
     """
     if is_url(source) and not source.lower().startswith("file://"):
         if split_url(source).path.lower().endswith(".zip"):
-            return _ZipFeed(_Remote(source, Client(access, tick=tick), work / "records.zip"), tick)
+            return _ZipFeed(_Remote(source, FeedClient(access, tick=tick), work / "records.zip"), tick)
     elif (path := local_path(source)).is_file() and _begins(path, b"PK"):
         return _ZipFeed(_Local(path), tick)
     return open_feed(source, access, work, tick, **options)
@@ -61,7 +61,7 @@ def open_repositories(
     work: Path,
     tick: t.Callable[[], None],
     *,
-    known: Known | None = None,
+    known: KnownFeed | None = None,
     **_options: t.Any,
 ) -> Feed:
     """A feed of ``updateinfo.xml``: one file, a repository (with ``repodata``), or a folder with several.
@@ -73,7 +73,7 @@ def open_repositories(
     """
     state = dict(known.state) if known is not None else {}
     if is_url(source) and not source.lower().startswith("file://"):
-        client = Client(access, tick=tick)
+        client = FeedClient(access, tick=tick)
         files: list[_Repository] = []
         urls = list(dict.fromkeys(source.split()))
         for number, url in enumerate(urls):
@@ -94,7 +94,7 @@ def open_repositories(
     return _RepositoriesFeed(list(_repositories_in(path)), tick, state)
 
 
-def _remote(url: str, client: Client, target: Path) -> _Repository:
+def _remote(url: str, client: FeedClient, target: Path) -> _Repository:
     """The repository at a URL, or the updateinfo that the URL names."""
     parts = split_url(url)
     folder, _slash, name = parts.path.rpartition("/")
@@ -172,7 +172,7 @@ class _Local:
 class _Remote:
     """Fetched when it is read, so that an unchanged one costs one request."""
 
-    def __init__(self, url: str, client: Client, target: Path, listed: _Listed | None = None) -> None:
+    def __init__(self, url: str, client: FeedClient, target: Path, listed: _Listed | None = None) -> None:
         self.shown = shown_url(url)
         self.label = split_url(url).path.rpartition("/")[2]
         self._url = url
@@ -432,7 +432,7 @@ class _RepositoriesFeed:
     def deletions_since(self, moment: str) -> set[str]:
         return set()
 
-    def read(self, sink: Sink) -> None:
+    def read(self, sink: DocumentSink) -> None:
         number = 0
         names: set[str] = set()
         for prefix, file, primary in self._repositories:
@@ -474,7 +474,7 @@ class _ZipFeed:
     def deletions_since(self, moment: str) -> set[str]:
         return set()
 
-    def read(self, sink: Sink) -> None:
+    def read(self, sink: DocumentSink) -> None:
         path = self._file.path(self._tick)
         budget = Budget(LIMITS)
         shown = self._file.shown

@@ -29,8 +29,8 @@ from .parsing import CSAF, Form
 from .repository_map import Repositories, given_map, known_repositories
 from .signatures import Keys
 from .sources import Feed, shown, sources_of
-from .spool import Spool
-from .sync import Known, KnownDocument
+from .spool import DocumentSpool
+from .sync import KnownDocument, KnownFeed
 from .verification import verify_index
 
 if t.TYPE_CHECKING:
@@ -159,7 +159,7 @@ class _Previous:
         # With another key everything is read again, for the signature of the archive.
         self.is_rekeyed = is_foreign or (keys is not None and index.info.signature_key != keys.fingerprint)
         documents = {row.path: KnownDocument(row.sha256, row.stamp, row.category != REJECTED) for row in index.rows()}
-        self.known = Known(documents, index.meta.get("feed", {}), is_read_alike and not self.is_rekeyed)
+        self.known = KnownFeed(documents, index.meta.get("feed", {}), is_read_alike and not self.is_rekeyed)
 
     def holds(self, key: str, value: str) -> bool:
         """Whether its ``fingerprint`` or ``serial`` is this, and it is to be kept then."""
@@ -210,7 +210,7 @@ class _Compilation:
             if old is not None:
                 check_same_form(old, self.form, self.dest)
             kept = work / "spool" if self.is_dry_run else folder / f".{Path(self.dest).name}.spool"
-            spool = stack.enter_context(Spool(kept, self.tick))
+            spool = stack.enter_context(DocumentSpool(kept, self.tick))
             previous = _Previous(old, self.basis, self.keys) if old is not None else None
             feed = self.form.format.open(
                 self.source,

@@ -55,7 +55,7 @@ class Digest(t.NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Manifest:
+class BundleManifest:
     """What a bundle says of itself; see the module's docstring."""
 
     kind: str
@@ -107,7 +107,7 @@ def is_bundle(path: Path) -> bool:
     return starts_with(str(path), MANIFEST.encode() + b"\0")
 
 
-def write_bundle(folder: Path, manifest: Manifest, dest: Path, tick: t.Callable[[], None] = lambda: None) -> str:
+def write_bundle(folder: Path, manifest: BundleManifest, dest: Path, tick: t.Callable[[], None] = lambda: None) -> str:
     """Pack the manifest's files, which lie in ``folder``, and put the bundle in its place as a whole, mode 0600.
 
     Equal input gives equal bytes. Gives the checksum (``sha256:...``) of the bundle. Raises ScanError.
@@ -140,13 +140,13 @@ def write_bundle(folder: Path, manifest: Manifest, dest: Path, tick: t.Callable[
     return f"sha256:{found}"
 
 
-def read_bundle(path: Path, folder: Path | None, tick: t.Callable[[], None] = lambda: None) -> Manifest:
+def read_bundle(path: Path, folder: Path | None, tick: t.Callable[[], None] = lambda: None) -> BundleManifest:
     """Unpack a bundle into an empty folder, or only check it (None).
 
     Raises CorruptData (``bundle-damaged``, ``feed-truncated``) unless it has all that its manifest names, each with its
     size and digest, and nothing else; InputError for a newer form.
     """
-    reader = _Reader(path, folder, tick)
+    reader = _BundleReader(path, folder, tick)
     try:
         walk_archive(str(path), reader.visit)
     except ScanError:
@@ -156,14 +156,14 @@ def read_bundle(path: Path, folder: Path | None, tick: t.Callable[[], None] = la
     return reader.whole()
 
 
-class _Reader:
+class _BundleReader:
     """Takes a bundle's members as they come."""
 
     def __init__(self, path: Path, folder: Path | None, tick: t.Callable[[], None]) -> None:
         self.path = path
         self.folder = folder
         self.tick = tick
-        self.manifest: Manifest | None = None
+        self.manifest: BundleManifest | None = None
         self.left: list[str] = []
         self.error: ScanError | None = None
 
@@ -202,7 +202,7 @@ class _Reader:
         self.manifest = read_manifest(data, str(self.path))
         self.left = list(self.manifest.files)[::-1]
 
-    def whole(self) -> Manifest:
+    def whole(self) -> BundleManifest:
         if self.manifest is None:
             raise self.damaged("it has no manifest")
         if self.left:
@@ -216,7 +216,7 @@ class _Reader:
 class _Head:
     """Takes the manifest."""
 
-    def __init__(self, reader: _Reader) -> None:
+    def __init__(self, reader: _BundleReader) -> None:
         self._reader = reader
         self._parts: list[bytes] = []
 
@@ -231,7 +231,7 @@ class _Head:
 class _Body:
     """Takes one file."""
 
-    def __init__(self, reader: _Reader, name: str, file: Digest) -> None:
+    def __init__(self, reader: _BundleReader, name: str, file: Digest) -> None:
         self._reader = reader
         self._name = name
         self._file = file
@@ -276,7 +276,7 @@ class _Body:
             raise failed from error
 
 
-def read_manifest(data: bytes, where: str) -> Manifest:
+def read_manifest(data: bytes, where: str) -> BundleManifest:
     """A manifest. Raises CorruptData (``bundle-damaged``), InputError for one of a newer form."""
     what = f"the manifest of the bundle {where}"
     values = read_object(data, what, limit=MANIFEST_LIMIT)
@@ -312,7 +312,7 @@ def read_manifest(data: bytes, where: str) -> Manifest:
                 texts[key] = utc_text(texts[key], key)
     except (KeyError, TypeError, AttributeError, ValueError, CorruptData) as error:
         raise CorruptData(f"{what} is damaged: {error}"[:500], code="bundle-damaged", hint=_HINT) from error
-    return Manifest(files=files, **texts)
+    return BundleManifest(files=files, **texts)
 
 
 def _checked(text: t.Any, pattern: re.Pattern[str]) -> str:

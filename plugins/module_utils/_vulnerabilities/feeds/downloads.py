@@ -143,7 +143,7 @@ class Transfer:
             ) from error
 
 
-class Client:
+class FeedClient:
     """Fetches files. ``tick`` is called often, also while it waits; what it raises ends the transfer.
 
     ``sleep`` is for tests.

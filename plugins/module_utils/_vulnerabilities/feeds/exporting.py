@@ -24,13 +24,13 @@ from ..documents.csaf_vex import may_name
 from ..formats.csaf_vex import FORMAT
 from ..index.reader import FeedIndex
 from ..index.writer import work_folder
-from .bundles import FILES_LIMIT, INDEX_FILE, Manifest, digest_file, is_bundle, read_bundle, write_bundle
+from .bundles import FILES_LIMIT, INDEX_FILE, BundleManifest, digest_file, is_bundle, read_bundle, write_bundle
 from .digests import digest_of
-from .downloads import Client, Fetched, FetchError, local_path
+from .downloads import FeedClient, Fetched, FetchError, local_path
 from .repository_map import REPOSITORY_MAP, REPOSITORY_MAP_LIMIT, read_repository_map
 from .signatures import SIGNATURE_LIMIT, SUFFIX, Keys, read_signature
 from .sources import FolderFeed, shown
-from .spool import Spool
+from .spool import DocumentSpool
 from .sync import (
     ARCHIVE_LATEST,
     ARCHIVE_NAME,
@@ -59,7 +59,7 @@ class Export:
     """
 
     changed: bool
-    manifest: Manifest
+    manifest: BundleManifest
     checksum: str
     unsigned: int = 0
 
@@ -79,7 +79,9 @@ def export_index(index: str, dest: str, *, tick: t.Callable[[], None], dry_run: 
                     tick()
                     writer.write(data)
         files = {INDEX_FILE: digest_file(work / INDEX_FILE, tick)}
-        manifest = Manifest("index", info.format, info.serial, info.newest, info.checked, info.signature_key, files)
+        manifest = BundleManifest(
+            "index", info.format, info.serial, info.newest, info.checked, info.signature_key, files
+        )
         return _write(work, manifest, dest, tick, dry_run)
 
 
@@ -105,7 +107,7 @@ def export_feed(
     with contextlib.ExitStack() as stack:
         work = stack.enter_context(_work(dest, dry_run))
         kept = work / ".spool" if dry_run else Path(dest).absolute().parent / f".{Path(dest).name}.spool"
-        spool = stack.enter_context(Spool(kept, tick))
+        spool = stack.enter_context(DocumentSpool(kept, tick))
         packing = _Packing(work, spool, frozenset(names), utc_text(now))
         with _room(dest):
             label, newest = packing.pack(source, access, tick)
@@ -120,7 +122,7 @@ def export_feed(
             )
         files = {path: digest_file(work / path, tick) for path in sorted(packing.paths)}
         content = digest_of(*(f"{path} {file.sha256}" for path, file in files.items()))
-        manifest = Manifest(
+        manifest = BundleManifest(
             "feed",
             FORMAT.name,
             f"{label}+{newest}+{content[:16]}",
@@ -137,7 +139,7 @@ def export_feed(
 class _Packing:
     """Collects the files of a feed in a folder. It is a Site that notes what is read from another, and a Sink."""
 
-    def __init__(self, work: Path, spool: Spool, names: frozenset[str], now: str) -> None:
+    def __init__(self, work: Path, spool: DocumentSpool, names: frozenset[str], now: str) -> None:
         self.work = work
         self.paths: set[str] = set()
         self.unsigned = 0
@@ -155,7 +157,7 @@ class _Packing:
         path = Path() if is_remote(source) else local_path(source)
         if not is_remote(source) and not (path / ARCHIVE_LATEST).is_file():
             return self._pack_files(path, tick), ""
-        self._site = HttpSite(source, Client(access, tick=tick)) if is_remote(source) else FolderSite(path, tick)
+        self._site = HttpSite(source, FeedClient(access, tick=tick)) if is_remote(source) else FolderSite(path, tick)
         self.has_map, self.copied = self._site.has_map, self._site.copied
         feed = SyncedFeed(self, None, self._now, spool=self._spool, tick=tick)
         feed.read(self)
@@ -245,7 +247,7 @@ class _Packing:
             self.add(name, fetched.data)
         return fetched
 
-    def fetch_archive(self, name: str, headers: t.Mapping[str, str], spool: Spool | None) -> Path:
+    def fetch_archive(self, name: str, headers: t.Mapping[str, str], spool: DocumentSpool | None) -> Path:
         archive = self._site.fetch_archive(name, headers, spool)
         self._copy(archive, name)
         return archive
@@ -302,7 +304,7 @@ def _room(dest: str) -> t.Iterator[None]:
 def _map(source: str, access: Access | None, tick: t.Callable[[], None]) -> bytes:
     """The content of a repository map, which is one."""
     if is_remote(source):
-        data = Client(access, tick=tick).read(source, limit=REPOSITORY_MAP_LIMIT)
+        data = FeedClient(access, tick=tick).read(source, limit=REPOSITORY_MAP_LIMIT)
     else:
         path = local_path(source)
         data = FolderSite(path.parent).read(path.name, limit=REPOSITORY_MAP_LIMIT).data or b""
@@ -310,7 +312,7 @@ def _map(source: str, access: Access | None, tick: t.Callable[[], None]) -> byte
     return data
 
 
-def _write(work: Path, manifest: Manifest, dest: str, tick: t.Callable[[], None], dry_run: bool) -> Export:
+def _write(work: Path, manifest: BundleManifest, dest: str, tick: t.Callable[[], None], dry_run: bool) -> Export:
     place = Path(dest).absolute()
     old = _old(place, tick)
     changed = old is None or dataclasses.replace(old, checked=manifest.checked) != manifest
@@ -321,7 +323,7 @@ def _write(work: Path, manifest: Manifest, dest: str, tick: t.Callable[[], None]
     return Export(changed, manifest, write_bundle(work, manifest, place, tick))
 
 
-def _old(place: Path, tick: t.Callable[[], None]) -> Manifest | None:
+def _old(place: Path, tick: t.Callable[[], None]) -> BundleManifest | None:
     """The manifest of the bundle that is there, if it is whole. Raises InputError for a file that is something else."""
     if not place.exists():
         return None

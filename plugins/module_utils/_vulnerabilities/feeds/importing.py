@@ -25,14 +25,14 @@ from .build import (
     has_index,
     is_proved,
 )
-from .bundles import INDEX_FILE, Manifest, check_checksum, digest_file, is_bundle, read_bundle
-from .downloads import Client, FetchError, local_path, split_url
+from .bundles import INDEX_FILE, BundleManifest, check_checksum, digest_file, is_bundle, read_bundle
+from .downloads import FeedClient, FetchError, local_path, split_url
 from .intake import Progress
 from .parsing import CSAF, Form
 from .repository_map import REPOSITORY_MAP
 from .signatures import SIGNATURE_LIMIT, SUFFIX, BadSignature, read_signature
 from .sources import sources_of
-from .spool import Spool
+from .spool import DocumentSpool
 from .sync import ARCHIVE_LATEST, ARCHIVE_NAME, fetch_archive, marks_of
 from .verification import is_remote
 
@@ -133,7 +133,7 @@ def import_feed(
         return result
 
 
-def _unpacked_feed(folder: Path, manifest: Manifest) -> tuple[Path, str]:
+def _unpacked_feed(folder: Path, manifest: BundleManifest) -> tuple[Path, str]:
     """What to read of a bundle's feed: a single archive and the map beside it, or the folder as a whole."""
     archives = [path for path in manifest.files if "/" not in path and ARCHIVE_NAME.fullmatch(path)]
     if len(archives) != 1 or ARCHIVE_LATEST in manifest.files:
@@ -145,7 +145,7 @@ def _as_it_was(old: FeedIndex) -> BuildResult:
     return BuildResult(False, old.info, tuple(old.rejected()), old.meta.get("skipped", {}))
 
 
-def _check_not_older(old: FeedIndex | None, manifest: Manifest) -> None:
+def _check_not_older(old: FeedIndex | None, manifest: BundleManifest) -> None:
     if old is not None and manifest.checked < old.info.checked:
         raise CorruptData(
             f"the bundle is older than the index: its feed was checked {manifest.checked}, that of the index"
@@ -175,7 +175,7 @@ class _Import:
         self._own = sources_of(source, repository_map)
         self.shown = self._own[0]
         self._marks: list[str] = []
-        self._spool: Spool | None = None
+        self._spool: DocumentSpool | None = None
         self._signature: bytes | None = None
 
     def fetch(self, old: FeedIndex | None, same: bool, checksum: str, work: Path, dry_run: bool) -> Path | None:
@@ -192,9 +192,9 @@ class _Import:
         if old is not None and old.meta.get("sources") == self._own:
             return None  # it was an archive, and is fetched only if it has changed
         folder = Path(self._dest).absolute().parent / f".{Path(self._dest).name}.spool"
-        self._spool = Spool(work / "spool" if dry_run else folder, self._tick)
+        self._spool = DocumentSpool(work / "spool" if dry_run else folder, self._tick)
         try:
-            client = Client(self._access, tick=self._tick)
+            client = FeedClient(self._access, tick=self._tick)
             headers = client.head(self._source)
             self._marks = marks_of(headers)
             if old is not None and same and self.is_same(old, checksum):
@@ -210,7 +210,7 @@ class _Import:
             self._spool.close()
         return None
 
-    def _fetch_signature(self, client: Client) -> bytes | None:
+    def _fetch_signature(self, client: FeedClient) -> bytes | None:
         parts = split_url(self._source)
         url = parts._replace(path=parts.path + SUFFIX).geturl()
         try:
@@ -270,7 +270,7 @@ class _Import:
         packed: Path,
         file: Path,
         form: Form,
-        manifest: Manifest,
+        manifest: BundleManifest,
         old: FeedIndex | None,
         noted: dict[str, t.Any],
         dry_run: bool,

@@ -11,7 +11,7 @@ import typing as t
 
 from ..._core.errors import CorruptData, InputError, LimitExceeded
 from .digests import digest_of
-from .downloads import Client, is_url, local_path, shown_url
+from .downloads import FeedClient, is_url, local_path, shown_url
 
 if t.TYPE_CHECKING:
     from ..._images.access import Access
@@ -43,7 +43,7 @@ def given_map(
     if not source:
         return None
     if is_url(source) and not source.lower().startswith("file://"):
-        found = Client(access, tick=tick).read_if_changed(source, etag, limit=REPOSITORY_MAP_LIMIT)
+        found = FeedClient(access, tick=tick).read_if_changed(source, etag, limit=REPOSITORY_MAP_LIMIT)
         if found.data is None:
             return known_repositories(known(), found.etag)
         return dataclasses.replace(read_repository_map(found.data, shown_url(source)), etag=found.etag)

@@ -16,18 +16,18 @@ from ..._core.times import now_text
 from ..documents.csaf_vex import DOCUMENT_LIMIT
 from .archives import read_archive
 from .digests import content_digest, digest_of
-from .downloads import Client, FetchError, is_url, local_path, shown_url, split_url
+from .downloads import FeedClient, FetchError, is_url, local_path, shown_url, split_url
 from .signatures import SIGNATURE_LIMIT, SUFFIX, read_signature
-from .spool import Spool
+from .spool import DocumentSpool
 from .sync import (
     ARCHIVE_LATEST,
     ARCHIVE_NAME,
     CHANGES,
     DELETIONS,
+    DocumentSink,
     FolderSite,
     HttpSite,
-    Known,
-    Sink,
+    KnownFeed,
     SyncedFeed,
     fetch_archive,
     is_document,
@@ -68,7 +68,7 @@ class Feed(t.Protocol):
     def deletions_since(self, moment: str) -> set[str]:
         """Names of documents that the vendor took back after a time (RFC 3339); none where the source does not tell."""
 
-    def read(self, sink: Sink) -> None:
+    def read(self, sink: DocumentSink) -> None:
         """Give every document to ``sink``, or say that it is as the index has it."""
 
 
@@ -79,8 +79,8 @@ def open_feed(
     tick: t.Callable[[], None],
     *,
     now: str = "",
-    known: Known | None = None,
-    spool: Spool | None = None,
+    known: KnownFeed | None = None,
+    spool: DocumentSpool | None = None,
     with_map: bool = True,
 ) -> Feed:
     """The feed behind a path or URL. Raises InputError where there is none.
@@ -90,8 +90,8 @@ def open_feed(
     """
     now = now or now_text()
     if is_url(source) and not source.lower().startswith("file://"):
-        client = Client(access, tick=tick)
-        spool = spool or Spool(work / "spool", tick)
+        client = FeedClient(access, tick=tick)
+        spool = spool or DocumentSpool(work / "spool", tick)
         match = ARCHIVE_NAME.fullmatch(split_url(source).path.rpartition("/")[2])
         if match is not None:
             return _UrlArchive(source, match[1], client, spool, tick)
@@ -151,7 +151,7 @@ class FolderFeed:
     def deletions_since(self, moment: str) -> set[str]:
         return {path.rpartition("/")[2] for path, deleted in self.deletions.items() if deleted > moment}
 
-    def read(self, sink: Sink) -> None:
+    def read(self, sink: DocumentSink) -> None:
         for path in self.paths:
             sink.take(path, self.content(path))
 
@@ -222,7 +222,7 @@ class _ArchiveFeed:
     def deletions_since(self, moment: str) -> set[str]:
         return set()
 
-    def read(self, sink: Sink) -> None:
+    def read(self, sink: DocumentSink) -> None:
         with sink.archive(self.path, self.signature):
             read_archive(str(self.path), is_document, sink.take, member_limit=DOCUMENT_LIMIT)
 
@@ -232,7 +232,9 @@ class _UrlArchive:
 
     total = 0
 
-    def __init__(self, url: str, label: str, client: Client, spool: Spool, tick: t.Callable[[], None]) -> None:
+    def __init__(
+        self, url: str, label: str, client: FeedClient, spool: DocumentSpool, tick: t.Callable[[], None]
+    ) -> None:
         self.url = url
         self.label = label
         self.client = client
@@ -266,7 +268,7 @@ class _UrlArchive:
                 return None
             raise
 
-    def read(self, sink: Sink) -> None:
+    def read(self, sink: DocumentSink) -> None:
         try:
             self._archive().read(sink)
         except (CorruptData, LimitExceeded):

@@ -37,7 +37,7 @@ class KeptArchive(t.NamedTuple):
     length: int
 
 
-class Spool:
+class DocumentSpool:
     """Made when it is first used. Close it, or use it as a context manager.
 
     Raises ScanError (``disk-full``, ``feed-busy``) or InputError where it cannot be used.
@@ -49,7 +49,7 @@ class Spool:
         self._stack = contextlib.ExitStack()
         self._opened: sqlite3.Connection | None = None
 
-    def __enter__(self) -> Spool:
+    def __enter__(self) -> DocumentSpool:
         return self
 
     def __exit__(self, *_details: object) -> None:

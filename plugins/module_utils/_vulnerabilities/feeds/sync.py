@@ -36,10 +36,10 @@ from ..._core.errors import CorruptData, InputError, LimitExceeded, ScanError
 from ..._core.times import parse_time, utc_text
 from ..documents.csaf_vex import DOCUMENT_LIMIT
 from .archives import read_archive
-from .downloads import Client, Fetched, FetchError, Transfer, shown_url, split_url
+from .downloads import FeedClient, Fetched, FetchError, Transfer, shown_url, split_url
 from .repository_map import REPOSITORY_MAP, REPOSITORY_MAP_LIMIT
 from .signatures import SIGNATURE_LIMIT, SUFFIX
-from .spool import KeptArchive, Spool
+from .spool import DocumentSpool, KeptArchive
 
 ARCHIVE_LIMIT = 16 << 30
 CHANGES_LIMIT = 32 << 20  # some 600,000 rows
@@ -73,7 +73,7 @@ class KnownDocument(t.NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Known:
+class KnownFeed:
     """What an index has of a feed. ``state``: ``SyncedFeed.state`` of that time.
 
     ``usable``: whether the index can be updated, and need not be built anew.
@@ -84,7 +84,7 @@ class Known:
     usable: bool
 
 
-class Sink(t.Protocol):
+class DocumentSink(t.Protocol):
     """Takes a feed's documents, each once."""
 
     def take(self, path: str, data: bytes | None, stamp: str = "") -> None:
@@ -116,7 +116,7 @@ class Site(t.Protocol):
     def read(self, name: str, etag: str = "", *, limit: int) -> Fetched:
         """A small file, unless it is the version that ``etag`` stands for."""
 
-    def fetch_archive(self, name: str, headers: t.Mapping[str, str], spool: Spool | None) -> Path:
+    def fetch_archive(self, name: str, headers: t.Mapping[str, str], spool: DocumentSpool | None) -> Path:
         """The archive as a whole, as a file."""
 
 
@@ -126,7 +126,7 @@ class HttpSite:
     has_map = False
     copied = False
 
-    def __init__(self, url: str, client: Client) -> None:
+    def __init__(self, url: str, client: FeedClient) -> None:
         parts = split_url(url)
         self._parts = parts._replace(path=parts.path.rstrip("/") + "/")
         self._client = client
@@ -147,7 +147,7 @@ class HttpSite:
         """A small file, unless it is the version that ``etag`` stands for."""
         return self._client.read_if_changed(self.url(name), etag, limit=limit)
 
-    def fetch_archive(self, name: str, headers: t.Mapping[str, str], spool: Spool | None) -> Path:
+    def fetch_archive(self, name: str, headers: t.Mapping[str, str], spool: DocumentSpool | None) -> Path:
         """The archive; what an earlier run left of it is not fetched again."""
         if spool is None:
             raise InputError("an archive is fetched into a spool")
@@ -192,7 +192,7 @@ class FolderSite:
         own = f'"{hashlib.sha256(data).hexdigest()}"'
         return Fetched(None if etag == own else data, own)
 
-    def fetch_archive(self, name: str, headers: t.Mapping[str, str], spool: Spool | None) -> Path:
+    def fetch_archive(self, name: str, headers: t.Mapping[str, str], spool: DocumentSpool | None) -> Path:
         """The archive, where it is."""
         return self._root / name
 
@@ -211,7 +211,7 @@ def marks_of(headers: t.Mapping[str, str]) -> list[str]:
     return marks if marks[0] or marks[1] else []
 
 
-def fetch_archive(client: Client, url: str, headers: t.Mapping[str, str], spool: Spool) -> Path:
+def fetch_archive(client: FeedClient, url: str, headers: t.Mapping[str, str], spool: DocumentSpool) -> Path:
     """An archive as a whole; what an earlier run left of it, and still is of this version, is not fetched again.
 
     ``headers``: what the server told of it.
@@ -257,10 +257,10 @@ class SyncedFeed:
     def __init__(
         self,
         site: Site,
-        known: Known | None,
+        known: KnownFeed | None,
         now: str,
         *,
-        spool: Spool | None = None,
+        spool: DocumentSpool | None = None,
         tick: t.Callable[[], None] = lambda: None,
         with_map: bool = True,
     ) -> None:
@@ -499,7 +499,7 @@ class SyncedFeed:
         told = self._deletions.keys() & self._documents.keys()
         return {path.rpartition("/")[2] for path in told if self._deletions[path] >= self._changes.get(path, "")}
 
-    def read(self, sink: Sink) -> None:
+    def read(self, sink: DocumentSink) -> None:
         """Give every document to ``sink``, or say that it is as the index has it."""
         if self._map:
             sink.take(REPOSITORY_MAP, self._map)
@@ -521,7 +521,7 @@ class SyncedFeed:
         known = self._documents.get(path)
         return self._changes.get(path) or self._young.get(path) or (known.stamp if known else "")
 
-    def _read_archive(self, archive: Path, replaced: t.Container[str], sink: Sink) -> set[str]:
+    def _read_archive(self, archive: Path, replaced: t.Container[str], sink: DocumentSink) -> set[str]:
         """Take what is in the archive and in no better place; gives the paths of all that is in it."""
         seen: set[str] = set()
 
@@ -590,7 +590,7 @@ class SyncedFeed:
     def _is_there(self, path: str, stamp: str) -> bool:
         try:
             self._document(path, stamp)
-        except _Gone:
+        except _DocumentGone:
             return False
         return True
 
@@ -612,7 +612,7 @@ class SyncedFeed:
             else:
                 known = stamp <= utc_text(self._made())
             if known:
-                raise _Gone(path)
+                raise _DocumentGone(path)
             raise
         if self._spool is not None:
             self._spool.keep(path, stamp, self._now, data)
@@ -629,7 +629,7 @@ class SyncedFeed:
         return data
 
 
-class _Gone(Exception):
+class _DocumentGone(Exception):
     """A document that is not there, which is no reason to stop."""
 
 

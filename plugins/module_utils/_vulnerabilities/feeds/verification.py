@@ -28,7 +28,7 @@ from ..index.form import LEFT_OUT, REJECTED, DocumentRow
 from ..index.reader import FeedIndex
 from ..index.writer import IndexUpdate
 from .archives import read_archive
-from .downloads import Client, FetchError, is_url, local_path, split_url
+from .downloads import FeedClient, FetchError, is_url, local_path, split_url
 from .parsing import CSAF, Form, outcome, write_outcome
 from .signatures import REJECTED_FOR, SIGNATURE_LIMIT, SUFFIX, BadSignature, Keys
 from .sync import ARCHIVE_LATEST, ARCHIVE_NAME, FolderSite, HttpSite, Site, short
@@ -45,7 +45,7 @@ _SIGNATURES_LIMIT = 256 << 20
 
 
 @dataclasses.dataclass(frozen=True)
-class Checked:
+class VerificationResult:
     """What became of the documents that were not verified yet.
 
     ``verified``: number of those that are now. ``rejected``: path and reason of each that has a bad signature.
@@ -79,7 +79,7 @@ def verify_index(
     access: Access | None = None,
     tick: t.Callable[[], None] = lambda: None,
     target: str | None = None,
-) -> Checked:
+) -> VerificationResult:
     """Check signatures of the documents of an index, made from ``source``, that are not verified by these keys.
 
     ``names``: packages whose documents are asked for, where the source is a server; None: all of them. ``target``:
@@ -87,7 +87,7 @@ def verify_index(
     FetchError, CorruptData or another ScanError; what was found out before is kept.
     """
     remote = is_remote(source)
-    run = _Run(index, target or index, keys, BATCH if remote else 0)
+    run = _VerificationRun(index, target or index, keys, BATCH if remote else 0)
     todo = run.start(names if remote else None)
     try:
         if todo:
@@ -95,10 +95,10 @@ def verify_index(
     finally:
         # An interrupt, too, must not lose what it took hours to fetch.
         run.write()
-    return Checked(run.counts["good"], tuple(run.rejected.items()), run.counts["unsigned"], run.changed)
+    return VerificationResult(run.counts["good"], tuple(run.rejected.items()), run.counts["unsigned"], run.changed)
 
 
-class _Run:
+class _VerificationRun:
     """Takes documents, and writes what was found in batches (0: all at once).
 
     Between them another run may put another index in place: what was found then counts for the documents alone that
@@ -221,7 +221,7 @@ def _visit_documents(
     """Give the documents at these paths, and their signatures, as far as the source has them one by one."""
     if is_remote(source):
         if ARCHIVE_NAME.fullmatch(split_url(source).path.rpartition("/")[2]) is None:
-            _from_site(HttpSite(source, Client(access, tick=tick)), paths, tick, visit)
+            _from_site(HttpSite(source, FeedClient(access, tick=tick)), paths, tick, visit)
         return
     path = local_path(source)
     if path.is_file():

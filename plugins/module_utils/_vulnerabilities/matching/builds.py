@@ -39,7 +39,7 @@ class Build(t.NamedTuple):
     release: str
 
 
-class Stream(t.NamedTuple):
+class BuildStream(t.NamedTuple):
     """Where a build was made. ``tag`` is equal for builds of one stream; empty when the release does not tell.
 
     ``major``: of the Enterprise Linux, 0 when unknown. ``minor``: None for none. ``product``: mark of a layered product
@@ -81,24 +81,24 @@ def same_version(one: Build, two: Build) -> bool:
 
 
 @functools.lru_cache(maxsize=1 << 16)
-def stream_of(release: str) -> Stream:
+def stream_of(release: str) -> BuildStream:
     """The stream that a release names."""
     match = _MODULE.search(release)
     if match:
         tag = f"el{match[1]}" + (f"_{match[2]}" if match[2] else "") + (match[3] or "")
-        return Stream(tag, _small(match[1]) or 0, _small(match[2]), match[3] or "")
+        return BuildStream(tag, _small(match[1]) or 0, _small(match[2]), match[3] or "")
     match = _OPENSHIFT.search(release)
     if match:
-        return Stream(match[1], _small(match[2]) or 0, None, "rhaos")
+        return BuildStream(match[1], _small(match[2]) or 0, None, "rhaos")
     match = _PLAIN.search(release)
     if match:
         variant = _VARIANT.search(release)
         product = match[4] or (variant[1] if variant else "")
-        return Stream(match[1], _small(match[2]) or 0, _small(match[3]), product)
+        return BuildStream(match[1], _small(match[2]) or 0, _small(match[3]), product)
     match = _HARDENED.search(release)
     if match:
-        return Stream(match[1], 0, None, match[1])
-    return Stream("", 0, None, "")
+        return BuildStream(match[1], 0, None, match[1])
+    return BuildStream("", 0, None, "")
 
 
 def module_build(release: str) -> str:
@@ -122,7 +122,7 @@ def of_numbered_stream(module: str, build: Build) -> bool:
 
 
 @functools.lru_cache(maxsize=1 << 14)
-def parse_label(label: str) -> tuple[Build, Stream] | None:
+def parse_label(label: str) -> tuple[Build, BuildStream] | None:
     """The build of a module and its stream by a label ``name:stream:version[:context]``; None for one without them.
 
     The platform counts as version and the time as release, so that builds for one minor release have one version. The
@@ -132,10 +132,10 @@ def parse_label(label: str) -> tuple[Build, Stream] | None:
     if match is None:
         return None
     platform = _PLATFORM.fullmatch(match[1])
-    stream = Stream("", 0, None, "")
+    stream = BuildStream("", 0, None, "")
     if platform:
         tag = f"el{platform[1]}" + (f"_{int(platform[2])}" if platform[2] else "")
-        stream = Stream(tag, int(platform[1]), _small(platform[2]), "")
+        stream = BuildStream(tag, int(platform[1]), _small(platform[2]), "")
     return Build(None, match[1] or "0", match[2]), stream
 
 

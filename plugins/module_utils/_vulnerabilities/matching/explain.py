@@ -20,7 +20,7 @@ from ..model import SEVERITIES, FeedInfo, Match, UnreadDocument
 from .builds import stream_of
 from .matcher import Considered, Matcher, Trace
 from .packages import source_of
-from .weighing import Said, Step
+from .weighing import PrecedenceStep, Said
 
 #: Packages that are explained in full, and statements of one of them; the rest is counted.
 PACKAGES_SHOWN = 20
@@ -320,7 +320,7 @@ def _others(matcher: Matcher, considered: t.Sequence[Considered]) -> list[str]:
     return lines
 
 
-def _step(package: Package, step: Step, numbers: t.Mapping[int, int]) -> str:
+def _step(package: Package, step: PrecedenceStep, numbers: t.Mapping[int, int]) -> str:
     of = f"[{numbers[id(step.said)]}]" if step.said is not None else ""
     if step.kind == "outranked":
         return f'{of} does not count: [{numbers[id(step.other)]}] says "not affected" of a product named as exactly'

@@ -47,7 +47,7 @@ from .packages import (
 )
 from .scope import Scope, names_known
 from .unread import Unread
-from .weighing import NOT_AFFECTED, Case, Origin, Outcome, Said, Shared, Step, may_apply, names_fix
+from .weighing import NOT_AFFECTED, BuildStatus, Case, Origin, PrecedenceStep, Said, Shared, may_apply, names_fix
 
 _SUFFIXED = re.compile(r"(.+)__([0-9]{1,3})(?:_DOT_([0-9]{1,3}))?")
 _ARCHES: t.Mapping[str, str] = {"amd64": "x86_64", "arm64": "aarch64"}
@@ -93,7 +93,7 @@ class Trace(t.NamedTuple):
     covered: bool
     left_out: str
     considered: tuple[Considered, ...]
-    steps: tuple[Step, ...]
+    steps: tuple[PrecedenceStep, ...]
     finding: Finding | None
 
 
@@ -232,17 +232,17 @@ class Matcher:
             if known == key:
                 return match
         with _without_collection(many=bool(self._matches)):
-            match = _Run(self, inventory).match()
+            match = _InventoryMatching(self, inventory).match()
         self._matches.append((key, match))
         return match
 
     def trace(self, inventory: Inventory, vulnerability: str) -> tuple[Trace, ...]:
         """How each package of which the feed says something about one vulnerability came to its result."""
-        return _Run(self, inventory).trace(vulnerability)
+        return _InventoryMatching(self, inventory).trace(vulnerability)
 
     def repositories(self, inventory: Inventory) -> list[tuple[str, str, tuple[str, ...]]]:
         """The repositories of an inventory: id, where it is named, and its CPEs."""
-        run = _Run(self, inventory)
+        run = _InventoryMatching(self, inventory)
         return [(one.id, one.source, run.cpes_of(one.id)) for one in dict.fromkeys(inventory.repositories)]
 
     def products_of(self, cpes: t.Iterable[str], release: tuple[int, int] | None = None) -> _Products:
@@ -396,7 +396,7 @@ class Matcher:
             label is not None,
         )
 
-    def finding(self, package: Package, module: str, cve: str, outcome: Outcome, number: int, cvss: str) -> Finding:
+    def finding(self, package: Package, module: str, cve: str, outcome: BuildStatus, number: int, cvss: str) -> Finding:
         """The finding that an outcome stands for; ``number`` and ``cvss`` are those of the statement that it names."""
         chosen = outcome.said
         cpe, identity = self.index.products[chosen.product]
@@ -428,7 +428,7 @@ class Matcher:
         source = origin.name
         module = module_of(package)
         arch = _ARCHES.get(package.arch, package.arch)
-        steps: list[Step] = []
+        steps: list[PrecedenceStep] = []
         case = Case(package, origin, products.own_majors, products.release, steps)
         considered: list[Considered] = []
         entries: list[tuple[Said, int, str]] = []
@@ -459,7 +459,7 @@ class Matcher:
         return Trace(package, covered, left, tuple(considered), tuple(steps), finding)
 
 
-class _Run:
+class _InventoryMatching:
     """Matching of one inventory."""
 
     def __init__(self, matcher: Matcher, inventory: Inventory) -> None:

@@ -27,7 +27,7 @@ from ..index.form import FIX_STATES, STATEMENT_STATUSES
 from ..model import STATUSES
 from .builds import (
     Build,
-    Stream,
+    BuildStream,
     compare_builds,
     is_rebuild,
     module_build,
@@ -54,7 +54,7 @@ class Said(t.NamedTuple):
     relation: Relation
     status: int
     build: Build | None
-    stream: Stream
+    stream: BuildStream
     severity: int
     fix_state: int
     advisory: str
@@ -68,7 +68,7 @@ class Said(t.NamedTuple):
     of_module: bool
 
 
-class Step(t.NamedTuple):
+class PrecedenceStep(t.NamedTuple):
     """One step of weighing, for explanations.
 
     ``kind``: ``outranked`` (``said`` by ``other``), ``not_believed`` (a "not affected"), ``compared`` (``order`` of the
@@ -93,7 +93,7 @@ class Shared(t.NamedTuple):
 
     said: tuple[Said, ...]
     fixes: tuple[Said, ...] | None
-    known: dict[tuple[Stream, Stream, bool], Outcome | None] | None
+    known: dict[tuple[BuildStream, BuildStream, bool], BuildStatus | None] | None
     of: list[tuple[str, list[tuple[int, str]]]]
 
 
@@ -102,7 +102,7 @@ def names_fix(said: Said) -> bool:
     return said.status == FIXED and said.build is not None
 
 
-class Outcome(t.NamedTuple):
+class BuildStatus(t.NamedTuple):
     """What is true of a build that is, or may be, vulnerable.
 
     ``said``: the statement to report. ``status``, ``severity``, ``fixed_in``: as in ``model.Finding``, the severity by
@@ -137,7 +137,7 @@ class Case:
         origin: Origin,
         majors: set[int],
         release: tuple[int, int] | None = None,
-        steps: list[Step] | None = None,
+        steps: list[PrecedenceStep] | None = None,
     ) -> None:
         self.binary = parse_build(package.evr)
         self.source = parse_build(origin.build)
@@ -157,7 +157,7 @@ class Case:
     def note(self, kind: str, said: Said | None = None, other: Said | None = None, order: int = 0) -> None:
         """Note a step, once."""
         if self.steps is not None:
-            step = Step(kind, said, other, order, self.module)
+            step = PrecedenceStep(kind, said, other, order, self.module)
             if step not in self.steps:
                 self.steps.append(step)
 
@@ -229,7 +229,7 @@ class Case:
             return self.label_build
         return self.binary if said.binary else self.source
 
-    def weigh_shared(self, shared: Shared) -> Outcome | None:
+    def weigh_shared(self, shared: Shared) -> BuildStatus | None:
         """The same as ``weigh``; where no build is named, once for all builds of a stream."""
         if shared.known is None:
             return self.weigh(shared.said)
@@ -238,7 +238,7 @@ class Case:
             shared.known[key] = self.weigh(shared.said)
         return shared.known[key]
 
-    def weigh(self, said: t.Sequence[Said]) -> Outcome | None:
+    def weigh(self, said: t.Sequence[Said]) -> BuildStatus | None:
         """What is true of the build; None when it is not affected, fixed, or when nothing applies."""
         outcomes = [self.weigh_reading(reading) for reading in self.readings(said)]
         return max((one for one in outcomes if one), key=lambda one: one.severity, default=None)
@@ -258,7 +258,7 @@ class Case:
             if len(reading) < len(said) and (binary or any(one.binary for one in said)):
                 yield reading
 
-    def weigh_reading(self, said: t.Sequence[Said]) -> Outcome | None:
+    def weigh_reading(self, said: t.Sequence[Said]) -> BuildStatus | None:
         """The same for one meaning of the statements."""
         exact = [one for one in said if one.exact]
         if any(self.applies(one) for one in exact):
@@ -279,7 +279,7 @@ class Case:
             outcomes.append(self.weigh_module(statements))
         return max((one for one in outcomes if one), key=lambda one: one.severity, default=None)
 
-    def weigh_module(self, said: t.Sequence[Said]) -> Outcome | None:
+    def weigh_module(self, said: t.Sequence[Said]) -> BuildStatus | None:
         """The same for statements about one module, or about no module."""
         applicable = [one for one in said if self.applies(one)]
         clearing = [one for one in applicable if one.status == NOT_AFFECTED and self.clears(one)]
@@ -299,7 +299,7 @@ class Case:
         if not fixed and not affected:
             first = min(open_, key=_rank)
             self.note("investigated", first)
-            return Outcome(first, "under_investigation", max(one.severity for one in open_), "", ())
+            return BuildStatus(first, "under_investigation", max(one.severity for one in open_), "", ())
         fixes = self.comparable([one for one in said if names_fix(one)])
         settled = {_fixed_by(one.relation) for one in fixed}
         unsettled = [
@@ -312,17 +312,17 @@ class Case:
         if not affected and unsettled and self.is_fixed(fixes, sure=True):
             first = min(unsettled, key=_rank)
             self.note("investigated", first)
-            return Outcome(first, "under_investigation", max(one.severity for one in unsettled), "", ())
+            return BuildStatus(first, "under_investigation", max(one.severity for one in unsettled), "", ())
         severity = max(one.severity for one in (*fixed, *affected))
         newer = [one for one in fixes if one.relation.available and self.compare(one) < 0]
         own = [one for one in newer if one.stream.product == self.stream.product] or newer
         if own:
             first = min(own, key=functools.cmp_to_key(_order))
             self.note("fix_available", first)
-            return Outcome(first, "fix_available", severity, first.evr, ())
+            return BuildStatus(first, "fix_available", severity, first.evr, ())
         first = min(affected or fixed, key=_rank)
         self.note("open", first)
-        return Outcome(first, FIX_STATES[first.fix_state] or "affected", severity, "", fixes)
+        return BuildStatus(first, FIX_STATES[first.fix_state] or "affected", severity, "", fixes)
 
     def clears(self, one: Said) -> bool:
         """Whether "not affected" may be believed of this very build."""

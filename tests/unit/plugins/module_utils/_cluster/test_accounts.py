@@ -14,14 +14,18 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.accounts import (
+    AccessRequest,
     Account,
     Token,
-    Wish,
     kubeconfig,
     parse_token,
     write_kubeconfig,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client, Connection, connect
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import (
+    Connection,
+    KubernetesClient,
+    connect,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
 from ansible_collections.imagescan.openshift.tests.support.certificates import Authority
 
@@ -68,7 +72,7 @@ def test_what_is_no_token_with_an_end_is_none(text: t.Any) -> None:
     assert parse_token(text) is None
 
 
-def client(**options: t.Any) -> Client:
+def client(**options: t.Any) -> KubernetesClient:
     """A client that sends nothing."""
     return connect(Connection(host="https://cluster.example:6443", api_key="admin", **options))
 
@@ -104,6 +108,6 @@ def test_a_kubeconfig_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> N
 
 
 def test_a_wish_is_told_in_words() -> None:
-    assert str(Wish("list", "pods")) == "list pods"
-    assert str(Wish("get", "pods", subresource="log", namespace="scans")) == "get pods/log in scans"
-    assert str(Wish("get", "roles", group="rbac.example", name="one")) == "get roles.rbac.example one"
+    assert str(AccessRequest("list", "pods")) == "list pods"
+    assert str(AccessRequest("get", "pods", subresource="log", namespace="scans")) == "get pods/log in scans"
+    assert str(AccessRequest("get", "roles", group="rbac.example", name="one")) == "get roles.rbac.example one"

@@ -19,8 +19,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.arriv
     pod_arrivals,
     stream_arrivals,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.selection import Selection
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import KubernetesClient
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.selection import DiscoverySelection
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.arrivals import (
     Arrival,
@@ -43,7 +43,7 @@ from ansible_collections.imagescan.openshift.tests.support.recorded_cluster impo
 from ansible_collections.imagescan.openshift.tests.support.servers import Answer, Request, running_server
 from hypothesis import given, settings, strategies
 
-ALL = Selection()
+ALL = DiscoverySelection()
 MANIFEST = b'{"schemaVersion": 2}'
 RAN = {"app": ("quay.io/team/app:1", f"quay.io/team/app@{digest('a')}")}
 
@@ -100,7 +100,7 @@ def test_what_is_not_looked_at() -> None:
     assert pod_arrivals(ours, ALL, False, "scan") == []
     assert pod_arrivals(ours, ALL, False, "other") != []
     assert pod_arrivals(pod("kube-system", "dns", RAN), ALL, False) == []
-    chosen = Selection((re.compile("shop"),))
+    chosen = DiscoverySelection((re.compile("shop"),))
     assert pod_arrivals(pod("other", "web", RAN), chosen, False) == []
     assert stream_arrivals(stream("openshift", "web", a=[(digest("a"), "")]), ALL, True) == []
 
@@ -121,7 +121,7 @@ def test_damaged_objects_end_as_images_or_problems(found: list[Arrival]) -> None
 
 @pytest.mark.parametrize("kind", ["images", "streams"])
 def test_a_cluster_without_the_image_api(kind: str) -> None:
-    client = t.cast(Client, RecordedClient({}))
+    client = t.cast(KubernetesClient, RecordedClient({}))
     with pytest.raises(InputError, match="no OpenShift"):
         Arrivals(Backlog(State()), lambda: None).watch(client, Watch((kind,)))
 

@@ -8,7 +8,11 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.blast import Running, owner_of, read_running
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.blast import (
+    RunningPods,
+    owner_of,
+    read_running,
+)
 from ansible_collections.imagescan.openshift.tests.support.recorded_cluster import (
     Object,
     RecordedClient,
@@ -21,12 +25,12 @@ from hypothesis import given
 A, B, C, D = (digest(letter) for letter in "abcd")
 
 
-def running(*pods: Object) -> Running:
+def running(*pods: Object) -> RunningPods:
     """What runs in a cluster with these pods."""
     return read_running(t.cast("t.Any", RecordedClient({"/api/v1/pods": pods})))
 
 
-def users(found: Running, name: str, *references: str) -> list[str]:
+def users(found: RunningPods, name: str, *references: str) -> list[str]:
     """Names of pods."""
     return [one.name for one in found.using(name, references)]
 

@@ -15,7 +15,11 @@ import pytest
 import yaml
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import client as module
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import errors
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client, Connection, connect
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import (
+    Connection,
+    KubernetesClient,
+    connect,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import (
     ApiError,
     Operation,
@@ -46,7 +50,7 @@ def trouble(status: int, reason: str = "", message: str = "no", **headers: str) 
     return said({"kind": "Status", "status": "Failure", "reason": reason, "message": message}, status, **headers)
 
 
-def client_of(server: RunningServer, **options: t.Any) -> Client:
+def client_of(server: RunningServer, **options: t.Any) -> KubernetesClient:
     """A client with a token for a stub on loopback."""
     return connect(Connection(host=f"http://{server.host}", api_key=TOKEN, **options))
 
@@ -302,7 +306,7 @@ def test_an_attempt_without_login_or_answer_is_an_error(monkeypatch: pytest.Monk
 @pytest.mark.parametrize("body", [b"<html>Access denied</html>", b"[]", b"", b'"x"', b"[" * 100_000])
 def test_what_is_no_object_says_nothing(body: bytes) -> None:
     with running_server(in_turn(Answer(403, body))) as server:
-        assert client_of(server).attempt("POST", PODS, {}) == module.Answer(403, {}, ())
+        assert client_of(server).attempt("POST", PODS, {}) == module.ApiAnswer(403, {}, ())
 
 
 @pytest.mark.parametrize(

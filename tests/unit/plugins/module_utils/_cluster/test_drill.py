@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import drill, ways
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Answer, Connection, connect
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import ApiAnswer, Connection, connect
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.references import parse_reference
 from ansible_collections.imagescan.openshift.tests.support import servers
@@ -21,21 +21,21 @@ OURS = "ValidatingAdmissionPolicy 'imagescan-deny' with binding 'imagescan-deny'
 TRIED = ways.ways(ways.Images())
 
 
-def way(kind: str = "Pod", name: str = "container, by digest") -> ways.Way:
+def way(kind: str = "Pod", name: str = "container, by digest") -> ways.DrillCase:
     """One of the ways."""
     return next(one for one in TRIED if one.kind.name == kind and one.name == name)
 
 
-def status(code: int, message: t.Any, warnings: tuple[str, ...] = ()) -> Answer:
+def status(code: int, message: t.Any, warnings: tuple[str, ...] = ()) -> ApiAnswer:
     """A refusal as the API server sends it."""
-    return Answer(code, {"kind": "Status", "status": "Failure", "message": message, "code": code}, warnings)
+    return ApiAnswer(code, {"kind": "Status", "status": "Failure", "message": message, "code": code}, warnings)
 
 
-def consent(one: ways.Way, *warnings: str) -> Answer:
+def consent(one: ways.DrillCase, *warnings: str) -> ApiAnswer:
     """The answer to a dry run that is let in."""
     body = one.body(one.bad)
     assert isinstance(body, dict)
-    return Answer(201, body, warnings)
+    return ApiAnswer(201, body, warnings)
 
 
 REFUSALS = [
@@ -95,13 +95,13 @@ def test_a_refusal_is_told_as_what_it_is(code: int, message: t.Any, outcome: str
 def test_what_is_no_status_is_not_believed() -> None:
     words = f"{POD}{OURS}denied request: x"
     for value in ({}, {"message": words}, {"kind": "Pod", "message": words}):
-        assert drill.understand(Answer(403, value, ()), way(), way().bad, "imagescan-deny").outcome == "unknown"
+        assert drill.understand(ApiAnswer(403, value, ()), way(), way().bad, "imagescan-deny").outcome == "unknown"
 
 
 def test_consent_is_open_unless_the_object_is_not_the_one_that_was_sent() -> None:
     one = way()
     assert drill.understand(consent(one), one, one.bad, "imagescan-deny").outcome == "allowed"
-    assert drill.understand(Answer(200, {}, ()), one, one.bad, "imagescan-deny").outcome == "unknown"
+    assert drill.understand(ApiAnswer(200, {}, ()), one, one.bad, "imagescan-deny").outcome == "unknown"
     changed = consent(one)
     changed.value["spec"]["containers"][0]["image"] = "mirror.example/app:1"
     said = drill.understand(changed, one, one.bad, "imagescan-deny")
@@ -136,9 +136,9 @@ def test_only_warnings_of_the_policy_count_and_no_errors_of_it() -> None:
         assert said.outcome == outcome
 
 
-def row(outcome: str, claimed: bool = True, good: str = "") -> drill.Row:
+def row(outcome: str, claimed: bool = True, good: str = "") -> drill.DrillRow:
     """A row with an outcome."""
-    return drill.Row("Pod", "container", "x", outcome, "", 0, "why", good, claimed)
+    return drill.DrillRow("Pod", "container", "x", outcome, "", 0, "why", good, claimed)
 
 
 OUTCOMES = ("refused", "warned", "allowed", "misconfigured", "unknown", "not-tried", "not-served")
@@ -296,14 +296,14 @@ class Api:
         del self.objects[name]
         return 200, {"kind": "Status", "status": "Success"}
 
-    def drill(self, *, targets: bool = True) -> list[drill.Row]:
+    def drill(self, *, targets: bool = True) -> list[drill.DrillRow]:
         """A drill against it."""
         with servers.running_server(self.answer) as server:
             client = connect(Connection(host=f"http://{server.host}", deadline=1))
             wanted = drill.Drill("n", ways.Images(), "imagescan-deny", "deny", targets)
             return drill.drill(client, wanted, self.warnings.append)
 
-    def leave(self, kind: ways.Kind, **metadata: t.Any) -> str:
+    def leave(self, kind: ways.DrillKind, **metadata: t.Any) -> str:
         """What a drill that was killed leaves; its path."""
         left = ways.target(kind, ways.GOOD_DIGEST)
         left["metadata"].update(metadata)
@@ -317,7 +317,7 @@ def works(_method: str, fresh: t.Sequence[str]) -> tuple[int, str] | None:
     return (403, FLAGGED) if BAD & set(fresh) else None
 
 
-def unproved(rows: list[drill.Row]) -> list[tuple[str, str]]:
+def unproved(rows: list[drill.DrillRow]) -> list[tuple[str, str]]:
     """Kind and way of what is not proved."""
     return [(one.kind, one.way) for one in drill.unproved_ways(rows, "deny")]
 
@@ -354,7 +354,7 @@ def test_every_update_changes_what_is_there() -> None:
 
 @pytest.mark.parametrize("twin", ["good", "bad"])
 def test_an_update_that_would_change_nothing_is_not_tried(monkeypatch: pytest.MonkeyPatch, twin: str) -> None:
-    def same(kind: ways.Kind, good: str) -> Json:
+    def same(kind: ways.DrillKind, good: str) -> Json:
         images = next(one for one in TRIED if one.kind is kind and one.request == "update")
         return patched(ways.target(kind, good), images.body(getattr(images, twin)))
 

@@ -11,9 +11,9 @@ import typing as t
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.first_lists import (
     SHARDS,
-    Found,
+    ExistingList,
     Installation,
-    Step,
+    ListStep,
     change,
     plan,
     plan_removal,
@@ -33,10 +33,10 @@ STRICT = dataclasses.replace(TWO, reach=Reach(required=("vault",)))
 NOW = "2026-06-01T00:00:00Z"
 
 
-def there(wanted: Installation, *filled: str) -> list[Found]:
+def there(wanted: Installation, *filled: str) -> list[ExistingList]:
     """What a cluster has once all was made. ``filled``: names of lists with entries."""
     return [
-        Found(
+        ExistingList(
             one["kind"],
             one["metadata"]["name"],
             one["metadata"]["labels"],
@@ -48,7 +48,7 @@ def there(wanted: Installation, *filled: str) -> list[Found]:
     ]
 
 
-def steps(planned: t.Iterable[Step]) -> list[tuple[str, str]]:
+def steps(planned: t.Iterable[ListStep]) -> list[tuple[str, str]]:
     """What, with which list."""
     return [(one.what, one.name) for one in planned]
 
@@ -72,8 +72,8 @@ def test_what_lacks_is_made_and_what_was_changed_is_put_right() -> None:
     found = there(TWO)
     drill, first = found[0], found[1]
     changed = [
-        Found(drill.kind, drill.name, drill.labels, {"digests": {}}, True, {}),
-        Found(first.kind, first.name, {}, first.spec, True, first.annotations),
+        ExistingList(drill.kind, drill.name, drill.labels, {"digests": {}}, True, {}),
+        ExistingList(first.kind, first.name, {}, first.spec, True, first.annotations),
         *found[3:],
     ]
     planned = steps(plan(TWO, changed, needs_passed=False))
@@ -166,7 +166,7 @@ def test_only_a_pass_that_is_not_over_fills_a_list(digests: dict[str, str], fill
     document = {**TWO.documents[-1], "spec": {"prefixes": ["0"], "digests": digests}}
 
     class Api:
-        def items(self, path: str, project: t.Callable[[t.Any], Found], *, limit: int) -> list[Found]:
+        def items(self, path: str, project: t.Callable[[t.Any], ExistingList], *, limit: int) -> list[ExistingList]:
             return [project(document)] if path.endswith("/passedlists") else []
 
     found = read(t.cast("t.Any", Api()), "shop", now=NOW)

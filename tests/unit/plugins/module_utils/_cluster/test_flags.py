@@ -11,21 +11,25 @@ import typing as t
 import urllib.parse
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client, Connection, connect
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import (
+    Connection,
+    KubernetesClient,
+    connect,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.flags import (
     FAILED,
     GONE,
     SINGLE_READS,
     TRIES,
     WRITTEN,
+    FlagOutcome,
     ImageState,
-    Outcome,
     apply,
     apply_all,
     read_images,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData, InputError
-from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotations import Change, others_say
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotations import AnnotationPatch, others_say
 from ansible_collections.imagescan.openshift.tests.support.servers import (
     Answer,
     Request,
@@ -80,14 +84,14 @@ def item(digest: str, annotations: t.Any = None, labels: t.Any = None) -> dict[s
     return {"metadata": metadata, "dockerImageMetadata": {"Size": 1}}
 
 
-def client_of(server: RunningServer, **options: t.Any) -> Client:
+def client_of(server: RunningServer, **options: t.Any) -> KubernetesClient:
     """A client for a stub on loopback."""
     return connect(Connection(host=f"http://{server.host}", api_key="canary", **options))
 
 
-def say(_state: ImageState) -> Change:
+def say(_state: ImageState) -> AnnotationPatch:
     """A decision that never agrees with what is there."""
-    return Change({"a": "b"}, {})
+    return AnnotationPatch({"a": "b"}, {})
 
 
 @pytest.fixture(autouse=True)
@@ -138,7 +142,7 @@ def test_a_name_that_is_no_digest_reaches_no_path() -> None:
         with pytest.raises(InputError, match="is no digest"):
             read_images(client, ["../../../api/v1/secrets"])
         outcome = apply(client, "x/y", say)
-    assert (outcome.state, outcome.change) == (FAILED, Change({}, {}))
+    assert (outcome.state, outcome.change) == (FAILED, AnnotationPatch({}, {}))
 
 
 def test_a_cluster_without_image_objects_says_so() -> None:
@@ -173,7 +177,7 @@ def test_a_server_that_does_not_know_the_kind_yet_is_asked_again() -> None:
 
 
 def test_what_cannot_be_decided_fails_alone() -> None:
-    def decide(state: ImageState) -> Change:
+    def decide(state: ImageState) -> AnnotationPatch:
         if state.digest == DIGESTS[1]:
             raise CorruptData("odd")
         return say(state)
@@ -189,7 +193,7 @@ def test_what_cannot_be_decided_fails_alone() -> None:
 @pytest.mark.parametrize("status", [401, 403, 503])
 def test_a_cluster_that_refuses_is_not_asked_for_every_image(status: int) -> None:
     api = Api([item(digest) for digest in DIGESTS], refuse=status)
-    seen: list[Outcome] = []
+    seen: list[FlagOutcome] = []
     with running_server(api) as server:
         outcomes = apply_all(
             client_of(server, deadline=0.5),
@@ -210,15 +214,15 @@ def test_a_dry_run_sends_no_patch() -> None:
     with running_server(api) as server:
         client = client_of(server)
         outcomes = apply_all(client, say, DIGESTS[:3], read_images(client), dry_run=True)
-    assert [(outcome.state, outcome.change) for outcome in outcomes] == [(WRITTEN, Change({"a": "b"}, {}))] * 3
+    assert [(outcome.state, outcome.change) for outcome in outcomes] == [(WRITTEN, AnnotationPatch({"a": "b"}, {}))] * 3
     assert {request.method for request in api.requests} == {"GET"}
 
 
 def test_an_interrupted_run_begins_no_further_image() -> None:
     api = Api([item(digest) for digest in DIGESTS])
-    seen: list[Outcome] = []
+    seen: list[FlagOutcome] = []
 
-    def beat(outcome: Outcome) -> None:
+    def beat(outcome: FlagOutcome) -> None:
         seen.append(outcome)
         if len(seen) == 5:
             raise KeyboardInterrupt

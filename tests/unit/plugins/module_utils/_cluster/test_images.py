@@ -17,10 +17,13 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.image
     StreamTags,
     read_images,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.selection import Selection, check_namespaces
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.selection import (
+    DiscoverySelection,
+    check_namespaces,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
-from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.model import Discovery, Found
-from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.search import Wish, discover
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.model import DiscoveredImage, Discovery
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.search import ImageFilter, discover
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.tests.support.recorded_cluster import (
     INTERNAL,
@@ -37,7 +40,7 @@ from ansible_collections.imagescan.openshift.tests.support.recorded_cluster impo
 from hypothesis import given
 
 IMAGES, STREAMS = f"{images.PREFIX}/images", f"{images.PREFIX}/imagestreams"
-SILENT = Wish(ask=False)
+SILENT = ImageFilter(ask=False)
 
 
 def recorded(objects: t.Sequence[Object], streams: t.Sequence[Object] = ()) -> RecordedClient:
@@ -48,20 +51,20 @@ def recorded(objects: t.Sequence[Object], streams: t.Sequence[Object] = ()) -> R
 def read(
     objects: t.Sequence[Object],
     streams: t.Sequence[Object] = (),
-    selection: Selection | None = None,
+    selection: DiscoverySelection | None = None,
     query: StreamQuery | None = None,
 ) -> ClusterImages:
     """What the image API tells."""
     client = t.cast("t.Any", recorded(objects, streams))
-    return read_images(client, selection or Selection(), query or StreamQuery())
+    return read_images(client, selection or DiscoverySelection(), query or StreamQuery())
 
 
-def found(read_ones: ClusterImages, wish: Wish = SILENT) -> Discovery:
+def found(read_ones: ClusterImages, wish: ImageFilter = SILENT) -> Discovery:
     """What the search makes of it, with no registry to ask."""
     return discover(read_ones.named, Access(), wish=wish, catalogue=read_ones.catalogue)
 
 
-def only(read_ones: ClusterImages) -> Found:
+def only(read_ones: ClusterImages) -> DiscoveredImage:
     """The one image that is found."""
     (one,) = found(read_ones).found
     return one
@@ -217,15 +220,15 @@ NAMESPACES = ("shop", "shop-test", "openshift", "openshift-config", "kube-system
 @pytest.mark.parametrize(
     ("selection", "kept"),
     [
-        (Selection(), {"shop", "shop-test", "default"}),
-        (Selection(system=True), set(NAMESPACES)),
-        (Selection(patterns("shop.*")), {"shop", "shop-test"}),
-        (Selection(patterns(".*"), patterns("shop-.*")), {"shop", "default"}),
-        (Selection(patterns("openshift", "shop.*")), {"openshift", "shop", "shop-test"}),
-        (Selection(exclude=patterns("default")), {"shop", "shop-test"}),
+        (DiscoverySelection(), {"shop", "shop-test", "default"}),
+        (DiscoverySelection(system=True), set(NAMESPACES)),
+        (DiscoverySelection(patterns("shop.*")), {"shop", "shop-test"}),
+        (DiscoverySelection(patterns(".*"), patterns("shop-.*")), {"shop", "default"}),
+        (DiscoverySelection(patterns("openshift", "shop.*")), {"openshift", "shop", "shop-test"}),
+        (DiscoverySelection(exclude=patterns("default")), {"shop", "shop-test"}),
     ],
 )
-def test_namespaces(selection: Selection, kept: set[str]) -> None:
+def test_namespaces(selection: DiscoverySelection, kept: set[str]) -> None:
     streams, objects = [], []
     for letter, name in zip("abcdef", NAMESPACES):
         streams.append(stream(name, "app", latest=[(digest(letter), f"quay.io/{name}/app@{digest(letter)}")]))
@@ -263,21 +266,21 @@ def test_streams_and_tags(query: dict[str, t.Any], kept: set[str]) -> None:
 
 def test_plain_namespaces_are_asked_alone_and_labels_by_the_server() -> None:
     client = recorded([image("a")])
-    read_images(t.cast("t.Any", client), Selection(patterns("shop"), label_selector="tier=1"), StreamQuery())
+    read_images(t.cast("t.Any", client), DiscoverySelection(patterns("shop"), label_selector="tier=1"), StreamQuery())
     path = f"{images.PREFIX}/namespaces/shop/imagestreams"
     assert client.asked == [(IMAGES, {}), (path, {"labelSelector": "tier=1"})]
 
 
 def test_no_openshift() -> None:
     with pytest.raises(InputError, match="it is no OpenShift"):
-        read_images(t.cast("t.Any", RecordedClient({})), Selection(), StreamQuery())
+        read_images(t.cast("t.Any", RecordedClient({})), DiscoverySelection(), StreamQuery())
 
 
 def test_a_list_that_is_refused_is_no_empty_list() -> None:
     client = recorded([image("a")])
     client.refused[STREAMS] = 403
     with pytest.raises(ApiError):
-        read_images(t.cast("t.Any", client), Selection(), StreamQuery())
+        read_images(t.cast("t.Any", client), DiscoverySelection(), StreamQuery())
 
 
 @pytest.mark.parametrize(
@@ -392,26 +395,26 @@ def namespaces(*names: str) -> RecordedClient:
 @pytest.mark.parametrize("text", ["shpo", "sh", "shop-.+"])
 def test_a_namespace_that_does_not_exist(text: str) -> None:
     with pytest.raises(InputError, match=r"namespaces: no namespace of .* matches"):
-        check_namespaces(t.cast("t.Any", namespaces("shop")), Selection(patterns("shop", text)))
+        check_namespaces(t.cast("t.Any", namespaces("shop")), DiscoverySelection(patterns("shop", text)))
 
 
 def test_namespaces_that_exist() -> None:
-    assert check_namespaces(t.cast("t.Any", namespaces("shop", "a")), Selection(patterns("shop", "."))) == []
-    assert check_namespaces(t.cast("t.Any", namespaces()), Selection()) == []
+    assert check_namespaces(t.cast("t.Any", namespaces("shop", "a")), DiscoverySelection(patterns("shop", "."))) == []
+    assert check_namespaces(t.cast("t.Any", namespaces()), DiscoverySelection()) == []
 
 
 def test_an_account_that_may_not_list_namespaces() -> None:
     client = namespaces("shop")
     client.refused["/api/v1/namespaces"] = 403
     client.refused["/api/v1/namespaces/secret"] = 403
-    assert check_namespaces(t.cast("t.Any", client), Selection(patterns("shop", "secret"))) == ["secret"]
+    assert check_namespaces(t.cast("t.Any", client), DiscoverySelection(patterns("shop", "secret"))) == ["secret"]
     with pytest.raises(InputError, match="has no namespace 'shpo'"):
-        check_namespaces(t.cast("t.Any", client), Selection(patterns("shpo")))
+        check_namespaces(t.cast("t.Any", client), DiscoverySelection(patterns("shpo")))
     with pytest.raises(InputError, match="may not list namespaces"):
-        check_namespaces(t.cast("t.Any", client), Selection(patterns("sh.*")))
+        check_namespaces(t.cast("t.Any", client), DiscoverySelection(patterns("sh.*")))
 
 
 def test_a_namespace_that_nobody_knows_and_that_is_empty_is_reported() -> None:
-    selection = Selection(patterns("secret"))
+    selection = DiscoverySelection(patterns("secret"))
     read_ones = read_images(t.cast("t.Any", recorded([])), selection, StreamQuery(), ["secret"])
     assert [one.code for one in read_ones.unidentified] == ["namespace-unknown"]

@@ -18,7 +18,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._core.times im
 DIGEST = "sha256:" + "a" * 64
 
 
-def pod(phase: str = "Running", state: dict[str, t.Any] | None = None, **status: t.Any) -> jobs.Pod:
+def pod(phase: str = "Running", state: dict[str, t.Any] | None = None, **status: t.Any) -> jobs.JobPod:
     """A pod of a Job, index 3."""
     deleted = {"deletionTimestamp": "2026-01-01T00:00:00Z"} if status.pop("deleted", False) else {}
     metadata = {
@@ -32,7 +32,7 @@ def pod(phase: str = "Running", state: dict[str, t.Any] | None = None, **status:
     return pod_of({"metadata": metadata, "status": {"phase": phase, **containers, **status}})
 
 
-def beside(state: dict[str, t.Any], evaluator: dict[str, t.Any], phase: str = "Failed") -> jobs.Pod:
+def beside(state: dict[str, t.Any], evaluator: dict[str, t.Any], phase: str = "Failed") -> jobs.JobPod:
     """A pod whose second container is in the state ``evaluator``."""
     states = {"proxy": ended(1), "scanner": state, "oscap": evaluator}
     return pod(phase, containerStatuses=[{"name": name, "state": one} for name, one in states.items()])
@@ -101,7 +101,7 @@ def test_a_pod_that_is_done() -> None:
         (pod("Failed", None, reason="UnexpectedAdmissionError", message="x"), jobs.START_FAILED, "x"),
     ],
 )
-def test_each_end_has_its_name(found: jobs.Pod, code: str, words: str) -> None:
+def test_each_end_has_its_name(found: jobs.JobPod, code: str, words: str) -> None:
     assert found.failure is not None
     assert found.failure.code == code
     assert words in found.failure.message
@@ -126,7 +126,7 @@ def test_each_end_has_its_name(found: jobs.Pod, code: str, words: str) -> None:
         (pod("Pending"), None),
     ],
 )
-def test_each_trouble_before_the_start_has_its_name(found: jobs.Pod, code: str | None) -> None:
+def test_each_trouble_before_the_start_has_its_name(found: jobs.JobPod, code: str | None) -> None:
     assert (found.trouble.code if found.trouble else None) == code
     assert not found.started
     assert not found.ended

@@ -13,7 +13,11 @@ import typing as t
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import lists as module
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client, Connection, connect
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import (
+    Connection,
+    KubernetesClient,
+    connect,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import ApiError
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.lists import (
     DENY_PATH,
@@ -126,7 +130,7 @@ def conflict() -> Answer:
     return answer(409, {"message": "the object has been modified", "reason": "Conflict"})
 
 
-def client_of(server: RunningServer) -> Client:
+def client_of(server: RunningServer) -> KubernetesClient:
     """A client without patience."""
     return connect(Connection(host=f"http://{server.host}", api_key="x", deadline=2))
 

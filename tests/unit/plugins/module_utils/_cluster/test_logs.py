@@ -16,14 +16,14 @@ import typing as t
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import logs
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import KubernetesClient
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import ApiError
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.logs import (
     Finished,
     LogCollector,
+    LogSpool,
     PodLog,
     Received,
-    Spool,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import LimitExceeded
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.frames import Encoder, Record
@@ -221,9 +221,9 @@ class Answer:
         return self.pod.written_at(number) <= self.pod.now
 
 
-def as_client(scripted: object) -> Client:
+def as_client(scripted: object) -> KubernetesClient:
     """Only ``stream`` is used of a client."""
-    return t.cast(Client, scripted)
+    return t.cast(KubernetesClient, scripted)
 
 
 class Caller:
@@ -557,13 +557,13 @@ def test_giant_lines_take_no_memory_and_hide_no_frame(monkeypatch: pytest.Monkey
     lines[3] = b"\0" * 5_000_000 + lines[3]
     lines[5] = b"@F1 " * 1_000_000 + b"\n" + lines[5]
     put: list[int] = []
-    plain = Spool.put
+    plain = LogSpool.put
 
-    def noted(spool: Spool, line: bytes) -> None:
+    def noted(spool: LogSpool, line: bytes) -> None:
         put.append(len(line))
         plain(spool, line)
 
-    monkeypatch.setattr(Spool, "put", noted)
+    monkeypatch.setattr(LogSpool, "put", noted)
     caller = Caller(Pod(lines))
     assert caller.run().whole
     assert max(put) <= logs.LONGEST
@@ -595,7 +595,7 @@ def test_a_full_disk_is_a_declared_loss(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_the_spool_is_private_and_is_emptied() -> None:
-    spool = Spool()
+    spool = LogSpool()
     spool.put(b"@F1 a\n")
     spool.put(b"@F1 b\n")
     file = spool._file
@@ -614,7 +614,7 @@ def test_the_spool_is_private_and_is_emptied() -> None:
 
 def test_the_spool_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logs, "MOST_SPOOLED", 10)
-    spool = Spool()
+    spool = LogSpool()
     for _turn in range(3):
         spool.put(b"123456789\n")
         with pytest.raises(LimitExceeded):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Client
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import KubernetesClient
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import ApiError
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.mirrors import read_mirrors
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
@@ -35,7 +35,7 @@ class Lists:
 
 
 def mirrors_of(digests: t.Any, tags: t.Any = (), **options: t.Any) -> tuple[Mirror, ...]:
-    return read_mirrors(t.cast(Client, Lists(digests, tags, **options)))
+    return read_mirrors(t.cast(KubernetesClient, Lists(digests, tags, **options)))
 
 
 def digest_set(*entries: t.Any) -> dict[str, t.Any]:

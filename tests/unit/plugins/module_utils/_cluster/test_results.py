@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import results
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.results import Results, ShardState
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.results import RecordReceiver, ShardState
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.shards import Item
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.codec import (
     results_from_dict,
@@ -42,7 +42,7 @@ class Desk:
         self.ledger = Ledger(self.book, platforms, plan_only=False)
         self.ledger.total = len(letters)
         numbers = itertools.count(len(letters))
-        self.results = Results(self.ledger, numbers.__next__)
+        self.results = RecordReceiver(self.ledger, numbers.__next__)
         items = {}
         for number, letter in enumerate(letters):
             known = "" if letter == "?" else digest(letter)

@@ -21,10 +21,14 @@ import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import jobs as api
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import scan, volumes
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import ApiError
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.jobs import Job, Pod
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.jobs import Job, JobPod
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.logs import Finished, Received
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.manifests import EvaluatorOptions, PodOptions
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scan import Compliance, JobScan, Options
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scan import (
+    ComplianceOptions,
+    JobScan,
+    ScanOptions,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import (
     Abandoned,
     InputError,
@@ -43,8 +47,12 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.model 
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.codec import inventory_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Inventory, OsRelease
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.frames import Record
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.model import IndexOutcome, JobRecord, Outcome
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.plan import Plan, plan_from_json
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.model import (
+    IndexOutcome,
+    JobRecord,
+    ScanOutcome,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.plan import ScanPlan, plan_from_json
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import Request
 
 INVENTORY = Inventory("rpm", OsRelease(), (), None, (), (), {}, {}, ())
@@ -118,7 +126,7 @@ class World:
         self.most_pods = 0
         self.made: list[list[str]] = []
         self.mounted: list[int] = []
-        self.outcomes: list[Outcome] = []
+        self.outcomes: list[ScanOutcome] = []
         self.forgotten: list[str] = []
         self.indexes: list[IndexOutcome] = []
         self.lines: list[str] = []
@@ -170,7 +178,7 @@ class World:
                 job.pods.append(pod)
                 active.append(pod)
 
-    def plan_of(self, job: FakeJob) -> Plan:
+    def plan_of(self, job: FakeJob) -> ScanPlan:
         """The plan that a Job's pods have."""
         volumes = job.body["spec"]["template"]["spec"]["volumes"]
         name = next(volume["configMap"]["name"] for volume in volumes if volume["name"] == "plan")
@@ -309,7 +317,7 @@ class World:
                 found.append(api.job_of(value))
         return found
 
-    def pods(self, *runs: str) -> list[Pod]:
+    def pods(self, *runs: str) -> list[JobPod]:
         """List; a pod that was deleted and has ended is gone."""
         self._up()
         found = []
@@ -324,7 +332,7 @@ class World:
                 index = -1 if "imagescan.github.io/shard" in job.body["metadata"]["annotations"] else pod.index
                 mounts = api.mounts_of(self.rewrite(job.body["spec"]["template"]["spec"]))
                 found.append(
-                    Pod(
+                    JobPod(
                         pod.name, pod.uid, job.uid, index, deleting=pod.deleted, mounts=mounts, **t.cast("t.Any", state)
                     )
                 )
@@ -399,7 +407,7 @@ class World:
     def children_of(self, digest: str) -> tuple[tuple[str, str], ...] | None:
         return self.children.get(digest)
 
-    def record(self, outcome: Outcome) -> None:
+    def record(self, outcome: ScanOutcome) -> None:
         self.outcomes.append(outcome)
         self.ended_at[outcome.digest] = self.now
 
@@ -438,7 +446,7 @@ class World:
             t.cast("t.Any", _Book(self)),
             t.cast("t.Any", _Client()),
             Access(),
-            Options("imagescan", PodOptions(image), **options),
+            ScanOptions("imagescan", PodOptions(image), **options),
             method=method,
             plan_only=plan_only,
             clock=self.clock,
@@ -980,13 +988,13 @@ def test_a_run_without_a_sign_of_life_for_a_minute_is_dead(world: World, monkeyp
 
 
 CONTENT = "r.example/content@sha256:" + "c" * 64
-RULES = Compliance("cis", ("r1",), content=b"packed", tailoring=b"<Tailoring/>", max_image_size=1 << 30)
+RULES = ComplianceOptions("cis", ("r1",), content=b"packed", tailoring=b"<Tailoring/>", max_image_size=1 << 30)
 
 
 def test_pods_that_evaluate_are_told_what_and_have_what_they_need(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plans: list[Plan] = []
+    plans: list[ScanPlan] = []
     maps: dict[str, dict[str, t.Any]] = {}
     memory: list[tuple[int, int]] = []
 
@@ -1086,12 +1094,12 @@ def test_jobs_whose_pods_have_other_content_are_not_adopted(
 )
 def test_wishes_that_no_pod_can_fulfil_are_refused(options: dict[str, t.Any], complaint: str) -> None:
     with pytest.raises(InputError) as caught:
-        Compliance("cis", **options)
+        ComplianceOptions("cis", **options)
     assert complaint in str(caught.value)
 
 
 def test_content_of_an_image_is_mounted_where_the_cluster_can(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    rules, seen = Compliance("cis", content_image=CONTENT), []
+    rules, seen = ComplianceOptions("cis", content_image=CONTENT), []
 
     def look() -> None:
         seen.extend(job.body["spec"]["template"]["spec"]["volumes"] for job in world.jobs.values())
@@ -1106,15 +1114,15 @@ def test_content_of_an_image_is_mounted_where_the_cluster_can(world: World, monk
 def test_content_of_an_image_needs_a_server_that_mounts_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     drop_image_volumes(world, monkeypatch)
     with pytest.raises(ScanError, match="without content_image") as raised:
-        world.run(*asked(1), compliance=Compliance("cis", content_image=CONTENT))
+        world.run(*asked(1), compliance=ComplianceOptions("cis", content_image=CONTENT))
     assert raised.value.code == "image-volume-unsupported"
     assert world.jobs == {}
 
 
 def test_other_content_is_another_question() -> None:
-    assert Compliance("cis").planned("r.example/a:1").given == ""
+    assert ComplianceOptions("cis").planned("r.example/a:1").given == ""
     digests = {
-        Compliance("cis", content=content, tailoring=tailoring).planned("r.example/a:1").given
+        ComplianceOptions("cis", content=content, tailoring=tailoring).planned("r.example/a:1").given
         for content, tailoring in ((b"ab", b""), (b"", b"ab"), (b"a", b"b"), (b"b", b"a"))
     }
     assert len(digests) == 4

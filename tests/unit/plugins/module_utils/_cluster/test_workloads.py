@@ -12,14 +12,14 @@ import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import images
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import ApiError
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.images import StreamTags
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.selection import Selection
+from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.selection import DiscoverySelection
 from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.workloads import (
     Workloads,
     read_workloads,
     running,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
-from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.model import Named
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.model import NamedImage
 from ansible_collections.imagescan.openshift.tests.support.recorded_cluster import (
     INTERNAL,
     OPENSHIFT,
@@ -52,10 +52,12 @@ def client_of(lists: t.Mapping[str, t.Sequence[Object]], groups: t.Sequence[str]
     )
 
 
-def read(lists: t.Mapping[str, t.Sequence[Object]], selection: Selection | None = None, **options: t.Any) -> Workloads:
+def read(
+    lists: t.Mapping[str, t.Sequence[Object]], selection: DiscoverySelection | None = None, **options: t.Any
+) -> Workloads:
     """What these objects name."""
     client = t.cast("t.Any", client_of(lists))
-    return read_workloads(client, selection or Selection(), StreamTags(client, {}), **options)
+    return read_workloads(client, selection or DiscoverySelection(), StreamTags(client, {}), **options)
 
 
 def names(workloads: Workloads) -> set[tuple[str, str, str]]:
@@ -92,7 +94,7 @@ def test_the_same_files_under_another_repository() -> None:
 
 @pytest.mark.parametrize("image_id", [digest("c"), "c" * 64, f"docker://{digest('c')}"])
 def test_an_image_id_alone_is_never_taken_for_a_manifest(image_id: str) -> None:
-    assert running(APP, image_id) == [Named(APP, "workloads", image_id=digest("c"))]
+    assert running(APP, image_id) == [NamedImage(APP, "workloads", image_id=digest("c"))]
 
 
 @pytest.mark.parametrize("image_id", ["x", "sha256:abc", "quay.io/a@sha256:abc", "@", "a" * 5000, "rootfs:/etc"])
@@ -171,7 +173,7 @@ def test_a_pod_that_has_ended_is_found_by_what_it_ran_and_counts_as_no_use() -> 
 def test_use_is_counted_by_pod_and_namespace() -> None:
     ran = f"quay.io/team/app@{digest('a')}"
     pods = [pod(name, f"p{number}", {"a": (APP, ran), "b": (APP, ran)}) for number, name in enumerate(("x", "x", "y"))]
-    usage = read({"pods": pods}).uses[Named(APP, "workloads", digest("a"), past="pod")]
+    usage = read({"pods": pods}).uses[NamedImage(APP, "workloads", digest("a"), past="pod")]
     assert (len(usage.pods), usage.namespaces) == (3, {"x", "y"})
 
 
@@ -294,7 +296,7 @@ def test_an_object_of_another_shape_is_reported(value: t.Any) -> None:
 
 def test_kinds_that_a_cluster_does_not_have() -> None:
     client = t.cast("t.Any", client_of({"pods": [pod("shop", "p", {"a": (APP, "")})]}, ()))
-    workloads = read_workloads(client, Selection(), StreamTags(client, {}))
+    workloads = read_workloads(client, DiscoverySelection(), StreamTags(client, {}))
     assert len(workloads.uses) == 1
     assert not any("openshift.io" in path for path, _params in client.asked)
 
@@ -303,36 +305,36 @@ def test_a_kind_that_is_refused_is_no_empty_list() -> None:
     client = client_of({})
     client.refused["/apis/apps/v1/daemonsets"] = 403
     with pytest.raises(ApiError):
-        read_workloads(t.cast("t.Any", client), Selection(), StreamTags(t.cast("t.Any", client), {}))
+        read_workloads(t.cast("t.Any", client), DiscoverySelection(), StreamTags(t.cast("t.Any", client), {}))
     asked = t.cast("t.Any", client)
-    assert not read_workloads(asked, Selection(), StreamTags(asked, {}), kinds=["pods"]).uses
+    assert not read_workloads(asked, DiscoverySelection(), StreamTags(asked, {}), kinds=["pods"]).uses
 
 
 def test_a_core_kind_that_is_missing_is_an_error_but_not_one_of_openshift() -> None:
     client = client_of({})
     client.refused["/apis/apps.openshift.io/v1/deploymentconfigs"] = 404
-    read_workloads(t.cast("t.Any", client), Selection(), StreamTags(t.cast("t.Any", client), {}))
+    read_workloads(t.cast("t.Any", client), DiscoverySelection(), StreamTags(t.cast("t.Any", client), {}))
     client.refused["/api/v1/pods"] = 404
     with pytest.raises(ApiError):
-        read_workloads(t.cast("t.Any", client), Selection(), StreamTags(t.cast("t.Any", client), {}))
+        read_workloads(t.cast("t.Any", client), DiscoverySelection(), StreamTags(t.cast("t.Any", client), {}))
 
 
 def test_namespaces_and_labels() -> None:
     pods = [pod(name, "p", {"a": (APP, "")}) for name in ("shop", "kube-system", "openshift-dns", "other")]
-    workloads = read({"pods": pods}, Selection((re.compile("shop|kube.*|openshift-dns"),)))
+    workloads = read({"pods": pods}, DiscoverySelection((re.compile("shop|kube.*|openshift-dns"),)))
     assert {name for usage in workloads.uses.values() for name in usage.namespaces} == {"shop"}
     assert {(one.name, one.count) for one in workloads.excluded} == {
         (f"pods in namespace {name}", 1) for name in ("kube-system", "openshift-dns", "other")
     }
     client = client_of({"/api/v1/namespaces/shop/pods": pods[:1]})
-    selection = Selection((re.compile("shop"),), label_selector="a=b")
+    selection = DiscoverySelection((re.compile("shop"),), label_selector="a=b")
     read_workloads(t.cast("t.Any", client), selection, StreamTags(t.cast("t.Any", client), {}), kinds=["pods"])
     assert client.asked == [("/api/v1/namespaces/shop/pods", {"labelSelector": "a=b"})]
 
 
 def test_on_plain_kubernetes_anybody_may_have_a_namespace_called_openshift() -> None:
     client = t.cast("t.Any", client_of({"pods": [pod("openshift-mine", "p", {"a": (APP, "")})]}, ()))
-    assert read_workloads(client, Selection(), StreamTags(client, {})).uses
+    assert read_workloads(client, DiscoverySelection(), StreamTags(client, {})).uses
 
 
 CHANGE = {"containerNames": ["c0"], "from": {"kind": "ImageStreamTag", "name": "app:latest"}}

@@ -14,8 +14,8 @@ import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance import content
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import (
     CANARY_RULE,
+    EvaluationRequest,
     Trimmed,
-    Wanted,
     choose,
     fits,
     list_profiles,
@@ -52,7 +52,7 @@ def write(folder: Path, data: bytes | None = None, name: str = "ssg-rhel9-ds.xml
 
 def trimmed(folder: Path, name: str = "one", data: bytes | None = None, **wanted: t.Any) -> Trimmed:
     """Content trimmed to a profile."""
-    return trim(Wanted(name, **wanted), write(folder, data))
+    return trim(EvaluationRequest(name, **wanted), write(folder, data))
 
 
 def names(rules: t.Iterable[str]) -> list[str]:
@@ -222,7 +222,7 @@ def test_what_does_not_exist_is_named(tmp_path: Path) -> None:
     assert "one, two, more" in text
     assert "nope" in refused(InputError, "rule-missing", lambda: trimmed(tmp_path, rules=("a", "nope")))
     assert "does not select" in refused(InputError, "rule-missing", lambda: trimmed(tmp_path, rules=("c",)))
-    refused(InputError, "content-missing", lambda: trim(Wanted("one"), tmp_path / "none.xml"))
+    refused(InputError, "content-missing", lambda: trim(EvaluationRequest("one"), tmp_path / "none.xml"))
 
 
 TAILORING = (
@@ -278,20 +278,22 @@ def test_what_was_trimmed_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     cache = tmp_path / "cache"
     cache.mkdir()
     path = write(tmp_path)
-    first = trim(Wanted("one"), path, cache)
-    other = trim(Wanted("two"), path, cache)
+    first = trim(EvaluationRequest("one"), path, cache)
+    other = trim(EvaluationRequest("two"), path, cache)
     assert len(list(cache.iterdir())) == 2
     monkeypatch.setattr(content, "_trim", lambda *_arguments: pytest.fail("trimmed again"))
-    assert trim(Wanted("one"), path, cache) == first
-    assert trim(Wanted("two"), path, cache) == other
+    assert trim(EvaluationRequest("one"), path, cache) == first
+    assert trim(EvaluationRequest("two"), path, cache) == other
     assert first != other
 
 
 def test_other_content_is_trimmed_anew(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     cache.mkdir()
-    first = trim(Wanted("one"), write(tmp_path), cache)
-    second = trim(Wanted("one"), write(tmp_path, data_stream(RULES[:2], PROFILES[:1], DEFINITIONS, items="")), cache)
+    first = trim(EvaluationRequest("one"), write(tmp_path), cache)
+    second = trim(
+        EvaluationRequest("one"), write(tmp_path, data_stream(RULES[:2], PROFILES[:1], DEFINITIONS, items="")), cache
+    )
     assert first.digest != second.digest
     assert len(list(cache.iterdir())) == 2
 
@@ -300,11 +302,11 @@ def test_a_damaged_cache_is_made_anew(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     cache.mkdir()
     path = write(tmp_path)
-    first = trim(Wanted("one"), path, cache)
+    first = trim(EvaluationRequest("one"), path, cache)
     [kept] = cache.iterdir()
     for damage in (b"", b"{}\n", kept.read_bytes()[:-100]):
         kept.write_bytes(damage)
-        assert trim(Wanted("one"), path, cache) == first
+        assert trim(EvaluationRequest("one"), path, cache) == first
 
 
 @pytest.mark.parametrize(

@@ -22,10 +22,10 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.mo
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Problem
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import (
-    Database,
     Inventory,
     OsRelease,
     Package,
+    PackageDatabase,
 )
 
 TRIMMED = Trimmed("sha256:0", "bench", "1", "profile", ("a", "b", "c"), (), b"")
@@ -45,7 +45,7 @@ INVENTORY = Inventory(
     kind="rpm",
     os=OsRelease(),
     packages=(Package("a", None, "1", "1", "x86_64"),),
-    database=Database("var/lib/rpm/rpmdb.sqlite", "sqlite", 1),
+    database=PackageDatabase("var/lib/rpm/rpmdb.sqlite", "sqlite", 1),
     repositories=(),
     label_cpes=(),
     labels={},

@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance import oscap
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.oscap import (
     Bounds,
-    Task,
+    OscapTask,
     Tools,
     check_tools,
     find_tools,
@@ -41,7 +41,7 @@ def run(folder: Path, text: str, *, bounds: Bounds | None = None, chroot: bool =
     wrap = 'echo "$0 $*" >> wrapped; while [ "$1" != -- ]; do shift; done; shift; exec "$@"\n'
     fakechroot, fakeroot = (script(folder, name, wrap) for name in ("fakechroot", "fakeroot"))
     tools = Tools(script(folder, "oscap", text), fakechroot, fakeroot, chroot, mounts=True)
-    task = Task(folder / "root", work, folder / "content.xml", "profile", **more)
+    task = OscapTask(folder / "root", work, folder / "content.xml", "profile", **more)
     return run_oscap(task, tools, bounds or Bounds())
 
 
@@ -117,8 +117,8 @@ def test_a_machine_that_lets_nobody_choose_processors_will_do(tmp_path: Path, mo
 def test_a_missing_helper_is_named(tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()
-    task = Task(tmp_path, work, tmp_path, "p")
-    owned = Task(tmp_path, work, tmp_path, "p", owners=b"")
+    task = OscapTask(tmp_path, work, tmp_path, "p")
+    owned = OscapTask(tmp_path, work, tmp_path, "p", owners=b"")
     for one, tools, code in (
         (task, Tools("oscap", "", "", False, True), "oscap-no-chroot"),
         (owned, Tools("oscap", "fakechroot", "", True, True), "oscap-no-owners"),

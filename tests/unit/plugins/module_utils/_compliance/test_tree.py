@@ -22,7 +22,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.tr
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.unpack import Owner
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.databases import read_databases
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Database
+from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import PackageDatabase
 
 PACKAGES = [rpmdb.parse_rpm(f"package{number}-1.0-{number}.el9.x86_64") for number in range(7)]
 HEADERS = [rpmdb.header(package) for package in PACKAGES]
@@ -33,7 +33,7 @@ def in_log(packages: t.Sequence[t.Any]) -> dict[str, bytes]:
     return rpmdb.sqlite_files(packages[:2], in_log=packages[2:])
 
 
-def make_root(folder: Path, files: dict[str, bytes], place: str = "var/lib/rpm") -> tuple[Path, Database]:
+def make_root(folder: Path, files: dict[str, bytes], place: str = "var/lib/rpm") -> tuple[Path, PackageDatabase]:
     """A root with a database, and what an inventory says of it."""
     root = folder / "root"
     (root / place).mkdir(parents=True)
@@ -64,21 +64,21 @@ def test_a_database_behind_a_link_is_read(tmp_path: Path) -> None:
     root, database = make_root(tmp_path, rpmdb.sqlite_files(PACKAGES), "usr/lib/sysimage/rpm")
     (root / "var/lib").mkdir(parents=True)
     (root / "var/lib/rpm").symlink_to("/usr/lib/sysimage/rpm")
-    linked = Database("var/lib/rpm/rpmdb.sqlite", database.format, database.rows)
+    linked = PackageDatabase("var/lib/rpm/rpmdb.sqlite", database.format, database.rows)
     assert prepare(root, linked, "token") == len(PACKAGES)
     assert str((root / "var/lib/rpm").readlink()) == "../../usr/lib/sysimage/rpm"
 
 
 def test_another_database_than_that_of_the_inventory_is_refused(tmp_path: Path) -> None:
     root, database = make_root(tmp_path, rpmdb.sqlite_files(PACKAGES))
-    for other in (Database(database.path, "sqlite", 8), Database("var/lib/rpm/Packages.db", "ndb", 7)):
+    for other in (PackageDatabase(database.path, "sqlite", 8), PackageDatabase("var/lib/rpm/Packages.db", "ndb", 7)):
         with pytest.raises(CorruptData) as caught:
             prepare(root, other, "token")
         assert caught.value.code == "tree-other-packages"
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> tuple[Path, Database]:
+def root(tmp_path: Path) -> tuple[Path, PackageDatabase]:
     """A root with a few folders."""
     made = make_root(tmp_path, rpmdb.sqlite_files(PACKAGES))
     for name in ("etc/a/b", "usr/lib"):
@@ -100,7 +100,7 @@ LINKS = {
 }
 
 
-def test_links_stay_inside_and_lead_where_they_led(root: tuple[Path, Database]) -> None:
+def test_links_stay_inside_and_lead_where_they_led(root: tuple[Path, PackageDatabase]) -> None:
     for name, (target, _new) in LINKS.items():
         (root[0] / name).symlink_to(target)
     (root[0] / "etc/a/s").symlink_to("/usr")
@@ -113,7 +113,7 @@ def test_links_stay_inside_and_lead_where_they_led(root: tuple[Path, Database]) 
 
 
 @pytest.mark.parametrize("way", ["/nowhere/../etc/good", "/etc/good/../good", "/etc/dangling/../../../../etc/good"])
-def test_links_through_what_is_not_there_lead_nowhere(root: tuple[Path, Database], way: str) -> None:
+def test_links_through_what_is_not_there_lead_nowhere(root: tuple[Path, PackageDatabase], way: str) -> None:
     (root[0] / "etc/good").touch()
     (root[0] / "etc/dangling").symlink_to("nowhere/at/all")
     (root[0] / "etc/link").symlink_to(way)
@@ -122,7 +122,7 @@ def test_links_through_what_is_not_there_lead_nowhere(root: tuple[Path, Database
     assert not (root[0] / "etc/link").exists()
 
 
-def test_loops_of_links_end(root: tuple[Path, Database]) -> None:
+def test_loops_of_links_end(root: tuple[Path, PackageDatabase]) -> None:
     (root[0] / "etc/one").symlink_to("/etc/two/x")
     (root[0] / "etc/two").symlink_to("/etc/one/x")
     (root[0] / "mnt").symlink_to("mnt")
@@ -134,7 +134,7 @@ def test_loops_of_links_end(root: tuple[Path, Database]) -> None:
             (root[0] / "etc" / name).stat()
 
 
-def test_the_root_is_marked_as_a_container(root: tuple[Path, Database]) -> None:
+def test_the_root_is_marked_as_a_container(root: tuple[Path, PackageDatabase]) -> None:
     (root[0] / "run").mkdir()
     (root[0] / "run/.containerenv").symlink_to("/etc/passwd")
     prepare(*root, "abc")
@@ -144,7 +144,7 @@ def test_the_root_is_marked_as_a_container(root: tuple[Path, Database]) -> None:
     assert list((root[0] / "proc").iterdir()) == []
 
 
-def test_what_an_image_says_of_its_kernel_is_not_there(root: tuple[Path, Database]) -> None:
+def test_what_an_image_says_of_its_kernel_is_not_there(root: tuple[Path, PackageDatabase]) -> None:
     (root[0] / "proc/sys/crypto").mkdir(parents=True)
     (root[0] / "proc/sys/crypto/fips_enabled").write_bytes(b"1\n")
     prepare(*root, "abc")
@@ -152,7 +152,7 @@ def test_what_an_image_says_of_its_kernel_is_not_there(root: tuple[Path, Databas
 
 
 @pytest.mark.parametrize("target", ["etc", "nowhere", "proc"])
-def test_proc_is_a_folder_of_its_own(root: tuple[Path, Database], target: str) -> None:
+def test_proc_is_a_folder_of_its_own(root: tuple[Path, PackageDatabase], target: str) -> None:
     (root[0] / "proc").symlink_to(target)
     prepare(*root, "abc")
     assert not (root[0] / "proc").is_symlink()
@@ -160,7 +160,7 @@ def test_proc_is_a_folder_of_its_own(root: tuple[Path, Database], target: str) -
     assert (root[0] / "etc/a").is_dir()
 
 
-def test_a_root_that_cannot_be_prepared_is_an_error(root: tuple[Path, Database]) -> None:
+def test_a_root_that_cannot_be_prepared_is_an_error(root: tuple[Path, PackageDatabase]) -> None:
     (root[0] / "run").write_bytes(b"")
     with pytest.raises(ScanError) as caught:
         prepare(*root, "abc")
@@ -182,7 +182,7 @@ def test_owners_are_told_by_inode(tmp_path: Path) -> None:
     )
 
 
-def test_nothing_is_written_through_links(root: tuple[Path, Database], tmp_path: Path) -> None:
+def test_nothing_is_written_through_links(root: tuple[Path, PackageDatabase], tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (root[0] / "proc").symlink_to(outside)
@@ -201,7 +201,7 @@ hosts: files dns myhostname
 """
 
 
-def test_names_are_looked_up_in_files_alone(root: tuple[Path, Database]) -> None:
+def test_names_are_looked_up_in_files_alone(root: tuple[Path, PackageDatabase]) -> None:
     place = root[0] / "etc/nsswitch.conf"
     (root[0] / "etc/names").write_bytes(NAMES)
     for make in (lambda: place.write_bytes(NAMES), lambda: place.symlink_to("names")):

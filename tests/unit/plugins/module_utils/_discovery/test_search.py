@@ -14,15 +14,15 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors i
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery import model, search
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.model import (
     Catalogue,
+    DiscoveredImage,
     Discovery,
     Excluded,
-    Facts,
-    Found,
-    Named,
-    Usage,
+    ImageFacts,
+    NamedImage,
+    NameUsage,
     fold,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.search import Wish, discover
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.search import ImageFilter, discover
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import (
     Descriptor,
@@ -83,34 +83,37 @@ def registries(monkeypatch: pytest.MonkeyPatch) -> Registries:
     return made
 
 
-def catalogue(*facts: Facts, **more: t.Any) -> Catalogue:
+def catalogue(*facts: ImageFacts, **more: t.Any) -> Catalogue:
     """What a cluster knows."""
     return Catalogue({one.digest: one for one in facts}, **more)
 
 
-def described(letter: str, **more: t.Any) -> Facts:
+def described(letter: str, **more: t.Any) -> ImageFacts:
     """An image as a cluster describes it."""
-    return Facts(digest(letter), "image", f"{APP}@{digest(letter)}", "linux/amd64", **more)
+    return ImageFacts(digest(letter), "image", f"{APP}@{digest(letter)}", "linux/amd64", **more)
 
 
-def by_digest(found: Discovery) -> dict[str, Found]:
+def by_digest(found: Discovery) -> dict[str, DiscoveredImage]:
     """The images."""
     return {one.digest: one for one in found.found}
 
 
-def ran(letter: str = "", name: str = f"{APP}:1", image_id: str = "") -> Named:
+def ran(letter: str = "", name: str = f"{APP}:1", image_id: str = "") -> NamedImage:
     """A name that a workload gave."""
-    return Named(name, "workloads", digest(letter) if letter else "", image_id)
+    return NamedImage(name, "workloads", digest(letter) if letter else "", image_id)
 
 
-def used(*names: Named, pods: t.Iterable[int] = (1,), namespace: str = "shop") -> dict[Named, Usage]:
+def used(*names: NamedImage, pods: t.Iterable[int] = (1,), namespace: str = "shop") -> dict[NamedImage, NameUsage]:
     """The same use of every name."""
-    return {one: Usage(set(pods), {namespace}) for one in names}
+    return {one: NameUsage(set(pods), {namespace}) for one in names}
 
 
 def test_an_image_of_stream_registry_and_workload_is_one(registries: Registries) -> None:
     registries.answers["reg.example.com/app:1"] = image("a")
-    named = [Named("reg.example.com/app:1", "registry"), Named("own:5000/shop/app:1", "openshift", digest("a"))]
+    named = [
+        NamedImage("reg.example.com/app:1", "registry"),
+        NamedImage("own:5000/shop/app:1", "openshift", digest("a")),
+    ]
     found = discover(
         named,
         Access(),
@@ -126,7 +129,7 @@ def test_an_image_of_stream_registry_and_workload_is_one(registries: Registries)
 
 def test_what_nobody_describes_is_asked_for_once(registries: Registries) -> None:
     registries.answers[f"{APP}@{digest('a')}"] = image("a")
-    found = discover([Named(f"{APP}:2", "openshift", digest("a"))], Access(), uses=used(ran("a")))
+    found = discover([NamedImage(f"{APP}:2", "openshift", digest("a"))], Access(), uses=used(ran("a")))
     assert registries.asked == [f"{APP}@{digest('a')}"]
     (one,) = found.found
     assert (one.kind, one.platform, one.size, one.layers) == ("image", "linux/amd64", 7, ["9" * 12])
@@ -141,14 +144,14 @@ def test_a_digest_that_the_cluster_tells_is_found_though_its_registry_is_down(re
 
 def test_a_reference_that_cannot_be_asked_is_reported_with_who_uses_it(registries: Registries) -> None:
     named = ran()
-    uses = {named: Usage(set(), {"shop", "test"})}
+    uses = {named: NameUsage(set(), {"shop", "test"})}
     (problem,) = discover([], Access(), uses=uses).unidentified
     assert (problem.name, problem.source, problem.code) == (f"{APP}:1", "workloads", "image-not-found")
     assert "used in namespace shop and 1 more" in problem.message
 
 
 def test_registries_are_not_asked_where_that_is_not_wanted(registries: Registries) -> None:
-    found = discover([], Access(), uses=used(ran(), ran("a", f"{APP}:2")), wish=Wish(ask=False))
+    found = discover([], Access(), uses=used(ran(), ran("a", f"{APP}:2")), wish=ImageFilter(ask=False))
     assert [one.code for one in found.unidentified] == ["not-resolved"]
     assert [one.digest for one in found.found] == [digest("a")]
     assert not registries.asked
@@ -164,7 +167,7 @@ def test_a_stream_tag_that_the_cluster_knows(registries: Registries) -> None:
 def test_an_image_id_is_the_digest_or_config_of_a_described_image(registries: Registries) -> None:
     known = catalogue(described("a", config=digest("c")), described("b", config=digest("c")), described("d"))
     ids = [ran(image_id=digest("c")), ran(name=f"{APP}:2", image_id=digest("d"))]
-    found = by_digest(discover([], Access(), catalogue=known, uses=used(*ids), wish=Wish(in_use=True)))
+    found = by_digest(discover([], Access(), catalogue=known, uses=used(*ids), wish=ImageFilter(in_use=True)))
     # Two manifests with one config are the same files: both run.
     assert set(found) == {digest("a"), digest("b"), digest("d")}
     assert not registries.asked
@@ -202,11 +205,15 @@ def test_an_image_id_whose_registry_is_down(registries: Registries) -> None:
 
 def test_in_use(registries: Registries) -> None:
     facts = [described(letter) for letter in "ab"]
-    facts.append(Facts(digest("f"), "index", f"{APP}@{digest('f')}", children=((digest("d"), "linux/arm64"),)))
+    facts.append(ImageFacts(digest("f"), "index", f"{APP}@{digest('f')}", children=((digest("d"), "linux/arm64"),)))
     facts.append(described("d"))
-    named = [Named(f"{APP}:{letter}", "openshift", digest(letter)) for letter in "abf"]
-    uses = {**used(ran("a")), ran("f", f"{APP}:f2"): Usage({2}, {"shop"}), ran("b", f"{APP}:b2"): Usage(set(), {"x"})}
-    found = discover(named, Access(), catalogue=catalogue(*facts), uses=uses, wish=Wish(in_use=True))
+    named = [NamedImage(f"{APP}:{letter}", "openshift", digest(letter)) for letter in "abf"]
+    uses = {
+        **used(ran("a")),
+        ran("f", f"{APP}:f2"): NameUsage({2}, {"shop"}),
+        ran("b", f"{APP}:b2"): NameUsage(set(), {"x"}),
+    }
+    found = discover(named, Access(), catalogue=catalogue(*facts), uses=uses, wish=ImageFilter(in_use=True))
     # Of an index that runs all images count. What is only named (by a template, say) does not run.
     assert set(by_digest(found)) == {digest("a"), digest("f"), digest("d")}
     assert by_digest(found)[digest("d")].indexes == [digest("f")]
@@ -215,15 +222,17 @@ def test_in_use(registries: Registries) -> None:
 
 def test_images_of_a_cluster_that_nothing_chosen_names_are_counted(registries: Registries) -> None:
     known = catalogue(*map(described, "abcde"), reported=frozenset({digest("e")}))
-    named = [Named(f"{APP}:a", "openshift", digest("a")), Named("x.io/b:1", "openshift", digest("b"))]
-    found = discover(named, Access(), catalogue=known, wish=Wish(exclude=(re.compile("^x.io"),)))
+    named = [NamedImage(f"{APP}:a", "openshift", digest("a")), NamedImage("x.io/b:1", "openshift", digest("b"))]
+    found = discover(named, Access(), catalogue=known, wish=ImageFilter(exclude=(re.compile("^x.io"),)))
     assert [one.digest for one in found.found] == [digest("a")]
     assert [(one.name, one.count) for one in found.excluded] == [("x.io/b:1", 1), ("images.image.openshift.io", 2)]
 
 
 def test_an_image_with_another_name_is_found_under_that(registries: Registries) -> None:
-    named = [Named(f"{APP}:a", "openshift", digest("a")), Named("x.io/a:1", "openshift", digest("a"))]
-    found = discover(named, Access(), catalogue=catalogue(described("a")), wish=Wish(exclude=(re.compile("quay"),)))
+    named = [NamedImage(f"{APP}:a", "openshift", digest("a")), NamedImage("x.io/a:1", "openshift", digest("a"))]
+    found = discover(
+        named, Access(), catalogue=catalogue(described("a")), wish=ImageFilter(exclude=(re.compile("quay"),))
+    )
     assert found.found[0].references == ["x.io/a:1"]
 
 
@@ -231,7 +240,7 @@ def test_an_image_with_another_name_is_found_under_that(registries: Registries) 
 def test_our_scanner_needs_digest_and_label(registries: Registries, known: str, label: bool, gone: bool) -> None:
     labels = {model.SCANNER_LABEL[0]: model.SCANNER_LABEL[1]} if label else {}
     registries.answers[f"{APP}:1"] = image("a", labels=labels)
-    found = discover([Named(f"{APP}:1", "registry")], Access(), wish=Wish(scanner_digest=digest(known)))
+    found = discover([NamedImage(f"{APP}:1", "registry")], Access(), wish=ImageFilter(scanner_digest=digest(known)))
     assert bool(found.found) is not gone
     assert bool(found.excluded) is gone
 
@@ -239,16 +248,16 @@ def test_our_scanner_needs_digest_and_label(registries: Registries, known: str, 
 def test_age(registries: Registries) -> None:
     facts = [described("a", created="2026-01-01T00:00:00Z"), described("b", created="2020-01-01T00:00:00Z")]
     facts += [described("c"), described("d", created="1970-01-01T00:00:00Z"), described("e", created="<script>")]
-    named = [Named(f"{APP}:{letter}", "openshift", digest(letter)) for letter in "abcde"]
-    wish = Wish(newer_than=datetime(2025, 1, 1, tzinfo=timezone.utc))
+    named = [NamedImage(f"{APP}:{letter}", "openshift", digest(letter)) for letter in "abcde"]
+    wish = ImageFilter(newer_than=datetime(2025, 1, 1, tzinfo=timezone.utc))
     found = discover(named, Access(), catalogue=catalogue(*facts), wish=wish)
     assert set(by_digest(found)) == {digest(letter) for letter in "acde"}
     assert [one.name for one in found.excluded] == [f"{APP}:b"]
 
 
 def test_a_repository_that_need_not_have_the_digest_comes_last(registries: Registries) -> None:
-    sure = Named(f"z.io/app@{digest('a')}", "workloads", digest("a"))
-    doubtful = Named("a.io/app:1", "workloads", digest("a"), doubtful=True)
+    sure = NamedImage(f"z.io/app@{digest('a')}", "workloads", digest("a"))
+    doubtful = NamedImage("a.io/app:1", "workloads", digest("a"), doubtful=True)
     (one,) = discover([], Access(), uses=used(sure, doubtful)).found
     assert one.references == [sure.name, doubtful.name]
     assert registries.asked == [sure.name]
@@ -259,7 +268,7 @@ def test_who_waits_for_nothing_ends_the_search(registries: Registries) -> None:
         raise Abandoned("gone")
 
     with pytest.raises(Abandoned):
-        discover([Named(f"{APP}:1", "registry")], Access(), beat=gone)
+        discover([NamedImage(f"{APP}:1", "registry")], Access(), beat=gone)
 
 
 def test_equal_lines_are_added_up_and_many_become_one() -> None:

@@ -19,8 +19,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotat
     FAILED_POLICY,
     SIZE_LIMIT,
     SUCCESSFUL_POLICY,
-    Change,
-    Facts,
+    AnnotationPatch,
+    FlagFacts,
     absent,
     check_report_url,
     desired,
@@ -119,7 +119,7 @@ def results(
     }
 
 
-def facts(verdict: str = "failed", **values: t.Any) -> Facts:
+def facts(verdict: str = "failed", **values: t.Any) -> FlagFacts:
     """Facts of a scanned image with a report."""
     meta = {name: values.pop(name) for name in ("scanned_at", "report_url", "scanner_version") if name in values}
     given = {"scanned_at": "2026-11-25T10:00:00Z", "report_url": URL, "scanner_version": "1.0.0", **meta}
@@ -134,7 +134,7 @@ class Image:
         self.labels: Current = {"theirs": "kept"}
         self.provider = provider
 
-    def change(self, change: Change) -> Change:
+    def change(self, change: AnnotationPatch) -> AnnotationPatch:
         """As the server does with a merge patch."""
         for there, wanted in ((self.annotations, change.annotations), (self.labels, change.labels)):
             for key, value in wanted.items():
@@ -146,8 +146,14 @@ class Image:
         return change
 
     def judge(
-        self, said: Facts, *, now: datetime.datetime = NOW, provider: str = "", adopt: bool = False, **options: t.Any
-    ) -> Change:
+        self,
+        said: FlagFacts,
+        *,
+        now: datetime.datetime = NOW,
+        provider: str = "",
+        adopt: bool = False,
+        **options: t.Any,
+    ) -> AnnotationPatch:
         """What a run does."""
         provider = provider or self.provider
         flags = {name: options.pop(name) for name in ("flag_inconclusive", "flag_errors") if name in options}
@@ -157,7 +163,7 @@ class Image:
         assert kept == (self.annotations, self.labels)
         return self.change(change)
 
-    def withdraw(self, provider: str = "", *, adopt: bool = False) -> Change:
+    def withdraw(self, provider: str = "", *, adopt: bool = False) -> AnnotationPatch:
         """What ``state: absent`` does."""
         return self.change(absent(self.annotations, self.labels, provider=provider or self.provider, adopt=adopt))
 
@@ -445,7 +451,7 @@ def test_a_label_that_somebody_changed_is_repaired() -> None:
     image = Image()
     image.judge(facts("failed"))
     image.labels["imagescan.github.io/verdict"] = "passed"
-    assert image.judge(facts("failed")) == Change({}, {"imagescan.github.io/verdict": "failed"})
+    assert image.judge(facts("failed")) == AnnotationPatch({}, {"imagescan.github.io/verdict": "failed"})
 
 
 # Who denies.

@@ -25,9 +25,9 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._flags.lists i
     SHARD_LIMIT,
     TEXT_LIMIT,
     Entry,
+    ListPlan,
+    ListShard,
     PassedShard,
-    Plan,
-    Shard,
     ShardPatch,
     deny_text,
     full_reference,
@@ -178,7 +178,7 @@ def test_sizes_are_those_of_the_servers_json(text: str) -> None:
 # Plans.
 
 
-def applied(shards: t.Sequence[Shard], patches: t.Iterable[ShardPatch], limit: int = LIMIT) -> list[Shard]:
+def applied(shards: t.Sequence[ListShard], patches: t.Iterable[ShardPatch], limit: int = LIMIT) -> list[ListShard]:
     """The shards after merge patches, as the server would make them."""
     found = {shard.name: shard for shard in shards}
     for patch in patches:
@@ -204,11 +204,13 @@ def applied(shards: t.Sequence[Shard], patches: t.Iterable[ShardPatch], limit: i
     return sorted(found.values(), key=lambda shard: shard.number)
 
 
-def carried_out(shards: t.Sequence[Shard], todo: Plan, *, sets: bool = True, clears: bool = True) -> list[Shard]:
+def carried_out(
+    shards: t.Sequence[ListShard], todo: ListPlan, *, sets: bool = True, clears: bool = True
+) -> list[ListShard]:
     """The shards after a plan, or after one half of it."""
     result = list(shards)
     if sets:
-        result += [Shard(name, int(name.rpartition("-")[2])) for name in todo.creates]
+        result += [ListShard(name, int(name.rpartition("-")[2])) for name in todo.creates]
         result = applied(result, todo.sets)
     if clears:
         result = applied(result, todo.clears)
@@ -218,7 +220,7 @@ def carried_out(shards: t.Sequence[Shard], todo: Plan, *, sets: bool = True, cle
     return result
 
 
-def held(shards: t.Iterable[Shard]) -> list[tuple[str, Entry]]:
+def held(shards: t.Iterable[ListShard]) -> list[tuple[str, Entry]]:
     """Every entry of every shard."""
     return sorted(
         (item for shard in shards for kind in KINDS for item in shard.entries(kind).items()),
@@ -237,7 +239,7 @@ _BATCHES = st.integers(1, 9)
 
 @given(st.lists(_WANTED, min_size=1, max_size=5), _BATCHES)
 def test_after_any_history_exactly_what_is_wanted_stands_there(history: list[t.Any], batch: int) -> None:
-    shards: list[Shard] = []
+    shards: list[ListShard] = []
     for digests, references in history:
         before = dict(held(shards))
         todo = plan(shards, digests, references, provider="p", limit=LIMIT, batch=batch)
@@ -284,7 +286,7 @@ def test_runs_that_overtake_each_other_lose_nothing_that_all_want(
         # As the service does it: the first thing of the plan, and what is refused is not passed over.
         if todo.creates:
             name = todo.creates[0]
-            made = now.get(name) or Shard(name, int(name.removeprefix("p-")))
+            made = now.get(name) or ListShard(name, int(name.removeprefix("p-")))
             if name not in now:
                 now[name] = seen[name] = made
         elif todo.sets or todo.clears:
@@ -302,7 +304,7 @@ def test_runs_that_overtake_each_other_lose_nothing_that_all_want(
 
 def test_an_entry_in_two_shards_is_cleared_in_both_or_stays_in_the_higher() -> None:
     entry = Entry("why")
-    both = [Shard("p-0", 0, {digest(1): entry}), Shard("p-1", 1, {digest(1): entry, digest(2): entry})]
+    both = [ListShard("p-0", 0, {digest(1): entry}), ListShard("p-1", 1, {digest(1): entry, digest(2): entry})]
     todo = plan(both, {digest(1): entry}, {}, provider="p")
     assert not todo.sets
     assert {patch.shard: set(patch.digests) for patch in todo.clears} == {"p-0": {digest(1)}, "p-1": {digest(2)}}
@@ -330,7 +332,7 @@ def test_a_text_that_grows_out_of_its_shard_moves_up_and_is_never_missing() -> N
 def test_a_text_that_grows_never_moves_to_a_lower_shard() -> None:
     """Runs agree that of two copies the one in the higher shard stays; so one must never be made below."""
     crowd = {digest(number): Entry("z" * 300) for number in range(4)}
-    shards = [Shard("p-0", 0), Shard("p-1", 1, {digest("it"): Entry("x"), **crowd})]
+    shards = [ListShard("p-0", 0), ListShard("p-1", 1, {digest("it"): Entry("x"), **crowd})]
     wanted = {digest("it"): Entry("y" * TEXT_LIMIT), **crowd}
     todo = plan(shards, wanted, {}, provider="p", limit=LIMIT)
     assert (todo.creates, [patch.shard for patch in todo.sets]) == (("p-2",), ["p-2"])
@@ -339,7 +341,7 @@ def test_a_text_that_grows_never_moves_to_a_lower_shard() -> None:
 
 def test_full_shards_and_taken_names_are_passed_over() -> None:
     entry = Entry("why")
-    shards = [Shard("p-0", 0), Shard("p-1", 1)]
+    shards = [ListShard("p-0", 0), ListShard("p-1", 1)]
     assert plan(shards, {digest(1): entry}, {}, provider="p").sets[0].shard == "p-0"
     assert plan(shards, {digest(1): entry}, {}, provider="p", full={"p-0"}).sets[0].shard == "p-1"
     todo = plan(shards, {digest(1): entry}, {}, provider="p", full={"p-0", "p-1"}, taken={"p-2"})
@@ -347,7 +349,7 @@ def test_full_shards_and_taken_names_are_passed_over() -> None:
 
 
 def test_a_grace_that_somebody_left_behind_is_not_inherited() -> None:
-    todo = plan([Shard("p-0", 0)], {digest(1): Entry("why")}, {}, provider="p")
+    todo = plan([ListShard("p-0", 0)], {digest(1): Entry("why")}, {}, provider="p")
     assert todo.sets[0].body() == {"spec": {"digests": {digest(1): "why"}, "grace": {digest(1): None}}}
 
 
@@ -356,7 +358,7 @@ def test_a_large_fleet_takes_few_shards_of_at_most_a_megabyte() -> None:
     digests = {digest(number): Entry(text) for number in range(20_000)}
     references = {f"registry.example.com/team-{n % 40}/app-{n}:1.{n % 7}": Entry(text) for n in range(5_000)}
     todo = plan([], digests, references, provider="p")
-    shards = applied([Shard(name, number) for number, name in enumerate(todo.creates)], todo.sets, SHARD_LIMIT)
+    shards = applied([ListShard(name, number) for number, name in enumerate(todo.creates)], todo.sets, SHARD_LIMIT)
     assert len(held(shards)) == 25_000
     assert len(shards) <= 5
     # The rest is for texts that grow.

@@ -14,7 +14,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotat
     DENY_EXECUTION,
     FAILED_POLICY,
     SUCCESSFUL_POLICY,
-    Facts,
+    FlagFacts,
     absent,
     desired,
     ours,
@@ -47,7 +47,7 @@ def act(
         change = absent(annotations, {}, provider=provider, adopt=adopt)
     else:
         reasons = REASONS.get(verdict, (("x", "y"),))
-        facts = Facts("sha256:" + "a" * 64, verdict, (f"p of {provider}",), reasons, {}, "", "", "", None)
+        facts = FlagFacts("sha256:" + "a" * 64, verdict, (f"p of {provider}",), reasons, {}, "", "", "", None)
         what = fate(verdict, flagged=ours(annotations, provider, adopt=adopt), **flags)
         change = desired(
             facts, what, annotations, {}, provider=provider, adopt=adopt, cloudforms_keys=cloudforms_keys, now=NOW

@@ -11,16 +11,16 @@ import typing as t
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
-from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotations import Facts
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotations import FlagFacts
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.fate import CLEAR, KEEP, SET
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.lists import Entry
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.plan import (
+    FlagPlan,
+    FlagSubject,
     Limit,
-    Plan,
+    PlanOptions,
     Seen,
     Snapshot,
-    Subject,
-    Wishes,
     _why,
     check_limit,
     harmless,
@@ -49,20 +49,20 @@ class Use:
         return self.images & frozenset(names)
 
 
-def subject(digest: str, verdict: str, *references: str, until: str = "", message: str = "it is bad") -> Subject:
+def subject(digest: str, verdict: str, *references: str, until: str = "", message: str = "it is bad") -> FlagSubject:
     """An image of the store."""
-    facts = Facts(digest, verdict, ("default",), (("code", message),), {}, "", "", "", None)
-    return Subject(facts, references[0] if references else "", references, until, until)
+    facts = FlagFacts(digest, verdict, ("default",), (("code", message),), {}, "", "", "", None)
+    return FlagSubject(facts, references[0] if references else "", references, until, until)
 
 
-def snapshot(*subjects: Subject, whole: bool = True, **places: str) -> Snapshot:
+def snapshot(*subjects: FlagSubject, whole: bool = True, **places: str) -> Snapshot:
     """A store."""
     leads = {name: [one.digest] for one in subjects for name in one.references}
     return Snapshot({one.digest: one for one in subjects}, {**leads, **places}, whole)
 
 
 # Both defaults are frozen.
-def plan(store: Snapshot, seen: Seen, wishes: Wishes = Wishes(), running: Use = Use()) -> Plan:  # noqa: B008 - frozen
+def plan(store: Snapshot, seen: Seen, wishes: PlanOptions = PlanOptions(), running: Use = Use()) -> FlagPlan:  # noqa: B008 - frozen
     """The plan."""
     return make_plan(store, seen, wishes, running, now=NOW)
 
@@ -72,7 +72,7 @@ def entry(until: str = "", text: str = "policy default: it is bad") -> Entry:
     return Entry(text, until)
 
 
-def after(seen: Seen, done: Plan, *, step: int = 6) -> Seen:
+def after(seen: Seen, done: FlagPlan, *, step: int = 6) -> Seen:
     """What the cluster has once the first ``step`` steps of a plan are done, in the order of the service."""
     denied, listed, passed, denying = (
         dict(seen.denied or {}),
@@ -103,7 +103,7 @@ def after(seen: Seen, done: Plan, *, step: int = 6) -> Seen:
     )
 
 
-def is_idle(done: Plan) -> bool:
+def is_idle(done: FlagPlan) -> bool:
     """Whether nothing is left to be done on the lists, and no flag changes."""
     lists = (done.set_digests, done.set_references, done.clear_digests, done.clear_references)
     return not any((*lists, done.set_passed, done.clear_passed, done.flagged, done.cleared, done.drifted))
@@ -118,7 +118,7 @@ def test_every_verdict_on_every_state(verdict: str, where: str, also: str) -> No
         images=frozenset([A]),
         denying=frozenset([A] if where in ("image", "both") else []),
     )
-    wishes = Wishes(flag_inconclusive=also == "inconclusive", flag_errors=also == "error")
+    wishes = PlanOptions(flag_inconclusive=also == "inconclusive", flag_errors=also == "error")
     done = plan(snapshot(subject(A, verdict)), seen, wishes)
     must = verdict == "failed" or verdict == also
     assert [row.digest for row in done.flagged] == ([A] if must and not where else [])
@@ -132,7 +132,7 @@ def test_every_verdict_on_every_state(verdict: str, where: str, also: str) -> No
     assert (A in denied) == (must or bool(where and verdict != "passed"))
 
 
-def told(done: Plan) -> list[tuple[str, str]]:
+def told(done: FlagPlan) -> list[tuple[str, str]]:
     """Digest and what of the drift."""
     return [(one.digest, one.what) for one in done.drifted]
 
@@ -209,7 +209,7 @@ def test_a_crash_at_any_step_is_repaired_and_never_lax(
     world: tuple[Snapshot, Seen, Use], step: int, hours: int
 ) -> None:
     store, seen, running = world
-    wishes = Wishes(grace=datetime.timedelta(hours=hours))
+    wishes = PlanOptions(grace=datetime.timedelta(hours=hours))
     done = plan(store, seen, wishes, running)
     whole = after(seen, done)
     crashed = after(seen, done, step=step)
@@ -277,7 +277,7 @@ def test_without_a_place_for_it_nothing_is_flagged() -> None:
 
 def test_a_grace_is_given_once_and_ends() -> None:
     store = snapshot(subject(A, "failed", NAME), subject(B, "failed"))
-    wishes = Wishes(grace=datetime.timedelta(hours=2))
+    wishes = PlanOptions(grace=datetime.timedelta(hours=2))
     first = plan(store, Seen(denied={}), wishes, Use(frozenset([A, NAME])))
     end = "2026-11-24T14:00:00Z"
     assert {name: one.grace_until for name, one in {**first.set_digests, **first.set_references}.items()} == {
@@ -287,12 +287,12 @@ def test_a_grace_is_given_once_and_ends() -> None:
     }
     assert first.next_due == end
     seen = after(Seen(denied={}), first)
-    longer = Wishes(grace=datetime.timedelta(hours=9))
-    assert is_idle(plan(store, seen, Wishes(), Use(frozenset([A, B]))))  # a run that is not told of any grace
-    at_once = plan(store, seen, Wishes(grace=datetime.timedelta()))
+    longer = PlanOptions(grace=datetime.timedelta(hours=9))
+    assert is_idle(plan(store, seen, PlanOptions(), Use(frozenset([A, B]))))  # a run that is not told of any grace
+    at_once = plan(store, seen, PlanOptions(grace=datetime.timedelta()))
     assert {name: one.grace_until for name, one in at_once.set_digests.items()} == {A: ""}
     assert is_idle(plan(store, seen, longer, Use(frozenset([A, B]))))
-    shorter = plan(store, seen, Wishes(grace=datetime.timedelta(hours=1)))
+    shorter = plan(store, seen, PlanOptions(grace=datetime.timedelta(hours=1)))
     assert shorter.set_digests[A].grace_until == "2026-11-24T13:00:00Z"
     ended = make_plan(store, seen, longer, Use(), now=NOW + datetime.timedelta(hours=2))
     assert ended.set_digests[A].grace_until == ""
@@ -301,13 +301,13 @@ def test_a_grace_is_given_once_and_ends() -> None:
 
 def test_what_ends_now_is_not_due_again() -> None:
     seen = Seen(denied={A: entry(until="2026-11-24T12:00:00Z"), B: entry(until="2026-11-24T12:00:01Z")})
-    assert plan(snapshot(), seen, Wishes()).next_due == "2026-11-24T12:00:01Z"
-    assert plan(snapshot(), dataclasses.replace(seen, denied={A: seen.denied[A]}), Wishes()).next_due == ""
+    assert plan(snapshot(), seen, PlanOptions()).next_due == "2026-11-24T12:00:01Z"
+    assert plan(snapshot(), dataclasses.replace(seen, denied={A: seen.denied[A]}), PlanOptions()).next_due == ""
 
 
 def test_a_grace_beyond_the_calendar_ends_with_it() -> None:
     late = datetime.datetime(9999, 12, 30, tzinfo=datetime.timezone.utc)
-    wishes = Wishes(grace=datetime.timedelta(days=3650))
+    wishes = PlanOptions(grace=datetime.timedelta(days=3650))
     done = make_plan(snapshot(subject(A, "failed")), Seen(denied={}), wishes, Use(frozenset([A])), now=late)
     assert done.set_digests[A].grace_until == "9999-12-31T23:59:59Z"
 

@@ -15,9 +15,9 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors i
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.folders import read_folder
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.limits import Limits
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import RootContent
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.wanted import Wanted
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.wanted import FileSelection
 
-WANTED = Wanted(
+WANTED = FileSelection(
     files=frozenset({"var/lib/rpm/rpmdb.sqlite", "etc/os-release"}),
     folders={"etc/yum.repos.d": ("*.repo",), "root/buildinfo": ("*.json",)},
     layer_folders=frozenset({"root/buildinfo"}),
@@ -162,7 +162,7 @@ def test_a_file_that_changes_while_it_is_read_is_a_problem(
 
 def test_a_file_over_the_limit_is_a_problem(tmp_path: Path) -> None:
     put(tmp_path, "etc/os-release", b"x" * 100)
-    content = read_folder(str(tmp_path), Wanted(files=frozenset({"etc/os-release"}), file_limit=99))
+    content = read_folder(str(tmp_path), FileSelection(files=frozenset({"etc/os-release"}), file_limit=99))
     assert (content.files, codes(content)) == ({}, [("file-not-read", "etc/os-release")])
 
 

@@ -22,8 +22,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.manife
     OCI_CONFIG,
     OCI_INDEX,
     OCI_MANIFEST,
+    ImageManifest,
     Index,
-    Manifest,
     digest_of,
     is_attestation,
     join_layers,
@@ -57,7 +57,7 @@ def index(*entries: t.Any, **changes: t.Any) -> dict[str, t.Any]:
     return {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": list(entries), **changes}
 
 
-def parse(document: t.Any, media_type: str = "", digest: str = "") -> Manifest | Index:
+def parse(document: t.Any, media_type: str = "", digest: str = "") -> ImageManifest | Index:
     return parse_manifest(json.dumps(document).encode(), media_type, digest)
 
 
@@ -75,7 +75,7 @@ def parse(document: t.Any, media_type: str = "", digest: str = "") -> Manifest |
 )
 def test_kinds_of_manifests(written: t.Any, served: str, kind: str) -> None:
     parsed = parse(manifest(mediaType=written), served)
-    assert isinstance(parsed, Manifest)
+    assert isinstance(parsed, ImageManifest)
     assert parsed.media_type == kind
     assert parsed.layers == (Descriptor(OCI_LAYER, SHA, 7),)
 
@@ -100,7 +100,7 @@ def test_kinds_of_indexes(kind: str) -> None:
     ],
 )
 def test_layers_that_are_read(layer: str) -> None:
-    assert isinstance(parse(manifest(layers=[described(layer)])), Manifest)
+    assert isinstance(parse(manifest(layers=[described(layer)])), ImageManifest)
 
 
 SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+prettyjws"
@@ -241,7 +241,7 @@ def test_config_of_another_digest() -> None:
 
 def test_layers_and_diff_ids_must_match() -> None:
     parsed = parse(manifest(layers=[described(OCI_LAYER)] * 2))
-    assert isinstance(parsed, Manifest)
+    assert isinstance(parsed, ImageManifest)
     with pytest.raises(CorruptData, match="2 layers, its config 1 diff_ids"):
         join_layers(parsed, parse_bytes(config()))
 

@@ -18,14 +18,14 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.stargz import DIGEST_ANNOTATION, NAME
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.walk import Wanted, read_root
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.walk import FileSelection, read_root
 from ansible_collections.imagescan.openshift.tests.support import layouts
 from ansible_collections.imagescan.openshift.tests.support.layouts import GZIP, File, digest_of
 
 #: Made by github.com/containerd/stargz-snapshotter/estargz v0.19.1, with chunks of 8,192 bytes.
 LAYER = (Path(__file__).parents[4] / "support" / "estargz_layer.tar.gz").read_bytes()
 TABLE = "sha256:e2a7e65042f7824cadd8a9c77d6917f414d4daa409e943897b202ca458e4c0c6"
-WANTED = Wanted(files=frozenset({"etc/os-release", "usr/lib/os-release"}))
+WANTED = FileSelection(files=frozenset({"etc/os-release", "usr/lib/os-release"}))
 
 
 def problems(tar: bytes, digest: str, blob: bytes | None = None) -> list[str]:

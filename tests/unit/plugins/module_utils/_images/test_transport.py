@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, RegistryError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images import transport
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.registry import Client
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.registry import RegistryClient
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.transport import (
     ConnectionLost,
     Endpoint,
@@ -252,11 +252,11 @@ class TestBreaker:
         monkeypatch.setattr(http.client.HTTPConnection, "connect", counted)
         return made
 
-    def client(self, port: int, retries: int = 3) -> Client:
+    def client(self, port: int, retries: int = 3) -> RegistryClient:
         host = f"127.0.0.1:{port}"
-        return Client(host, Access(plain_http=(host,), retries=retries))
+        return RegistryClient(host, Access(plain_http=(host,), retries=retries))
 
-    def ask(self, client: Client) -> str:
+    def ask(self, client: RegistryClient) -> str:
         """The error of one request, or its body."""
         try:
             return client.fetch("/v2/", "", None, 100, {}, "the answer")[0].decode()

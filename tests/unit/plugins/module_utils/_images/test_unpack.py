@@ -34,7 +34,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.unpack
     unpack,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.walk import read_root
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.wanted import Wanted
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.wanted import FileSelection
 from ansible_collections.imagescan.openshift.tests.support.layouts import (
     File,
     folder,
@@ -246,7 +246,7 @@ STACKS: t.Mapping[str, t.Sequence[t.Sequence[File]]] = {
     "a link to what must be read for it": [[File("hidden", b"1")], [hard_link("etc/name", "hidden")]],
     "nothing": [[], []],
 }
-NAME = Wanted(files=frozenset(("etc/name",)))
+NAME = FileSelection(files=frozenset(("etc/name",)))
 
 
 @pytest.mark.parametrize("threads", [1, 2])

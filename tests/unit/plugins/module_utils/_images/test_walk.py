@@ -24,7 +24,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors i
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.limits import Limits
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Image, Layer, RootContent
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.walk import Wanted, read_root
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.walk import FileSelection, read_root
 from ansible_collections.imagescan.openshift.tests.support.layouts import (
     GZIP,
     PLAIN,
@@ -42,7 +42,7 @@ from ansible_collections.imagescan.openshift.tests.support.layouts import (
 
 DB = "var/lib/rpm/rpmdb.sqlite"
 REAL_DB = "usr/lib/sysimage/rpm/rpmdb.sqlite"
-WANTED = Wanted(
+WANTED = FileSelection(
     files=frozenset({DB, REAL_DB, "etc/os-release", "usr/lib/os-release"}),
     folders={"etc/yum.repos.d": ("*.repo",), "root/buildinfo": ("labels.json",)},
     layer_folders=frozenset({"root/buildinfo"}),
@@ -55,7 +55,7 @@ def threads(request: pytest.FixtureRequest) -> int:
     return t.cast(int, request.param)
 
 
-def read(*layers: t.Iterable[File] | bytes, wanted: Wanted = WANTED, threads: int = 1) -> RootContent:
+def read(*layers: t.Iterable[File] | bytes, wanted: FileSelection = WANTED, threads: int = 1) -> RootContent:
     """Read an image of plain layers."""
     return read_root(image_of(*layers), wanted, threads=threads)
 
@@ -213,7 +213,7 @@ def test_a_whiteout_hides_what_is_below_it_in_lower_layers_only(path: str) -> No
 @pytest.mark.parametrize("path", ["var/lib/rpm", "var/lib", "var", ""])
 def test_an_opaque_folder_hides_lower_content_wherever_the_marker_stands(path: str) -> None:
     marker = File(f"{path}/.wh..wh..opq".lstrip("/"))
-    wanted = Wanted(files=frozenset({DB, "var/lib/rpm/Packages"}))
+    wanted = FileSelection(files=frozenset({DB, "var/lib/rpm/Packages"}))
     lower = [File(DB, b"1"), File("var/lib/rpm/Packages", b"1")]
     assert texts(read(lower, [marker], wanted=wanted)) == {}
     for upper in ([marker, File(DB, b"2")], [File(DB, b"2"), marker]):
@@ -378,7 +378,7 @@ def test_a_hard_linked_file_of_a_layer_is_reported_and_an_unreadable_one_is_a_pr
     labels = "root/buildinfo/labels.json"
     content = read([File("object", b"1"), hard_link(labels, "object")], [File(labels, b"2")])
     assert [(file.data, file.layer) for file in content.layer_files] == [(b"1", 0), (b"2", 1)]
-    wanted = Wanted(folders=WANTED.folders, layer_folders=WANTED.layer_folders, file_limit=10)
+    wanted = FileSelection(folders=WANTED.folders, layer_folders=WANTED.layer_folders, file_limit=10)
     content = read([File(labels, bytes(11))], [File(labels, b"2")], wanted=wanted)
     assert [(file.data, file.layer) for file in content.layer_files] == [(b"2", 1)]
     assert codes(content) == [("file-not-read", labels)]
@@ -395,7 +395,7 @@ def test_a_large_file_is_spooled_and_mapped(threads: int) -> None:
 
 
 def test_a_file_over_the_limit_is_a_problem_only_where_it_is_visible() -> None:
-    wanted = Wanted(files=frozenset({DB}), file_limit=100)
+    wanted = FileSelection(files=frozenset({DB}), file_limit=100)
     content = read([File(DB, bytes(101))], wanted=wanted)
     assert (content.files, codes(content)) == ({}, [("file-not-read", DB)])
     content = read([File(DB, bytes(101))], [File(DB, bytes(100))], wanted=wanted)

@@ -18,10 +18,10 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.codec imp
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import (
     SCHEMA_VERSION,
-    Database,
     Inventory,
     OsRelease,
     Package,
+    PackageDatabase,
     RepositoryId,
 )
 from hypothesis import given
@@ -35,7 +35,7 @@ FULL = Inventory(
         Package("a", 0, "1", "2", "noarch"),
         Package("b", 3, "1", "2", "x86_64", "b.src.rpm", "v", "0" * 16, "m:s:v:c", "MIT", 5, 6, "baseos"),
     ),
-    database=Database("var/lib/rpm/Packages", "bdb", 3),
+    database=PackageDatabase("var/lib/rpm/Packages", "bdb", 3),
     repositories=(RepositoryId("baseos", "content_manifest"),),
     label_cpes=("cpe:/a:x:y",),
     labels={"z": "1", "a": "2"},

@@ -42,7 +42,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.evalu
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.frames import unpack
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.plan import PlannedCompliance
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.pod import Answer, Task
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.pod import ImageAnswer, ImageTask
 from ansible_collections.imagescan.openshift.tests.support.layouts import image_of
 from ansible_collections.imagescan.openshift.tests.unit.plugins.module_utils._scanner.test_frames import INVENTORY
 from ansible_collections.imagescan.openshift.tests.unit.plugins.module_utils._scanner.test_pod import (
@@ -215,7 +215,9 @@ def test_a_mounted_image_is_copied(two: Two, monkeypatch: pytest.MonkeyPatch, tm
 
 
 def test_content_that_was_given_is_used(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
-    def told(_inventory: object, wanted: evaluator.Wanted, _places: object, given: object) -> tuple[object, tuple[()]]:
+    def told(
+        _inventory: object, wanted: evaluator.EvaluationRequest, _places: object, given: object
+    ) -> tuple[object, tuple[()]]:
         return given if wanted.tailoring else None, ()
 
     monkeypatch.setattr(evaluator, "plan", told)
@@ -401,8 +403,8 @@ def test_what_a_killed_process_left_makes_room(two: Two, monkeypatch: pytest.Mon
 def test_results_that_fit_into_no_record_leave_the_inventory(monkeypatch: pytest.MonkeyPatch) -> None:
     found = (FULL, (Results("t", ()), os.urandom(5 << 20)))
     monkeypatch.setattr(EvaluatorClient, "scan", lambda *_given: found)
-    reader = pod.Reader(plan_of(1, parallel=1, compliance=WANTED), pod.Places("/nowhere"))
-    answer = reader._scanned(Task(0, "r.example/a", "sha256:" + "a" * 64), image("x"), 1)
+    reader = pod.Reader(plan_of(1, parallel=1, compliance=WANTED), pod.PodPaths("/nowhere"))
+    answer = reader._scanned(ImageTask(0, "r.example/a", "sha256:" + "a" * 64), image("x"), 1)
     assert answer.state == "scanned"
     body = unpack("image", answer.payload)
     assert inventory_from_dict(body["inventory"]) == FULL
@@ -590,7 +592,7 @@ def test_a_pod_leaves_to_another_what_it_has_no_evaluator_for(tmp_path: Path) ->
         folder = Path(short)
         (folder / "tree").mkdir()
 
-        def read(task: Task) -> Answer:
+        def read(task: ImageTask) -> ImageAnswer:
             # Comes, and goes.
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.connect(str(folder / "tree/lifeline.sock"))

@@ -25,7 +25,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.model 
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Inventory, OsRelease
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner import local
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.model import IndexOutcome, Outcome
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.model import IndexOutcome, ScanOutcome
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import Request, request_of
 
 AMD = Platform("linux", "amd64")
@@ -61,7 +61,7 @@ class World:
         self.known_children: dict[str, tuple[tuple[str, str], ...]] = {}
         self.opened: list[str] = []
         self.read: list[str] = []
-        self.outcomes: list[Outcome] = []
+        self.outcomes: list[ScanOutcome] = []
         self.indexes: list[IndexOutcome] = []
         self.lines: list[str] = []
         self.threads: set[int] = set()
@@ -96,7 +96,7 @@ class World:
     def children_of(self, digest: str) -> tuple[tuple[str, str], ...] | None:
         return self.known_children.get(digest)
 
-    def record(self, outcome: Outcome) -> None:
+    def record(self, outcome: ScanOutcome) -> None:
         self.threads.add(threading.get_ident())
         self.outcomes.append(outcome)
 

@@ -12,7 +12,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import Wanted
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import EvaluationRequest
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.oscap import Tools
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
@@ -32,16 +32,16 @@ from ansible_collections.imagescan.openshift.tests.support.layouts import File, 
 TOOLS = Tools("/bin/false", "/bin/false", "/bin/false", chroot=True, mounts=True)
 
 
-def evaluator(tmp_path: Path, wanted: Wanted | None = None, **options: t.Any) -> LocalEvaluator:
+def evaluator(tmp_path: Path, wanted: EvaluationRequest | None = None, **options: t.Any) -> LocalEvaluator:
     """One that looks for content where there is none."""
     options = {"tools": TOOLS, "contents": (str(tmp_path / "contents"),), "parent": str(tmp_path), **options}
-    return LocalEvaluator(wanted or Wanted("cis"), **options)
+    return LocalEvaluator(wanted or EvaluationRequest("cis"), **options)
 
 
 def test_without_oscap_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ScanError, match="openscap-scanner and scap-security-guide") as raised:
-        LocalEvaluator(Wanted("cis"))
+        LocalEvaluator(EvaluationRequest("cis"))
     assert raised.value.code == "oscap-missing"
 
 
@@ -74,22 +74,25 @@ def test_other_content_and_another_tailoring_file_are_told_apart(tmp_path: Path)
     one, other = tmp_path / "one.xml", tmp_path / "other.xml"
     one.write_text("1")
     other.write_text("2")
-    found = {identities(Wanted("cis"), (str(contents),))}
+    found = {identities(EvaluationRequest("cis"), (str(contents),))}
     stream = contents / "ssg-rhel9-ds.xml"
     stream.write_text("<a/>")
     os.utime(stream, (1_700_000_000, 1_700_000_000))
-    found.add(identities(Wanted("cis"), (str(contents),)))
-    assert identities(Wanted("stig"), (str(contents),)) in found  # the profile is no part of it
+    found.add(identities(EvaluationRequest("cis"), (str(contents),)))
+    assert identities(EvaluationRequest("stig"), (str(contents),)) in found  # the profile is no part of it
     os.utime(stream, (1_700_000_060, 1_700_000_060))
     found |= {
-        identities(Wanted("cis"), (str(contents),)),
-        identities(Wanted("cis", tailoring=str(one)), (str(contents),)),
-        identities(Wanted("cis", content=str(one)), (str(contents),)),
-        identities(Wanted("cis", content=str(other)), (str(contents),)),
-        identities(Wanted("cis", content=str(other), tailoring=str(one)), (str(contents),)),
+        identities(EvaluationRequest("cis"), (str(contents),)),
+        identities(EvaluationRequest("cis", tailoring=str(one)), (str(contents),)),
+        identities(EvaluationRequest("cis", content=str(one)), (str(contents),)),
+        identities(EvaluationRequest("cis", content=str(other)), (str(contents),)),
+        identities(EvaluationRequest("cis", content=str(other), tailoring=str(one)), (str(contents),)),
     }
     assert len(found) == 7
-    for wanted in (Wanted("cis", content=str(tmp_path / "no")), Wanted("cis", tailoring=str(tmp_path / "no"))):
+    for wanted in (
+        EvaluationRequest("cis", content=str(tmp_path / "no")),
+        EvaluationRequest("cis", tailoring=str(tmp_path / "no")),
+    ):
         with pytest.raises(InputError, match="cannot be read"):
             identities(wanted)
 

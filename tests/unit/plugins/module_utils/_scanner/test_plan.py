@@ -13,18 +13,18 @@ import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.mirrors import Mirror
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.plan import (
-    Plan,
     PlannedCompliance,
     PlannedImage,
     PodAccess,
-    Shard,
+    ScanPlan,
+    ScanShard,
     plan_from_json,
     plan_to_json,
 )
 
 DIGEST = "sha256:" + "a" * 64
 KEY = "0f" * 32
-PLAN = Plan(
+PLAN = ScanPlan(
     run="imagescan-4711",
     method="job",
     platforms=("linux/amd64", "linux/arm64/v8"),
@@ -41,14 +41,14 @@ PLAN = Plan(
     seconds=300,
     cache=1 << 30,
     shards=(
-        Shard(KEY, (PlannedImage(f"r.example/a@{DIGEST}", DIGEST), PlannedImage("r.example/a:1", ""))),
-        Shard("1e" * 32, (PlannedImage("r.example/b:1", ""),)),
+        ScanShard(KEY, (PlannedImage(f"r.example/a@{DIGEST}", DIGEST), PlannedImage("r.example/a:1", ""))),
+        ScanShard("1e" * 32, (PlannedImage("r.example/b:1", ""),)),
     ),
 )
 VOLUMES = dataclasses.replace(
     PLAN,
     method="image_volume",
-    shards=(Shard(KEY, (PlannedImage("/images/0", DIGEST, ("A=b",)), PlannedImage("/images/3", DIGEST))),),
+    shards=(ScanShard(KEY, (PlannedImage("/images/0", DIGEST, ("A=b",)), PlannedImage("/images/3", DIGEST))),),
 )
 
 EVALUATED = dataclasses.replace(
@@ -61,7 +61,7 @@ EVALUATED = dataclasses.replace(
 @pytest.mark.parametrize(
     "plan", [PLAN, VOLUMES, EVALUATED, dataclasses.replace(PLAN, platforms=(), access=PodAccess())]
 )
-def test_a_plan_is_read_back(plan: Plan) -> None:
+def test_a_plan_is_read_back(plan: ScanPlan) -> None:
     data = plan_to_json(plan)
     assert plan_from_json(data) == plan
     assert plan_to_json(plan_from_json(data)) == data
@@ -72,7 +72,7 @@ def test_the_key_is_not_shown() -> None:
     assert KEY not in repr(PLAN)
 
 
-def changed(path: str, value: t.Any, plan: Plan = PLAN) -> bytes:
+def changed(path: str, value: t.Any, plan: ScanPlan = PLAN) -> bytes:
     """The plan with one value replaced; the value ... takes it away."""
     top = json.loads(plan_to_json(plan))
     *way, last = [int(part) if part.isdigit() else part for part in path.split(".")]

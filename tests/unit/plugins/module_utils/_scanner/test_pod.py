@@ -26,12 +26,18 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.frame
     pack,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.plan import (
-    Plan,
     PlannedImage,
     PodAccess,
-    Shard,
+    ScanPlan,
+    ScanShard,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.pod import Answer, Places, Pod, Reader, Task
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.pod import (
+    ImageAnswer,
+    ImageTask,
+    PodPaths,
+    Reader,
+    ShardRun,
+)
 from ansible_collections.imagescan.openshift.tests.support.layouts import image_of
 from ansible_collections.imagescan.openshift.tests.unit.plugins.module_utils._scanner.test_frames import (
     INVENTORY,
@@ -47,11 +53,11 @@ def digest(number: int) -> str:
     return f"sha256:{number:064x}"
 
 
-def plan_of(count: int, **options: t.Any) -> Plan:
+def plan_of(count: int, **options: t.Any) -> ScanPlan:
     """A plan with one shard of that many images."""
     images = tuple(PlannedImage(f"r.example/a@{digest(number)}", digest(number)) for number in range(count))
     values: dict[str, t.Any] = {"method": "job", "platforms": (), "parallel": 2, "memory": 256 << 20, "seconds": 60}
-    return Plan("run-1", access=PodAccess(), shards=(Shard(KEY, images),), **{**values, **options})
+    return ScanPlan("run-1", access=PodAccess(), shards=(ScanShard(KEY, images),), **{**values, **options})
 
 
 class Ran(t.NamedTuple):
@@ -68,16 +74,16 @@ class Ran(t.NamedTuple):
         return {body["number"]: body["error"]["code"] if "error" in body else body["state"] for body in bodies}
 
 
-def run(plan: Plan, read: t.Callable[[Task], Answer], folder: Path, **options: t.Any) -> Ran:
+def run(plan: ScanPlan, read: t.Callable[[ImageTask], ImageAnswer], folder: Path, **options: t.Any) -> Ran:
     """Run a pod in this process."""
     (folder / "dev").mkdir(exist_ok=True)
     lines: list[bytes] = []
-    status = Pod(plan, 0, UID, Places(str(folder)), read=read, write=lines.append, **options).run()
+    status = ShardRun(plan, 0, UID, PodPaths(str(folder)), read=read, write=lines.append, **options).run()
     decoder = Decoder(bytes.fromhex(KEY), UID)
     return Ran(decoder, [record for record in map(decoder.feed, lines) if record], status, lines)
 
 
-def good(task: Task) -> Answer:
+def good(task: ImageTask) -> ImageAnswer:
     """An image that is read."""
     return pod.scanned(task, FULL)
 
@@ -142,7 +148,7 @@ def eat() -> None:
 def test_what_becomes_of_one_image_does_not_touch_the_others(
     tmp_path: Path, harm: t.Callable[[], object], code: str, says: str
 ) -> None:
-    def read(task: Task) -> Answer:
+    def read(task: ImageTask) -> ImageAnswer:
         if task.number == 1:
             harm()
         return good(task)
@@ -159,7 +165,7 @@ def test_what_becomes_of_one_image_does_not_touch_the_others(
 
 
 def test_an_error_is_told_with_code_message_and_hint(tmp_path: Path) -> None:
-    def read(_task: Task) -> Answer:
+    def read(_task: ImageTask) -> ImageAnswer:
         raise CorruptData("a layer \ud800 is damaged" + "x" * 10_000, hint="push it again")
 
     ran = run(plan_of(1), read, tmp_path)
@@ -186,7 +192,7 @@ def test_an_answer_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 
 
 def test_nothing_but_frames_comes_out(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    def read(task: Task) -> Answer:
+    def read(task: ImageTask) -> ImageAnswer:
         os.write(1, b"noise\n")
         return good(task)
 
@@ -198,7 +204,7 @@ def test_nothing_but_frames_comes_out(tmp_path: Path, capfd: pytest.CaptureFixtu
 
 
 def test_images_are_read_beside_each_other_and_no_more_than_allowed(tmp_path: Path) -> None:
-    def read(task: Task) -> Answer:
+    def read(task: ImageTask) -> ImageAnswer:
         (tmp_path / f"begin-{task.number}").write_text(str(time.monotonic()), encoding="ascii")
         time.sleep(0.3)
         (tmp_path / f"end-{task.number}").write_text(str(time.monotonic()), encoding="ascii")
@@ -214,7 +220,7 @@ def test_images_are_read_beside_each_other_and_no_more_than_allowed(tmp_path: Pa
 
 
 def test_the_heart_beats_while_an_image_is_read(tmp_path: Path) -> None:
-    def read(task: Task) -> Answer:
+    def read(task: ImageTask) -> ImageAnswer:
         time.sleep(1.0)
         return good(task)
 
@@ -229,9 +235,9 @@ def test_the_images_of_an_index_follow_it(tmp_path: Path) -> None:
     body = {"number": 0, "digest": digest(0), "children": [[digest(7), "linux/amd64"]] * 3, "missing": []}
     wanted = ((digest(8), "linux/amd64"), (digest(9), "linux/arm64"))
 
-    def read(task: Task) -> Answer:
+    def read(task: ImageTask) -> ImageAnswer:
         if not task.index:
-            return Answer("index", pack("index", body), digest(0), wanted)
+            return ImageAnswer("index", pack("index", body), digest(0), wanted)
         assert task.target == f"r.example/a@{task.digest}"
         return good(task)
 
@@ -249,7 +255,7 @@ def test_the_images_of_an_index_follow_it(tmp_path: Path) -> None:
 def test_a_pod_stops_before_its_log_is_cut(tmp_path: Path) -> None:
     large = inventory_from_dict(incompressible(2_000_000))
 
-    def read(task: Task) -> Answer:
+    def read(task: ImageTask) -> ImageAnswer:
         # The first is read last, and found too large for what is left then.
         time.sleep(1.0 if task.number == 0 else 0)
         return pod.scanned(task, large)
@@ -272,21 +278,21 @@ def test_an_inventory_that_cannot_be_sent_is_an_error(tmp_path: Path) -> None:
 
 def test_the_termination_message_stays_short(tmp_path: Path) -> None:
     (tmp_path / "dev").mkdir()
-    places = Places(str(tmp_path))
+    places = PodPaths(str(tmp_path))
     pod._write_status(places, {"doing": [digest(number) for number in range(64)], "seq": 4711})
     text = Path(places.status).read_text(encoding="utf-8")
     assert len(text) <= 4096
     assert json.loads(text)["seq"] == 4711
-    pod._write_status(Places(str(tmp_path / "none")), {"seq": 1})  # nothing to write to is no reason to stop
+    pod._write_status(PodPaths(str(tmp_path / "none")), {"seq": 1})  # nothing to write to is no reason to stop
 
 
 def opened_as(monkeypatch: pytest.MonkeyPatch, opened: t.Any) -> Reader:
     """A reader whose registry holds this."""
     monkeypatch.setattr(pod, "open_target", lambda target, access: opened)
-    return Reader(plan_of(1, platforms=("linux/amd64", "linux/ppc64le")), Places("/nowhere"))
+    return Reader(plan_of(1, platforms=("linux/amd64", "linux/ppc64le")), PodPaths("/nowhere"))
 
 
-def body_of(answer: Answer) -> dict[str, t.Any]:
+def body_of(answer: ImageAnswer) -> dict[str, t.Any]:
     """The record of an answer."""
     decoder = Decoder(bytes.fromhex(KEY), UID)
     lines: list[bytes] = []
@@ -296,19 +302,19 @@ def body_of(answer: Answer) -> dict[str, t.Any]:
 
 def test_a_name_that_leads_elsewhere_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     image = image_of([])
-    found = body_of(opened_as(monkeypatch, image).read(Task(0, "r.example/a:1", digest(1))))
+    found = body_of(opened_as(monkeypatch, image).read(ImageTask(0, "r.example/a:1", digest(1))))
     assert found["error"]["code"] == "image-changed"
     index = ImageIndex(digest(3), "r.example/a:1", (Descriptor("", digest(4), 1, None),))
-    found = body_of(opened_as(monkeypatch, index).read(Task(0, "r.example/a:1", digest(1))))
+    found = body_of(opened_as(monkeypatch, index).read(ImageTask(0, "r.example/a:1", digest(1))))
     assert found["error"]["code"] == "image-changed"
-    found = body_of(opened_as(monkeypatch, index).read(Task(0, "r.example/a:1", digest(3), digest(9))))
+    found = body_of(opened_as(monkeypatch, index).read(ImageTask(0, "r.example/a:1", digest(3), digest(9))))
     assert found["error"]["code"] == "corrupt-data"
 
 
 def test_the_images_of_an_index_that_count_are_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     platforms = [Platform("linux", "amd64"), Platform("linux", "s390x"), None]
     children = tuple(Descriptor("", digest(n), 1, platform) for n, platform in enumerate(platforms))
-    answer = opened_as(monkeypatch, ImageIndex(digest(9), "", children)).read(Task(0, "r.example/a:1", ""))
+    answer = opened_as(monkeypatch, ImageIndex(digest(9), "", children)).read(ImageTask(0, "r.example/a:1", ""))
     assert (answer.state, answer.digest) == ("index", digest(9))
     assert answer.chosen == ((digest(0), "linux/amd64"), (digest(2), ""))
     assert body_of(answer) == {
@@ -321,10 +327,10 @@ def test_the_images_of_an_index_that_count_are_chosen(monkeypatch: pytest.Monkey
 
 def test_only_what_is_mounted_is_read(tmp_path: Path) -> None:
     (tmp_path / "images" / "0" / "etc").mkdir(parents=True)
-    reader = Reader(plan_of(1, method="image_volume"), Places(str(tmp_path)))
+    reader = Reader(plan_of(1, method="image_volume"), PodPaths(str(tmp_path)))
     for number in (0, 1):
         with pytest.raises(ScanError) as caught:
-            reader.read(Task(number, f"/images/{number}", digest(number)))
+            reader.read(ImageTask(number, f"/images/{number}", digest(number)))
         assert caught.value.code == "volume-missing"
     assert pod.is_mount("/")
     assert pod.is_mount("/proc")
@@ -332,7 +338,7 @@ def test_only_what_is_mounted_is_read(tmp_path: Path) -> None:
 
 
 def test_mounted_pull_secrets(tmp_path: Path) -> None:
-    assert pod.pull_secrets(Places(str(tmp_path))) == ((), [])
+    assert pod.pull_secrets(PodPaths(str(tmp_path))) == ((), [])
     for name, file, text in (
         ("b", ".dockercfg", '{"r.example": {"auth": "YTpi"}}'),
         ("a", ".dockerconfigjson", '{"auths": {}}'),
@@ -343,7 +349,7 @@ def test_mounted_pull_secrets(tmp_path: Path) -> None:
         folder.mkdir(parents=True)
         (folder / file).write_text(text, encoding="utf-8")
         (folder.parent / file).symlink_to(f"..data/{file}")
-    files, problems = pod.pull_secrets(Places(str(tmp_path)))
+    files, problems = pod.pull_secrets(PodPaths(str(tmp_path)))
     assert [path.rpartition("pull-secrets/")[2] for path in files] == ["a/.dockerconfigjson", "b/.dockercfg"]
     assert [problem[:17] for problem in problems] == ["the pull secret c", "the pull secret d"]
     assert "junk" not in problems[0]

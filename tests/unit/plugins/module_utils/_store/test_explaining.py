@@ -15,10 +15,10 @@ import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Problem
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.codec import inventory_to_dict
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Database, Package
+from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Package, PackageDatabase
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.explaining import Explaining, Explanation
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judging
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import Child
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import StoredChild
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store, open_store
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import load_exceptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import (
@@ -61,7 +61,7 @@ class Situation:
 
     def put(self, *packages: Package, **more: t.Any) -> None:
         taken = inventory(*packages, repositories=["repo"])
-        taken = dataclasses.replace(taken, database=Database("rpmdb.sqlite", "sqlite", len(packages)))
+        taken = dataclasses.replace(taken, database=PackageDatabase("rpmdb.sqlite", "sqlite", len(packages)))
         taken = dataclasses.replace(taken, **more)
         self.store.record_inventory(
             DIGEST, "r.example/a:1", inventory_to_dict(taken), platform="linux/amd64", scanned_at=SCANNED
@@ -145,7 +145,7 @@ FIXED, OTHER = rpm("tool-1.0-3.el9.x86_64"), rpm("other-1-1.el9.x86_64")
     [
         ([FIXED], {}, "fixed"),
         ([FIXED], {"problems": UNREAD}, "not_judged"),
-        ([FIXED], {"database": Database("rpmdb.sqlite", "sqlite", 2)}, "not_judged"),
+        ([FIXED], {"database": PackageDatabase("rpmdb.sqlite", "sqlite", 2)}, "not_judged"),
         ([OTHER], {}, "not_mentioned"),
         ([OTHER], {"problems": UNREAD}, "not_judged"),
         ([], {"database": None, "problems": UNREAD}, "not_judged"),
@@ -194,7 +194,7 @@ def test_an_id_may_be_written_in_lower_case(situation: Situation) -> None:
 def test_an_index_leads_to_its_images(situation: Situation) -> None:
     situation.put(rpm("tool-1.0-3.el9.x86_64"))
     situation.store.record_index(
-        INDEX, "r.example/a:2", [Child(DIGEST, "linux/amd64")], wanted_platforms=[], now=SCANNED
+        INDEX, "r.example/a:2", [StoredChild(DIGEST, "linux/amd64")], wanted_platforms=[], now=SCANNED
     )
     found, _verdicts = situation.explain()
     assert [one.outcome for one in found] == ["passed", "index"]

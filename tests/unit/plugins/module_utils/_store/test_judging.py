@@ -14,20 +14,24 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors i
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.sightings import Sighting
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.codec import inventory_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import (
-    Database,
     Inventory,
     OsRelease,
     Package,
+    PackageDatabase,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judging, count_usage, in_force
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import Child, Judgement
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import Judgement, StoredChild
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store, open_store
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.applying import Used
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import load_exceptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.usage import describe_vex
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.vex import ImageName, Statement, VexDocument
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.vex import (
+    ImageName,
+    VexDocument,
+    VexStatement,
+)
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
 THEN = "2025-12-31T00:00:00Z"
@@ -48,7 +52,7 @@ def inventory(jars: int = 0) -> Inventory:
         "rpm",
         OsRelease("rhel", "9.4"),
         (package,),
-        Database("var/lib/rpm/rpmdb.sqlite", "sqlite", 1),
+        PackageDatabase("var/lib/rpm/rpmdb.sqlite", "sqlite", 1),
         (),
         (),
         {},
@@ -63,7 +67,7 @@ def store(tmp_path: Path) -> Store:
     store = open_store(str(tmp_path / "store.db"))
     put(store, AMD, "r.example/a@" + AMD, 0)
     put(store, ARM, "r.example/a@" + ARM, 3)
-    children = [Child(AMD, "linux/amd64"), Child(ARM, "linux/arm64")]
+    children = [StoredChild(AMD, "linux/amd64"), StoredChild(ARM, "linux/arm64")]
     store.record_index(INDEX, "r.example/a:1", children, wanted_platforms=[], now=THEN)
     return store
 
@@ -98,7 +102,7 @@ def test_platforms_decide_which_images_of_an_index_count(store: Store) -> None:
 
 
 def test_the_platforms_of_the_scan_count_where_none_are_given(store: Store) -> None:
-    children = [Child(AMD, "linux/amd64"), Child(ARM, "linux/arm64")]
+    children = [StoredChild(AMD, "linux/amd64"), StoredChild(ARM, "linux/arm64")]
     store.record_index(INDEX, "r.example/a:1", children, wanted_platforms=["linux/amd64"], now=THEN)
     assert judge(store)[INDEX] == "passed"
 
@@ -215,9 +219,9 @@ def test_what_changed_a_verdict_is_told_once_and_stays_in_the_report(store: Stor
 RULE_POLICY = load_policies("- name: no-jars\n  unexamined: {jar: fail}\n", "test")
 
 
-def stated(digest: str) -> Statement:
+def stated(digest: str) -> VexStatement:
     """What a maker says of everything in an image."""
-    return Statement(("CVE-1",), "fixed", ImageName(digest=digest), None, THEN, document="d", author="maker")
+    return VexStatement(("CVE-1",), "fixed", ImageName(digest=digest), None, THEN, document="d", author="maker")
 
 
 @pytest.mark.parametrize(("named_digest", "cleared"), [(INDEX, 2), (AMD, 1), (NEW, 0)])

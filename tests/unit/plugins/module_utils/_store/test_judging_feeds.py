@@ -16,7 +16,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.codec imp
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Inventory
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judged, Judging, in_force
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import Child
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import StoredChild
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store, open_store
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import load_exceptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
@@ -53,7 +53,7 @@ def store(tmp_path: Path) -> Store:
     ):
         values = inventory_to_dict(inventory)
         store.record_inventory(digest, f"r.example/a@{digest}", values, platform="linux/amd64", scanned_at=THEN)
-    children = [Child(ALMA, "linux/amd64"), Child(EMPTY, "linux/arm64")]
+    children = [StoredChild(ALMA, "linux/amd64"), StoredChild(EMPTY, "linux/arm64")]
     store.record_index(BOTH, "r.example/a:1", children, wanted_platforms=[], now=THEN)
     return store
 
@@ -157,7 +157,7 @@ class Shared:
     def __init__(self, folder: Path, stack: contextlib.ExitStack) -> None:
         self.store = stack.enter_context(open_store(str(folder / "shared.db")))
         self._folder, self._stack = folder, stack
-        children = [Child(RHEL, "linux/amd64"), Child(EMPTY, "linux/arm64")]
+        children = [StoredChild(RHEL, "linux/amd64"), StoredChild(EMPTY, "linux/arm64")]
         self.store.record_index(BOTH, "r.example/a:1", children, wanted_platforms=[], now=THEN)
 
     def put(self, release: str, at: str = THEN, **more: t.Any) -> None:

@@ -19,7 +19,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils import _argume
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import RULE_RESULTS
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Problem
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Database
+from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import PackageDatabase
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.applying import Exceptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import (
     EXCEPTIONS_SCHEMA,
@@ -418,8 +418,8 @@ def test_a_thousand_exceptions_over_a_large_image_take_a_moment() -> None:
     [
         make.inventory(problems=(Problem("rpmdb-corrupt", "page 7"),)),
         make.inventory(kind="unknown", packages=(), database=None),
-        make.inventory(packages=(), database=Database("p", "sqlite", 0)),
-        make.inventory(database=Database("p", "sqlite", 3)),
+        make.inventory(packages=(), database=PackageDatabase("p", "sqlite", 0)),
+        make.inventory(database=PackageDatabase("p", "sqlite", 3)),
         {"inventory": None, "match": None},
         {"match": None, "feed": None},
         make.match(supported=False),

@@ -22,7 +22,11 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.mo
     RuleResult,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Problem
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Database, Package, RepositoryId
+from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import (
+    Package,
+    PackageDatabase,
+    RepositoryId,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.codes import CODES
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import load_exceptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.facts import (
@@ -31,7 +35,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.fact
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import (
     REASON_LIMIT,
-    Child,
+    JudgedChild,
     judge,
     judge_index,
 )
@@ -93,7 +97,7 @@ CASES = [
     ),
     Case(
         "condition-broken",
-        make.inventory(packages=make.PACKAGES[:1], database=Database("p", "sqlite", 1)),
+        make.inventory(packages=make.PACKAGES[:1], database=PackageDatabase("p", "sqlite", 1)),
         BASE + "  conditions: [{name: two, that: 'packages == `2`'}]\n",
     ),
     Case("unexamined-components", make.inventory(not_examined={"jar": 1}), BASE + "  unexamined: {jar: fail}\n"),
@@ -135,8 +139,8 @@ CASES = [
         "no-package-database",
         make.inventory(kind="unknown", packages=(), database=None),
     ),
-    Case("no-packages", make.inventory(packages=(), database=Database("p", "sqlite", 0))),
-    Case("package-count", make.inventory(database=Database("p", "sqlite", 3))),
+    Case("no-packages", make.inventory(packages=(), database=PackageDatabase("p", "sqlite", 0))),
+    Case("package-count", make.inventory(database=PackageDatabase("p", "sqlite", 3))),
     Case("distribution-not-covered", make.match(supported=False)),
     Case("no-product", make.match(cpes=())),
     Case("nothing-applicable", make.match(counts={"packages_covered": 2, "statements_applicable": 0})),
@@ -695,7 +699,7 @@ def test_a_missing_database_is_said_once() -> None:
 
 def test_gpg_keys_are_no_packages() -> None:
     keys = (Package("gpg-pubkey", None, "fd431d51", "4ae0493b", "(none)"),)
-    assert codes(judged(make.inventory(packages=keys, database=Database("p", "sqlite", 1)))) == ["no-packages"]
+    assert codes(judged(make.inventory(packages=keys, database=PackageDatabase("p", "sqlite", 1)))) == ["no-packages"]
 
 
 @pytest.mark.parametrize("kind", ["unknown", "dpkg", "apk", "static"])
@@ -794,11 +798,15 @@ def test_an_exception_never_hides_that_something_was_not_seen() -> None:
 
 # Indexes.
 
-CHILDREN = (Child("linux/amd64", "sha256:a"), Child("linux/arm64/v8", "sha256:b"), Child("linux/s390x", "sha256:c"))
+CHILDREN = (
+    JudgedChild("linux/amd64", "sha256:a"),
+    JudgedChild("linux/arm64/v8", "sha256:b"),
+    JudgedChild("linux/s390x", "sha256:c"),
+)
 
 
 def index_of(
-    verdicts: dict[str, str], platforms: tuple[str, ...], children: t.Sequence[Child] = CHILDREN
+    verdicts: dict[str, str], platforms: tuple[str, ...], children: t.Sequence[JudgedChild] = CHILDREN
 ) -> ImageVerdict:
     found = {
         digest: ImageVerdict(digest, verdict, (Reason("vulnerability", f"it {verdict}"),), ())

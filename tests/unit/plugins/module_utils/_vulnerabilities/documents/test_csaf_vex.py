@@ -27,7 +27,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.model import (
     UNKNOWN_MODULE,
     Document,
-    Row,
+    StatementRow,
 )
 from ansible_collections.imagescan.openshift.tests.support.data import data_path
 from ansible_collections.imagescan.openshift.tests.support.vex import (
@@ -53,7 +53,7 @@ def read(value: Json) -> Document:
     return read_document(json.dumps(value).encode(), "a document")
 
 
-def rows_of(value: Json) -> tuple[Row, ...]:
+def rows_of(value: Json) -> tuple[StatementRow, ...]:
     return read(value).vulnerabilities[0][1]
 
 
@@ -98,7 +98,7 @@ def test_real_documents(name: str, statuses: dict[str, int], skipped: dict[str, 
 def test_the_product_id_of_a_real_fix_becomes_a_row() -> None:
     rows = real(f"{ACCEPTANCE}/cve-2024-0727-openssl.json").vulnerabilities[0][1]
     assert (
-        Row(
+        StatementRow(
             name="openssl-libs",
             status="fixed",
             module="",

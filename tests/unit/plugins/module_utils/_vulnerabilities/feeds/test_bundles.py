@@ -24,7 +24,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors i
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import bundles
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.bundles import (
     MANIFEST,
-    Manifest,
+    BundleManifest,
     check_checksum,
     digest_file,
     is_bundle,
@@ -57,13 +57,13 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def manifest(folder: Path) -> Manifest:
+def manifest(folder: Path) -> BundleManifest:
     files = {path: digest_file(folder / path) for path in CONTENT}
-    return Manifest("feed", "csaf-vex", "csaf_vex_2026-08-20+x", MOMENT, MOMENT, "", files)
+    return BundleManifest("feed", "csaf-vex", "csaf_vex_2026-08-20+x", MOMENT, MOMENT, "", files)
 
 
 @pytest.fixture
-def bundle(folder: Path, manifest: Manifest, tmp_path: Path) -> Path:
+def bundle(folder: Path, manifest: BundleManifest, tmp_path: Path) -> Path:
     write_bundle(folder, manifest, tmp_path / "bundle.tar")
     return tmp_path / "bundle.tar"
 
@@ -101,13 +101,13 @@ def members_of(path: Path) -> list[Member]:
         return found
 
 
-def test_what_comes_out_is_what_was_put_in(bundle: Path, manifest: Manifest, out: Path) -> None:
+def test_what_comes_out_is_what_was_put_in(bundle: Path, manifest: BundleManifest, out: Path) -> None:
     assert is_bundle(bundle)
     assert read_bundle(bundle, out) == manifest
     assert files_of(out) == CONTENT
 
 
-def test_equal_input_gives_equal_bytes(bundle: Path, folder: Path, manifest: Manifest, tmp_path: Path) -> None:
+def test_equal_input_gives_equal_bytes(bundle: Path, folder: Path, manifest: BundleManifest, tmp_path: Path) -> None:
     checksum = write_bundle(folder, manifest, tmp_path / "again.tar")
     assert (tmp_path / "again.tar").read_bytes() == bundle.read_bytes()
     assert checksum == f"sha256:{digest_file(bundle).sha256}"
@@ -224,14 +224,14 @@ def test_what_is_no_file_is_refused(bundle: Path, out: Path, tmp_path: Path, nam
         "a\\b",
     ],
 )
-def test_paths_that_lead_elsewhere_are_refused(tmp_path: Path, path: str, manifest: Manifest) -> None:
+def test_paths_that_lead_elsewhere_are_refused(tmp_path: Path, path: str, manifest: BundleManifest) -> None:
     values = json.loads(manifest.encoded())
     values["files"][path] = values["files"]["changes.csv"]
     with pytest.raises(CorruptData, match="is not allowed there"):
         read_manifest(json.dumps(values).encode(), "x")
 
 
-def changed(manifest: Manifest, **fields: t.Any) -> bytes:
+def changed(manifest: BundleManifest, **fields: t.Any) -> bytes:
     return json.dumps({**json.loads(manifest.encoded()), **fields}).encode()
 
 
@@ -262,20 +262,20 @@ DIGEST = {"sha256": "0" * 64, "size": 1}
     ],
     ids=str,
 )
-def test_a_manifest_that_is_not_one_is_refused(manifest: Manifest, fields: dict[str, t.Any]) -> None:
+def test_a_manifest_that_is_not_one_is_refused(manifest: BundleManifest, fields: dict[str, t.Any]) -> None:
     with pytest.raises(CorruptData, match="manifest") as caught:
         read_manifest(changed(manifest, **fields), "x")
     assert caught.value.code in ("bundle-damaged", "corrupt-data")
     read_manifest(changed(manifest), "the twin that is right")
 
 
-def test_a_manifest_of_a_newer_form_is_refused(manifest: Manifest) -> None:
+def test_a_manifest_of_a_newer_form_is_refused(manifest: BundleManifest) -> None:
     with pytest.raises(InputError, match="2; 1 is the newest known") as caught:
         read_manifest(changed(manifest, schema_version=2, files="whatever comes"), "x")
     assert caught.value.code == "bundle-newer"
 
 
-def test_times_of_a_manifest_are_those_of_one_clock(manifest: Manifest) -> None:
+def test_times_of_a_manifest_are_those_of_one_clock(manifest: BundleManifest) -> None:
     """They are compared as texts, and elsewhere it is tomorrow already."""
     found = read_manifest(
         changed(manifest, checked="2026-08-22T09:00:00+14:00", newest="2026-08-20T23:30:00-01:00"), "x"
@@ -314,7 +314,9 @@ def test_a_checksum_pins_a_bundle(bundle: Path) -> None:
             check_checksum(bundle, wrong)
 
 
-def test_a_file_that_changes_while_it_is_packed_is_not_packed(folder: Path, manifest: Manifest, tmp_path: Path) -> None:
+def test_a_file_that_changes_while_it_is_packed_is_not_packed(
+    folder: Path, manifest: BundleManifest, tmp_path: Path
+) -> None:
     dest = tmp_path / "new.tar"
     dest.write_bytes(b"the old one")
     path = folder / "csaf_vex_2026-08-20.tar"
@@ -325,7 +327,7 @@ def test_a_file_that_changes_while_it_is_packed_is_not_packed(folder: Path, mani
     assert {one.name for one in tmp_path.iterdir()} == {"files", "new.tar"}
 
 
-def test_a_full_disk_leaves_the_old_bundle(folder: Path, manifest: Manifest, tmp_path: Path) -> None:
+def test_a_full_disk_leaves_the_old_bundle(folder: Path, manifest: BundleManifest, tmp_path: Path) -> None:
     dest = tmp_path / "new.tar"
     dest.write_bytes(b"the old one")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)

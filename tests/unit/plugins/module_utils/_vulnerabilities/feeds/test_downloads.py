@@ -16,7 +16,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors i
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.downloads import (
-    Client,
+    FeedClient,
     Fetched,
     FetchError,
     Transfer,
@@ -43,9 +43,9 @@ class Naps:
         self.seconds += seconds
 
 
-def client(**more: t.Any) -> tuple[Client, Naps]:
+def client(**more: t.Any) -> tuple[FeedClient, Naps]:
     naps = Naps()
-    return Client(Access(timeout=5.0, retries=3), sleep=naps, **more), naps
+    return FeedClient(Access(timeout=5.0, retries=3), sleep=naps, **more), naps
 
 
 def ranged(request: Request, *, etag: str = '"v1"', cut: int | None = None) -> Answer:

@@ -15,7 +15,10 @@ from pathlib import Path
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import spool as spools
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.spool import KeptArchive, Spool
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.spool import (
+    DocumentSpool,
+    KeptArchive,
+)
 
 NOW = "2026-08-21T12:00:00Z"
 ARCHIVE = KeptArchive("http://host/x.tar", '"1"', 10)
@@ -45,21 +48,21 @@ def holder(folder: Path) -> t.Iterator[subprocess.Popen[str]]:
 
 
 def test_nothing_is_made_before_it_is_used(folder: Path) -> None:
-    with Spool(folder):
+    with DocumentSpool(folder):
         assert not folder.exists()
-    Spool(folder).remove()
+    DocumentSpool(folder).remove()
     assert not folder.exists()
 
 
 def test_what_is_kept_is_there_for_the_next_run(folder: Path) -> None:
-    with Spool(folder) as spool:
+    with DocumentSpool(folder) as spool:
         assert spool.kept_archive() is None
         spool.archive.write_bytes(b"part")
         spool.keep_archive(KeptArchive("http://host/old.tar", "", -1))
         spool.keep_archive(ARCHIVE)
         spool.keep(PATH, "2026-05-01T00:00:00Z", NOW, b"older")
         spool.keep(PATH, "2026-05-02T00:00:00Z", NOW, b"{}")
-    with Spool(folder) as spool:
+    with DocumentSpool(folder) as spool:
         assert spool.kept_archive() == ARCHIVE and spool.archive.read_bytes() == b"part"
         assert spool.document(PATH, "2026-05-02T00:00:00Z") == (b"{}", NOW)
         assert spool.document(PATH, "2026-05-01T00:00:00Z") is None, "of another change"
@@ -70,7 +73,7 @@ def test_what_is_kept_is_there_for_the_next_run(folder: Path) -> None:
 
 
 def test_an_archive_that_somebody_removed_is_none(folder: Path) -> None:
-    with Spool(folder) as spool:
+    with DocumentSpool(folder) as spool:
         spool.keep_archive(ARCHIVE)
         assert spool.kept_archive() is None
 
@@ -80,7 +83,7 @@ def test_a_damaged_spool_is_begun_anew(folder: Path, damage: bytes) -> None:
     folder.mkdir()
     (folder / "documents").write_bytes(damage)
     (folder / "archive").write_bytes(b"part")
-    with Spool(folder) as spool:
+    with DocumentSpool(folder) as spool:
         assert spool.kept_archive() is None and spool.document(PATH, "") is None
         assert not spool.archive.exists()
 
@@ -94,7 +97,7 @@ def test_a_second_run_waits_for_the_first(folder: Path, holder: subprocess.Popen
         holder.stdin.close()
 
     threading.Thread(target=release).start()
-    with Spool(folder, lambda: ticks.append(1)) as spool:
+    with DocumentSpool(folder, lambda: ticks.append(1)) as spool:
         spool.keep(PATH, "", NOW, b"{}")
     assert ticks, "it says that it lives while it waits"
 
@@ -102,7 +105,7 @@ def test_a_second_run_waits_for_the_first(folder: Path, holder: subprocess.Popen
 @pytest.mark.usefixtures("holder")
 def test_a_second_run_does_not_wait_for_ever(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spools, "_PATIENCE", 0.3)
-    with Spool(folder) as spool, pytest.raises(ScanError, match="another process") as caught:
+    with DocumentSpool(folder) as spool, pytest.raises(ScanError, match="another process") as caught:
         spool.keep(PATH, "", NOW, b"{}")
     assert caught.value.code == "feed-busy"
 
@@ -110,14 +113,14 @@ def test_a_second_run_does_not_wait_for_ever(folder: Path, monkeypatch: pytest.M
 @pytest.mark.usefixtures("holder")
 def test_what_another_run_uses_is_not_removed(folder: Path) -> None:
     (folder / "archive").write_bytes(b"part")
-    Spool(folder).remove()
+    DocumentSpool(folder).remove()
     assert (folder / "archive").exists()
 
 
 def test_what_a_run_left_is_removed_by_the_next_one_that_needs_none(folder: Path) -> None:
-    with Spool(folder) as spool:
+    with DocumentSpool(folder) as spool:
         spool.keep(PATH, "", NOW, b"{}")
-    Spool(folder).remove()
+    DocumentSpool(folder).remove()
     assert not folder.exists()
 
 
@@ -130,13 +133,13 @@ def test_who_waited_uses_no_folder_that_the_first_one_removed(folder: Path, hold
         holder.stdin.close()
 
     threading.Thread(target=done).start()
-    with Spool(folder) as spool:
+    with DocumentSpool(folder) as spool:
         spool.keep(PATH, "", NOW, b"{}")
-    with Spool(folder) as spool:
+    with DocumentSpool(folder) as spool:
         assert spool.document(PATH, "") == (b"{}", NOW)
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with Spool(tmp_path / "file" / "spool") as spool, pytest.raises(InputError, match="nothing can be written"):
+    with DocumentSpool(tmp_path / "file" / "spool") as spool, pytest.raises(InputError, match="nothing can be written"):
         spool.keep(PATH, "", NOW, b"{}")

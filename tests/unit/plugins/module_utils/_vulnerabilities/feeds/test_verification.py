@@ -23,7 +23,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.signatures import Keys
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.verification import (
-    Checked,
+    VerificationResult,
     verify_index,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
@@ -84,7 +84,7 @@ def build(source: object, index: Path, **more: t.Any) -> BuildResult:
     return build_index(str(source), str(index), **{"now": NOW, **more})
 
 
-def verify(source: object, index: Path, keys: Keys, **more: t.Any) -> Checked:
+def verify(source: object, index: Path, keys: Keys, **more: t.Any) -> VerificationResult:
     return verify_index(str(source), str(index), keys, **more)
 
 
@@ -116,13 +116,13 @@ def archive(folder: Path, path: Path) -> Path:
 def test_signed_documents_are_verified_and_remembered(feed: Path, index: Path, keys: Keys) -> None:
     build(feed, index)
     assert verified(index) == set()
-    assert verify(feed, index, keys) == Checked(3, (), 0, True)
+    assert verify(feed, index, keys) == VerificationResult(3, (), 0, True)
     assert verified(index) == {"tool", "bash", "curl"}
     with FeedIndex.open(str(index)) as opened:
         assert opened.info.signature_key == keys.fingerprint
         assert opened.info.rejected == 0
     before = index.read_bytes()
-    assert verify(feed, index, keys) == Checked(0, (), 0, False)
+    assert verify(feed, index, keys) == VerificationResult(0, (), 0, False)
     assert index.read_bytes() == before
 
 
@@ -150,7 +150,7 @@ def test_with_another_key_every_document_is_rejected(feed: Path, index: Path, tm
 def test_a_document_without_a_signature_is_neither(feed: Path, index: Path, keys: Keys) -> None:
     (feed / f"{PATHS['tool']}.asc").unlink()
     build(feed, index)
-    assert verify(feed, index, keys) == Checked(2, (), 1, True)
+    assert verify(feed, index, keys) == VerificationResult(2, (), 1, True)
     assert verified(index) == {"bash", "curl"}
     assert said_of(index, "tool") == 1
     assert not rejected(index)
@@ -165,7 +165,7 @@ def test_what_was_rejected_counts_again_when_its_signature_is_mended(
     verify(feed, index, keys)
     assert said_of(index, "tool") == 0
     signer.sign_file(feed / PATHS["tool"])
-    assert verify(feed, index, keys) == Checked(1, (), 0, True)
+    assert verify(feed, index, keys) == VerificationResult(1, (), 0, True)
     assert said_of(index, "tool") == 1
     assert verified(index) == {"tool", "bash", "curl"}
     assert not rejected(index)
@@ -219,7 +219,7 @@ def test_one_more_key_leaves_what_was_verified(
     for path in feed.rglob("*.asc"):
         path.unlink()
     more = Keys.read(str(write_keys(tmp_path / "more.asc", signer, Signer())))
-    assert verify(feed, index, more) == Checked(0, (), 0, True)
+    assert verify(feed, index, more) == VerificationResult(0, (), 0, True)
     assert verified(index) == {"tool", "bash", "curl"}
 
 
@@ -227,7 +227,7 @@ def test_signatures_inside_an_archive_are_found(feed: Path, index: Path, keys: K
     (feed / f"{PATHS['curl']}.asc").unlink()
     packed = archive(feed, tmp_path / "feed.tar")
     build(packed, index)
-    assert verify(packed, index, keys) == Checked(2, (), 1, True)
+    assert verify(packed, index, keys) == VerificationResult(2, (), 1, True)
     assert verified(index) == {"tool", "bash"}
 
 
@@ -251,7 +251,7 @@ def test_a_document_of_the_archive_with_its_signature_beside_it(
     archive(feed, site / "csaf_vex_2026-08-20.tar")
     (site / "archive_latest.txt").write_text("csaf_vex_2026-08-20.tar")
     build(site, index)
-    assert verify(site, index, keys) == Checked(3, (), 0, True)
+    assert verify(site, index, keys) == VerificationResult(3, (), 0, True)
 
 
 class Site:
@@ -283,10 +283,10 @@ def test_a_server_is_asked_for_documents_about_these_packages_alone(
 ) -> None:
     url, handler = site
     build(feed, index)
-    assert verify(url, index, keys, names=["bash", "unknown"]) == Checked(1, (), 0, True)
+    assert verify(url, index, keys, names=["bash", "unknown"]) == VerificationResult(1, (), 0, True)
     assert handler.asked == [f"{PATHS['bash']}.asc", PATHS["bash"]]
     handler.asked.clear()
-    assert verify(url, index, keys, names=["bash"]) == Checked(0, (), 0, False)
+    assert verify(url, index, keys, names=["bash"]) == VerificationResult(0, (), 0, False)
     assert handler.asked == [], "what is known is not asked for again"
     verify(url, index, keys, names=["bash", "curl"])
     assert handler.asked == [f"{PATHS['curl']}.asc", PATHS["curl"]]
@@ -299,9 +299,9 @@ def test_a_document_that_is_newer_on_the_server_is_left_for_the_next_update(
     build(feed, index)
     path = feed / PATHS["bash"]
     path.write_bytes(path.read_bytes() + b"\n")
-    assert verify(url, index, keys) == Checked(2, (), 0, True)
+    assert verify(url, index, keys) == VerificationResult(2, (), 0, True)
     signer.sign_file(path)
-    assert verify(url, index, keys) == Checked(0, (), 0, False)
+    assert verify(url, index, keys) == VerificationResult(0, (), 0, False)
     assert verified(index) == {"tool", "curl"}
 
 

@@ -19,7 +19,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.model import (
     Document,
-    Row,
+    StatementRow,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.build import build_index
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.form import compressed, to_json
@@ -118,7 +118,7 @@ def test_nothing_of_a_real_document_is_lost(tmp_path: Path, name: str) -> None:
     with FeedIndex.open(str(dest)) as index:
         statements = [one for found in index.statements(row.name for row in rows).values() for one in found]
         assert index.info.statements == len(statements)
-    back = {Row(**{field: getattr(one, field) for field in Row._fields}) for one in statements}
+    back = {StatementRow(**{field: getattr(one, field) for field in StatementRow._fields}) for one in statements}
     assert back == set(rows) and len(back) == len(statements)
 
 

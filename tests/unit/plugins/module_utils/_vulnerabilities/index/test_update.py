@@ -18,7 +18,10 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors i
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.csaf_vex import (
     read_document,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.model import Document, Row
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.model import (
+    Document,
+    StatementRow,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.unread import (
     EVERYTHING,
     UnreadScope,
@@ -126,7 +129,7 @@ def test_statements_of_an_updated_index_are_those_of_the_documents(tmp_path: Pat
             put(writer, feed_data.path_of(number), number, 1, True)
         writer.remove(feed_data.path_of(1))
         writer.finish({})
-    expected: dict[str, set[tuple[str, Row]]] = {}
+    expected: dict[str, set[tuple[str, StatementRow]]] = {}
     for number in range(20):
         if number == 1:
             continue
@@ -137,7 +140,10 @@ def test_statements_of_an_updated_index_are_those_of_the_documents(tmp_path: Pat
                 expected.setdefault(row.name, set()).add((cve, row))
     with FeedIndex.open(str(path)) as index:
         found = {
-            name: {(one.cve, Row(**{field: getattr(one, field) for field in Row._fields})) for one in statements}
+            name: {
+                (one.cve, StatementRow(**{field: getattr(one, field) for field in StatementRow._fields}))
+                for one in statements
+            }
             for name, statements in index.statements(index.names()).items()
         }
         assert found == expected
@@ -149,7 +155,9 @@ def test_statements_of_an_updated_index_are_those_of_the_documents(tmp_path: Pat
 def test_many_small_updates_leave_few_rows(tmp_path: Path) -> None:
     """Rows of a package are joined as they grow in number, so that reading it stays one look or a few."""
     path = tmp_path / "index"
-    row = Row("tool", "known_affected", "", "", "low", "affected", "", "", "", "cpe:/o:redhat:enterprise_linux:9", "p")
+    row = StatementRow(
+        "tool", "known_affected", "", "", "low", "affected", "", "", "", "cpe:/o:redhat:enterprise_linux:9", "p"
+    )
 
     def add(writer: Writer, number: int) -> None:
         document = Document("csaf_vex", "2026-01-01T00:00:00Z", False, ((f"CVE-2026-{number}", (row,)),), {})

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching.builds import (
     Build,
-    Stream,
+    BuildStream,
     compare_builds,
     is_rebuild,
     parse_build,
@@ -22,28 +22,28 @@ from hypothesis import strategies as st
 @pytest.mark.parametrize(
     ("release", "expected"),
     [
-        ("26.el9", Stream("el9", 9, None, "")),
-        ("23.el9_2.4", Stream("el9_2", 9, 2, "")),
-        ("26.el9_3", Stream("el9_3", 9, 3, "")),
-        ("20.el8_10.1", Stream("el8_10", 8, 10, "")),
-        ("6.el10_0", Stream("el10_0", 10, 0, "")),
-        ("36.el7_9.1", Stream("el7_9", 7, 9, "")),
-        ("5.el8.4", Stream("el8", 8, None, "")),  # ".4" is no minor: modules alone write it so
-        ("1.module+el8.6.0+14480+c0a3aa0f", Stream("el8_6", 8, 6, "")),
-        ("1.module+el8+2737+ab12cd34", Stream("el8", 8, None, "")),
-        ("1.el8sat", Stream("el8sat", 8, None, "sat")),
-        ("2.SP3_redhat_00001.1.el9eap", Stream("el9eap", 9, None, "eap")),
-        ("7.rhaos4.16.el9", Stream("rhaos4.16.el9", 9, None, "rhaos")),
-        ("7.rhaos4.16.git1234567.el9", Stream("el9", 9, None, "")),
-        ("1.hum1", Stream("hum1", 0, None, "hum1")),
-        ("1", Stream("", 0, None, "")),
-        ("1.fc40", Stream("", 0, None, "")),
-        ("1.delta9", Stream("", 0, None, "")),
-        ("el9", Stream("el9", 9, None, "")),
-        ("1.el" + "9" * 5000, Stream("el" + "9" * 5000, 0, None, "")),
+        ("26.el9", BuildStream("el9", 9, None, "")),
+        ("23.el9_2.4", BuildStream("el9_2", 9, 2, "")),
+        ("26.el9_3", BuildStream("el9_3", 9, 3, "")),
+        ("20.el8_10.1", BuildStream("el8_10", 8, 10, "")),
+        ("6.el10_0", BuildStream("el10_0", 10, 0, "")),
+        ("36.el7_9.1", BuildStream("el7_9", 7, 9, "")),
+        ("5.el8.4", BuildStream("el8", 8, None, "")),  # ".4" is no minor: modules alone write it so
+        ("1.module+el8.6.0+14480+c0a3aa0f", BuildStream("el8_6", 8, 6, "")),
+        ("1.module+el8+2737+ab12cd34", BuildStream("el8", 8, None, "")),
+        ("1.el8sat", BuildStream("el8sat", 8, None, "sat")),
+        ("2.SP3_redhat_00001.1.el9eap", BuildStream("el9eap", 9, None, "eap")),
+        ("7.rhaos4.16.el9", BuildStream("rhaos4.16.el9", 9, None, "rhaos")),
+        ("7.rhaos4.16.git1234567.el9", BuildStream("el9", 9, None, "")),
+        ("1.hum1", BuildStream("hum1", 0, None, "hum1")),
+        ("1", BuildStream("", 0, None, "")),
+        ("1.fc40", BuildStream("", 0, None, "")),
+        ("1.delta9", BuildStream("", 0, None, "")),
+        ("el9", BuildStream("el9", 9, None, "")),
+        ("1.el" + "9" * 5000, BuildStream("el" + "9" * 5000, 0, None, "")),
     ],
 )
-def test_streams(release: str, expected: Stream) -> None:
+def test_streams(release: str, expected: BuildStream) -> None:
     assert stream_of(release) == expected
 
 

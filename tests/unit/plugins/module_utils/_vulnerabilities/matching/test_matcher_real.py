@@ -18,7 +18,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.csaf_vex import (
     read_document,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.model import Row
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.model import StatementRow
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.build import build_index
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching.builds import (
@@ -41,7 +41,7 @@ class Built(t.NamedTuple):
 
     document: str
     cve: str
-    row: Row
+    row: StatementRow
 
 
 def test_the_documents_are_all_there() -> None:
@@ -100,7 +100,7 @@ def indexes(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[dict[str, Fe
         index.close()
 
 
-def installed(row: Row, evr: str) -> Package:
+def installed(row: StatementRow, evr: str) -> Package:
     """The build as a header would show it. A source package is one that a package of another name was built from."""
     epoch, _colon, version_release = evr.rpartition(":")
     version, release = version_release.rsplit("-", 1)
@@ -123,7 +123,7 @@ def main_stream(major: int) -> str:
     return f"cpe:/o:redhat:enterprise_linux:{major}::baseos"
 
 
-def products_of(row: Row, rows: t.Iterable[Row], have: str) -> list[str]:
+def products_of(row: StatementRow, rows: t.Iterable[StatementRow], have: str) -> list[str]:
     """CPEs of an image that has the build.
 
     ``own product``: that of the fix. ``all streams``: all of Enterprise Linux of its major version. ``main stream``:
@@ -163,8 +163,8 @@ def test_every_fixed_build_is_fixed(fixed_builds: list[Built], indexes: dict[str
     assert seen == len(fixed_builds), "the statements must have been looked at, or this shows nothing"
 
 
-def rows_by_document(builds: t.Iterable[Built]) -> dict[str, list[Row]]:
-    found: dict[str, list[Row]] = {}
+def rows_by_document(builds: t.Iterable[Built]) -> dict[str, list[StatementRow]]:
+    found: dict[str, list[StatementRow]] = {}
     for document, _cve, row in builds:
         found.setdefault(document, []).append(row)
     return found

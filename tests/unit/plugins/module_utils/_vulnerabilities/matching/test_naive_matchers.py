@@ -18,7 +18,7 @@ import pytest
 from ansible_collections.imagescan.openshift.examples.fleet import images
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.times import parse_time
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.databases import read_database
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Database, Inventory, Package
+from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Inventory, Package, PackageDatabase
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import judge
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.subject import Subject
@@ -104,7 +104,7 @@ class Image:
         repositories: t.Mapping[str, t.Sequence[str]] | None = None,
     ) -> Answer:
         """An image with this inventory; its database counts what it has."""
-        database = Database("var/lib/rpm/rpmdb.sqlite", "sqlite", len(taken.packages))
+        database = PackageDatabase("var/lib/rpm/rpmdb.sqlite", "sqlite", len(taken.packages))
         taken = dataclasses.replace(taken, database=database)
         with FeedIndex.open(str(self.feed.index(*documents, repositories=repositories))) as index:
             match = match_inventory(taken, index)
@@ -373,7 +373,7 @@ def test_21_no_row_of_the_database_is_dropped(image: Image) -> None:
     assert database.rows == len(packages) == 129
     assert {"vim", "mariner-repos-microsoft-preview"} <= {package.name for package in packages}
     taken = inventory(rpm("bash-5.1.8-9.el9.x86_64"), repositories=["repo"])
-    missed = dataclasses.replace(taken, database=Database("var/lib/rpm/rpmdb.sqlite", "sqlite", 2))
+    missed = dataclasses.replace(taken, database=PackageDatabase("var/lib/rpm/rpmdb.sqlite", "sqlite", 2))
     policy = for_small_feeds(load_policies(STRICT, "policies.yml"))
     with FeedIndex.open(str(image.feed.index(document("CVE-2026-0999", not_affected(MAJOR_9, "bash"))))) as index:
         subject = Subject(
