@@ -27,10 +27,10 @@ from .._flags.fate import CLEAR
 from .._flags.names import GROUP
 from .._flags.plan import (
     Drift,
+    FlagLimit,
     FlagPlan,
     FlagRow,
     InUse,
-    Limit,
     PlanOptions,
     Seen,
     Snapshot,
@@ -62,7 +62,7 @@ class FlagOptions:
     """What the user wants. ``targets``: None for those that the cluster has. Others as in ``annotations.desired``."""
 
     provider: str
-    limit: Limit
+    limit: FlagLimit
     wishes: PlanOptions
     targets: tuple[str, ...] | None = None
     adopt: bool = False

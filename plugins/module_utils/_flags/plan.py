@@ -94,7 +94,7 @@ class InUse(t.Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
-class Limit:
+class FlagLimit:
     """How many of the images in use may be flagged newly: a number, or per cent of them."""
 
     value: float
@@ -108,12 +108,12 @@ class Limit:
         return f"{self.value:g}%" if self.percent else f"{self.value:g}"
 
 
-def parse_limit(text: str) -> Limit:
+def parse_limit(text: str) -> FlagLimit:
     """A number of images, or per cent of those in use (``10%``). Raises InputError."""
     found = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,3})?)\s*(%?)\s*", text, re.ASCII)
     if not found or (not found[2] and "." in found[1]) or (found[2] and float(found[1]) > 100):
         raise InputError(f"max_new_flags is {visible(text, 40)!r}; expected a number like 20, or per cent like 10%")
-    return Limit(float(found[1]), bool(found[2]))
+    return FlagLimit(float(found[1]), bool(found[2]))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,7 +178,7 @@ def check_limit(
     plan: FlagPlan,
     seen: Seen,
     in_use: InUse,
-    limit: Limit,
+    limit: FlagLimit,
     *,
     requiring: InUse | None = None,
     before: frozenset[str] | None = None,

@@ -47,7 +47,7 @@ from .packages import (
 )
 from .scope import Scope, names_known
 from .unread import Unread
-from .weighing import NOT_AFFECTED, BuildStatus, Case, Origin, PrecedenceStep, Said, Shared, may_apply, names_fix
+from .weighing import NOT_AFFECTED, BuildCase, BuildStatus, Origin, PrecedenceStep, Said, Shared, may_apply, names_fix
 
 _SUFFIXED = re.compile(r"(.+)__([0-9]{1,3})(?:_DOT_([0-9]{1,3}))?")
 _ARCHES: t.Mapping[str, str] = {"amd64": "x86_64", "arm64": "aarch64"}
@@ -177,7 +177,7 @@ def _without_collection(*, many: bool) -> t.Iterator[None]:
 
 
 class _Products(ImageProducts):
-    """The products of images, and how those of the feed relate to them. ``release``: as in ``Case``."""
+    """The products of images, and how those of the feed relate to them. ``release``: as in ``BuildCase``."""
 
     def __init__(
         self, cpes: t.Iterable[str], products: t.Sequence[tuple[str, str]], release: tuple[int, int] | None
@@ -318,7 +318,7 @@ class Matcher:
         if table is None:
             table = self.table(products, package.name, source, arch, module)
             self._tables.put(key, table, sum(len(shared.said) + len(shared.of) for shared in table.shared))
-        case = Case(package, origin, products.own_majors, products.release)
+        case = BuildCase(package, origin, products.own_majors, products.release)
         findings: list[Finding] = []
         for shared in table.shared:
             if shared.fixes is not None and case.is_newest(shared.fixes):
@@ -429,7 +429,7 @@ class Matcher:
         module = module_of(package)
         arch = _ARCHES.get(package.arch, package.arch)
         steps: list[PrecedenceStep] = []
-        case = Case(package, origin, products.own_majors, products.release, steps)
+        case = BuildCase(package, origin, products.own_majors, products.release, steps)
         considered: list[Considered] = []
         entries: list[tuple[Said, int, str]] = []
         for name, binary in ((package.name, True), (source, False), *((one, False) for one in module_names(module))):

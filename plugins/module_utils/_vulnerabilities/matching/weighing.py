@@ -124,7 +124,7 @@ class Origin(t.NamedTuple):
     epoch: int | None
 
 
-class Case:
+class BuildCase:
     """An installed build: itself, its source, its module, and the streams that they were made in.
 
     ``majors``: Enterprise Linux that the image has. ``release``: its major and minor by os-release, None where that
@@ -424,7 +424,7 @@ class Case:
         return installed is not None and one.build is not None and same_version(installed, one.build)
 
 
-def own_fixes(case: Case, module: str, said: t.Sequence[Said]) -> list[Said]:
+def own_fixes(case: BuildCase, module: str, said: t.Sequence[Said]) -> list[Said]:
     """The fixes of which the document does not tell the module, and that are of this one.
 
     None for packages that belong to no module.
@@ -435,7 +435,7 @@ def own_fixes(case: Case, module: str, said: t.Sequence[Said]) -> list[Said]:
     return [one for one in unnamed if _is_of_module(case, module, one)]
 
 
-def _is_of_module(case: Case, module: str, fix: Said) -> bool:
+def _is_of_module(case: BuildCase, module: str, fix: Said) -> bool:
     """Whether a fix is of the build's own build of its module, or of the module's stream by its number."""
     build = t.cast(Build, fix.build)
     if case.module_build and module_build(build.release) == case.module_build:

@@ -15,9 +15,9 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotat
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.fate import CLEAR, KEEP, SET
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.lists import Entry
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.plan import (
+    FlagLimit,
     FlagPlan,
     FlagSubject,
-    Limit,
     PlanOptions,
     Seen,
     Snapshot,
@@ -323,13 +323,13 @@ def test_an_unknown_verdict_is_no_verdict() -> None:
 @pytest.mark.parametrize(
     ("text", "limit"),
     [
-        ("10%", Limit(10, percent=True)),
-        (" 2.5 % ", Limit(2.5, percent=True)),
-        ("0", Limit(0, percent=False)),
-        ("20", Limit(20, percent=False)),
+        ("10%", FlagLimit(10, percent=True)),
+        (" 2.5 % ", FlagLimit(2.5, percent=True)),
+        ("0", FlagLimit(0, percent=False)),
+        ("20", FlagLimit(20, percent=False)),
     ],
 )
-def test_limits_are_numbers_or_shares(text: str, limit: Limit) -> None:
+def test_limits_are_numbers_or_shares(text: str, limit: FlagLimit) -> None:
     assert parse_limit(text) == limit
     assert parse_limit(str(limit)) == limit
 
@@ -349,10 +349,10 @@ def test_eleven_of_a_hundred_are_too_many(new: int, of: int, stops: bool) -> Non
     running = Use(frozenset(names))
     done = plan(store, Seen(denied={}), running=running)
     if not stops:
-        check_limit(done, Seen(denied={}), running, Limit(10, percent=True))
+        check_limit(done, Seen(denied={}), running, FlagLimit(10, percent=True))
         return
     with pytest.raises(ScanError) as caught:
-        check_limit(done, Seen(denied={}), running, Limit(10, percent=True))
+        check_limit(done, Seen(denied={}), running, FlagLimit(10, percent=True))
     assert caught.value.code == "too-many-flags"
     assert f"nothing was flagged: {new} of {of} images in use ({100 * new / of:.3g}%)" in caught.value.message
     assert caught.value.hint.endswith(f"run again with max_new_flags: {new}")
@@ -363,10 +363,10 @@ def test_what_is_flagged_already_does_not_count_and_a_name_does() -> None:
     store = snapshot(subject(A, "failed", NAME))
     running = Use(frozenset([A, NAME]))
     flagged = Seen(denied={A: entry()}, listed={NAME: entry()})
-    check_limit(plan(store, flagged, running=running), flagged, running, Limit(0, percent=False))
+    check_limit(plan(store, flagged, running=running), flagged, running, FlagLimit(0, percent=False))
     unlisted = dataclasses.replace(flagged, listed={})
     with pytest.raises(ScanError, match="1 of 2 images in use"):
-        check_limit(plan(store, unlisted, running=running), unlisted, running, Limit(0, percent=False))
+        check_limit(plan(store, unlisted, running=running), unlisted, running, FlagLimit(0, percent=False))
 
 
 def test_what_was_listed_no_more_counts_although_it_was_flagged() -> None:
@@ -376,17 +376,17 @@ def test_what_was_listed_no_more_counts_although_it_was_flagged() -> None:
     done = plan(store, seen, running=running)
     assert done.flagged == ()
     with pytest.raises(ScanError, match="nothing was flagged: 1 of 2 images in use"):
-        check_limit(done, seen, running, Limit(0, percent=False))
+        check_limit(done, seen, running, FlagLimit(0, percent=False))
 
 
 def test_earlier_rounds_of_a_run_count() -> None:
     running = Use(frozenset([A, B]))
     done = plan(snapshot(subject(A, "failed")), Seen(denied={}), running=running)
-    counted = check_limit(done, Seen(denied={}), running, Limit(1, percent=False))
+    counted = check_limit(done, Seen(denied={}), running, FlagLimit(1, percent=False))
     assert counted == {A}
     later = plan(snapshot(subject(B, "failed")), Seen(denied={A: entry()}), running=running)
     with pytest.raises(ScanError, match="nothing more was flagged: 2 of 2 images in use"):
-        check_limit(later, Seen(denied={A: entry()}), running, Limit(1, percent=False), before=counted)
+        check_limit(later, Seen(denied={A: entry()}), running, FlagLimit(1, percent=False), before=counted)
 
 
 def test_where_a_pass_is_required_losing_it_counts() -> None:
@@ -395,13 +395,13 @@ def test_where_a_pass_is_required_losing_it_counts() -> None:
     everywhere = Use(frozenset([A, B, C, DIGESTS[3]]))
     done = plan(store, seen, running=everywhere)
     assert done.clear_passed == {A, B, C}
-    check_limit(done, seen, everywhere, Limit(0, percent=False))  # nothing is required anywhere
+    check_limit(done, seen, everywhere, FlagLimit(0, percent=False))  # nothing is required anywhere
     with pytest.raises(ScanError) as caught:
-        check_limit(done, seen, everywhere, Limit(1, percent=False), requiring=Use(frozenset([A, B])))
+        check_limit(done, seen, everywhere, FlagLimit(1, percent=False), requiring=Use(frozenset([A, B])))
     assert caught.value.message.startswith(
         "nothing was flagged: 2 of 4 images in use (50%) would be flagged newly or lose a pass that they need, and"
     )
-    check_limit(done, seen, everywhere, Limit(2, percent=False), requiring=Use(frozenset([A, B])))
+    check_limit(done, seen, everywhere, FlagLimit(2, percent=False), requiring=Use(frozenset([A, B])))
 
 
 def test_what_failed_and_nobody_uses_leaves_the_passed_lists_in_any_case() -> None:

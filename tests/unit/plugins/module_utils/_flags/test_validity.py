@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.validity import Validity, validity, worst_of
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import CHANGE_SKEW
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.conditions.ages import CHANGE_SKEW
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import Policy
 
 NOW = datetime.datetime(2026, 11, 24, 12, 0, tzinfo=datetime.timezone.utc)
