@@ -168,7 +168,7 @@ def run_pod(folder: Path, reference: str, program: Path, libraries: str) -> tupl
             assert [process.wait(30) for process in processes] == [0, 0]
         decoder = Decoder(bytes.fromhex(shard.key), "bench")
         records = [record for line in (root / "log").read_bytes().splitlines(True) if (record := decoder.feed(line))]
-        return seconds, peak, next(record.body for record in records if record.kind == "image")
+        return seconds, peak, next(dict(record.body) for record in records if record.kind == "image")
     finally:
         shutil.rmtree(root)
 

@@ -439,7 +439,7 @@ def changed(documents: int, count: int) -> list[int]:
 
 def unreadable(data: bytes, number: int) -> bytes:
     """A document that cannot be read, in one of four ways, and still names its packages."""
-    kinds = (
+    kinds: tuple[t.Callable[[bytes], bytes], ...] = (
         lambda text: text.replace(b'"csaf_vex"', b'"csaf_vexx"', 1),
         lambda text: text.replace(b'"', b"", 1),
         lambda text: text[: text.rindex(b'"threats"')],

@@ -22,8 +22,8 @@ import typing as t
 from pathlib import Path
 from xml.etree import ElementTree
 
+from ansible_collections.imagescan.openshift.plugins.module_utils._core import times
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities import times
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents import (
     advisories,
     osv,
@@ -80,8 +80,8 @@ def _check(read: Document, again: t.Callable[..., Document]) -> None:
 
 
 def _repomd(data: bytes) -> None:
-    listed = sources._repomd(data, "repository")
-    assert ".." not in listed.path.split("/") and not listed.path.startswith("/")
+    for listed in sources._repomd(data, "repository"):
+        assert ".." not in listed.path.split("/") and not listed.path.startswith("/")
 
 
 def _changes(data: bytes) -> None:

@@ -97,7 +97,7 @@ _LINES = (
 )
 
 #: Entries with one mistake each, or written in a way that few use.
-_ENTRIES = (
+_ENTRIES: tuple[dict[str, t.Any], ...] = (
     {"id": CVE, "rule": "abcd"},
     {"reason": None},
     {"reason": ""},

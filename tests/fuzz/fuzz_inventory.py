@@ -20,10 +20,10 @@ from ansible_collections.imagescan.openshift.examples.fleet import rpmdb
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.safe_json import read_json
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import KeptFile, RootContent
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm import inventory, serial
+from ansible_collections.imagescan.openshift.plugins.module_utils._rpm import codec, inventory
 from ansible_collections.imagescan.openshift.tests.fuzz.mutations import mutate_bytes
 
-READERS = (inventory.__file__, serial.__file__)
+READERS = (inventory.__file__, codec.__file__)
 
 PATHS = (
     "etc/os-release",
@@ -48,15 +48,15 @@ def one_case(data: bytes) -> None:
     stored = files.pop("inventory.json", None)
     if stored is not None:
         with contextlib.suppress(ScanError):
-            again = serial.inventory_from_dict(read_json(stored, "inventory", limit=1 << 20))
-            assert serial.inventory_from_dict(serial.inventory_to_dict(again)) == again
+            again = codec.inventory_from_dict(read_json(stored, "inventory", limit=1 << 20))
+            assert codec.inventory_from_dict(codec.inventory_to_dict(again)) == again
     label = files.pop("config-label-cpe", b"").decode(errors="replace")
     kept = {path: KeptFile(path, content, 0) for path, content in files.items()}
     for layers in ((), tuple(kept.values())):
         found = inventory.inventory_of(RootContent(kept, layers, {}, 0, bool(layers), ()), {"cpe": label})
-        text = json.dumps(serial.inventory_to_dict(found))
+        text = json.dumps(codec.inventory_to_dict(found))
         try:
-            assert serial.inventory_from_dict(json.loads(text)) == found
+            assert codec.inventory_from_dict(json.loads(text)) == found
         except CorruptData as error:
             raise AssertionError("an inventory of ours is not one") from error
         text.encode()
@@ -104,7 +104,7 @@ def seeds() -> list[bytes]:
         "lib/apk/db/installed": b"P:musl\nV:1\n",
     }
     journal = {"var/lib/dnf/history.sqlite-journal": bytes.fromhex("d9d505f920a163d7")}
-    stored = serial.inventory_to_dict(FULL)
+    stored = codec.inventory_to_dict(FULL)
     return [
         b"",
         pack(system),

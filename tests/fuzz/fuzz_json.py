@@ -17,8 +17,9 @@ import json
 import random
 import typing as t
 
+from ansible_collections.imagescan.openshift.plugins.module_utils._core import times
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities import cpes, times
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities import cpes
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents import (
     csaf_components,
     csaf_json,

@@ -18,7 +18,7 @@ import random
 import typing as t
 from xml.etree import ElementTree
 
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance import reader, serial, streaming
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance import codec, reader, streaming
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import (
     RULE_RESULTS,
     RULE_SEVERITIES,
@@ -29,7 +29,7 @@ from ansible_collections.imagescan.openshift.tests.fuzz import trees
 from ansible_collections.imagescan.openshift.tests.fuzz.mutations import mutate_bytes
 from ansible_collections.imagescan.openshift.tests.support import openscap as made
 
-READERS = [str(module.__file__) for module in (reader, serial, streaming)]
+READERS = [str(module.__file__) for module in (reader, codec, streaming)]
 
 
 def one_case(data: bytes) -> None:
@@ -62,15 +62,15 @@ def _json(data: bytes) -> None:
         value = json.loads(data)
     except (ValueError, RecursionError):
         return
-    _round_trip(serial.results_from_dict(value))
+    _round_trip(codec.results_from_dict(value))
 
 
 def _round_trip(results: Results) -> None:
     for rule in results.rules:
         assert rule.id and rule.result in RULE_RESULTS and rule.result != "notselected"
         assert rule.severity in RULE_SEVERITIES
-    written = json.dumps(serial.results_to_dict(results), allow_nan=False)
-    assert serial.results_from_dict(json.loads(written)) == results
+    written = json.dumps(codec.results_to_dict(results), allow_nan=False)
+    assert codec.results_from_dict(json.loads(written)) == results
 
 
 def seeds() -> list[bytes]:
@@ -105,7 +105,7 @@ def seeds() -> list[bytes]:
     ]
     found = [b"X" + text.encode() for text in texts]
     results = reader.read_results([whole.encode()], "it")
-    tree = serial.results_to_dict(results)
+    tree = codec.results_to_dict(results)
     found.append(b"J" + json.dumps(tree).encode())
     changes: tuple[tuple[str, t.Any], ...] = (
         *(("schema_version", 2), ("schema_version", -1), ("rules", 5), ("rules", [5]), ("facts", [["a"]]), ("more", 1)),
@@ -115,7 +115,7 @@ def seeds() -> list[bytes]:
     )
     found += [b"J" + json.dumps({**tree, name: value}).encode() for name, value in changes]
     found.append(b"J" + json.dumps({"schema_version": 1}).encode())
-    found.append(b"J" + json.dumps(serial.results_to_dict(dataclasses.replace(results, rules=()))).encode())
+    found.append(b"J" + json.dumps(codec.results_to_dict(dataclasses.replace(results, rules=()))).encode())
     return found
 
 

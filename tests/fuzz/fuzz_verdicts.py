@@ -419,8 +419,8 @@ def reading(base: Base, data: bytes) -> t.Any:
             assert error.code and str(error).isprintable(), "an error that cannot be shown"
             return error.code
         return tuple((identity, attempt(read, one), attempt(read, one, names=names)) for identity, one in advisories)
-    read = osv.read_record if base.form.name == "osv" else csaf_vex.read_document
-    return attempt(read, data), attempt(read, data, names=names)
+    whole = osv.read_record if base.form.name == "osv" else csaf_vex.read_document
+    return attempt(whole, data), attempt(whole, data, names=names)
 
 
 _KNOWN: dict[tuple[int, t.Any], tuple[str, ...]] = {}

@@ -223,7 +223,8 @@ def stage_lint(result: Result) -> None:
     binaries = test_environment() / "bin"
     ours = "ansible_collections/imagescan/openshift"
     link_folder(BUILD / "link" / ours, CHECKOUT)
-    folders = ("plugins", "extensions/eda", "examples", "tests/support", "tests/traps", "tests/cluster")
+    folders = ["plugins", "extensions/eda", "examples"]
+    folders += [f"tests/{name}" for name in ("support", "traps", "cluster", "fuzz", "benchmarks")]
     typed = [f"{ours}/{folder}" for folder in folders]
     mypy = ["mypy", "--config-file", CHECKOUT / "pyproject.toml", "--cache-dir", BUILD / "mypy", *typed]
     checks: list[tuple[str, list[str | Path], Path]] = [
