@@ -22,14 +22,15 @@ def elf(
     order: str = "<",
     gap: int = 0,
     cut: int = 0,
+    loads: int = 1,
 ) -> bytes:
-    """A file with one loaded segment and, if given, an interpreter and a dynamic section with these tags.
+    """A file with ``loads`` loaded segments and, if given, an interpreter and a dynamic section with these tags.
 
     ``wide``: 64 bits; ``order``: byte order as ``struct`` writes it. ``gap``: bytes before the dynamic section.
     ``cut``: bytes that are missing at the end.
     """
     header, segment = (64, 56) if wide else (52, 32)
-    sections: list[tuple[int, bytes]] = [(LOAD, b"\x90" * 64)]
+    sections: list[tuple[int, bytes]] = [(LOAD, b"\x90" * 64)] * loads
     if interpreter:
         sections.append((INTERPRETER, interpreter.encode() + b"\0"))
     if tags is not None:

@@ -28,7 +28,7 @@ _NAMED_PROBLEMS = 20
 _STEP = 1 << 20
 _ENTRY_STEP = 256
 _ABSENT = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG))
-_OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 def read_folder(path: str, wanted: FileSelection, *, limits: Limits = DEFAULT_LIMITS) -> RootContent:
@@ -38,7 +38,7 @@ def read_folder(path: str, wanted: FileSelection, *, limits: Limits = DEFAULT_LI
     components. Special files are ignored unless they were asked for. Raises ``InputError`` and ``LimitExceeded``.
     """
     try:
-        root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        root = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     except (OSError, ValueError) as error:
         raise InputError(f"the root folder cannot be opened: {error}", subject=path)
     try:
@@ -185,7 +185,12 @@ class _Folder:
                         os.close(handles.pop())
                         names.pop()
                     continue
-                mode = os.stat(name, dir_fd=handles[-1], follow_symlinks=False).st_mode
+                try:
+                    mode = os.stat(name, dir_fd=handles[-1], follow_symlinks=False).st_mode
+                except OSError as error:
+                    if error.errno in _ABSENT:
+                        return None
+                    raise
                 if stat.S_ISLNK(mode):
                     links += 1
                     if links > _FOLLOWED:
@@ -217,7 +222,7 @@ class _Folder:
                 return _Place(FILE, handle, "/".join([*names, name]))
             return _Place(FOLDER, handles.pop())
         except (OSError, ValueError) as error:
-            if isinstance(error, OSError) and error.errno not in _ABSENT:
+            if isinstance(error, OSError):  # Of what was there a moment ago, too.
                 self._cannot_read(path, error)
             return None
         finally:

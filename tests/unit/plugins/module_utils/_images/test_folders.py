@@ -48,6 +48,28 @@ def codes(content: RootContent) -> list[tuple[str, str]]:
     return [(problem.code, problem.message.partition(":")[0]) for problem in content.problems]
 
 
+@pytest.mark.parametrize("name", ["os-release", "etc"])
+def test_what_becomes_a_symlink_meanwhile_leads_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    root = tmp_path / "root"
+    put(tmp_path, "outside/os-release", b"ID=outside")
+    place = put(root, "etc/os-release", b"ID=inside")
+    changed = place if name == "os-release" else place.parent
+    original = os.open
+
+    def swap(path: t.Any, *rest: t.Any, **options: t.Any) -> int:
+        if path == name and not changed.is_symlink():
+            changed.rename(tmp_path / "old")
+            changed.symlink_to(tmp_path / "outside" / ("os-release" if name == "os-release" else ""))
+        return original(path, *rest, **options)
+
+    monkeypatch.setattr(os, "open", swap)
+    content = read_folder(str(root), WANTED)
+    assert content.files == {}
+    assert ("unreadable", "etc/os-release") in codes(content)
+
+
 def test_files_and_folders_are_read_through_symlinks_inside_the_root(tmp_path: Path) -> None:
     root = tmp_path / "root"
     put(tmp_path, "etc/os-release", b"outside")

@@ -15,6 +15,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors i
     ScanError,
     UnsupportedImage,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._images import manifests
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.manifests import (
     DOCKER_CONFIG,
     DOCKER_INDEX,
@@ -213,6 +214,14 @@ def test_config() -> None:
     assert parsed.created == "2026-01-01T00:00:00Z"
     bare = parse_bytes(config(config=None, created=None))
     assert (bare.labels, bare.env, bare.created) == ({}, (), "")
+
+
+def test_labels_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manifests, "_PAIR_LIMIT", 2)
+    labels = {"a": "1", "b": "2"}
+    assert parse_bytes(config(config={"Labels": labels})).labels == labels
+    with pytest.raises(LimitExceeded, match="3 entries in Labels; at most 2"):
+        parse_bytes(config(config={"Labels": {**labels, "c": "3"}}))
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,7 @@ def is_dynamic(data: bytes, step: int = 1 << 20) -> bool:
         ({"interpreter": LOADER, "tags": (NEEDED,), "kind": SHARED}, True),
         ({"kind": SHARED, "tags": (5, NEEDED)}, True),
         ({"tags": (5, NEEDED), "gap": FAR}, True),
+        ({"tags": (5, NEEDED), "loads": 4}, True),
         ({"tags": (5, NEEDED), "gap": HEAD - 200}, True),
         ({"tags": (0, NEEDED)}, False),  # behind the end of the section
         ({"tags": (5, 6), "gap": FAR, "cut": 1}, True),

@@ -21,7 +21,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors i
     ScanError,
     UnsupportedImage,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._images import registry
+from ansible_collections.imagescan.openshift.plugins.module_utils._images import registry, transport
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.manifests import (
     DOCKER_SCHEMA_1,
@@ -363,6 +363,8 @@ class TestLists:
         self.page(fake, first, ["one", "two"], f'<{second}>; rel="next"')
         self.page(fake, second, ["three"], '</v2/>; rel="prev"')
         assert self.names(fake) == ["one", "two", "three"]
+        self.page(fake, first, ["one", "two"], f'</v2/>; rel="prev", <{second}>; rel="next"')
+        assert self.names(fake) == ["one", "two", "three"]
         # A registry behind a proxy writes the scheme or the port that it knows itself.
         self.page(fake, first, ["one", "two"], f"<https://{fake.host.split(':')[0]}:443{second}>; rel=next")
         assert self.names(fake) == ["one", "two", "three"]
@@ -371,6 +373,21 @@ class TestLists:
     def test_no_names(self, fake: Fake, names: t.Any) -> None:
         self.page(fake, "/v2/a/b/tags/list?n=1000", names)
         assert self.names(fake) == []
+
+    def test_a_connection_that_breaks_is_made_again(self, fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.page(fake, "/v2/a/b/tags/list?n=1000", ["one"])
+        send, sent = transport.Transport.send, []
+
+        def break_once(self: t.Any, *args: t.Any, **options: t.Any) -> t.Any:
+            sent.append(args)
+            if len(sent) == 1:
+                raise transport.ConnectionLost("it broke", code="registry-unavailable")
+            return send(self, *args, **options)
+
+        monkeypatch.setattr(transport.Transport, "send", break_once)
+        monkeypatch.setattr(time, "sleep", lambda seconds: None)
+        assert self.names(fake) == ["one"]
+        assert len(sent) == 2
 
     def test_a_circle_ends(self, fake: Fake) -> None:
         target = "/v2/a/b/tags/list?n=1000"

@@ -385,5 +385,11 @@ def test_limits(archive: bytes, limits: dict[str, t.Any], code: str) -> None:
     assert code_of(archive + END, limits=Limits(**limits)) == code
 
 
+def test_a_path_may_be_as_deep_and_as_long_as_the_limits() -> None:
+    for name, longer in ((b"/".join([b"xx"] * 256), b"/x"), (b"x" * 4096, b"x")):
+        assert [entry[0] for entry in walk(pax((b"path", name)) + header() + END)] == [name.decode()]
+        assert code_of(pax((b"path", name + longer)) + header() + END) == "limit-path"
+
+
 def test_time_is_limited() -> None:
     assert code_of(b"".join(header() for _number in range(600)), limits=Limits(seconds=-1)) == "limit-time"

@@ -137,6 +137,32 @@ class TestLayouts:
         again = ImageIndex(index.digest, index.reference, index.children)
         assert open_child(again, index.children[0], Access()).digest == entry["digest"]
 
+    def test_what_is_no_image_hides_none_behind_it(self, layout: Path) -> None:
+        (image,) = json.loads((layout / "index.json").read_bytes())["manifests"]
+        empty = {"mediaType": "application/vnd.oci.empty.v1+json", "digest": digest_of(b"{}"), "size": 2}
+        blob = {**empty, "mediaType": "application/spdx+json"}
+        artifact = {"schemaVersion": 2, "mediaType": image["mediaType"], "config": empty, "layers": [blob]}
+
+        def stored(document: t.Any, media_type: str) -> dict[str, t.Any]:
+            data = json.dumps(document).encode()
+            (layout / "blobs/sha256" / digest_of(data)[7:]).write_bytes(data)
+            return {"mediaType": media_type, "digest": digest_of(data), "size": len(data)}
+
+        def on(architecture: str, system: str = "linux") -> dict[str, t.Any]:
+            return {**image, "platform": {"os": system, "architecture": architecture}, "annotations": None}
+
+        entries = [on("unknown", "unknown"), stored(artifact, image["mediaType"]), on("amd64"), on("arm64")]
+        index_type = "application/vnd.oci.image.index.v1+json"
+        outer = stored({"schemaVersion": 2, "manifests": entries}, index_type)
+        edit(layout / "index.json", lambda index: index.update(manifests=[outer]))
+        index = open_target(f"oci:{layout}", Access())
+        assert isinstance(index, ImageIndex)
+        assert [str(child.platform) for child in index.children] == ["linux/amd64", "linux/arm64"]
+        (layout / "blobs/sha256" / image["digest"][7:]).unlink()
+        with pytest.raises(ScanError) as caught:
+            open_child(index, index.children[0], Access())
+        assert caught.value.subject == f"{index.reference}, {image['digest']} (linux/amd64)"
+
     def test_damage_is_found(self, layout: Path) -> None:
         image = open_image(f"oci:{layout}")
         blobs = layout / "blobs" / "sha256"
@@ -349,6 +375,21 @@ class TestRootFolders:
         (root / "var").rename(root / "val")
         assert changed()
         assert not changed()
+
+    def test_a_folder_that_cannot_be_read_hides_no_change_elsewhere(
+        self, root: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        scan = os.scandir
+
+        def refuse(path: t.Any) -> t.Any:
+            if os.fsencode(path).endswith(b"/etc"):
+                raise PermissionError
+            return scan(path)
+
+        monkeypatch.setattr(os, "scandir", refuse)
+        before = folder_digest(str(root))
+        (root / "var/lib/rpm/rpmdb.sqlite").write_bytes(b"1")
+        assert folder_digest(str(root)) != before
 
     def test_links_are_not_followed(self, root: Path, tmp_path: Path) -> None:
         outside = tmp_path / "outside"

@@ -3,8 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import time
+
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import RegistryError
+from ansible_collections.imagescan.openshift.plugins.module_utils._images import tokens
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.tokens import (
     Challenge,
@@ -67,6 +70,18 @@ def test_any_header_is_read(headers: list[str]) -> None:
 
 def test_long_headers_do_not_take_long() -> None:
     parse_challenges(['Bearer realm="' + "\\" * 1_000_000, "a=" * 1_000_000, "a " * 1_000_000, "\\" * 1_000_000])
+
+
+@pytest.mark.parametrize(
+    ("life", "seconds"),
+    [("", 60), (', "expires_in": 300', 300), (', "expires_in": 5', 60), (', "expires_in": "300"', 60),
+     (', "expires_in": true', 60), (', "expires_in": 1e9', 86_400)],
+)  # fmt: skip
+def test_how_long_a_token_lives(monkeypatch: pytest.MonkeyPatch, life: str, seconds: int) -> None:
+    """A tenth less than it says: it must not end on the way."""
+    monkeypatch.setattr(time, "monotonic", lambda: 1000.0)
+    token = tokens._read_token(f'{{"token": "abc"{life}}}'.encode(), "answer")
+    assert (token.value, token.end) == ("abc", 1000 + 0.9 * seconds)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import functools
 import http.client
 import io
 import socket
+import ssl
 import threading
 import time
 import typing as t
@@ -50,6 +51,30 @@ def url(text: str) -> Url:
     parsed = parse_url(text)
     assert parsed is not None
     return parsed
+
+
+def tls_error(kind: type[ssl.SSLError], **attributes: str) -> ssl.SSLError:
+    """As OpenSSL raises it."""
+    error = kind(1, "TLS")
+    for name, value in attributes.items():
+        setattr(error, name, value)
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "is_lost"),
+    [
+        (ssl.SSLEOFError(8, "unexpected end"), True),
+        (ssl.SSLZeroReturnError(6, "closed"), True),
+        (ConnectionResetError(104, "reset"), True),
+        (tls_error(ssl.SSLError, reason="WRONG_VERSION_NUMBER"), False),
+        (tls_error(ssl.SSLCertVerificationError, verify_message="self-signed"), False),
+    ],
+)
+def test_a_connection_that_ends_is_tried_again_and_what_is_no_tls_is_not(error: Exception, is_lost: bool) -> None:
+    failure = Transport(Access())._failure(Endpoint("https", "registry.example", 443), error)
+    assert isinstance(failure, ConnectionLost) is is_lost
+    assert failure.code == ("registry-unavailable" if is_lost else "registry-tls")
 
 
 def test_urls() -> None:

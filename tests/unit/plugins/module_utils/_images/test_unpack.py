@@ -397,6 +397,23 @@ def test_what_cannot_be_read_is_a_problem(root: Path, tmp_path: Path, monkeypatc
     assert names(root) == {"open"}
 
 
+def test_many_problems_are_counted(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = make(tmp_path / "source")
+    for number in range(25):
+        (source / f"closed{number}").write_bytes(b"")
+    original = os.open
+
+    def refuse(path: t.Any, flags: int, *rest: t.Any, **options: t.Any) -> int:
+        if str(path).startswith("closed"):
+            raise PermissionError(13, "Permission denied")
+        return original(path, flags, *rest, **options)
+
+    monkeypatch.setattr(os, "open", refuse)
+    problems = copy_folder(str(source), root, owning=False).problems
+    assert len(problems) == 21
+    assert problems[-1].message == "5 more files or folders could not be read"
+
+
 def test_a_copy_is_bounded(root: Path, tmp_path: Path) -> None:
     source = make(tmp_path / "source")
     (source / "a").write_bytes(bytes(100_000))

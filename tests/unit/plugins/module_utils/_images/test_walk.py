@@ -25,6 +25,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors i
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.limits import Limits
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Image, Layer, RootContent
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.walk import FileSelection, read_root
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.wanted import SPOOL_FROM
 from ansible_collections.imagescan.openshift.tests.support.layouts import (
     GZIP,
     PLAIN,
@@ -442,6 +443,15 @@ def test_limits_are_errors_with_numbers(limits: dict[str, int], code: str, threa
         read_root(image, WANTED, limits=Limits(**limits), threads=threads)
     assert caught.value.code == code
     assert set(threading.enumerate()) <= before
+
+
+def test_the_largest_file_that_is_kept_in_memory_counts_for_the_index() -> None:
+    tar = tar_of([File(DB, bytes(SPOOL_FROM))])
+    with pytest.raises(LimitExceeded) as caught:
+        read_root(image_of_blobs([(PLAIN, tar, tar)]), WANTED, limits=Limits(index=SPOOL_FROM - 1))
+    assert caught.value.code == "limit-index"
+    tar = tar_of([File(DB, bytes(SPOOL_FROM + 1))])
+    assert read_root(image_of_blobs([(PLAIN, tar, tar)]), WANTED, limits=Limits(index=SPOOL_FROM - 1)).files
 
 
 @pytest.mark.parametrize("longer", ["name", "target"])
