@@ -276,18 +276,25 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     if OPENSCAP.name in formats:
         result["files"][OPENSCAP.name] = str(dest / OPENSCAP.filename)
         result["pages"] = pages.paths
-    if clusters is not None:
-        keys = ("name", "state", "reason", "known", "seen", "counts")
-        result["clusters"] = [{key: cluster[key] for key in keys} for cluster in report["clusters"]]
-    if params["table"]:
-        result["table"] = table.render(report, changes=params["changes"]).splitlines()
-    if module._diff:
-        result["diff"] = {"before": counts_text(known), "after": counts_text(report["counts"])}
+    result.update(shown(module, report, known))
     if pages.errors:
         first = pages.errors[0]
         message = f"{len(pages.errors)} pages of OpenSCAP could not be made; all else is written. The first: {first}"
         raise ScanError(message, code=first.code, partial=result)
     return result
+
+
+def shown(module: AnsibleModule, report: t.Mapping[str, t.Any], known: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What is returned for people who look at it. ``known``: the counts of the report before."""
+    texts: dict[str, t.Any] = {}
+    if "clusters" in report:
+        keys = ("name", "state", "reason", "known", "seen", "counts")
+        texts["clusters"] = [{key: cluster[key] for key in keys} for cluster in report["clusters"]]
+    if module.params["table"]:
+        texts["table"] = table.render(report, changes=module.params["changes"]).splitlines()
+    if module._diff:
+        texts["diff"] = {"before": counts_text(known), "after": counts_text(report["counts"])}
+    return texts
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,6 @@ import typing as t
 
 from .._core.text import visible
 from .._images.platforms import choose, parse_platform, platform_of
-from .._rpm.model import Inventory
 from .applying import Accepted, Entry, Exceptions, ImageNames, Used
 from .codes import CODES
 from .conditions.base import Case, Data, Outcome, Step
@@ -47,14 +46,11 @@ def judge(
 ) -> ImageVerdict:
     """What all policies that select the image say of it. ``now`` has a time zone."""
     exceptions = exceptions if isinstance(exceptions, Exceptions) else Exceptions(exceptions)
-    distribution = subject.inventory.os.id if subject.inventory else ""
-    named = ImageNames((subject.digest, *subject.index_digests), subject.names, distribution)
+    named = ImageNames((subject.digest, *subject.index_digests), subject.names, subject.distribution)
     meant = exceptions.of_image(named, now.astimezone(datetime.timezone.utc).date())
-    findings = subject.match.findings if subject.match else ()
-    rules = subject.compliance["rules"] if subject.compliance else ()
-    selecting = [
-        policy for policy in policies if policy.images.selects(subject.names or ("",), subject.platform, subject.labels)
-    ]
+    findings, rules = subject.findings, subject.rules
+    names = subject.names or ("",)
+    selecting = [policy for policy in policies if policy.images.selects(names, subject.platform, subject.labels)]
     used = meant.used(findings, rules, [policy.name for policy in selecting])
     common = _scan_reasons(subject)
     found = [*common, *_exception_notes(used)]
@@ -65,9 +61,7 @@ def judge(
         if not views or meant.by_policy:
             views.append(meant.accepted(findings, rules, policy.name))
             facts = build_facts(subject, views[-1])
-        own = list(common)
-        if subject.inventory is not None:
-            own += _policy_outcomes(policy, subject, subject.inventory, facts, views[-1], now)
+        own = [*common, *_policy_outcomes(policy, subject, facts, views[-1], now)]
         verdicts.append(PolicyVerdict(policy.name, policy.sha256, _verdict_of(own), _ordered(own)))
         found += own
     if not verdicts:
@@ -130,24 +124,22 @@ def judge_index(
 
 
 def _policy_outcomes(
-    policy: Policy,
-    subject: Subject,
-    inventory: Inventory,
-    facts: dict[str, t.Any],
-    accepted: Accepted,
-    now: datetime.datetime,
+    policy: Policy, subject: Subject, facts: dict[str, t.Any], accepted: Accepted, now: datetime.datetime
 ) -> t.Iterator[Outcome]:
-    """What the conditions of one policy find in an image."""
+    """What the conditions of one policy find in an image; nothing where nobody knows what is in it."""
+    if subject.inventory is None:
+        return
+    needs_data = policy.asks_vulnerabilities and subject.inventory.kind not in policy.accept
+    case = Case(subject, subject.inventory, facts, accepted, _data(subject) if needs_data else None, now)
+    asked = ((step, condition) for step in Step for condition in CONDITIONS)
+    for step, condition in asked:
+        for found in condition.reasons[step](policy, case) if step in condition.reasons else ():
+            yield found if isinstance(found, Outcome) else Outcome(CODES[found.code].effect, found)
+
+
+def _data(subject: Subject) -> Data | None:
     feed, match = subject.feed, subject.match
-    data = None
-    if policy.asks_vulnerabilities and inventory.kind not in policy.accept:
-        data = Data(feed, match.feed, match) if feed and match and match.feed else None
-    case = Case(subject, inventory, facts, accepted, data, now)
-    for step in Step:
-        for condition in CONDITIONS:
-            if step in condition.reasons:
-                for found in condition.reasons[step](policy, case):
-                    yield found if isinstance(found, Outcome) else Outcome(CODES[found.code].effect, found)
+    return Data(feed, match.feed, match) if feed and match and match.feed else None
 
 
 def _scan_reasons(subject: Subject) -> list[Outcome]:

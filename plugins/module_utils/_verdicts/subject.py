@@ -48,6 +48,21 @@ class Subject:
         """Every reference, sorted."""
         return tuple(sorted({*self.references, self.reference} - {""}))
 
+    @property
+    def distribution(self) -> str:
+        """``ID`` of the image's os-release; empty where it has none."""
+        return self.inventory.os.id if self.inventory else ""
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the data at hand says of the image."""
+        return self.match.findings if self.match else ()
+
+    @property
+    def rules(self) -> t.Sequence[t.Mapping[str, t.Any]]:
+        """The results of rules, as objects of the report."""
+        return self.compliance["rules"] if self.compliance else ()
+
 
 def gravity(finding: Finding) -> tuple[t.Any, ...]:
     """Key by which the gravest finding comes first."""

@@ -24,6 +24,7 @@ from .._core.errors import CorruptData, InputError, LimitExceeded, ScanError
 from .._core.safe_json import field, read_object
 from .._core.text import visible
 from .._core.times import CLOCK_SKEW, parse_time, utc_text
+from .._vulnerabilities.documents.csaf_products import NESTING_LIMIT, branches_of, groups_of, relationships_of
 from .._vulnerabilities.feeds.signatures import SUFFIX, Keys, read_signature
 from .exceptions import JUSTIFICATIONS
 from .identifiers import folded_id, mentioned_ids
@@ -54,8 +55,6 @@ _CSAF_STATUSES: t.Mapping[str, str] = {
 #: Architectures of packages in images.
 _ARCHITECTURES = ("x86_64", "aarch64", "ppc64le", "s390x", "i686", "noarch")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_DEPTH_LIMIT = 16
-_NESTING_LIMIT = 5
 _PROBLEMS_KEPT = 20
 _TEXT_LIMIT = 1000
 #: A package as findings name it.
@@ -420,6 +419,24 @@ class _VexReader:
         return packages.pop() if len(packages) == 1 else None
 
 
+class _TreeFields:
+    """Values of the product tree, read as the rest of the document is."""
+
+    def __init__(self, reader: _VexReader) -> None:
+        self.where = reader.where
+        self._reader = reader
+
+    def dict_of(self, holder: dict[str, t.Any], key: str, *, required: bool = False) -> dict[str, t.Any]:
+        return self._reader.object(holder, key, "product_tree")
+
+    def text_of(self, holder: dict[str, t.Any], key: str, *, required: bool = False) -> str:
+        return self._reader.text(holder, key, "product_tree")
+
+    def list_of(self, holder: dict[str, t.Any], key: str, kind: type) -> list[t.Any]:
+        read = self._reader.objects if kind is dict else self._reader.texts
+        return read(holder, key, "product_tree")
+
+
 class _Csaf:
     """A CSAF document: products by id, of which relationships say what is in what."""
 
@@ -430,7 +447,7 @@ class _Csaf:
         #: Every image that a product id may stand for.
         self._meant: dict[str, dict[ImageName, None]] = {}
         self._packages: dict[str, PackageName] = {}
-        self._inside: dict[str, tuple[str, str]] = {}
+        self._inside: dict[str, list[str]] = {}
         self._groups: dict[str, list[str]] = {}
 
     def read(self) -> None:
@@ -453,27 +470,16 @@ class _Csaf:
         released = reader.text(tracking, "current_release_date", "tracking")
         time = reader.time(released, "current_release_date")
         tree = reader.object(self._value, "product_tree", "the document")
-        self._branches(tree, 0)
+        fields = _TreeFields(reader)
+        for branch in branches_of(fields, tree):
+            self._product(reader.object(branch, "product", "a branch"))
         for product in reader.objects(tree, "full_product_names", "product_tree"):
             self._product(product)
-        for relation in reader.objects(tree, "relationships", "product_tree"):
-            whole = reader.object(relation, "full_product_name", "a relationship")
-            self._inside[reader.text(whole, "product_id", "a relationship")] = (
-                reader.text(relation, "product_reference", "a relationship"),
-                reader.text(relation, "relates_to_product_reference", "a relationship"),
-            )
-        for group in reader.objects(tree, "product_groups", "product_tree"):
-            name = reader.text(group, "group_id", "a product group")
-            self._groups[name] = reader.texts(group, "product_ids", "a product group")
+        # What lacks is passed over: refused, the document could take nothing back that was said before.
+        self._inside = {whole: ends for whole, *ends in relationships_of(fields, tree, required=False)}
+        self._groups = groups_of(fields, tree)
         for number, one in enumerate(reader.objects(self._value, "vulnerabilities", "the document"), 1):
             self._vulnerability(one, f"vulnerability {number}", time)
-
-    def _branches(self, holder: dict[str, t.Any], depth: int) -> None:
-        if depth > _DEPTH_LIMIT:
-            raise LimitExceeded(f"{self._reader.where}: branches are nested deeper than {_DEPTH_LIMIT} levels")
-        for branch in self._reader.objects(holder, "branches", "product_tree"):
-            self._product(self._reader.object(branch, "product", "a branch"))
-            self._branches(branch, depth + 1)
 
     def _product(self, product: dict[str, t.Any]) -> None:
         reader = self._reader
@@ -500,7 +506,7 @@ class _Csaf:
             return self._images[product], None
         if product in self._packages:
             return None, self._packages[product]
-        if product not in self._inside or depth > _NESTING_LIMIT:
+        if product not in self._inside or depth > NESTING_LIMIT:
             return None, None
         part, whole = self._inside[product]
         inner_image, package = self._resolve(part, depth + 1)

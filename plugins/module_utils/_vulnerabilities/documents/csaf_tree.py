@@ -8,15 +8,13 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ..._core.errors import CorruptData, LimitExceeded
+from ..._core.errors import CorruptData
 from ..cpes import parse_cpe
 from .advisories import TEXT_LIMIT, kept_text
 from .csaf_components import UNREADABLE, ComponentReader, CsafComponent, same_package
 from .csaf_flat import as_stated
 from .csaf_json import CsafFields
-
-DEPTH_LIMIT = 16  # branches inside branches; published documents have at most 4
-NESTING_LIMIT = 5  # relationships of relationships
+from .csaf_products import NESTING_LIMIT, branches_of, groups_of, relationships_of
 
 _CPE = re.compile(r"cpe:[\x21-\x7e]{1,250}")
 
@@ -31,7 +29,6 @@ class ProductTree:
         self.relationships: dict[str, tuple[str, str]] = {}
         self.spoken: set[str] = set()
         self.names_packages = False  # whether anything was said of an RPM or a module
-        self.groups: dict[str, list[str]] = {}
         self.families: set[str] = set()  # names of branches with products in them
         self.parts = ComponentReader(fields, self.products)
         self.components: dict[str, CsafComponent | str] = {}
@@ -39,17 +36,12 @@ class ProductTree:
         self.resolved: dict[str, tuple[CsafComponent, str, str] | str] = {}
         self.read_products(tree)
         self.read_relationships(tree)
-        for group in fields.list_of(tree, "product_groups", dict):
-            self.groups[fields.text_of(group, "group_id")] = fields.list_of(group, "product_ids", str)
+        self.groups = groups_of(fields, tree)
 
     def read_products(self, tree: dict[str, t.Any]) -> None:
         for product in self.fields.list_of(tree, "full_product_names", dict):
             self.add_product(product)
-        pending = [(branch, 1) for branch in self.fields.list_of(tree, "branches", dict)]
-        while pending:
-            branch, depth = pending.pop()
-            if depth > DEPTH_LIMIT:
-                raise LimitExceeded(f"{self.fields.where}: branches are nested deeper than {DEPTH_LIMIT}")
+        for branch in branches_of(self.fields, tree):
             if not branch.get("product") and not branch.get("branches"):
                 # CSAF has one of them in each branch.
                 raise CorruptData(f"{self.fields.where} has a branch of its product tree in which nothing is")
@@ -58,7 +50,6 @@ class ProductTree:
                 self.add_product(self.fields.dict_of(branch, "product"))
             if "branches" in branch:
                 self.families.add(self.fields.text_of(branch, "name"))
-                pending.extend((inner, depth + 1) for inner in self.fields.list_of(branch, "branches", dict))
 
     def add_product(self, product: dict[str, t.Any]) -> None:
         identity = self.fields.text_of(product, "product_id", required=True)
@@ -67,11 +58,7 @@ class ProductTree:
             raise CorruptData(f"{self.fields.where} defines {ascii(identity)[:100]} twice, and not alike")
 
     def read_relationships(self, tree: dict[str, t.Any]) -> None:
-        for relationship in self.fields.list_of(tree, "relationships", dict):
-            whole_name = self.fields.dict_of(relationship, "full_product_name", required=True)
-            identity = self.fields.text_of(whole_name, "product_id", required=True)
-            part = self.fields.text_of(relationship, "product_reference", required=True)
-            whole = self.fields.text_of(relationship, "relates_to_product_reference", required=True)
+        for identity, part, whole in relationships_of(self.fields, tree, required=True):
             if identity in self.products or self.relationships.setdefault(identity, (part, whole)) != (part, whole):
                 raise CorruptData(f"{self.fields.where} defines {ascii(identity)[:100]} twice, and not alike")
 

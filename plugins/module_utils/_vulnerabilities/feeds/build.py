@@ -93,12 +93,7 @@ def build_index(
     where it is the checking of single documents that failed.
     """
     checked = utc_text(now, "now")
-    form.check()
-    if signatures is not None and not form.format.is_signed:
-        signed = " and ".join(item.name for item in FORMATS.values() if item.is_signed)
-        raise InputError(f"signatures are checked of the format {signed}, not of {form.name}")
-    if repository_map and not form.format.takes_map:
-        raise InputError(f"a repository map belongs to Red Hat's data, not to the format {form.name}")
+    _check_form(form, is_signed=signatures is not None, has_map=bool(repository_map))
     if names is not None and not (names := set(names)):
         raise InputError("no package names to build a feed index for; expected at least one, or none given at all")
     folder = Path(dest).absolute().parent
@@ -138,6 +133,16 @@ def build_index(
         with FeedIndex.open(target) as index:
             info = dataclasses.replace(index.info, checked=result.info.checked)
             return BuildResult(True, info, tuple(index.rejected()), index.meta["skipped"], result.changed_documents)
+
+
+def _check_form(form: Form, *, is_signed: bool, has_map: bool) -> None:
+    """Refuse what a format does not have."""
+    form.check()
+    if is_signed and not form.format.is_signed:
+        signed = " and ".join(item.name for item in FORMATS.values() if item.is_signed)
+        raise InputError(f"signatures are checked of the format {signed}, not of {form.name}")
+    if has_map and not form.format.takes_map:
+        raise InputError(f"a repository map belongs to Red Hat's data, not to the format {form.name}")
 
 
 class _Previous:
@@ -262,33 +267,35 @@ class _Compilation:
             if previous is not None and previous.holds("serial", serial):
                 return self._keep(previous.index, feed)
             writer.set_repositories(repositories.cpes if repositories else {})
-            form = self.form
+            made_of = {"serial": serial, "basis": self.basis, "fingerprint": fingerprint}
             writer.finish(
-                {
-                    "serial": serial,
-                    "basis": self.basis,
-                    "fingerprint": fingerprint,
-                    "format": form.name,
-                    "form": list(form),
-                    "coverage": form.format.coverage,
-                    "distributions": form.format.distributions(
-                        form.distribution, (cpe for cpe, _product in writer.products())
-                    ),
-                    "checked": self.checked,
-                    "repository_map": repositories is not None,
-                    "names": self.names,
-                    "sources": self.sources,
-                    "feed": feed.state,
-                    "signature_key": intake.signature_key,
-                    # What it calls verified is taken over, and the word for it.
-                    **({"origin": trusted.meta["origin"]} if trusted is not None and "origin" in trusted.meta else {}),
-                },
-                intake.tick,
+                {**made_of, **self._told(feed, intake, trusted, has_map=repositories is not None)}, intake.tick
             )
             before = {path: item.sha256 for path, item in previous.known.documents.items()} if previous else {}
             count = len(dict(contents.items() ^ before.items()))
             with FeedIndex.open(self.target) as index:
                 return BuildResult(True, index.info, tuple(intake.rejected), index.meta["skipped"], count)
+
+    def _told(self, feed: Feed, intake: Intake, trusted: FeedIndex | None, *, has_map: bool) -> dict[str, t.Any]:
+        """What an index notes of its data and of where they are from."""
+        form = self.form
+        cpes = (cpe for cpe, _product in intake.writer.products())
+        told = {
+            "format": form.name,
+            "form": list(form),
+            "coverage": form.format.coverage,
+            "distributions": form.format.distributions(form.distribution, cpes),
+            "checked": self.checked,
+            "repository_map": has_map,
+            "names": self.names,
+            "sources": self.sources,
+            "feed": feed.state,
+            "signature_key": intake.signature_key,
+        }
+        # What it calls verified is taken over, and the word for it.
+        if trusted is not None and "origin" in trusted.meta:
+            told["origin"] = trusted.meta["origin"]
+        return told
 
     def _keep(self, old: FeedIndex, feed: Feed) -> BuildResult:
         """Leave the index as it is, but for the time of the check."""

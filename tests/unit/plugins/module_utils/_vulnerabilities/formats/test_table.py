@@ -22,7 +22,7 @@ from __future__ import annotations
 import json
 
 from ..distributions import parse_distribution
-from ..documents.model import Document, Row
+from ..documents.model import Document, StatementRow
 from ..documents.unread import EVERYTHING
 from ..feeds.sources import open_feed
 from .model import FeedFormat
@@ -32,7 +32,8 @@ def _read(data, where, names, distribution):
     owner, release = parse_distribution(distribution)
     value = json.loads(data)
     product = owner.cpe(release)
-    row = Row(value["package"], "fixed", "", value["fixed"], "low", "", value["id"], "", "x86_64", product, product)
+    shared = ("low", "", value["id"], "", "x86_64", product, product)
+    row = StatementRow(value["package"], "fixed", "", value["fixed"], *shared)
     return Document("toy", value["date"], False, ((value["id"], (row,)),), {})
 
 
