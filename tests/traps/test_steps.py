@@ -226,7 +226,7 @@ def test_a_scan_that_a_wrong_clock_stamped_is_done_again(
     stamp = present + datetime.timedelta(days=365 if trap else 0)
     life.push(Situation())
     with monkeypatch.context() as patch:
-        patch.setattr(image_scan, "now", lambda: stamp.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        patch.setattr(image_scan, "now_text", lambda: stamp.strftime("%Y-%m-%dT%H:%M:%SZ"))
         life.scan()
     for max_age in (None, 30.0):
         with open_store(life.store) as store:
