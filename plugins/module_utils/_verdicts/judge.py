@@ -27,6 +27,8 @@ from .wording import counted, listed
 
 #: At most so many reasons of one code, the gravest first; the last says how many more there are.
 REASON_LIMIT = 25
+#: What finds reasons, in the order of its steps.
+_REASONS = tuple(item.reasons[step] for step in Step for item in CONDITIONS if step in item.reasons)
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -131,9 +133,8 @@ def _policy_outcomes(
         return
     needs_data = policy.asks_vulnerabilities and subject.inventory.kind not in policy.accept
     case = Case(subject, subject.inventory, facts, accepted, _data(subject) if needs_data else None, now)
-    asked = ((step, condition) for step in Step for condition in CONDITIONS)
-    for step, condition in asked:
-        for found in condition.reasons[step](policy, case) if step in condition.reasons else ():
+    for reasons in _REASONS:
+        for found in reasons(policy, case):
             yield found if isinstance(found, Outcome) else Outcome(CODES[found.code].effect, found)
 
 
