@@ -33,6 +33,7 @@ ALLOWED = {
     "_cluster_options": {"_core", "_cluster"},
     "_pod_options": {"_core", "_images", "_compliance", "_scanner", "_cluster"},
     "_inputs": {"_core", "_module", "_verdicts", "_vulnerabilities"},
+    "_report_files": {"_core", "_compliance", "_reports", "_store"},
 }
 IN_THE_POD = {"_core", "_images", "_rpm", "_compliance", "_scanner"}
 OPTIONAL_IN_THE_POD = {"isal", "zstandard"}
