@@ -30,8 +30,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
     updateinfo,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.model import Document
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import advisories as sources
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import bundles, sync
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import bundles, repodata, sync
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.model import SEVERITIES
 from ansible_collections.imagescan.openshift.tests.fuzz import trees
 from ansible_collections.imagescan.openshift.tests.fuzz.mutations import mutate_bytes
@@ -80,7 +79,7 @@ def _check(read: Document, again: t.Callable[..., Document]) -> None:
 
 
 def _repomd(data: bytes) -> None:
-    for listed in sources._repomd(data, "repository"):
+    for listed in repodata.read_repomd(data, "repository"):
         assert ".." not in listed.path.split("/") and not listed.path.startswith("/")
 
 

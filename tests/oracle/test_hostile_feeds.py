@@ -29,7 +29,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
     csaf_vex, osv, updateinfo,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import (
-    advisories, archives, bundles, repository_map, sync,
+    advisories, archives, bundles, repodata, repository_map, sync,
 )
 
 work = Path(sys.argv[1])
@@ -163,8 +163,8 @@ CASES = {
     "updateinfo-of-packages": lambda: reader(
         lambda d: advisories_of([b"<updates><update><pkglist><collection>"] + [d] * 1000), b"<package/>" * 1000
     ),
-    "repomd-of-entities": lambda: reader(lambda d: advisories._repomd(d, "it"), entities()),
-    "repomd-of-nested-elements": lambda: reader(lambda d: advisories._repomd(d, "it"), b"<repomd>" * 500_000),
+    "repomd-of-entities": lambda: reader(lambda d: repodata.read_repomd(d, "it"), entities()),
+    "repomd-of-nested-elements": lambda: reader(lambda d: repodata.read_repomd(d, "it"), b"<repomd>" * 500_000),
     "changes-of-one-line": lambda: reader(rows, b'"' + b"a" * (60 * MIB)),
     "changes-of-commas": lambda: reader(rows, b"," * (16 * MIB)),
     "changes-of-empty-lines": lambda: reader(rows, b"\\n" * (8 * MIB) + b"x"),

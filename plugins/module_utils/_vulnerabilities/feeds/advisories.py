@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import re
 import typing as t
 import urllib.parse
-import xml.parsers.expat
 import zipfile
 import zlib
 from pathlib import Path
@@ -19,10 +17,11 @@ from pathlib import Path
 from ..._core.errors import CorruptData, InputError, LimitExceeded
 from ..._images.limits import GIB, Budget, Limits
 from ..documents.osv import RECORD_LIMIT
-from ..documents.updateinfo import DEPTH_LIMIT, PENDING_LIMIT, split
+from ..documents.updateinfo import split
 from .archives import unpack_file
 from .digests import content_digest, digest_of
 from .downloads import FeedClient, Transfer, is_url, local_path, shown_url, split_url
+from .repodata import CHECKSUMS, ListedFile, PrimaryReader, read_repomd
 from .sources import Feed, folders_in, open_feed
 from .sync import ARCHIVE_LIMIT, DocumentSink, KnownFeed, is_document
 
@@ -31,13 +30,11 @@ if t.TYPE_CHECKING:
 
 REPOSITORIES_LIMIT = 1000  # below one folder
 REPOMD_LIMIT = 4 << 20
-NAMES_LIMIT = 1_000_000  # packages of one repository
 UPDATEINFO_LIMIT = 2 * GIB  # compressed; the largest published ones have some 20 MB
 #: Updateinfo expands some 20 times.
 LIMITS = Limits(uncompressed=32 * GIB, expansion=400, expansion_free=GIB, entries=2_000_000, seconds=3600.0)
 #: Bytes of a zip's list of members, which is read as a whole: some 500,000 members.
 _DIRECTORY_LIMIT = 64 << 20
-_CHECKSUMS = {"sha256": hashlib.sha256, "sha384": hashlib.sha384, "sha512": hashlib.sha512}
 _UPDATEINFO = re.compile(r"(?:.*[-.])?updateinfo\.xml(?:\.(?:gz|xz|zst))?")
 _STEP = 1 << 18
 
@@ -102,7 +99,7 @@ def _remote(url: str, client: FeedClient, target: Path) -> _Repository:
         return _Repository(parts.path.strip("/"), _Remote(url, client, target), None)
     folder = parts.path.rstrip("/").removesuffix("/repodata/repomd.xml")
     base = urllib.parse.urlunsplit(parts._replace(path=folder + "/"))
-    listed = _repomd(client.read(_below(base, "repodata/repomd.xml"), limit=REPOMD_LIMIT), shown_url(base))
+    listed = read_repomd(client.read(_below(base, "repodata/repomd.xml"), limit=REPOMD_LIMIT), shown_url(base))
     updateinfo, primary = (
         _Remote(_below(base, one.path), client, target.with_name(f"{target.name}-{number}"), one)
         for number, one in enumerate(listed)
@@ -121,14 +118,6 @@ def _begins(path: Path, start: bytes) -> bool:
             return stream.read(len(start)) == start
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-
-
-class _Listed(t.NamedTuple):
-    """A file that a ``repomd.xml`` lists: where, and its checksum."""
-
-    path: str
-    kind: str
-    checksum: str
 
 
 class _File(t.Protocol):
@@ -153,7 +142,7 @@ class _Repository(t.NamedTuple):
 
 
 class _Local:
-    def __init__(self, path: Path, listed: _Listed | None = None) -> None:
+    def __init__(self, path: Path, listed: ListedFile | None = None) -> None:
         self.shown = str(path)
         self.label = path.name
         self._path = path
@@ -172,7 +161,7 @@ class _Local:
 class _Remote:
     """Fetched when it is read, so that an unchanged one costs one request."""
 
-    def __init__(self, url: str, client: FeedClient, target: Path, listed: _Listed | None = None) -> None:
+    def __init__(self, url: str, client: FeedClient, target: Path, listed: ListedFile | None = None) -> None:
         self.shown = shown_url(url)
         self.label = split_url(url).path.rpartition("/")[2]
         self._url = url
@@ -201,7 +190,7 @@ class _Remote:
 
 
 def _digest(path: Path, kind: str, tick: t.Callable[[], None]) -> str:
-    digest = _CHECKSUMS[kind]()
+    digest = CHECKSUMS[kind]()
     try:
         with path.open("rb") as stream:
             while data := stream.read(_STEP):
@@ -212,7 +201,7 @@ def _digest(path: Path, kind: str, tick: t.Callable[[], None]) -> str:
     return digest.hexdigest()
 
 
-def _check(path: Path, listed: _Listed | None, shown: str, tick: t.Callable[[], None]) -> None:
+def _check(path: Path, listed: ListedFile | None, shown: str, tick: t.Callable[[], None]) -> None:
     if listed is not None and _digest(path, listed.kind, tick) != listed.checksum:
         raise CorruptData(
             f"{shown} does not have the checksum that repomd.xml names: it is damaged, cut, or of another time",
@@ -239,7 +228,7 @@ def _repositories_in(root: Path) -> t.Iterator[_Repository]:
             if "repomd.xml" in files:
                 base = Path(folder).parent
                 prefix = inner.parent.as_posix() if inner.parts else ""
-                listed = _repomd(_small(Path(folder) / "repomd.xml"), str(base))
+                listed = read_repomd(_small(Path(folder) / "repomd.xml"), str(base))
                 updateinfo, primary = (_Local(base / one.path, one) for one in listed)
                 found.append(_Repository(prefix.strip("."), updateinfo, primary))
             folders.clear()
@@ -268,138 +257,6 @@ def _small(path: Path) -> bytes:
     if len(data) > REPOMD_LIMIT:
         raise LimitExceeded(f"{path} has more than {REPOMD_LIMIT} bytes")
     return data
-
-
-def _repomd(data: bytes, where: str) -> tuple[_Listed, _Listed]:
-    """Updateinfo and primary, as a ``repomd.xml`` lists them. ``where`` names the repository in messages."""
-    found = _Repomd(where).read(data)
-    if "updateinfo" not in found:
-        raise CorruptData(
-            f"the repository {where} has no updateinfo, so nothing is known of its packages",
-            code="feed-empty",
-            hint="leave out repositories without advisories",
-        )
-    return _listed(found, "updateinfo", where), _listed(found, "primary", where)
-
-
-def _listed(found: t.Mapping[str, dict[str, str]], kind: str, where: str) -> _Listed:
-    values = {"path": "", "kind": "", "checksum": "", **found.get(kind, {})}
-    path, checksum = values["path"], values["checksum"].strip()
-    if values["kind"] not in _CHECKSUMS or not re.fullmatch(r"[0-9a-f]{64,128}", checksum):
-        raise CorruptData(
-            f"the repomd.xml of {where} has no checksum of {kind} that can be relied on"
-            f" ({ascii(values['kind'])[:20]}); expected one of {', '.join(_CHECKSUMS)}",
-            code="feed-damaged",
-        )
-    if ".." in path.split("/") or not re.fullmatch(r"[A-Za-z0-9._+-]+(?:/[A-Za-z0-9._+-]+)*", path):
-        raise CorruptData(
-            f"the repomd.xml of {where} lists {kind} at {ascii(path)[:100]}, outside of the repository",
-            code="feed-damaged",
-        )
-    return _Listed(path, values["kind"], checksum)
-
-
-class _Xml:
-    """Reads one file of a repository's metadata as a stream, without document types and their entities."""
-
-    what = "metadata"
-
-    def __init__(self, where: str) -> None:
-        self.where = where
-        self.names: list[str] = []
-        self.parser = xml.parsers.expat.ParserCreate(namespace_separator=" ")
-        self.parser.buffer_text = True
-        self.parser.StartDoctypeDeclHandler = self._refuse
-        self.parser.StartElementHandler = self._start
-        self.parser.EndElementHandler = self._end
-        self.parser.CharacterDataHandler = self.characters
-
-    def parse(self, chunks: t.Iterable[bytes]) -> None:
-        try:
-            given = 0
-            for chunk in chunks:
-                for start in range(0, len(chunk), _STEP):
-                    part = chunk[start : start + _STEP]
-                    given += len(part)
-                    self.parser.Parse(part, False)
-                    if given - self.parser.CurrentByteIndex > PENDING_LIMIT:
-                        raise LimitExceeded(f"the {self.what} of {self.where} has a tag of {PENDING_LIMIT} bytes")
-            self.parser.Parse(b"", True)
-        except xml.parsers.expat.ExpatError as error:
-            raise CorruptData(
-                f"the {self.what} of {self.where} is not whole XML: {xml.parsers.expat.ErrorString(error.code)} at line"
-                f" {error.lineno}",
-                code="feed-damaged",
-            ) from error
-
-    def _refuse(self, *_details: object) -> None:
-        raise CorruptData(f"the {self.what} of {self.where} declares a document type", code="feed-damaged")
-
-    def _start(self, tag: str, attributes: dict[str, str]) -> None:
-        self.names.append(tag.rpartition(" ")[2])
-        if len(self.names) > DEPTH_LIMIT:
-            raise LimitExceeded(f"the {self.what} of {self.where} is nested deeper than {DEPTH_LIMIT}")
-        self.start(attributes)
-
-    def _end(self, _tag: str) -> None:
-        self.end()
-        self.names.pop()
-
-    def start(self, attributes: dict[str, str]) -> None:
-        """An element begins; ``names`` leads to it."""
-
-    def end(self) -> None:
-        """An element ends."""
-
-    def characters(self, data: str) -> None:
-        """Text of an element."""
-
-
-class _Repomd(_Xml):
-    what = "repomd.xml"
-
-    def read(self, data: bytes) -> dict[str, dict[str, str]]:
-        """Type of data -> path, kind of checksum, and checksum."""
-        self.found: dict[str, dict[str, str]] = {}
-        self._data: dict[str, str] = {}
-        self.parse([data])
-        return self.found
-
-    def start(self, attributes: dict[str, str]) -> None:
-        if self.names == ["repomd", "data"]:
-            self._data = self.found[attributes.get("type", "")] = {}
-        elif self.names == ["repomd", "data", "location"]:
-            self._data["path"] = attributes.get("href", "")
-        elif self.names == ["repomd", "data", "checksum"]:
-            self._data |= {"kind": attributes.get("type", ""), "checksum": ""}
-
-    def characters(self, data: str) -> None:
-        if self.names == ["repomd", "data", "checksum"]:
-            self._data["checksum"] = (self._data["checksum"] + data)[:200]
-
-
-class _Primary(_Xml):
-    what = "list of packages"
-
-    def read(self, chunks: t.Iterable[bytes]) -> set[str]:
-        """Names of the packages."""
-        self.found: set[str] = set()
-        self._text = ""
-        self.parse(chunks)
-        return self.found
-
-    def start(self, attributes: dict[str, str]) -> None:
-        self._text = ""
-
-    def characters(self, data: str) -> None:
-        if self.names == ["metadata", "package", "name"]:
-            self._text = (self._text + data)[:256]
-
-    def end(self) -> None:
-        if self.names == ["metadata", "package", "name"]:
-            self.found.add(self._text.strip())
-            if len(self.found) > NAMES_LIMIT:
-                raise LimitExceeded(f"the repository {self.where} has more than {NAMES_LIMIT} packages")
 
 
 class _RepositoriesFeed:
@@ -441,7 +298,7 @@ class _RepositoriesFeed:
                 number += 1
             if primary is not None:
                 chunks = unpack_file(str(primary.path(self._tick)), LIMITS)
-                names |= _Primary(primary.shown).read(self._ticking(chunks))
+                names |= PrimaryReader(primary.shown).read(self._ticking(chunks))
         if not number:
             shown = ", ".join(one.updateinfo.shown for one in self._repositories[:3])
             raise CorruptData(f"there is no advisory at all in {shown}", code="feed-empty")
