@@ -19,7 +19,6 @@ from datetime import datetime, timedelta
 from .._core.errors import CorruptData, ScanError
 from .._core.times import BEGINNING, parse_time
 from .._images.sightings import Sighting
-from .._verdicts.changes import difference
 from .._verdicts.model import VERDICTS
 from .database import Database, StoreError, open_database
 from .model import (
@@ -985,6 +984,9 @@ def _weigh(connection: sa.Connection, judgement: Judgement) -> tuple[RecordedVer
     after = before if state == "superseded" else judgement.verdict
     reasons: tuple[dict[str, str], ...] = ()
     if row is not None and before != after:
+        # Only what judges needs the table of all reasons: a fifth of the start of a scan.
+        from .._verdicts.changes import difference
+
         reasons = tuple(difference(_document(connection, row.verdict_id, judgement.key), judgement.document))
     return RecordedVerdict(judgement.key, state, before, after, reasons), sha256, document, row
 
