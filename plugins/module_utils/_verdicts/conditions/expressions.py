@@ -87,24 +87,40 @@ def _parse(field: Field) -> dict[str, t.Any]:
 
 def _reasons(policy: ExpressionTerms, case: Case) -> Reasons:
     for condition in policy.conditions:
-        where = f"condition '{visible(condition.name, 100)}' of the policy '{policy.name}'"
-        if "compliance" in condition.reads and case.facts["compliance"] is None:
-            continue  # said already
-        try:
-            holds = evaluate(condition.that, case.facts)
-        except InputError as error:
-            yield Reason("policy-error", f"{where} {error.message}: {visible(condition.that, 300)}")
-            continue
-        if not holds:
-            because = visible(condition.message, 500) or f"it demands {visible(condition.that, 300)}"
-            yield Reason("condition-broken", f"{where} is broken: {because}")
-        elif "compliance" in condition.reads and not _holds_in_any_case(condition, case.facts):
-            unclear = [rule for rule in case.facts["compliance"]["rules"] if rule["result"] in UNCLEAR_RESULTS]
-            names = listed([f"{rule['id']} ({rule['result']})" for rule in unclear])
-            yield Reason("compliance-incomplete", f"{where} depends on rules without a result: {names}")
-        elif not _holds_for_any_score(condition, case.facts):
-            ids = sorted({one["id"] for one in case.facts["vulnerabilities"] if one["cvss_score"] is None})
-            yield Reason("cvss-missing", f"{where} depends on findings without a CVSS score: {listed(ids)}")
+        if "compliance" not in condition.reads or case.facts["compliance"] is not None:  # else it is said already
+            found = _reason(
+                condition, case.facts, f"condition '{visible(condition.name, 100)}' of the policy '{policy.name}'"
+            )
+            if found:
+                yield found
+
+
+def _reason(condition: Expression, facts: dict[str, t.Any], where: str) -> Reason | None:
+    """Why a condition does not hold, or may not; None where it holds."""
+    try:
+        holds = evaluate(condition.that, facts)
+    except InputError as error:
+        return Reason("policy-error", f"{where} {error.message}: {visible(condition.that, 300)}")
+    if not holds:
+        because = visible(condition.message, 500) or f"it demands {visible(condition.that, 300)}"
+        return Reason("condition-broken", f"{where} is broken: {because}")
+    if "compliance" in condition.reads and not _holds_in_any_case(condition, facts):
+        names = listed_rules(unclear_rules(facts["compliance"]))
+        return Reason("compliance-incomplete", f"{where} depends on rules without a result: {names}")
+    if not _holds_for_any_score(condition, facts):
+        ids = sorted({finding["id"] for finding in facts["vulnerabilities"] if finding["cvss_score"] is None})
+        return Reason("cvss-missing", f"{where} depends on findings without a CVSS score: {listed(ids)}")
+    return None
+
+
+def unclear_rules(compliance: t.Mapping[str, t.Any]) -> list[t.Mapping[str, t.Any]]:
+    """The rules whose outcome nobody knows, as objects of the report."""
+    return [rule for rule in compliance["rules"] if rule["result"] in UNCLEAR_RESULTS]
+
+
+def listed_rules(rules: t.Iterable[t.Mapping[str, t.Any]]) -> str:
+    """The first rules with their results, and how many more there are."""
+    return listed([f"{rule['id']} ({rule['result']})" for rule in rules])
 
 
 def _holds_for_any_score(condition: Expression, facts: dict[str, t.Any]) -> bool:

@@ -9,6 +9,7 @@ import dataclasses
 import typing as t
 
 from ..._core.text import visible
+from ..._rpm.model import Inventory
 from ..documents import Field
 from ..model import Reason
 from ..wording import counted, listed
@@ -65,33 +66,30 @@ def _reasons(policy: KindTerms, case: Case) -> Reasons:
     inventory = case.inventory
     if inventory.problems:
         problems = counted(len(inventory.problems), "problem")
-        yield Reason(
-            "inventory-incomplete",
-            f"Not everything in the image could be read ({problems}), so packages may be missing",
-        )
-        for problem in sorted_problems(inventory.problems):
-            yield unseen(problem)
-    if inventory.kind != "rpm":
-        if inventory.kind in policy.accept:
-            text = f"The image has no RPM database; the policy '{policy.name}' accepts the kind {inventory.kind}"
-            yield Reason("kind-accepted", text)
-        else:
-            accepts = listed(policy.accept) or "no other kind than rpm"
-            yield Reason(
-                "no-package-database",
-                f"The image has no RPM database (kind {visible(inventory.kind, 40)}); the policy "
-                f"'{policy.name}' accepts {accepts}",
-            )
-    elif inventory.database is None and any(one.code == "rpmdb-missing" for one in inventory.problems):
+        text = f"Not everything in the image could be read ({problems}), so packages may be missing"
+        yield Reason("inventory-incomplete", text)
+        yield from map(unseen, sorted_problems(inventory.problems))
+    if inventory.kind == "rpm":
+        yield from _database(inventory)
+    elif inventory.kind in policy.accept:
+        text = f"The image has no RPM database; the policy '{policy.name}' accepts the kind {inventory.kind}"
+        yield Reason("kind-accepted", text)
+    else:
+        text = f"The image has no RPM database (kind {visible(inventory.kind, 40)})"
+        accepts = listed(policy.accept) or "no other kind than rpm"
+        yield Reason("no-package-database", f"{text}; the policy '{policy.name}' accepts {accepts}")
+
+
+def _database(inventory: Inventory) -> Reasons:
+    """Whether all packages of the database were read."""
+    if inventory.database is None and any(one.code == "rpmdb-missing" for one in inventory.problems):
         pass  # said already
     elif all(package.name == "gpg-pubkey" for package in inventory.packages):
         yield Reason("no-packages", "The RPM database has no package")
     elif inventory.database is None or inventory.database.rows != len(inventory.packages):
         rows = inventory.database.rows if inventory.database else 0
-        yield Reason(
-            "package-count",
-            f"The RPM database counts {counted(rows, 'package')}, and {len(inventory.packages)} were read",
-        )
+        text = f"The RPM database counts {counted(rows, 'package')}, and {len(inventory.packages)} were read"
+        yield Reason("package-count", text)
 
 
 ACCEPT = Condition("accept", EXAMPLE, _parse, CODES, {Step.CONTENTS: _reasons})

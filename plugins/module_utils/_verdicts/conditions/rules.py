@@ -8,15 +8,15 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ..._compliance.model import RULE_SEVERITIES, UNCLEAR_RESULTS
+from ..._compliance.model import RULE_SEVERITIES
 from ..._core.text import visible
 from ..._images.model import Problem
 from ..documents import Field
 from ..model import Reason
-from ..wording import counted, listed
+from ..wording import counted
 from .ages import AgeTerms, age_reasons
 from .base import Case, Code, Condition, Limit, Outcome, Pass, Reasons, Step, unseen
-from .expressions import ExpressionTerms
+from .expressions import ExpressionTerms, listed_rules, unclear_rules
 from .kinds import KindTerms
 
 #: The worst severity of rules that may fail where a policy asks about compliance and says no more. CloudForms 4.2 let
@@ -67,6 +67,13 @@ class ComplianceTerms(KindTerms, ExpressionTerms, AgeTerms):
     def asks_compliance(self) -> bool:
         """Whether the policy asks about the results of rules."""
         return self.max_failed_severity is not None or self.min_score is not None or self.reads("compliance")
+
+    @property
+    def asks_score(self) -> bool:
+        """Whether the policy asks about the score, on which every rule has an influence."""
+        return self.min_score is not None or any(
+            "compliance" in expression.reads and "score" in expression.that for expression in self.conditions
+        )
 
 
 def _parse(field: Field) -> dict[str, t.Any]:
@@ -130,22 +137,18 @@ def _failed_rules(policy: ComplianceTerms, rules: t.Iterable[t.Mapping[str, t.An
 
 def _rules_without_result(policy: ComplianceTerms, results: t.Mapping[str, t.Any]) -> Reasons:
     """Rules that oscap could not decide. They may all have failed, which matters unless that would be allowed."""
-    rules = results["rules"]
-    if not any(rule["result"] in ("pass", "fixed", "fail") for rule in rules):
+    if not any(rule["result"] in ("pass", "fixed", "fail") for rule in results["rules"]):
         if not results["problems"]:
             yield Reason("compliance-incomplete", "no rule has a result")
         return
-    unclear = [rule for rule in rules if rule["result"] in UNCLEAR_RESULTS]
-    by_score = policy.min_score is not None or any(
-        "compliance" in expression.reads and "score" in expression.that for expression in policy.conditions
-    )
-    if not by_score:
+    unclear = unclear_rules(results)
+    if not policy.asks_score:
         # Conditions are tried with these rules failed, and passed.
         allowed = "high" if policy.max_failed_severity is None else policy.max_failed_severity
         unclear = [rule for rule in unclear if _rank(rule["severity"]) > _rank(allowed)]
     if unclear:
-        names = listed([f"{rule['id']} ({rule['result']})" for rule in unclear])
-        yield Reason("compliance-incomplete", f"{counted(len(unclear), 'rule')} without a result: {names}")
+        text = f"{counted(len(unclear), 'rule')} without a result: {listed_rules(unclear)}"
+        yield Reason("compliance-incomplete", text)
     elif policy.min_score is not None and results["score"] is None:
         yield Reason("compliance-incomplete", f"there is no score; the policy '{policy.name}' demands one")
 

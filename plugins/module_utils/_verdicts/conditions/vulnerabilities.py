@@ -202,15 +202,12 @@ def _coverage(policy: VulnerabilityTerms, case: Case) -> Reasons:
     if case.data is None:
         return
     match = case.data.match
-    for problem in sorted_problems(match.problems):
-        yield unseen(problem)
+    yield from map(unseen, sorted_problems(match.problems))
     if case.inventory.kind != "rpm":
         return
     if not match.supported:
-        yield Reason(
-            "distribution-not-covered",
-            f"The vulnerability data does not cover {visible(case.facts['os'], 80) or 'an unknown distribution'}",
-        )
+        name = visible(case.facts["os"], 80) or "an unknown distribution"
+        yield Reason("distribution-not-covered", f"The vulnerability data does not cover {name}")
         return
     if not match.cpes:
         yield Reason("no-product", "No product of the vulnerability data applies to the image")
@@ -219,16 +216,19 @@ def _coverage(policy: VulnerabilityTerms, case: Case) -> Reasons:
         yield Reason("nothing-applicable", f"The vulnerability data says nothing about any of the {packages}")
     if match.feed is not None and match.feed.coverage == "fixes":
         yield _fixes_alone(policy, case)
-    unmapped = _unmapped(case.inventory, match)
+    yield from _repositories(case.inventory, match)
+
+
+def _repositories(inventory: Inventory, match: Match) -> Reasons:
+    """Repositories that lead to no product, or are not known."""
+    unmapped = _unmapped(inventory, match)
     if unmapped:
         repositories = counted(len(unmapped), "repository", "repositories")
         text = f"{repositories} of the image without a product in the map: {listed(unmapped)}"
         yield Reason("repository-unmapped", text)
     if match.cpes and all(cpe.source == "assumed" for cpe in match.cpes):
-        cpes = listed(sorted({cpe.cpe for cpe in match.cpes}))
-        yield Reason(
-            "repositories-assumed", f"The image does not say from which repositories it was built; assumed: {cpes}"
-        )
+        text = "The image does not say from which repositories it was built"
+        yield Reason("repositories-assumed", f"{text}; assumed: {listed(sorted({cpe.cpe for cpe in match.cpes}))}")
 
 
 def _fixes_alone(policy: VulnerabilityTerms, case: Case) -> Reason:
