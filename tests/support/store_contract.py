@@ -120,6 +120,11 @@ class StoreContract:
             for digest in (DIGEST, OTHER):
                 store.record_inventory(digest, "", inventory("x"), platform="", scanned_at=NOW)
             assert store.inventory(DIGEST) == store.inventory(OTHER) == inventory("x")
+            store.record_inventory(INDEX, "", inventory("y"), platform="", scanned_at=NOW)
+            store.record_image("sha256:" + "0" * 64, "a/b:1", now=NOW)
+            sets = store.package_sets([DIGEST, OTHER, INDEX, "sha256:" + "0" * 64])
+            assert sets.keys() == {DIGEST, OTHER, INDEX}
+            assert sets[DIGEST] == sets[OTHER] != sets[INDEX]
 
     def test_a_reference_leads_to_the_newest_digest_only(self, open_it: OpenStore) -> None:
         with open_it() as store:
@@ -127,6 +132,9 @@ class StoreContract:
             store.record_image(DIGEST, "a/b:stable", now=NOW)
             assert store.record_image(OTHER, "a/b:1", now=LATER)
             assert not store.record_image(OTHER, "a/b:1", now=LATER)
+            # More is known of it.
+            for attempt in (1, 2):
+                assert store.record_image(OTHER, "a/b:1", platform="linux/arm64", now=LATER) is (attempt == 1)
             found = {image.digest: image.references for image in store.images()}
             assert found == {DIGEST: ("a/b:stable",), OTHER: ("a/b:1",)}
 
@@ -224,10 +232,12 @@ class StoreContract:
             store.record_index(INDEX, "a/b:1", [StoredChild(DIGEST, "linux/amd64")], wanted_platforms=[], now=NOW)
             for digest, name in ((DIGEST, "a/b:2"), (OTHER, "a/b:3")):
                 store.record_inventory(digest, name, inventory(), platform="linux/amd64", scanned_at=NOW)
+            another = "sha256:" + "9" * 64
+            store.record_index(another, "a/b:4", [StoredChild(OTHER, "linux/amd64")], wanted_platforms=[], now=NOW)
             store.forget(INDEX)
             store.forget(DIGEST)
             store.forget("sha256:" + "0" * 64)
-            assert store.children([INDEX]) == {}
+            assert store.children([INDEX, another]) == {another: (StoredChild(OTHER, "linux/amd64"),)}
             assert store.inventory(DIGEST) is None
             assert set(store.known([INDEX, DIGEST, OTHER])) == {OTHER}
             assert {one.digest: one.references for one in store.images()}[DIGEST] == ("a/b:2",)

@@ -187,6 +187,12 @@ def test_a_report_has_every_image_and_the_unjudged_ones_are_inconclusive(store: 
     state = in_force(store, None)
     verdicts = {document["digest"]: document["verdict"] for document in state.documents}
     assert verdicts == {AMD: "passed", ARM: "inconclusive", INDEX: "inconclusive"}
+    (reason,) = next(document["reasons"] for document in state.documents if document["digest"] == ARM)
+    assert reason == {"code": "not_judged_yet", "message": "the image has not been judged yet"}
+    store.record_error(ARM, "", ScanError("nobody knows", code="name-unconfirmed"), now=THEN)
+    documents = in_force(store, None).documents
+    (reason,) = next(document["reasons"] for document in documents if document["digest"] == ARM)
+    assert reason == {"code": "name-unconfirmed", "message": "nobody knows"}
     assert max(state.times) == THEN
     assert [document["digest"] for document in in_force(store, [named(NEW)]).documents] == [NEW]
 

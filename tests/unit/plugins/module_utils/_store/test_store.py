@@ -11,11 +11,13 @@ import stat
 import subprocess
 import sys
 import textwrap
+import time
 import typing as t
 from pathlib import Path
 
 import ansible_collections
 import pytest
+import sqlalchemy
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._store import database
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store, open_store
@@ -127,6 +129,20 @@ def test_a_damaged_body_is_said(tmp_path: Path) -> None:
             with pytest.raises(ScanError, match="in the store"):
                 store.inventory(DIGEST)
             store.record_inventory(DIGEST, "a/b:1", inventory("y"), platform="", scanned_at=NOW)
+
+
+def test_a_run_that_another_one_got_in_the_way_of_is_tried_again_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+
+    def work(_connection: object) -> t.NoReturn:
+        raise sqlalchemy.exc.IntegrityError("INSERT", {}, Exception("the row is there"))
+
+    with open_store(str(tmp_path / "store.db")) as store, pytest.raises(ScanError):
+        store._db.write(work)
+    assert pauses == pytest.approx([0.05 * attempt for attempt in range(1, database.ATTEMPTS)])
 
 
 def test_a_store_that_stays_locked_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import time
+import typing as t
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts import trial
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.expressions import check_expression
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.samples import IMAGES, Samples
@@ -302,6 +304,19 @@ def test_the_longest_trials_take_little(expression: str) -> None:
         check_expression(expression, FACTS_SCHEMA)
     # Some hundredths of a second; the bound is generous.
     assert time.process_time() - start < 2
+
+
+def test_a_trial_ends_when_all_was_seen_to_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+
+    def samples(*args: t.Any) -> t.Iterator[t.Any]:
+        for image in Samples(*args):
+            tried.append(image)
+            yield image
+
+    monkeypatch.setattr(trial, "Samples", samples)
+    check_expression("!vulnerabilities || inventory.complete", FACTS_SCHEMA)
+    assert 1 < len(tried) < IMAGES
 
 
 def test_samples_are_the_same_every_time_and_fit_the_schema() -> None:

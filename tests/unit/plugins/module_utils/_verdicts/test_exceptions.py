@@ -32,7 +32,12 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.fact
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import judge
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import ImageVerdict
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.usage import Usages, counts, warnings
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.usage import (
+    IMAGES_KEPT,
+    Usages,
+    counts,
+    warnings,
+)
 from ansible_collections.imagescan.openshift.tests.support import verdicts as make
 
 CHECKOUT = Path(__file__).resolve().parents[5]
@@ -507,6 +512,18 @@ def test_who_needs_somebody_is_named_with_file_and_line() -> None:
     ]
     # Where a part of the images was judged, nobody knows what is unused.
     assert len(warnings(found, 7, whole=False)) == 2
+
+
+def test_each_image_of_an_entry_is_named_once_and_not_all_of_many() -> None:
+    entries = load_exceptions(accept(), "e.yml")
+    subject = make.subject(**make.match(findings=(FOUND, dataclasses.replace(FOUND, package="b-0:1-1.noarch"))))
+    document = image_document(subject, judge(subject, load_policies(POLICY, "p.yml"), entries, now=make.NOW))
+    usages = Usages(Exceptions(entries), make.NOW.date())
+    for number in range(IMAGES_KEPT + 5):
+        usages.add({**document, "reference": f"registry.example/app:{number}"})
+    (one,) = usages.result()
+    assert one.number == 2 * (IMAGES_KEPT + 5)
+    assert list(one.images) == [f"registry.example/app:{number}" for number in range(IMAGES_KEPT)]
 
 
 def test_two_equal_entries_are_two() -> None:

@@ -12,6 +12,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
     compare_builds,
     is_rebuild,
     parse_build,
+    parse_label,
     same_version,
     stream_of,
 )
@@ -86,6 +87,20 @@ def test_plain_tags_stand_in_every_stream() -> None:
 )
 def test_reading(evr: str, expected: Build) -> None:
     assert parse_build(evr) == expected
+
+
+@pytest.mark.parametrize(
+    ("label", "expected"),
+    [
+        ("perl:5.32:8060020220101000000:abc", (Build(None, "80600", "20220101000000"), BuildStream("el8_6", 8, 6, ""))),
+        ("perl:5.32:920220101000000", (Build(None, "9", "20220101000000"), BuildStream("el9", 9, None, ""))),
+        ("perl:5.32", None),
+        ("perl:5.32:rolling", None),
+        ("", None),
+    ],
+)
+def test_labels_of_modules(label: str, expected: tuple[Build, BuildStream] | None) -> None:
+    assert parse_label(label) == expected
 
 
 @pytest.mark.parametrize(

@@ -5,22 +5,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Problem
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Inventory, Package
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching.explain import (
     PACKAGES_SHOWN,
     STATEMENTS_SHOWN,
     Explained,
+    _some,
     explain,
     explain_coverage,
     explain_feed,
     explain_products,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching.matcher import Matcher
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.model import FeedInfo
 from ansible_collections.imagescan.openshift.tests.support.vex import (
     EUS_9_2,
     MAIN_8,
@@ -160,12 +164,34 @@ def test_products_are_named_with_where_each_was_found(feed: Feed) -> None:
     assert explain_feed(None) == ["Data: none"]
 
 
+def test_what_the_data_do_not_have_is_said() -> None:
+    feed = FeedInfo("1", "csaf", "2026-03-01T10:00:00Z", "", 5, 6, repository_map=True)
+    assert "only published fixes" not in "\n".join(explain_feed(feed))
+    others = dataclasses.replace(feed, coverage="fixes", rejected=1, repository_map=False, names=("bash",))
+    assert explain_feed(others)[3:] == [
+        "  1 documents could not be read; they concern the images that have what they name",
+        '  only published fixes are known: no advisory does not mean "not affected"',
+        "  without a map of repositories to products",
+        "  built for 1 package names alone",
+    ]
+
+
+def test_lists_of_names_are_cut_where_they_are_longer_than_the_limit() -> None:
+    assert _some(["a", "b", "c"], 3) == "a, b, c"
+    assert _some(["a", "b", "c", "d"], 3) == "a, b, c and 1 more"
+
+
 def test_what_was_not_seen_is_said(feed: Feed) -> None:
     taken = inventory(PACKAGE, rpm("own-1-1.x86_64", vendor="Somebody", key=""), kind="rpm")
     path = feed.index(document(CVE, affected(MAJOR_9, "tool")))
     with FeedIndex.open(str(path)) as index:
         lines = explain_coverage(taken, Matcher(index).match(taken))
+        damaged = dataclasses.replace(taken, problems=(Problem("rpmdb-row-corrupt", "row 7"),))
+        match = dataclasses.replace(Matcher(index).match(damaged), problems=(Problem("repositories-unknown", "none"),))
     assert "  packages that the data do not cover (another maker or no key): 1" in lines
+    problems = ["  rpmdb-row-corrupt: row 7", "  repositories-unknown: none"]
+    assert [line for line in explain_coverage(damaged, match) if line in problems] == problems
+    assert [line for line in explain_coverage(damaged, None) if line in problems] == problems[:1]
 
 
 def test_it_is_bounded_and_harmless(feed: Feed) -> None:
@@ -173,6 +199,8 @@ def test_it_is_bounded_and_harmless(feed: Feed) -> None:
     packages = [rpm(f"tool-1.0-2.el9_{number}.x86_64") for number in range(PACKAGES_SHOWN + 30)]
     hostile = [rpm("tool-1.0-2.el9.x86_64", vendor="Red Hat\x1b[2J\u202e" + "x" * 100_000)]
     found = explained(feed, said, *hostile, *packages)
+    steps = [line for line in explained(feed, said, PACKAGE).lines if line.startswith(("  the build", "  vulnerable"))]
+    assert (len(said), len(steps)) == (117, STATEMENTS_SHOWN)
     assert len(found.lines) < (PACKAGES_SHOWN + 1) * (3 * STATEMENTS_SHOWN + 20)
     assert any(line.startswith("And 31 more packages: 31 affected") for line in found.lines)
     assert all(line.isprintable() and len(line) < 2000 for line in found.lines)

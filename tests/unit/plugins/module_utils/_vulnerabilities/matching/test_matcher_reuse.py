@@ -47,6 +47,17 @@ VERSIONS = ("1.0", "1.2", "2.0")
 MODULES = ("", "", "", "tool:1", "tool-devel:1", "x:2")
 
 
+def test_what_fits_is_kept_and_what_was_not_used_for_longest_goes() -> None:
+    kept: module._Kept[str, int] = module._Kept(6)
+    for number, key in enumerate("abc"):
+        kept.put(key, number, 1)
+    assert [kept.get(key) for key in "abca"] == [0, 1, 2, 0]
+    kept.put("d", 3, 1)
+    assert [kept.get(key) for key in "abcd"] == [0, None, 2, 3]
+    kept.put("e", 4, 100)
+    assert [kept.get(key) for key in "abcde"] == [None, None, None, None, 4]
+
+
 def says(chance: random.Random) -> Says:
     status = chance.choice(("fixed", "fixed", "known_affected", "known_not_affected", "under_investigation"))
     arch = chance.choice(("x86_64", "noarch", "src", "aarch64"))
