@@ -106,9 +106,9 @@ def program() -> bytes:
         for depth in range(len(folders)):
             archive.writestr("/".join([*folders[: depth + 1], "__init__.py"]), "")
         utils = CHECKOUT / "plugins" / "module_utils"
-        for name in ("_scanner", "_images"):
+        for name in ("_scanner", "_core", "_images"):
             archive.writestr(f"{PACKAGE}/{name}/__init__.py", "")
-        for path in (*utils.glob("_*.py"), *utils.glob("_images/*.py"), utils / "_scanner" / "frames.py"):
+        for path in (*utils.glob("_core/*.py"), *utils.glob("_images/*.py"), utils / "_scanner" / "frames.py"):
             archive.write(path, f"{PACKAGE}/{path.relative_to(utils)}")
     return held.getvalue()
 
