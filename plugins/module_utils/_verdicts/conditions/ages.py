@@ -45,7 +45,7 @@ CODES: t.Mapping[str, Code] = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, init=False, repr=False, eq=False)
 class AgeTerms(Terms):
     """Ages in seconds, None for unlimited."""
 

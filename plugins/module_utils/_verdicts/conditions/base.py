@@ -139,9 +139,12 @@ class Condition:
     valid_until: t.Callable[[t.Any, Pass], t.Iterator[Limit]] = _no_limits
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, init=False, repr=False, eq=False)
 class Terms:
-    """The fields that every policy has. Each condition adds its own; ``table.Policy`` has all of them."""
+    """The fields that every policy has. Each condition adds its own; ``table.Policy`` has all of them.
+
+    Only that one is made, so its parents need no methods of a dataclass, which take time to generate.
+    """
 
     name: str
     description: str = ""

@@ -36,7 +36,7 @@ CODES: t.Mapping[str, Code] = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, init=False, repr=False, eq=False)
 class ComponentTerms(KindTerms):
     """``unexamined``: (kind of component, what is done about it)."""
 

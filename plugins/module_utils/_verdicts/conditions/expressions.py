@@ -53,7 +53,7 @@ class Expression:
     reads: tuple[str, ...] = dataclasses.field(compare=False)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, init=False, repr=False, eq=False)
 class ExpressionTerms(Terms):
     """Expressions that must be true."""
 

@@ -47,7 +47,7 @@ CODES: t.Mapping[str, Code] = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, init=False, repr=False, eq=False)
 class KindTerms(Terms):
     """Kinds that need no RPM database."""
 

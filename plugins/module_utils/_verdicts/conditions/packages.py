@@ -55,7 +55,7 @@ class AcceptedVendor:
     comment: str = ""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, init=False, repr=False, eq=False)
 class PackageTerms(Terms):
     """What is done about packages that are not covered, and whose are accepted."""
 

@@ -55,7 +55,7 @@ CODES: t.Mapping[str, Code] = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, init=False, repr=False, eq=False)
 class ComplianceTerms(KindTerms, ExpressionTerms, AgeTerms):
     """What is asked of rules; None where it is not asked."""
 

@@ -25,7 +25,7 @@ CODES: t.Mapping[str, Code] = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, init=False, repr=False, eq=False)
 class SignatureTerms(Terms):
     """Whether data must be signed."""
 

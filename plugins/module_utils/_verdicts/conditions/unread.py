@@ -52,7 +52,7 @@ class AcceptedDocument:
     reason: str
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, init=False, repr=False, eq=False)
 class UnreadTerms(Terms):
     """Documents that a person has read."""
 

@@ -129,7 +129,7 @@ CODES: t.Mapping[str, Code] = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, init=False, repr=False, eq=False)
 class VulnerabilityTerms(KindTerms, ExpressionTerms):
     """What findings may be, and what the data must be.
 
