@@ -17,7 +17,8 @@ import re
 import typing as t
 
 from .._verdicts.selection import split_reference
-from .._verdicts.vex import CONTEXT, PACKAGE, namespaces_of
+from .._verdicts.vex import CONTEXT
+from .._verdicts.vex_names import PACKAGE, namespaces_of
 from .document import ReportFormat
 
 _NOBODY = "unknown"

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import re
 import typing as t
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from .._vulnerabilities.documents.csaf_products import NESTING_LIMIT, branches_o
 from .._vulnerabilities.feeds.signatures import SUFFIX, Keys, read_signature
 from .exceptions import JUSTIFICATIONS
 from .identifiers import folded_id, mentioned_ids
-from .selection import split_reference
+from .vex_names import DIGEST, ImageName, PackageName, image_of_purl, images_meant_by, package_of_purl
 
 #: Bytes of one document, statements (image, package, vulnerability) that it may expand to, ids of one of them, and
 #: steps through its lists and relationships.
@@ -52,92 +51,8 @@ _CSAF_STATUSES: t.Mapping[str, str] = {
     # CSAF 2.1
     "unknown": "under_investigation",
 }
-#: Architectures of packages in images.
-_ARCHITECTURES = ("x86_64", "aarch64", "ppc64le", "s390x", "i686", "noarch")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _PROBLEMS_KEPT = 20
 _TEXT_LIMIT = 1000
-#: A package as findings name it.
-PACKAGE = re.compile(r"(?P<name>.+)-(?P<epoch>\d+):(?P<build>[^-]+-[^-]+)\.(?P<arch>[^.-]+)")
-#: os-release ID -> the namespaces that makers of package URLs write for it, ours first.
-_NAMESPACES: t.Mapping[str, tuple[str, ...]] = {
-    "rhel": ("redhat", "rhel"),
-    "rhcos": ("redhat", "rhcos"),
-    "almalinux": ("almalinux", "alma"),
-    "rocky": ("rocky", "rockylinux"),
-    "ol": ("oracle", "ol", "oraclelinux"),
-    "amzn": ("amazon", "amzn"),
-}
-_KNOWN_NAMESPACES = frozenset(name for names in _NAMESPACES.values() for name in names)
-
-
-def namespaces_of(distribution: str) -> tuple[str, ...]:
-    """The namespaces of package URLs for an os-release ID, the one to write first; none for an empty one."""
-    return _NAMESPACES.get(distribution, (distribution,) if distribution else ())
-
-
-@dataclasses.dataclass(frozen=True)
-class ImageName:
-    """Which image a statement is about: by ``digest``, else by ``repository`` (``registry/path``) and maybe ``tag``."""
-
-    digest: str = ""
-    repository: str = ""
-    tag: str = ""
-
-    def names(self, digests: t.Container[str], references: t.Collection[str], *, widely: bool = False) -> bool:
-        """Whether an image is meant: by its digest (or that of an index it is in), or by every name that it has.
-
-        ``widely``: by any of its names, of which one without a tag may have every tag.
-        """
-        if self.digest:
-            return self.digest in digests
-        fitting = (self._names(reference, widely) for reference in references)
-        return any(fitting) if widely else bool(references) and all(fitting)
-
-    def _names(self, reference: str, widely: bool) -> bool:
-        registry, repository = split_reference(reference)
-        tag = reference.partition("@")[0].rpartition("/")[2].partition(":")[2]
-        same_tag = self.tag in ("", tag) or (widely and not tag)
-        name = f"{registry}/{repository}"
-        same_name = name.casefold() == self.repository.casefold() if widely else name == self.repository
-        return bool(registry) and same_name and same_tag
-
-
-@dataclasses.dataclass(frozen=True)
-class PackageName:
-    """Which package of an image; empty fields mean any. ``build``: ``version-release``."""
-
-    name: str
-    namespace: str = ""
-    build: str = ""
-    epoch: str = ""
-    arch: str = ""
-
-    def names(self, package: str, distribution: str, *, widely: bool = False) -> bool:
-        """Whether a package (``name-epoch:version-release.arch``) of a distribution (os-release ID) is meant.
-
-        ``widely``: what is no distribution, build or architecture of packages narrows nothing down, and the epoch,
-        which makers leave out or write as 0, does not either. Upper and lower case are the same.
-        """
-        parts = PACKAGE.fullmatch(package)
-        if parts is None:
-            return widely
-        if widely:
-            others = _KNOWN_NAMESPACES.difference(namespaces_of(distribution)) if distribution else ()
-            build = self.build.casefold()
-            return (
-                parts["name"].casefold() == self.name.casefold()
-                and self.namespace not in others
-                and (build == parts["build"].casefold() or not re.fullmatch(r"[^-]+-[^-]+", build))
-                and (self.arch == parts["arch"] or self.arch not in _ARCHITECTURES)
-            )
-        return (
-            parts["name"] == self.name
-            and (not self.namespace or self.namespace in namespaces_of(distribution))
-            and self.build in ("", parts["build"])
-            and self.epoch in ("", parts["epoch"])
-            and self.arch in ("", parts["arch"])
-        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -405,7 +320,7 @@ class _VexReader:
 
     def _openvex_images(self, product: dict[str, t.Any], what: str, widely: bool) -> list[ImageName]:
         digest = self.text(self.object(product, "hashes", what), "sha-256", what).lower()
-        if _DIGEST.fullmatch(f"sha256:{digest}"):
+        if DIGEST.fullmatch(f"sha256:{digest}"):
             return [ImageName(digest=f"sha256:{digest}")]
         urls = self._urls(product, what)
         images = [image_of_purl(url) for url in urls]
@@ -582,71 +497,3 @@ class _Csaf:
                             author=reader.author,
                         )
                     )
-
-
-def image_of_purl(text: str) -> ImageName | None:
-    """The image that a package URL (``pkg:oci/…``) names by digest or repository; None where it names none."""
-    import packageurl
-
-    try:
-        url = packageurl.PackageURL.from_string(text)
-    except ValueError:
-        return None
-    qualifiers = url.qualifiers if isinstance(url.qualifiers, dict) else {}
-    if url.type not in ("oci", "docker"):
-        return None
-    if url.version and _DIGEST.fullmatch(url.version.lower()):
-        return ImageName(digest=url.version.lower())
-    repository = qualifiers.get("repository_url", "")
-    if url.type != "oci" or url.version or "/" not in repository or not _same_name(repository, url.name):
-        return None
-    return ImageName(repository=repository, tag=qualifiers.get("tag", ""))
-
-
-def images_meant_by(text: str) -> list[ImageName]:
-    """Every image that a package URL may mean, where ``image_of_purl`` asks for one that it names without doubt."""
-    import packageurl
-
-    try:
-        url = packageurl.PackageURL.from_string(text)
-    except ValueError:
-        return []
-    if url.type not in ("oci", "docker"):
-        return []
-    exact = image_of_purl(text)
-    if exact is not None:
-        return [exact]
-    qualifiers = url.qualifiers if isinstance(url.qualifiers, dict) else {}
-    # Some write the whole repository, some the registry alone; some write the tag as the version.
-    base = qualifiers.get("repository_url", "").rpartition("://")[2].strip("/")
-    if not base:
-        return []
-    path = "/".join(filter(None, (url.namespace, url.name)))
-    return [ImageName(repository=name) for name in dict.fromkeys((base, f"{base}/{url.name}", f"{base}/{path}"))]
-
-
-def _same_name(repository: str, name: str) -> bool:
-    return repository.rpartition("/")[2].lower() == name.lower()
-
-
-def package_of_purl(text: str) -> PackageName | None:
-    """The package that a package URL (``pkg:rpm/…``) names; None where it names none, or a source package."""
-    import packageurl
-
-    try:
-        url = packageurl.PackageURL.from_string(text)
-    except ValueError:
-        return None
-    qualifiers = url.qualifiers if isinstance(url.qualifiers, dict) else {}
-    if url.type != "rpm" or url.subpath or qualifiers.get("arch") == "src":
-        return None
-    epoch, colon, build = (url.version or "").rpartition(":")
-    if colon and qualifiers.get("epoch", epoch) != epoch:
-        return None
-    return PackageName(
-        url.name,
-        (url.namespace or "").lower(),
-        build,
-        epoch or qualifiers.get("epoch", ""),
-        qualifiers.get("arch", ""),
-    )

@@ -27,11 +27,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.appl
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import load_exceptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.usage import describe_vex
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.vex import (
-    ImageName,
-    VexDocument,
-    VexStatement,
-)
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.vex import VexDocument, VexStatement
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.vex_names import ImageName
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
 THEN = "2025-12-31T00:00:00Z"

@@ -23,6 +23,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.fact
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import judge
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import ImageVerdict
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.vex_names import PackageName
 from ansible_collections.imagescan.openshift.tests.support import verdicts as make
 from ansible_collections.imagescan.openshift.tests.support.openpgp import Signer, write_keys
 
@@ -319,7 +320,7 @@ def test_a_finding_may_be_written_in_lower_case(changes: dict[str, t.Any]) -> No
 
 
 def test_a_package_that_cannot_be_read_is_meant_by_what_counts() -> None:
-    name = vex.PackageName("openssl-libs")
+    name = PackageName("openssl-libs")
     assert name.names("openssl-libs", "rhel", widely=True)
     assert not name.names("openssl-libs", "rhel")
     unreadable = make.match(findings=(make.finding(package="openssl-libs of an unknown build"),))
