@@ -296,7 +296,7 @@ class Copy:
         beside = _beside(self.tree, mutant)
         if beside and not self._passes(mutant, beside):
             return False, "beside"
-        chosen = [test for test in _tests(mutant, reach()) if test.partition("::")[0] not in beside]
+        chosen = [test for test in _tests(mutant, reach()) if not test.startswith(tuple(beside))]
         if not chosen:
             return True, "beside"
         listed = WORK / "tests.txt"
@@ -321,10 +321,14 @@ def _limit_processor_time() -> None:
 
 
 def _beside(tree: Path, mutant: Mutant) -> list[str]:
-    """The files of tests that are named after the module of a mutant, as paths in the tree."""
+    """The files of tests that are named after the module of a mutant, or the closest folder that has any: paths."""
     module = Path(mutant.file)
-    files = (tree / "tests" / "unit" / module.parent).glob(f"test_{module.stem}*.py")
-    return sorted(str(file.relative_to(tree)) for file in files)
+    folder = tree / "tests" / "unit" / module.parent
+    files = sorted(folder.glob(f"test_{module.stem}*.py"))
+    while not files and folder.is_relative_to(tree / "tests" / "unit" / UTILS):
+        files = [folder] if any(folder.glob("test_*.py")) else []
+        folder = folder.parent
+    return [str(file.relative_to(tree)) for file in files]
 
 
 def _tests(mutant: Mutant, reach: t.Mapping[str, t.Any]) -> list[str]:

@@ -129,6 +129,18 @@ def test_the_tests_beside_a_module_run_first_and_once(
     assert measured == ["a < b\n"] * (result[1] != "beside" or result[0])
 
 
+def test_a_module_without_tests_of_its_own_has_those_of_its_folder(mutants: t.Any, tmp_path: Path) -> None:
+    folder = tmp_path / "tests" / "unit" / Path(FILE).parent
+    deep = mutant(mutants, 5)._replace(file=str(Path(FILE).parent / "conditions" / "rules.py"))
+    assert mutants._beside(tmp_path, deep) == []
+    folder.mkdir(parents=True)
+    (folder / "test_judge.py").write_text("")
+    assert mutants._beside(tmp_path, deep) == [str(folder.relative_to(tmp_path))]
+    assert mutants._beside(tmp_path, mutant(mutants, 5)) == [str(folder.relative_to(tmp_path))]
+    (folder / "test_model.py").write_text("")
+    assert mutants._beside(tmp_path, mutant(mutants, 5)) == [BESIDE]
+
+
 def test_another_run_leaves_out_what_was_killed_and_what_is_known(mutants: t.Any, tmp_path: Path) -> None:
     mutants.KNOWN.write_text(f"{FILE}: known -> c\n  it cannot matter\n")
     sample = [mutant(mutants, 5)._replace(before=text, after="c") for text in ("twice", "twice", "known", "alive")]
