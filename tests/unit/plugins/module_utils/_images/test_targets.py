@@ -291,6 +291,12 @@ class TestDockerArchives:
         refused(f"docker-archive:{path}:@2", InputError, "image-not-found", "@2")
         refused(f"docker-archive:{path}:@x", InputError, "invalid-input", "@x")
         refused(f"docker-archive:{path}:APP", InputError, "invalid-input", "upper case")
+        for number in range(10):
+            docker.image([("one/layer.tar", LAYERS[0])], [f"more:v{number}"])
+        with pytest.raises(InputError) as caught:
+            open_image(f"docker-archive:{docker.write(path)}")
+        # The first ten.
+        assert ":more:v7" in caught.value.hint and ":more:v8" not in caught.value.hint
 
     @pytest.mark.parametrize(
         ("change", "says"),

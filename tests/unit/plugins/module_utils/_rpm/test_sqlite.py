@@ -81,6 +81,15 @@ def test_trees_that_are_too_deep_are_refused(tmp_path: Path, monkeypatch: pytest
         read(data)
 
 
+def test_bytes_that_are_reserved_in_each_page_are_not_usable(tmp_path: Path) -> None:
+    data = bytearray(database(tmp_path / "t", [("PRAGMA page_size=512", ()), ("CREATE TABLE t (a)", ())]))
+    data[20] = 32
+    sqlite.SqliteFile(bytes(data), None)
+    data[20] = 33
+    with pytest.raises(CorruptData, match="leaves 479 bytes of a page usable"):
+        sqlite.SqliteFile(bytes(data), None)
+
+
 def test_zero_and_one_which_have_no_bytes_of_their_own(tmp_path: Path) -> None:
     data = database(tmp_path / "t", [("CREATE TABLE t (a, b)", ()), ("INSERT INTO t VALUES (0, 1)", ())])
     assert read(data) == [{"a": 0, "b": 1, "rowid": 1}]

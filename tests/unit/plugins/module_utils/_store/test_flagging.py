@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.plan import Snapshot
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.flagging import read_snapshot
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.flagging import _full, read_snapshot
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import READ
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import StoredVerdict
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store, open_store
@@ -147,6 +147,21 @@ def test_what_failed_before_nobody_knew_is_told(store: VerdictStore) -> None:
     store.put({B: "inconclusive", C: "inconclusive"})
     found = read(store).subjects
     assert {digest: one.failed_last for digest, one in found.items()} == {A: True, B: False, C: False}
+
+
+@pytest.mark.parametrize(
+    ("name", "full"),
+    [
+        ("nginx", "docker.io/library/nginx:latest"),
+        ("quay.io/a/b:1", "quay.io/a/b:1"),
+        ("quay.io/a/b:1@sha256:" + "a" * 64, ""),
+        ("oci:/images/a", ""),
+        ("docker-archive:/images/a.tar:quay.io/a/b:1", ""),
+        ("quay.io/A", ""),
+    ],
+)
+def test_names_of_the_deny_list_have_a_tag_and_a_registry(name: str, full: str) -> None:
+    assert _full(name) == full
 
 
 def test_few_verdicts_are_in_memory_at_a_time(store: VerdictStore) -> None:

@@ -21,10 +21,12 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors i
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Problem
 from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import PackageDatabase
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.applying import Exceptions
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.documents import VALUE_LIMIT
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import (
     EXCEPTIONS_SCHEMA,
     JUSTIFICATIONS,
     MAX_DAYS,
+    Acceptance,
     check_policies,
     load_exceptions,
 )
@@ -512,6 +514,14 @@ def test_who_needs_somebody_is_named_with_file_and_line() -> None:
     ]
     # Where a part of the images was judged, nobody knows what is unused.
     assert len(warnings(found, 7, whole=False)) == 2
+
+
+def test_a_text_is_as_long_as_the_schema_allows() -> None:
+    (entry,) = load_exceptions(accept(reason="x" * VALUE_LIMIT), "e.yml")
+    assert isinstance(entry, Acceptance)
+    assert len(entry.reason) == VALUE_LIMIT
+    with pytest.raises(InputError, match=f"longer than {VALUE_LIMIT} characters"):
+        load_exceptions(accept(reason="x" * (VALUE_LIMIT + 1)), "e.yml")
 
 
 def test_each_image_of_an_entry_is_named_once_and_not_all_of_many() -> None:
