@@ -10,6 +10,7 @@ import datetime
 import time
 
 import pytest
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import RULE_SEVERITIES
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.documents import SIZE_LIMIT, read_document
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import load_exceptions
@@ -406,3 +407,14 @@ def test_a_policy_that_asks_about_rules_alone_lets_none_of_high_severity_fail(
     (policy,) = load_policies(f"- name: one\n  compliance: {compliance}\n", "p.yml")
     assert (policy.max_failed_severity, policy.min_score, policy.compliance_profile) == (severity, score, profile)
     assert policy.asks_compliance
+
+
+def test_failed_rules_of_every_severity_but_the_highest_may_be_allowed() -> None:
+    for severity in ("none", *RULE_SEVERITIES):
+        text = f"- name: a\n  compliance: {{max_failed_severity: {severity}}}\n"
+        if severity == RULE_SEVERITIES[-1]:
+            with pytest.raises(InputError, match="max_failed_severity"):
+                load_policies(text, "p.yml")
+        else:
+            (policy,) = load_policies(text, "p.yml")
+            assert policy.max_failed_severity == severity
