@@ -183,6 +183,12 @@ CASES = [
     Case("feed-too-small", make.feed(documents=39_999), twin=make.feed(documents=39_999), twin_policy=SIZED % 39_999),
     Case("feed-too-small", make.feed(documents=39_999), twin=make.feed(documents=40_000)),
     # Nine tenths of what the vendor's own list names.
+    # What could not be read was there: it has a reason of its own.
+    Case(
+        "feed-too-small",
+        make.feed(documents=39_998, rejected=1),
+        twin=make.feed(documents=39_999, rejected=1),
+    ),
     Case("feed-too-small", make.feed(listed=66_667), twin=make.feed(listed=66_666)),
     Case("feed-too-small", {}, SIZED % 60_001, twin_policy=SIZED % "{csaf-vex: 60000, osv: 70000}"),
     Case("feed-too-small", make.feed(**REBUILDS, documents=4_999), twin=make.feed(**REBUILDS, documents=5_000)),
