@@ -14,7 +14,7 @@ import typing as t
 
 from .._core.text import visible
 from .._core.times import parse_time, read_time, utc_text
-from .._verdicts.conditions.base import Pass
+from .._verdicts.conditions.base import Limit, Pass
 from .._verdicts.conditions.table import CONDITIONS
 from .._verdicts.policies import Policy
 
@@ -62,8 +62,7 @@ def validity(
                 problem=f"it passed by the policy '{name}', which is not one of the policies given, or not as it is now"
             )
         policy = policies[given["sha256"]]
-        limits = [limit for condition in CONDITIONS for limit in condition.valid_until(policy, passed)]
-        for limit in sorted(limits, key=lambda limit: not limit.lasting):
+        for limit in _limits(policy, passed):
             moment = read_time(limit.moment.strip())
             if moment is None or moment > now + limit.skew:
                 return Validity(problem=f"{limit.unknown}, and the policy '{policy.name}' limits that")
@@ -80,6 +79,12 @@ def validity(
     ran_out = end is not None and end <= now
     problem = f"its verdict ran out at {_text(end)}; judge again, after a scan or with newer data" if ran_out else ""
     return Validity(_text(end), _text(_first(lasting)), problem)
+
+
+def _limits(policy: Policy, passed: Pass) -> list[Limit]:
+    """Those of a pass by one policy, with the ones first that a new check of the data does not move."""
+    limits = [limit for condition in CONDITIONS for limit in condition.valid_until(policy, passed)]
+    return sorted(limits, key=lambda limit: not limit.lasting)
 
 
 def worst_of(validities: t.Iterable[Validity]) -> Validity:

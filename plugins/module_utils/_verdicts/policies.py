@@ -30,6 +30,7 @@ _HEAD = """\
     platforms: ["*"]         # linux/amd64
     # labels: {com.example.stage: "prod*"}
 """
+_EXPECTED = "a policy, beginning with '- name:'"
 #: The policy that is used where none is given.
 DEFAULT_POLICY_TEXT = _HEAD + "".join(condition.example for condition in CONDITIONS)
 
@@ -49,8 +50,22 @@ def load_policies(text: str, where: str) -> list[Policy]:
 
 
 def _policy(field: Field) -> Policy:
-    expected = "a policy, beginning with '- name:'"
-    given = field.any_mapping(expected)
+    name = _name(field)
+    field = field.renamed(f"policy '{name}'")
+    values: dict[str, t.Any] = {"name": name}
+    for key, value in field.mapping(_POLICY_KEYS, _EXPECTED).items():
+        values.update(_POLICY_KEYS[key](value))
+    policy = Policy(**values)
+    # A policy that asks for nothing would pass everything, which nobody means.
+    asking = {condition.key: condition.asks for condition in CONDITIONS if condition.asks}
+    if not any(asks(policy) for asks in asking.values()):
+        *keys, last = asking
+        raise field.error(f"asks for nothing: give {', '.join(keys)} or {last}")
+    return policy
+
+
+def _name(field: Field) -> str:
+    given = field.any_mapping(_EXPECTED)
     if "name" not in given:
         raise field.renamed("").error("a policy without a name: expected '- name: …'")
     name = given["name"].renamed("name of a policy").text("a name")
@@ -58,19 +73,7 @@ def _policy(field: Field) -> Policy:
         raise given["name"].error(
             f"'{visible(name, 100)}' is not a name: expected letters, digits, '.', '_' and '-', at most 100"
         )
-    field = field.renamed(f"policy '{name}'")
-    fields = field.mapping(_POLICY_KEYS, expected)
-    values: dict[str, t.Any] = {"name": name}
-    for key in fields:
-        if key != "name":
-            values.update(_POLICY_KEYS[key](fields[key]))
-    policy = Policy(**values)
-    # A policy that asks for nothing would pass everything, which nobody means.
-    asking = [condition for condition in CONDITIONS if condition.asks]
-    if not any(condition.asks and condition.asks(policy) for condition in asking):
-        *keys, last = (condition.key for condition in asking)
-        raise field.error(f"asks for nothing: give {', '.join(keys)} or {last}")
-    return policy
+    return name
 
 
 def _images(field: Field) -> dict[str, t.Any]:

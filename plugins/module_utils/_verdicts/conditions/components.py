@@ -59,16 +59,17 @@ def _parse(field: Field) -> dict[str, t.Any]:
 
 
 def _reasons(policy: ComponentTerms, case: Case) -> Reasons:
-    counts = case.facts["not_examined"]
     accepted = case.inventory.kind if case.inventory.kind in policy.accept else ""
-    for action, code in (("fail", "unexamined-components"), ("inconclusive", "components-not-examined")):
-        kinds = [kind for kind, wanted in policy.unexamined if wanted == action and kind != accepted]
-        found = [f"{counts[kind]} {kind}" for kind in kinds if counts[kind]]
-        if found:
-            forbids = "forbids them" if action == "fail" else "wants them examined"
+    counts = {kind: number for kind, number in case.facts["not_examined"].items() if number and kind != accepted}
+    for action, code, verb in (
+        ("fail", "unexamined-components", "forbids them"),
+        ("inconclusive", "components-not-examined", "wants them examined"),
+    ):
+        kinds = [kind for kind, its_action in policy.unexamined if its_action == action and kind in counts]
+        if kinds:
             total = counted(sum(counts[kind] for kind in kinds), "component")
-            text = f"{total} not examined ({', '.join(found)}); the policy '{policy.name}' {forbids}"
-            yield Reason(code, text)
+            shown = ", ".join(f"{counts[kind]} {kind}" for kind in kinds)
+            yield Reason(code, f"{total} not examined ({shown}); the policy '{policy.name}' {verb}")
 
 
 UNEXAMINED = Condition(

@@ -91,12 +91,10 @@ def _reasons(policy: PackageTerms, case: Case) -> Reasons:
     if case.data is None or case.inventory.kind != "rpm" or not case.data.match.supported:
         return
     match = case.data.match
-    left: list[Coverage] = []
-    guessed: list[Coverage] = []
-    for package in sorted(match.not_covered, key=lambda one: (one.package, one.key_id, one.vendor)):
-        ways = {accepts(vendor, package) for vendor in policy.accept_vendors}
-        if "key" not in ways:
-            (guessed if "vendor" in ways else left).append(package)
+    packages = sorted(match.not_covered, key=lambda package: (package.package, package.key_id, package.vendor))
+    ways = [{accepts(vendor, package) for vendor in policy.accept_vendors} for package in packages]
+    guessed = [package for package, by in zip(packages, ways) if "vendor" in by and "key" not in by]
+    left = [package for package, by in zip(packages, ways) if not by & {"key", "vendor"}]
     by_name = match.counts.get("vendor_by_name", 0)
     if by_name:
         text = f"{counted(by_name, 'package')} taken as the distribution's own by the vendor text alone"

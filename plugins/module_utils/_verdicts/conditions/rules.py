@@ -99,11 +99,17 @@ def _reasons(policy: ComplianceTerms, case: Case) -> Reasons:
     problem = case.subject.compliance_problem
     if problem is not None:
         yield Outcome("error", Reason(problem.code, visible(problem.message, 1000)))
-    if results is None or given is None:
-        if problem is None:
-            text = f"The policy '{policy.name}' asks about OpenSCAP results, and there are none"
-            yield Reason("compliance-missing", text)
-        return
+    if results is not None and given is not None:
+        yield from _results(policy, case, results, given)
+    elif problem is None:
+        text = f"The policy '{policy.name}' asks about OpenSCAP results, and there are none"
+        yield Reason("compliance-missing", text)
+
+
+def _results(
+    policy: ComplianceTerms, case: Case, results: t.Mapping[str, t.Any], given: t.Mapping[str, t.Any]
+) -> Reasons:
+    """What stands against an image by the results of its rules. ``given``: without late problems and exceptions."""
     if results["partial"]:
         text = f"Only {counted(len(results['rules']), 'rule')} of the profile were asked for"
         yield Reason("compliance-partial", text)
