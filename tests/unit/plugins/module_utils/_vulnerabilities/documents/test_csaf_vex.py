@@ -16,7 +16,10 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors i
     LimitExceeded,
     ScanError,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents import csaf_json, csaf_tree
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents import (
+    csaf_json,
+    csaf_products,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.advisories import (
     TEXT_LIMIT,
 )
@@ -453,7 +456,7 @@ def test_relationships_nest_up_to_a_limit(depth: int) -> None:
     used = {link["product_reference"] for link in links}
     define(value, *({"something", "virt:rhel:8060020230403063348:ad008a3a"} & used))
     value["vulnerabilities"] = [{"cve": "CVE-2026-1000", "product_status": {"known_affected": ["whole"]}}]
-    if depth > csaf_tree.NESTING_LIMIT:
+    if depth > csaf_products.NESTING_LIMIT:
         with pytest.raises(CorruptData, match="nested too deep"):
             read(value)
     else:
@@ -1032,7 +1035,7 @@ def test_fields_of_another_form_are_named(edit: t.Callable[[Json], None], messag
 
 def test_branches_have_a_depth() -> None:
     inner: list[Json] = []
-    for _level in range(csaf_tree.DEPTH_LIMIT + 1):
+    for _level in range(csaf_products.DEPTH_LIMIT + 1):
         inner = [{"branches": inner}]
     with pytest.raises(LimitExceeded, match="nested"):
         read(changed(put(inner, "product_tree", "branches")))
