@@ -386,7 +386,7 @@ class _Csaf:
         time = reader.time(released, "current_release_date")
         tree = reader.object(self._value, "product_tree", "the document")
         fields = _TreeFields(reader)
-        for branch in branches_of(fields, tree):
+        for branch in reversed(list(branches_of(fields, tree))):  # of two definitions the last one counts
             self._product(reader.object(branch, "product", "a branch"))
         for product in reader.objects(tree, "full_product_names", "product_tree"):
             self._product(product)

@@ -545,6 +545,17 @@ def test_what_is_not_understood_is_refused_as_a_whole(document: t.Any, message: 
     assert "app.json" in str(caught.value)
 
 
+@pytest.mark.parametrize("is_last", [True, False])
+def test_of_two_definitions_of_a_product_in_branches_the_last_one_counts(is_last: bool) -> None:
+    document = csaf()
+    (maker,) = document["product_tree"]["branches"]
+    other = copy.deepcopy(maker["branches"][0])
+    other["product"]["product_identification_helper"]["purl"] = "pkg:oci/other@sha256:" + "9" * 64
+    maker["branches"].insert(0 if is_last else 1, other)
+    (found,) = read(document).statements
+    assert (found.image == read(csaf()).statements[0].image) == is_last
+
+
 def test_deep_branches_and_endless_groups_are_bounded() -> None:
     deep: dict[str, t.Any] = {}
     for _level in range(20):
