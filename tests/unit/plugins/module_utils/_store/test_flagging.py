@@ -141,6 +141,15 @@ def test_a_part_of_the_store_tells_which_indexes_pass_no_more(store: VerdictStor
     assert (read(store, INDEX).ended, read(store).ended) == (frozenset(), frozenset())
 
 
+def test_indexes_that_share_an_image_are_not_followed_in_circles(store: VerdictStore) -> None:
+    store.put({A: "passed", B: "passed"})
+    another = "sha256:" + "9" * 64
+    store.index(INDEX, [A, B], "passed")
+    store.index(another, [B], "passed")
+    assert read(store, A, later=31 * DAY).ended == {INDEX}
+    assert read(store, B, later=31 * DAY).ended == {INDEX, another}
+
+
 def test_what_failed_before_nobody_knew_is_told(store: VerdictStore) -> None:
     store.put({A: "failed", B: "failed", C: "passed"})
     store.put({A: "error", B: "passed"})
