@@ -23,11 +23,14 @@ class Fields(t.Protocol):
 
     where: str
 
-    def dict_of(self, holder: _Object, key: str, *, required: bool = False) -> _Object: ...
+    def dict_of(self, holder: _Object, key: str, *, required: bool = False) -> _Object:
+        """Give the object at a key; an empty one where there is none and it need not be."""
 
-    def text_of(self, holder: _Object, key: str, *, required: bool = False) -> str: ...
+    def text_of(self, holder: _Object, key: str, *, required: bool = False) -> str:
+        """Give the text at a key; an empty one where there is none and it need not be."""
 
-    def list_of(self, holder: _Object, key: str, kind: type) -> list[t.Any]: ...
+    def list_of(self, holder: _Object, key: str, kind: type) -> list[t.Any]:
+        """Give the list at a key, whose items are of this type."""
 
 
 def branches_of(fields: Fields, tree: _Object) -> t.Iterator[_Object]:
