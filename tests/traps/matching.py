@@ -197,6 +197,21 @@ TRAPS: list[Trap] = [
         policy=STRICT,
         **MAIN_AND_EUS,
     ),
+    differs(
+        "investigated-and-affected-in-the-main-stream",
+        "whoever forgets an investigation as soon as another name of the product is called affected, and takes a fix of"
+        " an update stream that the image does not have for its end",
+        "documents",
+        feed(
+            fixed("1:3.2.2-6.el9", EUS_PRODUCT),
+            AFFECTED_IN_9,
+            vex.Says(vex.RHEL9_BASEOS, "under_investigation", ("openssl-libs",)),
+        ),
+        feed(fixed("1:3.2.2-6.el9", EUS_PRODUCT), AFFECTED_IN_9),
+        codes="under-investigation",
+        packages=(*BASE, openssl("1:3.2.2-6.el9")),
+        policy=STRICT,
+    ),
     two(
         "not-affected-in-the-next-minor-release",
         "whoever lets a word about 10.1, which came with the fix, clear a build that an image of 10.1 kept from 10.0",

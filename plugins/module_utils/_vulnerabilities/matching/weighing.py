@@ -12,7 +12,8 @@ Statements about one package and one vulnerability are weighed like this:
    every fix. All fixes of one Enterprise Linux count for that, those of its update streams too, because a build that
    has the fix has it wherever it was installed from. Being newer than every fix is not enough where a product that the
    build may be of is affected and has no fix.
-3. "Affected" beats "under investigation".
+3. "Affected" beats "under investigation". An investigation ends with a fix of a product that the image has, not with
+   one of another update stream alone.
 """
 
 from __future__ import annotations
@@ -296,10 +297,9 @@ class BuildCase:
             return None
         fixed = [one for one in open_ if names_fix(one)]
         affected = [one for one in open_ if one.status == AFFECTED or (one.status == FIXED and one.build is None)]
+        investigated = [one for one in open_ if one not in fixed and one not in affected]
         if not fixed and not affected:
-            first = min(open_, key=_rank)
-            self.note("investigated", first)
-            return BuildStatus(first, "under_investigation", max(one.severity for one in open_), "", ())
+            return self.still_investigated(investigated)
         fixes = self.comparable([one for one in said if names_fix(one)])
         settled = {_fixed_by(one.relation) for one in fixed}
         unsettled = [
@@ -308,11 +308,9 @@ class BuildCase:
             if not names_fix(one) and _fixed_by(one.relation) not in settled and self.may_be_of(one.relation, fixed)
         ]
         if fixes and self.is_fixed(fixes, sure=not unsettled):
-            return None
+            return None if fixed or not investigated else self.still_investigated(investigated)
         if not affected and unsettled and self.is_fixed(fixes, sure=True):
-            first = min(unsettled, key=_rank)
-            self.note("investigated", first)
-            return BuildStatus(first, "under_investigation", max(one.severity for one in unsettled), "", ())
+            return self.still_investigated(unsettled)
         severity = max(one.severity for one in (*fixed, *affected))
         newer = [one for one in fixes if one.relation.available and self.compare(one) < 0]
         own = [one for one in newer if one.stream.product == self.stream.product] or newer
@@ -323,6 +321,12 @@ class BuildCase:
         first = min(affected or fixed, key=_rank)
         self.note("open", first)
         return BuildStatus(first, FIX_STATES[first.fix_state] or "affected", severity, "", fixes)
+
+    def still_investigated(self, said: t.Sequence[Said]) -> BuildStatus:
+        """What is true where nothing is worse than these."""
+        first = min(said, key=_rank)
+        self.note("investigated", first)
+        return BuildStatus(first, "under_investigation", max(one.severity for one in said), "", ())
 
     def clears(self, one: Said) -> bool:
         """Whether "not affected" may be believed of this very build."""

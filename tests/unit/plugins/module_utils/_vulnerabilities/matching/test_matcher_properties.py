@@ -26,7 +26,7 @@ from ansible_collections.imagescan.openshift.tests.support.vex import (
     inventory,
     rpm,
 )
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 OPENSHIFT = "cpe:/a:redhat:openshift:4.16::el9"
@@ -94,6 +94,13 @@ some = settings(max_examples=40, deadline=None)
 
 
 @some
+@example(
+    [Says("under_investigation", MAIN_9, "tool-libs"), Says("fixed", EUS_9_2, "tool-libs", "0:1.0-1.el9")],
+    Says("known_affected", MAIN_9, "tool-libs"),
+    "0:1.0-1.el9",
+    "",
+    (MAIN_9,),
+)
 @given(lists, sayings("known_affected", "under_investigation"), builds, modules, st.sampled_from(IMAGES))
 def test_another_bad_word_clears_nothing(
     said: list[Says], word: Says, evr: str, module: str, cpes: tuple[str, ...]
