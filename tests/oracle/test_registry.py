@@ -538,7 +538,6 @@ class TestFaults:
             with proxied(basic, authority, Fault(self.MANIFEST, change)) as proxy:
                 target, access = f"{proxy.host}/{name}", access_to(proxy.host, authority, tmp_path)
                 # The function is called at once, before the names change.
-                # Called at once, before the loop goes on.
                 refused(lambda: open_target(target, access), "digest-mismatch", target, "the manifest")  # noqa: B023
 
     @pytest.mark.parametrize(
@@ -607,7 +606,6 @@ class TestFaults:
             f"{basic.host}/{NAME}@sha256:{'0' * 64}",
         ):
             # mypy has no type for a lambda with a default.
-            # A lambda with a default has no type for mypy.
             refused(lambda target=target: open_target(target, access), "image-not-found", target, "404")  # type: ignore[misc]
 
     def test_no_or_wrong_credentials(self, basic: RunningRegistry, authority: Authority, tmp_path: Path) -> None:
@@ -626,7 +624,6 @@ class TestFaults:
             access = access_to(unguarded.host, authority, tmp_path, auth_file=auth_file)
             target = f"{unguarded.host}/{NAME}:v1"
             # The function is called at once, before the names change.
-            # Called at once, before the loop goes on.
             error = refused(lambda: open_target(target, access), "invalid-input", target, "helper")  # noqa: B023
             assert isinstance(error, InputError)
 
@@ -635,7 +632,6 @@ class TestFaults:
         for ca_file in ("", str(other.ca_file)):
             target = f"{basic.host}/{NAME}:v1"
             # The function is called at once, before the names change.
-            # Called at once, before the loop goes on.
             refused(lambda: open_target(target, Access(ca_file=ca_file)), "registry-tls", target, "trusted")  # noqa: B023
 
     def test_credentials_are_withheld_from_what_is_not_verified(

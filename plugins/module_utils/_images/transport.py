@@ -336,7 +336,6 @@ class Transport:
         while True:
             connection, is_fresh = self._take(url.endpoint)
             # typeshed wants a class where any callable will do.
-            # A partial makes responses as the class would.
             connection.response_class = functools.partial(_TimedResponse, patience)  # type: ignore[assignment]
             try:
                 patience.check()
@@ -472,7 +471,6 @@ def proxy_for(endpoint: Endpoint) -> Proxy | None:
 def is_exempt(endpoint: Endpoint, no_proxy: str) -> bool:
     """Whether a list of hosts, domains and networks, as in NO_PROXY, has an endpoint."""
     # Not in typeshed; it is what urllib itself asks about NO_PROXY.
-    # typeshed does not have it.
     bypass: t.Callable[[str, t.Mapping[str, str]], object] = urllib.request.proxy_bypass_environment  # type: ignore[attr-defined]
     if bypass(f"{endpoint.host}:{endpoint.port}", {"no": no_proxy}):
         return True

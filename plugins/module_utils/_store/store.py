@@ -775,7 +775,6 @@ class Store:
         for start in range(0, len(judgements), CHUNK):
             part = judgements[start : start + CHUNK]
             # mypy has no type for a lambda with a default.
-            # A lambda with a default has no type for mypy.
             recorded += self._db.write(lambda connection, part=part: [_put_verdict(connection, one) for one in part])  # type: ignore[misc]
         return recorded
 

@@ -337,7 +337,6 @@ class TestIndexes:
     def test_an_index_without_an_image(self, fake: Fake) -> None:
         for entries in ([], [self.entry(fake.manifest, "unknown", "unknown")]):
             # The function is called at once, before the names change.
-            # Called at once, before the loop goes on.
             refused(lambda: self.open_index(fake, *entries), UnsupportedImage, "unsupported-image")  # noqa: B023
 
     def test_a_child_must_be_what_the_index_says(self, fake: Fake) -> None:

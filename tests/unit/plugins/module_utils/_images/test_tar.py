@@ -36,7 +36,6 @@ class Sink:
 
 
 # Limits are frozen.
-# Limits are frozen: one for all calls is no danger.
 def walk(archive: bytes, step: int = 1 << 20, limits: Limits = Limits(), content: bool = True) -> list[Entry]:  # noqa: B008
     """All entries, with the content of files."""
     found: list[tuple[str, str, int, str, Sink | None]] = []
