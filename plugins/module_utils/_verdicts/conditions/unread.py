@@ -16,8 +16,8 @@ from .base import Case, Code, Condition, Reasons, Step, Terms
 
 EXAMPLE = """\
 
-  # Documents of the feed that could not be read hold up every image, since nobody knows what they say. What a person
-  # has read is accepted by its name in the feed and its content; when it changes, it holds up again.
+  # Documents of the feed that could not be read hold up the images that they may be about. What a person has read is
+  # accepted by its name in the feed and its content; when it changes, it holds up again.
   accept_unread: []
   #  - document: 2026/cve-2026-1234.json
   #    sha256: 0f4c6ca86e0f3b1d2b1b2f7ad3c2a08d8e5a9f1f9a3a6f2f0a54b4d1d6f3c7ab
