@@ -403,7 +403,7 @@ def test_a_kubeconfig_is_written_anew_when_it_must_be(
         assert why() == "it held no token"
     path.unlink()
     path.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(ScanError, match="is no regular file"):
+    with pytest.raises(ScanError, match="is not a regular file"):
         why()
 
 

@@ -172,7 +172,7 @@ def why_renew(
     except OSError as error:
         raise InputError(f"the kubeconfig {quoted(path)} cannot be read: {error.strerror or error}") from error
     if not stat.S_ISREG(info.st_mode):
-        raise InputError(f"{quoted(path)} is no regular file", hint="give another path")
+        raise InputError(f"{quoted(path)} is not a regular file", hint="give another path")
     try:
         found = yaml.safe_load(read_small_file(path, "the kubeconfig", _FILE_LIMIT).decode("utf-8"))
         token = parse_token(found["users"][0]["user"]["token"])

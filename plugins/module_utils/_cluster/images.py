@@ -165,7 +165,7 @@ def read_image(item: dict[str, t.Any]) -> _Image | Unidentified:
     digest = text(metadata, "name")
     if not is_digest(digest):
         return Unidentified(
-            f"image {quoted(digest, 100)}", SOURCE, "corrupt-data", "the name of this Image object is no digest"
+            f"image {quoted(digest, 100)}", SOURCE, "corrupt-data", "the name of this Image object is not a digest"
         )
     docker = obj(item, "dockerImageMetadata")
     labels = obj(docker, "Config", "Labels")

@@ -33,7 +33,7 @@ CONFIG_SECONDS = 60.0
 BAD_CONFIG = (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError)
 _FILE_LIMIT = 16 << 20
 _DEFAULT_KUBECONFIG = "~/.kube/config"
-#: Fields of a cluster and of a user that need no library, and those that are no texts.
+#: Fields of a cluster and of a user that are read without the library, and those whose values are not texts.
 _PLAIN_CLUSTER = {
     *("server", "certificate-authority-data", "insecure-skip-tls-verify", "tls-server-name", "proxy-url", "extensions")
 }
@@ -102,7 +102,10 @@ def load_kubeconfig(
     else:
         documents = [dict(source)]
     cluster, user = _check(name, documents, context)
-    plain = _plain(cluster, user) if len(documents) == 1 else None
+    try:
+        plain = _plain(cluster, user) if len(documents) == 1 else None
+    except OSError as error:
+        raise config_error(f"{name} cannot be used: {reason_of(error)}") from error
     if plain is not None:
         return plain, _impersonated(user)
     from kubernetes.config import ConfigException, kube_config
@@ -201,7 +204,7 @@ def _read(path: str) -> dict[str, t.Any]:
         line = f" (line {where.line + 1})" if where else ""
         raise config_error(f"the kubeconfig {quoted(path)} is not YAML{line}", "is it the right file?") from error
     if not isinstance(document, dict):
-        raise config_error(f"the kubeconfig {quoted(path)} is no kubeconfig", "is it the right file?")
+        raise config_error(f"the kubeconfig {quoted(path)} is not a kubeconfig", "is it the right file?")
     return document
 
 
@@ -214,7 +217,7 @@ def _check(
         for kind, known in entries.items():
             values = document.get(kind) or []
             if not isinstance(values, list) or not all(isinstance(v, dict) and "name" in v for v in values):
-                raise config_error(f"{name}: {kind} is no list of named entries", "is it the right file?")
+                raise config_error(f"{name}: {kind} is not a list of named entries", "is it the right file?")
             for value in values:
                 inner = value.get(kind[:-1])
                 known.setdefault(value["name"], inner if isinstance(inner, dict) else {})
@@ -269,6 +272,6 @@ def forget_files() -> None:
     while _files:
         with contextlib.suppress(FileNotFoundError):
             Path(_files.pop()).unlink()
-    library = sys.modules.get("kubernetes.config.kube_config")
-    with contextlib.suppress(AttributeError):
-        library._cleanup_temp_files()  # type: ignore[union-attr]
+    clean_up = getattr(sys.modules.get("kubernetes.config.kube_config"), "_cleanup_temp_files", None)
+    if clean_up is not None:
+        clean_up()

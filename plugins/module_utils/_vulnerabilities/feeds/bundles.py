@@ -173,7 +173,7 @@ class _BundleReader:
 
     def take(self, name: str, kind: str, size: int) -> _Head | _Body:
         if kind != FILE:
-            raise self.damaged(f"it has {ascii(name)[:200]}, which is no regular file")
+            raise self.damaged(f"it has {ascii(name)[:200]}, which is not a regular file")
         if self.manifest is None:
             if name != MANIFEST:
                 raise self.damaged(f"it does not start with {MANIFEST}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import copy
 import dataclasses
+import errno
 import json
 import os
 import stat
@@ -160,8 +161,8 @@ WRONG: dict[str, tuple[t.Any, str, str, str]] = {
     "missing": (None, "", "the kubeconfig '.*config' does not exist", "give kubeconfig, or host with api_key"),
     "not YAML": ("a: [", "", "is not YAML \\(line 1\\)", "right file"),
     "not text": ("\x00\x01", "", "is not YAML", "right file"),
-    "a list": ("- a", "", "is no kubeconfig", "right file"),
-    "empty": ("", "", "is no kubeconfig", "right file"),
+    "a list": ("- a", "", "is not a kubeconfig", "right file"),
+    "empty": ("", "", "is not a kubeconfig", "right file"),
     "other YAML": ("a: 1", "", "has no current context", "it has: none"),
     "no such context": (PLAIN, "third", "has no context 'third'", "it has: 'first', 'second'"),
     "no current context": (
@@ -172,7 +173,12 @@ WRONG: dict[str, tuple[t.Any, str, str, str]] = {
     ),
     "no such cluster": (changed(clusters=[]), "", "'first' names no cluster with a server", ""),
     "no such user": (changed(users=[]), "", "'first' names the user 'me', who is not in it", ""),
-    "contexts are no list": (changed(contexts={"a": 1}), "", "contexts is no list of named entries", "right file"),
+    "contexts is an object": (
+        changed(contexts={"a": 1}),
+        "",
+        "contexts is not a list of named entries",
+        "right file",
+    ),
     "cluster without server": (
         changed(clusters=[{"name": "one", "cluster": {}}]),
         "",
@@ -387,6 +393,16 @@ def test_what_is_read_without_the_library_is_what_the_library_reads(
     monkeypatch.setattr(kubeconfig, "_plain", lambda _cluster, _user: None)
     for pair, outcome in zip(pairs, plain):
         assert settled(*pair) == outcome, pair
+
+
+def test_a_full_disk_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_arguments: t.Any, **_options: t.Any) -> t.NoReturn:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(tempfile, "mkstemp", full)
+    data = base64.b64encode(b"a key").decode()
+    with pytest.raises(ApiError, match="the given kubeconfig cannot be used: No space left on device"):
+        settle(Connection(kubeconfig=with_user(**{"client-certificate-data": data, "client-key-data": data})))
 
 
 def test_a_kubeconfig_of_setup_is_read_without_the_library(tmp_path: Path) -> None:
