@@ -82,7 +82,7 @@ def schedule_plan(
 ) -> dict[str, t.Any]:
     """See the documentation of the filter."""
     if kind not in RUNS:
-        raise AnsibleFilterError(f"schedule_plan: {kind!r} is no kind; expected one of {', '.join(RUNS)}")
+        raise AnsibleFilterError(f"schedule_plan: {kind!r} is not a kind; expected one of {', '.join(RUNS)}")
     zone = zone_of(str(timezone))
     start = moment_of(str(now)) if now else datetime.now(UTC)
     fields = fields_of(str(calendar))
@@ -112,8 +112,8 @@ def zone_of(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise AnsibleFilterError(
-            f"schedule_plan: {name!r} is no time zone that is known here; write it like Europe/Berlin, and install the "
-            "package tzdata where there are none"
+            f"schedule_plan: {name!r} is not a time zone that is known here; write it like Europe/Berlin, and install "
+            "the package tzdata where there are none"
         ) from error
 
 
@@ -133,7 +133,7 @@ def fields_of(calendar: str) -> list[str]:
     fields = calendar.upper().split()
     if len(fields) != 5 or not all(FIELD.match(part) for field in fields for part in field.split(",")):
         raise AnsibleFilterError(
-            f"schedule_plan: {calendar!r} is no calendar; expected HH:MM for once a day, or the five fields of cron "
+            f"schedule_plan: {calendar!r} is not a calendar; expected HH:MM for once a day, or the five fields of cron "
             "(minute, hour, day of the month, month, day of the week), such as 30 2 * * 1-5"
         )
     if any(re.search(r"(^|,)\w+/", field) for field in fields):
@@ -156,7 +156,7 @@ def parsed(fields: t.Sequence[str], local: datetime) -> CronSim:
     try:
         return CronSim(" ".join(fields), local)
     except CronSimError as error:
-        raise AnsibleFilterError(f"schedule_plan: {' '.join(fields)!r} is no calendar: {error}") from error
+        raise AnsibleFilterError(f"schedule_plan: {' '.join(fields)!r} is not a calendar: {error}") from error
 
 
 def numbers(values: t.Iterable[t.Any]) -> str:

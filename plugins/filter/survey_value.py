@@ -68,14 +68,18 @@ FALSE = ("no", "false", "off", "0", "n", "f")
 def survey_value(value: t.Any, type: str, default: t.Any = None) -> t.Any:
     """See the documentation of the filter."""
     if type not in CONVERTERS:
-        raise AnsibleFilterError(f"survey_value: {type!r} is no type; expected one of {', '.join(sorted(CONVERTERS))}")
+        raise AnsibleFilterError(
+            f"survey_value: {type!r} is not a type; expected one of {', '.join(sorted(CONVERTERS))}"
+        )
     if value is None or isinstance(value, Undefined) or (isinstance(value, str) and not value.strip()):
         return default
     try:
         return CONVERTERS[type](plain(value))
     except (TypeError, ValueError) as error:
         shown = repr(plain(value))
-        raise AnsibleFilterError(f"survey_value: {shown[:200]} is no {NAMES.get(type, type)}: {error}") from error
+        raise AnsibleFilterError(
+            f"survey_value: {shown[:200]} is not {NAMES.get(type, f'a {type}')}: {error}"
+        ) from error
 
 
 def plain(value: t.Any) -> t.Any:
@@ -219,14 +223,14 @@ CONVERTERS: dict[str, t.Callable[[t.Any], t.Any]] = {
     "kubeconfig": as_kubeconfig,
 }
 NAMES = {
-    "bool": "truth value",
-    "int": "whole number",
-    "float": "number",
+    "bool": "a truth value",
+    "int": "a whole number",
+    "float": "a number",
     "str": "text",
-    "dict": "dictionary",
-    "dicts": "list of dictionaries",
-    "paths": "list of paths",
-    "images": "list of images",
+    "dict": "a dictionary",
+    "dicts": "a list of dictionaries",
+    "paths": "a list of paths",
+    "images": "a list of images",
 }
 
 

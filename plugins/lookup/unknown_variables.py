@@ -52,7 +52,7 @@ from ..module_utils._core.text import visible
 from ..module_utils._verdicts.documents import nearest
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
-#: Names with the prefix of a role that are no options of it: what runs hand on to later jobs of a workflow, where AWX
+#: Names with the prefix of a role that are not options of it: what runs hand on to later jobs of a workflow, where AWX
 #: gives it to every job as a variable, what hooks get, variables of the playbook feed_export, and how the modules of
 #: awx.awx and ansible.controller reach their server.
 OTHERS: Mapping[str, tuple[str, ...]] = {

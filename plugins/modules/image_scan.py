@@ -36,7 +36,7 @@ options:
       - V(job) means in pods of a cluster that pull the images over the network, each pod many of them.
       - V(image_volume) means in pods of a cluster that get the images as volumes, so that the nodes pull them with
         their own credentials, mirrors and cache. It needs Kubernetes 1.35, or 1.33 with the feature gate ImageVolume.
-        What is no file of an image, such as its labels, is then read from the registry where this host reaches it.
+        What is not a file of an image, such as its labels, is then read from the registry where this host reaches it.
         Otherwise the inventory says that it was not seen.
       - V(image_volume) shows the files of an image as an unprivileged user sees them, all layers merged. What such a
         user may not read is a problem of the inventory, and so is an image of Red Hat in which no content manifest is
@@ -660,7 +660,7 @@ class StoreBook:
 
 
 def read_images(given: list[t.Any], book: StoreBook) -> list[Request]:
-    """The requests of the option; what discovery could not identify, and what is no reference, is kept as an error."""
+    """The requests of the option; what discovery could not identify and what is not a reference become errors."""
     requests = []
     for one in given:
         if isinstance(one, dict) and one.get("code") and not one.get("digest"):

@@ -268,7 +268,7 @@ def read_file(path: str, name: str) -> dict[str, t.Any]:
         files[f"var/lib/rpm/{name}{suffix}"] = data
     readings = read_databases(files)
     if not readings:
-        raise InputError(f"{path} is no RPM package database")
+        raise InputError(f"{path} is not an RPM package database")
     reading, problems = choose_database(readings)
     return {
         "packages": [package_to_dict(package) for package in reading.packages],

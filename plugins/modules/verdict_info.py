@@ -151,7 +151,7 @@ policies:
       type: int
       returned: success
     missing:
-      description: Number of images with a verdict in the store that it selects, but was no part of.
+      description: Number of images with a verdict in the store that it selects, but was not part of.
       type: int
       returned: success
     differs:

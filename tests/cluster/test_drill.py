@@ -273,7 +273,7 @@ def test_limits_that_no_drill_touches_are_told(repaired: Place) -> None:
     soon(repaired, lambda rows: all(row.outcome == "refused" for row in rows if row.claimed))
     found, told = repaired.drill_and_listen(kubeconfig=str(repaired.cluster.kubeconfig))
     assert found["proved"]
-    # The server's own defaults of the binding's scope are no limit.
+    # The server's own defaults of the binding's scope are not a limit.
     stored = repaired.cluster.get("validatingadmissionpolicybinding", f"{repaired.namespace}-deny")["spec"]
     assert "namespaceSelector" in stored["matchResources"]
     assert found["installed"]["limits"] == ["condition: request.namespace != 'kube-system'", "only objects with !free"]
@@ -398,7 +398,7 @@ def test_holes_in_the_policy_are_found_and_nothing_else(repaired: Place, group: 
         assert any(map(HOLES[name][1], open_ways(rows, "deny"))), name
 
 
-# What is no refusal by the policy.
+# What is not a refusal by the policy.
 
 
 def test_without_a_binding_everything_is_open_and_the_task_fails(repaired: Place) -> None:
@@ -575,7 +575,7 @@ def test_who_may_not_create_proves_nothing(place: Place, cluster: KubernetesClus
 def test_mistakes_in_options_are_said(place: Place, cluster: KubernetesCluster) -> None:
     assert "digest is none (give sha256:" in place.drill(digest="sha256:12")["msg"]
     assert "has a digest" in place.drill(references=[f"a.example/b:1@{DIGEST}"])["msg"]
-    assert "namespace: '../x' is no name" in place.drill(namespace="../x")["msg"]
+    assert "namespace: '../x' is not a name" in place.drill(namespace="../x")["msg"]
     missing = place.drill(namespace="not-there", kubeconfig=str(cluster.kubeconfig))
     assert missing["code"] == "cluster-not-found"
     assert "there is no namespace not-there (run the playbook imagescan.openshift.enforce" in missing["msg"]

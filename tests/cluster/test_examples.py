@@ -68,7 +68,7 @@ def runner(
         "scan_namespace: imagescan": f"scan_namespace: {shared_accounts.namespace}",
         "web-shop": namespace,
         "shop/tier": f"{namespace}/tier",
-        # What others run beside us is no matter of ours.
+        # What others run beside us does not concern us.
         "scan_in_use=true": f"scan_in_use=true -e scan_namespaces={namespace}",
         **data_in(fleet),
     }

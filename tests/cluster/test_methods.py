@@ -272,7 +272,7 @@ def asked(request: pytest.FixtureRequest) -> set[str]:
 
 
 def test_every_image_has_one_outcome_by_every_method(found: Found) -> None:
-    # s390x is no platform of the list, which is of indexes alone.
+    # s390x is not a platform of the list, which is of indexes alone.
     local = found.stored["local"]
     for method in METHODS[1:]:
         assert found.stored[method].keys() == local.keys()

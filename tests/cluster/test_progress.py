@@ -47,7 +47,7 @@ def digests(cluster: KubernetesCluster, tmp_path_factory: pytest.TempPathFactory
 
 
 def check(moments: t.Sequence[tuple[float, str]]) -> None:
-    """Lines come in time, tell how far it is, and are no flood. ``moments``: (seconds, line)."""
+    """Lines come in time, tell how far it is, and do not flood. ``moments``: (seconds, line)."""
     (began,) = (moment for moment, line in moments if "TASK [scan]" in line)
     ended = next(moment for moment, line in moments if "changed: [localhost]" in line)
     found = [(moment, match) for moment, line in moments if (match := LINE.search(line))]

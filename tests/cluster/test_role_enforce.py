@@ -234,7 +234,7 @@ def test_a_trial_that_fails_leaves_no_binding(enforced: Enforced) -> None:
 
 @pytest.mark.full
 def test_a_passed_scan_is_required_and_no_longer_in_an_order_that_refuses_nothing(enforced: Enforced) -> None:
-    """What only warns may be tried beside what is new, and what only warned until now is no reason to refuse all."""
+    """What only warns may be tried beside what is new, and what only warned until now is not a reason to refuse all."""
     enforced.cluster.create_namespace(enforced.strict)
     try:
         warns = {"enforce_action": "warn", "enforce_wait": "20"}
@@ -315,11 +315,11 @@ def test_the_lies_of_namespaces_are_not_believed(enforced: Enforced) -> None:
 MISTAKES: t.Final = [
     ({"enforce_state": "gone"}, r"enforce_state: gone is not possible; expected present, stopped or absent"),
     ({"enforce_action": "log"}, r"enforce_action: log is not possible; expected deny, warn or audit"),
-    ({"enforce_prefix": "My_Prefix"}, r"enforce_prefix: My_Prefix is no name; use at most 40"),
+    ({"enforce_prefix": "My_Prefix"}, r"enforce_prefix: My_Prefix is not a name; use at most 40"),
     ({"enforce_providers": "a,drill"}, r"enforce_providers: drill is not possible"),
     ({"enforce_providers": "jfrog"}, r"would speak in the name of another maker \(jfrog\)"),
-    ({"enforce_namespaces": "a b"}, r"a b is no name of a namespace"),
-    ({"enforce_exempt_namespaces": "a*b"}, r"enforce_exempt_namespaces: a\*b is no name of a namespace, and no"),
+    ({"enforce_namespaces": "a b"}, r"a b is not a name of a namespace"),
+    ({"enforce_exempt_namespaces": "a*b"}, r"enforce_exempt_namespaces: a\*b is not a name of a namespace, and no"),
     (
         {"enforce_require_passed_namespaces": "kube-system, shop-a", "enforce_exempt_namespaces": "shop-*"},
         r"enforce_require_passed_namespaces: kube-system, shop-a is exempt, too",
@@ -335,7 +335,7 @@ MISTAKES: t.Final = [
     ({"enforce_state": "stopped"}, r"nothing was stopped: there is no installation with the prefix enf-"),
     ({"enforce_passed_shards": "3"}, r"enforce_passed_shards: 3 is not possible; expected 1, 2, 4, 8 or 16"),
     ({"enforce_help_url": "javascript:1"}, r"enforce_help_url: expected a web address"),
-    ({"enforce_kubeconfigs": "perhaps"}, r"'perhaps' is no truth value: expected yes or no"),
+    ({"enforce_kubeconfigs": "perhaps"}, r"'perhaps' is not a truth value: expected yes or no"),
     ({"enforce_kubeconfig": "/nowhere"}, r"the kubeconfig '/nowhere' does not exist \(give kubeconfig, or"),
 ]
 

@@ -482,17 +482,17 @@ MISTAKES: t.Final = [
     ({"setup_api_key": "made-up-token"}, r"401 from .*: the credentials are not accepted \(the token or"),
     ({"setup_state": "gone"}, r"setup_state: gone is not possible; expected present or absent"),
     ({"setup_accounts": "scan,admin"}, r"setup_accounts: admin is not possible; expected any of discover, scan,"),
-    ({"setup_namespace": "Image_Scan"}, r"setup_namespace: Image_Scan is no name of a namespace; use lower case"),
-    ({"setup_egress_ports": "443,many"}, r"setup_egress_ports: 443,many holds something that is no port"),
+    ({"setup_namespace": "Image_Scan"}, r"setup_namespace: Image_Scan is not a name of a namespace; use lower case"),
+    ({"setup_egress_ports": "443,many"}, r"setup_egress_ports: 443,many holds something that is not a port"),
     ({"setup_global_pull_secret": "pull"}, r"setup_global_pull_secret: pull is not of the form namespace/name"),
     ({"setup_token_days": "0.001"}, r"setup_token_days: 0\.001 is too short; a token is good for ten minutes"),
-    ({"setup_kubeconfigs": "perhaps"}, r"'perhaps' is no truth value: expected yes or no"),
-    ({"setup_read_mirrors": "perhaps"}, r"'perhaps' is no truth value: expected yes or no"),
+    ({"setup_kubeconfigs": "perhaps"}, r"'perhaps' is not a truth value: expected yes or no"),
+    ({"setup_read_mirrors": "perhaps"}, r"'perhaps' is not a truth value: expected yes or no"),
 ]
 
 
 def test_a_mistake_gives_one_sentence(administrator: Administrator, settled: Accounts) -> None:
-    """Also what belongs to somebody else, and who is no administrator; teardown is setup_state=absent."""
+    """Also what belongs to somebody else, and who is not an administrator; teardown is setup_state=absent."""
     home, theirs = administrator.home, administrator.namespace
     cluster, free = administrator.cluster, f"{theirs}-free"
     foreign = rf"the namespace {theirs} exists and is not ours; choose another as setup_namespace"

@@ -4,7 +4,7 @@
 """Everything of an image beside its database that an inventory is made of, and inventories read back from JSON.
 
 An input is a list of files: a byte for the path (index into PATHS), three bytes of length, the content. The last path
-is no file of an image but an inventory in JSON.
+is not a file of an image but an inventory in JSON.
 """
 
 from __future__ import annotations

@@ -166,7 +166,7 @@ class Repeated(ValueError):
 
 
 def parsed(data: bytes) -> t.Any:
-    """The tree of a text. Raises Repeated, and ValueError or RecursionError for what is no JSON."""
+    """The tree of a text. Raises Repeated, and ValueError or RecursionError for what is not JSON."""
     return json.loads(data.decode("utf-8-sig"), object_pairs_hook=_unique)
 
 
@@ -198,7 +198,7 @@ def xml_changes(text: str) -> t.Iterator[tuple[str, bytes]]:
 
 
 def random_xml_change(data: bytes, source: random.Random) -> bytes:
-    """One to three changes. Raises ElementTree.ParseError for what is no XML."""
+    """One to three changes. Raises ElementTree.ParseError for what is not XML."""
     root = ElementTree.fromstring(data)
     for _change in range(source.choice((1, 1, 2, 3))):
         elements = list(root.iter())

@@ -139,7 +139,7 @@ def damaged(data: bytes, source: random.Random) -> tuple[str, bytes]:
         try:
             data = KINDS[kind](data, source) if data else data
         except (ValueError, RecursionError):
-            continue  # it is no tree any more
+            continue  # it is no longer a tree
         kinds.append(kind)
     return "+".join(kinds), data
 

@@ -68,7 +68,7 @@ def texts() -> t.Iterator[tuple[str, bytes]]:
 def real_documents() -> dict[str, bytes]:
     """Every CSAF document that there is, by a name. Advisories have the same shape, and stand in as VEX documents.
 
-    The page that explains the format has an example without values; it is no document.
+    The page that explains the format has an example without values; it is not a document.
     """
     found: dict[str, bytes] = {}
     for name, data in texts():

@@ -381,7 +381,7 @@ def _survey(body: Json) -> Json:
             raise Refused(400, {"error": f"question {one.get('variable')}: {lacking or one['type']}"})
         choices = one.get("choices")
         if one["type"] == "multiplechoice" and one.get("default", "") not in ["", *(choices or [])]:
-            raise Refused(400, {"error": f"question {one['variable']}: the default is no choice"})
+            raise Refused(400, {"error": f"question {one['variable']}: the default is not a choice"})
     return copy.deepcopy(body)
 
 

@@ -286,7 +286,7 @@ class StoreContract:
             assert planned.reasons == ({**reason, "state": "new"},)
             assert store.changes([DIGEST]) == {}
             assert store.record_verdicts([worse]) == [planned]
-            # Another document with the same verdict is no change, nor is what does not count.
+            # Another document with the same verdict is not a change, nor is what does not count.
             store.record_verdicts([judged("failed", LATEST, reason), judged("passed", LATER)])
         with open_it() as store:
             kept = StoredChange("passed", "failed", LATER, [{**reason, "state": "new"}])

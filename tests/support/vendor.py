@@ -34,7 +34,7 @@ def stamp(moment: datetime.datetime) -> str:
 
 @dataclasses.dataclass
 class Vendor:
-    """``now``: the vendor's clock. ``padding``: bytes in each archive that are no document."""
+    """``now``: the vendor's clock. ``padding``: bytes in each archive that are not part of a document."""
 
     seed: int = 0
     padding: int = 0

@@ -109,7 +109,7 @@ def newer_index(path: Path) -> None:
 
 
 def another_file(path: Path) -> None:
-    """A SQLite file that is no index."""
+    """A SQLite file that is not an index."""
     path.unlink()
     with contextlib.closing(sqlite3.connect(path)) as database:
         database.execute("CREATE TABLE packages (name TEXT PRIMARY KEY, groups BLOB NOT NULL)")

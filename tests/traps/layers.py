@@ -490,7 +490,7 @@ TRAPS = [
     ),
     differs(
         "index-inside-an-index",
-        "whoever skips entries of an index that are no images: nodes look into them",
+        "whoever skips entries of an index that are not images: nodes look into them",
         "children",
         ((AMD, child(VULNERABLE)),),
         ((AMD, child(PATCHED)),),

@@ -318,7 +318,7 @@ TRAPS: list[Trap] = [
     ),
     differs(
         "content-manifest-damaged",
-        "whoever ignores a manifest that is no JSON: the repositories that it names are not looked at",
+        "whoever ignores a manifest that is not JSON: the repositories that it names are not looked at",
         "more",
         (images.Entry("root/buildinfo/content_manifests/app-1-1.json", b'{"content_sets": ["rhel-9-for'),),
         (images.Entry("root/buildinfo/content_manifests/app-1-1.json", b'{"bomFormat": "CycloneDX"}'),),
@@ -657,7 +657,7 @@ TRAPS: list[Trap] = [
     ),
     two(
         "module-as-a-whole",
-        "whoever passes over what is said of a module because it is no package",
+        "whoever passes over what is said of a module because it is not a package",
         dataclasses.replace(NODE_OLD, name="npm"),
         dataclasses.replace(node("1.module+el8.10.0+21670+8a5b3a5f", "nodejs:20:8100020240520:a75119d5"), name="npm"),
         documents=(

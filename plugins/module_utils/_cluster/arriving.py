@@ -36,7 +36,7 @@ _LOG = logging.getLogger(__name__)
 IMAGES, STREAMS, PODS = "images", "streams", "pods"
 #: Namespaces that are watched one by one, each over a connection of its own.
 MOST_NAMESPACES = 20
-#: What is told of a registry whose poll failed is no news for the next poll.
+#: What is told of a registry whose poll failed is not news for the next poll.
 REGISTRY = "registry"
 
 
@@ -76,7 +76,7 @@ class Arrivals:
         openshift = is_openshift(client)
         if {IMAGES, STREAMS} & set(wanted.kinds) and not client.has_group(GROUP):
             raise InputError(
-                f"{client.server} has no {GROUP}, so it is no OpenShift", hint="watch pods, or poll its registries"
+                f"{client.server} has no {GROUP}, so it is not OpenShift", hint="watch pods, or poll its registries"
             )
         selection = wanted.selection
         check_namespaces(client, selection)

@@ -76,7 +76,7 @@ def connect(connection: Connection) -> KubernetesClient:
 
 @dataclasses.dataclass(frozen=True)
 class ApiAnswer:
-    """What a server said: HTTP status, the object or Status (empty where it was no JSON object), and its warnings."""
+    """An answer of the server: HTTP status, the object or Status (empty if it was not a JSON object), and warnings."""
 
     status: int
     value: dict[str, t.Any]
@@ -157,7 +157,7 @@ class KubernetesClient:
         """Send something that the server may refuse, and tell what it said: its refusal is an answer like any other.
 
         For dry runs: what was lost, and 429, 502, 503 and 504, are repeated whatever it is. Raises ApiError when there
-        is no answer but these, and for 401.
+        is not an answer but these, and for 401.
         """
         operation = operation_of(method, path, params)
         data = json.dumps(body, separators=(",", ":")).encode()
@@ -249,10 +249,10 @@ class KubernetesClient:
             # Every list has the field, be it null; what answers in its place must not read as an empty cluster.
             objects = page["items"] or [] if "items" in page else None
             if not isinstance(objects, list):
-                raise self._nonsense(operation_of("GET", path, params), "items is no list")
+                raise self._nonsense(operation_of("GET", path, params), "items is not a list")
             for each in objects:
                 if not isinstance(each, dict):
-                    raise self._nonsense(operation_of("GET", path, params), "an item is no object")
+                    raise self._nonsense(operation_of("GET", path, params), "an item is not an object")
                 value = project(each)
                 if value is not None:
                     result.append(value)

@@ -171,7 +171,7 @@ def refused(
         code, hint = CONFIG, f"is {server} the address of an API server?"
     text = f"{status} from {server}, asked to {operation}" + (f": {said}" if said else "")
     if status == 500 and "request is too large" in said:
-        # Said by etcd; the same is 413 elsewhere, and to try again is no use.
+        # Said by etcd; the same is 413 elsewhere, and to try again is useless.
         code, hint, status = INVALID, "", 413
     return ApiError(text, code=code, hint=hint, status=status, reason=reason, api_message=api_message)
 

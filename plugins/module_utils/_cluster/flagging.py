@@ -173,7 +173,7 @@ class _Standing:
 
 @dataclasses.dataclass(frozen=True)
 class _View:
-    """What the cluster has. ``lists``: None where they are no target. ``states``: of Image objects, if these are."""
+    """What the cluster has. ``lists``: None where they are not a target. ``states``: of Image objects, if these are."""
 
     lists: lists.Lists | None
     states: t.Mapping[str, flags.ImageState]

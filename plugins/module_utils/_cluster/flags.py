@@ -36,7 +36,7 @@ WRITTEN, SAME, GONE, FAILED = "written", "same", "gone", "failed"
 
 @dataclasses.dataclass(frozen=True)
 class ImageState:
-    """What counts of an Image object. Values that are no text are left out."""
+    """What counts of an Image object. Values that are not text are left out."""
 
     digest: str
     annotations: t.Mapping[str, str]
@@ -207,7 +207,7 @@ def _is_gone(error: ApiError, digest: str) -> bool:
 
 def _path(digest: str) -> str:
     if not is_digest(digest):
-        raise InputError(f"{digest[:100]!r} is no digest, so there is no Image object of that name")
+        raise InputError(f"{digest[:100]!r} is not a digest, so there is no Image object of that name")
     return f"{PREFIX}/images/{digest}"
 
 

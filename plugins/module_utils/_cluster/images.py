@@ -126,7 +126,7 @@ def read_images(
     """
     if not client.has_group(GROUP):
         raise InputError(
-            f"{client.server} has no {GROUP}, so it is no OpenShift",
+            f"{client.server} has no {GROUP}, so it is not OpenShift",
             hint="use the source workloads, or the source registry with its registry",
         )
 
@@ -251,7 +251,7 @@ def _wrong_shape(item: dict[str, t.Any]) -> str:
     for part in ("spec", "status"):
         holder = item.get(part)
         if holder is not None and not (isinstance(holder, dict) and isinstance(holder.get("tags") or [], list)):
-            return f"its {part} is no object with a list of tags"
+            return f"its {part} is not an object with a list of tags"
     return ""
 
 

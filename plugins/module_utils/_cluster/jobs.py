@@ -117,7 +117,7 @@ class JobPod:
 
     ``started``: its container runs or ran. ``ended``: it does not run, and never will again. ``doing``: digests that it
     said it works on. ``prepared``: it has its network, and all volumes but images. ``trouble``: why it does not start;
-    ``failure``: why it ended, where that was no success. ``mounts``: number of an image volume -> digest that its
+    ``failure``: why it ended, where that was not a success. ``mounts``: number of an image volume -> digest that its
     specification names, empty without one.
     """
 
@@ -429,7 +429,7 @@ class Jobs:
         return str((value.get("data") or {}).get(PLAN_FILE, "")).encode()
 
     def delete_job(self, name: str, uid: str) -> None:
-        """Delete a Job, and by that all that belongs to it. One that is gone, or has another UID, is no error."""
+        """Delete a Job, and by that all that belongs to it. One that is gone, or has another UID, is not an error."""
         self._delete("job", name, {"propagationPolicy": "Background", "preconditions": {"uid": uid}})
 
     def delete_pod(self, name: str, uid: str) -> None:

@@ -237,7 +237,7 @@ class _ListWriter:
         except ApiError as error:
             if error.status != 409:
                 raise self._explained(error, name)
-            # Another run was faster, or the name is that of an object which is no list of ours.
+            # Another run was faster, or the name is that of an object which is not a list of ours.
             shards = read_lists(self._client, self.lists.provider).shards
             if name not in {shard.name for shard in shards}:
                 self._taken.add(name)
@@ -357,7 +357,7 @@ def _passed_shard(document: dict[str, t.Any], provider: str) -> PassedShard | No
         return None
     prefixes = document["spec"].get("prefixes") if isinstance(document.get("spec"), dict) else None
     if not isinstance(prefixes, list) or not all(isinstance(each, str) and each for each in prefixes):
-        raise _damaged(name, "spec.prefixes is no list of hexadecimal digits")
+        raise _damaged(name, "spec.prefixes is not a list of hexadecimal digits")
     required = labels.get(REQUIRED_LABEL) == REQUIRED
     return PassedShard(name, tuple(prefixes), _texts(document, name, "digests"), version, required)
 

@@ -454,7 +454,7 @@ def _missing(decoder: Decoder) -> list[str]:
         more = ", …" if len(ranges) > RANGES_SHOWN else ""
         parts.append(f"frames {', '.join(ranges[:RANGES_SHOWN])}{more} are missing")
     if decoder.refused:
-        parts.append(f"{decoder.refused} records have not the form that they must have")
+        parts.append(f"{decoder.refused} records are malformed")
     if decoder.bye is None:
         parts.append("its last record did not come")
     return parts

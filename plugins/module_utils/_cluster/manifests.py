@@ -130,7 +130,7 @@ class PodOptions:
 def check_name(text: str, option: str) -> str:
     """A name of an object, as the API takes it. Raises InputError."""
     if not _NAME.fullmatch(text):
-        raise InputError(f"{option}: {quoted(text, 80)} is no name that an object can have")
+        raise InputError(f"{option}: {quoted(text, 80)} is not a name that an object can have")
     return text
 
 
@@ -142,7 +142,7 @@ def _quantity(text: str, option: str) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value < 1 << 50:
-        raise InputError(f"{option}: {quoted(text, 40)} is no quantity, as 512Mi or 500m are")
+        raise InputError(f"{option}: {quoted(text, 40)} is not a quantity, as 512Mi or 500m are")
     return value
 
 

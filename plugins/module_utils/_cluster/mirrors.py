@@ -28,7 +28,7 @@ _KINDS = {
 
 
 def read_mirrors(client: KubernetesClient) -> tuple[Mirror, ...]:
-    """The mirrors that the cluster has, none where it is no OpenShift. Raises ApiError, also where reading is refused.
+    """The mirrors that the cluster has, none where it is not OpenShift. Raises ApiError, also where reading is refused.
 
     Raises InputError where an entry cannot be understood.
     """
@@ -71,7 +71,7 @@ def _mirror(entry: t.Any, pulls: str) -> Mirror:
         raise InputError("an entry has no source")
     mirrors = _list(entry.get("mirrors"))
     if not all(isinstance(mirror, str) for mirror in mirrors):
-        raise InputError("an entry has a mirror that is no text")
+        raise InputError("an entry has a mirror that is not text")
     return Mirror(
         entry["source"],
         tuple(mirrors),
@@ -84,7 +84,7 @@ def _list(value: t.Any) -> list[t.Any]:
     if value is None:
         return []
     if not isinstance(value, list):
-        raise InputError("a list of mirrors is no list")
+        raise InputError("a list of mirrors is not a list")
     return value
 
 

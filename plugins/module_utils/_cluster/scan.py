@@ -1131,7 +1131,7 @@ class JobScan:
             return False
         if not all(number < len(plan.shards) for number in numbers):
             return False
-        # What a tag meant when the interrupted run asked is no answer to what it means now.
+        # What a tag meant when the interrupted run asked is not an answer to what it means now.
         by_digest = {item.digest: item for item in self._queue if item.digest}
         shards: dict[int, ShardState] = {}
         taken: set[int] = set()

@@ -37,7 +37,7 @@ class Resolver:
     """Asks registries what an image is. Safe to use from several threads; never raises."""
 
     def __init__(self, access: Access) -> None:
-        # The kubelet pulls, not we: a registry that does not answer us is no reason to wait.
+        # The kubelet pulls, not we: a registry that does not answer us is not a reason to wait.
         self._access = dataclasses.replace(access, retries=1, deadline=min(access.deadline, 30.0))
         self._silent: set[str] = set()
         self._indexes: dict[str, ImageIndex] = {}
@@ -63,7 +63,7 @@ class Resolver:
             return opened
         if isinstance(opened, Image):
             return opened
-        return InputError("it is no image of a registry", subject=item.target)
+        return InputError("it is not an image of a registry", subject=item.target)
 
 
 def unresolved(item: Item, error: ScanError) -> ScanError:

@@ -216,10 +216,10 @@ def _slots(spec: dict[str, t.Any], status: dict[str, t.Any]) -> tuple[tuple[Slot
         # While init containers run, a pod is Pending, and its volumes are mounted already.
         started = started or (listed == "initContainers" and any(running.values()))
         if spec.get(listed) is not None and not isinstance(spec[listed], list):
-            problem = f"its {listed} are no list"
+            problem = f"its {listed} are not a list"
         for one in array(spec, listed, CONTAINER_LIMIT):
             if not isinstance(one, dict):
-                problem = f"one of its {listed} is no object"
+                problem = f"one of its {listed} is not an object"
                 continue
             name = text(one, "name")
             slots.append(Slot(text(one, "image"), running.get(name, ""), started=since.get(name, "")))
@@ -352,7 +352,7 @@ class _SlotReading:
         name, _at, digest = slot.reference.partition("@")
         if slot.kind != "ImageStreamImage" or not is_digest(digest):
             raise ScanError(
-                f"{on_one_line(slot.kind)} {quoted(slot.reference, 100)} is no kind of reference that we know",
+                f"{on_one_line(slot.kind)} {quoted(slot.reference, 100)} is not a kind of reference that we know",
                 code="corrupt-data",
             )
         return NamedImage(str(parse_reference(f"{INTEGRATED_REGISTRY}/{namespace}/{name}@{digest}")), SOURCE, digest)

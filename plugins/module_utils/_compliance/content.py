@@ -403,10 +403,10 @@ class _Index:
                 parser.Parse(data[begin : begin + _STEP], False)
             parser.Parse(b"", True)
         except xml.parsers.expat.ExpatError as error:
-            raise self._wrong(f"is no XML: {error}") from error
+            raise self._wrong(f"is not XML: {error}") from error
         if self.collection_end < 0 or not self.streams:
             raise InputError(
-                f"{self.where} is no SCAP source data stream",
+                f"{self.where} is not an SCAP source data stream",
                 hint="give a file like ssg-rhel9-ds.xml",
                 code="content-kind",
             )
@@ -530,7 +530,7 @@ def _read_tailoring(data: bytes, where: str) -> _Tailored:
     try:
         parser.Parse(data, True)
     except xml.parsers.expat.ExpatError as error:
-        raise wrong(f"is no XML: {error}") from error
+        raise wrong(f"is not XML: {error}") from error
     if top != "Tailoring":
         raise wrong(f"begins with {top[:40]!r}, not with Tailoring")
     return found
@@ -569,7 +569,7 @@ def trim(wanted: EvaluationRequest, content: Path, cache: Path | None = None) ->
     """The content trimmed to what is wanted of it, from ``cache`` (a folder that exists) where it is there.
 
     Raises InputError for a profile or rule that does not exist and a tailoring file of another benchmark, CorruptData
-    and LimitExceeded for content that is no good.
+    and LimitExceeded for content that is unusable.
     """
     data = _read(content, "the content", CONTENT_LIMIT)
     tailoring = _read(wanted.tailoring, "the tailoring file", TAILORING_LIMIT) if wanted.tailoring else b""

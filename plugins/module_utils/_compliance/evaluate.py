@@ -99,7 +99,7 @@ def plan(
 
     ``given``: content that was trimmed elsewhere to what is wanted; else it is found, and trimmed here.
     Needs the inventory alone: an image that is refused here need not be unpacked. Raises InputError where ``wanted``
-    names what does not exist, and CorruptData and LimitExceeded for content that is no good.
+    names what does not exist, and CorruptData and LimitExceeded for content that is unusable.
     """
     problems = check_inventory(inventory)
     if problems:

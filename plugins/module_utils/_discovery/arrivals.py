@@ -100,7 +100,7 @@ def read_state(path: Path) -> State:
     looked: t.Any = document.get("looked") if isinstance(document, dict) else None
     if version != SCHEMA_VERSION or not (_are_texts(known, _PRINT) and _are_texts(looked, _LOOKED)):
         raise InputError(
-            f"{quoted(str(path))} is no state file of this event source",
+            f"{quoted(str(path))} is not a state file of this event source",
             hint="name another one, or remove it: then all images count as new",
         )
     state = State(looked=set(looked))
@@ -129,7 +129,7 @@ def write_state(path: Path, state: State) -> None:
 class Backlog:
     """What waits to be handed on. Watches offer from their threads, one reader takes. ``changed`` is called for both.
 
-    A batch that was taken stays in hand until ``done``: what is offered again meanwhile is no news.
+    A batch that was taken stays in hand until ``done``: what is offered again meanwhile is not news.
     """
 
     def __init__(self, state: State, changed: t.Callable[[], None] = lambda: None) -> None:
@@ -143,7 +143,7 @@ class Backlog:
         self._leads_to: dict[str, str] = {}  # name -> the digest that its holder told last
 
     def offer(self, arrivals: t.Iterable[Arrival], *, known: bool = False) -> None:
-        """Tell of images; those that are known already are no news. ``known``: all of them count as known."""
+        """Tell of images; those that are known already are not news. ``known``: all of them count as known."""
         told = {one.print: one for one in arrivals}
         moved: set[str] = set()
         with self._lock:

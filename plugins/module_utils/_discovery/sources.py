@@ -33,7 +33,7 @@ def pattern(text: str, option: str) -> re.Pattern[str]:
     try:
         return re.compile(text)
     except (re.error, RecursionError, OverflowError) as error:
-        raise InputError(f"{option}: {quoted(text, 100)} is no regular expression: {error}") from None
+        raise InputError(f"{option}: {quoted(text, 100)} is not a regular expression: {error}") from None
 
 
 def gather(
@@ -101,7 +101,7 @@ def _list_registry(
         except ScanError as error:
             failed.append(unidentified(f"{registry}/{repository}", "registry", error))
     if not named and len(excluded) + len(failed) == before:
-        # Many registries show only what an account may see: an empty list is no sign that nothing is there.
+        # Many registries show only what an account may see: an empty list is not a sign that nothing is there.
         raise ScanError(
             "it lists no image",
             code="registry-empty",

@@ -37,7 +37,7 @@ class Push:
 def read_push(body: t.Any, registries: t.Mapping[str, str]) -> Push:
     """Read a body. ``registries``: a registry as it calls itself -> how it is reached; others are refused."""
     if not isinstance(body, dict):
-        return Push(reason="the body is no JSON object")
+        return Push(reason="the body is not a JSON object")
     if isinstance(body.get("events"), list):
         kind, found = "Docker distribution", _distribution(body["events"])
     elif isinstance(body.get("docker_url"), str):
@@ -73,7 +73,7 @@ def _distribution(events: list[t.Any]) -> t.Iterator[Reference | str]:
         if not isinstance(event, dict) or event.get("action") != "push":
             continue
         if target.get("mediaType") not in _MANIFESTS:
-            continue  # a layer, or what is no image
+            continue  # a layer, or what is not an image
         yield _reference(request.get("host"), target.get("repository"), target.get("tag"), target.get("digest"))
 
 

@@ -173,7 +173,7 @@ def ours(current: Annotations, provider: str, *, adopt: bool = False) -> bool:
 def check_report_url(text: str) -> str:
     """Where people read on, as it was given. ``{digest}`` in it stands for the image's digest.
 
-    Raises InputError for what is no http or https URL, too long, or holds a user name or password.
+    Raises InputError for what is not an http or https URL, too long, or holds a user name or password.
     """
     try:
         parts = urllib.parse.urlsplit(text)
@@ -182,7 +182,7 @@ def check_report_url(text: str) -> str:
         parts, good = urllib.parse.SplitResult("", "", "", "", ""), False
     if not good or len(text) > _URL_LIMIT or not re.fullmatch(r"[!-~]+", text):
         raise InputError(
-            f"report_url is {visible(text, 200)!r}, which is no URL that people could follow",
+            f"report_url is {visible(text, 200)!r}, which is not a URL that people could follow",
             hint="give one that begins with https:// or http://, without spaces; {digest} in it becomes the image's",
         )
     if parts.username is not None or parts.password is not None:
@@ -243,7 +243,7 @@ class _Keys:
         self.vulnerability, self.compliance = (f"{QUALITY}{kind}.{provider}" for kind in ("vulnerability", "policy"))
         self.quality = (self.vulnerability, self.compliance)
         self.facts = (self.verdict, self.policy, self.scanned, self.report, self.reasons, self.written)
-        #: They differ from run to run, and are no reason to write.
+        #: They differ from run to run, and are not a reason to write.
         self.volatile = (self.scanned, self.report, self.written)
 
 
@@ -536,7 +536,7 @@ def _read_quality(kind: str, scanner: str, text: str) -> Quality:
     try:
         value = _parsed(text)
         if not isinstance(value, dict):
-            return Quality(kind, scanner, problem="it is no JSON object")
+            return Quality(kind, scanner, problem="it is not a JSON object")
         summary = value.get("summary")
         if isinstance(summary, str):
             summary = _parsed(summary)

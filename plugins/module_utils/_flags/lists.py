@@ -30,9 +30,9 @@ from .._images.references import is_digest, parse_reference
 #: the rest is for texts that grow.
 SHARD_LIMIT = 1 << 20
 _FILL = 0.98
-#: Bytes of a shard that are no entries: metadata, labels, field ownership.
+#: Bytes of a shard that are not entries: metadata, labels, field ownership.
 _OVERHEAD = 4096
-#: Bytes of a patch that are no entries.
+#: Bytes of a patch that are not entries.
 _PATCH_OVERHEAD = 200
 #: Entries of one merge patch; 500 take a server less than half a second.
 PATCH_ENTRIES = 500
@@ -164,7 +164,7 @@ def _lower(text: str) -> str:
 def full_reference(text: str) -> str:
     """The reference by tag in the form in which it is listed: ``registry/repository:tag``; "" if it has only a digest.
 
-    Where both are given, the tag counts. Raises InputError for what is no reference.
+    Where both are given, the tag counts. Raises InputError for what is not a reference.
     """
     reference = parse_reference(text)
     if not reference.tag:
@@ -414,21 +414,22 @@ def _check(wanted: t.Mapping[Kind, t.Mapping[str, Entry]]) -> None:
         _check_digest(digest)
     for reference in wanted["references"]:
         if not 3 <= len(reference) <= _KEY_LIMIT or "@" in reference or ":" not in reference or "/" not in reference:
-            raise InputError(f"{quoted(reference)} is no full reference; expected registry/repository:tag")
+            raise InputError(f"{quoted(reference)} is not a full reference; expected registry/repository:tag")
     for kind in KINDS:
         for key, entry in wanted[kind].items():
             if len(entry.text) > TEXT_LIMIT or not _TEXT.fullmatch(entry.text):
                 raise InputError(
-                    f"the text for {quoted(key)} is no line of 1 to {TEXT_LIMIT} characters: {quoted(entry.text, 80)}"
+                    f"the text for {quoted(key)} is not a line of 1 to {TEXT_LIMIT} characters: "
+                    f"{quoted(entry.text, 80)}"
                 )
             _check_time(entry.grace_until)
 
 
 def _check_digest(digest: str) -> None:
     if not is_digest(digest):
-        raise InputError(f"{quoted(digest)} is no digest; expected sha256:... or sha512:...")
+        raise InputError(f"{quoted(digest)} is not a digest; expected sha256:... or sha512:...")
 
 
 def _check_time(text: str) -> None:
     if text and not _TIME.fullmatch(text):
-        raise InputError(f"{quoted(text, 40)} is no time of the form 2026-01-31T12:00:00Z")
+        raise InputError(f"{quoted(text, 40)} is not a time of the form 2026-01-31T12:00:00Z")

@@ -60,7 +60,7 @@ OTHER_MAKERS = (
     "qualys",
     "neuvector",
 )
-#: In ``deny.foreign``: the word of somebody who is no owner by name. In ``provider=drill``: the list of the drill.
+#: In ``deny.foreign``: the word of somebody who is not an owner by name. In ``provider=drill``: the list of the drill.
 FOREIGN, DRILL = "foreign", "drill"
 RESERVED = (FOREIGN, DRILL)
 
@@ -73,7 +73,7 @@ def check_provider(text: str) -> str:
     """
     if not isinstance(text, str) or len(text) > PROVIDER_LIMIT or not _PROVIDER.fullmatch(text):
         raise InputError(
-            f"the provider {visible(str(text), 80)!r} is no name of at most {PROVIDER_LIMIT} lower-case letters, "
+            f"the provider {visible(str(text), 80)!r} is not a name of at most {PROVIDER_LIMIT} lower-case letters, "
             "digits and hyphens",
             code="invalid-provider",
             hint=f"take a name like {DEFAULT_PROVIDER} or {DEFAULT_PROVIDER}-staging",

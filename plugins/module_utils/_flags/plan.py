@@ -63,7 +63,7 @@ class Snapshot:
 class Seen:
     """What the cluster has of ours.
 
-    ``denied`` and ``listed``: digests and references on our deny lists, None where they are no target. ``passed``:
+    ``denied`` and ``listed``: digests and references on our deny lists, None where they are not a target. ``passed``:
     digests on our passed lists, None where there are none. ``images``: digests that have an Image object, of which
     ``denying`` say that we deny, ``changed`` of these do not have the value any more, and ``leftover`` may be cleared
     although another program flagged them.

@@ -45,7 +45,7 @@ def validity(
     feed_newest: str,
     now: datetime.datetime,
 ) -> Validity:
-    """How long the pass of a report's image object holds that is no index.
+    """How long the pass of a report's image object holds that is not an index.
 
     ``policies``: by their sha256, those that are in force. A pass by another one does not hold: nobody knows its
     limits, and it may have been changed since. ``selecting``: those of them that select the image, each of which it
@@ -101,7 +101,7 @@ def worst_of(validities: t.Iterable[Validity]) -> Validity:
 
 
 def _later(moment: datetime.datetime, seconds: int) -> datetime.datetime | None:
-    """A moment after another; None for one that no calendar has, which is no end."""
+    """A moment after another; None for one that no calendar has, which means no end."""
     try:
         return moment + datetime.timedelta(seconds=seconds)
     except OverflowError:

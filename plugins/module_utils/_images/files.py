@@ -161,7 +161,7 @@ class TarMembers:
                 if count == MEMBER_LIMIT:
                     raise LimitExceeded(f"the archive {quoted(self.path)} has more than {MEMBER_LIMIT} members")
         except (tarfile.TarError, ValueError, OverflowError, EOFError, OSError, RecursionError) as error:
-            raise CorruptData(f"the archive {quoted(self.path)} is no readable tar: {str(error)[:120]}") from error
+            raise CorruptData(f"the archive {quoted(self.path)} is not a readable tar: {str(error)[:120]}") from error
 
     def _add(self, info: tarfile.TarInfo) -> None:
         name = posixpath.normpath(info.name)

@@ -221,7 +221,7 @@ def _manifest_type(document: dict[str, t.Any], served: str) -> str:
             )
     has_entries, has_layers = "manifests" in document, "layers" in document or "config" in document
     if has_entries and has_layers:
-        raise CorruptData("the manifest has both layers and manifests, so it is no single thing")
+        raise CorruptData("the manifest has both layers and manifests, so it is ambiguous")
     if not has_entries and not has_layers:
         raise CorruptData("the manifest has neither layers nor manifests")
     if written in known and served in known and written != served:

@@ -46,7 +46,7 @@ class Mirror:
         is_wild = self.source.startswith("*.")
         source = _location(self.source[2:] if is_wild else self.source, "source")
         if is_wild and ("/" in source or ":" in source):
-            raise InputError(f"{quoted(self.source)} is no source of mirrors; expected only a domain behind *.")
+            raise InputError(f"{quoted(self.source)} is not a source of mirrors; expected only a domain behind *.")
         object.__setattr__(self, "source", f"*.{source}" if is_wild else source)
         object.__setattr__(
             self, "mirrors", tuple(dict.fromkeys(_location(mirror, "mirror") for mirror in self.mirrors))
@@ -102,12 +102,12 @@ def pull_places(reference: Reference, mirrors: t.Sequence[Mirror]) -> tuple[Refe
 def _moved(reference: Reference, name: str, location: str) -> Reference:
     registry, slash, repository = name.partition("/")
     if not slash or not is_repository(repository):
-        raise InputError(f"the mirror {location} is no place for {reference.name}; expected one with a repository")
+        raise InputError(f"the mirror {location} is not a place for {reference.name}; expected one with a repository")
     return dataclasses.replace(reference, registry=registry, repository=repository)
 
 
 def _location(text: str, what: str) -> str:
     host, slash, path = text.partition("/")
     if slash and not is_repository(path):
-        raise InputError(f"{quoted(text)} is no {what} of images; expected host[:port] or host[:port]/path")
+        raise InputError(f"{quoted(text)} is not a {what} of images; expected host[:port] or host[:port]/path")
     return f"{parse_registry(host).lower()}{slash}{path}"

@@ -37,7 +37,8 @@ class PullSource:
 class PullSources:
     """A source of manifests and blobs that goes on to the next way where one fails. Safe for several threads.
 
-    Bytes that do not have their digest are an error at once: they are no outage. ``reference``: as it was asked for.
+    Bytes that do not have their digest are an error at once: they are not an outage. ``reference``: as it was asked
+    for.
     """
 
     def __init__(self, reference: Reference, ways: t.Sequence[PullSource]) -> None:
@@ -117,7 +118,7 @@ class Tour:
             self._left = [number for number in self._left if self._sources.way(number).place != place]
 
     def _error(self) -> ScanError:
-        # What one place does not have may be at another that could not be asked: that is no missing image.
+        # What one place does not have may be at another that could not be asked: the image is not missing.
         first = next((error for _place, error in self._failures if error.code not in _MISSING), self._failures[0][1])
         if len(self._failures) == 1 and self._failures[0][0] == self._sources.reference:
             return first

@@ -208,7 +208,7 @@ class _Parser:
         if not colon or length is None:
             self.fail(
                 start,
-                f"{quoted(algorithm, 40)} is no digest algorithm that we verify; expected sha256:... or sha512:...",
+                f"{quoted(algorithm, 40)} is not a digest algorithm that we verify; expected sha256:... or sha512:...",
             )
         good = _HEX.match(digits)
         end = good.end() if good else 0

@@ -58,7 +58,7 @@ class Header:
     """What the header of the entry that is being visited says beside its name, kind, size and link target.
 
     Numbers are read when asked for, since few visitors need them. ``mode`` and ``owner`` raise ``CorruptData`` for what
-    is no number.
+    is not a number.
     """
 
     def __init__(self) -> None:
@@ -82,7 +82,7 @@ class Header:
 
     @property
     def modified(self) -> float:
-        """Seconds since 1970; 0 for an earlier time, and for what is no number."""
+        """Seconds since 1970; 0 for an earlier time, and for what is not a number."""
         try:
             found = float(self._records.get(b"mtime") or _number(self._block[136:148]))
         except (CorruptData, ValueError):

@@ -305,7 +305,7 @@ def _children(source: Source, index: Index) -> t.Iterator[Descriptor]:
             raise LimitExceeded(f"the index nests more than {_NESTED_LIMIT} indexes, or deeper than {_NESTING_LIMIT}")
         inner = parse_manifest(source.read_manifest(entry), entry.media_type, entry.digest)
         if not isinstance(inner, Index):
-            raise CorruptData(f"{entry.digest} is no index, though the index that names it says so")
+            raise CorruptData(f"{entry.digest} is not an index, though the index that names it says so")
         pending.extend((child, depth + 1) for child in reversed(inner.entries))
 
 

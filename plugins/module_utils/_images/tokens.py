@@ -143,7 +143,8 @@ def check_realm(realm: str, registry: Endpoint, access: Access) -> Url:
     url = parse_url(realm)
     if url is None:
         raise RegistryError(
-            f"{registry} names the token realm {quoted(realm, 80)}, which is no usable URL", code="token-realm-refused"
+            f"{registry} names the token realm {quoted(realm, 80)}, which is not a usable URL",
+            code="token-realm-refused",
         )
     end = url.endpoint
     is_allowed = not {str(end), end.host}.isdisjoint(host.lower() for host in access.token_realms)

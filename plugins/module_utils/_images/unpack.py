@@ -231,7 +231,7 @@ class _Root:
         self._owners: dict[str, Owner] = {}
         self._problems: list[Problem] = []
         self._unseen = 0
-        #: Real paths of what was in a layer and is not made: a hard link to it is no error.
+        #: Real paths of what was in a layer and is not made: a hard link to it is not an error.
         self.unmade: set[str] = set()
         self.bytes = 0
         self.specials = 0
@@ -804,7 +804,7 @@ def _kind(above: int, name: str) -> str:
 
 
 def _unlinked(above: int, name: str) -> bool:
-    """Remove what is no folder; False where there is one."""
+    """Remove what is not a folder; False where there is one."""
     try:
         os.unlink(name, dir_fd=above)
     except FileNotFoundError:

@@ -5,7 +5,7 @@
 
 An exception with a justification says ``not_affected``; one without accepts a risk, which is ``affected`` with what
 was decided about it. Each product is an image by digest, with the packages in question as its subcomponents. What
-makers of images say is left to their own documents, and rules of OpenSCAP are no vulnerabilities. A finding that still
+makers of images say is left to their own documents, and rules of OpenSCAP are not vulnerabilities. A finding that still
 counts, for another policy or another product of the image, is left out: who reads the document knows neither.
 """
 

@@ -4,7 +4,7 @@
 """The report as SARIF 2.1.0, as code scanning shows it: a result for each finding, failed rule and open question.
 
 An image that did not pass has a result at least. The fingerprint of a result has the name of the image and of the
-package in it but neither digest nor version, so that a rebuild with the same finding is no new alert.
+package in it but neither digest nor version, so that a rebuild with the same finding is not a new alert.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def _result(image: t.Mapping[str, t.Any], rule: str, level: str, text: str, what
         "message": {"text": f"{shown}: {text}"},
         "locations": [
             {
-                # The name of an image is no path; as one it groups results where they are shown.
+                # The name of an image is not a path; as one it groups results where they are shown.
                 "physicalLocation": {
                     "artifactLocation": {"uri": urllib.parse.quote(visible(name, 500), safe="/")},
                     "region": {"startLine": 1},

@@ -20,7 +20,7 @@ _NARROWEST = 40
 def render(report: t.Mapping[str, t.Any], width: int = 100, changes: t.Sequence[t.Mapping[str, t.Any]] = ()) -> str:
     """Text of at most ``width`` columns (40 at least), each line ending in a newline.
 
-    ``changes``: those of one run of judging, as ``image_verdict`` returns them; first verdicts are no news.
+    ``changes``: those of one run of judging, as ``image_verdict`` returns them; first verdicts are not news.
     """
     width = max(width, _NARROWEST)
     images = sorted(

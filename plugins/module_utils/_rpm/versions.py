@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Order of RPM versions, as librpm defines it (rpm-version(7)). Standard library only: the scanner pod runs this file.
 
-Own code, because the published Python ports are no smaller than this and would be a dependency of the scanner pod.
+Own code, because the published Python ports are not smaller than this and would be a dependency of the scanner pod.
 """
 
 from __future__ import annotations

@@ -289,7 +289,7 @@ def _result(answer: t.Mapping[str, t.Any]) -> tuple[Results, bytes]:
 
 
 def _strange() -> CorruptData:
-    return CorruptData("the evaluator's answer has not the form that it must have")
+    return CorruptData("the evaluator's answer is malformed")
 
 
 def _lost(why: str) -> ScanError:

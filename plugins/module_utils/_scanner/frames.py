@@ -345,7 +345,7 @@ def _check_fields(body: t.Mapping[str, t.Any], fields: t.Mapping[str, type], wha
 
 def _expect(holds: bool, what: str) -> None:
     if not holds:
-        raise CorruptData(f"{what} has not the form that it must have")
+        raise CorruptData(f"{what} is malformed")
 
 
 def _is_number(value: object) -> bool:

@@ -90,8 +90,9 @@ class PlannedCompliance:
     """What oscap is to evaluate. ``profile`` and ``rules``: as ``_compliance.content.EvaluationRequest`` has them.
 
     ``given``: SHA-256, in hex, of content and tailoring file that are mounted beside the program; empty: nothing is.
-    ``image``: name of the image that has the content, empty where that is given: other pods are no answer to this plan.
-    ``arf``: whether the ARF is sent, too. ``bytes``: of an image, unpacked, at most. ``seconds``: of oscap, for one.
+    ``image``: name of the image that has the content, empty where that is given: other pods are not an answer to this
+    plan. ``arf``: whether the ARF is sent, too. ``bytes``: of an image, unpacked, at most. ``seconds``: of oscap, for
+    one.
     """
 
     profile: str

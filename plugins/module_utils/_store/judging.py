@@ -263,7 +263,7 @@ class Judging:
         return images, children
 
     def verdict(self, subject: Subject) -> ImageVerdict:
-        """What the policies say of an image that is no index."""
+        """What the policies say of an image that is not an index."""
         return judge(subject, self._policies, self._exceptions, now=self._now)
 
     def matcher(self, inventory: Inventory) -> Matcher | None:
@@ -271,7 +271,7 @@ class Judging:
         return self._feeds.matcher(inventory)
 
     def subject(self, image: StoredImage) -> Subject:
-        """What is known of an image that is no index."""
+        """What is known of an image that is not an index."""
         subject = self._bare_subject(image)
         if not image.digest:
             return subject

@@ -26,7 +26,7 @@ class PolicyUse:
     """One policy, told by its sha256: one of those given now, or one that made verdicts.
 
     ``judged``: number of images whose verdict it was part of; ``missing``: of those with a verdict that it selects and
-    was no part of. Indexes are not counted, since their verdicts are made of those of their images.
+    was not part of. Indexes are not counted, since their verdicts are made of those of their images.
     """
 
     name: str

@@ -1002,7 +1002,7 @@ def _document(connection: sa.Connection, verdict_id: int, key: str) -> t.Any:
 def _stays(connection: sa.Connection, row: t.Any, judgement: Judgement) -> bool:
     """Whether the verdict in force stays, because a judgement was made earlier or with older data.
 
-    Older data never make a verdict better. They make it worse where the one in force is no answer to what is asked
+    Older data never make a verdict better. They make it worse where the one in force is not an answer to what is asked
     now: it was made by other policies, by what is not accepted any more, of what was scanned again since, or so long
     ago that its own data may be too old meanwhile.
     """

@@ -53,7 +53,7 @@ class Acceptance:
     again as soon as it has a fix. ``packages``: patterns of package names or of whole
     ``name-epoch:version-release.arch``; ``images``: patterns of references or digests (all references of an image must
     be named, or its digest); ``policies``: patterns of the policies for which it holds; empty tuples mean all.
-    ``where`` and ``line`` say where it is written; they are no part of what it means.
+    ``where`` and ``line`` say where it is written; they are not part of what it means.
     """
 
     id: str

@@ -308,7 +308,7 @@ class TypeCheck:
             return _ANY
         if "array" not in truth_kinds(given):
             raise InputError(
-                f"{what} is applied to {named_type(given)}, which is no list{_binding(truth_kinds(given))}"
+                f"{what} is applied to {named_type(given)}, which is not a list{_binding(truth_kinds(given))}"
             )
         return t.cast(Schema, given["items"])
 

@@ -93,7 +93,7 @@ _SYNTAX: tuple[tuple[str, str], ...] = (
     (r"\b(and|or|not)\b", "write &&, || and !"),
     (r"(==|!=|<=?|>=?)\s*-?\d", "numbers are written `5`"),
     (r"=~|\bin\b|\blike\b", "write contains(), starts_with() or ends_with()"),
-    (r"\{\{|\}\}", "it is no Jinja template: leave the braces out"),
+    (r"\{\{|\}\}", "it is not a Jinja template: leave the braces out"),
 )
 
 

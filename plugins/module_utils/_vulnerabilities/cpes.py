@@ -123,7 +123,7 @@ def _literal(match: re.Match[str]) -> str:
 
 
 def _as_literal(character: str) -> str:
-    """A character that is no wildcard. No version has one of these; what is not printable is not sound."""
+    """A character that is not a wildcard. No version has one of these; what is not printable is not sound."""
     return "\x00" if character in ("*", "?") else character
 
 

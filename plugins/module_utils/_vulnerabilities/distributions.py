@@ -195,7 +195,7 @@ _BY_ID: t.Mapping[str, Distribution] = {name: one for one in DISTRIBUTIONS for n
 
 
 def release_of(version_id: str) -> str:
-    """The release that a ``VERSION_ID`` belongs to: ``9`` of ``9.4``; empty where it is no number."""
+    """The release that a ``VERSION_ID`` belongs to: ``9`` of ``9.4``; empty where it is not a number."""
     found = _VERSION.fullmatch(version_id)
     return found[1] if found else ""
 

@@ -80,7 +80,7 @@ class Cluster(KubernetesCluster):
 
     def __init__(self, name: str, folder: Path, settings: Settings | None = None) -> None:
         if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?", name):
-            raise ValueError(f"{name!r} is no name for a cluster: lower-case letters, digits, dashes")
+            raise ValueError(f"{name!r} is not a name for a cluster: lower-case letters, digits, dashes")
         self.name = name
         self.folder = folder.absolute()
         self.settings = settings or Settings()

@@ -21,7 +21,7 @@ author: the imagescan.openshift authors (@imagescan)
 description:
   - Reads the notifications of Docker distribution, Quay and Harbor that C(eda.builtin.webhook) received, and makes of
     each an event as the event source C(imagescan.openshift.images) has it.
-  - What is no push of an image in a known registry becomes an event without images, with the reason.
+  - What is not a push of an image in a known registry becomes an event without images, with the reason.
   - Headers are dropped, since they may hold secrets.
 options:
   registries:

@@ -93,7 +93,7 @@ options:
     description: Only image streams and pods with these labels.
     type: str
   scan_namespace:
-    description: The namespace of our own scanner pods, which are no news.
+    description: The namespace of our own scanner pods, which are not news.
     type: str
     default: imagescan
   initial:

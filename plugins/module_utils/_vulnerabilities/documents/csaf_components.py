@@ -38,8 +38,8 @@ MODULE_BUILD = re.compile(r"\.module[+_]([A-Za-z0-9.]+\+[0-9]+\+[0-9a-f]+)")
 _MODULE = re.compile(r"[A-Za-z0-9._+-]{1,100}:[A-Za-z0-9._+-]{1,100}")
 UNREADABLE = "?"
 
-#: Types of package URLs that are no RPM packages (github.com/package-url/purl-spec, and Red Hat's own for modules). Any
-#: other is taken for a damaged one, of which the id tells the rest.
+#: Types of package URLs that are not RPM packages (github.com/package-url/purl-spec, and Red Hat's own for modules).
+#: Any other is taken for a damaged one, of which the id tells the rest.
 _OTHER_TYPES = frozenset(
     [
         "alpm",

@@ -172,7 +172,9 @@ class StatementReader:
             return
         if status is None:
             # It may be a damaged "fixed", which says more than any word for what is not known.
-            raise CorruptData(f"{self.fields.where}: product_status has {ascii(key)[:40]}, which is no status of CSAF")
+            raise CorruptData(
+                f"{self.fields.where}: product_status has {ascii(key)[:40]}, which is not a status of CSAF"
+            )
         for identity in identities:
             yield identity, status
 
@@ -269,7 +271,7 @@ class StatementReader:
         for threat in self.fields.list_of(vulnerability, "threats", dict):
             category = self.fields.text_of(threat, "category")
             if category not in _THREATS:
-                raise CorruptData(f"{self.fields.where}: {ascii(category)[:40]} is no category of a threat")
+                raise CorruptData(f"{self.fields.where}: {ascii(category)[:40]} is not a category of a threat")
             if category != "impact":
                 continue
             severity = self.severity(self.fields.text_of(threat, "details"))
@@ -332,7 +334,7 @@ class StatementReader:
 
 
 def _of_score(number: float) -> str:
-    """Severity by CVSS base score, for products that nobody rated; what is no score counts as the worst."""
+    """Severity by CVSS base score, for products that nobody rated; what is not a score counts as the worst."""
     if not 0 <= number < 9:
         return "critical"
     return "low" if number < 4 else "moderate" if number < 7 else "important"

@@ -268,7 +268,7 @@ class _Advisory:
         cves = cves or sorted({*_CVE.findall(self.text_of("title")), *self.list_of(self.root, "text", str)})
         kind = self.text_of("type").casefold()
         if kind not in _TYPES:
-            raise CorruptData(f"{self.where}: {ascii(kind)[:40]} is no type of an advisory")
+            raise CorruptData(f"{self.where}: {ascii(kind)[:40]} is not a type of an advisory")
         if kind not in ("security", "") and not self.list_of(self.root, "cves", str):
             return Document("updateinfo-other", revision, False, (), {"not_security": 1})
         if self.text_of("status").casefold() in ("retracted", "withdrawn"):

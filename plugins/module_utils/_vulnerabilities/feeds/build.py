@@ -333,7 +333,7 @@ def _check_not_less(index: FeedIndex, intake: Intake, names: tuple[str, ...], de
     """
     old = index.info
     hint = "fetch the feed again, or delete the index to build it from this feed all the same"
-    # Those that were taken back, or cannot be read any more, are no measure of the rest.
+    # Those that were taken back, or cannot be read any more, are not a measure of the rest.
     gone = deletions | {one.path.rpartition("/")[2] for one in intake.rejected}
     newest = max((row.revision for row in index.rows() if row.path.rpartition("/")[2] not in gone), default="")
     if intake.newest < newest:

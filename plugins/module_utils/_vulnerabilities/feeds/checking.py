@@ -141,7 +141,7 @@ def lines_of(checked: CheckedFeed, source: str) -> list[str]:
         said += f"; of {' to '.join(map(str, dict.fromkeys(info.years)))}"
     left_out = sum(checked.skipped.get(code.replace("-", "_"), 0) for code in LEFT_OUT_CODES)
     if left_out:
-        said += f"; {left_out:,} {'file is' if left_out == 1 else 'files are'} no part of it"
+        said += f"; {left_out:,} {'file is' if left_out == 1 else 'files are'} not part of it"
     lines = wrap(said, _WIDTH)
     if number:
         lines += ["", f"{'refused':>8}  cause"]

@@ -338,7 +338,7 @@ def _shown(target: Url, location: str) -> str:
     try:
         return ascii(shown_url(urllib.parse.urljoin(str(target), location)))[1:-1][:200]
     except (InputError, ValueError):
-        return "what is no URL"
+        return "what is not a URL"
 
 
 def _headers(response: Response) -> dict[str, str]:
@@ -346,7 +346,7 @@ def _headers(response: Response) -> dict[str, str]:
 
 
 def _request_of(url: str) -> tuple[Url, str]:
-    """Where a request goes and its Authorization. Raises InputError for what is no URL."""
+    """Where a request goes and its Authorization. Raises InputError for what is not a URL."""
     parts = split_url(url)
     userinfo, _at, host = parts.netloc.rpartition("@")
     target = parse_url(urllib.parse.urlunsplit((parts.scheme, host, parts.path or "/", parts.query, "")))

@@ -181,7 +181,7 @@ class _Packing:
         if path.is_file():
             match = ARCHIVE_NAME.fullmatch(path.name)
             if match is None or is_bundle(path):
-                raise InputError(f"{path} is no archive of a feed (.tar, .tar.zst, .tar.gz, .tar.xz)")
+                raise InputError(f"{path} is not an archive of a feed (.tar, .tar.zst, .tar.gz, .tar.xz)")
             for one in (path, path.with_name(path.name + SUFFIX)):
                 if one.is_file():
                     self._copy(one, one.name)

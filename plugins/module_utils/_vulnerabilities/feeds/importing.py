@@ -206,7 +206,7 @@ class _Import:
                     self._signature = self._fetch_signature(client)
                 return path
         finally:
-            # What is no bundle is found there by whoever reads archives.
+            # What is not a bundle is found there by whoever reads archives.
             self._spool.close()
         return None
 

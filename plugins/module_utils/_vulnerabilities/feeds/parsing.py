@@ -18,7 +18,7 @@ from ..index.packing import Packed, pack
 if t.TYPE_CHECKING:
     from ..index.writer import Writer
 
-#: What says nothing about packages, and is no damage.
+#: What says nothing about packages, and is not damage.
 LEFT_OUT_CODES = frozenset({"not-security"}).union(*(item.left_out for item in FORMATS.values()))
 
 

@@ -630,7 +630,7 @@ class SyncedFeed:
 
 
 class _DocumentGone(Exception):
-    """A document that is not there, which is no reason to stop."""
+    """A document that is not there, which is not a reason to stop."""
 
 
 def short(path: str) -> str:

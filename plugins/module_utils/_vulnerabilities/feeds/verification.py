@@ -127,7 +127,7 @@ class _VerificationRun:
         still = self._covers(self._key)
         for row in rows:
             if row.category == REJECTED:
-                # One that could not be read is no less able to have been changed.
+                # One that could not be read is not less able to have been changed.
                 wanted = not (row.verified and still)
             else:
                 wanted = bool(row.statements) and not (row.verified and still) and (about is None or row.path in about)

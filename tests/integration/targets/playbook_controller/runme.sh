@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The playbook against a fake of AWX's API: planned, applied, applied again, and all removed again. The modules are the
-# real ones of awx.awx, which is no dependency of this collection and lies beside it for tests alone.
+# real ones of awx.awx, which is not a dependency of this collection and lies beside it for tests alone.
 set -eux
 
 # ansible-test runs a copy of the targets in a folder below the collection.

@@ -25,7 +25,7 @@ play -e image=oci:fleet/images:payments | tee "${work}/first.log"
 grep -q '1 image: ' "${work}/first.log"
 test -s "${work}/out/report/report.html"
 
-# An image that cannot be read is no success, and the report says why.
+# An image that cannot be read is not a success, and the report says why.
 if play -e image=oci:fleet/images:nothing > "${work}/unread.log"; then
     exit 1
 fi

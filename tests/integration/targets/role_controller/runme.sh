@@ -23,7 +23,7 @@ refused 'Connection refused'
 refused 'Connection refused' -e controller_state=absent
 
 echo 'job_templats: []' > objects.yml
-refused 'job_templats is no kind of object; expected organizations' -e controller_objects=objects.yml
+refused 'job_templats is not a kind of object; expected organizations' -e controller_objects=objects.yml
 echo 'organizations: [{name: a, descripton: b}]' > objects.yml
 refused 'organizations: each needs name, and may have name, description; not descripton' -e controller_objects=objects.yml
 echo 'workflow_nodes: [{name: a}]' > objects.yml

@@ -191,7 +191,7 @@ WRONG: dict[str, tuple[t.Any, str, str, str]] = {
         "cannot be used: File does not exist: /no/ca|/no/ca",
         "",
     ),
-    "CA is no base64": (
+    "CA is not base64": (
         changed(clusters=[{"name": "one", "cluster": {"server": "https://one", "certificate-authority-data": "%%%"}}]),
         "",
         "cannot be used|no certificates",

@@ -98,7 +98,7 @@ def test_lists_are_made_anew_only_while_nothing_requires_them() -> None:
     [
         ((), "imagescan, licences"),
         (("imagescan-passed-1",), "licences"),
-        (("imagescan-passed-1", "licences-0"), "licences"),  # a deny list is no proof of a pass
+        (("imagescan-passed-1", "licences-0"), "licences"),  # a deny list is not proof of a pass
     ],
 )
 def test_nothing_is_required_that_no_digest_has(filled: tuple[str, ...], lacking: str) -> None:

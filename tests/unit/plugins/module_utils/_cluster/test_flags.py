@@ -139,7 +139,7 @@ def test_few_are_read_one_by_one_and_many_by_one_list() -> None:
 def test_a_name_that_is_no_digest_reaches_no_path() -> None:
     with running_server(Api()) as server:
         client = client_of(server)
-        with pytest.raises(InputError, match="is no digest"):
+        with pytest.raises(InputError, match="is not a digest"):
             read_images(client, ["../../../api/v1/secrets"])
         outcome = apply(client, "x/y", say)
     assert (outcome.state, outcome.change) == (FAILED, AnnotationPatch({}, {}))

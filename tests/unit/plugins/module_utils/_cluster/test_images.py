@@ -272,7 +272,7 @@ def test_plain_namespaces_are_asked_alone_and_labels_by_the_server() -> None:
 
 
 def test_no_openshift() -> None:
-    with pytest.raises(InputError, match="it is no OpenShift"):
+    with pytest.raises(InputError, match="it is not OpenShift"):
         read_images(t.cast("t.Any", RecordedClient({})), DiscoverySelection(), StreamQuery())
 
 

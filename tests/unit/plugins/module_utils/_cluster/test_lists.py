@@ -356,8 +356,8 @@ def test_without_a_list_that_names_the_policy_none_is_made(api: Server) -> None:
         (DENY_PATH, {"metadata": {}}, "'' is damaged: it has no name or no version"),
         (DENY_PATH, {"spec": {"digests": ["x"]}}, "'x' is damaged: spec.digests does not map text to text"),
         (DENY_PATH, {"spec": {"grace": {"x": 1}}}, "'x' is damaged: spec.grace does not map text to text"),
-        (PASSED_PATH, {"spec": {}}, "'x' is damaged: spec.prefixes is no list of hexadecimal digits"),
-        (PASSED_PATH, {"spec": {"prefixes": [""]}}, "'x' is damaged: spec.prefixes is no list"),
+        (PASSED_PATH, {"spec": {}}, "'x' is damaged: spec.prefixes is not a list of hexadecimal digits"),
+        (PASSED_PATH, {"spec": {"prefixes": [""]}}, "'x' is damaged: spec.prefixes is not a list"),
     ],
 )
 def test_a_damaged_list_is_no_empty_list(api: Server, path: str, document: Json, sentence: str) -> None:

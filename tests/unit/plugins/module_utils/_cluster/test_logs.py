@@ -209,7 +209,7 @@ class Answer:
             self.next += 1
             return bytes(line)
         elif given == "noise":
-            return pod.stamp(0) + b"warning: @F1 is no frame\n"
+            return pod.stamp(0) + b"warning: @F1 is not a frame\n"
         elif given == "noise without end" and self.next < len(pod.lines):
             self.next += 1
             return pod.stamp(self.next - 1) + b"x" * 100_000 + pod.lines[self.next - 1]

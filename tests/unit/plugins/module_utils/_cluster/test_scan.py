@@ -1069,7 +1069,7 @@ def test_jobs_that_evaluate_other_rules_are_not_adopted(world: World, monkeypatc
 def test_jobs_whose_pods_have_other_content_are_not_adopted(
     world: World, monkeypatch: pytest.MonkeyPatch, content: bytes, is_adopted: bool
 ) -> None:
-    """Content comes with the image of the pods: what an older one found is no answer to what the new one is asked."""
+    """Content comes with the image of the pods: what an older one found does not answer what the new one is asked."""
     requests, rules = asked(*range(1, 21)), dataclasses.replace(RULES, content=content)
     killed(world, *requests, after=2.0, compliance=rules)
     world.current.clear()

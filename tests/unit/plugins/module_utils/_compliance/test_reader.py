@@ -246,7 +246,7 @@ DAMAGED = {
     "a description in a description": WHOLE.replace("d <b>e</b>", "<x><description>d</description></x><y/>"),
     "a TestResult in a group": WHOLE.replace("<title>Group</title>", made.test_result()),
     "a score that is none": WHOLE.replace(">50.5<", ">much<"),
-    "a score that is no number": WHOLE.replace(">50.5<", ">NaN<"),
+    "a score that is not a number": WHOLE.replace(">50.5<", ">NaN<"),
     "a maximum that is none": WHOLE.replace('maximum="100"', 'maximum="1e999"'),
     "a weight that is none": WHOLE.replace('weight="2.5"', 'weight="x"', 1),
     "a document type": WHOLE.replace("?>\n", '?>\n<!DOCTYPE a [<!ENTITY b "c">]>\n'),

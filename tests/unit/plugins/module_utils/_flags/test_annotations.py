@@ -261,7 +261,7 @@ def test_results_of_openscap_have_an_annotation_of_their_own(
     assert image.quality(POLICY)["compliant"] is compliant
     said = "OpenSCAP profile xccdf_org.ssgproject.content_profile_cis, score 51.25"
     assert image.quality(POLICY)["description"] == said
-    # What OpenSCAP alone broke is no statement about vulnerabilities.
+    # What OpenSCAP alone broke is not a statement about vulnerabilities.
     by_rules = reason.startswith("compliance-")
     assert image.quality()["compliant"] is {"passed": True, "failed": None if by_rules else False}.get(verdict)
     image.judge(facts(verdict, reasons=reasons))
@@ -437,7 +437,7 @@ def test_what_somebody_changed_is_repaired(key: str, word: str | None) -> None:
         image.annotations[key] = word
     assert read_deny(image.annotations, PROVIDER).drifted == (key == DENY_EXECUTION)
     image.judge(facts("failed"))
-    lasting = ("scanned", "report")  # times and addresses are no reason to write, be they as they are
+    lasting = ("scanned", "report")  # times and addresses are not a reason to write, be they as they are
     if word is not None and key.endswith(lasting):
         return
     if key in (DENY_EXECUTION, MARK) and word is not None:
@@ -642,7 +642,7 @@ def test_a_person_who_denies_after_leftovers_were_adopted_is_heard(first: str) -
 
 
 def test_a_failed_policy_that_denies_no_more_is_adopted_too() -> None:
-    """CloudForms left the one key when it wrote the other; a person's later deny beside it is no leftover."""
+    """CloudForms left the one key when it wrote the other; a person's later deny beside it is not a leftover."""
     for value in ({}, {DENY_EXECUTION: "false"}):
         image = Image({**value, FAILED_POLICY: "old", SUCCESSFUL_POLICY: "new"})
         image.judge(facts("passed"), adopt=True)

@@ -380,15 +380,15 @@ def test_a_patch_is_no_larger_than_the_limit() -> None:
 @pytest.mark.parametrize(
     ("digests", "references", "sentence"),
     [
-        ({"sha256:1": Entry("x")}, {}, "'sha256:1' is no digest"),
-        ({digest(1).upper(): Entry("x")}, {}, "is no digest"),
-        ({}, {"nginx": Entry("x")}, "'nginx' is no full reference"),
-        ({}, {f"registry.example/app@{digest(1)}": Entry("x")}, "is no full reference"),
-        ({digest(1): Entry("")}, {}, "is no line of 1 to 1024 characters: ''"),
-        ({digest(1): Entry(" ")}, {}, "is no line"),
-        ({digest(1): Entry("a\nb")}, {}, "is no line"),
-        ({digest(1): Entry("x" * 1025)}, {}, "is no line"),
-        ({digest(1): Entry("x", "tomorrow")}, {}, "'tomorrow' is no time of the form 2026-01-31T12:00:00Z"),
+        ({"sha256:1": Entry("x")}, {}, "'sha256:1' is not a digest"),
+        ({digest(1).upper(): Entry("x")}, {}, "is not a digest"),
+        ({}, {"nginx": Entry("x")}, "'nginx' is not a full reference"),
+        ({}, {f"registry.example/app@{digest(1)}": Entry("x")}, "is not a full reference"),
+        ({digest(1): Entry("")}, {}, "is not a line of 1 to 1024 characters: ''"),
+        ({digest(1): Entry(" ")}, {}, "is not a line"),
+        ({digest(1): Entry("a\nb")}, {}, "is not a line"),
+        ({digest(1): Entry("x" * 1025)}, {}, "is not a line"),
+        ({digest(1): Entry("x", "tomorrow")}, {}, "'tomorrow' is not a time of the form 2026-01-31T12:00:00Z"),
     ],
 )
 def test_what_the_server_would_refuse_is_refused_before(digests: t.Any, references: t.Any, sentence: str) -> None:
@@ -434,5 +434,5 @@ def test_a_digest_for_which_no_shard_speaks_is_an_error() -> None:
     assert caught.value.code == "lists-missing"
     with pytest.raises(LimitExceeded, match=r"20 passed images take .* of the PassedList all; at most 5000 fit"):
         plan_passed([PassedShard("all", ("",))], wanted, limit=5000)
-    with pytest.raises(InputError, match="is no digest"):
+    with pytest.raises(InputError, match="is not a digest"):
         plan_passed(HALVES, {"sha256:x": ""})

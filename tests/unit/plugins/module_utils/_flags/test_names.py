@@ -43,7 +43,7 @@ def test_names_that_may_speak(name: str) -> None:
     ],
 )
 def test_what_is_no_name(name: t.Any) -> None:
-    with pytest.raises(InputError, match="is no name") as caught:
+    with pytest.raises(InputError, match="is not a name") as caught:
         check_provider(name)
     assert caught.value.code == "invalid-provider"
 

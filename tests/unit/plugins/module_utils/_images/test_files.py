@@ -90,7 +90,7 @@ def test_compressed_archives_are_named(tmp_path: Path, head: bytes, name: str) -
 def test_files_that_are_no_archive(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "a.tar"
     path.write_bytes(data)
-    with pytest.raises(CorruptData, match="no readable tar"):
+    with pytest.raises(CorruptData, match="not a readable tar"):
         TarMembers(str(path))
 
 

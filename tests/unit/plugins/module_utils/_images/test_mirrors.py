@@ -95,7 +95,7 @@ def test_a_source_that_may_not_be_contacted() -> None:
 def test_a_mirror_without_a_repository() -> None:
     mirror = Mirror("quay.io/team/app", ("a.local",))
     assert places("quay.io/team/app/sub", mirror) == ["a.local/sub:latest", "quay.io/team/app/sub:latest"]
-    with pytest.raises(InputError, match=r"the mirror a\.local is no place for quay\.io/team/app"):
+    with pytest.raises(InputError, match=r"the mirror a\.local is not a place for quay\.io/team/app"):
         places("quay.io/team/app", mirror)
 
 

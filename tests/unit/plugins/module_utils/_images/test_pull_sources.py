@@ -182,7 +182,7 @@ def test_every_place_is_named_where_none_serves(shops: tuple[Shop, Shop]) -> Non
     assert str(caught.value).startswith(f"{target}: none of the places that were asked gives it")
     for name in (f"{mirror.host}/copy/app: ", f"{source.host}/team/app: "):
         assert name in str(caught.value)
-    # What one place lacks may be at the other, which cannot be asked: that is no missing image.
+    # What one place lacks may be at the other, which cannot be asked: the image is not missing.
     mirror.instead["/manifests/"] = always(500)
     with pytest.raises(ScanError) as caught:
         open_target(target, access(shops))

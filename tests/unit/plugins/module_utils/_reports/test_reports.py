@@ -170,7 +170,7 @@ def test_no_image_and_no_feed() -> None:
     assert b"No image was found." in html_report.render(empty)
     assert "0 images" in table.render(empty)
     assert json.loads(json_report.render(empty)) == empty
-    # A pipeline that saw nothing is no pipeline that found nothing.
+    # A pipeline that saw nothing is not one that found nothing.
     assert suites(junit.render(empty)) == {"images": [("images", "error")]}
     assert NO_IMAGES.encode() in junit.render(empty)
     (one,) = results(sarif.render(empty))
@@ -755,7 +755,7 @@ def test_other_formats_have_an_error_for_each_cluster_that_is_not_complete() -> 
         dict(labels)["cluster"]: value for (name, labels), value in numbers.items() if name.endswith("_complete")
     }
     assert complete == {"east": 1, **dict.fromkeys(("gone", "north", "south", "west"), 0)}
-    # What a cluster had some time ago is no number of now.
+    # What a cluster had some time ago is not a number of now.
     counted = {dict(labels)["cluster"] for name, labels in numbers if name == "imagescan_cluster_images"}
     assert counted == {"east", "north", "south"}
 

@@ -79,7 +79,7 @@ def test_other_content_and_another_tailoring_file_are_told_apart(tmp_path: Path)
     stream.write_text("<a/>")
     os.utime(stream, (1_700_000_000, 1_700_000_000))
     found.add(identities(EvaluationRequest("cis"), (str(contents),)))
-    assert identities(EvaluationRequest("stig"), (str(contents),)) in found  # the profile is no part of it
+    assert identities(EvaluationRequest("stig"), (str(contents),)) in found  # the profile is not part of it
     os.utime(stream, (1_700_000_060, 1_700_000_060))
     found |= {
         identities(EvaluationRequest("cis"), (str(contents),)),

@@ -283,7 +283,7 @@ def test_the_termination_message_stays_short(tmp_path: Path) -> None:
     text = Path(places.status).read_text(encoding="utf-8")
     assert len(text) <= 4096
     assert json.loads(text)["seq"] == 4711
-    pod._write_status(PodPaths(str(tmp_path / "none")), {"seq": 1})  # nothing to write to is no reason to stop
+    pod._write_status(PodPaths(str(tmp_path / "none")), {"seq": 1})  # nothing to write to is not a reason to stop
 
 
 def opened_as(monkeypatch: pytest.MonkeyPatch, opened: t.Any) -> Reader:

@@ -210,7 +210,7 @@ def test_what_changed_a_verdict_is_told_once_and_stays_in_the_report(store: Stor
     told = {one["digest"]: one["change"] for one in in_force(store, None).documents}
     assert told[AMD] is None
     assert told[ARM] == {"before": "failed", "since": "2026-01-02T00:00:00Z", "reasons": [reason]}
-    # Where a report does not show the verdict that was recorded, its change would be no explanation.
+    # Where a report does not show the verdict that was recorded, its change would not explain it.
     values = inventory_to_dict(inventory(1))
     store.record_inventory(ARM, "", values, platform="linux/arm64", scanned_at="2026-01-03T00:00:00Z")
     (found,) = [one for one in in_force(store, None).documents if one["digest"] == ARM]

@@ -76,7 +76,7 @@ def changed(edit: t.Callable[[Json], t.Any], *said: t.Any) -> Json:
 @pytest.mark.parametrize(
     ("name", "statuses", "skipped"),
     [
-        # Worked out from the files with another program: ids in product_status, less those that are no RPM.
+        # Worked out from the files with another program: ids in product_status, less those that are not an RPM.
         (f"{CLAIRCORE}/cve-2023-38545.json", {"fixed": 324, "known_not_affected": 247}, {"no_relationship": 1}),
         (f"{CLAIRCORE}/cve-2023-4154.json", {"known_not_affected": 165}, {}),
         (
@@ -684,7 +684,7 @@ def test_an_id_that_is_defined_in_two_ways_is_refused(what: str) -> None:
     links, branches = tree["relationships"], tree["branches"][0]["branches"]
     branches.append(branches[0])
     links.append(links[0])
-    assert len(rows_of(value)) == 2, "the same once more is no contradiction"
+    assert len(rows_of(value)) == 2, "the same once more is not a contradiction"
     value["product_tree"]["full_product_names"] = [{"product_id": links[0]["full_product_name"]["product_id"]}]
     with pytest.raises(CorruptData, match="twice"):
         read(value)
@@ -745,7 +745,7 @@ def with_cpe(cpe: object, component: str = "tool") -> dict[str, t.Any]:
 def test_packages_of_a_product_without_a_readable_cpe_are_not_passed_over(cpe: object) -> None:
     with pytest.raises(CorruptData, match="the CPE of the product"):
         read(with_cpe(cpe))
-    assert read(with_cpe(cpe, "registry/image")).skipped == {"not_rpm": 1}, "nothing is lost where it is no package"
+    assert read(with_cpe(cpe, "registry/image")).skipped == {"not_rpm": 1}, "nothing is lost where it is not a package"
 
 
 # -- severities --
@@ -811,8 +811,8 @@ def test_no_product_takes_a_severity_that_is_not_said_of_it() -> None:
 @pytest.mark.parametrize(
     ("field", "match"),
     [
-        ({"category": "impacx"}, "'impacx' is no category"),
-        ({"category": None}, "'' is no category"),
+        ({"category": "impacx"}, "'impacx' is not a category"),
+        ({"category": None}, "'' is not a category"),
         ({"details": None}, "says no impact"),
         ({"details": " "}, "says no impact"),
         ({"product_ids": []}, "of no product"),
@@ -954,7 +954,7 @@ def test_times_are_utc_in_whole_seconds() -> None:
     assert read(value).revision == "2026-02-28T23:30:00Z"
 
 
-# -- what is no document, or a hostile one --
+# -- what is not a document, or a hostile one --
 
 
 @pytest.mark.parametrize(

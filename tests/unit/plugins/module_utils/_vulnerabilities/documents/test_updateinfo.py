@@ -168,7 +168,7 @@ def test_other_advisories_are_left_out_unless_they_fix_a_vulnerability(kind: str
 
 def test_an_advisory_that_may_be_about_security_is_one() -> None:
     assert read(advisory("RLSA-2026:1", FIX, kind="", cves=())).category == "updateinfo"
-    with pytest.raises(CorruptData, match="no type of an advisory"):
+    with pytest.raises(CorruptData, match="not a type of an advisory"):
         read(advisory("RLSA-2026:1", FIX, kind="securiti"))
     with pytest.raises(CorruptData, match="names no package"):
         read(advisory("RLSA-2026:1"))

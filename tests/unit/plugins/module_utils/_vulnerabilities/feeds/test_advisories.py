@@ -299,7 +299,7 @@ def test_repositories_that_cannot_be_told_apart(tmp_path: Path) -> None:
 
 
 def test_a_new_list_beside_files_of_yesterday(tmp_path: Path) -> None:
-    """A copy that broke off is no feed that did not change, which would make the index look fresh."""
+    """A copy that broke off is not a feed that did not change, which would make the index look fresh."""
     folder = make.write_repository(tmp_path / "repo", make.updates(ONE)) / "repodata"
     old = {name: (folder / name).read_bytes() for name in ("updateinfo.xml.gz", "primary.xml.gz")}
     make.build(tmp_path / "repo", tmp_path / "index", ROCKY)

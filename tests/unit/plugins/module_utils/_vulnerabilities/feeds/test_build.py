@@ -614,7 +614,7 @@ def test_a_document_that_is_a_link_in_an_archive_is_refused(
 
 
 def test_a_folder_that_is_a_link(folder: Path, dest: Path, tmp_path: Path) -> None:
-    """It is not passed over in silence; one to what is read anyway is no document more."""
+    """It is not passed over in silence; one to what is read anyway does not count as one more document."""
     (folder / "latest").symlink_to("2026")
     assert build(folder, dest).info.documents == 3
     (folder / "2026").rename(tmp_path / "elsewhere")

@@ -96,7 +96,7 @@ def test_the_table_says_all_of_it(feed: Path) -> None:
     lines = lines_of(check_feed(str(feed), now=NOW), str(feed))
     text = "\n".join(lines)
     assert all(len(line) <= 100 for line in lines)
-    assert "4 documents can be read, 8 would be refused; of 2026; 1 file is no part" in " ".join(text.split())
+    assert "4 documents can be read, 8 would be refused; of 2026; 1 file is not part" in " ".join(text.split())
     assert [line.split()[0] for line in lines if line[:8].strip().isdigit()] == ["4", "2", "1", "1"]
     assert "2026/cve-2026-1000.json, 2026/cve-2026-1001.json, 2026/cve-2026-1002.json …" in text
     assert "at least 40,000 documents" in text

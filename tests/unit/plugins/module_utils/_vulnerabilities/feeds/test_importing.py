@@ -270,7 +270,7 @@ def test_what_was_taken_back_does_not_return_with_a_bundle(tmp_path: Path) -> No
     (folder / "deletions.csv").write_text('"2026/cve-2026-1001.json","2026-08-20T10:00:00+00:00"\n')
     manifest = export(folder, tmp_path / "feed.tar", now=LATER).manifest
     assert list(manifest.files) == ["2026/cve-2026-1000.json", "changes.csv", "deletions.csv"]
-    # The lists tell, too, that this is no loss.
+    # The lists tell, too, that this is not a loss.
     result = take(tmp_path / "feed.tar", tmp_path / "index")
     assert (result.changed, result.info.documents) == (True, 1)
 

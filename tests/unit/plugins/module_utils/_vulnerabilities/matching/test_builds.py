@@ -29,7 +29,7 @@ from hypothesis import strategies as st
         ("20.el8_10.1", BuildStream("el8_10", 8, 10, "")),
         ("6.el10_0", BuildStream("el10_0", 10, 0, "")),
         ("36.el7_9.1", BuildStream("el7_9", 7, 9, "")),
-        ("5.el8.4", BuildStream("el8", 8, None, "")),  # ".4" is no minor: modules alone write it so
+        ("5.el8.4", BuildStream("el8", 8, None, "")),  # ".4" is not a minor version: modules alone write it so
         ("1.module+el8.6.0+14480+c0a3aa0f", BuildStream("el8_6", 8, 6, "")),
         ("1.module+el8+2737+ab12cd34", BuildStream("el8", 8, None, "")),
         ("1.el8sat", BuildStream("el8sat", 8, None, "sat")),

@@ -240,7 +240,7 @@ def test_a_source_s_epoch_is_that_of_the_binary_with_its_name(feed: Feed) -> Non
     Facts: the source tool is fixed in 1:1.0-2.el9; installed are tool-9.0-1.el9 (no epoch) and its tool-libs.
     Rule: the name of the source package in a header has no epoch, and that of a binary may differ from its source's
     (perl-Errno). But the binary that has the source's name is the source's main package and shares its epoch. It is
-    only used as a sign of age: a lower epoch is older, a higher one is no proof of the fix.
+    only used as a sign of age: a lower epoch is older, a higher one is not proof of the fix.
     A package that inherits the source's version inherits its epoch; where neither is in the image, a package with an
     older epoch of its own counts as new enough only with the very version of the fix.
     Conclusion: tool is older than the fix, and so is tool-libs. tool-data, with a version of its own, is as old as tool

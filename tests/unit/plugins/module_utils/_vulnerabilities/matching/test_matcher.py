@@ -619,7 +619,7 @@ def test_a_fix_without_its_module_is_that_of_the_builds_own_module(
         ("13", "13.11-1.module+el8.8.0+19081+0a277c66", "clear"),
         ("13", "13.12-1.module+el8.8.0+20000+0a277c66", "clear"),  # older than the fix of 15, newer than its own
         ("15", "15.2-1.module+el8.8.0+19000+0a277c66", "fix_available"),
-        ("1", "13.12-1.module+el8.8.0+20000+0a277c66", "fix_available"),  # 13.12 is no 1.x
+        ("1", "13.12-1.module+el8.8.0+20000+0a277c66", "fix_available"),  # 13.12 is not 1.x
         ("rhel8", "13.12-1.module+el8.8.0+20000+0a277c66", "fix_available"),  # no stream of numbers
     ],
 )

@@ -265,7 +265,7 @@ def test_the_verdicts_worked_out_for_the_rhel8_beta_image(whole_index: FeedIndex
     }
     assert match.counts["packages"] == 101
     assert match.counts["packages_covered"] == 99
-    assert not match.not_covered, "public keys are no packages"
+    assert not match.not_covered, "public keys are not packages"
 
 
 def test_a_real_image_of_rhel_9(whole_index: FeedIndex) -> None:

@@ -238,7 +238,7 @@ def test_11_the_feeds_disagree_about_the_part_of_a_cpe(image: Image) -> None:
 
 @pytest.mark.parametrize("repository", ["rhel-9-baseos-eus-rpms__9_DOT_2", "rhel-9-baseos-eus-rpms__9"])
 def test_12_repository_ids_with_a_release_behind_them(image: Image, repository: str) -> None:
-    """``__9_DOT_2`` and ``__9`` are no part of the map's ids. Not found, EUS's statements would not be looked at."""
+    """``__9_DOT_2`` and ``__9`` are not part of the map's ids. Not found, EUS's statements would not be looked at."""
     said = affected(EUS_9_2, "tool")
     mapped = {"rhel-9-baseos-eus-rpms": [EUS_9_2]}
     taken = inventory(rpm("tool-1.0-1.el9.x86_64"), version="9.2", repositories=[repository])
@@ -265,7 +265,7 @@ def test_13_other_architectures_than_x86_64(image: Image, arch: str) -> None:
 
 
 def test_14_other_files_beside_the_content_manifest(tmp_path: Path) -> None:
-    """An SBOM in the folder of the manifests is no manifest; one that is cut short may have named any repository."""
+    """An SBOM in the folder of the manifests is not a manifest; one that is cut short may have named any repository."""
     folder = "root/buildinfo/content_manifests"
     sbom = images.Entry(f"{folder}/sbom-purl.json", b'{"bomFormat": "CycloneDX"}')
     broken = images.Entry(f"{folder}/app-1-1.json", b'{"content_sets": ["rhel-9-for')
@@ -309,7 +309,7 @@ def test_16_headers_of_the_kernel_are_no_flood(image: Image) -> None:
 def test_17_advisories_are_no_statements(image: Image, tmp_path: Path) -> None:
     """An advisory lists everything that was rebuilt as fixed, also what never was affected. It is not read as VEX.
 
-    A folder of advisories alone is no feed; beside VEX documents they change nothing.
+    A folder of advisories alone is not a feed; beside VEX documents they change nothing.
     """
     advisory = traps.document()
     advisory["document"]["category"] = "csaf_security_advisory"
