@@ -127,7 +127,7 @@ class VexDocument:
 def load_vex(path: str, signature_key: str, *, now: datetime.datetime) -> VexDocument:
     """Read a file, check its signature (beside it, ``.asc``), and read what it says.
 
-    What is not signed as it should be, or is no such document, comes back without statements and with the reason.
+    What is not signed as it should be, or is not such a document, comes back without statements and with the reason.
     Raises ScanError where the file or the key cannot be read, ImportError without pysequoia or packageurl.
     """
     keys = Keys.read(signature_key)
@@ -482,7 +482,9 @@ class _Csaf:
             for product in reader.texts(statuses, name, f"{what}: product_status"):
                 found = self._products(product, status)
                 if not found:
-                    reader.problem(f"{what}: {visible(product, 200)} names no image, or a part that is no RPM package")
+                    reader.problem(
+                        f"{what}: {visible(product, 200)} names no image, or a part that is not an RPM package"
+                    )
                 for image, package in found:
                     reader.add(
                         VexStatement(

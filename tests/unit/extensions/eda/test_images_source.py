@@ -101,7 +101,7 @@ def test_options_that_are_wrong_say_so(options: dict[str, t.Any], message: str) 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"watch": ["pods"], "namespaces": ["("]}, "no regular expression"),
+        ({"watch": ["pods"], "namespaces": ["("]}, "not a regular expression"),
         ({"watch": ["pods"], "kubeconfig": "/nowhere/kubeconfig"}, "does not exist"),
         ({"watch": ["pods"], "state_file": "/dev/null/state"}, "cannot be read"),
     ],

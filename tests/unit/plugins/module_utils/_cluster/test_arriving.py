@@ -122,7 +122,7 @@ def test_damaged_objects_end_as_images_or_problems(found: list[Arrival]) -> None
 @pytest.mark.parametrize("kind", ["images", "streams"])
 def test_a_cluster_without_the_image_api(kind: str) -> None:
     client = t.cast(KubernetesClient, RecordedClient({}))
-    with pytest.raises(InputError, match="no OpenShift"):
+    with pytest.raises(InputError, match="not OpenShift"):
         Arrivals(Backlog(State()), lambda: None).watch(client, Watch((kind,)))
 
 

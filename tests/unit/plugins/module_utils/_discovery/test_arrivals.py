@@ -125,13 +125,13 @@ def test_a_state_is_kept_whole_and_for_its_owner_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "no state file"),
-        ("[]", "no state file"),
-        ('{"schema_version": 1}', "no state file"),
-        ('{"schema_version": 1, "known": ["x"], "looked": []}', "no state file"),
-        ('{"schema_version": 1, "known": [], "looked": [1]}', "no state file"),
+        ("", "not a state file"),
+        ("[]", "not a state file"),
+        ('{"schema_version": 1}', "not a state file"),
+        ('{"schema_version": 1, "known": ["x"], "looked": []}', "not a state file"),
+        ('{"schema_version": 1, "known": [], "looked": [1]}', "not a state file"),
         ('{"schema_version": 2, "known": [], "looked": []}', "newer version"),
-        ("[" * 100_000, "no state file"),
+        ("[" * 100_000, "not a state file"),
     ],
 )
 def test_a_file_that_is_no_state_is_refused_and_stays(content: str, message: str, tmp_path: Path) -> None:

@@ -108,8 +108,8 @@ def test_a_registry_under_the_name_by_which_it_is_reached() -> None:
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        (None, "no JSON object"),
-        ([1], "no JSON object"),
+        (None, "not a JSON object"),
+        ([1], "not a JSON object"),
         ({}, "none that Docker distribution, Quay or Harbor send"),
         ({"events": []}, "no push of an image"),
         ({"events": [None, 1, {"action": "push"}, {"action": "push", "target": []}]}, "no push of an image"),

@@ -446,7 +446,7 @@ class TestLists:
         (tmp_path / "text").write_bytes(b"hello")
         with tarfile.open(tmp_path / "root.tar", "w") as tar:
             tar.addfile(tarfile.TarInfo("etc/passwd"))
-        expected = {"empty": "neither", "text": "no readable tar", "root.tar": "of no image"}
+        expected = {"empty": "neither", "text": "not a readable tar", "root.tar": "of no image"}
         for name, says in {**expected, **dict.fromkeys(("none", "a\0b", "x" * 5000), "does not exist")}.items():
             with pytest.raises(ScanError, match=says):
                 list_targets(str(tmp_path / name))

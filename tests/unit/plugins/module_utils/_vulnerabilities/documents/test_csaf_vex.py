@@ -1003,7 +1003,7 @@ def put(new: object, *path: str) -> t.Callable[[Json], None]:
     ("edit", "message"),
     [
         (drop("document", "category"), "category"),
-        (put({"unheard_of": ["x"]}, "vulnerabilities", "0", "product_status"), "no status of CSAF"),
+        (put({"unheard_of": ["x"]}, "vulnerabilities", "0", "product_status"), "not a status of CSAF"),
         (drop("product_tree", "relationships", "0", "product_reference"), "product_reference"),
         (drop("product_tree", "relationships", "0", "full_product_name"), "full_product_name"),
         (drop("product_tree", "branches", "0", "branches", "0", "product", "product_id"), "product_id"),
