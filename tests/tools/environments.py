@@ -97,12 +97,14 @@ def environment(
 ) -> Path:
     """The folder of a virtual environment with these requirements; made again when they or the interpreter change.
 
-    ``link``: imagescan.openshift is found there. ``collections``: which kubernetes.core is, with awx.awx, or None.
+    ``link``: imagescan.openshift is found there, and its tasks cost less (see zip_bytecode.py). ``collections``: which
+    kubernetes.core is, with awx.awx, or None.
     """
     with _making:
         folder = made_environment(name, python, requirements)
         if link:
             link_collection(folder, "imagescan/openshift", CHECKOUT)
+            keep_zip_bytecode(folder)
         if collections:
             link_collection(folder, "kubernetes/core", kubernetes_core(collections))
             link_collection(folder, "awx/awx", bundled_collection("awx.awx", *AWX))
@@ -156,6 +158,16 @@ def _environment_of_pip(folder: Path, python: str, requirements: str) -> None:
     pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     pip += ["--no-compile"]  # what is imported is compiled then, and the most is not
     subprocess.run([*pip, "--requirement", str(listed)], check=True)
+
+
+def keep_zip_bytecode(venv: Path) -> None:
+    """Have each Python of an environment import zip_bytecode.py, and make the folder that it uses."""
+    (venv / "zip-bytecode").mkdir(exist_ok=True)
+    site = next(venv.glob("lib/python3*/site-packages"))
+    link_folder(site / "imagescan_zip_bytecode.py", CHECKOUT / "tests" / "tools" / "zip_bytecode.py")
+    starter = site / "imagescan_zip_bytecode.pth"
+    if not starter.is_file():  # others may be starting there
+        starter.write_text("import imagescan_zip_bytecode\n", encoding="ascii")
 
 
 def link_collection(venv: Path, name: str, source: Path) -> None:
