@@ -394,8 +394,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.sighti
     pinned_digest,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._module import access_of, run
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.codec import inventory_to_dict
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import SCHEMA_VERSION
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.codec import inventory_to_dict
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import SCHEMA_VERSION
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local_rules import (
     MAX_IMAGE_SIZE,

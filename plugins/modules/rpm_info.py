@@ -164,13 +164,13 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.target
     open_target,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._module import run
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.codec import inventory_to_dict
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.databases import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.codec import inventory_to_dict
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.inventory import take_inventory
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import Package
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.rpm.databases import (
     choose_database,
     read_databases,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory import take_inventory
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Package
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import (
     absolute,
     canonical_name,

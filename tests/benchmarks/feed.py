@@ -24,7 +24,7 @@ import typing as t
 from pathlib import Path
 
 import zstandard
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import (
     Inventory,
     OsRelease,
     Package,

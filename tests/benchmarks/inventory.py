@@ -15,7 +15,7 @@ def main(reference: str, *options: str) -> int:
     from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
     from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import ImageIndex
     from ansible_collections.imagescan.openshift.plugins.module_utils._images.targets import open_target
-    from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory import take_inventory
+    from ansible_collections.imagescan.openshift.plugins.module_utils._packages.inventory import take_inventory
 
     opened = open_target(reference, Access(plain_http=(reference.partition("/")[0],)))
     assert not isinstance(opened, ImageIndex)

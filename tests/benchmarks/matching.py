@@ -22,7 +22,7 @@ import time
 import typing as t
 from pathlib import Path
 
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Inventory, OsRelease, Package
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import Inventory, OsRelease, Package
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.build import build_index
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching.matcher import Matcher

@@ -36,7 +36,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._flags.names i
     REQUIRED_LABEL,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.reach import Reach
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import PackageDatabase
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import PackageDatabase
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import Reason
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
 from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts, play

@@ -20,7 +20,7 @@ from xml.etree import ElementTree
 
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance import content
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory import parse_os_release
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.inventory import parse_os_release
 from ansible_collections.imagescan.openshift.tests.fuzz import trees
 from ansible_collections.imagescan.openshift.tests.fuzz.mutations import mutate_bytes
 from ansible_collections.imagescan.openshift.tests.support.data_stream import (

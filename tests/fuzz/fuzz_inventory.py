@@ -20,7 +20,7 @@ from ansible_collections.imagescan.openshift.examples.fleet import rpmdb
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.safe_json import read_json
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import KeptFile, RootContent
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm import codec, inventory
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages import codec, inventory
 from ansible_collections.imagescan.openshift.tests.fuzz.mutations import mutate_bytes
 
 READERS = (inventory.__file__, codec.__file__)
@@ -78,8 +78,8 @@ def pack(files: t.Mapping[str, bytes]) -> bytes:
 
 
 def seeds() -> list[bytes]:
-    from ansible_collections.imagescan.openshift.tests.unit.plugins.module_utils._rpm.test_codec import FULL
-    from ansible_collections.imagescan.openshift.tests.unit.plugins.module_utils._rpm.test_history import dnf4
+    from ansible_collections.imagescan.openshift.tests.unit.plugins.module_utils._packages.rpm.test_history import dnf4
+    from ansible_collections.imagescan.openshift.tests.unit.plugins.module_utils._packages.test_codec import FULL
 
     with tempfile.TemporaryDirectory() as folder:
         history = dnf4(Path(folder, "h"), [(1, 1, "install"), (2, 2, "upgrade")])

@@ -24,7 +24,12 @@ from pathlib import Path
 
 from ansible_collections.imagescan.openshift.examples.fleet import rpmdb
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData, LimitExceeded
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm import databases, header, history, sqlite
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.rpm import (
+    databases,
+    header,
+    history,
+    sqlite,
+)
 from ansible_collections.imagescan.openshift.tests.fuzz.mutations import mutate_bytes
 from ansible_collections.imagescan.openshift.tests.support import rpm_tools
 

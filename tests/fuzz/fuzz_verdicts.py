@@ -24,7 +24,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Inventory, Package, PackageDatabase
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import (
+    Inventory,
+    Package,
+    PackageDatabase,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import judge
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.subject import Subject

@@ -31,7 +31,7 @@ import json, resource, sys
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import *
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.walk import read_root
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory import WANTED
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.inventory import WANTED
 
 path, layers = sys.argv[1], json.loads(sys.argv[2])
 

@@ -22,7 +22,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.co
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.evaluate import EvaluationPaths, evaluate
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.oscap import find_tools
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.targets import RootFolder
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory import take_inventory
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.inventory import take_inventory
 from ansible_collections.imagescan.openshift.tests.support.evaluations import (
     CONTENTS,
     MAIN,

@@ -30,7 +30,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.target
     open_child,
     open_target,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory import take_inventory
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.inventory import take_inventory
 from ansible_collections.imagescan.openshift.tests.support.certificates import Authority
 from ansible_collections.imagescan.openshift.tests.support.images import (
     OS_RELEASE,

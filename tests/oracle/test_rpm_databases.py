@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.imagescan.openshift.examples.fleet.rpmdb import ndb_files
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm import databases
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.header import parse_header
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Package, PackageDatabase
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import Package, PackageDatabase
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.rpm import databases
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.rpm.header import parse_header
 from ansible_collections.imagescan.openshift.tests.support import rpm_tools
 from ansible_collections.imagescan.openshift.tests.support.data import data_path
 

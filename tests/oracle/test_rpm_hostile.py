@@ -25,7 +25,7 @@ DEADLINE = 60
 
 _READ = """
 import json, mmap, resource, sys
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm import databases
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.rpm import databases
 resource.setrlimit(resource.RLIMIT_DATA, (int(sys.argv[2]), int(sys.argv[2])))
 with open(sys.argv[1], "rb") as file:
     data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

@@ -11,7 +11,10 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.versions import compare_evr, compare_versions
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.rpm.versions import (
+    compare_evr,
+    compare_versions,
+)
 from ansible_collections.imagescan.openshift.tests.support.data import data_path
 from ansible_collections.imagescan.openshift.tests.support.programs import require_program
 

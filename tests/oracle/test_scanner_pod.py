@@ -33,8 +33,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.access
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.mirrors import Mirror
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Platform
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.targets import RootFolder, list_targets
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.codec import inventory_from_dict
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory import take_inventory
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.codec import inventory_from_dict
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.inventory import take_inventory
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.bundle import make_bundle
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.frames import LINE_LIMIT, Decoder, Record
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan

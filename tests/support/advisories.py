@@ -13,7 +13,7 @@ import typing as t
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import (
     Inventory,
     OsRelease,
     Package,

@@ -16,7 +16,7 @@ import tarfile
 import typing as t
 from pathlib import Path
 
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Inventory, PackageDatabase
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import Inventory, PackageDatabase
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import judge
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import ImageVerdict
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies

@@ -28,7 +28,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.ev
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import Results
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Image
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.targets import RootFolder
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory import take_inventory
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.inventory import take_inventory
 
 from .layouts import image_of
 from .programs import require_program

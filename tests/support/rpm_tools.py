@@ -17,7 +17,7 @@ import sys
 import typing as t
 from pathlib import Path
 
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Package
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import Package
 
 from .programs import require_program
 from .requirements import missing

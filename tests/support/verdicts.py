@@ -10,7 +10,7 @@ import datetime
 import typing as t
 
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import RULE_RESULTS
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import (
     Inventory,
     OsRelease,
     Package,

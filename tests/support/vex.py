@@ -11,7 +11,7 @@ import typing as t
 import urllib.parse
 from pathlib import Path
 
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import (
     Inventory,
     OsRelease,
     Package,

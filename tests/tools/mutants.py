@@ -40,7 +40,7 @@ WORK = CHECKOUT / "build" / "mutants"
 KNOWN = TOOLS / "mutants.txt"
 REQUIREMENTS = "cosmic-ray==8.7.0\n"
 UTILS = "plugins/module_utils"
-FOLDERS = ("_verdicts", "_vulnerabilities/matching", "_flags", "_rpm", "_images", "_store")
+FOLDERS = ("_verdicts", "_vulnerabilities/matching", "_flags", "_packages", "_images", "_store")
 NUMBER = 300
 SEED = 14
 #: Seconds of processor time of the tests for one mutant, by what they took before; the quickest come first.

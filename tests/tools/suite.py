@@ -387,7 +387,7 @@ def stage_oldest_python(result: Result) -> None:
     venv = environment("python-3.9", python, "pytest\npytest-timeout\nhypothesis\n", collections=None)
     folders = [
         f"tests/unit/plugins/module_utils/{name}"
-        for name in ("_core", "_images", "_rpm", "_compliance", "_scanner", "_discovery")
+        for name in ("_core", "_images", "_packages", "_compliance", "_scanner", "_discovery")
     ]
     pytest(result, "pytest-3.9", venv, [folder for folder in folders if (CHECKOUT / folder).is_dir()], optional=True)
 

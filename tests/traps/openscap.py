@@ -23,7 +23,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.mo
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.oscap import Bounds, find_tools
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Image
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory import take_inventory
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.inventory import take_inventory
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.facts import compliance_facts
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import judge
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies

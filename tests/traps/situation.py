@@ -22,11 +22,11 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors i
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Image, ImageIndex
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.targets import open_child, open_target
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.codec import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.codec import (
     inventory_from_dict,
     inventory_to_dict,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory import take_inventory
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.inventory import take_inventory
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.applying import Entry
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import MAX_DAYS, load_exceptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import JudgedChild, judge, judge_index

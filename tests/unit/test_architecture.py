@@ -18,16 +18,16 @@ UTILS = CHECKOUT / "plugins" / "module_utils"
 ALLOWED = {
     "_core": set(),
     "_images": {"_core"},
-    "_rpm": {"_core", "_images"},
-    "_compliance": {"_core", "_images", "_rpm"},
-    "_vulnerabilities": {"_core", "_images", "_rpm"},
-    "_verdicts": {"_core", "_images", "_rpm", "_vulnerabilities", "_compliance"},
-    "_reports": {"_core", "_images", "_rpm", "_vulnerabilities", "_compliance", "_verdicts"},
-    "_scanner": {"_core", "_images", "_rpm", "_compliance"},
+    "_packages": {"_core", "_images"},
+    "_compliance": {"_core", "_images", "_packages"},
+    "_vulnerabilities": {"_core", "_images", "_packages"},
+    "_verdicts": {"_core", "_images", "_packages", "_vulnerabilities", "_compliance"},
+    "_reports": {"_core", "_images", "_packages", "_vulnerabilities", "_compliance", "_verdicts"},
+    "_scanner": {"_core", "_images", "_packages", "_compliance"},
     "_flags": {"_core", "_images", "_verdicts", "_vulnerabilities"},
-    "_store": {"_core", "_images", "_rpm", "_compliance", "_vulnerabilities", "_verdicts", "_flags"},
+    "_store": {"_core", "_images", "_packages", "_compliance", "_vulnerabilities", "_verdicts", "_flags"},
     "_discovery": {"_core", "_images", "_scanner"},
-    "_cluster": {"_core", "_images", "_rpm", "_compliance", "_scanner", "_discovery", "_verdicts", "_flags"},
+    "_cluster": {"_core", "_images", "_packages", "_compliance", "_scanner", "_discovery", "_verdicts", "_flags"},
     "_argument_specs": {"_core"},
     "_module": {"_core", "_images"},
     "_cluster_options": {"_core", "_cluster"},
@@ -35,7 +35,7 @@ ALLOWED = {
     "_inputs": {"_core", "_module", "_verdicts", "_vulnerabilities"},
     "_report_files": {"_core", "_compliance", "_reports", "_store"},
 }
-IN_THE_POD = {"_core", "_images", "_rpm", "_compliance", "_scanner"}
+IN_THE_POD = {"_core", "_images", "_packages", "_compliance", "_scanner"}
 OPTIONAL_IN_THE_POD = {"isal", "zstandard"}
 FORBIDDEN_OUTSIDE_PLUGINS = {"ansible", "kubernetes", "openshift"}
 FILES = sorted(UTILS.rglob("*.py"))

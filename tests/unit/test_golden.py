@@ -34,10 +34,10 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._flags.plan im
     Snapshot,
     make_plan,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.codec import inventory_from_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._reports import table
 from ansible_collections.imagescan.openshift.plugins.module_utils._reports.document import ReportFormat, Times
 from ansible_collections.imagescan.openshift.plugins.module_utils._reports.formats import FORMATS
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.codec import inventory_from_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner import pod
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.frames import Encoder, unpack
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.plan import plan_to_json

@@ -16,9 +16,9 @@ from .._core.errors import ScanError
 from .._images.manifests import CHILD_LIMIT
 from .._images.model import Descriptor
 from .._images.platforms import platform_of
-from .._rpm.codec import inventory_from_dict
-from .._rpm.inventory import of_mounted_root
-from .._rpm.model import Inventory
+from .._packages.codec import inventory_from_dict
+from .._packages.inventory import of_mounted_root
+from .._packages.model import Inventory
 from .._scanner.ledger import Ledger
 from .._scanner.model import ScanOutcome
 from .shards import Item

@@ -26,7 +26,7 @@ from pathlib import Path
 
 from .._core.errors import CorruptData, InputError, LimitExceeded
 from .._images.model import Problem
-from .._rpm.model import OsRelease
+from .._packages.model import OsRelease
 from .streaming import DEPTH_LIMIT
 
 #: Where distributions install the SCAP Security Guide.

@@ -21,7 +21,7 @@ from .._images.limits import DEFAULT_LIMITS, Limits
 from .._images.model import Image, Problem
 from .._images.targets import RootFolder
 from .._images.unpack import Unpacked, copy_folder, unpack
-from .._rpm.model import Inventory
+from .._packages.model import Inventory
 from .content import FOLDERS, EvaluationRequest, Trimmed, choose, fits, trim
 from .guards import check_inventory, check_results
 from .model import Benchmark, Results

@@ -14,7 +14,7 @@ import dataclasses
 import typing as t
 
 from .._images.model import Problem
-from .._rpm.model import Inventory
+from .._packages.model import Inventory
 from .content import CANARY_RULE, Trimmed
 from .model import Results
 

@@ -29,9 +29,9 @@ from .._images.overlay import parent_of
 from .._images.tar import clean_name
 from .._images.unpack import Owner
 from .._images.wanted import FileSelection
-from .._rpm.databases import COMPANIONS, open_rows
-from .._rpm.header import lists_of_texts, parse_header
-from .._rpm.model import PackageDatabase
+from .._packages.model import PackageDatabase
+from .._packages.rpm.databases import COMPANIONS, open_rows
+from .._packages.rpm.header import lists_of_texts, parse_header
 from .content import CANARY_FILE
 from .oscap import DATABASE_FOLDER
 

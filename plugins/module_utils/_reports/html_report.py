@@ -18,7 +18,7 @@ import typing as t
 
 from .._compliance.guards import PROBLEMS as RULE_PROBLEMS
 from .._core.text import visible
-from .._rpm.problems import PROBLEMS
+from .._packages.problems import PROBLEMS
 from .._verdicts.codes import CODES
 from .._vulnerabilities.model import SEVERITIES
 from .document import ATTENTION, CLUSTER_STATES, ReportFormat, about_cluster, about_size

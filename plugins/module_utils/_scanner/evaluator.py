@@ -45,8 +45,8 @@ from .._compliance.oscap import Bounds, check_tools, find_tools
 from .._core.errors import LimitExceeded, ScanError
 from .._images.access import read_small_file
 from .._images.unpack import may_own
-from .._rpm.codec import inventory_from_dict
-from .._rpm.model import OsRelease
+from .._packages.codec import inventory_from_dict
+from .._packages.model import OsRelease
 from .evaluator_messages import (
     GRACE,
     LIFELINE,

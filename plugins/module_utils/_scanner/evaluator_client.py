@@ -29,9 +29,9 @@ from .._images.tar import Visit
 from .._images.targets import RootFolder
 from .._images.unpack import Unpacked, Unpacking, copy_folder
 from .._images.wanted import FileSelection as Files
-from .._rpm.codec import inventory_to_dict
-from .._rpm.inventory import inventory_of, take_inventory
-from .._rpm.model import Inventory, OsRelease
+from .._packages.codec import inventory_to_dict
+from .._packages.inventory import inventory_of, take_inventory
+from .._packages.model import Inventory, OsRelease
 from .evaluator_messages import (
     ANSWER_LIMIT,
     GRACE,

@@ -19,8 +19,8 @@ from .._core.errors import ScanError
 from .._images.access import Access
 from .._images.model import Descriptor, Image, ImageIndex, Platform
 from .._images.targets import RootFolder, open_child, open_target
-from .._rpm.inventory import take_inventory
-from .._rpm.model import Inventory
+from .._packages.inventory import take_inventory
+from .._packages.model import Inventory
 from .ledger import Ledger
 from .local_rules import Evaluation, LocalEvaluator
 from .model import ImageBook, ScanOutcome

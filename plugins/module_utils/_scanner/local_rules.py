@@ -29,7 +29,7 @@ from .._images.pull_sources import PullSources
 from .._images.registry import Repository
 from .._images.targets import RootFolder
 from .._images.unpack import may_own
-from .._rpm.model import Inventory
+from .._packages.model import Inventory
 from .cache import CachedLayers
 
 #: Unpacked bytes of one image.

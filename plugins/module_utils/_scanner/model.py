@@ -10,7 +10,7 @@ import typing as t
 
 from .._compliance.model import Results
 from .._core.errors import ScanError
-from .._rpm.model import Inventory
+from .._packages.model import Inventory
 
 
 @dataclasses.dataclass(frozen=True)

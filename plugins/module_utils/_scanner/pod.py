@@ -38,9 +38,9 @@ from .._images.model import Image, ImageIndex
 from .._images.platforms import parse_platform
 from .._images.registry import open_repository
 from .._images.targets import RootFolder, open_target
-from .._rpm.codec import inventory_to_dict
-from .._rpm.inventory import take_inventory
-from .._rpm.model import Inventory
+from .._packages.codec import inventory_to_dict
+from .._packages.inventory import take_inventory
+from .._packages.model import Inventory
 from .cache import CachedLayers
 from .frames import PAYLOAD_LIMIT, SCHEMA_VERSION, Encoder, pack, size_on_line
 from .plan import EVALUATE, PLAN_LIMIT, ScanPlan, plan_from_json

@@ -13,8 +13,8 @@ import typing as t
 from .._compliance.codec import results_from_dict
 from .._core.errors import InputError, ScanError
 from .._core.times import utc_text
-from .._rpm.codec import inventory_from_dict
-from .._rpm.model import Inventory, Package
+from .._packages.codec import inventory_from_dict
+from .._packages.model import Inventory, Package
 from .._verdicts.applying import Entry, Exceptions
 from .._verdicts.changes import difference
 from .._verdicts.facts import compliance_facts, image_document, with_names

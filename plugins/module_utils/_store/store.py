@@ -320,7 +320,7 @@ class Store:
         return found
 
     def inventory(self, digest: str) -> dict[str, t.Any] | None:
-        """The inventory of an image, in the form of ``_rpm.codec``; None where none is stored.
+        """The inventory of an image, in the form of ``_packages.codec``; None where none is stored.
 
         Its packages are the very list that the call before gave where they are the same: they must not be changed.
         """

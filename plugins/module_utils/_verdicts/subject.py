@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .._rpm.model import Inventory
+from .._packages.model import Inventory
 from .._vulnerabilities.model import SEVERITIES, FeedInfo, Finding, Match
 from .model import Reason
 

@@ -16,7 +16,7 @@ import typing as t
 from .._core.errors import InputError
 
 if t.TYPE_CHECKING:
-    from .._rpm.model import Package
+    from .._packages.model import Package
     from .model import FeedInfo
 
 #: So much of what the vendor's own list names must be there. A list runs ahead of archives and mirrors.

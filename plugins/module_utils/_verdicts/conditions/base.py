@@ -15,7 +15,7 @@ import typing as t
 from ..._core.text import visible
 from ..._core.times import CLOCK_SKEW
 from ..._images.model import Problem
-from ..._rpm.model import Inventory
+from ..._packages.model import Inventory
 from ..._vulnerabilities.model import FeedInfo, Match
 from ..applying import Accepted
 from ..documents import Field

@@ -9,7 +9,7 @@ import dataclasses
 import typing as t
 
 from ..._core.text import visible
-from ..._rpm.model import Inventory
+from ..._packages.model import Inventory
 from ..documents import Field
 from ..model import Reason
 from ..wording import counted, listed

@@ -9,7 +9,7 @@ import dataclasses
 import typing as t
 
 from ..._core.text import visible
-from ..._rpm.model import Inventory
+from ..._packages.model import Inventory
 from ..._vulnerabilities.distributions import fewest_documents
 from ..._vulnerabilities.model import FEED_FORMATS, SEVERITIES, Match
 from ..documents import Field

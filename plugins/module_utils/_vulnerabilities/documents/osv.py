@@ -18,7 +18,7 @@ import typing as t
 from ..._core.errors import CorruptData, InputError
 from ..._core.safe_json import field, read_object
 from ..._core.times import utc_text
-from ..._rpm.modules import is_modular
+from ..._packages.rpm.modules import is_modular
 from ..distributions import DISTRIBUTIONS, Distribution, ecosystem_of
 from .advisories import build_of, is_name, kept_text, modules_in, read_severity, subject_of, title_severity
 from .model import UNKNOWN_MODULE, Document, StatementRow

@@ -20,7 +20,7 @@ import xml.parsers.expat
 from ..._core.errors import CorruptData, LimitExceeded
 from ..._core.safe_json import field, read_object
 from ..._core.times import utc_text
-from ..._rpm.modules import is_modular
+from ..._packages.rpm.modules import is_modular
 from ..distributions import DISTRIBUTIONS, Distribution, parse_distribution
 from .advisories import build_of, is_name, kept_text, modules_in, read_severity, title_severity
 from .model import UNKNOWN_MODULE, Document, StatementRow

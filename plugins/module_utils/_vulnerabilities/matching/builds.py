@@ -14,7 +14,7 @@ import functools
 import re
 import typing as t
 
-from ..._rpm.versions import compare_versions
+from ..._packages.rpm.versions import compare_versions
 
 #: The last part of a module build's release, a hash of what it was built against, has no order.
 _CONTEXT = re.compile(r"(\.module[+_][^+]*\+[0-9]+)\+[0-9a-f]{8}")

@@ -14,7 +14,7 @@ import dataclasses
 import typing as t
 
 from ..._core.text import visible
-from ..._rpm.model import Inventory, Package
+from ..._packages.model import Inventory, Package
 from ..index.form import FIX_STATES, STATEMENT_STATUSES
 from ..model import SEVERITIES, FeedInfo, Match, UnreadDocument
 from .builds import stream_of

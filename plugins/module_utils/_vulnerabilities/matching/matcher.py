@@ -24,7 +24,7 @@ import re
 import typing as t
 
 from ..._images.model import Problem
-from ..._rpm.model import Inventory, Package
+from ..._packages.model import Inventory, Package
 from ..cpes import RHEL, Cpe, ImageProducts, Relation, assumed_cpes, parse_cpe
 from ..distributions import RED_HAT
 from ..documents.model import UNKNOWN_MODULE, UNTOLD_ARCH

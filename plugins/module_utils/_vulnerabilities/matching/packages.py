@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ..._rpm.model import Inventory, Package
-from ..._rpm.modules import is_modular, read_label
+from ..._packages.model import Inventory, Package
+from ..._packages.rpm.modules import is_modular, read_label
 from ..documents.csaf_flat import koji_stream
 from ..documents.model import UNKNOWN_MODULE
 from ..index.form import Group

@@ -14,7 +14,7 @@ import re
 import typing as t
 
 from ..._images.model import Problem
-from ..._rpm.model import Inventory, Package
+from ..._packages.model import Inventory, Package
 from ..cpes import parse_cpe
 from ..distributions import DISTRIBUTIONS, RED_HAT, Distribution, distribution_of, release_of
 from ..index.form import Group

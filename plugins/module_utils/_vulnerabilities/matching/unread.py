@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..._rpm.model import Package
+from ..._packages.model import Package
 from ..index.reader import RejectedDocument
 from ..model import UnreadDocument
 from .packages import names_of

@@ -21,7 +21,7 @@ from __future__ import annotations
 import functools
 import typing as t
 
-from ..._rpm.model import Package
+from ..._packages.model import Package
 from ..cpes import RHEL, Relation
 from ..documents.model import UNKNOWN_MODULE
 from ..index.form import FIX_STATES, STATEMENT_STATUSES

@@ -20,9 +20,9 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.co
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import Results as RuleResults
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import RuleResult
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Platform
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.codec import inventory_to_dict
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Inventory, OsRelease
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.problems import problem
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.codec import inventory_to_dict
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import Inventory, OsRelease
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.problems import problem
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.ledger import Ledger
 from ansible_collections.imagescan.openshift.tests.support.books import MemoryBook
 

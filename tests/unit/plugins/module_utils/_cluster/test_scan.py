@@ -44,8 +44,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.model 
     ImageIndex,
     Platform,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.codec import inventory_to_dict
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Inventory, OsRelease
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.codec import inventory_to_dict
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import Inventory, OsRelease
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.frames import Record
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.model import (
     IndexOutcome,

@@ -27,7 +27,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors i
     LimitExceeded,
     ScanError,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import OsRelease
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import OsRelease
 from ansible_collections.imagescan.openshift.tests.support.data_stream import (
     ITEMS,
     PROFILE,

@@ -21,7 +21,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.mo
     RuleResult,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Problem
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import (
     Inventory,
     OsRelease,
     Package,

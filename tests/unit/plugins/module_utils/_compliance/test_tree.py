@@ -21,8 +21,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.tr
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.unpack import Owner
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.databases import read_databases
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import PackageDatabase
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import PackageDatabase
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.rpm.databases import read_databases
 
 PACKAGES = [rpmdb.parse_rpm(f"package{number}-1.0-{number}.el9.x86_64") for number in range(7)]
 HEADERS = [rpmdb.header(package) for package in PACKAGES]

@@ -11,9 +11,9 @@ import re
 import typing as t
 
 import pytest
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import OsRelease
 from ansible_collections.imagescan.openshift.plugins.module_utils._reports.document import build_report
 from ansible_collections.imagescan.openshift.plugins.module_utils._reports.openvex import render
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import OsRelease
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.applying import Entry
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import load_exceptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.facts import image_document

@@ -21,6 +21,7 @@ import typing as t
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.text import columns, visible
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Problem
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import OsRelease
 from ansible_collections.imagescan.openshift.plugins.module_utils._reports import (
     csv_report,
     html_report,
@@ -38,7 +39,6 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._reports.docum
     count_verdicts,
     newest_time,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import OsRelease
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import (
     Acceptance,
     load_exceptions,

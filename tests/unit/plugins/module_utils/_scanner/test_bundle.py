@@ -28,7 +28,7 @@ def test_it_holds_the_program_and_all_that_it_imports() -> None:
         "_core/errors.py",
         "_images/registry.py",
         "_images/walk.py",
-        "_rpm/sqlite.py",
+        "_packages/rpm/sqlite.py",
         "_scanner/cache.py",
     } <= modules
     assert {"_scanner/evaluator.py", "_compliance/evaluate.py", "_compliance/oscap.py"} <= modules
@@ -38,7 +38,7 @@ def test_it_holds_the_program_and_all_that_it_imports() -> None:
         "_compliance",
         "_core",
         "_images",
-        "_rpm",
+        "_packages",
         "_scanner",
     }
     folders = {name.rpartition("/")[0] for name in names if "/" in name}

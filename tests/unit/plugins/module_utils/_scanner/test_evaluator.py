@@ -32,9 +32,9 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors i
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Image, Problem
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.targets import RootFolder
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.codec import inventory_from_dict
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory import take_inventory
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Inventory
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.codec import inventory_from_dict
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.inventory import take_inventory
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import Inventory
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner import evaluator, evaluator_client, pod
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.evaluator_client import (
     EvaluatorClient,

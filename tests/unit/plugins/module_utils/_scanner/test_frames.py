@@ -13,10 +13,10 @@ import zlib
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData, LimitExceeded
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.codec import inventory_to_dict
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.codec import inventory_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner import frames
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.frames import Decoder, Encoder, Record
-from ansible_collections.imagescan.openshift.tests.unit.plugins.module_utils._rpm.test_codec import FULL
+from ansible_collections.imagescan.openshift.tests.unit.plugins.module_utils._packages.test_codec import FULL
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -22,7 +22,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.model 
     ImageIndex,
     Platform,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Inventory, OsRelease
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import Inventory, OsRelease
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner import local
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.model import IndexOutcome, ScanOutcome

@@ -21,7 +21,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.model 
     BlobSource,
     Descriptor,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory import take_inventory
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.inventory import take_inventory
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner import local_rules
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local_rules import LocalEvaluator, identities

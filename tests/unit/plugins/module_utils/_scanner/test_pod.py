@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Descriptor, ImageIndex, Platform
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.codec import inventory_from_dict
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.codec import inventory_from_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner import pod
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.frames import (
     PAYLOAD_LIMIT,

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Problem
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.codec import inventory_to_dict
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Package, PackageDatabase
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.codec import inventory_to_dict
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import Package, PackageDatabase
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.explaining import Explaining, Explanation
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judging
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import StoredChild

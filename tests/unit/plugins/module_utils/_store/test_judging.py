@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.sightings import Sighting
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.codec import inventory_to_dict
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.codec import inventory_to_dict
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import (
     Inventory,
     OsRelease,
     Package,

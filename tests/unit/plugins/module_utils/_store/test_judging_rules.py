@@ -18,7 +18,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors i
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotations import desired, facts_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.fate import KEEP
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Problem
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.codec import inventory_to_dict
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.codec import inventory_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.flagging import read_snapshot
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judged, Judging, in_force
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import Asked

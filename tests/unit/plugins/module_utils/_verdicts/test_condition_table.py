@@ -56,7 +56,7 @@ REQUIRE_LABEL = Condition(
 LOOK = f"""
 import datetime, json
 from {PACKAGE}.module_utils._flags.validity import validity
-from {PACKAGE}.module_utils._rpm.model import Inventory, OsRelease
+from {PACKAGE}.module_utils._packages.model import Inventory, OsRelease
 from {PACKAGE}.module_utils._verdicts.codes import CODES
 from {PACKAGE}.module_utils._verdicts.facts import image_document
 from {PACKAGE}.module_utils._verdicts.judge import judge

@@ -19,7 +19,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils import _argume
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import RULE_RESULTS
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Problem
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import PackageDatabase
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import PackageDatabase
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.applying import Exceptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.documents import VALUE_LIMIT
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import (

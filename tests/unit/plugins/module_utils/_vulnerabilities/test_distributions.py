@@ -10,7 +10,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Inventory, OsRelease, Package
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import Inventory, OsRelease, Package
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.distributions import (
     DISTRIBUTIONS,
     distribution_of,

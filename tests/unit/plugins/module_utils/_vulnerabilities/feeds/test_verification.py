@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Package
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import Package
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import verification
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.build import (
     BuildResult,

@@ -15,7 +15,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Package
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import Package
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.csaf_vex import (
     read_document,
 )

@@ -13,7 +13,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Package
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import Package
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.model import Finding
 from ansible_collections.imagescan.openshift.tests.support.vex import (
     EUS_9_2,

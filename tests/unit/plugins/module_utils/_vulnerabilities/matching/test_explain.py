@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Problem
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Inventory, Package
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import Inventory, Package
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching.explain import (
     PACKAGES_SHOWN,

@@ -12,8 +12,8 @@ import re
 import typing as t
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.databases import read_database
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Package
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import Package
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.rpm.databases import read_database
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.cpes import RHEL, parse_cpe
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.csaf_vex import (
     read_document,

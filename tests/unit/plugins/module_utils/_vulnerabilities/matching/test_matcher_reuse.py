@@ -10,7 +10,7 @@ import random
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Inventory, Package
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import Inventory, Package
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching import matcher as module
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching.matcher import (

@@ -17,8 +17,12 @@ from pathlib import Path
 import pytest
 from ansible_collections.imagescan.openshift.examples.fleet import images
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.times import parse_time
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.databases import read_database
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Inventory, Package, PackageDatabase
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import (
+    Inventory,
+    Package,
+    PackageDatabase,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.rpm.databases import read_database
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judge import judge
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.subject import Subject

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData, LimitExceeded
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm import sqlite
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.rpm import sqlite
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -12,8 +12,11 @@ import typing as t
 import pytest
 from ansible_collections.imagescan.openshift.examples.fleet.rpmdb import Rpm, header
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.header import parse_header, signing_key_id
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Package
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import Package
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.rpm.header import (
+    parse_header,
+    signing_key_id,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

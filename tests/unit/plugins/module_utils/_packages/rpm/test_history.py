@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData, LimitExceeded
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm import history
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.rpm import history
 
 #: item, name, epoch, version, release, architecture
 RPMS = [

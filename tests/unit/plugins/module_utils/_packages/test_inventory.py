@@ -16,19 +16,26 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.model 
     Problem,
     RootContent,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm import problems
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.codec import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages import problems
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.codec import (
     inventory_from_dict,
     inventory_to_dict,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.inventory import (
     WANTED,
     inventory_of,
     of_mounted_root,
     parse_os_release,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Inventory, OsRelease, RepositoryId
-from ansible_collections.imagescan.openshift.tests.unit.plugins.module_utils._rpm.test_history import dnf4, dnf5
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import (
+    Inventory,
+    OsRelease,
+    RepositoryId,
+)
+from ansible_collections.imagescan.openshift.tests.unit.plugins.module_utils._packages.rpm.test_history import (
+    dnf4,
+    dnf5,
+)
 
 RPMS = [
     rpmdb.Rpm("bash", "5.1", "1.el9"),

@@ -27,8 +27,8 @@ from ansible_collections.imagescan.openshift.examples.fleet.images import (
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Image
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.targets import RootFolder, open_target
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.inventory import take_inventory
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import Inventory
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.inventory import take_inventory
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import Inventory
 
 OLD = [rpmdb.Rpm("bash", "5.1", "1.el9")]
 NEW = [rpmdb.Rpm("bash", "5.1", "2.el9"), rpmdb.Rpm("zlib", "1", "1.el9")]

@@ -15,8 +15,8 @@ import binascii
 import struct
 import typing as t
 
-from .._core.errors import CorruptData
-from .model import Package
+from ..._core.errors import CorruptData
+from ..model import Package
 
 #: librpm refuses a header with more entries.
 MAX_ENTRIES = 0xFFFF

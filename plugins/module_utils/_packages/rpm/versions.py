@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .._core.errors import InputError
+from ..._core.errors import InputError
 
 #: What takes part in a comparison; everything between these is a separator and counts for nothing.
 _SEGMENT = re.compile(r"[0-9]+|[A-Za-z]+|~|\^")

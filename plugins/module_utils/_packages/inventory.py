@@ -17,11 +17,11 @@ from .._images.model import Image, KeptFile, Problem, RootContent
 from .._images.targets import RootFolder
 from .._images.walk import read_root
 from .._images.wanted import FileSelection
-from .databases import choose_database, database_files, read_databases
-from .history import Nevra, repositories_of_packages
 from .model import Inventory, OsRelease, Package, PackageDatabase, RepositoryId
 from .problems import problem
-from .sqlite import is_hot_journal
+from .rpm.databases import choose_database, database_files, read_databases
+from .rpm.history import Nevra, repositories_of_packages
+from .rpm.sqlite import is_hot_journal
 
 if t.TYPE_CHECKING:
     from .._images.unpack import Unpacking

@@ -16,7 +16,7 @@ import re
 import struct
 import typing as t
 
-from .._core.errors import CorruptData, LimitExceeded
+from ..._core.errors import CorruptData, LimitExceeded
 
 #: Only len and slices are used, so that a large file need not be in memory.
 Buffer = t.Union[bytes, mmap.mmap]

@@ -9,7 +9,7 @@ import functools
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.versions import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.rpm.versions import (
     Evr,
     compare_evr,
     compare_versions,

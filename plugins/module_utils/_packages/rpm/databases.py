@@ -15,12 +15,12 @@ import hashlib
 import struct
 import typing as t
 
-from .._core.errors import CorruptData, LimitExceeded, ScanError
-from .._images.model import Problem
+from ..._core.errors import CorruptData, LimitExceeded, ScanError
+from ..._images.model import Problem
+from ..model import Package, PackageDatabase
+from ..problems import problem
 from .header import MAX_HEADER, parse_header
-from .model import Package, PackageDatabase
 from .modules import label_problems
-from .problems import problem
 from .sqlite import MAGIC as SQLITE_MAGIC
 from .sqlite import Buffer, SqliteFile, WalDamaged, is_hot_journal
 

@@ -12,11 +12,11 @@ import typing as t
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Problem
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.codec import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.codec import (
     inventory_from_dict,
     inventory_to_dict,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.model import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import (
     SCHEMA_VERSION,
     Inventory,
     OsRelease,

@@ -12,8 +12,8 @@ import zlib
 import pytest
 from ansible_collections.imagescan.openshift.examples.fleet import rpmdb
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm import databases
-from ansible_collections.imagescan.openshift.plugins.module_utils._rpm.databases import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.rpm import databases
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.rpm.databases import (
     read_database,
     read_databases,
 )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._core.errors import CorruptData, LimitExceeded
+from ..._core.errors import CorruptData, LimitExceeded
 from .sqlite import Buffer, SqliteFile, Value
 
 #: dnf 4: Install, Downgrade, Upgrade, Reinstall; dnf 5: Install, Upgrade, Downgrade, Reinstall.

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .._images.model import Problem
-from .model import Package
-from .problems import problem
+from ..._images.model import Problem
+from ..model import Package
+from ..problems import problem
 
 _LABEL = re.compile(r"([!-9;-~]+:[!-9;-~]+)(:[!-9;-~]*)*")
 _MODULAR = (".module+", ".module_")
