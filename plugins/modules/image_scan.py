@@ -371,310 +371,30 @@ code:
 """
 
 import contextlib
-import dataclasses
 import typing as t
-from datetime import datetime, timedelta, timezone
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.codec import results_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import EvaluationRequest
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import RULE_RESULTS
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import (
-    SCHEMA_VERSION as RESULTS_VERSION,
-)
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.oscap import Bounds
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress import Progress, remaining
-from ansible_collections.imagescan.openshift.plugins.module_utils._core.times import exact_now_text, now_text, read_time
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.platforms import parse_platform
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.sightings import (
-    REGISTRY,
-    Sighting,
-    pinned_digest,
-)
 from ansible_collections.imagescan.openshift.plugins.module_utils._module import access_of, run
-from ansible_collections.imagescan.openshift.plugins.module_utils._packages.codec import inventory_to_dict
-from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import SCHEMA_VERSION
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local_rules import (
     MAX_IMAGE_SIZE,
     LocalEvaluator,
     identities,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.model import (
-    IndexOutcome,
-    JobRecord,
-    ScanOutcome,
-)
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import Request, request_of
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import (
-    Asked,
-    StoredChild,
-    StoredImage,
-    StoredJob,
-)
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import (
-    CLOCK_ERROR,
-    Store,
-    open_store,
-    unresolved_key,
-)
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import Asked
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.scan_book import StoreBook, read_requests
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store
 
 if t.TYPE_CHECKING:
     from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import KubernetesClient
     from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scan import ScanOptions
     from ansible_collections.imagescan.openshift.plugins.module_utils._images.mirrors import Mirror
-
-#: Problems of one image that travel in the result; the store has all of them.
-PROBLEMS_SHOWN = 20
-
-
-class StoreBook:
-    """Keeps what a scan finds in the store at once, and remembers summaries for the result."""
-
-    def __init__(
-        self,
-        store: Store,
-        progress: Progress,
-        *,
-        max_age: float | None,
-        platforms: list[str],
-        asked: Asked | None = None,
-        arf: bool = False,
-    ) -> None:
-        self.store = store
-        self.asked = asked
-        self.arf = arf
-        self.progress = progress
-        self.platforms = platforms
-        present = datetime.now(timezone.utc)
-        self.oldest = present - timedelta(days=max_age) if max_age is not None else None
-        self.latest = present + CLOCK_ERROR
-        self.images: dict[tuple[str, str], dict[str, t.Any]] = {}
-        self.missing: list[dict[str, t.Any]] = []
-        self.changed = False
-        self.told: dict[str, set[str]] = {}  # name -> digests that the requests say it has, which nobody here asks for
-        # Read once: asking for each of 10,000 known images, and noting that nothing is new, would take minutes.
-        self.stored = {image.key: image for image in store.images()}
-        self.known = store.known(key for key, image in self.stored.items() if image.scanned_at)
-        self.evaluated = store.known_evaluations(asked.question) if asked is not None else {}
-
-    def take_names(self, requests: t.Iterable[Request]) -> None:
-        """Keep who told of the names of images whose digest is known. Whatever the order, all count alike."""
-        sightings = [one for request in requests for one in request.sightings]
-        for one in sightings:
-            self.told.setdefault(one.reference, set()).add(one.digest)
-        if not self.store.read_only:
-            self.changed |= self.store.record_names(sightings, now=exact_now_text())
-
-    def _keep_names(self, digest: str, names: t.Iterable[str]) -> list[str]:
-        """Keep those of the names of an image that this run resolved itself. Gives those that hold its digest."""
-        mine = sorted({name for name in names if digest not in self.told.get(name, ())})
-        stored = self.stored.get(digest)
-        fresh = [name for name in mine if not pinned_digest(name) and not (stored and self._leads_there(stored, name))]
-        if fresh:
-            seen = exact_now_text()
-            self.changed |= self.store.record_names(
-                [Sighting(name, digest, REGISTRY, seen) for name in fresh], now=seen
-            )
-        return [name for name in mine if pinned_digest(name)]
-
-    def is_current(self, digest: str) -> bool:
-        """Whether the inventory is there, of the current form, and young enough; and so are the rules asked for."""
-        found = self.known.get(digest)
-        if found is None or found.schema_version != SCHEMA_VERSION or not self._young(found.scanned_at):
-            return False
-        if self.asked is None:
-            return True
-        rules = self.evaluated.get(digest)
-        return (
-            rules is not None
-            and rules.schema_version == RESULTS_VERSION
-            and (rules.arf or not self.arf)
-            and self._young(rules.evaluated_at)
-        )
-
-    def _young(self, moment: str) -> bool:
-        """Whether a scan is young enough; one from far in the future was stamped by a clock that was wrong."""
-        time = read_time(moment)
-        return time is not None and time <= self.latest and (self.oldest is None or time >= self.oldest)
-
-    def children_of(self, digest: str) -> tuple[tuple[str, str], ...] | None:
-        """Images of a known index."""
-        children = self.store.children([digest]).get(digest)
-        return None if children is None else tuple((child.digest, child.platform) for child in children)
-
-    def record_index(self, outcome: IndexOutcome) -> None:
-        """Keep what an index lists."""
-        if outcome.missing:
-            self.missing.append(
-                {"digest": outcome.digest, "reference": outcome.references[0], "platforms": list(outcome.missing)}
-            )
-        if self.store.read_only:
-            return
-        children = [StoredChild(*child) for child in outcome.children]
-        stored = self.stored.get(outcome.digest)
-        for reference in self._keep_names(outcome.digest, outcome.references) or [""]:
-            if (
-                stored is not None
-                and self._leads_there(stored, reference)
-                and not stored.error_code
-                and stored.wanted_platforms == tuple(sorted(self.platforms))
-                and self.children_of(outcome.digest) == outcome.children
-            ):
-                continue
-            self.changed |= self.store.record_index(
-                outcome.digest, reference, children, wanted_platforms=self.platforms, now=now_text()
-            )
-
-    def record(self, outcome: ScanOutcome) -> None:
-        """Keep what became of an image."""
-        packages, problems = 0, []
-        if outcome.inventory is not None:
-            packages = len(outcome.inventory.packages)
-            problems = [{"code": one.code, "message": one.message} for one in outcome.inventory.problems]
-        elif outcome.state == "current":
-            known = self.known[outcome.digest]
-            packages = known.packages
-            problems = [] if known.complete else (self.store.inventory(outcome.digest) or {}).get("problems", [])
-        counts: dict[str, int] = {}
-        if outcome.compliance is not None:
-            counts = outcome.compliance.counts
-            problems += [{"code": one.code, "message": one.message} for one in outcome.compliance.problems]
-        elif outcome.state == "current" and self.asked is not None:
-            rules = self.evaluated[outcome.digest]
-            counts = rules.counts
-            if not rules.complete:
-                stored = self.store.evaluation(outcome.digest, self.asked.question)
-                problems = [*problems, *((stored.results if stored else None) or {}).get("problems", [])]
-        for error in (outcome.error, outcome.compliance_error):
-            if error is not None:
-                problems = [{"code": error.code, "message": str(error)}]
-        self._write(outcome)
-        if outcome.state == "same":
-            return
-        self.images[(outcome.references[0], outcome.digest)] = {
-            "digest": outcome.digest,
-            "reference": outcome.references[0],
-            "platform": outcome.platform,
-            "index": outcome.index,
-            "state": outcome.state,
-            "packages": packages,
-            **({"rules": {**dict.fromkeys(RULE_RESULTS, 0), **counts}} if counts else {}),
-            "problems": problems[:PROBLEMS_SHOWN],
-        }
-
-    def _write(self, outcome: ScanOutcome) -> None:
-        if self.store.read_only:
-            # An image that failed before is tried again, which most likely changes nothing.
-            stored = self.stored.get(outcome.digest)
-            self.changed |= outcome.state == "planned" and not (stored is not None and stored.error_code)
-            if outcome.state == "current" and self.asked is not None:
-                self.changed |= not self.evaluated[outcome.digest].in_force
-            return
-        store = self.store
-        pinned = self._keep_names(outcome.digest, outcome.references) if outcome.digest else []
-        first = pinned[0] if pinned else "" if outcome.digest else outcome.references[0]
-        if outcome.error is not None:
-            self.changed |= store.record_error(outcome.digest, first, outcome.error, now=now_text())
-        elif outcome.inventory is not None:
-            self.changed |= store.record_inventory(
-                outcome.digest,
-                first,
-                inventory_to_dict(outcome.inventory),
-                platform=outcome.platform,
-                scanned_at=now_text(),
-            )
-        self._write_rules(outcome)
-        written = outcome.error is not None or outcome.inventory is not None
-        for name in pinned[1:] if written else pinned or [""]:
-            if outcome.digest and not self._is_noted(outcome, name):
-                self.changed |= store.record_image(
-                    outcome.digest,
-                    name,
-                    now=now_text(),
-                    kind="" if outcome.state == "same" else "image",
-                    platform=outcome.platform,
-                    settled=outcome.state == "current",
-                )
-
-    def _write_rules(self, outcome: ScanOutcome) -> None:
-        store, asked = self.store, self.asked
-        if asked is None:
-            return
-        if outcome.compliance_error is not None:
-            error = outcome.compliance_error
-            self.changed |= store.record_evaluation_error(outcome.digest, asked.question, error, now=now_text())
-        elif outcome.compliance is not None:
-            results = results_to_dict(outcome.compliance)
-            self.changed |= store.record_results(
-                outcome.digest, asked, results, arf=outcome.arf or None, now=now_text()
-            )
-        elif outcome.state == "current" and not self.evaluated[outcome.digest].in_force:
-            self.changed |= store.use_results(outcome.digest, asked.question, now=now_text())
-
-    def _is_noted(self, outcome: ScanOutcome, name: str) -> bool:
-        """Whether the store says all of this already. An empty name: of the image itself."""
-        stored = self.stored.get(outcome.digest)
-        return (
-            stored is not None
-            and self._leads_there(stored, name)
-            and not stored.error_code
-            and (not outcome.platform or outcome.platform == stored.platform)
-        )
-
-    def _leads_there(self, stored: StoredImage, name: str) -> bool:
-        """Whether it is known of a name already, and nobody in this run tells otherwise."""
-        return not name or (
-            name in stored.references
-            and name not in stored.unconfirmed
-            and name not in self.told
-            and unresolved_key(name) not in self.stored
-        )
-
-    def forget(self, digest: str) -> None:
-        """Drop what was kept of an image in this run or before: it is forged."""
-        self.store.forget(digest)
-        self.known.pop(digest, None)
-        self.evaluated.pop(digest, None)
-        self.stored.pop(digest, None)
-        self.images = {key: value for key, value in self.images.items() if key[1] != digest}
-        self.missing = [one for one in self.missing if one["digest"] != digest]
-
-    def record_job(self, job: JobRecord) -> None:
-        """Keep that a Job exists, for whoever comes after us."""
-        self.store.record_job(StoredJob(**dataclasses.asdict(job)))
-
-    def forget_job(self, uid: str) -> None:
-        """Drop what is known of a Job."""
-        self.store.forget_job(uid)
-
-    def jobs(self, server: str, namespace: str) -> list[JobRecord]:
-        """The Jobs on record."""
-        return [JobRecord(**job._asdict()) for job in self.store.jobs(server, namespace)]
-
-    def beat(self, line: str) -> None:
-        """Show how far the scan is."""
-        self.progress.beat(line)
-
-
-def read_images(given: list[t.Any], book: StoreBook) -> list[Request]:
-    """The requests of the option; what discovery could not identify and what is not a reference become errors."""
-    requests = []
-    for one in given:
-        if isinstance(one, dict) and one.get("code") and not one.get("digest"):
-            error = ScanError(str(one.get("message", "it could not be resolved")), code=str(one["code"]))
-            book.record(ScanOutcome("", (str(one.get("reference", "")),), "error", error=error))
-            continue
-        try:
-            requests.append(request_of(one))
-        except InputError as error:
-            if not isinstance(one, str):
-                raise
-            book.record(ScanOutcome("", (one,), "error", error=error))
-    book.take_names(requests)
-    return requests
 
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:
@@ -722,7 +442,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
                 platforms=platforms,
                 plan_only=module.check_mode,
             )
-            scan.run(read_images(params["images"], book), remaining)
+            scan.run(read_requests(params["images"], book), remaining)
             for text in scan.warnings:
                 module.warn(text)
             if module.check_mode:
@@ -737,7 +457,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
                     evaluator=stack.enter_context(evaluator) if evaluator and not module.check_mode else None,
                     plan_only=module.check_mode,
                 )
-                local.run(read_images(params["images"], book), remaining)
+                local.run(read_requests(params["images"], book), remaining)
     images = [book.images[key] for key in sorted(book.images)]
     counts = dict.fromkeys(("scanned", "current", "planned", "error"), 0)
     for image in images:

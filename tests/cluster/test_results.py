@@ -32,8 +32,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.bundl
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.plan import PodAccess
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import Request, request_of
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.scan_book import StoreBook
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store
-from ansible_collections.imagescan.openshift.plugins.modules.image_scan import StoreBook
 from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
 from ansible_collections.imagescan.openshift.tests.cluster.harness.cluster import Cluster

@@ -19,17 +19,17 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.sighti
     TOLD,
     Sighting,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.model import JobRecord
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import (
     SCHEMA_VERSION,
     Asked,
-    Judgement,
     StoredChange,
     StoredChild,
     StoredCluster,
-    StoredJob,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.tables import tables
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import Judgement
 
 OpenStore = t.Callable[..., Store]
 DIGEST = "sha256:" + "a" * 64
@@ -417,9 +417,9 @@ class StoreContract:
             assert [image.evaluated_at for image in store.images()] == [""]
 
     def test_jobs_are_on_record_until_they_are_forgotten(self, open_it: OpenStore) -> None:
-        def job(number: int, namespace: str = "imagescan", server: str = "https://api.example") -> StoredJob:
+        def job(number: int, namespace: str = "imagescan", server: str = "https://api.example") -> JobRecord:
             created = f"2026-01-0{number}T00:00:00Z"
-            return StoredJob(f"uid-{number}", server, namespace, f"job-{number}", "0" * 64, created)
+            return JobRecord(server, namespace, f"job-{number}", f"uid-{number}", "0" * 64, created)
 
         with open_it() as store:
             for one in (job(2), job(1), job(3, "other"), job(4, server="https://other.example"), job(1)):
@@ -466,7 +466,7 @@ class StoreContract:
             assert not store.record_names([Sighting(kept[0], DIGEST, POD, LATER)], now=LATER)
             assert store.record_image(OTHER, kept[0], now=LATEST)
             assert [one.references for one in store.images()][:2] == [(), kept]
-            store.record_job(StoredJob("u", "s", "n", "j", "0" * 64, NOW))
+            store.record_job(JobRecord("s", "n", "j", "u", "0" * 64, NOW))
             assert [one.uid for one in store.jobs("s", "n")] == ["u"]
             assert store.record_results(DIGEST, ASKED, results("pass"), arf=None, now=NOW)
             assert store.known([DIGEST])

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.sightings import Sighting
 from ansible_collections.imagescan.openshift.plugins.module_utils._packages.codec import inventory_to_dict
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import Judgement, StoredChild
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import StoredChild
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store, open_store
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.facts import image_document
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import (
     ImageVerdict,
+    Judgement,
     PolicyVerdict,
     Reason,
 )

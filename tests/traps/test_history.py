@@ -29,6 +29,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._scanner impor
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named, request_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judging, in_force
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.scan_book import StoreBook, read_requests
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import load_exceptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import VERDICTS
@@ -41,7 +42,6 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.sources import sources_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
 from ansible_collections.imagescan.openshift.plugins.modules import image_info
-from ansible_collections.imagescan.openshift.plugins.modules.image_scan import StoreBook, read_images
 from ansible_collections.imagescan.openshift.plugins.modules.vulnerability_feed import young_index
 from ansible_collections.imagescan.openshift.tests.support import advisories as make
 from ansible_collections.imagescan.openshift.tests.support.policies import SMALL_POLICY_TEXT, for_small_feeds
@@ -417,7 +417,7 @@ def judged_together(life: Life, entries: t.Sequence[t.Any]) -> dict[str, t.Any]:
     """Scan what a discovery found and what it could not identify, and judge it: verdicts by the name that is shown."""
     with open_store(life.store) as store, FeedIndex.open(str(life.feed())) as index:
         book = StoreBook(store, Progress(), max_age=None, platforms=[])
-        LocalScan(book, Access()).run(read_images(list(entries), book), lambda done, total, seconds: "")
+        LocalScan(book, Access()).run(read_requests(list(entries), book), lambda done, total, seconds: "")
         judging = Judging(store, load_policies(SMALL_POLICY_TEXT, "policies.yml"), [], index, now=life.now)
         return {one.document["reference"]: one.verdict for one in judging.run([named(one) for one in entries])}
 

@@ -17,14 +17,14 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named, request_of
+from ansible_collections.imagescan.openshift.plugins.module_utils._store import scan_book
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judged, Judging, in_force
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.scan_book import StoreBook
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.parsing import CSAF
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.sources import sources_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
-from ansible_collections.imagescan.openshift.plugins.modules import image_scan
-from ansible_collections.imagescan.openshift.plugins.modules.image_scan import StoreBook
 from ansible_collections.imagescan.openshift.plugins.modules.vulnerability_feed import young_index
 from ansible_collections.imagescan.openshift.tests.support.policies import SMALL_POLICY_TEXT
 from ansible_collections.imagescan.openshift.tests.traps.situation import (
@@ -226,7 +226,7 @@ def test_a_scan_that_a_wrong_clock_stamped_is_done_again(
     stamp = present + datetime.timedelta(days=365 if trap else 0)
     life.push(Situation())
     with monkeypatch.context() as patch:
-        patch.setattr(image_scan, "now_text", lambda: stamp.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        patch.setattr(scan_book, "now_text", lambda: stamp.strftime("%Y-%m-%dT%H:%M:%SZ"))
         life.scan()
     for max_age in (None, 30.0):
         with open_store(life.store) as store:

@@ -25,7 +25,7 @@ ALLOWED = {
     "_reports": {"_core", "_images", "_packages", "_vulnerabilities", "_compliance", "_verdicts"},
     "_scanner": {"_core", "_images", "_packages", "_compliance"},
     "_flags": {"_core", "_images", "_verdicts", "_vulnerabilities"},
-    "_store": {"_core", "_images", "_packages", "_compliance", "_vulnerabilities", "_verdicts", "_flags"},
+    "_store": {"_core", "_images", "_packages", "_compliance", "_scanner", "_vulnerabilities", "_verdicts", "_flags"},
     "_discovery": {"_core", "_images", "_scanner"},
     "_cluster": {"_core", "_images", "_packages", "_compliance", "_scanner", "_discovery", "_verdicts", "_flags"},
     "_argument_specs": {"_core"},

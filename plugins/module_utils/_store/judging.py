@@ -20,13 +20,13 @@ from .._verdicts.changes import difference
 from .._verdicts.facts import compliance_facts, image_document, with_names
 from .._verdicts.judge import JudgedChild as IndexChild
 from .._verdicts.judge import judge, judge_index
-from .._verdicts.model import ImageVerdict, PolicyVerdict, Reason, worst
+from .._verdicts.model import ImageVerdict, Judgement, PolicyVerdict, Reason, worst
 from .._verdicts.policies import Policy
 from .._verdicts.subject import Subject
 from .._verdicts.usage import Usages
 from .._vulnerabilities.matching.matcher import Matcher
 from .._vulnerabilities.model import FeedInfo
-from .model import Judgement, RecordedVerdict, StoredChange, StoredChild, StoredImage, StoredVerdict
+from .model import RecordedVerdict, StoredChange, StoredChild, StoredImage, StoredVerdict
 from .store import Store, unresolved_key
 
 if t.TYPE_CHECKING:

@@ -122,36 +122,6 @@ class StoredCluster(t.NamedTuple):
     images: list[str]
 
 
-class StoredJob(t.NamedTuple):
-    """A Job of a cluster (``server``: its URL) that a run made, until its results are kept and it is deleted."""
-
-    uid: str
-    server: str
-    namespace: str
-    name: str
-    plan_sha256: str
-    created: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Judgement:
-    """One verdict to be recorded.
-
-    ``document``: the image object of the report, which holds verdict and reasons. ``feed``: the feed used, as a plain
-    dictionary, or None. ``feed_checked``: when that feed was last checked, empty without a feed. ``seen_at``: when the
-    subject was last scanned, well or not, empty for never.
-    """
-
-    key: str
-    digest: str
-    verdict: str
-    document: t.Mapping[str, t.Any]
-    feed: t.Mapping[str, t.Any] | None
-    feed_checked: str
-    judged_at: str
-    seen_at: str = ""
-
-
 class RecordedVerdict(t.NamedTuple):
     """What became of a judgement.
 

@@ -14,17 +14,16 @@ import hashlib
 import json
 import typing as t
 import zlib
-from datetime import datetime, timedelta
 
 from .._core.errors import CorruptData, ScanError
-from .._core.times import BEGINNING, parse_time
 from .._images.sightings import Sighting
-from .._verdicts.model import VERDICTS
+from .._scanner.model import JobRecord
+from .._verdicts.model import Judgement
+from .._verdicts.precedence import DatedVerdict, inventory_outlives, is_renewed_by, outlives
 from .database import Database, StoreError, open_database
 from .model import (
     SCHEMA_VERSION,
     Asked,
-    Judgement,
     KnownEvaluation,
     KnownInventory,
     RecordedVerdict,
@@ -33,7 +32,6 @@ from .model import (
     StoredCluster,
     StoredEvaluation,
     StoredImage,
-    StoredJob,
     StoredVerdict,
 )
 from .names import NameOfImage, adopt_references, names_of_images, put_names
@@ -46,10 +44,6 @@ if t.TYPE_CHECKING:
 UNRESOLVED = "unresolved:"
 #: Most bytes that a compressed body may hold.
 BODY_LIMIT = 256 << 20
-#: Runs that share a store differ by less; what is further ahead of us was made by a clock that was wrong.
-CLOCK_ERROR = timedelta(days=1)
-#: How long a verdict that was made with newer data stays although older data now say something worse.
-VERDICT_STAYS = timedelta(days=1)
 #: Evaluations that are kept of one image.
 ANSWERS_KEPT = 4
 
@@ -130,11 +124,6 @@ def _unpack(body: bytes, what: str) -> t.Any:
         return json.loads(data.decode("utf-8", "surrogatepass"))
     except (zlib.error, ValueError, RecursionError) as error:
         raise CorruptData(f"{what} in the store cannot be read: {error}") from error
-
-
-def _moment(text: str) -> datetime:
-    """A time for comparing; the empty text is the beginning of time."""
-    return parse_time(text, "a time in the store") if text else BEGINNING
 
 
 class Store:
@@ -465,7 +454,7 @@ class Store:
             row = connection.execute(
                 sa.select(inventories).where(inventories.c.digest == digest).with_for_update()
             ).first()
-            if row is not None and _moment(scanned_at) < _moment(row.scanned_at) <= _moment(scanned_at) + CLOCK_ERROR:
+            if row is not None and inventory_outlives(row.scanned_at, scanned_at):
                 return changed
             present = sa.select(sets.c.sha256).where(sets.c.sha256 == values["package_set"])
             if connection.execute(present).first() is None:
@@ -729,7 +718,7 @@ class Store:
 
     # Jobs in clusters
 
-    def record_job(self, job: StoredJob) -> None:
+    def record_job(self, job: JobRecord) -> None:
         """Keep that a Job exists."""
         import sqlalchemy as sa
 
@@ -737,7 +726,7 @@ class Store:
 
         def work(connection: sa.Connection) -> None:
             if connection.execute(sa.select(table.c.uid).where(table.c.uid == job.uid)).first() is None:
-                connection.execute(sa.insert(table).values(**job._asdict()))
+                connection.execute(sa.insert(table).values(**dataclasses.asdict(job)))
 
         self._db.write(work)
 
@@ -748,7 +737,7 @@ class Store:
         table = tables().jobs
         self._db.write(lambda connection: connection.execute(sa.delete(table).where(table.c.uid == uid)).close())
 
-    def jobs(self, server: str, namespace: str) -> list[StoredJob]:
+    def jobs(self, server: str, namespace: str) -> list[JobRecord]:
         """The Jobs on record in one namespace of a cluster, oldest first."""
         import sqlalchemy as sa
 
@@ -757,7 +746,9 @@ class Store:
             return []
         wanted = sa.select(table).where(table.c.server == server, table.c.namespace == namespace)
         with self._db.reading() as connection:
-            return [StoredJob(*row) for row in connection.execute(wanted.order_by(table.c.created, table.c.name))]
+            return [
+                JobRecord(**row._mapping) for row in connection.execute(wanted.order_by(table.c.created, table.c.name))
+            ]
 
     # Verdicts
 
@@ -975,7 +966,7 @@ def _weigh(connection: sa.Connection, judgement: Judgement) -> tuple[RecordedVer
         state = "new"
     elif row.document_sha256 == sha256:
         state = "unchanged"
-    elif _stays(connection, row, judgement):
+    elif outlives(_dated(row), judgement, lambda: _document(connection, row.verdict_id, judgement.key)):
         state = "superseded"
     else:
         state = "changed"
@@ -990,6 +981,10 @@ def _weigh(connection: sa.Connection, judgement: Judgement) -> tuple[RecordedVer
     return RecordedVerdict(judgement.key, state, before, after, reasons), sha256, document, row
 
 
+def _dated(row: t.Any) -> DatedVerdict:
+    return DatedVerdict(row.verdict, row.judged_at, row.feed_checked)
+
+
 def _document(connection: sa.Connection, verdict_id: int, key: str) -> t.Any:
     """The document of one verdict in the history."""
     import sqlalchemy as sa
@@ -997,52 +992,6 @@ def _document(connection: sa.Connection, verdict_id: int, key: str) -> t.Any:
     verdicts = tables().verdicts
     body = connection.execute(sa.select(verdicts.c.document).where(verdicts.c.id == verdict_id)).scalar()
     return _unpack(body or b"", f"the verdict of {key}")
-
-
-def _stays(connection: sa.Connection, row: t.Any, judgement: Judgement) -> bool:
-    """Whether the verdict in force stays, because a judgement was made earlier or with older data.
-
-    Older data never make a verdict better. They make it worse where the one in force is not an answer to what is asked
-    now: it was made by other policies, by what is not accepted any more, of what was scanned again since, or so long
-    ago that its own data may be too old meanwhile.
-    """
-    if _not_newer(row, judgement):
-        return False
-    age = _moment(judgement.judged_at) - _moment(row.judged_at)
-    if age < timedelta(0) or VERDICTS.index(judgement.verdict) <= VERDICTS.index(row.verdict):
-        return True
-    if age > VERDICT_STAYS or _moment(judgement.seen_at) > _moment(row.judged_at):
-        return False
-    before = _document(connection, row.verdict_id, judgement.key)
-    # Where older data do not find what was accepted, nobody can tell whether it still would be.
-    return _policies(before) == _policies(judgement.document) and _accepted(before) <= _accepted(judgement.document)
-
-
-def _policies(document: t.Mapping[str, t.Any]) -> set[tuple[str, str]]:
-    return {(str(policy["name"]), str(policy["sha256"])) for policy in document.get("policies", ())}
-
-
-def _accepted(document: t.Mapping[str, t.Any]) -> set[tuple[str, ...]]:
-    """What exceptions accept of an image, and for which policies; by which of them makes no difference."""
-    found: set[tuple[str, ...]] = set()
-    for one in document.get("exceptions", ()):
-        if one["state"] == "accepted":
-            found.update((finding["id"], finding["package"], *one["policies"]) for finding in one["findings"])
-            found.update((rule, "", *one["policies"]) for rule in one["rules"])
-    return found
-
-
-def _not_newer(row: t.Any, judgement: Judgement) -> bool:
-    """Whether a judgement was made with data at least as new as those of the verdict in force.
-
-    A verdict from far in the future was made by a clock that was wrong; it must not stay in force until then.
-    """
-    present = _moment(judgement.judged_at)
-    if max(_moment(row.judged_at), _moment(row.feed_checked)) > present + CLOCK_ERROR:
-        return True
-    return _moment(row.judged_at) <= present and (
-        not judgement.feed_checked or _moment(row.feed_checked) <= _moment(judgement.feed_checked)
-    )
 
 
 def _put_verdict(connection: sa.Connection, judgement: Judgement) -> RecordedVerdict:
@@ -1058,7 +1007,7 @@ def _put_verdict(connection: sa.Connection, judgement: Judgement) -> RecordedVer
     feed = "" if judgement.feed is None else canonical(judgement.feed).decode("utf-8")
     force = {"judged_at": judgement.judged_at, "feed_checked": judgement.feed_checked, "feed": feed}
     if recorded.state == "unchanged":
-        if row is not None and _not_newer(row, judgement):
+        if row is not None and is_renewed_by(_dated(row), judgement):
             connection.execute(sa.update(current).where(current.c.subject_sha256 == key).values(**force))
         return recorded
     appended = connection.execute(

@@ -50,3 +50,22 @@ class ImageVerdict:
     excepted: dict[tuple[str, str], str] = dataclasses.field(default_factory=dict)
     excepted_rules: dict[str, str] = dataclasses.field(default_factory=dict)
     exceptions: tuple[t.Mapping[str, t.Any], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Judgement:
+    """One verdict to be recorded.
+
+    ``document``: the image object of the report, which holds verdict and reasons. ``feed``: the feed used, as a plain
+    dictionary, or None. ``feed_checked``: when that feed was last checked, empty without a feed. ``seen_at``: when the
+    subject was last scanned, well or not, empty for never.
+    """
+
+    key: str
+    digest: str
+    verdict: str
+    document: t.Mapping[str, t.Any]
+    feed: t.Mapping[str, t.Any] | None
+    feed_checked: str
+    judged_at: str
+    seen_at: str = ""

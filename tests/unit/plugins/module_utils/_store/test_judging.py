@@ -21,10 +21,11 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._packages.mode
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judging, count_usage, in_force
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import Judgement, StoredChild
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import StoredChild
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store, open_store
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.applying import Used
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import load_exceptions
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import Judgement
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.usage import describe_vex
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.vex import VexDocument, VexStatement
