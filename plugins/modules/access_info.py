@@ -99,10 +99,14 @@ code:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.accounts import AccessRequest, may, who_am_i
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster_options import client_of
-from ansible_collections.imagescan.openshift.plugins.module_utils._module import run
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible import argument_specs as specs
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.cluster_options import client_of
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import run
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.service_accounts import (
+    AccessRequest,
+    may,
+    who_am_i,
+)
 
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:

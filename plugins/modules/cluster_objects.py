@@ -119,17 +119,17 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import OF_THE_CLUSTER, ApiError
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.objects import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible import argument_specs as specs
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.cluster_options import client_of
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import run
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.errors import OF_THE_CLUSTER, ApiError
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.objects import (
     UNCHANGED,
     ObjectChange,
     ObjectClient,
     check_definition,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster_options import client_of
-from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
-from ansible_collections.imagescan.openshift.plugins.module_utils._module import run
 
 HIDDEN = "(not shown)"
 

@@ -96,10 +96,13 @@ code:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.objects import ObjectClient, ObjectSelection
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster_options import client_of
-from ansible_collections.imagescan.openshift.plugins.module_utils._module import run
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible import argument_specs as specs
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.cluster_options import client_of
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import run
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.objects import (
+    ObjectClient,
+    ObjectSelection,
+)
 
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:

@@ -245,8 +245,11 @@ import dataclasses
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.drill import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible import argument_specs as specs
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.cluster_options import client_of
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import run
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.drill import (
     NOT_TRIED,
     REFUSED,
     Drill,
@@ -258,9 +261,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.drill
     unproved_ways,
     why_not_proved,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.enforcement import read_installation
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.manifests import check_name
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.ways import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.drill_cases import (
     DIGEST,
     GOOD_DIGEST,
     REFERENCES,
@@ -268,10 +269,9 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.ways 
     UNKNOWN_REFERENCES,
     Images,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster_options import client_of
-from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.installation import read_installation
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.references import parse_reference
-from ansible_collections.imagescan.openshift.plugins.module_utils._module import run
+from ansible_collections.imagescan.openshift.plugins.module_utils._podscan.manifests import check_name
 
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:

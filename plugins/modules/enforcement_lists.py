@@ -120,8 +120,11 @@ code:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.first_lists import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible import argument_specs as specs
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.cluster_options import client_of
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import run
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.times import now_text
+from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.list_installer import (
     SHARDS,
     ExistingList,
     Installation,
@@ -132,13 +135,10 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.first
     plan_tidying,
     read,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.lists import ENFORCE_LABEL
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.manifests import check_name
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster_options import client_of
-from ansible_collections.imagescan.openshift.plugins.module_utils._core.times import now_text
+from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.lists import ENFORCE_LABEL
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.names import REQUIRED_LABEL
-from ansible_collections.imagescan.openshift.plugins.module_utils._flags.reach import ACTIONS, Reach
-from ansible_collections.imagescan.openshift.plugins.module_utils._module import run
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.namespace_scope import ACTIONS, Reach
+from ansible_collections.imagescan.openshift.plugins.module_utils._podscan.manifests import check_name
 
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:

@@ -186,9 +186,9 @@ import typing as t
 from datetime import datetime, timezone
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
-from ansible_collections.imagescan.openshift.plugins.module_utils._inputs import read_exceptions, read_policies
-from ansible_collections.imagescan.openshift.plugins.module_utils._module import run
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible import argument_specs as specs
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.inputs import read_exceptions, read_policies
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import run
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import count_usage, in_force
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store

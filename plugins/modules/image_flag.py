@@ -311,18 +311,19 @@ import typing as t
 from datetime import datetime, timedelta, timezone
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import KubernetesClient
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.flagging import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible import argument_specs as specs
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.cluster_options import client_of
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.inputs import read_policies
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import run
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress import Progress
+from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.reconciler import (
     TARGETS,
     Affected,
     Flagging,
     FlagOptions,
     Result,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster_options import client_of
-from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
-from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress import Progress
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotations import check_report_url
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.names import DEFAULT_PROVIDER, check_provider
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.plan import (
@@ -331,8 +332,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._flags.plan im
     Snapshot,
     parse_limit,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._inputs import read_policies
-from ansible_collections.imagescan.openshift.plugins.module_utils._module import run
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import Request, named
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.flagging import read_snapshot
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store

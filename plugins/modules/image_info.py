@@ -439,29 +439,19 @@ import typing as t
 from datetime import datetime, timedelta, timezone
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import KubernetesClient
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.images import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible import argument_specs as specs
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.cluster_options import client_of
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import access_of, run
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress import Progress, remaining
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.times import read_time
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.images import (
     ClusterImages,
     StreamQuery,
     StreamTags,
     read_images,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.mirrors import read_mirrors
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.selection import (
-    DiscoverySelection,
-    check_namespaces,
-    identity,
-)
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.workloads import (
-    KINDS,
-    Workloads,
-    read_workloads,
-)
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster_options import client_of
-from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
-from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress import Progress, remaining
-from ansible_collections.imagescan.openshift.plugins.module_utils._core.times import read_time
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.mirrors import read_mirrors
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.model import (
     Catalogue,
     Discovery,
@@ -471,14 +461,24 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.mod
     fold,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.search import ImageFilter, discover
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.selection import (
+    DiscoverySelection,
+    check_namespaces,
+    identity,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.sources import (
     RegistryQuery,
     gather,
     pattern,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.workloads import (
+    KINDS,
+    Workloads,
+    read_workloads,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.references import parse_reference
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.sightings import is_of_one_cluster
-from ansible_collections.imagescan.openshift.plugins.module_utils._module import access_of, run
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import KubernetesClient
 
 LISTS = ("references", "paths", "registry")
 CLUSTER = ("openshift", "workloads")

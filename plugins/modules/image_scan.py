@@ -374,13 +374,13 @@ import contextlib
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible import argument_specs as specs
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import access_of, run
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import EvaluationRequest
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.oscap import Bounds
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress import Progress, remaining
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.platforms import parse_platform
-from ansible_collections.imagescan.openshift.plugins.module_utils._module import access_of, run
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local_rules import (
     MAX_IMAGE_SIZE,
@@ -392,9 +392,9 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._store.scan_bo
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store
 
 if t.TYPE_CHECKING:
-    from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import KubernetesClient
-    from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scan import ScanOptions
     from ansible_collections.imagescan.openshift.plugins.module_utils._images.mirrors import Mirror
+    from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import KubernetesClient
+    from ansible_collections.imagescan.openshift.plugins.module_utils._podscan.controller import ScanOptions
 
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:
@@ -408,8 +408,8 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     mirrors: t.Sequence[Mirror] = ()
     if by_pods or params["mirrors_from_cluster"]:
         # Reading the code for clusters takes longer than a local scan with nothing to do.
-        from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.mirrors import read_mirrors
-        from ansible_collections.imagescan.openshift.plugins.module_utils._cluster_options import client_of
+        from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.cluster_options import client_of
+        from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.mirrors import read_mirrors
 
         client = client_of(module)
         mirrors = read_mirrors(client) if params["mirrors_from_cluster"] else ()
@@ -417,8 +417,8 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     wanted = wanted_of(params)
     options: ScanOptions | None = None
     if client is not None and by_pods:
-        from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scan import JobScan
-        from ansible_collections.imagescan.openshift.plugins.module_utils._pod_options import pod_options
+        from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.pod_options import pod_options
+        from ansible_collections.imagescan.openshift.plugins.module_utils._podscan.controller import JobScan
 
         options = pod_options(params, access, client, wanted)
     evaluator = evaluator_of(params, wanted) if wanted is not None and options is None else None

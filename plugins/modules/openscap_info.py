@@ -224,6 +224,7 @@ import typing as t
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import run
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.files import read_chunks
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import (
     RULE_RESULTS,
@@ -237,7 +238,6 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.re
     read_results,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
-from ansible_collections.imagescan.openshift.plugins.module_utils._module import run
 
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:

@@ -150,6 +150,7 @@ import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import run
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, LimitExceeded
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import ImageIndex
@@ -163,7 +164,6 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.target
     open_child,
     open_target,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._module import run
 from ansible_collections.imagescan.openshift.plugins.module_utils._packages.codec import inventory_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._packages.inventory import take_inventory
 from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import Package

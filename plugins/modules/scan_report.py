@@ -215,11 +215,9 @@ import typing as t
 from datetime import datetime, timezone
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
-from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
-from ansible_collections.imagescan.openshift.plugins.module_utils._core.times import utc_text
-from ansible_collections.imagescan.openshift.plugins.module_utils._module import run
-from ansible_collections.imagescan.openshift.plugins.module_utils._report_files import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible import argument_specs as specs
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import run
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.report_files import (
     Pages,
     absolute,
     read_before,
@@ -227,6 +225,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._report_files 
     write,
     write_pages,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.times import utc_text
 from ansible_collections.imagescan.openshift.plugins.module_utils._reports import json_report, metrics, table
 from ansible_collections.imagescan.openshift.plugins.module_utils._reports.document import (
     CLUSTER_STATES,

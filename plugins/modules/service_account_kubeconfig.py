@@ -133,18 +133,18 @@ import typing as t
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.accounts import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible import argument_specs as specs
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.cluster_options import client_of
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import run
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import KubernetesClient
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.service_accounts import (
     Account,
     kubeconfig,
     request_token,
     why_renew,
     write_kubeconfig,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import KubernetesClient
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster_options import client_of
-from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
-from ansible_collections.imagescan.openshift.plugins.module_utils._module import run
 
 SHORTEST = 600
 LONGEST = 1 << 32

@@ -22,19 +22,19 @@ import time
 import typing as t
 from pathlib import Path
 
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import (
-    Connection,
-    KubernetesClient,
-    connect,
-)
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import ApiError
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.lists import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.lists import (
     DENY_PATH,
     Lists,
     read_lists,
     set_entries,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.lists import Entry, deny_text
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import (
+    Connection,
+    KubernetesClient,
+    connect,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.errors import ApiError
 from ansible_collections.imagescan.openshift.tests.benchmarks.cluster import running_cluster
 from ansible_collections.imagescan.openshift.tests.benchmarks.table import Table
 from ansible_collections.imagescan.openshift.tests.cluster.enforcing import documents, kinds

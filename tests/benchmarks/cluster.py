@@ -28,7 +28,7 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.imagescan.openshift.examples.fleet import fleet, images, rpmdb
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Connection, connect
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import Connection, connect
 from ansible_collections.imagescan.openshift.tests.benchmarks.table import Table
 from ansible_collections.imagescan.openshift.tests.cluster import test_discovery as discovery
 from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts, accounts_in

@@ -13,7 +13,8 @@ import time
 import typing as t
 from pathlib import Path
 
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import jobs, scan
+from ansible_collections.imagescan.openshift.plugins.module_utils._podscan import controller as scan
+from ansible_collections.imagescan.openshift.plugins.module_utils._podscan import jobs
 
 MODULE = "ansible_collections.imagescan.openshift.plugins.modules.image_scan"
 #: Seconds since the process began: the first Job is asked for, the first pod speaks, the last image came.

@@ -18,13 +18,13 @@ from pathlib import Path
 import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.accounts import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import Connection, connect
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.service_accounts import (
     Account,
     kubeconfig,
     request_token,
     write_kubeconfig,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Connection, connect
 from ansible_collections.imagescan.openshift.tests.cluster import enforcing
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
 from ansible_collections.imagescan.openshift.tests.support.programs import ansible_environment

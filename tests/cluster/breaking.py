@@ -14,9 +14,9 @@ import time
 import types
 import typing as t
 
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import KubernetesClient, connect
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.connection import Connection
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import ApiError
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import KubernetesClient, connect
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.connection import Connection
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.errors import ApiError
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.model import (
     IndexOutcome,
     JobRecord,

@@ -12,19 +12,19 @@ import typing as t
 import urllib.parse
 from pathlib import Path
 
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.accounts import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.names import NAMESPACES_ANNOTATION
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.namespace_scope import Reach
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import (
+    Connection,
+    KubernetesClient,
+    connect,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.service_accounts import (
     Account,
     kubeconfig,
     request_token,
     write_kubeconfig,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import (
-    Connection,
-    KubernetesClient,
-    connect,
-)
-from ansible_collections.imagescan.openshift.plugins.module_utils._flags.names import NAMESPACES_ANNOTATION
-from ansible_collections.imagescan.openshift.plugins.module_utils._flags.reach import Reach
 from ansible_collections.imagescan.openshift.tests.cluster import enforcing
 from ansible_collections.imagescan.openshift.tests.cluster.accounts import Played, play
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster

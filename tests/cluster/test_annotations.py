@@ -16,13 +16,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import (
-    Connection,
-    KubernetesClient,
-    connect,
-)
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import ApiError
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.flags import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.flags import (
     FAILED,
     GONE,
     SAME,
@@ -49,7 +43,13 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotat
     ours,
     verdict_label,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._flags.fate import fate
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.transition import fate
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import (
+    Connection,
+    KubernetesClient,
+    connect,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.errors import ApiError
 from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
 from ansible_collections.imagescan.openshift.tests.cluster.harness.faults import Fault, Faults, fault_proxy

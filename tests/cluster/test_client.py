@@ -16,12 +16,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import (
     Connection,
     KubernetesClient,
     connect,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import ApiError
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.errors import ApiError
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
 from ansible_collections.imagescan.openshift.tests.cluster.harness.cluster import Cluster
 from ansible_collections.imagescan.openshift.tests.cluster.harness.faults import Fault, Faults, fault_proxy, tunnel

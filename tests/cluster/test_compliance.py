@@ -16,14 +16,6 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.imagescan.openshift.examples.fleet import images
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import connect
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.connection import Connection
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.manifests import PodOptions
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scan import (
-    ComplianceOptions,
-    JobScan,
-    ScanOptions,
-)
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import (
     EvaluationRequest,
     pack_trimmed,
@@ -31,6 +23,14 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.co
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress import remaining
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import connect
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.connection import Connection
+from ansible_collections.imagescan.openshift.plugins.module_utils._podscan.controller import (
+    ComplianceOptions,
+    JobScan,
+    ScanOptions,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._podscan.manifests import PodOptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.bundle import make_bundle
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.model import JobRecord, ScanOutcome
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.plan import PodAccess

@@ -17,7 +17,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import (
     Connection,
     KubernetesClient,
     connect,

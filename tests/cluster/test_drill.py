@@ -17,19 +17,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import ways
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.accounts import (
-    Account,
-    kubeconfig,
-    request_token,
-    write_kubeconfig,
-)
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import (
-    Connection,
-    KubernetesClient,
-    connect,
-)
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.drill import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement import drill_cases
+from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.drill import (
     Drill,
     DrillRow,
     drill,
@@ -37,7 +26,22 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.drill
     understand,
     unproved_ways,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.ways import DIGEST, REFERENCES, Images
+from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.drill_cases import (
+    DIGEST,
+    REFERENCES,
+    Images,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import (
+    Connection,
+    KubernetesClient,
+    connect,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.service_accounts import (
+    Account,
+    kubeconfig,
+    request_token,
+    write_kubeconfig,
+)
 from ansible_collections.imagescan.openshift.tests.cluster import enforcing
 from ansible_collections.imagescan.openshift.tests.cluster.accounts import play
 from ansible_collections.imagescan.openshift.tests.cluster.enforced import Enforced
@@ -48,7 +52,7 @@ from ansible_collections.imagescan.openshift.tests.support.programs import ansib
 TEXT = 'policy "drill": fix\'it {{ 7 * 7 }} [red] (https://example.invalid/report)'
 KINDS = {"Pod", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob", "ReplicationController"}
 KINDS |= {"PodTemplate", "DeploymentConfig"}
-WORKLOADS = [kind for kind in ways.KINDS if kind.name in KINDS and not kind.openshift]
+WORKLOADS = [kind for kind in drill_cases.KINDS if kind.name in KINDS and not kind.openshift]
 UPDATE = "update of an existing object"
 BY_ID = "container, by the ID that a node keeps it under"
 UNLISTED = "container, by a tag that is not listed"
@@ -544,7 +548,7 @@ def test_what_else_refuses_is_told_as_what_it_is(repaired: Place, made: Json, by
 def test_pod_security_is_told_from_the_policy(repaired: Place, cluster: KubernetesCluster) -> None:
     """Flagged pods that are not restricted, as a drill with pods of a careless kind would send."""
     client = connect(Connection(kubeconfig=str(repaired.kubeconfig)))
-    way = ways.ways(Images())[0]
+    way = drill_cases.ways(Images())[0]
     body = way.body(way.bad)
     assert isinstance(body, dict)
     del body["spec"]["securityContext"]
@@ -583,13 +587,15 @@ def test_mistakes_in_options_are_said(place: Place, cluster: KubernetesCluster) 
 
 @pytest.mark.full
 def test_a_drill_that_was_killed_is_cleaned_up_by_the_next(place: Place, cluster: KubernetesCluster) -> None:
-    left = ways.target(ways.DEPLOYMENT, ways.GOOD_DIGEST)
+    left = drill_cases.target(drill_cases.DEPLOYMENT, drill_cases.GOOD_DIGEST)
     cluster.apply(left, namespace=place.namespace)
     _found, told = place.drill_and_listen("--check")
     assert f"kubectl delete deployments.apps imagescan-drill --namespace={place.namespace}" in told
     assert place.left().startswith("deployment.apps/imagescan-drill\n")
     # However it was changed since: here to what the next one tries as a good change.
-    change = next(way for way in ways.ways(Images()) if way.kind is ways.DEPLOYMENT and way.request == "update")
+    change = next(
+        way for way in drill_cases.ways(Images()) if way.kind is drill_cases.DEPLOYMENT and way.request == "update"
+    )
     patch = f"--patch={json.dumps(change.body(change.good))}"
     cluster.kubectl("patch", "deployment", "imagescan-drill", f"--namespace={place.namespace}", "--type=json", patch)
     assert place.drill()["proved"]
@@ -607,7 +613,7 @@ def test_a_drill_that_was_killed_is_cleaned_up_by_the_next(place: Place, cluster
 
 @pytest.mark.full
 def test_what_a_drill_cannot_remove_is_told(place: Place, cluster: KubernetesCluster) -> None:
-    left = ways.target(ways.POD_TEMPLATE, ways.GOOD_DIGEST)
+    left = drill_cases.target(drill_cases.POD_TEMPLATE, drill_cases.GOOD_DIGEST)
     left["metadata"]["finalizers"] = ["example.com/wait"]
     cluster.apply(left, namespace=place.namespace)
     try:

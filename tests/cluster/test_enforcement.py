@@ -14,21 +14,21 @@ import typing as t
 
 import pytest
 from ansible_collections.imagescan.openshift.examples.fleet import images
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import (
-    Connection,
-    KubernetesClient,
-    connect,
-)
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.drill import Drill, DrillRow, drill
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import ApiError
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.lists import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.drill import Drill, DrillRow, drill
+from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.drill_cases import Images
+from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.lists import (
     clear_entries,
     pass_entries,
     read_lists,
     set_entries,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.ways import Images
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.lists import Entry
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import (
+    Connection,
+    KubernetesClient,
+    connect,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.errors import ApiError
 from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts, accounts_in
 from ansible_collections.imagescan.openshift.tests.cluster.enforced import (
     Enforced,

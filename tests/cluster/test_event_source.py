@@ -25,13 +25,13 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.imagescan.openshift.extensions.eda.plugins.event_source import images as source
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.event_queue import read_state
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import (
     Connection,
     KubernetesClient,
     connect,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
-from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.arrivals import read_state
 from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts
 from ansible_collections.imagescan.openshift.tests.cluster.enforced import pod, until
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster

@@ -22,13 +22,13 @@ import zipfile
 
 import pytest
 from ansible_collections.imagescan.openshift.examples.fleet import fleet, images
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import KubernetesClient, connect
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.connection import Connection
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.jobs import Jobs
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.manifests import PodOptions
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scan import JobScan, ScanOptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress import remaining
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import KubernetesClient, connect
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.connection import Connection
+from ansible_collections.imagescan.openshift.plugins.module_utils._podscan.controller import JobScan, ScanOptions
+from ansible_collections.imagescan.openshift.plugins.module_utils._podscan.jobs import Jobs
+from ansible_collections.imagescan.openshift.plugins.module_utils._podscan.manifests import PodOptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.bundle import make_bundle
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.plan import PodAccess
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import request_of

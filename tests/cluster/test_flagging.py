@@ -23,19 +23,19 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import (
-    Connection,
-    KubernetesClient,
-    connect,
-)
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import ApiError
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotations import DENY_EXECUTION
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.names import (
     NAMESPACES_ANNOTATION,
     REQUIRED,
     REQUIRED_LABEL,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._flags.reach import Reach
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.namespace_scope import Reach
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import (
+    Connection,
+    KubernetesClient,
+    connect,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.errors import ApiError
 from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import PackageDatabase
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import Reason
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies

@@ -19,14 +19,8 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import lists as module
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import (
-    Connection,
-    KubernetesClient,
-    connect,
-)
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import ApiError
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.lists import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement import lists as module
+from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.lists import (
     DENY_PATH,
     PASSED_PATH,
     clear_entries,
@@ -41,6 +35,12 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._flags.lists i
     plan,
     policy_key,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import (
+    Connection,
+    KubernetesClient,
+    connect,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.errors import ApiError
 from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts
 from ansible_collections.imagescan.openshift.tests.cluster.enforcing import documents, kinds
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster

@@ -17,13 +17,13 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import (
     Connection,
     KubernetesClient,
     connect,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import ApiError
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.logs import Finished, LogCollector
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.errors import ApiError
+from ansible_collections.imagescan.openshift.plugins.module_utils._podscan.log_collector import Finished, LogCollector
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.frames import Encoder, Record
 from ansible_collections.imagescan.openshift.tests.cluster.harness.cluster import Cluster
 from ansible_collections.imagescan.openshift.tests.cluster.harness.faults import Fault, fault_proxy

@@ -10,14 +10,14 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.mirrors import read_mirrors
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.mirrors import Mirror
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import (
     Connection,
     KubernetesClient,
     connect,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import FORBIDDEN, ApiError
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.mirrors import read_mirrors
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.mirrors import Mirror
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.errors import FORBIDDEN, ApiError
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
 from ansible_collections.imagescan.openshift.tests.cluster.harness.cluster import Cluster
 from ansible_collections.imagescan.openshift.tests.support.requirements import missing

@@ -22,12 +22,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import scan as engine
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Connection, connect
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.manifests import PodOptions
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.scan import JobScan, ScanOptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress import Progress, remaining
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import Connection, connect
+from ansible_collections.imagescan.openshift.plugins.module_utils._podscan import controller as engine
+from ansible_collections.imagescan.openshift.plugins.module_utils._podscan.controller import JobScan, ScanOptions
+from ansible_collections.imagescan.openshift.plugins.module_utils._podscan.manifests import PodOptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.bundle import make_bundle
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.plan import PodAccess

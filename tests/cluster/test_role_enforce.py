@@ -18,20 +18,20 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Connection, connect
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import ApiError
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.lists import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.drill_cases import DIGEST
+from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.lists import (
     pass_entries,
     read_lists,
     set_entries,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.ways import DIGEST
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.lists import Entry
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.names import (
     NAMESPACES_ANNOTATION,
     REQUIRED_LABEL,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._flags.reach import Reach, read_reach
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.namespace_scope import Reach, read_reach
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import Connection, connect
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.errors import ApiError
 from ansible_collections.imagescan.openshift.tests.cluster.accounts import OURS, OWNER, Accounts, play_mistakes
 from ansible_collections.imagescan.openshift.tests.cluster.enforced import Enforced, admin, pod, until
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster

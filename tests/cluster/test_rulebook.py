@@ -28,8 +28,8 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.imagescan.openshift.examples.fleet import fleet, images
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import KubernetesClient
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.lists import read_lists
+from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.lists import read_lists
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts, accounts_in
 from ansible_collections.imagescan.openshift.tests.cluster.enforced import Enforced, admin, pod, until
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster

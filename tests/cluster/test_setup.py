@@ -18,7 +18,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.accounts import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import (
+    Connection,
+    KubernetesClient,
+    connect,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.service_accounts import (
     Account,
     kubeconfig,
     parse_token,
@@ -26,12 +32,6 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.accou
     why_renew,
     write_kubeconfig,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import (
-    Connection,
-    KubernetesClient,
-    connect,
-)
-from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.tests.cluster.accounts import (
     OURS,
     OWNER,

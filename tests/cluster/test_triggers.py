@@ -16,7 +16,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import KubernetesClient
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts, Played, accounts_in, play
 from ansible_collections.imagescan.openshift.tests.cluster.enforced import Enforced, pod, until
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster

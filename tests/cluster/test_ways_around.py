@@ -16,18 +16,18 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import ways
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement import drill_cases
+from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.drill import Drill, drill
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import (
     Connection,
     KubernetesClient,
     connect,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.drill import Drill, drill
 from ansible_collections.imagescan.openshift.tests.cluster import enforcing
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
 
-BAD = f"drill.imagescan.github.io/app@{ways.DIGEST}"
-GOOD = f"drill.imagescan.github.io/app@{ways.GOOD_DIGEST}"
+BAD = f"drill.imagescan.github.io/app@{drill_cases.DIGEST}"
+GOOD = f"drill.imagescan.github.io/app@{drill_cases.GOOD_DIGEST}"
 DENIED = "denied request: image "
 VERSION = "imagescan.github.io/v1alpha1"
 Json = dict[str, t.Any]
@@ -47,7 +47,7 @@ class Tenant:
         done = self.cluster.kubectl(who, f"--namespace={self.namespace}", *arguments, input=text, check=False)
         return f"{done.stdout}{done.stderr}"
 
-    def post(self, kind: ways.DrillKind, body: t.Any) -> str:
+    def post(self, kind: drill_cases.DrillKind, body: t.Any) -> str:
         """Create an object; all that the server said. From a text as it stands."""
         if isinstance(body, str):
             return self.try_out("create", "--raw", kind.path(self.namespace), "--filename=-", body=body)
@@ -69,9 +69,11 @@ class Tenant:
         self.try_out("delete", *names, "--ignore-not-found", "--force", "--grace-period=0")
 
 
-def made(kind: ways.DrillKind, image: str, place: str = "container", name: str = "") -> Json:
+def made(kind: drill_cases.DrillKind, image: str, place: str = "container", name: str = "") -> Json:
     """An object as drills send it."""
-    one = next(way for way in ways.ways(ways.Images()) if way.kind is kind and way.name == f"{place}, by digest")
+    one = next(
+        way for way in drill_cases.ways(drill_cases.Images()) if way.kind is kind and way.name == f"{place}, by digest"
+    )
     body = one.body(image)
     assert isinstance(body, dict)
     body = copy.deepcopy(body)
@@ -106,7 +108,10 @@ def tenant(cluster: KubernetesCluster) -> t.Iterator[Tenant]:
     name = f"around-{secrets.token_hex(4)}"
     one = grant(cluster, name)
     labels = {"imagescan.github.io/list": "deny", "imagescan.github.io/enforce": name}
-    spec = {"digests": {ways.DIGEST: "policy p"}, "references": dict.fromkeys(ways.REFERENCES, "policy p")}
+    spec = {
+        "digests": {drill_cases.DIGEST: "policy p"},
+        "references": dict.fromkeys(drill_cases.REFERENCES, "policy p"),
+    }
     cluster.apply(
         {"apiVersion": VERSION, "kind": "DenyList", "metadata": {"name": name, "labels": labels}, "spec": spec}
     )
@@ -114,7 +119,7 @@ def tenant(cluster: KubernetesCluster) -> t.Iterator[Tenant]:
     try:
         cluster.apply(*policies)
         cluster.apply(*bindings)
-        until(lambda: DENIED in one.post(ways.POD, made(ways.POD, BAD)))
+        until(lambda: DENIED in one.post(drill_cases.POD, made(drill_cases.POD, BAD)))
         yield one
     finally:
         for kind in ("validatingadmissionpolicybindings", "validatingadmissionpolicies"):
@@ -126,7 +131,7 @@ def tenant(cluster: KubernetesCluster) -> t.Iterator[Tenant]:
 @pytest.fixture
 def deployment(tenant: Tenant) -> t.Iterator[str]:
     """A Deployment of no pods with the good image."""
-    said = tenant.post(ways.DEPLOYMENT, made(ways.DEPLOYMENT, GOOD, name="victim"))
+    said = tenant.post(drill_cases.DEPLOYMENT, made(drill_cases.DEPLOYMENT, GOOD, name="victim"))
     assert "victim" in said
     yield "deployment/victim"
     tenant.delete("deployment/victim")
@@ -135,15 +140,15 @@ def deployment(tenant: Tenant) -> t.Iterator[str]:
 @pytest.fixture
 def pod(tenant: Tenant) -> t.Iterator[str]:
     """A pod with the good image that is never scheduled."""
-    body = ways.target(ways.POD, ways.GOOD_DIGEST)
+    body = drill_cases.target(drill_cases.POD, drill_cases.GOOD_DIGEST)
     body["metadata"] = {"name": "victim"}
-    assert "victim" in tenant.post(ways.POD, body)
+    assert "victim" in tenant.post(drill_cases.POD, body)
     yield "pod/victim"
     tenant.delete("pod/victim")
 
 
 def test_the_tenant_may_do_it_with_a_good_image(tenant: Tenant) -> None:
-    assert '"kind":"Pod"' in tenant.post(ways.POD, made(ways.POD, GOOD))
+    assert '"kind":"Pod"' in tenant.post(drill_cases.POD, made(drill_cases.POD, GOOD))
     tenant.delete("pods", "--all")
 
 
@@ -164,11 +169,13 @@ def test_every_kind_of_the_server_that_holds_a_pod_is_known(cluster: KubernetesC
             kinds = [one["kind"] for one in schema.get("x-kubernetes-group-version-kind") or ()]
             if len(kinds) == 1 and "metadata" in schema.get("properties", {}) and not kinds[0].endswith("List"):
                 holders |= set(kinds) if reaches(name, "io.k8s.api.core.v1.PodSpec", links) else set()
-    assert holders == {kind.name for kind in ways.KINDS if not kind.openshift}
+    assert holders == {kind.name for kind in drill_cases.KINDS if not kind.openshift}
     policies, _bindings = enforcing.documents("x", ["x"])
     rules = policies[0]["spec"]["matchConstraints"]["resourceRules"]
     covered = {name for rule in rules for name in rule["resources"]}
-    assert {kind.resource for kind in ways.KINDS if kind is not ways.BUILD} | {"pods/ephemeralcontainers"} == covered
+    assert {kind.resource for kind in drill_cases.KINDS if kind is not drill_cases.BUILD} | {
+        "pods/ephemeralcontainers"
+    } == covered
 
 
 def reaches(name: str, wanted: str, links: t.Mapping[str, t.Sequence[str]]) -> bool:
@@ -188,31 +195,31 @@ def reaches(name: str, wanted: str, links: t.Mapping[str, t.Sequence[str]]) -> b
 
 
 def test_json_that_says_it_twice(tenant: Tenant) -> None:
-    text = json.dumps(made(ways.POD, GOOD))
+    text = json.dumps(made(drill_cases.POD, GOOD))
     one = f'"image": "{GOOD}"'
     assert text.count(one) == 1
-    assert DENIED in tenant.post(ways.POD, text.replace(one, f'{one}, "image": "{BAD}"'))
+    assert DENIED in tenant.post(drill_cases.POD, text.replace(one, f'{one}, "image": "{BAD}"'))
     # Names of fields are not bent to fit: this one is unknown, and the good image stays.
-    said = tenant.post(ways.POD, text.replace(one, f'{one}, "Image": "{BAD}"'))
+    said = tenant.post(drill_cases.POD, text.replace(one, f'{one}, "Image": "{BAD}"'))
     assert DENIED in said or BAD not in said
     tenant.delete("pods", "--all")
 
 
 def test_yaml_and_escapes(tenant: Tenant) -> None:
-    escaped = json.dumps(made(ways.POD, BAD)).replace(
-        ways.DIGEST, ways.DIGEST.replace("s", "\\u0073").replace("4", "\\u0034")
+    escaped = json.dumps(made(drill_cases.POD, BAD)).replace(
+        drill_cases.DIGEST, drill_cases.DIGEST.replace("s", "\\u0073").replace("4", "\\u0034")
     )
-    assert DENIED in tenant.post(ways.POD, escaped)
+    assert DENIED in tenant.post(drill_cases.POD, escaped)
 
 
 @pytest.mark.parametrize("kind", ["apply", "strategic", "merge", "json", "replace"])
 def test_every_kind_of_patch(tenant: Tenant, deployment: str, kind: str) -> None:
-    container = made(ways.DEPLOYMENT, BAD)["spec"]["template"]["spec"]["containers"][0]
+    container = made(drill_cases.DEPLOYMENT, BAD)["spec"]["template"]["spec"]["containers"][0]
     if kind == "apply":
-        wanted = made(ways.DEPLOYMENT, BAD, name="victim")
+        wanted = made(drill_cases.DEPLOYMENT, BAD, name="victim")
         said = tenant.try_out("apply", "--server-side", "--force-conflicts", "--filename=-", body=wanted)
     elif kind == "replace":
-        said = tenant.try_out("replace", "--filename=-", body=made(ways.DEPLOYMENT, BAD, name="victim"))
+        said = tenant.try_out("replace", "--filename=-", body=made(drill_cases.DEPLOYMENT, BAD, name="victim"))
     elif kind == "json":
         change = [{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": BAD}]
         said = tenant.patch(deployment, change, "--type=json")
@@ -223,7 +230,7 @@ def test_every_kind_of_patch(tenant: Tenant, deployment: str, kind: str) -> None
 
 
 def test_creation_by_server_side_apply(tenant: Tenant) -> None:
-    wanted = made(ways.POD, BAD, name="applied")
+    wanted = made(drill_cases.POD, BAD, name="applied")
     assert DENIED in tenant.try_out("apply", "--server-side", "--filename=-", body=wanted)
 
 
@@ -245,7 +252,7 @@ def test_parts_of_a_pod_take_no_image(tenant: Tenant, pod: str, part: str) -> No
 
 
 def test_an_ephemeral_container_beside_a_good_one(tenant: Tenant, pod: str) -> None:
-    secure = made(ways.POD, GOOD)["spec"]["containers"][0]["securityContext"]
+    secure = made(drill_cases.POD, GOOD)["spec"]["containers"][0]["securityContext"]
     named = [{"name": name, "image": image, "securityContext": secure} for name, image in (("a", GOOD), ("b", BAD))]
     path = f"/api/v1/namespaces/{tenant.namespace}/pods/victim/ephemeralcontainers"
     found = json.loads(tenant.try_out("get", pod, "--output=json"))
@@ -263,9 +270,9 @@ def test_a_debugging_copy(tenant: Tenant, pod: str) -> None:
 def test_a_revision_to_roll_back_to(tenant: Tenant, cluster: KubernetesCluster) -> None:
     """A forged revision of a StatefulSet: whatever is made of it, its pod has to be created."""
     name = "revised"
-    good = made(ways.STATEFUL_SET, GOOD, name=name)
+    good = made(drill_cases.STATEFUL_SET, GOOD, name=name)
     good["spec"]["replicas"] = 1
-    uid = json.loads(tenant.post(ways.STATEFUL_SET, good))["metadata"]["uid"]
+    uid = json.loads(tenant.post(drill_cases.STATEFUL_SET, good))["metadata"]["uid"]
     owner = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": name, "uid": uid, "controller": True}
     revision = {
         "apiVersion": "apps/v1",
@@ -276,7 +283,7 @@ def test_a_revision_to_roll_back_to(tenant: Tenant, cluster: KubernetesCluster) 
             "ownerReferences": [owner],
         },
         "revision": 1000,
-        "data": {"spec": {"template": made(ways.STATEFUL_SET, BAD)["spec"]["template"]}},
+        "data": {"spec": {"template": made(drill_cases.STATEFUL_SET, BAD)["spec"]["template"]}},
     }
     assert "created" in tenant.try_out("create", "--filename=-", body=revision)
     assert DENIED in tenant.try_out("rollout", "undo", f"statefulset/{name}", "--to-revision=1000")
@@ -290,11 +297,11 @@ def test_the_name_of_a_namespace_cannot_be_lied_about(tenant: Tenant, cluster: K
     cluster.kubectl("patch", "namespace", tenant.namespace, f"--patch={change}", check=False)
     labels = cluster.get("namespace", tenant.namespace)["metadata"]["labels"]
     assert labels["kubernetes.io/metadata.name"] == tenant.namespace
-    assert DENIED in tenant.post(ways.POD, made(ways.POD, BAD))
+    assert DENIED in tenant.post(drill_cases.POD, made(drill_cases.POD, BAD))
 
 
 def test_marks_that_make_other_policies_look_away(tenant: Tenant) -> None:
-    body = made(ways.POD, BAD)
+    body = made(drill_cases.POD, BAD)
     body["metadata"]["annotations"] = {
         "alpha.image.policy.openshift.io/ignore-rules": "*",
         "images.openshift.io/deny-execution": "false",
@@ -302,7 +309,7 @@ def test_marks_that_make_other_policies_look_away(tenant: Tenant) -> None:
     }
     body["spec"]["nodeName"] = "node1"  # as a mirror of a static pod has, and past the scheduler
     body["metadata"]["labels"] = {"app.kubernetes.io/managed-by": "imagescan.openshift", "k8s-app": "kube-proxy"}
-    assert DENIED in tenant.post(ways.POD, body)
+    assert DENIED in tenant.post(drill_cases.POD, body)
 
 
 # Other ways to write an image.
@@ -311,12 +318,12 @@ def test_marks_that_make_other_policies_look_away(tenant: Tenant) -> None:
 @pytest.mark.parametrize(
     "image",
     [
-        f"a@{ways.DIGEST}",
-        f"localhost/a:1@{ways.DIGEST}",
-        f"[::1]:5000/a@{ways.DIGEST}",
-        f"10.0.0.1:80/a/b/c:tag@{ways.DIGEST}",
-        f"EXAMPLE.org/a@{ways.DIGEST}",
-        f"a@{ways.GOOD_DIGEST}@{ways.DIGEST}",
+        f"a@{drill_cases.DIGEST}",
+        f"localhost/a:1@{drill_cases.DIGEST}",
+        f"[::1]:5000/a@{drill_cases.DIGEST}",
+        f"10.0.0.1:80/a/b/c:tag@{drill_cases.DIGEST}",
+        f"EXAMPLE.org/a@{drill_cases.DIGEST}",
+        f"a@{drill_cases.GOOD_DIGEST}@{drill_cases.DIGEST}",
         "drill.imagescan.github.io/flagged",
         "Drill.ImageScan.GitHub.io/flagged:latest",
         "imagescan-drill-flagged",
@@ -325,8 +332,8 @@ def test_marks_that_make_other_policies_look_away(tenant: Tenant) -> None:
     ],
 )
 def test_images_that_are_the_flagged_one(tenant: Tenant, image: str) -> None:
-    assert DENIED in tenant.post(ways.POD, made(ways.POD, image))
-    assert DENIED in tenant.post(ways.POD, made(ways.POD, image, "image volume"))
+    assert DENIED in tenant.post(drill_cases.POD, made(drill_cases.POD, image))
+    assert DENIED in tenant.post(drill_cases.POD, made(drill_cases.POD, image, "image volume"))
 
 
 @pytest.fixture(scope="module")
@@ -358,20 +365,20 @@ def copy_of(tenant: Tenant, pushed: Json) -> str:
 def run_it(tenant: Tenant, image: str) -> str:
     """Let a pod run with an image: why it does not, or ``runs``."""
     name = f"probe-{secrets.token_hex(3)}"
-    body = made(ways.POD, image, name=name)
+    body = made(drill_cases.POD, image, name=name)
     container = body["spec"]["containers"][0]
     container["command"] = ["/bin/true"]
     body["spec"] |= {
         "restartPolicy": "Never",
         "securityContext": {**body["spec"]["securityContext"], "runAsUser": 65534},
     }
-    said = tenant.post(ways.POD, body)
+    said = tenant.post(drill_cases.POD, body)
     if DENIED in said:
         return "denied"
     end = time.monotonic() + 60
     try:
         while time.monotonic() < end:
-            status = tenant.client.get(f"{ways.POD.path(tenant.namespace)}/{name}")["status"]
+            status = tenant.client.get(f"{drill_cases.POD.path(tenant.namespace)}/{name}")["status"]
             for one in status.get("containerStatuses") or ():
                 waiting = (one["state"].get("waiting") or {}).get("reason", "")
                 if waiting in ("InvalidImageName", "ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull"):
@@ -381,7 +388,7 @@ def run_it(tenant: Tenant, image: str) -> str:
             time.sleep(0.3)
         return "pending"
     finally:
-        tenant.client.delete(f"{ways.POD.path(tenant.namespace)}/{name}", {"gracePeriodSeconds": 0})
+        tenant.client.delete(f"{drill_cases.POD.path(tenant.namespace)}/{name}", {"gracePeriodSeconds": 0})
 
 
 @pytest.mark.parametrize(
@@ -414,7 +421,7 @@ def test_no_spelling_of_a_real_flagged_image_runs(tenant: Tenant, pushed: Json, 
     image = form.format(
         **pushed,
         hex=hexadecimal,
-        good=ways.GOOD_DIGEST.partition(":")[2],
+        good=drill_cases.GOOD_DIGEST.partition(":")[2],
         upper=f"sha256:{hexadecimal.upper()}",
         host=host,
         dotted=host.replace(":", ".:"),
@@ -427,9 +434,9 @@ def test_no_spelling_of_a_real_flagged_image_runs(tenant: Tenant, pushed: Json, 
 def test_no_image_is_let_in_by_the_id_that_a_node_keeps_it_under(tenant: Tenant, place: str, length: int) -> None:
     """Kubelets before 1.35 start what they have by the digest of its configuration, or the beginning of it, without
     asking whether it may be pulled (tried with the feature KubeletEnsureSecretPulledImages off)."""
-    said = tenant.post(ways.POD, made(ways.POD, f"sha256:{'13fa1677' * 8}"[:length], place))
+    said = tenant.post(drill_cases.POD, made(drill_cases.POD, f"sha256:{'13fa1677' * 8}"[:length], place))
     assert "is refused: it is named by the ID under which a node keeps it" in said
-    assert "denied" not in tenant.post(ways.POD, made(ways.POD, "sha256", place))
+    assert "denied" not in tenant.post(drill_cases.POD, made(drill_cases.POD, "sha256", place))
     tenant.delete("pods", "--all")
 
 
@@ -448,7 +455,7 @@ def strict(cluster: KubernetesCluster) -> t.Iterator[Tenant]:
     """A tenant whose namespace requires a passed scan. GOOD passed; BAD did, and that ended."""
     name = f"strict-{secrets.token_hex(4)}"
     one = grant(cluster, name)
-    digests = {ways.GOOD_DIGEST: "", ways.DIGEST: "2026-01-01T00:00:00Z"}
+    digests = {drill_cases.GOOD_DIGEST: "", drill_cases.DIGEST: "2026-01-01T00:00:00Z"}
     spec = {"prefixes": list("0123456789abcdef"), "digests": digests}
     labels = {"imagescan.github.io/list": "passed", "imagescan.github.io/enforce": name}
     metadata = {"name": f"{name}-passed-0", "labels": labels}
@@ -458,8 +465,8 @@ def strict(cluster: KubernetesCluster) -> t.Iterator[Tenant]:
     ours = [one for one in (*policies, *bindings) if one["metadata"]["name"] != f"{name}-deny"]
     try:
         cluster.apply(*ours)
-        until(lambda: ENDED in one.post(ways.POD, made(ways.POD, BAD)))
-        assert '"kind":"Pod"' in one.post(ways.POD, made(ways.POD, GOOD))
+        until(lambda: ENDED in one.post(drill_cases.POD, made(drill_cases.POD, BAD)))
+        assert '"kind":"Pod"' in one.post(drill_cases.POD, made(drill_cases.POD, GOOD))
         yield one
     finally:
         for document in reversed(ours):
@@ -492,11 +499,11 @@ FORGED_FIELDS: dict[str, list[Json]] = {
 
 
 def test_a_forged_time_of_creation_does_not_revive_a_pass(strict: Tenant) -> None:
-    for kind in (ways.POD, ways.DEPLOYMENT):
+    for kind in (drill_cases.POD, drill_cases.DEPLOYMENT):
         body = made(kind, BAD)
         body["metadata"]["creationTimestamp"] = OLD
         assert ENDED in strict.post(kind, body)
-    applied = made(ways.POD, BAD, name="applied")
+    applied = made(drill_cases.POD, BAD, name="applied")
     applied["metadata"]["creationTimestamp"] = OLD
     assert ENDED in strict.try_out("apply", "--server-side", "--filename=-", body=applied)
 
@@ -515,7 +522,7 @@ def replaced(tenant: Tenant, fields: list[t.Any], image: str) -> str:
 
 @pytest.mark.parametrize("name", FORGED_FIELDS)
 def test_forged_times_of_changes_do_not_revive_a_pass(strict: Tenant, name: str) -> None:
-    strict.post(ways.DEPLOYMENT, made(ways.DEPLOYMENT, GOOD, name="victim"))
+    strict.post(drill_cases.DEPLOYMENT, made(drill_cases.DEPLOYMENT, GOOD, name="victim"))
     try:
         for _round in range(2):  # the second time with what the first left
             assert "replaced" in replaced(strict, FORGED_FIELDS[name], GOOD)
@@ -534,27 +541,27 @@ def test_forged_times_of_changes_do_not_revive_a_pass(strict: Tenant, name: str)
     [
         "drill.imagescan.github.io/app:1",
         "app",
-        f"app:{ways.GOOD_DIGEST.partition(':')[2]}",
+        f"app:{drill_cases.GOOD_DIGEST.partition(':')[2]}",
         f"app@sha512:{'0' * 128}",
-        f"app@{ways.GOOD_DIGEST.upper()}",
-        f"app@{ways.GOOD_DIGEST}0",
-        f"app@{ways.GOOD_DIGEST}@{ways.UNKNOWN_DIGEST}",
-        f"app@{ways.UNKNOWN_DIGEST}",
-        f"{ways.GOOD_DIGEST}",
+        f"app@{drill_cases.GOOD_DIGEST.upper()}",
+        f"app@{drill_cases.GOOD_DIGEST}0",
+        f"app@{drill_cases.GOOD_DIGEST}@{drill_cases.UNKNOWN_DIGEST}",
+        f"app@{drill_cases.UNKNOWN_DIGEST}",
+        f"{drill_cases.GOOD_DIGEST}",
         "app@",
     ],
 )
 def test_only_a_digest_that_passed_may_run(strict: Tenant, image: str) -> None:
     refused = f"ValidatingAdmissionPolicy '{strict.namespace}-passed'"
     for place in ("container", "init container", "image volume"):
-        said = strict.post(ways.POD, made(ways.POD, image, place))
+        said = strict.post(drill_cases.POD, made(drill_cases.POD, image, place))
         assert refused in said
         assert "is refused: " in said
 
 
 def test_drills_know_namespaces_that_require_a_passed_scan(strict: Tenant) -> None:
     client = connect(Connection(kubeconfig=str(strict.cluster.kubeconfig)))
-    images = ways.Images(ways.UNKNOWN_DIGEST, ways.UNKNOWN_REFERENCES, only_good=True)
+    images = drill_cases.Images(drill_cases.UNKNOWN_DIGEST, drill_cases.UNKNOWN_REFERENCES, only_good=True)
     told: list[str] = []
     rows = drill(
         client, Drill(strict.namespace, images, f"{strict.namespace}-passed", "deny", targets=True), told.append

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import typing as t
 
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.errors import ApiError
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.errors import ApiError
 from hypothesis import strategies
 from hypothesis.strategies import SearchStrategy
 

@@ -19,16 +19,16 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster import images
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.images import (
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.times import exact_now_text
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery import images
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.images import (
     StreamQuery,
     StreamTags,
     read_images,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.selection import DiscoverySelection
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.workloads import read_workloads
-from ansible_collections.imagescan.openshift.plugins.module_utils._core.times import exact_now_text
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.search import ImageFilter, discover
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.selection import DiscoverySelection
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.workloads import read_workloads
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.plan import PlanOptions, Seen, make_plan
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.manifests import OCI_MANIFEST

@@ -9,7 +9,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils import _report_files
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible import report_files
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.oscap import Tools
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData
 
@@ -34,11 +34,11 @@ def pages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> t.Callable[..., t.
             raise CorruptData("the ARF is cut short")
         return arf
 
-    monkeypatch.setattr(_report_files, "find_tools", lambda: Tools("oscap", "", "", chroot=False, mounts=True))
-    monkeypatch.setattr(_report_files, "render_page", render)
+    monkeypatch.setattr(report_files, "find_tools", lambda: Tools("oscap", "", "", chroot=False, mounts=True))
+    monkeypatch.setattr(report_files, "render_page", render)
 
     def make(store: Kept, *, check_mode: bool = False) -> t.Any:
-        return _report_files.write_pages(t.cast("t.Any", store), [FIRST, SECOND], tmp_path, check_mode=check_mode)
+        return report_files.write_pages(t.cast("t.Any", store), [FIRST, SECOND], tmp_path, check_mode=check_mode)
 
     return make
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible import argument_specs
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 TARGETS = CHECKOUT / "tests" / "integration" / "targets"
@@ -102,7 +102,7 @@ def test_every_module_is_tested_in_check_mode_and_again(name: str) -> None:
 def test_a_fragment_describes_what_its_options_are(name: str) -> None:
     module = importlib.import_module(f"ansible_collections.imagescan.openshift.plugins.doc_fragments.{name}")
     described = yaml.safe_load(module.ModuleDocFragment.DOCUMENTATION)["options"]
-    options = getattr(_argument_specs, name)()
+    options = getattr(argument_specs, name)()
     assert set(described) == set(options)
     for option, spec in options.items():
         documented = {key: described[option].get(key) for key in ("type", "elements", "default", "required", "aliases")}
@@ -138,7 +138,7 @@ def test_the_role_gives_every_option_of_its_modules(tasks: str, module: str) -> 
     for name in documented["extends_documentation_fragment"]:
         fragment = name.rpartition(".")[2]
         if fragment in FRAGMENTS:
-            options |= set(getattr(_argument_specs, fragment)())
+            options |= set(getattr(argument_specs, fragment)())
     assert given <= options
     # What fails a run is applied in its last step. The rest is for kubernetes.core alone.
     assert options - given <= {"fail_on", "persist_config", "proxy_headers"}

@@ -76,7 +76,7 @@ def test_what_a_job_template_gives_and_asks_for_is_a_variable_of_its_playbook(pa
 
 
 def test_what_credentials_inject_is_a_variable_of_the_roles_or_of_the_modules() -> None:
-    modules = (CHECKOUT / "plugins/module_utils/_argument_specs.py").read_text(encoding="utf-8")
+    modules = (CHECKOUT / "plugins/module_utils/_ansible/argument_specs.py").read_text(encoding="utf-8")
     injected: set[str] = set()
     for kind in read(SHIPPED)["credential_types"]:
         fields = {one["id"] for one in kind["inputs"]["fields"]}

@@ -10,8 +10,8 @@ import typing as t
 import urllib.parse
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import Connection, connect
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.enforcement import read_installation
+from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.installation import read_installation
+from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import Connection, connect
 from ansible_collections.imagescan.openshift.tests.cluster import enforcing
 from ansible_collections.imagescan.openshift.tests.support.servers import Answer, Request, running_server
 

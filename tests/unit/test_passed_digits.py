@@ -9,7 +9,10 @@ import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
-from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.first_lists import SHARDS, Installation
+from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.list_installer import (
+    SHARDS,
+    Installation,
+)
 from ansible_collections.imagescan.openshift.tests.cluster.enforcing import VARS, trusted
 
 

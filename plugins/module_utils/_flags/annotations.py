@@ -29,8 +29,8 @@ from .._core.safe_json import read_json
 from .._core.text import visible
 from .._core.times import CLOCK_SKEW, read_time, utc_text
 from .._verdicts.codes import CODES
-from .fate import CLEAR, KEEP, SET
 from .names import DEFAULT_PROVIDER, FOREIGN, PREFIX, VERSION
+from .transition import CLEAR, KEEP, SET
 
 DENY_EXECUTION = "images.openshift.io/deny-execution"
 QUALITY = "quality.images.openshift.io/"

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a run of flags has to do: which images are flagged, cleared and kept, and what the lists shall say.
 
-Made of the verdicts in force and of what the cluster has. It decides; the service ``_cluster/flagging.py`` acts.
+Made of the verdicts in force and of what the cluster has. It decides; the service ``_enforcement/reconciler.py`` acts.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from .._core.errors import InputError, ScanError
 from .._core.text import visible
 from .._core.times import utc_text
 from .annotations import FlagFacts
-from .fate import CLEAR, KEEP, SET, fate
 from .lists import Entry, deny_text
+from .transition import CLEAR, KEEP, SET, fate
 
 _WHY_LIMIT = 300
 

@@ -73,7 +73,7 @@ def _use_this_collection() -> None:
 def main(event: dict[str, t.Any], registries: t.Any = None) -> dict[str, t.Any]:
     """The images of one webhook."""
     _use_this_collection()
-    from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.arrivals import event_of
+    from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.event_queue import event_of
     from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.webhooks import read_push
 
     push = read_push(event.get("payload"), registries_of(registries))

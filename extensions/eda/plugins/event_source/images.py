@@ -171,7 +171,7 @@ def _use_this_collection() -> None:
 def argument_spec() -> Args:
     """The options."""
     _use_this_collection()
-    from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs as specs
+    from ansible_collections.imagescan.openshift.plugins.module_utils._ansible import argument_specs as specs
 
     texts: Args = {"type": "list", "elements": "str", "default": []}
     registry = {
@@ -234,18 +234,22 @@ def options_of(args: Args) -> Args:
 async def main(queue: t.Any, args: Args) -> None:
     """Put new images into the queue until cancelled. Raises ScanError when the cluster or a registry refuses."""
     params = options_of(args)
-    from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.arriving import Arrivals, Poll, Watch
-    from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.client import connect
-    from ansible_collections.imagescan.openshift.plugins.module_utils._cluster.selection import DiscoverySelection
-    from ansible_collections.imagescan.openshift.plugins.module_utils._cluster_options import connection_of
-    from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.arrivals import (
+    from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.cluster_options import connection_of
+    from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import access_of
+    from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.event_publisher import Handing
+    from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.event_queue import (
         Backlog,
         State,
         read_state,
     )
-    from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.handing_on import Handing
+    from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.event_sources import (
+        Arrivals,
+        Poll,
+        Watch,
+    )
+    from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.selection import DiscoverySelection
     from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.sources import RegistryQuery, pattern
-    from ansible_collections.imagescan.openshift.plugins.module_utils._module import access_of
+    from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import connect
 
     def patterns(holder: Args, name: str) -> tuple[t.Any, ...]:
         return tuple(pattern(one, name) for one in holder[name])

@@ -20,7 +20,7 @@ from ..model import SEVERITIES, FeedInfo, Match, UnreadDocument
 from .builds import stream_of
 from .matcher import Considered, Matcher, Trace
 from .packages import source_of
-from .weighing import PrecedenceStep, Said
+from .precedence import PrecedenceStep, Said
 
 #: Packages that are explained in full, and statements of one of them; the rest is counted.
 PACKAGES_SHOWN = 20

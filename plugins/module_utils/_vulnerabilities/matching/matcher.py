@@ -45,9 +45,9 @@ from .packages import (
     source_of,
     tells_source,
 )
+from .precedence import NOT_AFFECTED, BuildCase, BuildStatus, Origin, PrecedenceStep, Said, Shared, may_apply, names_fix
 from .scope import Scope, names_known
 from .unread import Unread
-from .weighing import NOT_AFFECTED, BuildCase, BuildStatus, Origin, PrecedenceStep, Said, Shared, may_apply, names_fix
 
 _SUFFIXED = re.compile(r"(.+)__([0-9]{1,3})(?:_DOT_([0-9]{1,3}))?")
 _ARCHES: t.Mapping[str, str] = {"amd64": "x86_64", "arm64": "aarch64"}

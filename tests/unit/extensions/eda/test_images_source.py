@@ -17,14 +17,14 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.imagescan.openshift.extensions.eda.plugins.event_source import images as source
-from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible import argument_specs
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
 
 CHECKOUT = Path(__file__).resolve().parents[4]
 FILE = CHECKOUT / "extensions/eda/plugins/event_source/images.py"
 SCHEMA = json.loads((FILE.parent / "schemas/images.json").read_text(encoding="utf-8"))
 TYPES = {"str": "string", "path": "string", "int": "integer", "float": "number", "bool": "boolean", "dict": "object"}
-OF_FRAGMENTS = {*_argument_specs.cluster(), *_argument_specs.registry_access()}
+OF_FRAGMENTS = {*argument_specs.cluster(), *argument_specs.registry_access()}
 
 
 def test_every_option_is_described_as_it_is() -> None:

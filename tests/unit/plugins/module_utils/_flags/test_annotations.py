@@ -30,7 +30,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotat
     read_deny,
     reasons_text,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._flags.fate import fate
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.transition import fate
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -19,7 +19,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotat
     desired,
     ours,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._flags.fate import fate
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.transition import fate
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import VERDICTS
 from hypothesis import settings
 from hypothesis import strategies as st

@@ -12,7 +12,6 @@ import typing as t
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotations import FlagFacts
-from ansible_collections.imagescan.openshift.plugins.module_utils._flags.fate import CLEAR, KEEP, SET
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.lists import Entry
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.plan import (
     FlagLimit,
@@ -27,6 +26,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._flags.plan im
     make_plan,
     parse_limit,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.transition import CLEAR, KEEP, SET
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import VERDICTS
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -16,7 +16,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.co
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import Results, RuleResult
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotations import desired, facts_of
-from ansible_collections.imagescan.openshift.plugins.module_utils._flags.fate import KEEP
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.transition import KEEP
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Problem
 from ansible_collections.imagescan.openshift.plugins.module_utils._packages.codec import inventory_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.flagging import read_snapshot

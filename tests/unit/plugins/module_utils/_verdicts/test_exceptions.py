@@ -15,7 +15,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
-from ansible_collections.imagescan.openshift.plugins.module_utils import _argument_specs
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible import argument_specs
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import RULE_RESULTS
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Problem
@@ -248,7 +248,7 @@ def test_an_end_beyond_the_latest_day_is_refused_with_that_day(day: str, accepte
 
 
 def test_options_and_traps_mean_the_same_two_years() -> None:
-    assert _argument_specs.exceptions()["exceptions_max_days"]["default"] == MAX_DAYS
+    assert argument_specs.exceptions()["exceptions_max_days"]["default"] == MAX_DAYS
 
 
 def test_the_one_that_holds_longest_explains() -> None:

@@ -1,0 +1,83 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How pods scan, from the options of the module image_scan. Apart from it, since a local scan needs none of this."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+from pathlib import Path
+
+from .._compliance.content import TAILORING_LIMIT, EvaluationRequest, pack_trimmed, trim
+from .._images.access import Access, read_small_file
+from .._images.references import parse_registry
+from .._kubernetes.client import KubernetesClient
+from .._podscan.controller import ComplianceOptions, ScanOptions
+from .._podscan.manifests import PodOptions, check_name
+from .._podscan.scanner_image import OPENSHIFT_PYTHON, scanner_image
+from .._scanner.plan import PodAccess
+
+#: Bytes of certificates, beside the program in one ConfigMap.
+CA_LIMIT = 300_000
+
+
+def compliance_of_pods(params: dict[str, t.Any], wanted: EvaluationRequest) -> ComplianceOptions:
+    """What pods are told to evaluate."""
+    given = params["compliance"]
+    more = {} if given["max_image_size"] is None else {"max_image_size": given["max_image_size"]}
+    return ComplianceOptions(
+        wanted.profile,
+        wanted.rules,
+        content=pack_trimmed(trim(wanted, Path(wanted.content))) if wanted.content else b"",
+        tailoring=read_small_file(wanted.tailoring, "tailoring", TAILORING_LIMIT) if wanted.tailoring else b"",
+        arf=given["arf"],
+        seconds=given["timeout"],
+        memory=given["memory"],
+        chroot=given["chroot"],
+        content_image=given["content_image"] or "",
+        **more,
+    )
+
+
+def pod_options(
+    params: dict[str, t.Any], access: Access, client: KubernetesClient, wanted: EvaluationRequest | None
+) -> ScanOptions:
+    """How pods are to scan. Wrong options are told before anybody asks the cluster."""
+    registry = parse_registry(params["integrated_registry"]) if params["integrated_registry"] else ""
+    registry = registry if params["method"] == "job" else ""
+    pod = PodOptions(
+        image=params["scanner_image"] or OPENSHIFT_PYTHON,
+        memory=params["pod_memory"],
+        cpu=params["pod_cpu"],
+        pull_secrets=tuple(params["pull_secrets"]),
+        registry_token=bool(registry),
+        proxy={name: value for name, value in (params["pod_proxy"] or {}).items() if value},
+        node_selector={str(key): str(value) for key, value in params["node_selector"].items()},
+        tolerations=tuple(params["tolerations"]),
+        priority_class=params["priority_class"] or "",
+    )
+    options = ScanOptions(
+        namespace=check_name(params["namespace"], "namespace"),
+        pod=pod,
+        registries=PodAccess(
+            plain_http=access.plain_http,
+            token_realms=access.token_realms,
+            timeout=access.timeout,
+            validate_certs=access.validate_certs,
+            login_registry=registry,
+            mirrors=access.mirrors,
+        ),
+        pods=params["pods"],
+        images_per_pod=params["images_per_pod"],
+        image_timeout=params["image_timeout"],
+        start_timeout=params["start_timeout"],
+        ca=read_small_file(access.ca_file, "registry_ca_cert", CA_LIMIT) if access.ca_file else b"",
+        compliance=compliance_of_pods(params, wanted) if wanted is not None else None,
+    )
+    pod = dataclasses.replace(
+        pod,
+        image=scanner_image(client, params["scanner_image"] or ""),
+        openshift=client.has_group("security.openshift.io"),
+    )
+    return dataclasses.replace(options, pod=pod)
