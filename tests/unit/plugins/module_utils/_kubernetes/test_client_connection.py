@@ -412,7 +412,9 @@ def test_a_kubeconfig_of_setup_is_read_without_the_library(tmp_path: Path) -> No
         "from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.connection import *\n"
         f"print(settle(Connection(kubeconfig={path!r})).authorization(), 'kubernetes' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    # ``ansible-test units`` finds collections by the path of this process alone.
+    settings = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=settings)
     assert done.stdout == "Bearer canary-token False\n"
 
 
