@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """How a cluster is reached."""
+    """Access to a cluster."""
 
     DOCUMENTATION = r"""
 options:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """What somebody accepted, and what the makers of images say."""
+    """Accepted findings, and statements of the makers of images."""
 
     DOCUMENTATION = r"""
 options:

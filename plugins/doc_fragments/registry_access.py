@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """How registries are reached."""
+    """Access to registries."""
 
     DOCUMENTATION = r"""
 options:

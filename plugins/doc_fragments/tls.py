@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """How servers prove who they are."""
+    """Verification of servers."""
 
     DOCUMENTATION = r"""
 options:

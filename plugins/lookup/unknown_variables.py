@@ -113,5 +113,5 @@ def options_of(role: str) -> list[str]:
 
 
 def is_result(value: t.Any) -> bool:
-    """Whether a variable was registered: what a task returns says whether it changed something."""
+    """Return whether a variable was registered: what a task returns says whether it changed something."""
     return isinstance(value, Mapping) and "changed" in value and bool({"failed", "skipped", "results"} & set(value))

@@ -206,7 +206,7 @@ def _difference(change: ObjectChange) -> dict[str, t.Any]:
 
 
 def _shown(document: dict[str, t.Any]) -> dict[str, t.Any]:
-    """What may be printed of an object."""
+    """Return what may be printed of an object."""
     if document.get("kind") != "Secret":
         return document
     return {key: HIDDEN if key in ("data", "stringData") else value for key, value in document.items()}

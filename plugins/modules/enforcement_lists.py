@@ -180,7 +180,7 @@ def _shown(one: ExistingList) -> dict[str, t.Any]:
 
 
 def _after(step: ListStep, one: ExistingList | None) -> dict[str, t.Any]:
-    """What a list will be like; nothing where it goes."""
+    """Describe the list after the change; nothing if it is removed."""
     if not step.document:
         return {}
     head = step.document["metadata"]

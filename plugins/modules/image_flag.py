@@ -388,7 +388,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 def options_of(params: dict[str, t.Any]) -> FlagOptions:
-    """What the user wants. Wrong options are told before anybody is asked."""
+    """Read the options of flags. Wrong options are reported before any request."""
     if params["concurrency"] < 1 or params["concurrency"] > 100:
         raise InputError(f"concurrency is {params['concurrency']}; expected 1 to 100")
     if params["grace"] is not None and not 0 <= params["grace"] <= _GRACE_LIMIT:
@@ -450,7 +450,7 @@ def flag(
 
 
 def summarise(found: Result) -> dict[str, t.Any]:
-    """What the module returns."""
+    """Build the return values of the module."""
     return {
         "changed": found.is_changed,
         "flagged": [row_of(one) for one in found.flagged],
@@ -510,7 +510,7 @@ def affected_of(one: Affected) -> dict[str, t.Any]:
 
 
 def listing(places: t.Mapping[str, str]) -> str:
-    """What differs, one place a line, for --diff."""
+    """List what differs, one place a line, for --diff."""
     return "".join(f"{place}: {places[place]}\n" for place in sorted(places))
 
 

@@ -565,7 +565,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 class ClusterSearch:
-    """What to read of the cluster, checked before anything is asked."""
+    """Query of the cluster, checked before any request."""
 
     def __init__(self, params: dict[str, t.Any], sources: t.Sequence[str]) -> None:
         openshift = params["openshift"] or {"streams": [], "tags": [], "history": True}
@@ -587,7 +587,7 @@ class ClusterSearch:
 
     @property
     def has_selected(self) -> bool:
-        """Whether anything was read that has labels of its own to be chosen by; Image objects have not."""
+        """True if anything was read that has labels of its own to be chosen by; Image objects have not."""
         return any(count for what, count in self._read.items() if what != "images")
 
     def run(self, client: KubernetesClient, progress: Progress) -> tuple[ClusterImages | None, Workloads | None]:
@@ -632,7 +632,7 @@ def patterns(holder: dict[str, t.Any], option: str, prefix: str = "") -> tuple[r
 
 
 def result(found: Discovery, excluded: list[Excluded], failed: list[Unidentified]) -> dict[str, t.Any]:
-    """What the module returns."""
+    """Build the return values of the module."""
     images = [{**vars(image), "reference": image.references[0]} for image in found.found]
     for image in images:
         if image["used_by"] is None:

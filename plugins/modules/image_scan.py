@@ -484,7 +484,7 @@ def wanted_of(params: dict[str, t.Any]) -> EvaluationRequest | None:
 
 
 def evaluator_of(params: dict[str, t.Any], wanted: EvaluationRequest) -> LocalEvaluator:
-    """What evaluates rules on this host."""
+    """Make the evaluator of rules on this host."""
     given = params["compliance"]
     return LocalEvaluator(
         wanted,
@@ -496,7 +496,7 @@ def evaluator_of(params: dict[str, t.Any], wanted: EvaluationRequest) -> LocalEv
 
 
 def asked_of(wanted: EvaluationRequest, options: ScanOptions | None) -> Asked:
-    """What the store is asked for, and keeps, of the rules. What an image of pods has inside is told by its name."""
+    """Make the key of the results in the store. What an image of pods has inside is told by its name."""
     content, tailoring = identities(wanted)
     if options is not None and options.compliance is not None and not wanted.content:
         content = f"scanner:{options.compliance.planned(options.pod.image).image}"

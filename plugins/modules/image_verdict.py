@@ -313,7 +313,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 def summarise(judged: list[Judged]) -> dict[str, t.Any]:
-    """What the module returns."""
+    """Build the return values of the module."""
     verdicts = sorted((verdict_of(one) for one in judged), key=rank)
     counts = dict.fromkeys(("passed", "failed", "inconclusive", "error"), 0)
     for one in judged:

@@ -24,7 +24,7 @@ def store() -> Spec:
 
 
 def tls() -> Spec:
-    """How a server that is neither a registry nor a cluster proves who it is, and how long it may take."""
+    """Verification and timeout of a server that is neither a registry nor a cluster."""
     return {
         "ca_cert": {"type": "path"},
         "validate_certs": {"type": "bool", "default": True},
@@ -33,7 +33,7 @@ def tls() -> Spec:
 
 
 def registry_access() -> Spec:
-    """How registries are reached."""
+    """Access to registries."""
     return {
         "registry_ca_cert": {"type": "path"},
         "registry_validate_certs": {"type": "bool", "default": True},
@@ -61,7 +61,7 @@ def platforms() -> Spec:
 
 
 def exceptions() -> Spec:
-    """What somebody accepted, and what the makers of images say."""
+    """Accepted findings, and statements of the makers of images."""
     return {
         "exceptions": {"type": "list", "elements": "path", "default": []},
         "exceptions_max_days": {"type": "int", "default": 730},
@@ -88,7 +88,7 @@ def _k8s(*names: str, **spec: t.Any) -> Spec:
 
 
 def cluster() -> Spec:
-    """How a cluster is reached. Names, aliases and variables are those of kubernetes.core."""
+    """Access to a cluster. Names, aliases and variables are those of kubernetes.core."""
     return {
         "kubeconfig": _k8s("KUBECONFIG", type="raw", no_log=True),
         "context": _k8s("CONTEXT"),

@@ -15,7 +15,7 @@ from .._kubernetes.connection import Connection, secrets_of
 
 
 def connection_of(params: t.Mapping[str, t.Any]) -> Connection:
-    """How a cluster is reached, from the options of ``argument_specs.cluster``."""
+    """Read the access to a cluster from the options of ``argument_specs.cluster``."""
     names = ["context", "host", "api_key", "username", "password", "ca_cert", "client_cert", "client_key"]
     names += ["proxy", "no_proxy", "impersonate_user"]
     texts: dict[str, t.Any] = {name: params[name] or "" for name in names}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How every module of the collection ends: a result, or one message that says what is wrong and what to do."""
+"""End of every module of the collection: a result, or one message that says what is wrong and what to do."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def read_document(path: str, what: str, limit: int = 4 << 20) -> str:
 
 
 def access_of(params: t.Mapping[str, t.Any], cluster_mirrors: t.Sequence[Mirror] = ()) -> Access:
-    """How registries are reached, from the options of ``argument_specs.registry_access``.
+    """Read the access to registries from the options of ``argument_specs.registry_access``.
 
     ``cluster_mirrors``: what a cluster says of mirrors, beside the option of that name.
     Files are read once here, so that a wrong one is one message and not an error of each image.
@@ -121,7 +121,7 @@ def access_of(params: t.Mapping[str, t.Any], cluster_mirrors: t.Sequence[Mirror]
 
 
 def server_access_of(params: t.Mapping[str, t.Any]) -> Access:
-    """How other servers are reached, from the options of ``argument_specs.tls``."""
+    """Read the access to other servers from the options of ``argument_specs.tls``."""
     access = Access(ca_file=params["ca_cert"] or "", validate_certs=params["validate_certs"], timeout=params["timeout"])
     tls_context(access)
     return access

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How pods scan, from the options of the module image_scan. Apart from it, since a local scan needs none of this."""
+"""Options of pods, from those of the module image_scan. Apart from it, since a local scan needs none of this."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CA_LIMIT = 300_000
 
 
 def compliance_of_pods(params: dict[str, t.Any], wanted: EvaluationRequest) -> ComplianceOptions:
-    """What pods are told to evaluate."""
+    """Read which rules pods evaluate."""
     given = params["compliance"]
     more = {} if given["max_image_size"] is None else {"max_image_size": given["max_image_size"]}
     return ComplianceOptions(
@@ -43,7 +43,7 @@ def compliance_of_pods(params: dict[str, t.Any], wanted: EvaluationRequest) -> C
 def pod_options(
     params: dict[str, t.Any], access: Access, client: KubernetesClient, wanted: EvaluationRequest | None
 ) -> ScanOptions:
-    """How pods are to scan. Wrong options are told before anybody asks the cluster."""
+    """Read the options of pods. Wrong options are reported before any request."""
     registry = parse_registry(params["integrated_registry"]) if params["integrated_registry"] else ""
     registry = registry if params["method"] == "job" else ""
     pod = PodOptions(

@@ -34,7 +34,7 @@ class ReportFile:
 
     @property
     def is_news(self) -> bool:
-        """Whether it changes, and says anything else then but that time passed."""
+        """True if it changes, and says anything else then but that time passed."""
         return self.before is None or self.format.differs(self.before, self.content)
 
 
@@ -111,7 +111,7 @@ def absolute(path: str) -> Path:
 
 
 def read_before(path: Path) -> bytes | None:
-    """What the file holds now; None where it is not there."""
+    """Read the present content of a file; None if it does not exist."""
     try:
         return path.read_bytes()
     except FileNotFoundError:

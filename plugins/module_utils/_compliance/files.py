@@ -21,7 +21,7 @@ EXPANSION_FREE = 32 << 20
 
 
 def read_chunks(path: Path) -> t.Iterator[bytes]:
-    """What is in the file, unpacked, in pieces of at most about 2 MiB.
+    """Read a file, unpacked, in pieces of at most about 2 MiB.
 
     Raises InputError where it cannot be opened, CorruptData (``results-truncated``, ``results-damaged``, or
     ``zstd-unavailable``) and LimitExceeded (``limit-results``).

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an evaluation with OpenSCAP found: the values that are read from ARF and XCCDF results.
+"""Results of an evaluation with OpenSCAP: the values that are read from ARF and XCCDF results.
 
 Standard library only: the scanner pod runs this file.
 """
@@ -84,7 +84,7 @@ class RuleResult:
 
     @property
     def definition_result(self) -> str:
-        """What the first definition came to, or empty."""
+        """Result of the first definition, or empty."""
         return self.definitions[0].result if self.definitions else ""
 
 
@@ -135,7 +135,7 @@ class Results:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many rules came to each of RULE_RESULTS."""
+        """Number of rules for each of RULE_RESULTS."""
         found = collections.Counter(rule.result for rule in self.rules)
         return {**{result: found[result] for result in RULE_RESULTS}, "notselected": self.not_selected}
 

@@ -81,7 +81,7 @@ class OscapTask:
 
 
 def find_tools() -> Tools:
-    """What this machine has. Raises ScanError when oscap is not among it."""
+    """Find the programs of this machine. Raises ScanError when oscap is not among it."""
     oscap = shutil.which("oscap")
     if oscap is None:
         raise ScanError(
@@ -94,7 +94,7 @@ def find_tools() -> Tools:
 
 
 def _may_chroot() -> bool:
-    """Whether oscap may change its root, and loads nothing from there that is a part of the C library since 2.34."""
+    """True if oscap may change its root, and loads nothing from there that is a part of the C library since 2.34."""
     try:
         library, _space, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")
         if library == "glibc" and tuple(map(int, version.split(".")[:2])) < _SAFE_GLIBC:
@@ -237,7 +237,7 @@ def _run(command: list[str], environment: dict[str, str], task: OscapTask, bound
 
 @contextlib.contextmanager
 def _on_one_processor() -> t.Iterator[None]:
-    """What is started in here stays on one processor: the one that this thread is on now.
+    """Keep the programs that are started inside on one processor: the one that this thread is on now.
 
     fakeroot asks its helper whenever oscap looks at a file, 37,000 times in a small image, and waits for the answer.
     With the helper on another processor, which must be woken up each time, an evaluation takes twice as long.

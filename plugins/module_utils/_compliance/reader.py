@@ -89,7 +89,7 @@ def read_definitions(chunks: t.Iterable[bytes], where: str) -> dict[str, list[De
 
 
 class _Rule:
-    """What a benchmark says of a rule."""
+    """Rule of a benchmark."""
 
     __slots__ = ("id", "identifiers", "references", "remediation", "severity", "title")
 
@@ -483,7 +483,7 @@ class _ResultsReader:
         )
 
     def _definitions(self, href: str, name: str, beside: Definitions) -> t.Sequence[Definition]:
-        """What a definition came to: by the report that is named, the only one that has it, or else by ``beside``."""
+        """Read a definition's result: by the report that is named, the only one that has it, or else by ``beside``."""
         named = self.definitions.get(href.lstrip("#"), {})
         # oscap 1.0 named the report of the XCCDF results instead.
         holders = [named] if name in named else [one for one in self.definitions.values() if name in one]

@@ -216,7 +216,7 @@ def _mend_links(root: Path) -> None:
 
 
 def _may_leave(path: str, target: str) -> bool:
-    """Whether a symlink may lead out of a root that is not "/": all may but those that first go up, and then down."""
+    """True if a symlink may lead out of a root that is not "/": all may but those that first go up, and then down."""
     names = [name for name in target.split("/") if name not in ("", ".")]
     ups = names.count("..")
     return target.startswith("/") or ups > path.count("/") or ".." in names[ups:]
@@ -271,7 +271,7 @@ def _replace_link(path: Path, target: str) -> None:
 
 
 def owners_for_fakeroot(root: Path, owners: t.Mapping[str, Owner]) -> bytes:
-    """What ``fakeroot -i`` reads: owner and mode of the files whose owner and mode the disk could not have.
+    """Write the input of ``fakeroot -i``: owner and mode of the files whose owner and mode the disk could not have.
 
     fakeroot shows all other files as root's. What was recorded of a path that is gone, or is something else now, is
     left out.

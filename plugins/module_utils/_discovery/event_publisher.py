@@ -21,7 +21,7 @@ _LOOKS = (0.02, 0.5)
 
 
 class Queue(t.Protocol):
-    """What ansible-rulebook gives to an event source."""
+    """Queue that ansible-rulebook gives to an event source."""
 
     async def put(self, item: t.Any, /) -> None:
         """Wait for a free place."""

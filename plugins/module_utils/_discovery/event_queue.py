@@ -57,7 +57,7 @@ class Arrival:
 
     @property
     def print(self) -> str:
-        """What it is remembered by."""
+        """Identity by which it is remembered."""
         text = json.dumps([self.reference, self.digest, self.mark, self.code])
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -127,7 +127,7 @@ def write_state(path: Path, state: State) -> None:
 
 
 class Backlog:
-    """What waits to be handed on. Watches offer from their threads, one reader takes. ``changed`` is called for both.
+    """Arrivals that wait. Watches offer from their threads, one reader takes. ``changed`` is called for both.
 
     A batch that was taken stays in hand until ``done``: what is offered again meanwhile is not news.
     """
@@ -176,19 +176,19 @@ class Backlog:
         self._changed()
 
     def has_looked(self, name: str) -> bool:
-        """Whether a list was read whole before, in this run or an earlier one."""
+        """Return whether a list was read whole before, in this run or an earlier one."""
         with self._lock:
             return name in self._state.looked
 
     @property
     def has_new_look(self) -> bool:
-        """Whether a list was read whole for the first time since the last save."""
+        """True if a list was read whole for the first time since the last save."""
         with self._lock:
             return self._unsaved
 
     @property
     def waiting(self) -> tuple[int, float]:
-        """How many wait, and for how many seconds the first of them has."""
+        """Number of waiting arrivals, and seconds for which the first has waited."""
         with self._lock:
             return len(self._waiting), 0.0 if self._since is None else time.monotonic() - self._since
 

@@ -50,7 +50,7 @@ class Poll:
 
 @dataclasses.dataclass(frozen=True)
 class Watch:
-    """What of a cluster is watched. ``kinds``: any of images, streams, pods. ``own_namespace``: our scanner pods'.
+    """Parts of a cluster to watch. ``kinds``: any of images, streams, pods. ``own_namespace``: our scanner pods'.
 
     ``only_new``: what the first list of each kind has counts as known.
     """
@@ -160,7 +160,7 @@ class Arrivals:
 
 
 def image_arrivals(item: Item) -> list[Arrival]:
-    """What an Image object tells."""
+    """Read the arrivals of an Image object."""
     found = read_image(item)
     if isinstance(found, Unidentified):
         return [_problem(found)]
@@ -178,7 +178,7 @@ def image_arrivals(item: Item) -> list[Arrival]:
 
 
 def stream_arrivals(item: Item, selection: DiscoverySelection, openshift: bool) -> list[Arrival]:
-    """What an image stream tells: its tags, each with its history."""
+    """Read the arrivals of an image stream: its tags, each with its history."""
     stream = read_stream(item)
     if selection.refusal(stream.namespace, openshift):
         return []

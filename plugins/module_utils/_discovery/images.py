@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What OpenShift knows about images: Image objects, and the image streams that give them names.
+"""Images of OpenShift: Image objects, and the image streams that give them names.
 
 Source of the shapes: openshift/api, image/v1 and image/docker10. Every field is foreign: what has another type than it
 should counts as absent, and an object without an identity is reported.
@@ -247,7 +247,7 @@ def read_stream(item: dict[str, t.Any]) -> ImageStream:
 
 
 def _wrong_shape(item: dict[str, t.Any]) -> str:
-    """What of a stream's parts is of another type than it should; absent parts are good."""
+    """Name the part of a stream that has the wrong type; absent parts are good."""
     for part in ("spec", "status"):
         holder = item.get(part)
         if holder is not None and not (isinstance(holder, dict) and isinstance(holder.get("tags") or [], list)):

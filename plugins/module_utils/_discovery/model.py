@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a search for images is about: names, what is known of images, and the three lists in which all of it ends."""
+"""Values of a search for images: names, what is known of images, and the three lists in which all of it ends."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class NameUsage:
 
 @dataclasses.dataclass(frozen=True)
 class ImageFacts:
-    """What is known about an image.
+    """Facts about an image.
 
     ``reference``: the name under which its holder knows it, pinned, or empty. ``config``: digest of its config.
     ``layers``: first 12 hex digits of each layer's digest, lowest first. ``size``: compressed bytes, 0 unknown.
@@ -84,7 +84,7 @@ class ImageFacts:
 
 @dataclasses.dataclass(frozen=True)
 class Catalogue:
-    """What a cluster knows about images.
+    """Images and names that a cluster knows.
 
     ``facts``: by digest. ``tags``: canonical name of an image stream's tag -> the digest that it means now.
     ``registries``: hosts of the cluster's own registry, best to use first; other hosts go before them.
@@ -111,7 +111,7 @@ class Unidentified:
 
 @dataclasses.dataclass(frozen=True)
 class Excluded:
-    """What was left out on purpose, and why. ``count``: how many things the line stands for."""
+    """Names left out on purpose, and why. ``count``: how many things the line stands for."""
 
     name: str
     reason: str
@@ -157,7 +157,7 @@ def telling_labels(labels: t.Mapping[str, t.Any]) -> dict[str, str]:
 
 
 def is_scanner(labels: t.Mapping[str, t.Any]) -> bool:
-    """Whether an image says that it is our scanner."""
+    """Return whether an image says that it is our scanner."""
     return labels.get(SCANNER_LABEL[0]) == SCANNER_LABEL[1]
 
 

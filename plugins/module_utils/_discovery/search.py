@@ -71,7 +71,7 @@ class ImageFilter:
 
 
 def facts_of(opened: t.Any) -> ImageFacts:
-    """What an image says of itself, once it is opened."""
+    """Read the facts of an opened image."""
     if isinstance(opened, Image):
         config = opened.config
         return ImageFacts(
@@ -228,7 +228,7 @@ class _Search:
         return [names[start::_ASKERS] for names in found.values() for start in range(min(_ASKERS, len(names)))]
 
     def _is_now(self, name: str, digest: str, seen: str) -> None:
-        """What the registry answered about a name that was in doubt. What it has now may be yet another image."""
+        """Take the registry's answer about a name that was in doubt. What it has now may be yet another image."""
         told = next(one for names in self._names.values() for one in names if one.name == name)
         named = NamedImage(name, told.source, digest)
         self._see(named, digest, REGISTRY, seen)
@@ -271,7 +271,7 @@ class _Search:
             self._unidentified.append(Unidentified(name, one.source, error.code, message))
 
     def result(self) -> Discovery:
-        """What became of every name."""
+        """Collect the outcome of every name."""
         indexes = self._add_children()
         for one in self._sightings:
             self._by_digest.setdefault(one.digest, []).append(one)

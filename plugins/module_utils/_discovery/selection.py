@@ -45,7 +45,7 @@ class DiscoverySelection:
 
     @property
     def is_narrow(self) -> bool:
-        """Whether some objects are not seen at all, so that what nothing names may be named elsewhere."""
+        """True if some objects are not seen at all, so that what nothing names may be named elsewhere."""
         return bool(self.namespaces or self.label_selector)
 
     def refusal(self, namespace: str, openshift: bool) -> str:
@@ -74,14 +74,14 @@ class DiscoverySelection:
 
 
 def is_system(namespace: str, openshift: bool) -> bool:
-    """Whether a namespace is the platform's: kube-..., and openshift-... on OpenShift, which keeps that name."""
+    """Return whether a namespace is the platform's: kube-..., and openshift-... on OpenShift, which keeps that name."""
     if namespace.startswith("kube-"):
         return True
     return openshift and (namespace == "openshift" or namespace.startswith("openshift-"))
 
 
 def is_openshift(client: KubernetesClient) -> bool:
-    """Whether the cluster is an OpenShift."""
+    """Return whether the cluster is an OpenShift."""
     return any(client.has_group(group) for group in _OPENSHIFT_GROUPS)
 
 
@@ -114,7 +114,7 @@ def check_namespaces(client: KubernetesClient, selection: DiscoverySelection) ->
 
 
 def identity(client: KubernetesClient) -> str:
-    """What tells a cluster from others, whatever its address is: the UID of ``kube-system``, else the address."""
+    """Identify a cluster, whatever its address is: the UID of ``kube-system``, else the address."""
 
     def uid_of(item: dict[str, t.Any]) -> str:
         return text(obj(item, "metadata"), "uid", 64) if full_name(item)[1] == "kube-system" else ""

@@ -20,7 +20,7 @@ from .model import Excluded, NamedImage, Unidentified
 
 @dataclasses.dataclass(frozen=True)
 class RegistryQuery:
-    """What to list in a registry. The patterns are regular expressions that must match the whole name."""
+    """Query of a registry. The patterns are regular expressions that must match the whole name."""
 
     registry: str
     repositories: tuple[re.Pattern[str], ...] = ()
@@ -112,10 +112,10 @@ def _list_registry(
 
 
 def chosen(name: str, patterns: tuple[re.Pattern[str], ...]) -> bool:
-    """Whether one of the patterns matches the whole name; without patterns every name is chosen."""
+    """Return whether one of the patterns matches the whole name; without patterns every name is chosen."""
     return not patterns or any(found.fullmatch(name) for found in patterns)
 
 
 def unidentified(name: str, source: str, error: ScanError) -> Unidentified:
-    """What could not be identified, and why."""
+    """Describe what could not be identified, and why."""
     return Unidentified(name, source, error.code, str(error))

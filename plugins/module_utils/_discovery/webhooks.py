@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What registries say when somebody pushed: notifications of Docker distribution, of Quay and of Harbor.
+"""Notifications of pushes: notifications of Docker distribution, of Quay and of Harbor.
 
 Whoever reaches the webhook writes the body, so nothing in it is believed but that it names images, and those only in
 registries that were allowed. Sources of the shapes: distribution/notifications, Quay's manual (repository

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a cluster runs and would run: pods by the digest that the runtime reports, workloads by their templates.
+"""Images that a cluster runs and would run: pods by the digest that the runtime reports, workloads by their templates.
 
 A runtime reports ``imageID`` in several forms: with a repository (``quay.io/team/app@sha256:...``, Docker's with
 ``docker-pullable://`` before it) it is the digest of a manifest or index. A digest alone is mostly that of a config:
@@ -182,7 +182,7 @@ def read_holder(kind: str, item: dict[str, t.Any], *, old_revisions: bool = Fals
 
 
 def _is_over(kind: str, item: dict[str, t.Any], status: dict[str, t.Any]) -> bool:
-    """Whether an object only tells what was: nothing starts from it any more, unless somebody rolls back."""
+    """Return whether an object only tells what was: nothing starts from it any more, unless somebody rolls back."""
     if kind == "jobs":
         conditions = [one for one in array(status, "conditions", 100) if isinstance(one, dict)]
         return any(text(one, "type") in ("Complete", "Failed") and text(one, "status") == "True" for one in conditions)
@@ -260,7 +260,7 @@ def _triggered(item: dict[str, t.Any], spec: dict[str, t.Any], slots: tuple[Slot
 
 
 def _build_slots(spec: dict[str, t.Any]) -> tuple[Slot, ...]:
-    """What a build starts from, and what it copies from."""
+    """List the images that a build starts from and copies from."""
     strategy = obj(spec, "strategy")
     sources = [obj(strategy, name, "from") for name in ("sourceStrategy", "dockerStrategy", "customStrategy")]
     sources += [obj(one, "from") for one in array(obj(spec, "source"), "images", 1000)]
@@ -311,7 +311,7 @@ class _SlotReading:
                     usage.started = max(usage.started, slot.started, key=moment)
 
     def problems(self) -> list[Unidentified]:
-        """What could not be identified, with an example of who names it."""
+        """List what could not be identified, with an example of who names it."""
         found = []
         for (name, code, message), where in self._problems.items():
             more = f" and {len(where) - 1} more" if len(where) > 1 else ""
@@ -397,7 +397,7 @@ def running(specification: str, image_id: str) -> list[NamedImage]:
 
 
 def _shown_reference(reference: str) -> str:
-    """What a specification names, so that nobody takes it for a local file."""
+    """Spell a reference of a specification so that nobody takes it for a local file."""
     try:
         return str(parse_reference(reference))
     except InputError:

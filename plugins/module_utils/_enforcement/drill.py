@@ -57,7 +57,7 @@ _WEBHOOK = re.compile(r"admission webhook \"([^\"]{1,253})\"")
 
 @dataclasses.dataclass(frozen=True)
 class DrillRow:
-    """What came of one way.
+    """Result of one drill case.
 
     ``outcome``: one of the words above. ``by``: what stopped it, or warned. ``code``: HTTP status, 0 when nothing was
     sent. ``message``: what the user is told, or why nothing is known. ``good``: empty if the same with a good image is
@@ -77,7 +77,7 @@ class DrillRow:
 
 @dataclasses.dataclass(frozen=True)
 class Drill:
-    """What is tried, and where.
+    """Images, namespaces and kinds of a drill.
 
     ``policy``: name of the ValidatingAdmissionPolicy whose refusals count. ``action``: what its binding is to do
     (``deny``, ``warn``, ``audit``). ``targets``: make objects that start nothing, for what can be tried only on an
@@ -92,7 +92,7 @@ class Drill:
 
 
 class _UpdateTarget(t.NamedTuple):
-    """What updates are tried on: the object as the server has it, or why there is none."""
+    """Target of updates: the object as the server has it, or why there is none."""
 
     stored: dict[str, t.Any]
     lacking: str = ""
@@ -142,7 +142,7 @@ def _claimed(rows: t.Iterable[DrillRow], action: str) -> list[DrillRow]:
 
 
 def is_closed(row: DrillRow, action: str) -> bool:
-    """Whether a way is proved to be as ``action`` wants it. With ``audit`` nobody can see that it is."""
+    """Return whether a way is proved to be as ``action`` wants it. With ``audit`` nobody can see that it is."""
     if action == "audit":
         return False
     return row.outcome in (REFUSED, NOT_SERVED) or (row.outcome == WARNED and action == "warn")
@@ -200,7 +200,7 @@ def _make(client: KubernetesClient, wanted: Drill, kind: DrillKind, warn: t.Call
 
 
 def _is_left(client: KubernetesClient, wanted: Drill, kind: DrillKind) -> bool:
-    """Whether there is an object of a drill, told by a dry run of no change, for which nobody needs further rights."""
+    """True if there is an object of a drill, told by a dry run of no change, for which nobody needs further rights."""
     found = client.attempt("PATCH", f"{kind.path(wanted.namespace)}/{NAME}", {}, {"dryRun": "All"})
     labels = (found.value.get("metadata") or {}).get("labels") or {}
     return found.status == 200 and LABELS.items() <= labels.items()
@@ -269,7 +269,7 @@ def _send(client: KubernetesClient, wanted: Drill, way: DrillCase, image: str) -
 
 
 def understand(answer: ApiAnswer, way: DrillCase, image: str, policy: str) -> _Said:
-    """What the answer to a dry run with an image says of the policy."""
+    """Read what the answer to a dry run with an image says of the policy."""
     code, words = answer.status, _told(answer)
     if code in (200, 201):
         return _understand_consent(answer, way, image, policy)
@@ -318,7 +318,7 @@ def _told(answer: ApiAnswer) -> str:
 
 
 def _holds(value: t.Any, text: str) -> bool:
-    """Whether a text stands anywhere in an object."""
+    """Return whether a text stands anywhere in an object."""
     if isinstance(value, dict):
         return any(_holds(each, text) for each in value.values())
     if isinstance(value, list):

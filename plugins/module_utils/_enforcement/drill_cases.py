@@ -99,7 +99,7 @@ _OWNERS = {
 
 @dataclasses.dataclass(frozen=True)
 class Images:
-    """What a drill is made with.
+    """Images of a drill.
 
     ``digest`` and ``references`` (full, with a tag alone) must be refused, ``good`` (a digest) must not. With
     ``only_good`` nothing but what is known to be good may run, which no tag is.
@@ -153,7 +153,7 @@ class DrillCase:
 
     @property
     def is_volume(self) -> bool:
-        """Whether the image is mounted and not run."""
+        """True if the image is mounted and not run."""
         return self.name.startswith(_VOLUME)
 
 
@@ -227,7 +227,7 @@ def _forms(images: Images) -> list[DrillCase]:
 
 
 def _spellings(parsed: Reference) -> list[str]:
-    """How else a reference can be written, so that a runtime takes it for the same; itself first."""
+    """List the spellings of a reference that a runtime takes for the same; itself first."""
     names = [parsed.name]
     if parsed.registry == DOCKER_HUB:
         short = parsed.repository.removeprefix("library/") if parsed.repository.count("/") == 1 else parsed.repository

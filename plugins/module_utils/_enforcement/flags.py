@@ -36,7 +36,7 @@ WRITTEN, SAME, GONE, FAILED = "written", "same", "gone", "failed"
 
 @dataclasses.dataclass(frozen=True)
 class ImageState:
-    """What counts of an Image object. Values that are not text are left out."""
+    """Relevant fields of an Image object. Values that are not text are left out."""
 
     digest: str
     annotations: t.Mapping[str, str]
@@ -49,7 +49,7 @@ Decide = t.Callable[[ImageState], AnnotationPatch]
 
 @dataclasses.dataclass(frozen=True)
 class FlagOutcome:
-    """What became of one image.
+    """Outcome of one image.
 
     ``state``: WRITTEN (in a dry run: would be), SAME, GONE (there is no such Image object) or FAILED with ``error``.
     ``before``: what the change was decided on, None where it was not read. ``conflicts``: how often it was read again.
@@ -201,7 +201,7 @@ def _holds(state: ImageState, change: AnnotationPatch) -> bool:
 
 
 def _is_gone(error: ApiError, digest: str) -> bool:
-    """Whether a 404 speaks of the object, and not of its kind."""
+    """Return whether a 404 speaks of the object, and not of its kind."""
     return error.status == 404 and digest in error.api_message
 
 

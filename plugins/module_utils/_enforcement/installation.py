@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is installed for enforcement, as far as one may read it. A drill shows what happens."""
+"""Installed parts of the enforcement, as far as one may read them. A drill shows what happens."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def _limits_of_binding(binding: _Json, policy: str, kind: str) -> list[str]:
 
 
 def _limits_of_constraints(constraints: _Json) -> list[str]:
-    """What policies and bindings can be limited by alike. The server takes null and empty for no limit."""
+    """List the limits that policies and bindings have in common. The server takes null and empty for no limit."""
     limits = []
     for key, what in (("namespaceSelector", "namespaces"), ("objectSelector", "objects")):
         wanted = _requirements(constraints.get(key))
@@ -175,7 +175,7 @@ def _not_looked_at(rules: t.Sequence[_Json]) -> list[str]:
 
 
 def _covers(rule: _Json, group: str, resource: str, operation: str) -> bool:
-    """Whether a rule looks at an operation on every object of a resource, as the server reads rules."""
+    """Return whether a rule looks at an operation on every object of a resource, as the server reads rules."""
 
     def names(key: str, value: str) -> bool:
         return not {value, "*"}.isdisjoint(rule.get(key) or ())

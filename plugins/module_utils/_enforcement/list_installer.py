@@ -111,7 +111,7 @@ class ExistingList:
 
 @dataclasses.dataclass(frozen=True)
 class ListStep:
-    """What is done with one list: ``make``, ``change``, ``renew`` (it speaks for other digests now) or ``remove``."""
+    """Change of one list: ``make``, ``change``, ``renew`` (it speaks for other digests now) or ``remove``."""
 
     what: str
     kind: str
@@ -147,7 +147,7 @@ def read(client: KubernetesClient, prefix: str, *, now: str) -> list[ExistingLis
 
 
 def plan(wanted: Installation, found: t.Sequence[ExistingList], *, needs_passed: bool) -> list[ListStep]:
-    """What must be made and changed.
+    """Plan the lists to make and to change.
 
     While namespaces require a passed scan, no list may be made anew. ``needs_passed``: what has none begins to be
     refused there, so each provider must have passed digests. Raises ScanError for both, and for lists of somebody else.
@@ -216,7 +216,7 @@ def carry_out(client: KubernetesClient, steps: t.Sequence[ListStep], found: t.Se
 
 
 def _differs(document: _Json, one: ExistingList) -> bool:
-    """Whether a list lacks something of ours, or has the label of required ones without being one."""
+    """Return whether a list lacks something of ours, or has the label of required ones without being one."""
     labels = document["metadata"]["labels"]
     return (
         not labels.items() <= one.labels.items()

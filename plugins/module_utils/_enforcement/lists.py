@@ -67,7 +67,7 @@ class Lists:
 
     @property
     def is_required(self) -> bool:
-        """Whether there are namespaces where nothing runs that is not on the passed lists."""
+        """True if there are namespaces where nothing runs that is not on the passed lists."""
         return any(shard.required for shard in self.passed)
 
     @property
@@ -170,7 +170,7 @@ class _ListWriter:
     def plan(
         self, digests: t.Mapping[str, Entry], references: t.Mapping[str, Entry], keep: t.Container[str]
     ) -> ListPlan:
-        """What is still to be written to the deny lists."""
+        """Plan what is still to be written to the deny lists."""
         lists = self.lists
         return plan(
             lists.shards,

@@ -59,7 +59,7 @@ Read = t.Callable[[t.Optional[t.Collection[str]]], Snapshot]
 
 @dataclasses.dataclass(frozen=True)
 class FlagOptions:
-    """What the user wants. ``targets``: None for those that the cluster has. Others as in ``annotations.desired``."""
+    """Options of a run. ``targets``: None for those that the cluster has. Others as in ``annotations.desired``."""
 
     provider: str
     limit: FlagLimit
@@ -94,7 +94,7 @@ class Foreign:
 
 @dataclasses.dataclass
 class Result:
-    """What was done, or would be. ``before`` and ``after``: what differs, by its place in the cluster.
+    """Result of a run, or of a dry run. ``before`` and ``after``: what differs, by its place in the cluster.
 
     ``problems``: images whose object could not be changed. ``refused``: of a dry run, why a real one would stop.
     ``is_enforced``: False where there are deny lists that no policy reads. ``warnings``: sentences for a person.
@@ -117,7 +117,7 @@ class Result:
 
     @property
     def is_changed(self) -> bool:
-        """Whether anything in the cluster differs."""
+        """True if anything in the cluster differs."""
         return bool(self.before or self.after)
 
 
@@ -152,7 +152,7 @@ class _Standing:
         return self._look()[0]
 
     def leads_there(self, reference: str) -> bool:
-        """Whether a name leads where it led, to images that all stand."""
+        """Return whether a name leads where it led, to images that all stand."""
         standing, places = self._look()
         before = self._snapshot.places.get(reference, ())
         return places.get(reference, ()) == before and set(before) <= standing
@@ -173,7 +173,7 @@ class _Standing:
 
 @dataclasses.dataclass(frozen=True)
 class _View:
-    """What the cluster has. ``lists``: None where they are not a target. ``states``: of Image objects, if these are."""
+    """State of the cluster. ``lists``: None where they are not a target. ``states``: of Image objects, if these are."""
 
     lists: lists.Lists | None
     states: t.Mapping[str, flags.ImageState]
@@ -270,14 +270,14 @@ class Flagging:
         )
 
     def _take_off_harmless(self, digests: frozenset[str], view: _View, error: ScanError) -> None:
-        """What nobody uses and has failed must not pass as long as a run does too much."""
+        """Take failed images that nobody uses off the passed lists, even if the run does too much."""
         if view.lists is None or not digests:
             return
         self._take_off(view, digests, dry_run=False)
         error.message += f"; {len(digests)} images that failed and that nobody uses were taken off the passed lists"
 
     def _look(self, snapshot: Snapshot) -> _View:
-        """What the cluster has of the flags of all images, or of those in the snapshot."""
+        """Read the flags of all images, or of those in the snapshot."""
         found = lists.read_lists(self._client, self._options.provider) if DENY_LIST in self._targets else None
         self.result.is_enforced = found is None or not found.shards or bool(found.enforced_by)
         states: t.Mapping[str, flags.ImageState] = {}

@@ -47,7 +47,7 @@ class RunningPod:
 
 
 class RunningPods:
-    """What runs in a cluster, looked up by image."""
+    """Running pods of a cluster, looked up by image."""
 
     def __init__(self, pods: t.Iterable[RunningPod]) -> None:
         self.pods = sorted(pods, key=lambda pod: (pod.namespace, pod.name))
@@ -88,7 +88,7 @@ class RunningPods:
         return frozenset(found & self.images)
 
     def within(self, touches: t.Callable[[str], bool]) -> Part:
-        """What runs in some namespaces, or is to run there."""
+        """Select the images that run in some namespaces, or are to run there."""
         chosen = (key for key in self.images if any(map(touches, self._namespaces[key])))
         return Part(self, frozenset(chosen))
 

@@ -57,7 +57,7 @@ Wanted = dict[str, t.Optional[str]]
 
 @dataclasses.dataclass(frozen=True)
 class ComplianceFacts:
-    """What OpenSCAP found. ``counts``: failed rules that nobody accepted, by the labels of SEVERITIES.
+    """Summary of OpenSCAP's results. ``counts``: failed rules that nobody accepted, by the labels of SEVERITIES.
 
     ``undecided``: rules that ended in an error, are unknown or were not checked, and what speaks against all of the
     results; never 0 where no rule was decided, or only some rules of the profile were asked for. ``score``: None where
@@ -165,7 +165,7 @@ def read_deny(current: Annotations, provider: str) -> Deny:
 
 
 def ours(current: Annotations, provider: str, *, adopt: bool = False) -> bool:
-    """Whether the flag of an image is ours to clear. ``adopt``: leftovers of CloudForms are, too."""
+    """Return whether the flag of an image is ours to clear. ``adopt``: leftovers of CloudForms are, too."""
     deny = read_deny(current, provider)
     return deny.ours or (adopt and deny.leftover)
 
@@ -193,7 +193,7 @@ def check_report_url(text: str) -> str:
 def facts_of(
     document: t.Mapping[str, t.Any], *, scanned_at: str = "", report_url: str = "", scanner_version: str = VERSION
 ) -> FlagFacts:
-    """What is said of an image, from its object in the report (DESIGN 5.3).
+    """Read the facts to write about an image from its object in the report (DESIGN 5.3).
 
     ``report_url``: empty, or one that passed ``check_report_url``.
     """
@@ -263,7 +263,7 @@ def desired(
     cloudforms_keys: bool = False,
     now: datetime.datetime,
 ) -> AnnotationPatch:
-    """What to change on an image; nothing unless verdict, counts, reasons or the flag differ, or after seven days.
+    """Plan the changes of an image; nothing unless verdict, counts, reasons or the flag differ, or after seven days.
 
     ``fate``: what ``fate.fate`` says; ``adopt``: leftovers of CloudForms count as ours; ``cloudforms_keys``: also write
     the keys that CloudForms wrote. Without a report's URL, new or written earlier, there are no quality annotations,
@@ -340,7 +340,7 @@ def _flag(
 
 
 def _wrote(current: Annotations, record: str | None, key: str) -> bool:
-    """Whether a provider's ``policy-key`` says that what stands under a key of CloudForms is its own.
+    """Return whether a provider's ``policy-key`` says that what stands under a key of CloudForms is its own.
 
     Version 0.3.0 recorded the key alone.
     """
@@ -352,7 +352,7 @@ def _record(key: str, value: str) -> str:
 
 
 def _is_of_cloudforms(current: Annotations, key: str) -> bool:
-    """Whether a key of CloudForms stands that none of our providers wrote."""
+    """Return whether a key of CloudForms stands that none of our providers wrote."""
     records = [word for name, word in current.items() if name.startswith(_POLICY_KEY)]
     return key in current and not any(_wrote(current, record, key) for record in records)
 
@@ -461,7 +461,7 @@ def _usable_url(text: str) -> str:
 
 
 def _is_due(written: str, now: datetime.datetime) -> bool:
-    """Whether what stands there is old, or nobody can say from when it is."""
+    """Return whether what stands there is old, or nobody can say from when it is."""
     moment = read_time(written)
     return moment is None or not -CLOCK_SKEW <= now - moment < REFRESH
 
@@ -477,7 +477,7 @@ def _differences(current: Annotations, wanted: Wanted) -> dict[str, str | None]:
 
 
 def _differs(current: Annotations, wanted: Wanted, keys: _Keys) -> bool:
-    """Whether verdict, counts, reasons or the flag differ."""
+    """Return whether verdict, counts, reasons or the flag differ."""
     for key in _differences(current, wanted):
         before, after = current.get(key), wanted[key]
         if before is not None and after is not None:
@@ -490,7 +490,7 @@ def _differs(current: Annotations, wanted: Wanted, keys: _Keys) -> bool:
 
 
 def _lasting(text: str) -> t.Any:
-    """What of a quality annotation of ours is worth a write; None for what is none."""
+    """Select the part of our quality annotation that is worth a write; None for anything else."""
     try:
         value = read_json(text.encode("utf-8", "surrogatepass"), "a quality annotation", limit=SIZE_LIMIT)
     except ScanError:
@@ -502,7 +502,7 @@ def _lasting(text: str) -> t.Any:
 
 @dataclasses.dataclass(frozen=True)
 class Quality:
-    """What a scanner says in a quality annotation, as far as it could be read; all text is harmless to show.
+    """Content of a quality annotation, as far as it could be read; all text is harmless to show.
 
     ``kind``: "vulnerability", "policy", ...; ``scanner``: its id. ``counts``: label in lower case -> number.
     ``problem``: why it could not be read, else empty.

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What stands in the lists that admission reads, and in which object each entry stands.
+"""Content of the lists that admission reads, and the object of each entry.
 
 A provider's deny list is one or more objects (shards) of at most 1 MB, since a server takes no more than 1.5 MB and
 every object costs about half a millisecond an admission. Several runs may write at once, and none sees what another
@@ -96,7 +96,7 @@ class PassedShard:
     required: bool = False
 
     def speaks_for(self, digest: str) -> bool:
-        """Whether the digest is looked for in this shard."""
+        """Return whether the digest is looked for in this shard."""
         return digest.partition(":")[2].startswith(self.prefixes)
 
 
@@ -117,7 +117,7 @@ class ShardPatch:
 
 @dataclasses.dataclass(frozen=True)
 class ListPlan:
-    """What to write: first ``creates`` (names of new shards) and ``sets``; at the end ``clears`` and ``deletes``.
+    """Changes to write: first ``creates`` (names of new shards) and ``sets``; at the end ``clears`` and ``deletes``.
 
     ``deletes`` are names of shards with nothing in them.
     """
@@ -135,7 +135,7 @@ class ListPlan:
 
 
 def policy_key(image: str) -> str:
-    """What the policy looks up for the image of a container or volume: its digest, or its full reference.
+    """Make the key by which the policy looks up an image of a container or volume: its digest, or its full reference.
 
     Any text has a key; this is the policy's variable ``keyed`` in Python. The digest is what follows the last ``@``.
     Otherwise the registry is made explicit as container runtimes do it, host names are compared in lower case and
@@ -173,7 +173,7 @@ def full_reference(text: str) -> str:
 
 
 def deny_text(policies: t.Sequence[str], reasons: t.Sequence[tuple[str, str]], url: str = "") -> str:
-    """What a person reads whose pod is refused: the first reason, how many more, the policies, where to read on.
+    """Compose the text for who is refused: the first reason, how many more, the policies, where to read on.
 
     ``reasons`` are pairs of code and message, the gravest first. One line of visible characters, at most 1,024, and
     usually near 120: every megabyte of texts is one more list that every pod of the cluster waits for. So where there
@@ -232,7 +232,7 @@ def plan(
     limit: int = SHARD_LIMIT,
     batch: int = PATCH_ENTRIES,
 ) -> ListPlan:
-    """What to write so that a provider's shards hold exactly what is wanted, and what of ``keep`` they hold already.
+    """Plan the changes after which a provider's shards hold exactly what is wanted, and what of ``keep`` they hold now.
 
     ``keep`` are keys that stay as they are. ``full`` are names of shards that take nothing more, ``taken`` names that
     new shards cannot have. ``limit`` is in bytes of JSON, ``batch`` in entries. Raises InputError for keys or texts
@@ -280,7 +280,7 @@ def plan_passed(
     limit: int = SHARD_LIMIT,
     batch: int = PATCH_ENTRIES,
 ) -> ListPlan:
-    """What to write so that the shards hold exactly the digests of ``wanted`` with their ends ("" for none).
+    """Plan the changes after which the shards hold exactly the digests of ``wanted`` with their ends ("" for none).
 
     ``keep`` are digests that stay as they are. Here clearing is what is urgent, and comes first. Raises ScanError when
     no shard speaks for a digest, LimitExceeded when one would become too large: their number is fixed by the role
@@ -318,7 +318,7 @@ def plan_passed(
 
 
 class _Room:
-    """How full the shards are, and new ones."""
+    """Room in the shards, and new shards."""
 
     def __init__(
         self, shards: t.Sequence[ListShard], provider: str, full: t.Container[str], taken: t.Container[str], limit: int

@@ -27,7 +27,7 @@ class Reach:
     required: tuple[str, ...] = ()
 
     def touches(self, namespace: str) -> bool:
-        """Whether they count in a namespace, whatever they do there."""
+        """Return whether they count in a namespace, whatever they do there."""
         return namespace in self.required or (
             (not self.only or namespace in self.only) and not any(_covers(one, namespace) for one in self.exempt)
         )
@@ -39,7 +39,7 @@ class Reach:
 
 
 def read_reach(text: str) -> Reach | None:
-    """What an annotation says. None for what is not understood, which must be taken for every namespace."""
+    """Parse an annotation. None for what is not understood, which must be taken for every namespace."""
     try:
         found = json.loads(text)
     except ValueError:

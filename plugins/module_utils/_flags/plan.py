@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run of flags has to do: which images are flagged, cleared and kept, and what the lists shall say.
+"""Plan of a run of flags: which images are flagged, cleared and kept, and what the lists shall say.
 
 Made of the verdicts in force and of what the cluster has. It decides; the service ``_enforcement/reconciler.py`` acts.
 """
@@ -40,13 +40,13 @@ class FlagSubject:
 
     @property
     def digest(self) -> str:
-        """What identifies it."""
+        """Digest of the image."""
         return self.facts.digest
 
 
 @dataclasses.dataclass(frozen=True)
 class Snapshot:
-    """What the store says. ``places``: every name with a tag in the store, in full form, and the digests it leads to:
+    """Content of the store. ``places``: every name with a tag in the store, in full form, and the digests it leads to:
     one, or more where it is spelt in several ways.
 
     ``whole``: the subjects are all images of the store. Otherwise ``ended``: indexes that hold some of them and do not
@@ -61,7 +61,7 @@ class Snapshot:
 
 @dataclasses.dataclass(frozen=True)
 class Seen:
-    """What the cluster has of ours.
+    """Our flags and list entries in the cluster.
 
     ``denied`` and ``listed``: digests and references on our deny lists, None where they are not a target. ``passed``:
     digests on our passed lists, None where there are none. ``images``: digests that have an Image object, of which
@@ -78,12 +78,12 @@ class Seen:
     leftover: frozenset[str] = frozenset()
 
     def flagged(self, digest: str) -> bool:
-        """Whether a flag of ours is on the image, in whichever place."""
+        """Return whether a flag of ours is on the image, in whichever place."""
         return digest in self.denying or (self.denied is not None and digest in self.denied)
 
 
 class InUse(t.Protocol):
-    """What runs in the cluster."""
+    """Images that run in the cluster."""
 
     @property
     def images(self) -> frozenset[str]:
@@ -95,13 +95,13 @@ class InUse(t.Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class FlagLimit:
-    """How many of the images in use may be flagged newly: a number, or per cent of them."""
+    """Limit of newly flagged images in use: a number, or per cent of them."""
 
     value: float
     percent: bool
 
     def allows(self, new: int, of: int) -> bool:
-        """Whether so many are few enough."""
+        """Return whether so many are few enough."""
         return new * 100 <= self.value * of if self.percent else new <= self.value
 
     def __str__(self) -> str:
@@ -118,7 +118,7 @@ def parse_limit(text: str) -> FlagLimit:
 
 @dataclasses.dataclass(frozen=True)
 class PlanOptions:
-    """What the user wants. ``grace``: for how long what runs may be started again once it is flagged; None: not at
+    """Options of a plan. ``grace``: for how long what runs may be started again once it is flagged; None: not at
     all, but what was promised before is kept."""
 
     flag_inconclusive: bool = False
@@ -147,7 +147,7 @@ class Drift:
 
 @dataclasses.dataclass(frozen=True)
 class FlagPlan:
-    """What is to be done. The digests in ``fates`` are all that were decided about; see ``fate.py``.
+    """Actions of a run. The digests in ``fates`` are all that were decided about; see ``transition.py``.
 
     ``flagged``: newly; ``cleared``: flags that go; ``kept``: flags that stay. ``set_...``: entries that are missing or
     differ. ``set_passed``: digest -> until. ``next_due``: when a run is needed next although nothing else changed.
@@ -214,7 +214,7 @@ def check_limit(
 
 
 def harmless(plan: FlagPlan, snapshot: Snapshot, in_use: InUse) -> frozenset[str]:
-    """What may leave the passed lists although a run would do too much: images that failed and that nobody uses."""
+    """Select what may leave the passed lists even if a run does too much: images that failed and that nobody uses."""
     return frozenset(
         digest
         for digest in plan.clear_passed & snapshot.subjects.keys()
@@ -354,7 +354,7 @@ class _Planning:
             )
 
     def _is_free(self, reference: str) -> bool:
-        """Whether a listed reference leads to an image that passes, or to another one that is not denied.
+        """Return whether a listed reference leads to an image that passes, or to another one that is not denied.
 
         What nobody knows stays, and so does what failed until somebody knows that it passes.
         """

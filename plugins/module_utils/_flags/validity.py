@@ -23,7 +23,7 @@ _DAY = 86_400
 
 @dataclasses.dataclass(frozen=True)
 class Validity:
-    """How long a pass holds. Times are RFC 3339 in UTC, empty for no end.
+    """Validity of a pass. Times are RFC 3339 in UTC, empty for no end.
 
     ``until``: the end, by all that is known. ``lasting``: the end by what a new check of the data does not move (scan
     and exceptions), which is the same in every run. ``problem``: why it does not hold now, or empty.
@@ -45,7 +45,7 @@ def validity(
     feed_newest: str,
     now: datetime.datetime,
 ) -> Validity:
-    """How long the pass of a report's image object holds that is not an index.
+    """Compute the validity of the pass of a report's image object that is not an index.
 
     ``policies``: by their sha256, those that are in force. A pass by another one does not hold: nobody knows its
     limits, and it may have been changed since. ``selecting``: those of them that select the image, each of which it

@@ -17,7 +17,7 @@ from .references import parse_registry
 
 @dataclasses.dataclass(frozen=True)
 class Access:
-    """What a run may use to reach registries.
+    """Settings for access to registries.
 
     ``auth_files``: each a ``config.json``, ``auth.json`` or ``.dockercfg``; without any, pulls are anonymous.
     ``username`` and ``password`` belong to ``login_registry`` alone and win over ``auth_files`` there;
@@ -65,7 +65,7 @@ class Access:
             parse_registry(host)
 
     def is_plain_http(self, host: str) -> bool:
-        """Whether ``host[:port]`` may be asked over HTTP without TLS."""
+        """Return whether ``host[:port]`` may be asked over HTTP without TLS."""
         return host.lower() in (plain.lower() for plain in self.plain_http)
 
 

@@ -55,7 +55,7 @@ class DockerArchive:
         self._entries: list[dict[str, t.Any]] = entries
 
     def selectors(self) -> list[str]:
-        """What to put behind the path for each image: nothing for the only one, ``:REFERENCE``, else ``:@NUMBER``."""
+        """Selectors behind the path for each image: nothing for the only one, ``:REFERENCE``, else ``:@NUMBER``."""
         if len(self._entries) == 1:
             return [""]
         return [

@@ -30,7 +30,7 @@ _HELPER_HINT = "write a file with the secrets in it, with podman login --authfil
 
 @dataclasses.dataclass(frozen=True)
 class Credential:
-    """What one entry holds. ``identity_token`` is exchanged for a token, ``registry_token`` is one. Never printed."""
+    """Credential of an entry. ``identity_token`` is exchanged for a token, ``registry_token`` is one. Never printed."""
 
     username: str = ""
     password: str = dataclasses.field(default="", repr=False)
@@ -54,7 +54,7 @@ class Credential:
         return dataclasses.replace(self, password=password)
 
     def is_same_secret(self, other: Credential) -> bool:
-        """Whether the other is the same but for where it was found."""
+        """Return whether the other is the same but for where it was found."""
         return dataclasses.replace(self, origin=other.origin) == other
 
     def basic(self) -> str:

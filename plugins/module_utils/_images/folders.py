@@ -244,7 +244,7 @@ class _Folder:
         return counts, databases
 
     def _has_programs(self) -> bool:
-        """Whether the tree has what static programs alone would not have; a file that cannot be read is a problem."""
+        """True if the tree has what static programs alone would not have; a file that cannot be read is a problem."""
         found: list[str] = []
         for folder, name, kind, handle in self._entries():
             path = join(folder, name)

@@ -17,7 +17,7 @@ from .wanted import COMPONENTS, DATABASE, LOADER
 
 
 class LayerRecord:
-    """What one layer says about the paths of interest, and about what no RPM feed covers."""
+    """Facts of one layer about the paths of interest, and about what no RPM feed covers."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -35,7 +35,7 @@ class LayerRecord:
         self.files: list[tuple[str, str, Content | None]] = []
 
     def names_in(self, folder: str) -> bool:
-        """Whether a name in this layer goes through a folder (or, rarely, through one with the same hash)."""
+        """Return whether a name in this layer goes through a folder (or, rarely, through one with the same hash)."""
         key = hash(folder)
         return key in self.folders or key in self.whiteout_folders
 

@@ -41,7 +41,7 @@ class Layout:
         )
 
     def selectors(self) -> list[str]:
-        """What to put behind the path to name each image: ``:TAG`` where that names one only, else ``@DIGEST``."""
+        """Selectors to put behind the path to name each image: ``:TAG`` where that names one only, else ``@DIGEST``."""
         tags = [entry.annotations.get(NAME_ANNOTATION, "") for entry in self.entries]
         # A tag with an at sign could be read as a digest.
         found = [

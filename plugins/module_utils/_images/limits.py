@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How much of one image we are willing to read. Standard library only: the scanner pod runs this file."""
+"""Limits of reading one image. Standard library only: the scanner pod runs this file."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ DEFAULT_LIMITS = Limits()
 
 
 class Budget:
-    """What of the limits is used up. Shared by the threads that read the layers of one image."""
+    """Used part of the limits. Shared by the threads that read the layers of one image."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits

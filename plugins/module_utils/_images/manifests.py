@@ -173,7 +173,7 @@ def parse_descriptor(entry: t.Any, what: str) -> Descriptor:
 
 
 def is_attestation(entry: Descriptor) -> bool:
-    """Whether an index's entry is for ``unknown/unknown``, which no node runs, so that it only describes another one.
+    """True if an index's entry is for ``unknown/unknown``, which no node runs, so that it only describes another one.
 
     Annotations prove nothing: nodes do not look at them.
     """
@@ -181,7 +181,7 @@ def is_attestation(entry: Descriptor) -> bool:
 
 
 def is_artifact(data: bytes, digest: str) -> bool:
-    """Whether a manifest proves that neither containerd nor CRI-O can run it.
+    """Return whether a manifest proves that neither containerd nor CRI-O can run it.
 
     containerd ignores the type of the config, but unpacks no JSON. CRI-O (containers/image) ignores the types of
     layers, but accepts an OCI manifest only with the config of an image.

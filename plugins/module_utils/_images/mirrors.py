@@ -71,7 +71,7 @@ def read_mirror(entry: t.Mapping[str, t.Any]) -> Mirror:
 
 
 def pull_places(reference: Reference, mirrors: t.Sequence[Mirror]) -> tuple[Reference, ...]:
-    """What to ask for a reference, in order. Raises RegistryError where nothing may be asked."""
+    """List the places to ask for a reference, in order. Raises RegistryError where nothing may be asked."""
     matching = [mirror for mirror in mirrors if mirror.matched(reference)]
     if not matching:
         return (reference,)

@@ -11,7 +11,7 @@ import typing as t
 
 @dataclasses.dataclass(frozen=True)
 class Platform:
-    """What an image runs on, in OCI terms (``linux``, ``arm64``, ``v8``)."""
+    """Platform of an image in OCI terms (``linux``, ``arm64``, ``v8``)."""
 
     os: str
     architecture: str
@@ -43,7 +43,7 @@ class Layer:
 
 @dataclasses.dataclass(frozen=True)
 class ImageConfig:
-    """What the image's config says. ``created`` is RFC 3339 text or empty."""
+    """Config of an image. ``created`` is RFC 3339 text or empty."""
 
     digest: str
     platform: Platform
@@ -114,7 +114,7 @@ class KeptFile:
 
 @dataclasses.dataclass(frozen=True)
 class RootContent:
-    """What a walk over all layers (or over a root folder) kept.
+    """Result of a walk over all layers (or over a root folder).
 
     ``files``: path as asked for -> the file that a process in the container would read there (symlinks resolved).
     ``layer_files``: files kept for each layer apart, hidden or not (content manifests: the layer that installed a

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the stacked layers of an image look like to a process in the container, for a few paths only.
+"""View of a process in the container on the stacked layers of an image, for a few paths only.
 
 ``Interest`` says which entries of a layer matter; the reader of a layer records them as events, in their order.
 ``Tree`` replays the events of all layers, lowest first, as umoci unpacks layers onto a disk: parents are resolved
@@ -107,19 +107,19 @@ class Interest:
         return True
 
     def covers(self, path: str) -> bool:
-        """Whether entries with this name are recorded, with their content."""
+        """Return whether entries with this name are recorded, with their content."""
         if path in self.files:
             return True
         folder, _slash, name = path.rpartition("/")
         return matches(name, self.folders.get(folder, ()))
 
     def sees(self, path: str) -> bool:
-        """Whether entries with this name are recorded at all."""
+        """Return whether entries with this name are recorded at all."""
         return path in self.above or self.covers(path)
 
 
 def matches(name: str, patterns: t.Iterable[str]) -> bool:
-    """Whether a file name fits one of the patterns (as in a shell, case matters)."""
+    """Return whether a file name fits one of the patterns (as in a shell, case matters)."""
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
@@ -172,7 +172,7 @@ class Links:
                 interest.add_above(place)
 
     def decided(self, path: str, populated: t.Callable[[str], bool]) -> bool:
-        """Whether some entry, under whatever name, may have put something at a path. After ``widen``."""
+        """Return whether some entry, under whatever name, may have put something at a path. After ``widen``."""
         if not self._crossed_sources:
             return populated(parent_of(path))
         return any(populated(parent_of(name)) for name in self._aliases(path, self._crossed_sources))
@@ -403,7 +403,7 @@ class Tree:
     def find(
         self, path: str, sees: t.Callable[[str], bool], complete: t.Callable[[str], bool]
     ) -> ResolvedPath | list[str]:
-        """What a process finds at a path, symlinks followed as Linux does.
+        """Resolve a path as a process sees it, symlinks followed as Linux does.
 
         ``sees(path)``: entries with this name were recorded. ``complete(path)``: so were all that imply it, by
         standing below it. Gives paths instead when these are needed and missing. Raises ``SymlinkLoop``.

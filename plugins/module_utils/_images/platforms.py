@@ -73,7 +73,7 @@ def normalized(platform: Platform) -> Platform:
 
 
 def matches(node: Platform, image: Platform) -> bool:
-    """Whether containerd on exactly this node runs an image for that platform, be it for an older or smaller one."""
+    """True if containerd on exactly this node runs an image for that platform, be it for an older or smaller one."""
     node, image = normalized(node), normalized(image)
     if node.os != image.os:
         return False
@@ -90,7 +90,7 @@ def matches(node: Platform, image: Platform) -> bool:
 
 
 def is_fallback(platform: Platform | None) -> bool:
-    """Whether nodes of another architecture run such an image too, for want of one of their own."""
+    """Return whether nodes of another architecture run such an image too, for want of one of their own."""
     return platform is not None and _architecture(platform)[1] in ("386", "arm")
 
 
@@ -116,7 +116,7 @@ def choose(
 
 
 def _may_run(wanted: Platform, image: Platform, baselines: set[tuple[str, str]]) -> bool:
-    """Whether any runtime on any node of a platform may run an image of an index.
+    """Return whether any runtime on any node of a platform may run an image of an index.
 
     ``baselines``: systems and architectures that have an image for every node; those nodes never fall back.
     """

@@ -43,7 +43,7 @@ _TRACE = re.compile(
 
 
 def is_trace(path: str) -> bool:
-    """Whether a path is that of a shared library or loader, or is left by a distribution or its package manager."""
+    """True if a path is that of a shared library or loader, or is left by a distribution or its package manager."""
     return _LIBRARY.search(path) is not None or _TRACE.search(path) is not None
 
 

@@ -52,7 +52,7 @@ class Reference:
 
     @property
     def version(self) -> str:
-        """What to ask a registry for: the digest where there is one, since it is exact, else the tag."""
+        """Tag or digest to ask a registry for: the digest where there is one, since it is exact, else the tag."""
         return self.digest or self.tag
 
     def __str__(self) -> str:
@@ -67,18 +67,18 @@ def parse_reference(text: str) -> Reference:
 
 
 def is_digest(text: str) -> bool:
-    """Whether ``text`` is a digest that we can verify: ``sha256:`` or ``sha512:`` and lower-case hexadecimal digits."""
+    """True if ``text`` is a digest that we can verify: ``sha256:`` or ``sha512:`` and lower-case hexadecimal digits."""
     algorithm, colon, digits = text.partition(":")
     return bool(colon) and len(digits) == _DIGEST_LENGTHS.get(algorithm) and _HEX.fullmatch(digits) is not None
 
 
 def is_repository(text: str) -> bool:
-    """Whether ``text`` is a repository name as a registry has it, without the registry."""
+    """Return whether ``text`` is a repository name as a registry has it, without the registry."""
     return 0 < len(text) <= REPOSITORY_LIMIT and all(_COMPONENT.fullmatch(part) for part in text.split("/"))
 
 
 def is_tag(text: str) -> bool:
-    """Whether ``text`` is a tag."""
+    """Return whether ``text`` is a tag."""
     return len(text) <= _TAG_LIMIT and _TAG.fullmatch(text) is not None
 
 

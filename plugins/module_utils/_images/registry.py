@@ -222,7 +222,7 @@ class RegistryClient:
         return ""
 
     def _refusal(self, response: Response, url: Url, credential: Credential | None) -> RegistryError:
-        """What a status other than 200 means. Of the server's own words only its error code is shown: bodies echo."""
+        """Explain a status other than 200. Of the server's own words only its error code is shown: bodies echo."""
         try:
             body = response.read_all(_ERROR_BYTES, "the error")
         except LimitExceeded:

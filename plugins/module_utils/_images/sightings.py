@@ -109,7 +109,7 @@ def earlier(text: str, limit: str) -> str:
 
 
 def is_of_one_cluster(name: str) -> bool:
-    """Whether a name means something else in each cluster: its host is a service of the cluster or the machine."""
+    """True if a name means something else in each cluster: its host is a service of the cluster or the machine."""
     host = name.partition("/")[0].lower()
     host = host[: host.rindex("]") + 1] if host.startswith("[") and "]" in host else host.partition(":")[0]
     return host.endswith((".svc", ".svc.cluster.local")) or host in ("localhost", "[::1]") or host.startswith("127.")

@@ -66,7 +66,7 @@ class TableOfContents:
         return watching
 
     def difference(self, contents: t.Mapping[str, Content]) -> str:
-        """What the table says otherwise than the tar, or why that cannot be told; empty if nothing.
+        """Describe how the table differs from the tar, or why that cannot be told; empty if it does not.
 
         ``contents``: files of the layer that are read; of the others, name, kind, size and link target are compared.
         """
@@ -151,7 +151,7 @@ def _with_folders(entries: t.Mapping[str, _Entry]) -> dict[str, _Entry]:
 
 
 def _holds(chunks: t.Sequence[tuple[int, int, str]], data: t.Any, size: int) -> bool:
-    """Whether chunks, in order, are the whole content."""
+    """Return whether chunks, in order, are the whole content."""
     expected = 0
     for offset, length, digest in chunks:
         end = offset + (length or size - offset)

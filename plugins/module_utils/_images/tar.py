@@ -55,7 +55,7 @@ class FileSink(t.Protocol):
 
 
 class Header:
-    """What the header of the entry that is being visited says beside its name, kind, size and link target.
+    """Header of the visited entry beside its name, kind, size and link target.
 
     Numbers are read when asked for, since few visitors need them. ``mode`` and ``owner`` raise ``CorruptData`` for what
     is not a number.

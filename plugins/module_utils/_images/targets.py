@@ -193,7 +193,7 @@ def _subject(target: object) -> str:
 
 
 def _exists(path: str) -> bool:
-    """Whether there is something at ``path``; a path that no system call takes is not there."""
+    """Return whether there is something at ``path``; a path that no system call takes is not there."""
     try:
         return Path(path).exists()
     except (OSError, ValueError):
@@ -310,7 +310,7 @@ def _children(source: Source, index: Index) -> t.Iterator[Descriptor]:
 
 
 def _is_artifact(source: Source, entry: Descriptor) -> bool:
-    """Whether an entry without a platform proves that it is not an image; one that cannot be read proves nothing."""
+    """True if an entry without a platform proves that it is not an image; one that cannot be read proves nothing."""
     try:
         return entry.media_type == OCI_MANIFEST and is_artifact(source.read_manifest(entry), entry.digest)
     except ScanError:

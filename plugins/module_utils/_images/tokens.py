@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a registry asks for with 401, and tokens from the realm that it names (distribution specification, RFC 9110).
+"""Challenges of a registry (401), and tokens from the realm that it names (distribution specification, RFC 9110).
 
 A realm is only ever asked when it belongs to the registry: same host, same registrable domain, or allowed by name.
 """
@@ -292,7 +292,7 @@ class Authenticator:
 
 
 def is_transient(status: int) -> bool:
-    """Whether the same request can have another answer a little later."""
+    """Return whether the same request can have another answer a little later."""
     return status in (408, 425, 429) or (status >= 500 and status not in (501, 505))
 
 

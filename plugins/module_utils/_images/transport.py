@@ -60,7 +60,7 @@ class Endpoint:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether what is sent there never leaves the machine."""
+        """True if what is sent there never leaves the machine."""
         try:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
@@ -111,7 +111,7 @@ class Patience:
 
     @property
     def is_used_up(self) -> bool:
-        """Whether there is no further attempt."""
+        """True if there is no further attempt."""
         return self._used >= self._retries
 
     def check(self) -> None:
@@ -125,7 +125,7 @@ class Patience:
 
     @property
     def used(self) -> int:
-        """How many further attempts there were since the last progress."""
+        """Number of further attempts since the last progress."""
         return self._used
 
     def pause(self, error: RegistryError, wanted: float | None = None) -> None:
@@ -469,7 +469,7 @@ def proxy_for(endpoint: Endpoint) -> Proxy | None:
 
 
 def is_exempt(endpoint: Endpoint, no_proxy: str) -> bool:
-    """Whether a list of hosts, domains and networks, as in NO_PROXY, has an endpoint."""
+    """Return whether a list of hosts, domains and networks, as in NO_PROXY, has an endpoint."""
     # Not in typeshed; it is what urllib itself asks about NO_PROXY.
     bypass: t.Callable[[str, t.Mapping[str, str]], object] = urllib.request.proxy_bypass_environment  # type: ignore[attr-defined]
     if bypass(f"{endpoint.host}:{endpoint.port}", {"no": no_proxy}):
@@ -488,7 +488,7 @@ def is_exempt(endpoint: Endpoint, no_proxy: str) -> bool:
 
 
 class _TimedFile(io.RawIOBase):
-    """What comes from a socket, with an end to patience.
+    """Data of a socket, read within a deadline.
 
     While a body is read, an error waits until what came before it is delivered: a buffered reader would lose that, and
     a connection that breaks often would never get further.

@@ -44,7 +44,7 @@ _TYPES = {FILE: stat.S_IFREG, FOLDER: stat.S_IFDIR, SYMLINK: stat.S_IFLNK}
 
 @dataclasses.dataclass(frozen=True)
 class Owner:
-    """What the image says of a file where the disk says otherwise. ``mode``: type and permission bits (st_mode)."""
+    """Owner and mode of a file in the image where the disk has others. ``mode``: type and permission bits (st_mode)."""
 
     mode: int
     uid: int
@@ -53,7 +53,7 @@ class Owner:
 
 @dataclasses.dataclass(frozen=True)
 class Unpacked:
-    """What was unpacked.
+    """Unpacked content.
 
     ``owning``: files have their owners and modes on disk. ``entries``: of all layers. ``bytes``: content of all regular
     files that were written, also of those that a later layer replaced. ``owners``: real path in the root -> what the
@@ -72,7 +72,7 @@ class Unpacked:
 
 
 def may_own() -> bool:
-    """Whether this process can give files any owner and mode, and read them all the same."""
+    """Return whether this process can give files any owner and mode, and read them all the same."""
     try:
         status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
         held = int(status.partition("CapEff:")[2].split()[0], 16)
@@ -182,7 +182,7 @@ class Unpacking:
         return f"layer {number + 1} of {len(self._image.layers)}"
 
     def result(self) -> Unpacked:
-        """What was done, once every layer was read and found to be what it should be."""
+        """Return the unpacked content, once every layer was read and verified."""
         if self.error is not None:
             raise self.error
         return self._root.result()
@@ -264,7 +264,7 @@ class _Root:
             self._top = -1
 
     def result(self) -> Unpacked:
-        """What was done."""
+        """Return the unpacked content."""
         if self._unseen > _NAMED_PROBLEMS:
             more = self._unseen - _NAMED_PROBLEMS
             self._problems.append(Problem("unreadable", f"{more} more files or folders could not be read"))

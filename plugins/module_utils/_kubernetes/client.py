@@ -292,7 +292,7 @@ class KubernetesClient:
         return self._groups
 
     def has_group(self, group: str) -> bool:
-        """Whether the cluster serves an API group ("image.openshift.io")."""
+        """Return whether the cluster serves an API group ("image.openshift.io")."""
         return group in self.groups()
 
     def version(self) -> tuple[int, int]:
@@ -443,7 +443,7 @@ class KubernetesClient:
         return _Lost(ApiError(text, code=UNREACHABLE, hint=hint), was_done)
 
     def _failure(self, error: Exception, operation: Operation) -> _Lost | ApiError:
-        """What a failed exchange means."""
+        """Classify a failed exchange."""
         import urllib3
 
         causes = causes_of(error)
@@ -489,7 +489,7 @@ class _Lost(Exception):
 
 
 class _Tries:
-    """What is known of the tries of one request."""
+    """State of the attempts of one request."""
 
     unknown = False
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How an API server is reached: options, kubeconfig or the pod's own account, as one pool of connections.
+"""Access to an API server: options, kubeconfig or the pod's own account, as one pool of connections.
 
 Credentials come from ``kubeconfig``. Connections are made here, by urllib3: from version to version the package
 ``kubernetes`` differs in proxies of the environment, default CAs and TLS server names, and opens the CA file again for
@@ -129,7 +129,7 @@ class Settled:
 
 @dataclasses.dataclass(frozen=True)
 class _LoadedTarget:
-    """What was loaded, with the options over it. A copy: the library sets its own again when it renews a token."""
+    """Loaded configuration, with the options over it. A copy: the library sets its own again when it renews a token."""
 
     host: str
     verifies: bool

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an API server can refuse, as one sentence that names the request and says what to do."""
+"""Refusals of an API server, each as one sentence that names the request and says what to do."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Operation:
 
 
 def operation_of(method: str, path: str, params: t.Mapping[str, t.Any] | None = None) -> Operation:
-    """What a request asks for, from its method and API path."""
+    """Derive the operation of a request from its method and API path."""
     parts = [urllib.parse.unquote(part) for part in path.split("?")[0].strip("/").split("/")]
     if parts[0] == "api" and len(parts) > 2:
         group, rest = "", parts[2:]

@@ -238,7 +238,7 @@ def _check(
 
 
 class _Complaints(logging.Handler):
-    """What the library only logs: why a credential plugin failed."""
+    """Collects what the library only logs: why a credential plugin failed."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)

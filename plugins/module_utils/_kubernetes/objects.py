@@ -59,7 +59,7 @@ class ObjectSelection:
 
 @dataclasses.dataclass(frozen=True)
 class ObjectChange:
-    """What was done with an object, or would be: CREATED, PATCHED, DELETED or UNCHANGED.
+    """Change of an object, made or planned: CREATED, PATCHED, DELETED or UNCHANGED.
 
     ``before`` and ``after``: the object without what changes with every write; empty where there is none.
     ``created``: when the server made it, RFC 3339. ``error``: why the server refused it.

@@ -84,7 +84,7 @@ def who_am_i(client: KubernetesClient) -> str:
 
 
 def may(client: KubernetesClient, wish: AccessRequest) -> bool:
-    """Whether the server would let us. What it refuses for other reasons than rights is not seen here."""
+    """Return whether the server would let us. What it refuses for other reasons than rights is not seen here."""
     answer = client.create(
         "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
         {
@@ -115,7 +115,7 @@ def request_token(client: KubernetesClient, account: Account, seconds: int) -> T
 
 
 def is_accepted(client: KubernetesClient, token: Token, account: Account) -> bool:
-    """Whether the server takes a token as that of this account, which may have been deleted and made anew."""
+    """Return whether the server takes a token as that of this account, which may have been deleted and made anew."""
     answer = client.create(
         "/apis/authentication.k8s.io/v1/tokenreviews",
         {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token.text}},

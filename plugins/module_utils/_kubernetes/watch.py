@@ -89,7 +89,7 @@ class Watcher:
             self._stopped.wait(pause * random.uniform(0.5, 1.0))
 
     def _may_pass(self, error: ApiError) -> bool:
-        """Whether it is worth trying again."""
+        """Return whether it is worth trying again."""
         if error.code in TRANSIENT:
             return self._was_listed
         self._refused_at = self._refused_at or time.monotonic()

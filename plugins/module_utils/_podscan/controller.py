@@ -100,7 +100,7 @@ _COMES_AGAIN = frozenset((api.OOM_KILLED, api.DEADLINE))
 
 @dataclasses.dataclass(frozen=True)
 class ComplianceOptions:
-    """What oscap is to evaluate in pods.
+    """Rules to evaluate in pods.
 
     ``profile`` and ``rules``: as ``_compliance.content.EvaluationRequest`` has them. ``content``: trimmed to them
     (``pack_trimmed``), empty: the image of the pods has it. ``tailoring``: the file. ``arf``: whether it is kept.
@@ -146,7 +146,7 @@ class ComplianceOptions:
         return {name: data for name, data in files.items() if data}
 
     def planned(self, image: str) -> PlannedCompliance:
-        """What pods of this image are told."""
+        """Make the part of the plan for pods of this image."""
         digest = hashlib.sha256()
         for name, data in sorted(self.given.items()):
             digest.update(f"{name} {len(data)}\n".encode() + data)
@@ -157,7 +157,7 @@ class ComplianceOptions:
 
 @dataclasses.dataclass(frozen=True)
 class ScanOptions:
-    """How a scan uses the cluster.
+    """Options of a scan in a cluster.
 
     ``pods``: at once (one more while something is tried again). ``image_timeout``: seconds for one image.
     ``start_timeout``: seconds from the first sign that a pod cannot start until that is an error. ``ca``: PEM
@@ -211,7 +211,7 @@ class _RoundJob:
 
     @property
     def is_over(self) -> bool:
-        """Whether all its shards have ended."""
+        """True if all its shards have ended."""
         return all(shard.ended for shard in self.shards.values())
 
 
@@ -668,7 +668,7 @@ class JobScan:
         return dataclasses.replace(self._options.pod, evaluator=evaluator)
 
     def _seconds(self, shard: ShardState) -> int:
-        """What a pod may take. An index may hold several images, and nobody knows how many."""
+        """Compute the seconds that a pod may take. An index may hold several images, and nobody knows how many."""
         images = sum(1 if item.kind == "image" or item.index else 4 for item in shard.items.values())
         wanted = self._options.compliance
         each = self._options.image_timeout + (wanted.seconds if wanted is not None else 0)
@@ -1074,7 +1074,7 @@ class JobScan:
             self._warn(f"still there in the namespace {self._options.namespace}: {', '.join(left[:5])}")
 
     def _until(self, end: float, work: t.Callable[..., t.Any], *arguments: t.Any) -> t.Any:
-        """What the worker gives before a moment; None, and a warning, when it fails or is late."""
+        """Wait for the worker until a moment; None, and a warning, when it fails or is late."""
         future = self._worker.submit(work, *arguments)
         try:
             return future.result(max(0.1, end - self._clock()))

@@ -113,7 +113,7 @@ def cause(code: str, details: str = "", subject: str = "") -> ScanError:
 
 @dataclasses.dataclass(frozen=True)
 class JobPod:
-    """What counts of a pod. ``job``: UID of its Job; ``index``: its completion index, -1 without one.
+    """Relevant fields of a pod. ``job``: UID of its Job; ``index``: its completion index, -1 without one.
 
     ``started``: its container runs or ran. ``ended``: it does not run, and never will again. ``doing``: digests that it
     said it works on. ``prepared``: it has its network, and all volumes but images. ``trouble``: why it does not start;
@@ -136,7 +136,7 @@ class JobPod:
 
     @property
     def running(self) -> bool:
-        """Whether it works."""
+        """True if it works."""
         return self.started and not self.ended
 
 
@@ -257,7 +257,7 @@ def _failure(
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What counts of a Job. ``shard``: of a one-pod Job, else None. ``alive_at``: the last sign of its process.
+    """Relevant fields of a Job. ``shard``: of a one-pod Job, else None. ``alive_at``: the last sign of its process.
 
     ``failing``: why all its pods end; ``finished``: no pod of it runs, and none will.
     """
@@ -322,7 +322,7 @@ def this_process() -> str:
 
 
 def is_dead(owner: str) -> bool:
-    """Whether a process certainly ended: it was one of this machine, and is not there any more."""
+    """Return whether a process certainly ended: it was one of this machine, and is not there any more."""
     machine, _dot, rest = owner.partition(".")
     number, _dot, start = rest.partition(".")
     if not number.isdecimal() or machine != this_process().partition(".")[0]:
@@ -450,7 +450,7 @@ class Jobs:
                 raise
 
     def leftovers(self, *runs: str, done: t.Container[str] = ()) -> list[str]:
-        """What is still there of these runs: ``pod NAME`` and so on.
+        """List what is left of these runs: ``pod NAME`` and so on.
 
         ``done``: UIDs of pods of which nothing runs any more; once they are being deleted they count as gone, though
         their kubelet may take another second or two to say so.

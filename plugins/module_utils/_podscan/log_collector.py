@@ -101,13 +101,13 @@ class LogCollector:
         self._start()
 
     def tell(self, uid: str, *, ended: bool = False, gone: bool = False) -> None:
-        """What the API says about a pod: its containers ended, or it exists no more."""
+        """Note what the API says about a pod: its containers ended, or it exists no more."""
         log = self._logs.get(uid)
         if log is not None:
             log.tell(ended=ended, gone=gone)
 
     def poll(self) -> list[Received | Finished]:
-        """What came since the last call. Each pod is finished exactly once, after its records. Never waits.
+        """Return what came since the last call. Each pod is finished exactly once, after its records. Never waits.
 
         A call decodes at most DECODED bytes, since records take many times that in memory: call it again at once while
         it returns something. What a second reading repaired comes out of the pod's own order.
@@ -305,7 +305,7 @@ class PodLog:
     # -- the caller's thread
 
     def tell(self, *, ended: bool, gone: bool) -> None:
-        """What the API says about the pod."""
+        """Note what the API says about the pod."""
         with self._lock:
             if gone and self._gone_at is None:
                 self._gone_at = self._clock()
@@ -447,7 +447,7 @@ class LogSpool:
 
 
 def _missing(decoder: Decoder) -> list[str]:
-    """What a log lacks, in words."""
+    """Describe what a log lacks."""
     ranges = [f"{first}" if first == last else f"{first}-{last}" for first, last in decoder.missing]
     parts = []
     if ranges:

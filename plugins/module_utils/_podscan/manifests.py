@@ -82,14 +82,14 @@ class EvaluatorOptions:
 
     @property
     def tree_request(self) -> int:
-        """What of it is likely to be needed."""
+        """Estimate the bytes of the tree that are likely to be needed."""
         expected = int(self.largest * EXPANSION * TREE_OVERHEAD) + TREE_SPARE
         return min(expected, self.tree_bytes) if self.largest else self.tree_bytes
 
 
 @dataclasses.dataclass(frozen=True)
 class PodOptions:
-    """What people choose about pods.
+    """Options of pods.
 
     ``memory`` and ``cpu``: quantities; memory is request and limit, cpu the request. ``cpu_limit``: what a pod may use
     at most. ``pull_secrets``: names of Secrets in the namespace. ``registry_token``: mount a token for the integrated

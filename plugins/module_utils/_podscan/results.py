@@ -86,7 +86,7 @@ class RecordReceiver:
         return outcome
 
     def rest(self, shard: ShardState) -> list[tuple[int, Item]]:
-        """What a shard still owes, with its numbers; of an index that was opened, each missing image on its own."""
+        """List the images that a shard still owes, with their numbers; of an opened index, each missing image."""
         found = []
         for number in sorted(shard.open):
             item = shard.items[number]

@@ -63,7 +63,7 @@ def plan_shards(items: t.Sequence[Item], *, pods: int, per_pod: int) -> list[lis
 
 
 def _most(item: Item, per_pod: int) -> int:
-    """How many images may share a pod with this one, itself included."""
+    """Count the images that may share a pod with this one, itself included."""
     if item.alone or item.tries > 1:
         return 1
     return per_pod if not item.tries else max(1, per_pod // SMALLER)

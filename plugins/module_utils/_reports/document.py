@@ -106,7 +106,7 @@ def cluster_object(
 
 
 def about_cluster(cluster: t.Mapping[str, t.Any]) -> str:
-    """What a person must know of the images of a cluster."""
+    """Describe what a person must know of the images of a cluster."""
     counts = ", ".join(f"{cluster['counts'][verdict]} {verdict}" for verdict in ATTENTION)
     number = len(cluster["images"])
     text = f"{number} image{'' if number == 1 else 's'}: {counts}"
@@ -119,7 +119,7 @@ def about_cluster(cluster: t.Mapping[str, t.Any]) -> str:
 
 
 def about_size(feed: t.Mapping[str, t.Any]) -> str:
-    """How much data a feed of the report is: number of documents, the span of years in their names, and how many more
+    """Describe the size of a feed: number of documents, the span of years in their names, and how many more
     could not be read.
     """
     number = feed["documents"]
@@ -131,7 +131,7 @@ def about_size(feed: t.Mapping[str, t.Any]) -> str:
 
 
 def count_verdicts(verdicts: t.Iterable[str]) -> dict[str, int]:
-    """How many images have each verdict; all four keys are there."""
+    """Count the images with each verdict; all four keys are there."""
     counts = {"passed": 0, "failed": 0, "inconclusive": 0, "error": 0}
     for verdict in verdicts:
         counts[verdict] += 1

@@ -172,7 +172,7 @@ def _groups(findings: t.Iterable[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any
 
 
 def _advice(code: str) -> str:
-    """What to do about a reason; for a problem of an inventory or of rules, what it means."""
+    """Advise what to do about a reason; for a problem of an inventory or of rules, what it means."""
     return CODES[code].remedy if code in CODES else PROBLEMS.get(code, RULE_PROBLEMS.get(code, ""))
 
 

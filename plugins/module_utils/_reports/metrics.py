@@ -73,7 +73,7 @@ def render(report: t.Mapping[str, t.Any], times: Times) -> bytes:
 
 
 def _differs(before: bytes, after: bytes) -> bool:
-    """Whether they differ in other lines than those that differ after each run."""
+    """Return whether they differ in other lines than those that differ after each run."""
     return _without_times(before) != _without_times(after)
 
 

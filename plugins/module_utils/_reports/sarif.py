@@ -63,7 +63,7 @@ def render(report: t.Mapping[str, t.Any]) -> bytes:
 
 
 def _results(image: t.Mapping[str, t.Any], rules: dict[str, Json]) -> t.Iterator[Json]:
-    """What is to be said of one image; adds the rules that it names."""
+    """Make the results of one image; adds the rules that it names."""
     open_results = 0
     for one in image["vulnerabilities"]:
         fix = f", fixed in {visible(one['fixed_in'], 200)}" if one["fixed_in"] else f": {one['status']}"
@@ -125,7 +125,7 @@ def _result(image: t.Mapping[str, t.Any], rule: str, level: str, text: str, what
 
 
 def _is_whole(report: t.Mapping[str, t.Any]) -> bool:
-    """Whether there are images, none of them could not be scanned, and every cluster is complete."""
+    """Return whether there are images, none of them could not be scanned, and every cluster is complete."""
     clusters = report.get("clusters", ())
     return (
         bool(report["images"]) and not report["counts"]["error"] and all(one["state"] == "complete" for one in clusters)

@@ -22,7 +22,7 @@ _IDS_KEPT = 100_000
 
 @dataclasses.dataclass(frozen=True)
 class ImageNames:
-    """What an image is called. ``digests``: its own first, then those of the indexes it is in. ``distribution``: the
+    """Names of an image. ``digests``: its own first, then those of the indexes it is in. ``distribution``: the
     os-release ID."""
 
     digests: tuple[str, ...]
@@ -70,14 +70,14 @@ class Used:
 
 @dataclasses.dataclass(frozen=True)
 class Accepted:
-    """What is accepted of an image: finding (id, package) and rule id -> how the exception is called."""
+    """Accepted findings of an image: finding (id, package) and rule id -> how the exception is called."""
 
     findings: t.Mapping[tuple[str, str], str] = dataclasses.field(default_factory=dict)
     rules: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 class AskedFinding(t.Protocol):
-    """What is asked of a finding."""
+    """Finding to look up."""
 
     @property
     def id(self) -> str:
@@ -167,7 +167,7 @@ class ImageExceptions:
         self.by_policy = by_policy
 
     def about_finding(self, finding: AskedFinding) -> t.Iterator[tuple[Entry, str]]:
-        """What is about a finding, with its state, best first; of VEX only what clears it."""
+        """Find the entries about a finding, with their state, best first; of VEX only what clears it."""
         for one in self._exceptions.for_id(finding.id):
             if one.images in self._covered and one.covers_package(finding.name, finding.package):
                 state = "accepted" if one.holds(self._today) else "expired"
@@ -179,7 +179,7 @@ class ImageExceptions:
             yield newest, "accepted"
 
     def about_rule(self, rule: t.Mapping[str, t.Any]) -> t.Iterator[tuple[Entry, str]]:
-        """What is about a rule that failed. A rule that was not evaluated cannot be accepted."""
+        """Find the entries about a failed rule. A rule that was not evaluated cannot be accepted."""
         for one in self._exceptions.for_rules:
             if rule["result"] == "fail" and one.images in self._covered and one.covers_rule(rule["id"]):
                 yield one, "accepted" if one.holds(self._today) else "expired"
@@ -187,7 +187,7 @@ class ImageExceptions:
     def accepted(
         self, findings: t.Iterable[AskedFinding], rules: t.Iterable[t.Mapping[str, t.Any]], policy: str | None
     ) -> Accepted:
-        """What is accepted in the eyes of a policy; without one, by what holds for every policy."""
+        """Collect what a policy accepts; without one, by what holds for every policy."""
         result: dict[tuple[str, str], str] = {}
         counting: set[tuple[str, str]] = set()
         for finding in findings:
@@ -216,7 +216,7 @@ class ImageExceptions:
         rules: t.Iterable[t.Mapping[str, t.Any]],
         policies: t.Collection[str],
     ) -> list[Used]:
-        """What is about something in the image, and for one of the policies that judge it.
+        """List the entries that apply to the image and one of its policies.
 
         Of several that accept one finding under the same policies the first explains it, and the others are not named;
         one that no longer holds is named where nothing else accepts the finding.
@@ -265,7 +265,7 @@ def _explaining(about: t.Iterable[tuple[Entry, str]], policies: t.Collection[str
 
 
 def for_policy(entry: Entry, policy: str | None) -> bool:
-    """Whether an entry holds for the verdict of a policy; without one, whether it holds for every one."""
+    """Return whether an entry holds for the verdict of a policy; without one, whether it holds for every one."""
     if not isinstance(entry, Acceptance) or not entry.policies:
         return True
     return policy is not None and entry.covers_policy(policy)

@@ -17,7 +17,7 @@ Document = t.Mapping[str, t.Any]
 
 
 def difference(before: Document, after: Document) -> list[dict[str, str]]:
-    """What made the difference between two objects of one image (``judge.image_document``).
+    """Explain the difference between two objects of one image (``judge.image_document``).
 
     Dictionaries of ``code``, ``message`` and ``state`` (``new`` or ``gone``), those that decide first: what came where
     the verdict is worse, what is gone where it is better, notes such as those about exceptions after them.

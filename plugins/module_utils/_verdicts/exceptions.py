@@ -72,7 +72,7 @@ class Acceptance:
 
     @property
     def label(self) -> str:
-        """How reports name it."""
+        """Name in reports."""
         return self.id or self.rule
 
     @property
@@ -82,11 +82,11 @@ class Acceptance:
         return "until " + " or ".join(ends + (["a fix is there"] if self.until_fixed else []))
 
     def holds(self, day: datetime.date) -> bool:
-        """Whether its date still holds on a day (UTC); it holds through its last day."""
+        """Return whether its date still holds on a day (UTC); it holds through its last day."""
         return self.expires is None or day <= self.expires
 
     def covers_image(self, digest: str, references: t.Iterable[str]) -> bool:
-        """Whether it is meant for an image: for its digest, or for every name that it has.
+        """Return whether it is meant for an image: for its digest, or for every name that it has.
 
         A verdict is about a digest, whatever it is called: an exception for ``dev/*`` alone must not clear the same
         image where it is called ``prod/app``.
@@ -97,20 +97,20 @@ class Acceptance:
         return bool(names) and all(_names(self.images, name) for name in names)
 
     def covers_id(self, finding_id: str) -> bool:
-        """Whether it is meant for findings of an id."""
+        """Return whether it is meant for findings of an id."""
         return bool(self.id) and fnmatch.fnmatchcase(folded_id(finding_id), folded_id(self.id))
 
     def covers_package(self, name: str, package: str) -> bool:
-        """Whether it is meant for what is found in a package."""
+        """Return whether it is meant for what is found in a package."""
         return not self.packages or _names(self.packages, name) or _names(self.packages, package)
 
     def covers_rule(self, rule_id: str) -> bool:
-        """Whether it is meant for an OpenSCAP rule."""
+        """Return whether it is meant for an OpenSCAP rule."""
         short = _RULE_PREFIX.sub("", rule_id, count=1)
         return bool(self.rule) and (fnmatch.fnmatchcase(rule_id, self.rule) or fnmatch.fnmatchcase(short, self.rule))
 
     def covers_policy(self, name: str) -> bool:
-        """Whether it holds for the verdict of a policy."""
+        """Return whether it holds for the verdict of a policy."""
         return not self.policies or _names(self.policies, name)
 
 

@@ -427,7 +427,7 @@ def _union(left: Schema, right: Schema) -> Schema:
 
 
 def _comparison_advice(*sides: tuple[Schema, Node]) -> str:
-    """What to write instead of a comparison between two kinds."""
+    """Advise what to write instead of a comparison between two kinds."""
     if any(node["type"] == "not_expression" for _schema, node in sides):
         return " (! binds tighter than ==: write !(a == b), or a != b)"
     for (schema, node), (_schema, constant) in (sides, sides[::-1]):

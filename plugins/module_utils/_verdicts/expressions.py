@@ -68,7 +68,7 @@ def check_expression(expression: str, schema: Schema) -> CheckedExpression:
 
 
 def _mixes(expression: str) -> bool:
-    """Whether && and || stand side by side, so that one must know which binds tighter."""
+    """Return whether && and || stand side by side, so that one must know which binds tighter."""
     import jmespath
 
     levels: list[set[str]] = [set()]

@@ -31,7 +31,7 @@ _SYSTEMS: t.Mapping[str, str] = {
 
 @dataclasses.dataclass(frozen=True)
 class FieldForm:
-    """How the texts of a field are written.
+    """Form of the texts of a field.
 
     ``examples`` match ``pattern``. ``advice``: pairs of a pattern of a text that does not fit, and what to write for it
     (``{word}``, and ``{field}`` for the field); the first that matches the whole text is given.
@@ -42,11 +42,11 @@ class FieldForm:
     advice: tuple[tuple[str, str], ...] = ()
 
     def fits(self, word: str) -> bool:
-        """Whether a text is of the form."""
+        """Return whether a text is of the form."""
         return re.fullmatch(self.pattern, word) is not None
 
     def better(self, word: str, field: str) -> str:
-        """What to write instead of a text that does not fit."""
+        """Suggest a replacement for a text that does not fit."""
         if _WILDCARDS.search(word):
             plain = visible(re.split(r"[*^$%\\?]|\.[*+]", word.lstrip("^"))[0], 60)
             return f"JMESPath has no patterns: write starts_with({field}, '{plain}'), ends_with() or contains()"

@@ -46,7 +46,7 @@ def judge(
     *,
     now: datetime.datetime,
 ) -> ImageVerdict:
-    """What all policies that select the image say of it. ``now`` has a time zone."""
+    """Judge an image by all policies that select it. ``now`` has a time zone."""
     exceptions = exceptions if isinstance(exceptions, Exceptions) else Exceptions(exceptions)
     named = ImageNames((subject.digest, *subject.index_digests), subject.names, subject.distribution)
     meant = exceptions.of_image(named, now.astimezone(datetime.timezone.utc).date())
@@ -144,7 +144,7 @@ def _data(subject: Subject) -> Data | None:
 
 
 def _scan_reasons(subject: Subject) -> list[Outcome]:
-    """What stands against an image whatever a policy says."""
+    """Find what stands against an image whatever a policy says."""
     problem = subject.scan_problem
     if problem is not None:
         # Any other code is that of the ScanError that ended the scan.
@@ -167,12 +167,12 @@ _Key = t.TypeVar("_Key", str, tuple[str, str])
 
 
 def _in_all(views: t.Sequence[t.Mapping[_Key, str]]) -> dict[_Key, str]:
-    """What is accepted in the eyes of every policy: what one of them counts is a finding."""
+    """Collect what every policy accepts: what one of them counts is a finding."""
     return {key: label for key, label in sorted(views[0].items()) if all(key in view for view in views)}
 
 
 def _exception_notes(used: t.Iterable[Used]) -> list[Outcome]:
-    """What to say about the exceptions that hold, and about those that no longer do."""
+    """Make notes about the exceptions that hold, and about those that no longer do."""
     notes = []
     for one in used:
         entry, number = one.entry, len(one.findings) + len(one.rules)

@@ -27,7 +27,7 @@ class Reason:
 
 @dataclasses.dataclass(frozen=True)
 class PolicyVerdict:
-    """What one policy says. ``sha256`` is of the policy's canonical JSON."""
+    """Verdict of one policy. ``sha256`` is of the policy's canonical JSON."""
 
     name: str
     sha256: str
@@ -37,7 +37,7 @@ class PolicyVerdict:
 
 @dataclasses.dataclass(frozen=True)
 class ImageVerdict:
-    """What all policies that apply say of one image, and what it was derived from.
+    """Verdict of all policies that apply to one image, and its sources.
 
     ``excepted``: (finding id, package) -> how the exception is called, for findings that every policy accepts;
     ``excepted_rules``: the same for rules. ``exceptions``: those that are about the image, as objects of the report.

@@ -76,7 +76,7 @@ def _policies(document: t.Mapping[str, t.Any]) -> set[tuple[str, str]]:
 
 
 def _accepted(document: t.Mapping[str, t.Any]) -> set[tuple[str, ...]]:
-    """What exceptions accept of an image, and for which policies; by which of them makes no difference."""
+    """Collect what exceptions accept of an image, and for which policies; by which of them makes no difference."""
     accepted: set[tuple[str, ...]] = set()
     for exception in document.get("exceptions", ()):
         if exception["state"] == "accepted":

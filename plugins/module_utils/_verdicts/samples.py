@@ -126,7 +126,7 @@ class Samples:
         return self._preferred(*self._numbers_of(schema, name))
 
     def _needed(self, schema: Schema, name: str) -> bool:
-        """Whether a field must be there; plain ones that the expression does not name are left out, to be quick."""
+        """True if a field must be there; plain ones that the expression does not name are left out, to be quick."""
         return self._every_field or name in self._names or not {"string", "boolean"} & _kinds(schema)
 
     def _list(self, items: Schema, name: str) -> list[t.Any]:

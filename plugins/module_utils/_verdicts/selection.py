@@ -21,7 +21,7 @@ class Selection:
     labels: tuple[tuple[str, str], ...] = ()
 
     def selects(self, references: t.Iterable[str], platform: str, labels: t.Mapping[str, str]) -> bool:
-        """Whether an image is meant that has these references (one is enough), platform and labels."""
+        """Return whether an image is meant that has these references (one is enough), platform and labels."""
         if not all(name in labels and fnmatch.fnmatchcase(labels[name], pattern) for name, pattern in self.labels):
             return False
         # linux/arm64 means linux/arm64/v8, too.

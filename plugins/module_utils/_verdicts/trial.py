@@ -105,7 +105,7 @@ def _watched(node: Node) -> t.Iterator[Node]:
 
 
 def _is_false(value: t.Any) -> bool:
-    """Whether JMESPath takes a value for false; numbers are true, zero included."""
+    """Return whether JMESPath takes a value for false; numbers are true, zero included."""
     return value is None or value is False or (isinstance(value, (str, list, dict)) and not value)
 
 

@@ -21,7 +21,7 @@ _NAMED = 5
 
 @dataclasses.dataclass(frozen=True)
 class EntryUsage:
-    """What became of one entry of a file over all images.
+    """Use of one entry of a file over all images.
 
     ``state``: ``used``, ``unused`` (it is about nothing in any image), ``expired``, or ``fixed`` (all that it is about
     has a fix now, which ends it). ``days_left``: whole days until its last day, negative after it, None without a date.
@@ -35,7 +35,7 @@ class EntryUsage:
     images: tuple[str, ...]
 
     def expires_within(self, days: int) -> bool:
-        """Whether it still holds and its last day comes within so many days."""
+        """Return whether it still holds and its last day comes within so many days."""
         return self.days_left is not None and 0 <= self.days_left <= days
 
 
@@ -109,7 +109,7 @@ class Usages:
 
 
 def counts(usages: t.Sequence[EntryUsage], days: int) -> dict[str, int]:
-    """How many exceptions are in each state, and how many end within so many days."""
+    """Count the exceptions in each state, and those that end within so many days."""
     states = dict.fromkeys(("used", "unused", "expired", "fixed"), 0)
     for one in usages:
         states[one.state] += 1
@@ -142,7 +142,7 @@ def describe(usage: EntryUsage, days: int) -> dict[str, t.Any]:
 
 
 def describe_vex(document: VexDocument, usages: Usages) -> dict[str, t.Any]:
-    """What became of one file of VEX."""
+    """Describe the use of one file of VEX."""
     return {
         "path": document.path,
         "id": document.id,

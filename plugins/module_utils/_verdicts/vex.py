@@ -57,7 +57,7 @@ _TEXT_LIMIT = 1000
 
 @dataclasses.dataclass(frozen=True)
 class VexStatement:
-    """What a maker says of a vulnerability in an image, or in one package of it (None: in all).
+    """Statement of a maker about a vulnerability in an image, or in one package of it (None: in all).
 
     ``ids``: the vulnerability and its aliases, as they are written. ``status``: in the words of OpenVEX. ``time``: RFC
     3339, UTC. ``document``: the id of the document that says so; ``author``: who published it.
@@ -75,7 +75,7 @@ class VexStatement:
 
     @property
     def clears(self) -> bool:
-        """Whether a finding is no longer one: the maker fixed it in what is named, or says why it does not matter.
+        """True if a finding is no longer one: the maker fixed it in what is named, or says why it does not matter.
 
         What is fixed must be a build: "the image of that name is fixed" would be said of its older builds, too.
         """
@@ -85,7 +85,7 @@ class VexStatement:
 
     @property
     def widely(self) -> bool:
-        """Whether it says that a finding counts, or may; what is unclear in it must not save what was said before."""
+        """True if it says that a finding counts, or may; what is unclear in it must not save what was said before."""
         return self.status in _COUNTING
 
     @property
@@ -96,16 +96,16 @@ class VexStatement:
         return tuple(dict.fromkeys(one for text in self.ids for one in mentioned_ids(text)))
 
     def is_about_image(self, digests: t.Container[str], references: t.Collection[str]) -> bool:
-        """Whether it is about an image. ``digests``: its own and those of the indexes that it is in."""
+        """Return whether it is about an image. ``digests``: its own and those of the indexes that it is in."""
         return self.image.names(digests, references, widely=self.widely)
 
     def is_about_package(self, package: str, distribution: str) -> bool:
-        """Whether it is about a package (``name-epoch:version-release.arch``) of its image."""
+        """Return whether it is about a package (``name-epoch:version-release.arch``) of its image."""
         return self.package is None or self.package.names(package, distribution, widely=self.widely)
 
     @property
     def label(self) -> str:
-        """How reports name it."""
+        """Name in reports."""
         return f"vex:{self.document}"
 
 

@@ -42,7 +42,7 @@ class ImageName:
     tag: str = ""
 
     def names(self, digests: t.Container[str], references: t.Collection[str], *, widely: bool = False) -> bool:
-        """Whether an image is meant: by its digest (or that of an index it is in), or by every name that it has.
+        """Return whether an image is meant: by its digest (or that of an index it is in), or by every name that it has.
 
         ``widely``: by any of its names, of which one without a tag may have every tag.
         """
@@ -71,7 +71,7 @@ class PackageName:
     arch: str = ""
 
     def names(self, package: str, distribution: str, *, widely: bool = False) -> bool:
-        """Whether a package (``name-epoch:version-release.arch``) of a distribution (os-release ID) is meant.
+        """Return whether a package (``name-epoch:version-release.arch``) of a distribution (os-release ID) is meant.
 
         ``widely``: what is not a distribution, build or architecture of packages narrows nothing down, and the epoch,
         which makers leave out or write as 0, does not either. Upper and lower case are the same.

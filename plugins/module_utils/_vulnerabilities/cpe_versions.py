@@ -17,7 +17,7 @@ _WHOLE_MAJOR = re.compile(r"[0-9]{1,3}\.\*")
 
 
 def is_sound(version: str) -> bool:
-    """Whether the wildcards of a version stand where they may; a version without any is sound."""
+    """Return whether the wildcards of a version stand where they may; a version without any is sound."""
     return all(character.isprintable() for character in version) and _SOUND.fullmatch(version) is not None
 
 
@@ -26,7 +26,7 @@ def has_wildcard(version: str) -> bool:
 
 
 def matches(pattern: str, version: str) -> bool:
-    """Whether a version may be meant by a pattern: the version itself, a part of it up to a dot, or what it begins.
+    """True if a version may be meant by a pattern: the version itself, a part of it up to a dot, or what it begins.
 
     A version that is less exact than the pattern (``4`` for ``4.*``) may be meant, and so may one that is more exact
     (``4.12.3`` for ``4.1?``). Two patterns match when their fixed beginnings agree.
@@ -44,12 +44,12 @@ def matches(pattern: str, version: str) -> bool:
 
 
 def matches_exactly(pattern: str, version: str) -> bool:
-    """Whether a pattern means this very version, each ``?`` being one character."""
+    """Return whether a pattern means this very version, each ``?`` being one character."""
     return bool(version) and not has_wildcard(version) and bool(_expression(pattern, exact=True).fullmatch(version))
 
 
 def is_whole_major(pattern: str) -> bool:
-    """Whether a pattern is a major version with any minor (``9.*``)."""
+    """Return whether a pattern is a major version with any minor (``9.*``)."""
     return _WHOLE_MAJOR.fullmatch(pattern) is not None
 
 

@@ -138,7 +138,7 @@ def _own_cpe(text: str) -> Cpe | None:
 
 @dataclasses.dataclass(frozen=True)
 class Relation:
-    """How a statement's product relates to an image.
+    """Relation of a statement's product to an image.
 
     ``applies``: the image has that product. ``clears``: so exactly, and no other version that it may have, that "not
     affected" may be believed.
@@ -171,7 +171,7 @@ class ImageProducts:
             self.by_product.setdefault((cpe.vendor, cpe.product), []).append(cpe)
 
     def relate(self, text: str) -> Relation | None:
-        """How a statement's CPE relates to the image; None when it says nothing about it."""
+        """Relate a statement's CPE to the image; None when it says nothing about it."""
         cpe = parse_cpe(text)
         if cpe is None:
             return None
@@ -238,7 +238,7 @@ class ImageProducts:
 
 
 def assumed_cpes(version_id: str, cpe_name: str) -> list[AppliedCpe]:
-    """What an image of Red Hat Enterprise Linux has when nothing in it says so: its main channels.
+    """Assume the CPEs of an image of Red Hat Enterprise Linux that names none: its main channels.
 
     ``version_id``: of Enterprise Linux; ``cpe_name``: of os-release. From version 10 on the CPE has the minor in it.
     """

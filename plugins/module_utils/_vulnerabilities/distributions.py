@@ -73,11 +73,11 @@ class Distribution:
         return f"{self.product}:{release}" if release else self.product
 
     def signed(self, package: Package) -> bool:
-        """Whether one of the distribution's keys signed the package."""
+        """Return whether one of the distribution's keys signed the package."""
         return package.key_id.lower()[-16:] in self.keys
 
     def named(self, package: Package) -> bool:
-        """Whether the package's vendor text names the distribution, which anybody can write."""
+        """Return whether the package's vendor text names the distribution, which anybody can write."""
         return package.vendor.strip().casefold().startswith(self.vendors)
 
     def release_of(self, package_release: str) -> str:

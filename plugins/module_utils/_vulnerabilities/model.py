@@ -58,7 +58,7 @@ class Statement:
 
 @dataclasses.dataclass(frozen=True)
 class FeedInfo:
-    """What feed was used. Times are RFC 3339, UTC.
+    """Facts of the feed in use. Times are RFC 3339, UTC.
 
     ``serial``: identifies the data (same serial, same statements). ``checked``: last successful check, from which the
     feed's age is counted. ``newest``: newest change in the data. ``repository_map``: whether repository-to-cpe data

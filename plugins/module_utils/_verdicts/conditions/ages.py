@@ -60,7 +60,7 @@ def _parse(field: Field) -> dict[str, t.Any]:
 
 
 def age_reasons(policy: AgeTerms, case: Case, what: str, moment: str) -> Reasons:
-    """Whether what a scan saw is too old. ``what``: beginning of the sentence; ``moment``: RFC 3339."""
+    """Return whether what a scan saw is too old. ``what``: beginning of the sentence; ``moment``: RFC 3339."""
     limit = policy.scan_age
     if limit is None:
         return

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a condition of a policy is made of: an entry of ``table.CONDITIONS``, defined in a file of its own."""
+"""Parts of a condition of a policy: an entry of ``table.CONDITIONS``, defined in a file of its own."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class Pass(t.NamedTuple):
 
 
 class Limit(t.NamedTuple):
-    """How long a pass holds by one condition: so many seconds after ``moment`` (RFC 3339).
+    """Validity of a pass by one condition: so many seconds after ``moment`` (RFC 3339).
 
     ``unknown``: what is said where the moment is not known or later than ``skew`` from now. ``lasting``: a new check of
     the data does not move it.

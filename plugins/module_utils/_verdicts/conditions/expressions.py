@@ -60,7 +60,7 @@ class ExpressionTerms(Terms):
     conditions: tuple[Expression, ...] = ()
 
     def reads(self, *fields: str) -> bool:
-        """Whether an expression asks about one of these fields of the image object."""
+        """Return whether an expression asks about one of these fields of the image object."""
         return any(set(fields).intersection(expression.reads) for expression in self.conditions)
 
 
@@ -124,7 +124,7 @@ def listed_rules(rules: t.Iterable[t.Mapping[str, t.Any]]) -> str:
 
 
 def _holds_for_any_score(condition: Expression, facts: dict[str, t.Any]) -> bool:
-    """Whether a condition that holds also holds if every missing CVSS score were the lowest, or the highest."""
+    """Return whether a condition that holds also holds if every missing CVSS score were the lowest, or the highest."""
     findings = facts["vulnerabilities"]
     if "cvss_score" not in condition.that or all(one["cvss_score"] is not None for one in findings):
         return True
@@ -139,7 +139,7 @@ def _holds_for_any_score(condition: Expression, facts: dict[str, t.Any]) -> bool
 
 
 def _holds_in_any_case(condition: Expression, facts: dict[str, t.Any]) -> bool:
-    """Whether a condition that holds also holds if every rule without a result failed, or passed."""
+    """Return whether a condition that holds also holds if every rule without a result failed, or passed."""
     results = facts["compliance"]
     unclear = sum(rule["result"] in UNCLEAR_RESULTS for rule in results["rules"])
     for result in ("fail", "pass") if unclear else ():

@@ -81,7 +81,7 @@ def _reasons(policy: KindTerms, case: Case) -> Reasons:
 
 
 def _database(inventory: Inventory) -> Reasons:
-    """Whether all packages of the database were read."""
+    """Return whether all packages of the database were read."""
     if inventory.database is None and any(one.code == "rpmdb-missing" for one in inventory.problems):
         pass  # said already
     elif all(package.name == "gpg-pubkey" for package in inventory.packages):

@@ -57,7 +57,7 @@ class AcceptedVendor:
 
 @dataclasses.dataclass(frozen=True, init=False, repr=False, eq=False)
 class PackageTerms(Terms):
-    """What is done about packages that are not covered, and whose are accepted."""
+    """Terms for packages that are not covered, and accepted vendors."""
 
     not_covered: str = "inconclusive"
     accept_vendors: tuple[AcceptedVendor, ...] = ()

@@ -57,7 +57,7 @@ CODES: t.Mapping[str, Code] = {
 
 @dataclasses.dataclass(frozen=True, init=False, repr=False, eq=False)
 class ComplianceTerms(KindTerms, ExpressionTerms, AgeTerms):
-    """What is asked of rules; None where it is not asked."""
+    """Terms for rules; None where there are none."""
 
     compliance_profile: str = ""
     max_failed_severity: str | None = None
@@ -65,12 +65,12 @@ class ComplianceTerms(KindTerms, ExpressionTerms, AgeTerms):
 
     @property
     def asks_compliance(self) -> bool:
-        """Whether the policy asks about the results of rules."""
+        """True if the policy asks about the results of rules."""
         return self.max_failed_severity is not None or self.min_score is not None or self.reads("compliance")
 
     @property
     def asks_score(self) -> bool:
-        """Whether the policy asks about the score, on which every rule has an influence."""
+        """True if the policy asks about the score, on which every rule has an influence."""
         return self.min_score is not None or any(
             "compliance" in expression.reads and "score" in expression.that for expression in self.conditions
         )

@@ -131,7 +131,7 @@ CODES: t.Mapping[str, Code] = {
 
 @dataclasses.dataclass(frozen=True, init=False, repr=False, eq=False)
 class VulnerabilityTerms(KindTerms, ExpressionTerms):
-    """What findings may be, and what the data must be.
+    """Terms for findings and for the data.
 
     ``max_severity``: None where it is not asked. ``min_documents``: (format of a feed, number); for formats that are
     not named the vendor's own number counts.
@@ -144,7 +144,7 @@ class VulnerabilityTerms(KindTerms, ExpressionTerms):
 
     @property
     def asks_vulnerabilities(self) -> bool:
-        """Whether the policy asks about findings; the products of an inventory come from the data, too."""
+        """True if the policy asks about findings; the products of an inventory come from the data, too."""
         return self.max_severity is not None or self.reads("vulnerabilities", "inventory")
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the readers of advisories (OSV, updateinfo) share: how advisories word severities, modules and versions."""
+"""Common parts of the readers of advisories (OSV, updateinfo): how advisories word severities, modules and versions."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def subject_of(title: str) -> str:
 
 
 def is_name(text: str) -> bool:
-    """Whether a text can be the name of a package."""
+    """Return whether a text can be the name of a package."""
     return bool(_NAME.fullmatch(text))
 
 

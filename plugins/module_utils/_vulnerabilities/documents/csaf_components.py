@@ -84,7 +84,7 @@ _OTHER_TYPES = frozenset(
 
 
 class BuildId(t.NamedTuple):
-    """What the id of a build tells. ``epoch``, ``arch`` and ``module`` are empty where it does not tell them."""
+    """Parts of the id of a build. ``epoch``, ``arch`` and ``module`` are empty where it does not tell them."""
 
     name: str
     epoch: str
@@ -164,7 +164,7 @@ def parse_rpm_purl(text: str) -> RpmPurl:
 
 
 def same_package(one: t.Mapping[str, t.Any], two: t.Mapping[str, t.Any]) -> bool:
-    """Whether two identification helpers are of one package. One build may be in several builds of its module."""
+    """True if two identification helpers are of one package. One build may be in several builds of its module."""
 
     def without_version(helper: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         purl = helper.get("purl")

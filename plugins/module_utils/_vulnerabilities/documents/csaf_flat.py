@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the documents of Red Hat's ``vex-feed`` say in another way than those of its ``vex`` feed.
+"""Differences of the documents of Red Hat's ``vex-feed`` from those of its ``vex`` feed.
 
 All products and components stand directly below the vendor, and builds have no architecture. A build is that of a
 source package (``libtiff-0:4.4.0-12.el9`` in May 2026), of a binary (``httpd24-libcurl-0:7.61.1-1.el7`` in August), or
@@ -38,7 +38,7 @@ _MODULE_PURL = re.compile(rb'"pkg:rpm/(?:[^/"]*/)*([^/"@?#]+)@([^"?#]+?)-[0-9]{1
 def is_flat(
     fields: CsafFields, tracking: dict[str, t.Any], categories: t.Container[str], purls: t.Iterable[str]
 ) -> bool:
-    """Whether a document has the flat shape, by what made it, its branches and its builds.
+    """Return whether a document has the flat shape, by what made it, its branches and its builds.
 
     ``categories``: of the branches of its product tree. ``purls``: package URLs of its components. Raises CorruptData
     for a document that has something of both shapes.
@@ -67,7 +67,7 @@ def is_flat(
 
 
 def as_stated(component: CsafComponent, purl: str, parts: ComponentReader) -> CsafComponent:
-    """What a component is by the rules of the flat shape. A component of the other shape stays what it is.
+    """Read a component by the rules of the flat shape. A component of the other shape stays what it is.
 
     The module of a binary stands with its source; the build of a module becomes a statement about the module, with the
     label ``name:stream:version:context`` for a build; of any other build without an architecture it is not told

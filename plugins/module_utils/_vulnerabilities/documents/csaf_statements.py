@@ -59,7 +59,7 @@ class _Score(t.NamedTuple):
 
 
 class _Ratings(t.NamedTuple):
-    """What one vulnerability says of products beside their status, by product id.
+    """Ratings of products by one vulnerability beside their status, by product id.
 
     ``common``: the severity that is said of all. ``aggregate``: the document's. ``rated``: whether products are rated.
     ``states``: fix states of what has no fix. ``fixes``: ids with a fix; ``advisories`` has

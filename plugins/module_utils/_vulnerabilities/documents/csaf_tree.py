@@ -102,7 +102,7 @@ class ProductTree:
         return found
 
     def is_leftover(self, identity: str) -> bool:
-        """Whether an id without a status, named by a score or a workaround alone, is not an RPM of any product.
+        """Return whether an id without a status, named by a score or a workaround alone, is not an RPM of any product.
 
         Vendors name whole products there, families of products by their name, and components that the tree no longer
         defines. An RPM there has lost its status.

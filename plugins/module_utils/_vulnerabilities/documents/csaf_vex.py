@@ -69,7 +69,7 @@ def read_document(data: bytes, where: str, *, names: t.Container[str] | None = N
 
 
 def may_name(data: bytes, names: t.Container[str]) -> bool:
-    """Whether the document's text seems to say something of one of these packages, without reading it.
+    """Return whether the document's text seems to say something of one of these packages, without reading it.
 
     Only a hint: of a damaged document it is certain of nothing. Texts that are cut or escape names count as naming all.
     """

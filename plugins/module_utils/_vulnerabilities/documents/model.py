@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every reader of documents gives, whatever their format."""
+"""Result of every reader of documents, whatever their format."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class StatementRow(t.NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Document:
-    """What one document says. ``vulnerabilities``: CVE (or advisory, where it names none) and its rows.
+    """Content of one document. ``vulnerabilities``: CVE (or advisory, where it names none) and its rows.
 
     ``category``: ``csaf_vex``, ``osv`` or ``updateinfo`` for what can be matched, else what the document says that it
     is. ``deleted``: the vendor took it back. ``skipped``: reason ->

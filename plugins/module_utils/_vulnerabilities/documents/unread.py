@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a document that cannot be read may be about: a second reader, which takes a document for text and not for JSON.
+"""Scope of a document that cannot be read: a second reader, which takes a document for text and not for JSON.
 
 A scope that lacks a package is a false green, so the reader takes too many names rather than too few, and gives up
 ("everything that the feed speaks for") where nothing proves that the names are all there:
@@ -48,7 +48,7 @@ _NAME = re.compile(r"(?![0-9a-f]{64})(?=.*[A-Za-z])[A-Za-z0-9_][A-Za-z0-9._+~^-]
 
 
 class UnreadScope(t.NamedTuple):
-    """What a document that could not be read can concern.
+    """Scope of a document that could not be read.
 
     ``names``: of packages, source packages and modules without their streams, sorted. ``distributions``: ``ID`` of
     os-release. With neither it is everything that its feed speaks for.

@@ -284,7 +284,7 @@ class _Advisory:
         return Document("updateinfo", revision, False, tuple((one, rows) for one in kept), dict(self.skipped))
 
     def check_owner(self, identity: str) -> None:
-        """What the advisory says of itself must not contradict what the user says of the feed."""
+        """Refuse an advisory that contradicts what the user says of the feed."""
         if not identity.startswith(self.owner.advisories):
             others = [one.name for one in DISTRIBUTIONS if identity.startswith(one.advisories)]
             if others:

@@ -78,7 +78,7 @@ def walk_archive(path: str, visit: Visit, limits: Limits = LIMITS) -> None:
 
 
 def unpack_file(path: str, limits: Limits = LIMITS) -> t.Iterator[bytes]:
-    """What a file unpacks to, plain or compressed with gzip, xz or zstd, in chunks. Raises as ``read_archive``."""
+    """Unpack a file, plain or compressed with gzip, xz or zstd, in chunks. Raises as ``read_archive``."""
     try:
         with Path(path).open("rb") as stream:
             yield from _Counted(decompress_file(stream.read), stream, Budget(limits))
@@ -91,7 +91,7 @@ def unpack_file(path: str, limits: Limits = LIMITS) -> t.Iterator[bytes]:
 
 
 def starts_with(path: str, start: bytes) -> bool:
-    """Whether the archive in a file begins like this once it is unpacked; no where it is not an archive at all."""
+    """True if the archive in a file begins like this once it is unpacked; no where it is not an archive at all."""
     try:
         with Path(path).open("rb") as stream:
             return next(decompress_file(stream.read), b"").startswith(start)

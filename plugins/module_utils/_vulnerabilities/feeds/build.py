@@ -42,7 +42,7 @@ READER_VERSION = 1
 
 @dataclasses.dataclass(frozen=True)
 class BuildResult:
-    """What became of an index. ``changed`` False: the feed is the same, and the index was kept.
+    """Outcome of building an index. ``changed`` False: the feed is the same, and the index was kept.
 
     ``rejected``: documents that could not be read. ``skipped``: reason -> number of documents (``not_csaf``,
     ``not_vex``, ``deleted``) or of product ids (the others) that were left out: they say nothing about RPM packages.
@@ -58,7 +58,7 @@ class BuildResult:
 
 @dataclasses.dataclass(frozen=True)
 class Signatures:
-    """What signatures are checked with. ``names``: packages whose documents are asked for one by one, where the source
+    """Keys to check signatures. ``names``: packages whose documents are asked for one by one, where the source
     is a server; none of them where it is empty. See ``verification``.
     """
 
@@ -167,7 +167,7 @@ class _Previous:
         self.known = KnownFeed(documents, index.meta.get("feed", {}), is_read_alike and not self.is_rekeyed)
 
     def holds(self, key: str, value: str) -> bool:
-        """Whether its ``fingerprint`` or ``serial`` is this, and it is to be kept then."""
+        """Return whether its ``fingerprint`` or ``serial`` is this, and it is to be kept then."""
         return bool(self.index.meta.get(key) == value) and not self.is_rekeyed
 
 
@@ -192,7 +192,7 @@ class _Compilation:
 
     @property
     def is_dry_run(self) -> bool:
-        """Whether ``dest`` is to stay as it is."""
+        """True if ``dest`` is to stay as it is."""
         return self.target != self.dest
 
     @property
@@ -374,7 +374,7 @@ def check_same_form(old: FeedIndex, form: Form, dest: str) -> None:
 
 
 def is_proved(index: FeedIndex, keys: Keys) -> bool:
-    """Whether what an index calls verified was verified here, or by somebody who is known.
+    """Return whether what an index calls verified was verified here, or by somebody who is known.
 
     One that was imported (``importing``) has noted what proved where it is from: fingerprints of keys, a checksum, or
     nothing.
@@ -384,7 +384,7 @@ def is_proved(index: FeedIndex, keys: Keys) -> bool:
 
 
 def has_index(dest: str) -> bool:
-    """Whether there is an index to compare with. Raises InputError for a file that is something else."""
+    """Return whether there is an index to compare with. Raises InputError for a file that is something else."""
     path = Path(dest)
     if not path.exists():
         return False

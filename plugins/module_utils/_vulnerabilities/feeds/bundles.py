@@ -48,7 +48,7 @@ _HINT = "fetch or export the bundle again"
 
 
 class Digest(t.NamedTuple):
-    """What a file must be. ``sha256``: hexadecimal. ``size``: bytes."""
+    """Expected content of a file. ``sha256``: hexadecimal. ``size``: bytes."""
 
     sha256: str
     size: int
@@ -56,7 +56,7 @@ class Digest(t.NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class BundleManifest:
-    """What a bundle says of itself; see the module's docstring."""
+    """Manifest of a bundle; see the module's docstring."""
 
     kind: str
     format: str
@@ -103,7 +103,7 @@ def check_checksum(path: Path, checksum: str, tick: t.Callable[[], None] = lambd
 
 
 def is_bundle(path: Path) -> bool:
-    """Whether a file is a bundle, by its content. Raises InputError where it cannot be read."""
+    """Return whether a file is a bundle, by its content. Raises InputError where it cannot be read."""
     return starts_with(str(path), MANIFEST.encode() + b"\0")
 
 

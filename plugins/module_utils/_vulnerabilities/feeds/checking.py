@@ -133,7 +133,7 @@ def cause_of(rejected: RejectedDocument) -> str:
 
 
 def lines_of(checked: CheckedFeed, source: str) -> list[str]:
-    """What a dry run found, as lines for a terminal."""
+    """Format the result of a dry run for a terminal."""
     info, number = checked.info, len(checked.rejected)
     read = info.documents if info is not None else 0
     said = f"{visible(source, 300)}: {read:,} documents can be read, {number:,} would be refused"

@@ -48,7 +48,7 @@ class FetchError(ScanError):
 
 
 def is_url(source: str) -> bool:
-    """Whether a source is to be fetched."""
+    """Return whether a source is to be fetched."""
     return source.lower().startswith(("http://", "https://", "file://"))
 
 
@@ -88,7 +88,7 @@ class Fetched:
 
 
 class Transfer:
-    """How far a large file has come. ``target`` has ``size`` bytes of it already, of the version ``validator``.
+    """Progress of a large download. ``target`` has ``size`` bytes of it already, of the version ``validator``.
 
     ``started`` is called with the validator and the length (-1: not known) of each version that is begun, before its
     first byte is written: what was kept of a file goes on in another process by them.

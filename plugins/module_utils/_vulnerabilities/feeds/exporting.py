@@ -54,7 +54,7 @@ _LEVEL = 12  # 19 saves a tenth and takes thirteen times as long
 
 @dataclasses.dataclass(frozen=True)
 class Export:
-    """What became of a bundle. ``changed``: it has other content than before. ``checksum``: ``sha256:...``, empty when
+    """Outcome of an export. ``changed``: it has other content than before. ``checksum``: ``sha256:...``, empty when
     nothing was written. ``unsigned``: documents whose signature was wanted and does not exist.
     """
 

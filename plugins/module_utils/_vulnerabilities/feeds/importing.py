@@ -134,7 +134,7 @@ def import_feed(
 
 
 def _unpacked_feed(folder: Path, manifest: BundleManifest) -> tuple[Path, str]:
-    """What to read of a bundle's feed: a single archive and the map beside it, or the folder as a whole."""
+    """Find what to read of a bundle's feed: a single archive and the map beside it, or the folder as a whole."""
     archives = [path for path in manifest.files if "/" not in path and ARCHIVE_NAME.fullmatch(path)]
     if len(archives) != 1 or ARCHIVE_LATEST in manifest.files:
         return folder, ""
@@ -226,18 +226,18 @@ class _Import:
             self._spool.remove()
 
     def sources(self, bundle: Path) -> list[str]:
-        """What the index remembers: where the bundle came from, and which it was."""
+        """Sources that the index remembers: where the bundle came from, and which it was."""
         return [*self._own, f"{_BUNDLE}sha256:{digest_file(bundle, self._tick).sha256}", *self._marks]
 
     def is_same(self, old: FeedIndex, checksum: str, bundle: str = "") -> bool:
-        """Whether an index was made of this bundle: by its digest, or by the server's word where that is not known."""
+        """True if an index was made of this bundle: by its digest, or by the server's word where that is not known."""
         known = old.meta.get("sources", [])
         if known[:2] != self._own or not known[2:] or (checksum and known[2] != f"{_BUNDLE}{checksum.strip().lower()}"):
             return False
         return bool(known[2] == bundle if bundle else self._marks and known[3:] == self._marks)
 
     def fits(self, old: FeedIndex, names: list[str] | None) -> bool:
-        """Whether an index that was made of the same bundle is what is wanted."""
+        """Return whether an index that was made of the same bundle is what is wanted."""
         if self._signatures is not None:
             keys = self._signatures.keys
             if old.info.signature_key != keys.fingerprint or not is_proved(old, keys):
@@ -336,6 +336,6 @@ class _Import:
 
 
 def _says(index: FeedIndex) -> tuple[t.Any, ...]:
-    """What tells whether two indexes say the same."""
+    """Return the values that tell whether two indexes say the same."""
     info = dataclasses.replace(index.info, checked="")
     return info, sorted((row.path, row.sha256, row.verified, row.category, row.scope) for row in index.rows())

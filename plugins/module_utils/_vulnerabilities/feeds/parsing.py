@@ -23,7 +23,7 @@ LEFT_OUT_CODES = frozenset({"not-security"}).union(*(item.left_out for item in F
 
 
 class Form(t.NamedTuple):
-    """What the documents of a feed are. ``distribution``: whose, like ``rocky:9``, where they do not say it."""
+    """Kind of the documents of a feed. ``distribution``: whose, like ``rocky:9``, where they do not say it."""
 
     name: str = next(iter(FORMATS))
     distribution: str = ""

@@ -48,7 +48,7 @@ def shown(source: str) -> str:
 
 
 def sources_of(source: str, repository_map: str) -> list[str]:
-    """What an index remembers of where it came from."""
+    """List the sources that an index remembers."""
     return [shown(source), shown(repository_map)]
 
 
@@ -165,7 +165,7 @@ class FolderFeed:
 
 
 def folders_in(root: Path, folder: Path, names: t.Iterable[str]) -> list[str]:
-    """What to go into of the folders in a folder below ``root``: neither hidden ones nor links.
+    """Select the folders to go into below ``root``: neither hidden ones nor links.
 
     Where a link leads is read in its own place. Raises InputError where that is not in ``root``: what is there would
     be missing in silence.

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was fetched of a feed and is not in an index yet: kept beside it, so that an interrupted run goes on.
+"""Fetched documents of a feed that are not in an index yet: kept beside it, so that an interrupted run goes on.
 
 A folder with the archive, as far as it came, and a SQLite file with single documents, each written as a whole or not
 at all. One process at a time uses it; it is removed when the index is written.

@@ -65,7 +65,7 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class KnownDocument(t.NamedTuple):
-    """What an index has of a document. ``stamp``: its time in the list of changes. ``good``: it could be read."""
+    """State of a document in an index. ``stamp``: its time in the list of changes. ``good``: it could be read."""
 
     sha256: str
     stamp: str
@@ -74,7 +74,7 @@ class KnownDocument(t.NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class KnownFeed:
-    """What an index has of a feed. ``state``: ``SyncedFeed.state`` of that time.
+    """State of a feed in an index. ``state``: ``SyncedFeed.state`` of that time.
 
     ``usable``: whether the index can be updated, and need not be built anew.
     """
@@ -111,7 +111,7 @@ class Site(t.Protocol):
         """A file for messages."""
 
     def head(self, name: str) -> dict[str, str]:
-        """What is told of a file, header names in lower case."""
+        """Return the headers of a file, names in lower case."""
 
     def read(self, name: str, etag: str = "", *, limit: int) -> Fetched:
         """A small file, unless it is the version that ``etag`` stands for."""
@@ -140,7 +140,7 @@ class HttpSite:
         return shown_url(self.url(name))
 
     def head(self, name: str) -> dict[str, str]:
-        """What the server tells of a file."""
+        """Return the headers of a file."""
         return self._client.head(self.url(name))
 
     def read(self, name: str, etag: str = "", *, limit: int) -> Fetched:
@@ -206,7 +206,7 @@ class FolderSite:
 
 
 def marks_of(headers: t.Mapping[str, str]) -> list[str]:
-    """What tells one version of a file from another; empty where nothing does."""
+    """Return the headers that tell one version of a file from another; empty where nothing does."""
     marks = [headers.get(key, "") for key in ("etag", "last-modified", "content-length")]
     return marks if marks[0] or marks[1] else []
 
@@ -246,7 +246,7 @@ def fetch_archive(client: FeedClient, url: str, headers: t.Mapping[str, str], sp
 
 
 class SyncedFeed:
-    """What a feed in the vendor's layout has that an index lacks; a Feed.
+    """Documents of a feed in the vendor's layout that an index lacks; a Feed.
 
     ``label``: name of the newest archive. ``partial``: the archive is not needed, since the index has what is in it.
 
@@ -372,7 +372,7 @@ class SyncedFeed:
             raise
 
     def _is_archive(self, other: object) -> bool:
-        """Whether the archive is the one that was seen at another time; never where nothing tells that."""
+        """Return whether the archive is the one that was seen at another time; never where nothing tells that."""
         return len(self.state["archive"]) > 1 and self.state["archive"] == other
 
     # -- what is to be done --
@@ -432,11 +432,11 @@ class SyncedFeed:
         self.state["young"] = {path: stamp for path, stamp in stamps.items() if self._is_young(stamp, self._now)}
 
     def _has_map(self) -> bool:
-        """Whether the map is to be had without the archive, if there was one."""
+        """Return whether the map is to be had without the archive, if there was one."""
         return not self._with_map or self._old.get("map", "") == ("beside" if self._map else "")
 
     def _lacks_map(self) -> bool:
-        """Whether the feed's map is wanted, and the index has another one that was given instead."""
+        """Return whether the feed's map is wanted, and the index has another one that was given instead."""
         return self._with_map and "given_map" in self._old
 
     def _fingerprint(self) -> str:
@@ -465,7 +465,7 @@ class SyncedFeed:
         self.state["through"] = through
 
     def _reaches_back(self) -> bool:
-        """Whether the changes tell all that happened since the index was made."""
+        """Return whether the changes tell all that happened since the index was made."""
         if not self._old.get("base") or (self._old["through"] and not self._changes):
             return False
         if self._is_archive(self._old["base"]):
@@ -488,7 +488,7 @@ class SyncedFeed:
         return {**unread, **young}
 
     def _is_young(self, stamp: str, moment: str) -> bool:
-        """Whether a document may have been behind its row in the list at a moment."""
+        """Return whether a document may have been behind its row in the list at a moment."""
         return stamp > utc_text(parse_time(moment, "now") - OVERLAP)
 
     # -- what it says --
@@ -569,7 +569,7 @@ class SyncedFeed:
         return found
 
     def _is_copied(self, path: str) -> bool:
-        """Whether a document lies in a copy as a file."""
+        """Return whether a document lies in a copy as a file."""
         try:
             self._site.head(path)
         except FetchError as error:
@@ -640,7 +640,7 @@ def short(path: str) -> str:
 
 
 def is_document(path: str) -> bool:
-    """Whether a file of a feed is a document, by its path."""
+    """Return whether a file of a feed is a document, by its path."""
     return path.endswith(".json") and not any(part.startswith(".") for part in path.split("/"))
 
 
@@ -656,7 +656,7 @@ def read_list(site: Site, name: str) -> dict[str, str]:
 
 
 def listed(changes: t.Mapping[str, str], deletions: t.Mapping[str, str]) -> dict[str, str]:
-    """What a list of changes names that was not taken back since: the maker never shortens the list."""
+    """Select the changes that were not taken back since: the maker never shortens the list."""
     return {path: stamp for path, stamp in changes.items() if stamp > deletions.get(path, "")}
 
 

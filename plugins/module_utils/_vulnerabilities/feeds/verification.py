@@ -46,7 +46,7 @@ _SIGNATURES_LIMIT = 256 << 20
 
 @dataclasses.dataclass(frozen=True)
 class VerificationResult:
-    """What became of the documents that were not verified yet.
+    """Outcome of verifying the documents that were not verified yet.
 
     ``verified``: number of those that are now. ``rejected``: path and reason of each that has a bad signature.
     ``unsigned``: number of those without any. ``changed``: whether the index says something else now.
@@ -119,7 +119,7 @@ class _VerificationRun:
         self._bad: dict[str, str] = {}
 
     def start(self, names: t.Iterable[str] | None) -> t.Mapping[str, DocumentRow]:
-        """What is to be checked, by path."""
+        """Select the documents to check, by path."""
         with FeedIndex.open(self.index) as opened:
             self._key = opened.info.signature_key
             about = None if names is None else {document.path for document in opened.documents_about(names)}
@@ -138,7 +138,7 @@ class _VerificationRun:
         return self._todo
 
     def _covers(self, key: str) -> bool:
-        """Whether what was verified by these keys still is: a key may no longer count."""
+        """Return whether what was verified by these keys still is: a key may no longer count."""
         return set(key.split()) <= set(self.keys.fingerprint.split())
 
     def take(self, document: Signed) -> bool:
@@ -211,7 +211,7 @@ class _VerificationRun:
 
 
 def is_remote(source: str) -> bool:
-    """Whether a source is fetched over a network."""
+    """Return whether a source is fetched over a network."""
     return is_url(source) and not source.lower().startswith("file://")
 
 

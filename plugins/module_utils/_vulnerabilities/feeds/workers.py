@@ -177,7 +177,7 @@ class _Worker:
 
 
 def work() -> None:
-    """What a process does: read documents until there are no more."""
+    """Run as a process: read documents until there are no more."""
     with (
         contextlib.suppress(EOFError, OSError),  # the parent has what it wanted, or was killed
         socket.socket(fileno=os.dup(0)) as connection,

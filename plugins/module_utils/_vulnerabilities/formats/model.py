@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a format of vulnerability data has to tell, for all that reads, keeps and judges by a feed."""
+"""Interface of a format of vulnerability data, for all that reads, keeps and judges by a feed."""
 
 from __future__ import annotations
 

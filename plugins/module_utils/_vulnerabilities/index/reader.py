@@ -56,7 +56,7 @@ class IndexedDocument(t.NamedTuple):
 
 
 def is_index(path: str) -> bool:
-    """Whether a file is a feed index, be it damaged or of another version."""
+    """Return whether a file is a feed index, be it damaged or of another version."""
     try:
         with open(path, "rb") as stream:
             head = stream.read(72)

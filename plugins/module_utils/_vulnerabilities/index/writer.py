@@ -81,7 +81,7 @@ def _age_when_left(descriptor: int) -> float:
 
 
 class Writer:
-    """What new indexes and updates have in common.
+    """Common parts of new indexes and updates.
 
     Written beside ``dest`` and put in its place when whole. Use as a context manager: whatever goes wrong before
     ``finish`` leaves what is at ``dest`` as it was. Memory is bounded: groups are staged in a second file and put
@@ -287,7 +287,7 @@ class Writer:
             return dict(self._db.execute("SELECT path, sha256 FROM documents"))
 
     def row(self, path: str) -> DocumentRow | None:
-        """What the index will know of the document at a path; None for none."""
+        """Return the row of the document at a path; None for none."""
         number = self._documents.get(path)
         if number is None:
             return None
@@ -480,7 +480,7 @@ class Writer:
             del self._rows[name]
 
     def _entries(self, name: str, numbers: t.Iterable[int]) -> list[t.Any]:
-        """What rows of a package hold, dead or not: number of the vulnerability and groups."""
+        """Read the rows of a package, dead or not: number of the vulnerability and groups."""
         entries: list[t.Any] = []
         with damage(str(self.dest)):
             for number in numbers:

@@ -75,7 +75,7 @@ def compare_builds(one: Build, two: Build) -> int:
 
 
 def same_version(one: Build, two: Build) -> bool:
-    """Whether epoch and version are the same."""
+    """Return whether epoch and version are the same."""
     epochs = one.epoch is None or two.epoch is None or one.epoch == two.epoch
     return epochs and compare_versions(one.version, two.version) == 0
 
@@ -108,7 +108,7 @@ def module_build(release: str) -> str:
 
 
 def is_rebuild(one: Build | None, two: Build | None) -> bool:
-    """Whether two builds of one version are the same release in two builds of a module."""
+    """Return whether two builds of one version are the same release in two builds of a module."""
     if one is None or two is None:
         return False
     first, second = (build.release.partition(".module") for build in (one, two))
@@ -116,7 +116,7 @@ def is_rebuild(one: Build | None, two: Build | None) -> bool:
 
 
 def of_numbered_stream(module: str, build: Build) -> bool:
-    """Whether a build's version is in the stream of a module that is named by numbers, as 15.3 in ``postgresql:15``."""
+    """True if a build's version is in the stream of a module that is named by numbers, as 15.3 in ``postgresql:15``."""
     stream = module.partition(":")[2]
     return bool(_NUMBERED.fullmatch(stream)) and (build.version + ".").startswith(stream + ".")
 

@@ -110,7 +110,7 @@ def explain(matcher: Matcher, inventory: Inventory, match: Match, vulnerability:
 
 
 def explain_products(matcher: Matcher | None, inventory: Inventory, match: Match | None) -> list[str]:
-    """What the image is, and how each of its products was found."""
+    """Describe the image, and how each of its products was found."""
     os = inventory.os
     name = (
         f"{os.pretty_name or os.name or 'unnamed system'} (ID {os.id or 'none'}, VERSION_ID {os.version_id or 'none'})"
@@ -160,7 +160,7 @@ def explain_feed(feed: FeedInfo | None) -> list[str]:
 
 
 def explain_coverage(inventory: Inventory, match: Match | None) -> list[str]:
-    """What of an image was seen, and what was not."""
+    """Describe what of an image was seen, and what was not."""
     database = inventory.database
     found = f"Packages: {len(inventory.packages)}"
     if database is not None:
@@ -204,7 +204,7 @@ def explain_coverage(inventory: Inventory, match: Match | None) -> list[str]:
 
 
 def unseen(inventory: Inventory, match: Match) -> list[str]:
-    """What of an image or of the data was not seen; as long as there is something, nothing found proves nothing."""
+    """List what of an image or of the data was not seen. Unless it is empty, a clean result proves nothing."""
     lines = [visible(problem.message, 400) for problem in (*inventory.problems, *match.problems)]
     database = inventory.database
     if inventory.kind != "rpm" or database is None:
@@ -301,7 +301,7 @@ def _statement(matcher: Matcher, one: Considered, number: int) -> list[str]:
 
 
 def _others(matcher: Matcher, considered: t.Sequence[Considered]) -> list[str]:
-    """What was said and not weighed, counted by reason."""
+    """List what was said and not weighed, counted by reason."""
     by_reason: dict[str, list[Considered]] = {}
     # Where the source is named like the package, each was looked at twice.
     for one in {(id(one.group), one.product, one.left_out): one for one in considered}.values():

@@ -83,7 +83,7 @@ class Considered(t.NamedTuple):
 
 
 class Trace(t.NamedTuple):
-    """How one package came to its finding of one vulnerability, or to none.
+    """Steps from one package to its finding of one vulnerability, or to none.
 
     ``covered``: whether the feed speaks of the package at all (its vendor built it); without it nothing was weighed.
     ``left_out``: ``kernel_headers`` where the package is not matched for being one, else empty.
@@ -98,7 +98,7 @@ class Trace(t.NamedTuple):
 
 
 class _Table(t.NamedTuple):
-    """What the feed says of a package, whatever its build.
+    """Statements about a package, whatever its build.
 
     Only what can lead to a finding is in ``shared``; ``seen`` and ``applicable`` count everything.
     """
@@ -109,7 +109,7 @@ class _Table(t.NamedTuple):
 
 
 class _Result(t.NamedTuple):
-    """What came out for one build. ``unread``: documents that could not be read and name it (see ``Unread.naming``)."""
+    """Result for one build. ``unread``: documents that could not be read and name it (see ``Unread.naming``)."""
 
     findings: tuple[Finding, ...]
     table: _Table | None
@@ -237,7 +237,7 @@ class Matcher:
         return match
 
     def trace(self, inventory: Inventory, vulnerability: str) -> tuple[Trace, ...]:
-        """How each package of which the feed says something about one vulnerability came to its result."""
+        """Trace one vulnerability for each package of which the feed says something about it."""
         return _InventoryMatching(self, inventory).trace(vulnerability)
 
     def repositories(self, inventory: Inventory) -> list[tuple[str, str, tuple[str, ...]]]:
@@ -246,13 +246,13 @@ class Matcher:
         return [(one.id, one.source, run.cpes_of(one.id)) for one in dict.fromkeys(inventory.repositories)]
 
     def products_of(self, cpes: t.Iterable[str], release: tuple[int, int] | None = None) -> _Products:
-        """How the feed's products relate to images that have these CPEs, and this os-release."""
+        """Relate the feed's products to images with these CPEs and this os-release."""
         key = frozenset(cpes), release
         known = self._products.get(key)
         return known or self._products.put(key, _Products(sorted(key[0]), self.index.products, release), 0)
 
     def groups(self, name: str) -> _Groups:
-        """What the feed says of a package, with the architectures taken apart."""
+        """Read the statements about a package, with the architectures taken apart."""
         known = self._groups.get(name)
         if known is not None:
             return known
@@ -331,7 +331,7 @@ class Matcher:
         return _Result(tuple(findings), table, self.unread.naming(package))
 
     def table(self, products: _Products, name: str, source: str, arch: str, module: str) -> _Table:
-        """What is said of packages of one name, architecture and module, and of their source package."""
+        """Collect the statements about packages of a name, architecture and module, and about their source package."""
         entries: dict[str, list[tuple[Said, int, str]]] = {}
         same: dict[tuple[t.Any, ...], dict[int, Said]] = {}
         seen = applicable = 0
@@ -619,7 +619,7 @@ class _InventoryMatching:
                 yield Problem(code, text)
 
     def is_unnamed(self, package: Package, mark: str) -> bool:
-        """Whether the image names none of the layered products that a package with a mark in its dist tag may be of."""
+        """True if the image names none of the layered products that a package with a mark in its dist tag may be of."""
         if mark == "fdp" and any(cpe.channel == "fastdatapath" for cpe in self.cpes):
             return False  # Fast Datapath is a channel of Enterprise Linux
         own = {cpe.product for cpe in self.cpes if cpe.family != RHEL}
@@ -630,7 +630,7 @@ class _InventoryMatching:
         return not own or (bool(said) and not own & said)
 
     def is_about(self, package: Package, major: int) -> bool:
-        """Whether the feed says anything of a package for one Enterprise Linux."""
+        """Return whether the feed says anything of a package for one Enterprise Linux."""
         return any(
             cpe.major == major for name in (package.name, source_of(package)[0]) for cpe in self.matcher.cpes(name)
         )
@@ -728,7 +728,7 @@ def _left_out(group: Group, arches: frozenset[str], *, binary: bool, arch: str, 
 
 
 def _is_certain(arches: frozenset[str], *, binary: bool) -> bool:
-    """Whether the document tells that what a group names is a binary, or a source."""
+    """Return whether the document tells that what a group names is a binary, or a source."""
     if UNTOLD_ARCH not in arches:
         return True
     return len(arches - {"src", UNTOLD_ARCH}) > 0 if binary else "src" in arches

@@ -52,7 +52,7 @@ def source_epochs(packages: t.Iterable[Package]) -> dict[str, int]:
 
 
 def tells_source(package: Package) -> bool:
-    """Whether the header names the source package."""
+    """Return whether the header names the source package."""
     return bool(_SOURCE.fullmatch(package.source_rpm))
 
 
@@ -69,7 +69,7 @@ def wanted_names(inventory: Inventory) -> tuple[str, ...]:
 
 
 def is_headers(name: str, source: str) -> bool:
-    """Whether a package has headers and documentation of the kernel alone."""
+    """Return whether a package has headers and documentation of the kernel alone."""
     return source.startswith("kernel") and bool(_KERNEL_HEADERS.fullmatch(name))
 
 
@@ -101,19 +101,19 @@ def module_names(module: str) -> tuple[str, ...]:
 
 
 def same_module(stated: str, module: str) -> bool:
-    """Whether a statement's module is the package's (``name:stream``, empty for none)."""
+    """Return whether a statement's module is the package's (``name:stream``, empty for none)."""
     return is_module(stated, module) or is_companion(stated, module)
 
 
 def is_module(stated: str, module: str) -> bool:
-    """Whether both are the very same module, or none."""
+    """Return whether both are the very same module, or none."""
     if UNKNOWN_MODULE in (stated, module) or module == ANY_MODULE:
         return False
     return koji_stream(stated) == koji_stream(module)
 
 
 def is_companion(stated: str, module: str) -> bool:
-    """Whether one module is the other's companion for developers, after which some documents name it."""
+    """Return whether one module is the other's companion for developers, after which some documents name it."""
     one, _colon, stream = stated.partition(":")
     two, _colon, own = module.partition(":")
     if koji_stream(stream) != koji_stream(own):
@@ -122,7 +122,7 @@ def is_companion(stated: str, module: str) -> bool:
 
 
 def may_be_module(group: Group, module: str) -> bool:
-    """Whether one side belongs to a module that is not known, so that the other may be meant."""
+    """Return whether one side belongs to a module that is not known, so that the other may be meant."""
     if module == ANY_MODULE:
         return True
     if module == UNKNOWN_MODULE:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is true of one build by all that a feed says of it.
+"""Precedence of all that a feed says of one build.
 
 Statements about one package and one vulnerability are weighed like this:
 
@@ -85,7 +85,7 @@ class PrecedenceStep(t.NamedTuple):
 
 
 class Shared(t.NamedTuple):
-    """What is said alike of several vulnerabilities.
+    """Statements shared by several vulnerabilities.
 
     ``fixes``: the fixes named, where nothing but fixes (and "not affected") applies, else None. ``known``: where no
     build is named to compare with, what came out for builds by all that matters of them, else None. ``of``: each
@@ -99,12 +99,12 @@ class Shared(t.NamedTuple):
 
 
 def names_fix(said: Said) -> bool:
-    """Whether a statement names the build that has the fix."""
+    """Return whether a statement names the build that has the fix."""
     return said.status == FIXED and said.build is not None
 
 
 class BuildStatus(t.NamedTuple):
-    """What is true of a build that is, or may be, vulnerable.
+    """Status of a build that is, or may be, vulnerable.
 
     ``said``: the statement to report. ``status``, ``severity``, ``fixed_in``: as in ``model.Finding``, the severity by
     number. ``elsewhere``: fixes that the image's products do not get.
@@ -163,11 +163,11 @@ class BuildCase:
                 self.steps.append(step)
 
     def is_newest(self, fixes: t.Sequence[Said]) -> bool:
-        """Whether the build is not older than any fix. Where fixes are all that is said, it has the fix then."""
+        """Return whether the build is not older than any fix. Where fixes are all that is said, it has the fix then."""
         return all(self.compare(one) >= 0 for one in fixes)
 
     def applies(self, said: Said) -> bool:
-        """Whether a statement concerns the build: the image has its product, or the build was made for it."""
+        """Return whether a statement concerns the build: the image has its product, or the build was made for it."""
         relation = said.relation
         if relation.family == RHEL and self.of_own_major and relation.major not in (0, self.stream.major):
             return False  # an image with products of two Enterprise Linux, and the build is of the other one
@@ -176,7 +176,7 @@ class BuildCase:
         return may_apply(said) and self.may_come_from(relation)
 
     def is_of(self, relation: Relation) -> bool:
-        """Whether the dist tag names the minor release of Enterprise Linux that something is said of."""
+        """Return whether the dist tag names the minor release of Enterprise Linux that something is said of."""
         own = self.stream
         return relation.minor is not None and (own.major, own.minor, own.product) == (
             relation.major,
@@ -185,7 +185,7 @@ class BuildCase:
         )
 
     def may_come_from(self, relation: Relation) -> bool:
-        """Whether the build may be one of the minor release of Enterprise Linux that something is said of.
+        """Return whether the build may be one of the minor release of Enterprise Linux that something is said of.
 
         By its dist tag, by its module's build or, for a plain dist tag, by the image's os-release: an update stream
         begins with the builds of its minor release, whatever tag these have.
@@ -198,7 +198,7 @@ class BuildCase:
         return not self.stream.product and (relation.major, relation.minor) in named
 
     def may_be_of(self, relation: Relation, fixed: t.Sequence[Said]) -> bool:
-        """Whether the build may have been made for a release: builds stay in later minor releases, not in earlier.
+        """True if the build may have been made for a release: builds stay in later minor releases, not in earlier.
 
         Where the main stream has a fix, a plain dist tag tells as much: what the release inherited is older than it.
         """
@@ -210,7 +210,7 @@ class BuildCase:
         return not any(one.minor is None or one.minor > relation.minor for one in later)
 
     def outranks(self, clear: Said, other: Said) -> bool:
-        """Whether "not affected" takes precedence over another statement.
+        """Return whether "not affected" takes precedence over another statement.
 
         Said of one minor release, it does not clear what is said of the one that the build was made for; said of one
         kind of update stream, not what is said of another. Several products may have one CPE: an image does not tell
@@ -240,12 +240,12 @@ class BuildCase:
         return shared.known[key]
 
     def weigh(self, said: t.Sequence[Said]) -> BuildStatus | None:
-        """What is true of the build; None when it is not affected, fixed, or when nothing applies."""
+        """Weigh the statements about the build; None when it is not affected, fixed, or when nothing applies."""
         outcomes = [self.weigh_reading(reading) for reading in self.readings(said)]
         return max((one for one in outcomes if one), key=lambda one: one.severity, default=None)
 
     def readings(self, said: t.Sequence[Said]) -> t.Iterator[t.Sequence[Said]]:
-        """What the statements may mean where documents do not tell sources from binaries.
+        """List what the statements may mean if documents do not tell sources from binaries.
 
         A build of one name may be the package or a source package of that name, from which this package was not built.
         The build of the package's source may be the binary named like it; the source is meant as long as nothing else
@@ -329,7 +329,7 @@ class BuildCase:
         return BuildStatus(first, "under_investigation", max(one.severity for one in said), "", ())
 
     def clears(self, one: Said) -> bool:
-        """Whether "not affected" may be believed of this very build."""
+        """Return whether "not affected" may be believed of this very build."""
         relation = one.relation
         believed = one.exact and (relation.clears or (relation.applies and self.is_of(relation)))
         if relation.stream and relation.minor is not None and self.stream.minor != relation.minor:
@@ -353,7 +353,7 @@ class BuildCase:
         return order
 
     def is_of_older_epoch(self, installed: Build, build: Build) -> bool:
-        """Whether the source package may have an older epoch than a build, which then is newer whatever its version.
+        """True if the source package may have an older epoch than a build, which then is newer whatever its version.
 
         Where nothing in the image tells its epoch, a package with an older one of its own is believed to be as new as
         the build only with the same version.
@@ -375,7 +375,7 @@ class BuildCase:
         return own or fixes
 
     def is_fixed(self, fixes: t.Sequence[Said], *, sure: bool) -> bool:
-        """Whether the build has the fix.
+        """Return whether the build has the fix.
 
         ``sure``: every product of which the build may be, and that has the flaw, has a fix among these. Otherwise a
         build that is merely newer than all fixes may be one that nobody fixed, and only its own stream tells.
@@ -395,7 +395,7 @@ class BuildCase:
         return True
 
     def has_fix_of(self, fixes: t.Sequence[Said], *, sure: bool) -> bool:
-        """Whether the build has one of the fixes of its own stream."""
+        """Return whether the build has one of the fixes of its own stream."""
         modules = [one for one in fixes if one.of_module]
         if modules and not self.has_fix_of_module(modules, sure=sure):
             return False
@@ -414,7 +414,7 @@ class BuildCase:
         return not fixes or ((sure or self.stream.distinctive) and all(self.compare(one) >= 0 for one in fixes))
 
     def has_fix_of_module(self, fixes: t.Sequence[Said], *, sure: bool) -> bool:
-        """Whether the module's build is one of the fixes of its own stream, or not older than any of them.
+        """Return whether the module's build is one of the fixes of its own stream, or not older than any of them.
 
         Which packages a build of a module has in which version is not told: one between two fixes may lack the second.
         """
@@ -423,7 +423,7 @@ class BuildCase:
         return (sure or self.label_stream.distinctive) and all(self.compare(one) >= 0 for one in fixes)
 
     def same_version(self, one: Said) -> bool:
-        """Whether the installed build and the one that a statement names have the same epoch and version."""
+        """Return whether the installed build and the one that a statement names have the same epoch and version."""
         installed = self.installed(one)
         return installed is not None and one.build is not None and same_version(installed, one.build)
 
@@ -440,7 +440,7 @@ def own_fixes(case: BuildCase, module: str, said: t.Sequence[Said]) -> list[Said
 
 
 def _is_of_module(case: BuildCase, module: str, fix: Said) -> bool:
-    """Whether a fix is of the build's own build of its module, or of the module's stream by its number."""
+    """Return whether a fix is of the build's own build of its module, or of the module's stream by its number."""
     build = t.cast(Build, fix.build)
     if case.module_build and module_build(build.release) == case.module_build:
         return True
@@ -449,7 +449,7 @@ def _is_of_module(case: BuildCase, module: str, fix: Said) -> bool:
 
 
 def may_apply(said: Said) -> bool:
-    """Whether the flaw of an update stream that the image does not name concerns builds with its dist tag."""
+    """Return whether the flaw of an update stream that the image does not name concerns builds with its dist tag."""
     relation = said.relation
     return bool(relation.stream) and relation.minor is not None and said.status != NOT_AFFECTED
 
@@ -465,7 +465,7 @@ def _stream_key(one: Said) -> tuple[t.Any, ...]:
 
 
 def _outranks(clear: Said, other: Said) -> bool:
-    """Whether "not affected" takes precedence over another statement."""
+    """Return whether "not affected" takes precedence over another statement."""
     return (
         clear.relation.family == other.relation.family
         and (not (clear.relation.major and other.relation.major) or clear.relation.major == other.relation.major)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What of an image a feed can speak of: its distribution and release, and which packages are the distribution's own.
+"""Parts of an image that a feed covers: its distribution and release, and which packages are the distribution's own.
 
 Data that is not about the very release and architecture of an image looks like data that finds nothing. Red Hat names
 products, which an image has by its repositories; the others only have releases, which os-release tells.
@@ -79,7 +79,7 @@ class Scope:
         return self.distribution or (self.speaks_for or [RED_HAT])[0]
 
     def supported(self, covered: t.Sequence[Package]) -> bool:
-        """Whether the feed is about the image at all.
+        """Return whether the feed is about the image at all.
 
         A feed of fixes that has none for a release does not know it: one that is too old, or no longer maintained.
         """
@@ -149,7 +149,7 @@ class Scope:
 
 
 def _is_about(said: Groups, products: t.Sequence[tuple[str, str]], cpe: str) -> bool:
-    """Whether anything is said for one product."""
+    """Return whether anything is said for one product."""
     return any(
         products[number][0] == cpe for _number, found in said for group, _on in found for number in group.products
     )
