@@ -24,11 +24,11 @@ import typing as t
 from pathlib import Path
 
 from .._core.errors import CorruptData, ScanError
+from .._images.file_selection import FileSelection
 from .._images.folders import read_folder
 from .._images.overlay import parent_of
 from .._images.tar import clean_name
 from .._images.unpack import Owner
-from .._images.wanted import FileSelection
 from .._packages.model import PackageDatabase
 from .._packages.rpm.databases import COMPANIONS, open_rows
 from .._packages.rpm.header import lists_of_texts, parse_header

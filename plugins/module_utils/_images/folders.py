@@ -16,12 +16,12 @@ import stat
 import typing as t
 
 from .._core.errors import InputError, LimitExceeded
+from .file_selection import COMPONENTS, DATABASE, LOADER, SPOOL_FROM, FileSelection, Keeper, component_of
 from .limits import DEFAULT_LIMITS, Budget, Limits
 from .model import KeptFile, Problem, RootContent
 from .overlay import Content, join, matches
 from .programs import HEAD, ProgramReader, is_trace
 from .tar import FILE, FOLDER, SYMLINK
-from .wanted import COMPONENTS, DATABASE, LOADER, SPOOL_FROM, FileSelection, Keeper, component_of
 
 _FOLLOWED = 40
 _NAMED_PROBLEMS = 20

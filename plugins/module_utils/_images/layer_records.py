@@ -9,11 +9,11 @@ import array
 import functools
 import typing as t
 
+from .file_selection import COMPONENTS, DATABASE, LOADER
 from .limits import Budget
 from .overlay import Content, Event, and_above, parent_of
 from .programs import ProgramReader, is_trace
 from .tar import FILE, FOLDER, HARD_LINK, SPARSE, FileSink, Visit, clean_name
-from .wanted import COMPONENTS, DATABASE, LOADER
 
 
 class LayerRecord:

@@ -17,10 +17,10 @@ import re
 import typing as t
 
 from .._core.safe_json import unique_keys
+from .file_selection import Keeper
 from .limits import Budget
 from .overlay import Content, and_above, parent_of
 from .tar import FILE, FOLDER, HARD_LINK, SPECIAL, SYMLINK, FileSink, Visit, clean_name
-from .wanted import Keeper
 
 DIGEST_ANNOTATION = "containerd.io/snapshot/stargz/toc.digest"
 NAME = "stargz.index.json"

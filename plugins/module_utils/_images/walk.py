@@ -17,6 +17,20 @@ import typing as t
 
 from .._core.errors import CorruptData, LimitExceeded
 from . import stargz
+from .file_selection import (
+    ARCHIVES,
+    COMPONENTS,
+    DATABASE,
+    DATABASES,
+    LOADER,
+    LOADERS,
+    PYTHON,
+    SHELLS,
+    SPOOL_FROM,
+    FileSelection,
+    Keeper,
+    component_of,
+)
 from .folders import read_folder
 from .layer_records import LayerRecord, program_visitor, visible_components
 from .layers import Stopped, stream_layer
@@ -36,20 +50,6 @@ from .overlay import (
     parent_of,
 )
 from .tar import FILE, FOLDER, HARD_LINK, SPARSE, SYMLINK, FileSink, Visit, walk_tar
-from .wanted import (
-    ARCHIVES,
-    COMPONENTS,
-    DATABASE,
-    DATABASES,
-    LOADER,
-    LOADERS,
-    PYTHON,
-    SHELLS,
-    SPOOL_FROM,
-    FileSelection,
-    Keeper,
-    component_of,
-)
 
 if t.TYPE_CHECKING:
     from .unpack import Unpacking

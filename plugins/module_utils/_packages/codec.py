@@ -13,8 +13,9 @@ from .._core.errors import CorruptData
 from .._core.shapes import Shapes
 from .._images.model import Problem
 from .model import SCHEMA_VERSION, Inventory, OsRelease, Package, PackageDatabase, RepositoryId
+from .table import PACKAGE_KINDS
 
-KINDS = ("rpm", "dpkg", "apk", "static", "unknown")
+KINDS = (*PACKAGE_KINDS, "static", "unknown")
 
 _PACKAGE = tuple(field.name for field in dataclasses.fields(Package))
 _PACKAGE_NUMBERS = ("epoch", "install_time", "size")

@@ -22,13 +22,13 @@ from .._compliance.evaluate import remove_tree
 from .._compliance.model import Results
 from .._core.errors import CorruptData, LimitExceeded, ScanError
 from .._core.safe_json import read_object
+from .._images.file_selection import FileSelection as Files
 from .._images.folders import read_folder
 from .._images.limits import DEFAULT_LIMITS, Budget, Limits
 from .._images.model import Image
 from .._images.tar import Visit
 from .._images.targets import RootFolder
 from .._images.unpack import Unpacked, Unpacking, copy_folder
-from .._images.wanted import FileSelection as Files
 from .._packages.codec import inventory_to_dict
 from .._packages.inventory import inventory_of, take_inventory
 from .._packages.model import Inventory, OsRelease

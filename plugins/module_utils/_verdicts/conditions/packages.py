@@ -9,6 +9,7 @@ import dataclasses
 import typing as t
 
 from ..._core.text import visible
+from ..._packages.table import feeds_of
 from ..._vulnerabilities.model import Coverage
 from ..documents import Field, hexadecimal
 from ..model import Reason
@@ -88,7 +89,7 @@ def _parse_vendors(field: Field) -> dict[str, t.Any]:
 
 
 def _reasons(policy: PackageTerms, case: Case) -> Reasons:
-    if case.data is None or case.inventory.kind != "rpm" or not case.data.match.supported:
+    if case.data is None or not feeds_of(case.inventory.kind) or not case.data.match.supported:
         return
     match = case.data.match
     packages = sorted(match.not_covered, key=lambda package: (package.package, package.key_id, package.vendor))

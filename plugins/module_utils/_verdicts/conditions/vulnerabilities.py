@@ -10,6 +10,7 @@ import typing as t
 
 from ..._core.text import visible
 from ..._packages.model import Inventory
+from ..._packages.table import feeds_of
 from ..._vulnerabilities.distributions import fewest_documents
 from ..._vulnerabilities.model import FEED_FORMATS, SEVERITIES, Match
 from ..documents import Field
@@ -203,7 +204,7 @@ def _coverage(policy: VulnerabilityTerms, case: Case) -> Reasons:
         return
     match = case.data.match
     yield from map(unseen, sorted_problems(match.problems))
-    if case.inventory.kind != "rpm":
+    if not feeds_of(case.inventory.kind):
         return
     if not match.supported:
         name = visible(case.facts["os"], 80) or "an unknown distribution"

@@ -14,7 +14,9 @@ import functools
 import re
 import typing as t
 
-from ..._packages.rpm.versions import compare_versions
+from ..._packages.table import scheme_of
+
+_compare_versions = scheme_of("rpm")
 
 #: The last part of a module build's release, a hash of what it was built against, has no order.
 _CONTEXT = re.compile(r"(\.module[+_][^+]*\+[0-9]+)\+[0-9a-f]{8}")
@@ -71,13 +73,13 @@ def compare_builds(one: Build, two: Build) -> int:
     """Order of two builds: -1, 0 or 1. An epoch that is not known counts as that of the other."""
     if one.epoch is not None and two.epoch is not None and one.epoch != two.epoch:
         return 1 if one.epoch > two.epoch else -1
-    return compare_versions(one.version, two.version) or compare_versions(one.release, two.release)
+    return _compare_versions(one.version, two.version) or _compare_versions(one.release, two.release)
 
 
 def same_version(one: Build, two: Build) -> bool:
     """Return whether epoch and version are the same."""
     epochs = one.epoch is None or two.epoch is None or one.epoch == two.epoch
-    return epochs and compare_versions(one.version, two.version) == 0
+    return epochs and _compare_versions(one.version, two.version) == 0
 
 
 @functools.lru_cache(maxsize=1 << 16)

@@ -15,6 +15,7 @@ import typing as t
 
 from ..._images.model import Problem
 from ..._packages.model import Inventory, Package
+from ..._packages.table import feeds_of
 from ..cpes import parse_cpe
 from ..distributions import DISTRIBUTIONS, RED_HAT, Distribution, distribution_of, release_of
 from ..index.form import Group
@@ -47,6 +48,7 @@ class Scope:
         package_names: frozenset[str] | None = None,
     ) -> None:
         self.inventory = inventory
+        self.format = info.format
         self.products = products
         self.package_names = package_names
         self.speaks_for = [one for one in DISTRIBUTIONS if set(one.ids) & set(info.distributions)]
@@ -83,7 +85,7 @@ class Scope:
 
         A feed of fixes that has none for a release does not know it: one that is too old, or no longer maintained.
         """
-        if self.inventory.kind != "rpm" or self.distribution is None:
+        if self.format not in feeds_of(self.inventory.kind) or self.distribution is None:
             return False
         if self.distribution is RED_HAT:
             return bool(self.inventory.os.id or covered)

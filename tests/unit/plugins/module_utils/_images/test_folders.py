@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, LimitExceeded
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.file_selection import FileSelection
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.folders import read_folder
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.limits import Limits
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import RootContent
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.wanted import FileSelection
 
 WANTED = FileSelection(
     files=frozenset({"var/lib/rpm/rpmdb.sqlite", "etc/os-release"}),

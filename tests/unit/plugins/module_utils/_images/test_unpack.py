@@ -20,6 +20,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors i
     LimitExceeded,
     ScanError,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.file_selection import FileSelection
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.limits import DEFAULT_LIMITS
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import (
     BlobReader,
@@ -34,7 +35,6 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.unpack
     unpack,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.walk import read_root
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.wanted import FileSelection
 from ansible_collections.imagescan.openshift.tests.support.layouts import (
     File,
     folder,

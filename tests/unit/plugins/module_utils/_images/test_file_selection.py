@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.file_selection import component_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.tar import FILE, FOLDER, SYMLINK
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.wanted import component_of
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,19 @@ class FileSelection:
                 yield path, path
 
 
+def join_selections(selections: t.Iterable[FileSelection]) -> FileSelection:
+    """All that several selections ask for; the default limit of files holds."""
+    files: set[str] = set()
+    folders: dict[str, tuple[str, ...]] = {}
+    layer_folders: set[str] = set()
+    for selection in selections:
+        files |= selection.files
+        layer_folders |= selection.layer_folders
+        for folder, patterns in selection.folders.items():
+            folders[folder] = tuple(dict.fromkeys((*folders.get(folder, ()), *patterns)))
+    return FileSelection(frozenset(files), folders, frozenset(layer_folders))
+
+
 class Keeper:
     """Takes the content of one wanted file."""
 
