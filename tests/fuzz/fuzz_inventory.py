@@ -20,10 +20,11 @@ from ansible_collections.imagescan.openshift.examples.fleet import rpmdb
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.safe_json import read_json
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import KeptFile, RootContent
-from ansible_collections.imagescan.openshift.plugins.module_utils._packages import codec, inventory
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages import apk, codec, dpkg, inventory
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.rpm import kind, origins
 from ansible_collections.imagescan.openshift.tests.fuzz.mutations import mutate_bytes
 
-READERS = (inventory.__file__, codec.__file__)
+READERS = tuple(module.__file__ for module in (inventory, codec, dpkg, apk, kind, origins))
 
 PATHS = (
     "etc/os-release",

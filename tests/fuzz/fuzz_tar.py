@@ -24,13 +24,13 @@ from pathlib import Path
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import LimitExceeded, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images import (
     compression,
+    file_selection,
     layers,
     limits,
     overlay,
     tar,
     unpack,
     walk,
-    wanted,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Image
 from ansible_collections.imagescan.openshift.tests.fuzz.mutations import mutate_bytes
@@ -50,14 +50,14 @@ READERS = (
     overlay.__file__,
     walk.__file__,
     layers.__file__,
-    wanted.__file__,
+    file_selection.__file__,
     limits.__file__,
 )
 
 KINDS = MERGE, THREADED, WRONG, CUT, STREAM, UNPACK = range(6)
 
 DB = "var/lib/rpm/rpmdb.sqlite"
-WANTED = wanted.FileSelection(
+WANTED = file_selection.FileSelection(
     files=frozenset({DB, "usr/lib/sysimage/rpm/rpmdb.sqlite", "etc/os-release", "usr/lib/os-release"}),
     folders={"etc/yum.repos.d": ("*.repo",), "root/buildinfo": ("*.json",)},
     layer_folders=frozenset({"root/buildinfo"}),
@@ -72,7 +72,7 @@ def one_case(data: bytes) -> None:
     if not data:
         return
     # Spooling is for files of more than 512 KiB; inputs of that size would make fuzzing slow.
-    wanted.SPOOL_FROM = 1500
+    file_selection.SPOOL_FROM = 1500
     kind, data = data[0] % len(KINDS), data[1:]
     if kind == STREAM:
         decompress(data)
