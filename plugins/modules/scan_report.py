@@ -237,7 +237,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._reports.docum
 from ansible_collections.imagescan.openshift.plugins.module_utils._reports.formats import FORMATS, OPENSCAP
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import InForce, in_force, meant
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import UNRESOLVED, Store, open_store
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import UNRESOLVED
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store, open_store
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import VERDICTS
 
 
@@ -311,14 +312,14 @@ def clusters_of(
         keys: list[str] | None = None
         seen = ""
         if one["images"] is None or one["state"] == "not_discovered":
-            kept = store.cluster(one["name"])
+            kept = store.clusters.get(one["name"])
             if kept is not None:
                 keys, seen = kept.images, kept.seen_at
         else:
             found, _children = meant(store, [named(image) for image in one["images"]])
             keys = [image.key for image in found]
             if record:
-                store.record_cluster(one["name"], keys, now=utc_text(now))
+                store.clusters.record(one["name"], keys, now=utc_text(now))
         missing = [key for key in keys or () if key not in documents]
         if missing:
             more = in_force(store, [named(key.removeprefix(UNRESOLVED)) for key in missing], today)

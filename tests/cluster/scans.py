@@ -92,7 +92,7 @@ class Scans:
     def stored(self, name: str) -> dict[str, Stored]:
         """Digest (or what stands for it) -> what is in the store."""
         with open_store(self.store(name), read_only=True) as store:
-            children = store.children(image.key for image in store.images())
+            children = store.images.children(image.key for image in store.images.all())
             return {
                 image.key: Stored(
                     tuple(sorted(image.references)),
@@ -100,9 +100,9 @@ class Scans:
                     image.kind,
                     image.error_code,
                     tuple((child.digest, child.platform) for child in children.get(image.key, ())),
-                    store.inventory(image.key),
+                    store.inventories.get(image.key),
                 )
-                for image in store.images()
+                for image in store.images.all()
             }
 
 

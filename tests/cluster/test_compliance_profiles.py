@@ -151,7 +151,7 @@ class Played(t.NamedTuple):
     def outcome(self, call: str, digest: str) -> Outcome:
         """What a call found for an image."""
         with open_store(self.scans.store(call), read_only=True) as store:
-            found = store.evaluation(digest)
+            found = store.evaluations.get(digest)
         assert found is not None
         assert found.error_code == ""
         assert found.results is not None
@@ -326,7 +326,7 @@ def test_content_that_the_image_lacks_is_missing(stage: Stage, by_restricted: Pl
     digest = stage.digests["services", 8]
     assert [one["code"] for one in by_restricted.problems(CONTENT, digest)] == ["content-missing"]
     with open_store(by_restricted.scans.store(CONTENT), read_only=True) as store:
-        found = store.evaluation(digest)
+        found = store.evaluations.get(digest)
     assert found is not None
     assert found.results is not None
     assert found.results["rules"] == []

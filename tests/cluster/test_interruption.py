@@ -94,7 +94,7 @@ class Runs:
     def kept(self) -> dict[str, str]:
         """Digest -> when it was scanned, of what is in the store now."""
         with contextlib.suppress(ScanError), open_store(self.store, self._password, read_only=True) as store:
-            return {image.key: image.scanned_at for image in store.images() if image.scanned_at}
+            return {image.key: image.scanned_at for image in store.images.all() if image.scanned_at}
         return {}
 
 

@@ -195,13 +195,13 @@ class Bench:
     def stored(self, name: str) -> dict[str, t.Any]:
         """The inventories in a store, by digest."""
         with open_store(str(self.folder / f"{name}.db"), read_only=True) as store:
-            found = {image.key: store.inventory(image.key) for image in store.images()}
+            found = {image.key: store.inventories.get(image.key) for image in store.images.all()}
         return {digest: inventory for digest, inventory in found.items() if inventory}
 
     def errors(self) -> dict[str, str]:
         """Digest -> code of its error, in the store ``pods``."""
         with open_store(str(self.folder / "pods.db"), read_only=True) as store:
-            return {image.key: image.error_code for image in store.images() if image.error_code}
+            return {image.key: image.error_code for image in store.images.all() if image.error_code}
 
 
 @pytest.fixture

@@ -51,19 +51,19 @@ def test_a_server_that_refuses_is_said_without_secrets(server: str, database: st
 
 def test_check_mode_takes_a_database_without_tables_for_an_empty_store(server: str) -> None:
     with open_store(f"postgresql://scanner@{server}/postgres", PASSWORD, read_only=True) as store:
-        assert store.images() == []
+        assert store.images.all() == []
     with pytest.raises(ScanError, match="store is empty"):
         open_store(f"postgresql://scanner@{server}/postgres", PASSWORD, create=False)
 
 
 def test_a_server_that_stops_is_said(postgresql: Postgresql) -> None:
     with open_store(f"postgresql://scanner@{postgresql.address}/postgres", PASSWORD) as store:
-        store.images()
+        store.images.all()
         postgresql.stop()
         try:
             for _attempt in range(2):  # first the connection that was open, then a new one
                 with pytest.raises(ScanError) as raised:
-                    store.images()
+                    store.images.all()
                 assert raised.value.code == "store-unreachable", str(raised.value)
         finally:
             postgresql.start()

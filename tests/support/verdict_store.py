@@ -65,17 +65,17 @@ class VerdictStore:
         for name, digest in (references or {}).items():
             names.setdefault(digest, []).append(name)
         with self._open() as store:
-            known = {image.digest: image for image in store.images()}
+            known = {image.digest: image for image in store.images.all()}
             judgements = []
             for digest, verdict in verdicts.items():
                 named = names.get(digest, [] if digest in known else [f"registry.example.com/app@{digest}"])
                 # Two calls within a second must not look as if the name had both images at once.
                 seen = now.isoformat(timespec="microseconds").replace("+00:00", "Z")
-                store.record_image(digest, "", now=text(now), platform="linux/amd64")
-                store.record_names([Sighting(name, digest, seen=seen) for name in named], now=seen)
+                store.images.record(digest, "", now=text(now), platform="linux/amd64")
+                store.images.record_names([Sighting(name, digest, seen=seen) for name in named], now=seen)
                 if digest not in known or not known[digest].scanned_at:
                     values = inventory_to_dict(how.get("inventory", INVENTORY))
-                    store.record_inventory(digest, "", values, platform="linux/amd64", scanned_at=text(scanned))
+                    store.inventories.record(digest, "", values, platform="linux/amd64", scanned_at=text(scanned))
                 reasons = tuple(how.get("reasons", REASONS[verdict]))
                 judged = ImageVerdict(
                     digest, verdict, reasons, (PolicyVerdict(policy.name, policy.sha256, verdict, reasons),)
@@ -83,16 +83,16 @@ class VerdictStore:
                 subject = dataclasses.replace(SUBJECT, digest=digest, references=tuple(names.get(digest, ())))
                 document = image_document(subject, judged)
                 judgements.append(Judgement(digest, digest, verdict, document, None, "", text(now)))
-            store.record_verdicts(judgements)
+            store.verdicts.record(judgements)
 
     def index(self, digest: str, children: t.Iterable[str], verdict: str) -> None:
         """An index of images, and its verdict."""
         with self._open() as store:
             listed = [StoredChild(child, "linux/amd64") for child in children]
             name = f"registry.example.com/index@{digest}"
-            store.record_index(digest, name, listed, wanted_platforms=(), now=text(self._now))
+            store.images.record_index(digest, name, listed, wanted_platforms=(), now=text(self._now))
             judged = ImageVerdict(
                 digest, verdict, tuple(REASONS[verdict]), (PolicyVerdict(POLICY.name, POLICY.sha256, verdict, ()),)
             )
             document = image_document(dataclasses.replace(SUBJECT, digest=digest, inventory=None), judged)
-            store.record_verdicts([Judgement(digest, digest, verdict, document, None, "", text(self._now))])
+            store.verdicts.record([Judgement(digest, digest, verdict, document, None, "", text(self._now))])

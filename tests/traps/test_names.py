@@ -100,7 +100,7 @@ class Cluster:
             kept.index(digest("d"), [digest("a"), digest("b")], self.verdicts[digest("d")])
         with open_store(str(self.folder / store)) as opened:
             for one in found:
-                opened.record_names(request_of(one).sightings, now=exact_now_text())
+                opened.images.record_names(request_of(one).sightings, now=exact_now_text())
 
     def report(self, store: str = "store") -> dict[str, set[str]]:
         """Name -> the verdicts under which the report has it."""

@@ -87,7 +87,7 @@ def test_an_image_is_not_passed_by_a_store_that_it_was_not_scanned_into(life: Li
     life.scan()
     index = life.feed()
     with open_store(life.store) as store:
-        (image,) = store.images()
+        (image,) = store.images.all()
     chosen = named({"digest": image.digest, "reference": life.target})
     assert verdicts(life.store, index, life.now, chosen) == ["failed"]
     assert "passed" not in verdicts(other_store(life, content), index, life.now, chosen)
@@ -100,7 +100,7 @@ def test_a_report_from_another_store_shows_no_pass(life: Life, content: str) -> 
     life.scan()
     assert life.judge(life.feed()).verdict == "failed"
     with open_store(life.store) as store:
-        (image,) = store.images()
+        (image,) = store.images.all()
     with open_store(other_store(life, content)) as store:
         documents = in_force(store, [named({"digest": image.digest, "reference": life.target})]).documents
     assert [one["verdict"] for one in documents if one["digest"] in ("", image.digest)] != []
@@ -117,7 +117,7 @@ def test_a_scan_into_another_store_is_a_scan(life: Life, content: str) -> None:
     index = life.feed()
     with open_store(life.store) as store:
         assert life.judge(index).verdict == "failed"
-        assert store.images()
+        assert store.images.all()
 
 
 # -- an index that changes while images are judged --
@@ -207,7 +207,9 @@ def test_an_index_that_changes_while_images_are_judged(
             found = judging.run(None)
         if not consistent:
             assert caught.value.code in ("feed-index-changed", "feed-index-corrupt")
-            assert store.verdicts([image.key for image in store.images()]) == [], "kept, of data that nobody had"
+            assert store.verdicts.in_force([image.key for image in store.images.all()]) == [], (
+                "kept, of data that nobody had"
+            )
     assert changed
     assert {one.feed for one in found} <= {serial}
     # The first has nothing that is vulnerable.
@@ -230,7 +232,7 @@ def test_a_scan_that_a_wrong_clock_stamped_is_done_again(
         life.scan()
     for max_age in (None, 30.0):
         with open_store(life.store) as store:
-            (image,) = store.images()
+            (image,) = store.images.all()
             book = StoreBook(store, Progress(), max_age=max_age, platforms=[])
             assert book.is_current(image.digest) is not trap
     index = life.feed()

@@ -68,7 +68,7 @@ def write_pages(store: Store, digests: t.Iterable[str], folder: Path, *, check_m
     oscap = find_tools().oscap
     pages = Pages()
     for digest in digests:
-        arf = store.arf(digest)
+        arf = store.evaluations.arf(digest)
         name = digest.replace(":", "-")
         path = folder / f"{name}-{hashlib.sha256(arf).hexdigest()[:12]}.html" if arf is not None else None
         old = [one for one in folder.glob(f"{name}-*.html") if one != path]

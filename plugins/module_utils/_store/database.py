@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reaching the database: URLs, transactions, and errors that say what is wrong with which store.
+"""The database of a store: URLs, transactions, its schema, and errors that say what is wrong with which store.
 
 SQLite keeps its default rollback journal. A WAL would let readers run beside a writer, but opening one for reading
 leaves files behind (check mode must not) and does not work on network file systems; writes here are short instead.
@@ -17,7 +17,12 @@ import typing as t
 from pathlib import Path
 
 from .._core.errors import InputError, ScanError
+from .bodies import put_row
+from .model import SCHEMA_VERSION
+from .names import adopt_references
 from .places import dies_with_job, mounts_of_process
+from .tables import tables
+from .texts import chunks
 
 if t.TYPE_CHECKING:
     import sqlalchemy as sa
@@ -114,16 +119,75 @@ class Database:
             time.sleep(0.05 * attempt)
             attempt += 1
 
-    def create(self, metadata: sa.MetaData) -> None:
-        """Create what is missing of the tables. Two runs may do so at once."""
-        self.write(lambda connection: metadata.create_all(connection, checkfirst=True))
+    def rows(self, query: sa.Select[t.Any]) -> t.Sequence[t.Any]:
+        """Read all rows of a query."""
+        with self.reading() as connection:
+            return connection.execute(query).all()
+
+    def first(self, query: sa.Select[t.Any]) -> t.Any:
+        """Read the first row of a query; None where there is none."""
+        with self.reading() as connection:
+            return connection.execute(query).first()
+
+    def rows_in(self, query: sa.Select[t.Any], column: t.Any, values: t.Iterable[str]) -> list[t.Any]:
+        """Read the rows of a query whose column has one of the values, of which there may be any number."""
+        rows: list[t.Any] = []
+        with self.reading() as connection:
+            for part in chunks(sorted(set(values))):
+                rows += connection.execute(query.where(column.in_(part))).all()
+        return rows
+
+    def has(self, table: sa.Table) -> bool:
+        """Tell whether a table is there; it may not be in a store of an older version that is open for reading."""
+        return not self.read_only or table.name in self.table_names()
 
     def table_names(self) -> set[str]:
-        """Names of the tables that exist."""
+        """Read the names of the tables that exist."""
         import sqlalchemy as sa
 
         with self.reading() as connection:
             return set(sa.inspect(connection).get_table_names())
+
+    def check_version(self) -> None:
+        """Refuse what a newer version of the collection wrote. Raises StoreError."""
+        row = self.first(_version_query())
+        version = str(SCHEMA_VERSION) if row is None else row.value
+        if not version.isdecimal() or int(version) > SCHEMA_VERSION:
+            raise StoreError(
+                f"its schema version is {version[:20]}; this version of the collection knows {SCHEMA_VERSION} at most",
+                code="store-too-new",
+                hint="update the collection, or give another store",
+                subject=f"store {self.where}",
+            )
+
+    def upgrade(self) -> None:
+        """Note the version in a new store, and bring what an older version wrote to the present form."""
+        meta = tables().meta
+        row = self.first(_version_query())
+        if row is not None and row.value == str(SCHEMA_VERSION):
+            return
+
+        def work(connection: sa.Connection) -> None:
+            # Of two runs that come at once, the second one waits here and finds nothing to do.
+            value = connection.execute(_version_query().with_for_update()).scalar()
+            key = {"name": "schema_version"}
+            if value is None or int(value) < SCHEMA_VERSION:
+                if value is not None:
+                    adopt_references(connection)
+                put_row(connection, meta, key, {"value": str(SCHEMA_VERSION)}, new=value is None)
+
+        self.write(work)
+
+    def create_tables(self) -> None:
+        """Create what is missing of the tables. Two runs may do so at once."""
+        self.write(lambda connection: tables().metadata.create_all(connection, checkfirst=True))
+
+
+def _version_query() -> sa.Select[t.Any]:
+    import sqlalchemy as sa
+
+    meta = tables().meta
+    return sa.select(meta.c.value).where(meta.c.name == "schema_version")
 
 
 def _worth_another_try(error: Exception) -> bool:
@@ -174,11 +238,50 @@ _MEANINGS = (
 )
 
 
-def open_database(url: str, password: str, *, create: bool, read_only: bool) -> Database | None:
-    """Open the database behind a URL; None where it does not exist and may not be created.
+def open_database(url: str, password: str, *, create: bool, read_only: bool) -> Database:
+    """Open the database of a store and see to its schema; ``open_store`` tells about ``create`` and ``read_only``.
 
-    A new SQLite file gets mode 0600 and missing folders mode 0700, whatever the umask says.
+    A new SQLite file gets mode 0600 and missing folders mode 0700, whatever the umask says. Raises StoreError.
     """
+    database = _connected(url, password, create=create, read_only=read_only)
+    if database is None:
+        if read_only:
+            return _empty_database()
+        raise StoreError(
+            "there is no such store",
+            code="store-missing",
+            hint="scan images into it first, or check the path",
+            subject=f"store {url}",
+        )
+    names = database.table_names()
+    if tables().meta.name not in names:
+        if read_only:
+            database.close()
+            return _empty_database()
+        if not create:
+            problem = "the database holds no store of ours" if names else "the store is empty"
+            raise StoreError(problem, code="store-missing", subject=f"store {database.where}")
+        database.create_tables()
+        names = set(tables().metadata.tables)
+    database.check_version()
+    if not read_only:
+        if not names >= set(tables().metadata.tables):
+            database.create_tables()  # An older version of the collection made it, which had fewer tables.
+        database.upgrade()
+    return database
+
+
+def _empty_database() -> Database:
+    """A database in memory: what check mode sees where there is no store yet."""
+    import sqlalchemy as sa
+
+    engine = sa.create_engine("sqlite://", poolclass=sa.pool.StaticPool, connect_args={"check_same_thread": False})
+    tables().metadata.create_all(engine)
+    return Database(engine, "(none yet)", read_only=True)
+
+
+def _connected(url: str, password: str, *, create: bool, read_only: bool) -> Database | None:
+    """The database behind a URL; None where it does not exist and may not be created."""
     import sqlalchemy as sa
 
     parsed = _parse_url(url, password)

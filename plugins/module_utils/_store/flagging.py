@@ -57,10 +57,10 @@ def read_snapshot(
             "" if held.problem else held.lasting,
         )
     unclear = [digest for digest, one in subjects.items() if one.facts.verdict in ("inconclusive", "error")]
-    for digest in store.failed_last(unclear):
+    for digest in store.verdicts.failed_last(unclear):
         subjects[digest] = dataclasses.replace(subjects[digest], failed_last=True)
     places: dict[str, list[str]] = {}
-    for image in images if wanted is None else store.images():
+    for image in images if wanted is None else store.images.all():
         for name in filter(None, map(_full, image.references if image.digest else ())):
             if image.digest not in places.setdefault(name, []):
                 places[name].append(image.digest)
@@ -80,7 +80,7 @@ def _ended_indexes(
     """The indexes, not among some images themselves, that hold one of these and do not pass, or not any more."""
     chosen = {image.digest for image in images}
     indexes = {key for key, listed in children.items() if not chosen.isdisjoint(child.digest for child in listed)}
-    wanted = [image for image in store.images() if image.key in indexes - chosen]
+    wanted = [image for image in store.images.all() if image.key in indexes - chosen]
     if not wanted:
         return frozenset()
     only = frozenset(image.digest for image in wanted)
@@ -117,7 +117,7 @@ class _Passes:
                 self._policies,
                 selecting=self._selecting(image),
                 scanned_at=image.scanned_at,
-                evaluated_at=self._store.evaluated_at(image.digest) if self._asks_for_rules else "",
+                evaluated_at=self._store.evaluations.evaluated_at(image.digest) if self._asks_for_rules else "",
                 feed_checked=one.feed.checked if one.feed else "",
                 feed_newest=one.feed.newest if one.feed else "",
                 now=self._now,
@@ -135,7 +135,7 @@ class _Passes:
             if not chosen.selects(names, image.platform, {}):
                 continue
             if policy.images.labels:
-                asked = self._store.labels(image.digest) if asked is None else asked
+                asked = self._store.inventories.labels(image.digest) if asked is None else asked
                 if not policy.images.selects(names, image.platform, asked):
                     continue
             found.append(policy)

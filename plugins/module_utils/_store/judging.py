@@ -26,8 +26,8 @@ from .._verdicts.subject import Subject
 from .._verdicts.usage import Usages
 from .._vulnerabilities.matching.matcher import Matcher
 from .._vulnerabilities.model import FeedInfo
-from .model import RecordedVerdict, StoredChange, StoredChild, StoredImage, StoredVerdict
-from .store import Store, unresolved_key
+from .model import RecordedVerdict, StoredChange, StoredChild, StoredImage, StoredVerdict, unresolved_key
+from .store import Store
 
 if t.TYPE_CHECKING:
     from .._vulnerabilities.index.reader import FeedIndex
@@ -204,7 +204,7 @@ class Judging:
         images, children = self.images(wanted)
         singles = [image for image in images if image.kind != "index"]
         # Images with the same packages come one after the other, so that these are read and matched once.
-        sets = self._store.package_sets(image.digest for image in singles)
+        sets = self._store.inventories.package_sets(image.digest for image in singles)
         singles.sort(key=lambda image: sets.get(image.digest, ""))
         verdicts: dict[str, ImageVerdict] = {}
         judged: list[Judged] = []
@@ -255,8 +255,8 @@ class Judging:
         self, wanted: t.Sequence[RequestedImage] | None
     ) -> tuple[list[StoredImage], dict[str, tuple[StoredChild, ...]]]:
         """The images that are meant, those of indexes included, and the images of each index in the store."""
-        images = self._store.images()
-        children = self._store.children(image.key for image in images if image.kind == "index")
+        images = self._store.images.all()
+        children = self._store.images.children(image.key for image in images if image.kind == "index")
         if wanted is not None:
             images = select(images, children, wanted)
         self._indexes = indexes_of(children)
@@ -276,7 +276,7 @@ class Judging:
         if not image.digest:
             return subject
         try:
-            stored = self._store.inventory(image.digest)
+            stored = self._store.inventories.get(image.digest)
             if stored is None:
                 return subject
             inventory = self._inventory(stored)
@@ -293,7 +293,7 @@ class Judging:
 
     def _with_rules(self, subject: Subject) -> Subject:
         try:
-            stored = self._store.evaluation(subject.digest)
+            stored = self._store.evaluations.get(subject.digest)
             if stored is None:
                 return subject
             facts = None
@@ -356,10 +356,10 @@ class Judging:
     def _settle(self, batch: t.Sequence[Judgement], *, indexes: bool = False) -> list[Judged]:
         """Write a batch, and say what is in force now: where a newer judgement stays, that one as reports show it."""
         self._feeds.check_unchanged()
-        act = self._store.compare_verdicts if self._dry_run else self._store.record_verdicts
+        act = self._store.verdicts.compare if self._dry_run else self._store.verdicts.record
         recorded = act(batch)
         kept = [one.key for one in recorded if one.state == "superseded"]
-        in_force = {one.key: one for one in self._store.verdicts(kept)} if kept else {}
+        in_force = {one.key: one for one in self._store.verdicts.in_force(kept)} if kept else {}
         return [self._judged(one, result, in_force.get(one.key), indexes) for one, result in zip(batch, recorded)]
 
     def _judged(self, own: Judgement, result: RecordedVerdict, stays: StoredVerdict | None, index: bool) -> Judged:
@@ -415,7 +415,7 @@ def in_force(store: Store, wanted: t.Sequence[RequestedImage] | None, today: dat
     feeds = [one.feed for one in found]
     feed = max((one for one in feeds if one is not None), key=lambda one: one.checked, default=None)
     times = [image.scanned_at for image in images if image.scanned_at]
-    changes = store.changes(image.key for image in images)
+    changes = store.verdicts.changes(image.key for image in images)
     documents = [{**one.document, "change": _change_of(one, changes.get(one.image.key))} for one in found]
     judged_at = max((one.judged_at for one in found), default="")
     return InForce(documents, feed, times + ([feed.checked] if feed else []), images, feeds, children, judged_at)
@@ -432,8 +432,8 @@ def meant(
     store: Store, wanted: t.Sequence[RequestedImage] | None
 ) -> tuple[list[StoredImage], t.Mapping[str, tuple[StoredChild, ...]]]:
     """The images that are meant, those of an index included, or all, by key; and the images of each index."""
-    images = store.images()
-    children = store.children(image.key for image in images if image.kind == "index")
+    images = store.images.all()
+    children = store.images.children(image.key for image in images if image.kind == "index")
     return (images if wanted is None else select(images, children, wanted)), children
 
 
@@ -448,14 +448,14 @@ def each_in_force(
     singles = [image for image in images if image.kind != "index"]
     for start in range(0, len(singles), READ):
         part = singles[start : start + READ]
-        verdicts = {verdict.key: verdict for verdict in store.verdicts(image.key for image in part)}
+        verdicts = {verdict.key: verdict for verdict in store.verdicts.in_force(image.key for image in part)}
         for image in part:
             current = _current(image, verdicts.get(image.key), today)
             _note_since(since, current.document, verdicts)
             yield _with_names_now(current)
     # Their objects have no findings.
     indexes = [image for image in images if image.kind == "index"]
-    verdicts = {verdict.key: verdict for verdict in store.verdicts(image.key for image in indexes)}
+    verdicts = {verdict.key: verdict for verdict in store.verdicts.in_force(image.key for image in indexes)}
     found = [_current(image, verdicts.get(image.key), today) for image in indexes]
     for current in found:
         _note_since(since, current.document, verdicts)
@@ -488,8 +488,8 @@ def count_usage(
     store: Store, documents: t.Iterable[t.Mapping[str, t.Any]], exceptions: t.Iterable[Entry], today: datetime.date
 ) -> Usages:
     """What exceptions are about in images, of which the objects of a report are given."""
-    images = store.images()
-    indexes = indexes_of(store.children(image.key for image in images if image.kind == "index"))
+    images = store.images.all()
+    indexes = indexes_of(store.images.children(image.key for image in images if image.kind == "index"))
     usages = Usages(Exceptions(exceptions), today)
     for document in documents:
         usages.add(document, indexes.get(document["digest"], ()))

@@ -13,6 +13,12 @@ import typing as t
 #: Version of the tables and of what the compressed columns hold; a store with a newer one is refused.
 #: Version 2 keeps all digests of a name.
 SCHEMA_VERSION = 2
+UNRESOLVED = "unresolved:"
+
+
+def unresolved_key(reference: str) -> str:
+    """Key of a reference that never gave a digest."""
+    return UNRESOLVED + reference
 
 
 class StoredImage(t.NamedTuple):

@@ -50,7 +50,7 @@ def compare_policies(store: Store, images: t.Sequence[StoredImage], policies: t.
     singles = [image for image in images if image.kind != "index"]
     for start in range(0, len(singles), _PART):
         part = {image.key: image for image in singles[start : start + _PART]}
-        for verdict in store.verdicts(part):
+        for verdict in store.verdicts.in_force(part):
             made_by = {one["sha256"]: one["name"] for one in verdict.document["policies"]}
             judged.update(made_by.keys())
             names = {**made_by, **names}
@@ -63,7 +63,7 @@ def compare_policies(store: Store, images: t.Sequence[StoredImage], policies: t.
 
 def _selects(store: Store, policy: Policy, image: StoredImage) -> bool:
     """As ``judge`` asks it. The inventory, which has the labels, is read only for a policy that asks for some."""
-    inventory = store.inventory(image.digest) if policy.images.labels and image.digest else None
+    inventory = store.inventories.get(image.digest) if policy.images.labels and image.digest else None
     subject = Subject(
         image.digest,
         image.reference,

@@ -20,8 +20,8 @@ from .._packages.model import SCHEMA_VERSION
 from .._scanner.model import IndexOutcome, JobRecord, ScanOutcome
 from .._scanner.targets import Request, request_of
 from .._verdicts.precedence import CLOCK_ERROR
-from .model import Asked, StoredChild, StoredImage
-from .store import Store, unresolved_key
+from .model import Asked, StoredChild, StoredImage, unresolved_key
+from .store import Store
 
 #: Problems of one image that travel in the result; the store has all of them.
 PROBLEMS_SHOWN = 20
@@ -53,9 +53,9 @@ class StoreBook:
         self.changed = False
         self.told: dict[str, set[str]] = {}  # name -> digests that the requests say it has, which nobody here asks for
         # Read once: asking for each of 10,000 known images, and noting that nothing is new, would take minutes.
-        self.stored = {image.key: image for image in store.images()}
-        self.known = store.known(key for key, image in self.stored.items() if image.scanned_at)
-        self.evaluated = store.known_evaluations(asked.question) if asked is not None else {}
+        self.stored = {image.key: image for image in store.images.all()}
+        self.known = store.inventories.known(key for key, image in self.stored.items() if image.scanned_at)
+        self.evaluated = store.evaluations.known(asked.question) if asked is not None else {}
 
     def take_names(self, requests: t.Iterable[Request]) -> None:
         """Keep who told of the names of images whose digest is known. Whatever the order, all count alike."""
@@ -63,7 +63,7 @@ class StoreBook:
         for sighting in sightings:
             self.told.setdefault(sighting.reference, set()).add(sighting.digest)
         if not self.store.read_only:
-            self.changed |= self.store.record_names(sightings, now=exact_now_text())
+            self.changed |= self.store.images.record_names(sightings, now=exact_now_text())
 
     def _keep_names(self, digest: str, names: t.Iterable[str]) -> list[str]:
         """Keep those of the names of an image that this run resolved itself. Gives those that hold its digest."""
@@ -72,7 +72,7 @@ class StoreBook:
         fresh = [name for name in mine if not pinned_digest(name) and not (stored and self._leads_there(stored, name))]
         if fresh:
             seen = exact_now_text()
-            self.changed |= self.store.record_names(
+            self.changed |= self.store.images.record_names(
                 [Sighting(name, digest, REGISTRY, seen) for name in fresh], now=seen
             )
         return [name for name in mine if pinned_digest(name)]
@@ -99,7 +99,7 @@ class StoreBook:
 
     def children_of(self, digest: str) -> tuple[tuple[str, str], ...] | None:
         """Images of a known index (digest, platform), in its order; None where it is not known to be one."""
-        children = self.store.children([digest]).get(digest)
+        children = self.store.images.children([digest]).get(digest)
         return None if children is None else tuple((child.digest, child.platform) for child in children)
 
     def record_index(self, outcome: IndexOutcome) -> None:
@@ -121,7 +121,7 @@ class StoreBook:
                 and self.children_of(outcome.digest) == outcome.children
             ):
                 continue
-            self.changed |= self.store.record_index(
+            self.changed |= self.store.images.record_index(
                 outcome.digest, reference, children, wanted_platforms=self.platforms, now=now_text()
             )
 
@@ -134,7 +134,7 @@ class StoreBook:
         elif outcome.state == "current":
             known = self.known[outcome.digest]
             packages = known.packages
-            problems = [] if known.complete else (self.store.inventory(outcome.digest) or {}).get("problems", [])
+            problems = [] if known.complete else (self.store.inventories.get(outcome.digest) or {}).get("problems", [])
         counts: dict[str, int] = {}
         if outcome.compliance is not None:
             counts = outcome.compliance.counts
@@ -143,7 +143,7 @@ class StoreBook:
             rules = self.evaluated[outcome.digest]
             counts = rules.counts
             if not rules.complete:
-                stored = self.store.evaluation(outcome.digest, self.asked.question)
+                stored = self.store.evaluations.get(outcome.digest, self.asked.question)
                 problems = [*problems, *((stored.results if stored else None) or {}).get("problems", [])]
         for error in (outcome.error, outcome.compliance_error):
             if error is not None:
@@ -174,9 +174,9 @@ class StoreBook:
         pinned = self._keep_names(outcome.digest, outcome.references) if outcome.digest else []
         first = pinned[0] if pinned else "" if outcome.digest else outcome.references[0]
         if outcome.error is not None:
-            self.changed |= store.record_error(outcome.digest, first, outcome.error, now=now_text())
+            self.changed |= store.images.record_error(outcome.digest, first, outcome.error, now=now_text())
         elif outcome.inventory is not None:
-            self.changed |= store.record_inventory(
+            self.changed |= store.inventories.record(
                 outcome.digest,
                 first,
                 inventory_to_dict(outcome.inventory),
@@ -187,7 +187,7 @@ class StoreBook:
         written = outcome.error is not None or outcome.inventory is not None
         for name in pinned[1:] if written else pinned or [""]:
             if outcome.digest and not self._is_noted(outcome, name):
-                self.changed |= store.record_image(
+                self.changed |= store.images.record(
                     outcome.digest,
                     name,
                     now=now_text(),
@@ -202,14 +202,14 @@ class StoreBook:
             return
         if outcome.compliance_error is not None:
             error = outcome.compliance_error
-            self.changed |= store.record_evaluation_error(outcome.digest, asked.question, error, now=now_text())
+            self.changed |= store.evaluations.record_error(outcome.digest, asked.question, error, now=now_text())
         elif outcome.compliance is not None:
             results = results_to_dict(outcome.compliance)
-            self.changed |= store.record_results(
+            self.changed |= store.evaluations.record(
                 outcome.digest, asked, results, arf=outcome.arf or None, now=now_text()
             )
         elif outcome.state == "current" and not self.evaluated[outcome.digest].in_force:
-            self.changed |= store.use_results(outcome.digest, asked.question, now=now_text())
+            self.changed |= store.evaluations.put_in_force(outcome.digest, asked.question, now=now_text())
 
     def _is_noted(self, outcome: ScanOutcome, name: str) -> bool:
         """Whether the store says all of this already. An empty name: of the image itself."""
@@ -232,7 +232,7 @@ class StoreBook:
 
     def forget(self, digest: str) -> None:
         """Drop what was kept of an image in this run or before: it is forged."""
-        self.store.forget(digest)
+        self.store.images.forget(digest)
         self.known.pop(digest, None)
         self.evaluated.pop(digest, None)
         self.stored.pop(digest, None)
@@ -241,15 +241,15 @@ class StoreBook:
 
     def record_job(self, job: JobRecord) -> None:
         """Keep that a Job exists, for whoever comes after us."""
-        self.store.record_job(job)
+        self.store.jobs.record(job)
 
     def forget_job(self, uid: str) -> None:
         """Drop what is known of a Job."""
-        self.store.forget_job(uid)
+        self.store.jobs.forget(uid)
 
     def jobs(self, server: str, namespace: str) -> list[JobRecord]:
         """The Jobs on record."""
-        return self.store.jobs(server, namespace)
+        return self.store.jobs.of_namespace(server, namespace)
 
     def beat(self, line: str) -> None:
         """Show how far the scan is."""

@@ -63,7 +63,7 @@ class Situation:
         taken = inventory(*packages, repositories=["repo"])
         taken = dataclasses.replace(taken, database=PackageDatabase("rpmdb.sqlite", "sqlite", len(packages)))
         taken = dataclasses.replace(taken, **more)
-        self.store.record_inventory(
+        self.store.inventories.record(
             DIGEST, "r.example/a:1", inventory_to_dict(taken), platform="linux/amd64", scanned_at=SCANNED
         )
 
@@ -167,7 +167,7 @@ def test_nothing_found_in_what_was_not_all_seen_is_not_judged(
 
 def test_a_failed_scan_or_unread_data_leave_nothing_clean(situation: Situation, tmp_path: Path) -> None:
     situation.put(FIXED)
-    situation.store.record_error(DIGEST, "", ScanError("cut", code="registry-error"), now=SCANNED)
+    situation.store.images.record_error(DIGEST, "", ScanError("cut", code="registry-error"), now=SCANNED)
     assert situation.explain(CVE)[0][0].outcome == "not_judged"
     situation.put(FIXED)
     assert situation.explain(CVE)[0][0].outcome == "fixed"
@@ -193,7 +193,7 @@ def test_an_id_may_be_written_in_lower_case(situation: Situation) -> None:
 
 def test_an_index_leads_to_its_images(situation: Situation) -> None:
     situation.put(rpm("tool-1.0-3.el9.x86_64"))
-    situation.store.record_index(
+    situation.store.images.record_index(
         INDEX, "r.example/a:2", [StoredChild(DIGEST, "linux/amd64")], wanted_platforms=[], now=SCANNED
     )
     found, _verdicts = situation.explain()

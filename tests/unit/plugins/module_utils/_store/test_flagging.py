@@ -15,7 +15,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targe
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.flagging import _full, read_snapshot
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import READ
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import StoredVerdict
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store, open_store
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.verdicts import StoredVerdicts
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import Policy
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.selection import Selection
 from ansible_collections.imagescan.openshift.tests.support.verdict_store import POLICY, VerdictStore
@@ -107,7 +108,7 @@ def test_a_policy_that_is_added_holds_up_what_it_has_not_judged(store: VerdictSt
     assert (found[A].until, found[A].lasting) == ("", "")
     # A name that it was not judged under counts, too.
     with open_store(str(store.path)) as opened:
-        opened.record_image(B, "quay.io/shop/another:1", now="2026-11-24T12:00:00Z")
+        opened.images.record(B, "quay.io/shop/another:1", now="2026-11-24T12:00:00Z")
     assert read(store, policies=[POLICY, added]).subjects[B].facts.verdict == "inconclusive"
 
 
@@ -178,14 +179,14 @@ def test_few_verdicts_are_in_memory_at_a_time(store: VerdictStore) -> None:
     store.put(dict.fromkeys(digests, "failed"))
     held: list[int] = []
 
-    class Counting(Store):
-        def verdicts(self, keys: t.Iterable[str] | None = None) -> list[StoredVerdict]:
-            found = super().verdicts(keys)
+    class Counting(StoredVerdicts):
+        def in_force(self, keys: t.Iterable[str] | None = None) -> list[StoredVerdict]:
+            found = super().in_force(keys)
             held.append(len(found))
             return found
 
     with open_store(str(store.path), read_only=True) as opened:
-        opened.__class__ = Counting
+        opened.verdicts = Counting(opened.database)
         found = read_snapshot(opened, None, [POLICY], now=datetime.datetime.now(datetime.timezone.utc))
     assert len(found.subjects) == 4 * READ
     assert max(held) == READ

@@ -66,7 +66,7 @@ def store(tmp_path: Path) -> Store:
     put(store, AMD, "r.example/a@" + AMD, 0)
     put(store, ARM, "r.example/a@" + ARM, 3)
     children = [StoredChild(AMD, "linux/amd64"), StoredChild(ARM, "linux/arm64")]
-    store.record_index(INDEX, "r.example/a:1", children, wanted_platforms=[], now=THEN)
+    store.images.record_index(INDEX, "r.example/a:1", children, wanted_platforms=[], now=THEN)
     return store
 
 
@@ -74,7 +74,7 @@ def put(store: Store, digest: str, reference: str, jars: int) -> None:
     """Store an image with so many jars."""
     platform = "linux/arm64" if digest == ARM else "linux/amd64"
     values = inventory_to_dict(inventory(jars))
-    store.record_inventory(digest, reference, values, platform=platform, scanned_at=THEN)
+    store.inventories.record(digest, reference, values, platform=platform, scanned_at=THEN)
 
 
 def judge(store: Store, *images: object, now: datetime.datetime = NOW, **options: t.Any) -> dict[str, str]:
@@ -101,7 +101,7 @@ def test_platforms_decide_which_images_of_an_index_count(store: Store) -> None:
 
 def test_the_platforms_of_the_scan_count_where_none_are_given(store: Store) -> None:
     children = [StoredChild(AMD, "linux/amd64"), StoredChild(ARM, "linux/arm64")]
-    store.record_index(INDEX, "r.example/a:1", children, wanted_platforms=["linux/amd64"], now=THEN)
+    store.images.record_index(INDEX, "r.example/a:1", children, wanted_platforms=["linux/amd64"], now=THEN)
     assert judge(store)[INDEX] == "passed"
 
 
@@ -121,7 +121,7 @@ def test_an_image_that_the_store_does_not_know_is_inconclusive(store: Store) -> 
 
 def test_a_name_that_no_longer_resolves_is_an_error_beside_what_it_led_to(store: Store) -> None:
     judge(store)
-    store.record_error("", "r.example/a:1", ScanError("nobody answers", code="registry-unavailable"), now=THEN)
+    store.images.record_error("", "r.example/a:1", ScanError("nobody answers", code="registry-unavailable"), now=THEN)
     verdicts = judge(store, "r.example/a:1")
     assert verdicts["unresolved:r.example/a:1"] == "error"
     assert verdicts[INDEX] == "failed"
@@ -129,34 +129,34 @@ def test_a_name_that_no_longer_resolves_is_an_error_beside_what_it_led_to(store:
 
 def test_the_same_error_of_a_name_is_news_once(store: Store) -> None:
     error = ScanError("nobody answers", code="registry-unavailable")
-    assert store.record_error("", "r.example/new:1", error, now=THEN)
-    assert not store.record_error("", "r.example/new:1", error, now=THEN)
-    assert store.record_error("", "r.example/new:1", ScanError("gone", code="image-not-found"), now=THEN)
+    assert store.images.record_error("", "r.example/new:1", error, now=THEN)
+    assert not store.images.record_error("", "r.example/new:1", error, now=THEN)
+    assert store.images.record_error("", "r.example/new:1", ScanError("gone", code="image-not-found"), now=THEN)
 
 
 def test_a_name_that_cannot_be_kept_does_not_keep_the_next_ones_away(store: Store) -> None:
     names = [Sighting("r.example/x:1", ""), Sighting("", AMD), Sighting("r.example/y:1", AMD)]
-    assert store.record_names(names, now=THEN)
-    assert not store.record_names(names, now=THEN)
-    assert not store.record_names(names[:2], now=THEN)
+    assert store.images.record_names(names, now=THEN)
+    assert not store.images.record_names(names, now=THEN)
+    assert not store.images.record_names(names[:2], now=THEN)
 
 
 def test_a_failed_attempt_never_hides_an_earlier_finding(store: Store) -> None:
     broken = ScanError("cut", code="registry-error")
     for digest in (AMD, ARM):
-        store.record_error(digest, "", broken, now=THEN)
+        store.images.record_error(digest, "", broken, now=THEN)
     assert judge(store) == {AMD: "error", ARM: "failed", INDEX: "failed"}
 
 
 def test_an_index_that_cannot_be_read_is_never_passed(store: Store) -> None:
     put(store, ARM, "r.example/a@" + ARM, 0)
-    store.record_error(INDEX, "r.example/a:1", ScanError("gone", code="image-not-found"), now=THEN)
+    store.images.record_error(INDEX, "r.example/a:1", ScanError("gone", code="image-not-found"), now=THEN)
     assert judge(store)[INDEX] == "error"
 
 
 def test_a_damaged_inventory_is_its_own_trouble(store: Store) -> None:
     values = {**inventory_to_dict(inventory()), "kind": "cheese"}
-    store.record_inventory(AMD, "", values, platform="linux/amd64", scanned_at="2026-01-01T00:00:00Z")
+    store.inventories.record(AMD, "", values, platform="linux/amd64", scanned_at="2026-01-01T00:00:00Z")
     assert judge(store) == {AMD: "error", ARM: "failed", INDEX: "failed"}
 
 
@@ -164,7 +164,7 @@ def test_judging_again_is_the_same_and_a_dry_run_keeps_nothing(store: Store) -> 
     policies = load_policies(POLICY, "test")
     plan = Judging(store, policies, [], None, now=NOW, dry_run=True).run(None)
     assert {one.state for one in plan} == {"new"}
-    assert store.verdicts() == []
+    assert store.verdicts.in_force() == []
     first = Judging(store, policies, [], None, now=NOW).run(None)
     later = Judging(store, policies, [], None, now=NOW + datetime.timedelta(hours=5)).run(None)
     assert {one.state for one in later} == {"unchanged"}
@@ -187,7 +187,7 @@ def test_a_report_has_every_image_and_the_unjudged_ones_are_inconclusive(store: 
     assert verdicts == {AMD: "passed", ARM: "inconclusive", INDEX: "inconclusive"}
     (reason,) = next(document["reasons"] for document in state.documents if document["digest"] == ARM)
     assert reason == {"code": "not_judged_yet", "message": "the image has not been judged yet"}
-    store.record_error(ARM, "", ScanError("nobody knows", code="name-unconfirmed"), now=THEN)
+    store.images.record_error(ARM, "", ScanError("nobody knows", code="name-unconfirmed"), now=THEN)
     documents = in_force(store, None).documents
     (reason,) = next(document["reasons"] for document in documents if document["digest"] == ARM)
     assert reason == {"code": "name-unconfirmed", "message": "nobody knows"}
@@ -213,7 +213,7 @@ def test_what_changed_a_verdict_is_told_once_and_stays_in_the_report(store: Stor
     assert told[ARM] == {"before": "failed", "since": "2026-01-02T00:00:00Z", "reasons": [reason]}
     # Where a report does not show the verdict that was recorded, its change would not explain it.
     values = inventory_to_dict(inventory(1))
-    store.record_inventory(ARM, "", values, platform="linux/arm64", scanned_at="2026-01-03T00:00:00Z")
+    store.inventories.record(ARM, "", values, platform="linux/arm64", scanned_at="2026-01-03T00:00:00Z")
     (found,) = [one for one in in_force(store, None).documents if one["digest"] == ARM]
     assert (found["verdict"], found["change"]) == ("inconclusive", None)
 
@@ -268,11 +268,11 @@ def test_what_passed_by_an_exception_that_has_expired_is_inconclusive_in_reports
     entries = load_exceptions("- {id: CVE-1, reason: a, expires: 2026-01-01}\n", "e")
     Judging(store, RULE_POLICY, entries, [], now=NOW, platforms=["linux/amd64"]).run(None)
     # An image with a finding would need a feed here; what counts is what the verdict says it passed by.
-    (stored,) = store.verdicts([AMD])
+    (stored,) = store.verdicts.in_force([AMD])
     used = Used(entries[0], "accepted", (("CVE-1", "bash-0:5-1.el9.x86_64"),)).document()
     document = {**stored.document, "exceptions": [used]}
     judgement = Judgement(AMD, AMD, "passed", document, None, "", stored.judged_at)
-    store.record_verdicts([judgement])
+    store.verdicts.record([judgement])
     for day, verdict in ((NOW.date(), "passed"), (NOW.date() + datetime.timedelta(days=1), "inconclusive")):
         found = {one["digest"]: one for one in in_force(store, None, day).documents}
         assert (found[AMD]["verdict"], found[INDEX]["verdict"]) == (verdict, verdict)
@@ -300,7 +300,7 @@ def test_what_an_expired_exception_accepted_counts_again_in_reports(
     store: Store, entries: list[t.Any], left: str, verdict: str
 ) -> None:
     judge(store, AMD)
-    (stored,) = store.verdicts([AMD])
+    (stored,) = store.verdicts.in_force([AMD])
     document = {
         **stored.document,
         "verdict": verdict,
@@ -308,10 +308,10 @@ def test_what_an_expired_exception_accepted_counts_again_in_reports(
         "compliance": {"rules": [{"id": "r1", "exception": "CVE-1"}, {"id": "r2", "exception": "r2"}]},
         "exceptions": [Used(one, "accepted", (("CVE-1", FINDING["package"]),), ("r1",)).document() for one in entries],
     }
-    store.record_verdicts([Judgement(AMD, AMD, verdict, document, None, "", stored.judged_at)])
+    store.verdicts.record([Judgement(AMD, AMD, verdict, document, None, "", stored.judged_at)])
     for day, label in ((NOW.date(), "CVE-1"), (NOW.date() + datetime.timedelta(days=1), left)):
         (found,) = in_force(store, [named(AMD)], day).documents
         assert [one["exception"] for one in found["vulnerabilities"]] == [label, "CVE-2"]
         assert [one["exception"] for one in found["compliance"]["rules"]] == [label, "r2"]
-    (kept,) = store.verdicts([AMD])
+    (kept,) = store.verdicts.in_force([AMD])
     assert kept.document == document

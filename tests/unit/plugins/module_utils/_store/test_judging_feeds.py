@@ -52,9 +52,9 @@ def store(tmp_path: Path) -> Store:
         (FEDORA, image("fedora", "42", "28.fc42")),
     ):
         values = inventory_to_dict(inventory)
-        store.record_inventory(digest, f"r.example/a@{digest}", values, platform="linux/amd64", scanned_at=THEN)
+        store.inventories.record(digest, f"r.example/a@{digest}", values, platform="linux/amd64", scanned_at=THEN)
     children = [StoredChild(ALMA, "linux/amd64"), StoredChild(EMPTY, "linux/arm64")]
-    store.record_index(BOTH, "r.example/a:1", children, wanted_platforms=[], now=THEN)
+    store.images.record_index(BOTH, "r.example/a:1", children, wanted_platforms=[], now=THEN)
     return store
 
 
@@ -158,12 +158,12 @@ class Shared:
         self.store = stack.enter_context(open_store(str(folder / "shared.db")))
         self._folder, self._stack = folder, stack
         children = [StoredChild(RHEL, "linux/amd64"), StoredChild(EMPTY, "linux/arm64")]
-        self.store.record_index(BOTH, "r.example/a:1", children, wanted_platforms=[], now=THEN)
+        self.store.images.record_index(BOTH, "r.example/a:1", children, wanted_platforms=[], now=THEN)
 
     def put(self, release: str, at: str = THEN, **more: t.Any) -> None:
         found = make.image("rhel", "9.4", vex.rpm(f"openssl-libs-1:3.0.7-{release}.x86_64"))
         values = {**inventory_to_dict(found), **more}
-        self.store.record_inventory(RHEL, f"r.example/a@{RHEL}", values, platform="linux/amd64", scanned_at=at)
+        self.store.inventories.record(RHEL, f"r.example/a@{RHEL}", values, platform="linux/amd64", scanned_at=at)
 
     def data(self, hour: int, *said: vex.Says) -> FeedIndex:
         folder = self._folder / f"checked-{hour}"

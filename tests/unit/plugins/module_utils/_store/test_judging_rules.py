@@ -44,13 +44,13 @@ KILLED = ScanError("oscap was ended by signal 9", code="oscap-killed")
 def store(tmp_path: Path) -> t.Iterator[Store]:
     """A store with one image that has an inventory."""
     with open_store(str(tmp_path / "store.db")) as store:
-        store.record_inventory(DIGEST, "r.example/a:1", inventory_to_dict(INVENTORY), platform="", scanned_at=DAY1)
+        store.inventories.record(DIGEST, "r.example/a:1", inventory_to_dict(INVENTORY), platform="", scanned_at=DAY1)
         yield store
 
 
 def put(store: Store, results: Results, at: str = DAY1, asked: Asked = ASKED) -> None:
     """Keep results."""
-    store.record_results(DIGEST, asked, results_to_dict(results), arf=None, now=at)
+    store.evaluations.record(DIGEST, asked, results_to_dict(results), arf=None, now=at)
 
 
 def judge(store: Store, at: str = DAY3, *, policy: str = POLICY, exceptions: str = "") -> Judged:
@@ -111,13 +111,13 @@ def test_only_some_of_the_rules_is_said(store: Store) -> None:
 def test_a_failed_attempt_supersedes_what_passed_and_not_what_failed(store: Store) -> None:
     put(store, PASSED)
     assert judge(store, DAY1).verdict == "passed"
-    store.record_evaluation_error(DIGEST, ASKED.question, KILLED, now=DAY2)
+    store.evaluations.record_error(DIGEST, ASKED.question, KILLED, now=DAY2)
     assert shown(store) == ("inconclusive", ["not_judged_yet"])
     judged = judge(store)
     assert (judged.verdict, codes(judged)) == ("error", ["oscap-killed"])
     assert [one["code"] for one in judged.document["compliance"]["problems"]] == ["oscap-killed"]
     put(store, FAILED)
-    store.record_evaluation_error(DIGEST, ASKED.question, KILLED, now=DAY2)
+    store.evaluations.record_error(DIGEST, ASKED.question, KILLED, now=DAY2)
     assert codes(judge(store)) == ["compliance-rule-failed", "oscap-killed"]
     put(store, PASSED, DAY3)
     assert judge(store, DAY3).verdict == "passed"
@@ -126,9 +126,9 @@ def test_a_failed_attempt_supersedes_what_passed_and_not_what_failed(store: Stor
 def test_other_results_make_what_passed_wait_for_the_next_judging(store: Store) -> None:
     put(store, PASSED)
     put(store, FAILED, asked=STRICT)
-    store.use_results(DIGEST, ASKED.question, now=DAY1)
+    store.evaluations.put_in_force(DIGEST, ASKED.question, now=DAY1)
     assert judge(store, DAY1).verdict == "passed"
-    store.use_results(DIGEST, STRICT.question, now=DAY2)
+    store.evaluations.put_in_force(DIGEST, STRICT.question, now=DAY2)
     assert shown(store) == ("inconclusive", ["not_judged_yet"])
     assert judge(store).verdict == "failed"
 
@@ -147,13 +147,13 @@ def test_damaged_results_are_an_error_of_their_image(store: Store, damage: str) 
 
     put(store, PASSED)
     if damage == "form":
-        store.record_results(
+        store.evaluations.record(
             DIGEST, ASKED, {**results_to_dict(PASSED), "schema_version": 99, "more": 1}, arf=None, now=DAY1
         )
     elif damage == "body":
-        store._db.write(lambda connection: connection.execute(sa.update(tables().evaluations).values(body=b"x")))
+        store.database.write(lambda connection: connection.execute(sa.update(tables().evaluations).values(body=b"x")))
     else:
-        store._db.write(lambda connection: connection.execute(sa.delete(tables().rule_sets)))
+        store.database.write(lambda connection: connection.execute(sa.delete(tables().rule_sets)))
     judged = judge(store)
     assert judged.verdict == "error"
     assert judge(store, policy="- name: one\n  unexamined: fail\n").verdict == "passed"
@@ -182,7 +182,7 @@ def test_the_annotation_about_rules_tells_what_the_store_has(store: Store) -> No
 def test_a_pass_ends_when_the_rules_are_too_old(store: Store) -> None:
     policy = POLICY + "  max_age: {scan: 10d}\n"
     put(store, PASSED)
-    store.record_inventory(DIGEST, "r.example/a:1", inventory_to_dict(INVENTORY), platform="", scanned_at=DAY2)
+    store.inventories.record(DIGEST, "r.example/a:1", inventory_to_dict(INVENTORY), platform="", scanned_at=DAY2)
     assert judge(store, DAY3, policy=policy).verdict == "passed"
     now = datetime.datetime.fromisoformat(DAY3.replace("Z", "+00:00"))
     (subject,) = read_snapshot(store, None, load_policies(policy, "p.yml"), now=now).subjects.values()

@@ -34,7 +34,7 @@ def verdicts(tmp_path: Path) -> VerdictStore:
 def compared(verdicts: VerdictStore, *policies: Policy) -> dict[str, tuple[bool, int, int, bool]]:
     """sha256 -> given, judged, missing, differs."""
     with open_store(str(verdicts.path), create=False) as store:
-        found = compare_policies(store, store.images(), policies)
+        found = compare_policies(store, store.images.all(), policies)
     return {one.sha256: (one.given, one.judged, one.missing, one.differs) for one in found}
 
 
@@ -78,21 +78,21 @@ def test_one_that_came_since_differs_where_it_selects_an_image(
 
 def test_what_has_no_verdict_counts_for_nothing(verdicts: VerdictStore) -> None:
     with open_store(str(verdicts.path)) as store:
-        store.record_image("sha256:" + "3" * 64, "quay.io/team/three:1", now="2026-01-01T00:00:00Z", platform="")
+        store.images.record("sha256:" + "3" * 64, "quay.io/team/three:1", now="2026-01-01T00:00:00Z", platform="")
     assert compared(verdicts, POLICY) == {POLICY.sha256: (True, 2, 0, False)}
 
 
 def test_many_images_are_read_in_parts(verdicts: VerdictStore, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
     with open_store(str(verdicts.path), create=False) as store:
-        real = store.verdicts
+        real = store.verdicts.in_force
 
         def counting(keys: t.Iterable[str] | None = None) -> list[t.Any]:
             sizes.append(len(list(keys or ())))
             return real(keys)
 
         monkeypatch.setattr("ansible_collections.imagescan.openshift.plugins.module_utils._store.policies._PART", 1)
-        monkeypatch.setattr(store, "verdicts", counting)
-        found = compare_policies(store, store.images(), [POLICY])
+        monkeypatch.setattr(store.verdicts, "in_force", counting)
+        found = compare_policies(store, store.images.all(), [POLICY])
     assert sizes == [1, 1]
     assert found == [PolicyUse(POLICY.name, POLICY.sha256, True, 2, 0)]

@@ -53,22 +53,22 @@ def test_a_new_store_is_for_its_owner_alone(tmp_path: Path) -> None:
 def test_reading_leaves_no_file_behind(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     with open_store(str(path)) as store:
-        store.record_image(DIGEST, "a/b:1", now=NOW)
+        store.images.record(DIGEST, "a/b:1", now=NOW)
     before = path.read_bytes()
     with open_store(str(path), read_only=True) as store:
-        assert store.images()
+        assert store.images.all()
     assert [found.name for found in tmp_path.iterdir()] == ["store.db"]
     assert path.read_bytes() == before
 
 
 def test_check_mode_takes_a_missing_store_for_an_empty_one(tmp_path: Path) -> None:
     with open_store(str(tmp_path / "missing" / "store.db"), read_only=True) as store:
-        assert store.images() == []
-        assert store.known([DIGEST]) == {}
-        assert store.verdicts() == []
-        assert store.compare_verdicts([judgement("passed")])[0].state == "new"
+        assert store.images.all() == []
+        assert store.inventories.known([DIGEST]) == {}
+        assert store.verdicts.in_force() == []
+        assert store.verdicts.compare([judgement("passed")])[0].state == "new"
         with pytest.raises(ScanError, match="reading only"):
-            store.record_verdicts([judgement("passed")])
+            store.verdicts.record([judgement("passed")])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -121,14 +121,14 @@ def test_a_file_that_is_no_database_is_said(tmp_path: Path) -> None:
 def test_a_damaged_body_is_said(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     with open_store(str(path)) as store:
-        store.record_inventory(DIGEST, "a/b:1", inventory("x"), platform="", scanned_at=NOW)
+        store.inventories.record(DIGEST, "a/b:1", inventory("x"), platform="", scanned_at=NOW)
         for damage in ("UPDATE imagescan_inventories SET body = x'00'", "DELETE FROM imagescan_package_sets"):
             with sqlite3.connect(path) as connection:
                 connection.execute(damage)
             connection.close()
             with pytest.raises(ScanError, match="in the store"):
-                store.inventory(DIGEST)
-            store.record_inventory(DIGEST, "a/b:1", inventory("y"), platform="", scanned_at=NOW)
+                store.inventories.get(DIGEST)
+            store.inventories.record(DIGEST, "a/b:1", inventory("y"), platform="", scanned_at=NOW)
 
 
 def test_a_run_that_another_one_got_in_the_way_of_is_tried_again_soon(
@@ -141,7 +141,7 @@ def test_a_run_that_another_one_got_in_the_way_of_is_tried_again_soon(
         raise sqlalchemy.exc.IntegrityError("INSERT", {}, Exception("the row is there"))
 
     with open_store(str(tmp_path / "store.db")) as store, pytest.raises(ScanError):
-        store._db.write(work)
+        store.database.write(work)
     assert pauses == pytest.approx([0.05 * attempt for attempt in range(1, database.ATTEMPTS)])
 
 
@@ -152,11 +152,11 @@ def test_a_store_that_stays_locked_is_said(tmp_path: Path, monkeypatch: pytest.M
         holder = sqlite3.connect(path, isolation_level=None)
         holder.execute("BEGIN IMMEDIATE")
         with pytest.raises(ScanError, match="locked") as raised:
-            store.record_image(DIGEST, "a/b:1", now=NOW)
+            store.images.record(DIGEST, "a/b:1", now=NOW)
         assert raised.value.code == "store-locked"
         holder.execute("ROLLBACK")
         holder.close()
-        assert store.record_image(DIGEST, "a/b:1", now=NOW)
+        assert store.images.record(DIGEST, "a/b:1", now=NOW)
 
 
 def test_a_full_disk_is_said(tmp_path: Path) -> None:
@@ -168,12 +168,12 @@ def test_a_full_disk_is_said(tmp_path: Path) -> None:
             connection.execute("PRAGMA max_page_count = 40")
             return connection
 
-        pool: t.Any = store._db._engine.pool
+        pool: t.Any = store.database._engine.pool
         pool._creator = lambda *_args: small(f"file:{tmp_path}/store.db?mode=rw")
         with pytest.raises(ScanError, match="make room") as raised:
             for number in range(100):
                 noise = os.urandom(20000).hex()
-                store.record_inventory(f"sha256:{number}", "", inventory(noise), platform="", scanned_at=NOW)
+                store.inventories.record(f"sha256:{number}", "", inventory(noise), platform="", scanned_at=NOW)
         assert raised.value.code == "store-full"
 
 
@@ -186,7 +186,7 @@ def test_a_killed_run_keeps_what_it_had_done(tmp_path: Path) -> None:
         store = open_store(sys.argv[1])
         for number in range(100000):
             inventory = {"schema_version": 1, "kind": "rpm", "problems": [], "packages": [{"name": str(number)}]}
-            store.record_inventory(f"sha256:{number}", "", inventory, platform="", scanned_at="2026-01-01T00:00:00Z")
+            store.inventories.record(f"sha256:{number}", "", inventory, platform="", scanned_at="2026-01-01T00:00:00Z")
             print(number, flush=True)
     """
     command = [sys.executable, "-c", textwrap.dedent(program), str(path)]
@@ -203,7 +203,7 @@ def test_a_killed_run_keeps_what_it_had_done(tmp_path: Path) -> None:
     last = int(rest[-1]) if rest else 20
     with open_store(str(path)) as store:
         for number in range(last + 1):
-            found = store.inventory(f"sha256:{number}")
+            found = store.inventories.get(f"sha256:{number}")
             assert found is not None
             assert found["packages"] == [{"name": str(number)}]
 
