@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shlex
 import sys
@@ -21,6 +22,17 @@ def _processor_seconds() -> float:
     modules = sys.modules.get(_MODULES)  # of its process this one does not know before it ends
     elsewhere = modules.processor_seconds() if modules else 0.0
     return float(used.user + used.system + used.children_user + used.children_system + elsewhere)
+
+
+def pytest_collection() -> None:
+    """Look for no cycles while tests are collected: nothing of them goes before the end, and there are millions."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was collected out of all later searches."""
+    gc.enable()
+    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -281,7 +281,7 @@ def check_tree(image: Image, root: Path, work: Path) -> None:
             assert owning or (status.st_uid, status.st_gid) == (os.geteuid(), os.getegid())
 
 
-@pytest.mark.parametrize("examples", [120, pytest.param(450, marks=pytest.mark.full)])
+@pytest.mark.parametrize("examples", [60, pytest.param(450, marks=pytest.mark.full)])
 def test_generated_stacks_read_and_unpack_as_umoci_unpacks_them(examples: int) -> None:
     umoci = require_program("umoci")
     may_be_owned = may_own()

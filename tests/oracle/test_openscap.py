@@ -82,7 +82,7 @@ def test_every_profile_trimmed_and_unprivileged_gives_what_plain_oscap_gives(
     assert_same(outcome_of(ours), roots.plain("services", major, profile), "services")
 
 
-@pytest.mark.parametrize("convert", [as_bdb, as_ndb])
+@pytest.mark.parametrize("convert", [as_bdb, pytest.param(as_ndb, marks=pytest.mark.full)])
 @pytest.mark.parametrize("major", [*(pytest.param(major, marks=pytest.mark.full) for major in MAJORS[:-1]), MAJORS[-1]])
 def test_databases_that_oscap_cannot_read_give_the_same(
     roots: Roots, convert: t.Callable[[Path], None], major: int, tmp_path: Path

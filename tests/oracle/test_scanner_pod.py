@@ -292,12 +292,11 @@ def pod(shop: Shop) -> t.Iterator[t.Callable[..., PodRoot]]:
         yield make
 
 
-def pythons() -> list[str]:
-    """The oldest, a middle and the newest Python that the program is for."""
-    return ["3.9", "3.11", "3.13"]
+#: The oldest and the newest Python that the program is for, and one between.
+PYTHONS = ["3.9", pytest.param("3.11", marks=pytest.mark.full), "3.13"]
 
 
-@pytest.mark.parametrize("version", pythons())
+@pytest.mark.parametrize("version", PYTHONS)
 def test_a_pod_finds_what_a_local_scan_finds(shop: Shop, pod: t.Callable[..., PodRoot], version: str) -> None:
     python = find_python(version)
     if python is None:

@@ -348,6 +348,11 @@ def write_feed(situation: Situation, folder: Path) -> tuple[Path, str]:
     return feed, str(repositories)
 
 
+@functools.lru_cache
+def _policies(text: str) -> tuple[Policy, ...]:
+    return tuple(load_policies(text, "policies.yml"))
+
+
 @dataclasses.dataclass(frozen=True)
 class Judges:
     """What images are judged by. ``learnt``: what went wrong while that was prepared."""
@@ -372,7 +377,7 @@ class Judges:
     ) -> Judges:
         """From texts and the path of an index. Raises ScanError."""
         latest = NOW.date() + datetime.timedelta(days=max_days)
-        policies = load_policies(policy, "policies.yml")
+        policies = _policies(policy)
         return cls(
             tuple(for_small_feeds(policies) if may_be_small else policies),
             tuple(load_exceptions(exceptions, "exceptions.yml", latest=latest)),
@@ -426,6 +431,52 @@ class Judges:
         return judge(subject, self.policies, entries, now=NOW)
 
 
+#: Fields that decide what an index says.
+_OF_INDEX = (
+    *("documents", "repositories", "advisories", "edit_feed", "edit_index", "signed_by", "edit_signed", "feed_key"),
+    *("carried", "names", "feed_age"),
+)
+_usual_index: list[bytes] = []
+
+
+def index_of(situation: Situation, folder: Path) -> Path:
+    """Read the feed of a situation; the path of the index. Raises ScanError.
+
+    The feed that most situations have is read once.
+    """
+    path = folder / "feed.index"
+    usual = all(getattr(situation, name) == getattr(Situation(), name) for name in _OF_INDEX)
+    if usual and _usual_index:
+        path.write_bytes(_usual_index[0])
+        return path
+    feed, repositories = write_feed(situation, folder)
+    form = situation.advisories.form if situation.advisories else CSAF
+    signatures = None
+    if situation.feed_key:
+        keys = write_keys(folder / "feed.asc", signer(situation.feed_key))
+        signatures = Signatures(Keys.read(str(keys)))
+    source = str(feed)
+    if situation.carried is not None:
+        source = str(folder / "feed.tar")
+        exported = NOW - situation.carried * HOUR
+        export_feed(str(feed), source, now=exported.isoformat(), repository_map=repositories)
+        repositories = ""
+    import_feed(
+        source,
+        str(path),
+        form=form,
+        repository_map=repositories,
+        names=situation.names,
+        now=(NOW - situation.feed_age * HOUR).isoformat(),
+        signatures=signatures,
+    )
+    if usual:
+        _usual_index.append(path.read_bytes())
+    if situation.edit_index:
+        situation.edit_index(path)
+    return path
+
+
 def outcome(situation: Situation, folder: Path) -> Outcome:
     """Build everything that a situation describes, and judge its image."""
     try:
@@ -439,33 +490,8 @@ def outcome(situation: Situation, folder: Path) -> Outcome:
     except ScanError as error:  # the task that judges stops here, before it clears anything
         return Outcome("error", (error.code,), (str(error),))
     if situation.feed:
-        feed, repositories = write_feed(situation, folder)
-        path = folder / "feed.index"
-        checked = NOW - situation.feed_age * HOUR
         try:
-            form = situation.advisories.form if situation.advisories else CSAF
-            signatures = None
-            if situation.feed_key:
-                keys = write_keys(folder / "feed.asc", signer(situation.feed_key))
-                signatures = Signatures(Keys.read(str(keys)))
-            source = str(feed)
-            if situation.carried is not None:
-                source = str(folder / "feed.tar")
-                exported = NOW - situation.carried * HOUR
-                export_feed(str(feed), source, now=exported.isoformat(), repository_map=repositories)
-                repositories = ""
-            import_feed(
-                source,
-                str(path),
-                form=form,
-                repository_map=repositories,
-                names=situation.names,
-                now=checked.isoformat(),
-                signatures=signatures,
-            )
-            if situation.edit_index:
-                situation.edit_index(path)
-            judges = dataclasses.replace(judges, index=FeedIndex.open(str(path)))
+            judges = dataclasses.replace(judges, index=FeedIndex.open(str(index_of(situation, folder))))
         except ScanError as error:  # the task that reads the feed fails; whoever judges after it has no index
             judges = dataclasses.replace(judges, learnt=(Reason(error.code, str(error)),))
     return judges.outcome(write_image(situation, folder / "image"), situation)

@@ -6,14 +6,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
-import subprocess
-import sys
 import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.imagescan.openshift.tests.support.modules import run_module
 from ansible_collections.imagescan.openshift.tests.support.policies import SMALL_POLICY_TEXT
 from ansible_collections.imagescan.openshift.tests.traps.corpus import TRAPS
 from ansible_collections.imagescan.openshift.tests.traps.situation import Situation, write_feed, write_image
@@ -25,32 +22,6 @@ SHARED = (
     *("advisories", "signed_by", "edit_signed", "feed_key", "carried", "may_be_small"),
     *("policy", "exceptions", "vex", "scan_age", "scanned", "edit_inventory"),
 )
-
-PLAY = """
-- hosts: localhost
-  connection: local
-  gather_facts: false
-  vars:
-    ansible_python_interpreter: "{{ ansible_playbook_python }}"
-  tasks:
-    - imagescan.openshift.vulnerability_feed:
-        path: "{{ folder }}/feed"
-        repository_map: "{{ folder }}/repository-to-cpe.json"
-        index: "{{ folder }}/index"
-    - imagescan.openshift.image_scan:
-        store: "sqlite:///{{ folder }}/store.sqlite"
-        images: "{{ targets }}"
-        platforms: [linux/amd64]
-    - imagescan.openshift.image_verdict:
-        store: "sqlite:///{{ folder }}/store.sqlite"
-        index: "{{ folder }}/index"
-        policies: ["{{ folder }}/policies.yml"]
-      register: judged
-    - ansible.builtin.copy:
-        content: "{{ judged.verdicts | to_json }}"
-        dest: "{{ folder }}/verdicts.json"
-        mode: "0600"
-"""
 
 
 def shared(trap: Trap) -> bool:
@@ -73,34 +44,35 @@ def run(folder: Path, situations: t.Mapping[str, Situation]) -> dict[str, dict[s
         labelled = dataclasses.replace(situation, labels=label, children=children)
         targets[write_image(labelled, folder / "images" / name)] = name
     (folder / "policies.yml").write_text(SMALL_POLICY_TEXT)
-    (folder / "play.yml").write_text(PLAY)
-    (folder / "vars.json").write_text(json.dumps({"folder": str(folder), "targets": list(targets)}))
-    command = [str(Path(sys.executable).with_name("ansible-playbook")), "play.yml", "-e", "@vars.json"]
-    environment = {**os.environ, "ANSIBLE_LOCALHOST_WARNING": "false", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false"}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    verdicts = json.loads((folder / "verdicts.json").read_text())
-    return {targets[one["reference"]]: one for one in verdicts if one["reference"] in targets}
+    store, index = f"sqlite:///{folder}/store.sqlite", str(folder / "index")
+    feed = {"path": str(folder / "feed"), "repository_map": str(folder / "repository-to-cpe.json"), "index": index}
+    called("vulnerability_feed", feed, folder)
+    called("image_scan", {"store": store, "images": list(targets), "platforms": ["linux/amd64"]}, folder)
+    policies = [str(folder / "policies.yml")]
+    judged = called("image_verdict", {"store": store, "index": index, "policies": policies}, folder)
+    return {targets[one["reference"]]: one for one in judged["verdicts"] if one["reference"] in targets}
+
+
+def called(module: str, arguments: dict[str, t.Any], folder: Path) -> dict[str, t.Any]:
+    """The result of a module that must not fail."""
+    result = run_module(module, arguments, folder)
+    assert not result.get("failed"), result
+    return result
 
 
 @pytest.fixture(scope="module")
-def traps(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, t.Any]]:
-    return run(tmp_path_factory.mktemp("traps"), {trap.name: trap.trap for trap in FLEET})
-
-
-@pytest.fixture(scope="module")
-def twins(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, t.Any]]:
-    return run(tmp_path_factory.mktemp("twins"), {trap.name: trap.twin for trap in FLEET})
+def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, t.Any]]:
+    """Of all traps, and of all twins, whose names end in ``-twin``."""
+    situations = {trap.name: trap.trap for trap in FLEET} | {f"{trap.name}-twin": trap.twin for trap in FLEET}
+    return run(tmp_path_factory.mktemp("fleet"), situations)
 
 
 @pytest.mark.parametrize("trap", FLEET, ids=lambda trap: trap.name)
-def test_modules_tell_the_trap_and_pass_the_twin(
-    trap: Trap, traps: dict[str, dict[str, t.Any]], twins: dict[str, dict[str, t.Any]]
-) -> None:
-    found = traps[trap.name]
+def test_modules_tell_the_trap_and_pass_the_twin(trap: Trap, verdicts: dict[str, dict[str, t.Any]]) -> None:
+    found, twin = verdicts[trap.name], verdicts[f"{trap.name}-twin"]
     assert found["verdict"] == trap.verdict, found
     assert set(trap.codes) <= {reason["code"] for reason in found["reasons"]}, found
-    assert twins[trap.name]["verdict"] == "passed", twins[trap.name]
+    assert twin["verdict"] == "passed", twin
 
 
 def test_the_fleet_is_not_small() -> None:

@@ -105,7 +105,7 @@ def test_what_is_not_looked_at() -> None:
     assert stream_arrivals(stream("openshift", "web", a=[(digest("a"), "")]), ALL, True) == []
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 @given(
     damaged(pod("shop", "web", {**RAN, "side": ("x", "docker-pullable://x@y")})).map(
         lambda item: pod_arrivals(item, ALL, True)

@@ -184,7 +184,7 @@ class Owners(RuleBasedStateMachine):
         assert {self.annotations.get(key, THEIRS) for key in (FAILED_POLICY, SUCCESSFUL_POLICY)} == {THEIRS}
 
 
-Owners.TestCase.settings = settings(max_examples=300, stateful_step_count=30, deadline=None)
+Owners.TestCase.settings = settings(max_examples=3 * settings().max_examples, stateful_step_count=30, deadline=None)
 test_deny_is_the_or_over_owners_in_all_orders = Owners.TestCase
 
 

@@ -203,7 +203,7 @@ def worlds(draw: st.DrawFn) -> tuple[Snapshot, Seen, Use]:
     return store, seen, Use(draw(_SOME))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=4 * settings().max_examples, deadline=None)
 @given(worlds(), st.integers(0, 6), st.sampled_from([0, 3]))
 def test_a_crash_at_any_step_is_repaired_and_never_lax(
     world: tuple[Snapshot, Seen, Use], step: int, hours: int

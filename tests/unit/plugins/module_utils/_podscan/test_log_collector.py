@@ -662,7 +662,7 @@ def scripts(draw: st.DrawFn, kinds: t.Sequence[str]) -> list[Fault]:
     return draw(st.lists(fault, max_size=12))
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 @given(
     script=scripts([*CLEAN, *PASSING, *ANSWERS, *LOSING]),
     every=st.sampled_from([0.0, 0.01, 0.3, 1.0, 9.0]),
@@ -691,7 +691,7 @@ def test_whatever_happens_a_log_is_whole_and_equal_or_declared_lost(
         assert held == caller.records, "only the truth, and nothing twice"
 
 
-@settings(max_examples=150)
+@settings(max_examples=3 * settings().max_examples // 2)
 @given(
     script=scripts(PASSING),
     clean=st.builds(Fault, st.sampled_from(CLEAN), st.integers(0, 12)),

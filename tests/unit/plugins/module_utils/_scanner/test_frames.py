@@ -123,7 +123,7 @@ def test_the_forecast_of_the_size_is_never_too_small() -> None:
         assert sum(map(len, lines)) == encoder.bytes <= frames.size_on_line(size) < encoder.bytes * 1.02 + 200
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings().max_examples, deadline=None)
 @given(data=st.data())
 def test_any_damage_is_whole_and_equal_or_declared(data: st.DataObject) -> None:
     """Cuts, changed order, doubles, changed bytes, lines run together, frames of others, noise."""

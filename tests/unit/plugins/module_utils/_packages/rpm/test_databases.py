@@ -293,7 +293,7 @@ def test_two_entries_of_one_number_are_corrupt_in_bdb() -> None:
     assert codes({"var/lib/rpm/Packages": patched(data, number + 1, b"\1")}) == ["rpmdb-corrupt"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=3 * settings().max_examples // 2, deadline=None)
 @given(name=st.sampled_from(sorted(MAKERS)), place=st.integers(0), patch=st.binary(min_size=1, max_size=8))
 def test_a_damaged_database_never_looks_like_a_smaller_whole_one(name: str, place: int, patch: bytes) -> None:
     """Whatever bytes change, either all packages are there or a problem says that they are not."""

@@ -146,7 +146,7 @@ def test_damage_names_the_row(name: str) -> None:
     assert "var/lib/rpm/Packages" in str(caught.value)
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 @given(st.binary(max_size=120), st.integers(0, 400), st.binary(min_size=1, max_size=4))
 def test_nothing_but_corrupt_data(junk: bytes, place: int, patch: bytes) -> None:
     whole = header(Rpm("n", "1", "1", epoch=1, modularity="m:s:v:c"))

@@ -287,7 +287,7 @@ def test_children_in_another_order_are_corrupt(sound: bytes) -> None:
         read(swapped)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=4 * settings().max_examples, deadline=None)
 @given(offset=st.integers(0, 40_000), patch=st.binary(min_size=1, max_size=4))
 def test_nothing_but_scan_errors(sound: bytes, offset: int, patch: bytes) -> None:
     data = changed(sound, offset % len(sound), patch)

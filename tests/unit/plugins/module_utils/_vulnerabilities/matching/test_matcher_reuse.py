@@ -101,7 +101,7 @@ def image(chance: random.Random) -> Inventory:
     return inventory(*packages, version=chance.choice(("9.4", "9.2", "8.6")), repositories=repositories)
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", [*range(20), *(pytest.param(seed, marks=pytest.mark.full) for seed in range(20, 60))])
 @pytest.mark.parametrize("limit", [0, 40, None], ids=["nothing-kept", "little-kept", "all-kept"])
 def test_what_is_kept_changes_nothing_and_the_trace_tells_what_was_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, limit: int | None
