@@ -73,7 +73,8 @@ LONG_TARGETS = {"playbook_controller", "playbook_unflag_refused"}
 #: What every change is held to on the newest core: a target of each kind, and the checks of sanity that depend on it.
 NEWEST_CORE_ALWAYS = {"filter_survey_value", "image_info", "lookup_unknown_variables", "role_feed"}
 NEWEST_SANITY_ALWAYS = ("import", "compile", "validate-modules")
-#: Interpreters for ``import`` and ``compile`` in what every change is held to, besides ansible-core's own.
+#: Interpreters for ``import`` and ``compile`` in what every change is held to; where none is named or here, it is
+#: ansible-core's own. Plugins of the controller are imported on the newest, and the targets use them on the oldest.
 SANITY_PYTHONS_ALWAYS = {"core-2.16": ("3.9",), "core-newest": ()}
 #: What ansible-lint looks at in a run of everything alone: what users do not run, and Python without examples in it.
 UNLINTED = ("tests/", "extensions/molecule/", "plugins/module_utils/")
@@ -448,8 +449,8 @@ def sanity_options(name: str, version: str) -> list[str]:
         return options
     if name == "core-newest":
         options = [word for test in NEWEST_SANITY_ALWAYS for word in ("--test", test)]
-    pythons = [python for python in SANITY_PYTHONS_ALWAYS[name] if find_python(python)]
-    return [*options, *(word for python in (*pythons, version) for word in ("--target-python", python))]
+    pythons = [python for python in SANITY_PYTHONS_ALWAYS[name] if find_python(python)] or [version]
+    return [*options, *(word for python in pythons for word in ("--target-python", python))]
 
 
 def stage_core(result: Result, name: str, venv: Path | None) -> None:
