@@ -22,7 +22,7 @@ DENY, PASSED = "deny", "passed"
 #: Label of a list: whose it is.
 PROVIDER_LABEL = f"{PREFIX}/provider"
 DEFAULT_PROVIDER = "imagescan"
-#: Annotation of a provider's first deny list: where the policies act that read its lists (``reach.py``).
+#: Annotation of a provider's first deny list: where the policies act that read its lists (``namespace_scope.py``).
 NAMESPACES_ANNOTATION = f"{PREFIX}/namespaces"
 #: Label of passed lists without whose entries nothing runs in some namespaces; its value is ``REQUIRED``.
 REQUIRED_LABEL = f"{PREFIX}/required"

@@ -7,7 +7,7 @@ Only packages that the vendor built count (by signing key or, failing that, vend
 statement applies when the image has its product (``cpes``), and name, architecture and module are the package's. The
 flaw of an update stream also applies to builds whose dist tag names it. Statements about a source package apply to
 everything built from it, compared without epoch; those about a module to all that belongs to it. What applies to one
-package and vulnerability is then weighed (``weighing``).
+package and vulnerability is then weighed (``precedence``).
 
 Of the kernel's packages, those with headers and documentation alone are left out and counted: nothing of them runs.
 All others are reported, unlike in matchers that keep a list of names: tools like perf are the kernel's code, too.
