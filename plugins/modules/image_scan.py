@@ -394,7 +394,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._store.store i
 if t.TYPE_CHECKING:
     from ansible_collections.imagescan.openshift.plugins.module_utils._images.mirrors import Mirror
     from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import KubernetesClient
-    from ansible_collections.imagescan.openshift.plugins.module_utils._podscan.controller import ScanOptions
+    from ansible_collections.imagescan.openshift.plugins.module_utils._podscan.options import ScanOptions
 
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:

@@ -13,8 +13,7 @@ import time
 import typing as t
 from pathlib import Path
 
-from ansible_collections.imagescan.openshift.plugins.module_utils._podscan import controller as scan
-from ansible_collections.imagescan.openshift.plugins.module_utils._podscan import jobs
+from ansible_collections.imagescan.openshift.plugins.module_utils._podscan import jobs, pod_watcher
 
 MODULE = "ansible_collections.imagescan.openshift.plugins.modules.image_scan"
 #: Seconds since the process began: the first Job is asked for, the first pod speaks, the last image came.
@@ -51,6 +50,6 @@ def leave() -> None:
 
 if __name__ == "__main__":
     clock(jobs.Jobs, "create_job", lambda *_arguments, dry_run=False, **_options: [] if dry_run else ["first Job"])
-    clock(scan.JobScan, "_received", spoken)
+    clock(pod_watcher.PodWatcher, "_received", spoken)
     leave()
     runpy.run_module(MODULE, run_name="__main__")

@@ -25,12 +25,9 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import connect
 from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.connection import Connection
-from ansible_collections.imagescan.openshift.plugins.module_utils._podscan.controller import (
-    ComplianceOptions,
-    JobScan,
-    ScanOptions,
-)
+from ansible_collections.imagescan.openshift.plugins.module_utils._podscan.controller import JobScan
 from ansible_collections.imagescan.openshift.plugins.module_utils._podscan.manifests import PodOptions
+from ansible_collections.imagescan.openshift.plugins.module_utils._podscan.options import ComplianceOptions, ScanOptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.bundle import make_bundle
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.model import JobRecord, ScanOutcome
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.plan import PodAccess
@@ -139,7 +136,7 @@ class Stage:
             client = connect(Connection(kubeconfig=str(self._accounts.scan)))
             access = Access(plain_http=(cluster.registry,))
             scan = JobScan(book, client, access, options, method=method)
-            scan._program = program
+            scan._launcher.program = program
             scan.run(requests, remaining)
             check_nothing_is_left(cluster, place)
         found = {name: one for one in book.outcomes for name, digest in self.digests.items() if one.digest == digest}

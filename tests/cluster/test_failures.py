@@ -26,9 +26,10 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import KubernetesClient, connect
 from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.connection import Connection
-from ansible_collections.imagescan.openshift.plugins.module_utils._podscan.controller import JobScan, ScanOptions
+from ansible_collections.imagescan.openshift.plugins.module_utils._podscan.controller import JobScan
 from ansible_collections.imagescan.openshift.plugins.module_utils._podscan.jobs import Jobs
 from ansible_collections.imagescan.openshift.plugins.module_utils._podscan.manifests import PodOptions
+from ansible_collections.imagescan.openshift.plugins.module_utils._podscan.options import ScanOptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.bundle import make_bundle
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.plan import PodAccess
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import request_of
@@ -246,7 +247,7 @@ def no_program(scan: JobScan, stage: Stage) -> None:
             if name.endswith("-program"):
                 stage.kubectl("delete", "configmap", name)
 
-    scan._jobs = Meddled(scan._client, stage.namespace)
+    scan._state.jobs = Meddled(scan._state.jobs._client, stage.namespace)
 
 
 def hog(scan: JobScan, stage: Stage) -> None:
@@ -256,7 +257,7 @@ def hog(scan: JobScan, stage: Stage) -> None:
         for name in source.namelist():
             text = source.read(name).decode()
             archive.writestr(name, _HOG.format(digest=stage.digest) + text if name == "__main__.py" else text)
-    scan._program = changed.getvalue()
+    scan._launcher.program = changed.getvalue()
 
 
 # -- what stands in place of the image behind the gate
@@ -379,7 +380,7 @@ def play(case: Case, stage: Stage) -> Played:
         ),
         method=case.method,
     )
-    scan._program = stage.program
+    scan._launcher.program = stage.program
     if case.meddle:
         case.meddle(scan, stage)
     began = time.monotonic()

@@ -25,9 +25,10 @@ import yaml
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress import Progress, remaining
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import Connection, connect
-from ansible_collections.imagescan.openshift.plugins.module_utils._podscan import controller as engine
-from ansible_collections.imagescan.openshift.plugins.module_utils._podscan.controller import JobScan, ScanOptions
+from ansible_collections.imagescan.openshift.plugins.module_utils._podscan import rounds
+from ansible_collections.imagescan.openshift.plugins.module_utils._podscan.controller import JobScan
 from ansible_collections.imagescan.openshift.plugins.module_utils._podscan.manifests import PodOptions
+from ansible_collections.imagescan.openshift.plugins.module_utils._podscan.options import ScanOptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.bundle import make_bundle
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.plan import PodAccess
@@ -265,7 +266,7 @@ def test_25_large_inventories_of_a_pod_arrive_whole(
     assert all(len(inventory["packages"]) == PACKAGES for inventory in expected.values())
     bench.registry.requests.clear()
     bench.registry.delay = 0.2  # A kubelet looks every 3 s whether a log is to be rotated.
-    monkeypatch.setattr(engine, "make_bundle", lambda: program(NOISE))
+    monkeypatch.setattr(rounds, "make_bundle", lambda: program(NOISE))
     cuts = Cuts(r"/log\?", times=10, cut=150_000)
     bench.proxy.faults = [cuts]
     began = time.monotonic()
@@ -311,7 +312,7 @@ def test_lies_of_one_round_are_scanned_again_or_errors(
 ) -> None:
     expected = bench.local(small)
     forged = {**expected[small[0]], "packages": []}
-    monkeypatch.setattr(engine, "make_bundle", lambda: lying(small, forged, 1))
+    monkeypatch.setattr(rounds, "make_bundle", lambda: lying(small, forged, 1))
     bench.by_pods(small, pods=len(LIES), images_per_pod=2)
     refused = {small[2 * LIES.index(lie)] for lie in REFUSED}
     assert bench.errors() == dict.fromkeys(refused, "result-refused")
@@ -323,7 +324,7 @@ def test_pods_that_always_lie_get_nothing_into_the_store(
     bench: Bench, small: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forged = {**bench.local(small)[small[0]], "packages": []}
-    monkeypatch.setattr(engine, "make_bundle", lambda: lying(small, forged, 1000))
+    monkeypatch.setattr(rounds, "make_bundle", lambda: lying(small, forged, 1000))
     bench.by_pods(small, pods=len(LIES), images_per_pod=2)
     assert bench.stored("pods") == {}
     assert bench.errors().keys() == set(small)

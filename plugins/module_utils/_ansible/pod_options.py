@@ -13,8 +13,8 @@ from .._compliance.content import TAILORING_LIMIT, EvaluationRequest, pack_trimm
 from .._images.access import Access, read_small_file
 from .._images.references import parse_registry
 from .._kubernetes.client import KubernetesClient
-from .._podscan.controller import ComplianceOptions, ScanOptions
 from .._podscan.manifests import PodOptions, check_name
+from .._podscan.options import ComplianceOptions, ScanOptions
 from .._podscan.scanner_image import OPENSHIFT_PYTHON, scanner_image
 from .._scanner.plan import PodAccess
 

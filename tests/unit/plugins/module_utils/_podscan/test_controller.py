@@ -36,17 +36,14 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.model 
 from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.errors import ApiError
 from ansible_collections.imagescan.openshift.plugins.module_utils._packages.codec import inventory_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import Inventory, OsRelease
-from ansible_collections.imagescan.openshift.plugins.module_utils._podscan import controller as scan
+from ansible_collections.imagescan.openshift.plugins.module_utils._podscan import controller, rounds, supervisor
 from ansible_collections.imagescan.openshift.plugins.module_utils._podscan import image_volumes as volumes
 from ansible_collections.imagescan.openshift.plugins.module_utils._podscan import jobs as api
-from ansible_collections.imagescan.openshift.plugins.module_utils._podscan.controller import (
-    ComplianceOptions,
-    JobScan,
-    ScanOptions,
-)
+from ansible_collections.imagescan.openshift.plugins.module_utils._podscan.controller import JobScan
 from ansible_collections.imagescan.openshift.plugins.module_utils._podscan.jobs import Job, JobPod
 from ansible_collections.imagescan.openshift.plugins.module_utils._podscan.log_collector import Finished, Received
 from ansible_collections.imagescan.openshift.plugins.module_utils._podscan.manifests import EvaluatorOptions, PodOptions
+from ansible_collections.imagescan.openshift.plugins.module_utils._podscan.options import ComplianceOptions, ScanOptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.frames import Record
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.model import (
     IndexOutcome,
@@ -453,8 +450,8 @@ class World:
             clock=self.clock,
             sleep=self.sleep,
         )
-        made._jobs = t.cast("t.Any", _Jobs(self))
-        made._collector = t.cast("t.Any", self)
+        made._state.jobs = t.cast("t.Any", _Jobs(self))
+        made._watcher.collector = t.cast("t.Any", self)
         made.run(requests, lambda done, total, seconds: "")
         return made
 
@@ -502,7 +499,7 @@ class _Jobs:
 def made_world(monkeypatch: pytest.MonkeyPatch) -> World:
     """A cluster."""
     world = World()
-    monkeypatch.setattr(scan, "make_bundle", lambda: b"PK")
+    monkeypatch.setattr(rounds, "make_bundle", lambda: b"PK")
     monkeypatch.setattr(api, "is_dead", lambda owner: owner in world.dead_owners)
     return world
 
@@ -583,7 +580,7 @@ def test_what_a_whole_log_leaves_out_is_scanned_again_and_never_passed_over(worl
     world.fate = {digest(2): "left out"}
     world.run(*asked(1, 2), pods=1)
     assert world.states == {"1": "scanned", "2": "result-lost"}
-    assert sum(digest(2) in made for made in world.made) == scan.TRIES
+    assert sum(digest(2) in made for made in world.made) == supervisor.TRIES
 
 
 def test_a_pod_that_somebody_deletes_is_made_up_for(world: World) -> None:
@@ -658,7 +655,7 @@ def test_the_deadline_of_a_job_says_nothing_about_its_images(world: World) -> No
 
 
 def test_an_image_without_an_outcome_is_a_defect_that_shows(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(JobScan, "_requeue", lambda self, shard, items: setattr(shard, "ended", True))
+    monkeypatch.setattr(supervisor.Supervisor, "_requeue", lambda self, shard, items: setattr(shard, "ended", True))
     world.fate = {digest(2): "lost"}
     with pytest.raises(ScanError, match="1 of 2 images have an outcome"):
         world.run(*asked(1, 2), pods=1)
@@ -715,7 +712,7 @@ def test_an_api_that_stays_away_ends_every_image_by_name(world: World) -> None:
 
 def test_a_cluster_that_does_not_say_what_is_left_is_told_of(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     answer = threading.Event()
-    monkeypatch.setattr(scan, "CLEAN", 1.0)
+    monkeypatch.setattr(controller, "CLEAN", 1.0)
     monkeypatch.setattr(world, "leftovers", lambda *runs, done: [] if answer.wait(60) else ["unseen"])
     try:
         made = world.run(*asked(1, 2))

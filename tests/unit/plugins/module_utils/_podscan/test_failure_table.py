@@ -9,13 +9,18 @@ import ast
 import re
 from pathlib import Path
 
-from ansible_collections.imagescan.openshift.plugins.module_utils._podscan import controller as scan
-from ansible_collections.imagescan.openshift.plugins.module_utils._podscan import image_volumes as volumes
-from ansible_collections.imagescan.openshift.plugins.module_utils._podscan import jobs, results, scanner_image
+from ansible_collections.imagescan.openshift.plugins.module_utils._podscan import (
+    image_volumes,
+    jobs,
+    planning,
+    pod_watcher,
+    results,
+    scanner_image,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner import pod
 
 PAGE = Path(__file__).resolve().parents[5] / "docs" / "cluster.md"
-#: Given by volumes.py in the words of a registry; the table leaves those to ``method: local``.
+#: Given by image_volumes.py in the words of a registry; the table leaves those to ``method: local``.
 OF_REGISTRIES = {"registry-unavailable"}
 
 
@@ -41,7 +46,7 @@ def codes_in(path: str) -> set[str]:
 
 
 def test_every_code_is_documented_and_no_other() -> None:
-    rooms = (pod, results, scan, scanner_image, volumes)
+    rooms = (pod, results, planning, pod_watcher, scanner_image, image_volumes)
     in_words = (codes_in(str(room.__file__)) for room in rooms)
     known = {*jobs.CAUSES, results.REFUSED, pod.RESULT_TOO_LARGE}.union(*in_words)
     assert set(documented()) == known - OF_REGISTRIES
