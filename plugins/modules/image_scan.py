@@ -376,7 +376,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible import argument_specs as specs
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import access_of, run
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import EvaluationRequest
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content.select import EvaluationRequest
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.oscap import Bounds
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress import Progress, remaining

@@ -16,11 +16,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.imagescan.openshift.examples.fleet import images
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import (
-    EvaluationRequest,
-    pack_trimmed,
-    trim,
-)
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content.select import EvaluationRequest
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content.trim import pack_trimmed, trim
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress import remaining
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import connect

@@ -18,7 +18,21 @@ import tempfile
 from pathlib import Path
 from xml.etree import ElementTree
 
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance import content
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import canary, index, select
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import trim as trimming
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content.canary import CANARY_RULE
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content.index import list_profiles
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content.select import (
+    EvaluationRequest,
+    choose,
+    fits,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content.trim import (
+    Trimmed,
+    pack_trimmed,
+    trim,
+    unpack_trimmed,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._packages.inventory import parse_os_release
 from ansible_collections.imagescan.openshift.tests.fuzz import trees
@@ -33,7 +47,7 @@ from ansible_collections.imagescan.openshift.tests.support.data_stream import (
     rule,
 )
 
-READERS = [str(content.__file__)]
+READERS = [str(module.__file__) for module in (canary, index, select, trimming)]
 
 _XCCDF = "{http://checklists.nist.gov/xccdf/1.2}"
 _NAME = "ssg-rhel9-ds.xml"
@@ -69,24 +83,24 @@ def one_case(data: bytes) -> None:
 def _content(data: bytes, folder: Path) -> None:
     path = folder / _NAME
     path.write_bytes(data)
-    offered = content.list_profiles(path)
+    offered = list_profiles(path)
     wanted = [
-        content.EvaluationRequest("one", rules=("b",)),
-        *(content.EvaluationRequest(one.id) for one in offered[:3]),
+        EvaluationRequest("one", rules=("b",)),
+        *(EvaluationRequest(one.id) for one in offered[:3]),
     ]
     for one in wanted:
         with contextlib.suppress(ScanError):
-            trimmed = content.trim(one, path, folder)
-            assert content.trim(one, path, folder) == trimmed, "what was kept is something else"
-            assert content.unpack_trimmed(content.pack_trimmed(trimmed)) == trimmed
+            trimmed = trim(one, path, folder)
+            assert trim(one, path, folder) == trimmed, "what was kept is something else"
+            assert unpack_trimmed(pack_trimmed(trimmed)) == trimmed
             assert trimmed.profile in {known.id for known in offered}
             _check(data, trimmed)
-    content.trim(content.EvaluationRequest("one"), path)
+    trim(EvaluationRequest("one"), path)
 
 
-def _check(data: bytes, trimmed: content.Trimmed) -> None:
+def _check(data: bytes, trimmed: Trimmed) -> None:
     before, after = _checks(data), _checks(trimmed.for_image(5, "0" * 32))
-    assert content.CANARY_RULE in after, "the canary is not in it"
+    assert CANARY_RULE in after, "the canary is not in it"
     for identity in trimmed.rules:
         assert after[identity] == before[identity], "a rule is lost, or checks something else"
 
@@ -108,24 +122,24 @@ def _tailoring(data: bytes, folder: Path) -> None:
     path, tailoring = folder / _NAME, folder / "tailoring.xml"
     path.write_bytes(WHOLE)
     tailoring.write_bytes(data)
-    trimmed = content.trim(content.EvaluationRequest("one", tailoring=str(tailoring)), path)
+    trimmed = trim(EvaluationRequest("one", tailoring=str(tailoring)), path)
     assert trimmed.tailoring == data
     _check(WHOLE, trimmed)
 
 
 def _kept(data: bytes, _folder: Path) -> None:
-    found = content.unpack_trimmed(data)
-    assert content.unpack_trimmed(content.pack_trimmed(found)) == found
+    found = unpack_trimmed(data)
+    assert unpack_trimmed(pack_trimmed(found)) == found
 
 
 def _os_release(data: bytes, folder: Path) -> None:
     (folder / _NAME).touch()
     (folder / "ssg-cs9-ds.xml").touch()
     os_release = parse_os_release(data)
-    chosen = content.choose(os_release, (str(folder),))
+    chosen = choose(os_release, (str(folder),))
     assert chosen is None or chosen.parent == folder, "content of another folder"
     for platforms in (("cpe:/o:redhat:enterprise_linux:9",), ("#expression",), ()):
-        problem = content.fits(os_release, platforms)
+        problem = fits(os_release, platforms)
         assert problem is None or problem.code == "content-other-product"
 
 
@@ -170,7 +184,7 @@ def seeds() -> list[bytes]:
         "ID=sles\nVERSION_ID=15.5\nCPE_NAME=cpe:/o:suse:sles:15:sp5",
         OS_RELEASE.replace("cpe:/o:redhat", "cpe:2.3:o:other"),
     ]
-    kept = content.pack_trimmed(content.Trimmed("sha256:d", "b", "1", "p", ("r",), ("c",), b"<xml/>"))
+    kept = pack_trimmed(Trimmed("sha256:d", "b", "1", "p", ("r",), ("c",), b"<xml/>"))
     return [
         *(b"C" + one.encode() for one in documents),
         *(b"T" + one.encode() for one in tailorings),

@@ -15,10 +15,8 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import (
-    EvaluationRequest,
-    list_profiles,
-)
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content.index import list_profiles
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content.select import EvaluationRequest
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.evaluate import EvaluationPaths, evaluate
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.oscap import find_tools
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.targets import RootFolder

@@ -20,7 +20,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.imagescan.openshift.examples.fleet import rpmdb
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import EvaluationRequest, trim
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content.select import EvaluationRequest
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content.trim import trim
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.unpack import unpack
 from ansible_collections.imagescan.openshift.tests.support.evaluations import NOBODY, read_outcome
 from ansible_collections.imagescan.openshift.tests.support.programs import require_program

@@ -23,7 +23,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.co
     results_from_dict,
     results_to_dict,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import EvaluationRequest
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content.select import EvaluationRequest
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.evaluate import EvaluationPaths, evaluate
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import Results
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Image

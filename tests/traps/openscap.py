@@ -17,7 +17,7 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.imagescan.openshift.examples.fleet import rpmdb
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import EvaluationRequest
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content.select import EvaluationRequest
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.evaluate import EvaluationPaths, evaluate
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import Results
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.oscap import Bounds, find_tools

@@ -9,7 +9,8 @@ import dataclasses
 import typing as t
 from pathlib import Path
 
-from .._compliance.content import TAILORING_LIMIT, EvaluationRequest, pack_trimmed, trim
+from .._compliance.content.select import TAILORING_LIMIT, EvaluationRequest
+from .._compliance.content.trim import pack_trimmed, trim
 from .._images.access import Access, read_small_file
 from .._images.references import parse_registry
 from .._kubernetes.client import KubernetesClient

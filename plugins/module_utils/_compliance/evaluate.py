@@ -22,7 +22,8 @@ from .._images.model import Image, Problem
 from .._images.targets import RootFolder
 from .._images.unpack import Unpacked, copy_folder, unpack
 from .._packages.model import Inventory
-from .content import FOLDERS, EvaluationRequest, Trimmed, choose, fits, trim
+from .content.select import FOLDERS, EvaluationRequest, choose, fits
+from .content.trim import Trimmed, trim
 from .guards import check_inventory, check_results
 from .model import Benchmark, Results
 from .oscap import Bounds, OscapTask, Tools, find_tools, run_oscap

@@ -15,7 +15,8 @@ import typing as t
 
 from .._images.model import Problem
 from .._packages.model import Inventory
-from .content import CANARY_RULE, Trimmed
+from .content.canary import CANARY_RULE
+from .content.trim import Trimmed
 from .model import Results
 
 #: More than this share of rules that do not apply says that something else is wrong: 0.7 is usual for a container.

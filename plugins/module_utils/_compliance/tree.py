@@ -32,7 +32,7 @@ from .._images.unpack import Owner
 from .._packages.model import PackageDatabase
 from .._packages.rpm.databases import COMPANIONS, open_rows
 from .._packages.rpm.header import lists_of_texts, parse_header
-from .content import CANARY_FILE
+from .content.canary import CANARY_FILE
 from .oscap import DATABASE_FOLDER
 
 _DATABASE_LIMIT = 256 * 1024 * 1024

@@ -38,7 +38,8 @@ import typing as t
 from pathlib import Path
 
 from .._compliance.codec import results_to_dict
-from .._compliance.content import FOLDERS, EvaluationRequest, choose, trim, unpack_trimmed
+from .._compliance.content.select import FOLDERS, EvaluationRequest, choose
+from .._compliance.content.trim import trim, unpack_trimmed
 from .._compliance.evaluate import EvaluationPaths, evaluate_tree, plan, refused
 from .._compliance.model import Results
 from .._compliance.oscap import Bounds, check_tools, find_tools

@@ -18,7 +18,8 @@ import tempfile
 import typing as t
 from pathlib import Path
 
-from .._compliance.content import FOLDERS, TAILORING_LIMIT, EvaluationRequest, trim
+from .._compliance.content.select import FOLDERS, TAILORING_LIMIT, EvaluationRequest
+from .._compliance.content.trim import trim
 from .._compliance.evaluate import EvaluationPaths, evaluate
 from .._compliance.model import Results
 from .._compliance.oscap import Bounds, Tools, check_tools, find_tools

@@ -11,16 +11,15 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance import content
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import (
-    CANARY_RULE,
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import trim as trimming
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content.canary import CANARY_RULE
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content.index import list_profiles
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content.select import (
     EvaluationRequest,
-    Trimmed,
     choose,
     fits,
-    list_profiles,
-    trim,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content.trim import Trimmed, trim
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import (
     CorruptData,
     InputError,
@@ -281,7 +280,7 @@ def test_what_was_trimmed_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     first = trim(EvaluationRequest("one"), path, cache)
     other = trim(EvaluationRequest("two"), path, cache)
     assert len(list(cache.iterdir())) == 2
-    monkeypatch.setattr(content, "_trim", lambda *_arguments: pytest.fail("trimmed again"))
+    monkeypatch.setattr(trimming, "_trim", lambda *_arguments: pytest.fail("trimmed again"))
     assert trim(EvaluationRequest("one"), path, cache) == first
     assert trim(EvaluationRequest("two"), path, cache) == other
     assert first != other

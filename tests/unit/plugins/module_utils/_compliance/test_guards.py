@@ -9,7 +9,8 @@ import dataclasses
 import typing as t
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import CANARY_RULE, Trimmed
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content.canary import CANARY_RULE
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content.trim import Trimmed
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.guards import (
     PROBLEMS,
     check_inventory,

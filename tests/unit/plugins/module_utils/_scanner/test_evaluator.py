@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.imagescan.openshift.examples.fleet import images
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.codec import results_to_dict
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content import Trimmed, pack_trimmed
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content.trim import Trimmed, pack_trimmed
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import Results, RuleResult
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.oscap import Tools
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import (
