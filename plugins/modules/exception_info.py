@@ -190,7 +190,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._ansible impor
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.inputs import read_exceptions, read_policies
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import run
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import count_usage, in_force
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.current import count_usage, in_force
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts import usage
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.applying import Exceptions

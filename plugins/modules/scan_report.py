@@ -236,8 +236,9 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._reports.docum
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._reports.formats import FORMATS, OPENSCAP
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import InForce, in_force, meant
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.current import InForce, in_force
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import UNRESOLVED
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.requested import find_requested
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store, open_store
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import VERDICTS
 
@@ -316,7 +317,7 @@ def clusters_of(
             if kept is not None:
                 keys, seen = kept.images, kept.seen_at
         else:
-            found, _children = meant(store, [named(image) for image in one["images"]])
+            found, _children = find_requested(store, [named(image) for image in one["images"]])
             keys = [image.key for image in found]
             if record:
                 store.clusters.record(one["name"], keys, now=utc_text(now))

@@ -28,7 +28,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.access
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner import model as scanner
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named, request_of
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judging, in_force
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.current import in_force
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judging
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.scan_book import StoreBook, read_requests
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import load_exceptions

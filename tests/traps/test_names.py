@@ -33,8 +33,9 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._flags.plan im
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.manifests import OCI_MANIFEST
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named, request_of
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.current import in_force
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.flagging import read_snapshot
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judging, in_force
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judging
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store
 from ansible_collections.imagescan.openshift.tests.support.recorded_cluster import (
     INTERNAL,

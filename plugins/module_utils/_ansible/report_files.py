@@ -18,7 +18,7 @@ from .._core.files import write_whole
 from .._reports import metrics
 from .._reports.document import ReportFormat, Times, newest_time
 from .._reports.formats import FORMATS
-from .._store.judging import InForce
+from .._store.current import InForce
 from .._store.store import Store
 
 

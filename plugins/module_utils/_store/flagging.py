@@ -16,8 +16,9 @@ from .._flags.plan import FlagSubject, Snapshot
 from .._flags.validity import Validity, validity, worst_of
 from .._images.references import TRANSPORTS
 from .._verdicts.policies import Policy
-from .judging import Current, RequestedImage, each_in_force, meant
+from .current import Current, each_in_force
 from .model import StoredChild, StoredImage
+from .requested import RequestedImage, find_requested
 from .store import Store
 
 
@@ -36,7 +37,7 @@ def read_snapshot(
     as they do not allow, is inconclusive here. What has no digest can have no flag, and is left out. ``only``: these
     digests of what is meant.
     """
-    images, children = meant(store, wanted)
+    images, children = find_requested(store, wanted)
     scanned = {image.digest: image.scanned_at for image in images}
     passes = _Passes(store, policies, children, now)
     subjects: dict[str, FlagSubject] = {}

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.plan import Snapshot
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.current import READ
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.flagging import _full, read_snapshot
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import READ
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import StoredVerdict
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.verdicts import StoredVerdicts

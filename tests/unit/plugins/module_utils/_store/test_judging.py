@@ -20,7 +20,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._packages.mode
     PackageDatabase,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judging, count_usage, in_force
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.current import count_usage, in_force
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judging
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import StoredChild
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store, open_store
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.applying import Used

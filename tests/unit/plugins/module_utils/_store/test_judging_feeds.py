@@ -15,7 +15,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors i
 from ansible_collections.imagescan.openshift.plugins.module_utils._packages.codec import inventory_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import Inventory
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judged, Judging, in_force
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.current import in_force
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judged, Judging
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import StoredChild
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store, open_store
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import load_exceptions

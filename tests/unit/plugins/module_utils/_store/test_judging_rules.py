@@ -19,8 +19,9 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotat
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.transition import KEEP
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Problem
 from ansible_collections.imagescan.openshift.plugins.module_utils._packages.codec import inventory_to_dict
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.current import in_force
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.flagging import read_snapshot
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judged, Judging, in_force
+from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judged, Judging
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import Asked
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store, open_store
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.tables import tables
