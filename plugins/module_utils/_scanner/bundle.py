@@ -78,8 +78,10 @@ def _imports(name: str, source: str) -> t.Iterator[str]:
         if not isinstance(node, ast.ImportFrom) or not node.level:
             continue
         package = ".".join(name.split(".")[: -node.level])
-        if node.module:
-            yield f"{package}.{node.module}"
-        else:
+        origin = f"{package}.{node.module}" if node.module else package
+        spec = importlib.util.find_spec(origin)
+        if spec is not None and spec.submodule_search_locations is not None:
             for alias in node.names:
-                yield f"{package}.{alias.name}"
+                yield f"{origin}.{alias.name}"
+        else:
+            yield origin

@@ -67,26 +67,41 @@ print(json.dumps([values, table.scheme_of("toy")("10", "9"), table.feeds_of("toy
 """
 
 
-def test_a_kind_is_one_file_and_its_entry(tmp_path: Path) -> None:
+@pytest.fixture(name="copy")
+def copy_with_toy(tmp_path: Path) -> Copy:
+    """A copy of the plugins with one kind more."""
     copy = Copy(tmp_path / "copy")
     copy.add("_packages/toy.py", TOY)
     copy.enter("_packages/table.py", (")\nfrom .kinds", "    toy,"), ("    )\n}", "        toy.KIND,"))
-    installed = tmp_path / "root/var/lib/toy/installed"
-    installed.parent.mkdir(parents=True)
-    installed.write_text("spoon 2.1\nfork 10\n")
-    os_release = tmp_path / "root/etc/os-release"
-    os_release.parent.mkdir()
-    os_release.write_text("ID=toybox\n")
-    read = copy.module("rpm_info", {"path": str(tmp_path / "root")})
+    return copy
+
+
+@pytest.fixture(name="root")
+def root_with_toys(tmp_path: Path) -> Path:
+    """A root folder with two packages of that kind."""
+    root = tmp_path / "root"
+    (root / "var/lib/toy").mkdir(parents=True)
+    (root / "var/lib/toy/installed").write_text("spoon 2.1\nfork 10\n")
+    (root / "etc").mkdir()
+    (root / "etc/os-release").write_text("ID=toybox\n")
+    return root
+
+
+def test_a_kind_is_one_file_and_its_entry(copy: Copy, root: Path) -> None:
+    pytest.importorskip("ansible")
+    read = copy.module("rpm_info", {"path": str(root)})
     assert [package["nevra"] for package in read["packages"]] == ["fork-0:10-1.noarch", "spoon-0:2.1-1.noarch"]
+
+
+def test_a_kind_is_in_the_program_of_the_pods(copy: Copy, root: Path, tmp_path: Path) -> None:
     bundle = str(tmp_path / "program.pyz")
     copy.python(BUNDLE, bundle)
-    values, order, feeds, kept = copy.python(LOOK, bundle, str(tmp_path / "root"))
+    values, order, feeds, kept = copy.python(LOOK, bundle, str(root))
     assert (values["kind"], values["problems"], values["database"]["rows"]) == ("toy", [], 2)
     assert [package["name"] for package in values["packages"]] == ["fork", "spoon"]
     assert (order, feeds, kept) == (1, ["osv"], ["*.json", "*.toy"]), "both kinds' patterns of one folder are kept"
-    os_release.unlink()
-    values, *_rest = copy.python(LOOK, bundle, str(tmp_path / "root"))
+    (root / "etc/os-release").unlink()
+    values, *_rest = copy.python(LOOK, bundle, str(root))
     assert [entry["code"] for entry in values["problems"]] == ["os-release-missing"]
 
 

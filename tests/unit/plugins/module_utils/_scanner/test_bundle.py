@@ -50,6 +50,13 @@ def test_equal_sources_give_equal_bytes() -> None:
     assert make_bundle() == make_bundle()
 
 
+def test_modules_of_a_folder_are_followed() -> None:
+    utils = pod.__name__.rpartition("._scanner")[0]
+    source = "from .rpm import sqlite\nfrom . import dpkg\nfrom .apk import KIND\n"
+    names = [f"{utils}._packages.{name}" for name in ("rpm.sqlite", "dpkg", "apk")]
+    assert list(bundle._imports(f"{utils}._packages.table", source)) == names
+
+
 def test_one_that_fits_into_no_config_map_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bundle, "BUNDLE_LIMIT", 1000)
     with pytest.raises(ScanError, match="at most 1000"):
