@@ -159,35 +159,40 @@ def _with_expired(document: dict[str, t.Any], today: datetime.date | None) -> di
     """The document with the exceptions that have expired by now, so that what they alone accepted is not accepted any
     more; the same one where there is none."""
     exceptions = document.get("exceptions", ())
-    past = [one for one in exceptions if today and one["state"] == "accepted" and "" < one["expires"] < str(today)]
+    accepted = [exception for exception in exceptions if exception["state"] == "accepted"]
+    past = [exception for exception in accepted if today and "" < exception["expires"] < str(today)]
     if not past:
         return document
     # One that holds for some policies alone does not accept for all of them, which is what a finding is marked with.
-    holding = [one for one in exceptions if one["state"] == "accepted" and one not in past and not one["policies"]]
+    holding = [exception for exception in accepted if exception not in past and not exception["policies"]]
     gone, left = _accepting(past), _accepting(holding)
 
-    def marked(one: t.Mapping[str, t.Any], key: tuple[str, str]) -> t.Mapping[str, t.Any]:
-        return {**one, "exception": left.get(key, "")} if one["exception"] and key in gone else one
+    def marked(finding: t.Mapping[str, t.Any], key: tuple[str, str]) -> t.Mapping[str, t.Any]:
+        return {**finding, "exception": left.get(key, "")} if finding["exception"] and key in gone else finding
 
     changed: dict[str, t.Any] = {
-        "exceptions": [{**one, "state": "expired"} if one in past else one for one in exceptions],
-        "vulnerabilities": [marked(one, (one["id"], one["package"])) for one in document["vulnerabilities"]],
+        "exceptions": [
+            {**exception, "state": "expired"} if exception in past else exception for exception in exceptions
+        ],
+        "vulnerabilities": [
+            marked(finding, (finding["id"], finding["package"])) for finding in document["vulnerabilities"]
+        ],
     }
     if document["compliance"] is not None:
-        rules = [marked(one, (one["id"], "")) for one in document["compliance"]["rules"]]
+        rules = [marked(rule, (rule["id"], "")) for rule in document["compliance"]["rules"]]
         changed["compliance"] = {**document["compliance"], "rules": rules}
     return {**document, **changed}
 
 
 def _accepting(exceptions: t.Iterable[t.Mapping[str, t.Any]]) -> dict[tuple[str, str], str]:
     """Id and package of what is accepted, of a rule its id alone -> what accepts it."""
-    found: dict[tuple[str, str], str] = {}
-    for one in exceptions:
-        for finding in one["findings"]:
-            found.setdefault((finding["id"], finding["package"]), one["id"])
-        for rule in one["rules"]:
-            found.setdefault((rule, ""), one["id"])
-    return found
+    accepting: dict[tuple[str, str], str] = {}
+    for exception in exceptions:
+        for finding in exception["findings"]:
+            accepting.setdefault((finding["id"], finding["package"]), exception["id"])
+        for rule in exception["rules"]:
+            accepting.setdefault((rule, ""), exception["id"])
+    return accepting
 
 
 def unless_passed(document: dict[str, t.Any], why: str) -> dict[str, t.Any]:
