@@ -116,13 +116,14 @@ class Budget:
                 code="limit-index",
             )
 
-    def forget_index(self) -> None:
-        """A further pass begins: what the last one kept in memory is gone."""
+    def begin_pass(self) -> None:
+        """Begin a further pass over the same layers: what the last one kept is gone, and entries count anew."""
         with self._lock:
             self._index = 0
             self._kept = 0
+            self._entries = 0
 
     @property
     def entries(self) -> int:
-        """Tar members counted so far."""
+        """Tar members counted in this pass."""
         return self._entries

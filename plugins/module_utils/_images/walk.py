@@ -125,7 +125,7 @@ class _ImageReading:
             again = [
                 number for number, record in enumerate(records) if any(record.names_in(folder) for folder in needed)
             ]
-            self._budget.forget_index()
+            self._budget.begin_pass()
             records = self._read(layers, again, records)
         else:
             raise LimitExceeded(
@@ -230,6 +230,7 @@ class _ImageReading:
 
         Only small images come here. A link counts as what it leads to, if that is in the same layer; else as dynamic.
         """
+        self._budget.begin_pass()
         for number, (layer, record) in enumerate(zip(layers, records)):
             stream_layer(
                 self._image,

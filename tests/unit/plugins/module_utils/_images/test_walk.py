@@ -270,6 +270,16 @@ def test_symlinks_that_lead_to_paths_nobody_asked_for_need_one_more_pass() -> No
     assert set(t.cast(MemorySource, image.source).opened.values()) == {2}
 
 
+def test_entries_that_are_read_again_count_once() -> None:
+    links = [symlink("var/lib/rpm", "/data/db"), symlink("data", "srv"), File("srv/db/rpmdb.sqlite", b"1")]
+    limits = Limits(entries=len(links))
+    assert texts(read_root(image_of(links), WANTED, limits=limits)) == {DB: b"1"}
+    unpackaged = [File(f"opt/{number}", b"") for number in range(3)]
+    assert not read_root(image_of(unpackaged), WANTED, limits=limits).files
+    with pytest.raises(LimitExceeded, match="more than 3 tar entries"):
+        read_root(image_of([*unpackaged, File("opt/3", b"")]), WANTED, limits=limits)
+
+
 def test_a_usual_image_is_read_in_one_pass() -> None:
     links = [symlink("lib", "usr/lib"), symlink("bin", "usr/bin"), symlink("etc/os-release", "../usr/lib/os-release")]
     image = image_of(
