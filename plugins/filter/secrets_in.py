@@ -33,6 +33,7 @@ _value:
   elements: str
 """
 
+import json
 import re
 import typing as t
 
@@ -42,6 +43,8 @@ NAME = re.compile(
     r"(?:^|[_.-])(?:password|passwd|passphrase|token|secret|api[_-]?key|(?:client[_-])?key[_-]data)\Z", re.I
 )
 URL = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s@:]*:[^/\s@]+@", re.I)
+#: As a survey gives a dictionary: key=value.
+PAIR = re.compile(r"(?:^|(?<=\s))([\w-]+)=(?=\S)")
 KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 #: As YAML of a playbook has values of Ansible Vault, and so does JSON.
 VAULT = ("__ansible_vault", "__ansible_unsafe_vault")
@@ -67,7 +70,22 @@ def _found(value: t.Any, name: str) -> t.Iterator[str]:
     elif isinstance(value, (list, tuple)):
         for number, part in enumerate(value):
             yield from _found(part, f"{name}.{number}")
-    elif isinstance(value, str) and (URL.search(value) or KEY.search(value) or value.startswith("$ANSIBLE_VAULT;")):
+    elif isinstance(value, str):
+        yield from _found_in_text(value, name)
+
+
+def _found_in_text(value: str, name: str) -> t.Iterator[str]:
+    """Find secrets in a text, and in a dictionary that is written as text."""
+    try:
+        decoded = json.loads(value) if value.lstrip().startswith(("{", "[")) else None
+    except (ValueError, RecursionError):
+        decoded = None
+    keys = [key for key in PAIR.findall(value) if NAME.search(key)]
+    if decoded is not None:
+        yield from _found(decoded, name)
+    elif keys:
+        yield from (f"{name}.{key}" for key in keys)
+    elif URL.search(value) or KEY.search(value) or value.startswith("$ANSIBLE_VAULT;"):
         yield name
 
 

@@ -50,11 +50,12 @@ from ansible.plugins.lookup import LookupBase
 
 from ..module_utils._core.text import visible
 from ..module_utils._verdicts.documents import nearest
+from .option_group import FORMER_NAMES
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 #: Names with the prefix of a role that are not options of it: what runs hand on to later jobs of a workflow, where AWX
-#: gives it to every job as a variable, what hooks get, variables of the playbook feed_export, and how the modules of
-#: awx.awx and ansible.controller reach their server.
+#: gives it to every job as a variable, what hooks get, variables of earlier releases, variables of the playbook
+#: feed_export, and how the modules of awx.awx and ansible.controller reach their server.
 OTHERS: Mapping[str, tuple[str, ...]] = {
     "controller": (
         *(
@@ -71,6 +72,7 @@ OTHERS: Mapping[str, tuple[str, ...]] = {
     "scan": (
         *("scan_counts", "scan_changed_verdicts", "scan_verdict_changes", "scan_flagged", "scan_cleared"),
         *("scan_next_due", "scan_report_files", "scan_clusters", "scan_change"),
+        *FORMER_NAMES,
     ),
     "schedule": ("schedule_last", "schedule_refused", "schedule_next", "schedule_changes"),
 }

@@ -132,9 +132,9 @@ def test_one_report_of_two_clusters_and_of_the_one_that_is_left(
             # What these clusters have that those of the page have not; an inventory takes it from beside it.
             here = {
                 "scan_namespaces": [f"{SHOP}.*"],
-                "scan_plain_http_registries": [east.registry],
+                "imagescan_plain_http_registries": [east.registry],
                 "scan_scanner_image": scanner_image,
-                "scan_start_timeout": 180,
+                "scan_pods": {"start_timeout": 180},
                 "scan_flag_targets": ["image_annotation"],
                 "scan_max_new_flags": "100%",
             }

@@ -59,8 +59,9 @@ def runner(
     tags = stream(namespace, "payments", latest=[(digest, reference)])
     cluster.apply(known, {**tags, **kinds, "kind": "ImageStream"})
     more = {
-        "imagescan.yml": f"scan_plain_http_registries: [{cluster.registry!r}]\nscan_policies: {fleet}/policies.yml\n",
-        "cluster.yml": f"scan_scanner_image: {scanner_image}\nscan_start_timeout: 180\n",
+        "imagescan.yml": f"imagescan_plain_http_registries: [{cluster.registry!r}]\n"
+        f"scan_policies: {fleet}/policies.yml\n",
+        "cluster.yml": f"scan_scanner_image: {scanner_image}\nscan_pods: {{start_timeout: 180}}\n",
     }
     replaced = {
         "registry.example.com": cluster.registry,

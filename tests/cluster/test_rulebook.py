@@ -193,9 +193,8 @@ class Shop:
             "imagescan_provider": self.enforced.name,
             "imagescan_plain_http_registries": [registry],
             "scan_scanner_image": self.cluster.scanner_reference,
-            "scan_start_timeout": 120,
+            "scan_pods": {"start_timeout": 120, "pod_cpu": "50m"},
             "scan_policies": [str(self.home / "fleet/policies.yml")],
-            "scan_pod_cpu": "50m",
             "scan_max_new_flags": "100%",
         }
 

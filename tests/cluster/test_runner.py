@@ -181,19 +181,16 @@ def stage(
         variables = {
             "scan_namespace": place,
             "scan_scanner_image": scanner_image,
-            "scan_pods": "2",
-            "scan_pod_cpu": "50m",
-            "scan_start_timeout": "180",
+            "scan_pods": f"pods=2 pod_cpu=50m start_timeout=180 pull_secrets={enforced.name}",
             "scan_timeout": "120",
-            "scan_pull_secrets": enforced.name,
-            "scan_plain_http_registries": f" {cluster.registry},\n",
-            "scan_registry_ca_cert": str(cluster.ca_file),
+            "imagescan_plain_http_registries": f" {cluster.registry},\n",
+            "scan_registries": json.dumps({"registry_ca_cert": str(cluster.ca_file)}),
             "scan_feed": str(fleet / "feed"),
             "scan_repository_map": str(fleet / "repository-to-cpe.json"),
             "scan_policies": str(fleet / "policies.yml"),
             "scan_flag_provider": enforced.name,
             "scan_flag_targets": "deny_list",
-            "scan_compliance_chroot": "false",
+            "scan_compliance": "chroot=false",
             "scan_max_unresolved": "",
         }
         inputs = {

@@ -232,9 +232,8 @@ def test_from_the_controllers_tick_to_a_refused_pod(
     more_vars = {
         "scan_namespaces": [enforced.work],
         "scan_scanner_image": scanner_image,
-        "scan_start_timeout": 180,
-        "scan_pod_cpu": "50m",
-        "scan_plain_http_registries": [cluster.registry],
+        "scan_pods": {"start_timeout": 180, "pod_cpu": "50m"},
+        "imagescan_plain_http_registries": [cluster.registry],
         "scan_flag_provider": enforced.name,
         "scan_max_new_flags": "100%",
     }
@@ -378,7 +377,7 @@ def test_from_a_hosts_tick_to_a_refused_pod(
             "scan_namespaces": [space],
             "scan_kubeconfig_dir": str(prepared.folder),
             "scan_namespace": scans,
-            "scan_plain_http_registries": [cluster.registry],
+            "imagescan_plain_http_registries": [cluster.registry],
             "scan_feed": str(fleet / "feed"),
             "scan_repository_map": str(fleet / "repository-to-cpe.json"),
             "scan_policies": str(fleet / "policies.yml"),

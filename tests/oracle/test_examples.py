@@ -76,7 +76,7 @@ def runner(tmp_path: Path, home: Path) -> t.Iterator[Runner]:
                 **data_in(fleet),
             },
             {
-                "imagescan.yml": f"scan_plain_http_registries: [{registry.host!r}]\n"
+                "imagescan.yml": f"imagescan_plain_http_registries: [{registry.host!r}]\n"
                 f"scan_policies: {fleet}/policies.yml\n"
             },
         )

@@ -64,8 +64,10 @@ def scan(shop: Shop, *more: str) -> subprocess.CompletedProcess[str]:
     """Run the playbook over the whole catalogue of the registry."""
     variables = {
         "scan_registry": [{"host": shop.registry, "repositories": ["fleet/.*"]}],
-        "scan_registry_auth_file": str(shop.auth_file),
-        "scan_registry_ca_cert": str(shop.authority.ca_file),
+        "scan_registries": {
+            "registry_auth_file": str(shop.auth_file),
+            "registry_ca_cert": str(shop.authority.ca_file),
+        },
         "scan_feed": str(shop.fleet / "feed"),
         "scan_repository_map": str(shop.fleet / "repository-to-cpe.json"),
         "scan_policies": str(shop.fleet / "policies.yml"),

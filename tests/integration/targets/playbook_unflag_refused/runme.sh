@@ -19,8 +19,7 @@ cat > "${work}/vars.yml" <<END
 scan_dir: ${work}/scan
 scan_exceptions: ${work}/accepted.yml
 scan_exceptions_max_days: 36500
-scan_host: https://127.0.0.1:1
-scan_api_key: no-real-token
+scan_access: {host: "https://127.0.0.1:1", api_key: no-real-token}
 scan_fail_on: failed
 END
 
