@@ -10,10 +10,12 @@ unpack into a folder.
 
 from __future__ import annotations
 
+import bz2
 import contextlib
 import functools
 import gzip
 import io
+import lzma
 import random
 import struct
 import tarfile
@@ -127,11 +129,13 @@ def tar_bytes(layer: bytes, kind: int) -> bytes:
     return layer
 
 
-def stream(blob: bytes) -> t.Iterator[bytes]:
-    """The pieces that a blob unpacks to."""
+def stream(
+    blob: bytes, decompressed: t.Callable[[compression.Read], t.Iterator[bytes]] = compression.decompress
+) -> t.Iterator[bytes]:
+    """Yield the pieces that a blob unpacks to."""
     source = io.BytesIO(blob)
     size = 0
-    for piece in compression.decompress(lambda count: source.read(min(count, 501))):
+    for piece in decompressed(lambda count: source.read(min(count, 501))):
         assert 0 < len(piece) <= compression.OUTPUT_STEP + (128 << 10)
         size += len(piece)
         if size > 1 << 23:
@@ -142,7 +146,7 @@ def stream(blob: bytes) -> t.Iterator[bytes]:
 def decompress(blob: bytes) -> None:
     """Decompress; where the gzip module of the standard library gets to the end, we have the same bytes or an error."""
     with contextlib.suppress(ScanError):
-        ours = b"".join(stream(blob))
+        ours = b"".join(stream(blob, compression.decompress_file))
         if blob.startswith(b"\x1f\x8b"):
             assert gzip.decompress(blob) == ours
 
@@ -291,6 +295,9 @@ def streams(content: bytes) -> t.Iterator[bytes]:
     yield gzip.compress(content) + bytes(5) + gzip.compress(b"") + gzip.compress(b"second")
     yield gzip.compress(content)[:-3]
     yield gzip.compress(b"x") + b"garbage"
+    for pack in (bz2.compress, lzma.compress):
+        yield pack(content) + bytes(4) + pack(b"second")
+        yield pack(content)[:-9]
     yield from (b"BZh9", b"\xfd7zXZ\0", b"plain")
     with contextlib.suppress(ImportError):
         import zstandard

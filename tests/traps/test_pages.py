@@ -20,6 +20,7 @@ class Kept:
     """A store's ARFs."""
 
     def __init__(self) -> None:
+        self.evaluations = self
         self.arfs: dict[str, bytes | None] = {FIRST: b"first", SECOND: b"second"}
 
     def arf(self, digest: str) -> bytes | None:
