@@ -153,7 +153,6 @@ class LookupModule(LookupBase):
         self, terms: list[str], variables: Mapping[str, t.Any] | None = None, **kwargs: t.Any
     ) -> list[dict[str, t.Any]]:
         """Read the dictionaries."""
-        self.set_options(var_options=variables, direct=kwargs)
         return [self._read(str(term), variables or {}) for term in terms]
 
     def _read(self, name: str, variables: Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -191,18 +190,19 @@ def dictionary(name: str, value: t.Any) -> Mapping[str, t.Any]:
     """Read a dictionary, or its text as JSON or as key=value. Raises AnsibleError for anything else."""
     value = plain(value)
     if isinstance(value, str) and "=" in value and not value.lstrip().startswith("{"):
-        value = parse_kv(value)
-        if "_raw_params" in value:
+        pairs: dict[str, t.Any] = parse_kv(value)
+        if "_raw_params" in pairs:
             raise AnsibleError(f"{name} is neither a dictionary nor a text of key=value")
-        return value
+        return pairs
     if name == "scan_pods" and not isinstance(value, bool) and str(value).strip().isdecimal():
         warn(name, name, "pods")
         return {"pods": value}
     try:
-        return survey_value(value, "dict", {})
+        read: dict[str, t.Any] = survey_value(value, "dict", {})
     except AnsibleError:
         # Without the cause, which shows the value, and that may hold a password.
         raise AnsibleError(f"{name} is neither a dictionary nor a text of key=value") from None
+    return read
 
 
 def typed(name: str, value: t.Any, kind: str) -> t.Any:

@@ -83,7 +83,6 @@ class LookupModule(LookupBase):
 
     def run(self, terms: list[str], variables: Mapping[str, t.Any] | None = None, **kwargs: t.Any) -> list[str]:
         """The texts for all roles."""
-        self.set_options(var_options=variables, direct=kwargs)
         return [text for role in terms for text in unknown(str(role), variables or {})]
 
 

@@ -546,7 +546,7 @@ def test_rights_that_cannot_be_given_are_named(administrator: Administrator, cli
     name = administrator.namespace
     allowed = {
         "rbac.authorization.k8s.io": ["clusterroles", "clusterrolebindings", "roles", "rolebindings"],
-        "": ["namespaces", "serviceaccounts", "serviceaccounts/token"],
+        "": ["namespaces", "serviceaccounts", "serviceaccounts/token", "secrets"],
         "networking.k8s.io": ["networkpolicies"],
     }
     kind = {"apiVersion": "rbac.authorization.k8s.io/v1"}

@@ -81,7 +81,7 @@ def repeated(block: bytes, times: int, start: bytes = b"") -> Blob:
     return Blob(b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + head + body * times)
 
 
-def read(folder: Path, *layers: Blob) -> dict[str, t.Any]:
+def read(folder: Path, *layers: Blob, seconds: float = SECONDS) -> dict[str, t.Any]:
     """Read an image of these layers in a process of its own; check what it took."""
     arguments = []
     for layer in layers:
@@ -93,7 +93,7 @@ def read(folder: Path, *layers: Blob) -> dict[str, t.Any]:
     result: dict[str, t.Any] = json.loads(done.stdout)
     print(result)
     assert result["megabytes"] < MEGABYTES
-    assert result["seconds"] < SECONDS
+    assert result["seconds"] < seconds
     return result
 
 
@@ -176,7 +176,8 @@ def test_huge_pax_records(tmp_path: Path) -> None:
     assert read(tmp_path, packed(header(record(b"path", MIB - 100)) + entry))["code"] == "limit-path"
     assert read(tmp_path, packed(header(record(b"path", 10**6)[:-20]) + entry))["code"] == "layer-damaged"
     many = b"".join(record(b"key%d" % number, 250) for number in range(4000))
-    assert read(tmp_path, repeated(header(many) + entry, 5000))["code"] == "limit-entries"
+    # As many records as there may be entries: 9 s on an idle machine.
+    assert read(tmp_path, repeated(header(many) + entry, 5000), seconds=1.5 * SECONDS)["code"] == "limit-entries"
     assert read(tmp_path, repeated(header(b"7 a=bc\n" * 100_000) + entry, 5000))["code"] == "limit-header"
 
 
@@ -190,7 +191,8 @@ def test_huge_pax_records(tmp_path: Path) -> None:
     ids=["thirty in a folder", "one in a folder"],
 )
 def test_a_million_entries(tmp_path: Path, name: t.Callable[[int], bytes]) -> None:
-    result = read(tmp_path, packed(headers(1_000_000, name) + bytes(1024)))
+    # Those of many folders are read to the end, and once more for what is in them.
+    result = read(tmp_path, packed(headers(1_000_000, name) + bytes(1024)), seconds=2 * SECONDS)
     assert result.get("entries") == 1_000_000 or result["code"] == "limit-index"
 
 

@@ -325,10 +325,14 @@ def stage_molecule(result: Result) -> None:
         result.gate(f"molecule scenario {name}", status or len(warned), log)
 
 
-def stage_pytest(result: Result) -> None:
-    """Unit tests, oracles and traps."""
-    venv = test_environment()
-    pytest(result, "pytest", venv, ["tests/unit", "tests/oracle", "tests/traps"])
+def stage_unit(result: Result) -> None:
+    """Unit tests and traps."""
+    pytest(result, "unit", test_environment(), ["tests/unit", "tests/traps"])
+
+
+def stage_oracle(result: Result) -> None:
+    """Comparisons with independent programs."""
+    pytest(result, "oracle", test_environment(), ["tests/oracle"])
 
 
 def stage_cluster(result: Result) -> None:
@@ -435,7 +439,7 @@ def pytest(
 
 
 def tests_that_need_ansible() -> list[str]:
-    """Unit tests whose outcome can depend on ansible-core. The others run in the stages pytest and oldest-python."""
+    """Unit tests whose outcome can depend on ansible-core. The others run in the stages unit and oldest-python."""
     files = sorted((CHECKOUT / "tests" / "unit" / "plugins").rglob("test_*.py"))
     imports = re.compile(r"^\s*(?:from|import) ansible[. ]", re.MULTILINE)
     return [str(file.relative_to(CHECKOUT)) for file in files if imports.search(file.read_text(encoding="utf-8"))]
@@ -541,15 +545,16 @@ STAGES: dict[str, t.Callable[[Result], None]] = {
     "programs": stage_programs,
     "cluster": stage_cluster,
     "lint": stage_lint,
-    "pytest": stage_pytest,
+    "unit": stage_unit,
     "core-2.16": lambda result: stage_core(result, "core-2.16", core_environment("core-2.16")),
+    "oracle": stage_oracle,
     "core-newest": lambda result: stage_core(result, "core-newest", core_environment("core-newest")),
     "content": stage_content,
     "molecule": stage_molecule,
     "oldest-python": stage_oldest_python,
 }
 EXTRA: dict[str, t.Callable[[Result], None]] = {
-    # The core between the oldest and the newest, which demo, pytest, content and the cluster run on: 15 minutes.
+    # The core between the oldest and the newest, which demo, unit, oracle, content and the cluster run on: 15 minutes.
     "core-test": lambda result: stage_core(result, "core-2.19", test_environment()),
     "fuzz": stage_fuzz,
     "bench": stage_bench,
@@ -564,8 +569,10 @@ _counting = threading.Lock()
 FIRST = "programs"
 #: Beside all others, from the beginning to the end: it waits more than it works.
 BESIDE = "cluster"
-#: How many of the others run at once; each has but one worker most of the time.
-AT_ONCE = 2
+#: How many of the others run at once; each has but one worker most of the time, and some wait for servers.
+AT_ONCE = 3
+#: Their niceness. The tests on a cluster wait the longest, and all that works beside them is done in between.
+NICENESS = 5
 #: Processes of the stage ``cluster``, each with a cluster of its own; they take the files of tests from one heap.
 CLUSTERS = 2
 
@@ -591,6 +598,7 @@ def main(names: list[str]) -> int:
     waiting = iter([name for name in wanted if name not in (FIRST, BESIDE)])
 
     def work() -> None:
+        os.nice(NICENESS)  # on Linux that of this thread, and of what it starts
         while name := next(waiting, ""):
             run_stage(name, total)
 
