@@ -21,12 +21,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import LimitExceeded, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Image, RootContent
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.unpack import (
-    Owner,
-    Unpacking,
-    may_own,
-    unpack,
-)
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.unpack import Unpacking, unpack
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.unpack_metadata import Owner, may_own
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.walk import (
     FileSelection,
     read_folder,

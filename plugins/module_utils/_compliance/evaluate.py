@@ -20,7 +20,9 @@ from .._core.errors import ScanError
 from .._images.limits import DEFAULT_LIMITS, Limits
 from .._images.model import Image, Problem
 from .._images.targets import RootFolder
-from .._images.unpack import Unpacked, copy_folder, unpack
+from .._images.unpack import unpack
+from .._images.unpack_copy import copy_folder
+from .._images.unpack_root import Unpacked
 from .._packages.model import Inventory
 from .content.select import FOLDERS, EvaluationRequest, choose, fits
 from .content.trim import Trimmed, trim

@@ -28,7 +28,7 @@ from .._images.file_selection import FileSelection
 from .._images.folders import read_folder
 from .._images.overlay import parent_of
 from .._images.tar import clean_name
-from .._images.unpack import Owner
+from .._images.unpack_metadata import Owner
 from .._packages.model import PackageDatabase
 from .._packages.rpm.databases import COMPANIONS, open_rows
 from .._packages.rpm.header import lists_of_texts, parse_header

@@ -45,7 +45,7 @@ from .._compliance.model import Results
 from .._compliance.oscap import Bounds, check_tools, find_tools
 from .._core.errors import LimitExceeded, ScanError
 from .._images.access import read_small_file
-from .._images.unpack import may_own
+from .._images.unpack_metadata import may_own
 from .._packages.codec import inventory_from_dict
 from .._packages.model import OsRelease
 from .evaluator_messages import (

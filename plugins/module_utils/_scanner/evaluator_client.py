@@ -28,7 +28,9 @@ from .._images.limits import DEFAULT_LIMITS, Budget, Limits
 from .._images.model import Image
 from .._images.tar import Visit
 from .._images.targets import RootFolder
-from .._images.unpack import Unpacked, Unpacking, copy_folder
+from .._images.unpack import Unpacking
+from .._images.unpack_copy import copy_folder
+from .._images.unpack_root import Unpacked
 from .._packages.codec import inventory_to_dict
 from .._packages.inventory import inventory_of, take_inventory
 from .._packages.model import Inventory, OsRelease

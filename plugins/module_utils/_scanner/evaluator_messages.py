@@ -16,7 +16,8 @@ from pathlib import Path
 
 from .._core.errors import LimitExceeded
 from .._images.model import Problem
-from .._images.unpack import Owner, Unpacked
+from .._images.unpack_metadata import Owner
+from .._images.unpack_root import Unpacked
 
 SOCKET, LIFELINE = "evaluator.sock", "lifeline.sock"
 #: Of one message (bytes): inventories of 20 MB have been seen, results of 2 MB, and an ARF of 5 MB.

@@ -29,7 +29,7 @@ from .._images.model import Image
 from .._images.pull_sources import PullSources
 from .._images.registry import Repository
 from .._images.targets import RootFolder
-from .._images.unpack import may_own
+from .._images.unpack_metadata import may_own
 from .._packages.model import Inventory
 from .cache import CachedLayers
 

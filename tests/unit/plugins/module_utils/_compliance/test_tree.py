@@ -20,7 +20,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.tr
     without_modules,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData, ScanError
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.unpack import Owner
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.unpack_metadata import Owner
 from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import PackageDatabase
 from ansible_collections.imagescan.openshift.plugins.module_utils._packages.rpm.databases import read_databases
 
