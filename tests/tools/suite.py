@@ -544,10 +544,11 @@ def stage_bench(result: Result) -> None:
 STAGES: dict[str, t.Callable[[Result], None]] = {
     "programs": stage_programs,
     "cluster": stage_cluster,
-    "lint": stage_lint,
-    "unit": stage_unit,
+    # The longest first.
     "core-2.16": lambda result: stage_core(result, "core-2.16", core_environment("core-2.16")),
+    "unit": stage_unit,
     "oracle": stage_oracle,
+    "lint": stage_lint,
     "core-newest": lambda result: stage_core(result, "core-newest", core_environment("core-newest")),
     "content": stage_content,
     "molecule": stage_molecule,
