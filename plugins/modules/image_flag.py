@@ -319,11 +319,10 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors i
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress import Progress
 from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.reconciler import (
     TARGETS,
-    Affected,
     Flagging,
     FlagOptions,
-    Result,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.result import Affected, Result
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotations import check_report_url
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.names import DEFAULT_PROVIDER, check_provider
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.plan import (

@@ -16,17 +16,13 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import math
-import threading
-import time
 import typing as t
 
 from .._core.errors import InputError, ScanError
 from .._discovery.images import GROUP as IMAGE_GROUP
-from .._flags.annotations import AnnotationPatch, Quality, absent, desired, others_say, read_deny
+from .._flags.annotations import AnnotationPatch, absent, desired, read_deny
 from .._flags.names import GROUP
 from .._flags.plan import (
-    Drift,
     FlagLimit,
     FlagPlan,
     FlagRow,
@@ -42,19 +38,14 @@ from .._flags.transition import CLEAR
 from .._kubernetes.client import KubernetesClient
 from .._kubernetes.errors import FORBIDDEN, OF_THE_CLUSTER, ApiError
 from . import flags, lists
-from .running_pods import RunningPod, RunningPods, read_running
+from .result import Result, find_foreign
+from .running_pods import RunningPods, read_running
+from .standing import Read, Standing
 
 IMAGE_ANNOTATION, DENY_LIST = "image_annotation", "deny_list"
 TARGETS = (IMAGE_ANNOTATION, DENY_LIST)
 #: How often verdicts may change under a run before it leaves the rest to the next one.
 ROUNDS = 5
-#: For so long what the store said of verdicts counts while flags are cleared.
-FRESH_SECONDS = 1.0
-#: Quality annotations of other scanners that are read of one image.
-SCANNERS_SHOWN = 10
-
-#: The store's verdicts of all images, or of some digests.
-Read = t.Callable[[t.Optional[t.Collection[str]]], Snapshot]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,57 +61,6 @@ class FlagOptions:
     concurrency: int = flags.CONCURRENCY
 
 
-@dataclasses.dataclass(frozen=True)
-class Affected:
-    """Who uses an image whose flag changes. ``change``: ``flagged`` or ``cleared``."""
-
-    row: FlagRow
-    change: str
-    pods: tuple[RunningPod, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Foreign:
-    """An image whose execution somebody else denies: other providers of ours by name, or one who left no name.
-
-    ``scanners``: what other scanners say of it, which may tell who that is.
-    """
-
-    digest: str
-    providers: tuple[str, ...]
-    unnamed: bool
-    scanners: tuple[Quality, ...] = ()
-
-
-@dataclasses.dataclass
-class Result:
-    """Result of a run, or of a dry run. ``before`` and ``after``: what differs, by its place in the cluster.
-
-    ``problems``: images whose object could not be changed. ``refused``: of a dry run, why a real one would stop.
-    ``is_enforced``: False where there are deny lists that no policy reads. ``warnings``: sentences for a person.
-    """
-
-    flagged: list[FlagRow] = dataclasses.field(default_factory=list)
-    cleared: list[FlagRow] = dataclasses.field(default_factory=list)
-    kept: list[FlagRow] = dataclasses.field(default_factory=list)
-    drifted: list[Drift] = dataclasses.field(default_factory=list)
-    affected: list[Affected] = dataclasses.field(default_factory=list)
-    foreign: list[Foreign] = dataclasses.field(default_factory=list)
-    problems: list[flags.FlagOutcome] = dataclasses.field(default_factory=list)
-    before: dict[str, str] = dataclasses.field(default_factory=dict)
-    after: dict[str, str] = dataclasses.field(default_factory=dict)
-    next_due: str = ""
-    in_use: int = 0
-    refused: str = ""
-    is_enforced: bool = True
-    warnings: list[str] = dataclasses.field(default_factory=list)
-
-    @property
-    def is_changed(self) -> bool:
-        """True if anything in the cluster differs."""
-        return bool(self.before or self.after)
-
-
 class _AllBut:
     """Every entry of a list but some. ``may_go`` has the last word on each of these, whenever the list is planned."""
 
@@ -130,45 +70,6 @@ class _AllBut:
 
     def __contains__(self, name: object) -> bool:
         return not (isinstance(name, str) and name in self._names and self._may_go(name))
-
-
-class _Standing:
-    """Which of some images have the verdict that a plan was made by, asked of the store again and again.
-
-    Another run may judge meanwhile, and where the cluster is slow, clearing takes its time. For several threads.
-    """
-
-    def __init__(self, digests: t.Collection[str], snapshot: Snapshot, read: Read | None) -> None:
-        self._digests = frozenset(digests)
-        self._snapshot = snapshot
-        self._read = read if digests else None
-        self._asked_at = -math.inf
-        self._lock = threading.Lock()
-        self._standing = self._digests
-        self._places = snapshot.places
-
-    def digests(self) -> frozenset[str]:
-        """Those that stand."""
-        return self._look()[0]
-
-    def leads_there(self, reference: str) -> bool:
-        """Return whether a name leads where it led, to images that all stand."""
-        standing, places = self._look()
-        before = self._snapshot.places.get(reference, ())
-        return places.get(reference, ()) == before and set(before) <= standing
-
-    def _look(self) -> tuple[frozenset[str], t.Mapping[str, t.Collection[str]]]:
-        with self._lock:
-            if self._read is not None and time.monotonic() - self._asked_at > FRESH_SECONDS:
-                later = self._read(self._digests)
-                self._asked_at = time.monotonic()
-                self._places = later.places
-                self._standing = frozenset(
-                    digest
-                    for digest in self._digests & later.subjects.keys()
-                    if later.subjects[digest].facts.verdict == self._snapshot.subjects[digest].facts.verdict
-                )
-            return self._standing, self._places
 
 
 @dataclasses.dataclass(frozen=True)
@@ -302,15 +203,7 @@ class Flagging:
         result.drifted += plan.drifted
         result.next_due = plan.next_due
         result.in_use = len(running.images)
-        result.foreign += _foreign(view.states, self._options.provider)
-
-    def _note(self, rows: t.Iterable[FlagRow], change: t.Literal["flagged", "cleared"], running: RunningPods) -> None:
-        """Keep for the result what happens, and to whom."""
-        for row in rows:
-            (self.result.flagged if change == "flagged" else self.result.cleared).append(row)
-            pods = running.using(row.digest, row.references)
-            if pods:
-                self.result.affected.append(Affected(row, change, tuple(pods)))
+        result.foreign += find_foreign(view.states, self._options.provider)
 
     def _act(
         self, plan: FlagPlan, snapshot: Snapshot, view: _View, running: RunningPods, *, dry_run: bool
@@ -334,14 +227,14 @@ class Flagging:
         self._list(plan, view, running, dry_run=dry_run)
         failed, broken = self._patch(decide, setting, view, dry_run=dry_run)
         if view.lists is None:
-            self._note([row for row in plan.flagged if row.digest not in failed], "flagged", running)
+            self.result.note([row for row in plan.flagged if row.digest not in failed], "flagged", running)
         if broken is not None:
             raise broken
 
         asked = {digest for digest, fate in plan.fates.items() if fate == CLEAR} | plan.set_passed.keys()
         for name in plan.clear_references:
             asked |= set(snapshot.places.get(name, ()))
-        standing = _Standing(asked, snapshot, None if dry_run else self._read)
+        standing = Standing(asked, snapshot, None if dry_run else self._read)
         cleared = self._clear(plan, snapshot, view, running, decide, clearing, standing, dry_run=dry_run)
         passing = {digest: until for digest, until in plan.set_passed.items() if digest in standing.digests()}
         self._pass(view, passing, dry_run=dry_run)
@@ -367,18 +260,18 @@ class Flagging:
     def _take_off(self, view: _View, digests: frozenset[str], *, dry_run: bool) -> None:
         """Take digests off the passed lists."""
         if dry_run or not digests:
-            self._tell_passed(view, {}, digests)
+            self.result.tell_passed(view.seen, {}, digests)
             return
         self._written(
             view,
             lambda there: lists.pass_entries(self._client, there, {}, keep=_AllBut(digests)),
-            lambda stands: self._tell_passed(view, {}, digests - stands.passed_digests.keys()),
+            lambda stands: self.result.tell_passed(view.seen, {}, digests - stands.passed_digests.keys()),
         )
 
     def _pass(self, view: _View, passing: t.Mapping[str, str], *, dry_run: bool) -> None:
         """Put digests on the passed lists."""
         if dry_run or not passing:
-            self._tell_passed(view, passing, ())
+            self.result.tell_passed(view.seen, passing, ())
             return
 
         def write(_there: lists.Lists) -> lists.Written:
@@ -387,7 +280,8 @@ class Flagging:
 
         def tell(stands: lists.Lists) -> None:
             there = stands.passed_digests
-            self._tell_passed(view, {one: until for one, until in passing.items() if there.get(one) == until}, ())
+            written = {one: until for one, until in passing.items() if there.get(one) == until}
+            self.result.tell_passed(view.seen, written, ())
 
         self._written(view, write, tell)
 
@@ -397,18 +291,18 @@ class Flagging:
 
         def tell(stands: lists.Lists | None) -> None:
             if stands is None:
-                self._tell_entries(view, digests, references, (), ())
-                self._note(plan.flagged, "flagged", running)
+                self.result.tell_entries(view.seen, digests, references, (), ())
+                self.result.note(plan.flagged, "flagged", running)
                 return
             there, named = stands.digests, stands.references
-            self._tell_entries(
-                view,
+            self.result.tell_entries(
+                view.seen,
                 {one: entry for one, entry in digests.items() if there.get(one) == entry},
                 {one: entry for one, entry in references.items() if named.get(one) == entry},
                 (),
                 (),
             )
-            self._note([row for row in plan.flagged if row.digest in there], "flagged", running)
+            self.result.note([row for row in plan.flagged if row.digest in there], "flagged", running)
 
         if view.lists is not None and (dry_run or not (digests or references)):
             tell(None)
@@ -423,7 +317,7 @@ class Flagging:
         running: RunningPods,
         decide: flags.Decide,
         clearing: t.Sequence[str],
-        standing: _Standing,
+        standing: Standing,
         *,
         dry_run: bool,
     ) -> frozenset[str]:
@@ -441,9 +335,9 @@ class Flagging:
             return standing.leads_there(name) and not failed.intersection(snapshot.places[name])
 
         def tell(gone: t.Collection[str], lifted: t.Collection[str]) -> None:
-            self._tell_entries(view, {}, {}, gone, lifted)
+            self.result.tell_entries(view.seen, {}, {}, gone, lifted)
             done = (standing.digests() & cleared) - failed - (plan.clear_digests - set(gone))
-            self._note([row for row in plan.cleared if row.digest in done], "cleared", running)
+            self.result.note([row for row in plan.cleared if row.digest in done], "cleared", running)
 
         if broken is not None:
             tell((), ())
@@ -501,7 +395,7 @@ class Flagging:
         broken: ApiError | None = None
         for outcome in outcomes:
             if outcome.state == flags.WRITTEN and outcome.before is not None:
-                self._tell_image(outcome.before, outcome.change)
+                self.result.tell_image(outcome.before, outcome.change)
             if outcome.state == flags.FAILED and outcome.error is not None:
                 failed.add(outcome.digest)
                 if isinstance(outcome.error, ApiError) and outcome.error.code in (*OF_THE_CLUSTER, FORBIDDEN):
@@ -521,7 +415,7 @@ class Flagging:
         view = self._look(snapshot)
         running = read_running(self._client)
         self.result.in_use = len(running.images)
-        self.result.foreign += _foreign(view.states, self._options.provider)
+        self.result.foreign += find_foreign(view.states, self._options.provider)
         subjects, seen = snapshot.subjects, view.seen
 
         def decide(state: flags.ImageState) -> AnnotationPatch:
@@ -542,7 +436,7 @@ class Flagging:
             ended = frozenset()
 
         def tell(gone: t.Collection[str], lifted: t.Collection[str]) -> None:
-            self._tell_entries(view, {}, {}, gone, lifted)
+            self.result.tell_entries(view.seen, {}, {}, gone, lifted)
             ours = seen.denying | (seen.leftover if self._options.adopt else frozenset())
             ours = (ours - failed - (denied.keys() - set(gone))) | set(gone)
             rows = []
@@ -550,7 +444,7 @@ class Flagging:
                 one = subjects.get(digest)
                 names = (one.reference, one.references) if one else ("", ())
                 rows.append(FlagRow(digest, names[0], "its flag is taken back", names[1]))
-            self._note(rows, "cleared", running)
+            self.result.note(rows, "cleared", running)
 
         if broken is not None:
             tell((), ())
@@ -569,62 +463,3 @@ class Flagging:
             lambda stands: tell(gone - stands.digests.keys(), lifted - stands.references.keys()),
         )
         return self.result
-
-    # -- what differs
-
-    def _tell_image(self, state: flags.ImageState, change: AnnotationPatch) -> None:
-        for kind, before, after in (
-            ("annotation", state.annotations, change.annotations),
-            ("label", state.labels, change.labels),
-        ):
-            for key, value in after.items():
-                self._tell(f"image {state.digest}, {kind} {key}", before.get(key), value)
-
-    def _tell_entries(
-        self,
-        view: _View,
-        digests: t.Mapping[str, t.Any],
-        references: t.Mapping[str, t.Any],
-        gone: t.Collection[str],
-        lifted: t.Collection[str],
-    ) -> None:
-        for what, there, wanted, left in (
-            ("digest", view.seen.denied or {}, digests, gone),
-            ("reference", view.seen.listed, references, lifted),
-        ):
-            for name in sorted({*wanted, *left}):
-                before, after = there.get(name), wanted.get(name)
-                texts = [_entry_text(one) if one is not None else None for one in (before, after)]
-                self._tell(f"deny list, {what} {name}", *texts)
-
-    def _tell_passed(self, view: _View, wanted: t.Mapping[str, str], gone: t.Collection[str]) -> None:
-        there = view.seen.passed or {}
-        for digest in sorted({*wanted, *gone}):
-            texts = [
-                None if until is None else (f"until {until}" if until else "no end")
-                for until in (there.get(digest), wanted.get(digest))
-            ]
-            self._tell(f"passed list, digest {digest}", *texts)
-
-    def _tell(self, place: str, before: str | None, after: str | None) -> None:
-        """Note a difference; over several rounds, that between the first state and the last."""
-        if place not in self.result.after and before is not None:
-            self.result.before.setdefault(place, before)
-        if after is None:
-            self.result.after.pop(place, None)
-        else:
-            self.result.after[place] = after
-
-
-def _entry_text(entry: t.Any) -> str:
-    return f"{entry.text} (may be started again until {entry.grace_until})" if entry.grace_until else str(entry.text)
-
-
-def _foreign(states: t.Mapping[str, flags.ImageState], provider: str) -> list[Foreign]:
-    found = []
-    for digest, state in sorted(states.items()):
-        deny = read_deny(state.annotations, provider)
-        if deny.is_foreign or deny.others:
-            said = others_say(state.annotations, provider)[:SCANNERS_SHOWN]
-            found.append(Foreign(digest, deny.others, deny.is_foreign, said))
-    return found
