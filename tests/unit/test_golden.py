@@ -38,7 +38,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._packages.code
 from ansible_collections.imagescan.openshift.plugins.module_utils._reports import table
 from ansible_collections.imagescan.openshift.plugins.module_utils._reports.document import ReportFormat, Times
 from ansible_collections.imagescan.openshift.plugins.module_utils._reports.formats import FORMATS
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner import pod
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner import image_answers
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.frames import Encoder, unpack
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.plan import plan_to_json
 from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store
@@ -134,9 +134,9 @@ def test_frames() -> None:
 
 
 def test_records_of_a_pod() -> None:
-    task = pod.ImageTask(0, "r.example/app:1", frames.DIGEST, "sha256:" + "b" * 64, "linux/amd64")
-    read = pod.scanned(task, inventory_from_dict(frames.INVENTORY))
-    broken = pod.failed(task, pod.no_memory())
+    task = image_answers.ImageTask(0, "r.example/app:1", frames.DIGEST, "sha256:" + "b" * 64, "linux/amd64")
+    read = image_answers.scanned(task, inventory_from_dict(frames.INVENTORY))
+    broken = image_answers.failed(task, image_answers.no_memory())
     check("records.json", as_json([unpack(answer.kind, answer.payload) for answer in (read, broken)]))
 
 

@@ -17,7 +17,12 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._podscan impor
     results,
     scanner_image,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner import pod
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner import (
+    image_answers,
+    image_process,
+    image_reader,
+    shard_run,
+)
 
 PAGE = Path(__file__).resolve().parents[5] / "docs" / "cluster.md"
 #: Given by image_volumes.py in the words of a registry; the table leaves those to ``method: local``.
@@ -46,9 +51,19 @@ def codes_in(path: str) -> set[str]:
 
 
 def test_every_code_is_documented_and_no_other() -> None:
-    rooms = (pod, results, planning, pod_watcher, scanner_image, image_volumes)
+    rooms = (
+        image_answers,
+        image_process,
+        image_reader,
+        shard_run,
+        results,
+        planning,
+        pod_watcher,
+        scanner_image,
+        image_volumes,
+    )
     in_words = (codes_in(str(room.__file__)) for room in rooms)
-    known = {*jobs.CAUSES, results.REFUSED, pod.RESULT_TOO_LARGE}.union(*in_words)
+    known = {*jobs.CAUSES, results.REFUSED, image_answers.RESULT_TOO_LARGE}.union(*in_words)
     assert set(documented()) == known - OF_REGISTRIES
 
 

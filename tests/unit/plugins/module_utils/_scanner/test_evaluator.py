@@ -41,11 +41,13 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.evalu
     Lifeline,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.frames import unpack
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.image_answers import ImageAnswer, ImageTask
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.image_reader import Reader
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.plan import PlannedCompliance
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.pod import ImageAnswer, ImageTask
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.pod_paths import PodPaths
 from ansible_collections.imagescan.openshift.tests.support.layouts import image_of
 from ansible_collections.imagescan.openshift.tests.unit.plugins.module_utils._scanner.test_frames import INVENTORY
-from ansible_collections.imagescan.openshift.tests.unit.plugins.module_utils._scanner.test_pod import (
+from ansible_collections.imagescan.openshift.tests.unit.plugins.module_utils._scanner.test_shard_run import (
     good,
     plan_of,
     run,
@@ -403,7 +405,7 @@ def test_what_a_killed_process_left_makes_room(two: Two, monkeypatch: pytest.Mon
 def test_results_that_fit_into_no_record_leave_the_inventory(monkeypatch: pytest.MonkeyPatch) -> None:
     found = (FULL, (Results("t", ()), os.urandom(5 << 20)))
     monkeypatch.setattr(EvaluatorClient, "scan", lambda *_given: found)
-    reader = pod.Reader(plan_of(1, parallel=1, compliance=WANTED), pod.PodPaths("/nowhere"))
+    reader = Reader(plan_of(1, parallel=1, compliance=WANTED), PodPaths("/nowhere"))
     answer = reader._scanned(ImageTask(0, "r.example/a", "sha256:" + "a" * 64), image("x"), 1)
     assert answer.state == "scanned"
     body = unpack("image", answer.payload)

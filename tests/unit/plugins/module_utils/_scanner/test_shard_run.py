@@ -14,16 +14,19 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData, ScanError
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Descriptor, ImageIndex, Platform
+from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import CorruptData
 from ansible_collections.imagescan.openshift.plugins.module_utils._packages.codec import inventory_from_dict
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner import pod
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner import image_process
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.frames import (
     PAYLOAD_LIMIT,
     Decoder,
-    Encoder,
     Record,
     pack,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.image_answers import (
+    ImageAnswer,
+    ImageTask,
+    scanned,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.plan import (
     PlannedImage,
@@ -31,14 +34,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.plan 
     ScanPlan,
     ScanShard,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.pod import (
-    ImageAnswer,
-    ImageTask,
-    PodPaths,
-    Reader,
-    ShardRun,
-)
-from ansible_collections.imagescan.openshift.tests.support.layouts import image_of
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.pod_paths import PodPaths
+from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.shard_run import ShardRun
 from ansible_collections.imagescan.openshift.tests.unit.plugins.module_utils._scanner.test_frames import (
     INVENTORY,
     incompressible,
@@ -85,7 +82,7 @@ def run(plan: ScanPlan, read: t.Callable[[ImageTask], ImageAnswer], folder: Path
 
 def good(task: ImageTask) -> ImageAnswer:
     """An image that is read."""
-    return pod.scanned(task, FULL)
+    return scanned(task, FULL)
 
 
 def test_every_image_is_told(tmp_path: Path) -> None:
@@ -184,8 +181,8 @@ def test_an_error_is_told_with_code_message_and_hint(tmp_path: Path) -> None:
     ],
 )
 def test_an_answer_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: bytes, code: str) -> None:
-    write = pod._write_all
-    monkeypatch.setattr(pod, "_write_all", lambda handle, _data: write(handle, written))
+    write = image_process.write_all
+    monkeypatch.setattr(image_process, "write_all", lambda handle, _data: write(handle, written))
     ran = run(plan_of(2), good, tmp_path)
     assert ran.states() == {0: code, 1: code}
     assert ran.decoder.whole
@@ -258,7 +255,7 @@ def test_a_pod_stops_before_its_log_is_cut(tmp_path: Path) -> None:
     def read(task: ImageTask) -> ImageAnswer:
         # The first is read last, and found too large for what is left then.
         time.sleep(1.0 if task.number == 0 else 0)
-        return pod.scanned(task, large)
+        return scanned(task, large)
 
     ran = run(plan_of(20, parallel=3), read, tmp_path)
     assert ran.decoder.whole
@@ -272,84 +269,5 @@ def test_a_pod_stops_before_its_log_is_cut(tmp_path: Path) -> None:
 
 def test_an_inventory_that_cannot_be_sent_is_an_error(tmp_path: Path) -> None:
     huge = inventory_from_dict(incompressible(16 << 20))
-    ran = run(plan_of(2, memory=1 << 30), lambda task: pod.scanned(task, huge) if task.number else good(task), tmp_path)
+    ran = run(plan_of(2, memory=1 << 30), lambda task: scanned(task, huge) if task.number else good(task), tmp_path)
     assert ran.states() == {0: "scanned", 1: "result-too-large"}
-
-
-def test_the_termination_message_stays_short(tmp_path: Path) -> None:
-    (tmp_path / "dev").mkdir()
-    places = PodPaths(str(tmp_path))
-    pod._write_status(places, {"doing": [digest(number) for number in range(64)], "seq": 4711})
-    text = Path(places.status).read_text(encoding="utf-8")
-    assert len(text) <= 4096
-    assert json.loads(text)["seq"] == 4711
-    pod._write_status(PodPaths(str(tmp_path / "none")), {"seq": 1})  # nothing to write to is not a reason to stop
-
-
-def opened_as(monkeypatch: pytest.MonkeyPatch, opened: t.Any) -> Reader:
-    """A reader whose registry holds this."""
-    monkeypatch.setattr(pod, "open_target", lambda target, access: opened)
-    return Reader(plan_of(1, platforms=("linux/amd64", "linux/ppc64le")), PodPaths("/nowhere"))
-
-
-def body_of(answer: ImageAnswer) -> dict[str, t.Any]:
-    """The record of an answer."""
-    decoder = Decoder(bytes.fromhex(KEY), UID)
-    lines: list[bytes] = []
-    Encoder(bytes.fromhex(KEY), UID, lines.append).send_packed(answer.kind, answer.payload)
-    return dict(t.cast(Record, [decoder.feed(line) for line in lines][-1]).body)
-
-
-def test_a_name_that_leads_elsewhere_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    image = image_of([])
-    found = body_of(opened_as(monkeypatch, image).read(ImageTask(0, "r.example/a:1", digest(1))))
-    assert found["error"]["code"] == "image-changed"
-    index = ImageIndex(digest(3), "r.example/a:1", (Descriptor("", digest(4), 1, None),))
-    found = body_of(opened_as(monkeypatch, index).read(ImageTask(0, "r.example/a:1", digest(1))))
-    assert found["error"]["code"] == "image-changed"
-    found = body_of(opened_as(monkeypatch, index).read(ImageTask(0, "r.example/a:1", digest(3), digest(9))))
-    assert found["error"]["code"] == "corrupt-data"
-
-
-def test_the_images_of_an_index_that_count_are_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    platforms = [Platform("linux", "amd64"), Platform("linux", "s390x"), None]
-    children = tuple(Descriptor("", digest(n), 1, platform) for n, platform in enumerate(platforms))
-    answer = opened_as(monkeypatch, ImageIndex(digest(9), "", children)).read(ImageTask(0, "r.example/a:1", ""))
-    assert (answer.state, answer.digest) == ("index", digest(9))
-    assert answer.chosen == ((digest(0), "linux/amd64"), (digest(2), ""))
-    assert body_of(answer) == {
-        "number": 0,
-        "digest": digest(9),
-        "children": [[digest(0), "linux/amd64"], [digest(1), "linux/s390x"], [digest(2), ""]],
-        "missing": ["linux/ppc64le"],
-    }
-
-
-def test_only_what_is_mounted_is_read(tmp_path: Path) -> None:
-    (tmp_path / "images" / "0" / "etc").mkdir(parents=True)
-    reader = Reader(plan_of(1, method="image_volume"), PodPaths(str(tmp_path)))
-    for number in (0, 1):
-        with pytest.raises(ScanError) as caught:
-            reader.read(ImageTask(number, f"/images/{number}", digest(number)))
-        assert caught.value.code == "volume-missing"
-    assert pod.is_mount("/")
-    assert pod.is_mount("/proc")
-    assert not pod.is_mount("/proc/self")
-
-
-def test_mounted_pull_secrets(tmp_path: Path) -> None:
-    assert pod.pull_secrets(PodPaths(str(tmp_path))) == ((), [])
-    for name, file, text in (
-        ("b", ".dockercfg", '{"r.example": {"auth": "YTpi"}}'),
-        ("a", ".dockerconfigjson", '{"auths": {}}'),
-        ("c", ".dockerconfigjson", "junk secret"),
-        ("d", "password", "x"),
-    ):
-        folder = tmp_path / "pull-secrets" / name / "..data"
-        folder.mkdir(parents=True)
-        (folder / file).write_text(text, encoding="utf-8")
-        (folder.parent / file).symlink_to(f"..data/{file}")
-    files, problems = pod.pull_secrets(PodPaths(str(tmp_path)))
-    assert [path.rpartition("pull-secrets/")[2] for path in files] == ["a/.dockerconfigjson", "b/.dockercfg"]
-    assert [problem[:17] for problem in problems] == ["the pull secret c", "the pull secret d"]
-    assert "junk" not in problems[0]
