@@ -13,7 +13,8 @@ from .._core.errors import InputError, ScanError
 from .._verdicts.applying import Entry
 from .._verdicts.exceptions import load_exceptions
 from .._verdicts.policies import DEFAULT_POLICY_TEXT, Policy, load_policies
-from .._verdicts.vex import VexDocument, load_vex
+from .._verdicts.vex import load_vex
+from .._verdicts.vex_statements import VexDocument
 from .._vulnerabilities.index.reader import FeedIndex
 from .module import read_document
 

@@ -12,7 +12,7 @@ import typing as t
 
 from .exceptions import Acceptance
 from .identifiers import folded_id
-from .vex import VexStatement
+from .vex_statements import VexStatement
 
 Entry = t.Union[Acceptance, VexStatement]
 

@@ -22,7 +22,7 @@ from .conditions.table import CONDITIONS, Policy
 from .facts import build_facts
 from .model import VERDICTS, ImageVerdict, PolicyVerdict, Reason, worst
 from .subject import Subject
-from .vex import VexStatement
+from .vex_statements import VexStatement
 from .wording import counted, listed
 
 #: At most so many reasons of one code, the gravest first; the last says how many more there are.

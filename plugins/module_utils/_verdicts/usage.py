@@ -12,7 +12,7 @@ import typing as t
 
 from .applying import Entry, Exceptions, ImageNames, for_policy
 from .exceptions import Acceptance
-from .vex import VexDocument
+from .vex_statements import VexDocument
 
 #: Images that are named of one exception's use, and exceptions that are named of one warning.
 IMAGES_KEPT = 20

@@ -26,8 +26,8 @@ from .._core.times import CLOCK_SKEW, parse_time, utc_text
 from .._vulnerabilities.documents.csaf_products import NESTING_LIMIT, branches_of, groups_of, relationships_of
 from .._vulnerabilities.feeds.signatures import SUFFIX, Keys, read_signature
 from .exceptions import JUSTIFICATIONS
-from .identifiers import folded_id, mentioned_ids
 from .vex_names import DIGEST, ImageName, PackageName, image_of_purl, images_meant_by, package_of_purl
+from .vex_statements import COUNTING, VexDocument, VexStatement
 
 #: Bytes of one document, statements (image, package, vulnerability) that it may expand to, ids of one of them, and
 #: steps through its lists and relationships.
@@ -38,8 +38,6 @@ STEP_LIMIT = 1_000_000
 CONTEXT = "https://openvex.dev/ns/v0.2.0"
 
 _STATUSES = ("not_affected", "affected", "fixed", "under_investigation")
-#: Those that say that a finding counts, or may.
-_COUNTING = ("affected", "under_investigation")
 _CSAF_STATUSES: t.Mapping[str, str] = {
     "known_not_affected": "not_affected",
     "fixed": "fixed",
@@ -53,75 +51,6 @@ _CSAF_STATUSES: t.Mapping[str, str] = {
 }
 _PROBLEMS_KEPT = 20
 _TEXT_LIMIT = 1000
-
-
-@dataclasses.dataclass(frozen=True)
-class VexStatement:
-    """Statement of a maker about a vulnerability in an image, or in one package of it (None: in all).
-
-    ``ids``: the vulnerability and its aliases, as they are written. ``status``: in the words of OpenVEX. ``time``: RFC
-    3339, UTC. ``document``: the id of the document that says so; ``author``: who published it.
-    """
-
-    ids: tuple[str, ...]
-    status: str
-    image: ImageName
-    package: PackageName | None
-    time: str
-    justification: str = ""
-    impact: str = ""
-    document: str = ""
-    author: str = ""
-
-    @property
-    def clears(self) -> bool:
-        """True if a finding is no longer one: the maker fixed it in what is named, or says why it does not matter.
-
-        What is fixed must be a build: "the image of that name is fixed" would be said of its older builds, too.
-        """
-        if self.status == "fixed":
-            return bool(self.image.digest or (self.package is not None and self.package.build))
-        return self.status == "not_affected" and bool(self.justification or self.impact)
-
-    @property
-    def widely(self) -> bool:
-        """True if it says that a finding counts, or may; what is unclear in it must not save what was said before."""
-        return self.status in _COUNTING
-
-    @property
-    def compared_ids(self) -> tuple[str, ...]:
-        """The ids by which it is looked up (``folded_id``); what counts is about every id that it may mean."""
-        if not self.widely:
-            return tuple(dict.fromkeys(map(folded_id, self.ids)))
-        return tuple(dict.fromkeys(one for text in self.ids for one in mentioned_ids(text)))
-
-    def is_about_image(self, digests: t.Container[str], references: t.Collection[str]) -> bool:
-        """Return whether it is about an image. ``digests``: its own and those of the indexes that it is in."""
-        return self.image.names(digests, references, widely=self.widely)
-
-    def is_about_package(self, package: str, distribution: str) -> bool:
-        """Return whether it is about a package (``name-epoch:version-release.arch``) of its image."""
-        return self.package is None or self.package.names(package, distribution, widely=self.widely)
-
-    @property
-    def label(self) -> str:
-        """Name in reports."""
-        return f"vex:{self.document}"
-
-
-@dataclasses.dataclass(frozen=True)
-class VexDocument:
-    """One file. ``verified``: it was signed with a named key; without that there are no statements.
-
-    ``problems``: what is not used, and why, at most 20 sentences.
-    """
-
-    path: str
-    id: str = ""
-    author: str = ""
-    verified: bool = False
-    statements: tuple[VexStatement, ...] = ()
-    problems: tuple[str, ...] = ()
 
 
 def load_vex(path: str, signature_key: str, *, now: datetime.datetime) -> VexDocument:
@@ -270,7 +199,7 @@ class _VexReader:
         if justification and justification not in JUSTIFICATIONS:
             raise CorruptData(f"{self.where}: {what}: '{visible(justification, 60)}' is not a justification")
         names = [name, *self.texts(vulnerability, "aliases", f"{what}: vulnerability")]
-        if status in _COUNTING:
+        if status in COUNTING:
             names.append(self.text(vulnerability, "@id", f"{what}: vulnerability"))
         statement = VexStatement(
             ids=self.ids(names, what),
@@ -436,7 +365,7 @@ class _Csaf:
         image, package = self._resolve(product)
         if image is not None:
             return [(image, package)]
-        if status not in _COUNTING:
+        if status not in COUNTING:
             return []
         found: dict[ImageName, None] = {}
         seen: set[str] = set()

@@ -29,8 +29,11 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exce
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import Judgement
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.usage import describe_vex
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.vex import VexDocument, VexStatement
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.vex_names import ImageName
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.vex_statements import (
+    VexDocument,
+    VexStatement,
+)
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
 THEN = "2025-12-31T00:00:00Z"

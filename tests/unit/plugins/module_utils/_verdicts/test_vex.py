@@ -24,6 +24,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.judg
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import ImageVerdict
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.policies import load_policies
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.vex_names import PackageName
+from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.vex_statements import VexDocument
 from ansible_collections.imagescan.openshift.tests.support import verdicts as make
 from ansible_collections.imagescan.openshift.tests.support.openpgp import Signer, write_keys
 
@@ -66,7 +67,7 @@ def openvex(*statements: dict[str, t.Any], **keys: t.Any) -> dict[str, t.Any]:
     return {key: value for key, value in given.items() if value is not None}
 
 
-def read(document: t.Any) -> vex.VexDocument:
+def read(document: t.Any) -> VexDocument:
     """What is read from a document whose author is known."""
     return vex.read_vex(json.dumps(document).encode(), "app.json", now=make.NOW)
 
@@ -616,7 +617,7 @@ def maker() -> Signer:
     return Signer("Maker <maker@example.com>")
 
 
-def load(folder: Path, *keys: t.Any, document: t.Any = None) -> vex.VexDocument:
+def load(folder: Path, *keys: t.Any, document: t.Any = None) -> VexDocument:
     """Load app.json of a folder, trusting some keys."""
     path = folder / "app.json"
     path.write_text(json.dumps(document or openvex(statement())))
