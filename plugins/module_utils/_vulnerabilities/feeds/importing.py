@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import typing as t
 from pathlib import Path
 
@@ -64,6 +65,16 @@ def import_feed(
     """
     tick: t.Callable[[], None] = (lambda: progress(0, 0)) if progress else (lambda: None)
     names = None if names is None else sorted(set(names))
+    build = functools.partial(
+        build_index,
+        dest=dest,
+        form=form,
+        names=names,
+        access=access,
+        progress=progress,
+        dry_run=dry_run,
+        signatures=signatures,
+    )
     folder = Path(dest).absolute().parent
     if not dry_run and not folder.is_dir():
         raise InputError(f"the folder of the feed index does not exist: {folder}")
@@ -80,18 +91,7 @@ def import_feed(
         if bundle is None:
             if checksum:
                 raise InputError(f"{run.shown} is not a bundle; only bundles have a checksum")
-            return build_index(
-                source,
-                dest,
-                form=form,
-                repository_map=repository_map,
-                names=names,
-                access=access,
-                now=now,
-                progress=progress,
-                dry_run=dry_run,
-                signatures=signatures,
-            )
+            return build(source, repository_map=repository_map, now=now)
         try:
             if checksum:
                 check_checksum(bundle, checksum, tick)
@@ -113,18 +113,8 @@ def import_feed(
                 result = run.take_index(packed, work / "index", form, manifest, old, noted, dry_run)
             else:
                 unpacked, packed_map = _unpacked_feed(work / "bundle", manifest)
-                result = build_index(
-                    str(unpacked),
-                    dest,
-                    form=form,
-                    repository_map=repository_map or packed_map,
-                    names=names,
-                    access=access,
-                    now=manifest.checked,
-                    progress=progress,
-                    dry_run=dry_run,
-                    signatures=signatures,
-                    sources=sources,
+                result = build(
+                    str(unpacked), repository_map=repository_map or packed_map, now=manifest.checked, sources=sources
                 )
         except CorruptData:
             run.done()  # so that it is fetched anew
