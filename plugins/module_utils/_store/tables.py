@@ -45,17 +45,39 @@ def tables() -> Tables:
     import sqlalchemy as sa
 
     metadata = sa.MetaData()
-    digest = sa.String(200)
-    time = sa.String(40)
     return Tables(
         metadata=metadata,
-        meta=sa.Table(
+        **_of_store(metadata),
+        **_of_images(metadata),
+        **_of_inventories(metadata),
+        **_of_verdicts(metadata),
+        **_of_clusters(metadata),
+        **_of_rules(metadata),
+    )
+
+
+def _of_store(metadata: sa.MetaData) -> dict[str, sa.Table]:
+    """The table of the store itself."""
+    import sqlalchemy as sa
+
+    return {
+        "meta": sa.Table(
             "imagescan_meta",
             metadata,
             sa.Column("name", sa.String(50), primary_key=True),
             sa.Column("value", sa.Text, nullable=False),
         ),
-        images=sa.Table(
+    }
+
+
+def _of_images(metadata: sa.MetaData) -> dict[str, sa.Table]:
+    """Tables of images, their names and what is in an index."""
+    import sqlalchemy as sa
+
+    digest = sa.String(200)
+    time = sa.String(40)
+    return {
+        "images": sa.Table(
             "imagescan_images",
             metadata,
             sa.Column("digest", digest, primary_key=True),
@@ -65,7 +87,7 @@ def tables() -> Tables:
             sa.Column("first_seen", time, nullable=False),
         ),
         # What schema version 1 knew of names: the digest that was written last. It is not written any more.
-        references=sa.Table(
+        "references": sa.Table(
             "imagescan_references",
             metadata,
             sa.Column("sha256", sa.String(64), primary_key=True),
@@ -73,7 +95,7 @@ def tables() -> Tables:
             sa.Column("digest", digest, nullable=False, index=True),
         ),
         # Which name was seen with which digest; sha256: of the name. See _images/sightings.py.
-        names=sa.Table(
+        "names": sa.Table(
             "imagescan_names",
             metadata,
             sa.Column("sha256", sa.String(64), primary_key=True),
@@ -84,7 +106,7 @@ def tables() -> Tables:
             sa.Column("first_seen", time, nullable=False),
             sa.Column("last_seen", time, nullable=False),
         ),
-        children=sa.Table(
+        "children": sa.Table(
             "imagescan_index_children",
             metadata,
             sa.Column("index_digest", digest, primary_key=True),
@@ -92,14 +114,24 @@ def tables() -> Tables:
             sa.Column("child_digest", digest, nullable=False, index=True),
             sa.Column("platform", sa.String(100), nullable=False),
         ),
-        package_sets=sa.Table(
+    }
+
+
+def _of_inventories(metadata: sa.MetaData) -> dict[str, sa.Table]:
+    """Tables of inventories, and of images without one."""
+    import sqlalchemy as sa
+
+    digest = sa.String(200)
+    time = sa.String(40)
+    return {
+        "package_sets": sa.Table(
             "imagescan_package_sets",
             metadata,
             sa.Column("sha256", sa.String(64), primary_key=True),
             sa.Column("packages", sa.Integer, nullable=False),
             sa.Column("body", sa.LargeBinary, nullable=False),
         ),
-        inventories=sa.Table(
+        "inventories": sa.Table(
             "imagescan_inventories",
             metadata,
             sa.Column("digest", digest, primary_key=True),
@@ -111,7 +143,7 @@ def tables() -> Tables:
             sa.Column("scanned_at", time, nullable=False),
             sa.Column("body", sa.LargeBinary, nullable=False),
         ),
-        errors=sa.Table(
+        "errors": sa.Table(
             "imagescan_errors",
             metadata,
             sa.Column("sha256", sa.String(64), primary_key=True),
@@ -124,7 +156,17 @@ def tables() -> Tables:
             sa.Column("last_at", time, nullable=False),
             sa.Column("attempts", sa.Integer, nullable=False),
         ),
-        verdicts=sa.Table(
+    }
+
+
+def _of_verdicts(metadata: sa.MetaData) -> dict[str, sa.Table]:
+    """Tables of verdicts: all, the one in force, and its last change."""
+    import sqlalchemy as sa
+
+    digest = sa.String(200)
+    time = sa.String(40)
+    return {
+        "verdicts": sa.Table(
             "imagescan_verdicts",
             metadata,
             sa.Column("id", sa.Integer, primary_key=True),
@@ -137,7 +179,7 @@ def tables() -> Tables:
             sa.Column("document_sha256", sa.String(64), nullable=False),
             sa.Column("document", sa.LargeBinary, nullable=False),
         ),
-        current=sa.Table(
+        "current": sa.Table(
             "imagescan_current_verdicts",
             metadata,
             sa.Column("subject_sha256", sa.String(64), primary_key=True),
@@ -147,7 +189,7 @@ def tables() -> Tables:
             sa.Column("feed", sa.Text, nullable=False),
         ),
         # The last time that a subject got another verdict than it had; reasons: JSON.
-        changes=sa.Table(
+        "changes": sa.Table(
             "imagescan_verdict_changes",
             metadata,
             sa.Column("subject_sha256", sa.String(64), primary_key=True),
@@ -156,8 +198,17 @@ def tables() -> Tables:
             sa.Column("since", time, nullable=False),
             sa.Column("reasons", sa.Text, nullable=False),
         ),
+    }
+
+
+def _of_clusters(metadata: sa.MetaData) -> dict[str, sa.Table]:
+    """Tables of clusters and of the jobs that scan in them."""
+    import sqlalchemy as sa
+
+    time = sa.String(40)
+    return {
         # What a cluster was last found to have; images: keys of subjects.
-        clusters=sa.Table(
+        "clusters": sa.Table(
             "imagescan_clusters",
             metadata,
             sa.Column("sha256", sa.String(64), primary_key=True),
@@ -165,7 +216,7 @@ def tables() -> Tables:
             sa.Column("seen_at", time, nullable=False),
             sa.Column("images", sa.LargeBinary, nullable=False),
         ),
-        jobs=sa.Table(
+        "jobs": sa.Table(
             "imagescan_scan_jobs",
             metadata,
             sa.Column("uid", sa.String(100), primary_key=True),
@@ -175,7 +226,17 @@ def tables() -> Tables:
             sa.Column("plan_sha256", sa.String(64), nullable=False),
             sa.Column("created", time, nullable=False),
         ),
-        rule_sets=sa.Table(
+    }
+
+
+def _of_rules(metadata: sa.MetaData) -> dict[str, sa.Table]:
+    """Tables of the results of rules."""
+    import sqlalchemy as sa
+
+    digest = sa.String(200)
+    time = sa.String(40)
+    return {
+        "rule_sets": sa.Table(
             "imagescan_rule_sets",
             metadata,
             sa.Column("sha256", sa.String(64), primary_key=True),
@@ -183,7 +244,7 @@ def tables() -> Tables:
             sa.Column("body", sa.LargeBinary, nullable=False),
         ),
         # question: see model.Asked.
-        evaluations=sa.Table(
+        "evaluations": sa.Table(
             "imagescan_evaluations",
             metadata,
             sa.Column("digest", digest, primary_key=True),
@@ -198,7 +259,7 @@ def tables() -> Tables:
             sa.Column("arf", sa.LargeBinary),
         ),
         # question: of the last attempt. in_force: of the results that are judged, empty for none.
-        evaluation_states=sa.Table(
+        "evaluation_states": sa.Table(
             "imagescan_evaluation_states",
             metadata,
             sa.Column("digest", digest, primary_key=True),
@@ -208,4 +269,4 @@ def tables() -> Tables:
             sa.Column("error_message", sa.Text, nullable=False),
             sa.Column("since", time, nullable=False),
         ),
-    )
+    }
