@@ -30,7 +30,11 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
     updateinfo,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.documents.model import Document
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import bundles, repodata, sync
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import (
+    bundles,
+    layout,
+    repodata,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.model import SEVERITIES
 from ansible_collections.imagescan.openshift.tests.fuzz import trees
 from ansible_collections.imagescan.openshift.tests.fuzz.mutations import mutate_bytes
@@ -84,7 +88,7 @@ def _repomd(data: bytes) -> None:
 
 
 def _changes(data: bytes) -> None:
-    for path, moment in sync.read_rows(data, "changes.csv").items():
+    for path, moment in layout.read_rows(data, "changes.csv").items():
         assert ".." not in path and times.utc_text(moment) == moment
 
 

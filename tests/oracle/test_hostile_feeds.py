@@ -29,7 +29,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
     csaf_vex, osv, updateinfo,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds import (
-    advisories, archives, bundles, repodata, repository_map, sync,
+    advisories, archives, bundles, layout, repodata, repository_map,
 )
 
 work = Path(sys.argv[1])
@@ -130,7 +130,7 @@ def written(text):
     exceptions.load_exceptions(text, "it")
 
 def rows(data):
-    sync.read_rows(data, "changes.csv")
+    layout.read_rows(data, "changes.csv")
 
 def mapping(data):
     repository_map.read_repository_map(data, "it")

@@ -21,9 +21,11 @@ from ..documents.updateinfo import split
 from .archives import unpack_file
 from .digests import content_digest, digest_of
 from .downloads import FeedClient, Transfer, is_url, local_path, shown_url, split_url
+from .layout import is_document
 from .repodata import CHECKSUMS, ListedFile, PrimaryReader, read_repomd
+from .sites import ARCHIVE_LIMIT
 from .sources import Feed, folders_in, open_feed
-from .sync import ARCHIVE_LIMIT, DocumentSink, KnownFeed, is_document
+from .sync import DocumentSink, KnownFeed
 
 if t.TYPE_CHECKING:
     from ..._images.access import Access

@@ -27,21 +27,13 @@ from ..index.writer import work_folder
 from .bundles import FILES_LIMIT, INDEX_FILE, BundleManifest, digest_file, is_bundle, read_bundle, write_bundle
 from .digests import digest_of
 from .downloads import FeedClient, Fetched, FetchError, local_path
+from .layout import ARCHIVE_LATEST, ARCHIVE_NAME, CHANGES, DELETIONS, is_document
 from .repository_map import REPOSITORY_MAP, REPOSITORY_MAP_LIMIT, read_repository_map
 from .signatures import SIGNATURE_LIMIT, SUFFIX, Keys, read_signature
+from .sites import FolderSite, HttpSite, Site
 from .sources import FolderFeed, shown
 from .spool import DocumentSpool
-from .sync import (
-    ARCHIVE_LATEST,
-    ARCHIVE_NAME,
-    CHANGES,
-    DELETIONS,
-    FolderSite,
-    HttpSite,
-    Site,
-    SyncedFeed,
-    is_document,
-)
+from .sync import SyncedFeed
 from .verification import is_remote
 
 if t.TYPE_CHECKING:

@@ -29,12 +29,13 @@ from .build import (
 from .bundles import INDEX_FILE, BundleManifest, check_checksum, digest_file, is_bundle, read_bundle
 from .downloads import FeedClient, FetchError, local_path, split_url
 from .intake import Progress
+from .layout import ARCHIVE_LATEST, ARCHIVE_NAME
 from .parsing import CSAF, Form
 from .repository_map import REPOSITORY_MAP
 from .signatures import SIGNATURE_LIMIT, SUFFIX, BadSignature, read_signature
+from .sites import fetch_archive, marks_of
 from .sources import sources_of
 from .spool import DocumentSpool
-from .sync import ARCHIVE_LATEST, ARCHIVE_NAME, fetch_archive, marks_of
 from .verification import is_remote
 
 if t.TYPE_CHECKING:

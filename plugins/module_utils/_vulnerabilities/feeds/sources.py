@@ -17,24 +17,11 @@ from ..documents.csaf_vex import DOCUMENT_LIMIT
 from .archives import read_archive
 from .digests import content_digest, digest_of
 from .downloads import FeedClient, FetchError, is_url, local_path, shown_url, split_url
+from .layout import ARCHIVE_LATEST, ARCHIVE_NAME, CHANGES, DELETIONS, is_document, listed, read_list
 from .signatures import SIGNATURE_LIMIT, SUFFIX, read_signature
+from .sites import FolderSite, HttpSite, fetch_archive, marks_of
 from .spool import DocumentSpool
-from .sync import (
-    ARCHIVE_LATEST,
-    ARCHIVE_NAME,
-    CHANGES,
-    DELETIONS,
-    DocumentSink,
-    FolderSite,
-    HttpSite,
-    KnownFeed,
-    SyncedFeed,
-    fetch_archive,
-    is_document,
-    listed,
-    marks_of,
-    read_list,
-)
+from .sync import DocumentSink, KnownFeed, SyncedFeed
 
 if t.TYPE_CHECKING:
     from ..._images.access import Access

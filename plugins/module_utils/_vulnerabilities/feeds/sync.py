@@ -3,15 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A feed in the vendor's layout, on a server or in a folder, and what an index lacks of it.
 
-::
-
-    archive_latest.txt          names the newest archive: csaf_vex_2026-08-20.tar.zst
-    csaf_vex_2026-08-20.tar.zst all documents as of that day
-    changes.csv                 "2026/cve-2026-1234.json","2026-08-21T10:11:12+00:00", the newest first
-    deletions.csv               the same for documents that were taken back
-    2026/cve-2026-1234.json     the documents as they are now, each perhaps with a signature, .json.asc
-    repository-to-cpe.json      perhaps
-
 First the archive is read, and what changed since; later only what changed, as long as the list of changes reaches back
 far enough. Nothing of this is taken on trust: the list may lag behind the documents, documents behind the list, and a
 mirror behind everything, so that each comparison has some hours of overlap and what seems to go back is refused.
@@ -20,48 +11,45 @@ mirror behind everything, so that each comparison has some hours of overlap and 
 from __future__ import annotations
 
 import contextlib
-import csv
 import dataclasses
 import datetime
-import email.utils
-import hashlib
-import io
-import re
 import secrets
 import typing as t
-import urllib.parse
 from pathlib import Path
 
-from ..._core.errors import CorruptData, InputError, LimitExceeded, ScanError
+from ..._core.errors import CorruptData, LimitExceeded
 from ..._core.times import parse_time, utc_text
 from ..documents.csaf_vex import DOCUMENT_LIMIT
 from .archives import read_archive
-from .downloads import FeedClient, Fetched, FetchError, Transfer, shown_url, split_url
+from .downloads import Fetched, FetchError
+from .layout import (
+    CHANGES,
+    CHANGES_LIMIT,
+    DELETIONS,
+    OVERLAP,
+    ROW_PATH,
+    is_document,
+    is_there,
+    is_young,
+    listed,
+    read_rows,
+    short,
+    whole_document,
+)
+from .newest_archive import NewestArchive
 from .repository_map import REPOSITORY_MAP, REPOSITORY_MAP_LIMIT
-from .signatures import SIGNATURE_LIMIT, SUFFIX
-from .spool import DocumentSpool, KeptArchive
+from .sites import Site
+from .spool import DocumentSpool
 
-ARCHIVE_LIMIT = 16 << 30
-CHANGES_LIMIT = 32 << 20  # some 600,000 rows
-LINE_LIMIT = 4096  # characters of a line of such a list
 #: Documents fetched one by one after the archive. The vendor makes a new archive long before that.
 CHANGED_LIMIT = 20_000
 #: So many documents, one by one, take as long as an archive.
 ARCHIVE_WORTH = 2_000
 #: So many documents of the list may be in neither the archive nor the list of deletions.
 MISSING_LIMIT = 500
-#: How far lists, documents and archives may lag behind each other.
-OVERLAP = datetime.timedelta(hours=6)
 #: A time further ahead is a mistake.
 AHEAD = datetime.timedelta(days=1)
-_ASKED_AGAIN = 3  # times, when a document ends in the middle
 _NONE = "none"  # stands for the ETag of a list that the feed does not have
-
-ARCHIVE_LATEST = "archive_latest.txt"
-CHANGES, DELETIONS = "changes.csv", "deletions.csv"
-ARCHIVE_NAME = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,200}?)(?:\.tar(?:\.(?:zst|gz|xz))?|\.tgz|\.txz)")
-_ROW_PATH = re.compile(r"[0-9]{4}/[A-Za-z0-9][A-Za-z0-9._-]{0,100}\.json")
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class KnownDocument(t.NamedTuple):
@@ -95,154 +83,6 @@ class DocumentSink(t.Protocol):
 
     def archive(self, path: Path, signature: t.Callable[[], bytes | None]) -> contextlib.AbstractContextManager[None]:
         """For the time in which the documents of an archive are given. ``signature``: gets that of the whole."""
-
-
-class Site(t.Protocol):
-    """Where the files of a feed are. A file that is not there is a FetchError with the status 404.
-
-    ``has_map``: whether a repository map may lie beside the documents. ``copied``: a document that is not there may
-    not have been copied; from its maker's server it is gone.
-    """
-
-    has_map: bool
-    copied: bool
-
-    def shown(self, name: str) -> str:
-        """A file for messages."""
-
-    def head(self, name: str) -> dict[str, str]:
-        """Return the headers of a file, names in lower case."""
-
-    def read(self, name: str, etag: str = "", *, limit: int) -> Fetched:
-        """A small file, unless it is the version that ``etag`` stands for."""
-
-    def fetch_archive(self, name: str, headers: t.Mapping[str, str], spool: DocumentSpool | None) -> Path:
-        """The archive as a whole, as a file."""
-
-
-class HttpSite:
-    """A feed on a server. Vendors have their map elsewhere, and some servers refuse what is not there with 403."""
-
-    has_map = False
-    copied = False
-
-    def __init__(self, url: str, client: FeedClient) -> None:
-        parts = split_url(url)
-        self._parts = parts._replace(path=parts.path.rstrip("/") + "/")
-        self._client = client
-
-    def url(self, name: str) -> str:
-        """The address of a file."""
-        return urllib.parse.urlunsplit(self._parts._replace(path=self._parts.path + name))
-
-    def shown(self, name: str) -> str:
-        """A file for messages."""
-        return shown_url(self.url(name))
-
-    def head(self, name: str) -> dict[str, str]:
-        """Return the headers of a file."""
-        return self._client.head(self.url(name))
-
-    def read(self, name: str, etag: str = "", *, limit: int) -> Fetched:
-        """A small file, unless it is the version that ``etag`` stands for."""
-        return self._client.read_if_changed(self.url(name), etag, limit=limit)
-
-    def fetch_archive(self, name: str, headers: t.Mapping[str, str], spool: DocumentSpool | None) -> Path:
-        """The archive; what an earlier run left of it is not fetched again."""
-        if spool is None:
-            raise InputError("an archive is fetched into a spool")
-        return fetch_archive(self._client, self.url(name), headers, spool)
-
-
-class FolderSite:
-    """A copy of a feed in a folder, as it is carried over an air gap."""
-
-    has_map = True
-    copied = True
-
-    def __init__(self, root: Path, tick: t.Callable[[], None] = lambda: None) -> None:
-        self._root = root
-        self._tick = tick
-
-    def shown(self, name: str) -> str:
-        """A file for messages."""
-        return str(self._root / name)
-
-    def head(self, name: str) -> dict[str, str]:
-        """The digest of a file alone, as its ETag: its time is that of the copy."""
-        digest = hashlib.sha256()
-        try:
-            with (self._root / name).open("rb") as stream:
-                while data := stream.read(1 << 20):
-                    self._tick()
-                    digest.update(data)
-        except OSError as error:
-            raise self._error(name, error) from error
-        return {"etag": f'"{digest.hexdigest()}"'}
-
-    def read(self, name: str, etag: str = "", *, limit: int) -> Fetched:
-        """A small file, unless it is the version that ``etag``, its digest, stands for."""
-        try:
-            with (self._root / name).open("rb") as stream:
-                data = stream.read(limit + 1)
-        except OSError as error:
-            raise self._error(name, error) from error
-        if len(data) > limit:
-            raise LimitExceeded(f"{self.shown(name)} has more than {limit} bytes")
-        own = f'"{hashlib.sha256(data).hexdigest()}"'
-        return Fetched(None if etag == own else data, own)
-
-    def fetch_archive(self, name: str, headers: t.Mapping[str, str], spool: DocumentSpool | None) -> Path:
-        """The archive, where it is."""
-        return self._root / name
-
-    def _error(self, name: str, error: OSError) -> FetchError:
-        missing = isinstance(error, FileNotFoundError)
-        return FetchError(
-            f"{self.shown(name)} cannot be read: {error.strerror or error}",
-            status=404 if missing else 0,
-            code="feed-not-found" if missing else "feed-unreachable",
-        )
-
-
-def marks_of(headers: t.Mapping[str, str]) -> list[str]:
-    """Return the headers that tell one version of a file from another; empty where nothing does."""
-    marks = [headers.get(key, "") for key in ("etag", "last-modified", "content-length")]
-    return marks if marks[0] or marks[1] else []
-
-
-def fetch_archive(client: FeedClient, url: str, headers: t.Mapping[str, str], spool: DocumentSpool) -> Path:
-    """An archive as a whole; what an earlier run left of it, and still is of this version, is not fetched again.
-
-    ``headers``: what the server told of it.
-    """
-    kept = spool.kept_archive()
-    etag = headers.get("etag", "")
-    validator = etag if etag.startswith('"') else headers.get("last-modified", "")
-    if kept is None or not validator or (kept.url, kept.validator) != (shown_url(url), validator):
-        spool.drop_archive()
-        kept = None
-    try:
-        with spool.archive.open("r+b" if kept else "w+b") as target:
-            size = target.seek(0, io.SEEK_END)
-            if kept is not None and size == kept.length:
-                return spool.archive
-            transfer = Transfer(
-                target,
-                ARCHIVE_LIMIT,
-                size=size,
-                validator=kept.validator if kept else "",
-                started=lambda version, length: spool.keep_archive(KeptArchive(shown_url(url), version, length)),
-            )
-            client.fetch(url, transfer)
-            size = transfer.size
-    except OSError as error:
-        raise ScanError(f"what is fetched cannot be kept: {error.strerror or error}", code="disk-full") from error
-    announced = headers.get("content-length", "")
-    if announced.isascii() and announced.isdigit() and int(announced) != size:
-        spool.drop_archive()
-        raise FetchError(f"{shown_url(url)} cannot be fetched: it has {size} bytes, {announced} were announced")
-    return spool.archive
 
 
 class SyncedFeed:
@@ -286,14 +126,13 @@ class SyncedFeed:
         self._gone: set[str] = set()
         #: Documents that the list has and that are nowhere else.
         self.nowhere: set[str] = set()
-        self.label, self._archive = self._latest()
-        self._check_label()
-        self._headers = site.head(self._archive)
-        self._since = utc_text(self._made() - OVERLAP)
+        self._archive = NewestArchive(site, self._old.get("label", ""))
+        self.label = self._archive.label
+        self._since = utc_text(self._archive.made() - OVERLAP)
         self.state: dict[str, t.Any] = {
             "source": site.shown(""),
             "label": self.label,
-            "archive": [self.label, *marks_of(self._headers)],
+            "archive": self._archive.marks,
             "base": self._old.get("base"),
             "since": self._old.get("since", ""),
             "through": self._old.get("through", ""),
@@ -306,53 +145,9 @@ class SyncedFeed:
 
     # -- what there is --
 
-    def _latest(self) -> tuple[str, str]:
-        try:
-            data = self._site.read(ARCHIVE_LATEST, limit=4096).data or b""
-        except FetchError as error:
-            if error.status == 404:
-                error.hint = "give the address of an archive (.tar, .tar.zst, .tar.gz, .tar.xz) or of such a feed"
-            raise
-        name = data.decode("ascii", "replace").strip()
-        match = ARCHIVE_NAME.fullmatch(name)
-        if match is None:
-            raise CorruptData(
-                f"{self._site.shown(ARCHIVE_LATEST)} says {name[:80]!r}; expected the name of an archive",
-                code="feed-damaged",
-            )
-        return match[1], name
-
-    def _check_label(self) -> None:
-        old, new = _DATE.search(self._old.get("label", "")), _DATE.search(self.label)
-        if old and new and new[0] < old[0]:
-            raise CorruptData(
-                f"the feed {self._site.shown('')} is older than the index: its newest archive is {self.label}, the"
-                f" index has {self._old['label']}",
-                code="feed-older",
-                hint="fetch the feed again, or delete the index to build it from this feed all the same",
-            )
-
-    def _made(self) -> datetime.datetime:
-        """When the archive was made, or a little earlier.
-
-        A mirror's copy says when it was copied; what changed between the two would be nowhere. So the day in the name
-        counts from its first moment, unless the server says earlier.
-        """
-        made = None
-        with contextlib.suppress(TypeError, ValueError, IndexError):
-            made = email.utils.parsedate_to_datetime(self._headers.get("last-modified", ""))
-            made = made if made.tzinfo else made.replace(tzinfo=datetime.timezone.utc)
-        date = _DATE.search(self.label)
-        named = parse_time(f"{date[0]}T00:00:00Z", f"the date of {self.label}") if date else made
-        if named is None:
-            raise CorruptData(
-                f"nothing tells when the archive {self._site.shown(self._archive)} was made", code="feed-damaged"
-            )
-        return min(named, made) if made else named
-
     def _lists(self) -> dict[str, bytes] | None:
         """The lists of changes and deletions, and the map; None where they, and the archive, are as they were."""
-        same = self._is_archive(self._old.get("archive")) and not self._lacks_map()
+        same = self._archive.is_same(self._old.get("archive")) and not self._lacks_map()
         old: t.Mapping[str, str] = self._old.get("etags", {}) if same else {}
         found = {name: self._list(name, old.get(name, "")) for name in self._names}
         if all(one.data is None for one in found.values()):
@@ -370,10 +165,6 @@ class SyncedFeed:
             if error.status == 404:
                 return Fetched(None if etag == _NONE else b"", _NONE)
             raise
-
-    def _is_archive(self, other: object) -> bool:
-        """Return whether the archive is the one that was seen at another time; never where nothing tells that."""
-        return len(self.state["archive"]) > 1 and self.state["archive"] == other
 
     # -- what is to be done --
 
@@ -403,9 +194,9 @@ class SyncedFeed:
         }
         after = {path: stamp for path, stamp in alive.items() if stamp > self._since}
         self.partial = self._reaches_back() and self._has_map() and len(changed) <= len(after) + ARCHIVE_WORTH
-        if self.partial and self._site.copied and not self._is_archive(self._old["base"]):
+        if self.partial and self._site.copied and not self._archive.is_same(self._old["base"]):
             # A copy may have what changed in its new archive alone.
-            self.partial = all(self._is_copied(path) for path in {**self._again(), **changed})
+            self.partial = all(is_there(self._site, path) for path in {**self._again(), **changed})
         self._changed = frozenset(changed) if self.partial else frozenset()
         if self.partial:
             self._gone = {
@@ -429,7 +220,7 @@ class SyncedFeed:
             )
 
     def _note_young(self, stamps: t.Mapping[str, str]) -> None:
-        self.state["young"] = {path: stamp for path, stamp in stamps.items() if self._is_young(stamp, self._now)}
+        self.state["young"] = {path: stamp for path, stamp in stamps.items() if is_young(stamp, self._now)}
 
     def _has_map(self) -> bool:
         """Return whether the map is to be had without the archive, if there was one."""
@@ -468,9 +259,9 @@ class SyncedFeed:
         """Return whether the changes tell all that happened since the index was made."""
         if not self._old.get("base") or (self._old["through"] and not self._changes):
             return False
-        if self._is_archive(self._old["base"]):
+        if self._archive.is_same(self._old["base"]):
             return True
-        if not self._changes or len(self.state["archive"]) == 1:
+        if not self._changes or len(self._archive.marks) == 1:
             return False
         before: str = self._old["since"]
         if self._old["through"]:
@@ -482,14 +273,10 @@ class SyncedFeed:
         unread = {
             path: document.stamp
             for path, document in self._documents.items()
-            if not document.good and _ROW_PATH.fullmatch(path)
+            if not document.good and ROW_PATH.fullmatch(path)
         }
         young = {path: stamp for path, stamp in self._young.items() if path in self._documents}
         return {**unread, **young}
-
-    def _is_young(self, stamp: str, moment: str) -> bool:
-        """Return whether a document may have been behind its row in the list at a moment."""
-        return stamp > utc_text(parse_time(moment, "now") - OVERLAP)
 
     # -- what it says --
 
@@ -509,7 +296,7 @@ class SyncedFeed:
                 sink.keep(path)
             seen = set(self._documents)
         else:
-            archive = self._site.fetch_archive(self._archive, self._headers, self._spool)
+            archive = self._site.fetch_archive(self._archive.name, self._archive.headers, self._spool)
             there = {path for path, stamp in self._fetch.items() if self._is_there(path, stamp)}
             seen = self._read_archive(archive, there | self._gone, sink)
             there |= self._missing(seen | there)
@@ -538,7 +325,7 @@ class SyncedFeed:
             sink.take(path, data, self._changes.get(path, ""))
 
         try:
-            with sink.archive(archive, self.signature):
+            with sink.archive(archive, self._archive.signature):
                 read_archive(str(archive), wanted, take, member_limit=DOCUMENT_LIMIT)
         except (CorruptData, LimitExceeded):
             if self._spool is not None:
@@ -553,7 +340,7 @@ class SyncedFeed:
         ]
         if len(missing) > MISSING_LIMIT:
             raise CorruptData(
-                f"the archive {self._site.shown(self._archive)} lacks {len(missing)} documents that"
+                f"the archive {self._site.shown(self._archive.name)} lacks {len(missing)} documents that"
                 f" {self._site.shown(CHANGES)} has, the first: {missing[0]}",
                 code="feed-damaged",
             )
@@ -562,30 +349,11 @@ class SyncedFeed:
         if self.nowhere and self._site.copied:
             raise CorruptData(
                 f"{len(self.nowhere)} documents that {self._site.shown(CHANGES)} has are neither in the archive"
-                f" {self._site.shown(self._archive)} nor beside it, the first: {min(self.nowhere)}",
+                f" {self._site.shown(self._archive.name)} nor beside it, the first: {min(self.nowhere)}",
                 code="feed-damaged",
                 hint="copy them, too; take those that the vendor's server does not have, either, out of the list",
             )
         return found
-
-    def _is_copied(self, path: str) -> bool:
-        """Return whether a document lies in a copy as a file."""
-        try:
-            self._site.head(path)
-        except FetchError as error:
-            if error.status == 404:
-                return False
-            raise
-        return True
-
-    def signature(self) -> bytes | None:
-        """The detached signature of the archive; None where there is none."""
-        try:
-            return self._site.read(f"{self._archive}{SUFFIX}", limit=SIGNATURE_LIMIT).data
-        except FetchError as error:
-            if error.status in (403, 404):  # some servers refuse what is not there
-                return None
-            raise
 
     def _is_there(self, path: str, stamp: str) -> bool:
         try:
@@ -598,10 +366,10 @@ class SyncedFeed:
         """A document; _Gone where there is none and what is known of it stands."""
         kept = self._spool.document(path, stamp) if self._spool is not None else None
         # One that may have been behind the list when it was kept, and would not be looked at again, does not count.
-        if kept is not None and (self._is_young(stamp, self._now) or not self._is_young(stamp, kept[1])):
+        if kept is not None and (is_young(stamp, self._now) or not is_young(stamp, kept[1])):
             return kept[0]
         try:
-            data = self._whole(path)
+            data = whole_document(self._site, path, self._tick)
         except LimitExceeded:
             return None
         except FetchError as error:
@@ -610,7 +378,7 @@ class SyncedFeed:
             if self.partial:
                 known = path in self._documents and not (self._site.copied and path in self._changed)
             else:
-                known = stamp <= utc_text(self._made())
+                known = stamp <= utc_text(self._archive.made())
             if known:
                 raise _DocumentGone(path)
             raise
@@ -618,75 +386,6 @@ class SyncedFeed:
             self._spool.keep(path, stamp, self._now, data)
         return data
 
-    def _whole(self, path: str) -> bytes:
-        """A document; where it ends in the middle it is asked for again, and given as it is in the end."""
-        data = b""
-        for _attempt in range(_ASKED_AGAIN):
-            self._tick()
-            data = self._site.read(path, limit=DOCUMENT_LIMIT).data or b""
-            if data.rstrip().endswith(b"}"):
-                break
-        return data
-
 
 class _DocumentGone(Exception):
     """A document that is not there, which is not a reason to stop."""
-
-
-def short(path: str) -> str:
-    """Path of a document as the lists write it."""
-    found = "/".join(path.split("/")[-2:])
-    return found if _ROW_PATH.fullmatch(found) else path
-
-
-def is_document(path: str) -> bool:
-    """Return whether a file of a feed is a document, by its path."""
-    return path.endswith(".json") and not any(part.startswith(".") for part in path.split("/"))
-
-
-def read_list(site: Site, name: str) -> dict[str, str]:
-    """Paths and times (RFC 3339, UTC) of a list of changes; none where there is no such list."""
-    try:
-        data = site.read(name, limit=CHANGES_LIMIT).data or b""
-    except FetchError as error:
-        if error.status == 404:
-            return {}
-        raise
-    return read_rows(data, site.shown(name))
-
-
-def listed(changes: t.Mapping[str, str], deletions: t.Mapping[str, str]) -> dict[str, str]:
-    """Select the changes that were not taken back since: the maker never shortens the list."""
-    return {path: stamp for path, stamp in changes.items() if stamp > deletions.get(path, "")}
-
-
-def _lines(data: bytes, where: str) -> t.Iterator[str]:
-    """The lines of a list, none of them endless."""
-    for number, line in enumerate(io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", newline=""), 1):
-        if len(line) > LINE_LIMIT:
-            raise CorruptData(f"{where}, line {number}, has more than {LINE_LIMIT} characters", code="feed-damaged")
-        yield line
-
-
-def read_rows(data: bytes, where: str, tick: t.Callable[[], None] = lambda: None) -> dict[str, str]:
-    """Paths and times (RFC 3339, UTC) of a list of changes. Raises CorruptData (``feed-damaged``)."""
-    found: dict[str, str] = {}
-    try:
-        for number, row in enumerate(csv.reader(_lines(data, where), strict=True), 1):
-            if not row:
-                continue
-            if len(row) != 2 or not _ROW_PATH.fullmatch(row[0]):
-                raise CorruptData(
-                    f'{where}, line {number}, is not like "2026/cve-2026-1234.json","<time>"', code="feed-damaged"
-                )
-            try:
-                text = utc_text(row[1], f"{where}, line {number}")
-            except CorruptData as error:
-                error.code = "feed-damaged"
-                raise
-            found[row[0]] = max(found.get(row[0], ""), text)
-            if not number % 1000:
-                tick()
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise CorruptData(f"{where} is not a CSV file: {error}", code="feed-damaged") from error
-    return found

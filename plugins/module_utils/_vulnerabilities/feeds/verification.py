@@ -29,9 +29,10 @@ from ..index.reader import FeedIndex
 from ..index.writer import IndexUpdate
 from .archives import read_archive
 from .downloads import FeedClient, FetchError, is_url, local_path, split_url
+from .layout import ARCHIVE_LATEST, ARCHIVE_NAME, short
 from .parsing import CSAF, Form, outcome, write_outcome
 from .signatures import REJECTED_FOR, SIGNATURE_LIMIT, SUFFIX, BadSignature, Keys
-from .sync import ARCHIVE_LATEST, ARCHIVE_NAME, FolderSite, HttpSite, Site, short
+from .sites import FolderSite, HttpSite, Site
 
 if t.TYPE_CHECKING:
     from ..._images.access import Access
