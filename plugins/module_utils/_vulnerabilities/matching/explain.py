@@ -18,9 +18,10 @@ from ..._packages.model import Inventory, Package
 from ..index.form import FIX_STATES, STATEMENT_STATUSES
 from ..model import SEVERITIES, FeedInfo, Match, UnreadDocument
 from .builds import stream_of
-from .matcher import Considered, Matcher, Trace
+from .matcher import Matcher
 from .packages import source_of
 from .precedence import PrecedenceStep, Said
+from .tracing import Considered, Trace
 
 #: Packages that are explained in full, and statements of one of them; the rest is counted.
 PACKAGES_SHOWN = 20

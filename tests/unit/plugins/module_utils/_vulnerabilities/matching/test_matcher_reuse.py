@@ -12,7 +12,11 @@ from pathlib import Path
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import Inventory, Package
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching import matcher as module
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching import (
+    package_matcher,
+    products,
+)
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching.caches import Kept
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching.matcher import (
     Matcher,
     match_inventory,
@@ -48,7 +52,7 @@ MODULES = ("", "", "", "tool:1", "tool-devel:1", "x:2")
 
 
 def test_what_fits_is_kept_and_what_was_not_used_for_longest_goes() -> None:
-    kept: module._Kept[str, int] = module._Kept(6)
+    kept: Kept[str, int] = Kept(6)
     for number, key in enumerate("abc"):
         kept.put(key, number, 1)
     assert [kept.get(key) for key in "abca"] == [0, 1, 2, 0]
@@ -107,9 +111,10 @@ def test_what_is_kept_changes_nothing_and_the_trace_tells_what_was_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, limit: int | None
 ) -> None:
     chance = random.Random(seed)
-    for name in ("GROUPS_KEPT", "STATEMENTS_KEPT", "FINDINGS_KEPT", "_PRODUCTS_KEPT", "RELATED_KEPT"):
-        if limit is not None:
-            monkeypatch.setattr(module, name, limit)
+    if limit is not None:
+        for name in ("GROUPS_KEPT", "STATEMENTS_KEPT", "FINDINGS_KEPT", "_PRODUCTS_KEPT"):
+            monkeypatch.setattr(package_matcher, name, limit)
+        monkeypatch.setattr(products, "RELATED_KEPT", limit)
     documents = feed(chance)
     with FeedIndex.open(str(Feed(tmp_path).index(*documents, repositories=REPOSITORIES))) as index:
         matcher = Matcher(index)
@@ -128,7 +133,7 @@ def test_what_is_kept_changes_nothing_and_the_trace_tells_what_was_found(
 
 
 def test_a_cache_is_bounded_by_weight_and_drops_what_was_not_used() -> None:
-    kept: module._Kept[str, int] = module._Kept(10)
+    kept: Kept[str, int] = Kept(10)
     for name in "abc":
         kept.put(name, 1, 2)
     assert kept.get("a") == 1
