@@ -38,11 +38,11 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotat
     AnnotationPatch,
     absent,
     desired,
-    facts_of,
     others_say,
     ours,
     verdict_label,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.facts import facts_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.transition import fate
 from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import (
     Connection,

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotations import FlagFacts
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.facts import FlagFacts
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.lists import Entry
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.plan import (
     FlagPlan,

@@ -29,7 +29,8 @@ from .._core.safe_json import read_json
 from .._core.text import visible
 from .._core.times import CLOCK_SKEW, read_time, utc_text
 from .._verdicts.codes import CODES
-from .names import DEFAULT_PROVIDER, FOREIGN, PREFIX, VERSION
+from .facts import SEVERITIES, ComplianceFacts, FlagFacts
+from .names import DEFAULT_PROVIDER, FOREIGN, PREFIX
 from .transition import CLEAR, KEEP, SET
 
 DENY_EXECUTION = "images.openshift.io/deny-execution"
@@ -45,47 +46,10 @@ REFRESH = datetime.timedelta(days=7)
 _URL_LIMIT = 2000
 _REASONS_LIMIT = 1000
 _DESCRIPTION_LIMIT = 300
-#: Labels of a summary with their severityIndex.
-SEVERITIES = (("critical", 3), ("important", 2), ("moderate", 1), ("low", 0))
-#: XCCDF severities as CloudForms mapped them; a rule without a severity must not look harmless.
-_OF_RULES = {"unknown": "critical", "high": "critical", "medium": "important", "low": "moderate", "info": "low"}
 _COMPLIANCE_CODES = frozenset(("compliance-rule-failed", "compliance-score"))
 
 Annotations = t.Mapping[str, str]
 Wanted = dict[str, t.Optional[str]]
-
-
-@dataclasses.dataclass(frozen=True)
-class ComplianceFacts:
-    """Summary of OpenSCAP's results. ``counts``: failed rules that nobody accepted, by the labels of SEVERITIES.
-
-    ``undecided``: rules that ended in an error, are unknown or were not checked, and what speaks against all of the
-    results; never 0 where no rule was decided, or only some rules of the profile were asked for. ``score``: None where
-    there is none.
-    """
-
-    profile: str
-    score: float | None
-    counts: t.Mapping[str, int]
-    undecided: int
-
-
-@dataclasses.dataclass(frozen=True)
-class FlagFacts:
-    """What is said of one image. ``counts``: findings that nobody accepted, by the labels of SEVERITIES.
-
-    ``scanned_at``: RFC 3339, empty if it was never scanned. ``report_url``: empty, or where to read on.
-    """
-
-    digest: str
-    verdict: str
-    policies: tuple[str, ...]
-    reasons: tuple[tuple[str, str], ...]
-    counts: t.Mapping[str, int]
-    scanned_at: str
-    report_url: str
-    scanner_version: str
-    compliance: ComplianceFacts | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,46 +152,6 @@ def check_report_url(text: str) -> str:
     if parts.username is not None or parts.password is not None:
         raise InputError("report_url holds a user name or password, which everybody could read in the cluster")
     return text
-
-
-def facts_of(
-    document: t.Mapping[str, t.Any], *, scanned_at: str = "", report_url: str = "", scanner_version: str = VERSION
-) -> FlagFacts:
-    """Read the facts to write about an image from its object in the report (DESIGN 5.3).
-
-    ``report_url``: empty, or one that passed ``check_report_url``.
-    """
-    counts = dict.fromkeys((label for label, _index in SEVERITIES), 0)
-    for finding in document["vulnerabilities"]:
-        severity = finding["severity"]
-        if not finding["exception"] and severity != "none":
-            counts[severity if severity in counts else "critical"] += 1
-    digest = document["digest"]
-    return FlagFacts(
-        digest=digest,
-        verdict=document["verdict"],
-        policies=tuple(policy["name"] for policy in document["policies"]),
-        reasons=tuple((reason["code"], reason["message"]) for reason in document["reasons"]),
-        counts=counts,
-        scanned_at=scanned_at,
-        report_url=report_url.replace("{digest}", digest),
-        scanner_version=scanner_version,
-        compliance=_compliance(document["compliance"]),
-    )
-
-
-def _compliance(results: t.Mapping[str, t.Any] | None) -> ComplianceFacts | None:
-    if results is None:
-        return None
-    counts = dict.fromkeys((label for label, _index in SEVERITIES), 0)
-    for rule in results["rules"]:
-        if rule["result"] == "fail" and not rule["exception"]:
-            counts[_OF_RULES.get(rule["severity"], "critical")] += 1
-    undecided = sum(rule["result"] in ("error", "unknown", "notchecked") for rule in results["rules"])
-    undecided += len(results["problems"]) + results["partial"]
-    if not any(rule["result"] in ("pass", "fixed", "fail") for rule in results["rules"]):
-        undecided += 1
-    return ComplianceFacts(results["profile"], results["score"], counts, undecided)
 
 
 class _Keys:

@@ -16,7 +16,7 @@ import typing as t
 from .._core.errors import InputError, ScanError
 from .._core.text import visible
 from .._core.times import utc_text
-from .annotations import FlagFacts
+from .facts import FlagFacts
 from .lists import Entry, deny_text
 from .transition import CLEAR, KEEP, SET, fate
 

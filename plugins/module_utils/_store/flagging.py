@@ -10,7 +10,7 @@ import datetime
 import typing as t
 
 from .._core.errors import InputError
-from .._flags.annotations import facts_of
+from .._flags.facts import facts_of
 from .._flags.lists import full_reference
 from .._flags.plan import FlagSubject, Snapshot
 from .._flags.validity import Validity, validity, worst_of

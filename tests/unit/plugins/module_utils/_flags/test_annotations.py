@@ -20,16 +20,15 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotat
     SIZE_LIMIT,
     SUCCESSFUL_POLICY,
     AnnotationPatch,
-    FlagFacts,
     absent,
     check_report_url,
     desired,
-    facts_of,
     others_say,
     ours,
     read_deny,
     reasons_text,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.facts import FlagFacts, facts_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.transition import fate
 from hypothesis import given
 from hypothesis import strategies as st

@@ -14,11 +14,11 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotat
     DENY_EXECUTION,
     FAILED_POLICY,
     SUCCESSFUL_POLICY,
-    FlagFacts,
     absent,
     desired,
     ours,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.facts import FlagFacts
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.transition import fate
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import VERDICTS
 from hypothesis import settings

@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
-from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotations import FlagFacts
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.facts import FlagFacts
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.lists import Entry
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.plan import (
     FlagLimit,

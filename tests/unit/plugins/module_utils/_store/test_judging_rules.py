@@ -15,7 +15,8 @@ import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.codec import results_to_dict
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import Results, RuleResult
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
-from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotations import desired, facts_of
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotations import desired
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.facts import facts_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.transition import KEEP
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Problem
 from ansible_collections.imagescan.openshift.plugins.module_utils._packages.codec import inventory_to_dict
