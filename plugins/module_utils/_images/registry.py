@@ -31,7 +31,8 @@ from .model import BlobReader, Descriptor
 from .pull_sources import PullSource, PullSources
 from .references import DOCKER_HUB, Reference, is_digest, is_repository, is_tag, parse_registry
 from .tokens import Authenticator, is_transient, status_code
-from .transport import ConnectionLost, Endpoint, Patience, Response, Transport, Url, parse_url, retry_after
+from .transport import ConnectionLost, Patience, Response, Transport, retry_after
+from .urls import Endpoint, Url, parse_url
 
 _DOCKER_HUB_HOST = "registry-1.docker.io"
 # Schema 1 last: a registry that has nothing else then says so, and the error can name it.

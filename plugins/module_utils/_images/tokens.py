@@ -20,7 +20,8 @@ from .._core.safe_json import field, read_object
 from .._core.text import quoted
 from .access import Access
 from .credentials import Credential
-from .transport import ConnectionLost, Endpoint, Patience, Response, Transport, Url, parse_url, retry_after
+from .transport import ConnectionLost, Patience, Response, Transport, retry_after
+from .urls import Endpoint, Url, parse_url
 
 _HEADER_LIMIT = 8192
 _TOKEN_LIMIT = 1 << 20

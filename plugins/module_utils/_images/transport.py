@@ -9,14 +9,11 @@ and no third-party client, since the scanner pod has none.
 
 from __future__ import annotations
 
-import base64
-import dataclasses
 import email.message
 import email.utils
 import functools
 import http.client
 import io
-import ipaddress
 import random
 import re
 import socket
@@ -25,22 +22,21 @@ import threading
 import time
 import typing as t
 import urllib.parse
-import urllib.request
 
 from .._core.errors import InputError, LimitExceeded, RegistryError
 from .._core.text import quoted
 from .access import Access, read_small_file
+from .proxies import proxy_for
+from .urls import Endpoint, Url, parse_url
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _REDIRECT_LIMIT = 5
-_URL_LIMIT = 16_384
 _IDLE_LIMIT = 4
 _BUFFER = 1 << 16
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 _CA_LIMIT = 16 << 20
 BREAKER_SECONDS = 30.0
 _BREAKER_LIMIT = 1000
-_BAD_URL = re.compile(r"[^!-~]")
 _UNREACHED = "check that the registry is up, and that it can be reached from where images are read"
 
 
@@ -48,56 +44,6 @@ class ConnectionLost(RegistryError):
     """No answer, or the answer broke off. Worth another attempt."""
 
     code = "registry-unavailable"
-
-
-@dataclasses.dataclass(frozen=True)
-class Endpoint:
-    """Where a connection goes. ``host`` is in lower case and without brackets."""
-
-    scheme: str
-    host: str
-    port: int
-
-    @property
-    def is_loopback(self) -> bool:
-        """True if what is sent there never leaves the machine."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
-
-
-_PORTS = {"http": 80, "https": 443}
-
-
-@dataclasses.dataclass(frozen=True)
-class Url:
-    """An absolute URL. ``target`` is path and query; never quoted, since it can be signed."""
-
-    endpoint: Endpoint
-    target: str = dataclasses.field(repr=False)
-
-    def __str__(self) -> str:
-        return f"{self.endpoint.scheme}://{self.endpoint}{self.target}"
-
-
-def parse_url(text: str) -> Url | None:
-    """An absolute http or https URL without user information, else None."""
-    if len(text) > _URL_LIMIT or _BAD_URL.search(text):
-        return None
-    try:
-        parts = urllib.parse.urlsplit(text)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        return None
-    if parts.scheme not in _PORTS or not host or "@" in parts.netloc or port == 0:
-        return None
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Url(Endpoint(parts.scheme, host.lower(), port or _PORTS[parts.scheme]), target)
 
 
 class Patience:
@@ -433,58 +379,6 @@ def tls_context(access: Access) -> ssl.SSLContext:
         except (ssl.SSLError, ValueError) as error:
             raise InputError(f"the CA file {quoted(access.ca_file)} has no certificates in PEM form") from error
     return context
-
-
-@dataclasses.dataclass(frozen=True)
-class Proxy:
-    """An HTTP proxy and the headers that it alone gets."""
-
-    endpoint: Endpoint
-    headers: t.Mapping[str, str] = dataclasses.field(repr=False)
-
-
-def proxy_for(endpoint: Endpoint) -> Proxy | None:
-    """The proxy that the environment names (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY) for an endpoint.
-
-    NO_PROXY takes networks (10.0.0.0/16) too, as on OpenShift; this machine is never asked through a proxy.
-    """
-    settings = urllib.request.getproxies_environment()
-    text = settings.get(endpoint.scheme) or settings.get("all") or ""
-    if not text or endpoint.is_loopback or is_exempt(endpoint, settings.get("no", "")):
-        return None
-    parts = urllib.parse.urlsplit(text if "://" in text else f"http://{text}")
-    try:
-        host, port = parts.hostname, parts.port or 80
-    except ValueError:
-        host, port = None, 0
-    if not host or parts.scheme != "http":
-        raise InputError(
-            f"the proxy for {endpoint.scheme} in the environment cannot be used; expected http://host:port"
-        )
-    headers = {}
-    if parts.username is not None:
-        login = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
-        headers["Proxy-Authorization"] = "Basic " + base64.b64encode(login.encode()).decode()
-    return Proxy(Endpoint("http", host, port), headers)
-
-
-def is_exempt(endpoint: Endpoint, no_proxy: str) -> bool:
-    """Return whether a list of hosts, domains and networks, as in NO_PROXY, has an endpoint."""
-    # Not in typeshed; it is what urllib itself asks about NO_PROXY.
-    bypass: t.Callable[[str, t.Mapping[str, str]], object] = urllib.request.proxy_bypass_environment  # type: ignore[attr-defined]
-    if bypass(f"{endpoint.host}:{endpoint.port}", {"no": no_proxy}):
-        return True
-    try:
-        address = ipaddress.ip_address(endpoint.host)
-    except ValueError:
-        return False
-    for entry in no_proxy.split(","):
-        try:
-            if "/" in entry and address in ipaddress.ip_network(entry.strip(), strict=False):
-                return True
-        except ValueError:
-            continue
-    return False
 
 
 class _TimedFile(io.RawIOBase):

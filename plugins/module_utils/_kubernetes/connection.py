@@ -23,7 +23,8 @@ import urllib.parse
 
 from .._core.errors import InputError
 from .._core.text import quoted
-from .._images.transport import Endpoint, is_exempt, parse_url, proxy_for
+from .._images.proxies import is_exempt, proxy_for
+from .._images.urls import Endpoint, parse_url
 from .errors import config_error
 from .kubeconfig import (
     BAD_CONFIG,

@@ -20,7 +20,8 @@ from pathlib import Path
 
 from ..._core.errors import InputError, LimitExceeded, RegistryError, ScanError
 from ..._images.access import Access
-from ..._images.transport import ConnectionLost, Patience, Response, Transport, Url, parse_url, retry_after, tls_context
+from ..._images.transport import ConnectionLost, Patience, Response, Transport, retry_after, tls_context
+from ..._images.urls import Url, parse_url
 
 _STEP = 1 << 18
 _SMALL = 1 << 16

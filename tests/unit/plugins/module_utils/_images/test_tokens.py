@@ -16,7 +16,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.tokens
     registrable_domain,
     status_code,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.transport import Endpoint
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.urls import Endpoint
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -21,15 +21,13 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.access
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.registry import RegistryClient
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.transport import (
     ConnectionLost,
-    Endpoint,
     Patience,
     Transport,
-    Url,
-    parse_url,
-    proxy_for,
     retry_after,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.urls import Endpoint
 from ansible_collections.imagescan.openshift.tests.support.servers import Answer, Request, running_server
+from ansible_collections.imagescan.openshift.tests.unit.plugins.module_utils._images.test_urls import url
 
 
 @pytest.fixture(autouse=True)
@@ -45,12 +43,6 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     made: list[float] = []
     monkeypatch.setattr(time, "sleep", made.append)
     return made
-
-
-def url(text: str) -> Url:
-    parsed = parse_url(text)
-    assert parsed is not None
-    return parsed
 
 
 def tls_error(kind: type[ssl.SSLError], **attributes: str) -> ssl.SSLError:
@@ -75,27 +67,6 @@ def test_a_connection_that_ends_is_tried_again_and_what_is_no_tls_is_not(error: 
     failure = Transport(Access())._failure(Endpoint("https", "registry.example", 443), error)
     assert isinstance(failure, ConnectionLost) is is_lost
     assert failure.code == ("registry-unavailable" if is_lost else "registry-tls")
-
-
-def test_urls() -> None:
-    parsed = url("HTTPS://Example.COM/a?b=c#d")
-    assert parsed == Url(Endpoint("https", "example.com", 443), "/a?b=c")
-    assert str(url("http://[::1]:5000")) == "http://[::1]:5000/"
-    for wrong in (
-        "",
-        "//a/b",
-        "file:///etc/passwd",
-        "http://",
-        "http://u@h/",
-        "http://h:0/",
-        "http://h/\n",
-        "http://h/" + "a" * 20_000,
-    ):
-        assert parse_url(wrong) is None
-
-
-def test_a_signed_address_is_not_shown_by_accident() -> None:
-    assert "s3cret" not in repr(url("https://storage.example/x?signature=s3cret"))
 
 
 @pytest.mark.parametrize(
@@ -390,45 +361,6 @@ class TestRedirects:
 
 
 class TestProxies:
-    @pytest.mark.parametrize(
-        ("no_proxy", "target", "used"),
-        [
-            ("", "https://r.example.com/", True),
-            ("example.com", "https://r.example.com/", False),
-            (".example.com", "https://r.example.com/", False),
-            ("other.com,r.example.com:443", "https://r.example.com/", False),
-            ("r.example.com:444", "https://r.example.com/", True),
-            ("*", "https://r.example.com/", False),
-            ("10.0.0.0/8", "https://10.1.2.3:5000/", False),
-            ("10.0.0.0/8, 192.0.2.0/24", "https://192.0.2.3/", False),
-            ("10.0.0.0/8", "https://192.0.2.3/", True),
-            ("fd00::/8,nonsense/x", "https://[fd00::1]/", False),
-            ("", "https://127.0.0.1/", False),
-            ("", "https://localhost/", False),
-        ],
-    )
-    def test_who_is_asked_through_it(
-        self, no_proxy: str, target: str, used: bool, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("HTTPS_PROXY", "http://proxy.test:3128")
-        monkeypatch.setenv("NO_PROXY", no_proxy)
-        assert bool(proxy_for(url(target).endpoint)) is used
-
-    def test_login_goes_to_the_proxy_alone_and_is_not_shown(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("https_proxy", "http://u%40x:p%3Ass@proxy.test")
-        proxy = proxy_for(url("https://r.example.com/").endpoint)
-        assert proxy is not None
-        assert proxy.endpoint == Endpoint("http", "proxy.test", 80)
-        assert proxy.headers == {"Proxy-Authorization": "Basic dUB4OnA6c3M="}
-        assert "dUB4" not in repr(proxy)
-
-    @pytest.mark.parametrize("setting", ["socks5://p:1", "https://user:s3cret@p:1", "http://", "http://p:99999"])
-    def test_proxies_that_cannot_be_used(self, setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("HTTPS_PROXY", setting)
-        with pytest.raises(InputError, match="proxy") as caught:
-            proxy_for(url("https://r.example.com/").endpoint)
-        assert "s3cret" not in str(caught.value)
-
     def test_plain_http_goes_through_it_whole(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with running_server(lambda request: Answer(200, b"by proxy")) as proxy:
             monkeypatch.setenv("HTTP_PROXY", f"http://u:p@{proxy.host}")
