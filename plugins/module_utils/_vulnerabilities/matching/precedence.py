@@ -177,12 +177,8 @@ class BuildCase:
 
     def is_of(self, relation: Relation) -> bool:
         """Return whether the dist tag names the minor release of Enterprise Linux that something is said of."""
-        own = self.stream
-        return relation.minor is not None and (own.major, own.minor, own.product) == (
-            relation.major,
-            relation.minor,
-            "",
-        )
+        named = (relation.major, relation.minor, "")
+        return relation.minor is not None and (self.stream.major, self.stream.minor, self.stream.product) == named
 
     def may_come_from(self, relation: Relation) -> bool:
         """Return whether the build may be one of the minor release of Enterprise Linux that something is said of.
