@@ -21,7 +21,8 @@ from ..._core.times import utc_text
 from ..formats.table import FORMATS
 from ..index.form import REJECTED
 from ..index.reader import FeedIndex, RejectedDocument, is_index
-from ..index.writer import IndexUpdate, IndexWriter, Writer, touch, work_folder
+from ..index.work_folders import work_folder
+from ..index.writer import IndexUpdate, IndexWriter, Writer, touch
 from ..model import FeedInfo
 from .digests import content_digest, digest_of
 from .intake import Intake, Progress

@@ -23,7 +23,7 @@ from ..._core.times import utc_text
 from ..documents.csaf_vex import may_name
 from ..formats.csaf_vex import FORMAT
 from ..index.reader import FeedIndex
-from ..index.writer import work_folder
+from ..index.work_folders import work_folder
 from .bundles import FILES_LIMIT, INDEX_FILE, BundleManifest, digest_file, is_bundle, read_bundle, write_bundle
 from .digests import digest_of
 from .downloads import FeedClient, Fetched, FetchError, local_path

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from ..._core.errors import CorruptData, InputError, ScanError
 from ..index.reader import FeedIndex, damage
-from ..index.writer import IndexUpdate, touch, work_folder
+from ..index.work_folders import work_folder
+from ..index.writer import IndexUpdate, touch
 from .archives import unpack_file
 from .build import (
     BuildResult,

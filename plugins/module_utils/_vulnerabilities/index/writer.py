@@ -7,16 +7,12 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import fcntl
-import glob
 import itertools
 import json
 import os
 import re
 import shutil
 import sqlite3
-import tempfile
-import time
 import typing as t
 from pathlib import Path
 
@@ -27,57 +23,10 @@ from ..model import SCHEMA_VERSION
 from .form import APPLICATION_ID, LEFT_OUT, REJECTED, TABLES, DocumentRow, checksum, compressed, expanded, to_json
 from .packing import Packed, pack
 from .reader import FeedIndex, checked_row, damage, identity_of, read_list
+from .work_folders import work_folder
 
-#: Seconds in which a folder that was just made is locked, and after which one is left where there are no locks.
-_LOCKED_AFTER = 10.0
-_LEFT_AFTER = 86400.0
 #: The year in the name of a document: cve-2026-1234.json, ALSA-2022:1234.json, ALAS2023-2024-123.
 _YEAR = re.compile(r"-((?:19|20)[0-9]{2})[-:_]")
-
-
-@contextlib.contextmanager
-def work_folder(dest: str, parent: Path | None) -> t.Iterator[str]:
-    """A folder for what is in the making, beside ``dest`` or, without ``parent``, where temporary files go.
-
-    A lock shows that it is in use; what runs that were killed left beside ``dest`` is removed.
-    """
-    prefix = f".{Path(dest).name}-"
-    if parent is not None:
-        _remove_left(parent, prefix)
-    try:
-        folder = tempfile.TemporaryDirectory(prefix=prefix, dir=parent)
-    except OSError as error:
-        raise InputError(f"nothing can be written to {parent or tempfile.gettempdir()}: {error.strerror}") from error
-    with folder as path:
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            with contextlib.suppress(OSError):  # a file system without locks
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield path
-        finally:
-            os.close(descriptor)
-
-
-def _remove_left(parent: Path, prefix: str) -> None:
-    for left in parent.glob(glob.escape(prefix) + "*"):
-        with contextlib.suppress(OSError):
-            descriptor = os.open(left, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-            try:
-                if time.time() - os.fstat(descriptor).st_mtime > _age_when_left(descriptor):
-                    shutil.rmtree(left, ignore_errors=True)
-            finally:
-                os.close(descriptor)
-
-
-def _age_when_left(descriptor: int) -> float:
-    """Seconds after which nobody uses a folder any more. Raises BlockingIOError where somebody does."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise
-    except OSError:
-        return _LEFT_AFTER  # a file system without locks
-    return _LOCKED_AFTER
 
 
 class Writer:
