@@ -11,60 +11,31 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
-import random
 import re
-import socket
-import ssl
-import time
 import typing as t
 import urllib.parse
 
 from .._core.errors import LimitExceeded
-from .._core.text import visible
 from .._images.transport import retry_after
 from .connection import Connection, Settled, settle
-from .errors import (
-    EXPIRED,
-    INVALID,
-    TLS,
-    UNREACHABLE,
-    ApiError,
-    Operation,
-    operation_of,
-    refused,
-)
-from .stream import PIECE, ResponseStream, causes_of, reason_of
-
-if t.TYPE_CHECKING:
-    import urllib3
+from .errors import EXPIRED, ApiError, operation_of
+from .exchange import JSON, Exchange, Lost, Params, Patience
+from .stream import ResponseStream
 
 __all__ = ["ApiAnswer", "KubernetesClient", "Connection", "ResponseStream", "connect"]
 
 _T = t.TypeVar("_T")
-Params = t.Mapping[str, t.Any]
 
-_JSON = "application/json"
-#: Content types of PATCH. JSON is YAML, too.
-_APPLY, _JSON_PATCH, _MERGE = (
-    f"application/{kind}" for kind in ("apply-patch+yaml", "json-patch+json", "merge-patch+json")
-)
 #: A server that does not know these answers with whole objects.
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
-_ERROR_LIMIT = 1 << 16
 _ANSWER_LIMIT = 64 << 20
 _PAGE_LIMIT = 24 << 20
 _ITEM_LIMIT = 2_000_000
 _RESTARTS = 5
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 8.0
 #: Seconds of patience with a server that never answered: more likely a wrong address than a restart.
 _FIRST_CONTACT = 5.0
 _TRANSIENT = frozenset({429, 500, 502, 503, 504})
-#: An API server that has just started refuses what it allows, until it has read its roles and accounts (seen: 403 for
-#: two seconds). So for so many seconds after trouble, who was let in before is asked to try again.
-_SETTLING = 10.0
-_REFUSALS = frozenset({401, 403})
 #: A text in a header of warnings (RFC 7234, section 5.5).
 _WARNING = re.compile(r'\b\d{3} [^ "]+ "((?:[^"\\]|\\.)*)"')
 
@@ -96,17 +67,14 @@ class KubernetesClient:
         self.ca = settled.ca
         self.verifies = settled.verifies
         self.tls_server_name = settled.tls_server_name
-        self._settled = settled
+        self._exchange = Exchange(settled, timeout, deadline)
         self._timeout = timeout
         self._deadline = deadline
-        self._was_reached = False
-        self._was_let_in = False
-        self._trouble_at = -math.inf
         self._groups: frozenset[str] | None = None
 
     def get(self, path: str, params: Params | None = None, *, metadata_only: bool = False) -> dict[str, t.Any]:
         """One object or one small list. ``metadata_only``: of an object its metadata alone."""
-        return self._object("GET", path, params, accept=_METADATA if metadata_only else _JSON)
+        return self._object("GET", path, params, accept=_METADATA if metadata_only else JSON)
 
     def create(self, path: str, body: Params, params: Params | None = None) -> dict[str, t.Any]:
         """Create an object and return it as the server has it.
@@ -134,7 +102,7 @@ class KubernetesClient:
         self, path: str, body: Params, params: Params | None = None, *, metadata_only: bool = False
     ) -> dict[str, t.Any]:
         """Change an object by a JSON merge patch and return it, or its metadata alone, as the server has it then."""
-        return self._object("PATCH", path, params, body=body, accept=_METADATA if metadata_only else _JSON)
+        return self._object("PATCH", path, params, body=body, accept=_METADATA if metadata_only else JSON)
 
     def apply(self, path: str, body: Params, *, manager: str, dry_run: bool = False) -> dict[str, t.Any]:
         """Create or change an object by server-side apply and return it as the server has it, or would have it.
@@ -161,20 +129,20 @@ class KubernetesClient:
         """
         operation = operation_of(method, path, params)
         data = json.dumps(body, separators=(",", ":")).encode()
-        patience = _Patience(self._deadline)
+        patience = Patience(self._deadline)
         while True:
             try:
-                answer = self._send(method, path, params, data, self._timeout, operation)
+                answer = self._exchange.send(method, path, params, data, self._timeout, operation)
                 if answer.status == 401:
-                    raise self._refusal(answer, operation, params)
+                    raise self._exchange.refusal(answer, operation, params)
                 if answer.status == 500 or answer.status not in _TRANSIENT:
-                    content = self._read(answer, _ANSWER_LIMIT, patience, operation)
+                    content = self._exchange.read(answer, _ANSWER_LIMIT, patience, operation)
                     break
                 wait = retry_after(answer.headers)
-                error = self._refusal(answer, operation, params)
-            except _Lost as lost:
+                error = self._exchange.refusal(answer, operation, params)
+            except Lost as lost:
                 error, wait = lost.error, None
-                if not self._was_reached:
+                if not self._exchange.was_reached:
                     patience.shorten(_FIRST_CONTACT)
             patience.pause(error, wait)
         try:
@@ -215,7 +183,7 @@ class KubernetesClient:
         """The same, and the version from which a watch goes on."""
         for _restart in range(_RESTARTS):
             try:
-                return self._pages(path, project, dict(params or {}), limit, _METADATA_LIST if metadata_only else _JSON)
+                return self._pages(path, project, dict(params or {}), limit, _METADATA_LIST if metadata_only else JSON)
             except ApiError as error:
                 if error.status != 410:
                     raise
@@ -249,10 +217,10 @@ class KubernetesClient:
             # Every list has the field, be it null; what answers in its place must not read as an empty cluster.
             objects = page["items"] or [] if "items" in page else None
             if not isinstance(objects, list):
-                raise self._nonsense(operation_of("GET", path, params), "items is not a list")
+                raise self._exchange.nonsense(operation_of("GET", path, params), "items is not a list")
             for each in objects:
                 if not isinstance(each, dict):
-                    raise self._nonsense(operation_of("GET", path, params), "an item is not an object")
+                    raise self._exchange.nonsense(operation_of("GET", path, params), "an item is not an object")
                 value = project(each)
                 if value is not None:
                     result.append(value)
@@ -264,7 +232,7 @@ class KubernetesClient:
             if not following:
                 return result, version
             if following == token or seen > _ITEM_LIMIT:
-                raise self._nonsense(operation_of("GET", path, params), "the list does not end")
+                raise self._exchange.nonsense(operation_of("GET", path, params), "the list does not end")
             token = params["continue"] = following
             # Pages carry on where the first began; a version would contradict the token.
             params.pop("resourceVersion", None)
@@ -275,11 +243,11 @@ class KubernetesClient:
         """Open an answer that is read line by line: a log, a watch. Never repeated: the caller knows where to go on."""
         operation = operation_of("GET", path, params)
         try:
-            answer = self._send("GET", path, params, None, read_timeout, operation)
-        except _Lost as lost:
+            answer = self._exchange.send("GET", path, params, None, read_timeout, operation)
+        except Lost as lost:
             raise lost.error from lost
         if not 200 <= answer.status < 300:
-            raise self._refusal(answer, operation, params)
+            raise self._exchange.refusal(answer, operation, params)
         return ResponseStream(answer, self.server, operation)
 
     def groups(self) -> frozenset[str]:
@@ -287,7 +255,7 @@ class KubernetesClient:
         if self._groups is None:
             listed = self.get("/apis").get("groups")
             if not isinstance(listed, list) or not listed:
-                raise self._nonsense(operation_of("GET", "/apis"), "no API groups")
+                raise self._exchange.nonsense(operation_of("GET", "/apis"), "no API groups")
             self._groups = frozenset(str(each.get("name")) for each in listed if isinstance(each, dict))
         return self._groups
 
@@ -300,7 +268,7 @@ class KubernetesClient:
         value = self.get("/version")
         numbers = [re.match(r"\d{1,6}", str(value.get(name))) for name in ("major", "minor")]
         if not all(numbers):
-            raise self._nonsense(operation_of("GET", "/version"), "no version")
+            raise self._exchange.nonsense(operation_of("GET", "/version"), "no version")
         major, minor = (int(number.group()) for number in numbers if number)
         return major, minor
 
@@ -314,27 +282,27 @@ class KubernetesClient:
         repeatable: bool = True,
         size: int = 0,
         tries: _Tries | None = None,
-        accept: str = _JSON,
+        accept: str = JSON,
     ) -> dict[str, t.Any]:
         operation = operation_of(method, path, params)
         data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
-        patience = _Patience(self._deadline)
+        patience = Patience(self._deadline)
         tries = tries or _Tries()
         while True:
             try:
-                answer = self._send(method, path, params, data, self._timeout, operation, accept)
+                answer = self._exchange.send(method, path, params, data, self._timeout, operation, accept)
                 if 200 <= answer.status < 300:
-                    content = self._read(answer, size or _ANSWER_LIMIT, patience, operation)
-                    self._was_let_in = True
+                    content = self._exchange.read(answer, size or _ANSWER_LIMIT, patience, operation)
+                    self._exchange.was_let_in = True
                     break
                 wait = retry_after(answer.headers)
-                error = self._refusal(answer, operation, params)
-                if error.status not in _TRANSIENT and not self._is_settling(answer.status):
+                error = self._exchange.refusal(answer, operation, params)
+                if error.status not in _TRANSIENT and not self._exchange.is_settling(answer.status):
                     raise error
                 was_done = None if answer.status >= 500 else False
-            except _Lost as lost:
+            except Lost as lost:
                 error, wait, was_done = lost.error, None, lost.was_done
-                if not self._was_reached:
+                if not self._exchange.was_reached:
                     patience.shorten(_FIRST_CONTACT)
             if was_done is None and not repeatable:
                 raise error
@@ -345,192 +313,11 @@ class KubernetesClient:
         except (ValueError, RecursionError):
             value = None
         if not isinstance(value, dict):
-            raise self._nonsense(operation, "no JSON object")
+            raise self._exchange.nonsense(operation, "no JSON object")
         return value
-
-    def _is_settling(self, status: int) -> bool:
-        return status in _REFUSALS and self._was_let_in and time.monotonic() - self._trouble_at < _SETTLING
-
-    def _send(
-        self,
-        method: str,
-        path: str,
-        params: Params | None,
-        body: bytes | None,
-        read_timeout: float,
-        operation: Operation,
-        accept: str = _JSON,
-    ) -> urllib3.BaseHTTPResponse:
-        """One request; the answer's head has arrived. Raises _Lost where another try may help, ApiError where not."""
-        import urllib3
-
-        headers = urllib3.HTTPHeaderDict({"Accept": accept, "User-Agent": "imagescan.openshift"})
-        authorization = self._settled.authorization()
-        if authorization:
-            headers["Authorization"] = authorization
-        for name, value in self._settled.impersonate:
-            headers.add(name, value)
-        if body is not None:
-            kind = "application/json"
-            if method == "PATCH":  # a JSON patch is a list, the others are objects; only applying has a field manager
-                kind = (
-                    _JSON_PATCH if body.startswith(b"[") else _APPLY if params and "fieldManager" in params else _MERGE
-                )
-            headers["Content-Type"] = kind
-        url = self.server + path
-        if params:
-            url += "?" + urllib.parse.urlencode({name: _text(value) for name, value in params.items()})
-        try:
-            answer = self._settled.pool.request(
-                method,
-                url,
-                body=body,
-                headers=headers,
-                timeout=urllib3.Timeout(connect=self._timeout, read=read_timeout),
-                retries=False,
-                redirect=False,
-                preload_content=False,
-            )
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise self._failure(error, operation) from error
-        self._was_reached = True
-        if answer.status >= 500:
-            self._trouble_at = time.monotonic()
-        return answer
-
-    def _read(self, answer: urllib3.BaseHTTPResponse, size: int, patience: _Patience, operation: Operation) -> bytes:
-        import urllib3
-
-        pieces, received = [], 0
-        try:
-            for piece in answer.stream(PIECE, decode_content=False):
-                received += len(piece)
-                if received > size:
-                    answer.close()
-                    raise LimitExceeded(f"{self.server} sent more than {size >> 20} MiB, asked to {operation}")
-                if patience.is_over():
-                    answer.close()
-                    raise self._lost(f"the answer took longer than {self._deadline:.0f} s", operation)
-                pieces.append(piece)
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            answer.close()
-            raise self._failure(error, operation) from error
-        answer.release_conn()
-        return b"".join(pieces)
-
-    def _refusal(self, answer: urllib3.BaseHTTPResponse, operation: Operation, params: Params | None) -> ApiError:
-        import urllib3
-
-        try:
-            body = answer.read(_ERROR_LIMIT, decode_content=False)
-        except (urllib3.exceptions.HTTPError, OSError):
-            body = b""  # the status alone says enough
-        finally:
-            answer.close()
-        return refused(self.server, answer.status, body, operation, params)
-
-    def _nonsense(self, operation: Operation, what: str) -> ApiError:
-        return ApiError(
-            f"{self.server} does not answer as an API server does, asked to {operation}: {what}",
-            code=INVALID,
-            hint="check the address and whether a proxy or a login page answers in its place",
-        )
-
-    def _lost(self, reason: str, operation: Operation, was_done: bool | None = None) -> _Lost:
-        self._trouble_at = time.monotonic()
-        hint = "check the address, the network and the proxy" if not self._was_reached else ""
-        text = f"no answer from {self.server}, asked to {operation}: {reason}"
-        return _Lost(ApiError(text, code=UNREACHABLE, hint=hint), was_done)
-
-    def _failure(self, error: Exception, operation: Operation) -> _Lost | ApiError:
-        """Classify a failed exchange."""
-        import urllib3
-
-        causes = causes_of(error)
-        for cause in causes:
-            if isinstance(cause, ssl.SSLCertVerificationError):
-                return ApiError(
-                    f"the certificate of {self.server} is not trusted: {visible(cause.verify_message)}",
-                    code=TLS,
-                    hint="give the CA that signed it as ca_cert, and the name that stands in it as host",
-                )
-            if isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME and not self._was_reached:
-                return ApiError(
-                    f"there is no host {visible(urllib.parse.urlsplit(self.server).hostname or '')}",
-                    code=UNREACHABLE,
-                    hint="check the address of the API server",
-                )
-            if isinstance(cause, ssl.SSLError) and not isinstance(cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
-                reason = cause.reason or "TLS failed"
-                hint = "check the address, the CA and the client certificate"
-                if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
-                    hint = "does it speak plain HTTP? then use http:// for the API server"
-                return ApiError(f"no TLS connection to {self.server}: {reason}", code=TLS, hint=hint)
-        tunnel = re.search(r"Tunnel connection failed: (4\d\d)", str(error))
-        if tunnel:
-            return ApiError(
-                f"the proxy refuses the way to {self.server} with {tunnel.group(1)}",
-                code=UNREACHABLE,
-                hint="check proxy, no_proxy and the proxy's login",
-            )
-        refused_at_once = isinstance(
-            error, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
-        )
-        return self._lost(reason_of(causes), operation, False if refused_at_once else None)
-
-
-class _Lost(Exception):
-    """An exchange that failed. ``was_done``: False when the request certainly was not carried out, None if unknown."""
-
-    def __init__(self, error: ApiError, was_done: bool | None) -> None:
-        super().__init__(str(error))
-        self.error = error
-        self.was_done = was_done
 
 
 class _Tries:
     """State of the attempts of one request."""
 
     unknown = False
-
-
-class _Patience:
-    """The time that is left for one request with all its repetitions."""
-
-    def __init__(self, seconds: float) -> None:
-        self._start = time.monotonic()
-        self._seconds = seconds
-        self._tries = 0
-
-    def shorten(self, seconds: float) -> None:
-        self._seconds = min(self._seconds, seconds)
-
-    def is_over(self) -> bool:
-        return time.monotonic() - self._start > self._seconds
-
-    def pause(self, error: ApiError, wanted: float | None) -> None:
-        """Wait before another try, ``wanted`` seconds if the server said so; raise ``error`` when time is over."""
-        self._tries += 1
-        delay = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(self._tries, 10)) * random.uniform(0.5, 1.0)
-        if wanted is not None:
-            delay = wanted + delay * 0.5
-        if time.monotonic() - self._start + delay > self._seconds:
-            if wanted is not None and wanted > self._seconds:
-                error.message += f"; it asks to wait {wanted:.0f} s, longer than the deadline of {self._seconds:.0f} s"
-            if self._tries > 1:
-                error.message += f" (tried {self._tries} times)"
-            raise error
-        time.sleep(delay)
-
-
-def _content_type(method: str, params: Params | None, body: bytes) -> str:
-    """Tell the kinds of PATCH apart: a JSON patch is a list, and only an applied object has a field manager."""
-    if method != "PATCH":
-        return _JSON
-    if params and "fieldManager" in params:
-        return _APPLY
-    return _JSON_PATCH if body.startswith(b"[") else _MERGE
-
-
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
