@@ -27,6 +27,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors i
 from ansible_collections.imagescan.openshift.plugins.module_utils._images import (
     compression,
     file_selection,
+    layer_visitor,
     layers,
     limits,
     overlay,
@@ -51,6 +52,7 @@ READERS = (
     compression.__file__,
     overlay.__file__,
     walk.__file__,
+    layer_visitor.__file__,
     layers.__file__,
     file_selection.__file__,
     limits.__file__,

@@ -15,31 +15,21 @@ import functools
 import threading
 import typing as t
 
-from .._core.errors import CorruptData, LimitExceeded
+from .._core.errors import LimitExceeded
 from . import stargz
 from .file_selection import (
-    ARCHIVES,
     COMPONENTS,
     DATABASE,
-    DATABASES,
     LOADER,
-    LOADERS,
-    PYTHON,
-    SHELLS,
-    SPOOL_FROM,
     FileSelection,
-    Keeper,
-    component_of,
 )
 from .folders import read_folder
 from .layer_records import LayerRecord, program_visitor, visible_components
+from .layer_visitor import layer_visitor
 from .layers import Stopped, stream_layer
 from .limits import DEFAULT_LIMITS, MIB, Budget, Limits
 from .model import Image, KeptFile, Layer, Problem, RootContent
 from .overlay import (
-    IMPLIED,
-    OPAQUE,
-    WHITEOUT,
     Content,
     Interest,
     Links,
@@ -47,9 +37,8 @@ from .overlay import (
     Tree,
     join,
     matches,
-    parent_of,
 )
-from .tar import FILE, FOLDER, HARD_LINK, SPARSE, SYMLINK, FileSink, Visit, walk_tar
+from .tar import FILE, FOLDER, Visit, walk_tar
 
 if t.TYPE_CHECKING:
     from .unpack import Unpacking
@@ -206,7 +195,7 @@ class _ImageReading:
 
     def _read_layer(self, layer: Layer, number: int, of: int, walk: _Walk = walk_tar) -> LayerRecord:
         record = LayerRecord()
-        visitor = self._visitor(record)
+        visitor = layer_visitor(record, self._interest, self._wanted, self._budget)
         digest = layer.descriptor.annotations.get(stargz.DIGEST_ANNOTATION)
         table = None if digest is None else stargz.TableOfContents(digest, self._budget)
         if table is not None:
@@ -240,125 +229,6 @@ class _ImageReading:
                 name=f"layer {number + 1} of {len(layers)}",
                 threaded=self._threads > 1,
             )
-
-    def _visitor(self, record: LayerRecord) -> t.Callable[[str, str, int, str], FileSink | None]:
-        """The function that sees each entry of a layer; it runs once for each, so it is written for speed."""
-        interest = self._interest
-        budget = self._budget
-        files, above, patterns_of = interest.files, interest.above, interest.folders
-        layer_folders = self._asked_layer_folders()
-        file_limit = self._wanted.file_limit
-        events, links, candidates = record.events, record.links, record.candidates
-        folders, add_folder = record.folders, record.folders.add
-        add_other = record.others.append
-        suffixes = (*ARCHIVES, *PYTHON, "package.json")
-        named = SHELLS | DATABASES
-        parent = ""
-        inside: list[str] = []  # wanted files that are folders in this layer
-        patterns: tuple[str, ...] = patterns_of.get("", ())
-        add_folder(hash(""))
-
-        def enter(path: str) -> None:
-            cost = 0
-            while path:
-                key = hash(path)
-                if key in folders:
-                    break
-                add_folder(key)
-                cost += 130
-                if path.endswith(PYTHON):
-                    candidates[path] = "python"
-                    cost += 200
-                if path in files:
-                    inside.append(path)
-                path = path.rpartition("/")[0]
-            if cost:
-                budget.add_index(cost)
-
-        def visit(name: str, kind: str, size: int, link: str) -> FileSink | None:
-            nonlocal parent, patterns
-            folder, _slash, base = name.rpartition("/")
-            if base[:4] == ".wh.":
-                self._whiteout(record, folder, base)
-                return None
-            if folder != parent:
-                parent = folder
-                enter(folder)
-                patterns = patterns_of.get(folder, ())
-                if inside and any(folder == path or folder.startswith(path + "/") for path in inside):
-                    events.append((folder, IMPLIED, "", None))
-                    budget.add_index(200)
-            if kind is not FOLDER:
-                add_other(hash(name))
-                if kind is SYMLINK:
-                    links.append((name, link))
-                    budget.add_index(200 + len(name) + len(link))
-            if base.endswith(suffixes) or base in named or base.startswith(LOADERS):
-                component = component_of(folder, base, kind)
-                if component:
-                    candidates[name] = component
-                    budget.add_index(200 + len(name))
-                else:
-                    candidates.pop(name, None)
-                if kind is FOLDER:
-                    add_folder(hash(name))
-            wanted = name in files or (bool(patterns) and matches(base, patterns))
-            if not wanted and name not in above:
-                return None
-            if not name:
-                if kind is not FOLDER:
-                    raise CorruptData("an entry makes the root something else than a folder", code="layer-entry")
-                return None
-            budget.add_index(300 + len(name) + len(link))
-            content = None
-            sink = None
-            if kind is FILE or kind is SPARSE:
-                content = Content(size)
-                if kind is SPARSE:
-                    content.why = "it is stored as a sparse file, which is not expanded"
-                elif wanted and size > file_limit:
-                    content.why = f"it has {size} bytes, more than {file_limit}"
-                elif wanted:
-                    budget.add_kept(size)
-                    if size <= SPOOL_FROM:
-                        budget.add_index(size)
-                    sink = Keeper(content)
-                kind = FILE
-            if wanted and folder in layer_folders and (content is not None or kind is HARD_LINK):
-                record.files.extend(
-                    (join(asked, base), name, content)
-                    for asked in layer_folders[folder]
-                    if matches(base, self._wanted.folders[asked])
-                )
-            events.append((name, kind, link, content))
-            return sink
-
-        return visit
-
-    def _asked_layer_folders(self) -> dict[str, list[str]]:
-        """Folder as named in a layer -> folders as asked for."""
-        asked = self._wanted.layer_folders
-        return {
-            folder: sorted(origins & asked) for folder, origins in self._interest.origins.items() if origins & asked
-        }
-
-    def _whiteout(self, record: LayerRecord, folder: str, base: str) -> None:
-        self._budget.add_index(300 + 2 * len(folder) + len(base))
-        above = folder
-        while above and hash(above) not in record.whiteout_folders:
-            record.whiteout_folders.add(hash(above))
-            self._budget.add_index(130)
-            above = parent_of(above)
-        if base == ".wh..wh..opq":
-            record.opaques.add(folder)
-            record.events.append((folder, OPAQUE, "", None))
-            return
-        name = base[4:]
-        if name in ("", ".", ".."):
-            raise CorruptData(f"the whiteout {join(folder, base)!r} names no file", code="layer-entry")
-        path = join(folder, name)
-        record.whiteouts.add(path)
-        record.events.append((path, WHITEOUT, "", None))
 
     # Merging
 
