@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import itertools
 import json
 import os
 import re
@@ -20,9 +19,11 @@ from ..._core.errors import InputError, ScanError
 from ..documents.model import Document
 from ..documents.unread import EVERYTHING, UnreadScope
 from ..model import SCHEMA_VERSION
-from .form import APPLICATION_ID, LEFT_OUT, REJECTED, TABLES, DocumentRow, checksum, compressed, expanded, to_json
+from .form import APPLICATION_ID, LEFT_OUT, REJECTED, TABLES, DocumentRow, checksum, compressed, to_json
+from .package_rows import PackageRows
 from .packing import Packed, pack
 from .reader import FeedIndex, checked_row, damage, identity_of, read_list
+from .stage import Stage
 from .work_folders import work_folder
 
 #: The year in the name of a document: cve-2026-1234.json, ALSA-2022:1234.json, ALAS2023-2024-123.
@@ -45,16 +46,12 @@ class Writer:
         self.replaces = identity_of(str(self.dest))
         self.meta: dict[str, t.Any] = {}
         self._products: dict[tuple[str, str], int] = {}
-        self._rows: dict[str, list[int]] = {}
-        self._dead: set[int] = set()
         self._repositories: dict[str, list[str]] = {}
         self._documents: dict[str, int] = {}
-        self._staged: dict[str, int] = {}
         self._is_settled = False
         self._last_document = 0
         self._last_vulnerability = 0
         self._last_loaded = 0
-        self._last_package = 0
         self._stack = contextlib.ExitStack()
         try:
             work = self._stack.enter_context(work_folder(dest, folder))
@@ -66,14 +63,14 @@ class Writer:
                 if old:
                     shutil.copyfile(old, self._file)
                 self._db = self._connect("index")
+                self._packages = PackageRows(self._db, str(self.dest))
                 if old:
                     self._load(old)
                 else:
                     self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                     self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
                     self._db.executescript(TABLES)
-                self._stage = self._connect("stage")
-                self._stage.execute("CREATE TABLE stage (name INTEGER, vulnerability INTEGER, groups TEXT)")
+                self._stage = Stage(self._connect("stage"))
         except BaseException:
             self._stack.close()
             raise
@@ -90,8 +87,8 @@ class Writer:
             self.meta = read_list(self._db, "meta")
             rows = read_list(self._db, "products")
             self._products = {(str(cpe), str(product)): number for number, (cpe, product) in enumerate(rows, 1)}
-            self._rows = dict(read_list(self._db, "names"))
-            self._dead = set(read_list(self._db, "dead"))
+            self._packages.numbers = dict(read_list(self._db, "names"))
+            self._packages.dead = set(read_list(self._db, "dead"))
             self._repositories = dict(read_list(self._db, "repositories"))
             for row in map(checked_row, self._db.execute("SELECT * FROM documents")):
                 self._documents[row.path] = row.id
@@ -99,9 +96,9 @@ class Writer:
                 raise ValueError(f"it has {len(self._documents)} documents and not {self.meta['rows']}")
             self._last_document = max(self._documents.values(), default=0)
             (last,) = self._db.execute("SELECT max(id) FROM vulnerabilities").fetchone()
-            self._last_vulnerability = self._last_loaded = max(last or 0, *self._dead, 0)
+            self._last_vulnerability = self._last_loaded = max(last or 0, *self._packages.dead, 0)
             (last,) = self._db.execute("SELECT max(id) FROM packages").fetchone()
-            self._last_package = last or 0
+            self._packages.last = last or 0
 
     def __enter__(self) -> t.Self:
         return self
@@ -134,9 +131,9 @@ class Writer:
                 for name, groups in by_name:
                     for group in groups:
                         group[7] = sorted([known[product] for product in group[7]])
-                    staged.append((self._staged.setdefault(name, len(self._staged)), number, to_json(groups)))
+                    staged.append((self._stage.number_of(name), number, to_json(groups)))
             self._db.executemany("INSERT INTO vulnerabilities VALUES (?, ?, ?, ?)", rows)
-            self._stage.executemany("INSERT INTO stage VALUES (?, ?, ?)", staged)
+            self._stage.add(staged)
             self._last_vulnerability += len(rows)
             skipped = {**packed.skipped, "deleted": 1} if packed.deleted else packed.skipped
             text = to_json(dict(sorted(skipped.items())))
@@ -223,7 +220,7 @@ class Writer:
         if number is None:
             return False
         row = self._row(number)
-        self._dead.update(range(row.first, row.first + row.vulnerabilities))
+        self._packages.dead.update(range(row.first, row.first + row.vulnerabilities))
         self._db.execute("DELETE FROM documents WHERE id = ?", (number,))
         self._db.execute(
             "DELETE FROM vulnerabilities WHERE id BETWEEN ? AND ?", (row.first, row.first + row.vulnerabilities - 1)
@@ -267,21 +264,8 @@ class Writer:
         """
         if self._is_settled:
             return
-        query = """
-            SELECT v.cve, d.path, d.sha256, d.stamp, d.verified
-            FROM vulnerabilities v JOIN documents d ON d.id = v.document
-            WHERE d.category = 'csaf_vex' ORDER BY v.cve, d.path
-        """
-        others: dict[str, tuple[str, str, str, bool]] = {}
         with self._errors():
-            about = first = ""
-            for cve, path, sha256, stamp, verified in self._db.execute(query):
-                if cve != about:
-                    tick()
-                    about, first = cve, path
-                elif path != first and path not in others:
-                    reason = f"it is about {cve}, and so is {first}; a feed says it once"
-                    others[path] = sha256, stamp, reason, bool(verified)
+            others = _repeated(self._db, tick)
             names = self._names_in(others, tick) if others else {}
             for path, (sha256, stamp, reason, is_verified) in others.items():
                 tick()
@@ -303,17 +287,12 @@ class Writer:
             )
             found[path] = {cve for (cve,) in titles}
             by_number.update(dict.fromkeys(numbers, found[path]))
-        self._stage.execute("CREATE TEMP TABLE wanted (vulnerability INTEGER PRIMARY KEY)")
-        self._stage.executemany("INSERT INTO wanted VALUES (?)", [(number,) for number in by_number])
-        staged = list(self._staged)
-        query = "SELECT name, vulnerability FROM stage WHERE vulnerability IN (SELECT vulnerability FROM wanted)"
-        for name, number in self._stage.execute(query):
-            by_number[number].add(staged[name].partition(":")[0])
-        self._stage.execute("DROP TABLE wanted")
+        for name, number in self._stage.names_of(by_number):
+            by_number[number].add(name.partition(":")[0])
         if any(number <= self._last_loaded for number in by_number):
-            for package, rows in self._rows.items():
+            for package, rows in self._packages.numbers.items():
                 tick()
-                for number, _groups in self._entries(package, rows):
+                for number, _groups in self._packages.entries(package, rows):
                     if number in by_number:
                         by_number[number].add(package.partition(":")[0])
         return found
@@ -327,16 +306,16 @@ class Writer:
         self.settle(tick)
         with self._errors():
             self._stage.commit()
-            self._add_staged(tick)
+            self._packages.add_staged(self._stage, tick)
             self._compact(tick)
             self.meta.update(meta)
-            self.meta.update(self._totals())
+            self.meta.update(_totals(self.rows()))
             self.meta["schema_version"] = SCHEMA_VERSION
             for key, value in (
                 ("meta", self.meta),
                 ("products", list(self._products)),
-                ("names", self._rows),
-                ("dead", sorted(self._dead)),
+                ("names", self._packages.numbers),
+                ("dead", sorted(self._packages.dead)),
                 ("repositories", self._repositories),
             ):
                 self._db.execute("INSERT OR REPLACE INTO lists VALUES (?, ?)", (key, compressed(to_json([key, value]))))
@@ -358,103 +337,18 @@ class Writer:
                 hint="run it again",
             )
 
-    def _totals(self) -> dict[str, t.Any]:
-        skipped: collections.Counter[str] = collections.Counter()
-        rows = documents = statements = verified = rejected = 0
-        newest = ""
-        years: set[int] = set()
-        for row in self.rows():
-            rows += 1
-            rejected += row.category == REJECTED
-            documents += row.category not in (REJECTED, LEFT_OUT)
-            if row.category != LEFT_OUT and (year := _YEAR.search(row.path)):
-                years.add(int(year[1]))
-            statements += row.statements
-            verified += row.verified
-            newest = max(newest, row.revision)
-            if row.skipped != "{}":
-                skipped.update(json.loads(row.skipped))
-        return {
-            "rows": rows,
-            "documents": documents,
-            "rejected": rejected,
-            "statements": statements,
-            "verified": verified,
-            "newest": newest,
-            "years": [min(years), max(years)] if years else [],
-            "skipped": dict(sorted(skipped.items())),
-        }
-
-    def _add_staged(self, tick: t.Callable[[], None]) -> None:
-        names = list(self._staged)
-        cursor = self._stage.execute("SELECT name, vulnerability, groups FROM stage ORDER BY name, vulnerability")
-        for number, parts in itertools.groupby(cursor, key=lambda row: row[0]):
-            tick()
-            texts = [
-                f"[{vulnerability},{groups}]" for _n, vulnerability, groups in parts if vulnerability not in self._dead
-            ]
-            if texts:
-                self._add_package(names[number], ",".join(texts))
-                self._join_last(names[number])
-
-    def _add_package(self, name: str, entries: str) -> None:
-        self._last_package += 1
-        self._rows.setdefault(name, []).append(self._last_package)
-        blob = compressed(f"[{to_json(name)},[{entries}]]")
-        self._db.execute("INSERT INTO packages VALUES (?, ?)", (self._last_package, blob))
-
-    def _join_last(self, name: str) -> None:
-        """Join the last rows of a package that are about as large: so they stay few, and large ones are left alone."""
-        numbers = self._rows[name]
-        start = len(numbers) - 1
-        size = self._size(numbers[start])
-        while start and (before := self._size(numbers[start - 1])) <= 2 * size:
-            start -= 1
-            size += before
-        if start < len(numbers) - 1:
-            self._join(name, numbers[start:])
-
-    def _size(self, number: int) -> int:
-        row = self._db.execute("SELECT length(groups) FROM packages WHERE id = ?", (number,)).fetchone()
-        return int(row[0]) if row else 0  # read when rows are joined, a missing one is damage
-
-    def _join(self, name: str, numbers: list[int]) -> None:
-        """Make one row of some of a package's rows, without what is dead."""
-        entries = [(one[0], to_json(one)) for one in self._entries(name, numbers) if one[0] not in self._dead]
-        self._db.executemany("DELETE FROM packages WHERE id = ?", [(number,) for number in numbers])
-        self._rows[name] = [number for number in self._rows[name] if number not in numbers]
-        if entries:
-            self._add_package(name, ",".join(text for _number, text in sorted(entries)))
-        elif not self._rows[name]:
-            del self._rows[name]
-
-    def _entries(self, name: str, numbers: t.Iterable[int]) -> list[t.Any]:
-        """Read the rows of a package, dead or not: number of the vulnerability and groups."""
-        entries: list[t.Any] = []
-        with damage(str(self.dest)):
-            for number in numbers:
-                (blob,) = self._db.execute("SELECT groups FROM packages WHERE id = ?", (number,)).fetchone()
-                own, found = expanded(blob)
-                if own != name:
-                    raise ValueError(f"it has something else in the place of {name}")
-                entries.extend(found)
-        return entries
-
     def _compact(self, tick: t.Callable[[], None]) -> None:
         """Leave everything out that is dead, once that is much."""
         (alive,) = self._db.execute("SELECT count(*) FROM vulnerabilities").fetchone()
-        if not self._dead or len(self._dead) * 2 <= alive:
+        if not self._packages.dead or len(self._packages.dead) * 2 <= alive:
             return
-        for name in list(self._rows):
-            tick()
-            self._join(name, list(self._rows[name]))
-        self._dead.clear()
+        self._packages.drop_dead(tick)
         self._db.commit()
         whole = self._file.with_name("compacted")
         self._db.execute("VACUUM INTO ?", (str(whole),))
         self._db.close()
         self._file = whole
-        self._db = self._connect(whole.name)
+        self._db = self._packages.db = self._connect(whole.name)
 
     @contextlib.contextmanager
     def _errors(self) -> t.Iterator[None]:
@@ -483,6 +377,54 @@ class IndexUpdate(Writer):
     def __init__(self, old_path: str, dest: str) -> None:
         FeedIndex.open(old_path).close()
         super().__init__(dest, str(Path(old_path).absolute()))
+
+
+def _repeated(db: sqlite3.Connection, tick: t.Callable[[], None]) -> dict[str, tuple[str, str, str, bool]]:
+    """Documents about what another one is about, all but the first by path: digest, time, reason, and if verified."""
+    query = """
+        SELECT v.cve, d.path, d.sha256, d.stamp, d.verified
+        FROM vulnerabilities v JOIN documents d ON d.id = v.document
+        WHERE d.category = 'csaf_vex' ORDER BY v.cve, d.path
+    """
+    others: dict[str, tuple[str, str, str, bool]] = {}
+    about = first = ""
+    for cve, path, sha256, stamp, verified in db.execute(query):
+        if cve != about:
+            tick()
+            about, first = cve, path
+        elif path != first and path not in others:
+            reason = f"it is about {cve}, and so is {first}; a feed says it once"
+            others[path] = sha256, stamp, reason, bool(verified)
+    return others
+
+
+def _totals(every: t.Iterable[DocumentRow]) -> dict[str, t.Any]:
+    """Sums of what the documents tell."""
+    skipped: collections.Counter[str] = collections.Counter()
+    rows = documents = statements = verified = rejected = 0
+    newest = ""
+    years: set[int] = set()
+    for row in every:
+        rows += 1
+        rejected += row.category == REJECTED
+        documents += row.category not in (REJECTED, LEFT_OUT)
+        if row.category != LEFT_OUT and (year := _YEAR.search(row.path)):
+            years.add(int(year[1]))
+        statements += row.statements
+        verified += row.verified
+        newest = max(newest, row.revision)
+        if row.skipped != "{}":
+            skipped.update(json.loads(row.skipped))
+    return {
+        "rows": rows,
+        "documents": documents,
+        "rejected": rejected,
+        "statements": statements,
+        "verified": verified,
+        "newest": newest,
+        "years": [min(years), max(years)] if years else [],
+        "skipped": dict(sorted(skipped.items())),
+    }
 
 
 def _sync(path: Path) -> None:
