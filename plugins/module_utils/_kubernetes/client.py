@@ -19,7 +19,7 @@ from .._core.errors import LimitExceeded
 from .._images.transport import retry_after
 from .connection import Connection, Settled, settle
 from .errors import EXPIRED, ApiError, operation_of
-from .exchange import JSON, Exchange, Lost, Params, Patience
+from .exchange import JSON, ApiPatience, Exchange, Lost, Params
 from .stream import ResponseStream
 
 __all__ = ["ApiAnswer", "KubernetesClient", "Connection", "ResponseStream", "connect"]
@@ -129,7 +129,7 @@ class KubernetesClient:
         """
         operation = operation_of(method, path, params)
         data = json.dumps(body, separators=(",", ":")).encode()
-        patience = Patience(self._deadline)
+        patience = ApiPatience(self._deadline)
         while True:
             try:
                 answer = self._exchange.send(method, path, params, data, self._timeout, operation)
@@ -286,7 +286,7 @@ class KubernetesClient:
     ) -> dict[str, t.Any]:
         operation = operation_of(method, path, params)
         data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
-        patience = Patience(self._deadline)
+        patience = ApiPatience(self._deadline)
         tries = tries or _Tries()
         while True:
             try:

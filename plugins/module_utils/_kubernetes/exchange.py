@@ -47,7 +47,7 @@ class Lost(Exception):
         self.was_done = was_done
 
 
-class Patience:
+class ApiPatience:
     """The time that is left for one request with all its repetitions."""
 
     def __init__(self, seconds: float) -> None:
@@ -136,7 +136,7 @@ class Exchange:
             self._trouble_at = time.monotonic()
         return answer
 
-    def read(self, answer: urllib3.BaseHTTPResponse, size: int, patience: Patience, operation: Operation) -> bytes:
+    def read(self, answer: urllib3.BaseHTTPResponse, size: int, patience: ApiPatience, operation: Operation) -> bytes:
         """The rest of an answer, of at most ``size`` bytes."""
         import urllib3
 
