@@ -27,6 +27,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors i
 from ansible_collections.imagescan.openshift.plugins.module_utils._images import (
     compression,
     file_selection,
+    folders,
+    layer_merge,
     layer_visitor,
     layers,
     limits,
@@ -53,6 +55,7 @@ READERS = (
     overlay.__file__,
     walk.__file__,
     layer_visitor.__file__,
+    layer_merge.__file__,
     layers.__file__,
     file_selection.__file__,
     limits.__file__,
@@ -111,7 +114,7 @@ def unpack_as_read(image: Image) -> None:
                 with unpack.Unpacking(image, root, limits=LIMITS, owning=False) as beside:
                     read = walk.read_root(image, WANTED, limits=LIMITS, threads=1, beside=beside)
                 done = beside.result()
-                seen = walk.read_folder(str(root), WANTED)
+                seen = folders.read_folder(str(root), WANTED)
                 # A layer that is there twice is read once, and unpacked twice.
                 again = len(image.layers) - len({layer.diff_id for layer in image.layers})
                 assert done.entries == read.entries or again

@@ -20,14 +20,12 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import LimitExceeded, ScanError
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.file_selection import FileSelection
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.folders import read_folder
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Image, RootContent
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.unpack import Unpacking, unpack
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.unpack_metadata import Owner, may_own
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.walk import (
-    FileSelection,
-    read_folder,
-    read_root,
-)
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.walk import read_root
 from ansible_collections.imagescan.openshift.tests.support.data import data_path
 from ansible_collections.imagescan.openshift.tests.support.layouts import File, image_of, tar_of, write_layout
 from ansible_collections.imagescan.openshift.tests.support.programs import require_program

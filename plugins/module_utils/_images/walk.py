@@ -17,34 +17,18 @@ import typing as t
 
 from .._core.errors import LimitExceeded
 from . import stargz
-from .file_selection import (
-    COMPONENTS,
-    DATABASE,
-    LOADER,
-    FileSelection,
-)
-from .folders import read_folder
+from .file_selection import COMPONENTS, DATABASE, LOADER, FileSelection
+from .layer_merge import LayerMerge
 from .layer_records import LayerRecord, program_visitor, visible_components
 from .layer_visitor import layer_visitor
 from .layers import Stopped, stream_layer
 from .limits import DEFAULT_LIMITS, MIB, Budget, Limits
-from .model import Image, KeptFile, Layer, Problem, RootContent
-from .overlay import (
-    Content,
-    Interest,
-    Links,
-    SymlinkLoop,
-    Tree,
-    join,
-    matches,
-)
-from .tar import FILE, FOLDER, Visit, walk_tar
+from .model import Image, Layer, Problem, RootContent
+from .overlay import Interest
+from .tar import Visit, walk_tar
 
 if t.TYPE_CHECKING:
     from .unpack import Unpacking
-
-__all__ = ["Limits", "FileSelection", "read_folder", "read_root"]
-
 
 _PASSES = 10
 _Walk = t.Callable[[t.Iterator[bytes], Visit, Budget], None]
@@ -82,10 +66,7 @@ class _ImageReading:
         self._threads = threads
         self._interest = Interest(wanted.files, wanted.folders)
         self._stop = False
-        self._problems: dict[Problem, None] = {}
-        self._layer_files: list[KeptFile] = []
-        self._crossed: frozenset[str] = frozenset()
-        self._places: dict[str, str] = {}
+        self._merge = LayerMerge(wanted, self._interest)
 
     def run(self, beside: Unpacking | None) -> RootContent:
         image = self._image
@@ -108,7 +89,7 @@ class _ImageReading:
             records = self._read_beside(slots, beside)
         entries = self._budget.entries
         for _pass in range(_PASSES):
-            needed, files = self._merge([records[slot] for slot in slots])
+            needed, files = self._merge.merge([records[slot] for slot in slots])
             if not needed:
                 break
             again = [
@@ -123,23 +104,21 @@ class _ImageReading:
                 subject=image.reference,
             )
         stacked = [records[slot] for slot in slots]
-        found = visible_components(stacked, self._crossed)
-        if not (files or self._problems or any(found.values())):
+        found = visible_components(stacked, self._merge.crossed)
+        if not (files or self._merge.problems or any(found.values())):
             self._look_for_programs(layers, records)
-            found = visible_components(stacked, self._crossed)
-        expected = {*self._wanted.files, *self._places.values()}
+            found = visible_components(stacked, self._merge.crossed)
+        expected = {*self._wanted.files, *self._merge.places.values()}
         counts = {kind: len(found[kind]) for kind in COMPONENTS}
         return RootContent(
             files=files,
-            layer_files=tuple(self._layer_files),
+            layer_files=tuple(self._merge.layer_files),
             unexamined=counts,
             entries=entries,
             is_dynamic=bool(found[LOADER]),
-            problems=(*self._problems, *_table_problems(stacked)),
+            problems=(*self._merge.problems, *_table_problems(stacked)),
             stray_databases=tuple(sorted(set(found[DATABASE]) - expected)),
         )
-
-    # Reading
 
     def _read(
         self, layers: list[Layer], numbers: t.Iterable[int], known: t.Sequence[LayerRecord | None]
@@ -229,117 +208,6 @@ class _ImageReading:
                 name=f"layer {number + 1} of {len(layers)}",
                 threaded=self._threads > 1,
             )
-
-    # Merging
-
-    def _merge(self, stacked: list[LayerRecord]) -> tuple[set[str], dict[str, KeptFile]]:
-        """(folders in which more must be known, files). Problems are those of the last merge."""
-        interest = self._interest
-        self._problems = {}
-        self._layer_files = []
-        interest.added.clear()
-        links = Links()
-        for number, record in enumerate(stacked):
-            for path, target in record.links:
-                links.add(path, target, number)
-
-        def populated(folder: str) -> bool:
-            return any(record.names_in(folder) for record in stacked)
-
-        def crossed(path: str, layer: int) -> bool:
-            return any(record.names_in(path) for record in stacked[layer:])
-
-        links.widen(interest, crossed, populated)
-        self._crossed = frozenset(links.crossed)
-        files: dict[str, KeptFile] = {}
-        if not interest.added:
-            tree = Tree()
-            unknown: set[str] = set()
-            for number, record in enumerate(stacked):
-                tree.apply(number, record.events, interest.covers, unknown)
-                if not unknown:
-                    self._report_layer(number, record, tree)
-            for path in unknown:
-                interest.add(path)
-            if not unknown:
-                files = self._resolve(tree, lambda path: links.decided(path, populated))
-            if interest.added:
-                links.widen(interest, crossed, populated)
-        return interest.added, files
-
-    def _resolve(self, tree: Tree, decided: t.Callable[[str], bool]) -> dict[str, KeptFile]:
-        interest = self._interest
-        files: dict[str, KeptFile] = {}
-        places = self._places = {}
-
-        def sees(path: str) -> bool:
-            return interest.sees(path) or not decided(path)
-
-        def complete(path: str) -> bool:
-            return interest.covers(path) or path in interest.folders or not decided(path)
-
-        def take(asked: str, place: str) -> None:
-            try:
-                found = tree.find(place, sees, complete)
-            except SymlinkLoop:
-                self._problem("symlink-loop", f"{asked}: too many symlinks")
-                return
-            if isinstance(found, list):
-                for path in found:
-                    interest.add(path)
-            elif found.kind is FILE:
-                content = t.cast(Content, found.content)  # files have one
-                places[asked] = found.path
-                if content.data is not None:
-                    files[asked] = KeptFile(asked, content.data, found.layer)
-                elif content.why:
-                    self._problem("file-not-read", f"{asked}: {content.why}")
-                elif not interest.add(found.path):
-                    self._problem("file-not-read", f"{asked}: its content cannot be told from the layers")
-            elif found.kind:
-                kind = "a folder" if found.kind is FOLDER else "a device, a pipe or a socket"
-                self._problem("not-a-file", f"{asked}: it is {kind}, not a file")
-
-        for asked, place in self._wanted.places(places):
-            take(asked, place)
-        for folder in sorted(self._wanted.folders):
-            patterns = self._wanted.folders[folder]
-            try:
-                found = tree.find(folder, sees, complete)
-            except SymlinkLoop:
-                self._problem("symlink-loop", f"{folder}: too many symlinks")
-                continue
-            if isinstance(found, list):
-                for path in found:
-                    interest.add_folder(path, patterns)
-            elif found.kind is FOLDER:
-                if decided(join(found.path, "x")) and interest.add_folder(found.path, patterns):
-                    continue
-                for name in found.children:
-                    if matches(name, patterns):
-                        take(join(folder, name), join(found.path, name))
-            elif found.kind:
-                self._problem("not-a-folder", f"{folder}: it is not a folder")
-        return files
-
-    def _report_layer(self, number: int, record: LayerRecord, tree: Tree) -> None:
-        """Note the files that one layer brought into the folders that are reported by layer."""
-        for asked, name, content in record.files:
-            if content is None:
-                try:
-                    found = tree.find(name, lambda _path: True, lambda _path: True)
-                except SymlinkLoop:
-                    continue
-                content = None if isinstance(found, list) else found.content
-            if content is None:
-                continue
-            if content.data is not None:
-                self._layer_files.append(KeptFile(asked, content.data, number))
-            elif content.why:
-                self._problem("file-not-read", f"{asked}: in layer {number + 1}, {content.why}")
-
-    def _problem(self, code: str, message: str) -> None:
-        self._problems[Problem(code, message)] = None
 
 
 def _table_problems(stacked: t.Sequence[LayerRecord]) -> t.Iterator[Problem]:

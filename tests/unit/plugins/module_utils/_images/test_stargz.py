@@ -17,8 +17,9 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.file_selection import FileSelection
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.stargz import DIGEST_ANNOTATION, NAME
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.walk import FileSelection, read_root
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.walk import read_root
 from ansible_collections.imagescan.openshift.tests.support import layouts
 from ansible_collections.imagescan.openshift.tests.support.layouts import GZIP, File, digest_of
 

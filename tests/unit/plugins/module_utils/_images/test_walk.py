@@ -22,10 +22,13 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors i
     ScanError,
     UnsupportedImage,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.file_selection import SPOOL_FROM
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.file_selection import (
+    SPOOL_FROM,
+    FileSelection,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.limits import Limits
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Image, Layer, RootContent
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.walk import FileSelection, read_root
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.walk import read_root
 from ansible_collections.imagescan.openshift.tests.support.layouts import (
     GZIP,
     PLAIN,
