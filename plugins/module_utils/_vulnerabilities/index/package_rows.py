@@ -17,7 +17,8 @@ class PackageRows:
     """Rows of packages in the database of an index.
 
     ``numbers``: those of the rows of each package. ``dead``: vulnerabilities that the index has no more. ``last``: the
-    highest number of a row. ``shown``: the index in messages.
+    highest number of a row. ``loaded``: the highest number of a vulnerability in rows of a copied index. ``shown``: the
+    index in messages.
     """
 
     def __init__(self, db: sqlite3.Connection, shown: str) -> None:
@@ -26,6 +27,7 @@ class PackageRows:
         self.numbers: dict[str, list[int]] = {}
         self.dead: set[int] = set()
         self.last = 0
+        self.loaded = 0
 
     def add_staged(self, stage: Stage, tick: t.Callable[[], None]) -> None:
         """Add what is staged, package by package."""
@@ -79,6 +81,14 @@ class PackageRows:
                     raise ValueError(f"it has something else in the place of {name}")
                 entries.extend(found)
         return entries
+
+    def names_of(self, vulnerabilities: t.Container[int], tick: t.Callable[[], None]) -> t.Iterator[tuple[str, int]]:
+        """Names of the packages whose rows have one of these vulnerabilities, with each of them. Reads all rows."""
+        for name, numbers in self.numbers.items():
+            tick()
+            for vulnerability, _groups in self.entries(name, numbers):
+                if vulnerability in vulnerabilities:
+                    yield name, vulnerability
 
     def drop_dead(self, tick: t.Callable[[], None]) -> None:
         """Leave everything out that is dead."""

@@ -51,7 +51,6 @@ class Writer:
         self._is_settled = False
         self._last_document = 0
         self._last_vulnerability = 0
-        self._last_loaded = 0
         self._stack = contextlib.ExitStack()
         try:
             work = self._stack.enter_context(work_folder(dest, folder))
@@ -62,7 +61,7 @@ class Writer:
                     self._stack.enter_context(self.dest.open("rb"))
                 if old:
                     shutil.copyfile(old, self._file)
-                self._db = self._connect("index")
+                self._db = self._stack.enter_context(_connection(self._file))
                 self._packages = PackageRows(self._db, str(self.dest))
                 if old:
                     self._load(old)
@@ -70,16 +69,10 @@ class Writer:
                     self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                     self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
                     self._db.executescript(TABLES)
-                self._stage = Stage(self._connect("stage"))
+                self._stage = Stage(self._stack.enter_context(_connection(self._file.with_name("stage"))))
         except BaseException:
             self._stack.close()
             raise
-
-    def _connect(self, name: str) -> sqlite3.Connection:
-        database = self._stack.enter_context(contextlib.closing(sqlite3.connect(self._file.with_name(name))))
-        database.execute("PRAGMA journal_mode = OFF")
-        database.execute("PRAGMA synchronous = OFF")
-        return database
 
     def _load(self, old: str) -> None:
         """Take over what the copied index has. Raises CorruptData when it is damaged."""
@@ -96,7 +89,7 @@ class Writer:
                 raise ValueError(f"it has {len(self._documents)} documents and not {self.meta['rows']}")
             self._last_document = max(self._documents.values(), default=0)
             (last,) = self._db.execute("SELECT max(id) FROM vulnerabilities").fetchone()
-            self._last_vulnerability = self._last_loaded = max(last or 0, *self._packages.dead, 0)
+            self._last_vulnerability = self._packages.loaded = max(last or 0, *self._packages.dead, 0)
             (last,) = self._db.execute("SELECT max(id) FROM packages").fetchone()
             self._packages.last = last or 0
 
@@ -266,36 +259,13 @@ class Writer:
             return
         with self._errors():
             others = _repeated(self._db, tick)
-            names = self._names_in(others, tick) if others else {}
+            rows = {path: self._row(self._documents[path]) for path in others}
+            names = _names_said(rows, self._db, self._stage, self._packages, tick) if others else {}
             for path, (sha256, stamp, reason, is_verified) in others.items():
                 tick()
                 scope = UnreadScope(tuple(sorted(names[path])))
                 self.reject(path, sha256, stamp, reason, scope=scope, verified=is_verified)
         self._is_settled = True
-
-    def _names_in(self, paths: t.Iterable[str], tick: t.Callable[[], None]) -> dict[str, set[str]]:
-        """Names of the packages and modules that documents say something of, and ids of their vulnerabilities, so that
-        a document that says nothing does not concern everything. Looks through all that is said.
-        """
-        found: dict[str, set[str]] = {}
-        by_number: dict[int, set[str]] = {}
-        for path in paths:
-            row = self._row(self._documents[path])
-            numbers = range(row.first, row.first + row.vulnerabilities)
-            titles = self._db.execute(
-                "SELECT cve FROM vulnerabilities WHERE id BETWEEN ? AND ?", (numbers.start, numbers.stop - 1)
-            )
-            found[path] = {cve for (cve,) in titles}
-            by_number.update(dict.fromkeys(numbers, found[path]))
-        for name, number in self._stage.names_of(by_number):
-            by_number[number].add(name.partition(":")[0])
-        if any(number <= self._last_loaded for number in by_number):
-            for package, rows in self._packages.numbers.items():
-                tick()
-                for number, _groups in self._packages.entries(package, rows):
-                    if number in by_number:
-                        by_number[number].add(package.partition(":")[0])
-        return found
 
     def finish(self, meta: t.Mapping[str, t.Any], tick: t.Callable[[], None] = lambda: None) -> None:
         """Complete the index with its description and put it in the place of the old one. ``tick`` is called often.
@@ -348,7 +318,7 @@ class Writer:
         self._db.execute("VACUUM INTO ?", (str(whole),))
         self._db.close()
         self._file = whole
-        self._db = self._packages.db = self._connect(whole.name)
+        self._db = self._packages.db = self._stack.enter_context(_connection(whole))
 
     @contextlib.contextmanager
     def _errors(self) -> t.Iterator[None]:
@@ -379,6 +349,14 @@ class IndexUpdate(Writer):
         super().__init__(dest, str(Path(old_path).absolute()))
 
 
+@contextlib.contextmanager
+def _connection(path: Path) -> t.Iterator[sqlite3.Connection]:
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode = OFF")
+        database.execute("PRAGMA synchronous = OFF")
+        yield database
+
+
 def _repeated(db: sqlite3.Connection, tick: t.Callable[[], None]) -> dict[str, tuple[str, str, str, bool]]:
     """Documents about what another one is about, all but the first by path: digest, time, reason, and if verified."""
     query = """
@@ -396,6 +374,33 @@ def _repeated(db: sqlite3.Connection, tick: t.Callable[[], None]) -> dict[str, t
             reason = f"it is about {cve}, and so is {first}; a feed says it once"
             others[path] = sha256, stamp, reason, bool(verified)
     return others
+
+
+def _names_said(
+    rows: t.Mapping[str, DocumentRow],
+    db: sqlite3.Connection,
+    stage: Stage,
+    packages: PackageRows,
+    tick: t.Callable[[], None],
+) -> dict[str, set[str]]:
+    """Names of the packages and modules that documents say something of, and ids of their vulnerabilities, so that
+    a document that says nothing does not concern everything. Looks through all that is said.
+    """
+    found: dict[str, set[str]] = {}
+    by_number: dict[int, set[str]] = {}
+    for path, row in rows.items():
+        numbers = range(row.first, row.first + row.vulnerabilities)
+        titles = db.execute(
+            "SELECT cve FROM vulnerabilities WHERE id BETWEEN ? AND ?", (numbers.start, numbers.stop - 1)
+        )
+        found[path] = {cve for (cve,) in titles}
+        by_number.update(dict.fromkeys(numbers, found[path]))
+    for name, number in stage.names_of(by_number):
+        by_number[number].add(name.partition(":")[0])
+    if any(number <= packages.loaded for number in by_number):
+        for name, number in packages.names_of(by_number, tick):
+            by_number[number].add(name.partition(":")[0])
+    return found
 
 
 def _totals(every: t.Iterable[DocumentRow]) -> dict[str, t.Any]:
