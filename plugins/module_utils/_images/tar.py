@@ -120,6 +120,7 @@ def walk_tar(chunks: t.Iterator[bytes], visit: Visit, budget: Budget, header: He
     ``header``, where given, tells ``visit`` the rest of what the entry's header says.
     Raises ``CorruptData`` (``layer-truncated`` when the data end inside a member or a header, ``layer-damaged``) and
     ``LimitExceeded``. As in Go, an archive may lack its two zero blocks and the padding of its last member.
+    One long function, because calls for each entry would slow the reading of every layer.
     """
     limits = budget.limits
     path_bytes = limits.path_bytes
@@ -158,18 +159,7 @@ def walk_tar(chunks: t.Iterator[bytes], visit: Visit, budget: Budget, header: He
         stored = block[148:156]
         # adler32 gives the sum of the bytes modulo 65521, ten times as fast as sum().
         if (adler32(block) & 0xFFFF) - 1 - sum(stored) + 256 != _octal(stored) and not _checksum_holds(block):
-            if block != _ZEROS:
-                raise CorruptData("a tar header has a wrong checksum", code="layer-damaged")
-            if extended:
-                raise CorruptData("the tar archive ends after an extended header", code="layer-truncated")
-            tail = buf[pos : pos + BLOCK]
-            while len(tail) < BLOCK:
-                buf = more()
-                if not buf:
-                    break
-                tail += buf[: BLOCK - len(tail)]
-            if tail and tail != _ZEROS[: len(tail)]:
-                raise CorruptData("a zero block stands between tar headers", code="layer-damaged")
+            _check_end(block, extended, buf[pos : pos + BLOCK], more)
             break
         count += 1
         if count >= _ENTRY_STEP:
@@ -181,15 +171,8 @@ def walk_tar(chunks: t.Iterator[bytes], visit: Visit, budget: Budget, header: He
         kind = kinds.get(flag)
         if kind is None and flag != 0:
             if flag in b"xgLK":
-                if size > limits.header:
-                    raise LimitExceeded(
-                        f"an extended tar header has {size} bytes, more than {limits.header}", code="limit-header"
-                    )
                 extended += 1
-                if extended > _EXTENDED_IN_A_ROW:
-                    raise LimitExceeded(
-                        f"more than {_EXTENDED_IN_A_ROW} extended tar headers stand in a row", code="limit-header"
-                    )
+                _check_extended(size, limits.header, extended)
                 body, buf, pos = _body(buf, pos, size, more)
                 if flag == 0x4C:
                     long_name = _text(body)
@@ -284,6 +267,28 @@ def walk_tar(chunks: t.Iterator[bytes], visit: Visit, budget: Budget, header: He
                 pos = 0
                 break
     budget.add_entries(count)
+
+
+def _check_end(block: bytes, extended: int, tail: bytes, more: t.Callable[[], bytes]) -> None:
+    """Raise CorruptData where what is no header does not end the archive. ``tail``: what is there of the next block."""
+    if block != _ZEROS:
+        raise CorruptData("a tar header has a wrong checksum", code="layer-damaged")
+    if extended:
+        raise CorruptData("the tar archive ends after an extended header", code="layer-truncated")
+    while len(tail) < BLOCK:
+        data = more()
+        if not data:
+            break
+        tail += data[: BLOCK - len(tail)]
+    if tail and tail != _ZEROS[: len(tail)]:
+        raise CorruptData("a zero block stands between tar headers", code="layer-damaged")
+
+
+def _check_extended(size: int, limit: int, in_a_row: int) -> None:
+    if size > limit:
+        raise LimitExceeded(f"an extended tar header has {size} bytes, more than {limit}", code="limit-header")
+    if in_a_row > _EXTENDED_IN_A_ROW:
+        raise LimitExceeded(f"more than {_EXTENDED_IN_A_ROW} extended tar headers stand in a row", code="limit-header")
 
 
 def _cut(name: str) -> CorruptData:
