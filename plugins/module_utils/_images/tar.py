@@ -270,7 +270,10 @@ def walk_tar(chunks: t.Iterator[bytes], visit: Visit, budget: Budget, header: He
 
 
 def _check_end(block: bytes, extended: int, tail: bytes, more: t.Callable[[], bytes]) -> None:
-    """Raise CorruptData where what is no header does not end the archive. ``tail``: what is there of the next block."""
+    """Raise CorruptData where a block that is not a header does not end the archive.
+
+    ``tail``: what is there of the next block.
+    """
     if block != _ZEROS:
         raise CorruptData("a tar header has a wrong checksum", code="layer-damaged")
     if extended:
