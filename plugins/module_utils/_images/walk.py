@@ -73,16 +73,7 @@ class _ImageReading:
         # glibc gives memory of freed blocks larger than a threshold back to the kernel, which then has to clear it for
         # the next block. Freeing one large, never touched block lifts the threshold: a tenth of the time is saved.
         bytes(16 * MIB)
-        # An image may have the same layer several times (the empty one of old builders); it is read once.
-        unique: dict[tuple[str, int, str], int] = {}
-        layers: list[Layer] = []
-        slots: list[int] = []
-        for layer in image.layers:
-            key = (layer.descriptor.digest, layer.descriptor.size, layer.diff_id)
-            if key not in unique:
-                unique[key] = len(layers)
-                layers.append(layer)
-            slots.append(unique[key])
+        layers, slots = _different_layers(image.layers)
         if beside is None:
             records = self._read(layers, range(len(layers)), [None] * len(layers))
         else:
@@ -208,6 +199,20 @@ class _ImageReading:
                 name=f"layer {number + 1} of {len(layers)}",
                 threaded=self._threads > 1,
             )
+
+
+def _different_layers(layers: t.Iterable[Layer]) -> tuple[list[Layer], list[int]]:
+    """(layers to read, number in them of each layer): the same one, as the empty one of old builders, is read once."""
+    numbers: dict[tuple[str, int, str], int] = {}
+    different: list[Layer] = []
+    slots: list[int] = []
+    for layer in layers:
+        key = (layer.descriptor.digest, layer.descriptor.size, layer.diff_id)
+        if key not in numbers:
+            numbers[key] = len(different)
+            different.append(layer)
+        slots.append(numbers[key])
+    return different, slots
 
 
 def _table_problems(stacked: t.Sequence[LayerRecord]) -> t.Iterator[Problem]:
