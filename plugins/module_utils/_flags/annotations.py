@@ -189,7 +189,7 @@ def desired(
 ) -> AnnotationPatch:
     """Plan the changes of an image; nothing unless verdict, counts, reasons or the flag differ, or after seven days.
 
-    ``fate``: what ``fate.fate`` says; ``adopt``: leftovers of CloudForms count as ours; ``cloudforms_keys``: also write
+    ``fate``: what ``transition.fate`` says; ``adopt``: leftovers of CloudForms count as ours; ``cloudforms_keys``: also write
     the keys that CloudForms wrote. Without a report's URL, new or written earlier, there are no quality annotations,
     which must name one. Raises LimitExceeded where what others wrote leaves no room even for the flag.
     """
