@@ -189,9 +189,9 @@ def desired(
 ) -> AnnotationPatch:
     """Plan the changes of an image; nothing unless verdict, counts, reasons or the flag differ, or after seven days.
 
-    ``fate``: what ``transition.fate`` says; ``adopt``: leftovers of CloudForms count as ours; ``cloudforms_keys``: also write
-    the keys that CloudForms wrote. Without a report's URL, new or written earlier, there are no quality annotations,
-    which must name one. Raises LimitExceeded where what others wrote leaves no room even for the flag.
+    ``fate``: what ``transition.fate`` says; ``adopt``: leftovers of CloudForms count as ours; ``cloudforms_keys``: also
+    write the keys that CloudForms wrote. Without a report's URL, new or written earlier, there are no quality
+    annotations, which must name one. Raises LimitExceeded where what others wrote leaves no room even for the flag.
     """
     keys = _Keys(provider)
     url = facts.report_url or _usable_url(current.get(keys.report, ""))
