@@ -377,7 +377,7 @@ def _keys(mutants: t.Iterable[Mutant]) -> t.Iterator[tuple[str, Mutant]]:
 def _sample(number: int, folders: t.Sequence[str]) -> list[Mutant]:
     import environments
 
-    cosmic = environments.environment("mutants", sys.executable, REQUIREMENTS, link=False, collections=None)
+    cosmic = environments.environment("mutants", environments.this_python(), REQUIREMENTS, link=False, collections=None)
     command = [str(cosmic / "bin" / "python"), __file__, "--make", str(number), *folders]
     made = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return [Mutant(*fields) for fields in made]

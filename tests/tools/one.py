@@ -26,6 +26,7 @@ from environments import (
     ansible_test_environment,
     copied_tree,
     environment,
+    this_python,
 )
 
 #: What a change in makes tests run again.
@@ -36,7 +37,7 @@ TARGETS = "tests/integration/targets/"
 
 def run(tests: t.Sequence[str]) -> int:
     """Run tests with their output on the terminal; the worst exit status of pytest and ansible-test."""
-    venv = environment("test", sys.executable, USER_REQUIREMENTS + TEST_REQUIREMENTS)
+    venv = environment("test", this_python(), USER_REQUIREMENTS + TEST_REQUIREMENTS)
     targets = [name.removeprefix(TARGETS).strip("/") for name in tests if name.startswith(TARGETS)]
     files = [name for name in tests if not name.startswith(TARGETS)]
     status = 0

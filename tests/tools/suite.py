@@ -45,6 +45,7 @@ from environments import (
     find_python,
     link_folder,
     run,
+    this_python,
 )
 
 LISTENERS.append(costs.count)
@@ -174,7 +175,7 @@ def cluster_lacks() -> list[str]:
 
 def test_environment() -> Path:
     """The environment of linters and tests, on the Python that the user has."""
-    return environment("test", sys.executable, USER_REQUIREMENTS + TEST_REQUIREMENTS)
+    return environment("test", this_python(), USER_REQUIREMENTS + TEST_REQUIREMENTS)
 
 
 def core_environment(name: str) -> Path | None:
@@ -267,7 +268,7 @@ def stage_content(result: Result) -> None:
     archives = list(dist.glob("*.tar.gz"))
     if len(archives) != 1:
         return
-    importer = environment("importer", sys.executable, "galaxy-importer\n", link=False)
+    importer = environment("importer", this_python(), "galaxy-importer\n", link=False)
     log = fresh_log("galaxy-importer")
     config = BUILD / "galaxy-importer.cfg"
     # The importer lints by the same rules as above, and not by all of them.
@@ -281,7 +282,7 @@ def stage_content(result: Result) -> None:
     complaints = re.findall(r"^(?:ERROR|WARNING)\b.*", log.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
     result.gate("galaxy-importer", status or len(complaints), log)
 
-    elsewhere = environment("tarball", sys.executable, USER_REQUIREMENTS, link=False)
+    elsewhere = environment("tarball", this_python(), USER_REQUIREMENTS, link=False)
     log = fresh_log("tarball")
     settings = {**os.environ, "PATH": f"{elsewhere / 'bin'}:{os.environ['PATH']}"}
     settings["ANSIBLE_COLLECTIONS_PATH"] = str(dist / "collections")

@@ -230,6 +230,27 @@ def test_sanity_runs_on_fewer_pythons_and_whole_in_a_run_of_everything(
     assert suite.sanity_options("core-newest", "3.13") == []
 
 
+def test_the_interpreter_of_the_operating_system_comes_first_where_it_can_make_environments(
+    suite: t.Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    environments = sys.modules["environments"]
+    assert suite.find_python is environments.find_python
+    system, pyenv = tmp_path / "system" / "python3.77", tmp_path / "pyenv/versions/3.77.1/bin/python3.77"
+    for python in (system, pyenv):
+        python.parent.mkdir(parents=True)
+        python.write_text("#!/bin/sh\nexit 0\n", encoding="ascii")
+        python.chmod(0o755)
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "pyenv"))
+    monkeypatch.setattr(environments, "SYSTEM_BINARIES", system.parent)
+    assert environments.find_python("3.78", "3.77") == str(system)
+    system.write_text("#!/bin/sh\nexit 1\n", encoding="ascii")  # no ensurepip
+    assert environments.find_python("3.77") == str(pyenv)
+    system.unlink()
+    assert environments.find_python("3.77") == str(pyenv)
+    pyenv.unlink()
+    assert environments.find_python("3.77") is None
+
+
 def test_pip_makes_an_environment_where_uv_cannot(
     suite: t.Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
