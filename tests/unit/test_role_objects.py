@@ -1,0 +1,172 @@
+# Copyright (c) 2026, the imagescan.openshift authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What roles apply to a cluster, and what they decide and say, stays as it is: byte by byte, for many variables.
+
+``golden/role_objects.json`` has the SHA-256 of each value. A change that is meant to alter one renews them::
+
+    IMAGESCAN_GOLDEN=renew make test-one T=tests/unit/test_role_objects.py
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.imagescan.openshift.tests.support.role_values import render
+
+Json = dict[str, t.Any]
+GOLDEN = Path(__file__).resolve().parent / "golden/role_objects.json"
+RENEW = os.environ.get("IMAGESCAN_GOLDEN") == "renew"
+
+HOME = {"metadata": {"name": "scans", "uid": "4f2c"}}
+ROLES = ["cluster-admin", "imagescan-discovery", "imagescan-flagger", "imagescan-mirrors", "system:image-auditor"]
+PLAN = {"cron": "30 2 * * *", "next": ["2026-12-04T02:30:00Z", "2026-12-05T02:30:00Z"], "changes": []}
+CHANGES = [{"message": "02:30 does not exist on 2027-03-28 in Europe/Berlin: the kind cronjob leaves this run out"}]
+CRON_JOB: Json = {
+    "schedule_kind": "cronjob",
+    "schedule_namespace": "scans",
+    "schedule_image": "registry.example.com/imagescan:1",
+    "schedule_volume_claim": "scans",
+    "schedule__plan": PLAN,
+    "schedule__cluster": {"groups": ["batch"]},
+    "schedule__home": HOME,
+    "schedule__roles_there": ROLES,
+    "schedule__scanner_there": True,
+    "schedule__notes": {},
+    "schedule__runs": {"kinds": [{"objects": []}, {"objects": []}]},
+}
+
+
+def job(started: str, *conditions: tuple[str, str, str]) -> Json:
+    """A Job that the CronJob made. ``conditions``: type, status, reason."""
+    kept = [
+        {"type": kind, "status": status, "reason": reason, "lastTransitionTime": "2026-12-03T02:41:00Z"}
+        for kind, status, reason in conditions
+    ]
+    return {"metadata": {"creationTimestamp": started}, "status": {"startTime": started, "conditions": kept}}
+
+
+def runs(jobs: list[Json], *refused: str) -> Json:
+    """What tasks/cluster_runs.yml registers."""
+    return {"kinds": [{"objects": jobs}, {"objects": [{"lastTimestamp": at} for at in refused]}]}
+
+
+def notes(last: str, refused: str = "") -> Json:
+    """What tasks/tell.yml registers on a host: base64 of the two files, where they are."""
+    import base64
+
+    texts = [text and base64.b64encode(text.encode()).decode() for text in (last, refused)]
+    return {"results": [{"content": text} if text else {"failed": False} for text in texts]}
+
+
+ON_HOST: Json = {
+    "schedule__plan": PLAN,
+    "schedule__notes": notes(""),
+    **{
+        name: CRON_JOB[name]
+        for name in ("schedule__cluster", "schedule__home", "schedule__roles_there", "schedule__scanner_there")
+    },
+}
+BEFORE, STARTED = "2026-12-02T02:30:00Z", "2026-12-03T02:30:00Z"
+SCHEDULE_CASES: dict[str, Json] = {
+    "plain": CRON_JOB,
+    "full": {
+        **CRON_JOB,
+        "schedule_name": "nightly",
+        "schedule_timezone": "Europe/Berlin",
+        "schedule_spread": "600",
+        "schedule_timeout": "3600",
+        "schedule_catch_up": "no",
+        "schedule_history": "5",
+        "schedule_cluster_prefix": "shop",
+        "schedule_image_pull_secrets": "pull-a, pull-b",
+        "schedule_environment_secret": "environment",
+        "schedule_config_map": "files",
+        "schedule_pod_memory": "2Gi",
+        "schedule_pod_cpu": "1",
+        "schedule_vars": {
+            "scan_sources": "openshift,workloads",
+            "scan_method": "job",
+            "scan_steps": ["discover", "scan", "judge", "report", "flag"],
+            "scan_store": "postgresql+psycopg://scan@db/imagescan",
+            "scan_references": ["registry.example.com/a:1"],
+        },
+        "schedule__cluster": {"groups": ["batch", "security.openshift.io"]},
+        "schedule__roles_there": [*ROLES, "shop-discovery", "shop-flagger", "shop-mirrors"],
+        "schedule__plan": {**PLAN, "changes": CHANGES},
+        "schedule__runs": runs(
+            [job(BEFORE, ("Complete", "True", "")), job(STARTED, ("Failed", "True", "DeadlineExceeded"))],
+            *("2026-12-03T03:00:00Z", "2026-12-03T02:45:00Z"),
+        ),
+    },
+    "runs": {**CRON_JOB, "schedule__runs": runs([job(STARTED)]), "schedule_vars": {"scan_sources": "openshift"}},
+    "ended": {**CRON_JOB, "schedule__runs": runs([job(STARTED, ("Suspended", "False", ""), ("Complete", "True", ""))])},
+    "made, not started": {
+        **CRON_JOB,
+        "schedule__runs": runs([{"metadata": {"creationTimestamp": STARTED}}], "2026-12-03T03:00:00Z"),
+    },
+    "disabled": {**CRON_JOB, "schedule_state": "disabled", "schedule_spread": 30},
+    "absent": {**CRON_JOB, "schedule_state": "absent", "schedule__plan": {"cron": ""}, "schedule__home": {}},
+    "not prepared": {
+        **CRON_JOB,
+        "schedule_vars": {
+            "scan_steps": "discover,scan,flag",
+            "scan_sources": "workloads",
+            "scan_method": "image-volume",
+        },
+        "schedule__home": {},
+        "schedule__roles_there": ["cluster-admin"],
+        "schedule__scanner_there": False,
+    },
+    "no claim": {**CRON_JOB, "schedule_volume_claim": "", "schedule_vars": {"imagescan_store": "sqlite:////a/b.db"}},
+    "store elsewhere": {**CRON_JOB, "schedule_vars": {"scan_store": "/var/lib/imagescan/../x.db"}},
+    "store in the claim": {**CRON_JOB, "schedule_vars": {"scan_store": "sqlite:////var/lib/imagescan/x.db"}},
+    "own folder": {**CRON_JOB, "schedule_vars": {"scan_dir": "/tmp/a", "scan_steps": "judge"}},
+    "host, no run": {**ON_HOST},
+    "host, a run": {
+        **ON_HOST,
+        "schedule_kind": "cron",
+        "schedule__plan": {**PLAN, "changes": CHANGES},
+        "schedule__notes": notes(f"began={STARTED}\nended=2026-12-03T02:41:00Z\nstatus=2\n", "2026-12-03T03:00:00Z\n"),
+    },
+    "host, running": {**ON_HOST, "schedule_spread": "60", "schedule__notes": notes(f"began={STARTED}\n")},
+    "host, absent": {**ON_HOST, "schedule_state": "absent", "schedule__notes": {"skipped": True}},
+}
+WANTED = "selectattr('wanted', 'true') | map(attribute='object') | list"
+SCHEDULE = {
+    "applied": f"schedule__parts | {WANTED}",
+    "removed": (
+        "((schedule__state == 'absent') | ternary(schedule__parts, schedule__parts | rejectattr('wanted', 'true')"
+        " | list)) | map(attribute='object') | reverse | list"
+    ),
+    "store": "[schedule__run.store, schedule__run.keeps_store]",
+    "lacking": "schedule__run.missing | sort",
+    "told": "schedule__summary.lines",
+    "stats": "[schedule__summary.last, schedule__summary.refused, schedule__summary.next, schedule__summary.changes]",
+}
+
+
+@pytest.mark.parametrize(("role", "cases", "expressions"), [("schedule", SCHEDULE_CASES, SCHEDULE)])
+def test_what_a_role_makes_of_its_variables_stays(
+    role: str, cases: dict[str, Json], expressions: dict[str, str]
+) -> None:
+    values = render(role, cases, expressions)
+    texts = {case: {name: json.dumps(value) for name, value in found.items()} for case, found in values.items()}
+    sums = {
+        case: {name: hashlib.sha256(text.encode()).hexdigest() for name, text in found.items()}
+        for case, found in texts.items()
+    }
+    golden = json.loads(GOLDEN.read_text(encoding="utf-8")) if GOLDEN.is_file() else {}
+    if RENEW:
+        GOLDEN.write_text(json.dumps({**golden, role: sums}, indent=1) + "\n", encoding="utf-8")
+        return
+    changed = [
+        (case, name) for case, found in sums.items() for name in found if golden[role][case][name] != found[name]
+    ]
+    assert not changed, {f"{case}: {name}": texts[case][name] for case, name in changed}
+    assert sums.keys() == golden[role].keys()
