@@ -18,7 +18,13 @@ import random
 import typing as t
 from xml.etree import ElementTree
 
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance import codec, reader, streaming
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance import (
+    codec,
+    joining,
+    reader,
+    records,
+    streaming,
+)
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import (
     RULE_RESULTS,
     RULE_SEVERITIES,
@@ -29,7 +35,7 @@ from ansible_collections.imagescan.openshift.tests.fuzz import trees
 from ansible_collections.imagescan.openshift.tests.fuzz.mutations import mutate_bytes
 from ansible_collections.imagescan.openshift.tests.support import openscap as made
 
-READERS = [str(module.__file__) for module in (reader, codec, streaming)]
+READERS = [str(module.__file__) for module in (reader, records, joining, codec, streaming)]
 
 
 def one_case(data: bytes) -> None:

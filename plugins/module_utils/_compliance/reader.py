@@ -13,21 +13,16 @@ Standard library only: the scanner pod runs this file.
 
 from __future__ import annotations
 
-import math
-import re
 import typing as t
 
 from .._core.errors import CorruptData, LimitExceeded
-from .._core.times import read_time, utc_text
-from .._images.model import Problem
-from .model import RULE_RESULTS, RULE_SEVERITIES, Benchmark, Definition, Results, RuleResult
+from .joining import Definitions, join
+from .model import RULE_RESULTS, Benchmark, Definition, Results
+from .records import Contents, WrittenDefinition, WrittenOutcome, WrittenRule, WrittenTest, shown
 from .streaming import TEXT_LIMIT, Attributes, KnownElement, Table, pairs, walk
 
 #: Rules, references, tests and so on of one file; each takes about 100 bytes.
 VALUES_LIMIT = 1_000_000
-
-#: Id of an OVAL definition -> what it came to, more than once where it was evaluated with several sets of variables.
-Definitions = t.Mapping[str, t.Sequence[Definition]]
 
 _XCCDF = ("http://checklists.nist.gov/xccdf/1.1", "http://checklists.nist.gov/xccdf/1.2")
 _ARF = "http://scap.nist.gov/schema/asset-reporting-format/1.1"
@@ -57,7 +52,6 @@ _FLAT = frozenset(
         *("description", "rationale", "warning", "check", "fixtext"),
     )
 )
-_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 _HINT = "give what oscap xccdf eval wrote with --results-arf or --results"
 
 
@@ -67,111 +61,45 @@ def read_results(chunks: t.Iterable[bytes], where: str, definitions: Definitions
     ``definitions``: what ``read_definitions`` gave, for XCCDF results whose OVAL results are files of their own.
     Raises CorruptData (``results-damaged``, ``results-truncated``, ``results-missing``) and LimitExceeded.
     """
-    reader = _ResultsReader(where)
-    walk(chunks, where, reader.top, reader.pass_by, _FLAT)
-    if reader.last is None:
-        what = "OVAL results" if reader.definitions else "content"
+    contents = _read(chunks, where)
+    if contents.last is None:
+        what = "OVAL results" if contents.definitions else "content"
         raise CorruptData(f"{where} has {what} and no XCCDF TestResult", code="results-missing", hint=_HINT)
-    return reader.joined(reader.last, definitions or {})
+    return join(contents, contents.last, definitions or {})
 
 
 def read_definitions(chunks: t.Iterable[bytes], where: str) -> dict[str, list[Definition]]:
     """The results of the OVAL definitions of a file. Raises as ``read_results``."""
-    reader = _ResultsReader(where)
-    walk(chunks, where, reader.top, reader.pass_by, _FLAT)
-    if not reader.definitions:
+    contents = _read(chunks, where)
+    if not contents.definitions:
         raise CorruptData(f"{where} has no results of OVAL definitions", code="results-missing")
     found: dict[str, list[Definition]] = {}
-    for report in reader.definitions.values():
+    for report in contents.definitions.values():
         for identity, written in report.items():
-            found.setdefault(identity, []).extend(one.definition() for one in written)
+            found.setdefault(identity, []).extend(evaluation.definition() for evaluation in written)
     return found
 
 
-class _Rule:
-    """Rule of a benchmark."""
-
-    __slots__ = ("id", "identifiers", "references", "remediation", "severity", "title")
-
-    def __init__(self, attributes: t.Mapping[str, str]) -> None:
-        self.id = attributes.get("id", "")
-        self.severity = attributes.get("severity", "")
-        self.title: str | None = None
-        self.identifiers: list[tuple[str, str]] = []
-        self.references: list[str] = []
-        self.remediation = False
-
-
-class _Outcome:
-    """A rule-result."""
-
-    __slots__ = ("attributes", "checks", "fix", "identifiers", "instances", "messages", "overridden", "result")
-
-    def __init__(self, attributes: t.Mapping[str, str]) -> None:
-        self.attributes = attributes
-        self.result: str | None = None
-        self.identifiers: list[tuple[str, str]] = []
-        self.messages: list[str] = []
-        self.instances: list[str] = []
-        self.checks: list[tuple[str, str]] = []
-        self.overridden: list[str] = []
-        self.fix = False
-
-
-class _Test:
-    """A TestResult."""
-
-    def __init__(self, attributes: t.Mapping[str, str], benchmark: Benchmark) -> None:
-        self.attributes = attributes
-        self.benchmark = benchmark
-        self.profile = ""
-        self.identity = ""
-        self.targets: list[str] = []
-        self.addresses: list[str] = []
-        self.platforms: list[str] = []
-        self.facts: list[tuple[str, str]] = []
-        self.scores: list[tuple[str, float, float]] = []
-        self.outcomes: list[_Outcome] = []
-        self.not_selected = 0
-
-
-class _Written:
-    """The result of an OVAL definition, with the attributes of what it is made of: few of them are ever asked for."""
-
-    __slots__ = ("attributes", "criteria")
-
-    def __init__(self, attributes: Attributes) -> None:
-        self.attributes = attributes
-        self.criteria: list[Attributes] = []
-
-    def definition(self) -> Definition:
-        own = pairs(self.attributes)
-        parts = map(pairs, self.criteria)
-        tests = [(one.get("test_ref") or one.get("definition_ref", ""), one.get("result", "")) for one in parts]
-        return Definition(own.get("definition_id", ""), own.get("result", ""), tuple(dict.fromkeys(tests)))
+def _read(chunks: t.Iterable[bytes], where: str) -> Contents:
+    reader = _ResultsReader(where)
+    walk(chunks, where, reader.top, reader.pass_by, _FLAT)
+    return reader.contents
 
 
 class _ResultsReader:
     """One pass over one file: the tables of what is looked into, and what was found."""
 
     def __init__(self, where: str) -> None:
-        self.where = where
-        self.tests = 0
-        self.last: _Test | None = None
-        #: Report of an ARF (empty where there is none) -> definition -> its results.
-        self.definitions: dict[str, dict[str, list[_Written]]] = {}
-        #: Benchmark -> rule -> what it says of it; benchmark -> version.
-        self.rules: dict[str, dict[str, _Rule]] = {}
-        self.versions: dict[str, str] = {}
+        self.contents = Contents(where)
         self._values = 0
         self._report = ""
         self._benchmark = ""
         self._oval = False
         # Replaced where such an element begins, before anything is put into it.
-        self._rule = _Rule({})
-        self._outcome = _Outcome({})
-        self._test = _Test({}, Benchmark())
-        self._written = _Written([])
+        self._rule = WrittenRule({})
+        self._outcome = WrittenOutcome({})
+        self._test = WrittenTest({}, Benchmark())
+        self._definition = WrittenDefinition([])
         #: What may stand in a TestResult and in a rule-result, its namespace and name.
         self._strict: list[tuple[Table, str, str]] = []
         self.top = self._top()
@@ -181,8 +109,8 @@ class _ResultsReader:
         namespace, _space, local = name.rpartition(" ")
         if known is self.top:
             raise CorruptData(
-                f"{self.where} begins with <{_shown(local)}> of the namespace {_shown(namespace) or '(none)'}, which"
-                " no results of OpenSCAP do",
+                f"{self.contents.where} begins with <{shown(local)}> of the namespace"
+                f" {shown(namespace) or '(none)'}, which no results of OpenSCAP do",
                 code="results-missing",
                 hint=_HINT,
             )
@@ -191,7 +119,7 @@ class _ResultsReader:
             if table is known and namespace in _XCCDF:
                 lost = lost or namespace != own or local not in _LEGAL[parent]
         if lost:
-            raise self._damaged(f"has a <{_shown(local)}> where none belongs")
+            raise self.contents.damaged(f"has a <{shown(local)}> where none belongs")
 
     def _top(self) -> Table:
         oval = self._oval_table()
@@ -268,13 +196,10 @@ class _ResultsReader:
 
     # Small things
 
-    def _damaged(self, what: str) -> CorruptData:
-        return CorruptData(f"{self.where} {what}", code="results-damaged")
-
     def _count(self, number: int = 1) -> None:
         self._values += number
         if self._values > VALUES_LIMIT:
-            raise LimitExceeded(f"{self.where} has more than {VALUES_LIMIT} values", code="limit-results")
+            raise LimitExceeded(f"{self.contents.where} has more than {VALUES_LIMIT} values", code="limit-results")
 
     def _add(self, values: list[t.Any], value: object) -> None:
         self._count()
@@ -283,17 +208,8 @@ class _ResultsReader:
     def _id(self, attributes: Attributes, name: str) -> str:
         text = pairs(attributes).get(name, "")
         if len(text) > TEXT_LIMIT:
-            raise LimitExceeded(f"{self.where} has a {name} of {len(text)} characters", code="limit-results")
+            raise LimitExceeded(f"{self.contents.where} has a {name} of {len(text)} characters", code="limit-results")
         return text
-
-    def _number(self, text: str, what: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not math.isfinite(value):
-            raise self._damaged(f"has the {what} {text[:40]!a}")
-        return value
 
     def _begin_report(self, attributes: Attributes) -> None:
         self._report = self._id(attributes, "id")
@@ -305,22 +221,22 @@ class _ResultsReader:
 
     def _begin_benchmark(self, attributes: Attributes) -> None:
         self._benchmark = self._id(attributes, "id")
-        self.rules.setdefault(self._benchmark, {})
+        self.contents.rules.setdefault(self._benchmark, {})
 
     def _finish_benchmark(self, _text: str, _attributes: Attributes) -> None:
         self._benchmark = ""
 
     def _benchmark_version(self, text: str, _attributes: Attributes) -> None:
-        self.versions.setdefault(self._benchmark, text)
+        self.contents.versions.setdefault(self._benchmark, text)
 
     def _begin_rule(self, attributes: Attributes) -> None:
         self._id(attributes, "id")
-        self._rule = _Rule(pairs(attributes))
+        self._rule = WrittenRule(pairs(attributes))
 
     def _finish_rule(self, _text: str, _attributes: Attributes) -> None:
         rule = self._rule
         self._count(1 + len(rule.references))
-        self.rules[self._benchmark].setdefault(rule.id, rule)
+        self.contents.rules[self._benchmark].setdefault(rule.id, rule)
 
     def _rule_title(self, text: str, _attributes: Attributes) -> None:
         if self._rule.title is None:
@@ -341,11 +257,11 @@ class _ResultsReader:
     def _begin_test(self, attributes: Attributes) -> None:
         for name in ("id", "version", "test-system"):
             self._id(attributes, name)
-        self._test = _Test(pairs(attributes), Benchmark(self._benchmark))
+        self._test = WrittenTest(pairs(attributes), Benchmark(self._benchmark))
 
     def _finish_test(self, _text: str, _attributes: Attributes) -> None:
-        self.tests += 1
-        self.last = self._test
+        self.contents.tests += 1
+        self.contents.last = self._test
 
     def _test_benchmark(self, attributes: Attributes) -> None:
         identity = self._id(attributes, "id") or self._benchmark
@@ -370,18 +286,19 @@ class _ResultsReader:
         self._add(self._test.facts, (self._id(attributes, "name"), text))
 
     def _score(self, text: str, attributes: Attributes) -> None:
-        maximum = self._number(pairs(attributes).get("maximum", "100"), "maximum score")
-        self._add(self._test.scores, (self._id(attributes, "system"), self._number(text, "score"), maximum))
+        maximum = self.contents.number(pairs(attributes).get("maximum", "100"), "maximum score")
+        score = (self._id(attributes, "system"), self.contents.number(text, "score"), maximum)
+        self._add(self._test.scores, score)
 
     def _begin_outcome(self, attributes: Attributes) -> None:
         if not self._id(attributes, "idref"):
-            raise self._damaged("has a rule-result without a rule")
-        self._outcome = _Outcome(pairs(attributes))
+            raise self.contents.damaged("has a rule-result without a rule")
+        self._outcome = WrittenOutcome(pairs(attributes))
 
     def _finish_outcome(self, _text: str, _attributes: Attributes) -> None:
         outcome = self._outcome
         if outcome.result is None:
-            raise self._damaged(f"has no result of the rule {_shown(outcome.attributes['idref'])}")
+            raise self.contents.damaged(f"has no result of the rule {shown(outcome.attributes['idref'])}")
         self._count()
         if outcome.result == "notselected":
             self._test.not_selected += 1
@@ -390,8 +307,8 @@ class _ResultsReader:
 
     def _result(self, text: str, _attributes: Attributes) -> None:
         if text not in RULE_RESULTS or self._outcome.result is not None:
-            rule = _shown(self._outcome.attributes["idref"])
-            raise self._damaged(f"has the result {text[:40]!a} of the rule {rule}, or two of it")
+            rule = shown(self._outcome.attributes["idref"])
+            raise self.contents.damaged(f"has the result {text[:40]!a} of the rule {rule}, or two of it")
         self._outcome.result = text
 
     def _old_result(self, text: str, _attributes: Attributes) -> None:
@@ -421,113 +338,12 @@ class _ResultsReader:
 
     def _begin_definition(self, attributes: Attributes) -> None:
         self._id(attributes, "definition_id")
-        self._written = _Written(attributes)
+        self._definition = WrittenDefinition(attributes)
 
     def _criterion(self, attributes: Attributes) -> None:
-        self._written.criteria.append(attributes)
+        self._definition.criteria.append(attributes)
 
     def _finish_definition(self, _text: str, attributes: Attributes) -> None:
-        self._count(1 + len(self._written.criteria))
-        report = self.definitions.setdefault(self._report, {})
-        report.setdefault(pairs(attributes).get("definition_id", ""), []).append(self._written)
-
-    # What becomes of it
-
-    def joined(self, test: _Test, definitions: Definitions) -> Results:
-        """The results, with what the benchmark and the OVAL results say of each rule."""
-        benchmark = test.benchmark
-        if not benchmark.id and len(self.rules) == 1:
-            benchmark = Benchmark(next(iter(self.rules)), "", benchmark.href)
-        rules = self.rules.get(benchmark.id, {})
-        own = test.attributes
-        version = self.versions.get(benchmark.id) or own.get("version", "")
-        results = Results(
-            id=own.get("id", ""),
-            rules=tuple(
-                self._rule_result(one, rules.get(one.attributes["idref"]), definitions) for one in test.outcomes
-            ),
-            profile=test.profile,
-            benchmark=Benchmark(benchmark.id, version, benchmark.href),
-            targets=tuple(test.targets),
-            addresses=tuple(test.addresses),
-            identity=test.identity,
-            platforms=tuple(test.platforms),
-            facts=tuple(test.facts),
-            scores=tuple(test.scores),
-            started=_utc(own.get("start-time", "")),
-            ended=_utc(own.get("end-time", "")),
-            scanner=own.get("test-system", ""),
-            not_selected=test.not_selected,
-        )
-        return results.with_problems(self._problems(results, rules))
-
-    def _rule_result(self, outcome: _Outcome, rule: _Rule | None, definitions: Definitions) -> RuleResult:
-        own = outcome.attributes
-        rule = rule or _Rule({})
-        severity = own.get("severity") or rule.severity
-        found = [one for check in dict.fromkeys(outcome.checks) for one in self._definitions(*check, definitions)]
-        return RuleResult(
-            id=own["idref"],
-            result=outcome.result or "",
-            severity=severity if severity in RULE_SEVERITIES else "unknown",
-            title=rule.title or "",
-            identifiers=tuple(dict.fromkeys((*outcome.identifiers, *rule.identifiers))),
-            references=tuple(dict.fromkeys(rule.references)),
-            messages=tuple(outcome.messages),
-            remediation=outcome.fix or rule.remediation,
-            weight=self._number(own.get("weight", "1"), "weight"),
-            time=_utc(own.get("time", "")),
-            instances=tuple(outcome.instances),
-            overridden=outcome.overridden[0] if outcome.overridden else "",
-            definitions=tuple(found),
-        )
-
-    def _definitions(self, href: str, name: str, beside: Definitions) -> t.Sequence[Definition]:
-        """Read a definition's result: by the report that is named, the only one that has it, or else by ``beside``."""
-        named = self.definitions.get(href.lstrip("#"), {})
-        # oscap 1.0 named the report of the XCCDF results instead.
-        holders = [named] if name in named else [one for one in self.definitions.values() if name in one]
-        if len(holders) == 1:
-            return [one.definition() for one in holders[0][name]]
-        return beside.get(name) or [Definition(name)]
-
-    def _problems(self, results: Results, rules: t.Mapping[str, _Rule]) -> t.Iterator[Problem]:
-        where, number = self.where, len(results.rules)
-        if self.tests > 1:
-            text = f"{where} holds {self.tests} TestResults; the last one, {_shown(results.id)}, was read"
-            yield Problem("results-several", text)
-        if not results.ended:
-            yield Problem("results-unfinished", f"{where} does not say when the evaluation ended")
-        if not results.rules:
-            yield Problem("results-empty", f"{where} has no result of a rule that the profile selects")
-        missing = [one.id for one in results.rules if one.id not in rules]
-        if missing:
-            text = (
-                f"{where} does not hold what the benchmark says of {len(missing)} of {number} rules: {_some(missing)}"
-            )
-            yield Problem("benchmark-missing", text)
-        changed = [one.id for one in results.rules if one.overridden]
-        if changed:
-            text = f"the results of {len(changed)} of {number} rules were overridden by hand: {_some(changed)}"
-            yield Problem("results-overridden", text)
-
-
-def _shown(text: str) -> str:
-    return ascii(text[:120])[1:-1]
-
-
-def _some(names: t.Sequence[str]) -> str:
-    shown = ", ".join(map(_shown, names[:3]))
-    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
-
-
-def _utc(text: str) -> str:
-    """A time as RFC 3339 in UTC, whole seconds; without a zone as it is; empty where it is none."""
-    found = _TIME.fullmatch(text.strip()[:60])
-    if found is None:
-        return ""
-    text, zone = found.groups()
-    moment = read_time(text + (zone or ""))
-    if moment is None:
-        return ""
-    return utc_text(moment) if zone else text
+        self._count(1 + len(self._definition.criteria))
+        report = self.contents.definitions.setdefault(self._report, {})
+        report.setdefault(pairs(attributes).get("definition_id", ""), []).append(self._definition)
