@@ -51,6 +51,8 @@ class KnownElement(t.NamedTuple):
 
 Table = dict[str, KnownElement]
 
+#: For starts and for ends of elements.
+_Handlers = list[t.Callable[..., None]]
 
 #: Of elements that a table does not have: what is known inside is nothing, and it stays out of sight.
 _NOTHING: Table = {}
@@ -123,24 +125,16 @@ def _parser(
     parser = xml.parsers.expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
     parser.ordered_attributes = True
+    _check_prolog(parser, where)
+    handlers: _Handlers = []
+    pass_by, check = _passing(parser, where, flat, handlers)
     add, clear = text.append, text.clear
     stack: list[tuple[str, Table | None, Finish, Attributes]] = [("", None, None, [])]
     push, pop = stack.append, stack.pop
     known: Table | None = top
-    depth = outside = 0  # where we are in what passes by, and where that began
-    passing = ""  # what passes by, if it is flat
-    unseen = 0
-
-    def declared(_version: str, encoding: str | None, _standalone: int) -> None:
-        if encoding is not None and encoding.lower() not in _ENCODINGS:
-            what = f"is written in {encoding[:40]!a}; UTF-8 is read"
-            raise CorruptData(f"{where} {what}", code="results-damaged")
-
-    def refuse(*_details: object) -> None:
-        raise CorruptData(f"{where} declares a document type; results have none", code="results-damaged")
 
     def start(name: str, attributes: Attributes) -> None:
-        nonlocal known, depth, outside, passing, unseen
+        nonlocal known
         if known is None:
             # Markup inside a text: its words belong to it.
             unknown(name, _NOTHING)
@@ -152,15 +146,7 @@ def _parser(
                 found = known[name] = _PASSING
             inside, begin, finish = found
             if inside is _NOTHING:
-                if name.rpartition(" ")[2] in flat:
-                    passing, unseen = name, 0
-                    parser.StartElementHandler = None
-                    parser.EndElementHandler = flat_end
-                    return
-                outside = len(stack) - 1
-                depth = outside + 1
-                parser.StartElementHandler = skip_start
-                parser.EndElementHandler = skip_end
+                pass_by(name, len(stack) - 1)
                 return
             push((name, known, finish, attributes))
             known = inside
@@ -190,6 +176,49 @@ def _parser(
             if finish is not None:
                 finish(words if len(words) <= TEXT_LIMIT else words[: TEXT_LIMIT - 1] + "…", attributes)
 
+    handlers += (start, end)
+    parser.StartElementHandler, parser.EndElementHandler = handlers
+    return parser, check
+
+
+def _check_prolog(parser: xml.parsers.expat.XMLParserType, where: str) -> None:
+    """Refuse encodings that other readers may not know, and document types."""
+
+    def declared(_version: str, encoding: str | None, _standalone: int) -> None:
+        if encoding is not None and encoding.lower() not in _ENCODINGS:
+            what = f"is written in {encoding[:40]!a}; UTF-8 is read"
+            raise CorruptData(f"{where} {what}", code="results-damaged")
+
+    def refuse(*_details: object) -> None:
+        raise CorruptData(f"{where} declares a document type; results have none", code="results-damaged")
+
+    parser.XmlDeclHandler = declared
+    parser.StartDoctypeDeclHandler = refuse
+
+
+def _passing(
+    parser: xml.parsers.expat.XMLParserType, where: str, flat: t.Container[str], handlers: _Handlers
+) -> tuple[t.Callable[[str, int], None], t.Callable[[bytes], None]]:
+    """A function that lets an element that has begun at a depth pass by, and what to call after each part.
+
+    ``handlers`` are set again when the element ends.
+    """
+    depth = outside = 0  # where we are in what passes by, and where that began
+    passing = ""  # what passes by, if it is flat
+    unseen = 0
+
+    def pass_by(name: str, above: int) -> None:
+        nonlocal depth, outside, passing, unseen
+        if name.rpartition(" ")[2] in flat:
+            passing, unseen = name, 0
+            parser.StartElementHandler = None
+            parser.EndElementHandler = flat_end
+            return
+        outside = above
+        depth = outside + 1
+        parser.StartElementHandler = skip_start
+        parser.EndElementHandler = skip_end
+
     def skip_start(_name: str, _attributes: Attributes) -> None:
         nonlocal depth
         depth += 1
@@ -200,16 +229,14 @@ def _parser(
         nonlocal depth
         depth -= 1
         if depth == outside:
-            parser.StartElementHandler = start
-            parser.EndElementHandler = end
+            parser.StartElementHandler, parser.EndElementHandler = handlers
 
     def flat_end(name: str) -> None:
         nonlocal passing, depth
         depth -= 1
         if name == passing:
             passing = ""
-            parser.StartElementHandler = start
-            parser.EndElementHandler = end
+            parser.StartElementHandler, parser.EndElementHandler = handlers
 
     def check(part: bytes) -> None:
         nonlocal unseen, depth
@@ -219,8 +246,4 @@ def _parser(
                 depth = 0
                 parser.StartElementHandler = skip_start
 
-    parser.XmlDeclHandler = declared
-    parser.StartDoctypeDeclHandler = refuse
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
-    return parser, check
+    return pass_by, check
