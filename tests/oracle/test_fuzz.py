@@ -18,7 +18,7 @@ from ansible_collections.imagescan.openshift.tests.support.requirements import m
 CASES = 2_000
 #: In every run: readers of what others make, and the way through to a verdict. With fewer cases the fuzzer does not yet
 #: run enough lines of the readers of databases.
-ALWAYS = {"rpmdb": CASES, "tar": 400, "advisories": 400, "verdicts": 400}
+ALWAYS = {"rpmdb": CASES, "tar": 400, "advisories": 400, "verdicts": 100}
 
 
 @pytest.mark.timeout(600)

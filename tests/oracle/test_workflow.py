@@ -111,6 +111,7 @@ def test_an_unchanged_fleet_is_not_fetched_again_and_the_password_is_in_nothing(
     assert (shop.fleet / "scan" / "report" / "report.json").read_bytes() == report
 
 
+@pytest.mark.full  # test_registry.py has the message, the target role_scan the way of an error to the end of a play
 def test_a_wrong_password_is_an_error_of_each_image_that_says_what_to_do(shop: Shop) -> None:
     shop.auth_file.write_text(json.dumps({"auths": {shop.registry: {"auth": "YTpi"}}}), encoding="utf-8")
     references = ",".join(f"{shop.registry}/fleet/{name}:1" for name in IMAGES)

@@ -452,6 +452,7 @@ def sanity_options(name: str, version: str) -> list[str]:
     options = ["--skip-test", "pylint"] if name == "core-2.16" else []
     if everything() or name not in CORES:
         return options
+    options += ["--skip-test", "pep8"]  # ruff has its rules, and takes no time
     if name == "core-newest":
         options = [word for test in NEWEST_SANITY_ALWAYS for word in ("--test", test)]
     pythons = [python for python in SANITY_PYTHONS_ALWAYS[name] if find_python(python)] or [version]

@@ -124,6 +124,7 @@ def test_no_damage_lets_an_image_pass(tmp_path: Path) -> None:
 
 
 @pytest.mark.full
+@pytest.mark.timeout(1800)
 def test_no_damage_to_any_document_lets_an_image_pass(tmp_path: Path) -> None:
     found = check_damages(damage.every_document(), 5000, 14, tmp_path)
     assert found["scoped"] > 1000 and found["wide"] > 500, found
