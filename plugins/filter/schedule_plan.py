@@ -56,7 +56,7 @@ _value:
 import re
 import typing as t
 from datetime import datetime, timedelta, timezone
-from itertools import islice
+from itertools import islice, takewhile
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ansible.errors import AnsibleFilterError
@@ -91,14 +91,15 @@ def schedule_plan(
     first = list(islice(times, LOOKED_AT))
     if not first:
         raise AnsibleFilterError(f"schedule_plan: {calendar!r} never comes due")
-    due = [moment for one in first for moment in moments(one, zone, kind) if moment > start]
+    due = moments_after(start, first, zone, kind)
     if not due:  # of all that is looked at, all is left out
         raise AnsibleFilterError(f"schedule_plan: {calendar!r} never comes due in {timezone}")
+    intervals = [int((b - a).total_seconds()) for a, b in zip(first, first[1:])]
     return {
         "cron": " ".join([*fields[:4], weekdays_of(fields, times)]),
         "systemd": [f"{expression} {zone.key}" for expression in expressions(fields, times)],
-        "next": [utc_text(moment) for moment in sorted(due)[:3]],
-        "shortest": min((int((b - a).total_seconds()) for a, b in zip(first, first[1:])), default=0),
+        "next": [utc_text(moment) for moment in due[:3]],
+        "shortest": min(intervals, default=0),
         "changes": changes(fields, local, zone, kind),
     }
 
@@ -107,7 +108,7 @@ UTC = timezone.utc
 
 
 def zone_of(name: str) -> ZoneInfo:
-    """The time zone of a name."""
+    """Look a time zone up by its name."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
@@ -118,7 +119,7 @@ def zone_of(name: str) -> ZoneInfo:
 
 
 def moment_of(text: str) -> datetime:
-    """A time with its zone."""
+    """Read a time with its zone."""
     moment = read_time(text)
     if moment is None:
         raise AnsibleFilterError(f"schedule_plan: {text!r} is not an RFC 3339 timestamp")
@@ -126,7 +127,7 @@ def moment_of(text: str) -> datetime:
 
 
 def fields_of(calendar: str) -> list[str]:
-    """The five fields."""
+    """Read the five fields."""
     time = TIME.match(calendar.strip())
     if time:
         return [str(int(time[2])), str(int(time[1])), "*", "*", "*"]
@@ -136,6 +137,12 @@ def fields_of(calendar: str) -> list[str]:
             f"schedule_plan: {calendar!r} is not a calendar; expected HH:MM for once a day, or the five fields of cron "
             "(minute, hour, day of the month, month, day of the week), such as 30 2 * * 1-5"
         )
+    check_steps(calendar, fields)
+    return fields
+
+
+def check_steps(calendar: str, fields: t.Sequence[str]) -> None:
+    """Refuse the steps that cron and Kubernetes read differently."""
     if any(re.search(r"(^|,)\w+/", field) for field in fields):
         raise AnsibleFilterError(f"schedule_plan: {calendar!r} has a step without a range; write it as in 5-59/15")
     days = (fields[2], fields[4])
@@ -144,11 +151,10 @@ def fields_of(calendar: str) -> list[str]:
             f"schedule_plan: {calendar!r} has a step of all days beside other days, which cron and Kubernetes read "
             "differently; name the days"
         )
-    return fields
 
 
 def parsed(fields: t.Sequence[str], local: datetime) -> CronSim:
-    """The local times that come after one, without any time zone."""
+    """Compute the local times that come after one, without any time zone."""
     try:
         from cronsim import CronSim, CronSimError
     except ImportError as error:
@@ -160,21 +166,19 @@ def parsed(fields: t.Sequence[str], local: datetime) -> CronSim:
 
 
 def numbers(values: t.Iterable[t.Any]) -> str:
-    """A list of numbers, as all of them read it."""
+    """Write a list of numbers, as all of them read it."""
     return ",".join(str(value) for value in sorted(set(values)))
 
 
 def weekdays_of(fields: t.Sequence[str], times: CronSim) -> str:
-    """The days of the week as numbers, and Sunday as 0, since Kubernetes knows no 7."""
+    """Write the days of the week as numbers, and Sunday as 0, since Kubernetes knows no 7."""
     return "*" if fields[4] == "*" else numbers(day % 7 for day in times.weekdays if isinstance(day, int))
 
 
 def expressions(fields: t.Sequence[str], times: CronSim) -> list[str]:
-    """For ``OnCalendar=``, which wants day of the week and date both; where one is enough, there are two."""
-    minutes = "*" if fields[0] == "*" else ",".join(f"{minute:02d}" for minute in sorted(times.minutes))
-    hours = "*" if fields[1] == "*" else ",".join(f"{hour:02d}" for hour in sorted(times.hours))
-    days = "*" if fields[2] == "*" else ",".join(f"{day:02d}" for day in sorted(times.days))
-    months = "*" if fields[3] == "*" else ",".join(f"{month:02d}" for month in sorted(times.months))
+    """Write it for ``OnCalendar=``, which wants day of the week and date both; where one is enough, there are two."""
+    values = (times.minutes, times.hours, times.days, times.months)
+    minutes, hours, days, months = map(two_digits, fields, values)
     clock = f"{hours}:{minutes}:00"
     week = ",".join(WEEKDAYS[int(day)] for day in weekdays_of(fields, times).split(",") if day != "*")
     if not week:
@@ -183,20 +187,43 @@ def expressions(fields: t.Sequence[str], times: CronSim) -> list[str]:
     return [by_week] if days == "*" else [f"*-{months}-{days} {clock}", by_week]
 
 
+def two_digits(field: str, values: t.Iterable[t.Any]) -> str:
+    """Write the values of a field of cron for systemd."""
+    return "*" if field == "*" else ",".join(f"{value:02d}" for value in sorted(values))
+
+
 def moments(local: datetime, zone: ZoneInfo, kind: str) -> list[datetime]:
-    """When a kind runs what is due at a local time: at no time, once, or twice."""
-    early, late = (local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
-    if early == late:
+    """List when a kind runs what is due at a local time: at no time, once, or twice."""
+    early, late = both_moments(local, zone)
+    change = change_at(local, zone)
+    if not change:
         return [early]
-    change = "gap" if early.astimezone(zone).replace(tzinfo=None) != local else "overlap"
     if change == "overlap":
         return [early, late][: RUNS[kind][change]]
     # As soon as the clock was set forward.
     return [step_after(late, zone)] if RUNS[kind][change] else []
 
 
+def moments_after(start: datetime, times: t.Iterable[datetime], zone: ZoneInfo, kind: str) -> list[datetime]:
+    """List, in order, when a kind runs what is due at local times."""
+    return sorted(moment for local in times for moment in moments(local, zone, kind) if moment > start)
+
+
+def both_moments(local: datetime, zone: ZoneInfo) -> list[datetime]:
+    """Convert a local time to UTC, by the offset before and after a change of the clock."""
+    return [local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)]
+
+
+def change_at(local: datetime, zone: ZoneInfo) -> str:
+    """Return ``gap`` for a local time that does not exist, ``overlap`` for one that comes twice, else an empty text."""
+    early, late = both_moments(local, zone)
+    if early == late:
+        return ""
+    return "gap" if early.astimezone(zone).replace(tzinfo=None) != local else "overlap"
+
+
 def step_after(moment: datetime, zone: ZoneInfo) -> datetime:
-    """The first minute after a moment with another offset from UTC."""
+    """Find the first minute after a moment with another offset from UTC."""
     offset = moment.astimezone(zone).utcoffset()
     while moment.astimezone(zone).utcoffset() == offset:
         moment += timedelta(minutes=1)
@@ -204,30 +231,25 @@ def step_after(moment: datetime, zone: ZoneInfo) -> datetime:
 
 
 def changes(fields: t.Sequence[str], local: datetime, zone: ZoneInfo, kind: str) -> list[dict[str, t.Any]]:
-    """Runs on days on which the clock is changed. Of what runs all the time, none is worth a word."""
+    """List runs on days on which the clock is changed. Of what runs all the time, none is worth a word."""
     if any(field.startswith("*") for field in fields[:2]):
         return []
-    found = []
+    changed_runs = []
     day = local.replace(hour=0, minute=0, second=0)
     end = day + HORIZON
     while day < end:
         after = day + timedelta(days=1)
         if day.replace(tzinfo=zone).utcoffset() != after.replace(tzinfo=zone).utcoffset():
-            for one in parsed(fields, max(day - timedelta(seconds=1), local)):
-                if one >= after:
-                    break
-                early, late = (one.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
-                if early.utcoffset() != late.utcoffset():
-                    is_gap = early.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != one
-                    change = "gap" if is_gap else "overlap"
-                    if RUNS[kind][change] != 1:
-                        found.append(described(one, change, zone, kind))
+            for when in takewhile(after.__gt__, parsed(fields, max(day - timedelta(seconds=1), local))):
+                change = change_at(when, zone)
+                if change and RUNS[kind][change] != 1:
+                    changed_runs.append(described(when, change, zone, kind))
         day = after
-    return found
+    return changed_runs
 
 
 def described(local: datetime, change: str, zone: ZoneInfo, kind: str) -> dict[str, t.Any]:
-    """One run on such a day."""
+    """Describe one run on such a day."""
     runs = RUNS[kind][change]
     says = {"gap": "does not exist", "overlap": "comes twice"}[change]
     does = {0: "leaves this run out", 2: "runs twice"}[runs]

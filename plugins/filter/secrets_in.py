@@ -59,14 +59,7 @@ def secrets_in(value: t.Any) -> list[str]:
 
 def _found(value: t.Any, name: str) -> t.Iterator[str]:
     if isinstance(value, dict):
-        for key, part in value.items():
-            inner = f"{name}.{key}" if name else str(key)
-            if key in VAULT:
-                yield name or inner
-            elif NAME.search(str(key)) and part not in (None, "", [], {}):
-                yield inner
-            else:
-                yield from _found(part, inner)
+        yield from _found_in_dictionary(value, name)
     elif isinstance(value, (list, tuple)):
         for number, part in enumerate(value):
             yield from _found(part, f"{name}.{number}")
@@ -74,12 +67,28 @@ def _found(value: t.Any, name: str) -> t.Iterator[str]:
         yield from _found_in_text(value, name)
 
 
+def _found_in_dictionary(value: dict[t.Any, t.Any], name: str) -> t.Iterator[str]:
+    for key, part in value.items():
+        inner = f"{name}.{key}" if name else str(key)
+        if key in VAULT:
+            yield name or inner
+        elif NAME.search(str(key)) and part not in (None, "", [], {}):
+            yield inner
+        else:
+            yield from _found(part, inner)
+
+
+def _decoded(text: str) -> t.Any:
+    """Decode JSON; None for any other text."""
+    try:
+        return json.loads(text) if text.lstrip().startswith(("{", "[")) else None
+    except (ValueError, RecursionError):
+        return None
+
+
 def _found_in_text(value: str, name: str) -> t.Iterator[str]:
     """Find secrets in a text, and in a dictionary that is written as text."""
-    try:
-        decoded = json.loads(value) if value.lstrip().startswith(("{", "[")) else None
-    except (ValueError, RecursionError):
-        decoded = None
+    decoded = _decoded(value)
     keys = [key for key in PAIR.findall(value) if NAME.search(key)]
     if decoded is not None:
         yield from _found(decoded, name)

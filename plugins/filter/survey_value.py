@@ -83,7 +83,7 @@ def survey_value(value: t.Any, type: str, default: t.Any = None) -> t.Any:
 
 
 def plain(value: t.Any) -> t.Any:
-    """The value without the marks that ansible-core 2.19 and newer put on it."""
+    """Return the value without the marks that ansible-core 2.19 and newer put on it."""
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, str):
@@ -92,7 +92,7 @@ def plain(value: t.Any) -> t.Any:
 
 
 def as_bool(value: t.Any) -> bool:
-    """A truth value."""
+    """Convert to a truth value."""
     if isinstance(value, bool):
         return value
     word = str(value).strip().lower()
@@ -104,101 +104,101 @@ def as_bool(value: t.Any) -> bool:
 
 
 def as_int(value: t.Any) -> int:
-    """A whole number."""
+    """Convert to a whole number."""
     if isinstance(value, (bool, list, dict)) or (isinstance(value, float) and not value.is_integer()):
         raise ValueError("expected a whole number")
     return int(value)
 
 
 def as_float(value: t.Any) -> float:
-    """A number."""
+    """Convert to a number."""
     if isinstance(value, (bool, list, dict)):
         raise ValueError("expected a number")
     return float(value)
 
 
 def as_str(value: t.Any) -> str:
-    """A text. True and false are none: as a name they would select nothing."""
+    """Convert to a text. True and false are refused: as a name they would select nothing."""
     if isinstance(value, (bool, list, dict)) or value is None:
         raise ValueError("expected a text")
     return str(value).strip()
 
 
 def as_list(value: t.Any) -> list[t.Any]:
-    """A list of texts and numbers; text is split."""
-    return [as_entry(one) for one in _split(value)]
+    """Convert to a list of texts and numbers; text is split."""
+    return [as_entry(entry) for entry in _split(value)]
 
 
 def as_entry(value: t.Any) -> t.Any:
-    """An entry of a list as it is, if it names something."""
+    """Return an entry of a list as it is, if it names something."""
     if as_str(value) == "":
         raise ValueError("expected entries that are texts, and not empty")
     return value
 
 
 def _split(value: t.Any) -> list[t.Any]:
-    """A list as it is, and the parts of a text."""
+    """Return a list as it is, and the parts of a text."""
     if isinstance(value, list):
         return value
     if isinstance(value, (bool, dict)):
         raise ValueError("expected a list")
     text = str(value).strip()
     if text.startswith("["):
-        found = json.loads(text)
-        if not isinstance(found, list):
+        entries = json.loads(text)
+        if not isinstance(entries, list):
             raise ValueError("expected a list")
-        return found
+        return entries
     return [part.strip() for line in text.splitlines() for part in line.split(",") if part.strip()]
 
 
 def as_dict(value: t.Any) -> dict[str, t.Any]:
-    """A dictionary; text is JSON."""
-    found = json.loads(value) if isinstance(value, str) else value
-    if not isinstance(found, dict):
+    """Convert to a dictionary; text is JSON."""
+    dictionary = json.loads(value) if isinstance(value, str) else value
+    if not isinstance(dictionary, dict):
         raise ValueError("expected a dictionary")
-    return found
+    return dictionary
 
 
 def as_dicts(value: t.Any) -> list[dict[str, t.Any]]:
-    """A list of dictionaries; one alone counts too."""
-    found = json.loads(value) if isinstance(value, str) else value
-    if isinstance(found, dict):
-        return [found]
-    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+    """Convert to a list of dictionaries; one alone counts too."""
+    entries = json.loads(value) if isinstance(value, str) else value
+    if isinstance(entries, dict):
+        return [entries]
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise ValueError("expected a list of dictionaries")
-    return found
+    return entries
 
 
 def as_path(value: t.Any) -> str:
-    """An absolute path."""
+    """Make a path absolute."""
     return os.path.abspath(os.path.expanduser(as_str(value)))  # noqa: PTH100, PTH111 - text in, text out
 
 
 def as_paths(value: t.Any) -> list[str]:
-    """A list of absolute paths."""
-    return [as_path(one) for one in as_list(value)]
+    """Make paths absolute."""
+    return [as_path(path) for path in as_list(value)]
 
 
 def as_location(value: t.Any) -> str:
-    """A URL as it is, a path made absolute."""
+    """Return a URL as it is, a path made absolute."""
     text = as_str(value)
     return text if "://" in text else as_path(text)
 
 
 def as_kubeconfig(value: t.Any) -> t.Any:
-    """The content of a kubeconfig, or absolute paths of files as the variable KUBECONFIG has them."""
+    """Return the content of a kubeconfig, or absolute paths of files as the variable KUBECONFIG has them."""
     if isinstance(value, dict) or (isinstance(value, str) and value.lstrip().startswith("{")):
         return as_dict(value)
     return os.pathsep.join(as_path(part) for part in as_str(value).split(os.pathsep) if part.strip())
 
 
 def as_images(value: t.Any) -> list[t.Any]:
-    """A list of names of images."""
-    return [as_image(one) for one in _split(value)]
+    """Convert to a list of names of images."""
+    return [as_image(image) for image in _split(value)]
 
 
 def as_image(value: t.Any) -> t.Any:
-    """The name of an image; a dictionary stays as it is."""
+    """Convert to the name of an image; a dictionary stays as it is."""
     if isinstance(value, dict) and value:
         return value
     value = str(as_entry(value))

@@ -164,26 +164,30 @@ class LookupModule(LookupBase):
         def value_of(variable: str) -> t.Any:
             return self._templar.template(variables[variable]) if variable in variables else None
 
-        given = dictionary(name, value_of(name))
-        for option in given:
-            if option not in group.types:
-                raise AnsibleError(f"{name} has no option {visible(option, 100)}{nearest(option, list(group.types))}")
+        entries = dictionary(name, value_of(name))
+        check_options(name, entries, group)
         options = {}
         for option, kind in group.types.items():
-            value = typed(f"{name}.{option}", given.get(option), kind)
+            value = typed(f"{name}.{option}", entries.get(option), kind)
             former = group.former_name(option)
-            if former != name:
-                former_value = typed(former, value_of(former), kind)
-                if former_value is not None:
-                    if value is not None:
-                        raise AnsibleError(f"{name}.{option} and {former} are both given; remove {former}")
-                    warn(former, name, option)
-                    value = former_value
+            former_value = None if former == name else typed(former, value_of(former), kind)
+            if former_value is not None:
+                if value is not None:
+                    raise AnsibleError(f"{name}.{option} and {former} are both given; remove {former}")
+                warn(former, name, option)
+                value = former_value
             if value is None and group.shared:
                 value = typed(f"imagescan_{option}", value_of(f"imagescan_{option}"), kind)
             if value is not None:
                 options[option] = value
         return options
+
+
+def check_options(name: str, entries: Mapping[str, t.Any], group: OptionGroup) -> None:
+    """Raise AnsibleError for an option that the dictionary does not have."""
+    for option in entries:
+        if option not in group.types:
+            raise AnsibleError(f"{name} has no option {visible(option, 100)}{nearest(option, list(group.types))}")
 
 
 def dictionary(name: str, value: t.Any) -> Mapping[str, t.Any]:

@@ -82,30 +82,30 @@ class LookupModule(LookupBase):
     """See the documentation of the lookup."""
 
     def run(self, terms: list[str], variables: Mapping[str, t.Any] | None = None, **kwargs: t.Any) -> list[str]:
-        """The texts for all roles."""
+        """Write the texts for all roles."""
         return [text for role in terms for text in unknown(str(role), variables or {})]
 
 
 def unknown(role: str, variables: Mapping[str, t.Any]) -> list[str]:
-    """A text for each variable of the role's prefix that it does not have, by name."""
-    known = options_of(role)
+    """Write a text for each variable of the role's prefix that it does not have, by name."""
+    options = options_of(role)
     loops = {variables.get("ansible_loop_var"), variables.get("ansible_index_var")}
     texts = []
     for name in sorted(map(str, variables)):
         is_ours = name.startswith(f"{role}_") and not name.startswith(f"{role}__")
-        if not is_ours or name in known or name in loops or is_result(variables[name]):
+        if not is_ours or name in options or name in loops or is_result(variables[name]):
             continue
         if any(fnmatch.fnmatchcase(name, pattern) for pattern in OTHERS.get(role, ())):
             continue
         # Without the prefix, which makes all of them alike.
-        endings = [option.removeprefix(f"{role}_") for option in known]
+        endings = [option.removeprefix(f"{role}_") for option in options]
         meant = nearest(name.removeprefix(f"{role}_"), endings).replace("'", f"'{role}_", 1)
         texts.append(f"the role {role} has no variable {visible(name, 100)}{meant}")
     return texts
 
 
 def options_of(role: str) -> list[str]:
-    """The variables that a role's argument spec names. Raises AnsibleError for a role that is not there."""
+    """List the variables that a role's argument spec names. Raises AnsibleError for a role that is not there."""
     path = ROLES / role / "meta" / "argument_specs.yml"
     if not role.isidentifier() or not path.is_file():
         raise AnsibleError(f"unknown_variables: the collection has no role {visible(role, 100)!r}")
