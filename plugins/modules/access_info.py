@@ -113,7 +113,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     """Ask the server."""
     client = client_of(module)
     user = who_am_i(client)
-    wishes = [AccessRequest(**one) for one in module.params["access"]]
+    wishes = [AccessRequest(**wish) for wish in module.params["access"]]
     return {
         "server": client.server,
         "version": ".".join(map(str, client.version())),

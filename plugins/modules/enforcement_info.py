@@ -240,93 +240,11 @@ code:
   type: str
 """
 
-import collections
-import dataclasses
-import typing as t
-
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible import argument_specs as specs
-from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.cluster_options import client_of
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.drilling import make_drill
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import run
-from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
-from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.drill import (
-    NOT_TRIED,
-    REFUSED,
-    Drill,
-    DrillRow,
-    drill,
-    is_closed,
-    open_ways,
-    table,
-    unproved_ways,
-    why_not_proved,
-)
-from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.drill_cases import (
-    DIGEST,
-    GOOD_DIGEST,
-    REFERENCES,
-    UNKNOWN_DIGEST,
-    UNKNOWN_REFERENCES,
-    Images,
-)
-from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.installation import read_installation
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.references import parse_reference
-from ansible_collections.imagescan.openshift.plugins.module_utils._podscan.manifests import check_name
-
-
-def work(module: AnsibleModule) -> dict[str, t.Any]:
-    """Make the drill."""
-    params = module.params
-    check_name(params["namespace"], "namespace")
-    if params["policy"]:
-        check_name(params["policy"], "policy")
-    images = _images_of(params)
-    client = client_of(module)
-    wanted = Drill(
-        params["namespace"],
-        images,
-        params["policy"] or f"imagescan-{'passed' if images.only_good else 'deny'}",
-        params["action"],
-        params["targets"] and not module.check_mode,
-    )
-    installed = read_installation(client, wanted.policy, (images.digest, *images.references))
-    if wanted.action == "deny":  # else somebody wanted it milder
-        for limit in installed["limits"]:
-            module.warn(f"{wanted.policy} does not count everywhere, or not in full: {limit}")
-    rows = drill(client, wanted, module.warn)
-    let_in, unproved = open_ways(rows, wanted.action), unproved_ways(rows, wanted.action)
-    blocked = [row for row in rows if row.claimed and row.good]
-    result = {
-        "proved": not blocked and all(is_closed(row, wanted.action) for row in rows if row.claimed),
-        "control": not blocked,
-        "ways": [_shown(row) for row in rows],
-        "open": [_shown(row) for row in let_in],
-        "unproved": [_shown(row) for row in unproved],
-        "counts": dict(collections.Counter(row.outcome for row in rows)),
-        "lines": [*table(rows), "", installed["scope"]],
-        "installed": installed,
-    }
-    if params["fail_on_open"]:
-        counting = [row for row in unproved if not (module.check_mode and row.outcome == NOT_TRIED)]
-        why = why_not_proved(let_in, counting, blocked)
-        if why:
-            raise ScanError(why, code="way-open", partial=result)
-    return result
-
-
-def _images_of(params: t.Mapping[str, t.Any]) -> Images:
-    required = params["require_passed"]
-    references = params["references"] or (UNKNOWN_REFERENCES if required else REFERENCES)
-    return Images(
-        params["digest"] or (UNKNOWN_DIGEST if required else DIGEST),
-        tuple(str(parse_reference(text)) for text in references),
-        params["good_digest"],
-        required,
-    )
-
-
-def _shown(row: DrillRow) -> dict[str, t.Any]:
-    return {**dataclasses.asdict(row), "refused": row.outcome == REFUSED}
+from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.drill_cases import GOOD_DIGEST
 
 
 def main() -> None:
@@ -346,7 +264,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    run(module, work)
+    run(module, make_drill)
 
 
 if __name__ == "__main__":

@@ -117,77 +117,12 @@ code:
   type: str
 """
 
-import typing as t
-
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible import argument_specs as specs
-from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.cluster_options import client_of
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.enforcement_lists import keep_lists
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import run
-from ansible_collections.imagescan.openshift.plugins.module_utils._core.times import now_text
-from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.list_installer import (
-    SHARDS,
-    ExistingList,
-    Installation,
-    ListStep,
-    carry_out,
-    plan,
-    plan_removal,
-    plan_tidying,
-    read,
-)
-from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.lists import ENFORCE_LABEL
-from ansible_collections.imagescan.openshift.plugins.module_utils._flags.names import REQUIRED_LABEL
-from ansible_collections.imagescan.openshift.plugins.module_utils._flags.namespace_scope import ACTIONS, Reach
-from ansible_collections.imagescan.openshift.plugins.module_utils._podscan.manifests import check_name
-
-
-def work(module: AnsibleModule) -> dict[str, t.Any]:
-    """Keep the lists."""
-    params = module.params
-    check_name(params["prefix"], "prefix")
-    where = ("namespaces", "exempt_namespaces", "require_passed_namespaces")
-    reach = Reach(params["action"], *(tuple(params[key]) for key in where))
-    wanted = Installation(params["prefix"], tuple(params["providers"]), params["shards"], reach)
-    wanted.check()
-    client = client_of(module)
-    found = read(client, wanted.prefix, now=now_text())
-    if params["state"] == "present":
-        steps = plan(wanted, found, needs_passed=params["needs_passed"])
-    else:
-        steps = plan_tidying(wanted, found) if params["state"] == "tidy" else plan_removal(wanted.prefix, found)
-    if not module.check_mode:
-        carry_out(client, steps, found)
-    there = {one.key: one for one in found}
-    tidying = plan_tidying(wanted, found) if params["state"] == "present" else []
-    return {
-        "changed": bool(steps),
-        "needless": [_key(step) for step in tidying],
-        "steps": [{"what": one.what, "kind": one.kind, "name": one.name} for one in steps],
-        "others": sorted(one.key for one in found if one.labels.get(ENFORCE_LABEL) != wanted.prefix),
-        "diff": {
-            "before": {key: _shown(there[key]) if key in there else {} for key in map(_key, steps)},
-            "after": {_key(one): _after(one, there.get(_key(one))) for one in steps},
-        },
-    }
-
-
-def _key(step: ListStep) -> str:
-    return f"{step.kind}/{step.name}"
-
-
-def _shown(one: ExistingList) -> dict[str, t.Any]:
-    return {"labels": dict(one.labels), "annotations": dict(one.annotations), "spec": one.spec}
-
-
-def _after(step: ListStep, one: ExistingList | None) -> dict[str, t.Any]:
-    """Describe the list after the change; nothing if it is removed."""
-    if not step.document:
-        return {}
-    head = step.document["metadata"]
-    kept = dict(one.labels) if one and step.what == "change" else {}
-    kept.pop(REQUIRED_LABEL, None)
-    labels = {**kept, **head["labels"]}
-    return {"labels": labels, "annotations": head.get("annotations", {}), "spec": step.document["spec"]}
+from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.list_installer import SHARDS
+from ansible_collections.imagescan.openshift.plugins.module_utils._flags.namespace_scope import ACTIONS
 
 
 def main() -> None:
@@ -207,7 +142,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    run(module, work)
+    run(module, keep_lists)
 
 
 if __name__ == "__main__":

@@ -182,50 +182,10 @@ code:
   type: str
 """
 
-import typing as t
-from datetime import datetime, timezone
-
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible import argument_specs as specs
-from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.inputs import read_exceptions, read_policies
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.exceptions import describe_exceptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import run
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.current import count_usage, in_force
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts import usage
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.applying import Exceptions
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import Acceptance, check_policies
-
-
-def work(module: AnsibleModule) -> dict[str, t.Any]:
-    """Read the files, look at the verdicts, tell."""
-    params = module.params
-    now = datetime.now(timezone.utc)
-    entries, vex = read_exceptions(params, module.warn, now=now)
-    if params["policies"]:
-        acceptances = [one for one in entries if isinstance(one, Acceptance)]
-        check_policies(acceptances, [one.name for one in read_policies(params["policies"])])
-    if params["store"]:
-        wanted = None if params["images"] is None else [named(one) for one in params["images"]]
-        with open_store(
-            params["store"], params["store_password"] or "", create=False, read_only=module.check_mode
-        ) as store:
-            usages = count_usage(store, in_force(store, wanted).documents, entries, now.date())
-    else:
-        usages = usage.Usages(Exceptions(entries), now.date())
-    found, days = usages.result(), params["expiring_days"]
-    described = [usage.describe(one, days) for one in found]
-    counts = usage.counts(found, days)
-    if not params["store"]:
-        for one in described:
-            one["state"] = "unknown" if one["state"] == "unused" else one["state"]
-        counts["unknown"] = counts.pop("unused")
-    return {
-        "changed": False,
-        "exceptions": described,
-        "counts": counts,
-        "vex": [usage.describe_vex(document, usages) for document in vex],
-    }
 
 
 def main() -> None:
@@ -241,7 +201,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    run(module, work)
+    run(module, describe_exceptions)
 
 
 if __name__ == "__main__":

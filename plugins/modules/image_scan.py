@@ -370,158 +370,10 @@ code:
   type: str
 """
 
-import contextlib
-import typing as t
-
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible import argument_specs as specs
-from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import access_of, run
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.content.select import EvaluationRequest
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.oscap import Bounds
-from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
-from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress import Progress, remaining
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.platforms import parse_platform
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local import LocalScan
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.local_rules import (
-    MAX_IMAGE_SIZE,
-    LocalEvaluator,
-    identities,
-)
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import Asked
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.scan_book import StoreBook, read_requests
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store
-
-if t.TYPE_CHECKING:
-    from ansible_collections.imagescan.openshift.plugins.module_utils._images.mirrors import Mirror
-    from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import KubernetesClient
-    from ansible_collections.imagescan.openshift.plugins.module_utils._podscan.options import ScanOptions
-
-
-def work(module: AnsibleModule) -> dict[str, t.Any]:
-    """Scan what is not known yet."""
-    params = module.params
-    if params["parallel"] < 1:
-        raise InputError(f"parallel is {params['parallel']}; expected 1 or more")
-    platforms = [parse_platform(text) for text in params["platforms"]]
-    by_pods = params["method"] != "local"
-    client: KubernetesClient | None = None
-    mirrors: t.Sequence[Mirror] = ()
-    if by_pods or params["mirrors_from_cluster"]:
-        # Reading the code for clusters takes longer than a local scan with nothing to do.
-        from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.cluster_options import client_of
-        from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.mirrors import read_mirrors
-
-        client = client_of(module)
-        mirrors = read_mirrors(client) if params["mirrors_from_cluster"] else ()
-    access = access_of(params, mirrors)
-    wanted = wanted_of(params)
-    options: ScanOptions | None = None
-    if client is not None and by_pods:
-        from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.pod_options import pod_options
-        from ansible_collections.imagescan.openshift.plugins.module_utils._podscan.controller import JobScan
-
-        options = pod_options(params, access, client, wanted)
-    evaluator = evaluator_of(params, wanted) if wanted is not None and options is None else None
-    result: dict[str, t.Any] = {}
-    with open_store(params["store"], params["store_password"] or "", read_only=module.check_mode) as store:
-        book = StoreBook(
-            store,
-            Progress(),
-            max_age=params["max_age"],
-            platforms=[str(platform) for platform in platforms],
-            asked=asked_of(wanted, options) if wanted is not None else None,
-            arf=bool((params["compliance"] or {}).get("arf")),
-        )
-        if client is not None and options is not None:
-            scan = JobScan(
-                book,
-                client,
-                access,
-                options,
-                method=params["method"],
-                platforms=platforms,
-                plan_only=module.check_mode,
-            )
-            scan.run(read_requests(params["images"], book), remaining)
-            for text in scan.warnings:
-                module.warn(text)
-            if module.check_mode:
-                result["plan"] = scan.plan
-        else:
-            with contextlib.ExitStack() as stack:
-                local = LocalScan(
-                    book,
-                    access,
-                    platforms=platforms,
-                    parallel=params["parallel"],
-                    evaluator=stack.enter_context(evaluator) if evaluator and not module.check_mode else None,
-                    plan_only=module.check_mode,
-                )
-                local.run(read_requests(params["images"], book), remaining)
-    images = [book.images[key] for key in sorted(book.images)]
-    counts = dict.fromkeys(("scanned", "current", "planned", "error"), 0)
-    for image in images:
-        counts[image["state"]] += 1
-    result |= {"changed": book.changed, "images": images, "counts": counts, "missing_platforms": book.missing}
-    if not module.check_mode:
-        fail(params["fail_on"], result)
-    return result
-
-
-def wanted_of(params: dict[str, t.Any]) -> EvaluationRequest | None:
-    """The rules that are asked for; None where there are none."""
-    given = params["compliance"]
-    if given is None:
-        return None
-    if not given["profile"].strip():
-        raise InputError("compliance names no profile", hint="name one, such as cis")
-    if given["content_image"] and params["method"] == "local":
-        raise InputError("content_image of compliance is for pods, and the method is local", hint="give content")
-    for name in ("max_image_size", "timeout"):
-        if given[name] is not None and given[name] <= 0:
-            raise InputError(f"{name} of compliance is {given[name]}; expected more than 0")
-    return EvaluationRequest(given["profile"], given["content"] or "", given["tailoring"] or "", tuple(given["rules"]))
-
-
-def evaluator_of(params: dict[str, t.Any], wanted: EvaluationRequest) -> LocalEvaluator:
-    """Make the evaluator of rules on this host."""
-    given = params["compliance"]
-    return LocalEvaluator(
-        wanted,
-        parent=given["work_dir"] or "",
-        keep_arf=given["arf"],
-        max_image_size=given["max_image_size"] or MAX_IMAGE_SIZE,
-        bounds=Bounds(seconds=given["timeout"]),
-    )
-
-
-def asked_of(wanted: EvaluationRequest, options: ScanOptions | None) -> Asked:
-    """Make the key of the results in the store. What an image of pods has inside is told by its name."""
-    content, tailoring = identities(wanted)
-    if options is not None and options.compliance is not None and not wanted.content:
-        content = f"scanner:{options.compliance.planned(options.pod.image).image}"
-    return Asked(wanted.profile, content, tailoring, tuple(sorted(set(wanted.rules))))
-
-
-def fail(fail_on: list[str], result: dict[str, t.Any]) -> None:
-    """Apply fail_on, now that every image was tried."""
-    broken = [one for one in result["images"] if one["state"] == "error"] if "error" in fail_on else []
-    unseen = [one for one in result["images"] if one["state"] in ("scanned", "current") and one["problems"]]
-    # An index without the wanted platform gives no image, and so nothing that could be in error.
-    unseen += [
-        {"reference": one["reference"], "problems": [{"message": f"it has no image for {', '.join(one['platforms'])}"}]}
-        for one in result["missing_platforms"]
-    ]
-    if "incomplete" not in fail_on:
-        unseen = []
-    if broken or unseen:
-        first = (broken + unseen)[0]
-        raise ScanError(
-            f"{len(broken)} images could not be scanned and {len(unseen)} not be seen whole; "
-            f"the first: {first['reference']}: {first['problems'][0]['message']}",
-            code="images-not-scanned",
-            partial=result,
-        )
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import run
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.scanning import scan_images
 
 
 def main() -> None:
@@ -574,7 +426,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    run(module, work)
+    run(module, scan_images)
 
 
 if __name__ == "__main__":

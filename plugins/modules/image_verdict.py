@@ -239,134 +239,10 @@ code:
   type: str
 """
 
-import contextlib
-import typing as t
-from datetime import datetime, timezone
-
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible import argument_specs as specs
-from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.inputs import (
-    open_indexes,
-    read_exceptions,
-    read_policies,
-)
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.judging import judge_images
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import run
-from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.platforms import parse_platform
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judged, Judging
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts import usage
-from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import VERDICTS
-from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.model import SEVERITIES
-
-
-def work(module: AnsibleModule) -> dict[str, t.Any]:
-    """Judge, keep, tell."""
-    params = module.params
-    policies = read_policies(params["policies"])
-    now = datetime.now(timezone.utc)
-    entries, vex = read_exceptions(params, module.warn, now=now)
-    platforms = params["platforms"]
-    if platforms is not None:
-        platforms = [str(parse_platform(text)) for text in platforms]
-    wanted = None if params["images"] is None else [named(one) for one in params["images"]]
-    with contextlib.ExitStack() as stack:
-        # In check mode the step before may only have planned it; and policies about rules alone need none.
-        needed = not module.check_mode and any(policy.asks_vulnerabilities for policy in policies)
-        missing = module.warn if needed else (lambda text: None)
-        indexes = [stack.enter_context(index) for index in open_indexes(params["index"], missing)]
-        store = stack.enter_context(
-            open_store(params["store"], params["store_password"] or "", create=False, read_only=module.check_mode)
-        )
-        judging = Judging(
-            store,
-            policies,
-            entries,
-            indexes,
-            now=now,
-            platforms=platforms,
-            dry_run=module.check_mode,
-        )
-        judged = judging.run(wanted)
-    result = summarise(judged)
-    usages = judging.usages(judged)
-    found, days = usages.result(), params["expiring_days"]
-    result["exceptions"] = usage.counts(found, days)
-    result["vex"] = [usage.describe_vex(document, usages) for document in vex]
-    for text in usage.warnings(found, days, whole=wanted is None and bool(indexes)):
-        module.warn(text)
-    if result["kept_newer"]:
-        module.warn(f"{result['kept_newer']} verdicts in the store stay: made later, or with data checked later")
-    if module._diff:
-        result["diff"] = {"before": listing(judged, before=True), "after": listing(judged, before=False)}
-    bad = [one for one in result["verdicts"] if one["verdict"] in params["fail_on"]]
-    if bad and not module.check_mode:
-        reason = bad[0]["reasons"][0]["message"] if bad[0]["reasons"] else ""
-        raise ScanError(
-            f"{len(bad)} of {len(result['verdicts'])} images are {' or '.join(params['fail_on'])}; "
-            f"the first: {bad[0]['reference'] or bad[0]['digest']}: {reason}",
-            code="verdicts-not-accepted",
-            partial=result,
-        )
-    return result
-
-
-def summarise(judged: list[Judged]) -> dict[str, t.Any]:
-    """Build the return values of the module."""
-    verdicts = sorted((verdict_of(one) for one in judged), key=rank)
-    counts = dict.fromkeys(("passed", "failed", "inconclusive", "error"), 0)
-    for one in judged:
-        counts[one.verdict] += 1
-    return {
-        "changed": any(one.state in ("new", "changed") for one in judged),
-        "verdicts": verdicts,
-        "counts": counts,
-        "changed_verdicts": [
-            {
-                "digest": one.document["digest"],
-                "reference": one.document["reference"],
-                "before": one.before,
-                "after": one.verdict,
-                "reasons": list(one.reasons),
-            }
-            for one in sorted(judged, key=lambda one: -VERDICTS.index(one.verdict))
-            if one.before != one.verdict
-        ],
-        "kept_newer": sum(one.state == "superseded" for one in judged),
-    }
-
-
-def verdict_of(judged: Judged) -> dict[str, t.Any]:
-    """The summary of one image; its findings stay in the store."""
-    document = judged.document
-    counts = dict.fromkeys(reversed(SEVERITIES[1:]), 0)
-    for finding in document["vulnerabilities"]:
-        if not finding["exception"] and finding["severity"] in counts:
-            counts[finding["severity"]] += 1
-    return {
-        **{key: document[key] for key in ("digest", "reference", "platform", "reasons", "policies")},
-        "verdict": judged.verdict,
-        "counts": counts,
-        "feed": judged.feed,
-    }
-
-
-def rank(verdict: dict[str, t.Any]) -> tuple[int, str, str]:
-    """The worst first."""
-    return (-VERDICTS.index(verdict["verdict"]), verdict["reference"], verdict["digest"])
-
-
-def listing(judged: list[Judged], *, before: bool) -> str:
-    """The verdicts that change, one a line, for --diff."""
-    lines = []
-    for one in judged:
-        if one.before == one.verdict:
-            continue
-        verdict = one.before if before else one.verdict
-        if verdict:
-            lines.append(f"{verdict} {one.document['reference']} {one.document['digest']}".rstrip())
-    return "".join(f"{line}\n" for line in sorted(lines))
 
 
 def main() -> None:
@@ -389,7 +265,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    run(module, work)
+    run(module, judge_images)
 
 
 if __name__ == "__main__":

@@ -219,90 +219,15 @@ code:
   type: str
 """
 
-import dataclasses
-import typing as t
-from pathlib import Path
-
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import run
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.files import read_chunks
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import (
-    RULE_RESULTS,
-    RULE_SEVERITIES,
-    Definition,
-    Results,
-    RuleResult,
-)
-from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.reader import (
-    read_definitions,
-    read_results,
-)
-from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
-
-
-def work(module: AnsibleModule) -> dict[str, t.Any]:
-    """Read one file of results."""
-    params = module.params
-    if params["limit"] < 0:
-        raise InputError("limit is less than 0")
-    definitions: dict[str, list[Definition]] = {}
-    for path in params["oval_results"]:
-        for identity, found in read_definitions(read_chunks(Path(path)), path).items():
-            definitions.setdefault(identity, []).extend(found)
-    results = read_results(read_chunks(Path(params["path"])), params["path"], definitions)
-    matched = [
-        rule
-        for rule in results.rules
-        if (params["results"] is None or rule.result in params["results"])
-        and (params["severities"] is None or rule.severity in params["severities"])
-    ]
-    return {
-        **to_dict(results),
-        "rules": [rule_to_dict(rule) for rule in matched[: params["limit"]]],
-        "matched": len(matched),
-    }
-
-
-def to_dict(results: Results) -> dict[str, t.Any]:
-    """All but the rules."""
-    return {
-        "counts": results.counts,
-        "score": results.score,
-        "scores": [dict(zip(("system", "value", "maximum"), one)) for one in results.scores],
-        "profile": results.profile,
-        "benchmark": dataclasses.asdict(results.benchmark),
-        "target": {
-            "name": results.target,
-            "names": list(results.targets),
-            "addresses": list(results.addresses),
-            "identity": results.identity,
-            "platforms": list(results.platforms),
-            "facts": [{"name": name, "value": value} for name, value in results.facts],
-        },
-        "test_result": {name: getattr(results, name) for name in ("id", "started", "ended", "scanner")},
-        "problems": [dataclasses.asdict(one) for one in results.problems],
-    }
-
-
-def rule_to_dict(rule: RuleResult) -> dict[str, t.Any]:
-    """One rule, also what it has no value for."""
-    return {
-        **dataclasses.asdict(rule),
-        "identifiers": [{"system": system, "value": value} for system, value in rule.identifiers],
-        "definitions": [
-            {
-                "id": one.id,
-                "result": one.result,
-                "tests": [{"id": test, "result": result} for test, result in one.tests],
-            }
-            for one in rule.definitions
-        ],
-    }
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.rule_results import read_evaluation
+from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import RULE_RESULTS, RULE_SEVERITIES
 
 
 def main() -> None:
     """Entry point of the module."""
-    results = [one for one in RULE_RESULTS if one != "notselected"]
+    results = [result for result in RULE_RESULTS if result != "notselected"]
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "required": True},
@@ -313,7 +238,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    run(module, work)
+    run(module, read_evaluation)
 
 
 if __name__ == "__main__":

@@ -145,145 +145,9 @@ code:
   type: str
 """
 
-import dataclasses
-import os
-import typing as t
-
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import run
-from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, LimitExceeded
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import ImageIndex
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.platforms import (
-    matches,
-    normalized,
-    parse_platform,
-)
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.targets import (
-    list_targets,
-    open_child,
-    open_target,
-)
-from ansible_collections.imagescan.openshift.plugins.module_utils._packages.codec import inventory_to_dict
-from ansible_collections.imagescan.openshift.plugins.module_utils._packages.inventory import take_inventory
-from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import Package
-from ansible_collections.imagescan.openshift.plugins.module_utils._packages.rpm.databases import (
-    choose_database,
-    read_databases,
-)
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import (
-    absolute,
-    canonical_name,
-    is_local,
-)
-
-#: Names under which the three formats keep their database.
-DATABASES = ("rpmdb.sqlite", "Packages.db", "Packages")
-#: Files that belong to a database and lie beside it.
-COMPANIONS = ("-wal", "-journal")
-DATABASE_LIMIT = 512 << 20
-#: How the formats begin: SQLite, ndb; Berkeley DB has its magic, in either byte order, at byte 12.
-SQLITE = b"SQLite format 3\0"
-NDB = b"RpmP"
-BERKELEY = (b"\x61\x15\x06\x00", b"\x00\x06\x15\x61")
-
-
-def work(module: AnsibleModule) -> dict[str, t.Any]:
-    """Read one image or database."""
-    path = module.params["path"].strip()
-    if not is_local(path):
-        path = absolute(path)
-        if os.path.isfile(path):  # noqa: PTH113 - text in
-            name = database_name(path)
-            if name:
-                return read_file(path, name)
-        path = only(list_targets(path), path)
-    opened = open_target(canonical_name(path), Access())
-    if isinstance(opened, ImageIndex):
-        opened = open_child(opened, one_of(opened, module.params["platform"]), Access())
-    inventory = take_inventory(opened)
-    values = inventory_to_dict(inventory)
-    return {
-        "packages": [package_to_dict(package) for package in inventory.packages],
-        "count": len(inventory.packages),
-        **{key: values[key] for key in ("os", "database", "repositories", "not_examined", "problems")},
-    }
-
-
-def only(targets: list[str], path: str) -> str:
-    """The one image of a path; with several the person has to choose."""
-    if len(targets) == 1:
-        return targets[0]
-    if not targets:
-        raise InputError(f"{path} holds no image")
-    shown = ", ".join(targets[:10])
-    more = f" and {len(targets) - 10} more" if len(targets) > 10 else ""
-    raise InputError(f"{path} holds {len(targets)} images", hint=f"give one of them as path: {shown}{more}")
-
-
-def one_of(index: ImageIndex, platform: str | None) -> t.Any:
-    """The image of an index that is wanted."""
-    have = ", ".join(str(child.platform or "unknown") for child in index.children)
-    if not platform and len(index.children) == 1:
-        return index.children[0]
-    if not platform:
-        raise InputError("it is an index of several images", hint=f"choose one by platform: {have}")
-    wanted = parse_platform(platform)
-    named = [(child, child.platform) for child in index.children if child.platform is not None]
-    # A node would take what is exactly for it before anything else.
-    exact = [child for child, own in named if normalized(own) == normalized(wanted)]
-    chosen = exact or [child for child, own in named if matches(wanted, own)]
-    if len(chosen) != 1:
-        raise InputError(f"the index has {len(chosen)} images for {platform}", hint=f"it has {have}")
-    return chosen[0]
-
-
-def database_name(path: str) -> str:
-    """Under which name a file is a package database, by its first bytes; empty when it is none."""
-    try:
-        with open(path, "rb") as source:
-            head = source.read(16)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-    if head.startswith(SQLITE):
-        return "rpmdb.sqlite"
-    if head.startswith(NDB):
-        return "Packages.db"
-    return "Packages" if head[12:16] in BERKELEY else ""
-
-
-def read_file(path: str, name: str) -> dict[str, t.Any]:
-    """A database file, with what lies beside it."""
-    files = {}
-    for suffix in ("", *COMPANIONS):
-        if suffix and not os.path.exists(path + suffix):  # noqa: PTH110 - text in
-            continue
-        try:
-            with open(path + suffix, "rb") as source:
-                data = source.read(DATABASE_LIMIT + 1)
-        except OSError as error:
-            raise InputError(f"{path}{suffix} cannot be read: {error.strerror or error}") from error
-        if len(data) > DATABASE_LIMIT:
-            raise LimitExceeded(f"{path}{suffix} is larger than {DATABASE_LIMIT >> 20} MiB")
-        files[f"var/lib/rpm/{name}{suffix}"] = data
-    readings = read_databases(files)
-    if not readings:
-        raise InputError(f"{path} is not an RPM package database")
-    reading, problems = choose_database(readings)
-    return {
-        "packages": [package_to_dict(package) for package in reading.packages],
-        "count": len(reading.packages),
-        "os": {},
-        "database": {"path": path, "format": reading.database.format, "rows": reading.database.rows},
-        "repositories": [],
-        "not_examined": {},
-        "problems": [{"code": one.code, "message": one.message} for one in problems],
-    }
-
-
-def package_to_dict(package: Package) -> dict[str, t.Any]:
-    """All fields of a package, also those without a value."""
-    return {**dataclasses.asdict(package), "nevra": package.nevra}
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.rpm_packages import list_packages
 
 
 def main() -> None:
@@ -292,7 +156,7 @@ def main() -> None:
         argument_spec={"path": {"type": "str", "required": True}, "platform": {"type": "str"}},
         supports_check_mode=True,
     )
-    run(module, work)
+    run(module, list_packages)
 
 
 if __name__ == "__main__":

@@ -210,147 +210,13 @@ code:
   type: str
 """
 
-import json
-import typing as t
-from datetime import datetime, timezone
-
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible import argument_specs as specs
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import run
-from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.report_files import (
-    Pages,
-    absolute,
-    read_before,
-    render_files,
-    write,
-    write_pages,
-)
-from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
-from ansible_collections.imagescan.openshift.plugins.module_utils._core.times import utc_text
-from ansible_collections.imagescan.openshift.plugins.module_utils._reports import json_report, metrics, table
-from ansible_collections.imagescan.openshift.plugins.module_utils._reports.document import (
-    CLUSTER_STATES,
-    build_report,
-    cluster_object,
-    newest_time,
-)
-from ansible_collections.imagescan.openshift.plugins.module_utils._reports.formats import FORMATS, OPENSCAP
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.current import InForce, in_force
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.model import UNRESOLVED
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.requested import find_requested
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import Store, open_store
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.reporting import write_report
+from ansible_collections.imagescan.openshift.plugins.module_utils._reports.document import CLUSTER_STATES
+from ansible_collections.imagescan.openshift.plugins.module_utils._reports.formats import FORMATS
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.model import VERDICTS
-
-
-def work(module: AnsibleModule) -> dict[str, t.Any]:
-    """Read the verdicts and write the files that differ."""
-    params = module.params
-    dest, formats, check_mode = absolute(params["dest"]), params["formats"], module.check_mode
-    if params["metrics_file"] and metrics.FORMAT.name not in formats:
-        raise InputError("metrics_file is given, and formats has no metrics", hint="add metrics to formats")
-    selected = None if params["images"] is None else [named(image) for image in params["images"]]
-    with open_store(params["store"], params["store_password"] or "", create=False, read_only=check_mode) as store:
-        now = datetime.now(timezone.utc)
-        state = in_force(store, selected, now.date())
-        documents, clusters = state.documents, None
-        if params["clusters"] is not None:
-            clusters, unseen = clusters_of(store, params["clusters"], state, now, record=not check_mode)
-            documents = documents + unseen
-        pages = Pages()
-        if OPENSCAP.name in formats:
-            digests = [image.digest for image in state.images if image.evaluated_at]
-            pages = write_pages(store, digests, dest / OPENSCAP.filename, check_mode=check_mode)
-    report = build_report(documents, state.feed, newest_time(state.times), clusters)
-    known = counts_of(read_before(dest / json_report.FORMAT.filename)) if module._diff else {}
-    files = render_files(params, report, state)
-    if not check_mode:
-        for file in files:
-            if file.before != file.content:
-                write(file.path, file.content, file.mode)
-    result: dict[str, t.Any] = {
-        "changed": pages.made or any(file.is_news for file in files),
-        "files": {file.format.name: str(file.path) for file in files},
-        "counts": report["counts"],
-        "summary": table.summary(report),
-    }
-    if OPENSCAP.name in formats:
-        result["files"][OPENSCAP.name] = str(dest / OPENSCAP.filename)
-        result["pages"] = pages.paths
-    result.update(shown(module, report, known))
-    if pages.errors:
-        first = pages.errors[0]
-        message = f"{len(pages.errors)} pages of OpenSCAP could not be made; all else is written. The first: {first}"
-        raise ScanError(message, code=first.code, partial=result)
-    return result
-
-
-def shown(module: AnsibleModule, report: t.Mapping[str, t.Any], known: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """What is returned for people who look at it. ``known``: the counts of the report before."""
-    texts: dict[str, t.Any] = {}
-    if "clusters" in report:
-        keys = ("name", "state", "reason", "known", "seen", "counts")
-        texts["clusters"] = [{key: cluster[key] for key in keys} for cluster in report["clusters"]]
-    if module.params["table"]:
-        texts["table"] = table.render(report, changes=module.params["changes"]).splitlines()
-    if module._diff:
-        texts["diff"] = {"before": counts_text(known), "after": counts_text(report["counts"])}
-    return texts
-
-
-def clusters_of(
-    store: Store, given: t.Sequence[t.Mapping[str, t.Any]], state: InForce, now: datetime, *, record: bool
-) -> tuple[list[dict[str, t.Any]], list[dict[str, t.Any]]]:
-    """Objects of the report for clusters, and those of their images that are not among what is in force.
-
-    ``record``: keep what they have, for the time when they cannot be reached.
-    """
-    today = now.date()
-    documents = {image.key: document for image, document in zip(state.images, state.documents)}
-    unseen: list[dict[str, t.Any]] = []
-    clusters = []
-    for one in given:
-        keys: list[str] | None = None
-        seen = ""
-        if one["images"] is None or one["state"] == "not_discovered":
-            kept = store.clusters.get(one["name"])
-            if kept is not None:
-                keys, seen = kept.images, kept.seen_at
-        else:
-            found, _children = find_requested(store, [named(image) for image in one["images"]])
-            keys = [image.key for image in found]
-            if record:
-                store.clusters.record(one["name"], keys, now=utc_text(now))
-        missing = [key for key in keys or () if key not in documents]
-        if missing:
-            more = in_force(store, [named(key.removeprefix(UNRESOLVED)) for key in missing], today)
-            for image, document in zip(more.images, more.documents):
-                if image.key not in documents:
-                    documents[image.key] = document
-                    unseen.append(document)
-        verdicts = None if keys is None else {name_of(documents[key], key): documents[key]["verdict"] for key in keys}
-        clusters.append(cluster_object(one["name"], one["state"], one["reason"], verdicts, seen))
-    return clusters, unseen
-
-
-def name_of(document: t.Mapping[str, t.Any], key: str) -> str:
-    """Digest of an image, its name where it has none."""
-    return str(document["digest"] or document["reference"] or key)
-
-
-def counts_of(content: bytes | None) -> dict[str, t.Any]:
-    """The counts of an earlier report; none where it cannot be read."""
-    try:
-        report = json.loads(content or b"{}")
-    except (ValueError, RecursionError):
-        return {}
-    counts = report.get("counts") if isinstance(report, dict) else None
-    return counts if isinstance(counts, dict) else {}
-
-
-def counts_text(counts: t.Mapping[str, t.Any]) -> str:
-    """Counts as lines, for --diff."""
-    return "".join(f"{verdict}: {counts[verdict]}\n" for verdict in sorted(counts))
 
 
 def main() -> None:
@@ -393,7 +259,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    run(module, work)
+    run(module, write_report)
 
 
 if __name__ == "__main__":

@@ -125,93 +125,10 @@ code:
   type: str
 """
 
-import os
-import re
-import stat
-import time
-import typing as t
-from pathlib import Path
-
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible import argument_specs as specs
-from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.cluster_options import client_of
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.kubeconfigs import keep_kubeconfigs
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import run
-from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
-from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import KubernetesClient
-from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.service_accounts import (
-    Account,
-    kubeconfig,
-    request_token,
-    why_renew,
-    write_kubeconfig,
-)
-
-SHORTEST = 600
-LONGEST = 1 << 32
-NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
-
-
-def work(module: AnsibleModule) -> dict[str, t.Any]:
-    """Keep one kubeconfig, or several."""
-    params = module.params
-    names = params["service_accounts"] or ([params["service_account"]] if params["service_account"] else [])
-    for option, text in [("namespace", params["namespace"]), *(("service_account", name) for name in names)]:
-        if not NAME.fullmatch(text):
-            raise InputError(f"{option} is not a name: lower case letters, digits, dashes and dots are expected")
-    if not SHORTEST <= params["seconds"] <= LONGEST:
-        raise InputError(f"seconds is {params['seconds']}; expected at least {SHORTEST} and at most {LONGEST}")
-    if params["path"]:
-        kept = keep(client_of(module), module, names[0], params["path"])
-        return {**kept, "changed": bool(kept["reason"]), "removed": []}
-    folder = Path(params["directory"])
-    made = bool(names) and make_folder(folder, dry_run=module.check_mode)
-    client = client_of(module) if names else None
-    kubeconfigs = [keep(client, module, name, str(folder / f"{name}.kubeconfig")) for name in names if client]
-    removed = [str(folder / f"{name}.kubeconfig") for name in params["absent"]]
-    removed = [path for path in removed if remove_file(path, dry_run=module.check_mode)]
-    changed = made or bool(removed) or any(kept["reason"] for kept in kubeconfigs)
-    return {"changed": changed, "kubeconfigs": kubeconfigs, "removed": removed}
-
-
-def keep(client: KubernetesClient, module: AnsibleModule, name: str, path: str) -> dict[str, str]:
-    """Renew one kubeconfig if that is due."""
-    account, seconds = Account(module.params["namespace"], name), module.params["seconds"]
-    reason, token = why_renew(client, account, path, seconds, time.time())
-    expires = token.expires_text if token is not None and not reason else ""
-    if reason and not module.check_mode:
-        fresh = request_token(client, account, seconds)
-        write_kubeconfig(path, kubeconfig(client, account, fresh.text))
-        expires = fresh.expires_text
-    return {"path": path, "service_account": name, "server": client.server, "expires": expires, "reason": reason}
-
-
-def make_folder(folder: Path, *, dry_run: bool) -> bool:
-    """Make the folder of kubeconfigs readable for its owner alone, and tell whether it was not. Raises InputError."""
-    try:
-        if folder.is_dir() and not stat.S_IMODE(folder.stat().st_mode) & 0o077:
-            return False
-        if not dry_run:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            folder.chmod(0o700)
-    except OSError as error:
-        raise InputError(
-            f"the folder {folder} cannot be made: {error.strerror or error}", hint="give another directory"
-        ) from error
-    return True
-
-
-def remove_file(path: str, *, dry_run: bool) -> bool:
-    """Remove a file, and tell whether it was there. Raises InputError."""
-    try:
-        if not os.path.lexists(path):
-            return False
-        if not dry_run:
-            Path(path).unlink()
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be removed: {error.strerror or error}", hint="check the rights of its folder"
-        ) from error
-    return True
 
 
 def main() -> None:
@@ -233,7 +150,7 @@ def main() -> None:
         required_by={"service_accounts": ("directory",)},
         supports_check_mode=True,
     )
-    run(module, work)
+    run(module, keep_kubeconfigs)
 
 
 if __name__ == "__main__":

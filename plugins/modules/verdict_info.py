@@ -164,58 +164,10 @@ code:
   type: str
 """
 
-import contextlib
-import dataclasses
-import re
-import typing as t
-from datetime import datetime, timezone
-
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible import argument_specs as specs
-from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.inputs import (
-    open_indexes,
-    read_exceptions,
-    read_policies,
-)
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.explaining import explain_verdicts
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import run
-from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
-from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import named
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.explaining import Explaining
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.judging import Judging
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.policies import compare_policies
-from ansible_collections.imagescan.openshift.plugins.module_utils._store.store import open_store
-
-LIMIT = 1000
-
-
-def work(module: AnsibleModule) -> dict[str, t.Any]:
-    """Judge without keeping it, and tell how."""
-    params = module.params
-    vulnerability = params["id"] or ""
-    if vulnerability and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9:._-]{2,99}", vulnerability):
-        raise InputError(f"{ascii(vulnerability)[:120]} is not the id of a vulnerability, such as CVE-2026-12345")
-    if not 1 <= params["limit"] <= LIMIT:
-        raise InputError(f"limit is {params['limit']}; expected 1 to {LIMIT}")
-    now = datetime.now(timezone.utc)
-    policies = read_policies(params["policies"])
-    entries = read_exceptions(params, module.warn, now=now)[0]
-    wanted = None if params["images"] is None else [named(one) for one in params["images"]]
-    with contextlib.ExitStack() as stack:
-        indexes = [stack.enter_context(index) for index in open_indexes(params["index"], module.warn)]
-        store = stack.enter_context(
-            open_store(params["store"], params["store_password"] or "", create=False, read_only=module.check_mode)
-        )
-        judging = Judging(store, policies, entries, indexes, now=now, dry_run=True)
-        images, children = judging.images(wanted)
-        explaining = Explaining(judging, policies)
-        found = [explaining.image(image, children, vulnerability) for image in images[: params["limit"]]]
-        compared = compare_policies(store, images, policies)
-    return {
-        "changed": False,
-        "explanations": [{**dataclasses.asdict(one), "lines": list(one.lines)} for one in found],
-        "count": len(images),
-        "policies": [{**dataclasses.asdict(one), "differs": one.differs} for one in compared],
-    }
 
 
 def main() -> None:
@@ -232,7 +184,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    run(module, work)
+    run(module, explain_verdicts)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.imagescan.openshift.examples.fleet import vex
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.feed_index import young_index
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress import Progress
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.model import (
@@ -43,7 +44,6 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.sources import sources_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
 from ansible_collections.imagescan.openshift.plugins.modules import image_info
-from ansible_collections.imagescan.openshift.plugins.modules.vulnerability_feed import young_index
 from ansible_collections.imagescan.openshift.tests.support import advisories as make
 from ansible_collections.imagescan.openshift.tests.support.policies import SMALL_POLICY_TEXT, for_small_feeds
 from ansible_collections.imagescan.openshift.tests.traps import distributions

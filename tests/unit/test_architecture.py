@@ -32,8 +32,8 @@ ALLOWED = {
     "_enforcement": {"_core", "_images", "_verdicts", "_flags", "_kubernetes", "_discovery"},
     "_schedule": set(),
     "_ansible": {
-        *("_core", "_images", "_compliance", "_vulnerabilities", "_verdicts", "_reports"),
-        *("_scanner", "_store", "_kubernetes", "_podscan"),
+        *("_core", "_images", "_packages", "_compliance", "_vulnerabilities", "_verdicts", "_reports", "_scanner"),
+        *("_flags", "_store", "_kubernetes", "_discovery", "_podscan", "_enforcement"),
     },
 }
 IN_THE_POD = {"_core", "_images", "_packages", "_compliance", "_scanner"}

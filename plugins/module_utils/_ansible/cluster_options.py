@@ -34,8 +34,17 @@ def connection_of(params: t.Mapping[str, t.Any]) -> Connection:
 
 def client_of(module: AnsibleModule) -> KubernetesClient:
     """The cluster that the options of ``argument_specs.cluster`` name; what a person should know becomes a warning."""
+    connection = connection_of(module.params)
+    _hide_secrets(module)
+    client = connect(connection)
+    for text in client.warnings:
+        module.warn(text)
+    return client
+
+
+def _hide_secrets(module: AnsibleModule) -> None:
+    """Keep the secrets of the options, and nothing else of them, out of results."""
     params = module.params
-    wanted = connection_of(params)
     kubeconfig = params["kubeconfig"] or ""
     # All of a kubeconfig is kept out of the log, but only its secrets may be blotted out of results: "v1" stands in it.
     harmless, secrets = secrets_of(kubeconfig)
@@ -47,7 +56,3 @@ def client_of(module: AnsibleModule) -> KubernetesClient:
         secrets |= {login, login.partition(":")[2]} - {""}
     module.no_log_values.difference_update(harmless - secrets - others)
     module.no_log_values.update(secrets)
-    client = connect(wanted)
-    for text in client.warnings:
-        module.warn(text)
-    return client

@@ -23,41 +23,46 @@ from .._scanner.plan import PodAccess
 CA_LIMIT = 300_000
 
 
-def compliance_of_pods(params: dict[str, t.Any], wanted: EvaluationRequest) -> ComplianceOptions:
+def compliance_of_pods(params: dict[str, t.Any], evaluation: EvaluationRequest) -> ComplianceOptions:
     """Read which rules pods evaluate."""
-    given = params["compliance"]
-    more = {} if given["max_image_size"] is None else {"max_image_size": given["max_image_size"]}
+    compliance = params["compliance"]
+    size = compliance["max_image_size"]
     return ComplianceOptions(
-        wanted.profile,
-        wanted.rules,
-        content=pack_trimmed(trim(wanted, Path(wanted.content))) if wanted.content else b"",
-        tailoring=read_small_file(wanted.tailoring, "tailoring", TAILORING_LIMIT) if wanted.tailoring else b"",
-        arf=given["arf"],
-        seconds=given["timeout"],
-        memory=given["memory"],
-        chroot=given["chroot"],
-        content_image=given["content_image"] or "",
-        **more,
+        evaluation.profile,
+        evaluation.rules,
+        content=pack_trimmed(trim(evaluation, Path(evaluation.content))) if evaluation.content else b"",
+        tailoring=read_small_file(evaluation.tailoring, "tailoring", TAILORING_LIMIT) if evaluation.tailoring else b"",
+        arf=compliance["arf"],
+        seconds=compliance["timeout"],
+        memory=compliance["memory"],
+        chroot=compliance["chroot"],
+        content_image=compliance["content_image"] or "",
+        **({} if size is None else {"max_image_size": size}),
     )
 
 
-def pod_options(
-    params: dict[str, t.Any], access: Access, client: KubernetesClient, wanted: EvaluationRequest | None
-) -> ScanOptions:
-    """Read the options of pods. Wrong options are reported before any request."""
-    registry = parse_registry(params["integrated_registry"]) if params["integrated_registry"] else ""
-    registry = registry if params["method"] == "job" else ""
-    pod = PodOptions(
+def _pod(params: dict[str, t.Any], *, registry_token: bool) -> PodOptions:
+    """Read what a pod is like."""
+    return PodOptions(
         image=params["scanner_image"] or OPENSHIFT_PYTHON,
         memory=params["pod_memory"],
         cpu=params["pod_cpu"],
         pull_secrets=tuple(params["pull_secrets"]),
-        registry_token=bool(registry),
+        registry_token=registry_token,
         proxy={name: value for name, value in (params["pod_proxy"] or {}).items() if value},
         node_selector={str(key): str(value) for key, value in params["node_selector"].items()},
         tolerations=tuple(params["tolerations"]),
         priority_class=params["priority_class"] or "",
     )
+
+
+def pod_options(
+    params: dict[str, t.Any], access: Access, client: KubernetesClient, evaluation: EvaluationRequest | None
+) -> ScanOptions:
+    """Read the options of pods. Wrong options are reported before any request."""
+    registry = parse_registry(params["integrated_registry"]) if params["integrated_registry"] else ""
+    registry = registry if params["method"] == "job" else ""
+    pod = _pod(params, registry_token=bool(registry))
     options = ScanOptions(
         namespace=check_name(params["namespace"], "namespace"),
         pod=pod,
@@ -74,7 +79,7 @@ def pod_options(
         image_timeout=params["image_timeout"],
         start_timeout=params["start_timeout"],
         ca=read_small_file(access.ca_file, "registry_ca_cert", CA_LIMIT) if access.ca_file else b"",
-        compliance=compliance_of_pods(params, wanted) if wanted is not None else None,
+        compliance=compliance_of_pods(params, evaluation) if evaluation is not None else None,
     )
     pod = dataclasses.replace(
         pod,

@@ -39,7 +39,7 @@ class ReportFile:
 
 
 def render_files(params: t.Mapping[str, t.Any], report: t.Mapping[str, t.Any], state: InForce) -> list[ReportFile]:
-    """The files of the formats that are asked for, in the order of the table."""
+    """Render the files of the formats that are asked for, in the order of the table."""
     times = Times(newest_time(image.scanned_at for image in state.images), state.judged_at)
     files = []
     for item in FORMATS:
@@ -70,8 +70,8 @@ def write_pages(store: Store, digests: t.Iterable[str], folder: Path, *, check_m
     for digest in digests:
         arf = store.evaluations.arf(digest)
         name = digest.replace(":", "-")
-        path = folder / f"{name}-{hashlib.sha256(arf).hexdigest()[:12]}.html" if arf is not None else None
-        old = [one for one in folder.glob(f"{name}-*.html") if one != path]
+        path = _page_path(folder, name, arf)
+        old = [page for page in folder.glob(f"{name}-*.html") if page != path]
         pages.made |= bool(old)
         if not check_mode:
             _remove(old)
@@ -79,17 +79,35 @@ def write_pages(store: Store, digests: t.Iterable[str], folder: Path, *, check_m
             continue
         if not path.is_file():
             pages.made = True
-            try:
-                if not check_mode:
-                    write(path, render_page(arf, oscap))
-            except ScanError as error:
-                if error.code == "report-unwritable":
-                    raise
+            error = None if check_mode else _write_page(path, arf, oscap)
+            if error is not None:
                 error.subject = digest
                 pages.errors.append(error)
                 continue
         pages.paths[digest] = str(path)
     return pages
+
+
+def _page_path(folder: Path, name: str, arf: bytes | None) -> Path | None:
+    return None if arf is None else folder / f"{name}-{hashlib.sha256(arf).hexdigest()[:12]}.html"
+
+
+def _write_page(path: Path, arf: bytes, oscap: str) -> ScanError | None:
+    """Make one page. Returns why it could not be made; raises ScanError if no page could be written."""
+    try:
+        write(path, render_page(arf, oscap))
+    except ScanError as error:
+        if error.code == "report-unwritable":
+            raise
+        return error
+    return None
+
+
+def write_files(files: t.Iterable[ReportFile]) -> None:
+    """Write those files of a report that differ."""
+    for file in files:
+        if file.before != file.content:
+            write(file.path, file.content, file.mode)
 
 
 def _remove(paths: t.Iterable[Path]) -> None:
@@ -106,7 +124,7 @@ def _remove(paths: t.Iterable[Path]) -> None:
 
 
 def absolute(path: str) -> Path:
-    """A path as it is told to others."""
+    """Return a path as it is told to others."""
     return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
 
 
