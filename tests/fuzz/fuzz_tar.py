@@ -25,6 +25,7 @@ from pathlib import Path
 
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import LimitExceeded, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._images import (
+    components,
     compression,
     file_selection,
     folders,
@@ -58,6 +59,7 @@ READERS = (
     layer_merge.__file__,
     layers.__file__,
     file_selection.__file__,
+    components.__file__,
     limits.__file__,
 )
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What stands in an ARF or XCCDF file, as it is written there: records that are filled while the file is read.
+"""Records of an ARF or XCCDF file, as things are written there; they are filled while the file is read.
 
 Standard library only: the scanner pod runs this file.
 """

@@ -10,21 +10,9 @@ import typing as t
 
 from .._core.errors import ScanError
 from .overlay import Content
-from .tar import FOLDER, SPECIAL, SYMLINK
 
-COMPONENTS = ("jar", "npm", "python")
-LOADER = "loader"
-DATABASE = "rpmdb"
-
+#: Larger files go into a temporary file.
 SPOOL_FROM = 512 * 1024
-ARCHIVES = (".jar", ".war", ".ear")
-PYTHON = (".dist-info", ".egg-info")
-LOADERS = ("ld-linux", "ld-musl")
-SHELLS = frozenset(("sh", "bash", "busybox"))
-#: Names of rpm databases; the last one only in a folder of rpm's.
-DATABASES = frozenset(("rpmdb.sqlite", "Packages.db", "Packages"))
-#: Where rpm-ostree keeps what the base image had; the image's own database has all of it, too.
-_BASE_DATABASE = "rpm-ostree-base-db"
 #: Endings of the files that SQLite keeps beside a database.
 LOGS = ("-wal", "-journal")
 
@@ -115,28 +103,3 @@ class _Spooling:
                 code="spool-failed",
                 hint="free space there or set TMPDIR",
             ) from error
-
-
-def component_of(folder: str, base: str, kind: str) -> str:
-    """What an entry counts as. Folders above it are not looked at, but for ``node_modules`` and ``bin``."""
-    if base.endswith(PYTHON):
-        return "" if kind is SYMLINK or kind is SPECIAL else "python"
-    if kind is FOLDER or kind is SPECIAL:
-        return ""
-    if base in SHELLS:
-        return LOADER if folder.endswith("bin") else ""
-    if base.startswith(LOADERS):
-        return LOADER
-    if kind is SYMLINK:
-        return ""
-    if base in DATABASES:
-        known = base != "Packages" or folder.endswith("rpm")
-        return DATABASE if known and not folder.endswith(_BASE_DATABASE) else ""
-    if base == "package.json":
-        parts = folder.rsplit("/", 3)
-        name = parts[-1]
-        if name.startswith("@") or len(parts) < 2:
-            return ""
-        scoped = len(parts) > 2 and parts[-2].startswith("@") and parts[-3] == "node_modules"
-        return "npm" if scoped or parts[-2] == "node_modules" else ""
-    return "jar" if base.endswith(ARCHIVES) else ""

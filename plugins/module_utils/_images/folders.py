@@ -16,7 +16,8 @@ import stat
 import typing as t
 
 from .._core.errors import InputError, LimitExceeded
-from .file_selection import COMPONENTS, DATABASE, LOADER, SPOOL_FROM, FileSelection, Keeper, component_of
+from .components import COMPONENTS, DATABASE, LOADER, component_of
+from .file_selection import SPOOL_FROM, FileSelection, Keeper
 from .limits import DEFAULT_LIMITS, Budget, Limits
 from .model import KeptFile, Problem, RootContent
 from .overlay import Content, join, matches

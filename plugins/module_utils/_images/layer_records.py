@@ -9,7 +9,7 @@ import array
 import functools
 import typing as t
 
-from .file_selection import COMPONENTS, DATABASE, LOADER
+from .components import COMPONENTS, DATABASE, LOADER
 from .limits import Budget
 from .overlay import Content, Event, and_above, parent_of
 from .programs import ProgramReader, is_trace

@@ -8,17 +8,8 @@ from __future__ import annotations
 import typing as t
 
 from .._core.errors import CorruptData
-from .file_selection import (
-    ARCHIVES,
-    DATABASES,
-    LOADERS,
-    PYTHON,
-    SHELLS,
-    SPOOL_FROM,
-    FileSelection,
-    Keeper,
-    component_of,
-)
+from .components import ARCHIVES, DATABASES, LOADERS, PYTHON, SHELLS, component_of
+from .file_selection import SPOOL_FROM, FileSelection, Keeper
 from .layer_records import LayerRecord
 from .limits import Budget
 from .overlay import IMPLIED, OPAQUE, WHITEOUT, Content, Interest, join, matches, parent_of

@@ -17,7 +17,8 @@ import typing as t
 
 from .._core.errors import LimitExceeded
 from . import stargz
-from .file_selection import COMPONENTS, DATABASE, LOADER, FileSelection
+from .components import COMPONENTS, DATABASE, LOADER
+from .file_selection import FileSelection
 from .layer_merge import LayerMerge
 from .layer_records import LayerRecord, program_visitor, visible_components
 from .layer_visitor import layer_visitor

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the benchmark and the OVAL results of a file add to a TestResult, and what is missing there is said."""
+"""A TestResult gets what the benchmark and the OVAL results say of its rules, and what is missing is said."""
 
 from __future__ import annotations
 
