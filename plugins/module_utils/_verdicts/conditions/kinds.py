@@ -10,6 +10,7 @@ import typing as t
 
 from ..._core.text import visible
 from ..._packages.model import Inventory
+from ..._packages.table import feeds_of
 from ..documents import Field
 from ..model import Reason
 from ..wording import counted, listed
@@ -69,7 +70,7 @@ def _reasons(policy: KindTerms, case: Case) -> Reasons:
         text = f"Not everything in the image could be read ({problems}), so packages may be missing"
         yield Reason("inventory-incomplete", text)
         yield from map(unseen, sorted_problems(inventory.problems))
-    if inventory.kind == "rpm":
+    if feeds_of(inventory.kind):
         yield from _database(inventory)
     elif inventory.kind in policy.accept:
         text = f"The image has no RPM database; the policy '{policy.name}' accepts the kind {inventory.kind}"

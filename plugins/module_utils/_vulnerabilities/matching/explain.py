@@ -15,6 +15,7 @@ import typing as t
 
 from ..._core.text import visible
 from ..._packages.model import Inventory, Package
+from ..._packages.table import feeds_of
 from ..index.form import FIX_STATES, STATEMENT_STATUSES
 from ..model import SEVERITIES, FeedInfo, Match, UnreadDocument
 from .builds import stream_of
@@ -208,7 +209,7 @@ def unseen(inventory: Inventory, match: Match) -> list[str]:
     """List what of an image or of the data was not seen. Unless it is empty, a clean result proves nothing."""
     lines = [visible(problem.message, 400) for problem in (*inventory.problems, *match.problems)]
     database = inventory.database
-    if inventory.kind != "rpm" or database is None:
+    if not feeds_of(inventory.kind) or database is None:
         lines.append(f"the image has no RPM database (kind: {visible(inventory.kind, 20)})")
     elif database.rows != len(inventory.packages):
         lines.append(f"the RPM database counts {database.rows} packages, and {len(inventory.packages)} were read")

@@ -27,6 +27,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._packages.mode
     PackageDatabase,
     RepositoryId,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.table import PACKAGE_KINDS
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.codes import CODES
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.exceptions import load_exceptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.facts import (
@@ -720,6 +721,13 @@ def test_an_accepted_kind_asks_nothing_of_the_vulnerability_data() -> None:
     nothing = {"feed": None, "match": None, **make.inventory(kind="static", packages=(), database=None)}
     assert judged(nothing, BASE + "  accept: [static]\n").verdict == "passed"
     assert codes(judged(nothing)) == ["no-package-database", "feed-missing"]
+
+
+def test_the_table_of_kinds_says_which_images_need_a_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PACKAGE_KINDS, "toy", dataclasses.replace(PACKAGE_KINDS["rpm"], name="toy"))
+    assert judged(make.inventory(kind="toy")).verdict == "passed"
+    empty = make.inventory(kind="toy", packages=(), database=PackageDatabase("p", "sqlite", 0))
+    assert codes(judged(empty)) == ["no-packages"]
 
 
 def test_an_accepted_kind_does_not_hide_what_could_not_be_read() -> None:

@@ -22,9 +22,11 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
     explain_coverage,
     explain_feed,
     explain_products,
+    unseen,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching.matcher import Matcher
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.model import FeedInfo
+from ansible_collections.imagescan.openshift.tests.support import verdicts as make
 from ansible_collections.imagescan.openshift.tests.support.vex import (
     EUS_9_2,
     MAIN_8,
@@ -192,6 +194,19 @@ def test_what_was_not_seen_is_said(feed: Feed) -> None:
     problems = ["  rpmdb-row-corrupt: row 7", "  repositories-unknown: none"]
     assert [line for line in explain_coverage(damaged, match) if line in problems] == problems
     assert [line for line in explain_coverage(damaged, None) if line in problems] == problems[:1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "lines"),
+    [
+        ({}, []),
+        ({"kind": "dpkg"}, ["the image has no RPM database (kind: dpkg)"]),
+        ({"database": None}, ["the image has no RPM database (kind: rpm)"]),
+        ({"packages": ()}, ["the RPM database counts 2 packages, and 0 were read"]),
+    ],
+)
+def test_an_image_without_a_database_is_not_seen(changes: dict[str, t.Any], lines: list[str]) -> None:
+    assert unseen(make.inventory(**changes)["inventory"], make.MATCH) == lines
 
 
 def test_it_is_bounded_and_harmless(feed: Feed) -> None:
