@@ -317,12 +317,10 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.input
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import run
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress import Progress
-from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.reconciler import (
-    TARGETS,
-    Flagging,
-    FlagOptions,
-)
+from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.reconciler import Flagging
 from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.result import Affected, Result
+from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.targets.base import FlagOptions
+from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.targets.table import TARGETS
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotations import check_report_url
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.names import DEFAULT_PROVIDER, check_provider
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.plan import (
@@ -521,7 +519,7 @@ def main() -> None:
             **specs.cluster(),
             "images": {"type": "list", "elements": "raw"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "targets": {"type": "list", "elements": "str", "choices": list(TARGETS)},
+            "targets": {"type": "list", "elements": "str", "choices": [target.name for target in reversed(TARGETS)]},
             "provider": {"type": "str", "default": DEFAULT_PROVIDER},
             "policies": {"type": "list", "elements": "path", "default": []},
             "report_url": {"type": "str"},

@@ -185,7 +185,8 @@ def flag_plan() -> FlagPlan:
         passed={digests[0]: "", digests[4]: "2026-11-24T13:00:00Z"},
         images=frozenset(digests),
         denying=frozenset(digests[1:3]),
-        changed=frozenset(digests[2:3]),
+        drift={digests[2]: ("images.openshift.io/deny-execution of its Image object was changed",)}
+        | dict.fromkeys((digests[0], *digests[3:]), ("its Image object does not say that we deny it",)),
     )
     wishes = PlanOptions(flag_inconclusive=True, grace=datetime.timedelta(hours=6))
     return make_plan(snapshot, seen, wishes, Use(digests[:2]), now=NOW)

@@ -18,6 +18,7 @@ from .._core.text import visible
 from .._core.times import utc_text
 from .facts import FlagFacts
 from .lists import Entry, deny_text
+from .namespace_scope import Reach
 from .transition import CLEAR, KEEP, SET, fate
 
 _WHY_LIMIT = 300
@@ -64,9 +65,10 @@ class Seen:
     """Our flags and list entries in the cluster.
 
     ``denied`` and ``listed``: digests and references on our deny lists, None where they are not a target. ``passed``:
-    digests on our passed lists, None where there are none. ``images``: digests that have an Image object, of which
-    ``denying`` say that we deny, ``changed`` of these do not have the value any more, and ``leftover`` may be cleared
-    although another program flagged them.
+    digests on our passed lists, None where there are none. ``images``: digests that have an object of their own, of
+    which ``denying`` say that we deny, and ``leftover`` may be cleared although another program flagged them.
+    ``drift``: how the object differs from one that says that we deny. ``reach``: where the lists act, None where nobody
+    wrote that down; ``is_required``: nothing runs in some namespaces that is not on the passed lists.
     """
 
     denied: t.Mapping[str, Entry] | None = None
@@ -74,12 +76,40 @@ class Seen:
     passed: t.Mapping[str, str] | None = None
     images: frozenset[str] = frozenset()
     denying: frozenset[str] = frozenset()
-    changed: frozenset[str] = frozenset()
     leftover: frozenset[str] = frozenset()
+    drift: t.Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    reach: Reach | None = None
+    is_required: bool = False
+
+    @property
+    def held(self) -> frozenset[str]:
+        """Every digest with a flag that is ours to clear."""
+        return frozenset({*self.denying, *self.leftover, *(self.denied or ())})
 
     def flagged(self, digest: str) -> bool:
         """Return whether a flag of ours is on the image, in whichever place."""
         return digest in self.denying or (self.denied is not None and digest in self.denied)
+
+
+def join_seen(parts: t.Iterable[Seen]) -> Seen:
+    """Join what several targets hold, of which one has lists."""
+    joined = Seen()
+    for part in parts:
+        drift = dict(joined.drift)
+        for digest, differences in part.drift.items():
+            drift[digest] = (*drift.get(digest, ()), *differences)
+        joined = Seen(
+            denied=joined.denied if part.denied is None else part.denied,
+            listed={**joined.listed, **part.listed},
+            passed=joined.passed if part.passed is None else part.passed,
+            images=joined.images | part.images,
+            denying=joined.denying | part.denying,
+            leftover=joined.leftover | part.leftover,
+            drift=drift,
+            reach=part.reach or joined.reach,
+            is_required=part.is_required or joined.is_required,
+        )
+    return joined
 
 
 class InUse(t.Protocol):
@@ -153,18 +183,18 @@ class FlagPlan:
     differ. ``set_passed``: digest -> until. ``next_due``: when a run is needed next although nothing else changed.
     """
 
-    fates: t.Mapping[str, str]
-    flagged: tuple[FlagRow, ...]
-    cleared: tuple[FlagRow, ...]
-    kept: tuple[FlagRow, ...]
-    drifted: tuple[Drift, ...]
-    set_digests: t.Mapping[str, Entry]
-    set_references: t.Mapping[str, Entry]
-    clear_digests: frozenset[str]
-    clear_references: frozenset[str]
-    set_passed: t.Mapping[str, str]
-    clear_passed: frozenset[str]
-    next_due: str
+    fates: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    flagged: tuple[FlagRow, ...] = ()
+    cleared: tuple[FlagRow, ...] = ()
+    kept: tuple[FlagRow, ...] = ()
+    drifted: tuple[Drift, ...] = ()
+    set_digests: t.Mapping[str, Entry] = dataclasses.field(default_factory=dict)
+    set_references: t.Mapping[str, Entry] = dataclasses.field(default_factory=dict)
+    clear_digests: frozenset[str] = frozenset()
+    clear_references: frozenset[str] = frozenset()
+    set_passed: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    clear_passed: frozenset[str] = frozenset()
+    next_due: str = ""
 
 
 def make_plan(
@@ -172,6 +202,27 @@ def make_plan(
 ) -> FlagPlan:
     """Decide about every image of the snapshot. ``now`` has a time zone."""
     return _Planning(snapshot, seen, wishes, in_use, now).plan()
+
+
+def plan_withdrawal(snapshot: Snapshot, seen: Seen) -> FlagPlan:
+    """Plan to take back every flag of ours, or where a snapshot is not whole those of its images."""
+    subjects = snapshot.subjects
+    names = {name for subject in subjects.values() for name in subject.references}
+
+    def select(digests: t.Iterable[str]) -> frozenset[str]:
+        return frozenset(digest for digest in digests if snapshot.whole or digest in subjects)
+
+    rows = []
+    for digest in sorted(select(seen.held)):
+        subject = subjects.get(digest)
+        reference, references = (subject.reference, subject.references) if subject else ("", ())
+        rows.append(FlagRow(digest, reference, "its flag is taken back", references))
+    return FlagPlan(
+        cleared=tuple(rows),
+        clear_digests=select(seen.denied or ()),
+        clear_references=frozenset(name for name in seen.listed if snapshot.whole or name in names),
+        clear_passed=select(seen.passed or ()),
+    )
 
 
 def check_limit(
@@ -322,10 +373,8 @@ class _Planning:
 
     def _look_for_drift(self, subject: FlagSubject) -> None:
         seen, digest = self._seen, subject.digest
-        if digest in seen.changed:
-            self._drift(subject, "images.openshift.io/deny-execution of its Image object was changed")
-        elif digest in seen.images and digest not in seen.denying:
-            self._drift(subject, "its Image object does not say that we deny it")
+        for difference in seen.drift.get(digest, ()):
+            self._drift(subject, difference)
         if seen.denied is not None and digest not in seen.denied:
             self._drift(subject, "it is not on the deny list")
         elif seen.denied is not None:

@@ -13,9 +13,10 @@ import typing as t
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
-from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.reconciler import Flagging, FlagOptions
+from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.reconciler import Flagging
 from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.result import Result
 from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.standing import Read
+from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.targets.base import FlagOptions
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.annotations import (
     DENY_EXECUTION,
     FAILED_POLICY,

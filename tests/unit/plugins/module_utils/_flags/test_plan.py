@@ -67,6 +67,11 @@ def plan(store: Snapshot, seen: Seen, wishes: PlanOptions = PlanOptions(), runni
     return make_plan(store, seen, wishes, running, now=NOW)
 
 
+def drift(images: t.Collection[str], denying: t.Collection[str]) -> dict[str, tuple[str, ...]]:
+    """How Image objects differ from ones that say that we deny."""
+    return {digest: ("its Image object does not say that we deny it",) for digest in images if digest not in denying}
+
+
 def entry(until: str = "", text: str = "policy default: it is bad") -> Entry:
     """What a failed image has on the deny list."""
     return Entry(text, until)
@@ -100,6 +105,7 @@ def after(seen: Seen, done: FlagPlan, *, step: int = 6) -> Seen:
         listed=listed,
         passed=passed if seen.passed is not None else None,
         denying=frozenset(denying),
+        drift=drift(seen.images, denying),
     )
 
 
@@ -117,6 +123,7 @@ def test_every_verdict_on_every_state(verdict: str, where: str, also: str) -> No
         denied={A: entry()} if where in ("list", "both") else {},
         images=frozenset([A]),
         denying=frozenset([A] if where in ("image", "both") else []),
+        drift=drift([A], [A] if where in ("image", "both") else []),
     )
     wishes = PlanOptions(flag_inconclusive=also == "inconclusive", flag_errors=also == "error")
     done = plan(snapshot(subject(A, verdict)), seen, wishes)
@@ -198,7 +205,8 @@ def worlds(draw: st.DrawFn) -> tuple[Snapshot, Seen, Use]:
     }
     images = draw(_SOME)
     passed = draw(st.none() | st.dictionaries(st.sampled_from(DIGESTS), st.sampled_from(["", LATER])))
-    seen = Seen(draw(_ENTRIES), draw(_LISTED), passed, images, draw(_SOME) & images, frozenset(), frozenset())
+    denying = draw(_SOME) & images
+    seen = Seen(draw(_ENTRIES), draw(_LISTED), passed, images, denying, drift=drift(images, denying))
     store = Snapshot(subjects, {name: [digest] for name, digest in places.items()}, draw(st.booleans()))
     return store, seen, Use(draw(_SOME))
 
