@@ -37,6 +37,10 @@ options: {}
 attributes:
   action:
     description: Has an action plugin that runs on the controller.
+    support: full
+    details: Shows progress while the module runs.
   async:
     description: Supports the C(async) keyword.
+    support: full
+    details: Without progress.
 """

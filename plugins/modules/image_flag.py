@@ -129,12 +129,6 @@ attributes:
   idempotent:
     support: full
     details: Image objects whose annotations are older than seven days are written again.
-  action:
-    support: full
-    details: Shows progress while the module runs.
-  async:
-    support: full
-    details: Without progress.
 notes:
   - Flags follow verdicts, so M(imagescan.openshift.image_verdict) comes first.
   - One provider belongs to one store. What another store has found good is nothing that this one knows, so two stores
@@ -192,11 +186,11 @@ flagged:
   type: list
   elements: dict
   contains: &row
-    digest:
+    digest: &digest
       description: The image's digest.
       type: str
       returned: success
-    reference:
+    reference: &reference
       description: Its name, or empty.
       type: str
       returned: success
@@ -231,14 +225,8 @@ affected:
   type: list
   elements: dict
   contains:
-    digest:
-      description: The image's digest.
-      type: str
-      returned: success
-    reference:
-      description: Its name, or empty.
-      type: str
-      returned: success
+    digest: *digest
+    reference: *reference
     change:
       description: V(flagged) or V(cleared).
       type: str

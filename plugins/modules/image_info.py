@@ -108,7 +108,7 @@ options:
             list fails the task.
         type: list
         elements: str
-        choices:
+        choices: &kinds
           - pods
           - deployments
           - replicasets
@@ -119,17 +119,7 @@ options:
           - replicationcontrollers
           - deploymentconfigs
           - buildconfigs
-        default:
-          - pods
-          - deployments
-          - replicasets
-          - statefulsets
-          - daemonsets
-          - jobs
-          - cronjobs
-          - replicationcontrollers
-          - deploymentconfigs
-          - buildconfigs
+        default: *kinds
       old_revisions:
         description:
           - Whether the templates of old revisions (C(ReplicaSet) and C(ReplicationController) objects that their owner
@@ -211,13 +201,6 @@ extends_documentation_fragment:
   - imagescan.openshift._attributes.actions
   - imagescan.openshift.cluster
   - imagescan.openshift.registry_access
-attributes:
-  action:
-    support: full
-    details: Shows progress while the module runs.
-  async:
-    support: full
-    details: Without progress.
 seealso:
   - module: imagescan.openshift.image_scan
 """

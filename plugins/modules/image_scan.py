@@ -233,12 +233,6 @@ attributes:
     support: none
   idempotent:
     support: full
-  action:
-    support: full
-    details: Shows progress while the module runs.
-  async:
-    support: full
-    details: Without progress.
 notes:
   - Layers compressed with zstd need the Python package C(zstandard). With C(isal), gzip layers are read faster.
   - With V(job), options for access to registries such as O(registry_ca_cert) are handed to the pods.

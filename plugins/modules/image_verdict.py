@@ -116,11 +116,11 @@ verdicts:
   type: list
   elements: dict
   contains:
-    digest:
+    digest: &digest
       description: The image's digest, empty where a reference could not be resolved.
       type: str
       returned: success
-    reference:
+    reference: &reference
       description: Its name.
       type: str
       returned: success
@@ -163,14 +163,8 @@ changed_verdicts:
   type: list
   elements: dict
   contains:
-    digest:
-      description: The image's digest, empty where a reference could not be resolved.
-      type: str
-      returned: success
-    reference:
-      description: Its name.
-      type: str
-      returned: success
+    digest: *digest
+    reference: *reference
     before:
       description: The verdict before, empty for the first time.
       type: str

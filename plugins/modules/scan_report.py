@@ -128,10 +128,8 @@ attributes:
     support: full
     details: Only until an exception expires.
   action:
-    support: full
     details: Shows the table.
   async:
-    support: full
     details: Without the table.
 requirements:
   - packageurl-python, for OpenVEX
