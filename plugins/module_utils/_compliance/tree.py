@@ -27,6 +27,7 @@ from .._core.errors import CorruptData, ScanError
 from .._images.file_selection import FileSelection
 from .._images.folders import read_folder
 from .._images.overlay import parent_of
+from .._images.symlinks import PathSteps, SymlinkLoop
 from .._images.tar import clean_name
 from .._images.unpack_metadata import Owner
 from .._packages.model import PackageDatabase
@@ -36,7 +37,6 @@ from .content.canary import CANARY_FILE
 from .oscap import DATABASE_FOLDER
 
 _DATABASE_LIMIT = 256 * 1024 * 1024
-_LINK_DEPTH = 40
 _NAMES_LIMIT = 1 << 20
 #: Tables that find packages by what is in a header: table -> tag.
 _INDEXES: t.Mapping[str, int] = {
@@ -228,17 +228,13 @@ def _resolve(root: Path, link: str, target: str, targets: t.Mapping[str, str]) -
     ``targets``: those links as they were; the others have no "..". None for a loop.
     """
     names = [] if target.startswith("/") else link.split("/")[:-1]
-    todo = target.split("/")[::-1]
-    followed = 0
-    while todo:
-        name = todo.pop()
-        if name in ("", "."):
-            continue
+    steps = PathSteps(target)
+    for name in steps:
         if name == "..":
             del names[-1:]
             continue
         names.append(name)
-        if not todo:
+        if not steps.left:
             break
         here = "/".join(names)
         known = targets.get(here)
@@ -249,13 +245,13 @@ def _resolve(root: Path, link: str, target: str, targets: t.Mapping[str, str]) -
                 if (root / here).is_dir():
                     continue
                 # Nothing, or a file: no ".." behind it leads back to where something is.
-                names += [one for one in reversed(todo) if one != ".."]
+                names += [rest for rest in reversed(steps.left) if rest != ".."]
                 break
-        followed += 1
-        if followed > _LINK_DEPTH:
+        try:
+            steps.follow(known)
+        except SymlinkLoop:
             return None
         names = [] if known.startswith("/") else names[:-1]
-        todo.extend(known.split("/")[::-1])
     return clean_name("/".join(names))
 
 

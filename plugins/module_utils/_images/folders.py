@@ -22,9 +22,9 @@ from .limits import DEFAULT_LIMITS, Budget, Limits
 from .model import KeptFile, Problem, RootContent
 from .overlay import Content, join, matches
 from .programs import HEAD, ProgramReader, is_trace
+from .symlinks import PathSteps, SymlinkLoop
 from .tar import FILE, FOLDER, SYMLINK
 
-_FOLLOWED = 40
 _NAMED_PROBLEMS = 20
 _STEP = 1 << 20
 _ENTRY_STEP = 256
@@ -174,13 +174,9 @@ class _Folder:
         """Where a path leads; None where nothing is, or where a problem was noted."""
         handles = [os.dup(self._root)]
         names: list[str] = []
-        todo = path.split("/")[::-1]
-        links = 0
+        steps = PathSteps(path)
         try:
-            while todo:
-                name = todo.pop()
-                if name in ("", "."):
-                    continue
+            for name in steps:
                 if name == "..":
                     if len(handles) > 1:
                         os.close(handles.pop())
@@ -193,16 +189,12 @@ class _Folder:
                         return None
                     raise
                 if stat.S_ISLNK(mode):
-                    links += 1
-                    if links > _FOLLOWED:
-                        self._problems.append(Problem("symlink-loop", f"{path}: too many symlinks"))
-                        return None
                     target = os.readlink(name, dir_fd=handles[-1])
+                    steps.follow(target)
                     if target.startswith("/"):
                         while len(handles) > 1:
                             os.close(handles.pop())
                         names.clear()
-                    todo.extend(target.split("/")[::-1])
                     continue
                 if stat.S_ISDIR(mode):
                     handles.append(os.open(name, _OPEN | os.O_DIRECTORY, dir_fd=handles[-1]))
@@ -212,7 +204,7 @@ class _Folder:
                             f"{path} leads more than {self._limits.path_depth} folders deep", code="limit-path"
                         )
                     continue
-                if todo:
+                if steps.left:
                     return None
                 if not stat.S_ISREG(mode):
                     return _Place("special")
@@ -222,6 +214,9 @@ class _Folder:
                     return _Place("special")
                 return _Place(FILE, handle, "/".join([*names, name]))
             return _Place(FOLDER, handles.pop())
+        except SymlinkLoop:
+            self._problems.append(Problem("symlink-loop", f"{path}: too many symlinks"))
+            return None
         except (OSError, ValueError) as error:
             if isinstance(error, OSError):  # Of what was there a moment ago, too.
                 self._cannot_read(path, error)

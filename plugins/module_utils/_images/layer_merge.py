@@ -10,7 +10,8 @@ import typing as t
 from .file_selection import FileSelection
 from .layer_records import LayerRecord
 from .model import KeptFile, Problem
-from .overlay import Content, Interest, Links, SymlinkLoop, Tree, join, matches
+from .overlay import Content, Interest, Links, ResolvedPath, Tree, join, matches
+from .symlinks import SymlinkLoop
 from .tar import FILE, FOLDER
 
 
@@ -75,12 +76,15 @@ class LayerMerge:
         def complete(path: str) -> bool:
             return interest.covers(path) or path in interest.folders or not decided(path)
 
-        def take(asked: str, place: str) -> None:
+        def find(asked: str, place: str) -> ResolvedPath | list[str]:
             try:
-                found = tree.find(place, sees, complete)
+                return tree.find(place, sees, complete)
             except SymlinkLoop:
                 self._problem("symlink-loop", f"{asked}: too many symlinks")
-                return
+                return []
+
+        def take(asked: str, place: str) -> None:
+            found = find(asked, place)
             if isinstance(found, list):
                 for path in found:
                     interest.add(path)
@@ -101,11 +105,7 @@ class LayerMerge:
             take(asked, place)
         for folder in sorted(self._wanted.folders):
             patterns = self._wanted.folders[folder]
-            try:
-                found = tree.find(folder, sees, complete)
-            except SymlinkLoop:
-                self._problem("symlink-loop", f"{folder}: too many symlinks")
-                continue
+            found = find(folder, folder)
             if isinstance(found, list):
                 for path in found:
                     interest.add_folder(path, patterns)

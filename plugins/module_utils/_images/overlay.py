@@ -18,6 +18,7 @@ import fnmatch
 import typing as t
 
 from .._core.errors import CorruptData, LimitExceeded
+from .symlinks import FOLLOWED, PathSteps
 from .tar import FOLDER, HARD_LINK, SYMLINK, clean_name
 
 WHITEOUT = "w"
@@ -29,7 +30,6 @@ Buffer = t.Any  # bytes or mmap
 _PATHS = 20_000
 _REWRITES = 512
 _CROSSED = 1000
-_FOLLOWED = 40  # symlinks on one path; Linux stops there too
 
 
 def parent_of(path: str) -> str:
@@ -216,7 +216,7 @@ class Links:
         """
         seen = {path}
         level = [path]
-        for _followed in range(_FOLLOWED):
+        for _followed in range(FOLLOWED):
             found: set[str] = set()
             for current in level:
                 for prefix in and_above(current):
@@ -264,10 +264,6 @@ class ResolvedPath:
     content: Content | None
     layer: int
     children: tuple[str, ...]
-
-
-class SymlinkLoop(Exception):
-    """A path leads through more symlinks than Linux follows."""
 
 
 class Tree:
@@ -347,12 +343,8 @@ class Tree:
         """
         names: list[str] = []
         nodes = [self._root]
-        todo = path.split("/")[::-1] if path else []
-        links = 0
-        while todo:
-            name = todo.pop()
-            if name in ("", "."):
-                continue
+        steps = PathSteps(path)
+        for name in steps:
             if name == "..":
                 if names:
                     names.pop()
@@ -360,13 +352,10 @@ class Tree:
                 continue
             node = nodes[-1].children.get(name) if len(nodes) == len(names) + 1 else None
             if node is not None and node.kind is SYMLINK:
-                links += 1
-                if links > _FOLLOWED:
-                    raise CorruptData(f"the folder {path!r} leads through a loop of symlinks", code="symlink-loop")
+                steps.follow(node.target)
                 if node.target.startswith("/"):
                     names = []
                     del nodes[1:]
-                todo.extend(node.target.split("/")[::-1])
                 continue
             names.append(name)
             if node is not None:
@@ -410,12 +399,8 @@ class Tree:
         """
         names: list[str] = []
         nodes = [self._root]
-        todo = path.split("/")[::-1] if path else []
-        links = 0
-        while todo:
-            name = todo.pop()
-            if name in ("", "."):
-                continue
+        steps = PathSteps(path)
+        for name in steps:
             if name == "..":
                 if names:
                     names.pop()
@@ -423,23 +408,20 @@ class Tree:
                 continue
             here = "/".join([*names, name])
             if not sees(here):
-                return [here, clean_name("/".join([here, *todo[::-1]]))]
+                return [here, clean_name(steps.rest(here))]
             node = nodes[-1].children.get(name)
             if node is None:
-                place = clean_name("/".join([here, *todo[::-1]]))
+                place = clean_name(steps.rest(here))
                 return ResolvedPath(place, "", None, -1, ()) if complete(place) else [place]
             if node.kind is SYMLINK:
-                links += 1
-                if links > _FOLLOWED:
-                    raise SymlinkLoop(path)
+                steps.follow(node.target)
                 if node.target.startswith("/"):
                     names = []
                     del nodes[1:]
-                todo.extend(node.target.split("/")[::-1])
                 continue
             names.append(name)
             nodes.append(node)
-            if node.kind is not FOLDER and todo:
-                return ResolvedPath("/".join([*names, *todo[::-1]]), "", None, -1, ())
+            if node.kind is not FOLDER and steps.left:
+                return ResolvedPath(steps.rest(*names), "", None, -1, ())
         node = nodes[-1]
         return ResolvedPath("/".join(names), node.kind, node.content, node.layer, tuple(sorted(node.children)))

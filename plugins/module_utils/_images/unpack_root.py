@@ -21,10 +21,10 @@ from .._core.errors import CorruptData, InputError, LimitExceeded, ScanError
 from .limits import Budget
 from .model import Problem
 from .overlay import join, parent_of
+from .symlinks import PathSteps
 from .tar import FILE, FOLDER, SYMLINK
 from .unpack_metadata import IMPLIED, Metadata, Owner, read_umask
 
-_FOLLOWED = 40  # symlinks on one path; Linux stops there too
 _OPEN_FOLDERS = 64
 _NAMED_PROBLEMS = 20
 FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -163,23 +163,21 @@ class UnpackedRoot:
     def _walk(self, path: str, create: bool) -> tuple[str, int] | None:
         above = parent_of(path)
         start = self._open.get(above)
+        steps = PathSteps(path)
         if start is not None:
             names = start[0].split("/") if start[0] else []
-            handle, todo = os.dup(start[1]), [path[len(above) + 1 :]]
+            handle = os.dup(start[1])
+            del steps.left[1:]
         else:
-            names, handle, todo = [], os.dup(self._top), path.split("/")[::-1]
+            names, handle = [], os.dup(self._top)
         missing = 0  # how many of the names, at their end, do not exist
-        links = 0
         try:
-            while todo:
-                name = todo.pop()
-                if name in ("", "."):
-                    continue
+            for name in steps:
                 if name == "..":
                     if names:
                         names.pop()
                         missing = max(0, missing - 1)
-                    todo.extend(names[::-1])
+                    steps.left.extend(names[::-1])
                     names, missing, handle = [], 0, _swap(handle, os.dup(self._top))
                     continue
                 if missing:
@@ -204,14 +202,9 @@ class UnpackedRoot:
                         raise CorruptData(
                             f"an entry stands inside {inside!r}, which is not a folder", code="layer-entry"
                         ) from error
-                    links += 1
-                    if links > _FOLLOWED:
-                        raise CorruptData(
-                            f"the folder {path!r} leads through a loop of symlinks", code="symlink-loop"
-                        ) from error
-                    todo.extend(target.split("/")[::-1])
+                    steps.follow(target)
                     if not target.startswith("/"):
-                        todo.extend(names[::-1])
+                        steps.left.extend(names[::-1])
                     names, handle = [], _swap(handle, os.dup(self._top))
             if missing and not create:
                 return None
