@@ -412,11 +412,8 @@ unidentified:
       returned: success
 """
 
-import collections
-import concurrent.futures
 import contextlib
 import dataclasses
-import re
 import time
 import typing as t
 from datetime import datetime, timedelta, timezone
@@ -428,81 +425,33 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.modul
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress import Progress, remaining
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.times import read_time
-from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.images import (
-    ClusterImages,
-    StreamQuery,
-    StreamTags,
-    read_images,
-)
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery import gathering
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.cluster import Cluster
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.mirrors import read_mirrors
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.model import (
-    Catalogue,
     Discovery,
     Excluded,
-    NamedImage,
     Unidentified,
     fold,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.search import ImageFilter, discover
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.selection import (
-    DiscoverySelection,
-    check_namespaces,
-    identity,
+    SELECTORS,
+    patterns,
+    read_selection,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.sources import (
-    RegistryQuery,
-    gather,
-    pattern,
-)
-from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.workloads import (
-    KINDS,
-    Workloads,
-    read_workloads,
-)
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.source.table import SOURCES
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.references import parse_reference
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.sightings import is_of_one_cluster
-from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import KubernetesClient
-
-LISTS = ("references", "paths", "registry")
-CLUSTER = ("openshift", "workloads")
-#: Options that choose within a cluster, and mean nothing without one.
-SELECTORS = ("namespaces", "exclude_namespaces", "system_namespaces", "label_selector")
 
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:
     """Find and resolve."""
     params = module.params
-    given = [source for source in LISTS if params[source]]
-    given += [source for source in CLUSTER if params[source] is not None]
-    sources = given if params["sources"] is None else params["sources"]
-    empty = [source for source in sources if source not in given and source not in CLUSTER]
-    if empty:
-        raise InputError(f"sources names {', '.join(empty)}, but the option of that name is empty")
-    unused = [source for source in LISTS if params[source] and source not in sources]
-    if unused:
-        raise InputError(f"the option {unused[0]} is given, but sources does not name it, so it would be left out")
-    if params["in_use"] and "workloads" not in sources:
-        raise InputError("in_use is asked for, but not the source workloads, which tells what runs")
-    if params["in_use"] and "pods" not in (params["workloads"] or {"kinds": KINDS})["kinds"]:
-        raise InputError("in_use is asked for, but workloads.kinds is without pods, which tell what runs")
-    wish = ImageFilter(
-        exclude=patterns(params, "exclude"),
-        newer_than=moment(params["newer_than"]) if params["newer_than"] else None,
-        in_use=params["in_use"],
-        scanner_digest=parse_reference(params["scanner_image"]).digest if params["scanner_image"] else "",
-        ask=params["ask_registries"],
-    )
-    queries = [
-        RegistryQuery(
-            query["host"],
-            patterns(query, "repositories", "registry."),
-            patterns(query, "tags", "registry."),
-            query["limit"],
-        )
-        for query in params["registry"]
-    ]
-    search = ClusterSearch(params, sources)
-    in_cluster = bool(set(sources) & set(CLUSTER))
+    sources = gathering.chosen_sources(params)
+    wish = read_filter(params)
+    queries = gathering.read_queries(params, sources)
+    selection = read_selection(params)
     selectors = [name for name in SELECTORS if params[name]]
     if selectors and not sources:
         # An empty answer would look like namespaces without an image.
@@ -510,133 +459,61 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
             f"{selectors[0]} is given, but no source that it could choose from",
             hint="name workloads or openshift in sources",
         )
+    in_cluster = any(source.in_cluster for source in sources)
     client = client_of(module) if in_cluster or params["mirrors_from_cluster"] else None
     access = access_of(params, read_mirrors(client) if client and params["mirrors_from_cluster"] else ())
     progress = Progress()
-    images, workloads = search.run(client, progress) if client and in_cluster else (None, None)
-    if client and in_cluster and params["label_selector"] and not search.has_selected:
-        module.warn(f"label_selector matches nothing that was looked at in {client.server}")
-    named, excluded, failed = gather(
-        params["references"] if "references" in sources else [],
-        params["paths"] if "paths" in sources else [],
-        queries if "registry" in sources else [],
-        access,
-    )
-    names: list[NamedImage] = [*named, *(images.named if images else ())]
-    for part in (images, workloads):
-        excluded += part.excluded if part else ()
-        failed += part.unidentified if part else ()
+    cluster = Cluster(client, selection, params["scan_namespace"]) if client and in_cluster else None
+    gathered = gathering.gather(queries, access, cluster, progress)
+    if cluster and params["label_selector"] and not cluster.has_selected:
+        module.warn(f"label_selector matches nothing that was looked at in {cluster.client.server}")
+    catalogue = gathered.catalogue
+    if cluster and any(is_of_one_cluster(image.name) for image in (*gathered.named, *gathered.uses)):
+        catalogue = dataclasses.replace(catalogue, cluster=cluster.identity)
     started = time.monotonic()
 
     def beat(done: int, total: int) -> None:
         progress.beat(f"resolved {done}/{total}{remaining(done, total, time.monotonic() - started)}")
 
-    catalogue = images.catalogue if images else Catalogue()
-    if client and in_cluster:
-        told = (*names, *(workloads.uses if workloads else ()))
-        if any(is_of_one_cluster(one.name) for one in told):
-            catalogue = dataclasses.replace(catalogue, cluster=identity(client))
-    found = discover(
-        names,
-        access,
-        wish=wish,
-        catalogue=catalogue,
-        uses=workloads.uses if workloads else None,
-        beat=beat,
+    uses = gathered.uses if any(source.tells_use for source in sources) else None
+    discovery = discover(gathered.named, access, wish=wish, catalogue=catalogue, uses=uses, beat=beat)
+    return result(discovery, gathered.excluded, gathered.unidentified)
+
+
+def read_filter(params: dict[str, t.Any]) -> ImageFilter:
+    """Read the options that say which of the found images are wanted."""
+    return ImageFilter(
+        exclude=patterns(params, "exclude"),
+        newer_than=moment(params["newer_than"]) if params["newer_than"] else None,
+        in_use=params["in_use"],
+        scanner_digest=parse_reference(params["scanner_image"]).digest if params["scanner_image"] else "",
+        ask=params["ask_registries"],
     )
-    return result(found, excluded, failed)
 
 
-class ClusterSearch:
-    """Query of the cluster, checked before any request."""
-
-    def __init__(self, params: dict[str, t.Any], sources: t.Sequence[str]) -> None:
-        openshift = params["openshift"] or {"streams": [], "tags": [], "history": True}
-        self._workloads = params["workloads"] or {"kinds": list(KINDS), "old_revisions": False}
-        self._sources = sources
-        self._own_namespace = params["scan_namespace"]
-        self._query = StreamQuery(
-            patterns(openshift, "streams", "openshift."),
-            patterns(openshift, "tags", "openshift."),
-            openshift["history"],
-        )
-        self._selection = DiscoverySelection(
-            patterns(params, "namespaces"),
-            patterns(params, "exclude_namespaces"),
-            params["system_namespaces"],
-            params["label_selector"] or "",
-        )
-        self._read: collections.Counter[str] = collections.Counter()
-
-    @property
-    def has_selected(self) -> bool:
-        """True if anything was read that has labels of its own to be chosen by; Image objects have not."""
-        return any(count for what, count in self._read.items() if what != "images")
-
-    def run(self, client: KubernetesClient, progress: Progress) -> tuple[ClusterImages | None, Workloads | None]:
-        """Read, and say every second how far it is: a page can take long where the server is slow."""
-        pool = concurrent.futures.ThreadPoolExecutor(1, "imagescan-list")
-        finished = False
-        try:
-            reading = pool.submit(self._all, client)
-            while not concurrent.futures.wait([reading], timeout=1.0).done:
-                counts = ", ".join(f"{count} {what}" for what, count in tuple(self._read.items()))
-                progress.beat(f"read {counts or 'nothing yet'} of {client.server}")
-            finished = True
-            return reading.result()
-        finally:
-            pool.shutdown(wait=finished)
-
-    def _all(self, client: KubernetesClient) -> tuple[ClusterImages | None, Workloads | None]:
-        unsure = check_namespaces(client, self._selection)
-        images = workloads = None
-        if "openshift" in self._sources:
-            images = read_images(client, self._selection, self._query, unsure, self._count)
-        if "workloads" in self._sources:
-            workloads = read_workloads(
-                client,
-                self._selection,
-                StreamTags(client, images.streams if images else {}),
-                kinds=self._workloads["kinds"],
-                old_revisions=self._workloads["old_revisions"],
-                own_namespace=self._own_namespace,
-                unsure=unsure,
-                count=self._count,
-            )
-        return images, workloads
-
-    def _count(self, what: str) -> None:
-        self._read[what] += 1
-
-
-def patterns(holder: dict[str, t.Any], option: str, prefix: str = "") -> tuple[re.Pattern[str], ...]:
-    """The regular expressions of an option."""
-    return tuple(pattern(text, f"{prefix}{option}") for text in holder[option])
-
-
-def result(found: Discovery, excluded: list[Excluded], failed: list[Unidentified]) -> dict[str, t.Any]:
+def result(discovery: Discovery, excluded: list[Excluded], unidentified: list[Unidentified]) -> dict[str, t.Any]:
     """Build the return values of the module."""
-    images = [{**vars(image), "reference": image.references[0]} for image in found.found]
+    images = [{**vars(image), "reference": image.references[0]} for image in discovery.found]
     for image in images:
         if image["used_by"] is None:
             del image["used_by"]
-    taken = {name for image in found.found for name in image.references}
+    taken = {name for image in discovery.found for name in image.references}
     return {
         "images": images,
         "count": len(images),
         "excluded": [
-            {"reference": one.name, "reason": one.reason, "count": one.count}
-            for one in fold((*excluded, *found.excluded))
+            {"reference": line.name, "reason": line.reason, "count": line.count}
+            for line in fold((*excluded, *discovery.excluded))
         ],
         "unidentified": [
             {
                 # Under a name of its own, else an image that was found would answer for it from here on.
-                "reference": f"{one.name} ({one.code})" if one.name in taken else one.name,
-                "source": one.source,
-                "code": one.code,
-                "message": one.message,
+                "reference": f"{problem.name} ({problem.code})" if problem.name in taken else problem.name,
+                "source": problem.source,
+                "code": problem.code,
+                "message": problem.message,
             }
-            for one in (*failed, *found.unidentified)
+            for problem in (*unidentified, *discovery.unidentified)
         ],
     }
 
@@ -663,39 +540,9 @@ def main() -> None:
         argument_spec={
             **specs.registry_access(),
             **specs.cluster(),
-            "sources": {"type": "list", "elements": "str", "choices": [*LISTS, *CLUSTER]},
-            "references": {"type": "list", "elements": "str", "default": []},
-            "paths": {"type": "list", "elements": "path", "default": []},
-            "registry": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "host": {"type": "str", "required": True},
-                    "repositories": {"type": "list", "elements": "str", "default": []},
-                    "tags": {"type": "list", "elements": "str", "default": []},
-                    "limit": {"type": "int", "default": 10000},
-                },
-            },
-            "openshift": {
-                "type": "dict",
-                "options": {
-                    "streams": {"type": "list", "elements": "str", "default": []},
-                    "tags": {"type": "list", "elements": "str", "default": []},
-                    "history": {"type": "bool", "default": True},
-                },
-            },
-            "workloads": {
-                "type": "dict",
-                "options": {
-                    "kinds": {"type": "list", "elements": "str", "choices": list(KINDS), "default": list(KINDS)},
-                    "old_revisions": {"type": "bool", "default": False},
-                },
-            },
-            "namespaces": {"type": "list", "elements": "str", "default": []},
-            "exclude_namespaces": {"type": "list", "elements": "str", "default": []},
-            "system_namespaces": {"type": "bool", "default": False},
-            "label_selector": {"type": "str"},
+            "sources": {"type": "list", "elements": "str", "choices": list(SOURCES)},
+            **{source.name: source.argument_spec for source in SOURCES.values()},
+            **SELECTORS,
             "in_use": {"type": "bool", "default": False},
             "ask_registries": {"type": "bool", "default": True},
             "mirrors_from_cluster": {"type": "bool", "default": False},

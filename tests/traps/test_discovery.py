@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.sources import RegistryQuery, gather
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.source import references, registry
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.tests.support.servers import Answer, Request, running_server
 
@@ -23,6 +23,7 @@ def test_registry_that_lists_nothing(trap: bool) -> None:
 
     with running_server(answer) as server:
         access = Access(plain_http=(server.host,))
-        named, _excluded, failed = gather(["registry.example.com/other:1"], [], [RegistryQuery(server.host)], access)
-    assert [one.source for one in named] == (["references"] if trap else ["references", "registry"])
-    assert [one.code for one in failed] == (["registry-empty"] if trap else [])
+        gathered = references.gather(["registry.example.com/other:1"], access)
+        gathered.add(registry.gather([registry.RegistryQuery(server.host)], access))
+    assert [image.source for image in gathered.named] == (["references"] if trap else ["references", "registry"])
+    assert [problem.code for problem in gathered.unidentified] == (["registry-empty"] if trap else [])

@@ -21,14 +21,9 @@ from pathlib import Path
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.times import exact_now_text
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery import images
-from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.images import (
-    StreamQuery,
-    StreamTags,
-    read_images,
-)
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.cluster import Cluster as SearchedCluster
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.search import ImageFilter, discover
-from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.selection import DiscoverySelection
-from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.workloads import read_workloads
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.source import openshift, workloads
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.plan import PlanOptions, Seen, make_plan
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.manifests import OCI_MANIFEST
@@ -86,9 +81,9 @@ class Cluster:
             f"{images.PREFIX}/imagestreams": streams,
             "/api/v1/pods": pods,
         }
-        client = t.cast("t.Any", RecordedClient(lists, OPENSHIFT))
-        read = read_images(client, DiscoverySelection(), StreamQuery())
-        uses = read_workloads(client, DiscoverySelection(), StreamTags(client, read.streams), kinds=["pods"]).uses
+        searched = SearchedCluster(t.cast("t.Any", RecordedClient(lists, OPENSHIFT)))
+        read = openshift.gather(openshift.StreamQuery(), searched)
+        uses = workloads.gather(workloads.WorkloadQuery(["pods"]), searched).uses
         catalogue = dataclasses.replace(read.catalogue, cluster=self.name)
         found = discover(read.named, self.access, wish=ImageFilter(ask=ask), catalogue=catalogue, uses=uses)
         return [{**vars(one), "reference": one.references[0]} for one in found.found]

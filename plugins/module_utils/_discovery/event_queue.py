@@ -10,7 +10,6 @@ What was handed on is known once somebody took it, so what a kill interrupts is 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import re
 import threading
@@ -22,6 +21,7 @@ from .._core.errors import InputError, ScanError
 from .._core.files import write_whole
 from .._core.text import printable, quoted
 from .._images.sightings import HOLDERS, pinned_digest
+from .model import Arrival
 
 SCHEMA_VERSION = 1
 #: Names that are remembered; the ones that were seen least recently are forgotten first. 8 MB as a file.
@@ -32,34 +32,6 @@ STATE_LIMIT = 64 << 20
 TEXT_LIMIT = 1200
 _BRACES = str.maketrans("{}", "()")
 _PRINT, _LOOKED = re.compile(r"[0-9a-f]{32}"), re.compile(r".{0,300}")
-
-
-@dataclasses.dataclass(frozen=True)
-class Arrival:
-    """A name of an image that somebody told of. ``digest``: empty where nobody knows it yet.
-
-    ``source``: who told, ``namespace``: where, or empty. ``mark``: what else makes it another one: the UID of an Image
-    object, since one that was made anew has lost its flag. ``code`` and ``message``: why it could not be identified.
-    ``told``: of a name with a tag, who says that it has this digest (``_images.sightings``), empty where nobody can
-    prove it; ``seen``: when it had, RFC 3339; ``cluster``: which one said so, where names differ by cluster.
-    """
-
-    reference: str
-    digest: str = ""
-    source: str = ""
-    namespace: str = ""
-    mark: str = ""
-    code: str = ""
-    message: str = ""
-    told: str = ""
-    seen: str = ""
-    cluster: str = ""
-
-    @property
-    def print(self) -> str:
-        """Identity by which it is remembered."""
-        text = json.dumps([self.reference, self.digest, self.mark, self.code])
-        return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 @dataclasses.dataclass

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Images of OpenShift: Image objects, and the image streams that give them names.
+"""Image objects of OpenShift, and the image streams that give them names, as their API has them.
 
 Source of the shapes: openshift/api, image/v1 and image/docker10. Every field is foreign: what has another type than it
 should counts as absent, and an object without an identity is reported.
@@ -9,9 +9,7 @@ should counts as absent, and an object without an identity is reported.
 
 from __future__ import annotations
 
-import collections
 import dataclasses
-import re
 import typing as t
 import urllib.parse
 
@@ -19,35 +17,14 @@ from .._core.errors import InputError, ScanError
 from .._core.text import quoted
 from .._images.manifests import CHILD_LIMIT, INDEX_TYPES, LAYER_LIMIT
 from .._images.references import Reference, is_digest, is_tag, parse_reference
-from .._images.sightings import IMPORT
 from .._kubernetes.client import KubernetesClient
 from .._kubernetes.errors import OF_THE_CLUSTER
-from .model import (
-    Catalogue,
-    Excluded,
-    ImageFacts,
-    NamedImage,
-    Unidentified,
-    is_scanner,
-    short_digest,
-    telling_labels,
-)
-from .selection import (
-    DiscoverySelection,
-    LeftOut,
-    array,
-    full_name,
-    is_openshift,
-    obj,
-    on_one_line,
-    text,
-    unseen,
-)
-from .sources import chosen
+from .model import ImageFacts, Unidentified, is_scanner, short_digest, telling_labels
+from .selection import array, full_name, obj, on_one_line, text
 
 GROUP = "image.openshift.io"
 PREFIX = f"/apis/{GROUP}/v1"
-SOURCE = "openshift"
+NAME = "openshift"
 #: The name under which pods reach the integrated registry.
 INTEGRATED_REGISTRY = "image-registry.openshift-image-registry.svc:5000"
 LAYERS_ORDER = "image.openshift.io/dockerLayersOrder"
@@ -56,18 +33,6 @@ TAG_LIMIT, HISTORY_LIMIT = 10_000, 20_000
 #: Streams that are asked for one by one, where they were not listed.
 STREAM_LOOKUPS = 1000
 _SIZE_LIMIT = 1 << 62
-
-
-@dataclasses.dataclass(frozen=True)
-class StreamQuery:
-    """Which tags of image streams count. Patterns must match the whole name; a stream's also ``namespace/name``.
-
-    ``history``: the older images of a tag, too.
-    """
-
-    streams: tuple[re.Pattern[str], ...] = ()
-    tags: tuple[re.Pattern[str], ...] = ()
-    history: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,70 +67,20 @@ class ImageStream:
 
 
 @dataclasses.dataclass(frozen=True)
-class ClusterImages:
-    """Everything that the image API told. ``streams``: by (namespace, name)."""
-
-    catalogue: Catalogue
-    named: tuple[NamedImage, ...]
-    excluded: tuple[Excluded, ...]
-    unidentified: tuple[Unidentified, ...]
-    streams: t.Mapping[tuple[str, str], ImageStream]
-
-
-def read_images(
-    client: KubernetesClient,
-    selection: DiscoverySelection,
-    query: StreamQuery,
-    unsure: t.Sequence[str] = (),
-    count: t.Callable[[str], None] = lambda what: None,
-) -> ClusterImages:
-    """All Image objects and image streams, and the names that the chosen tags give.
-
-    ``unsure``: namespaces of which nobody knows whether they exist. ``count``: called for each object that was read.
-    Raises InputError on a cluster without this API, ApiError where it cannot be listed whole.
-    """
-    if not client.has_group(GROUP):
-        raise InputError(
-            f"{client.server} has no {GROUP}, so it is not OpenShift",
-            hint="use the source workloads, or the source registry with its registry",
-        )
-
-    def image(item: dict[str, t.Any]) -> _Image | Unidentified:
-        count("images")
-        return read_image(item)
-
-    def stream(item: dict[str, t.Any]) -> ImageStream:
-        count("imagestreams")
-        return read_stream(item)
-
-    objects: list[_Image | Unidentified] = client.items(f"{PREFIX}/images", image)
-    streams = {(one.namespace, one.name): one for one in selection.list(client, PREFIX, "imagestreams", stream)}
-    return _StreamReading(selection, query, is_openshift(client)).read(objects, streams, unsure)
-
-
-def names_of_stream(
-    stream: ImageStream, selection: DiscoverySelection, query: StreamQuery, openshift: bool
-) -> tuple[tuple[NamedImage, ...], tuple[Unidentified, ...]]:
-    """The names that one stream alone gives, and what of it could not be identified."""
-    read = _StreamReading(selection, query, openshift).read((), {(stream.namespace, stream.name): stream}, ())
-    return read.named, read.unidentified
-
-
-@dataclasses.dataclass(frozen=True)
-class _Image:
+class ImageObject:
     """One Image object, and which entries of its index describe others (signatures, provenance)."""
 
     facts: ImageFacts
     attestations: tuple[str, ...] = ()
 
 
-def read_image(item: dict[str, t.Any]) -> _Image | Unidentified:
+def read_image(item: dict[str, t.Any]) -> ImageObject | Unidentified:
     """Read an Image object."""
     metadata = obj(item, "metadata")
     digest = text(metadata, "name")
     if not is_digest(digest):
         return Unidentified(
-            f"image {quoted(digest, 100)}", SOURCE, "corrupt-data", "the name of this Image object is not a digest"
+            f"image {quoted(digest, 100)}", NAME, "corrupt-data", "the name of this Image object is not a digest"
         )
     docker = obj(item, "dockerImageMetadata")
     labels = obj(docker, "Config", "Labels")
@@ -183,7 +98,7 @@ def read_image(item: dict[str, t.Any]) -> _Image | Unidentified:
         digest=digest,
         # Without a type, layers and a platform it may be anything, an index too.
         kind="index" if is_index else "image" if media_type or layers or architecture else "",
-        reference=_pinned(text(item, "dockerImageReference"), digest),
+        reference=pinned(text(item, "dockerImageReference"), digest),
         platform="" if is_index or not architecture else f"{text(docker, 'Os', 64) or 'linux'}/{architecture}",
         created="" if is_index else text(docker, "Created", 64),
         labels={} if is_index else telling_labels({key: text(labels, key) for key in labels}),
@@ -193,7 +108,7 @@ def read_image(item: dict[str, t.Any]) -> _Image | Unidentified:
         children=children,
         scanner=is_scanner(labels),
     )
-    return _Image(facts, attestations)
+    return ImageObject(facts, attestations)
 
 
 def _children(item: dict[str, t.Any]) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
@@ -278,175 +193,34 @@ def _number(holder: dict[str, t.Any], name: str) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _SIZE_LIMIT else 0
 
 
-def _parsed(name: str) -> Reference | None:
+def parsed(name: str) -> Reference | None:
     try:
         return parse_reference(name)
     except InputError:
         return None
 
 
-def _pinned(name: str, digest: str) -> str:
+def pinned(name: str, digest: str) -> str:
     """The repository of a pull specification with this digest; empty where it is none."""
-    reference = _parsed(name)
+    reference = parsed(name)
     return str(Reference(reference.registry, reference.repository, digest=digest)) if reference else ""
 
 
-def _tagged(repository: str, tag: str) -> str:
-    reference = _parsed(f"{repository}:{tag}") if is_tag(tag) else None
+def tagged(repository: str, tag: str) -> str:
+    reference = parsed(f"{repository}:{tag}") if is_tag(tag) else None
     return str(reference) if reference else ""
 
 
 def tag_digest(tag: StreamTag) -> str:
     """The digest that a tag means now; empty where the stream does not know it."""
-    return _item_digest(*tag.items[0]) if tag.items else ""
+    return item_digest(*tag.items[0]) if tag.items else ""
 
 
-def _item_digest(image: str, specification: str) -> str:
+def item_digest(image: str, specification: str) -> str:
     if is_digest(image):
         return image
-    reference = _parsed(specification)
+    reference = parsed(specification)
     return reference.digest if reference else ""
-
-
-class _StreamReading:
-    """Brings Image objects and streams together."""
-
-    def __init__(self, selection: DiscoverySelection, query: StreamQuery, openshift: bool) -> None:
-        self._selection = selection
-        self._query = query
-        self._openshift = openshift
-        self._facts: dict[str, ImageFacts] = {}
-        self._named: list[NamedImage] = []
-        self._unidentified: list[Unidentified] = []
-        self._left = LeftOut()
-        self._in_streams: set[str] = set()  # digests that some stream names, chosen or not
-        self._reported: set[str] = set()  # digests that are in one of the lists already
-
-    def read(
-        self,
-        objects: t.Iterable[_Image | Unidentified],
-        streams: t.Mapping[tuple[str, str], ImageStream],
-        unsure: t.Sequence[str],
-    ) -> ClusterImages:
-        attestations: set[str] = set()  # what only describes images of an index
-        for one in objects:
-            if isinstance(one, Unidentified):
-                self._unidentified.append(one)
-                continue
-            self._facts[one.facts.digest] = one.facts
-            attestations.update(one.attestations)
-        tags: dict[str, str] = {}
-        hosts: list[collections.Counter[str]] = [collections.Counter(), collections.Counter()]
-        for stream in streams.values():
-            self._take(stream)
-            for number, repository in enumerate(reversed(stream.repositories)):
-                hosts[number][repository.partition("/")[0]] += 1
-            for tag in stream.tags:
-                for name in (_tagged(repository, tag.name) for repository in stream.repositories):
-                    if name and tag_digest(tag):
-                        tags[name] = tag_digest(tag)
-        self._take_unnamed(attestations)
-        seen = {stream.namespace for stream in streams.values()}
-        self._unidentified += [unseen(namespace, SOURCE) for namespace in unsure if namespace not in seen]
-        own = [host for counter in reversed(hosts) for host, _number in counter.most_common(4)]
-        return ClusterImages(
-            Catalogue(self._facts, tags, tuple(dict.fromkeys(own)), frozenset(self._reported)),
-            tuple(self._named),
-            tuple(self._left.lines()),
-            tuple(self._unidentified),
-            streams,
-        )
-
-    def _take(self, stream: ImageStream) -> None:
-        """The names that a stream gives."""
-        for tag in stream.tags:
-            self._in_streams.update(_item_digest(*item) for item in tag.items)
-        if not stream.tags and not stream.problem:
-            return
-        reason = self._selection.refusal(stream.namespace, self._openshift)
-        number = max(1, len(stream.tags))
-        if reason:
-            self._left.add(f"namespace {stream.namespace}", reason, number)
-            return
-        patterns = self._query.streams
-        if not chosen(stream.full_name, patterns) and not chosen(stream.name, patterns):
-            self._left.add(f"image stream {stream.full_name}", "no pattern of openshift.streams matches", number)
-            return
-        if stream.problem:
-            self._unidentified.append(
-                Unidentified(f"image stream {stream.full_name}", SOURCE, "corrupt-data", stream.problem)
-            )
-        for tag in stream.tags:
-            if not chosen(tag.name, self._query.tags):
-                self._left.add(f"image stream {stream.full_name}", "no pattern of openshift.tags matches")
-                continue
-            if not tag.items:
-                self._fail(stream, tag, "import-failed", tag.failure)
-            for number, (image, specification) in enumerate(tag.items):
-                if number and not self._query.history:
-                    older = len(tag.items) - 1
-                    self._left.add(f"image stream {stream.full_name}", "older images of a tag (history)", older)
-                    break
-                self._take_item(stream, tag, number, image, specification)
-
-    def _take_item(self, stream: ImageStream, tag: StreamTag, number: int, image: str, specification: str) -> None:
-        """The names of one image of a tag; only the newest has the tag itself as a name."""
-        digest = _item_digest(image, specification)
-        if not digest:
-            # A tag that only points elsewhere (reference: true) has no image, but its pull specification.
-            reference = _parsed(specification)
-            if reference is None:
-                self._fail(stream, tag, "corrupt-data", "one of its images has neither a digest nor a name to pull by")
-            else:
-                self._named.append(NamedImage(str(reference), SOURCE))
-            return
-        names = []
-        if number == 0:
-            names = [_tagged(repository, tag.name) for repository in stream.repositories]
-            self._take_origin(tag, digest, specification)
-        names.append(_pinned(specification, digest))
-        names.append(self._facts[digest].reference if digest in self._facts else "")
-        if not any(names):
-            names = [_pinned(repository, digest) for repository in stream.repositories]
-        if not any(names):
-            self._fail(stream, tag, "no-reference", f"its image {digest} has no name to pull it by")
-            self._reported.add(digest)
-        self._named += [NamedImage(name, SOURCE, digest) for name in dict.fromkeys(names) if name]
-
-    def _take_origin(self, tag: StreamTag, digest: str, specification: str) -> None:
-        """The name that the newest image of a tag was imported from. It had this image then, and may have another."""
-        origin, pulled = _parsed(tag.origin), _parsed(specification)
-        if not (origin and origin.tag and not origin.digest and pulled and pulled.name == origin.name):
-            return
-        self._named.append(NamedImage(str(origin), SOURCE, digest, past=IMPORT, seen=tag.imported))
-
-    def _fail(self, stream: ImageStream, tag: StreamTag, code: str, message: str) -> None:
-        name = next(filter(None, (_tagged(one, tag.name) for one in reversed(stream.repositories))), "")
-        name = name or f"image stream {stream.full_name}, tag {on_one_line(tag.name)}"
-        said = f"image stream {stream.full_name}, tag {on_one_line(tag.name)}: {message}"
-        self._unidentified.append(Unidentified(name, SOURCE, code, said))
-
-    def _take_unnamed(self, attestations: set[str]) -> None:
-        """Images that no stream names; those of an index come with it."""
-        query = self._query
-        if self._selection.is_narrow or query.streams or query.tags:
-            return  # the search counts them as left out
-        # An index without a name is reported and names nothing, so its images stand for themselves.
-        named = (facts for facts in self._facts.values() if facts.reference or facts.digest in self._in_streams)
-        children = {child for facts in named for child, _platform in facts.children}
-        for digest, facts in self._facts.items():
-            if digest in self._in_streams or digest in children:
-                continue
-            if digest in attestations:
-                self._left.add("images.image.openshift.io", "they only describe images of an index (unknown/unknown)")
-                self._reported.add(digest)
-            elif facts.reference:
-                self._named.append(NamedImage(facts.reference, SOURCE, digest))
-            else:
-                self._reported.add(digest)
-                self._unidentified.append(
-                    Unidentified(digest, SOURCE, "no-reference", "this Image object has no name to pull it by")
-                )
 
 
 class StreamTags:
@@ -467,10 +241,10 @@ class StreamTags:
         if not entry.items:
             raise ScanError(f"tag {quoted(tag, 100)}: {entry.failure}", code="import-failed", subject=subject)
         image, specification = entry.items[0]
-        digest = _item_digest(image, specification)
-        names = [_tagged(repository, tag) for repository in stream.repositories[-1:]] if digest else []
-        reference = _parsed(specification)
-        names.append(_pinned(specification, digest) if digest else str(reference or ""))
+        digest = item_digest(image, specification)
+        names = [tagged(repository, tag) for repository in stream.repositories[-1:]] if digest else []
+        reference = parsed(specification)
+        names.append(pinned(specification, digest) if digest else str(reference or ""))
         for found in filter(None, names):
             return found, digest
         raise ScanError(f"tag {quoted(tag, 100)} has no name to pull it by", code="no-reference", subject=subject)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import hashlib
+import json
 import typing as t
 
 #: Lines of equal reason that are listed one by one; the others are one line with their number.
@@ -31,7 +33,7 @@ SCANNER_LABEL = ("imagescan.github.io/component", "scanner")
 class NamedImage:
     """A name that somebody or something gave.
 
-    ``source``: ``references``, ``paths``, ``registry``, ``openshift`` or ``workloads``.
+    ``source``: name of the source.
     ``digest``: what it is, where its holder knows that already.
     ``image_id``: what runs, where the runtime gave a digest of which nobody knows whether it is a manifest's or a
     config's. ``doubtful``: the repository of the name need not have this digest.
@@ -98,6 +100,44 @@ class Catalogue:
     reported: frozenset[str] = frozenset()
     cluster: str = ""
 
+    def joined(self, part: Catalogue) -> Catalogue:
+        """Add what another source of the cluster knows."""
+        return Catalogue(
+            {**self.facts, **part.facts},
+            {**self.tags, **part.tags},
+            (*self.registries, *part.registries),
+            self.reported | part.reported,
+            self.cluster or part.cluster,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Arrival:
+    """A name of an image that somebody told of. ``digest``: empty where nobody knows it yet.
+
+    ``source``: who told, ``namespace``: where, or empty. ``mark``: what else makes it another one: the UID of an Image
+    object, since one that was made anew has lost its flag. ``code`` and ``message``: why it could not be identified.
+    ``told``: of a name with a tag, who says that it has this digest (``_images.sightings``), empty where nobody can
+    prove it; ``seen``: when it had, RFC 3339; ``cluster``: which one said so, where names differ by cluster.
+    """
+
+    reference: str
+    digest: str = ""
+    source: str = ""
+    namespace: str = ""
+    mark: str = ""
+    code: str = ""
+    message: str = ""
+    told: str = ""
+    seen: str = ""
+    cluster: str = ""
+
+    @property
+    def print(self) -> str:
+        """Identity by which it is remembered."""
+        text = json.dumps([self.reference, self.digest, self.mark, self.code])
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
 
 @dataclasses.dataclass(frozen=True)
 class Unidentified:
@@ -107,6 +147,10 @@ class Unidentified:
     source: str
     code: str
     message: str
+
+    def arrival(self, namespace: str = "") -> Arrival:
+        """Tell of it as of an image that appeared."""
+        return Arrival(self.name, source=self.source, namespace=namespace, code=self.code, message=self.message)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,7 +17,7 @@ from .._core.errors import InputError
 from .._core.text import quoted
 from .._images.manifests import DOCKER_INDEX, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 from .._images.references import Reference, is_digest, is_repository, is_tag, parse_reference, parse_registry
-from .event_queue import Arrival
+from .model import Arrival
 
 #: Images of one body. Registries send one to a handful.
 IMAGE_LIMIT = 1000

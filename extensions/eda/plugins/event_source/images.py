@@ -172,24 +172,17 @@ def argument_spec() -> Args:
     """The options."""
     _use_this_collection()
     from ansible_collections.imagescan.openshift.plugins.module_utils._ansible import argument_specs as specs
+    from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.selection import SELECTORS
+    from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.source.registry import OPTIONS
+    from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.source.table import WATCHED
 
-    texts: Args = {"type": "list", "elements": "str", "default": []}
-    registry = {
-        "host": {"type": "str", "required": True},
-        "repositories": texts,
-        "tags": texts,
-        "limit": {"type": "int", "default": 10000},
-        "interval": {"type": "float", "default": 300},
-    }
+    registry = {**OPTIONS, "interval": {"type": "float", "default": 300}}
     return {
         **specs.cluster(),
         **specs.registry_access(),
-        "watch": {**texts, "choices": ["images", "streams", "pods"]},
+        "watch": {"type": "list", "elements": "str", "choices": list(WATCHED), "default": []},
         "registries": {"type": "list", "elements": "dict", "default": [], "options": registry},
-        "namespaces": texts,
-        "exclude_namespaces": texts,
-        "system_namespaces": {"type": "bool", "default": False},
-        "label_selector": {"type": "str"},
+        **SELECTORS,
         "scan_namespace": {"type": "str", "default": "imagescan"},
         "initial": {"type": "str", "choices": ["all", "new"], "default": "all"},
         "batch_count": {"type": "int", "default": 1000},
@@ -206,29 +199,38 @@ def options_of(args: Args) -> Args:
     from ansible.module_utils.errors import UnsupportedError
     from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
 
-    given = {name: value for name, value in args.items() if name != FEEDBACK_QUEUE}
-    checked = ArgumentSpecValidator(spec).validate(given)
-    if checked.errors.errors:
-        raise InputError(
-            "; ".join(
-                f"there is no option {one.msg}" if isinstance(one, UnsupportedError) else str(one.msg)
-                for one in checked.errors.errors
-            )
-        )
+    checked = ArgumentSpecValidator(spec).validate({name: args[name] for name in args if name != FEEDBACK_QUEUE})
+    messages = [
+        f"there is no option {error.msg}" if isinstance(error, UnsupportedError) else str(error.msg)
+        for error in checked.errors.errors
+    ]
+    if messages:
+        raise InputError("; ".join(messages))
     params: Args = checked.validated_parameters
+    check_watch(params)
+    too_small = [name for name, least in {"batch_count": 1, "batch_delay": 0.0}.items() if not params[name] >= least]
+    too_small += ["registries.interval" for registry in params["registries"] if not registry["interval"] >= 1]
+    if too_small:
+        raise InputError(f"{too_small[0]} is too small")
+    return params
+
+
+def check_watch(params: Args) -> None:
+    """Raise InputError where nothing is watched, or something that cannot be chosen as the options say."""
+    from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
+    from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.source.table import WATCHED
+
     if not params["watch"] and not params["registries"]:
         raise InputError("there is nothing to watch; give watch, registries or both")
-    if "images" in params["watch"] and (params["namespaces"] or params["label_selector"]):
-        raise InputError(
-            "Image objects are in no namespace and have no labels of their own",
-            hint="watch streams and pods instead of images, or leave out namespaces and label_selector",
-        )
-    lowest = {"batch_count": 1, "batch_delay": 0.0}
-    wrong = [name for name, least in lowest.items() if not params[name] >= least]
-    wrong += ["registries.interval" for one in params["registries"] if not one["interval"] >= 1]
-    if wrong:
-        raise InputError(f"{wrong[0]} is too small")
-    return params
+    if not (params["namespaces"] or params["label_selector"]):
+        return
+    selectable = " and ".join(name for name, kind in WATCHED.items() if kind.namespaced)
+    for name in params["watch"]:
+        if not WATCHED[name].namespaced:
+            raise InputError(
+                f"{WATCHED[name].label} are in no namespace and have no labels of their own",
+                hint=f"watch {selectable} instead of {name}, or leave out namespaces and label_selector",
+            )
 
 
 async def main(queue: t.Any, args: Args) -> None:
@@ -236,38 +238,21 @@ async def main(queue: t.Any, args: Args) -> None:
     params = options_of(args)
     from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.cluster_options import connection_of
     from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import access_of
+    from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.cluster import Cluster
     from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.event_publisher import Handing
     from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.event_queue import (
         Backlog,
         State,
         read_state,
     )
-    from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.event_sources import (
-        Arrivals,
-        Poll,
-        Watch,
-    )
-    from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.selection import DiscoverySelection
-    from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.sources import RegistryQuery, pattern
+    from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.event_sources import Arrivals, Poll
+    from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.selection import read_selection
+    from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.source import registry
+    from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.source.table import WATCHED
     from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import connect
 
-    def patterns(holder: Args, name: str) -> tuple[t.Any, ...]:
-        return tuple(pattern(one, name) for one in holder[name])
-
-    selection = DiscoverySelection(
-        patterns(params, "namespaces"),
-        patterns(params, "exclude_namespaces"),
-        params["system_namespaces"],
-        params["label_selector"] or "",
-    )
-    polls = [
-        Poll(
-            RegistryQuery(one["host"], patterns(one, "repositories"), patterns(one, "tags"), one["limit"]),
-            one["interval"],
-        )
-        for one in params["registries"]
-    ]
-    only_new = params["initial"] == "new"
+    selection = read_selection(params)
+    polls = [Poll(registry.parse(options), options["interval"]) for options in params["registries"]]
     state_file = Path(params["state_file"]) if params["state_file"] else None
     state = read_state(state_file) if state_file else State()
     handing = Handing(
@@ -278,18 +263,19 @@ async def main(queue: t.Any, args: Args) -> None:
         state_file=state_file,
         feedback=args.get(FEEDBACK_QUEUE),
     )
-    arrivals = Arrivals(handing.backlog, handing.end)
+    arrivals = Arrivals(handing.backlog, handing.end, only_new=params["initial"] == "new")
 
     def begin() -> None:
         if params["watch"]:
             client = connect(connection_of(params))
             for warning in client.warnings:
                 logging.getLogger(__name__).warning("%s", warning)
-            arrivals.watch(client, Watch(tuple(params["watch"]), selection, params["scan_namespace"], only_new))
+            cluster = Cluster(client, selection, params["scan_namespace"])
+            arrivals.watch(cluster, [WATCHED[name] for name in params["watch"]])
         if polls:
             access = access_of(params)
             for poll in polls:
-                arrivals.poll(poll, access, only_new=only_new)
+                arrivals.poll(poll, access)
 
     try:
         await asyncio.get_running_loop().run_in_executor(None, begin)

@@ -15,13 +15,13 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors i
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery import event_queue as module
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.event_publisher import Handing
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.event_queue import (
-    Arrival,
     Backlog,
     State,
     event_of,
     read_state,
     write_state,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.model import Arrival
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.sightings import Sighting
 from ansible_collections.imagescan.openshift.plugins.module_utils._scanner.targets import request_of
 

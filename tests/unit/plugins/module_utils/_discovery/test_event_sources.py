@@ -12,27 +12,23 @@ import typing as t
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.cluster import Cluster
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.event_queue import (
-    Arrival,
     Backlog,
     State,
     event_of,
 )
-from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.event_sources import (
-    Arrivals,
-    Poll,
-    Watch,
-    image_arrivals,
-    pod_arrivals,
-    stream_arrivals,
-)
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.event_sources import Arrivals, Poll
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.model import Arrival
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.selection import DiscoverySelection
-from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.sources import RegistryQuery
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.source.registry import RegistryQuery
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.source.table import WATCHED
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
-from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.imagescan.openshift.tests.support.recorded_cluster import (
     INTERNAL,
+    OPENSHIFT,
     PUBLIC,
+    Object,
     RecordedClient,
     damaged,
     digest,
@@ -43,37 +39,48 @@ from ansible_collections.imagescan.openshift.tests.support.recorded_cluster impo
 from ansible_collections.imagescan.openshift.tests.support.servers import Answer, Request, running_server
 from hypothesis import given, settings, strategies
 
-ALL = DiscoverySelection()
 MANIFEST = b'{"schemaVersion": 2}'
 RAN = {"app": ("quay.io/team/app:1", f"quay.io/team/app@{digest('a')}")}
+
+
+def arrivals_of(
+    kind: str,
+    item: Object,
+    groups: t.Sequence[str] = (),
+    own_namespace: str = "",
+    selection: DiscoverySelection | None = None,
+) -> list[Arrival]:
+    """What an object of a watched kind tells."""
+    client = t.cast("t.Any", RecordedClient({}, groups))
+    return WATCHED[kind].read(item, Cluster(client, selection or DiscoverySelection(), own_namespace))
 
 
 def test_an_image_object_made_anew_is_another_one() -> None:
     first, again = (image("a"), image("a"))
     first["metadata"]["uid"], again["metadata"]["uid"] = "1", "2"
-    (one,) = image_arrivals(first)
-    (other,) = image_arrivals(again)
+    (one,) = arrivals_of("images", first)
+    (other,) = arrivals_of("images", again)
     assert (one.reference, one.digest, one.source) == (f"quay.io/team/app@{digest('a')}", digest("a"), "images")
     assert one.print != other.print
     assert event_of([one, other], "b")["imagescan"]["count"] == 1
 
 
 def test_an_image_object_without_a_name_is_told_of_all_the_same() -> None:
-    (one,) = image_arrivals(image("a", dockerImageReference=""))
+    (one,) = arrivals_of("images", image("a", dockerImageReference=""))
     assert (one.reference, one.digest, one.code) == (digest("a"), "", "no-reference")
-    (other,) = image_arrivals({"metadata": {"name": "none"}})
+    (other,) = arrivals_of("images", {"metadata": {"name": "none"}})
     assert other.code == "corrupt-data"
 
 
 def test_a_stream_tells_its_tags() -> None:
     reference = f"{INTERNAL}/shop/web@{digest('a')}"
-    found = stream_arrivals(stream("shop", "web", latest=[(digest("a"), reference)]), ALL, True)
+    found = arrivals_of("streams", stream("shop", "web", latest=[(digest("a"), reference)]), OPENSHIFT)
     assert {one.reference for one in found} == {f"{INTERNAL}/shop/web:latest", f"{PUBLIC}/shop/web:latest", reference}
     assert {(one.digest, one.namespace) for one in found} == {(digest("a"), "shop")}
 
 
 def test_a_pod_tells_what_runs_under_its_own_names() -> None:
-    found = pod_arrivals(pod("shop", "web", RAN), ALL, False)
+    found = arrivals_of("pods", pod("shop", "web", RAN))
     assert [(one.reference, one.digest) for one in found] == [
         (f"quay.io/team/app@{digest('a')}", digest("a")),
         ("quay.io/team/app:1", digest("a")),
@@ -82,14 +89,14 @@ def test_a_pod_tells_what_runs_under_its_own_names() -> None:
 
 def test_a_pod_that_has_not_pulled_yet_tells_only_what_is_pinned() -> None:
     pinned = f"quay.io/team/app@{digest('b')}"
-    found = pod_arrivals(pod("shop", "web", {"a": ("quay.io/team/app:1", ""), "b": (pinned, "")}), ALL, False)
+    found = arrivals_of("pods", pod("shop", "web", {"a": ("quay.io/team/app:1", ""), "b": (pinned, "")}))
     assert [(one.reference, one.digest) for one in found] == [(pinned, digest("b"))]
 
 
 def test_a_config_id_is_no_digest_and_another_one_is_news() -> None:
     found = [
-        *pod_arrivals(pod("shop", "web", {"app": ("quay.io/team/app:1", "a" * 64)}), ALL, False),
-        *pod_arrivals(pod("shop", "web", {"app": ("quay.io/team/app:1", "b" * 64)}), ALL, False),
+        *arrivals_of("pods", pod("shop", "web", {"app": ("quay.io/team/app:1", "a" * 64)})),
+        *arrivals_of("pods", pod("shop", "web", {"app": ("quay.io/team/app:1", "b" * 64)})),
     ]
     assert {(one.reference, one.digest) for one in found} == {("quay.io/team/app:1", "")}
     assert len({one.print for one in found}) == 2
@@ -97,21 +104,23 @@ def test_a_config_id_is_no_digest_and_another_one_is_news() -> None:
 
 def test_what_is_not_looked_at() -> None:
     ours = pod("scan", "p", RAN, metadata={"labels": {"app.kubernetes.io/managed-by": "imagescan.openshift"}})
-    assert pod_arrivals(ours, ALL, False, "scan") == []
-    assert pod_arrivals(ours, ALL, False, "other") != []
-    assert pod_arrivals(pod("kube-system", "dns", RAN), ALL, False) == []
+    assert arrivals_of("pods", ours, own_namespace="scan") == []
+    assert arrivals_of("pods", ours, own_namespace="other") != []
+    assert arrivals_of("pods", pod("kube-system", "dns", RAN)) == []
     chosen = DiscoverySelection((re.compile("shop"),))
-    assert pod_arrivals(pod("other", "web", RAN), chosen, False) == []
-    assert stream_arrivals(stream("openshift", "web", a=[(digest("a"), "")]), ALL, True) == []
+    assert arrivals_of("pods", pod("other", "web", RAN), selection=chosen) == []
+    assert arrivals_of("streams", stream("openshift", "web", a=[(digest("a"), "")]), OPENSHIFT) == []
 
 
 @settings(max_examples=3 * settings().max_examples)
 @given(
     damaged(pod("shop", "web", {**RAN, "side": ("x", "docker-pullable://x@y")})).map(
-        lambda item: pod_arrivals(item, ALL, True)
+        lambda item: arrivals_of("pods", item, OPENSHIFT)
     )
-    | damaged(stream("shop", "web", latest=[(digest("a"), "")])).map(lambda item: stream_arrivals(item, ALL, True))
-    | damaged(image("a")).map(image_arrivals)
+    | damaged(stream("shop", "web", latest=[(digest("a"), "")])).map(
+        lambda item: arrivals_of("streams", item, OPENSHIFT)
+    )
+    | damaged(image("a")).map(lambda item: arrivals_of("images", item))
     | strategies.just([])
 )
 def test_damaged_objects_end_as_images_or_problems(found: list[Arrival]) -> None:
@@ -121,9 +130,9 @@ def test_damaged_objects_end_as_images_or_problems(found: list[Arrival]) -> None
 
 @pytest.mark.parametrize("kind", ["images", "streams"])
 def test_a_cluster_without_the_image_api(kind: str) -> None:
-    client = t.cast(KubernetesClient, RecordedClient({}))
+    cluster = Cluster(t.cast("t.Any", RecordedClient({})))
     with pytest.raises(InputError, match="not OpenShift"):
-        Arrivals(Backlog(State()), lambda: None).watch(client, Watch((kind,)))
+        Arrivals(Backlog(State()), lambda: None).watch(cluster, [WATCHED[kind]])
 
 
 def registry(tags: dict[str, bytes]) -> t.Callable[[Request], Answer]:
@@ -143,8 +152,8 @@ def polled(server: str, state: State, seconds: float = 30.0, **more: t.Any) -> t
     """A poll that has found something, or failed."""
     changed, query = threading.Event(), RegistryQuery(server, (re.compile("team/app"),), limit=5)
     backlog = Backlog(state, changed.set)
-    arrivals = Arrivals(backlog, changed.set)
-    arrivals.poll(Poll(query, 0.05), Access(plain_http=(server,), retries=0), **more)
+    arrivals = Arrivals(backlog, changed.set, **more)
+    arrivals.poll(Poll(query, 0.05), Access(plain_http=(server,), retries=0))
     assert changed.wait(seconds)
     return arrivals, backlog
 

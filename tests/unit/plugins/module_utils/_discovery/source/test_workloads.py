@@ -11,12 +11,13 @@ import typing as t
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery import images
-from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.images import StreamTags
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.cluster import Cluster
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.model import NamedImage
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.selection import DiscoverySelection
-from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.workloads import (
-    Workloads,
-    read_workloads,
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.source.model import Gathered
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.source.workloads import (
+    WorkloadQuery,
+    gather,
     running,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.errors import ApiError
@@ -53,14 +54,28 @@ def client_of(lists: t.Mapping[str, t.Sequence[Object]], groups: t.Sequence[str]
 
 
 def read(
-    lists: t.Mapping[str, t.Sequence[Object]], selection: DiscoverySelection | None = None, **options: t.Any
-) -> Workloads:
+    lists: t.Mapping[str, t.Sequence[Object]],
+    selection: DiscoverySelection | None = None,
+    *,
+    old_revisions: bool = False,
+    own_namespace: str = "",
+) -> Gathered:
     """What these objects name."""
-    client = t.cast("t.Any", client_of(lists))
-    return read_workloads(client, selection or DiscoverySelection(), StreamTags(client, {}), **options)
+    return look(client_of(lists), WorkloadQuery(old_revisions=old_revisions), selection, own_namespace)
 
 
-def names(workloads: Workloads) -> set[tuple[str, str, str]]:
+def look(
+    client: RecordedClient,
+    query: WorkloadQuery | None = None,
+    selection: DiscoverySelection | None = None,
+    own_namespace: str = "",
+) -> Gathered:
+    """What the objects of a cluster name."""
+    cluster = Cluster(t.cast("t.Any", client), selection or DiscoverySelection(), own_namespace)
+    return gather(query or WorkloadQuery(), cluster)
+
+
+def names(workloads: Gathered) -> set[tuple[str, str, str]]:
     """Name, digest and image ID."""
     return {(one.name, one.digest, one.image_id) for one in workloads.uses}
 
@@ -295,8 +310,8 @@ def test_an_object_of_another_shape_is_reported(value: t.Any) -> None:
 
 
 def test_kinds_that_a_cluster_does_not_have() -> None:
-    client = t.cast("t.Any", client_of({"pods": [pod("shop", "p", {"a": (APP, "")})]}, ()))
-    workloads = read_workloads(client, DiscoverySelection(), StreamTags(client, {}))
+    client = client_of({"pods": [pod("shop", "p", {"a": (APP, "")})]}, ())
+    workloads = look(client)
     assert len(workloads.uses) == 1
     assert not any("openshift.io" in path for path, _params in client.asked)
 
@@ -305,18 +320,17 @@ def test_a_kind_that_is_refused_is_no_empty_list() -> None:
     client = client_of({})
     client.refused["/apis/apps/v1/daemonsets"] = 403
     with pytest.raises(ApiError):
-        read_workloads(t.cast("t.Any", client), DiscoverySelection(), StreamTags(t.cast("t.Any", client), {}))
-    asked = t.cast("t.Any", client)
-    assert not read_workloads(asked, DiscoverySelection(), StreamTags(asked, {}), kinds=["pods"]).uses
+        look(client)
+    assert not look(client, WorkloadQuery(["pods"])).uses
 
 
 def test_a_core_kind_that_is_missing_is_an_error_but_not_one_of_openshift() -> None:
     client = client_of({})
     client.refused["/apis/apps.openshift.io/v1/deploymentconfigs"] = 404
-    read_workloads(t.cast("t.Any", client), DiscoverySelection(), StreamTags(t.cast("t.Any", client), {}))
+    look(client)
     client.refused["/api/v1/pods"] = 404
     with pytest.raises(ApiError):
-        read_workloads(t.cast("t.Any", client), DiscoverySelection(), StreamTags(t.cast("t.Any", client), {}))
+        look(client)
 
 
 def test_namespaces_and_labels() -> None:
@@ -328,13 +342,13 @@ def test_namespaces_and_labels() -> None:
     }
     client = client_of({"/api/v1/namespaces/shop/pods": pods[:1]})
     selection = DiscoverySelection((re.compile("shop"),), label_selector="a=b")
-    read_workloads(t.cast("t.Any", client), selection, StreamTags(t.cast("t.Any", client), {}), kinds=["pods"])
+    look(client, WorkloadQuery(["pods"]), selection)
     assert client.asked == [("/api/v1/namespaces/shop/pods", {"labelSelector": "a=b"})]
 
 
 def test_on_plain_kubernetes_anybody_may_have_a_namespace_called_openshift() -> None:
-    client = t.cast("t.Any", client_of({"pods": [pod("openshift-mine", "p", {"a": (APP, "")})]}, ()))
-    assert read_workloads(client, DiscoverySelection(), StreamTags(client, {})).uses
+    client = client_of({"pods": [pod("openshift-mine", "p", {"a": (APP, "")})]}, ())
+    assert look(client).uses
 
 
 CHANGE = {"containerNames": ["c0"], "from": {"kind": "ImageStreamTag", "name": "app:latest"}}

@@ -11,17 +11,15 @@ import typing as t
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError, ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery import images
-from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.images import (
-    ClusterImages,
-    StreamQuery,
-    StreamTags,
-    read_images,
-)
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.cluster import Cluster
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.images import StreamTags
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.model import DiscoveredImage, Discovery
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.search import ImageFilter, discover
-from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.selection import (
-    DiscoverySelection,
-    check_namespaces,
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.selection import DiscoverySelection
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.source.model import Gathered
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.source.openshift import (
+    StreamQuery,
+    gather,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.access import Access
 from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.errors import ApiError
@@ -53,18 +51,18 @@ def read(
     streams: t.Sequence[Object] = (),
     selection: DiscoverySelection | None = None,
     query: StreamQuery | None = None,
-) -> ClusterImages:
+) -> Gathered:
     """What the image API tells."""
     client = t.cast("t.Any", recorded(objects, streams))
-    return read_images(client, selection or DiscoverySelection(), query or StreamQuery())
+    return gather(query or StreamQuery(), Cluster(client, selection or DiscoverySelection()))
 
 
-def found(read_ones: ClusterImages, wish: ImageFilter = SILENT) -> Discovery:
+def found(read_ones: Gathered, wish: ImageFilter = SILENT) -> Discovery:
     """What the search makes of it, with no registry to ask."""
     return discover(read_ones.named, Access(), wish=wish, catalogue=read_ones.catalogue)
 
 
-def only(read_ones: ClusterImages) -> DiscoveredImage:
+def only(read_ones: Gathered) -> DiscoveredImage:
     """The one image that is found."""
     (one,) = found(read_ones).found
     return one
@@ -266,21 +264,22 @@ def test_streams_and_tags(query: dict[str, t.Any], kept: set[str]) -> None:
 
 def test_plain_namespaces_are_asked_alone_and_labels_by_the_server() -> None:
     client = recorded([image("a")])
-    read_images(t.cast("t.Any", client), DiscoverySelection(patterns("shop"), label_selector="tier=1"), StreamQuery())
+    selection = DiscoverySelection(patterns("shop"), label_selector="tier=1")
+    gather(StreamQuery(), Cluster(t.cast("t.Any", client), selection))
     path = f"{images.PREFIX}/namespaces/shop/imagestreams"
     assert client.asked == [(IMAGES, {}), (path, {"labelSelector": "tier=1"})]
 
 
 def test_no_openshift() -> None:
     with pytest.raises(InputError, match="it is not OpenShift"):
-        read_images(t.cast("t.Any", RecordedClient({})), DiscoverySelection(), StreamQuery())
+        gather(StreamQuery(), Cluster(t.cast("t.Any", RecordedClient({}))))
 
 
 def test_a_list_that_is_refused_is_no_empty_list() -> None:
     client = recorded([image("a")])
     client.refused[STREAMS] = 403
     with pytest.raises(ApiError):
-        read_images(t.cast("t.Any", client), DiscoverySelection(), StreamQuery())
+        gather(StreamQuery(), Cluster(t.cast("t.Any", client)))
 
 
 @pytest.mark.parametrize(
@@ -387,34 +386,7 @@ def test_no_image_object_makes_the_search_fail_or_vanishes(item: t.Any) -> None:
     repr((read_ones, search)).encode("utf-8")
 
 
-def namespaces(*names: str) -> RecordedClient:
-    """A cluster with these namespaces."""
-    return RecordedClient({"/api/v1/namespaces": [{"metadata": {"name": name}} for name in names]})
-
-
-@pytest.mark.parametrize("text", ["shpo", "sh", "shop-.+"])
-def test_a_namespace_that_does_not_exist(text: str) -> None:
-    with pytest.raises(InputError, match=r"namespaces: no namespace of .* matches"):
-        check_namespaces(t.cast("t.Any", namespaces("shop")), DiscoverySelection(patterns("shop", text)))
-
-
-def test_namespaces_that_exist() -> None:
-    assert check_namespaces(t.cast("t.Any", namespaces("shop", "a")), DiscoverySelection(patterns("shop", "."))) == []
-    assert check_namespaces(t.cast("t.Any", namespaces()), DiscoverySelection()) == []
-
-
-def test_an_account_that_may_not_list_namespaces() -> None:
-    client = namespaces("shop")
-    client.refused["/api/v1/namespaces"] = 403
-    client.refused["/api/v1/namespaces/secret"] = 403
-    assert check_namespaces(t.cast("t.Any", client), DiscoverySelection(patterns("shop", "secret"))) == ["secret"]
-    with pytest.raises(InputError, match="has no namespace 'shpo'"):
-        check_namespaces(t.cast("t.Any", client), DiscoverySelection(patterns("shpo")))
-    with pytest.raises(InputError, match="may not list namespaces"):
-        check_namespaces(t.cast("t.Any", client), DiscoverySelection(patterns("sh.*")))
-
-
 def test_a_namespace_that_nobody_knows_and_that_is_empty_is_reported() -> None:
     selection = DiscoverySelection(patterns("secret"))
-    read_ones = read_images(t.cast("t.Any", recorded([])), selection, StreamQuery(), ["secret"])
+    read_ones = gather(StreamQuery(), Cluster(t.cast("t.Any", recorded([])), selection, unsure=["secret"]))
     assert [one.code for one in read_ones.unidentified] == ["namespace-unknown"]
