@@ -31,11 +31,11 @@ def inventory_to_dict(inventory: Inventory) -> dict[str, t.Any]:
         "os": {**{name: getattr(inventory.os, name) for name in _OS_TEXTS}, "id_like": list(inventory.os.id_like)},
         "packages": [_package_to_dict(package) for package in inventory.packages],
         "database": dataclasses.asdict(inventory.database) if inventory.database else None,
-        "repositories": [{"id": one.id, "source": one.source} for one in inventory.repositories],
+        "repositories": [{"id": repository.id, "source": repository.source} for repository in inventory.repositories],
         "label_cpes": list(inventory.label_cpes),
         "labels": dict(sorted(inventory.labels.items())),
         "not_examined": dict(sorted(inventory.not_examined.items())),
-        "problems": [{"code": one.code, "message": one.message} for one in inventory.problems],
+        "problems": [{"code": entry.code, "message": entry.message} for entry in inventory.problems],
     }
 
 

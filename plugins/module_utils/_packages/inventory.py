@@ -83,8 +83,8 @@ def of_mounted_root(inventory: Inventory, labels: t.Mapping[str, str] | None) ->
     one may lie in a lower layer; beside one that is seen a hidden one is not missed, which is a limit of this way.
     """
     problems = list(inventory.problems)
-    seen = any(one.source == "content_manifest" for one in inventory.repositories)
-    if inventory.kind == "rpm" and inventory.os.id == "rhel" and not seen:
+    has_manifest = any(repository.source == "content_manifest" for repository in inventory.repositories)
+    if inventory.kind == "rpm" and inventory.os.id == "rhel" and not has_manifest:
         hidden = "a lower layer may hold a content manifest that is hidden here; scan it with method: job"
         problems.append(problem("layers-unseen", hidden))
     cpes = inventory.label_cpes
@@ -112,8 +112,8 @@ def _os_release(files: t.Mapping[str, KeptFile]) -> tuple[OsRelease, list[Proble
             if parsed.id:
                 return parsed, []
     if present:
-        what = f"{present[0].path} has no ID, or more than {_MAX_OS_RELEASE} bytes"
-        return OsRelease(), [problem("os-release-unreadable", what)]
+        message = f"{present[0].path} has no ID, or more than {_MAX_OS_RELEASE} bytes"
+        return OsRelease(), [problem("os-release-unreadable", message)]
     return OsRelease(), [problem("os-release-missing", "there is neither etc/os-release nor usr/lib/os-release")]
 
 

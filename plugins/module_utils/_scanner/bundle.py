@@ -51,15 +51,15 @@ def make_bundle() -> bytes:
 
 def _sources(start: str) -> dict[str, str]:
     """The source of a module and of all that it imports of ours, in whatever function."""
-    found: dict[str, str] = {}
+    sources: dict[str, str] = {}
     pending = [start]
     while pending:
         name = pending.pop()
-        if name in found:
+        if name in sources:
             continue
-        found[name] = _source(name)
-        pending.extend(_imports(name, found[name]))
-    return found
+        sources[name] = _source(name)
+        pending.extend(_imports(name, sources[name]))
+    return sources
 
 
 def _source(name: str) -> str:

@@ -41,18 +41,18 @@ class CachedLayers:
         if not is_digest(descriptor.digest) or descriptor.size > self._limit // 2:
             return self._source.open_blob(descriptor)
         try:
-            found = self._find_or_lock(descriptor)
+            file = self._find_or_lock(descriptor)
         except OSError:
-            found = None
-        if isinstance(found, _FileReader):
-            return found
+            file = None
+        if isinstance(file, _FileReader):
+            return file
         try:
             reader = self._source.open_blob(descriptor)
         except BaseException:
-            if found is not None:
-                os.close(found)
+            if file is not None:
+                os.close(file)
             raise
-        return reader if found is None else _KeepingReader(reader, found, self._path(descriptor), descriptor)
+        return reader if file is None else _KeepingReader(reader, file, self._path(descriptor), descriptor)
 
     def _path(self, descriptor: Descriptor) -> Path:
         return self._folder / descriptor.digest.replace(":", "-")
@@ -63,9 +63,9 @@ class CachedLayers:
         part = path.with_name(path.name + _PART)
         end = time.monotonic() + PATIENCE
         while True:
-            found = _kept(path, descriptor.size)
-            if found is not None:
-                return found
+            reader = _kept(path, descriptor.size)
+            if reader is not None:
+                return reader
             handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -180,9 +180,9 @@ class _KeepingReader:
         if self._size > self._descriptor.size:
             self._drop()
             return
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(handle, rest) :]
+        unwritten = memoryview(data)
+        while unwritten:
+            unwritten = unwritten[os.write(handle, unwritten) :]
 
     def _finish(self) -> None:
         if self._size == self._descriptor.size and self._descriptor.digest.endswith(f":{self._hash.hexdigest()}"):

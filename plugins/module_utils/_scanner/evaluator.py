@@ -256,31 +256,31 @@ def _answer(folders: Folders, connection: socket.socket) -> dict[str, t.Any]:
 
 def _evaluate(folders: Folders, connection: socket.socket, work: Path) -> tuple[Results, bytes]:
     asked = _asked(connection)
-    given, tailoring = folders.given / CONTENT_FILE, folders.given / TAILORING_FILE
-    wanted = EvaluationRequest(
+    content_file, tailoring = folders.given / CONTENT_FILE, folders.given / TAILORING_FILE
+    request = EvaluationRequest(
         asked["profile"], tailoring=str(tailoring) if tailoring.exists() else "", rules=tuple(asked["rules"])
     )
     places = EvaluationPaths(work, folders.work / _CACHE, folders.contents)
     if "os" in asked:
-        if not given.exists():
-            _trim_ahead(OsRelease(*asked["os"]), wanted, places)
+        if not content_file.exists():
+            _trim_ahead(OsRelease(*asked["os"]), request, places)
         asked = _asked(connection)
     inventory = inventory_from_dict(asked["inventory"])
     content = None
-    if given.exists():
-        content = unpack_trimmed(read_small_file(str(given), "the content", GIVEN_LIMIT))
-        if wanted.tailoring:
+    if content_file.exists():
+        content = unpack_trimmed(read_small_file(str(content_file), "the content", GIVEN_LIMIT))
+        if request.tailoring:
             content = dataclasses.replace(content, tailoring=tailoring.read_bytes())
-    trimmed, problems = plan(inventory, wanted, places, content)
+    trimmed, problems = plan(inventory, request, places, content)
     if trimmed is None:
-        return refused(wanted, problems), b""
+        return refused(request, problems), b""
     tools = check_tools(find_tools(), owning=may_own())
     send(connection, {"state": "ready"})
-    told = _asked(connection)
+    image = _asked(connection)
     keep = work / "arf.gz" if asked["arf"] else None
     results = evaluate_tree(
-        Path(folders.tree) / Path(told["tree"]).name,
-        unpacked_from_dict(told["unpacked"]),
+        Path(folders.tree) / Path(image["tree"]).name,
+        unpacked_from_dict(image["unpacked"]),
         inventory,
         trimmed,
         places,
@@ -301,9 +301,9 @@ def _asked(connection: socket.socket) -> dict[str, t.Any]:
     return message
 
 
-def _trim_ahead(os_release: OsRelease, wanted: EvaluationRequest, places: EvaluationPaths) -> None:
+def _trim_ahead(os_release: OsRelease, request: EvaluationRequest, places: EvaluationPaths) -> None:
     """Trim the content that an image most likely needs; what is wrong with it is said when that is asked for."""
     path = choose(os_release, places.contents)
     if path is not None:
         with contextlib.suppress(ScanError):
-            trim(wanted, path, places.cache)
+            trim(request, path, places.cache)

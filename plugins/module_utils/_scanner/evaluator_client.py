@@ -85,9 +85,9 @@ class Lifeline:
 
     def close(self) -> None:
         """Let the evaluator end."""
-        for one in (self._peer, self._listener):
-            if one is not None:
-                one.close()
+        for connection in (self._peer, self._listener):
+            if connection is not None:
+                connection.close()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,13 +197,13 @@ class EvaluatorClient:
     def _new_root(self) -> Path:
         """An empty folder. What a process that was ended left behind goes: the next image needs the room."""
         end = time.monotonic() + GRACE
-        while left := list(Path(self.tree).glob(f"{_ROOT}*")):
+        while leftovers := list(Path(self.tree).glob(f"{_ROOT}*")):
             try:
-                for one in left:
-                    if one.is_symlink() or one.is_file():
-                        one.unlink()  # nobody of ours made it
+                for path in leftovers:
+                    if path.is_symlink() or path.is_file():
+                        path.unlink()  # nobody of ours made it
                     else:
-                        remove_tree(one)
+                        remove_tree(path)
             except (ScanError, OSError) as error:
                 # oscap, which is being ended as well, may still write there.
                 if time.monotonic() >= end:
@@ -231,17 +231,21 @@ class _Announcing(Unpacking):
         """As ``Unpacking``. Behind the last layer comes the question itself."""
         super().walk(number, chunks, visit, budget)
         if self.connection is None and number < self._last and self.error is None:
-            found = inventory_of(read_folder(self._folder, _OS_RELEASE), {}).os
-            if found.id:
-                self._announce(found)
+            os_release = inventory_of(read_folder(self._folder, _OS_RELEASE), {}).os
+            if os_release.id:
+                self._announce(os_release)
 
-    def _announce(self, found: OsRelease) -> None:
-        wanted = self._client.wanted
-        told = {"profile": wanted.profile, "rules": list(wanted.rules), "os": [found.id, found.version_id]}
+    def _announce(self, os_release: OsRelease) -> None:
+        request = self._client.wanted
+        message = {
+            "profile": request.profile,
+            "rules": list(request.rules),
+            "os": [os_release.id, os_release.version_id],
+        }
         with contextlib.suppress(OSError):  # whether it is there, the question will show
             connection = self._client.try_to_connect()
             try:
-                send(connection, told)
+                send(connection, message)
             except BaseException:
                 connection.close()
                 raise

@@ -181,15 +181,15 @@ class Decoder:
     @property
     def missing(self) -> list[tuple[int, int]]:
         """The first gaps as (first, last) number, both included; at most 20."""
-        found: list[tuple[int, int]] = []
+        gaps: list[tuple[int, int]] = []
         expected = 0
         for seq in sorted(self._seen):
             if seq != expected:
-                found.append((expected, seq - 1))
-                if len(found) == _RANGES_SHOWN:
+                gaps.append((expected, seq - 1))
+                if len(gaps) == _RANGES_SHOWN:
                     break
             expected = seq + 1
-        return found
+        return gaps
 
     def feed(self, line: bytes) -> Record | None:
         """Take one line (noise is passed over); the record that it completes, if it does."""
@@ -197,26 +197,26 @@ class Decoder:
         start = line.rfind(MARK, max(0, len(line) - LINE_LIMIT))
         if start < 0 or self.forged:
             return None
-        found = _FRAME.fullmatch(line[start:].rstrip(b"\r\n"))
-        if found is None:
+        frame = _FRAME.fullmatch(line[start:].rstrip(b"\r\n"))
+        if frame is None:
             self.rejected += 1
             return None
-        head, _space, _rest = found[0].rpartition(b" ")[0].rpartition(b" ")
-        checksum, text = found[7], found[8]
+        head, _space, _tail = frame[0].rpartition(b" ")[0].rpartition(b" ")
+        checksum, text = frame[7], frame[8]
         if not hmac.compare_digest(checksum, _checksum(self._key, head, text)):
             self.rejected += 1
             return None
-        seq, rid, chunk, chunks, length = (int(found[group]) for group in (1, 2, 4, 5, 6))
-        known = self._seen.get(seq)
-        if known is not None:
-            if known == checksum:
+        seq, rid, chunk, chunks, length = (int(frame[group]) for group in (1, 2, 4, 5, 6))
+        known_checksum = self._seen.get(seq)
+        if known_checksum is not None:
+            if known_checksum == checksum:
                 self.duplicates += 1
             else:
                 self._forge()
             return None
-        shape = (found[3], chunks, length)
+        shape = (frame[3], chunks, length)
         data = self._data(text, chunk, chunks, length)
-        if data is None or found[3].decode() not in KINDS or seq >= FRAME_LIMIT:
+        if data is None or frame[3].decode() not in KINDS or seq >= FRAME_LIMIT:
             self.rejected += 1
             return None
         if rid in self._finished or rid > seq or (self.bye is not None and seq > self._bye_seq):
@@ -306,8 +306,8 @@ _TEXT_LIMIT = 20_000
 
 def _read(kind: str, data: bytes) -> dict[str, t.Any]:
     """Parse and check the JSON of one record. Raises CorruptData and LimitExceeded."""
-    what = f"the record {kind!r}"
-    body = read_object(data, what, limit=INFLATED_LIMIT)
+    subject = f"the record {kind!r}"
+    body = read_object(data, subject, limit=INFLATED_LIMIT)
     fields = dict(_FIELDS[kind])
     if kind == "image":
         # One of the two, as the state says; beside an inventory what became of the rules, where they were asked for.
@@ -315,37 +315,39 @@ def _read(kind: str, data: bytes) -> dict[str, t.Any]:
         fields.pop("error" if scanned else "inventory")
         if scanned:
             fields.update({name: kind for name, kind in _EVALUATED.items() if name in body})
-    _check_fields(body, fields, what)
+    _check_fields(body, fields, subject)
     if kind == "image":
-        _expect(body["state"] in STATES, what)
-        _expect(all(not body[name] or is_digest(body[name]) for name in ("digest", "index")), what)
+        _expect(body["state"] in STATES, subject)
+        _expect(all(not body[name] or is_digest(body[name]) for name in ("digest", "index")), subject)
         if body["state"] == "scanned":
-            _expect(bool(body["digest"]), what)
-            _expect(not ("compliance_error" in body and _EVALUATED.keys() & body.keys() != {"compliance_error"}), what)
-            _check_fields(body.get("compliance_error", _NO_ERROR), _ERROR, what)
+            _expect(bool(body["digest"]), subject)
+            _expect(
+                not ("compliance_error" in body and _EVALUATED.keys() & body.keys() != {"compliance_error"}), subject
+            )
+            _check_fields(body.get("compliance_error", _NO_ERROR), _ERROR, subject)
         else:
-            _check_fields(body["error"], _ERROR, what)
+            _check_fields(body["error"], _ERROR, subject)
     elif kind == "index":
-        _expect(is_digest(body["digest"]), what)
-        _expect(all(map(_is_child, body["children"])) and _are_texts(body["missing"]), what)
+        _expect(is_digest(body["digest"]), subject)
+        _expect(all(map(_is_child, body["children"])) and _are_texts(body["missing"]), subject)
     elif kind == "bye":
-        _expect(all(map(_is_number, [*body["counts"].values(), *body["left"]])), what)
+        _expect(all(map(_is_number, [*body["counts"].values(), *body["left"]])), subject)
     else:
-        _expect(_are_texts(body["doing"] if kind == "beat" else body["problems"]), what)
+        _expect(_are_texts(body["doing"] if kind == "beat" else body["problems"]), subject)
     return body
 
 
-def _check_fields(body: t.Mapping[str, t.Any], fields: t.Mapping[str, type], what: str) -> None:
-    _expect(body.keys() == fields.keys(), what)
+def _check_fields(body: t.Mapping[str, t.Any], fields: t.Mapping[str, type], subject: str) -> None:
+    _expect(body.keys() == fields.keys(), subject)
     for name, kind in fields.items():
         value = body[name]
-        _expect(_is_number(value) if kind is int else isinstance(value, kind), what)
-        _expect(kind is not str or name == "arf" or len(value) <= _TEXT_LIMIT, what)
+        _expect(_is_number(value) if kind is int else isinstance(value, kind), subject)
+        _expect(kind is not str or name == "arf" or len(value) <= _TEXT_LIMIT, subject)
 
 
-def _expect(holds: bool, what: str) -> None:
+def _expect(holds: bool, subject: str) -> None:
     if not holds:
-        raise CorruptData(f"{what} is malformed")
+        raise CorruptData(f"{subject} is malformed")
 
 
 def _is_number(value: object) -> bool:

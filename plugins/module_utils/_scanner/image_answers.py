@@ -79,9 +79,9 @@ def failed(task: ImageTask, error: ScanError) -> ImageAnswer:
 
 def told_error(error: ScanError) -> dict[str, str]:
     """An error as it stands in a record."""
-    told = {"code": error.code, "message": error.message, "hint": error.hint}
+    fields = {"code": error.code, "message": error.message, "hint": error.hint}
     # Whatever stands in a message, it must arrive.
-    return {name: text[:MESSAGE_LIMIT].encode("utf-8", "replace").decode() for name, text in told.items()}
+    return {name: text[:MESSAGE_LIMIT].encode("utf-8", "replace").decode() for name, text in fields.items()}
 
 
 def _about(task: ImageTask) -> dict[str, t.Any]:

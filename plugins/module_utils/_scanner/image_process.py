@@ -73,11 +73,11 @@ class ImageProcess:
             raise ScanError(
                 f"the process that read it ended with status {code} and no answer", code="internal-error", hint=DEFECT
             )
-        found = read_object(head, "the answer", limit=_HEAD_LIMIT)
-        if found["payload"] != len(payload):
+        body = read_object(head, "the answer", limit=_HEAD_LIMIT)
+        if body["payload"] != len(payload):
             raise ScanError("the answer was cut short", code="internal-error", hint=DEFECT)
-        chosen = tuple((digest, text) for digest, text in found["chosen"])
-        return ImageAnswer(found["state"], payload, found["digest"], chosen)
+        chosen = tuple((digest, text) for digest, text in body["chosen"])
+        return ImageAnswer(body["state"], payload, body["digest"], chosen)
 
 
 def be_process(task: ImageTask, read: t.Callable[[ImageTask], ImageAnswer], pipe: int, memory: int) -> t.NoReturn:
@@ -146,6 +146,6 @@ def _signal_name(number: int) -> str:
 
 def write_all(handle: int, data: bytes) -> None:
     """One write, unless a signal cuts it short."""
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(handle, rest) :]
+    unwritten = memoryview(data)
+    while unwritten:
+        unwritten = unwritten[os.write(handle, unwritten) :]

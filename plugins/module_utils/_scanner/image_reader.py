@@ -59,20 +59,20 @@ class Reader:
         if self._plan.method == "image_volume":
             return self._read_volume(task)
         files, problems = pull_secrets(self._places)
-        known = task
+        known_task = task
         try:
             opened = open_target(task.target, self._access(files))
             if isinstance(opened, ImageIndex):
                 return self._index(task, opened)
             image = t.cast(Image, opened)
-            known = dataclasses.replace(task, digest=image.digest, platform=str(image.config.platform))
+            known_task = dataclasses.replace(task, digest=image.digest, platform=str(image.config.platform))
             if task.digest not in ("", image.digest):
                 raise changed(task, image.digest)
-            return self._image(known, image)
+            return self._image(known_task, image)
         except ScanError as error:
             if isinstance(error, RegistryError) and error.status in (401, 403) and problems:
                 error.hint = "; ".join(part for part in (error.hint, *problems) if part)
-            return failed(known, error)
+            return failed(known_task, error)
 
     def _read_volume(self, task: ImageTask) -> ImageAnswer:
         path = f"{self._places.root}{task.target}"
@@ -98,10 +98,10 @@ class Reader:
 
         client = EvaluatorClient(self._plan.compliance, self._places.tree, self._evaluator_until)
         environment = opened.config.env if isinstance(opened, Image) else task.environment
-        inventory, found = client.scan(opened, environment)
-        if isinstance(found, ScanError):
-            return scanned(task, inventory, {"compliance_error": told_error(found)})
-        results, arf = found
+        inventory, outcome = client.scan(opened, environment)
+        if isinstance(outcome, ScanError):
+            return scanned(task, inventory, {"compliance_error": told_error(outcome)})
+        results, arf = outcome
         evaluated: dict[str, t.Any] = {"compliance": results_to_dict(results)}
         if arf:
             evaluated["arf"] = base64.b64encode(arf).decode("ascii")
@@ -122,20 +122,20 @@ class Reader:
         chosen, missing = choose_children(index.children, [parse_platform(text) for text in self._plan.platforms])
         listed = [[child.digest, str(child.platform or "")] for child in index.children]
         body = {"number": task.number, "digest": index.digest, "children": listed, "missing": list(missing)}
-        wanted = tuple((child.digest, str(child.platform or "")) for child in chosen)
-        return ImageAnswer("index", pack("index", body), index.digest, wanted)
+        children = tuple((child.digest, str(child.platform or "")) for child in chosen)
+        return ImageAnswer("index", pack("index", body), index.digest, children)
 
     def _access(self, auth_files: tuple[str, ...]) -> Access:
-        given = self._plan.access
-        login = given.login_registry
+        options = self._plan.access
+        login = options.login_registry
         return Access(
             auth_files=auth_files,
             ca_file=self._places.ca_file if Path(self._places.ca_file).exists() else "",
-            validate_certs=given.validate_certs,
-            plain_http=given.plain_http,
-            token_realms=given.token_realms,
-            mirrors=given.mirrors,
-            timeout=given.timeout,
+            validate_certs=options.validate_certs,
+            plain_http=options.plain_http,
+            token_realms=options.token_realms,
+            mirrors=options.mirrors,
+            timeout=options.timeout,
             # The process is ended then; before that there may still be an error that names the cause.
             deadline=float(self._plan.seconds),
             username=_TOKEN_USER if login else "",

@@ -125,11 +125,11 @@ class Ledger:
                 hint="this is a defect; please report",
             )
 
-    def line(self, left: str = "", *more: str) -> str:
+    def line(self, remaining_time: str = "", *more: str) -> str:
         """``scanned 40/312, 12 current, 1 error, about 6 min left``; ``more`` comes behind the first part."""
         verb = "planned" if self.plan_only else "scanned"
         parts = [f"{verb} {self.done}/{self.total}", *more]
         for state, plural in (("current", "current"), ("error", "errors")):
             if self.counts[state]:
                 parts.append(f"{self.counts[state]} {plural if self.counts[state] > 1 else state}")
-        return ", ".join(parts) + left
+        return ", ".join(parts) + remaining_time

@@ -98,10 +98,10 @@ class LocalScan:
                         resolving[resolvers.submit(open_target, request.target, self._access)] = request
                 pending = [*resolving, *reading]
                 if pending:
-                    done, _rest = concurrent.futures.wait(
+                    finished_futures, _unfinished = concurrent.futures.wait(
                         pending, timeout=1.0, return_when=concurrent.futures.FIRST_COMPLETED
                     )
-                    for future in done:
+                    for future in finished_futures:
                         if future in resolving:
                             self._opened(resolving.pop(future), future)
                         else:

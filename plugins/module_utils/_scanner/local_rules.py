@@ -60,7 +60,7 @@ class LocalEvaluator:
 
     def __init__(
         self,
-        wanted: EvaluationRequest,
+        request: EvaluationRequest,
         *,
         parent: str = "",
         keep_arf: bool = False,
@@ -69,14 +69,14 @@ class LocalEvaluator:
         contents: tuple[str, ...] = FOLDERS,
         tools: Tools | None = None,
     ) -> None:
-        self._wanted = wanted
+        self._wanted = request
         self._parent = Path(parent or tempfile.gettempdir())
         self._keep_arf = keep_arf
         self._limits: Limits = dataclasses.replace(DEFAULT_LIMITS, uncompressed=max_image_size)
         self._bounds = bounds or Bounds()
         self._contents = contents
         self._tools = check_tools(tools or find_tools(), owning=may_own())
-        self.content, self.tailoring = identities(wanted, contents)
+        self.content, self.tailoring = identities(request, contents)
         self._folder: Path | None = None
         self._lock = -1
 
@@ -153,26 +153,26 @@ class LocalEvaluator:
             shutil.rmtree(work, ignore_errors=True)
 
 
-def identities(wanted: EvaluationRequest, contents: t.Sequence[str] = FOLDERS) -> tuple[str, str]:
+def identities(request: EvaluationRequest, contents: t.Sequence[str] = FOLDERS) -> tuple[str, str]:
     """What tells content and tailoring file apart from others, so that results are made anew when they change.
 
     Content that is chosen by os-release is told by the names, sizes and times of all there is: hashing a gigabyte to
     learn that nothing changed would take longer than some scans. Raises InputError where a file cannot be read.
     """
     tailoring = ""
-    if wanted.tailoring:
-        tailoring = _sha256(wanted.tailoring, "the tailoring file", TAILORING_LIMIT)
-    if wanted.content:
-        return _sha256(wanted.content, "the content"), tailoring
-    found = []
+    if request.tailoring:
+        tailoring = _sha256(request.tailoring, "the tailoring file", TAILORING_LIMIT)
+    if request.content:
+        return _sha256(request.content, "the content"), tailoring
+    files = []
     for folder in contents:
         for path in sorted(Path(folder).glob("ssg-*-ds.xml")):
             status = path.stat()
-            found.append((path.name, status.st_size, int(status.st_mtime)))
-    return f"here:{hashlib.sha256(json.dumps(found).encode()).hexdigest()}", tailoring
+            files.append((path.name, status.st_size, int(status.st_mtime)))
+    return f"here:{hashlib.sha256(json.dumps(files).encode()).hexdigest()}", tailoring
 
 
-def _sha256(path: str, what: str, limit: int = 1 << 30) -> str:
+def _sha256(path: str, subject: str, limit: int = 1 << 30) -> str:
     digest, size = hashlib.sha256(), 0
     try:
         with Path(path).open("rb") as source:
@@ -180,9 +180,9 @@ def _sha256(path: str, what: str, limit: int = 1 << 30) -> str:
                 digest.update(data)
                 size += len(data)
                 if size > limit:
-                    raise InputError(f"{what} {path[:300]} has more than {limit} bytes", code="content-kind")
+                    raise InputError(f"{subject} {path[:300]} has more than {limit} bytes", code="content-kind")
     except (OSError, ValueError) as error:
-        raise InputError(f"{what} {path[:300]} cannot be read: {error}", code="content-missing") from error
+        raise InputError(f"{subject} {path[:300]} cannot be read: {error}", code="content-missing") from error
     return digest.hexdigest()
 
 

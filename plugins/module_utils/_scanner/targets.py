@@ -46,15 +46,15 @@ class Request:
 
 def is_local(target: str) -> bool:
     """Whether a target lies on this machine and not in a registry."""
-    transport, colon, _rest = target.partition(":")
+    transport, colon, _path = target.partition(":")
     return bool(colon) and transport in TRANSPORTS
 
 
 def canonical_name(text: str) -> str:
     """The name under which a target is kept: the canonical form of a reference, a local target made absolute."""
     if is_local(text):
-        transport, _colon, rest = text.partition(":")
-        return f"{transport}:{absolute(rest)}" if rest else text
+        transport, _colon, path = text.partition(":")
+        return f"{transport}:{absolute(path)}" if path else text
     return str(parse_reference(text[len("docker://") :] if text.startswith("docker://") else text))
 
 
@@ -63,80 +63,84 @@ def absolute(path: str) -> str:
     return os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111 - a tag may stand behind it
 
 
-def request_of(given: t.Any) -> Request:
+def request_of(entry: t.Any) -> Request:
     """Read one entry of an ``images`` option: a target as text, or a dictionary as ``image_info`` returns it."""
-    if isinstance(given, str):
-        name = canonical_name(given.strip())
+    if isinstance(entry, str):
+        name = canonical_name(entry.strip())
         digest = "" if is_local(name) else parse_reference(name).digest
         return Request(name, digest, (name,), sightings=(Sighting(name, digest, TOLD),) if digest else ())
-    if not isinstance(given, dict):
-        raise InputError(f"{quoted(str(given), 80)} does not name an image; expected text, or what image_info returns")
-    digest = given.get("digest") or ""
-    reference = given.get("reference") or ""
-    others = given.get("references") or []
+    if not isinstance(entry, dict):
+        raise InputError(f"{quoted(str(entry), 80)} does not name an image; expected text, or what image_info returns")
+    digest = entry.get("digest") or ""
+    reference = entry.get("reference") or ""
+    references = entry.get("references") or []
     if not isinstance(digest, str) or (digest and not is_digest(digest)):
         raise InputError(f"the digest {quoted(str(digest), 100)} of an image is none; expected sha256:<64 digits>")
-    if not isinstance(reference, str) or not isinstance(others, list) or not all(isinstance(o, str) for o in others):
+    if (
+        not isinstance(reference, str)
+        or not isinstance(references, list)
+        or not all(isinstance(name, str) for name in references)
+    ):
         raise InputError("an image's reference must be text, and its references a list of texts")
     if not reference:
         raise InputError(
-            f"the image {digest or quoted(str(given), 80)} has no reference, so nobody knows where to fetch it"
+            f"the image {digest or quoted(str(entry), 80)} has no reference, so nobody knows where to fetch it"
         )
     name = canonical_name(reference)
-    names = tuple(dict.fromkeys([name, *map(canonical_name, others)]))
-    sightings = _sightings(given.get("names") or [], digest, names) if digest else ()
-    return Request(pinned(name, digest), digest, names, sightings=sightings, **_facts(given))
+    names = tuple(dict.fromkeys([name, *map(canonical_name, references)]))
+    sightings = _sightings(entry.get("names") or [], digest, names) if digest else ()
+    return Request(pinned(name, digest), digest, names, sightings=sightings, **_facts(entry))
 
 
-def _sightings(given: t.Any, digest: str, names: tuple[str, ...]) -> tuple[Sighting, ...]:
+def _sightings(names_given: t.Any, digest: str, names: tuple[str, ...]) -> tuple[Sighting, ...]:
     """Who told of each name. Of one that nobody is named for, whoever wrote the entry did."""
-    if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
+    if not isinstance(names_given, list) or not all(isinstance(name_entry, dict) for name_entry in names_given):
         raise InputError("the names of an image must be a list of dictionaries, as image_info returns them")
-    found = []
-    for one in given:
-        texts = [one.get(key, "") for key in ("reference", "source", "seen", "cluster")]
+    sightings = []
+    for name_entry in names_given:
+        texts = [name_entry.get(key, "") for key in ("reference", "source", "seen", "cluster")]
         if not all(isinstance(value, str) for value in texts) or texts[1] not in SOURCES:
             raise InputError(
-                f"a name of the image {digest} is {quoted(str(one), 200)}; expected reference, source, seen and "
+                f"a name of the image {digest} is {quoted(str(name_entry), 200)}; expected reference, source, seen and "
                 f"cluster as text, and as source one of {', '.join(SOURCES)}"
             )
-        found.append(Sighting(canonical_name(texts[0]), digest, *texts[1:]))
-    told = {one.reference for one in found}
-    return (*found, *(Sighting(name, digest, TOLD) for name in names if name not in told))
+        sightings.append(Sighting(canonical_name(texts[0]), digest, *texts[1:]))
+    references = {sighting.reference for sighting in sightings}
+    return (*sightings, *(Sighting(name, digest, TOLD) for name in names if name not in references))
 
 
-def _facts(given: dict[str, t.Any]) -> dict[str, t.Any]:
+def _facts(entry: dict[str, t.Any]) -> dict[str, t.Any]:
     """Size, layers, platform and kind, as far as they are given."""
-    size, layers = given.get("size") or 0, given.get("layers") or []
+    size, layers = entry.get("size") or 0, entry.get("layers") or []
     if not isinstance(size, int) or isinstance(size, bool) or size < 0:
         raise InputError(f"the size of an image is {quoted(str(size), 40)}; expected a number of bytes")
-    if not isinstance(layers, list) or not all(isinstance(one, str) and _LAYER.fullmatch(one) for one in layers):
+    if not isinstance(layers, list) or not all(isinstance(layer, str) and _LAYER.fullmatch(layer) for layer in layers):
         raise InputError("the layers of an image must be a list of the first 12 hex digits of each layer's digest")
-    texts = {name: given.get(name) or "" for name in ("platform", "kind")}
-    if not all(isinstance(one, str) for one in texts.values()):
+    texts = {name: entry.get(name) or "" for name in ("platform", "kind")}
+    if not all(isinstance(text, str) for text in texts.values()):
         raise InputError("an image's platform and kind must be text")
     return {"size": size, "layers": tuple(layers), **texts}
 
 
-def named(given: t.Any) -> Request:
+def named(entry: t.Any) -> Request:
     """Read one entry of an ``images`` option that picks out of a store: there a digest alone is enough.
 
     A name that is none is kept as it is: the store may hold its error.
     """
-    if isinstance(given, str) and is_digest(given.strip()):
-        return Request("", given.strip(), ())
-    if isinstance(given, dict):
-        if given.get("digest"):
-            return request_of(given)
-        if given.get("code"):  # what image_info could not identify is kept under the name that it has there
-            return Request("", "", (str(given.get("reference", "")),))
-        given = given.get("reference", "")
-    if not isinstance(given, str) or not given.strip():
-        raise InputError(f"{quoted(str(given), 80)} does not name an image; expected a reference or a digest")
+    if isinstance(entry, str) and is_digest(entry.strip()):
+        return Request("", entry.strip(), ())
+    if isinstance(entry, dict):
+        if entry.get("digest"):
+            return request_of(entry)
+        if entry.get("code"):  # what image_info could not identify is kept under the name that it has there
+            return Request("", "", (str(entry.get("reference", "")),))
+        entry = entry.get("reference", "")
+    if not isinstance(entry, str) or not entry.strip():
+        raise InputError(f"{quoted(str(entry), 80)} does not name an image; expected a reference or a digest")
     try:
-        name = canonical_name(given.strip())
+        name = canonical_name(entry.strip())
     except InputError:
-        name = given
+        name = entry
     return Request("", "", (name,))
 
 
@@ -156,20 +160,20 @@ def child_name(name: str, digest: str) -> str:
 
 def _without_version(target: str) -> str:
     """A local target without ``:tag`` or ``@digest`` behind its path; a path may hold colons itself."""
-    transport, _colon, rest = target.partition(":")
-    path, at, digest = rest.rpartition("@")
+    transport, _colon, place = target.partition(":")
+    path, at, digest = place.rpartition("@")
     if at and is_digest(digest):
         return f"{transport}:{path}"
-    ends = [position for position, character in enumerate(rest) if character == ":"]
+    ends = [position for position, character in enumerate(place) if character == ":"]
     for end in ends:
-        if os.path.exists(rest[:end]) and not os.path.exists(rest):  # noqa: PTH110 - text in, text out
-            return f"{transport}:{rest[:end]}"
+        if os.path.exists(place[:end]) and not os.path.exists(place):  # noqa: PTH110 - text in, text out
+            return f"{transport}:{place[:end]}"
     return target
 
 
 def choose_children(
-    children: t.Sequence[Descriptor], wanted: t.Sequence[Platform]
+    children: t.Sequence[Descriptor], platforms: t.Sequence[Platform]
 ) -> tuple[tuple[Descriptor, ...], tuple[str, ...]]:
     """Choose the images of an index that count (``platforms.choose``); they and the platforms that nobody serves."""
-    chosen, missing = choose([child.platform for child in children], wanted)
+    chosen, missing = choose([child.platform for child in children], platforms)
     return tuple(children[position] for position in chosen), tuple(map(str, missing))

@@ -92,14 +92,14 @@ def choose_database(readings: t.Sequence[Reading]) -> tuple[Reading, tuple[Probl
     """
     chosen = next((reading for reading in readings if reading.packages), readings[0])
     problems = [entry for reading in readings for entry in reading.problems]
-    known = {_identity(package) for package in chosen.packages}
-    for other in readings:
-        extra = [package.nevra for package in other.packages if _identity(package) not in known]
+    chosen_identities = {_identity(package) for package in chosen.packages}
+    for candidate in readings:
+        extra = [package.nevra for package in candidate.packages if _identity(package) not in chosen_identities]
         if extra:
             problems.append(
                 problem(
                     "rpmdb-ambiguous",
-                    f"{other.database.path} has {len(extra)} packages that {chosen.database.path} does not have, "
+                    f"{candidate.database.path} has {len(extra)} packages that {chosen.database.path} does not have, "
                     f"{extra[0]} among them",
                 )
             )
@@ -119,31 +119,31 @@ def read_databases(files: t.Mapping[str, Buffer]) -> list[Reading]:
     Damage never raises: it is in ``problems`` of the Reading, beside the packages that could be read.
     """
     readings: list[Reading] = []
-    seen: dict[tuple[int, int], list[str]] = {}
+    paths_by_size: dict[tuple[int, int], list[str]] = {}
     for place in PLACES:
         for name in NAMES:
             path = f"{place}/{name}"
             if path not in files:
                 continue
             wal = files.get(path + "-wal") if name == "rpmdb.sqlite" else None
-            alike = seen.setdefault((len(files[path]), len(wal or b"")), [])
+            alike = paths_by_size.setdefault((len(files[path]), len(wal or b"")), [])
             alike.append(path)
-            if len(alike) > 1 and any(_same(files, path, other) for other in alike[:-1]):
+            if len(alike) > 1 and any(_same(files, path, twin) for twin in alike[:-1]):
                 continue
             reading = _read(path, files[path], wal)
             if name == "rpmdb.sqlite" and is_hot_journal(files.get(path + "-journal")):
-                found = problem("rpmdb-journal", f"{path}-journal holds a transaction that was interrupted")
-                reading = dataclasses.replace(reading, problems=(*reading.problems, found))
+                interrupted = problem("rpmdb-journal", f"{path}-journal holds a transaction that was interrupted")
+                reading = dataclasses.replace(reading, problems=(*reading.problems, interrupted))
             readings.append(reading)
     return readings
 
 
-def _same(files: t.Mapping[str, Buffer], one: str, two: str) -> bool:
+def _same(files: t.Mapping[str, Buffer], path: str, other_path: str) -> bool:
     """Whether two databases of equal length are the same: one is a symbolic link to the other, or a copy."""
     ends = ("", "-wal")
-    pairs = [(files.get(one + end) or b"", files.get(two + end) or b"") for end in ends]
+    pairs = [(files.get(path + end) or b"", files.get(other_path + end) or b"") for end in ends]
     return all(
-        left is right or hashlib.sha256(left).digest() == hashlib.sha256(right).digest() for left, right in pairs
+        first is second or hashlib.sha256(first).digest() == hashlib.sha256(second).digest() for first, second in pairs
     )
 
 
@@ -268,8 +268,8 @@ class NdbRows:
         self._first_block = pages * self._PAGE // self._BLOCK
         self._slots = self._read_slots(pages)
 
-    def _corrupt(self, what: str) -> CorruptData:
-        return CorruptData(what, subject=self._where)
+    def _corrupt(self, damage: str) -> CorruptData:
+        return CorruptData(damage, subject=self._where)
 
     def _read_slots(self, pages: int) -> list[tuple[int, int, int]]:
         """First block, number of blocks and package number of each slot in use, in the order of the file."""
@@ -289,7 +289,7 @@ class NdbRows:
         slots.sort()
         if len({slot[2] for slot in slots}) != len(slots):
             raise self._corrupt("has two slots for one package")
-        if any(one[0] + one[1] > two[0] for one, two in zip(slots, slots[1:])):
+        if any(earlier[0] + earlier[1] > later[0] for earlier, later in zip(slots, slots[1:])):
             raise self._corrupt("has slots that overlap")
         return slots
 
@@ -318,10 +318,10 @@ class NdbRows:
         ends = [*(block for block, _blocks, _package in self._slots), len(self._data) // self._BLOCK]
         for start, end in zip(starts, ends):
             gap = self._data[start * self._BLOCK : end * self._BLOCK]
-            found = gap.find(b"BlbS")
-            while found >= 0:
-                orphans += found % self._BLOCK == 0
-                found = gap.find(b"BlbS", found + 4)
+            position = gap.find(b"BlbS")
+            while position >= 0:
+                orphans += position % self._BLOCK == 0
+                position = gap.find(b"BlbS", position + 4)
         return len(self._slots) + orphans
 
 
@@ -366,8 +366,8 @@ class BdbRows:
             raise self._corrupt(f"has {self._max_bucket} buckets on {self._last_page} pages")
         self._used: set[int] = set()
 
-    def _corrupt(self, what: str) -> CorruptData:
-        return CorruptData(what, subject=self._where)
+    def _corrupt(self, damage: str) -> CorruptData:
+        return CorruptData(damage, subject=self._where)
 
     def _page(self, number: int) -> bytes:
         if not 0 < number <= self._last_page:
@@ -381,7 +381,7 @@ class BdbRows:
         return page
 
     def rows(self) -> t.Iterator[tuple[int, bytes]]:
-        seen: set[int] = set()
+        rows_read: set[int] = set()
         for bucket in range(self._max_bucket + 1):
             number = bucket + self._spares[bucket.bit_length()] if bucket.bit_length() < 32 else 0
             while number:
@@ -392,13 +392,13 @@ class BdbRows:
                     if len(key) != 4:
                         raise self._corrupt(f"has a key of {len(key)} bytes on page {number}; expected 4")
                     row = int.from_bytes(key, self._order)
-                    if row in seen:
+                    if row in rows_read:
                         raise self._corrupt(f"has two entries for package {row}")
-                    seen.add(row)
+                    rows_read.add(row)
                     if row:
                         yield row, value
                 (number,) = self._u32.unpack_from(page, 16)
-        self._counter = 0 in seen
+        self._counter = 0 in rows_read
 
     def _pairs(self, page: bytes, number: int) -> t.Iterator[tuple[bytes, bytes]]:
         """Key and value alternate; items fill the page from its end, so each one ends where the one before begins."""
@@ -428,14 +428,14 @@ class BdbRows:
         if size > MAX_HEADER:
             raise LimitExceeded(f"an entry has {size} bytes; we read up to {MAX_HEADER}")
         parts: list[bytes] = []
-        left = size
-        while left:
+        bytes_left = size
+        while bytes_left:
             page = self._page(number)
-            (here,) = self._u16.unpack_from(page, 22)
-            if page[25] != self._OVERFLOW_PAGE or not 0 < here <= min(left, self._page_size - self._OVERHEAD):
+            (length,) = self._u16.unpack_from(page, 22)
+            if page[25] != self._OVERFLOW_PAGE or not 0 < length <= min(bytes_left, self._page_size - self._OVERHEAD):
                 raise self._corrupt(f"has a damaged overflow page {number}")
-            parts.append(page[self._OVERHEAD : self._OVERHEAD + here])
-            left -= here
+            parts.append(page[self._OVERHEAD : self._OVERHEAD + length])
+            bytes_left -= length
             (number,) = self._u32.unpack_from(page, 16)
         return b"".join(parts)
 

@@ -124,21 +124,21 @@ def _index(blob: bytes) -> tuple[dict[int, _Entry], int]:
     if end != len(blob):
         raise CorruptData(f"a header of {len(blob)} bytes announces {end}")
     region = _region(blob, entries, start, data_size)
-    found: dict[int, _Entry] = {}
-    here: set[int] = set()
+    wanted_entries: dict[int, _Entry] = {}
+    tags: set[int] = set()
     for position, (tag, kind, offset, count) in enumerate(_ENTRY.iter_unpack(blob[_INTRO.size : start])):
         if kind > _MAX_TYPE:
             raise CorruptData(f"tag {tag} has the unknown type {kind}")
         if not 0 <= offset <= data_size or count > data_size or offset + count * _ELEMENT[kind] > data_size:
             raise CorruptData(f"tag {tag} (type {kind}, {count} elements at {offset}) lies outside of the header")
         if position == region:
-            here.clear()
+            tags.clear()
         if tag in _WANTED:
-            if tag in here:
+            if tag in tags:
                 raise CorruptData(f"tag {tag} stands twice; readers disagree about it")
-            here.add(tag)
-            found[tag] = (kind, start + offset, count)
-    return found, end
+            tags.add(tag)
+            wanted_entries[tag] = (kind, start + offset, count)
+    return wanted_entries, end
 
 
 def _region(blob: bytes, entries: int, start: int, data_size: int) -> int:
@@ -233,14 +233,14 @@ def lists_of_texts(blob: bytes, tags: t.Container[int]) -> dict[int, list[bytes]
     """
     entries, _data_size = _INTRO.unpack_from(blob)
     start = _INTRO.size + entries * _ENTRY.size
-    found: dict[int, list[bytes]] = {}
+    texts_by_tag: dict[int, list[bytes]] = {}
     for tag, kind, offset, count in _ENTRY.iter_unpack(blob[_INTRO.size : start]):
         if tag in tags and kind in (_STRING, _STRING_ARRAY, _I18NSTRING):
             texts = blob[start + offset :].split(b"\0", count)
             if len(texts) <= count:
                 raise CorruptData(f"the list of tag {tag} has fewer than {count} texts", code="rpmdb-row-corrupt")
-            found[tag] = texts[:count]
-    return found
+            texts_by_tag[tag] = texts[:count]
+    return texts_by_tag
 
 
 def signing_key_id(packets: bytes) -> str:

@@ -44,7 +44,7 @@ def repositories_of_packages(data: Buffer, wal: Buffer | None, where: str) -> di
         repository = repositories.get(row.get("repo_id"), "")
         if row.get(action) in inbound and repository and not repository.startswith("@"):
             came_from[row.get("item_id")] = repository
-    found: dict[Nevra, str] = {}
+    repository_of: dict[Nevra, str] = {}
     for row in _rows(file, tables, "rpm"):
         repository = came_from.get(row.get("item_id"), "")
         name = names.get(row.get("name_id")) if five else row.get("name")
@@ -59,8 +59,8 @@ def repositories_of_packages(data: Buffer, wal: Buffer | None, where: str) -> di
         ):
             raise CorruptData(f"row {row['rowid']!r} of table rpm is not a package", subject=where)
         if repository:
-            found[name, epoch, version, release, arch] = repository
-    return found
+            repository_of[name, epoch, version, release, arch] = repository
+    return repository_of
 
 
 def _rows(file: SqliteFile, tables: t.Mapping[str, tuple[int, str]], name: str) -> t.Iterator[dict[str, Value]]:

@@ -67,11 +67,11 @@ def _read(root: ImageRoot) -> KindReading:
         origins, history_problems = read_dnf_history(content.files)
         problems.extend(history_problems)
         traced = tuple(with_repository(package, origins) for package in packages)
-        known = {repository.id for repository in repositories}
+        known_ids = {repository.id for repository in repositories}
         # Who builds on an image with a manifest may install from other repositories, and writes no manifest.
-        more = {package.repository for package in traced} - known - {""}
+        more = {package.repository for package in traced} - known_ids - {""}
         repositories += [RepositoryId(name, "dnf_history") for name in sorted(more)]
-        if hint or not known:
+        if hint or not known_ids:
             # Beside a manifest the history may name repositories of the build alone, which no map has.
             packages = traced
     label_cpes, label_problems = read_label_cpes(content, root.labels)

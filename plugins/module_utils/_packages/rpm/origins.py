@@ -65,7 +65,7 @@ def read_content_manifests(content: RootContent) -> tuple[list[RepositoryId], bo
     ids: dict[str, None] = {}
     hint = False
     problems: list[Problem] = []
-    left = _MAX_MANIFESTS
+    bytes_left = _MAX_MANIFESTS
     for file in _buildinfo(content):
         folder, _slash, name = file.path.rpartition("/")
         if name == "labels.json" or folder == "root/buildinfo":
@@ -78,8 +78,8 @@ def read_content_manifests(content: RootContent) -> tuple[list[RepositoryId], bo
         if len(data) > _MAX_MANIFEST and not named:
             # A document of this size without either key at its beginning is an SBOM.
             continue
-        left -= len(data)
-        if left < 0:
+        bytes_left -= len(data)
+        if bytes_left < 0:
             message = f"the content manifests have more than {_MAX_MANIFESTS} bytes together"
             problems.append(problem("content-manifest-unreadable", message))
             break
@@ -94,7 +94,9 @@ def read_content_manifests(content: RootContent) -> tuple[list[RepositoryId], bo
         sets = document.get("content_sets")
         if sets is None:
             continue
-        if not isinstance(sets, list) or not all(isinstance(one, str) and 0 < len(one) <= _MAX_ID for one in sets):
+        if not isinstance(sets, list) or not all(
+            isinstance(identifier, str) and 0 < len(identifier) <= _MAX_ID for identifier in sets
+        ):
             problems.append(
                 problem("content-manifest-unreadable", f"content_sets of {file.path} is not a list of repository ids")
             )
@@ -117,11 +119,11 @@ def read_dnf_history(files: t.Mapping[str, KeptFile]) -> tuple[dict[Nevra, str],
         if not files[path].data and not (wal and wal.data):
             continue  # SQLite's own form of a database in which nothing was ever written
         try:
-            found = repositories_of_packages(files[path].data, wal.data if wal else None, path)
+            history = repositories_of_packages(files[path].data, wal.data if wal else None, path)
         except ScanError as error:
             problems.append(problem("dnf-history-unreadable", f"{path}: {error.message}"))
             continue
-        origins = {**found, **origins}
+        origins = {**history, **origins}
     return origins, problems
 
 
@@ -134,7 +136,7 @@ def with_repository(package: Package, origins: t.Mapping[Nevra, str]) -> Package
 
 def read_label_cpes(content: RootContent, labels: t.Mapping[str, str]) -> tuple[tuple[str, ...], list[Problem]]:
     """CPEs of every labels.json and of the config's label ``cpe``. A build defect quotes values twice."""
-    found: dict[str, None] = {}
+    cpes: dict[str, None] = {}
     problems: list[Problem] = []
     for file in _buildinfo(content):
         if file.path.rpartition("/")[2] != "labels.json":
@@ -145,9 +147,9 @@ def read_label_cpes(content: RootContent, labels: t.Mapping[str, str]) -> tuple[
             problems.append(problem("labels-unreadable", error.message))
             continue
         if isinstance(document, dict):
-            found[bare_label(document.get("cpe"))] = None
-    found[bare_label(labels.get("cpe"))] = None
-    return usable_cpes(found), problems
+            cpes[bare_label(document.get("cpe"))] = None
+    cpes[bare_label(labels.get("cpe"))] = None
+    return usable_cpes(cpes), problems
 
 
 def usable_cpes(cpes: t.Iterable[str]) -> tuple[str, ...]:

@@ -91,8 +91,8 @@ class SqliteFile:
             raise self._corrupt(f"has the unknown text encoding {encoding}")
         self._encoding = ("utf-8", "utf-8", "utf-16-le", "utf-16-be")[encoding]
 
-    def _corrupt(self, what: str) -> CorruptData:
-        return CorruptData(what, subject=self.where)
+    def _corrupt(self, damage: str) -> CorruptData:
+        return CorruptData(damage, subject=self.where)
 
     # Pages
 
@@ -115,7 +115,7 @@ class SqliteFile:
         if _checksum(wal[:24], order, 0, 0) != (check1, check2):
             raise WalDamaged("the header of the write-ahead log is damaged", subject=self.where)
         pending: dict[int, int] = {}
-        one, two = check1, check2
+        running1, running2 = check1, check2
         step = _FRAME_HEADER.size + page_size
         frames = range(_WAL_HEADER.size, len(wal) - step + 1, step)
         for offset in frames:
@@ -125,9 +125,9 @@ class SqliteFile:
                 if any(wal[later + 8 : later + 16] == wal[16:24] for later in frames if later > offset):
                     self.log_damage = "a page in the write-ahead log is damaged, and what comes after it is lost"
                 break
-            one, two = _checksum(wal[offset : offset + 8], order, one, two)
-            one, two = _checksum(wal[offset + 24 : offset + step], order, one, two)
-            if (one, two) != (sum1, sum2) or not page:
+            running1, running2 = _checksum(wal[offset : offset + 8], order, running1, running2)
+            running1, running2 = _checksum(wal[offset + 24 : offset + step], order, running1, running2)
+            if (running1, running2) != (sum1, sum2) or not page:
                 # Older rounds of the log have other salts: this page was written in this one, and is damaged.
                 self.log_damage = f"page {page} in the write-ahead log is damaged, and what comes after it is lost"
                 break
@@ -219,14 +219,14 @@ class SqliteFile:
         if offset + local + 4 > self._usable:
             raise self._corrupt(f"has a record outside of its page in row {row}")
         (number,) = struct.unpack_from(">I", page, offset + local)
-        left = size - local
-        while left:
+        bytes_left = size - local
+        while bytes_left:
             if number in used:
                 raise self._corrupt(f"uses page {number} twice")
             used.add(number)
             page = self._page(number)
-            parts.append(page[4 : 4 + min(left, self._usable - 4)])
-            left -= len(parts[-1])
+            parts.append(page[4 : 4 + min(bytes_left, self._usable - 4)])
+            bytes_left -= len(parts[-1])
             (number,) = struct.unpack_from(">I", page)
         return b"".join(parts)
 
@@ -272,7 +272,7 @@ class SqliteFile:
 
     def tables(self) -> dict[str, tuple[int, str]]:
         """Name in lower case (as SQL compares) -> root page and CREATE statement."""
-        found: dict[str, tuple[int, str]] = {}
+        tables: dict[str, tuple[int, str]] = {}
         for number, (row, record) in enumerate(self._cells(1)):
             if number >= _MAX_TABLES:
                 raise self._corrupt(f"has more than {_MAX_TABLES} tables and indexes")
@@ -281,8 +281,8 @@ class SqliteFile:
                 raise self._corrupt("has a damaged schema")
             kind, name, root, sql = values[0], values[1], values[3], values[4]
             if kind == "table" and isinstance(name, str) and isinstance(root, int) and isinstance(sql, str):
-                found[name.lower()] = (root, sql)
-        return found
+                tables[name.lower()] = (root, sql)
+        return tables
 
     def rows(self, root: int) -> t.Iterator[tuple[int, list[Value]]]:
         """Row id and values of each row, in order. An INTEGER PRIMARY KEY column is None: it is the row id."""
@@ -302,11 +302,11 @@ class SqliteFile:
         """Rows by column name; ``rowid`` is among them, and stands in for an INTEGER PRIMARY KEY."""
         names, key = columns(sql)
         for row, values in self.rows(root):
-            found = dict(zip(names, values))
-            found["rowid"] = row
-            if key and found.get(key) is None:
-                found[key] = row
-            yield found
+            record = dict(zip(names, values))
+            record["rowid"] = row
+            if key and record.get(key) is None:
+                record[key] = row
+            yield record
 
 
 _COMMENT = re.compile(r"/\*.*?\*/|--[^\n]*", re.DOTALL)
@@ -349,10 +349,10 @@ def columns(sql: str) -> tuple[list[str], str]:
     return names, key
 
 
-def _checksum(data: bytes, order: str, one: int, two: int) -> tuple[int, int]:
+def _checksum(data: bytes, order: str, sum1: int, sum2: int) -> tuple[int, int]:
     """SQLite's running checksum over pairs of 32-bit words."""
     words = struct.unpack(f"{order}{len(data) // 4}I", data)
     for first, second in zip(words[::2], words[1::2]):
-        one = (one + first + two) & 0xFFFFFFFF
-        two = (two + second + one) & 0xFFFFFFFF
-    return one, two
+        sum1 = (sum1 + first + sum2) & 0xFFFFFFFF
+        sum2 = (sum2 + second + sum1) & 0xFFFFFFFF
+    return sum1, sum2

@@ -36,29 +36,29 @@ def compare_versions(a: str, b: str) -> int:
     """
     if a == b:
         return 0
-    left, right = _SEGMENT.findall(a), _SEGMENT.findall(b)
-    for one, two in zip(left, right):
-        if one == two:
+    a_segments, b_segments = _SEGMENT.findall(a), _SEGMENT.findall(b)
+    for a_segment, b_segment in zip(a_segments, b_segments):
+        if a_segment == b_segment:
             continue
-        if one == "~" or two == "~":
-            return -1 if one == "~" else 1
-        if one == "^" or two == "^":
-            return -1 if one == "^" else 1
-        one_is_number, two_is_number = one[0] <= "9", two[0] <= "9"
-        if one_is_number != two_is_number:
-            return 1 if one_is_number else -1
-        if one_is_number:
+        if a_segment == "~" or b_segment == "~":
+            return -1 if a_segment == "~" else 1
+        if a_segment == "^" or b_segment == "^":
+            return -1 if a_segment == "^" else 1
+        a_is_number, b_is_number = a_segment[0] <= "9", b_segment[0] <= "9"
+        if a_is_number != b_is_number:
+            return 1 if a_is_number else -1
+        if a_is_number:
             # No int(): its length limit would turn a long version into an exception.
-            one, two = one.lstrip("0"), two.lstrip("0")
-            if len(one) != len(two):
-                return 1 if len(one) > len(two) else -1
-        if one != two:
-            return 1 if one > two else -1
-    if len(left) == len(right):
+            a_segment, b_segment = a_segment.lstrip("0"), b_segment.lstrip("0")
+            if len(a_segment) != len(b_segment):
+                return 1 if len(a_segment) > len(b_segment) else -1
+        if a_segment != b_segment:
+            return 1 if a_segment > b_segment else -1
+    if len(a_segments) == len(b_segments):
         return 0
-    rest = left[len(right)] if len(left) > len(right) else right[len(left)]
-    sign = 1 if len(left) > len(right) else -1
-    return -sign if rest == "~" else sign
+    surplus = a_segments[len(b_segments)] if len(a_segments) > len(b_segments) else b_segments[len(a_segments)]
+    sign = 1 if len(a_segments) > len(b_segments) else -1
+    return -sign if surplus == "~" else sign
 
 
 def parse_evr(text: str) -> Evr:
@@ -88,11 +88,11 @@ def compare_evr(a: str, b: str) -> int:
     """
     if a == b:
         return 0
-    one, two = parse_evr(a), parse_evr(b)
-    left, right = one.epoch or 0, two.epoch or 0
-    if left != right:
-        return 1 if left > right else -1
-    order = compare_versions(one.version, two.version)
-    if order or one.release is None or two.release is None:
+    a_evr, b_evr = parse_evr(a), parse_evr(b)
+    a_epoch, b_epoch = a_evr.epoch or 0, b_evr.epoch or 0
+    if a_epoch != b_epoch:
+        return 1 if a_epoch > b_epoch else -1
+    order = compare_versions(a_evr.version, b_evr.version)
+    if order or a_evr.release is None or b_evr.release is None:
         return order
-    return compare_versions(one.release, two.release)
+    return compare_versions(a_evr.release, b_evr.release)
