@@ -59,36 +59,40 @@ def read_installation(client: KubernetesClient, policy: str, images: t.Collectio
     """
     unread: list[str] = []
     name = urllib.parse.quote(policy, safe="")
-    found = _read(client, f"{_ADMISSION}/validatingadmissionpolicies/{name}", unread)
+    document = _read(client, f"{_ADMISSION}/validatingadmissionpolicies/{name}", unread)
     bindings = _bindings(client, policy, unread)
-    actions = sorted({str(one) for each in bindings or () for one in _at(each, "validationActions") or ()})
-    mode = "unknown"
-    if found == {} or bindings == []:
-        mode = "none"
-    elif found and bindings:
-        mode = next((mode for action, mode in _MODES if action in actions), "none")
-    lists = None if bindings is None else _lists(client, bindings, images, unread)
-    exempt, only = _names(found or {})
-    conditions = [str(each.get("expression")) for each in _at(found or {}, "matchConditions") or ()]
-    foreign = [f"condition: {each}" for each in conditions if not _EXEMPT.fullmatch(each)]
-    limits = _limits_of_policy(found) if found else []
-    kind = str(_at(found or {}, "paramKind", "kind") or "")
-    for binding in bindings or ():
-        whose = f"binding {(binding.get('metadata') or {}).get('name')}"
-        limits += [f"{whose}: {each}" for each in _limits_of_binding(binding, policy, kind)]
+    actions = sorted({action for binding in bindings or () for action in _actions(binding)})
+    mode = _mode(document, bindings, actions)
+    lists, listed = (None, set()) if bindings is None else _lists(client, bindings, images, unread)
+    document = document or {}
+    exempt, only = _names(document)
+    conditions = [str(condition.get("expression")) for condition in _at(document, "matchConditions") or ()]
+    limits = _limits(document, bindings, policy)
     return {
         "mode": mode,
         "scope": _scope(policy, mode, exempt, only, conditions, limits),
         "actions": actions,
-        "failure_policy": str(_at(found or {}, "failurePolicy") or ""),
+        "failure_policy": str(_at(document, "failurePolicy") or ""),
         "exempt_namespaces": exempt,
         "only_namespaces": only or [],
         "conditions": conditions,
-        "limits": foreign + limits,
-        "lists": None if lists is None else [{k: v for k, v in each.items() if k != "listed"} for each in lists],
-        "listed": sorted({one for each in lists or () for one in each["listed"]}),
+        "limits": _foreign(conditions) + limits,
+        "lists": lists,
+        "listed": sorted(listed),
         "unread": unread,
     }
+
+
+def _actions(binding: _Json) -> list[str]:
+    return [str(action) for action in _at(binding, "validationActions") or ()]
+
+
+def _mode(document: _Json | None, bindings: t.Sequence[_Json] | None, actions: t.Collection[str]) -> str:
+    if document == {} or bindings == []:
+        return "none"
+    if not document or not bindings:
+        return "unknown"
+    return next((mode for action, mode in _MODES if action in actions), "none")
 
 
 def _scope(
@@ -113,6 +117,19 @@ def _scope(
     return f"{policy} counts {'only in the namespaces ' if only else 'in no namespace'}{', '.join(only)}{further}"
 
 
+def _foreign(conditions: t.Iterable[str]) -> list[str]:
+    return [f"condition: {expression}" for expression in conditions if not _EXEMPT.fullmatch(expression)]
+
+
+def _limits(document: _Json, bindings: t.Sequence[_Json] | None, policy: str) -> list[str]:
+    limits = _limits_of_policy(document) if document else []
+    kind = str(_at(document, "paramKind", "kind") or "")
+    for binding in bindings or ():
+        name = (binding.get("metadata") or {}).get("name")
+        limits += [f"binding {name}: {limit}" for limit in _limits_of_binding(binding, policy, kind)]
+    return limits
+
+
 def _limits_of_policy(policy: _Json) -> list[str]:
     constraints = _at(policy, "matchConstraints") or {}
     limits = _limits_of_constraints({**constraints, "namespaceSelector": None})
@@ -131,34 +148,40 @@ def _limits_of_policy(policy: _Json) -> list[str]:
 
 def _limits_of_binding(binding: _Json, policy: str, kind: str) -> list[str]:
     limits: list[str] = []
-    actions = [str(each) for each in _at(binding, "validationActions") or ()]
+    actions = _actions(binding)
     if "Deny" not in actions:
         limits.append(f"does not deny ({', '.join(actions) or 'no action'})")
-    reads = _at(binding, "paramRef") or {}
-    # The role names each list of passed digests, and finds deny lists by labels.
-    if reads.get("name") and kind != PASSED_KIND:
-        limits.append(f"reads only the list {reads['name']}")
-    if reads.get("namespace"):
-        limits.append(f"reads only lists of the namespace {reads['namespace']}")
-    ours = {(LIST_LABEL, "In", (DENY,)), (ENFORCE_LABEL, "In", (policy.removesuffix("-deny"),))}
-    others = [each for each in _requirements(reads.get("selector")) if each not in ours]
-    if others:
-        limits.append(f"reads only lists with {_selected(others)}")
-    if reads.get("parameterNotFoundAction") == "Allow":
-        limits.append("everything is let in without a list")
+    limits += _limits_of_lists(_at(binding, "paramRef") or {}, policy, kind)
     constraints = _at(binding, "matchResources") or {}
     limits += _limits_of_constraints(constraints)
     lacking = _not_looked_at(constraints.get("resourceRules") or ()) if constraints.get("resourceRules") else []
     return [*limits, f"no rule for {', '.join(lacking)}"] if lacking else limits
 
 
+def _limits_of_lists(reads: _Json, policy: str, kind: str) -> list[str]:
+    """List what limits the lists that a binding reads."""
+    limits: list[str] = []
+    # The role names each list of passed digests, and finds deny lists by labels.
+    if reads.get("name") and kind != PASSED_KIND:
+        limits.append(f"reads only the list {reads['name']}")
+    if reads.get("namespace"):
+        limits.append(f"reads only lists of the namespace {reads['namespace']}")
+    ours = {(LIST_LABEL, "In", (DENY,)), (ENFORCE_LABEL, "In", (policy.removesuffix("-deny"),))}
+    foreign = [requirement for requirement in _requirements(reads.get("selector")) if requirement not in ours]
+    if foreign:
+        limits.append(f"reads only lists with {_selected(foreign)}")
+    if reads.get("parameterNotFoundAction") == "Allow":
+        limits.append("everything is let in without a list")
+    return limits
+
+
 def _limits_of_constraints(constraints: _Json) -> list[str]:
     """List the limits that policies and bindings have in common. The server takes null and empty for no limit."""
     limits = []
-    for key, what in (("namespaceSelector", "namespaces"), ("objectSelector", "objects")):
-        wanted = _requirements(constraints.get(key))
-        if wanted:
-            limits.append(f"only {what} with {_selected(wanted)}")
+    for key, kind in (("namespaceSelector", "namespaces"), ("objectSelector", "objects")):
+        requirements = _requirements(constraints.get(key))
+        if requirements:
+            limits.append(f"only {kind} with {_selected(requirements)}")
     limits += [f"not {_rule(each)}" for each in constraints.get("excludeResourceRules") or ()]
     if constraints.get("matchPolicy") == "Exact":
         limits.append("only the API versions that its rules name (matchPolicy Exact)")
@@ -168,7 +191,11 @@ def _limits_of_constraints(constraints: _Json) -> list[str]:
 def _not_looked_at(rules: t.Sequence[_Json]) -> list[str]:
     lacking = []
     for group, resource, operations in _LOOKED_AT:
-        missing = [one for one in operations if not any(_covers(rule, group, resource, one) for rule in rules)]
+        missing = [
+            operation
+            for operation in operations
+            if not any(_covers(rule, group, resource, operation) for rule in rules)
+        ]
         if missing:
             lacking.append(resource if len(missing) == len(_CHANGES) else f"{resource} ({', '.join(missing)})")
     return lacking
@@ -186,7 +213,7 @@ def _covers(rule: _Json, group: str, resource: str, operation: str) -> bool:
         names("apiGroups", group)
         and names("apiVersions", "v1")
         and names("operations", operation)
-        and any(one in ("*", parent) and other in ("*", part) for one, _sep, other in named)
+        and any(whole in ("*", parent) and sub in ("*", part) for whole, _sep, sub in named)
         and rule.get("scope") != "Cluster"
         and not rule.get("resourceNames")
     )
@@ -197,8 +224,8 @@ def _rule(rule: _Json) -> str:
         values = [str(each) for each in rule.get(key) or () if each != ""]
         return f"{before}{', '.join(values)}" if values else ""
 
-    what = f"{listed('operations')} of {listed('resources')}"
-    return f"{what}{listed('apiGroups', ' in ')}{listed('resourceNames', ' named ')}"
+    requests = f"{listed('operations')} of {listed('resources')}"
+    return f"{requests}{listed('apiGroups', ' in ')}{listed('resourceNames', ' named ')}"
 
 
 def _read(client: KubernetesClient, path: str, unread: list[str]) -> _Json | None:
@@ -229,45 +256,53 @@ def _bindings(client: KubernetesClient, policy: str, unread: list[str]) -> list[
 
 def _lists(
     client: KubernetesClient, bindings: t.Sequence[_Json], images: t.Collection[str], unread: list[str]
-) -> list[_Json] | None:
-    def counted(one: _Json) -> _Json:
-        spec = one.get("spec") or {}
-        kept = {kind: spec.get(kind) or {} for kind in ("digests", "references")}
-        listed = [image for image in images if any(image in entries for entries in kept.values())]
-        return {"name": one["metadata"]["name"], **{kind: len(kept[kind]) for kind in kept}, "listed": listed}
+) -> tuple[list[_Json] | None, set[str]]:
+    """Name and size of each list that bindings read, None where they may not be read; the images that are on one."""
 
-    found: dict[str, _Json] = {}
+    def project(document: _Json) -> tuple[_Json, set[str]]:
+        spec = document.get("spec") or {}
+        entries = {kind: spec.get(kind) or {} for kind in ("digests", "references")}
+        sizes = {kind: len(entries[kind]) for kind in entries}
+        listed = {image for part in entries.values() for image in part if image in images}
+        return {"name": document["metadata"]["name"], **sizes}, listed
+
+    lists: dict[str, tuple[_Json, set[str]]] = {}
     for binding in bindings:
-        reads = _at(binding, "paramRef") or {}
-        params = {"fieldSelector": f"metadata.name={reads['name']}"} if reads.get("name") else {}
-        wanted = _requirements(reads.get("selector"))
-        if wanted:
-            params["labelSelector"] = _selected(wanted)
         try:
-            for one in client.items(f"/apis/{API_VERSION}/{DENY_PLURAL}", counted, params, limit=10):
-                found[one["name"]] = one
+            rows = client.items(f"/apis/{API_VERSION}/{DENY_PLURAL}", project, _selectors(binding), limit=10)
+            for row, listed in rows:
+                lists[row["name"]] = row, listed
         except ApiError as error:
             if error.status not in (403, 404):
                 raise
             unread.append(str(error))
-            return None
-    return [found[name] for name in sorted(found)]
+            return None, set()
+    return [lists[name][0] for name in sorted(lists)], {image for _row, listed in lists.values() for image in listed}
+
+
+def _selectors(binding: _Json) -> dict[str, str]:
+    """Parameters of a request for the lists that a binding reads."""
+    reads = _at(binding, "paramRef") or {}
+    params = {"fieldSelector": f"metadata.name={reads['name']}"} if reads.get("name") else {}
+    requirements = _requirements(reads.get("selector"))
+    return {**params, "labelSelector": _selected(requirements)} if requirements else params
 
 
 def _names(policy: _Json) -> tuple[list[str], list[str] | None]:
     """Namespaces that a policy spares by name, and those that it is limited to; None where it is not."""
     exempt: set[str] = set()
     only: set[str] | None = None
-    for one in filter(_is_of_names, _requirements(_at(policy, "matchConstraints", "namespaceSelector"))):
-        if one.operator == "NotIn":
-            exempt |= set(one.values)
+    for requirement in filter(_is_of_names, _requirements(_at(policy, "matchConstraints", "namespaceSelector"))):
+        values = set(requirement.values)
+        if requirement.operator == "NotIn":
+            exempt |= values
         else:
-            only = set(one.values) if only is None else only & set(one.values)
+            only = values if only is None else only & values
     return sorted(exempt), None if only is None else sorted(only - exempt)
 
 
-def _is_of_names(one: _Requirement) -> bool:
-    return one.key == _NAME_LABEL and one.operator in ("In", "NotIn")
+def _is_of_names(requirement: _Requirement) -> bool:
+    return requirement.key == _NAME_LABEL and requirement.operator in ("In", "NotIn")
 
 
 def _requirements(selector: _Json | None) -> list[_Requirement]:
@@ -280,13 +315,13 @@ def _requirements(selector: _Json | None) -> list[_Requirement]:
     ]
 
 
-def _selected(wanted: t.Iterable[_Requirement]) -> str:
-    return ",".join(map(str, wanted))
+def _selected(requirements: t.Iterable[_Requirement]) -> str:
+    return ",".join(map(str, requirements))
 
 
 def _at(value: _Json, *keys: str) -> t.Any:
     """A field of the spec of an object."""
-    found: t.Any = value.get("spec")
+    field: t.Any = value.get("spec")
     for key in keys:
-        found = found.get(key) if isinstance(found, dict) else None
-    return found
+        field = field.get(key) if isinstance(field, dict) else None
+    return field

@@ -118,6 +118,11 @@ class ListStep:
     name: str
     document: _Json = dataclasses.field(default_factory=dict)
 
+    @property
+    def key(self) -> str:
+        """Kind and name."""
+        return f"{self.kind}/{self.name}"
+
 
 def read(client: KubernetesClient, prefix: str, *, now: str) -> list[ExistingList]:
     """All lists of all installations. None where the kinds are not there. ``now`` as in lists. Raises ApiError."""
@@ -127,84 +132,98 @@ def read(client: KubernetesClient, prefix: str, *, now: str) -> list[ExistingLis
             metadata, spec = document["metadata"], document.get("spec") or {}
             entries = ("digests", "references", "grace")
             is_drill = metadata["name"] == f"{prefix}-drill"
-            kept = {key: value for key, value in spec.items() if is_drill or key not in entries}
+            settings = {key: value for key, value in spec.items() if is_drill or key not in entries}
             filled = any(spec.get(key) for key in entries)
             if kind == PASSED_KIND:
                 filled = any(not until or until > now for until in (spec.get("digests") or {}).values())
             noted = {k: v for k, v in (metadata.get("annotations") or {}).items() if k == NAMESPACES_ANNOTATION}
-            return ExistingList(kind, metadata["name"], metadata.get("labels") or {}, kept, filled, noted)
+            return ExistingList(kind, metadata["name"], metadata.get("labels") or {}, settings, filled, noted)
 
         return project
 
-    found: list[ExistingList] = []
+    existing: list[ExistingList] = []
     for kind, path in _PATHS.items():
         try:
-            found += client.items(path, projected(kind), limit=_PAGE)
+            existing += client.items(path, projected(kind), limit=_PAGE)
         except ApiError as error:
             if error.status != 404:
                 raise
-    return found
+    return existing
 
 
-def plan(wanted: Installation, found: t.Sequence[ExistingList], *, needs_passed: bool) -> list[ListStep]:
+def plan(installation: Installation, existing: t.Sequence[ExistingList], *, needs_passed: bool) -> list[ListStep]:
     """Plan the lists to make and to change.
 
     While namespaces require a passed scan, no list may be made anew. ``needs_passed``: what has none begins to be
     refused there, so each provider must have passed digests. Raises ScanError for both, and for lists of somebody else.
     """
-    there = {one.key: one for one in found}
-    steps: list[ListStep] = []
-    for document in wanted.documents:
-        kind, name = document["kind"], document["metadata"]["name"]
-        one = there.get(f"{kind}/{name}")
-        if one is None:
-            steps.append(ListStep("make", kind, name, document))
-            continue
-        if one.labels.get(ENFORCE_LABEL, wanted.prefix) != wanted.prefix:
-            raise ScanError(
-                f"the {kind} {name} belongs to the installation {one.labels[ENFORCE_LABEL]}",
-                code="list-taken",
-                hint="give other providers, or the prefix of that installation",
-            )
-        if kind == PASSED_KIND and one.spec != document["spec"]:
-            steps.append(ListStep("renew", kind, name, document))
-        elif _differs(document, one) or (name == f"{wanted.prefix}-drill" and one.spec != document["spec"]):
-            steps.append(ListStep("change", kind, name, document))
-    if wanted.reach.required and any(step.what == "renew" for step in steps):
+    by_key = {item.key: item for item in existing}
+    steps = []
+    for document in installation.documents:
+        step = _step(installation, document, by_key.get(f"{document['kind']}/{document['metadata']['name']}"))
+        if step is not None:
+            steps.append(step)
+    renewed = {step.key for step in steps if step.what == "renew"}
+    if installation.reach.required and renewed:
         raise ScanError(
             "the number of lists of passed digests cannot change while namespaces require a passed scan",
             code="lists-in-use",
             hint="run once with an empty enforce_require_passed_namespaces, let image_flag run, and name them again",
         )
     if needs_passed:
-        renewed = {f"{step.kind}/{step.name}" for step in steps if step.what == "renew"}
-        passed = (one for one in found if one.kind == PASSED_KIND and one.filled and one.key not in renewed)
-        filled = {one.labels.get(PROVIDER_LABEL) for one in passed}
-        lacking = [name for name in wanted.providers if name not in filled]
-        if lacking:
-            raise ScanError(
-                f"no digest is known that passed a scan of {', '.join(lacking)}, so everything would be refused in the "
-                "namespaces that require one",
-                code="nothing-passed",
-                hint="run with an empty enforce_require_passed_namespaces, let image_flag run, and name them then",
-            )
+        _check_passed(installation, existing, renewed)
     return steps
 
 
-def plan_tidying(wanted: Installation, found: t.Sequence[ExistingList]) -> list[ListStep]:
-    """Which lists of passed digests are of no use any more. Deny lists stay: they still deny."""
-    ours = (one for one in found if one.kind == PASSED_KIND and one.labels.get(ENFORCE_LABEL) == wanted.prefix)
-    return [ListStep("remove", one.kind, one.name) for one in ours if one.name not in wanted.digits]
+def _check_passed(installation: Installation, existing: t.Iterable[ExistingList], renewed: t.Container[str]) -> None:
+    """Raise ScanError for a provider without passed digests on lists that are not made anew."""
+    passed = (item for item in existing if item.kind == PASSED_KIND and item.filled and item.key not in renewed)
+    filled = {item.labels.get(PROVIDER_LABEL) for item in passed}
+    lacking = [name for name in installation.providers if name not in filled]
+    if lacking:
+        raise ScanError(
+            f"no digest is known that passed a scan of {', '.join(lacking)}, so everything would be refused in the "
+            "namespaces that require one",
+            code="nothing-passed",
+            hint="run with an empty enforce_require_passed_namespaces, let image_flag run, and name them then",
+        )
 
 
-def plan_removal(prefix: str, found: t.Sequence[ExistingList]) -> list[ListStep]:
-    """All lists of an installation."""
-    return [ListStep("remove", one.kind, one.name) for one in found if one.labels.get(ENFORCE_LABEL) == prefix]
+def _step(installation: Installation, document: _Json, item: ExistingList | None) -> ListStep | None:
+    """Plan the change of one list. ``item``: the one that is there. Raises ScanError for one of somebody else."""
+    kind, name, prefix = document["kind"], document["metadata"]["name"], installation.prefix
+    if item is None:
+        return ListStep("make", kind, name, document)
+    if item.labels.get(ENFORCE_LABEL, prefix) != prefix:
+        raise ScanError(
+            f"the {kind} {name} belongs to the installation {item.labels[ENFORCE_LABEL]}",
+            code="list-taken",
+            hint="give other providers, or the prefix of that installation",
+        )
+    if kind == PASSED_KIND and item.spec != document["spec"]:
+        return ListStep("renew", kind, name, document)
+    if _differs(document, item) or (name == f"{prefix}-drill" and item.spec != document["spec"]):
+        return ListStep("change", kind, name, document)
+    return None
 
 
-def carry_out(client: KubernetesClient, steps: t.Sequence[ListStep], found: t.Sequence[ExistingList]) -> None:
+def plan_tidying(installation: Installation, existing: t.Sequence[ExistingList]) -> list[ListStep]:
+    """Plan to remove lists of passed digests that are of no use any more. Deny lists stay: they still deny."""
+    return [
+        step
+        for step in plan_removal(installation.prefix, existing)
+        if step.kind == PASSED_KIND and step.name not in installation.digits
+    ]
+
+
+def plan_removal(prefix: str, existing: t.Sequence[ExistingList]) -> list[ListStep]:
+    """Plan to remove all lists of an installation."""
+    return [ListStep("remove", item.kind, item.name) for item in existing if item.labels.get(ENFORCE_LABEL) == prefix]
+
+
+def carry_out(client: KubernetesClient, steps: t.Sequence[ListStep], existing: t.Sequence[ExistingList]) -> None:
     """Do what was planned. Raises ApiError."""
-    there = {one.key: one for one in found}
+    by_key = {item.key: item for item in existing}
     for step in steps:
         path = f"{_PATHS[step.kind]}/{urllib.parse.quote(step.name, safe='')}"
         if step.what in ("remove", "renew"):
@@ -212,23 +231,23 @@ def carry_out(client: KubernetesClient, steps: t.Sequence[ListStep], found: t.Se
         if step.what in ("make", "renew"):
             client.create(_PATHS[step.kind], step.document)
         elif step.what == "change":
-            client.merge_patch(path, change(step.document, there[f"{step.kind}/{step.name}"]))
+            client.merge_patch(path, change(step.document, by_key[step.key]))
 
 
-def _differs(document: _Json, one: ExistingList) -> bool:
-    """Return whether a list lacks something of ours, or has the label of required ones without being one."""
+def _differs(document: _Json, item: ExistingList) -> bool:
+    """Return whether a list lacks something of ours, or has the label of required ones without being item."""
     labels = document["metadata"]["labels"]
     return (
-        not labels.items() <= one.labels.items()
-        or one.labels.get(REQUIRED_LABEL) != labels.get(REQUIRED_LABEL)
-        or document["metadata"].get("annotations", {}) != one.annotations
+        not labels.items() <= item.labels.items()
+        or item.labels.get(REQUIRED_LABEL) != labels.get(REQUIRED_LABEL)
+        or document["metadata"].get("annotations", {}) != item.annotations
     )
 
 
-def change(document: _Json, one: ExistingList) -> _Json:
+def change(document: _Json, item: ExistingList) -> _Json:
     """A merge patch that gives labels and annotations, and for the drill's list exactly its entries."""
-    spec, head = one.spec, document["metadata"]
-    gone = {key: None for key in one.labels if key == REQUIRED_LABEL}
+    spec, head = item.spec, document["metadata"]
+    gone = {key: None for key in item.labels if key == REQUIRED_LABEL}
     patch: _Json = {"metadata": {"labels": {**gone, **head["labels"]}}}
     if head.get("annotations"):
         patch["metadata"]["annotations"] = head["annotations"]

@@ -55,23 +55,25 @@ class RunningPods:
         self._by_reference: dict[str, list[int]] = {}
         self._keys: dict[str, set[str]] = {}  # digest or reference -> keys of images
         self._namespaces: dict[str, set[str]] = {}  # key -> where it runs or is to run
-        for number, pod in enumerate(self.pods):
-            for use in pod.uses:
-                for digest in use.digests:
-                    self._by_digest.setdefault(digest, []).append(number)
-                    self._keys.setdefault(digest, set()).add(use.key)
-                if use.reference:
-                    self._by_reference.setdefault(use.reference, []).append(number)
-                    self._keys.setdefault(use.reference, set()).add(use.key)
+        uses = [(number, use) for number, pod in enumerate(self.pods) for use in pod.uses]
+        for number, use in uses:
+            self._enter(number, use)
         # A pod that has not started yet names an image that others run.
-        started = {use.reference for pod in self.pods for use in pod.uses if use.reference and use.key != use.reference}
+        started = {use.reference for _number, use in uses if use.reference and use.key != use.reference}
         self.images = frozenset(
-            use.key for pod in self.pods for use in pod.uses if not (use.key == use.reference and use.key in started)
+            use.key for _number, use in uses if not (use.key == use.reference and use.key in started)
         )
-        for pod in self.pods:
-            for use in pod.uses:
-                for key in self._keys[use.reference] if use.key == use.reference else (use.key,):
-                    self._namespaces.setdefault(key, set()).add(pod.namespace)
+        for number, use in uses:
+            for key in self._keys[use.reference] if use.key == use.reference else (use.key,):
+                self._namespaces.setdefault(key, set()).add(self.pods[number].namespace)
+
+    def _enter(self, number: int, use: Use) -> None:
+        for digest in use.digests:
+            self._by_digest.setdefault(digest, []).append(number)
+            self._keys.setdefault(digest, set()).add(use.key)
+        if use.reference:
+            self._by_reference.setdefault(use.reference, []).append(number)
+            self._keys.setdefault(use.reference, set()).add(use.key)
 
     def using(self, digest: str, references: t.Iterable[str] = ()) -> list[RunningPod]:
         """The pods that run an image or name it, by digest or by one of its references in full form."""
@@ -82,10 +84,8 @@ class RunningPods:
 
     def images_of(self, names: t.Iterable[str]) -> frozenset[str]:
         """Which of ``images`` some digests and references in full form mean."""
-        found: set[str] = set()
-        for name in names:
-            found |= self._keys.get(name, set())
-        return frozenset(found & self.images)
+        keys = {key for name in names for key in self._keys.get(name, ())}
+        return frozenset(keys & self.images)
 
     def within(self, touches: t.Callable[[str], bool]) -> Part:
         """Select the images that run in some namespaces, or are to run there."""
@@ -138,16 +138,21 @@ def owner_of(item: dict[str, t.Any]) -> tuple[str, str]:
     DeploymentConfig names it. Others are told as the pod names them.
     """
     metadata = obj(item, "metadata")
-    for one in array(metadata, "ownerReferences", 100):
-        if not isinstance(one, dict) or one.get("controller") is not True:
-            continue
-        kind, name = on_one_line(text(one, "kind"), 63), on_one_line(text(one, "name"), 253)
-        ending = "-" + text(obj(metadata, "labels"), _HASH_LABEL)
-        if kind == "ReplicaSet" and len(ending) > 1 and name.endswith(ending) and name != ending:
-            return "Deployment", name[: -len(ending)]
-        config = text(obj(metadata, "annotations"), _DEPLOYMENT_CONFIG)
-        if kind == "ReplicationController" and config:
-            return "DeploymentConfig", on_one_line(config, 253)
-        if kind and name:
-            return kind, name
+    for owner in array(metadata, "ownerReferences", 100):
+        if isinstance(owner, dict) and owner.get("controller") is True:
+            controller = _controller(metadata, owner)
+            if controller is not None:
+                return controller
     return "Pod", full_name(item)[1]
+
+
+def _controller(metadata: dict[str, t.Any], owner: dict[str, t.Any]) -> tuple[str, str] | None:
+    """Kind and name of what stands behind the owner of a pod; None for an owner without them."""
+    kind, name = on_one_line(text(owner, "kind"), 63), on_one_line(text(owner, "name"), 253)
+    ending = "-" + text(obj(metadata, "labels"), _HASH_LABEL)
+    if kind == "ReplicaSet" and len(ending) > 1 and name.endswith(ending) and name != ending:
+        return "Deployment", name[: -len(ending)]
+    config = text(obj(metadata, "annotations"), _DEPLOYMENT_CONFIG)
+    if kind == "ReplicationController" and config:
+        return "DeploymentConfig", on_one_line(config, 253)
+    return (kind, name) if kind and name else None
