@@ -69,14 +69,14 @@ class Access:
         return host.lower() in (plain.lower() for plain in self.plain_http)
 
 
-def read_small_file(path: str, what: str, limit: int) -> bytes:
+def read_small_file(path: str, subject: str, limit: int) -> bytes:
     """Content of a file that a person named. Raises InputError when it cannot be read or is larger than ``limit``."""
     try:
         with Path(path).open("rb") as stream:
             data = stream.read(limit + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise InputError(f"{what} {quoted(path)} cannot be read: {reason}") from error
+        raise InputError(f"{subject} {quoted(path)} cannot be read: {reason}") from error
     if len(data) > limit:
-        raise InputError(f"{what} {quoted(path)} is larger than {limit} bytes; is it the right file?")
+        raise InputError(f"{subject} {quoted(path)} is larger than {limit} bytes; is it the right file?")
     return data

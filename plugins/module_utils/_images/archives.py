@@ -66,18 +66,18 @@ class DockerArchive:
     def open_image(self, selector: str, reference: str) -> Image:
         """The image that ``selector`` (a reference, ``@NUMBER`` or empty for the only one) names."""
         entry = self._select(selector)
-        what = f"the archive's {MANIFEST_FILE}"
-        config_name = field(entry, "Config", str, what)
-        layer_names: list[t.Any] = field(entry, "Layers", list, what) or []
+        subject = f"the archive's {MANIFEST_FILE}"
+        config_name = field(entry, "Config", str, subject)
+        layer_names: list[t.Any] = field(entry, "Layers", list, subject) or []
         if not config_name or not all(isinstance(name, str) for name in layer_names) or len(layer_names) > LAYER_LIMIT:
-            raise CorruptData(f"{what} has an image without Config, or with odd Layers")
+            raise CorruptData(f"{subject} has an image without Config, or with odd Layers")
         data = self._members.read(config_name, CONFIG_LIMIT)
         named = _HEX_NAME.fullmatch(config_name)
         config_digest = f"sha256:{named.group(1)}" if named else digest_of(data)
         config_descriptor = Descriptor(DOCKER_CONFIG, config_digest, len(data))
         config = parse_config(data, config_descriptor)
         if len(layer_names) != len(config.diff_ids):
-            raise CorruptData(f"{what} has {len(layer_names)} layers, the config {len(config.diff_ids)} diff_ids")
+            raise CorruptData(f"{subject} has {len(layer_names)} layers, the config {len(config.diff_ids)} diff_ids")
         blobs: dict[str, Member] = {}
         layers = []
         for name, diff_id in zip(layer_names, config.diff_ids):
@@ -95,37 +95,37 @@ class DockerArchive:
 
     def _select(self, selector: str) -> dict[str, t.Any]:
         if not selector:
-            found = self._entries
+            entries = self._entries
         elif selector.startswith("@"):
             number = selector[1:]
             if not (number.isdecimal() and number.isascii() and len(number) < 7):
                 raise InputError(
                     f"{quoted(selector)} is not the number of an image in the archive; expected @0, @1, ..."
                 )
-            found = self._entries[int(number) : int(number) + 1]
+            entries = self._entries[int(number) : int(number) + 1]
         else:
-            wanted = parse_reference(selector)
-            found = [entry for entry in self._entries if wanted in map(parse_reference, self._tags(entry))]
-        if len(found) == 1:
-            return found[0]
-        there = ", ".join(quoted(text, 80) for text in self.selectors()[:10])
+            reference = parse_reference(selector)
+            entries = [entry for entry in self._entries if reference in map(parse_reference, self._tags(entry))]
+        if len(entries) == 1:
+            return entries[0]
+        selectors = ", ".join(quoted(text, 80) for text in self.selectors()[:10])
         asked = f"named {quoted(selector)}" if selector else "and no name was given"
         raise InputError(
-            f"the archive has {len(found) or 'no'} images {asked}; expected exactly one",
-            hint=f"add one of {there}",
-            code=None if found else "image-not-found",
+            f"the archive has {len(entries) or 'no'} images {asked}; expected exactly one",
+            hint=f"add one of {selectors}",
+            code=None if entries else "image-not-found",
         )
 
     def _tags(self, entry: dict[str, t.Any]) -> list[str]:
-        what = f"the archive's {MANIFEST_FILE}, RepoTags"
-        tags: list[t.Any] = field(entry, "RepoTags", list, what) or []
+        subject = f"the archive's {MANIFEST_FILE}, RepoTags"
+        tags: list[t.Any] = field(entry, "RepoTags", list, subject) or []
         for tag in tags:
             if not isinstance(tag, str):
-                raise CorruptData(f"{what} has an entry that is not text")
+                raise CorruptData(f"{subject} has an entry that is not text")
             try:
                 parse_reference(tag)
             except InputError as error:
-                raise CorruptData(f"{what}: {error.message}") from error
+                raise CorruptData(f"{subject}: {error.message}") from error
         return tags
 
     def _describe(self, member: Member, diff_id: str) -> Descriptor:

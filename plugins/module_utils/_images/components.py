@@ -40,8 +40,8 @@ def component_of(folder: str, base: str, kind: str) -> str:
     if kind is SYMLINK:
         return ""
     if base in DATABASES:
-        known = base != "Packages" or folder.endswith("rpm")
-        return DATABASE if known and not folder.endswith(_BASE_DATABASE) else ""
+        in_place = base != "Packages" or folder.endswith("rpm")
+        return DATABASE if in_place and not folder.endswith(_BASE_DATABASE) else ""
     if base == "package.json":
         parts = folder.rsplit("/", 3)
         name = parts[-1]

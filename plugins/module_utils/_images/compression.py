@@ -227,8 +227,8 @@ def _unzstd(head: bytes, read: Read) -> t.Iterator[bytes]:
         header = source.take(5)
         descriptor = header[4]
         single = bool(descriptor & 0x20)
-        rest = (0 if single else 1) + (0, 1, 2, 4)[descriptor & 3] + (int(single), 2, 4, 8)[descriptor >> 6]
-        pending = header + source.take(rest)
+        header_rest = (0 if single else 1) + (0, 1, 2, 4)[descriptor & 3] + (int(single), 2, 4, 8)[descriptor >> 6]
+        pending = header + source.take(header_rest)
         frame = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW).decompressobj()
         last = False
         while not last:

@@ -43,19 +43,19 @@ class Credential:
         """The credential with the password that its file holds now. Raises InputError."""
         if not self.password_file:
             return self
-        what = "the file with the registry's token"
-        data = read_small_file(self.password_file, what, _PASSWORD_LIMIT)
+        subject = "the file with the registry's token"
+        data = read_small_file(self.password_file, subject, _PASSWORD_LIMIT)
         try:
             password = data.decode("ascii").strip()
         except ValueError:
             password = ""  # Not the cause, which quotes it.
         if not password or not password.isprintable():
-            raise InputError(f"{what} {quoted(self.password_file)} holds no token")
+            raise InputError(f"{subject} {quoted(self.password_file)} holds no token")
         return dataclasses.replace(self, password=password)
 
-    def is_same_secret(self, other: Credential) -> bool:
+    def is_same_secret(self, credential: Credential) -> bool:
         """Return whether the other is the same but for where it was found."""
-        return dataclasses.replace(self, origin=other.origin) == other
+        return dataclasses.replace(self, origin=credential.origin) == credential
 
     def basic(self) -> str:
         """Value of the header Authorization for HTTP basic authentication."""
@@ -71,8 +71,8 @@ class Credentials:
 
     def find(self, registry: str, repository: str = "") -> Credential | None:
         """The credential for a repository, the most specific entry first; None means anonymous. Raises InputError."""
-        found = self.find_all(registry, repository)
-        return found[0].current() if found else None
+        credentials = self.find_all(registry, repository)
+        return credentials[0].current() if credentials else None
 
     def find_all(self, registry: str, repository: str = "") -> tuple[Credential, ...]:
         """The credentials that could open a repository, one of each file, as the kubelet tries all its pull secrets.
@@ -85,7 +85,7 @@ class Credentials:
             if access.password_file:
                 origin = f"the token in {quoted(access.password_file)}"
             return (Credential(access.username, access.password, origin=origin, password_file=access.password_file),)
-        found: list[Credential] = []
+        credentials: list[Credential] = []
         errors: list[InputError] = []
         for file in self._files:
             try:
@@ -93,11 +93,11 @@ class Credentials:
             except InputError as error:
                 errors.append(error)
                 continue
-            if credential is not None and not any(credential.is_same_secret(other) for other in found):
-                found.append(credential)
-        if errors and not found:
+            if credential is not None and not any(credential.is_same_secret(earlier) for earlier in credentials):
+                credentials.append(credential)
+        if errors and not credentials:
             raise errors[0]
-        return tuple(found)
+        return tuple(credentials)
 
 
 class _AuthFile:
@@ -158,10 +158,10 @@ class _AuthFile:
             if name in self._entries:
                 yield self._entries[name]
         # The kubelet takes * inside the labels of a host.
-        for pattern, found in self._entries.items():
+        for pattern, entry in self._entries.items():
             wild, _sep, path = pattern.partition("/")
             if "*" in wild and _matches(host, wild) and (not path or f"{repository}/".startswith(f"{path}/")):
-                yield found
+                yield entry
 
     def _read(self, key: str, entry: t.Any) -> Credential | None:
         where = f"{self._where}, entry {quoted(key)}"
@@ -199,8 +199,8 @@ def _decode(auth: str, where: str) -> tuple[str, str]:
 
 def _split_key(key: str) -> tuple[str, str]:
     """Host and repository prefix of an entry's key. With a scheme or an API version behind it only the host counts."""
-    scheme, separator, rest = key.partition("://")
-    name = rest if separator else scheme
+    scheme, separator, address = key.partition("://")
+    name = address if separator else scheme
     host, _sep, path = name.strip("/").partition("/")
     return host, "" if separator or path in ("v1", "v2") else path
 
@@ -211,5 +211,5 @@ def _host_key(host: str) -> str:
 
 
 def _matches(host: str, pattern: str) -> bool:
-    labels, wanted = host.split("."), pattern.split(".")
-    return len(labels) == len(wanted) and all(map(fnmatch.fnmatchcase, labels, wanted))
+    labels, pattern_labels = host.split("."), pattern.split(".")
+    return len(labels) == len(pattern_labels) and all(map(fnmatch.fnmatchcase, labels, pattern_labels))

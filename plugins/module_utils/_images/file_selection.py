@@ -33,8 +33,8 @@ class FileSelection:
     layer_folders: frozenset[str] = frozenset()
     file_limit: int = 512 * 1024 * 1024
 
-    def places(self, found: t.Mapping[str, str]) -> t.Iterator[tuple[str, str]]:
-        """(wanted file, path to look for it). ``found``: wanted file -> real path, filled while this runs.
+    def places(self, real_paths: t.Mapping[str, str]) -> t.Iterator[tuple[str, str]]:
+        """(wanted file, path to look for it). ``real_paths``: wanted file -> real path, filled while this runs.
 
         SQLite follows a link to a database first, and looks for its logs beside what it finds there.
         """
@@ -42,7 +42,7 @@ class FileSelection:
             for ending in LOGS:
                 if path.endswith(ending):
                     base = path[: -len(ending)]
-                    yield path, found.get(base, base) + ending
+                    yield path, real_paths.get(base, base) + ending
                     break
             else:
                 yield path, path

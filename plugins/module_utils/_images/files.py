@@ -35,26 +35,26 @@ class Source(t.Protocol):
         """A blob for streaming. Not verified."""
 
 
-def open_regular(path: str, what: str) -> io.FileIO:
+def open_regular(path: str, subject: str) -> io.FileIO:
     """Open a regular file for reading, unbuffered; never waits on a FIFO or device. Raises InputError."""
     try:
         stream = io.FileIO(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "r", closefd=True)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise InputError(f"{what} {quoted(path)} cannot be read: {reason}") from error
+        raise InputError(f"{subject} {quoted(path)} cannot be read: {reason}") from error
     if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
         stream.close()
-        raise InputError(f"{what} {quoted(path)} is not a regular file")
+        raise InputError(f"{subject} {quoted(path)} is not a regular file")
     return stream
 
 
 class SliceReader:
     """``size`` bytes of a file from ``offset`` on. Takes the stream over."""
 
-    def __init__(self, stream: io.FileIO, offset: int, size: int, what: str) -> None:
+    def __init__(self, stream: io.FileIO, offset: int, size: int, subject: str) -> None:
         self._stream = stream
         self._left = size
-        self._what = what
+        self._what = subject
         stream.seek(offset)
 
     def read(self, size: int, /) -> bytes:
@@ -121,9 +121,9 @@ class TarMembers:
 
     def find(self, name: str) -> Member:
         """The regular member of that name. Raises CorruptData where there is none, or a link leads out."""
-        seen = name
+        target = name
         for _attempt in range(_LINK_HOPS):
-            path = posixpath.normpath(seen)
+            path = posixpath.normpath(target)
             if path.startswith(("/", "..")):
                 raise CorruptData(f"the archive's member {quoted(name)} leads outside the archive")
             if path in self._sparse:
@@ -132,7 +132,7 @@ class TarMembers:
                 return self._members[path]
             if path not in self._links:
                 raise CorruptData(f"the archive has no member {quoted(name)}")
-            seen = self._links[path]
+            target = self._links[path]
         raise CorruptData(f"the archive's member {quoted(name)} is a link that never ends")
 
     def read(self, name: str, limit: int) -> bytes:

@@ -32,7 +32,7 @@ _ABSENT = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG))
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
-def read_folder(path: str, wanted: FileSelection, *, limits: Limits = DEFAULT_LIMITS) -> RootContent:
+def read_folder(path: str, selection: FileSelection, *, limits: Limits = DEFAULT_LIMITS) -> RootContent:
     """Read what is wanted out of the root folder at ``path``; everything counts as layer 0.
 
     What may not be read becomes a problem (``unreadable``): also a folder anywhere in the tree, since it may hold
@@ -43,7 +43,7 @@ def read_folder(path: str, wanted: FileSelection, *, limits: Limits = DEFAULT_LI
     except (OSError, ValueError) as error:
         raise InputError(f"the root folder cannot be opened: {error}", subject=path)
     try:
-        return _Folder(root, wanted, limits).read()
+        return _Folder(root, selection, limits).read()
     finally:
         os.close(root)
 
@@ -63,9 +63,9 @@ class _Place:
 class _Folder:
     """One root folder being read."""
 
-    def __init__(self, root: int, wanted: FileSelection, limits: Limits) -> None:
+    def __init__(self, root: int, selection: FileSelection, limits: Limits) -> None:
         self._root = root
-        self._wanted = wanted
+        self._wanted = selection
         self._limits = limits
         self._budget = Budget(limits)
         self._problems: list[Problem] = []
@@ -136,8 +136,8 @@ class _Folder:
         if place.kind != FILE:
             if place.handle >= 0:
                 os.close(place.handle)
-            what = "a folder" if place.kind == FOLDER else "a device, a pipe or a socket"
-            self._problems.append(Problem("not-a-file", f"{path}: it is {what}, not a file"))
+            kind = "a folder" if place.kind == FOLDER else "a device, a pipe or a socket"
+            self._problems.append(Problem("not-a-file", f"{path}: it is {kind}, not a file"))
             return
         self._places[path] = place.path
         try:
@@ -151,15 +151,15 @@ class _Folder:
                 self._budget.add_index(size)
             content = Content(size)
             keeper = Keeper(content)
-            left = size
-            while left:
-                data = os.read(place.handle, min(left, _STEP))
+            bytes_left = size
+            while bytes_left:
+                data = os.read(place.handle, min(bytes_left, _STEP))
                 if not data:
                     break
                 self._budget.check_time()
                 keeper.write(memoryview(data))
-                left -= len(data)
-            if left or os.read(place.handle, 1):
+                bytes_left -= len(data)
+            if bytes_left or os.read(place.handle, 1):
                 message = f"{path}: it changed while it was read"
                 self._problems.append(Problem("file-not-read", message))
                 return
@@ -241,22 +241,22 @@ class _Folder:
 
     def _has_programs(self) -> bool:
         """True if the tree has what static programs alone would not have; a file that cannot be read is a problem."""
-        found: list[str] = []
+        programs: list[str] = []
         for folder, name, kind, handle in self._entries():
             path = join(folder, name)
             if is_trace(path):
                 return True
             if kind == FILE:
-                self._read_program(path, name, handle, found)
-            if found:
+                self._read_program(path, name, handle, programs)
+            if programs:
                 return True
         return False
 
-    def _read_program(self, path: str, name: str, folder: int, found: list[str]) -> None:
+    def _read_program(self, path: str, name: str, folder: int, programs: list[str]) -> None:
         try:
             handle = os.open(name, _OPEN, dir_fd=folder)
             try:
-                reader = ProgramReader(os.fstat(handle).st_size, lambda: found.append(path))
+                reader = ProgramReader(os.fstat(handle).st_size, lambda: programs.append(path))
                 while not reader.done:
                     data = os.read(handle, HEAD)
                     self._budget.check_time()

@@ -22,8 +22,8 @@ class LayerMerge:
     through) and ``places`` (wanted file -> real path) are those of the last merge.
     """
 
-    def __init__(self, wanted: FileSelection, interest: Interest) -> None:
-        self._wanted = wanted
+    def __init__(self, selection: FileSelection, interest: Interest) -> None:
+        self._wanted = selection
         self._interest = interest
         self.problems: dict[Problem, None] = {}
         self.layer_files: list[KeptFile] = []
@@ -84,38 +84,38 @@ class LayerMerge:
                 return []
 
         def take(asked: str, place: str) -> None:
-            found = find(asked, place)
-            if isinstance(found, list):
-                for path in found:
+            resolved = find(asked, place)
+            if isinstance(resolved, list):
+                for path in resolved:
                     interest.add(path)
-            elif found.kind is FILE:
-                content = t.cast(Content, found.content)  # files have one
-                places[asked] = found.path
+            elif resolved.kind is FILE:
+                content = t.cast(Content, resolved.content)  # files have one
+                places[asked] = resolved.path
                 if content.data is not None:
-                    files[asked] = KeptFile(asked, content.data, found.layer)
+                    files[asked] = KeptFile(asked, content.data, resolved.layer)
                 elif content.why:
                     self._problem("file-not-read", f"{asked}: {content.why}")
-                elif not interest.add(found.path):
+                elif not interest.add(resolved.path):
                     self._problem("file-not-read", f"{asked}: its content cannot be told from the layers")
-            elif found.kind:
-                kind = "a folder" if found.kind is FOLDER else "a device, a pipe or a socket"
+            elif resolved.kind:
+                kind = "a folder" if resolved.kind is FOLDER else "a device, a pipe or a socket"
                 self._problem("not-a-file", f"{asked}: it is {kind}, not a file")
 
         for asked, place in self._wanted.places(places):
             take(asked, place)
         for folder in sorted(self._wanted.folders):
             patterns = self._wanted.folders[folder]
-            found = find(folder, folder)
-            if isinstance(found, list):
-                for path in found:
+            resolved = find(folder, folder)
+            if isinstance(resolved, list):
+                for path in resolved:
                     interest.add_folder(path, patterns)
-            elif found.kind is FOLDER:
-                if decided(join(found.path, "x")) and interest.add_folder(found.path, patterns):
+            elif resolved.kind is FOLDER:
+                if decided(join(resolved.path, "x")) and interest.add_folder(resolved.path, patterns):
                     continue
-                for name in found.children:
+                for name in resolved.children:
                     if matches(name, patterns):
-                        take(join(folder, name), join(found.path, name))
-            elif found.kind:
+                        take(join(folder, name), join(resolved.path, name))
+            elif resolved.kind:
                 self._problem("not-a-folder", f"{folder}: it is not a folder")
         return files
 
@@ -124,10 +124,10 @@ class LayerMerge:
         for asked, name, content in record.files:
             if content is None:
                 try:
-                    found = tree.find(name, lambda _path: True, lambda _path: True)
+                    resolved = tree.find(name, lambda _path: True, lambda _path: True)
                 except SymlinkLoop:
                     continue
-                content = None if isinstance(found, list) else found.content
+                content = None if isinstance(resolved, list) else resolved.content
             if content is None:
                 continue
             if content.data is not None:

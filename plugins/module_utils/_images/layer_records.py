@@ -81,7 +81,7 @@ def visible_components(stacked: t.Sequence[LayerRecord], crossed: t.Collection[s
     for number, record in enumerate(stacked):
         for path in record.candidates:
             top[path] = number
-    found: dict[str, list[str]] = {kind: [] for kind in (*COMPONENTS, LOADER, DATABASE)}
+    visible: dict[str, list[str]] = {kind: [] for kind in (*COMPONENTS, LOADER, DATABASE)}
     paths: set[str] = set()
     for path in top:
         while path and path not in paths:
@@ -90,14 +90,14 @@ def visible_components(stacked: t.Sequence[LayerRecord], crossed: t.Collection[s
     hashes = {hash(path): path for path in paths}
     keys = set(hashes)
     # What hides a place and all below it in lower layers: a whiteout, or anything there that is not a folder.
-    gone = [{hashes[key] for key in keys.intersection(record.others)} | record.whiteouts for record in stacked]
+    hiding = [{hashes[key] for key in keys.intersection(record.others)} | record.whiteouts for record in stacked]
     hidden: dict[tuple[str, int], bool] = {}
     for path, number in top.items():
         kind = stacked[number].candidates[path]
         elsewhere = bool(crossed) and any(above in crossed for above in and_above(parent_of(path)))
-        if elsewhere or not _is_hidden(path, number, kind, stacked, gone, hidden):
-            found[kind].append(path)
-    return found
+        if elsewhere or not _is_hidden(path, number, kind, stacked, hiding, hidden):
+            visible[kind].append(path)
+    return visible
 
 
 def _is_hidden(
@@ -105,28 +105,28 @@ def _is_hidden(
     number: int,
     kind: str,
     stacked: t.Sequence[LayerRecord],
-    gone: t.Sequence[set[str]],
+    hiding: t.Sequence[set[str]],
     hidden: dict[tuple[str, int], bool],
 ) -> bool:
     for layer in range(number + 1, len(stacked)):
-        if path in gone[layer] or (kind != "python" and hash(path) in stacked[layer].folders):
+        if path in hiding[layer] or (kind != "python" and hash(path) in stacked[layer].folders):
             return True
-    return _folder_hidden(parent_of(path), number, stacked, gone, hidden)
+    return _folder_hidden(parent_of(path), number, stacked, hiding, hidden)
 
 
 def _folder_hidden(
     path: str,
     number: int,
     stacked: t.Sequence[LayerRecord],
-    gone: t.Sequence[set[str]],
+    hiding: t.Sequence[set[str]],
     hidden: dict[tuple[str, int], bool],
 ) -> bool:
     key = (path, number)
-    known = hidden.get(key)
-    if known is None:
+    is_hidden = hidden.get(key)
+    if is_hidden is None:
         above = range(number + 1, len(stacked))
-        known = any(path in gone[layer] or path in stacked[layer].opaques for layer in above) or (
-            bool(path) and _folder_hidden(parent_of(path), number, stacked, gone, hidden)
+        is_hidden = any(path in hiding[layer] or path in stacked[layer].opaques for layer in above) or (
+            bool(path) and _folder_hidden(parent_of(path), number, stacked, hiding, hidden)
         )
-        hidden[key] = known
-    return known
+        hidden[key] = is_hidden
+    return is_hidden

@@ -16,11 +16,11 @@ from .overlay import IMPLIED, OPAQUE, WHITEOUT, Content, Interest, join, matches
 from .tar import FILE, FOLDER, HARD_LINK, SPARSE, SYMLINK, FileSink, Visit
 
 
-def layer_visitor(record: LayerRecord, interest: Interest, wanted: FileSelection, budget: Budget) -> Visit:
+def layer_visitor(record: LayerRecord, interest: Interest, selection: FileSelection, budget: Budget) -> Visit:
     """The function that sees each entry of a layer; it runs once for each, so it is written for speed."""
     files, above, patterns_of = interest.files, interest.above, interest.folders
-    layer_folders = _asked_layer_folders(interest, wanted)
-    file_limit = wanted.file_limit
+    layer_folders = _asked_layer_folders(interest, selection)
+    file_limit = selection.file_limit
     events, links, candidates = record.events, record.links, record.candidates
     add_folder = record.folders.add
     add_other = record.others.append
@@ -76,7 +76,7 @@ def layer_visitor(record: LayerRecord, interest: Interest, wanted: FileSelection
             record.files.extend(
                 (join(asked, base), name, content)
                 for asked in layer_folders[folder]
-                if matches(base, wanted.folders[asked])
+                if matches(base, selection.folders[asked])
             )
         events.append((name, kind, link, content))
         return sink
@@ -128,9 +128,9 @@ def _content(kind: str, size: int, is_wanted: bool, file_limit: int, budget: Bud
     return content, None
 
 
-def _asked_layer_folders(interest: Interest, wanted: FileSelection) -> dict[str, list[str]]:
+def _asked_layer_folders(interest: Interest, selection: FileSelection) -> dict[str, list[str]]:
     """Folder as named in a layer -> folders as asked for."""
-    asked = wanted.layer_folders
+    asked = selection.layer_folders
     return {folder: sorted(origins & asked) for folder, origins in interest.origins.items() if origins & asked}
 
 

@@ -27,44 +27,48 @@ class Layout:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        what = f"{LAYOUT_FILE} of {quoted(path)}"
-        version = field(read_object(self._read(LAYOUT_FILE, 4096), what, limit=4096), "imageLayoutVersion", str, what)
+        subject = f"{LAYOUT_FILE} of {quoted(path)}"
+        version = field(
+            read_object(self._read(LAYOUT_FILE, 4096), subject, limit=4096), "imageLayoutVersion", str, subject
+        )
         if version is None or version.partition(".")[0] != "1":
-            raise InputError(f"{what} has the version {quoted(str(version), 40)}; expected 1.x")
-        what = f"{INDEX_FILE} of {quoted(path)}"
-        index = read_object(self._read(INDEX_FILE, MANIFEST_LIMIT), what, limit=MANIFEST_LIMIT)
-        entries: list[t.Any] = field(index, "manifests", list, what) or []
+            raise InputError(f"{subject} has the version {quoted(str(version), 40)}; expected 1.x")
+        subject = f"{INDEX_FILE} of {quoted(path)}"
+        index = read_object(self._read(INDEX_FILE, MANIFEST_LIMIT), subject, limit=MANIFEST_LIMIT)
+        entries: list[t.Any] = field(index, "manifests", list, subject) or []
         if len(entries) > CHILD_LIMIT:
-            raise LimitExceeded(f"{what} has {len(entries)} entries; at most {CHILD_LIMIT} are read")
+            raise LimitExceeded(f"{subject} has {len(entries)} entries; at most {CHILD_LIMIT} are read")
         self.entries = tuple(
-            parse_descriptor(entry, f"{what}, manifests[{number}]") for number, entry in enumerate(entries)
+            parse_descriptor(entry, f"{subject}, manifests[{number}]") for number, entry in enumerate(entries)
         )
 
     def selectors(self) -> list[str]:
         """Selectors to put behind the path to name each image: ``:TAG`` where that names one only, else ``@DIGEST``."""
         tags = [entry.annotations.get(NAME_ANNOTATION, "") for entry in self.entries]
         # A tag with an at sign could be read as a digest.
-        found = [
+        selectors = [
             f":{tag}" if tag and tags.count(tag) == 1 and "@" not in tag else f"@{entry.digest}"
             for tag, entry in zip(tags, self.entries)
         ]
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys(selectors))
 
     def select(self, tag: str, digest: str) -> Descriptor:
         """The entry with that tag or digest, or the only one. Raises InputError naming what there is."""
         if digest:
-            found = [entry for entry in self.entries if entry.digest == digest]
+            entries = [entry for entry in self.entries if entry.digest == digest]
         elif tag:
-            found = [entry for entry in self.entries if entry.annotations.get(NAME_ANNOTATION) == tag]
+            entries = [entry for entry in self.entries if entry.annotations.get(NAME_ANNOTATION) == tag]
         else:
-            found = list(self.entries)
-        if len({entry.digest for entry in found}) == 1:
-            return found[0]
-        there = ", ".join(quoted(selector, 80) for selector in self.selectors()[:10]) or "none"
+            entries = list(self.entries)
+        if len({entry.digest for entry in entries}) == 1:
+            return entries[0]
+        selectors = ", ".join(quoted(selector, 80) for selector in self.selectors()[:10]) or "none"
         asked = f"named {quoted(digest or tag)}" if digest or tag else "without a name"
-        count = "no image" if not found else f"{len(found)} images"
+        count = "no image" if not entries else f"{len(entries)} images"
         raise InputError(
-            f"the OCI layout has {count} {asked}; expected exactly one", hint=f"add one of {there}", code=_code(found)
+            f"the OCI layout has {count} {asked}; expected exactly one",
+            hint=f"add one of {selectors}",
+            code=_code(entries),
         )
 
     def read_manifest(self, descriptor: Descriptor, /) -> bytes:
@@ -123,8 +127,8 @@ class LayoutArchive(Layout):
         return self._members.open(member), member.size
 
 
-def _code(found: t.Sequence[Descriptor]) -> str | None:
-    return None if found else "image-not-found"
+def _code(entries: t.Sequence[Descriptor]) -> str | None:
+    return None if entries else "image-not-found"
 
 
 def _missing(name: str) -> CorruptData:

@@ -73,14 +73,14 @@ class Budget:
         with self._lock:
             self._compressed += compressed
             self._uncompressed += uncompressed
-            taken, given = self._compressed, self._uncompressed
-        if given > limits.uncompressed:
+            taken, unpacked = self._compressed, self._uncompressed
+        if unpacked > limits.uncompressed:
             raise LimitExceeded(
                 f"the layers unpack to more than {limits.uncompressed} bytes", code="limit-uncompressed"
             )
-        if given > limits.expansion_free + limits.expansion * taken:
+        if unpacked > limits.expansion_free + limits.expansion * taken:
             raise LimitExceeded(
-                f"{taken} compressed bytes unpacked to {given} bytes; more than {limits.expansion} to 1 is accepted"
+                f"{taken} compressed bytes unpacked to {unpacked} bytes; more than {limits.expansion} to 1 is accepted"
                 f" for the first {limits.expansion_free} bytes only (a decompression bomb, or huge zero-filled files)",
                 code="limit-expansion",
             )

@@ -80,11 +80,11 @@ def digest_of(data: bytes, algorithm: str = "sha256") -> str:
     return f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
 
 
-def verify_digest(data: bytes, digest: str, what: str) -> None:
+def verify_digest(data: bytes, digest: str, subject: str) -> None:
     """Raise IntegrityError where ``data`` does not have ``digest``."""
     actual = digest_of(data, digest.partition(":")[0])
     if actual != digest:
-        raise IntegrityError(f"{what} has the digest {actual}; expected {digest}")
+        raise IntegrityError(f"{subject} has the digest {actual}; expected {digest}")
 
 
 def parse_manifest(data: bytes, media_type: str = "", digest: str = "") -> ImageManifest | Index:
@@ -121,24 +121,24 @@ def parse_manifest(data: bytes, media_type: str = "", digest: str = "") -> Image
 def parse_config(data: bytes, descriptor: Descriptor) -> ImageConfig:
     """Read an image's config, whose bytes must have the descriptor's digest."""
     verify_digest(data, descriptor.digest, "the image's config")
-    what = "the image's config"
-    document = read_object(data, what, limit=CONFIG_LIMIT, unique=True)
-    rootfs = field(document, "rootfs", dict, what)
+    subject = "the image's config"
+    document = read_object(data, subject, limit=CONFIG_LIMIT, unique=True)
+    rootfs = field(document, "rootfs", dict, subject)
     if rootfs is None:
-        raise CorruptData(f"{what} has no rootfs, so its layers cannot be verified")
-    if field(rootfs, "type", str, f"{what}, rootfs") not in (None, "layers"):
-        raise UnsupportedImage(f"{what} has a rootfs of type {quoted(str(rootfs.get('type')))}; expected layers")
-    diff_ids = _texts(rootfs, "diff_ids", LAYER_LIMIT, f"{what}, rootfs")
+        raise CorruptData(f"{subject} has no rootfs, so its layers cannot be verified")
+    if field(rootfs, "type", str, f"{subject}, rootfs") not in (None, "layers"):
+        raise UnsupportedImage(f"{subject} has a rootfs of type {quoted(str(rootfs.get('type')))}; expected layers")
+    diff_ids = _texts(rootfs, "diff_ids", LAYER_LIMIT, f"{subject}, rootfs")
     for diff_id in diff_ids:
         if not is_digest(diff_id):
-            raise CorruptData(f"{what}: {quoted(diff_id)} is not a diff_id; expected sha256:<64 digits>")
-    run = field(document, "config", dict, what) or {}
+            raise CorruptData(f"{subject}: {quoted(diff_id)} is not a diff_id; expected sha256:<64 digits>")
+    run = field(document, "config", dict, subject) or {}
     return ImageConfig(
         digest=descriptor.digest,
-        platform=_platform(document, what),
-        created=(field(document, "created", str, what) or "")[:64],
-        labels=_pairs(run, "Labels", what),
-        env=_texts(run, "Env", _PAIR_LIMIT, what),
+        platform=_platform(document, subject),
+        created=(field(document, "created", str, subject) or "")[:64],
+        labels=_pairs(run, "Labels", subject),
+        env=_texts(run, "Env", _PAIR_LIMIT, subject),
         diff_ids=diff_ids,
     )
 
@@ -150,25 +150,27 @@ def join_layers(manifest: ImageManifest, config: ImageConfig) -> tuple[Layer, ..
     return tuple(Layer(descriptor, diff_id) for descriptor, diff_id in zip(manifest.layers, config.diff_ids))
 
 
-def parse_descriptor(entry: t.Any, what: str) -> Descriptor:
+def parse_descriptor(entry: t.Any, subject: str) -> Descriptor:
     """Read one descriptor."""
     if not isinstance(entry, dict):
-        raise CorruptData(f"{what} is not a descriptor; expected an object with mediaType, digest and size")
-    media_type = field(entry, "mediaType", str, what) or ""
-    digest = field(entry, "digest", str, what) or ""
-    size = field(entry, "size", int, what)
+        raise CorruptData(f"{subject} is not a descriptor; expected an object with mediaType, digest and size")
+    media_type = field(entry, "mediaType", str, subject) or ""
+    digest = field(entry, "digest", str, subject) or ""
+    size = field(entry, "size", int, subject)
     if not is_digest(digest):
-        raise CorruptData(f"{what} has the digest {quoted(digest)}; expected sha256:<64 digits> or sha512:<128 digits>")
+        raise CorruptData(
+            f"{subject} has the digest {quoted(digest)}; expected sha256:<64 digits> or sha512:<128 digits>"
+        )
     if size is None or not 0 <= size < _SIZE_LIMIT:
-        raise CorruptData(f"{what} has the size {size}; expected a number of bytes")
-    platform = field(entry, "platform", dict, what)
+        raise CorruptData(f"{subject} has the size {size}; expected a number of bytes")
+    platform = field(entry, "platform", dict, subject)
     return Descriptor(
         media_type=media_type,
         digest=digest,
         size=size,
-        platform=_stated_platform(platform, f"{what}, platform") if platform is not None else None,
-        annotations=_pairs(entry, "annotations", what),
-        urls=_texts(entry, "urls", 64, what),
+        platform=_stated_platform(platform, f"{subject}, platform") if platform is not None else None,
+        annotations=_pairs(entry, "annotations", subject),
+        urls=_texts(entry, "urls", 64, subject),
     )
 
 
@@ -206,16 +208,16 @@ def in_image(error: ScanError, subject: str) -> ScanError:
 
 
 def _manifest_type(document: dict[str, t.Any], served: str) -> str:
-    what = "the manifest"
-    written = field(document, "mediaType", str, what) or ""
+    subject = "the manifest"
+    written = field(document, "mediaType", str, subject) or ""
     if document.get("schemaVersion") == 1 or written in DOCKER_SCHEMA_1 or served in DOCKER_SCHEMA_1:
         raise UnsupportedImage(
             "the manifest has Docker's schema 1, which names no verifiable layers",
             hint="push the image again with a current tool",
         )
-    known = INDEX_TYPES | MANIFEST_TYPES
+    known_types = INDEX_TYPES | MANIFEST_TYPES
     for kind in (written, served):
-        if kind not in known and kind not in _VAGUE_TYPES:
+        if kind not in known_types and kind not in _VAGUE_TYPES:
             raise UnsupportedImage(
                 f"the manifest has the media type {quoted(kind)}; expected an OCI or Docker v2 image"
             )
@@ -224,62 +226,62 @@ def _manifest_type(document: dict[str, t.Any], served: str) -> str:
         raise CorruptData("the manifest has both layers and manifests, so it is ambiguous")
     if not has_entries and not has_layers:
         raise CorruptData("the manifest has neither layers nor manifests")
-    if written in known and served in known and written != served:
+    if written in known_types and served in known_types and written != served:
         raise CorruptData(f"the manifest says that it is {written}, but is served as {served}")
-    kind = written if written in known else served
-    if kind not in known:
+    kind = written if written in known_types else served
+    if kind not in known_types:
         kind = OCI_INDEX if has_entries else OCI_MANIFEST
     if (kind in INDEX_TYPES) != has_entries:
         raise CorruptData(f"the manifest is said to be {kind}, but has {'manifests' if has_entries else 'layers'}")
     return kind
 
 
-def _check_layer_type(media_type: str, what: str) -> None:
+def _check_layer_type(media_type: str, subject: str) -> None:
     if media_type in LAYER_COMPRESSIONS:
         return
     if any(mark in media_type for mark in _FOREIGN):
-        raise UnsupportedImage(f"{what} is a foreign layer ({quoted(media_type)}), which the registry does not hold")
+        raise UnsupportedImage(f"{subject} is a foreign layer ({quoted(media_type)}), which the registry does not hold")
     if media_type.endswith("+encrypted"):
-        raise UnsupportedImage(f"{what} is encrypted ({quoted(media_type)})")
+        raise UnsupportedImage(f"{subject} is encrypted ({quoted(media_type)})")
     raise UnsupportedImage(
-        f"{what} has the media type {quoted(media_type)}, which is not a layer of a root file system"
+        f"{subject} has the media type {quoted(media_type)}, which is not a layer of a root file system"
     )
 
 
-def _descriptors(document: dict[str, t.Any], name: str, limit: int, what: str) -> tuple[Descriptor, ...]:
-    entries = field(document, name, list, what) or []
+def _descriptors(document: dict[str, t.Any], name: str, limit: int, subject: str) -> tuple[Descriptor, ...]:
+    entries = field(document, name, list, subject) or []
     if len(entries) > limit:
-        raise LimitExceeded(f"{what} has {len(entries)} {name}; at most {limit} are read")
-    return tuple(parse_descriptor(entry, f"{what}, {name}[{number}]") for number, entry in enumerate(entries))
+        raise LimitExceeded(f"{subject} has {len(entries)} {name}; at most {limit} are read")
+    return tuple(parse_descriptor(entry, f"{subject}, {name}[{number}]") for number, entry in enumerate(entries))
 
 
-def _platform(holder: dict[str, t.Any], what: str) -> Platform:
-    parts = [field(holder, name, str, what) or "" for name in ("os", "architecture", "variant")]
+def _platform(holder: dict[str, t.Any], subject: str) -> Platform:
+    parts = [field(holder, name, str, subject) or "" for name in ("os", "architecture", "variant")]
     for part in parts:
         if len(part) > 64:
-            raise CorruptData(f"{what}: {quoted(part, 60)} is too long for a platform")
+            raise CorruptData(f"{subject}: {quoted(part, 60)} is too long for a platform")
     return resolve_names(*parts)
 
 
-def _stated_platform(holder: dict[str, t.Any], what: str) -> Platform | None:
+def _stated_platform(holder: dict[str, t.Any], subject: str) -> Platform | None:
     """The platform of an index's entry; None where it is not whole: it may then be any."""
-    platform = _platform(holder, what)
+    platform = _platform(holder, subject)
     return platform if platform.os and platform.architecture else None
 
 
-def _texts(holder: dict[str, t.Any], name: str, limit: int, what: str) -> tuple[str, ...]:
-    entries: list[t.Any] = field(holder, name, list, what) or []
+def _texts(holder: dict[str, t.Any], name: str, limit: int, subject: str) -> tuple[str, ...]:
+    entries: list[t.Any] = field(holder, name, list, subject) or []
     if len(entries) > limit:
-        raise LimitExceeded(f"{what} has {len(entries)} entries in {name}; at most {limit} are read")
+        raise LimitExceeded(f"{subject} has {len(entries)} entries in {name}; at most {limit} are read")
     if not all(isinstance(entry, str) for entry in entries):
-        raise CorruptData(f"{what}: {name} has an entry that is not text")
+        raise CorruptData(f"{subject}: {name} has an entry that is not text")
     return tuple(entries)
 
 
-def _pairs(holder: dict[str, t.Any], name: str, what: str) -> dict[str, str]:
-    pairs: dict[str, t.Any] = field(holder, name, dict, what) or {}
+def _pairs(holder: dict[str, t.Any], name: str, subject: str) -> dict[str, str]:
+    pairs: dict[str, t.Any] = field(holder, name, dict, subject) or {}
     if len(pairs) > _PAIR_LIMIT:
-        raise LimitExceeded(f"{what} has {len(pairs)} entries in {name}; at most {_PAIR_LIMIT} are read")
+        raise LimitExceeded(f"{subject} has {len(pairs)} entries in {name}; at most {_PAIR_LIMIT} are read")
     if not all(isinstance(value, str) for value in pairs.values()):
-        raise CorruptData(f"{what}: {name} has a value that is not text")
+        raise CorruptData(f"{subject}: {name} has a value that is not text")
     return pairs

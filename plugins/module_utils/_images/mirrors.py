@@ -106,8 +106,8 @@ def _moved(reference: Reference, name: str, location: str) -> Reference:
     return dataclasses.replace(reference, registry=registry, repository=repository)
 
 
-def _location(text: str, what: str) -> str:
+def _location(text: str, role: str) -> str:
     host, slash, path = text.partition("/")
     if slash and not is_repository(path):
-        raise InputError(f"{quoted(text)} is not a {what} of images; expected host[:port] or host[:port]/path")
+        raise InputError(f"{quoted(text)} is not a {role} of images; expected host[:port] or host[:port]/path")
     return f"{parse_registry(host).lower()}{slash}{path}"

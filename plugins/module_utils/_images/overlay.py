@@ -97,11 +97,11 @@ class Interest:
 
     def add_folder(self, path: str, patterns: tuple[str, ...]) -> bool:
         """Add patterns for the files right inside a folder; False when they are known already."""
-        known = self.folders.get(path, ())
-        new = tuple(pattern for pattern in patterns if pattern not in known)
+        known_patterns = self.folders.get(path, ())
+        new = tuple(pattern for pattern in patterns if pattern not in known_patterns)
         if not new and path in self.folders:
             return False
-        self.folders[path] = known + new
+        self.folders[path] = known_patterns + new
         self.added.add(path)
         self.add_above(path)
         return True
@@ -214,25 +214,25 @@ class Links:
 
         Loops of symlinks make endless names; what is cut off here would be asked for by ``Tree.find``.
         """
-        seen = {path}
+        aliases = {path}
         level = [path]
         for _followed in range(FOLLOWED):
-            found: set[str] = set()
+            names: set[str] = set()
             for current in level:
                 for prefix in and_above(current):
                     for target in self._targets.get(prefix, ()):
-                        found.add(clean_name(target + current[len(prefix) :]))
+                        names.add(clean_name(target + current[len(prefix) :]))
                 for source, targets in sources.items():
                     for target in targets:
                         if current == target:
-                            found.add(source)
+                            names.add(source)
                         elif not target or current.startswith(target + "/"):
-                            found.add(join(source, current[len(target) :].lstrip("/")))
-            level = sorted(found - seen)
-            seen.update(level)
-            if not level or len(seen) > _REWRITES:
+                            names.add(join(source, current[len(target) :].lstrip("/")))
+            level = sorted(names - aliases)
+            aliases.update(level)
+            if not level or len(aliases) > _REWRITES:
                 break
-        return seen
+        return aliases
 
 
 def and_above(path: str) -> t.Iterator[str]:
@@ -315,17 +315,19 @@ class Tree:
         else:
             children.pop(base, None)
             if kind is HARD_LINK:
-                wanted = clean_name(target)
-                if not covers(wanted):
-                    unknown.add(wanted)
+                source_name = clean_name(target)
+                if not covers(source_name):
+                    unknown.add(source_name)
                     return
-                source = self._hard_link_source(wanted, layer)
+                source = self._hard_link_source(source_name, layer)
                 if source is None and unknown:
                     return
                 if source is None:
-                    raise CorruptData(f"the hard link {name!r} points to nothing: {wanted!r}", code="layer-entry")
+                    raise CorruptData(f"the hard link {name!r} points to nothing: {source_name!r}", code="layer-entry")
                 if source.kind is FOLDER:
-                    raise CorruptData(f"the hard link {name!r} points to the folder {wanted!r}", code="layer-entry")
+                    raise CorruptData(
+                        f"the hard link {name!r} points to the folder {source_name!r}", code="layer-entry"
+                    )
                 children[base] = _Node(source.kind, layer, source.target, source.content)
             else:
                 children[base] = _Node(kind, layer, target, content)
@@ -406,12 +408,12 @@ class Tree:
                     names.pop()
                     nodes.pop()
                 continue
-            here = "/".join([*names, name])
-            if not sees(here):
-                return [here, clean_name(steps.rest(here))]
+            current = "/".join([*names, name])
+            if not sees(current):
+                return [current, clean_name(steps.rest(current))]
             node = nodes[-1].children.get(name)
             if node is None:
-                place = clean_name(steps.rest(here))
+                place = clean_name(steps.rest(current))
                 return ResolvedPath(place, "", None, -1, ()) if complete(place) else [place]
             if node.kind is SYMLINK:
                 steps.follow(node.target)

@@ -95,35 +95,35 @@ def is_fallback(platform: Platform | None) -> bool:
 
 
 def choose(
-    offered: t.Sequence[Platform | None], wanted: t.Sequence[Platform]
+    offered: t.Sequence[Platform | None], platforms: t.Sequence[Platform]
 ) -> tuple[tuple[int, ...], tuple[Platform, ...]]:
     """Choose among the entries of an index those that any node of the wanted platforms may run.
 
     ``offered``: platform of each entry, None where it is not known. Returns the positions of the entries that count,
     and the wanted platforms that no entry serves for certain. If nothing is wanted, all count.
     """
-    if not wanted:
+    if not platforms:
         return tuple(range(len(offered))), ()
     stated = [platform for platform in offered if platform is not None]
     baselines = {_architecture(platform) for platform in stated if normalized(platform) == _baseline(platform)}
     chosen = tuple(
         position
         for position, platform in enumerate(offered)
-        if platform is None or any(_may_run(each, platform, baselines) for each in wanted)
+        if platform is None or any(_may_run(node, platform, baselines) for node in platforms)
     )
-    missing = tuple(each for each in wanted if not any(matches(each, platform) for platform in stated))
+    missing = tuple(node for node in platforms if not any(matches(node, platform) for platform in stated))
     return chosen, missing
 
 
-def _may_run(wanted: Platform, image: Platform, baselines: set[tuple[str, str]]) -> bool:
+def _may_run(node: Platform, image: Platform, baselines: set[tuple[str, str]]) -> bool:
     """Return whether any runtime on any node of a platform may run an image of an index.
 
     ``baselines``: systems and architectures that have an image for every node; those nodes never fall back.
     """
-    if _architecture(wanted) == _architecture(image):
-        equal = normalized(wanted) == normalized(image)
-        return equal or not (wanted.variant and image.variant) or matches(wanted, image)
-    return _architecture(wanted) not in baselines and matches(_baseline(wanted), image)
+    if _architecture(node) == _architecture(image):
+        equal = normalized(node) == normalized(image)
+        return equal or not (node.variant and image.variant) or matches(node, image)
+    return _architecture(node) not in baselines and matches(_baseline(node), image)
 
 
 def _architecture(platform: Platform) -> tuple[str, str]:
@@ -141,10 +141,10 @@ def _matches_arm64(variant: str, image: Platform) -> bool:
         return False
     if image.architecture == "arm":
         return _level(image.variant) in range(5, 9)
-    other = _ARM64.fullmatch(image.variant or "v8") if image.architecture == "arm64" else None
-    if other is None:
+    image_version = _ARM64.fullmatch(image.variant or "v8") if image.architecture == "arm64" else None
+    if image_version is None:
         return False
-    (eight, nine), (other_eight, other_nine) = (_minors(each) for each in (version, other))
+    (eight, nine), (other_eight, other_nine) = (_minors(match) for match in (version, image_version))
     if other_nine >= 0:
         return other_nine <= nine
     return other_eight <= (eight if nine < 0 else min(nine + 5, 9))

@@ -50,13 +50,13 @@ def is_trace(path: str) -> bool:
 class ProgramReader:
     """Take the content of one file, in pieces, and say whether it is a dynamically linked program.
 
-    Keeps at most the first ``HEAD`` bytes of an ELF file, and its dynamic section. ``seen`` is called once, as soon as
-    it shows; ``done`` says that no further piece is needed.
+    Keeps at most the first ``HEAD`` bytes of an ELF file, and its dynamic section. ``report`` is called once, as soon
+    as it shows; ``done`` says that no further piece is needed.
     """
 
-    def __init__(self, size: int, seen: t.Callable[[], None]) -> None:
+    def __init__(self, size: int, report: t.Callable[[], None]) -> None:
         self._need = min(size, HEAD)
-        self._seen = seen
+        self._seen = report
         self._at = 0
         self._head = bytearray()
         self._section = bytearray()

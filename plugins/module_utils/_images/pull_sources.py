@@ -122,10 +122,10 @@ class Tour:
         first = next((error for _place, error in self._failures if error.code not in _MISSING), self._failures[0][1])
         if len(self._failures) == 1 and self._failures[0][0] == self._sources.reference:
             return first
-        told = "; ".join(f"{place.name}: {error.message}" for place, error in self._failures)
+        causes = "; ".join(f"{place.name}: {error.message}" for place, error in self._failures)
         status = first.status if isinstance(first, RegistryError) else 0
         return RegistryError(
-            f"none of the places that were asked gives it: {told}", status=status, code=first.code, hint=first.hint
+            f"none of the places that were asked gives it: {causes}", status=status, code=first.code, hint=first.hint
         )
 
 

@@ -97,8 +97,8 @@ class _Parser:
             raise InputError(f"an image reference must be text, not {type(text).__name__}")
         self.text = text
 
-    def fail(self, position: int, what: str) -> t.NoReturn:
-        raise InputError(f"image reference {quoted(self.text)}, character {position + 1}: {what}")
+    def fail(self, position: int, message: str) -> t.NoReturn:
+        raise InputError(f"image reference {quoted(self.text)}, character {position + 1}: {message}")
 
     def check_characters(self) -> None:
         if len(self.text) > _TEXT_LIMIT:
@@ -134,11 +134,11 @@ class _Parser:
 
     def split_registry(self, named: str) -> tuple[str, str, int]:
         """Registry, rest, and where the rest starts. The first part is a registry if it can be nothing else."""
-        first, slash, rest = named.partition("/")
+        first, slash, path = named.partition("/")
         is_host = "." in first or ":" in first or first == "localhost" or first != first.lower()
         if not slash or not is_host:
             return DOCKER_HUB, named, 0
-        return self.registry(first), rest, len(first) + 1
+        return self.registry(first), path, len(first) + 1
 
     def registry(self, host: str) -> str:
         if host.startswith("["):

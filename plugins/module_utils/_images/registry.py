@@ -61,11 +61,11 @@ def open_repository(reference: Reference, access: Access) -> Repository | PullSo
     for place in pull_places(reference, access.mirrors):
         client = _client(place.registry, access)
         try:
-            found = client.credentials.find_all(place.registry, place.repository)
+            credentials = client.credentials.find_all(place.registry, place.repository)
         except InputError as error:
             ways.append(PullSource(place, error))
             continue
-        ways += [PullSource(place, Repository(client, place, credential)) for credential in found or (None,)]
+        ways += [PullSource(place, Repository(client, place, credential)) for credential in credentials or (None,)]
     if len(ways) > 1 or ways[0].place != reference:
         return PullSources(reference, ways)
     if isinstance(ways[0].repository, ScanError):
@@ -162,14 +162,14 @@ class RegistryClient:
         credential: Credential | None,
         limit: int,
         headers: t.Mapping[str, str],
-        what: str,
+        document_name: str,
     ) -> tuple[bytes, Response]:
         """GET a small document whole."""
         patience = Patience(self.access)
         while True:
             response = self.get(target, scope, credential, patience, headers)
             try:
-                return response.read_all(limit, what), response
+                return response.read_all(limit, document_name), response
             except ConnectionLost as failure:
                 patience.pause(failure)
 
@@ -179,27 +179,27 @@ class RegistryClient:
         """Entries of a paged list. The link to the next page must stay on this registry."""
         subject = subject or self.registry
         target = f"{path}?n={_PAGE}"
-        seen: set[str] = set()
+        targets: set[str] = set()
         first, guessed = "", False
-        what = f"the registry's list of {name}"
+        list_name = f"the registry's list of {name}"
         try:
             while target:
-                if target in seen or len(seen) >= _PAGE_LIMIT:
-                    raise LimitExceeded(f"{what} has more than {_PAGE_LIMIT} pages, or goes in a circle")
-                seen.add(target)
+                if target in targets or len(targets) >= _PAGE_LIMIT:
+                    raise LimitExceeded(f"{list_name} has more than {_PAGE_LIMIT} pages, or goes in a circle")
+                targets.add(target)
                 headers = {"User-Agent": "imagescan", "Accept": "application/json"}
-                data, response = self.fetch(target, scope, credential, _PAGE_BYTES, headers, what)
-                document = read_object(data, what, limit=_PAGE_BYTES)
+                data, response = self.fetch(target, scope, credential, _PAGE_BYTES, headers, list_name)
+                document = read_object(data, list_name, limit=_PAGE_BYTES)
                 if name not in document:
-                    raise CorruptData(f"{what} is an object without {name!r}, so nobody knows what there is")
-                entries = field(document, name, list, what) or []
+                    raise CorruptData(f"{list_name} is an object without {name!r}, so nobody knows what there is")
+                entries = field(document, name, list, list_name) or []
                 if not all(isinstance(entry, str) for entry in entries):
-                    raise CorruptData(f"{what} has an entry that is not text")
+                    raise CorruptData(f"{list_name} has an entry that is not text")
                 if guessed and entries[:1] == [first]:
                     return  # A server that does not know "last" begins again: it has given everything.
                 first = first or (entries[0] if entries else "")
                 yield from entries
-                target = self._next_page(target, response.headers.get_all("Link") or [], what)
+                target = self._next_page(target, response.headers.get_all("Link") or [], list_name)
                 guessed = not target and len(entries) >= _PAGE
                 if guessed:
                     # A full page without a link may not be the last: the distribution specification has "last" for it.
@@ -207,19 +207,21 @@ class RegistryClient:
         except ScanError as error:
             raise in_image(error, subject)
 
-    def _next_page(self, target: str, links: list[str], what: str) -> str:
+    def _next_page(self, target: str, links: list[str], list_name: str) -> str:
         for link in _LINK.finditer(", ".join(links)[:16_384]):
             if not re.search(r";\s*rel\s*=\s*\"?next\"?\s*(?:;|$)", link[2], re.IGNORECASE):
                 continue
             following = parse_url(urllib.parse.urljoin(str(Url(self.endpoint, target)), link[1]))
             if following is None or following.endpoint.host != self.endpoint.host:
-                raise RegistryError(f"{what} goes on at another host, which is not followed", code="redirect-refused")
+                raise RegistryError(
+                    f"{list_name} goes on at another host, which is not followed", code="redirect-refused"
+                )
             # Behind a proxy that ends TLS a registry can get scheme and port wrong; the host is what counts.
             if not following.target.startswith("/v2/"):
-                raise RegistryError(f"{what} goes on outside the registry's API", code="redirect-refused")
+                raise RegistryError(f"{list_name} goes on outside the registry's API", code="redirect-refused")
             return following.target
         if re.search(r"\bnext\b", " ".join(links), re.IGNORECASE):
-            raise CorruptData(f"{what} has a link to a next page that cannot be read: {quoted(' '.join(links))}")
+            raise CorruptData(f"{list_name} has a link to a next page that cannot be read: {quoted(' '.join(links))}")
         return ""
 
     def _refusal(self, response: Response, url: Url, credential: Credential | None) -> RegistryError:
@@ -264,9 +266,9 @@ class Repository:
         data, response = self._client.fetch(
             target, self._scope, self._credential, MANIFEST_LIMIT, headers, "the manifest"
         )
-        said = response.headers.get("Docker-Content-Digest", "").strip()
-        if is_digest(said):
-            verify_digest(data, said, "the manifest that the registry sent")
+        digest = response.headers.get("Docker-Content-Digest", "").strip()
+        if is_digest(digest):
+            verify_digest(data, digest, "the manifest that the registry sent")
         return data, response.headers.get("Content-Type", "")
 
     def read_manifest(self, descriptor: Descriptor, /) -> bytes:
@@ -274,10 +276,10 @@ class Repository:
 
     def read_blob(self, descriptor: Descriptor, limit: int, /) -> bytes:
         headers = {"User-Agent": "imagescan"}
-        what = f"the blob {descriptor.digest}"
+        subject = f"the blob {descriptor.digest}"
         try:
             target = self._blob_target(descriptor)
-            return self._client.fetch(target, self._scope, self._credential, limit, headers, what)[0]
+            return self._client.fetch(target, self._scope, self._credential, limit, headers, subject)[0]
         except RegistryError as error:
             raise _blob_missing(error, descriptor)
 
@@ -369,12 +371,12 @@ class BlobStream:
 
     def _skip(self, response: Response) -> None:
         """A server that knows no ranges starts anew; leave out what is here already."""
-        left = self._offset
-        while left:
-            data = response.read(min(left, _SKIP))
+        bytes_left = self._offset
+        while bytes_left:
+            data = response.read(min(bytes_left, _SKIP))
             if not data:
-                raise self._wrong_size(self._offset - left)
-            left -= len(data)
+                raise self._wrong_size(self._offset - bytes_left)
+            bytes_left -= len(data)
 
     def _check_length(self, response: Response, offset: int) -> None:
         if response.length is not None and response.length != self._descriptor.size - offset:
@@ -382,14 +384,14 @@ class BlobStream:
 
     def _check_range(self, response: Response) -> None:
         text = response.headers.get("Content-Range", "")
-        found = _CONTENT_RANGE.fullmatch(text.strip())
+        content_range = _CONTENT_RANGE.fullmatch(text.strip())
         total = self._descriptor.size
         if (
             self._offset == 0
-            or found is None
-            or int(found[1]) != self._offset
-            or int(found[2]) != total - 1
-            or found[3] not in ("*", str(total))
+            or content_range is None
+            or int(content_range[1]) != self._offset
+            or int(content_range[2]) != total - 1
+            or content_range[3] not in ("*", str(total))
         ):
             raise RegistryError(
                 f"{response.url.endpoint} was asked for the bytes {self._offset}-{total - 1} of {total}, "

@@ -51,36 +51,38 @@ def leads_to(sightings: t.Iterable[Sighting]) -> dict[str, dict[str, bool]]:
     Spellings of one name (``Quay.io``, ``quay.io:443``) count together, and each is given as it was seen.
     """
     by_name: dict[str, list[Sighting]] = {}
-    found: dict[str, dict[str, bool]] = {}
-    for one in sightings:
-        pinned = pinned_digest(one.reference)
+    digests_by_name: dict[str, dict[str, bool]] = {}
+    for sighting in sightings:
+        pinned = pinned_digest(sighting.reference)
         if not pinned:
-            by_name.setdefault(_spelling(one.reference), []).append(one)
-        elif pinned == one.digest:
-            found[one.reference] = {pinned: True}
-    for seen in by_name.values():
-        last = _last_words(seen)
-        alive = [one for one in seen if _is_alive(one, last)]
-        certain = len({one.digest for one in alive}) == 1 and any(one.source in HOLDERS for one in alive)
-        for one in alive:
-            found.setdefault(one.reference, {})[one.digest] = certain
-    return found
+            by_name.setdefault(_spelling(sighting.reference), []).append(sighting)
+        elif pinned == sighting.digest:
+            digests_by_name[sighting.reference] = {pinned: True}
+    for same_name in by_name.values():
+        last = _last_words(same_name)
+        alive = [sighting for sighting in same_name if _is_alive(sighting, last)]
+        certain = len({sighting.digest for sighting in alive}) == 1 and any(
+            sighting.source in HOLDERS for sighting in alive
+        )
+        for sighting in alive:
+            digests_by_name.setdefault(sighting.reference, {})[sighting.digest] = certain
+    return digests_by_name
 
 
 def _spelling(name: str) -> str:
     """A name in the spelling in which names are compared: no case of the host, no port that is the usual one."""
-    host, slash, rest = name.partition("/")
+    host, slash, path = name.partition("/")
     host = host.lower()
-    return (host[: -len(":443")] if host.endswith(":443") else host) + slash + rest
+    return (host[: -len(":443")] if host.endswith(":443") else host) + slash + path
 
 
-def _last_words(seen: t.Iterable[Sighting]) -> dict[str, datetime.datetime]:
+def _last_words(sightings: t.Iterable[Sighting]) -> dict[str, datetime.datetime]:
     """Cluster -> when the holder of the name spoke last there; under the empty one, anywhere."""
     last: dict[str, datetime.datetime] = {}
-    for one in seen:
-        if one.source in HOLDERS:
-            for cluster in {one.cluster, ""}:
-                last[cluster] = max(last.get(cluster, BEGINNING), moment(one.seen))
+    for sighting in sightings:
+        if sighting.source in HOLDERS:
+            for cluster in {sighting.cluster, ""}:
+                last[cluster] = max(last.get(cluster, BEGINNING), moment(sighting.seen))
     return last
 
 
@@ -93,7 +95,7 @@ def _is_alive(sighting: Sighting, last: t.Mapping[str, datetime.datetime]) -> bo
 
 def pinned_digest(name: str) -> str:
     """The digest in a name, empty without one."""
-    _rest, at, digest = name.rpartition("@")
+    _name, at, digest = name.rpartition("@")
     return digest if at and is_digest(digest) else ""
 
 

@@ -84,8 +84,8 @@ class TableOfContents:
             if listed.get(name) != members.get(name):
                 return f"{name[:200]!r} is {_shown(listed.get(name))} there, and {_shown(members.get(name))} in the tar"
         for name, content in sorted(contents.items()):
-            kept = content.data
-            if name in chunks and kept is not None and not _holds(chunks[name], kept, content.size):
+            kept_data = content.data
+            if name in chunks and kept_data is not None and not _holds(chunks[name], kept_data, content.size):
                 return f"{name[:200]!r} has another content there than in the tar"
         return ""
 

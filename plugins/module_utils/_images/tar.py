@@ -84,10 +84,10 @@ class Header:
     def modified(self) -> float:
         """Seconds since 1970; 0 for an earlier time, and for what is not a number."""
         try:
-            found = float(self._records.get(b"mtime") or _number(self._block[136:148]))
+            seconds = float(self._records.get(b"mtime") or _number(self._block[136:148]))
         except (CorruptData, ValueError):
             return 0.0  # before 1970, or no number
-        return found if 0 <= found < 1 << 40 else 0.0
+        return seconds if 0 <= seconds < 1 << 40 else 0.0
 
     @property
     def attributes(self) -> tuple[str, ...]:
@@ -242,18 +242,18 @@ def walk_tar(chunks: t.Iterator[bytes], visit: Visit, budget: Budget, header: He
                 budget.add_entries(1)
         sink = visit(name, kind, size, link)
         if sink is not None:
-            left = size
-            while left > len(buf) - pos:
+            bytes_left = size
+            while bytes_left > len(buf) - pos:
                 if pos < len(buf):
                     sink.write(memoryview(buf)[pos:])
-                    left -= len(buf) - pos
+                    bytes_left -= len(buf) - pos
                 buf = more()
                 pos = 0
                 if not buf:
                     raise _cut(name)
-            sink.write(memoryview(buf)[pos : pos + left])
+            sink.write(memoryview(buf)[pos : pos + bytes_left])
             sink.finish()
-            pos += left
+            pos += bytes_left
             skip = -size % BLOCK
         else:
             skip = size + -size % BLOCK
@@ -349,9 +349,9 @@ def _checksum_holds(block: bytes) -> bool:
     if not digits.isdigit() or block == _ZEROS:
         return False
     stored = _octal(digits)
-    rest = block[:148] + block[156:]
-    unsigned = sum(rest) + 256
-    return stored == unsigned or stored == unsigned - 256 * len(rest.translate(None, _ASCII))
+    summed = block[:148] + block[156:]
+    unsigned = sum(summed) + 256
+    return stored == unsigned or stored == unsigned - 256 * len(summed.translate(None, _ASCII))
 
 
 def _text(field: bytes) -> str:
@@ -426,8 +426,8 @@ def _apply(pax: dict[bytes, bytes], name: str, link: str, size: int) -> tuple[st
             raise CorruptData(f"a PAX header has the size {text[:40]!r}", code="layer-damaged")
         size = int(text)
     version = (pax.get(b"GNU.sparse.major", b""), pax.get(b"GNU.sparse.minor", b""))
-    known = ((b"0", b"0"), (b"0", b"1"), (b"1", b"0"))
-    sparse = version in known or (version == (b"", b"") and bool(pax.get(b"GNU.sparse.map")))
+    known_versions = ((b"0", b"0"), (b"0", b"1"), (b"1", b"0"))
+    sparse = version in known_versions or (version == (b"", b"") and bool(pax.get(b"GNU.sparse.map")))
     if sparse:
         name = pax.get(b"GNU.sparse.name", b"").decode("utf-8", "surrogateescape") or name
     return name, link, size, sparse

@@ -157,9 +157,9 @@ def folder_digest(path: str) -> str:
     while pending:
         folder, inside = pending.pop()
         try:
-            with os.scandir(folder) as found:
+            with os.scandir(folder) as scanned:
                 entries = []
-                for entry in found:
+                for entry in scanned:
                     entries.append(entry)
                     count += 1
                     if count > ENTRY_LIMIT:
@@ -211,24 +211,24 @@ def _parse(target: str) -> _FileTarget | None:
     """Transport and parts of a file target, None for a registry reference. Raises InputError."""
     if not isinstance(target, str) or "\0" in target:
         raise InputError("a target must be text without NUL")
-    transport, colon, rest = target.partition(":")
+    transport, colon, place = target.partition(":")
     if not colon or transport not in TRANSPORTS:
         return None
-    if not rest:
+    if not place:
         raise InputError(f"{transport}: has no path behind it")
-    if transport == "rootfs" or _exists(rest):
-        return _FileTarget(transport, rest, "", "")
-    path, at, digest = rest.rpartition("@")
+    if transport == "rootfs" or _exists(place):
+        return _FileTarget(transport, place, "", "")
+    path, at, digest = place.rpartition("@")
     if at and is_digest(digest) and transport != "docker-archive":
         return _FileTarget(transport, path, "", digest)
-    position = rest.find(":")
+    position = place.find(":")
     while position != -1:
-        if _exists(rest[:position]):
-            if position + 1 == len(rest):
-                raise InputError(f"nothing follows the ':' behind {quoted(rest[:position])}; expected a tag")
-            return _FileTarget(transport, rest[:position], rest[position + 1 :], "")
-        position = rest.find(":", position + 1)
-    raise InputError(f"{quoted(rest)} does not exist", code="image-not-found")
+        if _exists(place[:position]):
+            if position + 1 == len(place):
+                raise InputError(f"nothing follows the ':' behind {quoted(place[:position])}; expected a tag")
+            return _FileTarget(transport, place[:position], place[position + 1 :], "")
+        position = place.find(":", position + 1)
+    raise InputError(f"{quoted(place)} does not exist", code="image-not-found")
 
 
 def _layout(target: _FileTarget) -> Layout:

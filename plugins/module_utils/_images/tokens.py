@@ -105,7 +105,7 @@ class Challenge:
 
 def parse_challenges(headers: t.Iterable[str]) -> list[Challenge]:
     """Read WWW-Authenticate headers, each with one or several challenges. What makes no sense is left out."""
-    found: list[tuple[str, dict[str, str]]] = []
+    challenges: list[tuple[str, dict[str, str]]] = []
     for header in headers:
         position = 0
         header = header[:_HEADER_LIMIT]
@@ -116,13 +116,13 @@ def parse_challenges(headers: t.Iterable[str]) -> list[Challenge]:
                 break
             position = part.end()
             if part["scheme"]:
-                found.append((part["scheme"].lower(), {}))
+                challenges.append((part["scheme"].lower(), {}))
                 is_inside = True
             elif is_inside:
                 quoted = part["quoted"]
                 value = part["plain"] if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
-                found[-1][1].setdefault(part["name"].lower(), value)
-    return [Challenge(scheme, parameters) for scheme, parameters in found]
+                challenges[-1][1].setdefault(part["name"].lower(), value)
+    return [Challenge(scheme, parameters) for scheme, parameters in challenges]
 
 
 def registrable_domain(host: str) -> str:
@@ -133,9 +133,9 @@ def registrable_domain(host: str) -> str:
     length = 2
     if len(labels[-1]) == 2 and labels[-2] in _SHARED_SECOND_LEVELS:
         length = 3
-    for known in (2, 3):
-        if ".".join(labels[-known:]) in _SHARED_SUFFIXES:
-            length = known + 1
+    for label_count in (2, 3):
+        if ".".join(labels[-label_count:]) in _SHARED_SUFFIXES:
+            length = label_count + 1
     return ".".join(labels[-length:]) if len(labels) >= length else host
 
 
@@ -275,16 +275,16 @@ class Authenticator:
             patience.pause(error, retry_after(response.headers))
 
     def _refusal(self, response: Response, realm: Endpoint, credential: Credential | None) -> RegistryError:
-        who = f"the token server {realm} of {self._registry}" if realm != self._registry else f"{realm}"
+        server = f"the token server {realm} of {self._registry}" if realm != self._registry else f"{realm}"
         if response.status in (400, 401):
-            given = (
+            refusal = (
                 f"refuses the credentials of {credential.origin}"
                 if credential
                 else "asks for credentials; none are given"
             )
-            return self._unauthorized(f"{who} {given}", response.status)
+            return self._unauthorized(f"{server} {refusal}", response.status)
         return RegistryError(
-            f"{who} answers {response.status}", status=response.status, code=status_code(response.status)
+            f"{server} answers {response.status}", status=response.status, code=status_code(response.status)
         )
 
     def _unauthorized(self, message: str, status: int = 401) -> RegistryError:
@@ -299,20 +299,20 @@ def is_transient(status: int) -> bool:
 
 def status_code(status: int) -> str:
     """The stable reason for an HTTP status."""
-    known = {
+    codes = {
         401: "registry-unauthorized",
         403: "registry-forbidden",
         404: "image-not-found",
         429: "registry-rate-limited",
     }
-    return known.get(status) or ("registry-unavailable" if status >= 500 or status in (408, 425) else "registry-error")
+    return codes.get(status) or ("registry-unavailable" if status >= 500 or status in (408, 425) else "registry-error")
 
 
-def _read_token(data: bytes, what: str) -> _RegistryToken:
-    document = read_object(data, what, limit=_TOKEN_LIMIT)
-    value = field(document, "token", str, what) or field(document, "access_token", str, what)
+def _read_token(data: bytes, subject: str) -> _RegistryToken:
+    document = read_object(data, subject, limit=_TOKEN_LIMIT)
+    value = field(document, "token", str, subject) or field(document, "access_token", str, subject)
     if not value or not _TOKEN.fullmatch(value):
-        raise CorruptData(f"{what} has no usable token", code="registry-error")
+        raise CorruptData(f"{subject} has no usable token", code="registry-error")
     life = document.get("expires_in")
     seconds = float(life) if isinstance(life, (int, float)) and not isinstance(life, bool) else _SHORTEST_LIFE
     seconds = min(max(seconds, _SHORTEST_LIFE), 86_400.0)

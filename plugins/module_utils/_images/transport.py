@@ -74,16 +74,18 @@ class Patience:
         """Number of further attempts since the last progress."""
         return self._used
 
-    def pause(self, error: RegistryError, wanted: float | None = None) -> None:
-        """Wait before another attempt, ``wanted`` seconds if the server said so; raise ``error`` when there is none."""
+    def pause(self, error: RegistryError, asked_seconds: float | None = None) -> None:
+        """Wait before another attempt, for ``asked_seconds`` if given; raise ``error`` when there is none."""
         if self._used >= self._retries:
             raise _after(error, self._used)
         delay = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**self._used) * random.uniform(0.5, 1.0)
-        if wanted is not None:
-            delay = max(delay, wanted * random.uniform(1.0, 1.1))
+        if asked_seconds is not None:
+            delay = max(delay, asked_seconds * random.uniform(1.0, 1.1))
         if time.monotonic() + delay > self._end:
-            if wanted is not None and wanted >= delay / 1.1:
-                error.message += f"; it asks to wait {wanted:.0f} s, longer than the deadline of {self._seconds:.0f} s"
+            if asked_seconds is not None and asked_seconds >= delay / 1.1:
+                error.message += (
+                    f"; it asks to wait {asked_seconds:.0f} s, longer than the deadline of {self._seconds:.0f} s"
+                )
             raise _after(error, self._used)
         self._used += 1
         time.sleep(delay)
@@ -175,7 +177,7 @@ class Response:
             self._end(True)
         return data
 
-    def read_all(self, limit: int, what: str) -> bytes:
+    def read_all(self, limit: int, subject: str) -> bytes:
         """The whole body, at most ``limit`` bytes."""
         pieces: list[bytes] = []
         room = limit + 1
@@ -186,7 +188,7 @@ class Response:
             pieces.append(piece)
             room -= len(piece)
         self.close()
-        raise LimitExceeded(f"{what} has more than {limit} bytes")
+        raise LimitExceeded(f"{subject} has more than {limit} bytes")
 
     def close(self) -> None:
         """Stop reading. The connection is closed unless the body was read to its end."""

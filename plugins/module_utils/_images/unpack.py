@@ -138,12 +138,12 @@ class _Sinks:
     __slots__ = ("_fail", "_other", "_unpacking", "_writer")
 
     def __init__(
-        self, unpacking: Unpacking, writer: FileSink, fail: t.Callable[[ScanError], None], other: FileSink | None
+        self, unpacking: Unpacking, writer: FileSink, fail: t.Callable[[ScanError], None], reader_sink: FileSink | None
     ) -> None:
         self._unpacking = unpacking
         self._writer = writer
         self._fail = fail
-        self._other = other
+        self._other = reader_sink
 
     def write(self, data: memoryview) -> None:
         """Take the next bytes."""

@@ -73,11 +73,11 @@ class _Copy:
                 f"folders are more than {self._budget.limits.path_depth} deep: {path[:60]!r}...", code="limit-path"
             )
         for name in names:
-            here = join(path, name)
+            entry_path = join(path, name)
             try:
-                self._entry(here, handle, name, stack)
+                self._entry(entry_path, handle, name, stack)
             except OSError as error:
-                raise unpack_failure(error, here) from error
+                raise unpack_failure(error, entry_path) from error
 
     def _entry(self, path: str, source: int, name: str, stack: list[tuple[str, int]]) -> None:
         root = self._root
@@ -100,10 +100,10 @@ class _Copy:
     def _file(self, path: str, source: int, name: str, place: int, status: os.stat_result) -> None:
         root = self._root
         key = (status.st_dev, status.st_ino)
-        known = self._links.get(key) if status.st_nlink > 1 else None
-        if known is not None:
-            other = root.parent(parent_of(known))[1]
-            root.make_link(path, place, name, known, other)
+        first_path = self._links.get(key) if status.st_nlink > 1 else None
+        if first_path is not None:
+            first_folder = root.parent(parent_of(first_path))[1]
+            root.make_link(path, place, name, first_path, first_folder)
             return
         try:
             handle = os.open(name, _READ, dir_fd=source)

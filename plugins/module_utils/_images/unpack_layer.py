@@ -86,10 +86,10 @@ class LayerUnpacker:
         self._root.budget.add_index(200 + len(path))
         self._root.unmade.add(path)
 
-    def _link(self, name: str, folder: str, base: str, wanted: str) -> None:
+    def _link(self, name: str, folder: str, base: str, target: str) -> None:
         root = self._root
-        own = wanted.rpartition("/")[2]
-        source = root.folder(parent_of(wanted), create=False)
+        own = target.rpartition("/")[2]
+        source = root.folder(parent_of(target), create=False)
         kind = kind_at(source[1], own) if source else ""
         path = join(root.parent(folder)[0], base)
         source_path = join(source[0], own) if source else ""
@@ -98,9 +98,9 @@ class LayerUnpacker:
             self._unmade(path)
             return
         if source is None or not kind or source_path == path:
-            raise CorruptData(f"the hard link {name!r} points to nothing: {wanted!r}", code="layer-entry")
+            raise CorruptData(f"the hard link {name!r} points to nothing: {target!r}", code="layer-entry")
         if kind is FOLDER:
-            raise CorruptData(f"the hard link {name!r} points to the folder {wanted!r}", code="layer-entry")
+            raise CorruptData(f"the hard link {name!r} points to the folder {target!r}", code="layer-entry")
         held = os.dup(source[1])
         try:
             # The link's own metadata count for nothing: they are its target's.
@@ -126,9 +126,9 @@ class LayerUnpacker:
             raise CorruptData(f"the whiteout {join(folder, base)!r} names no file", code="layer-entry")
         if self._lowest:
             return
-        found = self._root.folder(folder, create=False)
-        if found is not None:
-            place, above = found
+        opened = self._root.folder(folder, create=False)
+        if opened is not None:
+            place, above = opened
             for child in os.listdir(above) if opaque else [name]:  # noqa: PTH208 - an open folder
                 self._hide(place, child)
 

@@ -149,16 +149,16 @@ class UnpackedRoot:
         """
         if not path:
             return "", self._top
-        known = self._open.get(path)
-        if known is not None:
-            return known
-        found = self._walk(path, create)
-        if found is None:
+        open_folder = self._open.get(path)
+        if open_folder is not None:
+            return open_folder
+        opened = self._walk(path, create)
+        if opened is None:
             return None
         if len(self._open) >= _OPEN_FOLDERS:
             self.forget()
-        self._open[path] = found
-        return found
+        self._open[path] = opened
+        return opened
 
     def _walk(self, path: str, create: bool) -> tuple[str, int] | None:
         above = parent_of(path)
@@ -209,11 +209,13 @@ class UnpackedRoot:
             if missing and not create:
                 return None
             for number in range(len(names) - missing, len(names)):
-                here = "/".join(names[:number])
-                self.make_folder(join(here, names[number]), handle, names[number], self._implied(here, handle))
+                above_path = "/".join(names[:number])
+                self.make_folder(
+                    join(above_path, names[number]), handle, names[number], self._implied(above_path, handle)
+                )
                 handle = _swap(handle, os.open(names[number], FOLDER_FLAGS, dir_fd=handle))
-            done, handle = handle, -1
-            return "/".join(names), done
+            folder, handle = handle, -1
+            return "/".join(names), folder
         finally:
             if handle >= 0:
                 os.close(handle)
@@ -223,8 +225,8 @@ class UnpackedRoot:
         status = os.fstat(handle)
         if not status.st_mode & stat.S_ISGID:
             return IMPLIED
-        known = self._owners.get(above)
-        group = known.gid if known else status.st_gid if self._owning else 0
+        owner = self._owners.get(above)
+        group = owner.gid if owner else status.st_gid if self._owning else 0
         return Metadata(IMPLIED.mode | stat.S_ISGID, 0, group, 0.0)
 
     # Making

@@ -37,7 +37,7 @@ _Walk = t.Callable[[t.Iterator[bytes], Visit, Budget], None]
 
 def read_root(
     image: Image,
-    wanted: FileSelection,
+    selection: FileSelection,
     *,
     limits: Limits = DEFAULT_LIMITS,
     threads: int = 2,
@@ -54,20 +54,20 @@ def read_root(
     belong to a package cannot be told apart here. An entry that goes through a symlinked folder is counted under the
     name that it has in its layer, and always as visible: a number may be off there, but is not 0 for what is visible.
     """
-    return _ImageReading(image, wanted, limits, threads).run(beside)
+    return _ImageReading(image, selection, limits, threads).run(beside)
 
 
 class _ImageReading:
     """One image being read."""
 
-    def __init__(self, image: Image, wanted: FileSelection, limits: Limits, threads: int) -> None:
+    def __init__(self, image: Image, selection: FileSelection, limits: Limits, threads: int) -> None:
         self._image = image
-        self._wanted = wanted
+        self._wanted = selection
         self._budget = Budget(limits)
         self._threads = threads
-        self._interest = Interest(wanted.files, wanted.folders)
+        self._interest = Interest(selection.files, selection.folders)
         self._stop = False
-        self._merge = LayerMerge(wanted, self._interest)
+        self._merge = LayerMerge(selection, self._interest)
 
     def run(self, beside: Unpacking | None) -> RootContent:
         image = self._image
@@ -96,27 +96,27 @@ class _ImageReading:
                 subject=image.reference,
             )
         stacked = [records[slot] for slot in slots]
-        found = visible_components(stacked, self._merge.crossed)
-        if not (files or self._merge.problems or any(found.values())):
+        components = visible_components(stacked, self._merge.crossed)
+        if not (files or self._merge.problems or any(components.values())):
             self._look_for_programs(layers, records)
-            found = visible_components(stacked, self._merge.crossed)
+            components = visible_components(stacked, self._merge.crossed)
         expected = {*self._wanted.files, *self._merge.places.values()}
-        counts = {kind: len(found[kind]) for kind in COMPONENTS}
+        counts = {kind: len(components[kind]) for kind in COMPONENTS}
         return RootContent(
             files=files,
             layer_files=tuple(self._merge.layer_files),
             unexamined=counts,
             entries=entries,
-            is_dynamic=bool(found[LOADER]),
+            is_dynamic=bool(components[LOADER]),
             problems=(*self._merge.problems, *_table_problems(stacked)),
-            stray_databases=tuple(sorted(set(found[DATABASE]) - expected)),
+            stray_databases=tuple(sorted(set(components[DATABASE]) - expected)),
         )
 
     def _read(
-        self, layers: list[Layer], numbers: t.Iterable[int], known: t.Sequence[LayerRecord | None]
+        self, layers: list[Layer], numbers: t.Iterable[int], known_records: t.Sequence[LayerRecord | None]
     ) -> list[LayerRecord]:
         """Read some layers; the others keep the record that they have."""
-        records = list(known)
+        records = list(known_records)
         # The largest first: the threads then end at about the same time.
         todo = sorted(numbers, key=lambda number: layers[number].descriptor.size)
         errors: dict[int, BaseException] = {}
