@@ -18,11 +18,11 @@ def results_to_dict(results: Results) -> dict[str, t.Any]:
     """A JSON object with ``schema_version``; equal results give equal objects. Of a rule, defaults are left out."""
     return {
         **{name: getattr(results, name) for name in _RESULTS},
-        **{name: [list(one) for one in getattr(results, name)] for name in ("facts", "scores")},
+        **{name: [list(pair) for pair in getattr(results, name)] for name in ("facts", "scores")},
         **{name: list(getattr(results, name)) for name in ("targets", "addresses", "platforms")},
         "benchmark": dataclasses.asdict(results.benchmark),
         "rules": [_rule_to_dict(rule) for rule in results.rules],
-        "problems": [dataclasses.asdict(one) for one in results.problems],
+        "problems": [dataclasses.asdict(entry) for entry in results.problems],
     }
 
 
@@ -33,13 +33,14 @@ def _rule_to_dict(rule: RuleResult) -> dict[str, t.Any]:
     }
     if rule.definitions:
         values["definitions"] = [
-            {"id": one.id, "result": one.result, "tests": _lists(one.tests)} for one in rule.definitions
+            {"id": definition.id, "result": definition.result, "tests": _lists(definition.tests)}
+            for definition in rule.definitions
         ]
     return values
 
 
 def _lists(value: t.Any) -> t.Any:
-    return [_lists(one) for one in value] if isinstance(value, tuple) else value
+    return [_lists(item) for item in value] if isinstance(value, tuple) else value
 
 
 def results_from_dict(value: object) -> Results:

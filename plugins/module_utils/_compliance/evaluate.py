@@ -52,7 +52,7 @@ class EvaluationPaths:
 def evaluate(
     opened: Image | RootFolder,
     inventory: Inventory,
-    wanted: EvaluationRequest,
+    request: EvaluationRequest,
     places: EvaluationPaths,
     *,
     limits: Limits = DEFAULT_LIMITS,
@@ -65,9 +65,9 @@ def evaluate(
 
     ``inventory``: what ``take_inventory`` gave for the same image. See ``evaluate_tree``.
     """
-    trimmed, problems = plan(inventory, wanted, places)
+    trimmed, problems = plan(inventory, request, places)
     if trimmed is None:
-        return refused(wanted, problems)
+        return refused(request, problems)
     root = places.work / "root"
     try:
         root.mkdir()
@@ -96,32 +96,32 @@ def evaluate(
 
 
 def plan(
-    inventory: Inventory, wanted: EvaluationRequest, places: EvaluationPaths, given: Trimmed | None = None
+    inventory: Inventory, request: EvaluationRequest, places: EvaluationPaths, trimmed_before: Trimmed | None = None
 ) -> tuple[Trimmed | None, tuple[Problem, ...]]:
     """The content to evaluate an image with; or None and why an evaluation would prove nothing.
 
-    ``given``: content that was trimmed elsewhere to what is wanted; else it is found, and trimmed here.
-    Needs the inventory alone: an image that is refused here need not be unpacked. Raises InputError where ``wanted``
+    ``trimmed_before``: content that was trimmed elsewhere to what is wanted; else it is found, and trimmed here.
+    Needs the inventory alone: an image that is refused here need not be unpacked. Raises InputError where ``request``
     names what does not exist, and CorruptData and LimitExceeded for content that is unusable.
     """
     problems = check_inventory(inventory)
     if problems:
         return None, problems
-    trimmed = given
+    trimmed = trimmed_before
     if trimmed is None:
-        path = Path(wanted.content) if wanted.content else choose(inventory.os, places.contents)
+        path = Path(request.content) if request.content else choose(inventory.os, places.contents)
         if path is None:
             name = inventory.os.pretty_name or inventory.os.id or "a distribution that it does not name"
             text = f"there is no content for {name[:100]} in {', '.join(places.contents)}"
             return None, (Problem("content-missing", text),)
-        trimmed = trim(wanted, path, places.cache)
-    other = fits(inventory.os, trimmed.platforms)
-    return (None, (other,)) if other else (trimmed, ())
+        trimmed = trim(request, path, places.cache)
+    mismatch = fits(inventory.os, trimmed.platforms)
+    return (None, (mismatch,)) if mismatch else (trimmed, ())
 
 
-def refused(wanted: EvaluationRequest, problems: t.Sequence[Problem]) -> Results:
+def refused(request: EvaluationRequest, problems: t.Sequence[Problem]) -> Results:
     """The results of an image on which oscap was not run."""
-    return Results(id="", rules=(), profile=wanted.profile, benchmark=Benchmark(), problems=tuple(problems))
+    return Results(id="", rules=(), profile=request.profile, benchmark=Benchmark(), problems=tuple(problems))
 
 
 def evaluate_tree(

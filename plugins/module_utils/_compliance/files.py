@@ -26,7 +26,7 @@ def read_chunks(path: Path) -> t.Iterator[bytes]:
     Raises InputError where it cannot be opened, CorruptData (``results-truncated``, ``results-damaged``, or
     ``zstd-unavailable``) and LimitExceeded (``limit-results``).
     """
-    taken = given = 0
+    taken = unpacked = 0
     try:
         with path.open("rb") as stream:
 
@@ -37,10 +37,10 @@ def read_chunks(path: Path) -> t.Iterator[bytes]:
                 return data
 
             for chunk in decompress_file(read):
-                given += len(chunk)
-                if given > EXPANSION_FREE + EXPANSION * taken:
+                unpacked += len(chunk)
+                if unpacked > EXPANSION_FREE + EXPANSION * taken:
                     raise LimitExceeded(
-                        f"{path}: {taken} compressed bytes unpack to {given} or more: a decompression bomb",
+                        f"{path}: {taken} compressed bytes unpack to {unpacked} or more: a decompression bomb",
                         code="limit-results",
                     )
                 yield chunk

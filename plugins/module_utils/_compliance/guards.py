@@ -39,7 +39,7 @@ def check_inventory(inventory: Inventory) -> tuple[Problem, ...]:
     """Why there is no use in running oscap; empty when there is."""
     if inventory.kind != "rpm":
         return (Problem("compliance-no-rpm", f"the image is of the kind {inventory.kind}, without RPM packages"),)
-    unseen = [one for one in inventory.problems if one.code.startswith("rpmdb-") and one.code != "rpmdb-stray"]
+    unseen = [entry for entry in inventory.problems if entry.code.startswith("rpmdb-") and entry.code != "rpmdb-stray"]
     if unseen or inventory.database is None or not inventory.packages:
         why = unseen[0].message if unseen else "it holds no package"
         return (Problem("compliance-packages-unseen", f"the package database could not be read whole: {why}"),)
@@ -49,14 +49,14 @@ def check_inventory(inventory: Inventory) -> tuple[Problem, ...]:
 def check_results(results: Results, trimmed: Trimmed, *, share: float = NOT_APPLICABLE) -> Results:
     """The results without the canary and without rules that were not asked for, and with what is wrong."""
     problems = list(_wrong(results, trimmed))
-    wanted = frozenset(trimmed.rules)
-    rules = tuple(rule for rule in results.rules if rule.id in wanted)
-    found = collections.Counter(rule.result for rule in rules)
-    missing = sorted(wanted - {rule.id for rule in rules})
+    rule_ids = frozenset(trimmed.rules)
+    rules = tuple(rule for rule in results.rules if rule.id in rule_ids)
+    counts = collections.Counter(rule.result for rule in rules)
+    missing = sorted(rule_ids - {rule.id for rule in rules})
     if missing:
-        text = f"{len(missing)} of {len(wanted)} rules have no result, {missing[0]} among them"
+        text = f"{len(missing)} of {len(rule_ids)} rules have no result, {missing[0]} among them"
         problems.append(Problem("compliance-rules-missing", text))
-    silent = found["notapplicable"]
+    silent = counts["notapplicable"]
     if silent > share * len(rules):
         text = f"{silent} of {len(rules)} rules do not apply to this image, by what oscap sees"
         problems.append(Problem("compliance-not-applicable", text))
@@ -66,8 +66,8 @@ def check_results(results: Results, trimmed: Trimmed, *, share: float = NOT_APPL
 def _wrong(results: Results, trimmed: Trimmed) -> t.Iterator[Problem]:
     canary = [rule.result for rule in results.rules if rule.id == CANARY_RULE]
     if canary != ["pass"]:
-        seen = f"it came to {', '.join(canary)}" if canary else "it has no result"
-        text = f"oscap does not see the packages and files that are in the image: the rule that counts them, {seen}"
+        outcome = f"it came to {', '.join(canary)}" if canary else "it has no result"
+        text = f"oscap does not see the packages and files that are in the image: the rule that counts them, {outcome}"
         yield Problem("compliance-canary", text)
     if results.profile != trimmed.profile or results.benchmark.id not in ("", trimmed.benchmark):
         text = f"results of the profile {results.profile or 'none'} of {results.benchmark.id or 'no benchmark'}"

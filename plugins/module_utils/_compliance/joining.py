@@ -118,10 +118,10 @@ def _some(names: t.Sequence[str]) -> str:
 
 def _utc(text: str) -> str:
     """A time as RFC 3339 in UTC, whole seconds; without a zone as it is; empty where it is none."""
-    found = _TIME.fullmatch(text.strip()[:60])
-    if found is None:
+    match = _TIME.fullmatch(text.strip()[:60])
+    if match is None:
         return ""
-    text, zone = found.groups()
+    text, zone = match.groups()
     moment = read_time(text + (zone or ""))
     if moment is None:
         return ""

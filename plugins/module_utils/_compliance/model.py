@@ -136,14 +136,14 @@ class Results:
     @property
     def counts(self) -> dict[str, int]:
         """Number of rules for each of RULE_RESULTS."""
-        found = collections.Counter(rule.result for rule in self.rules)
-        return {**{result: found[result] for result in RULE_RESULTS}, "notselected": self.not_selected}
+        counter = collections.Counter(rule.result for rule in self.rules)
+        return {**{result: counter[result] for result in RULE_RESULTS}, "notselected": self.not_selected}
 
     @property
     def score(self) -> float | None:
         """From 0 to 100 by XCCDF's default scoring, else by the first there is; None where there is none."""
-        usable = [one for one in self.scores if one[2] > 0]
-        chosen = next((one for one in usable if one[0] == DEFAULT_SCORING), usable[0] if usable else None)
+        usable = [score for score in self.scores if score[2] > 0]
+        chosen = next((score for score in usable if score[0] == DEFAULT_SCORING), usable[0] if usable else None)
         return round(100.0 * chosen[1] / chosen[2], 6) if chosen else None
 
     def with_problems(self, problems: t.Iterable[Problem]) -> Results:

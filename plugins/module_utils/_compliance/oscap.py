@@ -140,14 +140,14 @@ def run_oscap(task: OscapTask, tools: Tools, bounds: Bounds) -> Path:
         )
     if status in _FINISHED and results.is_file():
         return results
-    said = _last_lines(errors)
+    message = _last_lines(errors)
     if status in (-signal.SIGXFSZ, 128 + signal.SIGXFSZ):
         raise LimitExceeded(f"oscap wrote more than {bounds.output} bytes", code="oscap-output")
     if status < 0 or status > 128:
         number = -status if status < 0 else status - 128
         hint = "give the scanner more memory" if number == signal.SIGKILL else ""
-        raise ScanError(f"oscap was ended by signal {number}: {said}", code="oscap-killed", hint=hint)
-    raise ScanError(f"oscap ended with {status}: {said}", code="oscap-failed")
+        raise ScanError(f"oscap was ended by signal {number}: {message}", code="oscap-killed", hint=hint)
+    raise ScanError(f"oscap ended with {status}: {message}", code="oscap-failed")
 
 
 def check_tools(tools: Tools, *, owning: bool) -> Tools:
@@ -199,7 +199,7 @@ def _environment(task: OscapTask, home: Path, results: Path) -> dict[str, str]:
         "OSCAP_PROBE_ROOT": str(task.root),
         "OSCAP_EVALUATION_TARGET": task.identifier,
         # One a line: what stands behind a line's end would not be seen, or pass for another variable.
-        "OSCAP_CONTAINER_VARS": "\n".join(one.replace("\n", " ") for one in task.environment),
+        "OSCAP_CONTAINER_VARS": "\n".join(variable.replace("\n", " ") for variable in task.environment),
         # Else fakechroot would show the scanner's own /dev, /proc and /sys.
         "FAKECHROOT_EXCLUDE_PATH": "/nonexistent",
         # Scripts of content would run here, on the scanner, and say what they find of it: they are "notchecked".
@@ -244,8 +244,8 @@ def _on_one_processor() -> t.Iterator[None]:
     """
     try:
         allowed = os.sched_getaffinity(0)
-        here = int(Path("/proc/thread-self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[36])
-        os.sched_setaffinity(0, {here})
+        processor = int(Path("/proc/thread-self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[36])
+        os.sched_setaffinity(0, {processor})
     except (AttributeError, OSError, IndexError, ValueError):
         yield  # not on Linux, or not allowed: it only takes longer
         return

@@ -43,7 +43,7 @@ def render_page(arf: bytes, oscap: str) -> bytes:
         environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C.UTF-8", "HOME": folder}
         try:
             # No module is here, whose run_command there would be.
-            done = subprocess.run(  # pylint: disable=ansible-bad-function
+            process = subprocess.run(  # pylint: disable=ansible-bad-function
                 command,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -54,13 +54,14 @@ def render_page(arf: bytes, oscap: str) -> bytes:
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise ScanError(f"oscap made no page: {error}", code="oscap-report") from error
-        if done.returncode or not page.is_file():
-            said = " ".join(done.stderr.decode("utf-8", "replace").split())[-300:]
+        if process.returncode or not page.is_file():
+            message = " ".join(process.stderr.decode("utf-8", "replace").split())[-300:]
             raise ScanError(
-                f"oscap made no page and ended with {done.returncode}: {said or 'it said nothing'}", code="oscap-report"
+                f"oscap made no page and ended with {process.returncode}: {message or 'it said nothing'}",
+                code="oscap-report",
             )
-        made = page.read_bytes()
-    head, found, rest = made.partition(b"<head>")
-    if not found:
+        html = page.read_bytes()
+    head, head_tag, remainder = html.partition(b"<head>")
+    if not head_tag:
         raise ScanError("the page that oscap made has no head", code="oscap-report")
-    return head + found + _POLICY + rest
+    return head + head_tag + _POLICY + remainder

@@ -63,8 +63,8 @@ def read_results(chunks: t.Iterable[bytes], where: str, definitions: Definitions
     """
     contents = _read(chunks, where)
     if contents.last is None:
-        what = "OVAL results" if contents.definitions else "content"
-        raise CorruptData(f"{where} has {what} and no XCCDF TestResult", code="results-missing", hint=_HINT)
+        content = "OVAL results" if contents.definitions else "content"
+        raise CorruptData(f"{where} has {content} and no XCCDF TestResult", code="results-missing", hint=_HINT)
     return join(contents, contents.last, definitions or {})
 
 
@@ -73,11 +73,11 @@ def read_definitions(chunks: t.Iterable[bytes], where: str) -> dict[str, list[De
     contents = _read(chunks, where)
     if not contents.definitions:
         raise CorruptData(f"{where} has no results of OVAL definitions", code="results-missing")
-    found: dict[str, list[Definition]] = {}
+    definitions: dict[str, list[Definition]] = {}
     for report in contents.definitions.values():
         for identity, written in report.items():
-            found.setdefault(identity, []).extend(evaluation.definition() for evaluation in written)
-    return found
+            definitions.setdefault(identity, []).extend(evaluation.definition() for evaluation in written)
+    return definitions
 
 
 def _read(chunks: t.Iterable[bytes], where: str) -> Contents:
@@ -104,10 +104,10 @@ class _ResultsReader:
         self._strict: list[tuple[Table, str, str]] = []
         self.top = self._top()
 
-    def pass_by(self, name: str, known: Table) -> None:
+    def pass_by(self, name: str, known_table: Table) -> None:
         """Refuse what would be lost without a word."""
         namespace, _space, local = name.rpartition(" ")
-        if known is self.top:
+        if known_table is self.top:
             raise CorruptData(
                 f"{self.contents.where} begins with <{shown(local)}> of the namespace"
                 f" {shown(namespace) or '(none)'}, which no results of OpenSCAP do",
@@ -116,7 +116,7 @@ class _ResultsReader:
             )
         lost = local in _RESULTS
         for table, own, parent in self._strict:
-            if table is known and namespace in _XCCDF:
+            if table is known_table and namespace in _XCCDF:
                 lost = lost or namespace != own or local not in _LEGAL[parent]
         if lost:
             raise self.contents.damaged(f"has a <{shown(local)}> where none belongs")

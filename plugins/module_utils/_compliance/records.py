@@ -93,18 +93,18 @@ class Contents:
         self.rules: dict[str, dict[str, WrittenRule]] = {}
         self.versions: dict[str, str] = {}
 
-    def damaged(self, what: str) -> CorruptData:
+    def damaged(self, damage: str) -> CorruptData:
         """An error to raise for a file that is damaged."""
-        return CorruptData(f"{self.where} {what}", code="results-damaged")
+        return CorruptData(f"{self.where} {damage}", code="results-damaged")
 
-    def number(self, text: str, what: str) -> float:
-        """Read ``what`` from a text. Raises CorruptData unless it is a finite number."""
+    def number(self, text: str, subject: str) -> float:
+        """Read ``subject`` from a text. Raises CorruptData unless it is a finite number."""
         try:
             value = float(text)
         except ValueError:
             value = math.nan
         if not math.isfinite(value):
-            raise self.damaged(f"has the {what} {text[:40]!a}")
+            raise self.damaged(f"has the {subject} {text[:40]!a}")
         return value
 
 

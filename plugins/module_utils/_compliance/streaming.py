@@ -81,21 +81,21 @@ def walk(
     """
     text: list[str] = []
     parser, check = _parser(where, top, unknown, flat, text)
-    given = 0
+    byte_count = 0
     for chunk in chunks:
         for at in range(0, len(chunk), _STEP):
             part = chunk[at : at + _STEP]
-            given += len(part)
-            if given > FILE_LIMIT:
+            byte_count += len(part)
+            if byte_count > FILE_LIMIT:
                 raise _limit(where, f"has more than {FILE_LIMIT >> 20} MiB")
             _parse(parser, part, where, last=False)
             check(part)
             # Where nothing ends, the parser or the text keeps all of it.
-            if given - parser.CurrentByteIndex > PENDING_LIMIT or sum(map(len, text)) > PENDING_LIMIT:
+            if byte_count - parser.CurrentByteIndex > PENDING_LIMIT or sum(map(len, text)) > PENDING_LIMIT:
                 raise _limit(where, f"has a tag or a text of more than {PENDING_LIMIT} bytes")
             if len(parser.intern) > NAMES_LIMIT:
                 raise _limit(where, f"has more than {NAMES_LIMIT} names of elements and attributes")
-    if not given:
+    if not byte_count:
         raise CorruptData(f"{where} is empty", code="results-truncated")
     _parse(parser, b"", where, last=True)
 
@@ -111,8 +111,8 @@ def _parse(parser: xml.parsers.expat.XMLParserType, data: bytes, where: str, *, 
         ) from error
 
 
-def _limit(where: str, what: str) -> LimitExceeded:
-    return LimitExceeded(f"{where} {what}", code="limit-results")
+def _limit(where: str, excess: str) -> LimitExceeded:
+    return LimitExceeded(f"{where} {excess}", code="limit-results")
 
 
 def _parser(
@@ -131,25 +131,25 @@ def _parser(
     add, clear = text.append, text.clear
     stack: list[tuple[str, Table | None, Finish, Attributes]] = [("", None, None, [])]
     push, pop = stack.append, stack.pop
-    known: Table | None = top
+    table: Table | None = top
 
     def start(name: str, attributes: Attributes) -> None:
-        nonlocal known
-        if known is None:
+        nonlocal table
+        if table is None:
             # Markup inside a text: its words belong to it.
             unknown(name, _NOTHING)
             push((name, None, None, attributes))
         else:
-            found = known.get(name)
-            if found is None:
-                unknown(name, known)
-                found = known[name] = _PASSING
-            inside, begin, finish = found
+            entry = table.get(name)
+            if entry is None:
+                unknown(name, table)
+                entry = table[name] = _PASSING
+            inside, begin, finish = entry
             if inside is _NOTHING:
                 pass_by(name, len(stack) - 1)
                 return
-            push((name, known, finish, attributes))
-            known = inside
+            push((name, table, finish, attributes))
+            table = inside
             if inside is None:
                 parser.CharacterDataHandler = add
             if begin is not None:
@@ -158,18 +158,18 @@ def _parser(
             raise _limit(where, f"is nested deeper than {DEPTH_LIMIT}")
 
     def end(name: str) -> None:
-        nonlocal known
+        nonlocal table
         own, above, finish, attributes = pop()
         if own != name:
             raise CorruptData(
                 f"{where} has an element that should not be inside one of its name", code="results-damaged"
             )
-        if known is not None:
-            known = above
+        if table is not None:
+            table = above
             if finish is not None:
                 finish("", attributes)
         elif above is not None:
-            known = above
+            table = above
             parser.CharacterDataHandler = None
             words = " ".join("".join(text).split())
             clear()
@@ -186,8 +186,8 @@ def _check_prolog(parser: xml.parsers.expat.XMLParserType, where: str) -> None:
 
     def declared(_version: str, encoding: str | None, _standalone: int) -> None:
         if encoding is not None and encoding.lower() not in _ENCODINGS:
-            what = f"is written in {encoding[:40]!a}; UTF-8 is read"
-            raise CorruptData(f"{where} {what}", code="results-damaged")
+            damage = f"is written in {encoding[:40]!a}; UTF-8 is read"
+            raise CorruptData(f"{where} {damage}", code="results-damaged")
 
     def refuse(*_details: object) -> None:
         raise CorruptData(f"{where} declares a document type; results have none", code="results-damaged")

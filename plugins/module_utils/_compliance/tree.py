@@ -181,8 +181,8 @@ def without_modules(root: Path) -> None:
 def _without_modules(line: bytes) -> bytes:
     line = line.partition(b"#")[0].replace(b":", b" : ", 1)
     name, *services = line.split() or [b""]
-    kept = [one for one in services if one in (b"files", b"dns")] or [b"files"]
-    return name + b": " + b" ".join(kept) + b"\n" if name not in (b"", b":") else b""
+    kept_services = [service for service in services if service in (b"files", b"dns")] or [b"files"]
+    return name + b": " + b" ".join(kept_services) + b"\n" if name not in (b"", b":") else b""
 
 
 # Symlinks
@@ -236,22 +236,22 @@ def _resolve(root: Path, link: str, target: str, targets: t.Mapping[str, str]) -
         names.append(name)
         if not steps.left:
             break
-        here = "/".join(names)
-        known = targets.get(here)
-        if known is None:
+        link_path = "/".join(names)
+        link_target = targets.get(link_path)
+        if link_target is None:
             try:
-                known = str((root / here).readlink())
+                link_target = str((root / link_path).readlink())
             except OSError:
-                if (root / here).is_dir():
+                if (root / link_path).is_dir():
                     continue
                 # Nothing, or a file: no ".." behind it leads back to where something is.
-                names += [rest for rest in reversed(steps.left) if rest != ".."]
+                names += [name for name in reversed(steps.left) if name != ".."]
                 break
         try:
-            steps.follow(known)
+            steps.follow(link_target)
         except SymlinkLoop:
             return None
-        names = [] if known.startswith("/") else names[:-1]
+        names = [] if link_target.startswith("/") else names[:-1]
     return clean_name("/".join(names))
 
 

@@ -87,9 +87,9 @@ class ContentIndex:
         self.collection_end = -1
         self.streams = 0
 
-    def wrong(self, what: str) -> CorruptData:
+    def wrong(self, damage: str) -> CorruptData:
         """The error for content that is damaged."""
-        return CorruptData(f"{self.where} {what}", code="content-damaged")
+        return CorruptData(f"{self.where} {damage}", code="content-damaged")
 
 
 def read_index(data: bytes, where: str) -> ContentIndex:
@@ -248,7 +248,7 @@ class _IndexReader:
     def start_xccdf(self, local: str, attributes: dict[str, str], at: int, depth: int) -> None:
         """An element of the benchmark begins."""
         index, holders, groups = self.index, self.holders, self.groups
-        here: dict[str, dict[str, ContentItem]] = {
+        items_of: dict[str, dict[str, ContentItem]] = {
             "Rule": index.rules,
             "Group": index.groups,
             "Value": index.values,
@@ -260,14 +260,14 @@ class _IndexReader:
                 raise index.wrong("has several benchmarks; expected one")
             index.benchmark = ContentItem(attributes.get("id", ""), at)
             holders.append((depth, local, index.benchmark))
-        elif local in here:
+        elif local in items_of:
             item = ContentItem(attributes.get("id", ""), at, selected=is_true(attributes.get("selected", "true")))
             item.groups = tuple(groups)
             item.extends = attributes.get("extends", "")
             item.cluster = attributes.get("cluster-id", "")
-            if not item.id or item.id in here[local]:
+            if not item.id or item.id in items_of[local]:
                 raise index.wrong(f"has a {local} without an id of its own")
-            here[local][item.id] = item
+            items_of[local][item.id] = item
             holders.append((depth, local, item))
             if local == "Group":
                 groups.append(item.id)
@@ -325,10 +325,10 @@ class _IndexReader:
             self.holders[-1][2].cuts.append((item.start, item.end))
             self.cutting = -1
         elif kind == "oval":
-            known = self.index.oval[self.component]
-            if item.id in known:
+            items = self.index.oval[self.component]
+            if item.id in items:
                 raise self.index.wrong(f"has two OVAL items {item.id[:100]!r}")
-            known[item.id] = item
+            items[item.id] = item
         elif kind == "Group":
             self.groups.pop()
         elif kind == "Benchmark":
@@ -370,12 +370,12 @@ def list_profiles(path: str | Path) -> list[Profile]:
     return [Profile(item.id, item.title) for item in index.profiles.values()]
 
 
-def read_limited(path: str | Path, what: str, limit: int) -> bytes:
+def read_limited(path: str | Path, subject: str, limit: int) -> bytes:
     try:
         with Path(path).open("rb") as stream:
             data = stream.read(limit + 1)
     except (OSError, ValueError) as error:
-        raise InputError(f"{what} {str(path)[:300]} cannot be read: {error}", code="content-missing") from error
+        raise InputError(f"{subject} {str(path)[:300]} cannot be read: {error}", code="content-missing") from error
     if len(data) > limit:
-        raise InputError(f"{what} {str(path)[:300]} has more than {limit} bytes", code="content-kind")
+        raise InputError(f"{subject} {str(path)[:300]} has more than {limit} bytes", code="content-kind")
     return data

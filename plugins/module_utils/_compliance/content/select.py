@@ -82,9 +82,9 @@ def fits(os_release: OsRelease, platforms: t.Sequence[str]) -> Problem | None:
     platforms = [cpe for cpe in platforms if not cpe.startswith("#")]
     if not platforms:
         return None
-    wanted = _product(os_release.cpe_name) or _product_of_id(os_release)
-    known = {_product(cpe) for cpe in platforms} - {None}
-    if wanted in known:
+    product = _product(os_release.cpe_name) or _product_of_id(os_release)
+    products = {_product(cpe) for cpe in platforms} - {None}
+    if product in products:
         return None
     name = os_release.pretty_name or f"{os_release.id} {os_release.version_id}".strip() or "nothing that it names"
     return Problem("content-other-product", f"the content is for {', '.join(platforms[:3])}; the image is {name[:100]}")
@@ -106,8 +106,8 @@ def _product_of_id(os_release: OsRelease) -> tuple[str, str, str] | None:
         "sled": ("suse", "linux_enterprise_desktop"),
         "opensuse-leap": ("opensuse", "leap"),
     }
-    found = names.get(os_release.id)
-    return (*found, _major(os_release.version_id)) if found else None
+    product = names.get(os_release.id)
+    return (*product, _major(os_release.version_id)) if product else None
 
 
 def _major(version: str) -> str:
@@ -124,14 +124,14 @@ class Tailoring:
 
 
 def read_tailoring(data: bytes, where: str) -> Tailoring:
-    found = Tailoring()
+    tailoring = Tailoring()
     parser = xml.parsers.expat.ParserCreate(namespace_separator=" ")
     depth = 0
     top = ""
     profile: ContentItem | None = None
 
-    def wrong(what: str) -> InputError:
-        return InputError(f"the tailoring file {where} {what}", code="tailoring-damaged")
+    def wrong(damage: str) -> InputError:
+        return InputError(f"the tailoring file {where} {damage}", code="tailoring-damaged")
 
     def refuse(*_details: object) -> None:
         raise wrong("has a document type")
@@ -144,12 +144,12 @@ def read_tailoring(data: bytes, where: str) -> Tailoring:
         if depth > DEPTH_LIMIT:
             raise wrong("is nested too deep")
         if local == "benchmark" and depth == 2:
-            found.href, found.benchmark = attributes.get("href", ""), attributes.get("id", "")
+            tailoring.href, tailoring.benchmark = attributes.get("href", ""), attributes.get("id", "")
         elif local == "Profile" and depth == 2:
             profile = ContentItem(attributes.get("id", ""), 0, extends=attributes.get("extends", ""))
-            found.profiles[profile.id] = profile
+            tailoring.profiles[profile.id] = profile
         elif profile is not None and depth == 3 and "idref" in attributes:
-            found.named.add(attributes["idref"])
+            tailoring.named.add(attributes["idref"])
             if local == "select":
                 profile.selections.append((attributes["idref"], is_true(attributes.get("selected", ""))))
 
@@ -166,15 +166,15 @@ def read_tailoring(data: bytes, where: str) -> Tailoring:
         raise wrong(f"is not XML: {error}") from error
     if top != "Tailoring":
         raise wrong(f"begins with {top[:40]!r}, not with Tailoring")
-    return found
+    return tailoring
 
 
 def check_tailoring(tailored: Tailoring, index: ContentIndex, where: str, content: str) -> None:
     """Raise InputError where a tailoring file is for another benchmark: its selections would do nothing."""
 
-    def other(what: str) -> InputError:
+    def other(difference: str) -> InputError:
         return InputError(
-            f"the tailoring file {where} is for another benchmark than {content}: {what}",
+            f"the tailoring file {where} is for another benchmark than {content}: {difference}",
             code="tailoring-mismatch",
             hint="tailor the benchmark that is evaluated",
         )
@@ -182,12 +182,12 @@ def check_tailoring(tailored: Tailoring, index: ContentIndex, where: str, conten
     benchmark = t.cast(ContentItem, index.benchmark)
     if tailored.benchmark and tailored.benchmark != benchmark.id:
         raise other(f"it names {tailored.benchmark[:200]}")
-    one, two = _SSG_NAME.fullmatch(Path(tailored.href).name), _SSG_NAME.fullmatch(Path(content).name)
-    if one and two and one[1] != two[1]:
+    tailored_name, content_name = _SSG_NAME.fullmatch(Path(tailored.href).name), _SSG_NAME.fullmatch(Path(content).name)
+    if tailored_name and content_name and tailored_name[1] != content_name[1]:
         raise other(f"it names {Path(tailored.href).name}")
     clusters = {item.cluster for item in (*index.rules.values(), *index.groups.values())} - {""}
-    known = {*index.rules, *index.groups, *index.values, *clusters}
-    strange = sorted(tailored.named - known)
+    identifiers = {*index.rules, *index.groups, *index.values, *clusters}
+    strange = sorted(tailored.named - identifiers)
     if strange:
         raise other(f"{len(strange)} ids are not in it, {strange[0][:200]} among them")
     for profile in tailored.profiles.values():
@@ -202,8 +202,10 @@ def find_profile(name: str, offered: t.Mapping[str, ContentItem], where: str) ->
     ends = [item for identifier, item in offered.items() if identifier.endswith("_profile_" + name)]
     if len(ends) == 1:
         return ends[0]
-    there = ", ".join(identifier.replace(_PROFILE_PREFIX, "") for identifier in list(offered)[:30])
-    raise InputError(f"{where} has no profile {name[:200]!r}", code="profile-missing", hint=f"it has {there or 'none'}")
+    profiles = ", ".join(identifier.replace(_PROFILE_PREFIX, "") for identifier in list(offered)[:30])
+    raise InputError(
+        f"{where} has no profile {name[:200]!r}", code="profile-missing", hint=f"it has {profiles or 'none'}"
+    )
 
 
 def profile_chain(
@@ -213,14 +215,14 @@ def profile_chain(
     chain = [profile]
     while chain[-1].extends:
         last = chain[-1]
-        found = offered.get(last.extends)
-        if found is None or any(found is item for item in chain):
-            found = base.get(last.extends)
-        if found is None or any(found is item for item in chain):
+        base_profile = offered.get(last.extends)
+        if base_profile is None or any(base_profile is item for item in chain):
+            base_profile = base.get(last.extends)
+        if base_profile is None or any(base_profile is item for item in chain):
             raise InputError(
                 f"the profile {last.id} extends {last.extends[:200]!r}, which does not exist", code="profile-missing"
             )
-        chain.append(found)
+        chain.append(base_profile)
     return chain[::-1]
 
 
@@ -251,12 +253,12 @@ def selected_rules(index: ContentIndex, chain: t.Sequence[ContentItem]) -> set[s
 
 
 def only_rules(names: t.Sequence[str], index: ContentIndex, selected: set[str], profile: str) -> set[str]:
-    found = set()
+    identifiers = set()
     for name in names:
         identifier = name if name in index.rules else _RULE_PREFIX + name
         if identifier not in index.rules:
             raise InputError(f"the benchmark has no rule {name[:200]!r}", code="rule-missing")
         if identifier not in selected:
             raise InputError(f"the profile {profile} does not select the rule {name[:200]!r}", code="rule-missing")
-        found.add(identifier)
-    return found
+        identifiers.add(identifier)
+    return identifiers

@@ -61,40 +61,40 @@ class Trimmed:
         return self.document.replace(PACKAGES_MARK, b"%d" % packages).replace(TOKEN_MARK, token.encode("ascii"))
 
 
-def trim(wanted: EvaluationRequest, content: Path, cache: Path | None = None) -> Trimmed:
+def trim(request: EvaluationRequest, content: Path, cache: Path | None = None) -> Trimmed:
     """The content trimmed to what is wanted of it, from ``cache`` (a folder that exists) where it is there.
 
     Raises InputError for a profile or rule that does not exist and a tailoring file of another benchmark, CorruptData
     and LimitExceeded for content that is unusable.
     """
     data = read_limited(content, "the content", CONTENT_LIMIT)
-    tailoring = read_limited(wanted.tailoring, "the tailoring file", TAILORING_LIMIT) if wanted.tailoring else b""
+    tailoring = read_limited(request.tailoring, "the tailoring file", TAILORING_LIMIT) if request.tailoring else b""
     digest = hashlib.sha256(data).hexdigest()
-    question = [_VERSION, digest, wanted.profile, sorted(wanted.rules), hashlib.sha256(tailoring).hexdigest()]
+    question = [_VERSION, digest, request.profile, sorted(request.rules), hashlib.sha256(tailoring).hexdigest()]
     # The content's name is part of what a tailoring file is checked against.
     question.append(content.name if tailoring else "")
     key = hashlib.sha256(json.dumps(question).encode()).hexdigest()
-    kept = _load(cache / f"{key}.content") if cache is not None else None
-    if kept is None:
-        kept = _trim(data, digest, tailoring, wanted, content)
+    trimmed = _load(cache / f"{key}.content") if cache is not None else None
+    if trimmed is None:
+        trimmed = _trim(data, digest, tailoring, request, content)
         if cache is not None:
-            _save(kept, cache / f"{key}.content")
-    return dataclasses.replace(kept, tailoring=tailoring)
+            _save(trimmed, cache / f"{key}.content")
+    return dataclasses.replace(trimmed, tailoring=tailoring)
 
 
-def _trim(data: bytes, digest: str, tailoring: bytes, wanted: EvaluationRequest, content: Path) -> Trimmed:
+def _trim(data: bytes, digest: str, tailoring: bytes, request: EvaluationRequest, content: Path) -> Trimmed:
     index = read_index(data, str(content))
     profiles: dict[str, ContentItem] = dict(index.profiles)
     tailored = None
     if tailoring:
-        tailored = read_tailoring(tailoring, wanted.tailoring)
-        check_tailoring(tailored, index, wanted.tailoring, str(content))
+        tailored = read_tailoring(tailoring, request.tailoring)
+        check_tailoring(tailored, index, request.tailoring, str(content))
     offered = tailored.profiles if tailored else index.profiles
-    profile = find_profile(wanted.profile, offered, wanted.tailoring or str(content))
+    profile = find_profile(request.profile, offered, request.tailoring or str(content))
     chain = profile_chain(profile, offered, profiles)
     rules = selected_rules(index, chain)
-    if wanted.rules:
-        rules = only_rules(wanted.rules, index, rules, profile.id)
+    if request.rules:
+        rules = only_rules(request.rules, index, rules, profile.id)
     if not rules:
         raise InputError(f"the profile {profile.id} selects no rule", code="profile-empty")
     benchmark = t.cast(ContentItem, index.benchmark)
@@ -115,17 +115,17 @@ def _cut(index: ContentIndex, rules: set[str], profiles: set[str]) -> bytes:
     benchmark = t.cast(ContentItem, index.benchmark)
     cuts.extend(benchmark.cuts)
     # A rule that another one requires or excludes must be there, selected or not: oscap aborts without it.
-    kept = _closure(index.rules, rules)
+    rules_kept = _closure(index.rules, rules)
     elements = (
         *((item, item.id in profiles) for item in index.profiles.values()),
         *((item, True) for item in (*index.groups.values(), *index.values.values())),
-        *((item, item.id in kept) for item in index.rules.values()),
+        *((item, item.id in rules_kept) for item in index.rules.values()),
     )
     for item, stays in elements:
         cuts.extend(item.cuts if stays else [(item.start, item.end)])
     checks: dict[str, set[str]] = {}
     whole: set[str] = set()
-    for identifier in kept:
+    for identifier in rules_kept:
         for href, name in index.rules[identifier].checks:
             component = index.references.get(index.catalog.get(href, ("",))[0], ("",))[0]
             if name:
@@ -155,25 +155,25 @@ def _platform_components(index: ContentIndex) -> set[str]:
 
 
 def _closure(items: t.Mapping[str, ContentItem], names: set[str]) -> set[str]:
-    found: set[str] = set()
+    closure: set[str] = set()
     todo = [name for name in names if name in items]
     while todo:
         name = todo.pop()
-        if name not in found:
-            found.add(name)
+        if name not in closure:
+            closure.add(name)
             todo.extend(used for used in items[name].uses if used in items)
-    return found
+    return closure
 
 
 def _unused_texts(index: ContentIndex) -> t.Iterator[tuple[int, int]]:
     """Questionnaires for people: the components, and all that refers to them."""
     for component in index.questionnaires:
         yield index.components[component].start, index.components[component].end
-    gone = {name for name, (target, _item) in index.references.items() if target in index.questionnaires}
-    for name in gone:
+    unused = {name for name, (target, _item) in index.references.items() if target in index.questionnaires}
+    for name in unused:
         yield index.references[name][1].start, index.references[name][1].end
     for target, uri in index.catalog.values():
-        if target in gone:
+        if target in unused:
             yield uri.start, uri.end
 
 
@@ -241,9 +241,9 @@ def pack_trimmed(trimmed: Trimmed) -> bytes:
 def unpack_trimmed(data: bytes) -> Trimmed:
     """What ``pack_trimmed`` gave. Raises CorruptData."""
     try:
-        found = _of_bytes(zlib.decompress(data))
+        trimmed = _of_bytes(zlib.decompress(data))
     except zlib.error as error:
         raise CorruptData(f"the content is damaged: {error}", code="content-kind") from error
-    if found is None:
+    if trimmed is None:
         raise CorruptData("the content is damaged", code="content-kind")
-    return found
+    return trimmed
