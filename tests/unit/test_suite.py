@@ -116,6 +116,14 @@ def test_the_tests_on_a_cluster_fail_when_nobody_took_a_file(
     assert sorted(set(names)) == [f"cluster-{number}" for number in range(1, suite.CLUSTERS + 1)]
 
 
+def make_environment(folder: Path) -> None:
+    """Put a ``bin/python`` into a folder, which is that of this environment: not every Python follows a link to it."""
+    python = folder / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n', encoding="utf-8")
+    python.chmod(0o755)
+
+
 @pytest.mark.parametrize(("names", "passed"), [(["unit"], 1), (["full", "unit"], 2)])
 def test_long_tests_are_left_to_the_full_run(
     suite: t.Any,
@@ -129,8 +137,7 @@ def test_long_tests_are_left_to_the_full_run(
     (tmp_path / "test_it.py").write_text(
         "import pytest\n\ndef test_short(): pass\n\n@pytest.mark.full\ndef test_long(): pass\n", encoding="utf-8"
     )
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "python").symlink_to(sys.executable)
+    make_environment(tmp_path)
     for name in ("BUILD", "CHECKOUT", "LOGS"):
         monkeypatch.setattr(suite, name, tmp_path)
     stages = {"unit": lambda result: suite.pytest(result, "unit", tmp_path, ["test_it.py"])}
@@ -147,8 +154,7 @@ def test_what_failed_is_told_at_the_end(
     lines += ["import pytest", "@pytest.fixture(scope='session')", "def broken(): raise OSError('no cluster')"]
     lines += [f"def test_error_{number}(broken): pass" for number in range(5)]
     (tmp_path / "test_it.py").write_text("\n".join(lines), encoding="utf-8")
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "python").symlink_to(sys.executable)
+    make_environment(tmp_path)
     for name in ("BUILD", "CHECKOUT", "LOGS"):
         monkeypatch.setattr(suite, name, tmp_path)
     monkeypatch.setattr(

@@ -186,7 +186,9 @@ def test_what_it_tells_is_what_an_index_refuses(feed: Path, tmp_path: Path) -> N
 def test_a_dry_run_over_real_documents(tmp_path: Path) -> None:
     """Of real documents, too, every refused one has a cause without identifiers."""
     with tarfile.open(data_path("red_hat_documents.tar.xz")) as archive:
-        archive.extractall(tmp_path / "real", filter="data")
+        # Debian's 3.11.2 has no filters yet.
+        options: dict[str, t.Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+        archive.extractall(tmp_path / "real", **options)
     checked = check_feed(str(tmp_path / "real"), now=NOW)
     assert checked.info is not None
     assert checked.info.documents > 30
