@@ -90,13 +90,13 @@ class KubernetesClient:
         except ApiError as error:
             if error.status != 409 or not tried.unknown:
                 raise
-            there = self.get(f"{path}/{urllib.parse.quote(name, safe='')}")
-            found = there.get("metadata") or {}
+            existing_object = self.get(f"{path}/{urllib.parse.quote(name, safe='')}")
+            existing_metadata = existing_object.get("metadata") or {}
             for kind in ("labels", "annotations"):
-                ours, theirs = metadata.get(kind) or {}, found.get(kind) or {}
-                if not ours.items() <= theirs.items():
+                wanted_values, existing_values = metadata.get(kind) or {}, existing_metadata.get(kind) or {}
+                if not wanted_values.items() <= existing_values.items():
                     raise
-            return there
+            return existing_object
 
     def merge_patch(
         self, path: str, body: Params, params: Params | None = None, *, metadata_only: bool = False
@@ -204,7 +204,7 @@ class KubernetesClient:
         accept: str,
     ) -> tuple[list[_T], str]:
         result: list[_T] = []
-        seen, token, version = 0, "", ""
+        item_count, token, version = 0, "", ""
         while True:
             params["limit"] = limit
             try:
@@ -218,20 +218,20 @@ class KubernetesClient:
             objects = page["items"] or [] if "items" in page else None
             if not isinstance(objects, list):
                 raise self._exchange.nonsense(operation_of("GET", path, params), "items is not a list")
-            for each in objects:
-                if not isinstance(each, dict):
+            for item in objects:
+                if not isinstance(item, dict):
                     raise self._exchange.nonsense(operation_of("GET", path, params), "an item is not an object")
-                value = project(each)
+                value = project(item)
                 if value is not None:
                     result.append(value)
-            seen += len(objects)
+            item_count += len(objects)
             metadata = page.get("metadata") or {}
             # That of the first page: what a later one had already is then told again, which does no harm.
             version = version or str(metadata.get("resourceVersion") or "")
             following = metadata.get("continue") or ""
             if not following:
                 return result, version
-            if following == token or seen > _ITEM_LIMIT:
+            if following == token or item_count > _ITEM_LIMIT:
                 raise self._exchange.nonsense(operation_of("GET", path, params), "the list does not end")
             token = params["continue"] = following
             # Pages carry on where the first began; a version would contradict the token.
@@ -256,7 +256,7 @@ class KubernetesClient:
             listed = self.get("/apis").get("groups")
             if not isinstance(listed, list) or not listed:
                 raise self._exchange.nonsense(operation_of("GET", "/apis"), "no API groups")
-            self._groups = frozenset(str(each.get("name")) for each in listed if isinstance(each, dict))
+            self._groups = frozenset(str(group.get("name")) for group in listed if isinstance(group, dict))
         return self._groups
 
     def has_group(self, group: str) -> bool:

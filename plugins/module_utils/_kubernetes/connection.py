@@ -94,21 +94,21 @@ class Connection:
 
 def secrets_of(kubeconfig: str | t.Mapping[str, t.Any]) -> tuple[set[str], set[str]]:
     """All texts of the option ``kubeconfig``, and those of them that are secret."""
-    everything: set[str] = set()
+    texts: set[str] = set()
     secrets: set[str] = set()
     waiting: list[tuple[t.Any, bool]] = [(kubeconfig, False)]
     while waiting:
         value, is_secret = waiting.pop()
         if isinstance(value, t.Mapping):
             waiting += [(inner, is_secret or key in _SECRET_KEYS) for key, inner in value.items()]
-            everything.update(key for key in value if isinstance(key, str))
+            texts.update(key for key in value if isinstance(key, str))
         elif isinstance(value, (list, tuple)):
             waiting += [(inner, is_secret) for inner in value]
         elif value is not None:
-            everything.add(str(value))
+            texts.add(str(value))
             if is_secret and value != "":
                 secrets.add(str(value))
-    return everything, secrets
+    return texts, secrets
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,69 +142,69 @@ class _LoadedTarget:
     tls_server_name: str
 
 
-def _target(wanted: Connection, loaded: t.Any) -> _LoadedTarget:
+def _target(connection: Connection, loaded: t.Any) -> _LoadedTarget:
     cert_file, key_file = loaded.cert_file, loaded.key_file
     # The identity that was named wins over that of a kubeconfig: a server that is shown a certificate and a token
     # believes the certificate.
-    if wanted.api_key or wanted.username:
+    if connection.api_key or connection.username:
         cert_file = key_file = ""
-    if wanted.client_cert:
-        cert_file, key_file = wanted.client_cert, wanted.client_key
+    if connection.client_cert:
+        cert_file, key_file = connection.client_cert, connection.client_key
     return _LoadedTarget(
-        host=(wanted.host or loaded.host).rstrip("/"),
-        verifies=bool(loaded.verify_ssl if wanted.validate_certs is None else wanted.validate_certs),
-        ca="" if wanted.ca_cert else getattr(loaded, "ca", ""),
-        ca_file=wanted.ca_cert or loaded.ssl_ca_cert or "",
+        host=(connection.host or loaded.host).rstrip("/"),
+        verifies=bool(loaded.verify_ssl if connection.validate_certs is None else connection.validate_certs),
+        ca="" if connection.ca_cert else getattr(loaded, "ca", ""),
+        ca_file=connection.ca_cert or loaded.ssl_ca_cert or "",
         cert_file=cert_file or "",
         key_file=key_file or "",
-        proxy=wanted.proxy or loaded.proxy or "",
+        proxy=connection.proxy or loaded.proxy or "",
         tls_server_name=getattr(loaded, "tls_server_name", None) or "",
     )
 
 
-def settle(wanted: Connection) -> Settled:
+def settle(connection: Connection) -> Settled:
     """Load what the options name. Raises ApiError (``cluster-config``) where they cannot be used."""
     try:
-        loaded, impersonate = _load(wanted)
-        target = _target(wanted, loaded)
+        loaded, impersonate = _load(connection)
+        target = _target(connection, loaded)
         server, endpoint = _server(target.host)
         context, ca = _tls_context(target) if endpoint.scheme == "https" else (None, "")
     finally:
         forget_files()
     is_open = endpoint.scheme == "http" and not endpoint.is_loopback
     authorization: t.Callable[[], str] = str
-    if wanted.api_key:
-        authorization = functools.partial(str, f"Bearer {wanted.api_key}")
-    elif wanted.username:
-        token = "" if is_open else log_in(server, wanted.username, wanted.password, ca, target.verifies)
+    if connection.api_key:
+        authorization = functools.partial(str, f"Bearer {connection.api_key}")
+    elif connection.username:
+        token = "" if is_open else log_in(server, connection.username, connection.password, ca, target.verifies)
         authorization = functools.partial(str, f"Bearer {token}")
-    elif not wanted.client_cert:
+    elif not connection.client_cert:
         authorization = _RenewedToken(loaded)
     if is_open and (target.cert_file or authorization()):
         raise config_error(f"credentials would go to {server} without encryption", "use https:// for the API server")
-    if wanted.impersonate_user:
+    if connection.impersonate_user:
         impersonate = (
-            ("Impersonate-User", wanted.impersonate_user),
-            *(("Impersonate-Group", group) for group in wanted.impersonate_groups),
+            ("Impersonate-User", connection.impersonate_user),
+            *(("Impersonate-Group", group) for group in connection.impersonate_groups),
         )
     return Settled(
         server=server,
         ca=ca,
         verifies=target.verifies,
         tls_server_name=target.tls_server_name,
-        pool=_pool(wanted, target, endpoint, context),
+        pool=_pool(connection, target, endpoint, context),
         authorization=authorization,
         impersonate=impersonate,
         warnings=_warnings(server, target.verifies),
     )
 
 
-def _load(wanted: Connection) -> tuple[t.Any, tuple[tuple[str, str], ...]]:
+def _load(connection: Connection) -> tuple[t.Any, tuple[tuple[str, str], ...]]:
     """Read a kubeconfig or the pod's account; as ``load_kubeconfig``."""
-    is_complete = wanted.host and (wanted.api_key or wanted.username or wanted.client_cert)
+    is_complete = connection.host and (connection.api_key or connection.username or connection.client_cert)
     if is_complete:
         return Plain(), ()
-    if not wanted.kubeconfig and not wanted.context and "KUBERNETES_SERVICE_HOST" in os.environ:
+    if not connection.kubeconfig and not connection.context and "KUBERNETES_SERVICE_HOST" in os.environ:
         from kubernetes import config
 
         loaded = library_configuration()
@@ -215,7 +215,10 @@ def _load(wanted: Connection) -> tuple[t.Any, tuple[tuple[str, str], ...]]:
         else:
             return loaded, ()
     return load_kubeconfig(
-        wanted.kubeconfig, wanted.context, persist_config=wanted.persist_config, has_host=bool(wanted.host)
+        connection.kubeconfig,
+        connection.context,
+        persist_config=connection.persist_config,
+        has_host=bool(connection.host),
     )
 
 
@@ -257,10 +260,10 @@ def _tls_context(target: _LoadedTarget) -> tuple[ssl.SSLContext, str]:
             context.verify_mode = ssl.CERT_NONE
     if not target.cert_file:
         return context, ca
-    for path, what in ((target.cert_file, "the client certificate"), (target.key_file, "the client key")):
+    for path, description in ((target.cert_file, "the client certificate"), (target.key_file, "the client key")):
         if not path:
-            raise config_error(f"{what} is missing", "client_cert and client_key are only good together")
-        read_file(path, what)
+            raise config_error(f"{description} is missing", "client_cert and client_key are only good together")
+        read_file(path, description)
     try:
         # Without a password OpenSSL would ask for one on the terminal.
         context.load_cert_chain(target.cert_file, target.key_file, password="")
@@ -273,7 +276,7 @@ def _tls_context(target: _LoadedTarget) -> tuple[ssl.SSLContext, str]:
 
 
 def _pool(
-    wanted: Connection, target: _LoadedTarget, endpoint: Endpoint, context: ssl.SSLContext | None
+    connection: Connection, target: _LoadedTarget, endpoint: Endpoint, context: ssl.SSLContext | None
 ) -> urllib3.PoolManager:
     import urllib3
 
@@ -284,19 +287,19 @@ def _pool(
             options["server_hostname"] = target.tls_server_name
         if context.verify_mode == ssl.CERT_NONE:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # we warn once
-    proxy = _proxy(wanted, target.proxy, endpoint)
+    proxy = _proxy(connection, target.proxy, endpoint)
     if proxy is None:
         return urllib3.PoolManager(**options)
     return urllib3.ProxyManager(proxy[0], proxy_headers=proxy[1], **options)
 
 
-def _proxy(wanted: Connection, text: str, endpoint: Endpoint) -> tuple[str, dict[str, str]] | None:
+def _proxy(connection: Connection, text: str, endpoint: Endpoint) -> tuple[str, dict[str, str]] | None:
     """Address and headers of the proxy: the option's, else the kubeconfig's, else the environment's."""
     import urllib3
 
     headers: dict[str, str] = {}
     if text:
-        if wanted.no_proxy and is_exempt(endpoint, wanted.no_proxy):
+        if connection.no_proxy and is_exempt(endpoint, connection.no_proxy):
             return None
         parts = urllib.parse.urlsplit(text if "://" in text else f"http://{text}")
         try:
@@ -311,14 +314,14 @@ def _proxy(wanted: Connection, text: str, endpoint: Endpoint) -> tuple[str, dict
         host = f"[{host}]" if ":" in host else host
         address = f"{parts.scheme}://{host}" + (f":{port}" if port else "")
     else:
-        found = proxy_for(endpoint)
-        if found is None or (wanted.no_proxy and is_exempt(endpoint, wanted.no_proxy)):
+        environment_proxy = proxy_for(endpoint)
+        if environment_proxy is None or (connection.no_proxy and is_exempt(endpoint, connection.no_proxy)):
             return None
-        address, headers = f"http://{found.endpoint}", dict(found.headers)
-    given = wanted.proxy_headers.get
+        address, headers = f"http://{environment_proxy.endpoint}", dict(environment_proxy.headers)
+    field = connection.proxy_headers.get
     headers.update(
         urllib3.util.make_headers(
-            user_agent=given("user_agent"), basic_auth=given("basic_auth"), proxy_basic_auth=given("proxy_basic_auth")
+            user_agent=field("user_agent"), basic_auth=field("basic_auth"), proxy_basic_auth=field("proxy_basic_auth")
         )
     )
     return address, headers

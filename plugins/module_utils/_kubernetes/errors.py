@@ -77,20 +77,20 @@ def operation_of(method: str, path: str, params: t.Mapping[str, t.Any] | None = 
     """Derive the operation of a request from its method and API path."""
     parts = [urllib.parse.unquote(part) for part in path.split("?")[0].strip("/").split("/")]
     if parts[0] == "api" and len(parts) > 2:
-        group, rest = "", parts[2:]
+        group, segments = "", parts[2:]
     elif parts[0] == "apis" and len(parts) > 3:
-        group, rest = parts[1], parts[3:]
+        group, segments = parts[1], parts[3:]
     else:
         return Operation(_VERBS.get(method, method.lower()), resource=path.split("?")[0])
     namespace = ""
-    if rest[0] == "namespaces" and len(rest) > 2:
-        namespace, rest = rest[1], rest[2:]
-    resource, name = rest[0], rest[1] if len(rest) > 1 else ""
+    if segments[0] == "namespaces" and len(segments) > 2:
+        namespace, segments = segments[1], segments[2:]
+    resource, name = segments[0], segments[1] if len(segments) > 1 else ""
     verb = _VERBS.get(method, method.lower())
     if method == "GET" and not name:
         verb = "watch" if params and params.get("watch") else "list"
-    if len(rest) > 2:
-        resource = f"{resource}/{rest[2]}"
+    if len(segments) > 2:
+        resource = f"{resource}/{segments[2]}"
     return Operation(verb, group, resource, namespace, name)
 
 
@@ -146,31 +146,31 @@ def refused(
     server: str, status: int, body: bytes, operation: Operation, params: t.Mapping[str, t.Any] | None = None
 ) -> ApiError:
     """The error for an answer that is not 2xx. ``body`` is a Status object where the API itself answered."""
-    reason, said, details = _status_of(body)
-    api_message = said
+    reason, message, details = _status_of(body)
+    api_message = message
     code, hint = INVALID, ""
     if status == 401:
         code = UNAUTHORIZED
-        said = "the credentials are not accepted"
+        message = "the credentials are not accepted"
         hint = "the token or certificate is wrong or has expired; log in again and give the new one"
     elif status == 403:
-        code, hint = FORBIDDEN, _grant(operation, said)
+        code, hint = FORBIDDEN, _grant(operation, message)
     elif status == 404:
-        code, hint = NOT_FOUND, _what_is_missing(operation, details, said)
+        code, hint = NOT_FOUND, _what_is_missing(operation, details, message)
     elif status == 409:
         code = CONFLICT
     elif status == 410:
         code = EXPIRED
     elif status == 429 or status >= 500:
         code, hint = BUSY, "look at the API server and what it depends on, and try again"
-    elif status == 400 and "HTTP request to an HTTPS server" in said:
+    elif status == 400 and "HTTP request to an HTTPS server" in message:
         code, hint = CONFIG, "use https:// for the API server"
     elif status == 400 and params and (params.get("labelSelector") or params.get("fieldSelector")):
         hint = "check the selector"
     elif 300 <= status < 400:
         code, hint = CONFIG, f"is {server} the address of an API server?"
-    text = f"{status} from {server}, asked to {operation}" + (f": {said}" if said else "")
-    if status == 500 and "request is too large" in said:
+    text = f"{status} from {server}, asked to {operation}" + (f": {message}" if message else "")
+    if status == 500 and "request is too large" in message:
         # Said by etcd; the same is 413 elsewhere, and to try again is useless.
         code, hint, status = INVALID, "", 413
     return ApiError(text, code=code, hint=hint, status=status, reason=reason, api_message=api_message)
@@ -192,16 +192,16 @@ def _status_of(body: bytes) -> tuple[str, str, dict[str, t.Any]]:
     )
 
 
-def _grant(operation: Operation, said: str) -> str:
-    user = re.search(r'[Uu]ser \\?"([^"\\]{1,300})\\?"', said)
+def _grant(operation: Operation, message: str) -> str:
+    user = re.search(r'[Uu]ser \\?"([^"\\]{1,300})\\?"', message)
     account = user.group(1) if user else "the account"
     if account == "system:anonymous":
         return "no credentials were sent; give api_key, a client certificate or a kubeconfig with a user"
-    if "cannot impersonate" in said:
+    if "cannot impersonate" in message:
         return f"let {account} impersonate, or leave out impersonate_user and impersonate_groups"
-    if user is None and "is forbidden: User" not in said:
+    if user is None and "is forbidden: User" not in message:
         # Admission (Pod Security, quota, policies) says 403 too; a role would not help.
-        return "" if operation.verb in ("create", "patch", "update") and said else f"grant {operation.verb}"
+        return "" if operation.verb in ("create", "patch", "update") and message else f"grant {operation.verb}"
     roles = roles_for(operation)
     if roles:
         return f"grant {' or '.join(roles)} to {account}; the role imagescan.openshift.setup makes it"
@@ -209,10 +209,10 @@ def _grant(operation: Operation, said: str) -> str:
     return f"grant {operation.verb} on {kind} to {account}"
 
 
-def _what_is_missing(operation: Operation, details: t.Mapping[str, t.Any], said: str) -> str:
+def _what_is_missing(operation: Operation, details: t.Mapping[str, t.Any], message: str) -> str:
     if details.get("kind") == "namespaces" and operation.namespace:
         return f"create the namespace {visible(operation.namespace, 260)}, as the role imagescan.openshift.setup does"
-    if not details.get("name") and ("could not find the requested resource" in said or "page not found" in said):
+    if not details.get("name") and ("could not find the requested resource" in message or "page not found" in message):
         group = operation.group or "core"
         return f"does this cluster have {operation.resource} of the group {group}?"
     return ""

@@ -63,15 +63,15 @@ class ApiPatience:
         """True if no time is left."""
         return time.monotonic() - self._start > self._seconds
 
-    def pause(self, error: ApiError, wanted: float | None) -> None:
-        """Wait before another try, ``wanted`` seconds if the server said so; raise ``error`` when time is over."""
+    def pause(self, error: ApiError, seconds: float | None) -> None:
+        """Wait before another try, ``seconds`` if the server said so; raise ``error`` when time is over."""
         self._tries += 1
         delay = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(self._tries, 10)) * random.uniform(0.5, 1.0)
-        if wanted is not None:
-            delay = wanted + delay * 0.5
+        if seconds is not None:
+            delay = seconds + delay * 0.5
         if time.monotonic() - self._start + delay > self._seconds:
-            if wanted is not None and wanted > self._seconds:
-                error.message += f"; it asks to wait {wanted:.0f} s, longer than the deadline of {self._seconds:.0f} s"
+            if seconds is not None and seconds > self._seconds:
+                error.message += f"; it asks to wait {seconds:.0f} s, longer than the deadline of {self._seconds:.0f} s"
             if self._tries > 1:
                 error.message += f" (tried {self._tries} times)"
             raise error
@@ -169,10 +169,10 @@ class Exchange:
             answer.close()
         return refused(self.server, answer.status, body, operation, params)
 
-    def nonsense(self, operation: Operation, what: str) -> ApiError:
+    def nonsense(self, operation: Operation, problem: str) -> ApiError:
         """The error of an answer that no API server gives."""
         return ApiError(
-            f"{self.server} does not answer as an API server does, asked to {operation}: {what}",
+            f"{self.server} does not answer as an API server does, asked to {operation}: {problem}",
             code=INVALID,
             hint="check the address and whether a proxy or a login page answers in its place",
         )

@@ -89,16 +89,16 @@ def load_kubeconfig(
     if isinstance(source, str):
         name = f"the kubeconfig {quoted(source)}"
         paths = [str(Path(part).expanduser()) for part in source.split(os.pathsep) if part]
-        found = [path for path in paths if Path(path).exists()]
-        if not found and not kubeconfig and has_host:
+        existing_paths = [path for path in paths if Path(path).exists()]
+        if not existing_paths and not kubeconfig and has_host:
             return Plain(), ()  # a host, and nobody to be there
-        if not found:
-            given = "" if kubeconfig else " and nothing else says where the cluster is"
+        if not existing_paths:
+            detail = "" if kubeconfig else " and nothing else says where the cluster is"
             raise config_error(
-                f"{name} does not exist{given}", "give kubeconfig, or host with api_key or a client certificate"
+                f"{name} does not exist{detail}", "give kubeconfig, or host with api_key or a client certificate"
             )
-        documents = [_read(path) for path in found]
-        source = os.pathsep.join(found)
+        documents = [_read(path) for path in existing_paths]
+        source = os.pathsep.join(existing_paths)
     else:
         documents = [dict(source)]
     cluster, user = _check(name, documents, context)
@@ -214,16 +214,16 @@ def _check(
     """Refuse what the library would answer with a stack trace; gives the cluster and the user of the context."""
     entries: dict[str, dict[str, t.Any]] = {"contexts": {}, "clusters": {}, "users": {}}
     for document in documents:
-        for kind, known in entries.items():
+        for kind, named_entries in entries.items():
             values = document.get(kind) or []
             if not isinstance(values, list) or not all(isinstance(v, dict) and "name" in v for v in values):
                 raise config_error(f"{name}: {kind} is not a list of named entries", "is it the right file?")
             for value in values:
                 inner = value.get(kind[:-1])
-                known.setdefault(value["name"], inner if isinstance(inner, dict) else {})
+                named_entries.setdefault(value["name"], inner if isinstance(inner, dict) else {})
     current = [document["current-context"] for document in documents if document.get("current-context")]
     chosen = context or (current[-1] if current else "")
-    names = ", ".join(quoted(str(known)) for known in list(entries["contexts"])[:20]) or "none"
+    names = ", ".join(quoted(str(key)) for key in list(entries["contexts"])[:20]) or "none"
     if not chosen:
         raise config_error(f"{name} has no current context", f"give one as context; it has: {names}")
     if chosen not in entries["contexts"]:
@@ -256,10 +256,10 @@ def reason_of(error: Exception) -> str:
     return quoted(text) if isinstance(error, ValueError) or "onfig" in type(error).__name__ else "it is malformed"
 
 
-def read_file(path: str, what: str) -> bytes:
+def read_file(path: str, description: str) -> bytes:
     """The content of a small file. Raises ApiError (``cluster-config``) where it cannot be read."""
     try:
-        return read_small_file(path, what, _FILE_LIMIT)
+        return read_small_file(path, description, _FILE_LIMIT)
     except InputError as error:
         raise config_error(error.message, "check the path and its rights") from error
 

@@ -16,7 +16,7 @@ _SECONDS = 60.0
 _T = t.TypeVar("_T")
 
 
-def within(seconds: float, work: t.Callable[[], _T], what: str) -> _T:
+def within(seconds: float, work: t.Callable[[], _T], failure: str) -> _T:
     """The value of ``work``, which has no timeout of its own. Raises ApiError when it takes longer."""
     result: list[_T] = []
     errors: list[BaseException] = []
@@ -33,7 +33,7 @@ def within(seconds: float, work: t.Callable[[], _T], what: str) -> _T:
     if errors:
         raise errors[0]
     if not result:
-        raise ApiError(f"{what} within {seconds:.0f} s", code=UNREACHABLE)
+        raise ApiError(f"{failure} within {seconds:.0f} s", code=UNREACHABLE)
     return result[0]
 
 

@@ -40,8 +40,8 @@ class Resource:
     def path(self, namespace: str = "", name: str = "") -> str:
         """The path of one object, or of all of them (in one namespace)."""
         place = f"/namespaces/{urllib.parse.quote(namespace, safe='')}" if self.namespaced and namespace else ""
-        one = f"/{urllib.parse.quote(name, safe='')}" if name else ""
-        return f"{self.prefix}{place}/{self.plural}{one}"
+        last_segment = f"/{urllib.parse.quote(name, safe='')}" if name else ""
+        return f"{self.prefix}{place}/{self.plural}{last_segment}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,9 +91,9 @@ class ObjectClient:
                     raise
                 listed = []
             self._served[api_version] = {
-                str(each.get("kind")): Resource(prefix, str(each.get("name")), each.get("namespaced") is True)
-                for each in listed
-                if isinstance(each, dict) and "/" not in str(each.get("name"))
+                str(item.get("kind")): Resource(prefix, str(item.get("name")), item.get("namespaced") is True)
+                for item in listed
+                if isinstance(item, dict) and "/" not in str(item.get("name"))
             }
         return self._served[api_version].get(kind)
 
@@ -110,7 +110,7 @@ class ObjectClient:
             params = {name: ",".join(parts) for name, parts in selectors.items() if parts}
             path = resource.path(selection.namespace)
             listed = list(self._client.items(path, dict, params, metadata_only=selection.metadata_only))
-        return [_without_managed_fields(each) for each in listed if each]
+        return [_without_managed_fields(item) for item in listed if item]
 
     def apply(self, definition: Json, *, planned: t.Collection[str] = (), dry_run: bool = False) -> ObjectChange:
         """Make an object what its definition says; other fields of it stay. Raises ApiError, InputError.
@@ -122,21 +122,21 @@ class ObjectClient:
         if resource is None and dry_run and any(key.startswith(f"{_CRD}/") for key in planned):
             return ObjectChange(definition, CREATED, {}, _lasting(definition))
         path = self._path(definition, resource)
-        found = self._read(path)
+        old_object = self._read(path)
         try:
-            made = self._client.apply(path, definition, manager=MANAGER, dry_run=dry_run)
+            answer = self._client.apply(path, definition, manager=MANAGER, dry_run=dry_run)
         except ApiError as error:
             space = f"Namespace/{definition['metadata'].get('namespace', '')}"
-            if dry_run and error.status == 404 and not found and space in planned:
+            if dry_run and error.status == 404 and not old_object and space in planned:
                 return ObjectChange(definition, CREATED, {}, _lasting(definition))
             raise
-        if not _says(made, definition):
+        if not _says(answer, definition):
             params = {"dryRun": "All"} if dry_run else None
-            if not dry_run or found:  # what a dry run would create is not there to be patched
-                made = self._client.merge_patch(path, definition, params)
-        before, after = _lasting(found), _lasting(made)
-        method = CREATED if not found else PATCHED if before != after else UNCHANGED
-        return ObjectChange(definition, method, before, after, str(made["metadata"].get("creationTimestamp") or ""))
+            if not dry_run or old_object:  # what a dry run would create is not there to be patched
+                answer = self._client.merge_patch(path, definition, params)
+        before, after = _lasting(old_object), _lasting(answer)
+        method = CREATED if not old_object else PATCHED if before != after else UNCHANGED
+        return ObjectChange(definition, method, before, after, str(answer["metadata"].get("creationTimestamp") or ""))
 
     def delete(self, definition: Json, *, dry_run: bool = False) -> ObjectChange:
         """Delete an object if it is there. Raises ApiError, InputError."""
@@ -144,12 +144,12 @@ class ObjectClient:
         if resource is None:
             return ObjectChange(definition, UNCHANGED, {}, {})
         path = self._path(definition, resource)
-        found = self._read(path)
-        if not found:
+        old_object = self._read(path)
+        if not old_object:
             return ObjectChange(definition, UNCHANGED, {}, {})
         if not dry_run:
             self._client.delete(path)
-        return ObjectChange(definition, DELETED, _lasting(found), {})
+        return ObjectChange(definition, DELETED, _lasting(old_object), {})
 
     def wait_until_established(self, definition: Json, seconds: float) -> None:
         """Wait until the server serves the kind of a CustomResourceDefinition. Raises ScanError after ``seconds``."""
@@ -157,7 +157,9 @@ class ObjectClient:
 
         def is_established() -> bool:
             conditions = (self._read(path).get("status") or {}).get("conditions") or []
-            return any(each.get("type") == "Established" and each.get("status") == "True" for each in conditions)
+            return any(
+                condition.get("type") == "Established" and condition.get("status") == "True" for condition in conditions
+            )
 
         _wait(is_established, f"{_name_of(definition)} is not established", seconds)
 
@@ -233,13 +235,13 @@ def _lasting(document: Json) -> Json:
     return {**{key: value for key, value in document.items() if key != "status"}, "metadata": metadata}
 
 
-def _says(actual: t.Any, wanted: t.Any) -> bool:
+def _says(actual: t.Any, expected: t.Any) -> bool:
     """Tell whether a value says all that is wanted; dictionaries may say more, lists may not."""
     if actual is None:
-        return not wanted  # the server leaves out what is empty
-    if isinstance(wanted, dict):
-        return isinstance(actual, dict) and all(_says(actual.get(key), value) for key, value in wanted.items())
-    if isinstance(wanted, list):
-        lists = isinstance(actual, list) and len(actual) == len(wanted)
-        return lists and all(map(_says, actual, wanted))
-    return bool(actual == wanted)
+        return not expected  # the server leaves out what is empty
+    if isinstance(expected, dict):
+        return isinstance(actual, dict) and all(_says(actual.get(key), value) for key, value in expected.items())
+    if isinstance(expected, list):
+        lists = isinstance(actual, list) and len(actual) == len(expected)
+        return lists and all(map(_says, actual, expected))
+    return bool(actual == expected)

@@ -174,13 +174,13 @@ def why_renew(
     if not stat.S_ISREG(info.st_mode):
         raise InputError(f"{quoted(path)} is not a regular file", hint="give another path")
     try:
-        found = yaml.safe_load(read_small_file(path, "the kubeconfig", _FILE_LIMIT).decode("utf-8"))
-        token = parse_token(found["users"][0]["user"]["token"])
+        content = yaml.safe_load(read_small_file(path, "the kubeconfig", _FILE_LIMIT).decode("utf-8"))
+        token = parse_token(content["users"][0]["user"]["token"])
     except (yaml.YAMLError, ValueError, KeyError, IndexError, TypeError, RecursionError):
         return "it held no token", None
     if token is None:
         return "it held no token", None
-    if found != kubeconfig(client, account, token.text):
+    if content != kubeconfig(client, account, token.text):
         return "it was for another cluster or account", None
     if token.expires - now < (token.expires - token.issued) / 3:
         return "less than a third of its time was left", token

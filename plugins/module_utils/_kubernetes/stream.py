@@ -48,14 +48,14 @@ class ResponseStream:
         parts: list[bytes] = []
         size = 0
         while True:
-            rest = self._rest
-            end = rest.find(b"\n", 0, limit - size) + 1
-            if end or len(rest) >= limit - size:
+            piece = self._rest
+            end = piece.find(b"\n", 0, limit - size) + 1
+            if end or len(piece) >= limit - size:
                 end = end or limit - size
-                self._rest = rest[end:]
-                return b"".join((*parts, rest[:end]))
-            parts.append(rest)
-            size += len(rest)
+                self._rest = piece[end:]
+                return b"".join((*parts, piece[:end]))
+            parts.append(piece)
+            size += len(piece)
             self._rest = b""
             try:
                 self._rest = next(self._pieces, b"")
@@ -82,14 +82,14 @@ class ResponseStream:
 
 def causes_of(error: BaseException) -> list[BaseException]:
     """The exception and what it was made of; urllib3 puts the cause into ``reason`` or the arguments."""
-    found: list[BaseException] = []
+    causes: list[BaseException] = []
     waiting: list[t.Any] = [error]
-    while waiting and len(found) < 10:
-        each = waiting.pop(0)
-        if isinstance(each, BaseException) and each not in found:
-            found.append(each)
-            waiting += [getattr(each, "reason", None), *each.args, each.__cause__, each.__context__]
-    return found
+    while waiting and len(causes) < 10:
+        candidate = waiting.pop(0)
+        if isinstance(candidate, BaseException) and candidate not in causes:
+            causes.append(candidate)
+            waiting += [getattr(candidate, "reason", None), *candidate.args, candidate.__cause__, candidate.__context__]
+    return causes
 
 
 def reason_of(causes: t.Sequence[BaseException]) -> str:

@@ -107,7 +107,7 @@ class Watcher:
         params = {**self._params, "watch": True, "allowWatchBookmarks": True, "timeoutSeconds": lasts}
         if version:
             params["resourceVersion"] = version
-        seen = False
+        has_events = False
         with self._client.stream(self._path, params, read_timeout=READ_TIMEOUT) as stream:
             self._stream = stream
             self._was_watched = True
@@ -118,10 +118,10 @@ class Watcher:
                 if not line.endswith(b"\n"):
                     raise self._broken("an event was cut short")
                 version = self._take(line)
-                seen = True
+                has_events = True
                 self._failures = 0
         # A server that ends watches at once keeps nothing for us.
-        return version if seen else ""
+        return version if has_events else ""
 
     def _take(self, line: bytes) -> str:
         """Tell of one event; the version after it."""
@@ -146,6 +146,6 @@ class Watcher:
             raise self._broken("an event has no version")
         return version
 
-    def _broken(self, what: str) -> ApiError:
+    def _broken(self, problem: str) -> ApiError:
         operation = operation_of("GET", self._path, {"watch": True})
-        return ApiError(f"{self._client.server}, asked to {operation}: {what}", code=UNREACHABLE)
+        return ApiError(f"{self._client.server}, asked to {operation}: {problem}", code=UNREACHABLE)
