@@ -413,7 +413,6 @@ unidentified:
 """
 
 import contextlib
-import dataclasses
 import time
 import typing as t
 from datetime import datetime, timedelta, timezone
@@ -440,9 +439,9 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.sel
     patterns,
     read_selection,
 )
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.source.model import DiscoverySource
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.source.table import SOURCES
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.references import parse_reference
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.sightings import is_of_one_cluster
 
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:
@@ -452,32 +451,33 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     wish = read_filter(params)
     queries = gathering.read_queries(params, sources)
     selection = read_selection(params)
-    selectors = [name for name in SELECTORS if params[name]]
-    if selectors and not sources:
-        # An empty answer would look like namespaces without an image.
-        raise InputError(
-            f"{selectors[0]} is given, but no source that it could choose from",
-            hint="name workloads or openshift in sources",
-        )
+    check_selectors(params, sources)
     in_cluster = any(source.in_cluster for source in sources)
     client = client_of(module) if in_cluster or params["mirrors_from_cluster"] else None
     access = access_of(params, read_mirrors(client) if client and params["mirrors_from_cluster"] else ())
     progress = Progress()
     cluster = Cluster(client, selection, params["scan_namespace"]) if client and in_cluster else None
     gathered = gathering.gather(queries, access, cluster, progress)
-    if cluster and params["label_selector"] and not cluster.has_selected:
+    if cluster and selection.label_selector and not cluster.has_selected:
         module.warn(f"label_selector matches nothing that was looked at in {cluster.client.server}")
-    catalogue = gathered.catalogue
-    if cluster and any(is_of_one_cluster(image.name) for image in (*gathered.named, *gathered.uses)):
-        catalogue = dataclasses.replace(catalogue, cluster=cluster.identity)
     started = time.monotonic()
 
     def beat(done: int, total: int) -> None:
         progress.beat(f"resolved {done}/{total}{remaining(done, total, time.monotonic() - started)}")
 
     uses = gathered.uses if any(source.tells_use for source in sources) else None
-    discovery = discover(gathered.named, access, wish=wish, catalogue=catalogue, uses=uses, beat=beat)
+    discovery = discover(gathered.named, access, wish=wish, catalogue=gathered.catalogue, uses=uses, beat=beat)
     return result(discovery, gathered.excluded, gathered.unidentified)
+
+
+def check_selectors(params: dict[str, t.Any], sources: list[DiscoverySource]) -> None:
+    """Raise InputError for options that have nothing to choose from: it would look like namespaces without an image."""
+    for name in SELECTORS:
+        if params[name] and not sources:
+            raise InputError(
+                f"{name} is given, but no source that it could choose from",
+                hint="name workloads or openshift in sources",
+            )
 
 
 def read_filter(params: dict[str, t.Any]) -> ImageFilter:

@@ -40,9 +40,8 @@ class Cluster:
     read: dict[str, int] = dataclasses.field(default_factory=dict)
     has_selected: bool = False
 
-    @functools.cached_property
     def is_openshift(self) -> bool:
-        """True if the cluster is an OpenShift."""
+        """Return whether the cluster is an OpenShift."""
         return any(self.client.has_group(group) for group in _OPENSHIFT_GROUPS)
 
     @functools.cached_property
@@ -62,7 +61,7 @@ class Cluster:
 
     def refusal(self, namespace: str) -> str:
         """Why the objects of a namespace are left out; empty where they are not."""
-        return self.selection.refusal(namespace, self.is_openshift)
+        return self.selection.refusal(namespace, self.is_openshift())
 
     def items(
         self,
@@ -89,11 +88,15 @@ class Cluster:
             listed += self.client.items(path, counted, params)
         return listed
 
-    def check_namespaces(self) -> None:
-        """Raise InputError where a pattern of ``namespaces`` has no namespace, which would look like no images.
+    def prepare(self) -> None:
+        """Ask what has to be known before objects are read; fills ``unsure``.
 
-        Fills ``unsure``.
+        Raises InputError where a pattern of ``namespaces`` has no namespace, which would look like no images.
         """
+        self._check_namespaces()
+        self.is_openshift()  # asks for the API groups, which must not happen in the middle of a list
+
+    def _check_namespaces(self) -> None:
         selection = self.selection
         if not selection.namespaces:
             return

@@ -57,7 +57,7 @@ class Arrivals:
         """Begin to watch. Raises ScanError where the cluster has not what is asked for."""
         for kind in kinds:
             kind.check(cluster)
-        cluster.check_namespaces()
+        cluster.prepare()
         selection = cluster.selection
         # What is in no namespace has no name that differs by cluster.
         identity = cluster.identity if any(kind.namespaced for kind in kinds) else ""

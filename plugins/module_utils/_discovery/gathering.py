@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
 import typing as t
 
 from .._core.errors import InputError
 from .._core.progress import Progress
 from .._images.access import Access
+from .._images.sightings import is_of_one_cluster
 from .cluster import Cluster
 from .source.model import DiscoverySource, Gathered, Params
 from .source.table import SOURCES
@@ -18,18 +20,23 @@ from .source.table import SOURCES
 
 def chosen_sources(params: Params) -> list[DiscoverySource]:
     """The sources that the options name, or give. Raises InputError where these contradict each other."""
-    given = [source.name for source in SOURCES.values() if source.is_given(params)]
+    given = [name for name, source in SOURCES.items() if source.is_given(params)]
     names = given if params["sources"] is None else params["sources"]
-    empty = [name for name in names if name not in given and not SOURCES[name].has_defaults]
+    needed = [name for name, source in SOURCES.items() if not source.has_defaults]
+    empty = [name for name in names if name in needed and name not in given]
     if empty:
         raise InputError(f"sources names {', '.join(empty)}, but the option of that name is empty")
-    unused = [name for name in given if name not in names and not SOURCES[name].has_defaults]
-    if unused:
-        raise InputError(f"the option {unused[0]} is given, but sources does not name it, so it would be left out")
-    telling = [source.name for source in SOURCES.values() if source.tells_use]
-    if params["in_use"] and not set(telling) & set(names):
-        raise InputError(f"in_use is asked for, but not the source {' or '.join(telling)}, which tells what runs")
+    for name in needed:
+        if name in given and name not in names:
+            raise InputError(f"the option {name} is given, but sources does not name it, so it would be left out")
+    _check_use(params, names)
     return [source for source in SOURCES.values() if source.name in names]
+
+
+def _check_use(params: Params, names: t.Iterable[str]) -> None:
+    telling = [source.name for source in SOURCES.values() if source.tells_use]
+    if params["in_use"] and not set(telling).intersection(names):
+        raise InputError(f"in_use is asked for, but not the source {' or '.join(telling)}, which tells what runs")
 
 
 def read_queries(params: Params, sources: t.Container[DiscoverySource]) -> list[tuple[DiscoverySource, t.Any]]:
@@ -51,6 +58,8 @@ def gather(
         if not source.in_cluster:
             gathered.add(source.gather(query, access))
     gathered.add(of_cluster)
+    if cluster and any(is_of_one_cluster(image.name) for image in (*gathered.named, *gathered.uses)):
+        gathered.catalogue = dataclasses.replace(gathered.catalogue, cluster=cluster.identity)
     return gathered
 
 
@@ -58,7 +67,7 @@ def _gather_from_cluster(
     queries: t.Iterable[tuple[DiscoverySource, t.Any]], cluster: Cluster, progress: Progress
 ) -> Gathered:
     def read() -> Gathered:
-        cluster.check_namespaces()
+        cluster.prepare()
         gathered = Gathered()
         for source, query in queries:
             if source.in_cluster:

@@ -23,7 +23,7 @@ def namespaces(*names: str) -> RecordedClient:
 def unsure(client: RecordedClient, *patterns: str) -> t.Sequence[str]:
     """The namespaces that may not exist, of a search in these."""
     cluster = Cluster(t.cast("t.Any", client), DiscoverySelection(tuple(map(re.compile, patterns))))
-    cluster.check_namespaces()
+    cluster.prepare()
     return cluster.unsure
 
 

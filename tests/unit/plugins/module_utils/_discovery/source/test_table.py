@@ -74,6 +74,12 @@ def test_every_source_is_documented(name: str) -> None:
     assert set(re.findall(r"V\((\w+)\)", role["scan_sources"]["description"][0])) == set(SOURCES)
 
 
+@pytest.mark.parametrize("name", [name for name, source in SOURCES.items() if source.in_cluster])
+def test_the_role_has_an_account_for_every_source_in_a_cluster(name: str) -> None:
+    variables = (CHECKOUT / "roles/scan/vars/main.yml").read_text(encoding="utf-8")
+    assert f"'{name}' in scan__sources or scan__{name} | length > 0" in variables
+
+
 def described(description: dict[str, t.Any], spec: t.Mapping[str, t.Any]) -> None:
     """Compare the description of an option with its argument spec, and those inside of it."""
     keys = ("type", "elements", "default", "required", "choices")
