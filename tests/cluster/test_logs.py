@@ -194,7 +194,7 @@ class Bench:
         """Tell the collector what the API says, and take what it has."""
         for uid in set(self.records) - set(self.finished):
             phase = self.phase(uid)
-            self.collector.tell(uid, ended=phase in ("Succeeded", "Failed"), gone=not phase)
+            self.collector.tell(uid, ended=phase in ("Succeeded", "Failed"), is_gone=not phase)
         for event in self.collector.poll():
             assert event.uid not in self.finished
             if isinstance(event, Finished):

@@ -30,9 +30,9 @@ class Adoption:
         """Adopt the Jobs on record that nobody looks after any more; remove the others of dead runs."""
         namespace = self._state.options.namespace
         records = {record.uid: record for record in self._state.book.jobs(self._state.server, namespace)}
-        found: list[Job] = self._api.call(self._state.jobs.jobs)
-        dead = self._api.call(self._dead, found)
-        for uid in records.keys() - {job.uid for job in found}:
+        jobs: list[Job] = self._api.call(self._state.jobs.jobs)
+        dead = self._api.call(self._dead, jobs)
+        for uid in records.keys() - {job.uid for job in jobs}:
             self._state.book.forget_job(uid)
         rounds: dict[str, Round] = {}
         for job in dead:
@@ -50,16 +50,16 @@ class Adoption:
             self._state.runs.add(job.run)
             self._state.jobs.delete_job(job.name, job.uid)
 
-    def _dead(self, found: t.Sequence[Job]) -> list[Job]:
+    def _dead(self, jobs: t.Sequence[Job]) -> list[Job]:
         """Those whose process is gone; a process gives its sign of life on one of its Jobs alone."""
-        others = [job for job in found if job.uid not in self._state.made]
-        if not others:
+        foreign_jobs = [job for job in jobs if job.uid not in self._state.made]
+        if not foreign_jobs:
             return []
         stale = self._state.jobs.server_time() - api.STALE
         alive: dict[str, datetime] = {}
-        for job in others:
+        for job in foreign_jobs:
             alive[job.run] = max(job.alive_at, alive.get(job.run, job.alive_at))
-        return [job for job in others if api.is_dead(job.owner) or alive[job.run] < stale]
+        return [job for job in foreign_jobs if api.is_dead(job.owner) or alive[job.run] < stale]
 
     def _adopt(self, job: Job, record: JobRecord, rounds: dict[str, Round]) -> bool:
         """Go on with a Job of an interrupted run, if it has a plan that is on record and images that we want."""

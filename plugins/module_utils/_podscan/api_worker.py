@@ -37,15 +37,15 @@ class ApiWorker:
         """Do something with the API in the worker thread, and go on saying that we are alive."""
         future = self._worker.submit(work, *arguments)
         while True:
-            done, _rest = concurrent.futures.wait([future], timeout=TICK)
-            if done:
+            finished, _pending = concurrent.futures.wait([future], timeout=TICK)
+            if finished:
                 return future.result()
             self._while_waiting()
 
     def ask(self, work: t.Callable[..., t.Any], *arguments: t.Any) -> t.Any:
         """Like ``call``; None while the API is in trouble that may pass."""
         try:
-            found = self.call(work, *arguments)
+            answer = self.call(work, *arguments)
         except ApiError as error:
             now = self._state.clock()
             self._api_down_since = self._api_down_since or now
@@ -53,7 +53,7 @@ class ApiWorker:
                 raise
             return None
         self._api_down_since = None
-        return found
+        return answer
 
     def do(self, work: t.Callable[..., t.Any], *arguments: t.Any) -> bool:
         """Like ``ask``, for what gives nothing: whether it was done."""

@@ -64,7 +64,7 @@ class JobScan:
         self._watcher = PodWatcher(self._state, self._api, LogCollector(client, options.namespace, clock=clock))
         self._supervisor = Supervisor(self._state, self._api, self._watcher)
         self._adoption = Adoption(self._state, self._api)
-        self._remaining: t.Callable[[int, int, float], str] = lambda done, total, seconds: ""
+        self._remaining: t.Callable[[int, int, float], str] = lambda done_count, total, seconds: ""
         self._began = 0.0
 
     @property
@@ -79,8 +79,10 @@ class JobScan:
         finished = False
         try:
             items = self._planner.items(requests)
-            wanted = self._state.options.compliance
-            if items and (self._state.method == "image_volume" or (wanted is not None and wanted.content_image)):
+            compliance = self._state.options.compliance
+            if items and (
+                self._state.method == "image_volume" or (compliance is not None and compliance.content_image)
+            ):
                 self._api.call(require_image_volumes, self._state.jobs, self._state.options.pod, self._state.run)
             if self._state.method == "image_volume" and items:
                 items = self._planner.resolved(items)
@@ -132,8 +134,8 @@ class JobScan:
         running = sum(watched.pod.running for watched in self._state.watched.values() if watched.gone_at is None)
         pods = [f"{running} {'pods' if running > 1 else 'pod'} running"] if running else []
         ledger = self._state.ledger
-        left = self._remaining(ledger.done, ledger.total, self._state.clock() - self._began)
-        self._state.book.beat(ledger.line(left, *pods))
+        remaining = self._remaining(ledger.done, ledger.total, self._state.clock() - self._began)
+        self._state.book.beat(ledger.line(remaining, *pods))
 
     def _clean(self, *, hurry: bool) -> None:
         """Remove what the run made. In a hurry (nobody waits any more) what cannot be done at once stays on record."""
@@ -141,25 +143,27 @@ class JobScan:
         if self._plan_only:
             return
         end = self._state.clock() + (HURRY if hurry else CLEAN)
-        made = dict(self._state.made)
-        done: list[str] = []
+        job_names = dict(self._state.made)
+        deleted_uids: list[str] = []
 
         def delete() -> None:
-            for uid, name in made.items():
+            for uid, name in job_names.items():
                 self._state.jobs.delete_job(name, uid)
-                done.append(uid)
+                deleted_uids.append(uid)
 
         self._api.until(end, delete)
-        for uid in list(done):
+        for uid in list(deleted_uids):
             self._state.forget_job(uid)
         if hurry:
             return
         self._api.until(end, self._adoption.sweep)
-        leftovers = functools.partial(self._state.jobs.leftovers, *sorted(self._state.runs), done=self._state.done)
-        while left := self._api.until(end, leftovers):
+        leftovers = functools.partial(
+            self._state.jobs.leftovers, *sorted(self._state.runs), ended_pods=self._state.done
+        )
+        while names := self._api.until(end, leftovers):
             if self._state.clock() >= end:
                 break
             self._sleep(TICK)
             self._beat()
-        if left:
-            self._state.warn(f"still there in the namespace {self._state.options.namespace}: {', '.join(left[:5])}")
+        if names:
+            self._state.warn(f"still there in the namespace {self._state.options.namespace}: {', '.join(names[:5])}")

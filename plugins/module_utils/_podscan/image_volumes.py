@@ -50,7 +50,7 @@ class Resolver:
         try:
             if item.index in self._indexes:
                 index = self._indexes[item.index]
-                child = next((one for one in index.children if one.digest == item.digest), None)
+                child = next((descriptor for descriptor in index.children if descriptor.digest == item.digest), None)
                 if child is not None:
                     return open_child(index, child, self._access)
             opened = open_target(item.target, self._access)
@@ -70,9 +70,9 @@ def unresolved(item: Item, error: ScanError) -> ScanError:
     """The error of an image that cannot be mounted since nobody knows what exactly it is."""
     if isinstance(error, RegistryError) and error.status == 404:
         return error
-    what = "what kind of image it is" if item.digest else "which digest the tag means"
+    gap = "what kind of image it is" if item.digest else "which digest the tag means"
     return ScanError(
-        f"image volumes need a digest, and the registry does not say {what}: {error.message}",
+        f"image volumes need a digest, and the registry does not say {gap}: {error.message}",
         code="digest-needed",
         hint="hand on what image_info found, or let this host reach the registry, or use method: job",
         subject=item.references[0] if item.references else item.target,

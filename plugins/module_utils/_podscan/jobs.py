@@ -106,9 +106,9 @@ _COLLECTIONS = {
 
 def cause(code: str, details: str = "", subject: str = "") -> ScanError:
     """The error of an image whose pod ended, or could not begin, for one of CAUSES."""
-    what, hint = CAUSES[code]
+    text, hint = CAUSES[code]
     details = " ".join(details.split())[:_TEXT_LIMIT]
-    return ScanError(f"{what}: {details}" if details else what, code=code, hint=hint, subject=subject)
+    return ScanError(f"{text}: {details}" if details else text, code=code, hint=hint, subject=subject)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,7 +146,7 @@ def pod_of(value: t.Mapping[str, t.Any]) -> JobPod:
     state, beside = _container_state(status, CONTAINER), _container_state(status, EVALUATOR)
     terminated = state.get("terminated")
     phase = status.get("phase") or ""
-    owners = [one for one in metadata.get("ownerReferences") or () if one.get("controller")]
+    owners = [entry for entry in metadata.get("ownerReferences") or () if entry.get("controller")]
     index = str((metadata.get("annotations") or {}).get("batch.kubernetes.io/job-completion-index", ""))
     started = state.get("running") is not None or bool(terminated and terminated.get("reason") not in _NEVER_RAN)
     deleting = "deletionTimestamp" in metadata
@@ -160,8 +160,8 @@ def pod_of(value: t.Mapping[str, t.Any]) -> JobPod:
         deleting=deleting,
         doing=_doing(terminated),
         prepared=any(
-            one.get("type") == "PodReadyToStartContainers" and one.get("status") == "True"
-            for one in status.get("conditions") or ()
+            entry.get("type") == "PodReadyToStartContainers" and entry.get("status") == "True"
+            for entry in status.get("conditions") or ()
         ),
         trouble=None if started else _trouble(status, state.get("waiting") or {}),
         failure=_failure(status, terminated, phase, deleting, beside.get("terminated") or {}),
@@ -171,13 +171,13 @@ def pod_of(value: t.Mapping[str, t.Any]) -> JobPod:
 
 def mounts_of(spec: t.Mapping[str, t.Any]) -> dict[int, str]:
     """The image volumes of a pod's specification, as the cluster made it: number -> digest, or empty."""
-    found = {}
+    digests = {}
     for volume in spec.get("volumes") or ():
         number = str(volume.get("name", "")).rpartition("image-")[2]
         reference = str((volume.get("image") or {}).get("reference", ""))
         if reference and number.isdecimal():
-            found[int(number)] = reference.partition("@")[2]
-    return found
+            digests[int(number)] = reference.partition("@")[2]
+    return digests
 
 
 def _container_state(status: t.Mapping[str, t.Any], name: str) -> dict[str, t.Any]:
@@ -194,7 +194,7 @@ def _doing(terminated: t.Mapping[str, t.Any] | None) -> tuple[str, ...]:
         message = json.loads((terminated or {}).get("message") or "{}")
         doing = message.get("doing") if isinstance(message, dict) else None
         if isinstance(doing, list):
-            return tuple(one for one in doing if isinstance(one, str))
+            return tuple(digest for digest in doing if isinstance(digest, str))
     return ()
 
 
@@ -247,9 +247,9 @@ def _failure(
     if deleting:
         return cause(DELETED)
     if terminated.get("exitCode"):
-        said = str(terminated.get("message", ""))
-        said = "" if said.startswith("{") else f": {said}"
-        return cause(JOB_FAILED, f"its program ended with exit code {terminated['exitCode']}{said}")
+        detail = str(terminated.get("message", ""))
+        detail = "" if detail.startswith("{") else f": {detail}"
+        return cause(JOB_FAILED, f"its program ended with exit code {terminated['exitCode']}{detail}")
     if phase == "Failed":
         return cause(JOB_FAILED if terminated else START_FAILED, f"{reason}: {message}")
     return None
@@ -279,7 +279,7 @@ def job_of(value: t.Mapping[str, t.Any]) -> Job:
     """Read a Job as the API gives it."""
     metadata, spec, status = value["metadata"], value.get("spec") or {}, value.get("status") or {}
     annotations = metadata.get("annotations") or {}
-    conditions = {one.get("type"): one for one in status.get("conditions") or () if one.get("status") == "True"}
+    conditions = {entry.get("type"): entry for entry in status.get("conditions") or () if entry.get("status") == "True"}
     failed = conditions.get("FailureTarget") or conditions.get("Failed")
     failing = None
     if failed:
@@ -288,7 +288,7 @@ def job_of(value: t.Mapping[str, t.Any]) -> Job:
         failing = None if failed.get("reason") == "FailedIndexes" else cause(code, str(failed.get("message", "")))
     shard = str(annotations.get(SHARD_ANNOTATION, ""))
     volumes = ((spec.get("template") or {}).get("spec") or {}).get("volumes") or ()
-    plan = next((one["configMap"].get("name", "") for one in volumes if one.get("name") == "plan"), "")
+    plan = next((entry["configMap"].get("name", "") for entry in volumes if entry.get("name") == "plan"), "")
     created = _moment(metadata.get("creationTimestamp")) or datetime.now(timezone.utc)
     return Job(
         name=metadata["name"],
@@ -323,8 +323,8 @@ def this_process() -> str:
 
 def is_dead(owner: str) -> bool:
     """Return whether a process certainly ended: it was one of this machine, and is not there any more."""
-    machine, _dot, rest = owner.partition(".")
-    number, _dot, start = rest.partition(".")
+    machine, _dot, process = owner.partition(".")
+    number, _dot, start = process.partition(".")
     if not number.isdecimal() or machine != this_process().partition(".")[0]:
         return False
     return _start_of(int(number)) != start
@@ -398,7 +398,7 @@ class Jobs:
 
     def troubles(self) -> dict[str, ScanError]:
         """UID of a Job or pod -> what the newest warning about its start says."""
-        found: dict[str, tuple[str, ScanError]] = {}
+        newest: dict[str, tuple[str, ScanError]] = {}
 
         def keep(event: dict[str, t.Any]) -> None:
             about, reason = event.get("involvedObject") or {}, event.get("reason")
@@ -411,12 +411,12 @@ class Jobs:
                 return
             moment = str(event.get("lastTimestamp") or event.get("eventTime") or "")
             uid = str(about.get("uid", ""))
-            if uid not in found or found[uid][0] <= moment:
-                found[uid] = (moment, error)
+            if uid not in newest or newest[uid][0] <= moment:
+                newest[uid] = (moment, error)
 
         path = f"/api/v1/namespaces/{self._namespace}/events"
         self._client.items(path, keep, {"fieldSelector": "type=Warning"})
-        return {uid: error for uid, (_moment, error) in found.items()}
+        return {uid: error for uid, (_moment, error) in newest.items()}
 
     def plan(self, job: Job) -> bytes | None:
         """The plan that a Job's pods were given; None where it is gone."""
@@ -449,32 +449,32 @@ class Jobs:
             if error.status != 409:
                 raise
 
-    def leftovers(self, *runs: str, done: t.Container[str] = ()) -> list[str]:
+    def leftovers(self, *runs: str, ended_pods: t.Container[str] = ()) -> list[str]:
         """List what is left of these runs: ``pod NAME`` and so on.
 
-        ``done``: UIDs of pods of which nothing runs any more; once they are being deleted they count as gone, though
-        their kubelet may take another second or two to say so.
+        ``ended_pods``: UIDs of pods of which nothing runs any more; once they are being deleted they count as gone,
+        though their kubelet may take another second or two to say so.
         """
 
         def name(value: t.Mapping[str, t.Any]) -> str:
             metadata = value["metadata"]
-            going = metadata.get("deletionTimestamp") and metadata.get("uid") in done
+            going = metadata.get("deletionTimestamp") and metadata.get("uid") in ended_pods
             return "" if going else str(metadata["name"])
 
-        found: list[str] = []
+        leftovers: list[str] = []
         for kind, path in self._paths.items():
             names = self._client.items(path, name, {"labelSelector": selector(*runs)})
-            found += [f"{kind} {name}" for name in names if name]
-        return found
+            leftovers += [f"{kind} {name}" for name in names if name]
+        return leftovers
 
     def server_time(self) -> datetime:
         """The present by the server's clock, which wrote the times of all objects. Nothing is created."""
-        made = self._client.create(
+        answer = self._client.create(
             self._paths["config map"],
             {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "imagescan-time", "labels": LABELS}},
             {"dryRun": "All"},
         )
-        return _moment(made["metadata"].get("creationTimestamp")) or datetime.now(timezone.utc)
+        return _moment(answer["metadata"].get("creationTimestamp")) or datetime.now(timezone.utc)
 
 
 class _JobGone(Exception):

@@ -100,11 +100,11 @@ class LogCollector:
         self._waiting.append(log)
         self._start()
 
-    def tell(self, uid: str, *, ended: bool = False, gone: bool = False) -> None:
+    def tell(self, uid: str, *, ended: bool = False, is_gone: bool = False) -> None:
         """Note what the API says about a pod: its containers ended, or it exists no more."""
         log = self._logs.get(uid)
         if log is not None:
-            log.tell(ended=ended, gone=gone)
+            log.tell(ended=ended, is_gone=is_gone)
 
     def poll(self) -> list[Received | Finished]:
         """Return what came since the last call. Each pod is finished exactly once, after its records. Never waits.
@@ -115,8 +115,8 @@ class LogCollector:
         events: list[Received | Finished] = []
         budget = DECODED
         for uid, log in list(self._logs.items()):
-            found, used = log.advance(budget)
-            events += found
+            log_events, used = log.advance(budget)
+            events += log_events
             budget -= used
             if log.stopped:
                 del self._logs[uid]
@@ -304,10 +304,10 @@ class PodLog:
 
     # -- the caller's thread
 
-    def tell(self, *, ended: bool, gone: bool) -> None:
+    def tell(self, *, ended: bool, is_gone: bool) -> None:
         """Note what the API says about the pod."""
         with self._lock:
-            if gone and self._gone_at is None:
+            if is_gone and self._gone_at is None:
                 self._gone_at = self._clock()
             self._ended = self._ended or ended
         if ended:
@@ -332,8 +332,8 @@ class PodLog:
                 self._news_at, self._broken_at, self._failures = now, None, 0
             if not drained:
                 return events, used
-            for known in self._completed[:completed]:
-                self._useless = self._useless + 1 if known == self._news else 0
+            for news_count in self._completed[:completed]:
+                self._useless = self._useless + 1 if news_count == self._news else 0
             del self._completed[:completed]
             reason = fatal or self._lost(connected, heard, now)
         if decoder.whole:
@@ -378,15 +378,15 @@ class PodLog:
             return f"it wrote nothing for {MUTE:.0f} s"
         return ""
 
-    def _finish(self, whole: bool, reason: str) -> Finished:
+    def _finish(self, is_whole: bool, reason: str) -> Finished:
         decoder = self._decoder
         parts = [reason] if reason else []
-        if not whole:
+        if not is_whole:
             parts += _missing(decoder)
         if decoder.rejected:
             parts.append(f"{decoder.rejected} lines looked like frames and were not of this pod or had been altered")
         self.stop()
-        return Finished(self._uid, whole, "; ".join(parts), decoder.rejected, decoder.forged)
+        return Finished(self._uid, is_whole, "; ".join(parts), decoder.rejected, decoder.forged)
 
     def stop(self) -> None:
         """Read no more."""

@@ -226,8 +226,8 @@ def labels(run: str) -> dict[str, str]:
 
 def selector(*runs: str) -> str:
     """Selects what these runs made; without any, what all made."""
-    ours = ",".join(f"{key}={value}" for key, value in LABELS.items())
-    return f"{ours},{RUN_LABEL} in ({','.join(sorted(runs))})" if runs else ours
+    labels_part = ",".join(f"{key}={value}" for key, value in LABELS.items())
+    return f"{labels_part},{RUN_LABEL} in ({','.join(sorted(runs))})" if runs else labels_part
 
 
 def program_name(name: str) -> str:
@@ -253,11 +253,11 @@ def config_maps(
     program: bytes,
     ca: bytes,
     plan: bytes,
-    given: t.Mapping[str, bytes] | None = None,
+    evaluator_files: t.Mapping[str, bytes] | None = None,
 ) -> list[dict[str, t.Any]]:
     """Program and plan of a round, which go when the last of its Jobs goes. ``owners``: the Jobs as the API has them.
 
-    ``given``: content and tailoring file for the evaluator, by file name, in a third.
+    ``evaluator_files``: content and tailoring file for the evaluator, by file name, in a third.
 
     Without ``blockOwnerDeletion``, which a cluster may refuse to accounts that cannot update finalizers.
     """
@@ -267,8 +267,8 @@ def config_maps(
     ]
     files = {PROGRAM_FILE: program, **({CA_FILE: ca} if ca else {})}
     contents = {program_name(name): _binary(files), plan_name(name): {"data": {PLAN_FILE: plan.decode("ascii")}}}
-    if given:
-        contents[given_name(name)] = _binary(given)
+    if evaluator_files:
+        contents[given_name(name)] = _binary(evaluator_files)
     return [
         {
             "apiVersion": "v1",
@@ -306,12 +306,12 @@ def _pod_template(
             *options.tolerations,
             *(
                 {
-                    "key": f"node.kubernetes.io/{what}",
+                    "key": f"node.kubernetes.io/{condition}",
                     "operator": "Exists",
                     "effect": "NoExecute",
                     "tolerationSeconds": TOLERATION_SECONDS,
                 }
-                for what in ("not-ready", "unreachable")
+                for condition in ("not-ready", "unreachable")
             ),
         ],
         "containers": [_container(options, variables)],

@@ -67,9 +67,11 @@ class ComplianceOptions:
         digest = hashlib.sha256()
         for name, data in sorted(self.given.items()):
             digest.update(f"{name} {len(data)}\n".encode() + data)
-        given = digest.hexdigest() if self.given else ""
+        files_digest = digest.hexdigest() if self.given else ""
         image = "" if self.content else self.content_image or image
-        return PlannedCompliance(self.profile, self.rules, given, self.arf, self.max_image_size, self.seconds, image)
+        return PlannedCompliance(
+            self.profile, self.rules, files_digest, self.arf, self.max_image_size, self.seconds, image
+        )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -110,10 +110,10 @@ class RequestPlanner:
                 while waiting and len(pending) < RESOLVERS:
                     item = waiting.popleft()
                     pending[pool.submit(resolver.open, item)] = item
-                done, _rest = concurrent.futures.wait(
+                finished_futures, _pending = concurrent.futures.wait(
                     pending, timeout=TICK, return_when=concurrent.futures.FIRST_COMPLETED
                 )
-                for future in done:
+                for future in finished_futures:
                     waiting += self._opened(pending.pop(future), future.result(), ready)
                 self._beat()
             finished = True

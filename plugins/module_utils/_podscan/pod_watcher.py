@@ -108,19 +108,19 @@ class PodWatcher:
                 self._state.worked_at = now
             if pod.ended and watched.followed:
                 self.collector.tell(pod.uid, ended=True)
-        there = {pod.uid for pod in pods}
+        uids = {pod.uid for pod in pods}
         for uid, watched in self._state.watched.items():
-            if uid not in there and watched.gone_at is None:
+            if uid not in uids and watched.gone_at is None:
                 watched.gone_at = now
-                self.collector.tell(uid, gone=True)
+                self.collector.tell(uid, is_gone=True)
 
     def _check_mounts(self, pod: JobPod, shard: ShardState) -> None:
         """A webhook may rewrite what a pod mounts, and the pod cannot tell: the digest must still be the one wanted."""
         for number in sorted(shard.open):
-            item, given = shard.items[number], pod.mounts.get(number)
-            if given != item.digest:
+            item, digest = shard.items[number], pod.mounts.get(number)
+            if digest != item.digest:
                 error = ScanError(
-                    f"the cluster made a pod that mounts {given or 'something without a digest'} in its place",
+                    f"the cluster made a pod that mounts {digest or 'something without a digest'} in its place",
                     code="image-changed",
                     hint="look for an admission webhook that rewrites image volumes, and exempt the namespace from it",
                 )

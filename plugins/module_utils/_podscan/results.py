@@ -87,11 +87,11 @@ class RecordReceiver:
 
     def rest(self, shard: ShardState) -> list[tuple[int, Item]]:
         """List the images that a shard still owes, with their numbers; of an opened index, each missing image."""
-        found = []
+        owed = []
         for number in sorted(shard.open):
             item = shard.items[number]
             if number not in shard.children:
-                found.append((number, item))
+                owed.append((number, item))
                 continue
             for digest, (names, platform) in shard.children[number].items():
                 child = dataclasses.replace(
@@ -104,16 +104,16 @@ class RecordReceiver:
                     platform=platform,
                     size=0,
                 )
-                found.append((number, child))
-        return found
+                owed.append((number, child))
+        return owed
 
     def _index(self, shard: ShardState, number: int, body: t.Mapping[str, t.Any]) -> None:
         item = shard.items[number]
         if number in shard.children:
             self.uncalled += 1
             return
-        other = (item.digest and body["digest"] != item.digest) or item.index or item.kind == "image"
-        if other or len(body["children"]) > CHILD_LIMIT:
+        is_unexpected = (item.digest and body["digest"] != item.digest) or item.index or item.kind == "image"
+        if is_unexpected or len(body["children"]) > CHILD_LIMIT:
             self._refuse(shard, number, f"it reports the index {body['digest']}")
             return
         children = [Descriptor("", digest, 0, platform_of(platform)) for digest, platform in body["children"]]
@@ -167,18 +167,18 @@ class RecordReceiver:
         except ScanError as error:
             return self.fail(item, ScanError(f"the pod's inventory is none: {error.message}", code=REFUSED))
         try:
-            rules, arf, why = self._rules(item, body)
+            rules, arf, compliance_error = self._rules(item, body)
         except (ScanError, ValueError) as cause:
             return self.fail(item, ScanError(f"the pod's results of rules are none: {cause}", code=REFUSED))
         outcome = ScanOutcome(
             item.digest,
             item.references,
-            "scanned" if why is None else "error",
+            "scanned" if compliance_error is None else "error",
             item.platform,
             item.index,
             inventory=inventory,
             compliance=rules,
-            compliance_error=why,
+            compliance_error=compliance_error,
             arf=arf,
         )
         self._ledger.finish(outcome)
@@ -203,17 +203,17 @@ class RecordReceiver:
         items: list[Item] = []
         forged: list[str] = []
         for number in sorted({*shard.told, *shard.indexes}):
-            item, told = shard.items[number], shard.told.get(number, [])
+            item, outcomes = shard.items[number], shard.told.get(number, [])
             if number in shard.indexes:
                 # Where the shard has ended, what it still owed is in the queue already.
                 owed = shard.children.pop(number) if number in shard.open else {}
                 for child in owed:
                     self._ledger.release(child)
-                self._ledger.close_index(shard.indexes[number], len(told) + len(owed))
+                self._ledger.close_index(shard.indexes[number], len(outcomes) + len(owed))
                 forged.append(shard.indexes[number])
-            elif not told:
+            elif not outcomes:
                 self._ledger.total += 1  # It was said to be an image that the run has already.
-            for outcome in told:
+            for outcome in outcomes:
                 self._ledger.take_back(outcome)
                 forged.append(outcome.digest)
             if item.digest:
@@ -232,21 +232,21 @@ class RecordReceiver:
         if not self.needs_labels:
             return inventory
         if item.digest in self.bare:
-            left = tuple(one for one in inventory.problems if one.code != "root-empty")
-            inventory = dataclasses.replace(inventory, problems=left)
+            problems = tuple(problem for problem in inventory.problems if problem.code != "root-empty")
+            inventory = dataclasses.replace(inventory, problems=problems)
         return of_mounted_root(inventory, self.labels.get(item.digest))
 
-    def _refuse(self, shard: ShardState, number: int, what: str) -> None:
+    def _refuse(self, shard: ShardState, number: int, claim: str) -> None:
         shard.open.discard(number)
         item = shard.items[number]
-        message = f"the pod's answer is refused: {what}, and was asked for {item.digest or item.target}"
+        message = f"the pod's answer is refused: {claim}, and was asked for {item.digest or item.target}"
         hint = "somebody changes what the pod sends; please look into it"
         shard.told[number] = [self.fail(item, ScanError(message, code=REFUSED, hint=hint))]
 
 
-def _error_of(item: Item, told: t.Mapping[str, str]) -> ScanError:
-    code = told["code"] if _CODE.fullmatch(told["code"]) else "scan-error"
-    texts = {name: told[name][:_TEXT_LIMIT] for name in ("message", "hint")}
+def _error_of(item: Item, fields: t.Mapping[str, str]) -> ScanError:
+    code = fields["code"] if _CODE.fullmatch(fields["code"]) else "scan-error"
+    texts = {name: fields[name][:_TEXT_LIMIT] for name in ("message", "hint")}
     return ScanError(texts["message"], code=code, hint=texts["hint"], subject=_name(item))
 
 

@@ -95,8 +95,8 @@ class RoundLauncher:
         if self._state.rounds and is_retry and now - self._state.queued_at < 1.0:
             return  # What fails together is tried again together.
         batch = self.batches(self._state.queue)[0]
-        kept = {item.number for item in batch}
-        self._state.queue = [item for item in self._state.queue if item.number not in kept]
+        numbers = {item.number for item in batch}
+        self._state.queue = [item for item in self._state.queue if item.number not in numbers]
         try:
             self._make_round(self.cut(batch), max(1, self._state.options.pods - working), is_retry)
         except BaseException:
@@ -131,15 +131,15 @@ class RoundLauncher:
             digest = hashlib.sha256(plan).hexdigest()
             for job in created:
                 self._note_job(job, digest)
-        given = options.compliance.given if options.compliance is not None else None
-        for one in config_maps(
-            name, self._state.run, created, program=self.program, ca=options.ca, plan=plan, given=given
+        files = options.compliance.given if options.compliance is not None else None
+        for config_map in config_maps(
+            name, self._state.run, created, program=self.program, ca=options.ca, plan=plan, evaluator_files=files
         ):
-            self._api.call(self._state.jobs.create_config_map, one)
+            self._api.call(self._state.jobs.create_config_map, config_map)
         round_ = Round(name, [], is_retry, self._state.clock())
         for position, job in enumerate(created):
-            mine = {position: shards[position]} if self._state.method == "image_volume" else dict(enumerate(shards))
-            round_.jobs.append(RoundJob(job["metadata"]["name"], job["metadata"]["uid"], mine))
+            parts = {position: shards[position]} if self._state.method == "image_volume" else dict(enumerate(shards))
+            round_.jobs.append(RoundJob(job["metadata"]["name"], job["metadata"]["uid"], parts))
         if self._state.method == "job":
             self._api.call(self._state.jobs.release, name)
             round_.jobs[0].released_at = self._state.clock()
@@ -195,26 +195,26 @@ class RoundLauncher:
 
     def _pod_options(self, shards: t.Sequence[ShardState]) -> PodOptions:
         """Options for the pods of a Job, with what evaluating its images takes."""
-        wanted = self._state.options.compliance
-        if wanted is None:
+        compliance = self._state.options.compliance
+        if compliance is None:
             return self._state.options.pod
         sizes = [item.size for shard in shards for item in shard.items.values()]
         evaluator = EvaluatorOptions(
-            wanted.memory,
-            wanted.max_image_size,
-            bool(wanted.given),
+            compliance.memory,
+            compliance.max_image_size,
+            bool(compliance.given),
             max(sizes) if all(sizes) else 0,
-            chroot=wanted.chroot,
-            content=wanted.content_image,
+            chroot=compliance.chroot,
+            content=compliance.content_image,
         )
         return dataclasses.replace(self._state.options.pod, evaluator=evaluator)
 
     def _seconds(self, shard: ShardState) -> int:
         """Compute the seconds that a pod may take. An index may hold several images, and nobody knows how many."""
         images = sum(1 if item.kind == "image" or item.index else 4 for item in shard.items.values())
-        wanted = self._state.options.compliance
-        each = self._state.options.image_timeout + (wanted.seconds if wanted is not None else 0)
-        return min(60 + images * each, 86_400)
+        compliance = self._state.options.compliance
+        image_seconds = self._state.options.image_timeout + (compliance.seconds if compliance is not None else 0)
+        return min(60 + images * image_seconds, 86_400)
 
     def _note_job(self, job: dict[str, t.Any], plan_sha256: str) -> None:
         metadata = job["metadata"]
@@ -254,12 +254,12 @@ class RoundLauncher:
         free = self._state.options.pods
         for round_ in self._state.rounds:
             job = round_.jobs[0]
-            wanted = sum(not shard.ended for shard in job.shards.values())
-            if job.parallelism < min(wanted, free) and self._api.do(
-                self._state.jobs.widen, job.name, min(wanted, free)
+            pod_count = sum(not shard.ended for shard in job.shards.values())
+            if job.parallelism < min(pod_count, free) and self._api.do(
+                self._state.jobs.widen, job.name, min(pod_count, free)
             ):
-                job.parallelism = min(wanted, free)
-            free -= min(wanted, job.parallelism)
+                job.parallelism = min(pod_count, free)
+            free -= min(pod_count, job.parallelism)
 
     def _busy(self) -> int:
         """Jobs of which a pod works or will; one that waits for a pull that fails takes nobody's place."""
@@ -286,4 +286,4 @@ class RoundLauncher:
                 self._api.do(self._state.jobs.delete_config_maps, round_.name)
                 self._state.rounds.remove(round_)
                 over = {job.uid for job in round_.jobs}
-                self._state.watched = {uid: one for uid, one in self._state.watched.items() if one.job not in over}
+                self._state.watched = {uid: pod for uid, pod in self._state.watched.items() if pod.job not in over}

@@ -13,10 +13,10 @@ from .._kubernetes.errors import ApiError
 OPENSHIFT_PYTHON = "image-registry.openshift-image-registry.svc:5000/openshift/python:latest"
 
 
-def scanner_image(client: KubernetesClient, given: str) -> str:
+def scanner_image(client: KubernetesClient, reference: str) -> str:
     """The image of the pods: what was given, or OpenShift's own Python. Raises InputError where there is none."""
-    if given:
-        return str(parse_reference(given))
+    if reference:
+        return str(parse_reference(reference))
     if client.has_group("image.openshift.io"):
         try:
             client.get("/apis/image.openshift.io/v1/namespaces/openshift/imagestreams/python")

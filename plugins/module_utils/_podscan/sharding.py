@@ -84,11 +84,11 @@ def _cut(items: list[Item], usual: int, pods: int, most: int) -> list[list[Item]
     filled = 0
     for position, item in enumerate(ordered):
         weight = _weight(item, usual)
-        left, current = count - len(shards), shards[-1]
+        cuts, current = count - len(shards), shards[-1]
         # Half of an image beyond the boundary is nearer to it than none.
         full = filled + weight // 2 > total * len(shards) // count
-        rest = len(ordered) - position
-        if current and left and (len(current) == most or rest <= left or (full and rest <= left * most)):
+        item_count = len(ordered) - position
+        if current and cuts and (len(current) == most or item_count <= cuts or (full and item_count <= cuts * most)):
             shards.append([])
         shards[-1].append(item)
         filled += weight

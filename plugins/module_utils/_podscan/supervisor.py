@@ -99,9 +99,12 @@ class Supervisor:
         since = self._since(pod.uid, error, now)
         if self._state.method == "image_volume" and error.code == api.IMAGE_PULL_FAILED:
             named = [item for item in watched.shard.items.values() if item.digest.partition(":")[2] in error.message]
-            wanted = self._state.options.compliance
-            ours = [self._state.options.pod.image, *([wanted.content_image] if wanted and wanted.content_image else [])]
-            if named or not any(parse_reference(one).repository in error.message for one in ours):
+            compliance = self._state.options.compliance
+            references = [
+                self._state.options.pod.image,
+                *([compliance.content_image] if compliance and compliance.content_image else []),
+            ]
+            if named or not any(parse_reference(reference).repository in error.message for reference in references):
                 self._volume_trouble(watched, error, named, now - since)
                 return
         if now - since > self._state.options.start_timeout:
@@ -176,15 +179,15 @@ class Supervisor:
         final: bool = False,
     ) -> None:
         """End a shard; what it still owes is tried again, or has its error."""
-        rest = self._state.results.rest(shard)
+        owed = self._state.results.rest(shard)
         suspects = [
             item
-            for number, item in rest
+            for number, item in owed
             if item.digest in doing or item.target in doing or shard.indexes.get(number, "-") in doing
         ]
         alone = len(shard.items) == 1
         again: list[Item] = []
-        for _number, item in rest:
+        for _number, item in owed:
             item.tries += 1
             item.cause = item.cause or error
             item.alone = item.alone or item in suspects

@@ -365,7 +365,7 @@ class World:
     def delete_config_maps(self, name: str) -> None:
         """They are gone with their Jobs."""
 
-    def leftovers(self, *runs: str, done: t.Container[str] = ()) -> list[str]:
+    def leftovers(self, *runs: str, ended_pods: t.Container[str] = ()) -> list[str]:
         """What is there."""
         return [*self.jobs, *self.maps]
 
@@ -713,7 +713,7 @@ def test_an_api_that_stays_away_ends_every_image_by_name(world: World) -> None:
 def test_a_cluster_that_does_not_say_what_is_left_is_told_of(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     answer = threading.Event()
     monkeypatch.setattr(controller, "CLEAN", 1.0)
-    monkeypatch.setattr(world, "leftovers", lambda *runs, done: [] if answer.wait(60) else ["unseen"])
+    monkeypatch.setattr(world, "leftovers", lambda *runs, ended_pods: [] if answer.wait(60) else ["unseen"])
     try:
         made = world.run(*asked(1, 2))
     finally:

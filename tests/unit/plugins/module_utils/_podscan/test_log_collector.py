@@ -248,7 +248,7 @@ class Caller:
         if self.log.stopped:
             return 0
         self.log.tell(
-            ended=self.pod.now >= self.pod.written_at(len(self.pod.lines)) + 1, gone=self.pod.now > self.gone_at
+            ended=self.pod.now >= self.pod.written_at(len(self.pod.lines)) + 1, is_gone=self.pod.now > self.gone_at
         )
         events, used = self.log.advance(self.budget)
         assert used <= self.budget
