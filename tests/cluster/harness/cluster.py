@@ -240,8 +240,9 @@ class Cluster(KubernetesCluster):
         return self._sandbox.command(command)
 
     def _spawn(self, name: str) -> None:
-        # Twice the memory of a small cluster is less than the time that collecting garbage takes.
-        settings = {"PATH": f"{self.folder / 'bin'}:{_PATH}", "HOME": str(self.folder), "GOGC": "200"}
+        # Some memory of a small cluster is less than the time that collecting garbage takes.
+        settings = {"PATH": f"{self.folder / 'bin'}:{_PATH}", "HOME": str(self.folder)}
+        settings |= {"GOGC": "800", "GOMEMLIMIT": "1GiB"}
         self._sandbox.spawn(name, self._arguments(name), settings)
 
     def _wait(self, process: str, holds: t.Callable[[], bool], seconds: float = START_SECONDS) -> None:
