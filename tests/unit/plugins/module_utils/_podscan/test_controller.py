@@ -382,10 +382,10 @@ class World:
                 if one.uid == uid:
                     self.followed[uid] = one
 
-    def tell(self, uid: str, *, ended: bool = False, gone: bool = False) -> None:
+    def tell(self, uid: str, *, ended: bool = False, is_gone: bool = False) -> None:
         """A pod that ended without a word is finished then."""
         pod = self.followed.get(uid)
-        if pod is not None and (pod.deleted or gone) and not pod.pod_state.get("told_end"):
+        if pod is not None and (pod.deleted or is_gone) and not pod.pod_state.get("told_end"):
             pod.pod_state["told_end"] = True
             self._end(pod, whole=False)
 
