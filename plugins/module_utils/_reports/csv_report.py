@@ -29,9 +29,9 @@ def render(report: t.Mapping[str, t.Any]) -> bytes:
     writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\r\n")
     writer.writeheader()
     for image in report["images"]:
-        same = {key: image[key] for key in ("verdict", "reference", "digest", "os", "platform")}
+        image_fields = {key: image[key] for key in ("verdict", "reference", "digest", "os", "platform")}
         for row in _rows(image):
-            writer.writerow({key: _harmless(value) for key, value in {**same, **row}.items()})
+            writer.writerow({key: _harmless(value) for key, value in {**image_fields, **row}.items()})
     for cluster in report.get("clusters", ()):
         row = {"kind": "cluster", "id": cluster["name"], "status": cluster["state"], "message": cluster["reason"]}
         writer.writerow({key: _harmless(value) for key, value in row.items()})
@@ -40,15 +40,15 @@ def render(report: t.Mapping[str, t.Any]) -> bytes:
 
 def _rows(image: t.Mapping[str, t.Any]) -> t.Iterator[dict[str, str]]:
     yield {"kind": "image"}
-    for one in image["reasons"]:
-        yield {"kind": "reason", "id": one["code"], "message": one["message"]}
-    for one in image["vulnerabilities"]:
+    for reason in image["reasons"]:
+        yield {"kind": "reason", "id": reason["code"], "message": reason["message"]}
+    for finding in image["vulnerabilities"]:
         keys = ("id", "severity", "status", "package", "fixed_in", "advisory", "module", "exception")
-        yield {"kind": "vulnerability", **{key: one[key] for key in keys}}
-    for one in image["compliance"]["rules"] if image["compliance"] else ():
-        if one["result"] in _RULES:
-            same = {key: one[key] for key in ("id", "severity", "exception")}
-            yield {"kind": "rule", "status": one["result"], "message": one["title"], **same}
+        yield {"kind": "vulnerability", **{key: finding[key] for key in keys}}
+    for rule in image["compliance"]["rules"] if image["compliance"] else ():
+        if rule["result"] in _RULES:
+            fields = {key: rule[key] for key in ("id", "severity", "exception")}
+            yield {"kind": "rule", "status": rule["result"], "message": rule["title"], **fields}
 
 
 def _harmless(value: str) -> str:

@@ -66,7 +66,7 @@ def build_report(
 
     ``clusters``: objects of ``cluster_object``; None where the report is not about clusters.
     """
-    more = {} if clusters is None else {"clusters": sorted(clusters, key=lambda one: one["name"])}
+    more = {} if clusters is None else {"clusters": sorted(clusters, key=lambda cluster: cluster["name"])}
     return {
         **more,
         "schema_version": SCHEMA_VERSION,
@@ -87,19 +87,19 @@ def build_report(
 
 
 def cluster_object(
-    name: str, state: str, reason: str, images: t.Mapping[str, str] | None, seen: str = ""
+    name: str, state: str, reason: str, images: t.Mapping[str, str] | None, seen_at: str = ""
 ) -> dict[str, t.Any]:
     """A cluster in the report.
 
     ``state``: of ``CLUSTER_STATES``, ``reason``: why it is not complete. ``images``: digest, or name where there is
-    none, -> verdict; None where nothing was ever known of them. ``seen``: when it had these; empty for now.
+    none, -> verdict; None where nothing was ever known of them. ``seen_at``: when it had these; empty for now.
     """
     return {
         "name": name,
         "state": state,
         "reason": reason,
         "known": images is not None,
-        "seen": seen,
+        "seen": seen_at,
         "counts": count_verdicts((images or {}).values()),
         "images": sorted(images or ()),
     }
@@ -113,8 +113,8 @@ def about_cluster(cluster: t.Mapping[str, t.Any]) -> str:
     if not cluster["known"]:
         return "nothing is known of its images; none of them is part of this report"
     if cluster["state"] == "not_discovered" or cluster["seen"]:
-        seen = visible(cluster["seen"], 40) or "an unknown time"
-        text = f"at {seen} it had {text}"
+        moment = visible(cluster["seen"], 40) or "an unknown time"
+        text = f"at {moment} it had {text}"
     return f"what it runs now is not known; {text}" if cluster["state"] == "not_discovered" else text
 
 

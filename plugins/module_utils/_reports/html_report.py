@@ -79,8 +79,8 @@ def render(report: t.Mapping[str, t.Any]) -> bytes:
         verdicts=[(verdict, report["counts"][verdict], _VERDICT_TEXTS[verdict]) for verdict in ATTENTION],
         policies=_policies(images),
         clusters=[
-            {**one, "said": CLUSTER_STATES[one["state"]], "about": about_cluster(one)}
-            for one in sorted(report.get("clusters", ()), key=lambda one: (one["state"] == "complete", one["name"]))
+            {**item, "said": CLUSTER_STATES[item["state"]], "about": about_cluster(item)}
+            for item in sorted(report.get("clusters", ()), key=lambda item: (item["state"] == "complete", item["name"]))
         ],
         images=[_image(image, rows) for image in images],
         unfold=len(images) <= 2,
@@ -100,8 +100,8 @@ def _policies(images: t.Iterable[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any
     counts: dict[tuple[str, str], dict[str, int]] = {}
     for image in images:
         for policy in image["policies"]:
-            found = counts.setdefault((policy["name"], policy["sha256"]), dict.fromkeys(ATTENTION, 0))
-            found[policy["verdict"]] += 1
+            verdict_counts = counts.setdefault((policy["name"], policy["sha256"]), dict.fromkeys(ATTENTION, 0))
+            verdict_counts[policy["verdict"]] += 1
     return [{"name": name, "sha256": sha256, "counts": counts[name, sha256]} for name, sha256 in sorted(counts)]
 
 

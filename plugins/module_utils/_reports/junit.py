@@ -34,14 +34,14 @@ def render(report: t.Mapping[str, t.Any]) -> bytes:
     clusters = report.get("clusters", ())
     if clusters:
         suite = ElementTree.SubElement(root, "testsuite", {"name": "clusters"})
-        states = ["passed" if one["state"] == "complete" else "error" for one in clusters]
-        for one, state in zip(clusters, states):
-            name = visible(one["name"])
+        states = ["passed" if cluster["state"] == "complete" else "error" for cluster in clusters]
+        for cluster, state in zip(clusters, states):
+            name = visible(cluster["name"])
             case = ElementTree.SubElement(suite, "testcase", {"classname": "clusters", "name": name})
             if state == "error":
-                message = visible(f"{name} {CLUSTER_STATES[one['state']]}: {one['reason']}", _LONGEST)
-                element = ElementTree.SubElement(case, "error", {"message": message, "type": one["state"]})
-                element.text = f"{visible(one['reason'])}\n{about_cluster(one)}"
+                message = visible(f"{name} {CLUSTER_STATES[cluster['state']]}: {cluster['reason']}", _LONGEST)
+                element = ElementTree.SubElement(case, "error", {"message": message, "type": cluster["state"]})
+                element.text = f"{visible(cluster['reason'])}\n{about_cluster(cluster)}"
         _count(suite, states)
         verdicts += states
     _count(root, verdicts)

@@ -26,11 +26,11 @@ def render(report: t.Mapping[str, t.Any], times: Times) -> bytes:
     registry = prometheus_client.CollectorRegistry(auto_describe=False)
 
     def gauge(name: str, text: str, values: t.Mapping[t.Any, float | None], *labels: str) -> None:
-        known = {key: value for key, value in sorted(values.items()) if value is not None}
-        if not known:
+        samples = {key: value for key, value in sorted(values.items()) if value is not None}
+        if not samples:
             return  # A gauge without labels would be 0 from its first moment.
         metric = prometheus_client.Gauge(f"imagescan_{name}", text, labels, registry=registry)
-        for key, value in known.items():
+        for key, value in samples.items():
             (metric.labels(*key) if labels else metric).set(value)
 
     images, counts, feed = report["images"], report["counts"], report["feed"]
@@ -42,9 +42,9 @@ def render(report: t.Mapping[str, t.Any], times: Times) -> bytes:
     reasons: collections.Counter[tuple[str, ...]] = collections.Counter()
     components: collections.Counter[tuple[str, ...]] = collections.Counter()
     for image in images:
-        for one in image["vulnerabilities"]:
-            findings[one["severity"], one["status"], "true" if one["exception"] else "false"] += 1
-        for code in {visible(one["code"], 200) for one in image["reasons"]}:
+        for finding in image["vulnerabilities"]:
+            findings[finding["severity"], finding["status"], "true" if finding["exception"] else "false"] += 1
+        for code in {visible(reason["code"], 200) for reason in image["reasons"]}:
             reasons[image["verdict"], code] += 1
         for kind, number in image["not_examined"].items():
             components[(kind,)] += number
@@ -53,12 +53,12 @@ def render(report: t.Mapping[str, t.Any], times: Times) -> bytes:
     gauge("images_with_reason", "Images by verdict and code of a reason.", reasons, "verdict", "reason")
     gauge("components_not_examined", "Components that no vulnerability data covers.", components, "kind")
     clusters = report.get("clusters", ())
-    complete = {(visible(one["name"], 200),): float(one["state"] == "complete") for one in clusters}
+    complete = {(visible(cluster["name"], 200),): float(cluster["state"] == "complete") for cluster in clusters}
     gauge("cluster_complete", "1 where a cluster was looked at to the end, else 0.", complete, "cluster")
     running = {
-        (visible(one["name"], 200), verdict): one["counts"][verdict]
-        for one in clusters
-        if one["state"] != "not_discovered"
+        (visible(cluster["name"], 200), verdict): cluster["counts"][verdict]
+        for cluster in clusters
+        if cluster["state"] != "not_discovered"
         for verdict in ATTENTION
     }
     gauge("cluster_images", "Images that a cluster has, by verdict.", running, "cluster", "verdict")

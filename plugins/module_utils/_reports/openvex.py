@@ -30,20 +30,21 @@ _TOOL = "imagescan.openshift"
 def render(report: t.Mapping[str, t.Any]) -> bytes:
     """The bytes of report.openvex.json; an equal report gives equal bytes. Without exceptions it has no statement."""
     #: (vulnerability, what is said of it) -> image -> packages
-    said: dict[tuple[str, str], dict[str, set[str]]] = {}
+    claims: dict[tuple[str, str], dict[str, set[str]]] = {}
     authors: set[str] = set()
     for image in report["images"]:
-        counting = {(one["id"], one["package"]) for one in image["vulnerabilities"] if not one["exception"]}
-        found = {(one["id"], one["package"]) for one in image["vulnerabilities"]} - counting
-        for one in image.get("exceptions", ()):
-            if one["kind"] != "exception" or one["state"] != "accepted" or not image["digest"]:
+        findings = image["vulnerabilities"]
+        counting = {(finding["id"], finding["package"]) for finding in findings if not finding["exception"]}
+        accepted = {(finding["id"], finding["package"]) for finding in findings} - counting
+        for exception in image.get("exceptions", ()):
+            if exception["kind"] != "exception" or exception["state"] != "accepted" or not image["digest"]:
                 continue
-            claim = json.dumps(_claim(one), sort_keys=True)
-            for finding in one["findings"]:
-                if (finding["id"], finding["package"]) not in found:
+            claim = json.dumps(_claim(exception), sort_keys=True)
+            for finding in exception["findings"]:
+                if (finding["id"], finding["package"]) not in accepted:
                     continue
-                authors.add(one["owner"] or _NOBODY)
-                products = said.setdefault((finding["id"], claim), {})
+                authors.add(exception["owner"] or _NOBODY)
+                products = claims.setdefault((finding["id"], claim), {})
                 part = _package_url(finding["package"], image["os"])
                 products.setdefault(_image_url(image), set()).add(part)
     statements = [
@@ -59,7 +60,7 @@ def render(report: t.Mapping[str, t.Any]) -> bytes:
                 for url, parts in sorted(products.items())
             ],
         }
-        for (identifier, claim), products in sorted(said.items())
+        for (identifier, claim), products in sorted(claims.items())
     ]
     document = {
         "@context": CONTEXT,
@@ -74,15 +75,15 @@ def render(report: t.Mapping[str, t.Any]) -> bytes:
     return (json.dumps(document, sort_keys=True, indent=1, allow_nan=False) + "\n").encode("ascii")
 
 
-def _claim(one: t.Mapping[str, t.Any]) -> dict[str, str]:
-    ends = [one["expires"]] if one["expires"] else []
-    until = " or ".join(ends + (["a fix is there"] if one["when"] else []))
-    ticket = f" ({one['ticket']})" if one["ticket"] else ""
-    if one["justification"]:
+def _claim(exception: t.Mapping[str, t.Any]) -> dict[str, str]:
+    ends = [exception["expires"]] if exception["expires"] else []
+    until = " or ".join(ends + (["a fix is there"] if exception["when"] else []))
+    ticket = f" ({exception['ticket']})" if exception["ticket"] else ""
+    if exception["justification"]:
         # The format's schema allows an impact statement only instead of a justification.
-        notes = f"{one['reason']}{ticket}; decided by {one['owner'] or _NOBODY} until {until}"
-        return {"status": "not_affected", "justification": one["justification"], "status_notes": notes}
-    action = f"The risk is accepted by {one['owner'] or _NOBODY} until {until}: {one['reason']}{ticket}"
+        notes = f"{exception['reason']}{ticket}; decided by {exception['owner'] or _NOBODY} until {until}"
+        return {"status": "not_affected", "justification": exception["justification"], "status_notes": notes}
+    action = f"The risk is accepted by {exception['owner'] or _NOBODY} until {until}: {exception['reason']}{ticket}"
     return {"status": "affected", "action_statement": action}
 
 

@@ -65,31 +65,35 @@ def render(report: t.Mapping[str, t.Any]) -> bytes:
 def _results(image: t.Mapping[str, t.Any], rules: dict[str, Json]) -> t.Iterator[Json]:
     """Make the results of one image; adds the rules that it names."""
     open_results = 0
-    for one in image["vulnerabilities"]:
-        fix = f", fixed in {visible(one['fixed_in'], 200)}" if one["fixed_in"] else f": {one['status']}"
-        text = f"{visible(one['package'], 300)} has the {one['severity']} {visible(one['id'], 100)}{fix}"
-        found = _result(image, one["id"], _LEVELS.get(one["severity"], "note"), text, _unversioned(one["package"]))
-        _rule(rules, one["id"], "A vulnerability of a package", score=one.get("cvss", ""))
-        open_results += _suppress(found, one["exception"])
-        yield found
-    for one in image["compliance"]["rules"] if image["compliance"] else ():
-        if one["result"] not in _RULES:
+    for finding in image["vulnerabilities"]:
+        fix = f", fixed in {visible(finding['fixed_in'], 200)}" if finding["fixed_in"] else f": {finding['status']}"
+        text = f"{visible(finding['package'], 300)} has the {finding['severity']} {visible(finding['id'], 100)}{fix}"
+        result = _result(
+            image, finding["id"], _LEVELS.get(finding["severity"], "note"), text, _unversioned(finding["package"])
+        )
+        _rule(rules, finding["id"], "A vulnerability of a package", score=finding.get("cvss", ""))
+        open_results += _suppress(result, finding["exception"])
+        yield result
+    for rule in image["compliance"]["rules"] if image["compliance"] else ():
+        if rule["result"] not in _RULES:
             continue
-        level = _RULES[one["result"]] or _LEVELS.get(one["severity"], "note")
-        text = f"{visible(one['title'], 500)}: {one['result']}"
-        found = _result(image, one["id"], level, text, "rule")
-        _rule(rules, one["id"], visible(one["title"], 500))
-        open_results += _suppress(found, one["exception"])
-        yield found
-    for one in image["reasons"]:
-        effect = CODES[one["code"]].effect if one["code"] in CODES else image["verdict"]
+        level = _RULES[rule["result"]] or _LEVELS.get(rule["severity"], "note")
+        text = f"{visible(rule['title'], 500)}: {rule['result']}"
+        result = _result(image, rule["id"], level, text, "rule")
+        _rule(rules, rule["id"], visible(rule["title"], 500))
+        open_results += _suppress(result, rule["exception"])
+        yield result
+    for reason in image["reasons"]:
+        effect = CODES[reason["code"]].effect if reason["code"] in CODES else image["verdict"]
         # Findings and rules have results of their own.
-        if effect in ("note", "passed") or (one["code"] in _TOLD and open_results):
+        if effect in ("note", "passed") or (reason["code"] in _TOLD and open_results):
             continue
         level = "warning" if effect == "inconclusive" else "error"
-        _rule(rules, one["code"], CODES[one["code"]].meaning if one["code"] in CODES else "A problem of a scan")
+        _rule(
+            rules, reason["code"], CODES[reason["code"]].meaning if reason["code"] in CODES else "A problem of a scan"
+        )
         open_results += 1
-        yield _result(image, one["code"], level, visible(one["message"]), one["message"])
+        yield _result(image, reason["code"], level, visible(reason["message"]), reason["message"])
     if image["verdict"] != "passed" and not open_results:
         code = f"image-{image['verdict']}"
         _rule(rules, code, f"An image is {image['verdict']}")
@@ -100,10 +104,10 @@ def _results(image: t.Mapping[str, t.Any], rules: dict[str, Json]) -> t.Iterator
 _TOLD = ("vulnerability", "compliance-rule-failed")
 
 
-def _result(image: t.Mapping[str, t.Any], rule: str, level: str, text: str, what: str) -> Json:
+def _result(image: t.Mapping[str, t.Any], rule: str, level: str, text: str, subject: str) -> Json:
     name = image["reference"].partition("@")[0] or image["reference"] or image["digest"]
     # Where two results are about the same, each keeps its own number as long as the other stays.
-    identity = [name, image["platform"], rule, what]
+    identity = [name, image["platform"], rule, subject]
     fingerprint = hashlib.sha256(json.dumps(identity).encode("ascii")).hexdigest()
     shown = visible(image["reference"] or image["digest"], 500)
     return {
@@ -128,7 +132,9 @@ def _is_whole(report: t.Mapping[str, t.Any]) -> bool:
     """Return whether there are images, none of them could not be scanned, and every cluster is complete."""
     clusters = report.get("clusters", ())
     return (
-        bool(report["images"]) and not report["counts"]["error"] and all(one["state"] == "complete" for one in clusters)
+        bool(report["images"])
+        and not report["counts"]["error"]
+        and all(entry["state"] == "complete" for entry in clusters)
     )
 
 
@@ -141,10 +147,10 @@ def _cluster_result(cluster: t.Mapping[str, t.Any], rules: dict[str, Json]) -> J
     return _result(image, code, "error", text, "cluster")
 
 
-def _suppress(found: Json, exception: str) -> bool:
+def _suppress(result: Json, exception: str) -> bool:
     """Say that a result is accepted, if it is; whether it counts."""
     if exception:
-        found["suppressions"] = [{"kind": "external", "justification": visible(exception, 300)}]
+        result["suppressions"] = [{"kind": "external", "justification": visible(exception, 300)}]
     return not exception
 
 

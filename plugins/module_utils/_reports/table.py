@@ -32,26 +32,28 @@ def render(report: t.Mapping[str, t.Any], width: int = 100, changes: t.Sequence[
     if len(images) > IMAGES_SHOWN:
         lines.append(f"and {len(images) - IMAGES_SHOWN} more images; the report has all of them")
     lines.append(_rule(width))
-    changed = [one for one in changes if one["before"]]
-    changed.sort(key=lambda one: (ATTENTION.index(one["after"]), one["reference"], one["digest"]))
+    changed = [change for change in changes if change["before"]]
+    changed.sort(key=lambda change: (ATTENTION.index(change["after"]), change["reference"], change["digest"]))
     if changed:
         number = len(changed)
         lines.append(f"{number} image{' has' if number == 1 else 's have'} another verdict than before:")
-    for one in changed[:IMAGES_SHOWN]:
-        name = f"{visible(one['reference'] or one['digest'])} was {visible(one['before'], 20)}"
-        lines += _entry(one["after"], name, _why(one), width)
+    for change in changed[:IMAGES_SHOWN]:
+        name = f"{visible(change['reference'] or change['digest'])} was {visible(change['before'], 20)}"
+        lines += _entry(change["after"], name, _why(change), width)
     if len(changed) > IMAGES_SHOWN:
         lines.append(f"and {len(changed) - IMAGES_SHOWN} more changes; the report has all of them")
     if changed:
         lines.append(_rule(width))
     clusters = report.get("clusters", ())
-    for one in sorted(clusters, key=lambda one: (one["state"] == "complete", one["name"])):
-        done = one["state"] == "complete"
-        name = f"cluster {visible(one['name'], 200)}"
+    for cluster in sorted(clusters, key=lambda cluster: (cluster["state"] == "complete", cluster["name"])):
+        is_complete = cluster["state"] == "complete"
+        name = f"cluster {visible(cluster['name'], 200)}"
         # An error is said as loud as one of an image: without it, what is missing would look clean.
-        text = f"{name}: {about_cluster(one)}" if done else f"{name} {CLUSTER_STATES[one['state']]}"
-        reasons = () if done else (visible(one["reason"], 600) or "for a reason unknown", about_cluster(one))
-        lines += _entry("complete" if done else "error", text, reasons, width)
+        text = f"{name}: {about_cluster(cluster)}" if is_complete else f"{name} {CLUSTER_STATES[cluster['state']]}"
+        reasons = (
+            () if is_complete else (visible(cluster["reason"], 600) or "for a reason unknown", about_cluster(cluster))
+        )
+        lines += _entry("complete" if is_complete else "error", text, reasons, width)
     if clusters:
         lines.append(_rule(width))
     lines += wrap(summary(report), width)
@@ -69,7 +71,7 @@ def summary(report: t.Mapping[str, t.Any]) -> str:
             f"vulnerability data with {about_size(feed)}, last checked"
             f" {visible(feed['checked'], 40) or 'at an unknown time'}"
         )
-    open_ones = sum(one["state"] != "complete" for one in report.get("clusters", ()))
+    open_ones = sum(cluster["state"] != "complete" for cluster in report.get("clusters", ()))
     missing = f"; {open_ones} of {len(report['clusters'])} clusters not complete" if open_ones else ""
     return f"{number} image{'' if number == 1 else 's'}: {counts}; {data}{missing}"
 
@@ -89,7 +91,7 @@ def _details(image: t.Mapping[str, t.Any]) -> t.Iterator[str]:
 
 def _entry(verdict: str, name: str, details: t.Iterable[str], width: int) -> t.Iterator[str]:
     """An image with what is said of it; the verdict stands at the beginning of the first line."""
-    indent = max(len(one) for one in ATTENTION) + 2
+    indent = max(len(verdict_name) for verdict_name in ATTENTION) + 2
     label = pad(verdict.upper(), indent)
     for number, line in enumerate(wrap(name, width - indent)):
         yield (label if number == 0 else " " * indent) + line

@@ -63,5 +63,5 @@ def put_row(
     if new:
         connection.execute(table.insert().values(**key, **values))
     else:
-        here = [table.c[name] == value for name, value in key.items()]
-        connection.execute(table.update().where(*here).values(**values))
+        conditions = [table.c[name] == value for name, value in key.items()]
+        connection.execute(table.update().where(*conditions).values(**values))

@@ -55,12 +55,12 @@ class Current:
     judged_at: str = ""
 
 
-def in_force(store: Store, wanted: t.Sequence[RequestedImage] | None, today: datetime.date | None = None) -> InForce:
+def in_force(store: Store, requests: t.Sequence[RequestedImage] | None, today: datetime.date | None = None) -> InForce:
     """The verdicts in force of what is wanted, or of everything; what was never judged is inconclusive.
 
     ``times`` are those of the inputs, scans and feed, never of the judging: equal input gives an equal report.
     """
-    images, children = find_requested(store, wanted)
+    images, children = find_requested(store, requests)
     states = sorted(each_in_force(store, images, children, today), key=lambda current: current.image.key)
     feeds = [current.feed for current in states]
     feed = max((feed for feed in feeds if feed is not None), key=lambda feed: feed.checked, default=None)
@@ -165,10 +165,12 @@ def _with_expired(document: dict[str, t.Any], today: datetime.date | None) -> di
         return document
     # One that holds for some policies alone does not accept for all of them, which is what a finding is marked with.
     holding = [exception for exception in accepted if exception not in past and not exception["policies"]]
-    gone, left = _accepting(past), _accepting(holding)
+    expired, holding_ids = _accepting(past), _accepting(holding)
 
     def marked(finding: t.Mapping[str, t.Any], key: tuple[str, str]) -> t.Mapping[str, t.Any]:
-        return {**finding, "exception": left.get(key, "")} if finding["exception"] and key in gone else finding
+        return (
+            {**finding, "exception": holding_ids.get(key, "")} if finding["exception"] and key in expired else finding
+        )
 
     changed: dict[str, t.Any] = {
         "exceptions": [
@@ -195,11 +197,11 @@ def _accepting(exceptions: t.Iterable[t.Mapping[str, t.Any]]) -> dict[tuple[str,
     return accepting
 
 
-def unless_passed(document: dict[str, t.Any], why: str) -> dict[str, t.Any]:
+def unless_passed(document: dict[str, t.Any], message: str) -> dict[str, t.Any]:
     """The document; where it passed, inconclusive until it is judged again."""
     if document["verdict"] != "passed":
         return document
-    reason = {"code": "not_judged_yet", "message": why}
+    reason = {"code": "not_judged_yet", "message": message}
     return {**document, "verdict": "inconclusive", "reasons": [reason, *document["reasons"]]}
 
 

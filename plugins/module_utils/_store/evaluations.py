@@ -109,8 +109,8 @@ class StoredEvaluations:
         table, states = tables().evaluations, tables().evaluation_states
         if not self._database.has(states):
             return None
-        same = sa.and_(table.c.digest == states.c.digest, table.c.question == states.c.in_force)
-        query = sa.select(table.c[column]).join_from(table, states, same).where(table.c.digest == digest)
+        join = sa.and_(table.c.digest == states.c.digest, table.c.question == states.c.in_force)
+        query = sa.select(table.c[column]).join_from(table, states, join).where(table.c.digest == digest)
         row = self._database.first(query)
         return None if row is None else row[0]
 
@@ -141,25 +141,25 @@ class StoredEvaluations:
             "arf": arf,
         }
         question = asked.question
-        here = sa.and_(table.c.digest == digest, table.c.question == question)
+        matches = sa.and_(table.c.digest == digest, table.c.question == question)
 
         def work(connection: sa.Connection) -> bool:
             before = connection.execute(
-                sa.select(table.c.rule_set, table.c.body, table.c.evaluated_at).where(here).with_for_update()
+                sa.select(table.c.rule_set, table.c.body, table.c.evaluated_at).where(matches).with_for_update()
             ).first()
             put_set(connection, tables().rule_sets, rule_set, packed, rules=len(rules))
             put_row(connection, table, {"digest": digest, "question": question}, values, new=before is None)
             # Each update of the content is a new question, which nobody asks again after the next one.
             older = sa.select(table.c.question).where(table.c.digest == digest, table.c.question != question)
             older = older.order_by(table.c.evaluated_at.desc(), table.c.question)
-            gone = [row.question for row in connection.execute(older)][ANSWERS_KEPT - 1 :]
-            connection.execute(table.delete().where(table.c.digest == digest, table.c.question.in_(gone)))
+            old_questions = [row.question for row in connection.execute(older)][ANSWERS_KEPT - 1 :]
+            connection.execute(table.delete().where(table.c.digest == digest, table.c.question.in_(old_questions)))
             changed = _put_state(connection, digest, question, question, None, now, renew=True)
             if before is None or before.rule_set != rule_set:
                 return True
             old = unpack(before.body, f"the evaluation of {digest}")
-            same = all(old.get(key) == results[key] for key in ("content", "problems"))
-            return changed or not same
+            is_same = all(old.get(key) == results[key] for key in ("content", "problems"))
+            return changed or not is_same
 
         return self._database.write(work)
 

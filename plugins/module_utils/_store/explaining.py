@@ -86,14 +86,14 @@ class Explaining:
         if inventory is None or match is None or matcher is None:
             missing = "the image has no inventory" if inventory is None else "there is no vulnerability data"
             return "not_judged", [f"Nothing can be said: {missing}", *_verdict_lines(verdict)]
-        found = explain(matcher, inventory, match, vulnerability)
+        explanation = explain(matcher, inventory, match, vulnerability)
         lines = [
             *explain_products(matcher, inventory, match),
             *explain_feed(match.feed),
-            *found.lines,
+            *explanation.lines,
         ]
         findings = tuple(finding for finding in match.findings if finding.id == vulnerability)
-        outcome = found.outcome
+        outcome = explanation.outcome
         if findings:
             alone = self._judging.verdict(dataclasses.replace(subject, match=_only(match, findings)))
             accepted = {(finding.id, finding.package) for finding in findings} <= set(alone.excepted)
@@ -150,10 +150,10 @@ class Explaining:
         for package in match.not_covered if match is not None else ():
             makers.setdefault((package.vendor, package.key_id), []).append(package)
         lines = ["Packages that the data do not cover"] if makers else []
-        selecting = {one.name for one in verdict.policies}
+        selecting = {policy.name for policy in verdict.policies}
         for (vendor, key_id), packages in sorted(makers.items()):
             key = f"key {visible(key_id, 40)}" if key_id else "not signed"
-            named = ", ".join(visible(one.package, 120) for one in packages[:_SHOWN])
+            named = ", ".join(visible(package.package, 120) for package in packages[:_SHOWN])
             more = f" and {len(packages) - _SHOWN} more" if len(packages) > _SHOWN else ""
             lines.append(f"  {visible(vendor, 80) or 'no vendor'}, {key}: {named}{more}")
             for policy in self._policies:
@@ -174,12 +174,12 @@ def _accepted_by(policy: Policy, package: Coverage) -> str:
 def _exceptions(verdict: ImageVerdict) -> list[str]:
     """The exceptions and statements of VEX that are about something in the image."""
     lines = []
-    for one in verdict.exceptions[:_SHOWN]:
-        number = len(one["findings"]) + len(one["rules"])
-        ends = one["expires"] or one["when"] or "no end"
-        owner = visible(one["owner"], 100) or "nobody named"
-        text = f"{one['kind']} {visible(one['id'], 200)}: {one['state'].replace('_', ' ')}, in {number} places"
-        lines.append(f"{text}; by {owner}, until {ends}: {visible(one['reason'], 300)}")
+    for entry in verdict.exceptions[:_SHOWN]:
+        number = len(entry["findings"]) + len(entry["rules"])
+        ends = entry["expires"] or entry["when"] or "no end"
+        owner = visible(entry["owner"], 100) or "nobody named"
+        text = f"{entry['kind']} {visible(entry['id'], 200)}: {entry['state'].replace('_', ' ')}, in {number} places"
+        lines.append(f"{text}; by {owner}, until {ends}: {visible(entry['reason'], 300)}")
     if len(verdict.exceptions) > _SHOWN:
         lines.append(f"and {len(verdict.exceptions) - _SHOWN} more exceptions")
     return lines
@@ -187,9 +187,9 @@ def _exceptions(verdict: ImageVerdict) -> list[str]:
 
 def _verdict_lines(verdict: ImageVerdict) -> list[str]:
     lines = [f"Verdict: {verdict.verdict}"]
-    for policy in sorted(verdict.policies, key=lambda one: (-VERDICTS.index(one.verdict), one.name)):
+    for policy in sorted(verdict.policies, key=lambda policy: (-VERDICTS.index(policy.verdict), policy.name)):
         lines.append(f"  policy '{policy.name}': {policy.verdict}")
-    lines += [f"  {visible(one.message, 600)} [{visible(one.code, 60)}]" for one in verdict.reasons[:_SHOWN]]
+    lines += [f"  {visible(reason.message, 600)} [{visible(reason.code, 60)}]" for reason in verdict.reasons[:_SHOWN]]
     if len(verdict.reasons) > _SHOWN:
         lines.append(f"  and {len(verdict.reasons) - _SHOWN} more reasons")
     if not verdict.reasons:

@@ -23,13 +23,13 @@ class Feeds:
     def __init__(self, indexes: t.Sequence[FeedIndex]) -> None:
         self._indexes = tuple(indexes)
         self._matchers = [(Matcher(index), index.info) for index in indexes]
-        seen: dict[str, FeedIndex] = {}
+        speakers: dict[str, FeedIndex] = {}
         for index in indexes:
             for name in index.info.distributions:
-                other = seen.setdefault(name, index)
-                if other is not index:
+                speaker = speakers.setdefault(name, index)
+                if speaker is not index:
                     raise InputError(
-                        f"the indexes {other.path} and {index.path} both speak for {name}; which of them counts?",
+                        f"the indexes {speaker.path} and {index.path} both speak for {name}; which of them counts?",
                         code="index-twice",
                         hint="give one index for each distribution",
                     )
@@ -49,9 +49,9 @@ class Feeds:
 
         An image that does not name its distribution may be made of Red Hat's packages, as its micro images are.
         """
-        for wanted in (inventory.os.id, "rhel"):
+        for distribution in (inventory.os.id, "rhel"):
             for matcher, info in self._matchers:
-                if wanted in info.distributions:
+                if distribution in info.distributions:
                     return matcher
         return self._matchers[0][0] if self._matchers else None
 
@@ -67,7 +67,7 @@ def feed_from_dict(values: t.Mapping[str, t.Any] | None) -> FeedInfo | None:
     """The feed that ``feed_to_dict`` kept; fields that this version does not know are left out."""
     if values is None:
         return None
-    known = {field.name for field in dataclasses.fields(FeedInfo)}
-    kept: dict[str, t.Any] = {key: value for key, value in values.items() if key in known}
-    lists = {key: tuple(value) for key, value in kept.items() if isinstance(value, list)}
-    return FeedInfo(**{**kept, **lists, "names": ()})
+    names = {field.name for field in dataclasses.fields(FeedInfo)}
+    fields: dict[str, t.Any] = {key: value for key, value in values.items() if key in names}
+    lists = {key: tuple(value) for key, value in fields.items() if isinstance(value, list)}
+    return FeedInfo(**{**fields, **lists, "names": ()})

@@ -24,7 +24,7 @@ from .store import Store
 
 def read_snapshot(
     store: Store,
-    wanted: t.Sequence[RequestedImage] | None,
+    requests: t.Sequence[RequestedImage] | None,
     policies: t.Sequence[Policy],
     *,
     now: datetime.datetime,
@@ -37,13 +37,13 @@ def read_snapshot(
     as they do not allow, is inconclusive here. What has no digest can have no flag, and is left out. ``only``: these
     digests of what is meant.
     """
-    images, children = find_requested(store, wanted)
+    images, children = find_requested(store, requests)
     scanned = {image.digest: image.scanned_at for image in images}
     passes = _Passes(store, policies, children, now)
     subjects: dict[str, FlagSubject] = {}
-    for one in each_in_force(store, images, children, now.astimezone(datetime.timezone.utc).date()):
-        image, document = one.image, one.document
-        held = passes.held(one) if document["verdict"] == "passed" else Validity()
+    for verdict in each_in_force(store, images, children, now.astimezone(datetime.timezone.utc).date()):
+        image, document = verdict.image, verdict.document
+        held = passes.held(verdict) if document["verdict"] == "passed" else Validity()
         if not image.digest or (only is not None and image.digest not in only):
             continue
         if held.problem:
@@ -57,18 +57,18 @@ def read_snapshot(
             "" if held.problem else held.until,
             "" if held.problem else held.lasting,
         )
-    unclear = [digest for digest, one in subjects.items() if one.facts.verdict in ("inconclusive", "error")]
+    unclear = [digest for digest, subject in subjects.items() if subject.facts.verdict in ("inconclusive", "error")]
     for digest in store.verdicts.failed_last(unclear):
         subjects[digest] = dataclasses.replace(subjects[digest], failed_last=True)
     places: dict[str, list[str]] = {}
-    for image in images if wanted is None else store.images.all():
+    for image in images if requests is None else store.images.all():
         for name in filter(None, map(_full, image.references if image.digest else ())):
             if image.digest not in places.setdefault(name, []):
                 places[name].append(image.digest)
     ended: frozenset[str] = frozenset()
-    if wanted is not None and only is None:
+    if requests is not None and only is None:
         ended = _ended_indexes(store, images, children, policies, now)
-    return Snapshot(subjects, places, whole=wanted is None, ended=ended)
+    return Snapshot(subjects, places, whole=requests is None, ended=ended)
 
 
 def _ended_indexes(
@@ -81,12 +81,12 @@ def _ended_indexes(
     """The indexes, not among some images themselves, that hold one of these and do not pass, or not any more."""
     chosen = {image.digest for image in images}
     indexes = {key for key, listed in children.items() if not chosen.isdisjoint(child.digest for child in listed)}
-    wanted = [image for image in store.images.all() if image.key in indexes - chosen]
-    if not wanted:
+    index_images = [image for image in store.images.all() if image.key in indexes - chosen]
+    if not index_images:
         return frozenset()
-    only = frozenset(image.digest for image in wanted)
-    found = read_snapshot(store, wanted, policies, now=now, only=only).subjects
-    return frozenset(digest for digest, one in found.items() if one.facts.verdict != "passed")
+    only = frozenset(image.digest for image in index_images)
+    subjects = read_snapshot(store, index_images, policies, now=now, only=only).subjects
+    return frozenset(digest for digest, subject in subjects.items() if subject.facts.verdict != "passed")
 
 
 class _Passes:
@@ -106,21 +106,21 @@ class _Passes:
         self._now = now
         self._found: dict[str, Validity] = {}
 
-    def held(self, one: Current) -> Validity:
+    def held(self, verdict: Current) -> Validity:
         """Of an image; an index passes as long as those of its images that passed."""
-        image = one.image
+        image = verdict.image
         if image.kind == "index":
             digests = [child.digest for child in self._children.get(image.key, ())]
             held = worst_of(self._found[digest] for digest in digests if digest in self._found)
         else:
             held = validity(
-                one.document,
+                verdict.document,
                 self._policies,
                 selecting=self._selecting(image),
                 scanned_at=image.scanned_at,
                 evaluated_at=self._store.evaluations.evaluated_at(image.digest) if self._asks_for_rules else "",
-                feed_checked=one.feed.checked if one.feed else "",
-                feed_newest=one.feed.newest if one.feed else "",
+                feed_checked=verdict.feed.checked if verdict.feed else "",
+                feed_newest=verdict.feed.newest if verdict.feed else "",
                 now=self._now,
             )
         self._found[image.digest] = held
@@ -130,7 +130,7 @@ class _Passes:
         """The policies that select an image by what is known of it now, which may not be by what it was judged."""
         names = image.references or (image.reference,)
         asked: dict[str, str] | None = None
-        found = []
+        policies = []
         for policy in self._policies.values():
             chosen = dataclasses.replace(policy.images, labels=())
             if not chosen.selects(names, image.platform, {}):
@@ -139,8 +139,8 @@ class _Passes:
                 asked = self._store.inventories.labels(image.digest) if asked is None else asked
                 if not policy.images.selects(names, image.platform, asked):
                     continue
-            found.append(policy)
-        return found
+            policies.append(policy)
+        return policies
 
 
 def _full(name: str) -> str:

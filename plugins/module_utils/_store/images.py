@@ -139,11 +139,11 @@ class StoredImages:
         def work(connection: sa.Connection) -> bool:
             changed = put_image(connection, digest, reference, now, "index", "", wanted_platforms)
             changed |= drop_error(connection, digest)
-            here = table.c.index_digest == digest
-            query = sa.select(table.c.child_digest, table.c.platform).where(here).order_by(table.c.position)
+            matches = table.c.index_digest == digest
+            query = sa.select(table.c.child_digest, table.c.platform).where(matches).order_by(table.c.position)
             if list(map(tuple, connection.execute(query))) == list(map(tuple, children)):
                 return changed
-            connection.execute(table.delete().where(here))
+            connection.execute(table.delete().where(matches))
             for position, child in enumerate(children):
                 connection.execute(
                     table.insert().values(
@@ -166,11 +166,11 @@ class StoredImages:
 
         def work(connection: sa.Connection) -> bool:
             changed = bool(digest) and put_image(connection, digest, reference, now, "", "")
-            here = errors.c.sha256 == sha256
-            row = connection.execute(errors.select().where(here).with_for_update()).first()
+            matches = errors.c.sha256 == sha256
+            row = connection.execute(errors.select().where(matches).with_for_update()).first()
             values: dict[str, t.Any] = {"last_at": now, "attempts": 1 if row is None else row.attempts + 1}
             if row is not None and row.code == code:
-                connection.execute(errors.update().where(here).values(**values))
+                connection.execute(errors.update().where(matches).values(**values))
                 return changed
             values |= {
                 "code": code,
@@ -247,8 +247,8 @@ def _put_names(connection: sa.Connection, sightings: t.Sequence[Sighting], now: 
 def drop_error(connection: sa.Connection, subject: str) -> bool:
     """Forget the error of a subject; True when there was one. A verdict that stood on it alone goes with it."""
     errors, key = tables().errors, text_key(subject)
-    gone = connection.execute(errors.delete().where(errors.c.sha256 == key)).rowcount > 0
-    if gone and subject.startswith(UNRESOLVED):
+    was_there = connection.execute(errors.delete().where(errors.c.sha256 == key)).rowcount > 0
+    if was_there and subject.startswith(UNRESOLVED):
         for table in (tables().current, tables().changes):
             connection.execute(table.delete().where(table.c.subject_sha256 == key))
-    return gone
+    return was_there

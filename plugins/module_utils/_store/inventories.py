@@ -126,7 +126,7 @@ class StoredInventories:
             if row is None:
                 return True
             facts = ("schema_version", "package_set", "kind", "complete")
-            same = all(getattr(row, name) == values[name] for name in facts)
-            return changed or not same or bytes(row.body) != values["body"]
+            is_same = all(getattr(row, name) == values[name] for name in facts)
+            return changed or not is_same or bytes(row.body) != values["body"]
 
         return self._database.write(work)

@@ -85,9 +85,9 @@ class Judging:
         self._dry_run = dry_run
         self._beat = beat
 
-    def run(self, wanted: t.Sequence[RequestedImage] | None) -> list[Judged]:
+    def run(self, requests: t.Sequence[RequestedImage] | None) -> list[Judged]:
         """Judge what is wanted, or everything in the store; indexes after their images. Ordered by key."""
-        images, children = self.images(wanted)
+        images, children = self.images(requests)
         singles = [image for image in images if image.kind != "index"]
         # Images with the same packages come one after the other, so that these are read and matched once.
         sets = self._store.inventories.package_sets(image.digest for image in singles)
@@ -107,20 +107,20 @@ class Judging:
         judged += self._settle(batch)
         batch = []
         # Where another verdict of an image stays in force, an index is made of that one.
-        verdicts.update((one.key, _verdict_in(one.document)) for one in judged if one.state == "superseded")
+        verdicts.update((item.key, _verdict_in(item.document)) for item in judged if item.state == "superseded")
         for image in images:
             if image.kind == "index":
                 subject = self._bare_subject(image)
                 verdict = self._index_verdict(image, subject, children.get(image.key, ()), verdicts)
                 batch.append(self._judgement(image, subject, verdict))
         judged += self._settle(batch, indexes=True)
-        return sorted(judged, key=lambda one: one.key)
+        return sorted(judged, key=lambda item: item.key)
 
     def usages(self, judged: t.Iterable[Judged]) -> Usages:
         """What the exceptions are about in the images that were judged."""
         usages = Usages(self._exceptions, self._today)
-        for one in judged:
-            usages.add(one.document, self._indexes.get(one.document["digest"], ()))
+        for verdict in judged:
+            usages.add(verdict.document, self._indexes.get(verdict.document["digest"], ()))
         return usages
 
     def _bare_subject(self, image: StoredImage) -> Subject:
@@ -138,10 +138,10 @@ class Judging:
         )
 
     def images(
-        self, wanted: t.Sequence[RequestedImage] | None
+        self, requests: t.Sequence[RequestedImage] | None
     ) -> tuple[list[StoredImage], t.Mapping[str, tuple[StoredChild, ...]]]:
         """The images that are meant, those of indexes included, and the images of each index in the store."""
-        images, children = find_requested(self._store, wanted)
+        images, children = find_requested(self._store, requests)
         self._indexes = indexes_of(children)
         return images, children
 
@@ -171,8 +171,8 @@ class Judging:
                 raise
             return dataclasses.replace(subject, scan_problem=Reason(error.code, str(error)))
         feed = match.feed if match is not None else None
-        found = dataclasses.replace(subject, labels=inventory.labels, inventory=inventory, match=match, feed=feed)
-        return self._with_rules(found) if image.evaluated_at else found
+        details = dataclasses.replace(subject, labels=inventory.labels, inventory=inventory, match=match, feed=feed)
+        return self._with_rules(details) if image.evaluated_at else details
 
     def _with_rules(self, subject: Subject) -> Subject:
         try:
@@ -198,8 +198,8 @@ class Judging:
             inventory = inventory_from_dict(stored)
             self._packages = (stored["packages"], inventory.packages)
             return inventory
-        rest = inventory_from_dict({**stored, "packages": []})
-        return dataclasses.replace(rest, packages=self._packages[1])
+        bare_inventory = inventory_from_dict({**stored, "packages": []})
+        return dataclasses.replace(bare_inventory, packages=self._packages[1])
 
     def _index_verdict(
         self,
@@ -241,16 +241,23 @@ class Judging:
         self._feeds.check_unchanged()
         act = self._store.verdicts.compare if self._dry_run else self._store.verdicts.record
         recorded = act(batch)
-        kept = [one.key for one in recorded if one.state == "superseded"]
-        in_force = {one.key: one for one in self._store.verdicts.in_force(kept)} if kept else {}
-        return [self._judged(one, result, in_force.get(one.key), indexes) for one, result in zip(batch, recorded)]
+        keys = [result.key for result in recorded if result.state == "superseded"]
+        in_force = {verdict.key: verdict for verdict in self._store.verdicts.in_force(keys)} if keys else {}
+        return [
+            self._judged(judgement, result, in_force.get(judgement.key), indexes)
+            for judgement, result in zip(batch, recorded)
+        ]
 
-    def _judged(self, own: Judgement, result: RecordedVerdict, stays: StoredVerdict | None, index: bool) -> Judged:
+    def _judged(
+        self, judgement: Judgement, result: RecordedVerdict, stays: StoredVerdict | None, index: bool
+    ) -> Judged:
         if stays is None:
-            feed = (own.feed or {}).get("serial", "")
-            return Judged(result.key, result.state, result.before, result.after, own.document, feed, result.reasons)
-        document = unless_outdated(stays, own.seen_at, self._today)
-        if index and own.verdict != "passed":
+            feed = (judgement.feed or {}).get("serial", "")
+            return Judged(
+                result.key, result.state, result.before, result.after, judgement.document, feed, result.reasons
+            )
+        document = unless_outdated(stays, judgement.seen_at, self._today)
+        if index and judgement.verdict != "passed":
             document = unless_passed(document, IMAGE_OUTDATED)
         feed = (stays.feed or {}).get("serial", "")
         verdict = document["verdict"]
@@ -263,6 +270,6 @@ def _verdict_in(document: t.Mapping[str, t.Any]) -> ImageVerdict:
     return ImageVerdict(
         document["digest"],
         document["verdict"],
-        tuple(Reason(one["code"], one["message"]) for one in document["reasons"]),
-        tuple(PolicyVerdict(one["name"], one["sha256"], one["verdict"], ()) for one in document["policies"]),
+        tuple(Reason(reason["code"], reason["message"]) for reason in document["reasons"]),
+        tuple(PolicyVerdict(item["name"], item["sha256"], item["verdict"], ()) for item in document["policies"]),
     )

@@ -27,47 +27,51 @@ class NameOfImage(t.NamedTuple):
 
 def put_names(connection: sa.Connection, sightings: t.Iterable[Sighting], now: str) -> bool:
     """Keep sightings; True where a name leads elsewhere by them. A time that is ahead of ``now`` counts as now."""
-    wanted: dict[_Key, Sighting] = {}
-    for one in sightings:
-        reference = clean_text(one.reference)
-        if not reference or not one.digest:
+    newest: dict[_Key, Sighting] = {}
+    for sighting in sightings:
+        reference = clean_text(sighting.reference)
+        if not reference or not sighting.digest:
             continue
-        cluster = clean_text(one.cluster)[:_CLUSTER_LIMIT]
-        seen = earlier(one.seen, now)
-        key = (text_key(reference), one.digest, one.source, cluster)
-        if key not in wanted or moment(wanted[key].seen) < moment(seen):
-            wanted[key] = Sighting(reference, one.digest, one.source, seen, cluster)
+        cluster = clean_text(sighting.cluster)[:_CLUSTER_LIMIT]
+        last_seen = earlier(sighting.seen, now)
+        key = (text_key(reference), sighting.digest, sighting.source, cluster)
+        if key not in newest or moment(newest[key].seen) < moment(last_seen):
+            newest[key] = Sighting(reference, sighting.digest, sighting.source, last_seen, cluster)
     changed = False
     # Two runs that wait for each other's rows in different orders would end each other.
-    for part in chunks(sorted({key[0] for key in wanted})):
+    for part in chunks(sorted({key[0] for key in newest})):
         chosen = frozenset(part)
-        changed |= _put_part(connection, part, {key: wanted[key] for key in sorted(wanted) if key[0] in chosen})
+        changed |= _put_part(connection, part, {key: newest[key] for key in sorted(newest) if key[0] in chosen})
     return changed
 
 
-def _put_part(connection: sa.Connection, names: t.Sequence[str], wanted: t.Mapping[_Key, Sighting]) -> bool:
+def _put_part(connection: sa.Connection, names: t.Sequence[str], sightings: t.Mapping[_Key, Sighting]) -> bool:
     import sqlalchemy as sa
 
     table = tables().names
     rows = connection.execute(sa.select(table).where(table.c.sha256.in_(names)).with_for_update()).all()
-    known = {(row.sha256, row.digest, row.source, row.cluster): _sighting(row) for row in rows}
-    later = {key: one for key, one in wanted.items() if key not in known or moment(known[key].seen) < moment(one.seen)}
+    stored = {(row.sha256, row.digest, row.source, row.cluster): _sighting(row) for row in rows}
+    later = {
+        key: sighting
+        for key, sighting in sightings.items()
+        if key not in stored or moment(stored[key].seen) < moment(sighting.seen)
+    }
     fresh = [
-        {**_columns(key), "reference": one.reference, "first_seen": one.seen, "last_seen": one.seen}
-        for key, one in later.items()
-        if key not in known
+        {**_columns(key), "reference": sighting.reference, "first_seen": sighting.seen, "last_seen": sighting.seen}
+        for key, sighting in later.items()
+        if key not in stored
     ]
     if fresh:
         connection.execute(sa.insert(table), fresh)
     moved = [
-        {**{f"the_{name}": value for name, value in _columns(key).items()}, "last_seen": one.seen}
-        for key, one in later.items()
-        if key in known
+        {**{f"the_{name}": value for name, value in _columns(key).items()}, "last_seen": sighting.seen}
+        for key, sighting in later.items()
+        if key in stored
     ]
     if moved:
-        here = sa.and_(*(table.c[name] == sa.bindparam(f"the_{name}") for name in _COLUMNS))
-        connection.execute(sa.update(table).where(here).values(last_seen=sa.bindparam("last_seen")), moved)
-    return leads_to(known.values()) != leads_to({**known, **later}.values())
+        matches = sa.and_(*(table.c[name] == sa.bindparam(f"the_{name}") for name in _COLUMNS))
+        connection.execute(sa.update(table).where(matches).values(last_seen=sa.bindparam("last_seen")), moved)
+    return leads_to(stored.values()) != leads_to({**stored, **later}.values())
 
 
 _COLUMNS = ("sha256", "digest", "source", "cluster")
@@ -83,11 +87,11 @@ def _sighting(row: t.Any) -> Sighting:
 
 def names_of_images(connection: sa.Connection, *, legacy: bool) -> dict[str, list[NameOfImage]]:
     """Digest -> the names that may lead to it, sorted. ``legacy``: the store has only what older versions kept."""
-    found: dict[str, list[NameOfImage]] = {}
+    names: dict[str, list[NameOfImage]] = {}
     for name, digests in sorted(leads_to(all_sightings(connection, legacy=legacy)).items()):
         for digest, certain in digests.items():
-            found.setdefault(digest, []).append(NameOfImage(name, certain))
-    return found
+            names.setdefault(digest, []).append(NameOfImage(name, certain))
+    return names
 
 
 def all_sightings(connection: sa.Connection, *, legacy: bool = False) -> list[Sighting]:
@@ -108,16 +112,16 @@ def adopt_references(connection: sa.Connection) -> None:
     import sqlalchemy as sa
 
     table = tables().names
-    known = {row.sha256 for row in connection.execute(sa.select(table.c.sha256))}
+    keys = {row.sha256 for row in connection.execute(sa.select(table.c.sha256))}
     rows = [
         {
-            **_columns((text_key(one.reference), one.digest, UNKNOWN, "")),
-            "reference": one.reference,
+            **_columns((text_key(sighting.reference), sighting.digest, UNKNOWN, "")),
+            "reference": sighting.reference,
             "first_seen": "",
             "last_seen": "",
         }
-        for one in all_sightings(connection, legacy=True)
+        for sighting in all_sightings(connection, legacy=True)
     ]
-    rows = [row for row in rows if row["sha256"] not in known]
+    rows = [row for row in rows if row["sha256"] not in keys]
     for start in range(0, len(rows), CHUNK):
         connection.execute(sa.insert(table), rows[start : start + CHUNK])

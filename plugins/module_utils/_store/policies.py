@@ -51,14 +51,14 @@ def compare_policies(store: Store, images: t.Sequence[StoredImage], policies: t.
     for start in range(0, len(singles), _PART):
         part = {image.key: image for image in singles[start : start + _PART]}
         for verdict in store.verdicts.in_force(part):
-            made_by = {one["sha256"]: one["name"] for one in verdict.document["policies"]}
+            made_by = {entry["sha256"]: entry["name"] for entry in verdict.document["policies"]}
             judged.update(made_by.keys())
             names = {**made_by, **names}
             for policy in policies:
                 if policy.sha256 not in made_by and _selects(store, policy, part[verdict.key]):
                     missing[policy.sha256] += 1
-    given = {policy.sha256 for policy in policies}
-    return sorted(PolicyUse(name, key, key in given, judged[key], missing[key]) for key, name in names.items())
+    keys = {policy.sha256 for policy in policies}
+    return sorted(PolicyUse(name, key, key in keys, judged[key], missing[key]) for key, name in names.items())
 
 
 def _selects(store: Store, policy: Policy, image: StoredImage) -> bool:

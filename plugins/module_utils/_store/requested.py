@@ -26,18 +26,18 @@ class RequestedImage(t.Protocol):
 
 
 def find_requested(
-    store: Store, wanted: t.Sequence[RequestedImage] | None
+    store: Store, requests: t.Sequence[RequestedImage] | None
 ) -> tuple[list[StoredImage], t.Mapping[str, tuple[StoredChild, ...]]]:
     """The images that are meant, those of an index included, or all, by key; and the images of each index."""
     images = store.images.all()
     children = store.images.children(image.key for image in images if image.kind == "index")
-    return (images if wanted is None else select(images, children, wanted)), children
+    return (images if requests is None else select(images, children, requests)), children
 
 
 def select(
     images: t.Sequence[StoredImage],
     children: t.Mapping[str, tuple[StoredChild, ...]],
-    wanted: t.Sequence[RequestedImage],
+    requests: t.Sequence[RequestedImage],
 ) -> list[StoredImage]:
     """The images that are meant, those of an index included. One that the store does not know is there all the same.
 
@@ -59,7 +59,7 @@ def select(
             if child.digest in by_key:
                 take(by_key[child.digest])
 
-    for request in wanted:
+    for request in requests:
         # A name that cannot be resolved now may lead to what it named before: both verdicts count.
         matches = [by_key[request.digest]] if request.digest in by_key else []
         if not request.digest:

@@ -67,15 +67,17 @@ class StoreBook:
 
     def _keep_names(self, digest: str, names: t.Iterable[str]) -> list[str]:
         """Keep those of the names of an image that this run resolved itself. Gives those that hold its digest."""
-        mine = sorted({name for name in names if digest not in self.told.get(name, ())})
+        own_names = sorted({name for name in names if digest not in self.told.get(name, ())})
         stored = self.stored.get(digest)
-        fresh = [name for name in mine if not pinned_digest(name) and not (stored and self._leads_there(stored, name))]
+        fresh = [
+            name for name in own_names if not pinned_digest(name) and not (stored and self._leads_there(stored, name))
+        ]
         if fresh:
-            seen = exact_now_text()
+            now = exact_now_text()
             self.changed |= self.store.images.record_names(
-                [Sighting(name, digest, REGISTRY, seen) for name in fresh], now=seen
+                [Sighting(name, digest, REGISTRY, now) for name in fresh], now=now
             )
-        return [name for name in mine if pinned_digest(name)]
+        return [name for name in own_names if pinned_digest(name)]
 
     def is_current(self, digest: str) -> bool:
         """Tell whether the inventory is there, in the current form and young enough, and so are the rules asked for."""
@@ -132,9 +134,11 @@ class StoreBook:
             packages = len(outcome.inventory.packages)
             problems = [{"code": problem.code, "message": problem.message} for problem in outcome.inventory.problems]
         elif outcome.state == "current":
-            known = self.known[outcome.digest]
-            packages = known.packages
-            problems = [] if known.complete else (self.store.inventories.get(outcome.digest) or {}).get("problems", [])
+            inventory = self.known[outcome.digest]
+            packages = inventory.packages
+            problems = (
+                [] if inventory.complete else (self.store.inventories.get(outcome.digest) or {}).get("problems", [])
+            )
         counts: dict[str, int] = {}
         if outcome.compliance is not None:
             counts = outcome.compliance.counts

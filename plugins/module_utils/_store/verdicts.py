@@ -157,9 +157,9 @@ def _put(connection: sa.Connection, judgement: Judgement) -> RecordedVerdict:
 
     verdicts, current, changes = tables().verdicts, tables().current, tables().changes
     key = {"subject_sha256": text_key(judgement.key)}
-    here = current.c.subject_sha256 == key["subject_sha256"]
+    matches = current.c.subject_sha256 == key["subject_sha256"]
     # PostgreSQL: whoever judges the same subject at the same time waits here.
-    connection.execute(sa.select(current.c.verdict_id).where(here).with_for_update())
+    connection.execute(sa.select(current.c.verdict_id).where(matches).with_for_update())
     recorded, sha256, document, row = _compare(connection, judgement)
     if recorded.state == "superseded":
         return recorded
