@@ -37,6 +37,8 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images import
     symlinks,
     tar,
     unpack,
+    unpack_layer,
+    unpack_root,
     walk,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Image
@@ -63,6 +65,9 @@ READERS = (
     file_selection.__file__,
     components.__file__,
     limits.__file__,
+    unpack.__file__,
+    unpack_layer.__file__,
+    unpack_root.__file__,
 )
 
 KINDS = MERGE, THREADED, WRONG, CUT, STREAM, UNPACK = range(6)
@@ -264,6 +269,20 @@ def seeds() -> list[bytes]:
             symlink("srv/y.repo", "/usr/lib"),
         ]
     )
+    again = tar_of(
+        [
+            folder("."),
+            File("opt/d/new"),
+            File(".wh.opt"),
+            symlink("l", "opt/../opt/d"),
+            File("l/.wh.new"),
+            hard_link("dev/zero", "dev/null"),
+            folder("usr/bin/bash"),
+            File("usr/lib", mode=0),
+            File("s/", kind=tarfile.DIRTYPE, mode=0o2775, owner=(1, 2)),
+            File("s/x/y", owner=(3, 4)),
+        ]
+    )
     rest = (
         with_pax({"path": DB, "size": "3"}, size=3)
         + with_pax({"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": DB}, size=600)
@@ -288,6 +307,8 @@ def seeds() -> list[bytes]:
     )
     found = [joined(kind, base, upper, links) for kind in (*KINDS[:4], UNPACK)]
     found += [joined(UNPACK, base, upper), joined(UNPACK, upper, base), joined(UNPACK, base, rest)]
+    found += [joined(UNPACK, layer) for layer in (links, ustar, with_checksums(bytes(sparse)), *bad)]
+    found += [joined(UNPACK, base, links), joined(UNPACK, base, again)]
     found += [joined(MERGE, layer) for layer in (rest, ustar, with_checksums(bytes(sparse)), *bad, many, b"")]
     found += [joined(MERGE, with_checksums(bytes(layer))) for layer in (in_base_256, strange)]
     found += [

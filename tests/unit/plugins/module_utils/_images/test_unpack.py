@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import stat
-import tarfile
 import typing as t
 from pathlib import Path
 
@@ -28,147 +26,14 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.model 
     RootContent,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.unpack import Unpacking, unpack
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.unpack_metadata import Owner
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.unpack_root import Unpacked
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.walk import read_root
 from ansible_collections.imagescan.openshift.tests.support.layouts import (
     File,
     folder,
     hard_link,
     image_of,
-    symlink,
-    tar_of,
 )
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """An empty folder to unpack into, in one that nothing may be written to."""
-    path = tmp_path / "outside" / "root"
-    path.mkdir(parents=True)
-    return path
-
-
-def unpacked(root: Path, *layers: t.Iterable[File] | bytes, **options: t.Any) -> Unpacked:
-    """Unpack layers as a user who may not own."""
-    return unpack(image_of(*layers), root, owning=False, threads=1, **options)
-
-
-def make(path: Path) -> Path:
-    """A new folder."""
-    path.mkdir()
-    return path
-
-
-def names(root: Path) -> set[str]:
-    """Every path in a folder."""
-    return {str(path.relative_to(root)) for path in root.rglob("*")}
-
-
-def test_entries_stay_inside_the_root(root: Path) -> None:
-    unpacked(
-        root,
-        [
-            File("../escaped", b"1"),
-            File("/absolute", b"2"),
-            symlink("out", "../../../../.."),
-            File("out/tmp/through", b"3"),
-            symlink("away", str(root.parent)),
-            File("away/written", b"4"),
-            File("a/../../../b", b"5"),
-        ],
-    )
-    assert {path.name for path in root.parent.iterdir()} == {"root"}
-    assert (root / "escaped").read_bytes() == b"1"
-    assert (root / "absolute").read_bytes() == b"2"
-    assert (root / "tmp" / "through").read_bytes() == b"3"
-    assert (root / str(root.parent).lstrip("/") / "written").read_bytes() == b"4"
-    assert (root / "b").read_bytes() == b"5"
-
-
-def test_a_hard_link_never_leads_outside(root: Path, tmp_path: Path) -> None:
-    (tmp_path / "secret").write_bytes(b"secret")
-    with pytest.raises(CorruptData, match="points to nothing"):
-        unpacked(root, [symlink("s", str(tmp_path)), hard_link("stolen", "s/secret")])
-    assert "stolen" not in names(root)
-
-
-def test_hard_links_across_layers_share_one_file(root: Path) -> None:
-    unpacked(
-        root, [File("data/a", b"x", mode=0o4755, owner=(5, 6))], [hard_link("data/b", "data/a")], [File("data/a", b"y")]
-    )
-    assert (root / "data/b").read_bytes() == b"x"
-    assert (root / "data/a").read_bytes() == b"y"
-    assert (root / "data/b").stat().st_mode & 0o7777 == 0o4755
-
-
-def test_what_the_disk_cannot_have_is_recorded(root: Path) -> None:
-    done = unpacked(
-        root,
-        [
-            folder("etc"),
-            File("etc/shadow", b"root:*:", mode=0),
-            File("etc/other", b"", owner=(12, 34)),
-            hard_link("etc/link", "etc/shadow"),
-            File("plain", b""),
-            File("closed/", kind=tarfile.DIRTYPE, mode=0o555),
-            File("closed/file", b"z"),
-        ],
-    )
-    assert done.owners == {
-        "etc/shadow": Owner(stat.S_IFREG, 0, 0),
-        "etc/link": Owner(stat.S_IFREG, 0, 0),
-        "etc/other": Owner(stat.S_IFREG | 0o644, 12, 34),
-        "closed": Owner(stat.S_IFDIR | 0o555, 0, 0),
-    }
-    assert (root / "etc/shadow").read_bytes() == b"root:*:"
-
-
-def test_a_record_goes_with_its_file(root: Path) -> None:
-    done = unpacked(root, [File("a", b"", mode=0), File("b", b"", owner=(1, 1))], [File("a", b""), symlink("b", "a")])
-    assert done.owners == {}
-
-
-def test_devices_and_pipes_are_counted_and_not_made(root: Path) -> None:
-    special = [
-        File("dev/null", kind=tarfile.CHRTYPE),
-        File("pipe", kind=tarfile.FIFOTYPE),
-        hard_link("dev/zero", "dev/null"),
-    ]
-    done = unpacked(root, special)
-    assert names(root) == {"dev"}
-    assert done.specials == 2
-    assert not done.problems
-
-
-def test_capabilities_are_counted(root: Path) -> None:
-    layer = tar_of([File("ping", b"", attributes={"security.capability": "x"}), File("cat", b"")], tarfile.PAX_FORMAT)
-    assert unpacked(root, layer).capabilities == 1
-
-
-def test_a_sparse_file_is_a_problem(root: Path) -> None:
-    header = bytearray(tar_of([File("big", b"12345")])[:512])
-    header[156:157] = b"S"
-    header[148:156] = b" " * 8
-    header[148:156] = b"%06o\0 " % sum(header)
-    done = unpacked(root, bytes(header) + b"12345".ljust(512, b"\0") + bytes(1024))
-    assert [problem.code for problem in done.problems] == ["file-not-unpacked"]
-    assert names(root) == set()
-
-
-def test_whiteouts_delete_what_lower_layers_brought(root: Path) -> None:
-    unpacked(
-        root,
-        [File("d/old", b""), File("d/sub/old", b""), File("gone/x", b""), File("stays", b"")],
-        [File("d/new", b""), File("d/.wh..wh..opq"), File("d/sub/new", b""), File(".wh.gone")],
-    )
-    assert names(root) == {"d", "d/new", "d/sub", "d/sub/new", "stays"}
-
-
-@pytest.mark.parametrize("name", [".wh.", "a/.wh..", ".wh..."])
-def test_a_whiteout_without_a_name_is_refused(root: Path, name: str) -> None:
-    with pytest.raises(CorruptData, match="names no file"):
-        unpacked(root, [File("a/x", b"")], [File(name)])
+from ansible_collections.imagescan.openshift.tests.support.unpacking import make, names, unpacked
 
 
 def test_a_hundred_and_twenty_seven_layers(root: Path) -> None:
@@ -177,12 +42,6 @@ def test_a_hundred_and_twenty_seven_layers(root: Path) -> None:
     assert (root / "shared/last").read_bytes() == b"126"
     assert len(names(root)) == 2 + 1 + 127
     assert done.entries == 254
-
-
-def test_loops_of_symlinks_end(root: Path) -> None:
-    with pytest.raises(CorruptData, match="loop of symlinks") as caught:
-        unpacked(root, [symlink("a", "b"), symlink("b", "a"), File("a/x", b"")])
-    assert caught.value.code == "symlink-loop"
 
 
 def test_no_more_is_written_than_allowed(root: Path) -> None:
@@ -201,24 +60,6 @@ def test_entries_and_depth_are_bounded(root: Path) -> None:
     assert caught.value.code == "limit-entries"
 
 
-def test_a_full_disk_says_what_to_do(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_handle: int, _data: object) -> int:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "write", full)
-    with pytest.raises(LimitExceeded, match="more room") as caught:
-        unpacked(root, [File("etc/a", b"x")])
-    assert caught.value.code == "unpack-no-space"
-
-
-@pytest.mark.parametrize("owner", [(1 << 32, 0), (0, 1 << 32)])
-@pytest.mark.parametrize("tar_format", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-def test_an_owner_that_no_disk_can_have_is_refused(root: Path, owner: tuple[int, int], tar_format: int) -> None:
-    with pytest.raises(CorruptData) as caught:
-        unpacked(root, tar_of([File("a", b"x", owner=owner)], tar_format))
-    assert caught.value.code == "layer-entry"
-
-
 def test_a_damaged_layer_is_no_root(root: Path) -> None:
     image = image_of([File("a", b"x")])
     digest = "sha256:" + "0" * 64
@@ -226,14 +67,6 @@ def test_a_damaged_layer_is_no_root(root: Path) -> None:
     with pytest.raises(IntegrityError) as caught:
         unpack(wrong, root, owning=False)
     assert caught.value.code == "diffid-mismatch"
-
-
-def test_the_folder_must_be_empty_and_there(root: Path) -> None:
-    (root / "x").touch()
-    with pytest.raises(InputError, match="not empty"):
-        unpacked(root, [])
-    with pytest.raises(ScanError, match="No such file"):
-        unpacked(root / "missing", [])
 
 
 #: What a layer may do to lower ones, or have been before.

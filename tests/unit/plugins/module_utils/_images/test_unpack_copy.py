@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import LimitExceeded
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.limits import DEFAULT_LIMITS
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.unpack_copy import copy_folder
-from ansible_collections.imagescan.openshift.tests.unit.plugins.module_utils._images.test_unpack import make, names
+from ansible_collections.imagescan.openshift.tests.support.unpacking import make, names
 
 
 @pytest.fixture
