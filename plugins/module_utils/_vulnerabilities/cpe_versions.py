@@ -32,8 +32,8 @@ def matches(pattern: str, version: str) -> bool:
     (``4.12.3`` for ``4.1?``). Two patterns match when their fixed beginnings agree.
     """
     if has_wildcard(version):
-        one, two = _beginning(pattern), _beginning(version)
-        return one.startswith(two) or two.startswith(one)
+        prefix, version_prefix = _beginning(pattern), _beginning(version)
+        return prefix.startswith(version_prefix) or version_prefix.startswith(prefix)
     parts = version.split(".")
     loose = _expression(pattern, exact=False)
     return (

@@ -58,8 +58,8 @@ class Cpe:
     @property
     def minor(self) -> int | None:
         """Minor version of a Red Hat Enterprise Linux CPE that has one."""
-        rest = self.version.partition(".")[2]
-        return int(rest) if self.family == RHEL and _NUMBER.fullmatch(rest) else None
+        minor = self.version.partition(".")[2]
+        return int(minor) if self.family == RHEL and _NUMBER.fullmatch(minor) else None
 
     @property
     def specificity(self) -> int:
@@ -209,18 +209,18 @@ class ImageProducts:
         )
 
     def _relate_rhel(self, cpe: Cpe) -> Relation | None:
-        own = [other for other in self.rhel if other.vendor == cpe.vendor and cpe.major in (0, other.major)]
+        own = [rhel for rhel in self.rhel if rhel.vendor == cpe.vendor and cpe.major in (0, rhel.major)]
         if not own or (not cpe.major and cpe.version):
             return None
         if cpe.stream:
-            has = any(other.stream == cpe.stream and other.version == cpe.version for other in own)
+            has = any(rhel.stream == cpe.stream and rhel.version == cpe.version for rhel in own)
             # Extended life (no minor) continues the main stream: what it fixes is broken in the main stream.
             applies = has or cpe.minor is None
             clears = available = has
         else:
             # Who has an update stream has the main stream too; fixes of any minor concern every later one.
             applies = available = True
-            main = [other.version for other in own if not other.stream]
+            main = [rhel.version for rhel in own if not rhel.stream]
             every = cpe.minor is None and (not has_wildcard(cpe.version) or is_whole_major(cpe.version))
             clears = every or (bool(main) and all(matches_exactly(cpe.version, version) for version in main))
         return Relation(
@@ -242,20 +242,18 @@ def assumed_cpes(version_id: str, cpe_name: str) -> list[AppliedCpe]:
 
     ``version_id``: of Enterprise Linux; ``cpe_name``: of os-release. From version 10 on the CPE has the minor in it.
     """
-    found: list[str] = []
+    cpes: list[str] = []
     version = re.match(r"([0-9]{1,3})(?:\.([0-9]{1,3}))?", version_id)
     if version:
         major, minor = version[1], version[2]
         if int(major) >= 10:
-            found.append(
-                f"cpe:/o:redhat:enterprise_linux:{major}.{minor}" if minor else f"cpe:/o:redhat:{RHEL}:{major}"
-            )
+            cpes.append(f"cpe:/o:redhat:enterprise_linux:{major}.{minor}" if minor else f"cpe:/o:redhat:{RHEL}:{major}")
         else:
-            found.extend(
+            cpes.extend(
                 f"cpe:/{part}:redhat:enterprise_linux:{major}::{channel}"
                 for part, channel in (("o", "baseos"), ("a", "appstream"), ("a", "crb"))
             )
     own = parse_cpe(cpe_name)
     if own is not None and own.vendor == "redhat" and own.family != RHEL:
-        found.append(cpe_name)
-    return [AppliedCpe(cpe, "assumed") for cpe in found]
+        cpes.append(cpe_name)
+    return [AppliedCpe(cpe, "assumed") for cpe in cpes]

@@ -82,8 +82,8 @@ class Distribution:
 
     def release_of(self, package_release: str) -> str:
         """The release of the distribution that a package was built for; empty where its dist tag does not tell."""
-        found = self.tag.search(package_release)
-        return found[1] if found else ""
+        match = self.tag.search(package_release)
+        return match[1] if match else ""
 
 
 _ENTERPRISE_LINUX = re.compile(r"(?:^|[._+~^]|module[+_])el([0-9]{1,2})(?![0-9])")
@@ -196,8 +196,8 @@ _BY_ID: t.Mapping[str, Distribution] = {name: one for one in DISTRIBUTIONS for n
 
 def release_of(version_id: str) -> str:
     """The release that a ``VERSION_ID`` belongs to: ``9`` of ``9.4``; empty where it is not a number."""
-    found = _VERSION.fullmatch(version_id)
-    return found[1] if found else ""
+    match = _VERSION.fullmatch(version_id)
+    return match[1] if match else ""
 
 
 def distribution_of(os_id: str) -> Distribution | None:
@@ -212,14 +212,17 @@ def fewest_documents(feed: FeedInfo) -> int:
     one. Repositories (``updateinfo``) have no number: their own index names all their files, and what is missing is a
     whole repository, which the judge finds by the packages in it.
     """
-    vendors = {one.id: one for name in feed.distributions if (one := _BY_ID.get(name)) is not None}
-    known = sum(one.fewest.get(feed.format, 0) for one in vendors.values())
-    return max(known, -(-feed.listed * LISTED_PERCENT // 100))
+    vendors = {vendor.id: vendor for name in feed.distributions if (vendor := _BY_ID.get(name)) is not None}
+    stated = sum(vendor.fewest.get(feed.format, 0) for vendor in vendors.values())
+    return max(stated, -(-feed.listed * LISTED_PERCENT // 100))
 
 
 def distribution_of_product(cpe: str) -> Distribution | None:
     """The distribution that a product of a feed of advisories is a release of."""
-    return next((one for one in DISTRIBUTIONS if cpe == one.product or cpe.startswith(one.product + ":")), None)
+    for distribution in DISTRIBUTIONS:
+        if cpe == distribution.product or cpe.startswith(distribution.product + ":"):
+            return distribution
+    return None
 
 
 def ecosystem_of(text: str) -> tuple[Distribution, str] | None:
@@ -227,25 +230,25 @@ def ecosystem_of(text: str) -> tuple[Distribution, str] | None:
 
     None for ecosystems of others. Raises InputError for a release of ours that is not understood.
     """
-    name, _colon, rest = text.partition(":")
-    found = next((one for one in DISTRIBUTIONS if one.ecosystem and one.ecosystem == name), None)
-    if found is None:
+    name, _colon, version = text.partition(":")
+    owner = next((distribution for distribution in DISTRIBUTIONS if name and distribution.ecosystem == name), None)
+    if owner is None:
         return None
-    release = release_of(rest.partition(":")[0])
-    if rest and not release:
+    release = release_of(version.partition(":")[0])
+    if version and not release:
         raise InputError(f"{ascii(text)[:80]} is not like {name}:9")
-    return found, release
+    return owner, release
 
 
 def parse_distribution(text: str) -> tuple[Distribution, str]:
     """Read an option like ``rocky:9``. Raises InputError, which says what there is."""
-    name, colon, rest = text.strip().partition(":")
-    found = _BY_ID.get(name.casefold())
-    release = release_of(rest)
-    if found is None or found is RED_HAT or not colon or not release:
-        known = ", ".join(one.id for one in DISTRIBUTIONS if one is not RED_HAT)
+    name, colon, version = text.strip().partition(":")
+    distribution = _BY_ID.get(name.casefold())
+    release = release_of(version)
+    if distribution is None or distribution is RED_HAT or not colon or not release:
+        choices = ", ".join(choice.id for choice in DISTRIBUTIONS if choice is not RED_HAT)
         raise InputError(
-            f"the distribution {ascii(text)[:80]} is not known; expected one of {known}, a colon and its release",
+            f"the distribution {ascii(text)[:80]} is not known; expected one of {choices}, a colon and its release",
             hint="for example rocky:9, ol:8, fedora:42 or amzn:2023",
         )
-    return found, release
+    return distribution, release

@@ -37,8 +37,8 @@ def read_severity(text: str) -> str:
 
 def title_severity(title: str) -> str:
     """The severity that a title begins with (``Important: kernel security update``), or empty."""
-    found = _TITLE.match(title)
-    return read_severity(found[1]) if found else ""
+    match = _TITLE.match(title)
+    return read_severity(match[1]) if match else ""
 
 
 def modules_in(title: str) -> list[str]:
@@ -46,14 +46,16 @@ def modules_in(title: str) -> list[str]:
 
     A module for developers stands for its companion where both are named.
     """
-    found = list(dict.fromkeys(one.rstrip(".") for one in _MODULE.findall(title) if not _ADVISORY.match(one)))
-    return [one for one in found if "-devel:" not in one or one.replace("-devel:", ":") not in found]
+    modules = list(
+        dict.fromkeys(module.rstrip(".") for module in _MODULE.findall(title) if not _ADVISORY.match(module))
+    )
+    return [module for module in modules if "-devel:" not in module or module.replace("-devel:", ":") not in modules]
 
 
 def subject_of(title: str) -> str:
     """The one source package that a title is about (``bind`` of ``Important: bind security update``), or empty."""
-    found = _SUBJECT.match(title)
-    return found[1] if found else ""
+    match = _SUBJECT.match(title)
+    return match[1] if match else ""
 
 
 def is_name(text: str) -> bool:
@@ -63,10 +65,10 @@ def is_name(text: str) -> bool:
 
 def build_of(text: str) -> str:
     """``epoch:version-release`` in the index's form, without ``epoch:`` where there is none; empty for what is none."""
-    found = _BUILD.fullmatch(text)
-    if found is None:
+    match = _BUILD.fullmatch(text)
+    if match is None:
         return ""
-    return f"{int(found[1])}:{found[2]}" if found[1] else found[2]
+    return f"{int(match[1])}:{match[2]}" if match[1] else match[2]
 
 
 def kept_text(text: str) -> str:

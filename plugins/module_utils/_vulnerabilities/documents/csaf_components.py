@@ -143,13 +143,13 @@ class RpmPurl(t.NamedTuple):
 
 def parse_rpm_purl(text: str) -> RpmPurl:
     """Take apart a package URL that begins with ``pkg:rpm/``. ``evr``: without the epoch."""
-    path, _mark, rest = text[len("pkg:rpm/") :].partition("#")[0].partition("?")
+    path, _mark, query = text[len("pkg:rpm/") :].partition("#")[0].partition("?")
     namespace, slash, last = path.rpartition("/")
     readable = not slash or bool(_NAME.fullmatch(namespace))
     name, _at, version = last.partition("@")
     qualifiers: dict[str, str] = {}
-    if rest:
-        for pair in rest.split("&"):
+    if query:
+        for pair in query.split("&"):
             key, _is, value = pair.partition("=")
             qualifiers[key.lower()] = urllib.parse.unquote(value) if "%" in value else value
     if "%" in name:
@@ -163,14 +163,14 @@ def parse_rpm_purl(text: str) -> RpmPurl:
     return RpmPurl(name, epoch, version, arch, module, readable)
 
 
-def same_package(one: t.Mapping[str, t.Any], two: t.Mapping[str, t.Any]) -> bool:
+def same_package(first: t.Mapping[str, t.Any], second: t.Mapping[str, t.Any]) -> bool:
     """True if two identification helpers are of one package. One build may be in several builds of its module."""
 
     def without_version(helper: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         purl = helper.get("purl")
         return {**helper, "purl": _MODULE_VERSION.sub(r"\1", purl)} if isinstance(purl, str) else dict(helper)
 
-    return one == two or without_version(one) == without_version(two)
+    return first == second or without_version(first) == without_version(second)
 
 
 class CsafComponent(t.NamedTuple):
@@ -194,16 +194,16 @@ class ComponentReader:
     def module_of(self, identity: str) -> str:
         """``name:stream`` when the id is that of a module's build, else empty."""
         match = MODULE_ID.fullmatch(identity)
-        told = self.module_name(match["module"]) if match else ""
+        stated = self.module_name(match["module"]) if match else ""
         purl = self.products.get(identity, {}).get("purl")
         if isinstance(purl, str) and purl.startswith("pkg:rpmmod/"):
             path = urllib.parse.unquote(purl[len("pkg:rpmmod/") :].partition("?")[0])
             name, at, stream = path.rpartition("/")[2].partition("@")
             module = self.module_name(f"{name}:{stream}" if at else name)
-            if told not in ("", module) and UNKNOWN_MODULE not in (told, module):
+            if stated not in ("", module) and UNKNOWN_MODULE not in (stated, module):
                 raise self.differ(identity, "modules")
-            return told if told and module == UNKNOWN_MODULE else module
-        return told
+            return stated if stated and module == UNKNOWN_MODULE else module
+        return stated
 
     def module_name(self, text: str) -> str:
         """``name:stream`` out of ``name:stream[:version[:context]]``."""

@@ -50,7 +50,7 @@ def is_flat(
     for own, traits in ((_FLAT_GENERATOR, flat), (_LEGACY_GENERATOR, legacy)):
         if name.casefold() == own:
             traits.append(f"its generator is {name}")
-    legacy.extend(f"it has a branch of category {one}" for one in _LEGACY_BRANCHES if one in categories)
+    legacy.extend(f"it has a branch of category {category}" for category in _LEGACY_BRANCHES if category in categories)
     for purl in purls:
         if _BUILD_PURL.match(purl):
             arch = _ARCH.search(purl)

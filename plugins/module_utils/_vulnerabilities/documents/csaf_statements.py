@@ -111,40 +111,40 @@ class StatementReader:
         text = text.strip().casefold()
         if not text:
             return ""
-        known = SEVERITIES.get(text)
-        if known is None:
+        severity = SEVERITIES.get(text)
+        if severity is None:
             self.fields.skipped["severity_unreadable"] += 1
             return "critical"
-        return known
+        return severity
 
     def read_vulnerability(self, vulnerability: dict[str, t.Any], aggregate: str) -> list[StatementRow]:
         """Read what one vulnerability says of packages. ``aggregate``: the severity of the whole document."""
         self.judged, self.mentioned = set(), set()
         ratings = self.read_ratings(vulnerability, aggregate)
         self.rows, self.modules = [], {}
-        said: dict[str, str] = {}
+        statuses: dict[str, str] = {}
         for key, identities in self.fields.dict_of(vulnerability, "product_status").items():
             for identity, status in self.read_status(key, identities):
-                said[identity] = self.worse_status(identity, said.get(identity, status), status)
-        if not said:
+                statuses[identity] = self.worse_status(identity, statuses.get(identity, status), status)
+        if not statuses:
             raise CorruptData(f"{self.fields.where} says nothing: its product_status is empty")
-        for identity, status in said.items():
+        for identity, status in statuses.items():
             if status == "known_not_affected":
                 # Vendors name no fix for what is not affected: it had another status.
                 status = "known_affected" if identity in ratings.states else status
                 status = "fixed" if identity in ratings.fixes and status == "known_not_affected" else status
             self.read_statement(identity, status, ratings)
-        self.tree.spoken.update(said)
+        self.tree.spoken.update(statuses)
         self.check_judged()
         return [self.with_module(row) for row in self.rows]
 
-    def worse_status(self, identity: str, one: str, two: str) -> str:
+    def worse_status(self, identity: str, first: str, second: str) -> str:
         """The worse of two statuses of one product. A fix beside "under investigation" is one of nobody knows what."""
-        if one == two or two == "known_not_affected":
-            return one
-        if one == "known_not_affected":
-            return two
-        if "known_affected" in (one, two):
+        if first == second or second == "known_not_affected":
+            return first
+        if first == "known_not_affected":
+            return second
+        if "known_affected" in (first, second):
             return "known_affected"
         raise CorruptData(f"{self.fields.where} gives {ascii(identity)[:100]} more than one status")
 
@@ -266,7 +266,7 @@ class StatementReader:
 
         Passed over, a damaged one would leave a lower rating that is said of more.
         """
-        found: dict[str, str] = {}
+        severities: dict[str, str] = {}
         common = ""
         for threat in self.fields.list_of(vulnerability, "threats", dict):
             category = self.fields.text_of(threat, "category")
@@ -284,12 +284,12 @@ class StatementReader:
             for identity in identities:
                 if identity not in self.tree.products and self.tree.related(identity) is None:
                     raise self.tree.undefined(identity)
-                found[identity] = _worse(found.get(identity, ""), severity)
-        return found, common
+                severities[identity] = _worse(severities.get(identity, ""), severity)
+        return severities, common
 
     def read_scores(self, vulnerability: dict[str, t.Any]) -> dict[str, _Score]:
         """CVSS for each product id: of version 3 where there is one; the worse one where several are given."""
-        found: dict[str, _Score] = {}
+        scores: dict[str, _Score] = {}
         for score in self.fields.list_of(vulnerability, "scores", dict):
             for key in ("cvss_v3", "cvss_v2"):
                 values = self.fields.dict_of(score, key)
@@ -298,9 +298,9 @@ class StatementReader:
                     text = self.cvss(number, values.get("vectorString"))
                     own = _Score(key == "cvss_v3", number, text, _of_score(number))
                     for identity in self.ids_of(score, "products", passing=True) or ():
-                        found[identity] = _worse_score(found[identity], own) if identity in found else own
+                        scores[identity] = _worse_score(scores[identity], own) if identity in scores else own
                     break
-        return found
+        return scores
 
     def cvss(self, number: float, vector: t.Any) -> str:
         """Base score and vector as text; empty where the score is none. A vector that is none is left out."""
@@ -340,12 +340,12 @@ def _of_score(number: float) -> str:
     return "low" if number < 4 else "moderate" if number < 7 else "important"
 
 
-def _worse_score(one: _Score, two: _Score) -> _Score:
-    shown = max(one, two, key=lambda score: (score.newer, bool(score.text), score.number))
-    return shown._replace(severity=_worse(one.severity, two.severity))
+def _worse_score(first: _Score, second: _Score) -> _Score:
+    shown = max(first, second, key=lambda score: (score.newer, bool(score.text), score.number))
+    return shown._replace(severity=_worse(first.severity, second.severity))
 
 
-def _worse(one: str, two: str) -> str:
-    if not one or not two:
-        return one or two
-    return max(one, two, key=_ORDER.index)
+def _worse(first: str, second: str) -> str:
+    if not first or not second:
+        return first or second
+    return max(first, second, key=_ORDER.index)

@@ -91,15 +91,15 @@ class ProductTree:
 
         Ids have colons in their parts: only parts that the document defines count.
         """
-        found = self.relationships.get(identity)
-        if found is None and identity not in self.products and len(identity) <= 4 * TEXT_LIMIT:
+        parts = self.relationships.get(identity)
+        if parts is None and identity not in self.products and len(identity) <= 4 * TEXT_LIMIT:
             at = identity.find(":")
-            while at >= 0 and found is None:
+            while at >= 0 and parts is None:
                 whole, part = identity[:at], identity[at + 1 :]
                 if whole in self.products and part in self.products:
-                    found = (part, whole)
+                    parts = (part, whole)
                 at = identity.find(":", at + 1)
-        return found
+        return parts
 
     def is_leftover(self, identity: str) -> bool:
         """Return whether an id without a status, named by a score or a workaround alone, is not an RPM of any product.
@@ -122,10 +122,10 @@ class ProductTree:
 
     def resolve(self, identity: str) -> tuple[CsafComponent, str, str] | str:
         """CsafComponent, CPE and product id behind the id of a relationship, or the reason why there are none."""
-        known = self.resolved.get(identity)
-        if known is None:
-            known = self.resolved[identity] = self.resolve_anew(identity)
-        return known
+        outcome = self.resolved.get(identity)
+        if outcome is None:
+            outcome = self.resolved[identity] = self.resolve_anew(identity)
+        return outcome
 
     def resolve_anew(self, identity: str) -> tuple[CsafComponent, str, str] | str:
         relationship = self.related(identity)

@@ -58,14 +58,14 @@ def read_document(data: bytes, where: str, *, names: t.Container[str] | None = N
     tree.parts.flat = is_flat(fields, tracking, tree.categories, purls)
     statements = StatementReader(fields, tree, names)
     aggregate = statements.severity(fields.text_of(fields.dict_of(head, "aggregate_severity"), "text"))
-    found: list[tuple[str, tuple[StatementRow, ...]]] = []
+    statements_by_cve: list[tuple[str, tuple[StatementRow, ...]]] = []
     for vulnerability in vulnerabilities:
         cve = fields.text_of(vulnerability, "cve") or fields.text_of(tracking, "id")
         if not _CVE.fullmatch(cve):
             raise CorruptData(f"{where}: {ascii(cve)[:60]} is not the id of a vulnerability")
-        found.append((cve, tuple(statements.read_vulnerability(vulnerability, aggregate))))
+        statements_by_cve.append((cve, tuple(statements.read_vulnerability(vulnerability, aggregate))))
     tree.check_unspoken()
-    return Document(category, revision, False, tuple(found), dict(fields.skipped))
+    return Document(category, revision, False, tuple(statements_by_cve), dict(fields.skipped))
 
 
 def may_name(data: bytes, names: t.Container[str]) -> bool:

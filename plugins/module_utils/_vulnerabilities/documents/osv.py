@@ -68,63 +68,67 @@ class _Record:
         if not vulnerabilities and _HARMLESS.match(identity):
             return Document("osv-other", revision, False, (), {"not_security": 1})
         ours = False
-        self.owner = next((one for one in DISTRIBUTIONS if one.ecosystem and identity.startswith(one.advisories)), None)
+        self.owner = next(
+            (owner for owner in DISTRIBUTIONS if owner.ecosystem and identity.startswith(owner.advisories)), None
+        )
         rows: list[StatementRow] = []
         for affected in self.objects(self.root, "affected"):
-            found = self.product_of(affected)
-            if found is None:
+            product = self.product_of(affected)
+            if product is None:
                 self.skipped["other_ecosystem"] += 1
                 continue
             ours = True
-            rows.extend(self.rows(affected, identity, *found))
+            rows.extend(self.rows(affected, identity, *product))
         rows.extend(self.sources(rows))
         if not ours:
             if self.owner is not None:
                 raise CorruptData(f"{self.where} is an advisory of {self.owner.name} and names no package")
             return Document("osv-other", revision, False, (), dict(self.skipped))
-        kept = tuple(vulnerabilities or [identity])
-        if len(rows) * len(kept) > ROWS_LIMIT:
+        identifiers = tuple(vulnerabilities or [identity])
+        if len(rows) * len(identifiers) > ROWS_LIMIT:
             raise CorruptData(f"{self.where} says more than {ROWS_LIMIT} things")
         shared = tuple(row for row in rows if self.names is None or row.name in self.names)
-        return Document("osv", revision, False, tuple((one, shared) for one in kept), dict(self.skipped))
+        return Document(
+            "osv", revision, False, tuple((identifier, shared) for identifier in identifiers), dict(self.skipped)
+        )
 
     def objects(self, holder: dict[str, t.Any], key: str) -> list[dict[str, t.Any]]:
-        found = field(holder, key, list, self.where) or []
-        if not all(isinstance(item, dict) for item in found):
+        objects = field(holder, key, list, self.where) or []
+        if not all(isinstance(item, dict) for item in objects):
             raise CorruptData(f"{self.where}: {key} is not a list of objects")
-        return found
+        return objects
 
     def vulnerabilities(self) -> list[str]:
         """The CVEs that the advisory is about."""
-        found: dict[str, None] = {}
+        cves: dict[str, None] = {}
         for key in ("upstream", "related", "aliases"):
             for text in field(self.root, key, list, self.where) or []:
                 if not isinstance(text, str):
                     raise CorruptData(f"{self.where}: {key} is not a list of texts")
                 if _CVE.fullmatch(text):
-                    found[text] = None
-        if len(found) > VULNERABILITIES_LIMIT:
+                    cves[text] = None
+        if len(cves) > VULNERABILITIES_LIMIT:
             raise CorruptData(f"{self.where} is about more than {VULNERABILITIES_LIMIT} vulnerabilities")
-        return sorted(found)
+        return sorted(cves)
 
     def product_of(self, affected: dict[str, t.Any]) -> tuple[str, Distribution, str] | None:
         """Package name, distribution and release that an entry is about; None for those of others."""
         package = field(affected, "package", dict, self.where) or {}
         ecosystem = field(package, "ecosystem", str, self.where) or ""
         try:
-            found = ecosystem_of(ecosystem)
+            owner = ecosystem_of(ecosystem)
         except InputError as error:
             raise CorruptData(f"{self.where}: the ecosystem {error.message}") from error
-        if self.owner is not None and (found is None or found[0] is not self.owner):
+        if self.owner is not None and (owner is None or owner[0] is not self.owner):
             raise CorruptData(
                 f"{self.where} is an advisory of {self.owner.name}; {ascii(ecosystem)[:60]} is none of it"
             )
-        if found is None:
+        if owner is None:
             return None
         name = field(package, "name", str, self.where) or ""
         if not is_name(name):
             raise CorruptData(f"{self.where}: {ascii(name)[:60]} is not the name of a package")
-        return name, *found
+        return name, *owner
 
     def rows(
         self, affected: dict[str, t.Any], advisory: str, name: str, distribution: Distribution, release: str
@@ -169,13 +173,13 @@ class _Record:
         fixes: list[str] = []
         open_ended = False
         ranges = self.objects(affected, "ranges")
-        for one in ranges:
-            events = self.objects(one, "events")
+        for version_range in ranges:
+            events = self.objects(version_range, "events")
             if not events:
                 raise CorruptData(f"{self.where}: a range has no events")
-            found = [field(event, "fixed", str, self.where) or "" for event in events if "fixed" in event]
-            fixes += found
-            open_ended = open_ended or not found
+            versions = [field(event, "fixed", str, self.where) or "" for event in events if "fixed" in event]
+            fixes += versions
+            open_ended = open_ended or not versions
         if not ranges:
             raise CorruptData(f"{self.where}: a package has no ranges of versions")
         return list(dict.fromkeys(fixes)), open_ended
@@ -196,9 +200,9 @@ class _Record:
         ):
             specific = holder.get(key)
             text = specific.get("severity") if isinstance(specific, dict) else None
-            if isinstance(text, str) and (known := read_severity(text)):
-                return known
-        known = title_severity(field(self.root, "summary", str, self.where) or "")
-        if not known:
+            if isinstance(text, str) and (severity := read_severity(text)):
+                return severity
+        severity = title_severity(field(self.root, "summary", str, self.where) or "")
+        if not severity:
             self.skipped["severity_missing"] += 1
-        return known or "critical"
+        return severity or "critical"

@@ -88,16 +88,16 @@ def csaf_vex_scope(data: bytes, _path: str) -> UnreadScope:
 
 def _texts(data: bytes) -> set[str] | None:
     """Everything between two quotes that may be an id or a package URL; None where there is too much of it."""
-    seen: set[bytes] = set()
+    pieces: set[bytes] = set()
     size = 0
     for match in _TEXT.finditer(data):
         piece = match[1]
-        if piece not in seen:
-            seen.add(piece)
+        if piece not in pieces:
+            pieces.add(piece)
             size += len(piece)
-            if len(seen) > TEXTS_LIMIT or size > TEXT_BYTES_LIMIT:
+            if len(pieces) > TEXTS_LIMIT or size > TEXT_BYTES_LIMIT:
                 return None
-    return {text for text in map(_decoded, seen) if text and not _OTHER_TEXT.match(text)}
+    return {text for text in map(_decoded, pieces) if text and not _OTHER_TEXT.match(text)}
 
 
 def _decoded(piece: bytes) -> str:
@@ -115,9 +115,9 @@ def _decoded(piece: bytes) -> str:
     return "" if any(map(str.isspace, text)) else text
 
 
-def _names_of_purl(rest: str) -> t.Iterator[str]:
+def _names_of_purl(purl: str) -> t.Iterator[str]:
     """Names in an RPM's or module's package URL without its type: of the package, and of its module."""
-    path, _mark, qualifiers = rest.partition("#")[0].partition("?")
+    path, _mark, qualifiers = purl.partition("#")[0].partition("?")
     for text in (path, qualifiers):
         if "%" in text:
             path, qualifiers = urllib.parse.unquote(path), urllib.parse.unquote(qualifiers)

@@ -78,7 +78,7 @@ def split(chunks: t.Iterable[bytes], where: str) -> t.Iterator[tuple[str, bytes]
     are given once. Raises CorruptData (``feed-damaged``, ``feed-truncated``) and LimitExceeded.
     """
     splitter = _Splitter(where)
-    seen: dict[str, set[bytes]] = {}
+    documents_of: dict[str, set[bytes]] = {}
     for number, advisory in enumerate(splitter.read(chunks), 1):
         if number > ADVISORIES_LIMIT:
             raise LimitExceeded(f"{where} has more than {ADVISORIES_LIMIT} advisories")
@@ -91,10 +91,10 @@ def split(chunks: t.Iterable[bytes], where: str) -> t.Iterator[tuple[str, bytes]
         data = json.dumps(advisory, sort_keys=True, separators=(",", ":")).encode()
         if len(data) > ADVISORY_LIMIT:
             raise LimitExceeded(f"{where}: the advisory {identity} has more than {ADVISORY_LIMIT} bytes")
-        others = seen.setdefault(identity, set())
-        if data not in others:
-            others.add(data)
-            yield (f"{identity}#{len(others)}" if len(others) > 1 else identity), data
+        documents = documents_of.setdefault(identity, set())
+        if data not in documents:
+            documents.add(data)
+            yield (f"{identity}#{len(documents)}" if len(documents) > 1 else identity), data
 
 
 class _Splitter:
@@ -115,17 +115,17 @@ class _Splitter:
         self.parser.CharacterDataHandler = self.characters
 
     def read(self, chunks: t.Iterable[bytes]) -> t.Iterator[Json]:
-        given = 0
+        byte_count = 0
         empty = True
         for chunk in chunks:
             for start in range(0, len(chunk), 1 << 16):
                 part = chunk[start : start + (1 << 16)]
                 empty = False
-                given += len(part)
+                byte_count += len(part)
                 self.parse(part, last=False)
                 yield from self.taken()
                 # Where nothing ends, the parser keeps all of it.
-                if given - self.parser.CurrentByteIndex > PENDING_LIMIT:
+                if byte_count - self.parser.CurrentByteIndex > PENDING_LIMIT:
                     raise LimitExceeded(f"{self.where} has a tag of more than {PENDING_LIMIT} bytes")
         if empty:
             raise CorruptData(f"{self.where} is empty", code="feed-truncated")
@@ -143,8 +143,8 @@ class _Splitter:
             ) from error
 
     def taken(self) -> list[Json]:
-        done, self.done = self.done, []
-        return done
+        advisories, self.done = self.done, []
+        return advisories
 
     def refuse(self, *_details: object) -> None:
         raise CorruptData(f"{self.where} declares a document type; updateinfo has none", code="feed-damaged")
@@ -160,8 +160,8 @@ class _Splitter:
                 code="feed-damaged",
             )
         above = tuple(self.path[:-1])
-        known = _CHILDREN.get(above)
-        if (known is not None and name not in known) or _PARENTS.get(name, above) != above:
+        children = _CHILDREN.get(above)
+        if (children is not None and name not in children) or _PARENTS.get(name, above) != above:
             raise CorruptData(
                 f"{self.where} has a <{kept_text(name)[:40]}> in <{kept_text(above[-1])[:40]}>: it is damaged",
                 code="feed-damaged",
@@ -191,10 +191,10 @@ class _Splitter:
             self.package(attributes)
 
     def advisory_list(self, key: str) -> list[t.Any]:
-        found: list[t.Any] = self.advisory[key]
-        if len(found) >= PACKAGES_LIMIT:
+        entries: list[t.Any] = self.advisory[key]
+        if len(entries) >= PACKAGES_LIMIT:
             raise LimitExceeded(f"{self.where}: an advisory has more than {PACKAGES_LIMIT} {key}")
-        return found
+        return entries
 
     def reference(self, attributes: dict[str, str]) -> None:
         texts = " ".join(attributes.get(key, "") for key in ("id", "title", "href"))
@@ -255,10 +255,10 @@ class _Advisory:
         return field(self.root, key, str, self.where) or ""
 
     def list_of(self, holder: Json, key: str, kind: type) -> list[t.Any]:
-        found = field(holder, key, list, self.where) or []
-        if not all(isinstance(item, kind) for item in found):
+        items = field(holder, key, list, self.where) or []
+        if not all(isinstance(item, kind) for item in items):
             raise CorruptData(f"{self.where}: {key} is not as it was written")
-        return found
+        return items
 
     def read(self) -> Document:
         identity = self.text_of("id")
@@ -275,21 +275,29 @@ class _Advisory:
             return Document("updateinfo", revision, True, (), {})
         if len(cves) > VULNERABILITIES_LIMIT:
             raise CorruptData(f"{self.where} is about more than {VULNERABILITIES_LIMIT} vulnerabilities")
-        if not any(self.packages(one) for one in self.list_of(self.root, "collections", dict)):
+        if not any(self.packages(collection) for collection in self.list_of(self.root, "collections", dict)):
             raise CorruptData(f"{self.where} is about security and names no package")
         rows = tuple(dict.fromkeys(self.rows(identity)))
-        kept = tuple(cves or [identity])
-        if len(rows) * len(kept) > ROWS_LIMIT:
+        vulnerabilities = tuple(cves or [identity])
+        if len(rows) * len(vulnerabilities) > ROWS_LIMIT:
             raise CorruptData(f"{self.where} says more than {ROWS_LIMIT} things")
-        return Document("updateinfo", revision, False, tuple((one, rows) for one in kept), dict(self.skipped))
+        return Document(
+            "updateinfo",
+            revision,
+            False,
+            tuple((vulnerability, rows) for vulnerability in vulnerabilities),
+            dict(self.skipped),
+        )
 
     def check_owner(self, identity: str) -> None:
         """Refuse an advisory that contradicts what the user says of the feed."""
         if not identity.startswith(self.owner.advisories):
-            others = [one.name for one in DISTRIBUTIONS if identity.startswith(one.advisories)]
-            if others:
+            owners = [
+                distribution.name for distribution in DISTRIBUTIONS if identity.startswith(distribution.advisories)
+            ]
+            if owners:
                 raise CorruptData(
-                    f"{self.where} is an advisory of {others[0]}, and the feed is said to be of {self.owner.name}",
+                    f"{self.where} is an advisory of {owners[0]}, and the feed is said to be of {self.owner.name}",
                     code="feed-distribution",
                     hint="give the distribution that the repository is of",
                 )
@@ -306,9 +314,9 @@ class _Advisory:
         dates = field(self.root, "dates", dict, self.where) or {}
         for key in ("updated", "issued"):
             text = dates.get(key)
-            found = _DATE.match(text) if isinstance(text, str) else None
-            if found:
-                return utc_text(f"{found[1]}T{found[2] or '00:00'}Z", f"{self.where}: {key}")
+            match = _DATE.match(text) if isinstance(text, str) else None
+            if match:
+                return utc_text(f"{match[1]}T{match[2] or '00:00'}Z", f"{self.where}: {key}")
         self.skipped["date_missing"] += 1
         return NO_DATE
 
@@ -352,10 +360,10 @@ class _Advisory:
                     yield row._replace(name=made_from["name"], evr=made_from["build"], arch="src")
 
     def packages(self, collection: Json) -> list[list[str]]:
-        found = self.list_of(collection, "packages", list)
-        if not all(len(one) == 6 and all(isinstance(text, str) for text in one) for one in found):
+        packages = self.list_of(collection, "packages", list)
+        if not all(len(package) == 6 and all(isinstance(text, str) for text in package) for package in packages):
             raise CorruptData(f"{self.where}: packages is not as it was written")
-        return found
+        return packages
 
     def module(self, listed: str, titled: list[str]) -> str:
         """``name:stream`` of a collection, unknown where its own word and the title's differ, empty where none says."""

@@ -60,24 +60,24 @@ def open_repositories(
     work: Path,
     tick: t.Callable[[], None],
     *,
-    known: KnownFeed | None = None,
+    known_feed: KnownFeed | None = None,
     **_options: t.Any,
 ) -> Feed:
     """A feed of ``updateinfo.xml``: one file, a repository (with ``repodata``), or a folder with several.
 
     ``source``: a path, or URLs with blanks between them: a distribution is spread over several repositories, and what
     is left out of them looks like what has no advisory. The names of all packages of the repositories are remembered
-    for that (``Feed.state``, ``package_names``). ``known``: what is in the index. Other options of ``open_feed`` are
-    accepted and change nothing.
+    for that (``Feed.state``, ``package_names``). ``known_feed``: what is in the index. Other options of ``open_feed``
+    are accepted and change nothing.
     """
-    state = dict(known.state) if known is not None else {}
+    state = dict(known_feed.state) if known_feed is not None else {}
     if is_url(source) and not source.lower().startswith("file://"):
         client = FeedClient(access, tick=tick)
         files: list[_Repository] = []
         urls = list(dict.fromkeys(source.split()))
         for number, url in enumerate(urls):
-            found = _remote(url, client, work / f"repository-{number}")
-            files.append(found if len(urls) > 1 else found._replace(prefix=""))
+            repository = _remote(url, client, work / f"repository-{number}")
+            files.append(repository if len(urls) > 1 else repository._replace(prefix=""))
         return _RepositoriesFeed(files, tick, state)
     path = local_path(source)
     if path.is_file():
@@ -103,8 +103,8 @@ def _remote(url: str, client: FeedClient, target: Path) -> _Repository:
     base = urllib.parse.urlunsplit(parts._replace(path=folder + "/"))
     listed = read_repomd(client.read(_below(base, "repodata/repomd.xml"), limit=REPOMD_LIMIT), shown_url(base))
     updateinfo, primary = (
-        _Remote(_below(base, one.path), client, target.with_name(f"{target.name}-{number}"), one)
-        for number, one in enumerate(listed)
+        _Remote(_below(base, listed_file.path), client, target.with_name(f"{target.name}-{number}"), listed_file)
+        for number, listed_file in enumerate(listed)
     )
     return _Repository(folder.strip("/"), updateinfo, primary)
 
@@ -217,7 +217,7 @@ def _check(path: Path, listed: ListedFile | None, shown: str, tick: t.Callable[[
 
 def _repositories_in(root: Path) -> t.Iterator[_Repository]:
     """The repositories at and below a folder; without one, files named like updateinfo."""
-    found: list[_Repository] = []
+    repositories: list[_Repository] = []
     loose: list[_Repository] = []
 
     def fail(error: OSError) -> t.NoReturn:
@@ -231,8 +231,8 @@ def _repositories_in(root: Path) -> t.Iterator[_Repository]:
                 base = Path(folder).parent
                 prefix = inner.parent.as_posix() if inner.parts else ""
                 listed = read_repomd(_small(Path(folder) / "repomd.xml"), str(base))
-                updateinfo, primary = (_Local(base / one.path, one) for one in listed)
-                found.append(_Repository(prefix.strip("."), updateinfo, primary))
+                updateinfo, primary = (_Local(base / listed_file.path, listed_file) for listed_file in listed)
+                repositories.append(_Repository(prefix.strip("."), updateinfo, primary))
             folders.clear()
         else:
             loose += [
@@ -240,14 +240,14 @@ def _repositories_in(root: Path) -> t.Iterator[_Repository]:
                 for name in sorted(files)
                 if _UPDATEINFO.fullmatch(name)
             ]
-        if len(found) + len(loose) > REPOSITORIES_LIMIT:
+        if len(repositories) + len(loose) > REPOSITORIES_LIMIT:
             raise LimitExceeded(f"the folder {root} has more than {REPOSITORIES_LIMIT} repositories")
-    if not found and not loose:
+    if not repositories and not loose:
         raise InputError(
             f"there is neither a repository (repodata/repomd.xml) nor an updateinfo.xml in {root}",
             code="feed-not-found",
         )
-    yield from found or loose
+    yield from repositories or loose
 
 
 def _small(path: Path) -> bytes:
@@ -302,9 +302,9 @@ class _RepositoriesFeed:
                 chunks = unpack_file(str(primary.path(self._tick)), LIMITS)
                 names |= PrimaryReader(primary.shown).read(self._ticking(chunks))
         if not number:
-            shown = ", ".join(one.updateinfo.shown for one in self._repositories[:3])
+            shown = ", ".join(repository.updateinfo.shown for repository in self._repositories[:3])
             raise CorruptData(f"there is no advisory at all in {shown}", code="feed-empty")
-        whole = all(one.primary is not None for one in self._repositories)
+        whole = all(repository.primary is not None for repository in self._repositories)
         self.state = {"package_names": sorted(names)} if whole else {}
 
     def _ticking(self, chunks: t.Iterable[bytes]) -> t.Iterator[bytes]:

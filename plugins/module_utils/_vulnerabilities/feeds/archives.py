@@ -42,16 +42,16 @@ class _Member:
 
 
 def read_archive(
-    path: str, wanted: t.Callable[[str], bool], take: Take, *, member_limit: int, limits: Limits = LIMITS
+    path: str, is_wanted: t.Callable[[str], bool], take: Take, *, member_limit: int, limits: Limits = LIMITS
 ) -> None:
-    """Give each regular file of the archive whose path is ``wanted`` to ``take``, in the archive's order.
+    """Give each regular file of the archive whose path ``is_wanted`` to ``take``, in the archive's order.
 
     Raises InputError when it cannot be opened, CorruptData (``feed-truncated``, ``feed-damaged``) and LimitExceeded; a
-    link that is ``wanted`` is damage, too: what it leads to would be missing.
+    link that ``is_wanted`` is damage, too: what it leads to would be missing.
     """
 
     def visit(name: str, kind: str, size: int, _link: str) -> _Member | None:
-        if kind == FOLDER or not wanted(name):
+        if kind == FOLDER or not is_wanted(name):
             return None
         if kind != FILE:
             raise CorruptData(f"{name} is a link, a device or a sparse file", code="feed-damaged")
@@ -140,10 +140,10 @@ def _walk(chunks: _Counted, visit: t.Callable[..., t.Any], budget: Budget, path:
         raise CorruptData(f"the archive {path} is cut: the end of the tar is missing", code="feed-truncated")
 
 
-def _damage(what: str, error: ScanError) -> CorruptData:
+def _damage(subject: str, error: ScanError) -> CorruptData:
     """An error of the readers of layers, about a feed."""
     code = {"layer-truncated": "feed-truncated"}.get(error.code, "feed-damaged")
     if error.code == "zstd-unavailable":
         code = error.code
     message = error.message.replace("the layer is", "it is")
-    return CorruptData(f"{what} cannot be read: {message}", code=code, hint=error.hint)
+    return CorruptData(f"{subject} cannot be read: {message}", code=code, hint=error.hint)

@@ -215,8 +215,8 @@ class _Compilation:
             work = Path(stack.enter_context(work_folder(self.dest, None if self.is_dry_run else folder)))
             if old is not None:
                 check_same_form(old, self.form, self.dest)
-            kept = work / "spool" if self.is_dry_run else folder / f".{Path(self.dest).name}.spool"
-            spool = stack.enter_context(DocumentSpool(kept, self.tick))
+            spool_folder = work / "spool" if self.is_dry_run else folder / f".{Path(self.dest).name}.spool"
+            spool = stack.enter_context(DocumentSpool(spool_folder, self.tick))
             previous = _Previous(old, self.basis, self.keys) if old is not None else None
             feed = self.form.format.open(
                 self.source,
@@ -224,23 +224,23 @@ class _Compilation:
                 work,
                 self.tick,
                 now=self.checked,
-                known=previous.known if previous else None,
+                known_feed=previous.known if previous else None,
                 spool=spool,
                 with_map=not self.repository_map,
             )
-            given = self._given_map(old)
-            if given is not None:
-                feed.state["given_map"] = [shown(self.repository_map), given.etag]
-            fingerprint = digest_of(self.basis, feed.fingerprint(), given.digest if given else "")
+            own_map = self._given_map(old)
+            if own_map is not None:
+                feed.state["given_map"] = [shown(self.repository_map), own_map.etag]
+            fingerprint = digest_of(self.basis, feed.fingerprint(), own_map.digest if own_map else "")
             if previous is not None and previous.holds("fingerprint", fingerprint):
                 result = self._keep(previous.index, feed)
             else:
-                result = self._write(previous, feed, given, fingerprint)
+                result = self._write(previous, feed, own_map, fingerprint)
             spool.remove()
             return result
 
     def _write(
-        self, previous: _Previous | None, feed: Feed, given: Repositories | None, fingerprint: str
+        self, previous: _Previous | None, feed: Feed, own_map: Repositories | None, fingerprint: str
     ) -> BuildResult:
         """Read the feed and write the index, unless it would say the same as the one that is there."""
         old = previous.index if previous else None
@@ -258,7 +258,7 @@ class _Compilation:
             self._check_not_empty(intake)
             if old is not None:
                 _check_not_less(old, intake, self.names, feed.deletions_since(old.info.newest))
-            repositories = given or intake.repositories
+            repositories = own_map or intake.repositories
             if repositories is None and old is not None and feed.state.get("map") == "archive":
                 # It is in the archive, which did not have to be read.
                 repositories = known_repositories(old.repositories())
@@ -281,7 +281,7 @@ class _Compilation:
         """What an index notes of its data and of where they are from."""
         form = self.form
         cpes = (cpe for cpe, _product in intake.writer.products())
-        told = {
+        notes = {
             "format": form.name,
             "form": list(form),
             "coverage": form.format.coverage,
@@ -295,8 +295,8 @@ class _Compilation:
         }
         # What it calls verified is taken over, and the word for it.
         if trusted is not None and "origin" in trusted.meta:
-            told["origin"] = trusted.meta["origin"]
-        return told
+            notes["origin"] = trusted.meta["origin"]
+        return notes
 
     def _keep(self, old: FeedIndex, feed: Feed) -> BuildResult:
         """Leave the index as it is, but for the time of the check."""
@@ -307,20 +307,20 @@ class _Compilation:
 
     def _given_map(self, old: FeedIndex | None) -> Repositories | None:
         """The map that was asked for; the one in the index where the server says that it did not change."""
-        told = old.meta.get("feed", {}).get("given_map", ["", ""]) if old is not None else ["", ""]
-        if old is None or told[0] != shown(self.repository_map):
+        noted_map = old.meta.get("feed", {}).get("given_map", ["", ""]) if old is not None else ["", ""]
+        if old is None or noted_map[0] != shown(self.repository_map):
             return given_map(self.repository_map, self.access, self.tick)
-        return given_map(self.repository_map, self.access, self.tick, told[1], old.repositories)
+        return given_map(self.repository_map, self.access, self.tick, noted_map[1], old.repositories)
 
     def _check_not_empty(self, intake: Intake) -> None:
         if intake.documents:
             return
-        seen = "it has none at all"
+        reason = "it has none at all"
         if intake.rejected:
             first = intake.rejected[0]
-            seen = f"{len(intake.rejected)} were rejected, the first: {first.path}: {first.reason}"
+            reason = f"{len(intake.rejected)} were rejected, the first: {first.path}: {first.reason}"
         raise CorruptData(
-            f"the feed {shown(self.source)} has no readable {self.form.format.noun}: {seen}",
+            f"the feed {shown(self.source)} has no readable {self.form.format.noun}: {reason}",
             code="feed-empty",
             partial=intake.rejected,
         )
@@ -335,18 +335,18 @@ def _check_not_less(index: FeedIndex, intake: Intake, names: tuple[str, ...], de
     old = index.info
     hint = "fetch the feed again, or delete the index to build it from this feed all the same"
     # Those that were taken back, or cannot be read any more, are not a measure of the rest.
-    gone = deletions | {one.path.rpartition("/")[2] for one in intake.rejected}
-    newest = max((row.revision for row in index.rows() if row.path.rpartition("/")[2] not in gone), default="")
+    vanished = deletions | {document.path.rpartition("/")[2] for document in intake.rejected}
+    newest = max((row.revision for row in index.rows() if row.path.rpartition("/")[2] not in vanished), default="")
     if intake.newest < newest:
         raise CorruptData(
             f"the feed is older than the index: its newest document is of {intake.newest}, the index has {newest}",
             code="feed-older",
             hint=hint,
         )
-    seen, expected = intake.documents + len(intake.rejected), old.documents + old.rejected - len(deletions)
-    if seen < expected and old.names == names:
+    document_count, expected = intake.documents + len(intake.rejected), old.documents + old.rejected - len(deletions)
+    if document_count < expected and old.names == names:
         raise CorruptData(
-            f"the feed has {seen} documents; expected at least {expected}, the number of the index without"
+            f"the feed has {document_count} documents; expected at least {expected}, the number of the index without"
             f" {len(deletions)} that were taken back since",
             code="feed-shrunk",
             hint=hint,

@@ -90,13 +90,13 @@ def digest_file(path: Path, tick: t.Callable[[], None] = lambda: None) -> Digest
 
 def check_checksum(path: Path, checksum: str, tick: t.Callable[[], None] = lambda: None) -> None:
     """Raise unless a file has the checksum that the user wrote, ``sha256:<hexadecimal>``."""
-    kind, _colon, wanted = checksum.strip().lower().partition(":")
-    if kind != "sha256" or not _SHA256.fullmatch(wanted):
+    kind, _colon, expected = checksum.strip().lower().partition(":")
+    if kind != "sha256" or not _SHA256.fullmatch(expected):
         raise InputError(f"the checksum {checksum[:100]!r} is not like sha256:<64 hexadecimal digits>")
-    found = digest_file(path, tick).sha256
-    if found != wanted:
+    actual = digest_file(path, tick).sha256
+    if actual != expected:
         raise CorruptData(
-            f"the bundle {path} has the checksum sha256:{found}; expected {checksum}",
+            f"the bundle {path} has the checksum sha256:{actual}; expected {checksum}",
             code="bundle-checksum",
             hint=_HINT,
         )
@@ -125,7 +125,7 @@ def write_bundle(folder: Path, manifest: BundleManifest, dest: Path, tick: t.Cal
                 out.flush()
                 os.fsync(out.fileno())
             read_bundle(Path(temporary), None, tick)  # what was packed is what the manifest says
-            found = digest_file(Path(temporary), tick).sha256
+            checksum = digest_file(Path(temporary), tick).sha256
             Path(temporary).replace(dest)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -137,7 +137,7 @@ def write_bundle(folder: Path, manifest: BundleManifest, dest: Path, tick: t.Cal
             code="bundle-unwritable",
             hint="is there room on the disk?",
         ) from error
-    return f"sha256:{found}"
+    return f"sha256:{checksum}"
 
 
 def read_bundle(path: Path, folder: Path | None, tick: t.Callable[[], None] = lambda: None) -> BundleManifest:
@@ -278,12 +278,12 @@ class _Body:
 
 def read_manifest(data: bytes, where: str) -> BundleManifest:
     """A manifest. Raises CorruptData (``bundle-damaged``), InputError for one of a newer form."""
-    what = f"the manifest of the bundle {where}"
-    values = read_object(data, what, limit=MANIFEST_LIMIT)
+    subject = f"the manifest of the bundle {where}"
+    values = read_object(data, subject, limit=MANIFEST_LIMIT)
     version = values.get("schema_version")
     if isinstance(version, int) and version > SCHEMA_VERSION:
         raise InputError(
-            f"{what} has schema version {version}; {SCHEMA_VERSION} is the newest known",
+            f"{subject} has schema version {version}; {SCHEMA_VERSION} is the newest known",
             code="bundle-newer",
             hint="update the collection, or export with this version of it",
         )
@@ -296,7 +296,7 @@ def read_manifest(data: bytes, where: str) -> BundleManifest:
         if (
             version != SCHEMA_VERSION
             or values["kind"] not in KINDS
-            or not all(isinstance(one, str) for one in texts.values())
+            or not all(isinstance(text, str) for text in texts.values())
         ):
             raise ValueError(f"its kind is {ascii(texts['kind'])[:40]}; expected one of {', '.join(KINDS)}")
         if MANIFEST in files or not 0 < len(files) <= FILES_LIMIT:
@@ -311,7 +311,7 @@ def read_manifest(data: bytes, where: str) -> BundleManifest:
             if key == "checked" or texts[key]:
                 texts[key] = utc_text(texts[key], key)
     except (KeyError, TypeError, AttributeError, ValueError, CorruptData) as error:
-        raise CorruptData(f"{what} is damaged: {error}"[:500], code="bundle-damaged", hint=_HINT) from error
+        raise CorruptData(f"{subject} is damaged: {error}"[:500], code="bundle-damaged", hint=_HINT) from error
     return BundleManifest(files=files, **texts)
 
 

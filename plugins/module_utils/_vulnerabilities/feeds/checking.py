@@ -110,17 +110,17 @@ def check_feed(
 
 def group_causes(rejected: t.Iterable[RejectedDocument]) -> list[Cause]:
     """The causes, the most frequent first, each with the first documents by path."""
-    found: dict[str, list[RejectedDocument]] = {}
-    for one in sorted(rejected, key=lambda one: one.path):
-        cause = cause_of(one)
-        if cause not in found and len(found) >= CAUSES_LIMIT:
+    documents_by_cause: dict[str, list[RejectedDocument]] = {}
+    for document in sorted(rejected, key=lambda document: document.path):
+        cause = cause_of(document)
+        if cause not in documents_by_cause and len(documents_by_cause) >= CAUSES_LIMIT:
             cause = OTHER
-        found.setdefault(cause, []).append(one)
+        documents_by_cause.setdefault(cause, []).append(document)
     causes = [
-        Cause(cause, len(group), tuple(one.path for one in group[:EXAMPLES]), group[0].reason)
-        for cause, group in found.items()
+        Cause(cause, len(group), tuple(document.path for document in group[:EXAMPLES]), group[0].reason)
+        for cause, group in documents_by_cause.items()
     ]
-    return sorted(causes, key=lambda one: (-one.count, one.cause))
+    return sorted(causes, key=lambda cause: (-cause.count, cause.cause))
 
 
 def cause_of(rejected: RejectedDocument) -> str:
@@ -136,13 +136,13 @@ def lines_of(checked: CheckedFeed, source: str) -> list[str]:
     """Format the result of a dry run for a terminal."""
     info, number = checked.info, len(checked.rejected)
     read = info.documents if info is not None else 0
-    said = f"{visible(source, 300)}: {read:,} documents can be read, {number:,} would be refused"
+    summary = f"{visible(source, 300)}: {read:,} documents can be read, {number:,} would be refused"
     if info is not None and info.years:
-        said += f"; of {' to '.join(map(str, dict.fromkeys(info.years)))}"
+        summary += f"; of {' to '.join(map(str, dict.fromkeys(info.years)))}"
     left_out = sum(checked.skipped.get(code.replace("-", "_"), 0) for code in LEFT_OUT_CODES)
     if left_out:
-        said += f"; {left_out:,} {'file is' if left_out == 1 else 'files are'} not part of it"
-    lines = wrap(said, _WIDTH)
+        summary += f"; {left_out:,} {'file is' if left_out == 1 else 'files are'} not part of it"
+    lines = wrap(summary, _WIDTH)
     if number:
         lines += ["", f"{'refused':>8}  cause"]
     for cause in checked.causes:

@@ -257,26 +257,26 @@ class FeedClient:
             response.close()
 
     def _receive(self, url: str, response: Response, transfer: Transfer, sent: t.Mapping[str, str]) -> dict[str, str]:
-        given = _headers(response)
-        if response.length is None and "chunked" not in given.get("transfer-encoding", "").lower():
+        headers = _headers(response)
+        if response.length is None and "chunked" not in headers.get("transfer-encoding", "").lower():
             # Where the end of the connection is the end of the file, half a file looks whole.
             raise FetchError(f"{shown_url(url)} cannot be fetched: the server does not say how long it is")
         if response.status == 206:
-            start = given.get("content-range", "").partition("-")[0]
-            version = given.get("etag" if transfer.validator.startswith('"') else "last-modified", "")
+            start = headers.get("content-range", "").partition("-")[0]
+            version = headers.get("etag" if transfer.validator.startswith('"') else "last-modified", "")
             # Some servers do not know If-Range, and send the rest of another file.
             is_other = bool(version) and version != transfer.validator
             if "Range" not in sent or start != f"bytes {transfer.size}" or is_other:
                 transfer.drop()
                 raise ConnectionLost("the server sends a part that nobody asked for")
         else:
-            version = given.get("etag", "")
-            version = version if version.startswith('"') else given.get("last-modified", "")
+            version = headers.get("etag", "")
+            version = version if version.startswith('"') else headers.get("last-modified", "")
             transfer.begin(url, version, -1 if response.length is None else response.length)
         while True:
             data = response.read(_STEP)
             if not data:
-                return given
+                return headers
             self._tick()
             transfer.write(url, data)
 
@@ -329,8 +329,8 @@ class _Refused(Exception):
         self.wait = wait
 
 
-def _check_status(response: Response, wanted: tuple[int, ...]) -> None:
-    if response.status not in wanted:
+def _check_status(response: Response, statuses: tuple[int, ...]) -> None:
+    if response.status not in statuses:
         raise _Refused(response.status, retry_after(response.headers) or 0.0)
 
 

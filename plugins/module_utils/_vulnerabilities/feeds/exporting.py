@@ -98,8 +98,8 @@ def export_feed(
     """
     with contextlib.ExitStack() as stack:
         work = stack.enter_context(_work(dest, dry_run))
-        kept = work / ".spool" if dry_run else Path(dest).absolute().parent / f".{Path(dest).name}.spool"
-        spool = stack.enter_context(DocumentSpool(kept, tick))
+        spool_folder = work / ".spool" if dry_run else Path(dest).absolute().parent / f".{Path(dest).name}.spool"
+        spool = stack.enter_context(DocumentSpool(spool_folder, tick))
         packing = _Packing(work, spool, frozenset(names), utc_text(now))
         with _room(dest):
             label, newest = packing.pack(source, access, tick)
@@ -157,16 +157,16 @@ class _Packing:
             # The server does not have them; in a bundle they would be documents that were not packed.
             text = io.StringIO()
             with (self.work / CHANGES).open(encoding="utf-8", newline="") as rows:
-                kept = (row for row in csv.reader(rows) if row and row[0] not in feed.nowhere)
-                csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(kept)
+                rows_kept = (row for row in csv.reader(rows) if row and row[0] not in feed.nowhere)
+                csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(rows_kept)
             self.add(CHANGES, text.getvalue().encode())
-        for one, content in sorted(self._signed.items()):
+        for document, content in sorted(self._signed.items()):
             tick()
-            signature = self._signature(one, content)
+            signature = self._signature(document, content)
             if signature is None:
                 self.unsigned += 1
             else:
-                self.add(one + SUFFIX, signature)
+                self.add(document + SUFFIX, signature)
         return feed.label, str(feed.state["through"])
 
     def _pack_files(self, path: Path, tick: t.Callable[[], None]) -> str:
@@ -174,9 +174,9 @@ class _Packing:
             match = ARCHIVE_NAME.fullmatch(path.name)
             if match is None or is_bundle(path):
                 raise InputError(f"{path} is not an archive of a feed (.tar, .tar.zst, .tar.gz, .tar.xz)")
-            for one in (path, path.with_name(path.name + SUFFIX)):
-                if one.is_file():
-                    self._copy(one, one.name)
+            for file in (path, path.with_name(path.name + SUFFIX)):
+                if file.is_file():
+                    self._copy(file, file.name)
             return match[1]
         if not path.is_dir():
             raise InputError(f"there is no feed at {path}", code="feed-not-found")
@@ -212,9 +212,9 @@ class _Packing:
 
     def _signature(self, path: str, content: str) -> bytes | None:
         """That of a document; what an interrupted run has fetched already is not asked for again."""
-        kept = self._spool.document(path + SUFFIX, content)
-        if kept is not None:
-            return kept[0]
+        spooled = self._spool.document(path + SUFFIX, content)
+        if spooled is not None:
+            return spooled[0]
         try:
             data = self._site.read(path + SUFFIX, limit=SIGNATURE_LIMIT).data
         except FetchError as error:

@@ -223,10 +223,14 @@ class _Import:
 
     def is_same(self, old: FeedIndex, checksum: str, bundle: str = "") -> bool:
         """True if an index was made of this bundle: by its digest, or by the server's word where that is not known."""
-        known = old.meta.get("sources", [])
-        if known[:2] != self._own or not known[2:] or (checksum and known[2] != f"{_BUNDLE}{checksum.strip().lower()}"):
+        sources = old.meta.get("sources", [])
+        if (
+            sources[:2] != self._own
+            or not sources[2:]
+            or (checksum and sources[2] != f"{_BUNDLE}{checksum.strip().lower()}")
+        ):
             return False
-        return bool(known[2] == bundle if bundle else self._marks and known[3:] == self._marks)
+        return bool(sources[2] == bundle if bundle else self._marks and sources[3:] == self._marks)
 
     def fits(self, old: FeedIndex, names: list[str] | None) -> bool:
         """Return whether an index that was made of the same bundle is what is wanted."""
@@ -277,8 +281,8 @@ class _Import:
             raise ScanError(f"the index cannot be unpacked: {error.strerror or error}", code="disk-full") from error
         with FeedIndex.open(str(file)) as index:
             info = index.info
-            told = (info.serial, info.format, info.newest, info.checked, info.signature_key)
-            if told != (manifest.serial, manifest.format, manifest.newest, manifest.checked, manifest.signature_key):
+            facts = (info.serial, info.format, info.newest, info.checked, info.signature_key)
+            if facts != (manifest.serial, manifest.format, manifest.newest, manifest.checked, manifest.signature_key):
                 raise CorruptData(
                     "the index in the bundle is not the one that its manifest tells of", code="bundle-damaged"
                 )

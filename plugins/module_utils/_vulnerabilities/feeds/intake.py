@@ -61,7 +61,7 @@ class Intake:
         if old is not None:
             self._old = {document.path for document in old.documents()}
             unread = {document.path for document in old.rejected()}
-            self.known = {one.path: one for one in old.documents() if one.path not in unread}
+            self.known = {document.path: document for document in old.documents() if document.path not in unread}
         else:
             self._old = set()
         self._workers = Workers((names, form), self._done)
@@ -126,12 +126,12 @@ class Intake:
         self._see(path)
         sha256 = hashlib.sha256(data).hexdigest() if data is not None else "too large"
         verified = verified or self._whole_is_signed or self._verified.get(path) == sha256
-        known = self.known.get(path)
+        indexed = self.known.get(path)
         bad = self._badly_signed.get(path, ("", "", ""))
         if bad[0] == sha256 and not verified:
             self.writer.reject(path, sha256, stamp, *bad[1:])
-        elif known is not None and known.sha256 == sha256:
-            if stamp > known.stamp:
+        elif indexed is not None and indexed.sha256 == sha256:
+            if stamp > indexed.stamp:
                 self.writer.set_stamp(path, stamp)
             if verified:
                 self.writer.set_verified(path, True)
@@ -149,9 +149,9 @@ class Intake:
             raise LimitExceeded(f"the feed has more than {DOCUMENTS_LIMIT} documents")
         self._seen.add(path)
 
-    def _done(self, document: tuple[str, str, str, bool], found: Packed | Refusal) -> None:
+    def _done(self, document: tuple[str, str, str, bool], document_outcome: Packed | Refusal) -> None:
         path, sha256, stamp, verified = document
-        write_outcome(self.writer, path, sha256, stamp, found, verified=verified)
+        write_outcome(self.writer, path, sha256, stamp, document_outcome, verified=verified)
 
     def finish(self) -> None:
         """All documents were taken."""
@@ -166,7 +166,7 @@ class Intake:
             self.documents += row.category not in (REJECTED, LEFT_OUT)
             if row.category == REJECTED:
                 self.rejected.append(rejected_document(row, self.signature_key))
-        self.rejected.sort(key=lambda one: one.path)
+        self.rejected.sort(key=lambda document: document.path)
 
     def tick(self) -> None:
         """Say how far it is."""

@@ -41,8 +41,8 @@ ROW_PATH = re.compile(r"[0-9]{4}/[A-Za-z0-9][A-Za-z0-9._-]{0,100}\.json")
 
 def short(path: str) -> str:
     """Path of a document as the lists write it."""
-    found = "/".join(path.split("/")[-2:])
-    return found if ROW_PATH.fullmatch(found) else path
+    row_path = "/".join(path.split("/")[-2:])
+    return row_path if ROW_PATH.fullmatch(row_path) else path
 
 
 def is_document(path: str) -> bool:
@@ -76,7 +76,7 @@ def _lines(data: bytes, where: str) -> t.Iterator[str]:
 
 def read_rows(data: bytes, where: str, tick: t.Callable[[], None] = lambda: None) -> dict[str, str]:
     """Paths and times (RFC 3339, UTC) of a list of changes. Raises CorruptData (``feed-damaged``)."""
-    found: dict[str, str] = {}
+    times: dict[str, str] = {}
     try:
         for number, row in enumerate(csv.reader(_lines(data, where), strict=True), 1):
             if not row:
@@ -90,12 +90,12 @@ def read_rows(data: bytes, where: str, tick: t.Callable[[], None] = lambda: None
             except CorruptData as error:
                 error.code = "feed-damaged"
                 raise
-            found[row[0]] = max(found.get(row[0], ""), text)
+            times[row[0]] = max(times.get(row[0], ""), text)
             if not number % 1000:
                 tick()
     except (UnicodeDecodeError, csv.Error) as error:
         raise CorruptData(f"{where} is not a CSV file: {error}", code="feed-damaged") from error
-    return found
+    return times
 
 
 def is_young(stamp: str, moment: str) -> bool:

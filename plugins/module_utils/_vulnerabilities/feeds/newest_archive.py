@@ -50,21 +50,21 @@ class NewestArchive:
         A mirror's copy says when it was copied; what changed between the two would be nowhere. So the day in the name
         counts from its first moment, unless the server says earlier.
         """
-        made = None
+        moment = None
         with contextlib.suppress(TypeError, ValueError, IndexError):
-            made = email.utils.parsedate_to_datetime(self.headers.get("last-modified", ""))
-            made = made if made.tzinfo else made.replace(tzinfo=datetime.timezone.utc)
+            moment = email.utils.parsedate_to_datetime(self.headers.get("last-modified", ""))
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=datetime.timezone.utc)
         date = _DATE.search(self.label)
-        named = parse_time(f"{date[0]}T00:00:00Z", f"the date of {self.label}") if date else made
+        named = parse_time(f"{date[0]}T00:00:00Z", f"the date of {self.label}") if date else moment
         if named is None:
             raise CorruptData(
                 f"nothing tells when the archive {self._site.shown(self.name)} was made", code="feed-damaged"
             )
-        return min(named, made) if made else named
+        return min(named, moment) if moment else named
 
-    def is_same(self, other: object) -> bool:
+    def is_same(self, earlier: object) -> bool:
         """Return whether the archive is the one that was seen at another time; never where nothing tells that."""
-        return len(self.marks) > 1 and self.marks == other
+        return len(self.marks) > 1 and self.marks == earlier
 
     def signature(self) -> bytes | None:
         """The detached signature of the archive; None where there is none."""

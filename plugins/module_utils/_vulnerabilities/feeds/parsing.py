@@ -90,14 +90,16 @@ def outcome(path: str, data: bytes, names: t.Collection[str], form: Form) -> Pac
 
 
 def write_outcome(
-    writer: Writer, path: str, sha256: str, stamp: str, found: Packed | Refusal, *, verified: bool
+    writer: Writer, path: str, sha256: str, stamp: str, document_outcome: Packed | Refusal, *, verified: bool
 ) -> None:
     """Write what came of a document into an index: see ``Writer.put``. Raises the error of a feed that is wrong."""
-    if not isinstance(found, Refusal):
-        writer.put_packed(path, sha256, stamp, found, verified)
-    elif found.is_rejected:
-        writer.reject(path, sha256, stamp, found.error.message, scope=found.scope, verified=verified)
-    elif found.error.code in LEFT_OUT_CODES:
-        writer.leave_out(path, sha256, stamp, found.error.code.replace("-", "_"))
+    if not isinstance(document_outcome, Refusal):
+        writer.put_packed(path, sha256, stamp, document_outcome, verified)
+    elif document_outcome.is_rejected:
+        writer.reject(
+            path, sha256, stamp, document_outcome.error.message, scope=document_outcome.scope, verified=verified
+        )
+    elif document_outcome.error.code in LEFT_OUT_CODES:
+        writer.leave_out(path, sha256, stamp, document_outcome.error.code.replace("-", "_"))
     else:
-        raise found.error
+        raise document_outcome.error

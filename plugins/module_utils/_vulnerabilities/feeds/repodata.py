@@ -28,18 +28,18 @@ class ListedFile(t.NamedTuple):
 
 def read_repomd(data: bytes, where: str) -> tuple[ListedFile, ListedFile]:
     """Updateinfo and primary, as a ``repomd.xml`` lists them. ``where`` names the repository in messages."""
-    found = _RepomdReader(where).read(data)
-    if "updateinfo" not in found:
+    files = _RepomdReader(where).read(data)
+    if "updateinfo" not in files:
         raise CorruptData(
             f"the repository {where} has no updateinfo, so nothing is known of its packages",
             code="feed-empty",
             hint="leave out repositories without advisories",
         )
-    return _listed(found, "updateinfo", where), _listed(found, "primary", where)
+    return _listed(files, "updateinfo", where), _listed(files, "primary", where)
 
 
-def _listed(found: t.Mapping[str, dict[str, str]], kind: str, where: str) -> ListedFile:
-    values = {"path": "", "kind": "", "checksum": "", **found.get(kind, {})}
+def _listed(files: t.Mapping[str, dict[str, str]], kind: str, where: str) -> ListedFile:
+    values = {"path": "", "kind": "", "checksum": "", **files.get(kind, {})}
     path, checksum = values["path"], values["checksum"].strip()
     if values["kind"] not in CHECKSUMS or not re.fullmatch(r"[0-9a-f]{64,128}", checksum):
         raise CorruptData(
@@ -72,13 +72,13 @@ class _MetadataReader:
 
     def parse(self, chunks: t.Iterable[bytes]) -> None:
         try:
-            given = 0
+            byte_count = 0
             for chunk in chunks:
                 for start in range(0, len(chunk), _STEP):
                     part = chunk[start : start + _STEP]
-                    given += len(part)
+                    byte_count += len(part)
                     self.parser.Parse(part, False)
-                    if given - self.parser.CurrentByteIndex > PENDING_LIMIT:
+                    if byte_count - self.parser.CurrentByteIndex > PENDING_LIMIT:
                         raise LimitExceeded(f"the {self.what} of {self.where} has a tag of {PENDING_LIMIT} bytes")
             self.parser.Parse(b"", True)
         except xml.parsers.expat.ExpatError as error:

@@ -34,19 +34,19 @@ def given_map(
     access: Access | None,
     tick: t.Callable[[], None],
     etag: str = "",
-    known: t.Callable[[], t.Mapping[str, t.Sequence[str]]] = dict,
+    earlier_map: t.Callable[[], t.Mapping[str, t.Sequence[str]]] = dict,
 ) -> Repositories | None:
     """The map of a file or URL; None where there is neither. Raises InputError, CorruptData or another ScanError.
 
-    ``etag``: of the version that ``known`` gives, if it is the same map.
+    ``etag``: of the version that ``earlier_map`` gives, if it is the same map.
     """
     if not source:
         return None
     if is_url(source) and not source.lower().startswith("file://"):
-        found = FeedClient(access, tick=tick).read_if_changed(source, etag, limit=REPOSITORY_MAP_LIMIT)
-        if found.data is None:
-            return known_repositories(known(), found.etag)
-        return dataclasses.replace(read_repository_map(found.data, shown_url(source)), etag=found.etag)
+        fetched = FeedClient(access, tick=tick).read_if_changed(source, etag, limit=REPOSITORY_MAP_LIMIT)
+        if fetched.data is None:
+            return known_repositories(earlier_map(), fetched.etag)
+        return dataclasses.replace(read_repository_map(fetched.data, shown_url(source)), etag=fetched.etag)
     path = local_path(source)
     try:
         with path.open("rb") as stream:

@@ -103,32 +103,32 @@ class Keys:
         """The same for a large file."""
         self._check(signature, {"file": path})
 
-    def _check(self, signature: bytes, what: dict[str, t.Any]) -> None:
+    def _check(self, signature: bytes, signed_content: dict[str, t.Any]) -> None:
         import pysequoia
 
         reasons = []
-        for one in _signatures(signature):
+        for parsed in _signatures(signature):
             try:
-                reason = self._stands_against(one)
+                reason = self._stands_against(parsed)
             except (RuntimeError, ValueError, OverflowError) as error:
                 reason = f"the signature cannot be understood: {_first_line(error)}"
             if not reason:
                 try:
-                    pysequoia.verify(store=lambda _ids: self._usable, signature=one, **what)
+                    pysequoia.verify(store=lambda _ids: self._usable, signature=parsed, **signed_content)
                 except RuntimeError:
-                    reason = f"the signature by {self._signer(one)} does not fit: file or signature was changed"
+                    reason = f"the signature by {self._signer(parsed)} does not fit: file or signature was changed"
                 else:
                     return
             reasons.append(reason)
         raise BadSignature("; ".join(reasons))
 
-    def _stands_against(self, one: pysequoia.Sig) -> str:
+    def _stands_against(self, signature: pysequoia.Sig) -> str:
         """Why a signature cannot count, whatever it is over; empty where nothing is known against it."""
         present = datetime.datetime.now(datetime.timezone.utc)
-        signer = self._signer(one)
+        signer = self._signer(signature)
         owner = self._owners.get(signer, "")
-        digest = str(one.hash_algorithm).rpartition(".")[2]
-        if not str(one.signature_type).endswith(".Binary"):
+        digest = str(signature.hash_algorithm).rpartition(".")[2]
+        if not str(signature.signature_type).endswith(".Binary"):
             return f"the signature by {signer} is not one over a file's bytes"
         if not owner:
             have = ", ".join(self.fingerprint.split(" "))
@@ -137,13 +137,13 @@ class Keys:
             return f"it is signed by {signer}, a key that {self._unusable[owner]}"
         if digest in ("MD5", "SHA1", "RipeMD"):
             return f"the signature by {signer} uses the digest {digest}, which can be forged"
-        if one.expiration is not None and one.expiration <= present:
-            return f"the signature by {signer} expired on {one.expiration.date()}"
+        if signature.expiration is not None and signature.expiration <= present:
+            return f"the signature by {signer} expired on {signature.expiration.date()}"
         return ""
 
     @staticmethod
-    def _signer(one: pysequoia.Sig) -> str:
-        return (one.issuer_fingerprint or one.issuer_key_id or "nobody named").lower()
+    def _signer(signature: pysequoia.Sig) -> str:
+        return (signature.issuer_fingerprint or signature.issuer_key_id or "nobody named").lower()
 
 
 def read_signature(path: Path) -> bytes | None:

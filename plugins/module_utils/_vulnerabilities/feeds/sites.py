@@ -137,22 +137,26 @@ def fetch_archive(client: FeedClient, url: str, headers: t.Mapping[str, str], sp
 
     ``headers``: what the server told of it.
     """
-    kept = spool.kept_archive()
+    kept_archive = spool.kept_archive()
     etag = headers.get("etag", "")
     validator = etag if etag.startswith('"') else headers.get("last-modified", "")
-    if kept is None or not validator or (kept.url, kept.validator) != (shown_url(url), validator):
+    if (
+        kept_archive is None
+        or not validator
+        or (kept_archive.url, kept_archive.validator) != (shown_url(url), validator)
+    ):
         spool.drop_archive()
-        kept = None
+        kept_archive = None
     try:
-        with spool.archive.open("r+b" if kept else "w+b") as target:
+        with spool.archive.open("r+b" if kept_archive else "w+b") as target:
             size = target.seek(0, io.SEEK_END)
-            if kept is not None and size == kept.length:
+            if kept_archive is not None and size == kept_archive.length:
                 return spool.archive
             transfer = Transfer(
                 target,
                 ARCHIVE_LIMIT,
                 size=size,
-                validator=kept.validator if kept else "",
+                validator=kept_archive.validator if kept_archive else "",
                 started=lambda version, length: spool.keep_archive(KeptArchive(shown_url(url), version, length)),
             )
             client.fetch(url, transfer)

@@ -66,14 +66,15 @@ def open_feed(
     tick: t.Callable[[], None],
     *,
     now: str = "",
-    known: KnownFeed | None = None,
+    known_feed: KnownFeed | None = None,
     spool: DocumentSpool | None = None,
     with_map: bool = True,
 ) -> Feed:
     """The feed behind a path or URL. Raises InputError where there is none.
 
-    ``work``: a folder for what is fetched; ``spool``: where it is kept instead, for another run to go on. ``known``:
-    what is in the index. ``now``: time of this check. ``with_map``: whether the feed's repository map is wanted.
+    ``work``: a folder for what is fetched; ``spool``: where it is kept instead, for another run to go on.
+    ``known_feed``: what is in the index. ``now``: time of this check. ``with_map``: whether the feed's repository
+    map is wanted.
     """
     now = now or now_text()
     if is_url(source) and not source.lower().startswith("file://"):
@@ -83,10 +84,10 @@ def open_feed(
         if match is not None:
             return _UrlArchive(source, match[1], client, spool, tick)
         site = HttpSite(source, client)
-        return SyncedFeed(site, known, now, spool=spool, tick=tick, with_map=with_map)
+        return SyncedFeed(site, known_feed, now, spool=spool, tick=tick, with_map=with_map)
     path = local_path(source)
     if (path / ARCHIVE_LATEST).is_file():
-        return SyncedFeed(FolderSite(path, tick), known, now, tick=tick, with_map=with_map)
+        return SyncedFeed(FolderSite(path, tick), known_feed, now, tick=tick, with_map=with_map)
     if path.is_dir():
         return FolderFeed(path, tick)
     if path.is_file():
@@ -121,8 +122,8 @@ class FolderFeed:
             ) from error
         changes = read_list(FolderSite(root), CHANGES)
         # A copy may still have what the vendor took back; without the list of changes nothing tells that it came back.
-        gone = {path for path, deleted in self.deletions.items() if changes and deleted >= changes.get(path, "")}
-        self.paths = sorted(path for path in self.paths if path not in gone)
+        vanished = {path for path, deleted in self.deletions.items() if changes and deleted >= changes.get(path, "")}
+        self.paths = sorted(path for path in self.paths if path not in vanished)
         if changes:
             self.state["listed"] = len(listed(changes, self.deletions))
         self.total = len(self.paths)
@@ -157,13 +158,13 @@ def folders_in(root: Path, folder: Path, names: t.Iterable[str]) -> list[str]:
     Where a link leads is read in its own place. Raises InputError where that is not in ``root``: what is there would
     be missing in silence.
     """
-    found: list[str] = []
+    folders: list[str] = []
     for name in sorted(names):
         path = folder / name
         if name.startswith("."):
             continue
         if not path.is_symlink():
-            found.append(name)
+            folders.append(name)
             continue
         inside = Path(os.path.relpath(path.resolve(), root.resolve()))
         if any(part.startswith(".") for part in inside.parts):  # ".." among them
@@ -171,7 +172,7 @@ def folders_in(root: Path, folder: Path, names: t.Iterable[str]) -> list[str]:
                 f"the folder {path} is a link to what is not read with {root}",
                 hint="copy what it leads to in its place, or mount it there",
             )
-    return found
+    return folders
 
 
 def _raise(error: OSError) -> t.NoReturn:

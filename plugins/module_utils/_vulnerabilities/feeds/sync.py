@@ -90,14 +90,14 @@ class SyncedFeed:
 
     ``label``: name of the newest archive. ``partial``: the archive is not needed, since the index has what is in it.
 
-    ``now``: time of this check, RFC 3339. ``known``: what the index has, if there is one.
+    ``now``: time of this check, RFC 3339. ``known_feed``: what the index has, if there is one.
     Raises FetchError, CorruptData (``feed-damaged``, ``feed-older``) or another ScanError.
     """
 
     def __init__(
         self,
         site: Site,
-        known: KnownFeed | None,
+        known_feed: KnownFeed | None,
         now: str,
         *,
         spool: DocumentSpool | None = None,
@@ -111,9 +111,9 @@ class SyncedFeed:
         self._map: bytes | None = None
         self._tick = tick
         self._now = now
-        self._documents = known.documents if known else {}
-        self._old: dict[str, t.Any] = dict(known.state) if known else {}
-        if known is not None and not (known.usable and self._old.get("source") == site.shown("")):
+        self._documents = known_feed.documents if known_feed else {}
+        self._old: dict[str, t.Any] = dict(known_feed.state) if known_feed else {}
+        if known_feed is not None and not (known_feed.usable and self._old.get("source") == site.shown("")):
             # Another mirror has its own ETags, and may lag; only its times can be compared.
             self._old = {"through": self._old.get("through", ""), "label": self._old.get("label", "")}
         self._young: dict[str, str] = self._old.get("young", {})
@@ -149,13 +149,13 @@ class SyncedFeed:
         """The lists of changes and deletions, and the map; None where they, and the archive, are as they were."""
         same = self._archive.is_same(self._old.get("archive")) and not self._lacks_map()
         old: t.Mapping[str, str] = self._old.get("etags", {}) if same else {}
-        found = {name: self._list(name, old.get(name, "")) for name in self._names}
-        if all(one.data is None for one in found.values()):
+        fetched = {name: self._list(name, old.get(name, "")) for name in self._names}
+        if all(file.data is None for file in fetched.values()):
             self.state["etags"] = old
             return None
-        found = {name: self._list(name, "") if one.data is None else one for name, one in found.items()}
-        self.state["etags"] = {name: one.etag for name, one in found.items()}
-        return {name: one.data or b"" for name, one in found.items()}
+        fetched = {name: self._list(name, "") if file.data is None else file for name, file in fetched.items()}
+        self.state["etags"] = {name: file.etag for name, file in fetched.items()}
+        return {name: file.data or b"" for name, file in fetched.items()}
 
     def _list(self, name: str, etag: str) -> Fetched:
         limit = REPOSITORY_MAP_LIMIT if name == REPOSITORY_MAP else CHANGES_LIMIT
@@ -283,39 +283,41 @@ class SyncedFeed:
     def deletions_since(self, _moment: str) -> set[str]:
         """Names of documents that the vendor took back since the index was made."""
         # As the lists tell it of what the index has, whatever the time: a list that lags has late news of old times.
-        told = self._deletions.keys() & self._documents.keys()
-        return {path.rpartition("/")[2] for path in told if self._deletions[path] >= self._changes.get(path, "")}
+        listed_paths = self._deletions.keys() & self._documents.keys()
+        return {
+            path.rpartition("/")[2] for path in listed_paths if self._deletions[path] >= self._changes.get(path, "")
+        }
 
     def read(self, sink: DocumentSink) -> None:
         """Give every document to ``sink``, or say that it is as the index has it."""
         if self._map:
             sink.take(REPOSITORY_MAP, self._map)
         if self.partial:
-            there = {path for path, stamp in self._fetch.items() if self._is_there(path, stamp)}
-            for path in self._documents.keys() - there - self._gone:
+            available = {path for path, stamp in self._fetch.items() if self._is_there(path, stamp)}
+            for path in self._documents.keys() - available - self._gone:
                 sink.keep(path)
-            seen = set(self._documents)
+            archived = set(self._documents)
         else:
             archive = self._site.fetch_archive(self._archive.name, self._archive.headers, self._spool)
-            there = {path for path, stamp in self._fetch.items() if self._is_there(path, stamp)}
-            seen = self._read_archive(archive, there | self._gone, sink)
-            there |= self._missing(seen | there)
-        for path in sorted(there):
+            available = {path for path, stamp in self._fetch.items() if self._is_there(path, stamp)}
+            archived = self._read_archive(archive, available | self._gone, sink)
+            available |= self._missing(archived | available)
+        for path in sorted(available):
             stamp = self._stamp(path)
             sink.take(path, self._document(path, stamp), stamp)
 
     def _stamp(self, path: str) -> str:
-        known = self._documents.get(path)
-        return self._changes.get(path) or self._young.get(path) or (known.stamp if known else "")
+        indexed = self._documents.get(path)
+        return self._changes.get(path) or self._young.get(path) or (indexed.stamp if indexed else "")
 
     def _read_archive(self, archive: Path, replaced: t.Container[str], sink: DocumentSink) -> set[str]:
         """Take what is in the archive and in no better place; gives the paths of all that is in it."""
-        seen: set[str] = set()
+        archived: set[str] = set()
 
         def wanted(name: str) -> bool:
             if not is_document(name) or (name.rpartition("/")[2] == REPOSITORY_MAP and self._map):
                 return False
-            seen.add(short(name))
+            archived.add(short(name))
             return short(name) not in replaced
 
         def take(name: str, data: bytes | None) -> None:
@@ -331,12 +333,14 @@ class SyncedFeed:
             if self._spool is not None:
                 self._spool.drop_archive()
             raise
-        return seen
+        return archived
 
-    def _missing(self, seen: t.Container[str]) -> set[str]:
+    def _missing(self, archived: t.Container[str]) -> set[str]:
         """Documents that the list has and the archive lacks, though it is younger; those that are still to be had."""
         missing = [
-            path for path, stamp in self._changes.items() if path not in seen and stamp > self._deletions.get(path, "")
+            path
+            for path, stamp in self._changes.items()
+            if path not in archived and stamp > self._deletions.get(path, "")
         ]
         if len(missing) > MISSING_LIMIT:
             raise CorruptData(
@@ -344,8 +348,8 @@ class SyncedFeed:
                 f" {self._site.shown(CHANGES)} has, the first: {missing[0]}",
                 code="feed-damaged",
             )
-        found = {path for path in missing if self._is_there(path, self._changes[path])}
-        self.nowhere = set(missing) - found
+        available = {path for path in missing if self._is_there(path, self._changes[path])}
+        self.nowhere = set(missing) - available
         if self.nowhere and self._site.copied:
             raise CorruptData(
                 f"{len(self.nowhere)} documents that {self._site.shown(CHANGES)} has are neither in the archive"
@@ -353,7 +357,7 @@ class SyncedFeed:
                 code="feed-damaged",
                 hint="copy them, too; take those that the vendor's server does not have, either, out of the list",
             )
-        return found
+        return available
 
     def _is_there(self, path: str, stamp: str) -> bool:
         try:
@@ -364,10 +368,10 @@ class SyncedFeed:
 
     def _document(self, path: str, stamp: str) -> bytes | None:
         """A document; _Gone where there is none and what is known of it stands."""
-        kept = self._spool.document(path, stamp) if self._spool is not None else None
+        spooled = self._spool.document(path, stamp) if self._spool is not None else None
         # One that may have been behind the list when it was kept, and would not be looked at again, does not count.
-        if kept is not None and (is_young(stamp, self._now) or not is_young(stamp, kept[1])):
-            return kept[0]
+        if spooled is not None and (is_young(stamp, self._now) or not is_young(stamp, spooled[1])):
+            return spooled[0]
         try:
             data = whole_document(self._site, path, self._tick)
         except LimitExceeded:
@@ -376,10 +380,10 @@ class SyncedFeed:
             if error.status != 404:
                 raise
             if self.partial:
-                known = path in self._documents and not (self._site.copied and path in self._changed)
+                is_known = path in self._documents and not (self._site.copied and path in self._changed)
             else:
-                known = stamp <= utc_text(self._archive.made())
-            if known:
+                is_known = stamp <= utc_text(self._archive.made())
+            if is_known:
                 raise _DocumentGone(path)
             raise
         if self._spool is not None:

@@ -129,10 +129,10 @@ class _VerificationRun:
         for row in rows:
             if row.category == REJECTED:
                 # One that could not be read is not less able to have been changed.
-                wanted = not (row.verified and still)
+                is_due = not (row.verified and still)
             else:
-                wanted = bool(row.statements) and not (row.verified and still) and (about is None or row.path in about)
-            if wanted:
+                is_due = bool(row.statements) and not (row.verified and still) and (about is None or row.path in about)
+            if is_due:
                 self._todo[row.path] = row
         if set(self._key.split()) != set(self.keys.fingerprint.split()):
             self.write(always=True)
@@ -193,8 +193,10 @@ class _VerificationRun:
                     continue
                 self.counts["good"] += 1
                 if data:  # it was rejected, and what it says is not in the index
-                    found = outcome(path, data, frozenset(update.meta["names"]), Form(*update.meta.get("form", CSAF)))
-                    write_outcome(update, path, row.sha256, row.stamp, found, verified=True)
+                    document_outcome = outcome(
+                        path, data, frozenset(update.meta["names"]), Form(*update.meta.get("form", CSAF))
+                    )
+                    write_outcome(update, path, row.sha256, row.stamp, document_outcome, verified=True)
                 else:
                     update.set_verified(path, True)
             update.finish({"signature_key": self.keys.fingerprint})
@@ -226,7 +228,7 @@ def _visit_documents(
         return
     path = local_path(source)
     if path.is_file():
-        _from_archive(path, {short(one): one for one in paths}, {}, tick, visit)
+        _from_archive(path, {short(document_path): document_path for document_path in paths}, {}, tick, visit)
         return
     # What does not lie in the folder itself stands in its newest archive.
     packed: dict[str, str] = {}
@@ -245,8 +247,8 @@ def _visit_documents(
     if archive is not None and packed:
         _from_archive(archive, packed, signatures, tick, visit)
     else:
-        for one in packed.values():
-            visit(Signed(one, None, None))
+        for document_path in packed.values():
+            visit(Signed(document_path, None, None))
 
 
 def _newest_archive(folder: Path) -> Path | None:

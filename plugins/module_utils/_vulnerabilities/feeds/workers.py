@@ -37,7 +37,7 @@ class WorkerLost(ScanError):
 
 
 class Workers:
-    """Reads documents and gives each to ``done`` with its key, in no order: as read, or why it was not.
+    """Reads documents and gives each to ``report`` with its key, in no order: as read, or why it was not.
 
     Use as a context manager; leaving it ends the processes. ``how``: what ``outcome`` takes beside path and bytes.
     ``processes`` 0: one a core.
@@ -46,11 +46,11 @@ class Workers:
     def __init__(
         self,
         how: tuple[t.Collection[str], Form],
-        done: t.Callable[[t.Any, Packed | Refusal], None],
+        report: t.Callable[[t.Any, Packed | Refusal], None],
         processes: int = 0,
     ) -> None:
         self._how = how
-        self._done = done
+        self._done = report
         self._count = processes or min(_cores(), _AT_MOST)
         self._alone = 0
         self._idle: list[_Worker] = []
@@ -90,10 +90,10 @@ class Workers:
         """Take what processes have read, of one at least."""
         for key, _events in self._selector.select():
             worker: _Worker = key.data
-            found = worker.receive()
+            document_outcome = worker.receive()
             document = self._busy.pop(worker)
             self._idle.append(worker)
-            self._done(document, found)
+            self._done(document, document_outcome)
 
 
 def _cores() -> int:
@@ -162,9 +162,9 @@ class _Worker:
         self._process.kill()
         status = self._process.wait()
         self._errors.seek(max(0, self._errors.seek(0, os.SEEK_END) - 500))
-        told = self._errors.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
+        last_line = self._errors.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
         how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
-        message = f"the process that read the document {self._path} {how}" + (f": {told}" if told else "")
+        message = f"the process that read the document {self._path} {how}" + (f": {last_line}" if last_line else "")
         return WorkerLost(message, hint="is there enough memory? Each may need some 500 MB for a large document.")
 
     def end(self) -> None:

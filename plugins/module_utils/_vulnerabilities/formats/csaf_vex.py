@@ -28,10 +28,10 @@ def _read(data: bytes, where: str, names: t.Collection[str], _distribution: str)
             error.code = "corrupt-data"
         raise
     if document.category != "csaf_vex":
-        what = f"of the category {ascii(document.category)[:60]}, not csaf_vex"
+        description = f"of the category {ascii(document.category)[:60]}, not csaf_vex"
         if is_about_cve:
-            raise CorruptData(f"it is about a CVE, and {what}")
-        raise CorruptData(f"it is {what}", code="not-vex")
+            raise CorruptData(f"it is about a CVE, and {description}")
+        raise CorruptData(f"it is {description}", code="not-vex")
     return document
 
 

@@ -62,7 +62,7 @@ class PackageRows:
 
     def _join(self, name: str, numbers: list[int]) -> None:
         """Make one row of some of a package's rows, without what is dead."""
-        entries = [(one[0], to_json(one)) for one in self.entries(name, numbers) if one[0] not in self.dead]
+        entries = [(entry[0], to_json(entry)) for entry in self.entries(name, numbers) if entry[0] not in self.dead]
         self.db.executemany("DELETE FROM packages WHERE id = ?", [(number,) for number in numbers])
         self.numbers[name] = [number for number in self.numbers[name] if number not in numbers]
         if entries:
@@ -76,10 +76,10 @@ class PackageRows:
         with damage(self._shown):
             for number in numbers:
                 (blob,) = self.db.execute("SELECT groups FROM packages WHERE id = ?", (number,)).fetchone()
-                own, found = expanded(blob)
+                own, row_entries = expanded(blob)
                 if own != name:
                     raise ValueError(f"it has something else in the place of {name}")
-                entries.extend(found)
+                entries.extend(row_entries)
         return entries
 
     def names_of(self, vulnerabilities: t.Container[int], tick: t.Callable[[], None]) -> t.Iterator[tuple[str, int]]:

@@ -30,7 +30,7 @@ def pack(document: Document) -> Packed:
     """Group the statements of a document."""
     numbers: dict[tuple[str, str], int] = {}
     total = 0
-    found: list[tuple[str, list[tuple[str, list[list[t.Any]]]]]] = []
+    vulnerabilities: list[tuple[str, list[tuple[str, list[list[t.Any]]]]]] = []
     for cve, rows in document.vulnerabilities:
         shared: dict[tuple[str, ...], dict[tuple[str, ...], set[str]]] = {}
         for row in rows:
@@ -58,7 +58,7 @@ def pack(document: Document) -> Packed:
                 cvss,
             )
             by_name.setdefault(name, []).extend([*head, group, text] for text, group in by_arches.items())
-        found.append((cve, list(by_name.items())))
+        vulnerabilities.append((cve, list(by_name.items())))
     return Packed(
         document.category,
         document.revision,
@@ -66,5 +66,5 @@ def pack(document: Document) -> Packed:
         dict(document.skipped),
         total,
         list(numbers),
-        found,
+        vulnerabilities,
     )

@@ -68,19 +68,19 @@ def is_index(path: str) -> bool:
 def identity_of(path: str) -> tuple[int, int] | None:
     """Which file is at a path; None for none."""
     try:
-        found = Path(path).stat()
+        status = Path(path).stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def _stamp(path: str) -> tuple[int, ...]:
     """Device, number, size and time of change of a file; empty for none."""
     try:
-        found = Path(path).stat()
+        status = Path(path).stat()
     except OSError:
         return ()
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 class FeedIndex:
@@ -191,11 +191,11 @@ class FeedIndex:
     def _directory(self) -> dict[str, list[int]]:
         if self._names is None:
             with damage(self.path):
-                found = read_list(self._db, "names")
+                names = read_list(self._db, "names")
                 self._dead = frozenset(read_list(self._db, "dead"))
-                if not isinstance(found, dict):
+                if not isinstance(names, dict):
                     raise ValueError("its list of names is none")
-                self._names = found
+                self._names = names
         return self._names
 
     def groups(self, name: str) -> list[tuple[int, list[Group]]]:
@@ -203,10 +203,10 @@ class FeedIndex:
 
         Read and decoded anew by every call: some 10 ms for a kernel package of a full feed, 0.1 ms for most others.
         """
-        found: list[tuple[int, list[Group]]] = []
+        numbered_groups: list[tuple[int, list[Group]]] = []
         rows = self._directory().get(name)
         if rows is None:
-            return found
+            return numbered_groups
         dead = self._dead or frozenset()
         with damage(self.path):
             for number in rows:
@@ -216,23 +216,23 @@ class FeedIndex:
                 own, entries = expanded(row[0])
                 if own != name:
                     raise ValueError(f"it has something else in the place of {name}")
-                found.extend(
+                numbered_groups.extend(
                     (vulnerability, [Group._make(group) for group in groups])
                     for vulnerability, groups in entries
                     if vulnerability not in dead
                 )
-        return found
+        return numbered_groups
 
     def vulnerabilities(self, numbers: t.Iterable[int]) -> dict[int, Title]:
         """Vulnerabilities by number. Some 3 microseconds each: ask for many at once, or use ``titles``."""
-        found: dict[int, Title] = {}
-        wanted = sorted(set(numbers))
-        for start in range(0, len(wanted), 500):
-            part = wanted[start : start + 500]
-            found.update(self._titles(f"WHERE v.id IN ({','.join('?' * len(part))})", part))
-        if len(found) != len(wanted):
+        titles: dict[int, Title] = {}
+        sorted_numbers = sorted(set(numbers))
+        for start in range(0, len(sorted_numbers), 500):
+            part = sorted_numbers[start : start + 500]
+            titles.update(self._titles(f"WHERE v.id IN ({','.join('?' * len(part))})", part))
+        if len(titles) != len(sorted_numbers):
             raise CorruptData(f"the feed index {self.path} lacks vulnerabilities", code="feed-index-corrupt")
-        return found
+        return titles
 
     def titles_of(self, cve: str) -> list[Title]:
         """Every document that is about one vulnerability, whatever it says, by path. Looks through all of them."""
@@ -244,10 +244,10 @@ class FeedIndex:
             f" LEFT JOIN documents d ON d.id = v.document {where}"
         )
         with damage(self.path):
-            for number, cve, document, own, *rest in self._db.execute(query, values):
+            for number, cve, document, own, *columns in self._db.execute(query, values):
                 if checksum((number, cve, document)) != own:
                     raise ValueError(f"vulnerability {number} has another checksum")
-                row = checked_row(rest)
+                row = checked_row(columns)
                 yield number, Title(cve, row.revision, row.path, bool(row.verified))
 
     def statements(self, names: t.Iterable[str]) -> dict[str, list[Statement]]:
@@ -256,15 +256,15 @@ class FeedIndex:
         for name in dict.fromkeys(names):
             groups = self.groups(name)
             titles = self.vulnerabilities(number for number, _groups in groups)
-            found = [
+            statements = [
                 self.statement(name, titles[number], group, product, "" if arch == "*" else arch)
                 for number, inner in groups
                 for group in inner
                 for product in group.products
                 for arch in group.arches.split(" ")
             ]
-            if found:
-                result[name] = found
+            if statements:
+                result[name] = statements
         return result
 
     def statement(self, name: str, title: Title, group: Group, product: int, arch: str) -> Statement:
@@ -296,10 +296,10 @@ class FeedIndex:
         """The whole map of repositories: id -> CPEs."""
         if self._repositories is None:
             with damage(self.path):
-                found = read_list(self._db, "repositories")
-                if not isinstance(found, dict):
+                repositories = read_list(self._db, "repositories")
+                if not isinstance(repositories, dict):
                     raise ValueError("its list of repositories is none")
-                self._repositories = found
+                self._repositories = repositories
         return self._repositories
 
     # -- what it was made of --
@@ -351,15 +351,15 @@ class FeedIndex:
         titles = dict(self._titles("", ()))
         products = self.products
         for name in sorted(self.names()):
-            said: list[list[t.Any]] = []
+            lines: list[list[t.Any]] = []
             for number, groups in self.groups(name):
                 with damage(self.path):
                     title = titles[number]
                     for group in groups:
                         named = sorted(products[product] for product in group.products)
-                        said.append([title.path, title.cve, *group[:7], named, group.arches])
-            if said:
-                yield to_json([name, sorted(said)]).encode("utf-8", "surrogatepass") + b"\n"
+                        lines.append([title.path, title.cve, *group[:7], named, group.arches])
+            if lines:
+                yield to_json([name, sorted(lines)]).encode("utf-8", "surrogatepass") + b"\n"
         for key, cpes in sorted(self.repositories().items()):
             yield to_json([key, cpes]).encode("utf-8", "surrogatepass") + b"\n"
         yield to_json(list(self.info.names)).encode("utf-8", "surrogatepass") + b"\n"

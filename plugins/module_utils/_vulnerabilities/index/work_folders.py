@@ -46,12 +46,12 @@ def work_folder(dest: str, parent: Path | None) -> t.Iterator[str]:
 
 
 def _remove_left(parent: Path, prefix: str) -> None:
-    for left in parent.glob(glob.escape(prefix) + "*"):
+    for folder in parent.glob(glob.escape(prefix) + "*"):
         with contextlib.suppress(OSError):
-            descriptor = os.open(left, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
                 if time.time() - os.fstat(descriptor).st_mtime > _age_when_left(descriptor):
-                    shutil.rmtree(left, ignore_errors=True)
+                    shutil.rmtree(folder, ignore_errors=True)
             finally:
                 os.close(descriptor)
 

@@ -111,7 +111,7 @@ class Writer:
 
     def put_packed(self, path: str, sha256: str, stamp: str, packed: Packed, verified: bool) -> None:
         """As ``put``, with a document whose statements are grouped already."""
-        known = [self._products.setdefault(product, len(self._products) + 1) for product in packed.products]
+        product_numbers = [self._products.setdefault(product, len(self._products) + 1) for product in packed.products]
         first = self._last_vulnerability + 1
         rows = []
         staged = []
@@ -123,7 +123,7 @@ class Writer:
                 rows.append((number, cve, document, checksum((number, cve, document))))
                 for name, groups in by_name:
                     for group in groups:
-                        group[7] = sorted([known[product] for product in group[7]])
+                        group[7] = sorted([product_numbers[product] for product in group[7]])
                     staged.append((self._stage.number_of(name), number, to_json(groups)))
             self._db.executemany("INSERT INTO vulnerabilities VALUES (?, ?, ?, ?)", rows)
             self._stage.add(staged)
@@ -258,10 +258,10 @@ class Writer:
         if self._is_settled:
             return
         with self._errors():
-            others = _repeated(self._db, tick)
-            rows = {path: self._row(self._documents[path]) for path in others}
-            names = _names_said(rows, self._db, self._stage, self._packages, tick) if others else {}
-            for path, (sha256, stamp, reason, is_verified) in others.items():
+            repeated = _repeated(self._db, tick)
+            rows = {path: self._row(self._documents[path]) for path in repeated}
+            names = _names_said(rows, self._db, self._stage, self._packages, tick) if repeated else {}
+            for path, (sha256, stamp, reason, is_verified) in repeated.items():
                 tick()
                 scope = UnreadScope(tuple(sorted(names[path])))
                 self.reject(path, sha256, stamp, reason, scope=scope, verified=is_verified)
@@ -364,16 +364,16 @@ def _repeated(db: sqlite3.Connection, tick: t.Callable[[], None]) -> dict[str, t
         FROM vulnerabilities v JOIN documents d ON d.id = v.document
         WHERE d.category = 'csaf_vex' ORDER BY v.cve, d.path
     """
-    others: dict[str, tuple[str, str, str, bool]] = {}
+    repeated: dict[str, tuple[str, str, str, bool]] = {}
     about = first = ""
     for cve, path, sha256, stamp, verified in db.execute(query):
         if cve != about:
             tick()
             about, first = cve, path
-        elif path != first and path not in others:
+        elif path != first and path not in repeated:
             reason = f"it is about {cve}, and so is {first}; a feed says it once"
-            others[path] = sha256, stamp, reason, bool(verified)
-    return others
+            repeated[path] = sha256, stamp, reason, bool(verified)
+    return repeated
 
 
 def _names_said(
@@ -386,21 +386,21 @@ def _names_said(
     """Names of the packages and modules that documents say something of, and ids of their vulnerabilities, so that
     a document that says nothing does not concern everything. Looks through all that is said.
     """
-    found: dict[str, set[str]] = {}
+    names_by_path: dict[str, set[str]] = {}
     by_number: dict[int, set[str]] = {}
     for path, row in rows.items():
         numbers = range(row.first, row.first + row.vulnerabilities)
         titles = db.execute(
             "SELECT cve FROM vulnerabilities WHERE id BETWEEN ? AND ?", (numbers.start, numbers.stop - 1)
         )
-        found[path] = {cve for (cve,) in titles}
-        by_number.update(dict.fromkeys(numbers, found[path]))
+        names_by_path[path] = {cve for (cve,) in titles}
+        by_number.update(dict.fromkeys(numbers, names_by_path[path]))
     for name, number in stage.names_of(by_number):
         by_number[number].add(name.partition(":")[0])
     if any(number <= packages.loaded for number in by_number):
         for name, number in packages.names_of(by_number, tick):
             by_number[number].add(name.partition(":")[0])
-    return found
+    return names_by_path
 
 
 def _totals(every: t.Iterable[DocumentRow]) -> dict[str, t.Any]:
