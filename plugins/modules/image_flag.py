@@ -334,7 +334,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     options = options_of(params)
     if params["report_url"]:
         check_report_url(params["report_url"])
-    wanted = None if params["images"] is None else [named(one) for one in params["images"]]
+    requests = None if params["images"] is None else [named(image) for image in params["images"]]
     policies = read_policies(params["policies"])
     client = client_of(module)
     progress = Progress()
@@ -342,34 +342,39 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     pool = concurrent.futures.ThreadPoolExecutor(1, "imagescan-flagging")
     finished = False
     try:
-        doing = pool.submit(flag, params, policies, wanted, client, options, line, module.check_mode)
+        doing = pool.submit(flag, params, policies, requests, client, options, line, module.check_mode)
         # A page of a cluster that is slow, or one that does not answer, must not look like a hang.
         while not concurrent.futures.wait([doing], timeout=1.0).done:
             progress.beat(line[0])
         finished = True
-        found = doing.result()
+        result = doing.result()
     finally:
         pool.shutdown(wait=finished)
-    if found.refused:
-        module.warn(f"this would stop before it starts: {found.refused}")
-    if not found.is_enforced:
+    warn(module, result)
+    values = summarise(result)
+    if module._diff:
+        values["diff"] = {"before": listing(result.before), "after": listing(result.after)}
+    if result.problems and "error" in params["fail_on"] and not module.check_mode:
+        raise ScanError(
+            f"{len(result.problems)} Image objects could not be changed; the first: {result.problems[0].error}",
+            code="images-not-flagged",
+            partial=values,
+        )
+    return values
+
+
+def warn(module: AnsibleModule, result: Result) -> None:
+    """Show what a person should know."""
+    if result.refused:
+        module.warn(f"this would stop before it starts: {result.refused}")
+    if not result.is_enforced:
         module.warn(
             "no policy reads the deny lists, so nothing is refused; run the playbook imagescan.openshift.enforce"
         )
-    for text in found.warnings:
+    for text in result.warnings:
         module.warn(text)
-    for problem in found.problems[:5]:
+    for problem in result.problems[:5]:
         module.warn(f"the Image object {problem.digest} could not be changed: {problem.error}")
-    result = summarise(found)
-    if module._diff:
-        result["diff"] = {"before": listing(found.before), "after": listing(found.after)}
-    if found.problems and "error" in params["fail_on"] and not module.check_mode:
-        raise ScanError(
-            f"{len(found.problems)} Image objects could not be changed; the first: {found.problems[0].error}",
-            code="images-not-flagged",
-            partial=result,
-        )
-    return result
 
 
 def options_of(params: dict[str, t.Any]) -> FlagOptions:
@@ -398,7 +403,7 @@ def options_of(params: dict[str, t.Any]) -> FlagOptions:
 def flag(
     params: dict[str, t.Any],
     policies: t.Sequence[t.Any],
-    wanted: list[Request] | None,
+    requests: list[Request] | None,
     client: KubernetesClient,
     options: FlagOptions,
     line: list[str],
@@ -413,7 +418,7 @@ def flag(
             again = None if digests is None else [named(digest) for digest in digests]
             return read_snapshot(
                 store,
-                wanted if again is None else again,
+                requests if again is None else again,
                 policies,
                 now=now,
                 report_url=params["report_url"] or "",
@@ -427,43 +432,39 @@ def flag(
         try:
             if present:
                 return flagging.reconcile(dry_run=dry_run)
-            return flagging.take_back(everything=wanted is None, dry_run=dry_run)
+            return flagging.take_back(everything=requests is None, dry_run=dry_run)
         except ScanError as error:
             # Whoever must be told of a flag is told of it although the run broke after it.
             error.partial = summarise(flagging.result)
             raise
 
 
-def summarise(found: Result) -> dict[str, t.Any]:
+def summarise(result: Result) -> dict[str, t.Any]:
     """Build the return values of the module."""
     return {
-        "changed": found.is_changed,
-        "flagged": [row_of(one) for one in found.flagged],
-        "cleared": [row_of(one) for one in found.cleared],
-        "kept": [row_of(one) for one in found.kept],
-        "affected": [affected_of(one) for one in found.affected],
-        "foreign": [
-            {
-                "digest": one.digest,
-                "providers": list(one.providers),
-                "unnamed": one.unnamed,
-                "scanners": [dataclasses.asdict(said) for said in one.scanners],
-            }
-            for one in found.foreign
-        ],
-        "drifted": [{"digest": one.digest, "reference": one.reference, "what": one.what} for one in found.drifted],
+        "changed": result.is_changed,
+        "flagged": [row_of(row) for row in result.flagged],
+        "cleared": [row_of(row) for row in result.cleared],
+        "kept": [row_of(row) for row in result.kept],
+        "affected": [affected_of(affected) for affected in result.affected],
+        "foreign": [dataclasses.asdict(foreign) for foreign in result.foreign],
+        "drifted": [dataclasses.asdict(drift) for drift in result.drifted],
         "problems": [
-            {"digest": one.digest, "code": one.error.code if one.error else "", "message": str(one.error)}
-            for one in found.problems
+            {
+                "digest": outcome.digest,
+                "code": outcome.error.code if outcome.error else "",
+                "message": str(outcome.error),
+            }
+            for outcome in result.problems
         ],
         "counts": {
-            "flagged": len(found.flagged),
-            "cleared": len(found.cleared),
-            "kept": len(found.kept),
-            "in_use": found.in_use,
-            "problems": len(found.problems),
+            "flagged": len(result.flagged),
+            "cleared": len(result.cleared),
+            "kept": len(result.kept),
+            "in_use": result.in_use,
+            "problems": len(result.problems),
         },
-        "next_due": found.next_due,
+        "next_due": result.next_due,
     }
 
 
@@ -477,20 +478,20 @@ def row_of(row: FlagRow) -> dict[str, t.Any]:
     }
 
 
-def affected_of(one: Affected) -> dict[str, t.Any]:
+def affected_of(affected: Affected) -> dict[str, t.Any]:
     """Who uses an image."""
-    owners = collections.Counter((pod.owner[0], pod.namespace, pod.owner[1]) for pod in one.pods)
+    owners = collections.Counter((pod.owner[0], pod.namespace, pod.owner[1]) for pod in affected.pods)
     return {
-        "digest": one.row.digest,
-        "reference": one.row.reference,
-        "change": one.change,
-        "pod_count": len(one.pods),
-        "pods": [f"{pod.namespace}/{pod.name}" for pod in one.pods[:PODS_SHOWN]],
+        "digest": affected.row.digest,
+        "reference": affected.row.reference,
+        "change": affected.change,
+        "pod_count": len(affected.pods),
+        "pods": [f"{pod.namespace}/{pod.name}" for pod in affected.pods[:PODS_SHOWN]],
         "owners": [
             {"kind": kind, "namespace": namespace, "name": name, "pods": number}
             for (kind, namespace, name), number in sorted(owners.items())[:OWNERS_SHOWN]
         ],
-        "namespaces": sorted({pod.namespace for pod in one.pods}),
+        "namespaces": sorted({pod.namespace for pod in affected.pods}),
     }
 
 

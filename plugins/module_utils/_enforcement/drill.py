@@ -107,23 +107,22 @@ class _Said(t.NamedTuple):
     message: str
 
 
-def drill(client: KubernetesClient, wanted: Drill, warn: t.Callable[[str], None]) -> list[DrillRow]:
+def drill(client: KubernetesClient, trial: Drill, warn: t.Callable[[str], None]) -> list[DrillRow]:
     """Try every way. ``warn`` gets what a person should know. Raises ApiError when the cluster does not answer."""
     kinds = [kind for kind in KINDS if not kind.openshift or client.has_group(kind.group)]
-    tried = [way for way in ways(wanted.images) if way.kind in kinds]
-    made: dict[DrillKind, _UpdateTarget] = {}
+    tried = [way for way in ways(trial.images) if way.kind in kinds]
+    targets: dict[DrillKind, _UpdateTarget] = {}
     try:
         for kind in dict.fromkeys(way.kind for way in tried if way.request != "create"):
-            if wanted.targets:
-                made[kind] = _make(client, wanted, kind, warn)
-            elif _is_left(client, wanted, kind):
-                why = "was left by a drill that was killed, or one is made just now"
-                warn(_leftover(wanted, kind, why, "the next drill that may make objects"))
-        return [_row(client, wanted, way, made) for way in tried]
+            if trial.targets:
+                targets[kind] = _make(client, trial, kind, warn)
+            else:
+                _warn_of_leftover(client, trial, kind, warn)
+        return [_row(client, trial, way, targets) for way in tried]
     finally:
-        for kind, one in made.items():
-            if not one.lacking:
-                _remove(client, wanted, kind, warn)
+        for kind, stored in targets.items():
+            if not stored.lacking:
+                _remove(client, trial, kind, warn)
 
 
 def open_ways(rows: t.Iterable[DrillRow], action: str) -> list[DrillRow]:
@@ -180,15 +179,15 @@ def _words(row: DrillRow) -> str:
     return f"{words} ({row.by})" if row.by and row.outcome in (UNKNOWN, MISCONFIGURED) else words
 
 
-def _make(client: KubernetesClient, wanted: Drill, kind: DrillKind, warn: t.Callable[[str], None]) -> _UpdateTarget:
+def _make(client: KubernetesClient, trial: Drill, kind: DrillKind, warn: t.Callable[[str], None]) -> _UpdateTarget:
     """Make what updates are tried on, anew: what is left of another drill may be of another version, or changed."""
 
     def make() -> ApiAnswer:
-        return client.attempt("POST", kind.path(wanted.namespace), target(kind, wanted.images.good))
+        return client.attempt("POST", kind.path(trial.namespace), target(kind, trial.images.good))
 
     answer = make()
-    if answer.status not in (200, 201) and _is_left(client, wanted, kind):
-        _remove(client, wanted, kind, warn)
+    if answer.status not in (200, 201) and _is_left(client, trial, kind):
+        _remove(client, trial, kind, warn)
         answer = make()
     if answer.status in (200, 201):
         return _UpdateTarget(answer.value)
@@ -199,50 +198,56 @@ def _make(client: KubernetesClient, wanted: Drill, kind: DrillKind, warn: t.Call
     return _UpdateTarget({}, f"the {kind.name} to try it on could not be made: {_told(answer)}")
 
 
-def _is_left(client: KubernetesClient, wanted: Drill, kind: DrillKind) -> bool:
+def _warn_of_leftover(client: KubernetesClient, trial: Drill, kind: DrillKind, warn: t.Callable[[str], None]) -> None:
+    if _is_left(client, trial, kind):
+        why = "was left by a drill that was killed, or one is made just now"
+        warn(_leftover(trial, kind, why, "the next drill that may make objects"))
+
+
+def _is_left(client: KubernetesClient, trial: Drill, kind: DrillKind) -> bool:
     """True if there is an object of a drill, told by a dry run of no change, for which nobody needs further rights."""
-    found = client.attempt("PATCH", f"{kind.path(wanted.namespace)}/{NAME}", {}, {"dryRun": "All"})
-    labels = (found.value.get("metadata") or {}).get("labels") or {}
-    return found.status == 200 and LABELS.items() <= labels.items()
+    answer = client.attempt("PATCH", f"{kind.path(trial.namespace)}/{NAME}", {}, {"dryRun": "All"})
+    labels = (answer.value.get("metadata") or {}).get("labels") or {}
+    return answer.status == 200 and LABELS.items() <= labels.items()
 
 
-def _remove(client: KubernetesClient, wanted: Drill, kind: DrillKind, warn: t.Callable[[str], None]) -> None:
+def _remove(client: KubernetesClient, trial: Drill, kind: DrillKind, warn: t.Callable[[str], None]) -> None:
     try:
-        gone = client.delete(f"{kind.path(wanted.namespace)}/{NAME}", {"propagationPolicy": "Background"})
+        gone = client.delete(f"{kind.path(trial.namespace)}/{NAME}", {"propagationPolicy": "Background"})
         finalizers = ((gone or {}).get("metadata") or {}).get("finalizers")
         why = f"it waits for {visible(', '.join(map(str, finalizers)), 260)}" if finalizers else ""
     except ApiError as error:
         why = str(error)
     if why:
-        warn(_leftover(wanted, kind, f"could not be removed ({why})", "the next drill"))
+        warn(_leftover(trial, kind, f"could not be removed ({why})", "the next drill"))
 
 
-def _leftover(wanted: Drill, kind: DrillKind, why: str, who: str) -> str:
+def _leftover(trial: Drill, kind: DrillKind, why: str, who: str) -> str:
     resource = ".".join(filter(None, (kind.resource, kind.group)))
     return (
-        f"the {kind.name} {NAME} in the namespace {wanted.namespace} {why}; {who} removes it, or: "
-        f"kubectl delete {resource} {NAME} --namespace={wanted.namespace}"
+        f"the {kind.name} {NAME} in the namespace {trial.namespace} {why}; {who} removes it, or: "
+        f"kubectl delete {resource} {NAME} --namespace={trial.namespace}"
     )
 
 
 def _row(
-    client: KubernetesClient, wanted: Drill, way: DrillCase, made: t.Mapping[DrillKind, _UpdateTarget]
+    client: KubernetesClient, trial: Drill, way: DrillCase, targets: t.Mapping[DrillKind, _UpdateTarget]
 ) -> DrillRow:
     def row(said: _Said, good: str = "") -> DrillRow:
         return DrillRow(way.kind.name, way.name, way.bad, *said, good, way.claimed)
 
     if way.request != "create":
-        one = made.get(way.kind, _UpdateTarget({}, "no object to try it on was made"))
-        lacking = one.lacking
-        if _holds(one.stored, way.bad) or _holds(one.stored, way.good):
+        stored = targets.get(way.kind, _UpdateTarget({}, "no object to try it on was made"))
+        lacking = stored.lacking
+        if _holds(stored.stored, way.bad) or _holds(stored.stored, way.good):
             # The server asks no policy of what changes nothing, and ours lets stay what was let in.
             lacking = f"the {way.kind.name} to try it on has this image already"
         if lacking:
             return row(_Said(NOT_TRIED, "", 0, lacking))
-    said = _send(client, wanted, way, way.bad)
+    said = _send(client, trial, way, way.bad)
     if said.outcome == NOT_SERVED:
         return row(said)
-    twin = _send(client, wanted, way, way.good)
+    twin = _send(client, trial, way, way.good)
     if twin.outcome == ALLOWED:
         return row(said)
     good = twin.message or twin.outcome
@@ -252,20 +257,20 @@ def _row(
     return row(said, good)
 
 
-def _send(client: KubernetesClient, wanted: Drill, way: DrillCase, image: str) -> _Said:
-    path, method = way.kind.path(wanted.namespace), "POST"
+def _send(client: KubernetesClient, trial: Drill, way: DrillCase, image: str) -> _Said:
+    path, method = way.kind.path(trial.namespace), "POST"
     if way.request != "create":
         part = "/ephemeralcontainers" if way.request == "ephemeral" else ""
         path, method = f"{path}/{NAME}{part}", "PATCH"
     answer = client.attempt(method, path, way.body(image), {"dryRun": "All"})
     if answer.status == 404 and _NO_NAMESPACE.match(_told(answer)):
         raise ApiError(
-            f"there is no namespace {visible(wanted.namespace, 260)}",
+            f"there is no namespace {visible(trial.namespace, 260)}",
             code=NOT_FOUND,
             hint="run the playbook imagescan.openshift.enforce, which makes the one for drills, or give another",
             status=404,
         )
-    return understand(answer, way, image, wanted.policy)
+    return understand(answer, way, image, trial.policy)
 
 
 def understand(answer: ApiAnswer, way: DrillCase, image: str, policy: str) -> _Said:
@@ -282,16 +287,22 @@ def understand(answer: ApiAnswer, way: DrillCase, image: str, policy: str) -> _S
         return _Said(REFUSED if code == 403 else MISCONFIGURED, name, code, words)
     if code == 404 and _NO_KIND.search(words):
         return _Said(NOT_SERVED if way.kind.openshift else UNKNOWN, "", code, words)
+    by = _refuser(code, words)
+    if not by and not words:
+        words = f"the server answered {code} and nothing that is understood"
+    return _Said(UNKNOWN, by, code, words)
+
+
+def _refuser(code: int, words: str) -> str:
+    """Tell who refused, other than a policy; empty where the words do not say."""
+    is_refusal = 400 <= code < 500
     webhook = _WEBHOOK.search(words)
     if webhook:
-        denied = 400 <= code < 500 and "denied the request" in words
-        return _Said(UNKNOWN, f"webhook {webhook.group(1)}" if denied else "", code, words)
+        return f"webhook {webhook.group(1)}" if is_refusal and "denied the request" in words else ""
     for name, pattern in _OTHERS:
-        if 400 <= code < 500 and pattern.search(words):
-            return _Said(UNKNOWN, name, code, words)
-    if code == 422:
-        return _Said(UNKNOWN, "validation", code, words)
-    return _Said(UNKNOWN, "", code, words or f"the server answered {code} and nothing that is understood")
+        if is_refusal and pattern.search(words):
+            return name
+    return "validation" if code == 422 else ""
 
 
 def _understand_consent(answer: ApiAnswer, way: DrillCase, image: str, policy: str) -> _Said:

@@ -159,11 +159,11 @@ class DrillCase:
 
 def ways(images: Images) -> list[DrillCase]:
     """Every way. Kinds of OpenShift are among them."""
-    found: list[DrillCase] = []
+    cases: list[DrillCase] = []
     for kind in KINDS:
         made = _of_a_build(images) if kind is BUILD else _of_a_kind(kind, images)
-        found += [dataclasses.replace(way, claimed=way.claimed and not kind.openshift) for way in made]
-    return found
+        cases += [dataclasses.replace(way, claimed=way.claimed and not kind.openshift) for way in made]
+    return cases
 
 
 def target(kind: DrillKind, good: str) -> _Object:
@@ -182,29 +182,29 @@ def target(kind: DrillKind, good: str) -> _Object:
 
 def _of_a_kind(kind: DrillKind, images: Images) -> list[DrillCase]:
     by_digest = images.by_digest()
-    found = [
+    cases = [
         DrillCase(kind, f"{place}, by digest", *by_digest, _creator(kind, place, images.good))
         for place in (_CONTAINER, _SECOND, _INIT, _SIDECAR, _VOLUME)
     ]
     named = [images.by_name(reference)[0] for reference in images.references[:1]]
-    found += [
+    cases += [
         DrillCase(kind, f"{place}, by listed reference", *pair, _creator(kind, place, images.good))
         for pair in named
         for place in (_CONTAINER, _VOLUME)
     ]
     for owner in _OWNERS.get(kind, ()):
         body = _creator(kind, _CONTAINER, images.good, owner)
-        found.append(DrillCase(kind, f"forged owner {owner[1]}", *by_digest, body))
+        cases.append(DrillCase(kind, f"forged owner {owner[1]}", *by_digest, body))
     if kind is POD:
-        found += _forms(images)
-        found.append(DrillCase(kind, "ephemeral container, by digest", *by_digest, _ephemeral, "ephemeral"))
-        found += [
+        cases += _forms(images)
+        cases.append(DrillCase(kind, "ephemeral container, by digest", *by_digest, _ephemeral, "ephemeral"))
+        cases += [
             DrillCase(kind, "ephemeral container, by listed reference", *pair, _ephemeral, "ephemeral")
             for pair in named
         ]
     if kind is not JOB:  # the API server itself lets nobody change the image of a Job
-        found.append(DrillCase(kind, "update of an existing object", *by_digest, _updater(kind), "update"))
-    return found
+        cases.append(DrillCase(kind, "update of an existing object", *by_digest, _updater(kind), "update"))
+    return cases
 
 
 def _forms(images: Images) -> list[DrillCase]:
@@ -217,13 +217,13 @@ def _forms(images: Images) -> list[DrillCase]:
     for reference in images.references:
         forms += [(f"as {pair[0]}", pair) for pair in images.by_name(reference)]
     body = _creator(POD, _CONTAINER, images.good)
-    found = [DrillCase(POD, f"container, {name}", *pair, body) for name, pair in forms]
+    cases = [DrillCase(POD, f"container, {name}", *pair, body) for name, pair in forms]
     # What a node has runs by the digest of its configuration on kubelets before 1.35. No list knows those.
-    found.append(
+    cases.append(
         DrillCase(POD, "container, by the ID that a node keeps it under", images.digest, images.by_digest()[1], body)
     )
-    other = (f"{_REPOSITORY}:not-listed", images.by_digest()[1])
-    return [*found, DrillCase(POD, "container, by a tag that is not listed", *other, body, claimed=images.only_good)]
+    unlisted = (f"{_REPOSITORY}:not-listed", images.by_digest()[1])
+    return [*cases, DrillCase(POD, "container, by a tag that is not listed", *unlisted, body, claimed=images.only_good)]
 
 
 def _spellings(parsed: Reference) -> list[str]:
@@ -236,8 +236,8 @@ def _spellings(parsed: Reference) -> list[str]:
             names += [short, f"{DOCKER_HUB}/{short}", f"index.{DOCKER_HUB}/{short}"]
     elif parsed.registry != parsed.registry.upper():
         names.append(f"{parsed.registry.upper()}/{parsed.repository}")
-    found = [f"{name}:{parsed.tag}" for name in names]
-    return [*found, *names] if parsed.tag == "latest" else found
+    tagged = [f"{name}:{parsed.tag}" for name in names]
+    return [*tagged, *names] if parsed.tag == "latest" else tagged
 
 
 def _of_a_build(images: Images) -> list[DrillCase]:

@@ -80,11 +80,11 @@ def read_images(client: KubernetesClient, digests: t.Collection[str] | None = No
         with concurrent.futures.ThreadPoolExecutor(CONCURRENCY, "imagescan-read") as pool:
             read = pool.map(_reader(client), sorted(set(digests)))
             return {state.digest: state for state in read if state is not None}
-    wanted = None if digests is None else frozenset(digests)
+    selected = None if digests is None else frozenset(digests)
 
     def project(item: dict[str, t.Any]) -> ImageState | None:
         state = _state(item)
-        return state if is_digest(state.digest) and (wanted is None or state.digest in wanted) else None
+        return state if is_digest(state.digest) and (selected is None or state.digest in selected) else None
 
     listed = client.items(f"{PREFIX}/images", project, metadata_only=True)
     return {state.digest: state for state in listed}
@@ -136,10 +136,7 @@ def apply(
                 return FlagOutcome(digest, GONE, tried, NOTHING, conflicts=conflicts)
             change = decide(state)
             if not change:
-                # What was written, and its answer lost, comes back as a conflict: all that we wanted stands there then.
-                if tried is not None and _holds(state, planned):
-                    return FlagOutcome(digest, WRITTEN, tried, planned, conflicts=conflicts)
-                return FlagOutcome(digest, SAME, state, NOTHING, conflicts=conflicts)
+                return _unchanged(state, tried, planned, conflicts)
             tried, planned = state, change
             if not dry_run:
                 patch_image(client, digest, change, state.resource_version)
@@ -147,14 +144,26 @@ def apply(
         except ApiError as error:
             if _is_gone(error, digest):
                 return FlagOutcome(digest, GONE, tried, NOTHING, conflicts=conflicts)
-            # An API server that has just started does not know every kind yet, and says 404 of those.
-            if (error.code != CONFLICT and error.status != 404) or conflicts >= TRIES:
+            if conflicts >= TRIES or not _is_passing(error):
                 return FlagOutcome(digest, FAILED, tried or state, planned, error, conflicts)
         except ScanError as error:
             return FlagOutcome(digest, FAILED, state, NOTHING, error, conflicts)
         conflicts += 1
         state = None
         time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.02 * 2 ** min(conflicts, 10))))
+
+
+def _unchanged(state: ImageState, tried: ImageState | None, planned: AnnotationPatch, conflicts: int) -> FlagOutcome:
+    """The outcome where nothing is to be written. ``tried``: what an earlier try was decided on."""
+    # What was written, and its answer lost, comes back as a conflict: all that we wanted stands there then.
+    if tried is not None and _holds(state, planned):
+        return FlagOutcome(state.digest, WRITTEN, tried, planned, conflicts=conflicts)
+    return FlagOutcome(state.digest, SAME, state, NOTHING, conflicts=conflicts)
+
+
+def _is_passing(error: ApiError) -> bool:
+    """Return whether another try may help. An API server that has just started says 404 of kinds that it has."""
+    return error.code == CONFLICT or error.status == 404
 
 
 def apply_all(

@@ -97,14 +97,14 @@ class Written:
 
 def read_lists(client: KubernetesClient, provider: str) -> Lists:
     """All lists of a provider. Raises ApiError, with what to do where the kinds are not installed."""
-    found: list[tuple[ListShard | None, dict[str, str]]]
-    found = _listed(client, DENY_PATH, DENY, lambda document: _deny_shard(document, provider))
+    denied: list[tuple[ListShard | None, dict[str, str]]]
+    denied = _listed(client, DENY_PATH, DENY, lambda document: _deny_shard(document, provider))
     passed = _listed(client, PASSED_PATH, PASSED, lambda document: _passed_shard(document, provider))
     return Lists(
         provider,
-        tuple(sorted((shard for shard, _labels in found if shard is not None), key=_deny_order)),
+        tuple(sorted((shard for shard, _labels in denied if shard is not None), key=_deny_order)),
         tuple(sorted((shard for shard in passed if shard is not None), key=_passed_order)),
-        _labels_for(provider, found),
+        _labels_for(provider, denied),
     )
 
 
@@ -294,8 +294,8 @@ class _ListWriter:
                 if error.status == 409:
                     raise _Again(error)
                 raise
-            rest = [each for each in self.lists.shards if each.name != name]
-            self.lists = dataclasses.replace(self.lists, shards=tuple(rest))
+            remaining = tuple(each for each in self.lists.shards if each.name != name)
+            self.lists = dataclasses.replace(self.lists, shards=remaining)
 
     def _explained(self, error: ApiError, name: str) -> ApiError:
         if error.status == 413:
@@ -375,29 +375,29 @@ def _identity(document: t.Mapping[str, t.Any]) -> tuple[str, dict[str, str], str
 
 def _texts(document: t.Mapping[str, t.Any], name: str, part: str) -> dict[str, str]:
     spec = document.get("spec")
-    found = spec.get(part) if isinstance(spec, dict) else None
-    if found is None:
+    entries = spec.get(part) if isinstance(spec, dict) else None
+    if entries is None:
         return {}
-    if not isinstance(found, dict) or not all(isinstance(text, str) for text in found.values()):
+    if not isinstance(entries, dict) or not all(isinstance(text, str) for text in entries.values()):
         raise _damaged(name, f"spec.{part} does not map text to text")
-    return found
+    return entries
 
 
-def _damaged(name: str, what: str) -> ApiError:
+def _damaged(name: str, fault: str) -> ApiError:
     return ApiError(
-        f"the list {name!a} is damaged: {what}",
+        f"the list {name!a} is damaged: {fault}",
         code=INVALID,
         hint="the installed kinds are not ours; run the playbook imagescan.openshift.enforce again",
         subject=name,
     )
 
 
-def _labels_for(provider: str, found: t.Sequence[tuple[ListShard | None, dict[str, str]]]) -> dict[str, str]:
+def _labels_for(provider: str, denied: t.Sequence[tuple[ListShard | None, dict[str, str]]]) -> dict[str, str]:
     """The labels of further shards: those of the first one, else those by which another list is read by a policy."""
-    ours = [(shard, labels) for shard, labels in found if shard is not None]
+    ours = [(shard, labels) for shard, labels in denied if shard is not None]
     if ours:
-        return min(ours, key=lambda one: _deny_order(one[0]))[1]
-    owners = {labels[ENFORCE_LABEL] for _shard, labels in found if labels.get(ENFORCE_LABEL)}
+        return min(ours, key=lambda pair: _deny_order(pair[0]))[1]
+    owners = {labels[ENFORCE_LABEL] for _shard, labels in denied if labels.get(ENFORCE_LABEL)}
     if len(owners) != 1:
         return {}
     return {LIST_LABEL: DENY, PROVIDER_LABEL: provider, ENFORCE_LABEL: owners.pop()}

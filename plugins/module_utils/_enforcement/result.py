@@ -93,22 +93,24 @@ class Result:
         lifted: t.Collection[str],
     ) -> None:
         """Note entries that come on the deny lists, and digests and references that leave them."""
-        for what, there, wanted, left in (
+        for kind, current, entries, cleared in (
             ("digest", seen.denied or {}, digests, gone),
             ("reference", seen.listed, references, lifted),
         ):
-            for name in sorted({*wanted, *left}):
-                before, after = there.get(name), wanted.get(name)
-                texts = [_entry_text(one) if one is not None else None for one in (before, after)]
-                self._tell(f"deny list, {what} {name}", *texts)
+            for name in sorted({*entries, *cleared}):
+                texts = [
+                    _entry_text(entry) if entry is not None else None
+                    for entry in (current.get(name), entries.get(name))
+                ]
+                self._tell(f"deny list, {kind} {name}", *texts)
 
-    def tell_passed(self, seen: Seen, wanted: t.Mapping[str, str], gone: t.Collection[str]) -> None:
+    def tell_passed(self, seen: Seen, passing: t.Mapping[str, str], gone: t.Collection[str]) -> None:
         """Note digests that come on the passed lists, and that leave them."""
-        there = seen.passed or {}
-        for digest in sorted({*wanted, *gone}):
+        current = seen.passed or {}
+        for digest in sorted({*passing, *gone}):
             texts = [
                 None if until is None else (f"until {until}" if until else "no end")
-                for until in (there.get(digest), wanted.get(digest))
+                for until in (current.get(digest), passing.get(digest))
             ]
             self._tell(f"passed list, digest {digest}", *texts)
 
@@ -128,10 +130,10 @@ def _entry_text(entry: t.Any) -> str:
 
 def find_foreign(states: t.Mapping[str, ImageState], provider: str) -> list[Foreign]:
     """Find the images whose execution somebody else denies."""
-    found = []
+    rows = []
     for digest, state in sorted(states.items()):
         deny = read_deny(state.annotations, provider)
         if deny.is_foreign or deny.others:
             said = others_say(state.annotations, provider)[:SCANNERS_SHOWN]
-            found.append(Foreign(digest, deny.others, deny.is_foreign, said))
-    return found
+            rows.append(Foreign(digest, deny.others, deny.is_foreign, said))
+    return rows

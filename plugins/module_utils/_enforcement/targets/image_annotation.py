@@ -25,15 +25,16 @@ def _observe(run: FlagRun, snapshot: Snapshot) -> Observation:
         images=frozenset(states),
         denying=frozenset(digest for digest, deny in denies.items() if deny.ours),
         leftover=frozenset(digest for digest, deny in denies.items() if run.options.adopt and deny.leftover),
-        drift={digest: _drift(deny) for digest, deny in denies.items() if deny.drifted or not deny.ours},
+        drift=_drifts(denies),
     )
     return Observation(seen, states, find_foreign(states, provider))
 
 
-def _drift(deny: Deny) -> tuple[str, ...]:
-    if deny.drifted:
-        return ("images.openshift.io/deny-execution of its Image object was changed",)
-    return ("its Image object does not say that we deny it",)
+def _drifts(denies: t.Mapping[str, Deny]) -> dict[str, tuple[str, ...]]:
+    changed = ("images.openshift.io/deny-execution of its Image object was changed",)
+    lacking = ("its Image object does not say that we deny it",)
+    drifted = {digest: changed for digest, deny in denies.items() if deny.drifted}
+    return {**drifted, **{digest: lacking for digest, deny in denies.items() if not deny.ours}}
 
 
 def _set(flag_round: FlagRound, observation: Observation) -> None:
