@@ -43,33 +43,24 @@ class State:
 
     def learn(self, prints: t.Iterable[str]) -> None:
         """Remember prints, each as the newest."""
-        for one in prints:
-            self.known.pop(one, None)
-            self.known[one] = None
+        for text in prints:
+            self.known.pop(text, None)
+            self.known[text] = None
         while len(self.known) > KNOWN_LIMIT:
             del self.known[next(iter(self.known))]
 
 
 def read_state(path: Path) -> State:
     """The state in a file; an empty one where there is none. Raises InputError where the file is something else."""
-    try:
-        with path.open("rb") as source:
-            data = source.read(STATE_LIMIT + 1)
-    except FileNotFoundError:
+    document = _read_document(path)
+    if document is None:
         return State()
-    except OSError as error:
-        raise InputError(f"the state file {quoted(str(path))} cannot be read: {error.strerror or error}") from error
-    try:
-        document = json.loads(data) if len(data) <= STATE_LIMIT else None
-    except (ValueError, RecursionError):
-        document = None
-    version = document.get("schema_version") if isinstance(document, dict) else None
+    version = document.get("schema_version")
     if isinstance(version, int) and version > SCHEMA_VERSION:
         raise InputError(
             f"the state file {quoted(str(path))} is of a newer version ({version})", hint="upgrade this collection"
         )
-    known: t.Any = document.get("known") if isinstance(document, dict) else None
-    looked: t.Any = document.get("looked") if isinstance(document, dict) else None
+    known, looked = document.get("known"), document.get("looked")
     if version != SCHEMA_VERSION or not (_are_texts(known, _PRINT) and _are_texts(looked, _LOOKED)):
         raise InputError(
             f"{quoted(str(path))} is not a state file of this event source",
@@ -80,8 +71,24 @@ def read_state(path: Path) -> State:
     return state
 
 
-def _are_texts(found: t.Any, form: re.Pattern[str]) -> bool:
-    return isinstance(found, list) and all(isinstance(one, str) and form.fullmatch(one) for one in found)
+def _read_document(path: Path) -> dict[str, t.Any] | None:
+    """The JSON object in a file, an empty one where it holds something else; None where there is no file."""
+    try:
+        with path.open("rb") as source:
+            data = source.read(STATE_LIMIT + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise InputError(f"the state file {quoted(str(path))} cannot be read: {error.strerror or error}") from error
+    try:
+        document = json.loads(data) if len(data) <= STATE_LIMIT else None
+    except (ValueError, RecursionError):
+        document = None
+    return document if isinstance(document, dict) else {}
+
+
+def _are_texts(value: t.Any, form: re.Pattern[str]) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) and form.fullmatch(text) for text in value)
 
 
 def write_state(path: Path, state: State) -> None:
@@ -116,29 +123,33 @@ class Backlog:
 
     def offer(self, arrivals: t.Iterable[Arrival], *, known: bool = False) -> None:
         """Tell of images; those that are known already are not news. ``known``: all of them count as known."""
-        told = {one.print: one for one in arrivals}
-        moved: set[str] = set()
+        offered = {arrival.print: arrival for arrival in arrivals}
         with self._lock:
-            for key, one in told.items():
-                if one.told in HOLDERS and self._leads_to.setdefault(one.reference, one.digest) != one.digest:
-                    # A tag that was moved back leads to what is known, and away from what was handed on last.
-                    self._leads_to[one.reference] = one.digest
-                    self._state.known.pop(key, None)
-                    moved.add(key)
-            if len(self._leads_to) > KNOWN_LIMIT:
-                self._leads_to.clear()
-            self._state.learn(key for key in told if known or key in self._state.known)
-            news = {
-                key: one
-                for key, one in told.items()
-                if key in moved
-                or (key not in self._state.known and key not in self._in_hand and key not in self._waiting)
-            }
+            moved = self._moved(offered)
+            self._state.learn(key for key in offered if known or key in self._state.known)
+            news = {key: offered[key] for key in offered if key in moved or self._is_new(key)}
             self._waiting.update(news)
             if news and self._since is None:
                 self._since = time.monotonic()
         if news:
             self._changed()
+
+    def _is_new(self, key: str) -> bool:
+        return not any(key in prints for prints in (self._state.known, self._in_hand, self._waiting))
+
+    def _moved(self, offered: t.Mapping[str, Arrival]) -> set[str]:
+        """Forget what is known again under a name that led elsewhere: a tag that was moved back is news."""
+        moved = set()
+        for key, arrival in offered.items():
+            if arrival.told not in HOLDERS:
+                continue
+            if self._leads_to.setdefault(arrival.reference, arrival.digest) != arrival.digest:
+                self._leads_to[arrival.reference] = arrival.digest
+                self._state.known.pop(key, None)
+                moved.add(key)
+        if len(self._leads_to) > KNOWN_LIMIT:
+            self._leads_to.clear()
+        return moved
 
     def looked(self, name: str) -> None:
         """A list was read whole."""
@@ -169,11 +180,11 @@ class Backlog:
         with self._lock:
             chosen: dict[str, Arrival] = {}
             images: set[str] = set()
-            for key, one in self._waiting.items():
-                name = one.digest or key
+            for key, arrival in self._waiting.items():
+                name = arrival.digest or key
                 if name in images or len(images) < most:
                     images.add(name)
-                    chosen[key] = one
+                    chosen[key] = arrival
             for key in chosen:
                 del self._waiting[key]
             self._in_hand = chosen
@@ -198,22 +209,22 @@ class Backlog:
 def event_of(arrivals: t.Iterable[Arrival], batch: str, reason: str = "") -> dict[str, t.Any]:
     """An event: its images, each once with all its names. ``reason``: why there is none, or why not all are there."""
     images: dict[str, dict[str, t.Any]] = {}
-    for one in arrivals:
+    for arrival in arrivals:
         entry = images.setdefault(
-            one.digest or one.print,
+            arrival.digest or arrival.print,
             {
-                "reference": harmless(one.reference),
-                "digest": harmless(one.digest),
-                "source": harmless(one.source),
-                "namespace": harmless(one.namespace),
+                "reference": harmless(arrival.reference),
+                "digest": harmless(arrival.digest),
+                "source": harmless(arrival.source),
+                "namespace": harmless(arrival.namespace),
             },
         )
-        if one.code:
-            entry.update(code=harmless(one.code), message=harmless(one.message))
-        name = harmless(one.reference)
-        if one.told and one.digest and not pinned_digest(one.reference):
-            told = {"reference": name, "source": harmless(one.told), "seen": harmless(one.seen)}
-            told.update({"cluster": harmless(one.cluster)} if one.cluster else {})
+        if arrival.code:
+            entry.update(code=harmless(arrival.code), message=harmless(arrival.message))
+        name = harmless(arrival.reference)
+        if arrival.told and arrival.digest and not pinned_digest(arrival.reference):
+            told = {"reference": name, "source": harmless(arrival.told), "seen": harmless(arrival.seen)}
+            told.update({"cluster": harmless(arrival.cluster)} if arrival.cluster else {})
             entry.setdefault("names", []).append(told)
         if name not in (entry["reference"], *entry.get("references", ())):
             entry.setdefault("references", [entry["reference"]]).append(name)

@@ -22,21 +22,21 @@ def chosen_sources(params: Params) -> list[DiscoverySource]:
     """The sources that the options name, or give. Raises InputError where these contradict each other."""
     given = [name for name, source in SOURCES.items() if source.is_given(params)]
     names = given if params["sources"] is None else params["sources"]
+    _check_given(names, given)
+    telling = [source.name for source in SOURCES.values() if source.tells_use]
+    if params["in_use"] and not set(telling).intersection(names):
+        raise InputError(f"in_use is asked for, but not the source {' or '.join(telling)}, which tells what runs")
+    return [source for name, source in SOURCES.items() if name in names]
+
+
+def _check_given(names: t.Collection[str], given: t.Collection[str]) -> None:
     needed = [name for name, source in SOURCES.items() if not source.has_defaults]
     empty = [name for name in names if name in needed and name not in given]
     if empty:
         raise InputError(f"sources names {', '.join(empty)}, but the option of that name is empty")
-    for name in needed:
-        if name in given and name not in names:
-            raise InputError(f"the option {name} is given, but sources does not name it, so it would be left out")
-    _check_use(params, names)
-    return [source for source in SOURCES.values() if source.name in names]
-
-
-def _check_use(params: Params, names: t.Iterable[str]) -> None:
-    telling = [source.name for source in SOURCES.values() if source.tells_use]
-    if params["in_use"] and not set(telling).intersection(names):
-        raise InputError(f"in_use is asked for, but not the source {' or '.join(telling)}, which tells what runs")
+    unused = [name for name in needed if name in given and name not in names]
+    if unused:
+        raise InputError(f"the option {unused[0]} is given, but sources does not name it, so it would be left out")
 
 
 def read_queries(params: Params, sources: t.Container[DiscoverySource]) -> list[tuple[DiscoverySource, t.Any]]:

@@ -20,7 +20,7 @@ from .._images.references import Reference, is_digest, is_tag, parse_reference
 from .._kubernetes.client import KubernetesClient
 from .._kubernetes.errors import OF_THE_CLUSTER
 from .model import ImageFacts, Unidentified, is_scanner, short_digest, telling_labels
-from .selection import array, full_name, obj, on_one_line, text
+from .selection import array, entries, full_name, obj, on_one_line, text
 
 GROUP = "image.openshift.io"
 PREFIX = f"/apis/{GROUP}/v1"
@@ -86,36 +86,46 @@ def read_image(item: dict[str, t.Any]) -> ImageObject | Unidentified:
     labels = obj(docker, "Config", "Labels")
     children, attestations = _children(item)
     layers = array(item, "dockerImageLayers", LAYER_LIMIT)
-    names = [text(layer, "name") for layer in layers if isinstance(layer, dict)]
-    shorts = tuple(short_digest(name) for name in names if is_digest(name))
-    if text(obj(metadata, "annotations"), LAYERS_ORDER) == "descending":
-        shorts = shorts[::-1]
-    media_type = text(item, "dockerImageManifestMediaType")
-    is_index = media_type in INDEX_TYPES or bool(children)
-    architecture = text(docker, "Architecture", 64)
-    size = sum(_number(layer, "size") for layer in layers if isinstance(layer, dict)) or _number(docker, "Size")
+    size = sum(_number(obj(layer), "size") for layer in layers) or _number(docker, "Size")
+    config = text(docker, "Id")
     facts = ImageFacts(
-        digest=digest,
-        # Without a type, layers and a platform it may be anything, an index too.
-        kind="index" if is_index else "image" if media_type or layers or architecture else "",
+        digest,
+        kind="index",
         reference=pinned(text(item, "dockerImageReference"), digest),
-        platform="" if is_index or not architecture else f"{text(docker, 'Os', 64) or 'linux'}/{architecture}",
-        created="" if is_index else text(docker, "Created", 64),
-        labels={} if is_index else telling_labels({key: text(labels, key) for key in labels}),
         size=min(size, _SIZE_LIMIT),
-        layers=shorts if len(shorts) == len(layers) else (),
-        config=text(docker, "Id") if is_digest(text(docker, "Id")) else "",
+        layers=_short_layers(layers, text(obj(metadata, "annotations"), LAYERS_ORDER) == "descending"),
+        config=config if is_digest(config) else "",
         children=children,
         scanner=is_scanner(labels),
     )
+    media_type = text(item, "dockerImageManifestMediaType")
+    if media_type not in INDEX_TYPES and not children:
+        architecture = text(docker, "Architecture", 64)
+        facts = dataclasses.replace(
+            facts,
+            # Without any of these it may be anything, an index too.
+            kind="image" if any((media_type, layers, architecture)) else "",
+            platform=f"{text(docker, 'Os', 64) or 'linux'}/{architecture}" if architecture else "",
+            created=text(docker, "Created", 64),
+            labels=telling_labels({key: text(labels, key) for key in labels}),
+        )
     return ImageObject(facts, attestations)
+
+
+def _short_layers(layers: list[t.Any], descending: bool) -> tuple[str, ...]:
+    """The digests of layers, lowest first; none where one is not known."""
+    digests = [text(layer, "name") for layer in layers if isinstance(layer, dict)]
+    shorts = tuple(short_digest(digest) for digest in digests if is_digest(digest))
+    if len(shorts) < len(layers):
+        return ()
+    return shorts[::-1] if descending else shorts
 
 
 def _children(item: dict[str, t.Any]) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
     """Images of an index as (digest, platform), and digests of what only describes them."""
     children, attestations = [], []
-    for entry in array(item, "dockerImageManifests", CHILD_LIMIT):
-        if not isinstance(entry, dict) or not is_digest(text(entry, "digest")):
+    for entry in entries(item, "dockerImageManifests", CHILD_LIMIT):
+        if not is_digest(text(entry, "digest")):
             continue  # the index itself is read when it is scanned; this list only tells of it
         parts = [text(entry, name, 64).lower() for name in ("os", "architecture", "variant")]
         if parts[:2] == ["unknown", "unknown"]:
@@ -127,38 +137,45 @@ def _children(item: dict[str, t.Any]) -> tuple[tuple[tuple[str, str], ...], tupl
 
 def read_stream(item: dict[str, t.Any]) -> ImageStream:
     """Read an image stream."""
-    namespace, name = full_name(item)
-    status = obj(item, "status")
+    spec, status = obj(item, "spec"), obj(item, "status")
     hosts = (text(status, "publicDockerImageRepository"), text(status, "dockerImageRepository"))
-    specs: dict[str, dict[str, t.Any]] = {}
-    for entry in array(obj(item, "spec"), "tags", TAG_LIMIT):
-        if isinstance(entry, dict) and text(entry, "name"):
-            specs[text(entry, "name")] = entry
+    specs = {text(entry, "name"): entry for entry in entries(spec, "tags", TAG_LIMIT) if text(entry, "name")}
+    tags, problem = _read_tags(status, specs)
+    tags.update({name: _not_imported(name, entry) for name, entry in specs.items() if name not in tags})
+    if any(len(array(part, "tags", TAG_LIMIT + 1)) > TAG_LIMIT for part in (spec, status)):
+        problem = f"it has more than {TAG_LIMIT} tags; the others were not read"
+    return ImageStream(
+        *full_name(item), tuple(filter(None, hosts)), tuple(tags.values()), problem or _wrong_shape(item)
+    )
+
+
+def _read_tags(status: dict[str, t.Any], specs: t.Mapping[str, dict[str, t.Any]]) -> tuple[dict[str, StreamTag], str]:
+    """The tags that have a status, by name, and what of them could not be read."""
     tags: dict[str, StreamTag] = {}
-    problem, left = _wrong_shape(item), HISTORY_LIMIT
+    problem, unread = "", HISTORY_LIMIT
     for entry in array(status, "tags", TAG_LIMIT):
         if not isinstance(entry, dict) or not text(entry, "tag"):
             problem = "an entry of its status has no tag"
             continue
-        tag = text(entry, "tag")
-        if tag in tags:
-            problem = f"its status has the tag {on_one_line(tag)} twice; only one of them was read"
+        name = text(entry, "tag")
+        if name in tags:
+            problem = f"its status has the tag {on_one_line(name)} twice; only one of them was read"
         history = array(entry, "items")
-        if len(history) > left:
+        if len(history) > unread:
             problem = f"it has more than {HISTORY_LIMIT} images; not all of its history was read"
-        history = history[:left]
-        left -= len(history)
-        items = tuple((text(obj(one), "image"), text(obj(one), "dockerImageReference")) for one in history)
-        imported = text(obj(history[0]), "created", 64) if history else ""
-        tags[tag] = StreamTag(tag, items, _origin(specs.get(tag, {}), history), _failure(entry), imported)
-    for tag, spec in specs.items():
-        if tag not in tags:
-            source = obj(spec, "from")
-            what = f"{text(source, 'kind', 60)} {text(source, 'name', 300)}".strip() or "nothing"
-            tags[tag] = StreamTag(tag, (), failure=f"it was not imported; its specification names {on_one_line(what)}")
-    if len(array(status, "tags", TAG_LIMIT + 1)) > TAG_LIMIT or len(array(obj(item, "spec"), "tags")) > TAG_LIMIT:
-        problem = f"it has more than {TAG_LIMIT} tags; the others were not read"
-    return ImageStream(namespace, name, tuple(host for host in hosts if host), tuple(tags.values()), problem)
+        history = [obj(image) for image in history[:unread]]
+        unread -= len(history)
+        newest = history[0] if history else {}
+        items = tuple((text(image, "image"), text(image, "dockerImageReference")) for image in history)
+        origin = _origin(specs.get(name, {}), newest)
+        tags[name] = StreamTag(name, items, origin, _failure(entry), text(newest, "created", 64))
+    return tags, problem
+
+
+def _not_imported(name: str, spec: dict[str, t.Any]) -> StreamTag:
+    source = obj(spec, "from")
+    origin = f"{text(source, 'kind', 60)} {text(source, 'name', 300)}".strip() or "nothing"
+    return StreamTag(name, (), failure=f"it was not imported; its specification names {on_one_line(origin)}")
 
 
 def _wrong_shape(item: dict[str, t.Any]) -> str:
@@ -170,10 +187,9 @@ def _wrong_shape(item: dict[str, t.Any]) -> str:
     return ""
 
 
-def _origin(spec: dict[str, t.Any], history: list[t.Any]) -> str:
+def _origin(spec: dict[str, t.Any], newest: dict[str, t.Any]) -> str:
     """The name that the newest image was imported from, if the specification has not changed since."""
     source = obj(spec, "from")
-    newest = history[0] if history and isinstance(history[0], dict) else {}
     generation = spec.get("generation")
     if text(source, "kind") != "DockerImage" or generation is None or generation != newest.get("generation"):
         return ""
@@ -181,8 +197,8 @@ def _origin(spec: dict[str, t.Any], history: list[t.Any]) -> str:
 
 
 def _failure(entry: dict[str, t.Any]) -> str:
-    for condition in array(entry, "conditions", 20):
-        if isinstance(condition, dict) and text(condition, "status") == "False":
+    for condition in entries(entry, "conditions", 20):
+        if text(condition, "status") == "False":
             said = text(condition, "message") or text(condition, "reason")
             return f"its import failed: {on_one_line(said)}" if said else "its import failed"
     return "it has no image yet"
@@ -234,7 +250,7 @@ class StreamTags:
     def find(self, namespace: str, name: str, tag: str) -> tuple[str, str]:
         """Reference and digest of a tag; the digest is empty where only the reference is known. Raises ScanError."""
         stream = self._stream(namespace, name)
-        entry = next((one for one in stream.tags if one.name == tag), None)
+        entry = next((entry for entry in stream.tags if entry.name == tag), None)
         subject = f"image stream {namespace}/{name}"
         if entry is None:
             raise ScanError(f"it has no tag {quoted(tag, 100)}", code="no-such-tag", subject=subject)
@@ -245,13 +261,13 @@ class StreamTags:
         names = [tagged(repository, tag) for repository in stream.repositories[-1:]] if digest else []
         reference = parsed(specification)
         names.append(pinned(specification, digest) if digest else str(reference or ""))
-        for found in filter(None, names):
-            return found, digest
+        for pulled in filter(None, names):
+            return pulled, digest
         raise ScanError(f"tag {quoted(tag, 100)} has no name to pull it by", code="no-reference", subject=subject)
 
     def _stream(self, namespace: str, name: str) -> ImageStream:
-        known = self._streams.get((namespace, name))
-        if known is None:
+        stream = self._streams.get((namespace, name))
+        if stream is None:
             self._lookups += 1
             try:
                 if self._lookups > STREAM_LOOKUPS:
@@ -260,13 +276,13 @@ class StreamTags:
                         code="limit-exceeded",
                         hint="use the source openshift too, which lists them",
                     )
-                quoted = [urllib.parse.quote(part, safe="") for part in (namespace, name)]
-                known = read_stream(self._client.get(f"{PREFIX}/namespaces/{quoted[0]}/imagestreams/{quoted[1]}"))
+                parts = [urllib.parse.quote(part, safe="") for part in (namespace, name)]
+                stream = read_stream(self._client.get(f"{PREFIX}/namespaces/{parts[0]}/imagestreams/{parts[1]}"))
             except ScanError as error:
                 if error.code in OF_THE_CLUSTER:
                     raise
-                known = error
-            self._streams[namespace, name] = known
-        if isinstance(known, ScanError):
-            raise known
-        return known
+                stream = error
+            self._streams[namespace, name] = stream
+        if isinstance(stream, ScanError):
+            raise stream
+        return stream

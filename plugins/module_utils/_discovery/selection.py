@@ -124,6 +124,11 @@ def array(holder: dict[str, t.Any], name: str, limit: int = 100_000) -> list[t.A
     return value[:limit] if isinstance(value, list) else []
 
 
+def entries(holder: dict[str, t.Any], name: str, limit: int = 100_000) -> list[dict[str, t.Any]]:
+    """The objects of a list, cut at ``limit``."""
+    return [entry for entry in array(holder, name, limit) if isinstance(entry, dict)]
+
+
 def text(holder: dict[str, t.Any], name: str, limit: int = 1024) -> str:
     """Text that can be printed and stored, cut at ``limit`` characters; empty where something else is there."""
     value = holder.get(name)

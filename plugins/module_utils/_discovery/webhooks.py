@@ -39,32 +39,41 @@ def read_push(body: t.Any, registries: t.Mapping[str, str]) -> Push:
     if not isinstance(body, dict):
         return Push(reason="the body is not a JSON object")
     if isinstance(body.get("events"), list):
-        kind, found = "Docker distribution", _distribution(body["events"])
+        kind, images = "Docker distribution", _distribution(body["events"])
     elif isinstance(body.get("docker_url"), str):
-        kind, found = "Quay", _quay(body)
+        kind, images = "Quay", _quay(body)
     elif isinstance(body.get("type"), str) and isinstance(body.get("event_data", body.get("data")), dict):
-        kind, found = "Harbor", _harbor(body)
+        kind, images = "Harbor", _harbor(body)
     else:
         return Push(reason="the body is none that Docker distribution, Quay or Harbor send")
+    arrivals, reasons = _allowed(images, registries, f"webhook of {kind}")
+    if not arrivals and not reasons:
+        reasons = ["it tells of no push of an image"]
+    return Push(arrivals, f"{kind}: {'; '.join(reasons[:5])}" if reasons else "")
+
+
+def _allowed(
+    images: t.Iterable[Reference | str], registries: t.Mapping[str, str], source: str
+) -> tuple[tuple[Arrival, ...], list[str]]:
+    """The images of registries that are allowed, and why others are left out."""
     arrivals: dict[Arrival, None] = {}
     reasons: dict[str, None] = {}
-    for number, one in enumerate(found):
+    for number, image in enumerate(images):
         if number >= IMAGE_LIMIT:
             reasons[f"it names more than {IMAGE_LIMIT} images; the others were left out"] = None
             break
-        if isinstance(one, str):
-            reasons[one] = None
+        if isinstance(image, str):
+            reasons[image] = None
             continue
-        way = registries.get(one.registry)
-        if way is None:
-            reasons[f"the registry {quoted(one.registry, 100)} is none of those that are allowed (registries)"] = None
+        host = registries.get(image.registry)
+        if host is None:
+            reason = f"the registry {quoted(image.registry, 100)} is none of those that are allowed (registries)"
+            reasons[reason] = None
             continue
         # The tag is the name that pods use, the digest says what it means; only without a tag both are one.
-        reference = Reference(way, one.repository, one.tag, "" if one.tag else one.digest)
-        arrivals[Arrival(str(reference), one.digest, f"webhook of {kind}")] = None
-    if not arrivals and not reasons:
-        reasons["it tells of no push of an image"] = None
-    return Push(tuple(arrivals), f"{kind}: {'; '.join(list(reasons)[:5])}" if reasons else "")
+        reference = Reference(host, image.repository, image.tag, "" if image.tag else image.digest)
+        arrivals[Arrival(str(reference), image.digest, source)] = None
+    return tuple(arrivals), list(reasons)
 
 
 def _distribution(events: list[t.Any]) -> t.Iterator[Reference | str]:
@@ -90,8 +99,8 @@ def _harbor(body: dict[str, t.Any]) -> t.Iterator[Reference | str]:
     if body["type"] not in _HARBOR_PUSHES:
         return
     resources = _part(body, "event_data" if "event_data" in body else "data").get("resources")
-    for one in resources if isinstance(resources, list) else ():
-        url = one.get("resource_url") if isinstance(one, dict) else None
+    for resource in resources if isinstance(resources, list) else ():
+        url = resource.get("resource_url") if isinstance(resource, dict) else None
         try:
             named = parse_reference(url) if isinstance(url, str) else None
         except InputError:
@@ -99,7 +108,7 @@ def _harbor(body: dict[str, t.Any]) -> t.Iterator[Reference | str]:
         if named is None:
             yield "a resource has no resource_url that names an image"
             continue
-        yield _reference(named.registry, named.repository, one.get("tag") or named.tag, one.get("digest"))
+        yield _reference(named.registry, named.repository, resource.get("tag") or named.tag, resource.get("digest"))
 
 
 def _part(holder: t.Any, name: str) -> dict[str, t.Any]:
@@ -109,14 +118,18 @@ def _part(holder: t.Any, name: str) -> dict[str, t.Any]:
 
 def _reference(registry: t.Any, repository: t.Any, tag: t.Any, digest: t.Any) -> Reference | str:
     """The image, or what is wrong with what names it."""
-    if not isinstance(registry, str) or not isinstance(repository, str) or not is_repository(repository):
-        return _NAMELESS
     try:
-        host = parse_registry(registry)
+        host = parse_registry(_text(registry))
     except InputError:
         return _NAMELESS
-    tag = tag if isinstance(tag, str) and is_tag(tag) else ""
-    digest = digest if isinstance(digest, str) and is_digest(digest) else ""
+    if not is_repository(_text(repository)):
+        return _NAMELESS
+    tag = tag if is_tag(_text(tag)) else ""
+    digest = digest if is_digest(_text(digest)) else ""
     if not tag and not digest:
         return "an image has neither a tag nor a digest"
     return Reference(host, repository, tag, digest)
+
+
+def _text(value: t.Any) -> str:
+    return value if isinstance(value, str) else ""

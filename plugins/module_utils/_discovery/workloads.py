@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .selection import array, full_name, obj, text
+from .selection import array, entries, full_name, obj, text
 
 #: Containers (of one pod) that are looked at; an object of the API's largest size has fewer.
 CONTAINER_LIMIT = 50_000
@@ -91,73 +91,80 @@ def read_holder(kind: str, item: dict[str, t.Any], *, old_revisions: bool = Fals
     if kind == "buildconfigs":
         return dataclasses.replace(holder, slots=_build_slots(spec))
     if kind == "pods":
-        ended = text(status, "phase") in ("Succeeded", "Failed")
-        slots, problem = _slots(spec, status)
-        if ended:
-            # Of a pod that ended only what did run is told: the rest never will.
-            slots = tuple(slot for slot in slots if slot.image_id)
-        reason = "" if slots or problem or not ended else "they ended before they ran anything"
-        return dataclasses.replace(holder, slots=slots, runs=not ended, problem=problem, reason=reason)
+        return _read_pod(holder, spec, status)
     if not old_revisions and _is_over(kind, item, status):
-        what = "they have ended" if kind == "jobs" else "they are old revisions"
-        return dataclasses.replace(holder, reason=f"{what} (old_revisions)")
+        reason = "they have ended" if kind == "jobs" else "they are old revisions"
+        return dataclasses.replace(holder, reason=f"{reason} (old_revisions)")
     slots, problem = _slots(spec, {})
     if kind == "deploymentconfigs":
         slots = _triggered(item, spec, slots)
     return dataclasses.replace(holder, slots=slots, problem=problem)
 
 
+def _read_pod(holder: Holder, spec: dict[str, t.Any], status: dict[str, t.Any]) -> Holder:
+    slots, problem = _slots(spec, status)
+    if text(status, "phase") not in ("Succeeded", "Failed"):
+        return dataclasses.replace(holder, slots=slots, runs=True, problem=problem)
+    # Of a pod that ended only what did run is told: the rest never will.
+    slots = tuple(slot for slot in slots if slot.image_id)
+    reason = "" if slots or problem else "they ended before they ran anything"
+    return dataclasses.replace(holder, slots=slots, problem=problem, reason=reason)
+
+
 def _is_over(kind: str, item: dict[str, t.Any], status: dict[str, t.Any]) -> bool:
     """Return whether an object only tells what was: nothing starts from it any more, unless somebody rolls back."""
     if kind == "jobs":
-        conditions = [one for one in array(status, "conditions", 100) if isinstance(one, dict)]
-        return any(text(one, "type") in ("Complete", "Failed") and text(one, "status") == "True" for one in conditions)
+        ended = [entry for entry in entries(status, "conditions", 100) if text(entry, "type") in ("Complete", "Failed")]
+        return any(text(condition, "status") == "True" for condition in ended)
     if kind not in ("replicasets", "replicationcontrollers"):
         return False
-    owners = array(obj(item, "metadata"), "ownerReferences", 100)
-    owned = any(
-        isinstance(one, dict) and one.get("controller") is True and text(one, "kind") in _WITH_REVISIONS
-        for one in owners
-    )
+    owners = entries(obj(item, "metadata"), "ownerReferences", 100)
+    owned = any(owner.get("controller") is True and text(owner, "kind") in _WITH_REVISIONS for owner in owners)
     return owned and obj(item, "spec").get("replicas") == 0
 
 
 def _slots(spec: dict[str, t.Any], status: dict[str, t.Any]) -> tuple[tuple[Slot, ...], str]:
     """The containers and image volumes of a pod's specification, and what of it could not be read."""
-    slots = []
-    volumes: dict[str, str] = {}  # of image volumes, what the runtime mounted
+    slots: list[Slot] = []
     started = text(status, "phase") == "Running"
     problem = ""
     for listed, reported in _CONTAINERS:
-        running: dict[str, str] = {}
-        since: dict[str, str] = {}
-        for one in array(status, reported, CONTAINER_LIMIT):
-            if isinstance(one, dict):
-                running[text(one, "name")] = text(one, "imageID")
-                since[text(one, "name")] = _started(one)
-                for mount in array(one, "volumeMounts"):
-                    mounted = text(obj(mount, "volumeStatus", "image"), "imageRef")
-                    if mounted:
-                        volumes[text(obj(mount), "name")] = mounted
+        statuses = {text(container, "name"): container for container in entries(status, reported, CONTAINER_LIMIT)}
         # While init containers run, a pod is Pending, and its volumes are mounted already.
-        started = started or (listed == "initContainers" and any(running.values()))
-        if spec.get(listed) is not None and not isinstance(spec[listed], list):
-            problem = f"its {listed} are not a list"
-        for one in array(spec, listed, CONTAINER_LIMIT):
-            if not isinstance(one, dict):
-                problem = f"one of its {listed} is not an object"
-                continue
-            name = text(one, "name")
-            slots.append(Slot(text(one, "image"), running.get(name, ""), started=since.get(name, "")))
-    for volume in array(spec, "volumes", CONTAINER_LIMIT):
-        if isinstance(volume, dict) and isinstance(volume.get("image"), dict):
-            reference = text(obj(volume, "image"), "reference")
-            if reference:
-                mounted = volumes.get(text(volume, "name"), "")
-                # Kubernetes 1.36 reports it by opt-in only (feature gate ImageVolumeWithDigest).
-                unseen = started and not mounted and "@" not in reference
-                slots.append(Slot(reference, mounted, unseen=unseen))
-    return tuple(slots), problem
+        started = started or (
+            listed == "initContainers" and any(text(container, "imageID") for container in statuses.values())
+        )
+        problem = _wrong_shape(spec, listed) or problem
+        for container in entries(spec, listed, CONTAINER_LIMIT):
+            ran = statuses.get(text(container, "name"), {})
+            slots.append(Slot(text(container, "image"), text(ran, "imageID"), started=_started(ran)))
+    return (*slots, *_volume_slots(spec, status, started)), problem
+
+
+def _wrong_shape(spec: dict[str, t.Any], listed: str) -> str:
+    """Say what is wrong with a list of containers; an absent one is good."""
+    if spec.get(listed) is not None and not isinstance(spec[listed], list):
+        return f"its {listed} are not a list"
+    if len(entries(spec, listed, CONTAINER_LIMIT)) < len(array(spec, listed, CONTAINER_LIMIT)):
+        return f"one of its {listed} is not an object"
+    return ""
+
+
+def _volume_slots(spec: dict[str, t.Any], status: dict[str, t.Any], started: bool) -> t.Iterator[Slot]:
+    """The image volumes of a pod, each with what the runtime mounted."""
+    images = {
+        text(mount, "name"): text(obj(mount, "volumeStatus", "image"), "imageRef")
+        for _listed, reported in _CONTAINERS
+        for container in entries(status, reported, CONTAINER_LIMIT)
+        for mount in entries(container, "volumeMounts")
+        if text(obj(mount, "volumeStatus", "image"), "imageRef")
+    }
+    for volume in entries(spec, "volumes", CONTAINER_LIMIT):
+        reference = text(obj(volume, "image"), "reference")
+        if reference:
+            mounted = images.get(text(volume, "name"), "")
+            # Kubernetes 1.36 reports it by opt-in only (feature gate ImageVolumeWithDigest).
+            yield Slot(reference, mounted, unseen=started and not mounted and "@" not in reference)
 
 
 def _started(container: dict[str, t.Any]) -> str:
@@ -176,10 +183,9 @@ def _triggered(item: dict[str, t.Any], spec: dict[str, t.Any], slots: tuple[Slot
             if isinstance(name, str):
                 sources[name] = Slot(text(source, "name"), "", text(source, "kind"), text(source, "namespace"))
     names = [
-        text(one, "name")
+        text(container, "name")
         for listed, _reported in _CONTAINERS
-        for one in array(spec, listed, CONTAINER_LIMIT)
-        if isinstance(one, dict)
+        for container in entries(spec, listed, CONTAINER_LIMIT)
     ]
     filled = [sources.get(name, slot) if not slot.reference.strip() else slot for name, slot in zip(names, slots)]
     return (*filled, *slots[len(names) :])
@@ -189,7 +195,7 @@ def _build_slots(spec: dict[str, t.Any]) -> tuple[Slot, ...]:
     """List the images that a build starts from and copies from."""
     strategy = obj(spec, "strategy")
     sources = [obj(strategy, name, "from") for name in ("sourceStrategy", "dockerStrategy", "customStrategy")]
-    sources += [obj(one, "from") for one in array(obj(spec, "source"), "images", 1000)]
+    sources += [obj(image, "from") for image in array(obj(spec, "source"), "images", 1000)]
     return tuple(
         Slot(text(source, "name"), "", text(source, "kind"), text(source, "namespace"))
         for source in sources

@@ -108,17 +108,9 @@ class _StreamReading:
         """The names that a stream gives."""
         for tag in stream.tags:
             self._in_streams.update(item_digest(*item) for item in tag.items)
-        if not stream.tags and not stream.problem:
-            return
-        number = max(1, len(stream.tags))
-        reason = self._cluster.refusal(stream.namespace)
-        if reason:
-            self._left_out.add(f"namespace {stream.namespace}", reason, number)
+        if not (stream.tags or stream.problem) or self._is_left_out(stream):
             return
         label = f"image stream {stream.full_name}"
-        if not any(chosen(name, self._query.streams) for name in (stream.full_name, stream.name)):
-            self._left_out.add(label, "no pattern of openshift.streams matches", number)
-            return
         if stream.problem:
             self._gathered.unidentified.append(Unidentified(label, NAME, "corrupt-data", stream.problem))
         for tag in stream.tags:
@@ -126,6 +118,17 @@ class _StreamReading:
                 self._take_tag(stream, tag)
             else:
                 self._left_out.add(label, "no pattern of openshift.tags matches")
+
+    def _is_left_out(self, stream: ImageStream) -> bool:
+        number = max(1, len(stream.tags))
+        reason = self._cluster.refusal(stream.namespace)
+        if reason:
+            self._left_out.add(f"namespace {stream.namespace}", reason, number)
+            return True
+        if any(chosen(name, self._query.streams) for name in (stream.full_name, stream.name)):
+            return False
+        self._left_out.add(f"image stream {stream.full_name}", "no pattern of openshift.streams matches", number)
+        return True
 
     def _take_tag(self, stream: ImageStream, tag: StreamTag) -> None:
         """The names of the images of a tag, without its history where that is not asked for."""
@@ -177,14 +180,13 @@ class _StreamReading:
 
     def _take_unnamed(self) -> None:
         """Images that no stream names; those of an index come with it."""
-        query = self._query
-        if self._cluster.selection.is_narrow or query.streams or query.tags:
+        if any((self._cluster.selection.is_narrow, self._query.streams, self._query.tags)):
             return  # the search counts them as left out
         # An index without a name is reported and names nothing, so its images stand for themselves.
         named = (facts for facts in self._facts.values() if facts.reference or facts.digest in self._in_streams)
-        children = {child for facts in named for child, _platform in facts.children}
+        named_elsewhere = self._in_streams.union(child for facts in named for child, _platform in facts.children)
         for digest in self._facts:
-            if digest not in self._in_streams and digest not in children:
+            if digest not in named_elsewhere:
                 self._take_object(digest)
 
     def _take_object(self, digest: str) -> None:

@@ -63,10 +63,7 @@ def gather(queries: t.Iterable[RegistryQuery], access: Access) -> Gathered:
 
 def _list_registry(query: RegistryQuery, access: Access, part: Gathered) -> None:
     registry = parse_registry(query.registry)
-    # Names that are plain text need no catalogue, which many registries do not give to everybody.
-    names = [pattern.pattern for pattern in query.repositories]
-    plain = names if all(re.fullmatch(r"[a-z0-9/_-]+", name) for name in names) else []
-    for repository in plain or list_repositories(registry, access):
+    for repository in _repositories(query, registry, access):
         if not chosen(repository, query.repositories):
             part.excluded.append(Excluded(f"{registry}/{repository}", "no pattern of registry.repositories matches"))
             continue
@@ -84,6 +81,14 @@ def _list_registry(query: RegistryQuery, access: Access, part: Gathered) -> None
             hint="check registry.repositories, and whether the credentials may see the catalogue",
             subject=registry,
         )
+
+
+def _repositories(query: RegistryQuery, registry: str, access: Access) -> t.Iterable[str]:
+    """Names that are plain text need no catalogue, which many registries do not give to everybody."""
+    names = [pattern.pattern for pattern in query.repositories]
+    if names and all(re.fullmatch(r"[a-z0-9/_-]+", name) for name in names):
+        return names
+    return list_repositories(registry, access)
 
 
 def _list_repository(query: RegistryQuery, registry: str, repository: str, access: Access, part: Gathered) -> None:

@@ -20,7 +20,7 @@ from ..._images.references import Reference, is_digest, parse_reference
 from ..._images.sightings import POD, moment
 from ..._kubernetes.errors import OF_THE_CLUSTER, ApiError
 from ..cluster import Cluster
-from ..images import INTEGRATED_REGISTRY, StreamTags
+from ..images import INTEGRATED_REGISTRY, StreamTags, parsed
 from ..model import Arrival, NamedImage, NameUsage, Unidentified
 from ..selection import LeftOut, full_name, obj, on_one_line
 from ..workloads import KINDS, Holder, Slot, read_holder
@@ -191,10 +191,7 @@ def running(specification: str, image_id: str) -> list[NamedImage]:
 
     Raises ScanError where neither tells what it is.
     """
-    try:
-        asked: Reference | None = parse_reference(specification)
-    except InputError:
-        asked = None
+    asked = parsed(specification)
     bare = _SCHEME.sub("", image_id, count=1)
     if "@" in bare:
         try:
@@ -226,10 +223,7 @@ def running(specification: str, image_id: str) -> list[NamedImage]:
 
 def _shown_reference(reference: str) -> str:
     """Spell a reference of a specification so that nobody takes it for a local file."""
-    try:
-        return str(parse_reference(reference))
-    except InputError:
-        return quoted(reference, 300)
+    return str(parsed(reference) or quoted(reference, 300))
 
 
 def pod_arrivals(item: dict[str, t.Any], cluster: Cluster) -> list[Arrival]:
