@@ -254,7 +254,7 @@ def test_options_that_are_wrong_are_refused(options: dict[str, t.Any], complaint
 def test_config_maps_go_with_the_last_job_and_cannot_be_changed() -> None:
     jobs = [{"metadata": {"name": f"j{number}", "uid": f"u{number}"}} for number in (1, 2)]
     program, plan, content = manifests.config_maps(
-        "imagescan-r1-1", "r1", jobs, program=b"PK\3\4", ca=b"PEM", plan=b"{}", given={"content": b"<xml/>"}
+        "imagescan-r1-1", "r1", jobs, program=b"PK\3\4", ca=b"PEM", plan=b"{}", evaluator_files={"content": b"<xml/>"}
     )
     assert content["metadata"]["name"] == "imagescan-r1-1-content"
     assert base64.b64decode(content["binaryData"]["content"]) == b"<xml/>"
