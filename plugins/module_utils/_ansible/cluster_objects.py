@@ -39,13 +39,13 @@ def change_objects(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 def _change(
-    client: ObjectClient, definition: dict[str, t.Any], done: list[ObjectChange], module: AnsibleModule
+    client: ObjectClient, definition: dict[str, t.Any], changes: list[ObjectChange], module: AnsibleModule
 ) -> ObjectChange:
     params = module.params
     try:
         if params["state"] == "absent":
             return _delete(client, definition, module)
-        planned = {f"{change.definition['kind']}/{change.definition['metadata']['name']}" for change in done}
+        planned = {f"{change.definition['kind']}/{change.definition['metadata']['name']}" for change in changes}
         change = client.apply(definition, planned=planned, dry_run=module.check_mode)
     except ApiError as error:
         if not params["continue_on_error"] or error.code in OF_THE_CLUSTER:

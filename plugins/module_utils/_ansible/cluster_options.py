@@ -49,10 +49,10 @@ def _hide_secrets(module: AnsibleModule) -> None:
     # All of a kubeconfig is kept out of the log, but only its secrets may be blotted out of results: "v1" stands in it.
     harmless, secrets = secrets_of(kubeconfig)
     hidden = [name for name, option in module.argument_spec.items() if option.get("no_log") and name != "kubeconfig"]
-    others = {params[name] for name in hidden if isinstance(params[name], str)}
-    others |= set((params["proxy_headers"] or {}).values())
+    other_texts = {params[name] for name in hidden if isinstance(params[name], str)}
+    other_texts |= set((params["proxy_headers"] or {}).values())
     login = (params["proxy"] or "").rpartition("@")[0].rpartition("/")[2]  # an URL may have one
     if login:
         secrets |= {login, login.partition(":")[2]} - {""}
-    module.no_log_values.difference_update(harmless - secrets - others)
+    module.no_log_values.difference_update(harmless - secrets - other_texts)
     module.no_log_values.update(secrets)

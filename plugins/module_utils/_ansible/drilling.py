@@ -90,9 +90,9 @@ def _result(rows: t.Sequence[DrillRow], action: str, installed: dict[str, t.Any]
 def _fail(rows: t.Sequence[DrillRow], action: str, result: dict[str, t.Any], *, check_mode: bool) -> None:
     """Apply fail_on_open. What check mode alone left untried does not count."""
     counting = [row for row in unproved_ways(rows, action) if not (check_mode and row.outcome == NOT_TRIED)]
-    why = why_not_proved(open_ways(rows, action), counting, _blocked(rows))
-    if why:
-        raise ScanError(why, code="way-open", partial=result)
+    problem = why_not_proved(open_ways(rows, action), counting, _blocked(rows))
+    if problem:
+        raise ScanError(problem, code="way-open", partial=result)
 
 
 def _shown(row: DrillRow) -> dict[str, t.Any]:

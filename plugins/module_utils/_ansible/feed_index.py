@@ -100,10 +100,10 @@ def _progress_since(started: datetime) -> t.Callable[[int, int], None]:
     """Make what tells the controller how many documents are read."""
     progress = Progress()
 
-    def show(done: int, total: int) -> None:
+    def show(done_count: int, total: int) -> None:
         seconds = (datetime.now(timezone.utc) - started).total_seconds()
         of = f"/{total}" if total else ""
-        progress.beat(f"read {done}{of} documents{remaining(done, total, seconds)}")
+        progress.beat(f"read {done_count}{of} documents{remaining(done_count, total, seconds)}")
 
     return show
 
@@ -190,9 +190,9 @@ def _built_result(built: BuildResult, index: str, warn: t.Callable[[str], None])
     """Build the return values after the feed was read; documents that were rejected are a warning."""
     rejected = [_rejected_document(document) for document in built.rejected]
     if rejected:
-        everything = sum(document["scope"] != "packages" for document in rejected)
+        full_count = sum(document["scope"] != "packages" for document in rejected)
         warn(
-            f"{len(rejected)} documents of the feed were rejected; {everything} of them hold up every image, the others"
+            f"{len(rejected)} documents of the feed were rejected; {full_count} of them hold up every image, the others"
             " those that have a package they name, until the feed has documents that can be read or a policy accepts"
             f" these (accept_unread); the first: {rejected[0]['path']}: {rejected[0]['reason']}"
         )

@@ -53,7 +53,7 @@ def read_exceptions(
     latest = now.astimezone(datetime.timezone.utc).date() + datetime.timedelta(days=days)
     for path in params["exceptions"]:
         entries += load_exceptions(read_document(path, "exceptions file"), path, latest=latest)
-    documents = [load_vex(one["path"], one["signature_key"], now=now) for one in params["vex"]]
+    documents = [load_vex(item["path"], item["signature_key"], now=now) for item in params["vex"]]
     for document in documents:
         entries += document.statements
         for problem in document.problems:

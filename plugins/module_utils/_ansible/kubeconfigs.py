@@ -29,17 +29,17 @@ def keep_kubeconfigs(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
     names = _check(params)
     if params["path"]:
-        kept = _keep(client_of(module), module, names[0], params["path"])
-        return {**kept, "changed": bool(kept["reason"]), "removed": []}
+        result = _keep(client_of(module), module, names[0], params["path"])
+        return {**result, "changed": bool(result["reason"]), "removed": []}
     folder = Path(params["directory"])
-    made, kubeconfigs = False, []
+    is_made, kubeconfigs = False, []
     if names:
-        made = _make_folder(folder, dry_run=module.check_mode)
+        is_made = _make_folder(folder, dry_run=module.check_mode)
         client = client_of(module)
         kubeconfigs = [_keep(client, module, name, str(folder / f"{name}.kubeconfig")) for name in names]
     paths = [str(folder / f"{name}.kubeconfig") for name in params["absent"]]
     removed = [path for path in paths if _remove_file(path, dry_run=module.check_mode)]
-    changed = made or bool(removed) or any(kept["reason"] for kept in kubeconfigs)
+    changed = is_made or bool(removed) or any(kubeconfig["reason"] for kubeconfig in kubeconfigs)
     return {"changed": changed, "kubeconfigs": kubeconfigs, "removed": removed}
 
 

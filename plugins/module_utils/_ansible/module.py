@@ -81,23 +81,23 @@ def _run(module: AnsibleModule, work: t.Callable[[AnsibleModule], dict[str, t.An
     raise SystemExit(0)  # exit_json never returns, which its type does not say
 
 
-def read_document(path: str, what: str, limit: int = 4 << 20) -> str:
+def read_document(path: str, description: str, limit: int = 4 << 20) -> str:
     """Text of a file that a person wrote; says what is wrong where it cannot be read."""
     try:
         with open(path, "rb") as source:
             data = source.read(limit + 1)
     except OSError as error:
         raise ScanError(
-            f"the {what} {path} cannot be read: {error.strerror or error}",
+            f"the {description} {path} cannot be read: {error.strerror or error}",
             code="invalid-input",
             hint="check the path and its rights",
         ) from error
     if len(data) > limit:
-        raise ScanError(f"the {what} {path} is larger than {limit >> 20} MiB", code="limit-exceeded")
+        raise ScanError(f"the {description} {path} is larger than {limit >> 20} MiB", code="limit-exceeded")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise ScanError(f"the {what} {path} is not UTF-8 text: {error}", code="invalid-input") from error
+        raise ScanError(f"the {description} {path} is not UTF-8 text: {error}", code="invalid-input") from error
 
 
 def access_of(params: t.Mapping[str, t.Any], cluster_mirrors: t.Sequence[Mirror] = ()) -> Access:

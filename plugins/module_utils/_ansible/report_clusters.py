@@ -32,19 +32,19 @@ class ClusterReports:
 
     def describe(self, cluster: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         """Make the object of the report for a cluster, an entry of the option ``clusters``."""
-        keys, seen = self._images_of(cluster)
+        keys, seen_at = self._images_of(cluster)
         self._read(keys or ())
         verdicts = None
         if keys is not None:
             documents = [(key, self._documents[key]) for key in keys]
             verdicts = {_name_of(document, key): document["verdict"] for key, document in documents}
-        return cluster_object(cluster["name"], cluster["state"], cluster["reason"], verdicts, seen)
+        return cluster_object(cluster["name"], cluster["state"], cluster["reason"], verdicts, seen_at)
 
     def _images_of(self, cluster: t.Mapping[str, t.Any]) -> tuple[list[str] | None, str]:
         """Find the keys of a cluster's images, None if not known, and when they were seen if that is not now."""
         if cluster["images"] is None or cluster["state"] == "not_discovered":
-            kept = self._store.clusters.get(cluster["name"])
-            return (None, "") if kept is None else (kept.images, kept.seen_at)
+            cluster_record = self._store.clusters.get(cluster["name"])
+            return (None, "") if cluster_record is None else (cluster_record.images, cluster_record.seen_at)
         images, _children = find_requested(self._store, [named(image) for image in cluster["images"]])
         keys = [image.key for image in images]
         if self._record:

@@ -73,13 +73,13 @@ class Progress:
             raise Abandoned(f"the playbook that asked for this task has given no sign of life for {silence:.0f} s")
 
 
-def remaining(done: int, total: int, seconds: float) -> str:
+def remaining(done_count: int, total: int, seconds: float) -> str:
     """``, about 6 min left``, or nothing while too little is done to tell."""
-    if done < 1 or total <= done or seconds < 3:
+    if done_count < 1 or total <= done_count or seconds < 3:
         return ""
-    left = seconds / done * (total - done)
-    if left < 90:
-        return f", about {max(1, round(left))} s left"
-    if left < 5400:
-        return f", about {round(left / 60)} min left"
-    return f", about {left / 3600:.1f} h left"
+    remaining_seconds = seconds / done_count * (total - done_count)
+    if remaining_seconds < 90:
+        return f", about {max(1, round(remaining_seconds))} s left"
+    if remaining_seconds < 5400:
+        return f", about {round(remaining_seconds / 60)} min left"
+    return f", about {remaining_seconds / 3600:.1f} h left"

@@ -21,16 +21,16 @@ _DEPTH_LIMIT = 64
 
 
 def read_json(
-    data: bytes, what: str, *, limit: int, error: type[ScanError] = CorruptData, unique: bool = False
+    data: bytes, description: str, *, limit: int, error: type[ScanError] = CorruptData, unique: bool = False
 ) -> t.Any:
-    """Parse UTF-8 JSON of at most ``limit`` bytes. ``what`` names the document in messages.
+    """Parse UTF-8 JSON of at most ``limit`` bytes. ``description`` names the document in messages.
 
     ``unique``: a key that stands twice is an error, for documents of which no entry may be lost.
     """
     if len(data) > limit:
-        raise LimitExceeded(f"{what} has {len(data)} bytes; at most {limit} are read")
+        raise LimitExceeded(f"{description} has {len(data)} bytes; at most {limit} are read")
     if data.count(b"{") + data.count(b"[") + data.count(b",") > _VALUE_LIMIT:
-        raise LimitExceeded(f"{what} has more than {_VALUE_LIMIT} values")
+        raise LimitExceeded(f"{description} has more than {_VALUE_LIMIT} values")
     try:
         value = json.loads(
             data.decode("utf-8-sig"),
@@ -42,44 +42,44 @@ def read_json(
         _check(value)
     except (ValueError, RecursionError) as cause:
         reason = "it is nested too deep" if isinstance(cause, RecursionError) else _reason(cause)
-        raise error(f"{what} is not readable JSON: {reason}") from cause
+        raise error(f"{description} is not readable JSON: {reason}") from cause
     return value
 
 
 def read_object(
-    data: bytes, what: str, *, limit: int, error: type[ScanError] = CorruptData, unique: bool = False
+    data: bytes, description: str, *, limit: int, error: type[ScanError] = CorruptData, unique: bool = False
 ) -> dict[str, t.Any]:
     """As ``read_json``, for a document that must be an object."""
-    value = read_json(data, what, limit=limit, error=error, unique=unique)
+    value = read_json(data, description, limit=limit, error=error, unique=unique)
     if not isinstance(value, dict):
-        raise error(f"{what} is not a JSON object but {type_name(value)}")
+        raise error(f"{description} is not a JSON object but {type_name(value)}")
     return value
 
 
 def unique_keys(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
     """An object, for ``object_pairs_hook``. Raises ValueError where a key stands twice: a value would be lost."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    mapping = dict(pairs)
+    if len(mapping) != len(pairs):
         raise ValueError("an object has a key twice")
-    return found
+    return mapping
 
 
 _T = t.TypeVar("_T")
 
 
-def field(holder: t.Mapping[str, t.Any], name: str, kind: type[_T], what: str) -> _T | None:
+def field(holder: t.Mapping[str, t.Any], name: str, kind: type[_T], description: str) -> _T | None:
     """One field, None where it is absent or null. Raises CorruptData for another type or a key of other case."""
     value = holder.get(name)
     lowered = name.lower()
     for key in holder:
         if key != name and key.lower() == lowered:
             raise CorruptData(
-                f"{what} has the key {ascii(key)[:80]} where {name!r} is meant; readers disagree about it"
+                f"{description} has the key {ascii(key)[:80]} where {name!r} is meant; readers disagree about it"
             )
     if value is None:
         return None
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise CorruptData(f"{what}: {name} is {type_name(value)}; expected {_KINDS.get(kind, kind.__name__)}")
+        raise CorruptData(f"{description}: {name} is {type_name(value)}; expected {_KINDS.get(kind, kind.__name__)}")
     return value
 
 

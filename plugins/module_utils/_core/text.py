@@ -56,7 +56,7 @@ def printable(text: str, limit: int = TEXT_LIMIT) -> str:
     For what is kept and told further; ``visible`` is for what a person reads in the end.
     """
     text = text[:limit]
-    return text if text.isprintable() else "".join(each if each.isprintable() else "?" for each in text)
+    return text if text.isprintable() else "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _escape(character: str) -> str:
@@ -81,13 +81,13 @@ def fit(text: str, width: int) -> str:
     """The text in at most ``width`` columns, cut with an ellipsis."""
     if columns(text) <= width:
         return text
-    kept, used = [], 1
+    characters, used = [], 1
     for character in text:
         used += _columns(character)
         if used > width:
             break
-        kept.append(character)
-    return "".join(kept) + "…"
+        characters.append(character)
+    return "".join(characters) + "…"
 
 
 def pad(text: str, width: int) -> str:

@@ -37,18 +37,18 @@ def read_time(text: str, *, zoned: bool = False) -> datetime.datetime | None:
         return None
 
 
-def parse_time(text: str, what: str) -> datetime.datetime:
-    """As ``read_time``; blanks around it do not matter. Raises CorruptData; ``what`` names the field."""
+def parse_time(text: str, description: str) -> datetime.datetime:
+    """As ``read_time``; blanks around it do not matter. Raises CorruptData; ``description`` names the field."""
     moment = read_time(text.strip())
     if moment is None:
-        raise CorruptData(f"{what} is {ascii(text.strip())[:60]}; expected a time like 2026-08-21T10:11:12Z")
+        raise CorruptData(f"{description} is {ascii(text.strip())[:60]}; expected a time like 2026-08-21T10:11:12Z")
     return moment
 
 
-def utc_text(moment: str | datetime.datetime, what: str = "the time") -> str:
+def utc_text(moment: str | datetime.datetime, description: str = "the time") -> str:
     """The same moment as ``YYYY-MM-DDTHH:MM:SSZ``. Raises CorruptData for text that is not a timestamp."""
     if isinstance(moment, str):
-        moment = parse_time(moment, what)
+        moment = parse_time(moment, description)
     moment = moment.astimezone(datetime.timezone.utc).replace(microsecond=0, tzinfo=None)
     return moment.isoformat() + "Z"
 

@@ -197,13 +197,13 @@ def desired(
     url = facts.report_url or _usable_url(current.get(keys.report, ""))
     flag = _flag(facts, fate, current, keys, provider, adopt, cloudforms_keys)
     label: Wanted = {keys.verdict: facts.verdict}
-    for wanted in _versions(facts, url, keys, provider, now):
-        wanted.update(flag)
-        if _size(current, wanted) <= SIZE_LIMIT:
+    for values in _versions(facts, url, keys, provider, now):
+        values.update(flag)
+        if _size(current, values) <= SIZE_LIMIT:
             due = _is_due(current.get(keys.written, ""), now)
-            if not due and not _differs(current, wanted, keys) and not _differences(labels, label):
+            if not due and not _differs(current, values, keys) and not _differences(labels, label):
                 return AnnotationPatch({}, {})
-            return AnnotationPatch(_differences(current, wanted), _differences(labels, label))
+            return AnnotationPatch(_differences(current, values), _differences(labels, label))
     if fate != SET and flag.get(keys.mark) != "true":
         return absent(current, labels, provider=provider, adopt=adopt and fate == CLEAR)
     raise LimitExceeded(
@@ -217,19 +217,19 @@ def desired(
 def absent(current: Annotations, labels: Annotations, *, provider: str, adopt: bool = False) -> AnnotationPatch:
     """Take back exactly what is ours, or with ``adopt`` also what CloudForms left."""
     keys = _Keys(provider)
-    wanted: Wanted = dict.fromkeys((*keys.facts, *keys.quality))
+    values: Wanted = dict.fromkeys((*keys.facts, *keys.quality))
     deny = read_deny(current, provider)
     foreign = None if adopt and deny.leftover else deny.foreign
-    wanted[keys.mark] = None
-    wanted[_FOREIGN_MARK] = foreign if deny.others else None
+    values[keys.mark] = None
+    values[_FOREIGN_MARK] = foreign if deny.others else None
     if deny.others:
-        wanted[DENY_EXECUTION] = "true"
+        values[DENY_EXECUTION] = "true"
     elif foreign is not None:
-        wanted[DENY_EXECUTION] = foreign
+        values[DENY_EXECUTION] = foreign
     elif deny.mark is not None or foreign != deny.foreign:
-        wanted[DENY_EXECUTION] = "false" if deny.spoken else None
-    wanted.update(_policy_keys(None, "", current, keys, adopts=adopt))
-    return AnnotationPatch(_differences(current, wanted), _differences(labels, {keys.verdict: None}))
+        values[DENY_EXECUTION] = "false" if deny.spoken else None
+    values.update(_policy_keys(None, "", current, keys, adopts=adopt))
+    return AnnotationPatch(_differences(current, values), _differences(labels, {keys.verdict: None}))
 
 
 def _flag(
@@ -237,30 +237,30 @@ def _flag(
 ) -> Wanted:
     """deny-execution and what belongs to it."""
     deny = read_deny(current, provider)
-    mine = fate == SET or (fate == KEEP and deny.ours)
-    lifts = not mine and (fate == CLEAR or facts.verdict == "passed")
-    adopts = adopt and (mine or lifts)
+    is_ours = fate == SET or (fate == KEEP and deny.ours)
+    lifts = not is_ours and (fate == CLEAR or facts.verdict == "passed")
+    adopts = adopt and (is_ours or lifts)
     foreign = None if adopts and deny.leftover else deny.foreign
     # Beside no deny of ours the value itself is their word; a record that outlived it would speak for them later.
-    wanted: Wanted = {_FOREIGN_MARK: foreign if mine or deny.others else None}
-    if mine or deny.others:
-        wanted[DENY_EXECUTION] = "true"
-        if mine:
-            wanted[keys.mark] = "true"
+    values: Wanted = {_FOREIGN_MARK: foreign if is_ours or deny.others else None}
+    if is_ours or deny.others:
+        values[DENY_EXECUTION] = "true"
+        if is_ours:
+            values[keys.mark] = "true"
         elif deny.ours:
-            wanted[keys.mark] = "false"
+            values[keys.mark] = "false"
     elif foreign is not None and not (foreign == "false" and deny.spoken):
-        wanted[DENY_EXECUTION] = foreign
+        values[DENY_EXECUTION] = foreign
         if deny.ours:
-            wanted[keys.mark] = None
+            values[keys.mark] = None
     elif lifts:  # a foreign "false" beside another mark that says so would be nobody's at the next look
-        wanted[DENY_EXECUTION] = wanted[keys.mark] = "false"
+        values[DENY_EXECUTION] = values[keys.mark] = "false"
     says = None
     if cloudforms_keys:
-        says = FAILED_POLICY if mine else SUCCESSFUL_POLICY if lifts and not deny.others else ""
+        says = FAILED_POLICY if is_ours else SUCCESSFUL_POLICY if lifts and not deny.others else ""
     names = visible(", ".join(facts.policies), _DESCRIPTION_LIMIT) or provider
-    wanted.update(_policy_keys(says, names, current, keys, adopts=adopts))
-    return wanted
+    values.update(_policy_keys(says, names, current, keys, adopts=adopts))
+    return values
 
 
 def _wrote(current: Annotations, record: str | None, key: str) -> bool:
@@ -288,58 +288,60 @@ def _policy_keys(says: str | None, names: str, current: Annotations, keys: _Keys
     yields to our failure, and that of CloudForms to our not knowing. ``adopts``: its failed-policy is ours to remove.
     """
     current = _said(current)
-    gone = {key for key in (FAILED_POLICY, SUCCESSFUL_POLICY) if _wrote(current, current.get(keys.policy_key), key)}
+    removed_keys = {
+        key for key in (FAILED_POLICY, SUCCESSFUL_POLICY) if _wrote(current, current.get(keys.policy_key), key)
+    }
     if adopts and _is_of_cloudforms(current, FAILED_POLICY):
-        gone.add(FAILED_POLICY)
+        removed_keys.add(FAILED_POLICY)
     if says == FAILED_POLICY or (says == "" and _is_of_cloudforms(current, SUCCESSFUL_POLICY)):
-        gone.add(SUCCESSFUL_POLICY)
-    wanted: Wanted = {keys.policy_key: None, **dict.fromkeys(gone)}
-    if says and not {FAILED_POLICY, SUCCESSFUL_POLICY} & current.keys() - gone:
-        wanted[says] = names
-        wanted[keys.policy_key] = _record(says, names)
-    return wanted
+        removed_keys.add(SUCCESSFUL_POLICY)
+    values: Wanted = {keys.policy_key: None, **dict.fromkeys(removed_keys)}
+    if says and not {FAILED_POLICY, SUCCESSFUL_POLICY} & current.keys() - removed_keys:
+        values[says] = names
+        values[keys.policy_key] = _record(says, names)
+    return values
 
 
 def _versions(facts: FlagFacts, url: str, keys: _Keys, provider: str, now: datetime.datetime) -> t.Iterator[Wanted]:
     """Facts and quality annotations, each version shorter than the one before; the last has nothing of them."""
     moment = utc_text(now)
-    for reasons, description, quality, rest in (
+    for reasons, description, quality, has_facts in (
         (_REASONS_LIMIT, _DESCRIPTION_LIMIT, True, True),
         (200, 0, True, True),
         (0, 0, False, True),
         (0, 0, False, False),
     ):
-        wanted: Wanted = dict.fromkeys((*keys.facts, *keys.quality))
-        if rest:
-            wanted[keys.verdict] = facts.verdict
-            wanted[keys.written] = moment
-            wanted[keys.policy] = visible(", ".join(facts.policies), _DESCRIPTION_LIMIT) or None
-            wanted[keys.scanned] = facts.scanned_at or None
-            wanted[keys.report] = url or None
-            wanted[keys.reasons] = reasons_text(facts.reasons, reasons) or None if reasons else None
+        values: Wanted = dict.fromkeys((*keys.facts, *keys.quality))
+        if has_facts:
+            values[keys.verdict] = facts.verdict
+            values[keys.written] = moment
+            values[keys.policy] = visible(", ".join(facts.policies), _DESCRIPTION_LIMIT) or None
+            values[keys.scanned] = facts.scanned_at or None
+            values[keys.report] = url or None
+            values[keys.reasons] = reasons_text(facts.reasons, reasons) or None if reasons else None
         if quality and url and facts.scanned_at:
-            wanted[keys.vulnerability] = _quality(facts, provider, url, _of_vulnerabilities(facts), description)
+            values[keys.vulnerability] = _quality(facts, provider, url, _of_vulnerabilities(facts), description)
             if facts.compliance is not None:
-                wanted[keys.compliance] = _quality(
+                values[keys.compliance] = _quality(
                     facts, provider, url, _of_rules(facts, facts.compliance), description
                 )
-        yield wanted
+        yield values
 
 
 def reasons_text(reasons: t.Sequence[tuple[str, str]], limit: int) -> str:
     """The reasons in one line of at most ``limit`` characters, whole ones as far as there is room."""
-    kept: list[str] = []
-    left = limit - 20  # for "(and 12345 more)"
+    texts: list[str] = []
+    room = limit - 20  # for "(and 12345 more)"
     for code, message in reasons:
         text = f"{visible(code, 100)}: {visible(message, limit)}"
-        if len(text) > left and kept:
+        if len(text) > room and texts:
             break
-        if len(text) > left:
-            text = text[: max(0, left - 1)] + "…"
-        kept.append(text)
-        left -= len(text) + 2
-    more = len(reasons) - len(kept)
-    return "; ".join(kept) + (f" (and {more} more)" if more else "")
+        if len(text) > room:
+            text = text[: max(0, room - 1)] + "…"
+        texts.append(text)
+        room -= len(text) + 2
+    more = len(reasons) - len(texts)
+    return "; ".join(texts) + (f" (and {more} more)" if more else "")
 
 
 def _of_vulnerabilities(facts: FlagFacts) -> dict[str, t.Any]:
@@ -347,8 +349,8 @@ def _of_vulnerabilities(facts: FlagFacts) -> dict[str, t.Any]:
     compliant = {"passed": True, "failed": False}.get(facts.verdict)
     if broken and broken <= _COMPLIANCE_CODES and compliant is False:
         compliant = None  # OpenSCAP rules alone made it fail
-    said = f": {reasons_text(facts.reasons, _DESCRIPTION_LIMIT)}" if facts.reasons else ""
-    return {"compliant": compliant, "description": f"{facts.verdict}{said}", "counts": facts.counts}
+    detail = f": {reasons_text(facts.reasons, _DESCRIPTION_LIMIT)}" if facts.reasons else ""
+    return {"compliant": compliant, "description": f"{facts.verdict}{detail}", "counts": facts.counts}
 
 
 def _of_rules(facts: FlagFacts, results: ComplianceFacts) -> dict[str, t.Any]:
@@ -362,16 +364,16 @@ def _of_rules(facts: FlagFacts, results: ComplianceFacts) -> dict[str, t.Any]:
     return {"compliant": compliant, "description": description, "counts": results.counts}
 
 
-def _quality(facts: FlagFacts, provider: str, url: str, said: t.Mapping[str, t.Any], limit: int) -> str:
+def _quality(facts: FlagFacts, provider: str, url: str, summary: t.Mapping[str, t.Any], limit: int) -> str:
     """A quality annotation's text; without a description where ``limit``, its characters, is 0."""
     name = "imagescan.openshift" if provider == DEFAULT_PROVIDER else f"imagescan.openshift ({provider})"
     value: dict[str, t.Any] = {"name": name, "timestamp": facts.scanned_at, "reference": url}
-    value["compliant"] = said["compliant"]
+    value["compliant"] = summary["compliant"]
     if limit:
-        value["description"] = visible(said["description"], limit)
+        value["description"] = visible(summary["description"], limit)
     value["scannerVersion"] = facts.scanner_version
     value["summary"] = [
-        {"label": label, "data": str(said["counts"].get(label, 0)), "severityIndex": index, "reference": None}
+        {"label": label, "data": str(summary["counts"].get(label, 0)), "severityIndex": index, "reference": None}
         for label, index in SEVERITIES
     ]
     return json.dumps(value, separators=(",", ":"))
@@ -390,20 +392,20 @@ def _is_due(written: str, now: datetime.datetime) -> bool:
     return moment is None or not -CLOCK_SKEW <= now - moment < REFRESH
 
 
-def _size(current: Annotations, wanted: Wanted) -> int:
-    """Bytes of all annotations once ``wanted`` is written."""
-    kept = {key: value for key, value in {**current, **wanted}.items() if value is not None}
-    return sum(len(key.encode()) + len(value.encode("utf-8", "surrogatepass")) for key, value in kept.items())
+def _size(current: Annotations, values: Wanted) -> int:
+    """Bytes of all annotations once ``values`` is written."""
+    texts = {key: value for key, value in {**current, **values}.items() if value is not None}
+    return sum(len(key.encode()) + len(value.encode("utf-8", "surrogatepass")) for key, value in texts.items())
 
 
-def _differences(current: Annotations, wanted: Wanted) -> dict[str, str | None]:
-    return {key: value for key, value in wanted.items() if current.get(key) != value}
+def _differences(current: Annotations, values: Wanted) -> dict[str, str | None]:
+    return {key: value for key, value in values.items() if current.get(key) != value}
 
 
-def _differs(current: Annotations, wanted: Wanted, keys: _Keys) -> bool:
+def _differs(current: Annotations, values: Wanted, keys: _Keys) -> bool:
     """Return whether verdict, counts, reasons or the flag differ."""
-    for key in _differences(current, wanted):
-        before, after = current.get(key), wanted[key]
+    for key in _differences(current, values):
+        before, after = current.get(key), values[key]
         if before is not None and after is not None:
             if key in keys.volatile:
                 continue
@@ -447,13 +449,13 @@ def others_say(current: Annotations, provider: str) -> tuple[Quality, ...]:
 
     Read are whole numbers where texts are meant and the reverse (ManageIQ), and a summary that is JSON in a text.
     """
-    own = _Keys(provider).quality
-    found = []
+    own_keys = _Keys(provider).quality
+    qualities = []
     for key in sorted(current):
-        if key.startswith(QUALITY) and key not in own:
+        if key.startswith(QUALITY) and key not in own_keys:
             kind, _dot, scanner = key[len(QUALITY) :].partition(".")
-            found.append(_read_quality(visible(kind, 63), visible(scanner, 63), current[key]))
-    return tuple(found)
+            qualities.append(_read_quality(visible(kind, 63), visible(scanner, 63), current[key]))
+    return tuple(qualities)
 
 
 def _read_quality(kind: str, scanner: str, text: str) -> Quality:

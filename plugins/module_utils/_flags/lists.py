@@ -158,7 +158,7 @@ def policy_key(image: str) -> str:
 
 def _lower(text: str) -> str:
     """ASCII letters in lower case, as CEL's ``lowerAscii``."""
-    return "".join(chr(ord(each) + 32) if "A" <= each <= "Z" else each for each in text)
+    return "".join(chr(ord(character) + 32) if "A" <= character <= "Z" else character for character in text)
 
 
 def full_reference(text: str) -> str:
@@ -208,7 +208,7 @@ def json_size(text: str) -> int:
     Lone surrogates, which no JSON has, count as the escapes that they would be sent as.
     """
     plain = len(json.dumps(text, ensure_ascii=False).encode("utf-8", "surrogatepass"))
-    escaped = sum(5 * text.count(each) for each in "<>&") + sum(3 * text.count(each) for each in "\u2028\u2029")
+    escaped = sum(5 * text.count(sign) for sign in "<>&") + sum(3 * text.count(sign) for sign in "\u2028\u2029")
     return plain + escaped
 
 
@@ -238,21 +238,21 @@ def plan(
     new shards cannot have. ``limit`` is in bytes of JSON, ``batch`` in entries. Raises InputError for keys or texts
     that the server would refuse.
     """
-    wanted: dict[Kind, t.Mapping[str, Entry]] = {"digests": wanted_digests, "references": wanted_references}
-    _check(wanted)
+    entries: dict[Kind, t.Mapping[str, Entry]] = {"digests": wanted_digests, "references": wanted_references}
+    _check(entries)
     room = _Room(shards, provider, full, taken, limit)
     changes = _Changes(batch, limit)
     clears = _Changes(batch, limit)
-    left = {shard.name: sum(len(shard.entries(kind)) for kind in KINDS) for shard in room.shards}
+    counts = {shard.name: sum(len(shard.entries(kind)) for kind in KINDS) for shard in room.shards}
     for kind in KINDS:
         holders: dict[str, list[ListShard]] = {}
         for shard in room.shards:
             for key in shard.entries(kind):
                 holders.setdefault(key, []).append(shard)
-        for key in sorted(holders.keys() | wanted[kind].keys()):
+        for key in sorted(holders.keys() | entries[kind].keys()):
             held = holders.get(key, [])
             needless = held[:-1]
-            entry = wanted[kind].get(key)
+            entry = entries[kind].get(key)
             if entry is None:
                 needless = needless if key in keep else held
             else:
@@ -264,50 +264,50 @@ def plan(
                     changes.set(place, kind, key, entry, old)
             for shard in needless:
                 clears.clear(shard.name, kind, key, shard.entries(kind)[key])
-                left[shard.name] -= 1
+                counts[shard.name] -= 1
     targets = changes.shards()
     deletes = [
-        shard.name for shard in room.shards if shard.number > 0 and not left[shard.name] and shard.name not in targets
+        shard.name for shard in room.shards if shard.number > 0 and not counts[shard.name] and shard.name not in targets
     ]
     return ListPlan(tuple(room.created), changes.patches(), clears.patches(), tuple(deletes))
 
 
 def plan_passed(
     shards: t.Sequence[PassedShard],
-    wanted: t.Mapping[str, str],
+    ends: t.Mapping[str, str],
     *,
     keep: t.Container[str] = frozenset(),
     limit: int = SHARD_LIMIT,
     batch: int = PATCH_ENTRIES,
 ) -> ListPlan:
-    """Plan the changes after which the shards hold exactly the digests of ``wanted`` with their ends ("" for none).
+    """Plan the changes after which the shards hold exactly the digests of ``ends``, with these ends ("" for none).
 
     ``keep`` are digests that stay as they are. Here clearing is what is urgent, and comes first. Raises ScanError when
     no shard speaks for a digest, LimitExceeded when one would become too large: their number is fixed by the role
     ``enforce``.
     """
-    for digest, until in wanted.items():
+    for digest, until in ends.items():
         _check_digest(digest)
         _check_time(until)
     sets, clears = _Changes(batch, limit), _Changes(batch, limit)
     spoken: set[str] = set()
     for shard in shards:
-        mine = {digest: until for digest, until in wanted.items() if shard.speaks_for(digest)}
-        spoken |= mine.keys()
-        mine = {**{digest: until for digest, until in shard.digests.items() if digest in keep}, **mine}
-        size = _OVERHEAD + sum(json_size(digest) + json_size(until) + 2 for digest, until in mine.items())
+        own_ends = {digest: until for digest, until in ends.items() if shard.speaks_for(digest)}
+        spoken |= own_ends.keys()
+        own_ends = {**{digest: until for digest, until in shard.digests.items() if digest in keep}, **own_ends}
+        size = _OVERHEAD + sum(json_size(digest) + json_size(until) + 2 for digest, until in own_ends.items())
         if size > limit:
             raise LimitExceeded(
-                f"{len(mine)} passed images take {size} bytes of the PassedList {shard.name}; at most {limit} fit",
+                f"{len(own_ends)} passed images take {size} bytes of the PassedList {shard.name}; at most {limit} fit",
                 hint="give enforce_passed_shards a higher number and run the playbook imagescan.openshift.enforce",
                 subject=shard.name,
             )
-        for digest in sorted(shard.digests.keys() - mine.keys()):
+        for digest in sorted(shard.digests.keys() - own_ends.keys()):
             clears.clear(shard.name, "digests", digest, Entry(shard.digests[digest]))
-        for digest in sorted(mine):
-            if shard.digests.get(digest) != mine[digest]:
-                sets.set(shard.name, "digests", digest, Entry(mine[digest]), None)
-    silent = sorted(wanted.keys() - spoken)
+        for digest in sorted(own_ends):
+            if shard.digests.get(digest) != own_ends[digest]:
+                sets.set(shard.name, "digests", digest, Entry(own_ends[digest]), None)
+    silent = sorted(ends.keys() - spoken)
     if silent:
         raise ScanError(
             f"no PassedList speaks for {silent[0]}" + (f" and {len(silent) - 1} more" if len(silent) > 1 else ""),
@@ -390,16 +390,16 @@ class _Changes:
 
     def patches(self) -> tuple[ShardPatch, ...]:
         """All changes, as few patches as the limits allow."""
-        found = []
+        patches = []
         for shard, changes in self._changes.items():
             start, size = 0, _PATCH_OVERHEAD
             for position, change in enumerate(changes):
                 if position - start == self._batch or (position > start and size + change[-1] > self._limit):
-                    found.append(_patch(shard, changes[start:position]))
+                    patches.append(_patch(shard, changes[start:position]))
                     start, size = position, _PATCH_OVERHEAD
                 size += change[-1]
-            found.append(_patch(shard, changes[start:]))
-        return tuple(found)
+            patches.append(_patch(shard, changes[start:]))
+        return tuple(patches)
 
 
 def _patch(shard: str, changes: t.Sequence[tuple[Kind, str, str | None, str | None, bool, int]]) -> ShardPatch:
@@ -409,14 +409,14 @@ def _patch(shard: str, changes: t.Sequence[tuple[Kind, str, str | None, str | No
     return ShardPatch(shard, digests, references, grace)
 
 
-def _check(wanted: t.Mapping[Kind, t.Mapping[str, Entry]]) -> None:
-    for digest in wanted["digests"]:
+def _check(entries: t.Mapping[Kind, t.Mapping[str, Entry]]) -> None:
+    for digest in entries["digests"]:
         _check_digest(digest)
-    for reference in wanted["references"]:
+    for reference in entries["references"]:
         if not 3 <= len(reference) <= _KEY_LIMIT or "@" in reference or ":" not in reference or "/" not in reference:
             raise InputError(f"{quoted(reference)} is not a full reference; expected registry/repository:tag")
     for kind in KINDS:
-        for key, entry in wanted[kind].items():
+        for key, entry in entries[kind].items():
             if len(entry.text) > TEXT_LIMIT or not _TEXT.fullmatch(entry.text):
                 raise InputError(
                     f"the text for {quoted(key)} is not a line of 1 to {TEXT_LIMIT} characters: "

@@ -29,7 +29,7 @@ class Reach:
     def touches(self, namespace: str) -> bool:
         """Return whether they count in a namespace, whatever they do there."""
         return namespace in self.required or (
-            (not self.only or namespace in self.only) and not any(_covers(one, namespace) for one in self.exempt)
+            (not self.only or namespace in self.only) and not any(_covers(item, namespace) for item in self.exempt)
         )
 
     def text(self) -> str:
@@ -41,19 +41,19 @@ class Reach:
 def read_reach(text: str) -> Reach | None:
     """Parse an annotation. None for what is not understood, which must be taken for every namespace."""
     try:
-        found = json.loads(text)
+        value = json.loads(text)
     except ValueError:
         return None
-    if not isinstance(found, dict) or found.get("action") not in ACTIONS:
+    if not isinstance(value, dict) or value.get("action") not in ACTIONS:
         return None
-    parts = [_names(found.get(key)) for key in ("only", "exempt", "required")]
+    parts = [_names(value.get(key)) for key in ("only", "exempt", "required")]
     if any(part is None for part in parts):
         return None
-    return Reach(found["action"], *(part or () for part in parts))
+    return Reach(value["action"], *(part or () for part in parts))
 
 
 def _names(value: t.Any) -> tuple[str, ...] | None:
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         return None
     return tuple(value)
 

@@ -140,10 +140,10 @@ class FlagLimit:
 
 def parse_limit(text: str) -> FlagLimit:
     """A number of images, or per cent of those in use (``10%``). Raises InputError."""
-    found = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,3})?)\s*(%?)\s*", text, re.ASCII)
-    if not found or (not found[2] and "." in found[1]) or (found[2] and float(found[1]) > 100):
+    match = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,3})?)\s*(%?)\s*", text, re.ASCII)
+    if not match or (not match[2] and "." in match[1]) or (match[2] and float(match[1]) > 100):
         raise InputError(f"max_new_flags is {visible(text, 40)!r}; expected a number like 20, or per cent like 10%")
-    return FlagLimit(float(found[1]), bool(found[2]))
+    return FlagLimit(float(match[1]), bool(match[2]))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,13 +198,13 @@ class FlagPlan:
 
 
 def make_plan(
-    snapshot: Snapshot, seen: Seen, wishes: PlanOptions, in_use: InUse, *, now: datetime.datetime
+    snapshot: Snapshot, state: Seen, wishes: PlanOptions, in_use: InUse, *, now: datetime.datetime
 ) -> FlagPlan:
     """Decide about every image of the snapshot. ``now`` has a time zone."""
-    return _Planning(snapshot, seen, wishes, in_use, now).plan()
+    return _Planning(snapshot, state, wishes, in_use, now).plan()
 
 
-def plan_withdrawal(snapshot: Snapshot, seen: Seen) -> FlagPlan:
+def plan_withdrawal(snapshot: Snapshot, state: Seen) -> FlagPlan:
     """Plan to take back every flag of ours, or where a snapshot is not whole those of its images."""
     subjects = snapshot.subjects
     names = {name for subject in subjects.values() for name in subject.references}
@@ -213,21 +213,21 @@ def plan_withdrawal(snapshot: Snapshot, seen: Seen) -> FlagPlan:
         return frozenset(digest for digest in digests if snapshot.whole or digest in subjects)
 
     rows = []
-    for digest in sorted(select(seen.held)):
+    for digest in sorted(select(state.held)):
         subject = subjects.get(digest)
         reference, references = (subject.reference, subject.references) if subject else ("", ())
         rows.append(FlagRow(digest, reference, "its flag is taken back", references))
     return FlagPlan(
         cleared=tuple(rows),
-        clear_digests=select(seen.denied or ()),
-        clear_references=frozenset(name for name in seen.listed if snapshot.whole or name in names),
-        clear_passed=select(seen.passed or ()),
+        clear_digests=select(state.denied or ()),
+        clear_references=frozenset(name for name in state.listed if snapshot.whole or name in names),
+        clear_passed=select(state.passed or ()),
     )
 
 
 def check_limit(
     plan: FlagPlan,
-    seen: Seen,
+    state: Seen,
     in_use: InUse,
     limit: FlagLimit,
     *,
@@ -243,8 +243,8 @@ def check_limit(
     """
     new = in_use.images_of(
         {row.digest for row in plan.flagged}
-        | (plan.set_digests.keys() - (seen.denied or {}).keys())
-        | (plan.set_references.keys() - seen.listed.keys())
+        | (plan.set_digests.keys() - (state.denied or {}).keys())
+        | (plan.set_references.keys() - state.listed.keys())
     )
     losing = requiring.images_of(plan.clear_passed) if requiring is not None else frozenset()
     hit, of = new | losing | (before or frozenset()), len(in_use.images)
@@ -276,10 +276,10 @@ def harmless(plan: FlagPlan, snapshot: Snapshot, in_use: InUse) -> frozenset[str
 
 class _Planning:
     def __init__(
-        self, snapshot: Snapshot, seen: Seen, wishes: PlanOptions, in_use: InUse, now: datetime.datetime
+        self, snapshot: Snapshot, state: Seen, wishes: PlanOptions, in_use: InUse, now: datetime.datetime
     ) -> None:
         self._snapshot = snapshot
-        self._seen = seen
+        self._seen = state
         self._wishes = wishes
         self._in_use = in_use
         self._now = utc_text(now)
@@ -292,22 +292,22 @@ class _Planning:
         self._lifted: set[str] = set()
 
     def plan(self) -> FlagPlan:
-        seen = self._seen
+        state = self._seen
         for digest in sorted(self._snapshot.subjects):
             self._decide(self._snapshot.subjects[digest])
         self._keep_unknown()
-        denied = seen.denied or {}
+        denied = state.denied or {}
         set_passed, clear_passed, passes = self._passes()
-        moved = frozenset(name for name in seen.listed if name not in self._references and self._is_free(name))
-        after = {**denied, **self._digests}.items(), {**seen.listed, **self._references}.items()
+        moved = frozenset(name for name in state.listed if name not in self._references and self._is_free(name))
+        after = {**denied, **self._digests}.items(), {**state.listed, **self._references}.items()
         self._look_for_left(moved)
         ends = [
             entry.grace_until
-            for entries, gone in zip(after, (self._lifted, moved))
+            for entries, removed_names in zip(after, (self._lifted, moved))
             for name, entry in entries
-            if name not in gone
+            if name not in removed_names
         ]
-        lists = seen.denied is not None
+        lists = state.denied is not None
         return FlagPlan(
             fates=self._fates,
             flagged=tuple(self._rows["flagged"]),
@@ -315,7 +315,7 @@ class _Planning:
             kept=tuple(self._rows["kept"]),
             drifted=tuple(self._drifted),
             set_digests=_differing(self._digests, denied) if lists else {},
-            set_references=_differing(self._references, seen.listed) if lists else {},
+            set_references=_differing(self._references, state.listed) if lists else {},
             clear_digests=frozenset(self._lifted & denied.keys()),
             clear_references=moved,
             set_passed=set_passed,
@@ -324,13 +324,13 @@ class _Planning:
         )
 
     def _decide(self, subject: FlagSubject) -> None:
-        seen, digest = self._seen, subject.digest
-        if seen.denied is None and digest not in seen.images:
+        state, digest = self._seen, subject.digest
+        if state.denied is None and digest not in state.images:
             return  # nothing in the cluster could hold a flag
-        ours = seen.flagged(digest)
+        is_ours = state.flagged(digest)
         decided = fate(
             subject.facts.verdict,
-            flagged=ours or digest in seen.leftover,
+            flagged=is_ours or digest in state.leftover,
             flag_inconclusive=self._wishes.flag_inconclusive,
             flag_errors=self._wishes.flag_errors,
         )
@@ -339,47 +339,47 @@ class _Planning:
             self._lifted.add(digest)
             self._note("cleared", subject, "it passed")
             return
-        if decided == KEEP and not ours:
+        if decided == KEEP and not is_ours:
             return
         # A flag that stays stands in every place.
         self._fates[digest] = SET
-        self._deny(subject, ours, decided)
-        why = _why(subject.facts)
+        self._deny(subject, is_ours, decided)
+        reason = _why(subject.facts)
         if decided == KEEP:
-            why += "; only an image that passes is cleared"
-        self._note("kept" if ours else "flagged", subject, why)
-        if ours:
+            reason += "; only an image that passes is cleared"
+        self._note("kept" if is_ours else "flagged", subject, reason)
+        if is_ours:
             self._look_for_drift(subject)
 
-    def _deny(self, subject: FlagSubject, ours: bool, decided: str) -> None:
+    def _deny(self, subject: FlagSubject, is_ours: bool, decided: str) -> None:
         facts = subject.facts
         text = deny_text(facts.policies, facts.reasons, facts.report_url)
-        there = (self._seen.denied or {}).get(subject.digest)
-        self._digests[subject.digest] = self._entry(subject.digest, text, there, decided, not ours)
+        existing_entry = (self._seen.denied or {}).get(subject.digest)
+        self._digests[subject.digest] = self._entry(subject.digest, text, existing_entry, decided, not is_ours)
         for name in subject.references:
-            there = self._seen.listed.get(name)
-            self._references[name] = self._entry(name, text, there, decided, there is None)
+            existing_entry = self._seen.listed.get(name)
+            self._references[name] = self._entry(name, text, existing_entry, decided, existing_entry is None)
 
-    def _entry(self, name: str, text: str, there: Entry | None, decided: str, is_new: bool) -> Entry:
-        if there is not None and decided == KEEP:
-            text = there.text  # it says why the image was flagged
-        until = there.grace_until if there is not None else ""
+    def _entry(self, name: str, text: str, existing_entry: Entry | None, decided: str, is_new: bool) -> Entry:
+        if existing_entry is not None and decided == KEEP:
+            text = existing_entry.text  # it says why the image was flagged
+        until = existing_entry.grace_until if existing_entry is not None else ""
         if self._end_of_grace is not None:
-            if there is None and is_new and self._in_use.images_of((name,)):
+            if existing_entry is None and is_new and self._in_use.images_of((name,)):
                 until = self._end_of_grace
             # A shorter grace than before ends it earlier, a longer one changes nothing.
             until = min(until, self._end_of_grace)
         return Entry(text, until if until > self._now else "")
 
     def _look_for_drift(self, subject: FlagSubject) -> None:
-        seen, digest = self._seen, subject.digest
-        for difference in seen.drift.get(digest, ()):
+        state, digest = self._seen, subject.digest
+        for difference in state.drift.get(digest, ()):
             self._drift(subject, difference)
-        if seen.denied is not None and digest not in seen.denied:
+        if state.denied is not None and digest not in state.denied:
             self._drift(subject, "it is not on the deny list")
-        elif seen.denied is not None:
+        elif state.denied is not None:
             for name in subject.references:
-                if name not in seen.listed:
+                if name not in state.listed:
                     self._drift(subject, f"its name {name} is not on the deny list")
 
     def _look_for_left(self, moved: t.Collection[str]) -> None:
@@ -395,8 +395,8 @@ class _Planning:
         if not self._snapshot.whole:
             return
         for digest in sorted({*(self._seen.denied or ()), *self._seen.denying} - self._snapshot.subjects.keys()):
-            why = "the store does not know it; state: absent takes its flag back"
-            self._rows["kept"].append(FlagRow(digest, "", why))
+            reason = "the store does not know it; state: absent takes its flag back"
+            self._rows["kept"].append(FlagRow(digest, "", reason))
         for name in sorted(self._seen.listed.keys() - self._references.keys() - self._snapshot.places.keys()):
             self._rows["kept"].append(
                 FlagRow("", name, "the store does not know the name; state: absent takes it back")
@@ -415,21 +415,24 @@ class _Planning:
         )
 
     def _passes(self) -> tuple[dict[str, str], frozenset[str], list[str]]:
-        there = self._seen.passed
-        if there is None:
+        listed = self._seen.passed
+        if listed is None:
             return {}, frozenset(), []
         subjects = self._snapshot.subjects
-        passing = {digest: one for digest, one in subjects.items() if one.facts.verdict == "passed"}
-        missing = {digest: one.lasting for digest, one in passing.items() if there.get(digest) != one.lasting}
-        known = there.keys() if self._snapshot.whole else (subjects.keys() | self._snapshot.ended) & there.keys()
-        gone = known - passing.keys()
-        return missing, frozenset(gone), [one.until for one in passing.values()]
+        passing = {digest: subject for digest, subject in subjects.items() if subject.facts.verdict == "passed"}
+        ends = {digest: subject.lasting for digest, subject in passing.items()}
+        missing = {digest: end for digest, end in ends.items() if listed.get(digest) != end}
+        listed_digests = (
+            listed.keys() if self._snapshot.whole else (subjects.keys() | self._snapshot.ended) & listed.keys()
+        )
+        removed_digests = listed_digests - passing.keys()
+        return missing, frozenset(removed_digests), [subject.until for subject in passing.values()]
 
-    def _note(self, kind: str, subject: FlagSubject, why: str) -> None:
-        self._rows[kind].append(FlagRow(subject.digest, subject.reference, why, subject.references))
+    def _note(self, kind: str, subject: FlagSubject, reason: str) -> None:
+        self._rows[kind].append(FlagRow(subject.digest, subject.reference, reason, subject.references))
 
-    def _drift(self, subject: FlagSubject, what: str) -> None:
-        self._drifted.append(Drift(subject.digest, subject.reference, what))
+    def _drift(self, subject: FlagSubject, difference: str) -> None:
+        self._drifted.append(Drift(subject.digest, subject.reference, difference))
 
 
 def _end(now: datetime.datetime, grace: datetime.timedelta) -> str:
@@ -446,5 +449,5 @@ def _why(facts: FlagFacts) -> str:
     return f"{facts.verdict}: {reason}{more}" if reason else facts.verdict
 
 
-def _differing(wanted: t.Mapping[str, Entry], there: t.Mapping[str, Entry]) -> dict[str, Entry]:
-    return {name: entry for name, entry in wanted.items() if there.get(name) != entry}
+def _differing(entries: t.Mapping[str, Entry], existing_entries: t.Mapping[str, Entry]) -> dict[str, Entry]:
+    return {name: entry for name, entry in entries.items() if existing_entries.get(name) != entry}

@@ -53,15 +53,15 @@ def validity(
     """
     lasting: list[datetime.datetime | None] = []
     moving: list[datetime.datetime | None] = []
-    judged = {given["sha256"] for given in document["policies"]}
+    judged = {judging_policy["sha256"] for judging_policy in document["policies"]}
     passed = Pass(scanned_at, evaluated_at, feed_checked, feed_newest, document.get("compliance"))
-    for given in document["policies"]:
-        if given["sha256"] not in policies:
-            name = visible(str(given["name"]), 100)
+    for judging_policy in document["policies"]:
+        if judging_policy["sha256"] not in policies:
+            name = visible(str(judging_policy["name"]), 100)
             return Validity(
                 problem=f"it passed by the policy '{name}', which is not one of the policies given, or not as it is now"
             )
-        policy = policies[given["sha256"]]
+        policy = policies[judging_policy["sha256"]]
         for limit in _limits(policy, passed):
             moment = read_time(limit.moment.strip())
             if moment is None or moment > now + limit.skew:
@@ -70,10 +70,10 @@ def validity(
     for policy in selecting:
         if policy.sha256 not in judged:
             return Validity(problem=f"it was not judged by the policy '{policy.name}', which selects it; judge again")
-    for one in document.get("exceptions", ()):
-        if one["state"] == "accepted" and one["expires"]:
+    for exception in document.get("exceptions", ()):
+        if exception["state"] == "accepted" and exception["expires"]:
             # It holds through its last day.
-            day = parse_time(one["expires"], "the expiry of an exception")
+            day = parse_time(exception["expires"], "the expiry of an exception")
             lasting.append(_later(day, _DAY))
     end = _first(lasting + moving)
     ran_out = end is not None and end <= now
@@ -89,13 +89,13 @@ def _limits(policy: Policy, passed: Pass) -> list[Limit]:
 
 def worst_of(validities: t.Iterable[Validity]) -> Validity:
     """That of an index, of those of its images that passed: it passes as long as all of them do."""
-    found = list(validities)
-    if not found:
+    items = list(validities)
+    if not items:
         return Validity(problem="none of its images passed; judge again")
-    problems = [one.problem for one in found if one.problem]
+    problems = [item.problem for item in items if item.problem]
     return Validity(
-        min((one.until for one in found if one.until), default=""),
-        min((one.lasting for one in found if one.lasting), default=""),
+        min((item.until for item in items if item.until), default=""),
+        min((item.lasting for item in items if item.lasting), default=""),
         f"one of its images: {problems[0]}" if problems else "",
     )
 

@@ -44,8 +44,8 @@ class PodRun:
     @property
     def store(self) -> str:
         """Path or URL of the store."""
-        given = self.variables.get("scan_store") or self.variables.get("imagescan_store")
-        return str(given or f"{self.scope['scan_dir']}/store.db")
+        location = self.variables.get("scan_store") or self.variables.get("imagescan_store")
+        return str(location or f"{self.scope['scan_dir']}/store.db")
 
     @property
     def keeps_store(self) -> bool:

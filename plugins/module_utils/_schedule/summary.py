@@ -44,17 +44,17 @@ def runs_of_cluster(jobs: t.Sequence[_Json], events: t.Sequence[_Json]) -> Runs:
 
 def lines(title: str, state: str, runs: Runs, plan: t.Mapping[str, t.Any], spread: int) -> list[str]:
     """Say it. ``plan``: of the filter ``schedule_plan``, empty unless runs come; ``spread``: seconds one may wait."""
-    said = [f"{title} is {state}"]
+    sentences = [f"{title} is {state}"]
     if state != "absent":
-        said.append(_last_line(runs.last))
+        sentences.append(_last_line(runs.last))
     if runs.refused:
-        said.append(f"an overlapping run was refused at {runs.refused}")
+        sentences.append(f"an overlapping run was refused at {runs.refused}")
     if plan:
         within = f", or up to {spread} s later" if spread > 0 else ""
-        said.append(f"next run: {plan['next'][0]}{within}")
+        sentences.append(f"next run: {plan['next'][0]}{within}")
     changes = plan.get("changes", [])
-    said += [f"the clock is changed: {change['message']}" for change in changes]
-    return [*said, ADVICE] if changes else said
+    sentences += [f"the clock is changed: {change['message']}" for change in changes]
+    return [*sentences, ADVICE] if changes else sentences
 
 
 def _last_line(last: t.Mapping[str, str]) -> str:
