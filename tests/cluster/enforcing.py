@@ -11,8 +11,9 @@ from pathlib import Path
 import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
+from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.role_plan import passed_bindings
 
-VARS = Path(__file__).resolve().parents[2] / "roles/enforce/vars"
+VARS = Path(__file__).resolve().parents[2] / "roles/enforce/vars/main"
 Json = dict[str, t.Any]
 
 
@@ -51,14 +52,16 @@ def documents(
             "app.kubernetes.io/managed-by": "imagescan.openshift",
             "imagescan.github.io/enforce": prefix,
         },
-        "enforce__stage": "proved",
         "enforce__help": f" (see {url})" if url else "",
-        "enforce__selector": only_in(*namespaces),
-        "enforce__passed_selector": only_in(*passed_namespaces),
-        "enforce__exempt_beginnings": list(exempt_beginnings),
-        "enforce__failure_policy": failure_policy,
-        "enforce__actions": list(actions),
-        "enforce__passed_names": dict(passed or {}),
+        "enforce__plan": {"exempt_beginnings": list(exempt_beginnings), "passed": dict(passed or {})},
+    }
+    variables["enforce__terms"] = {
+        "stage": "proved",
+        "selector": only_in(*namespaces),
+        "passed_selector": only_in(*passed_namespaces),
+        "failure_policy": failure_policy,
+        "actions": list(actions),
+        "passed_bindings": passed_bindings(prefix, passed or {}, list(actions), variables["enforce__owner"]),
     }
     safe = trusted(variables)
     templar = Templar(loader=DataLoader(), variables=safe)

@@ -114,7 +114,7 @@ def test_every_variable_of_a_role_is_described_and_has_its_type(name: str) -> No
     role = CHECKOUT / "roles" / name
     defaults = yaml.safe_load((role / "defaults/main.yml").read_text(encoding="utf-8"))
     specs = yaml.safe_load((role / "meta/argument_specs.yml").read_text(encoding="utf-8"))
-    normalised = " ".join((role / "vars/main.yml").read_text(encoding="utf-8").split())
+    normalised = " ".join(next((role / "vars").rglob("main.yml")).read_text(encoding="utf-8").split())
     assert set(defaults) == set(specs["argument_specs"]["main"]["options"])
     # Passwords stay as they are: a filter's error would show them.
     for variable in set(defaults) - {f"{name}_{secret}" for secret in SECRETS}:

@@ -17,9 +17,12 @@ import typing as t
 from pathlib import Path
 
 import pytest
+import yaml
 from ansible_collections.imagescan.openshift.tests.support.role_values import render
 
 Json = dict[str, t.Any]
+LOOK = Path(__file__).resolve().parents[2] / "roles/enforce/tasks/look.yml"
+SET_FACT = "ansible.builtin.set_fact"
 GOLDEN = Path(__file__).resolve().parent / "golden/role_objects.json"
 RENEW = os.environ.get("IMAGESCAN_GOLDEN") == "renew"
 
@@ -150,8 +153,122 @@ SCHEDULE = {
     "stats": "[schedule__summary.last, schedule__summary.refused, schedule__summary.next, schedule__summary.changes]",
 }
 
+ENFORCED = {"app.kubernetes.io/managed-by": "imagescan.openshift", "imagescan.github.io/enforce": "shop"}
+OF_SETUP = {"app.kubernetes.io/managed-by": "imagescan.openshift"}
+PROVED = {**ENFORCED, "imagescan.github.io/stage": "proved"}
+#: Objects as name -> labels, or labels and actions.
+Objects = t.Mapping[str, t.Any]
+PASSED_BINDINGS = [f"shop-{provider}-passed-{number}" for provider in ("shop", "b") for number in (0, 1)]
+REQUIRED: Json = {
+    "enforce_prefix": "shop",
+    "enforce_providers": "shop, b",
+    "enforce_namespaces": "till, window",
+    "enforce_require_passed_namespaces": ["till"],
+    "enforce_exempt_namespaces": "openshift-*, kube-*, kept",
+    "enforce_scan_namespace": "scans",
+    "enforce_passed_shards": "2",
+    "enforce_help_url": "https://wiki.example.com/refused",
+}
+NAMESPACES: Objects = {
+    "kube-system": {},
+    "openshift-dns": {},
+    "till": ENFORCED,
+    "scans": OF_SETUP,
+    "shop-drill": ENFORCED,
+    "shop-drill-passed": ENFORCED,
+}
+INSTALLED: dict[str, Objects] = {
+    "ValidatingAdmissionPolicy": {"shop-deny": PROVED, "shop-passed": PROVED, "other-deny": OF_SETUP},
+    "ValidatingAdmissionPolicyBinding": {
+        name: (ENFORCED, ["Deny", "Audit"]) for name in ("shop-deny", *PASSED_BINDINGS)
+    },
+    "Namespace": NAMESPACES,
+    "ClusterRole": {"shop-drill": ENFORCED},
+    "ClusterRoleBinding": {"shop-drill": ENFORCED},
+    "DenyList": {"shop-0": ENFORCED, "other-0": {**ENFORCED, "imagescan.github.io/enforce": "other"}},
+    "PassedList": {},
+}
+DENIES: dict[str, Objects] = {
+    **INSTALLED,
+    "ValidatingAdmissionPolicy": {"shop-deny": PROVED, "shop-passed": ENFORCED},
+    "ValidatingAdmissionPolicyBinding": {
+        "shop-deny": (ENFORCED, ["Deny"]),
+        "shop-shop-passed-0": (ENFORCED, ["Warn"]),
+        "shop-shop-passed-3": (ENFORCED, ["Warn"]),
+    },
+}
+ALIEN: dict[str, Objects] = {
+    "ValidatingAdmissionPolicy": {"shop-deny": {}},
+    "Namespace": {**NAMESPACES, "shop-drill": {}},
+    "ClusterRole": {"shop-drill": {}},
+}
 
-@pytest.mark.parametrize(("role", "cases", "expressions"), [("schedule", SCHEDULE_CASES, SCHEDULE)])
+
+def cluster(found: t.Mapping[str, Objects], groups: t.Sequence[str] = (), **variables: t.Any) -> Json:
+    """A cluster as the tasks of the role ``enforce`` see it, and what it is told to do."""
+    kinds: list[Json] = []
+    for kind in INSTALLED:
+        objects = []
+        for name, value in found.get(kind, {}).items():
+            labels, actions = value if isinstance(value, tuple) else (value, [])
+            objects.append({"metadata": {"name": name, "labels": labels}, "spec": {"validationActions": actions}})
+        kinds.append({"kind": kind, "objects": objects, "served": kind in found})
+    looked = [task for task in yaml.safe_load(LOOK.read_text(encoding="utf-8")) if SET_FACT in task]
+    bound = [
+        {**kind, "objects": [item for item in kind["objects"] if item["metadata"]["labels"]]}
+        for kind in (kinds[1], kinds[0])
+    ]
+    return {
+        "facts": {name: value for task in looked for name, value in task[SET_FACT].items()},
+        "enforce__answer": {"kinds": kinds},
+        "enforce__cluster": {"groups": list(groups), "version": "1.33"},
+        "enforce__planned": {"steps": [], "needless": []},
+        "enforce__bound": {"kinds": bound},
+        **variables,
+    }
+
+
+ENFORCE_CASES: dict[str, Json] = {
+    "nothing there": cluster({"Namespace": {"kube-system": {}}}),
+    "settled": cluster(INSTALLED, **REQUIRED),
+    "other shards": cluster(INSTALLED, **{**REQUIRED, "enforce_passed_shards": 4, "enforce_action": "warn"}),
+    "trial of all": cluster({"Namespace": NAMESPACES}, **REQUIRED, enforce__trial=True),
+    "trial of passed": cluster(DENIES, **REQUIRED, enforce_action="audit", enforce__trial=True),
+    "passed begins": cluster(DENIES, **REQUIRED),
+    "no longer required": cluster(INSTALLED, enforce_prefix="shop", enforce_action="audit"),
+    "openshift": cluster(INSTALLED, ["security.openshift.io"], **{**REQUIRED, "enforce_exempt_namespaces": ""}),
+    "all wrong": cluster(
+        ALIEN,
+        **{
+            **REQUIRED,
+            "enforce_require_passed_namespaces": ["scans", "kube-system", "kept", "openshift-dns", "till"],
+            "enforce_exempt_namespaces": ["openshift-*", "kept", "shop-*"],
+            "enforce_namespaces": ["shop-a", "kube-system", "kept"],
+        },
+    ),
+}
+ENFORCE = {
+    "kinds": "enforce__crds",
+    "without policies": "enforce__namespace_objects + enforce__account_objects + enforce__cluster_objects",
+    "policies": "enforce__policies",
+    "bindings": "enforce__bindings",
+    "pods": "enforce__plan.unscanned_pods",
+    "removed": "[enforce__plan.needless, enforce__plan.ours]",
+    "stopped": "enforce__bound_bindings",
+    "tried": (
+        "[enforce__tried_policies | map(attribute='metadata.name') | list, enforce__tried_bindings"
+        " | map(attribute='metadata.name') | list, enforce__is_settled | bool]"
+    ),
+    "drilled": "[enforce__terms.drills_deny, enforce__terms.drills_passed, enforce__terms.denies]",
+    "lists": "['has_lists', 'our_lists', 'other_lists', 'needs_passed'] | map('extract', enforce__plan) | list",
+    "exempt": "enforce__plan.always_exempt",
+    "refused": "enforce__plan.refusals",
+}
+
+
+@pytest.mark.parametrize(
+    ("role", "cases", "expressions"), [("schedule", SCHEDULE_CASES, SCHEDULE), ("enforce", ENFORCE_CASES, ENFORCE)]
+)
 def test_what_a_role_makes_of_its_variables_stays(
     role: str, cases: dict[str, Json], expressions: dict[str, str]
 ) -> None:

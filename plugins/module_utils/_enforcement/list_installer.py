@@ -32,6 +32,7 @@ from .._kubernetes.client import KubernetesClient
 from .._kubernetes.errors import ApiError
 from .drill_cases import DIGEST, REFERENCES
 from .lists import DENY_PATH, ENFORCE_LABEL, PASSED_PATH
+from .passed_lists import passed_digits
 
 SHARDS = (1, 2, 4, 8, 16)
 DRILL_TEXT = "policy drill: no image has this digest or name, it stands here for drills (docs/enforcement.md)"
@@ -61,9 +62,7 @@ class Installation:
     @property
     def digits(self) -> dict[str, str]:
         """Name of each list of passed digests -> the first digits of those that it speaks for."""
-        size = 16 // self.shards
-        parts = ["0123456789abcdef"[at : at + size] for at in range(0, 16, size)]
-        return {f"{name}-passed-{number}": part for name in self.providers for number, part in enumerate(parts)}
+        return passed_digits(self.providers, self.shards)
 
     @property
     def documents(self) -> list[_Json]:

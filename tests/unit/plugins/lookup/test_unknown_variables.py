@@ -52,7 +52,7 @@ def test_what_resembles_nothing_is_named_too() -> None:
 @pytest.mark.parametrize("role", NAMES)
 def test_the_options_of_a_role_and_what_is_its_own_are_known(role: str) -> None:
     text = (ROLES / role / "defaults/main.yml").read_text(encoding="utf-8")
-    own = yaml.safe_load((ROLES / role / "vars/main.yml").read_text(encoding="utf-8"))
+    own = yaml.safe_load(next((ROLES / role / "vars").rglob("main.yml")).read_text(encoding="utf-8"))
     assert unknown(role, **yaml.safe_load(text), **own) == []
 
 

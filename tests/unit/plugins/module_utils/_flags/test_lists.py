@@ -41,7 +41,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 CHECKOUT = Path(__file__).resolve().parents[5]
-CRDS = yaml.safe_load((CHECKOUT / "roles/enforce/vars/crds.yml").read_text(encoding="utf-8"))["enforce__crds"]
+CRDS = yaml.safe_load((CHECKOUT / "roles/enforce/vars/main/crds.yml").read_text(encoding="utf-8"))["enforce__crds"]
 #: Small enough for shards to fill up.
 LIMIT = 6000
 
