@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Which images of a multi-platform index count."""
+    """Platforms, which choose the images of a multi-platform index that count."""
 
     DOCUMENTATION = r"""
 options:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Where results are kept."""
+    """The store, which keeps results."""
 
     DOCUMENTATION = r"""
 options:

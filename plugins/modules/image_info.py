@@ -412,126 +412,12 @@ unidentified:
       returned: success
 """
 
-import contextlib
-import time
-import typing as t
-from datetime import datetime, timedelta, timezone
-
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible import argument_specs as specs
-from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.cluster_options import client_of
-from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import access_of, run
-from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
-from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress import Progress, remaining
-from ansible_collections.imagescan.openshift.plugins.module_utils._core.times import read_time
-from ansible_collections.imagescan.openshift.plugins.module_utils._discovery import gathering
-from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.cluster import Cluster
-from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.mirrors import read_mirrors
-from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.model import (
-    Discovery,
-    Excluded,
-    Unidentified,
-    fold,
-)
-from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.search import ImageFilter, discover
-from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.selection import (
-    SELECTORS,
-    patterns,
-    read_selection,
-)
-from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.source.model import DiscoverySource
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.discovering import find_images
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import run
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.selection import SELECTORS
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.source.table import SOURCES
-from ansible_collections.imagescan.openshift.plugins.module_utils._images.references import parse_reference
-
-
-def work(module: AnsibleModule) -> dict[str, t.Any]:
-    """Find and resolve."""
-    params = module.params
-    sources = gathering.chosen_sources(params)
-    wish = read_filter(params)
-    queries = gathering.read_queries(params, sources)
-    selection = read_selection(params)
-    check_selectors(params, sources)
-    in_cluster = any(source.in_cluster for source in sources)
-    client = client_of(module) if in_cluster or params["mirrors_from_cluster"] else None
-    access = access_of(params, read_mirrors(client) if client and params["mirrors_from_cluster"] else ())
-    progress = Progress()
-    cluster = Cluster(client, selection, params["scan_namespace"]) if client and in_cluster else None
-    gathered = gathering.gather(queries, access, cluster, progress)
-    if cluster and selection.label_selector and not cluster.has_selected:
-        module.warn(f"label_selector matches nothing that was looked at in {cluster.client.server}")
-    started = time.monotonic()
-
-    def beat(done: int, total: int) -> None:
-        progress.beat(f"resolved {done}/{total}{remaining(done, total, time.monotonic() - started)}")
-
-    uses = gathered.uses if any(source.tells_use for source in sources) else None
-    discovery = discover(gathered.named, access, wish=wish, catalogue=gathered.catalogue, uses=uses, beat=beat)
-    return result(discovery, gathered.excluded, gathered.unidentified)
-
-
-def check_selectors(params: dict[str, t.Any], sources: list[DiscoverySource]) -> None:
-    """Raise InputError for options that have nothing to choose from: it would look like namespaces without an image."""
-    for name in SELECTORS:
-        if params[name] and not sources:
-            raise InputError(
-                f"{name} is given, but no source that it could choose from",
-                hint="name workloads or openshift in sources",
-            )
-
-
-def read_filter(params: dict[str, t.Any]) -> ImageFilter:
-    """Read the options that say which of the found images are wanted."""
-    return ImageFilter(
-        exclude=patterns(params, "exclude"),
-        newer_than=moment(params["newer_than"]) if params["newer_than"] else None,
-        in_use=params["in_use"],
-        scanner_digest=parse_reference(params["scanner_image"]).digest if params["scanner_image"] else "",
-        ask=params["ask_registries"],
-    )
-
-
-def result(discovery: Discovery, excluded: list[Excluded], unidentified: list[Unidentified]) -> dict[str, t.Any]:
-    """Build the return values of the module."""
-    images = [{**vars(image), "reference": image.references[0]} for image in discovery.found]
-    for image in images:
-        if image["used_by"] is None:
-            del image["used_by"]
-    taken = {name for image in discovery.found for name in image.references}
-    return {
-        "images": images,
-        "count": len(images),
-        "excluded": [
-            {"reference": line.name, "reason": line.reason, "count": line.count}
-            for line in fold((*excluded, *discovery.excluded))
-        ],
-        "unidentified": [
-            {
-                # Under a name of its own, else an image that was found would answer for it from here on.
-                "reference": f"{problem.name} ({problem.code})" if problem.name in taken else problem.name,
-                "source": problem.source,
-                "code": problem.code,
-                "message": problem.message,
-            }
-            for problem in (*unidentified, *discovery.unidentified)
-        ],
-    }
-
-
-def moment(text: str) -> datetime:
-    """A time or an age that a person wrote."""
-    units = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-    number, unit = text[:-1].strip(), units.get(text[-1:])
-    if unit and number.isdecimal():
-        with contextlib.suppress(OverflowError):
-            return datetime.now(timezone.utc) - timedelta(**{unit: int(number)})
-    time = read_time(text.strip())
-    if time is None:
-        raise InputError(
-            f"newer_than: {text[:60]!r} is neither a time nor an age",
-            hint="expected a time like 2026-01-31 or 2026-01-31T12:00:00Z, or an age like 90d or 12h",
-        )
-    return time
 
 
 def main() -> None:
@@ -553,7 +439,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    run(module, work)
+    run(module, find_images)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.imagescan.openshift.examples.fleet import vex
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible import discovering
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.feed_index import young_index
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import ScanError
 from ansible_collections.imagescan.openshift.plugins.module_utils._core.progress import Progress
@@ -43,7 +44,6 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabiliti
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.parsing import CSAF
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.feeds.sources import sources_of
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
-from ansible_collections.imagescan.openshift.plugins.modules import image_info
 from ansible_collections.imagescan.openshift.tests.support import advisories as make
 from ansible_collections.imagescan.openshift.tests.support.policies import SMALL_POLICY_TEXT, for_small_feeds
 from ansible_collections.imagescan.openshift.tests.traps import distributions
@@ -431,7 +431,7 @@ def test_what_runs_is_not_what_its_tag_means_now(life: Life, trap: bool) -> None
     manifest = json.loads(life.blob(index["manifests"][0]["digest"]).read_text())
     runs = NamedImage(life.target, "workloads", image_id="sha256:" + "e" * 64 if trap else manifest["config"]["digest"])
     found = discover([NamedImage(life.target, "references")], Access(), uses={runs: NameUsage({1}, {"shop"})})
-    told = image_info.result(found, [], [])
+    told = discovering.result_of(found, [], [])
     verdicts = judged_together(life, [*told["images"], *told["unidentified"]])
     assert verdicts.pop(life.target) == "passed"
     assert list(verdicts.values()) == (["error"] if trap else [])
@@ -443,7 +443,7 @@ def test_a_name_that_was_found_and_not_identified(life: Life, trap: bool) -> Non
     life.push(Situation())
     found = discover([NamedImage(life.target, "references")], Access())
     failed = [Unidentified(life.target, "workloads", "image-id", "the runtime reports an image ID that is none")]
-    told = image_info.result(found, [], failed if trap else [])
+    told = discovering.result_of(found, [], failed if trap else [])
     verdicts = judged_together(life, [*told["images"], *told["unidentified"]])
     assert verdicts.pop(life.target) == "passed"
     assert list(verdicts.values()) == (["error"] if trap else [])

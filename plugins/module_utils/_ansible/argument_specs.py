@@ -16,7 +16,7 @@ Spec = dict[str, t.Any]
 
 
 def store() -> Spec:
-    """Where results are kept."""
+    """The store, which keeps results."""
     return {
         "store": {"type": "str", "required": True},
         "store_password": {"type": "str", "no_log": True, "fallback": (env_fallback, ["IMAGESCAN_STORE_PASSWORD"])},
@@ -56,7 +56,7 @@ def registry_access() -> Spec:
 
 
 def platforms() -> Spec:
-    """Which images of an index count."""
+    """Platforms, which choose the images of an index that count."""
     return {"platforms": {"type": "list", "elements": "str", "default": []}}
 
 

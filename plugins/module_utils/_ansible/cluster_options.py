@@ -33,7 +33,7 @@ def connection_of(params: t.Mapping[str, t.Any]) -> Connection:
 
 
 def client_of(module: AnsibleModule) -> KubernetesClient:
-    """The cluster that the options of ``argument_specs.cluster`` name; what a person should know becomes a warning."""
+    """Connect to the cluster of ``argument_specs.cluster``; what a person should know becomes a warning."""
     connection = connection_of(module.params)
     _hide_secrets(module)
     client = connect(connection)
