@@ -51,15 +51,15 @@ class Used:
     def document(self) -> dict[str, t.Any]:
         """The object of the report (``schema.IMAGE_SCHEMA``)."""
         entry = self.entry
-        given: dict[str, t.Any] = {"kind": "exception", "status": "", "time": ""}
+        fields: dict[str, t.Any] = {"kind": "exception", "status": "", "time": ""}
         if isinstance(entry, Acceptance):
-            given.update(reason=entry.reason, owner=entry.owner, ticket=entry.ticket, policies=list(entry.policies))
-            given.update(expires=str(entry.expires or ""), when="fixed" if entry.until_fixed else "")
+            fields.update(reason=entry.reason, owner=entry.owner, ticket=entry.ticket, policies=list(entry.policies))
+            fields.update(expires=str(entry.expires or ""), when="fixed" if entry.until_fixed else "")
         else:
-            given.update(kind="vex", status=entry.status, time=entry.time, reason=entry.impact, owner=entry.author)
-            given.update(ticket="", policies=[], expires="", when="")
+            fields.update(kind="vex", status=entry.status, time=entry.time, reason=entry.impact, owner=entry.author)
+            fields.update(ticket="", policies=[], expires="", when="")
         return {
-            **given,
+            **fields,
             "id": entry.label,
             "state": self.state,
             "justification": entry.justification,
@@ -113,32 +113,32 @@ class Exceptions:
                 self._by_name.append(entry)
         # The one that holds longest explains the finding.
         acceptances.sort(key=_order)
-        self.for_rules = [one for one in acceptances if one.rule]
-        self._for_findings = [one for one in acceptances if one.id]
-        self._images = {one.images: one for one in acceptances}
-        self._with_policies = [one for one in acceptances if one.policies]
+        self.for_rules = [acceptance for acceptance in acceptances if acceptance.rule]
+        self._for_findings = [acceptance for acceptance in acceptances if acceptance.id]
+        self._images = {acceptance.images: acceptance for acceptance in acceptances}
+        self._with_policies = [acceptance for acceptance in acceptances if acceptance.policies]
         # Images share findings: a thousand patterns are compared with each id once.
         self._by_id: dict[str, list[Acceptance]] = {}
 
     def of_image(self, image: ImageNames, today: datetime.date) -> ImageExceptions:
         """Those that are meant for an image, as of a day (UTC)."""
         covered = {
-            patterns for patterns, one in self._images.items() if one.covers_image(image.digest, image.references)
+            patterns for patterns, entry in self._images.items() if entry.covers_image(image.digest, image.references)
         }
-        stated = [one for digest in dict.fromkeys(image.digests) for one in self._by_digest.get(digest, ())]
-        stated += [one for one in self._by_name if one.is_about_image(image.digests, image.references)]
-        by_policy = any(one.images in covered for one in self._with_policies)
+        stated = [item for digest in dict.fromkeys(image.digests) for item in self._by_digest.get(digest, ())]
+        stated += [item for item in self._by_name if item.is_about_image(image.digests, image.references)]
+        by_policy = any(entry.images in covered for entry in self._with_policies)
         return ImageExceptions(self, covered, stated, image.distribution, today, by_policy)
 
     def for_id(self, identifier: str) -> list[Acceptance]:
         """Those for findings of an id, in whatever image and package, best first."""
-        found = self._by_id.get(identifier)
-        if found is None:
+        acceptances = self._by_id.get(identifier)
+        if acceptances is None:
             if len(self._by_id) >= _IDS_KEPT:
                 self._by_id.clear()
-            found = [one for one in self._for_findings if one.covers_id(identifier)]
-            self._by_id[identifier] = found
-        return found
+            acceptances = [acceptance for acceptance in self._for_findings if acceptance.covers_id(identifier)]
+            self._by_id[identifier] = acceptances
+        return acceptances
 
 
 class ImageExceptions:
@@ -168,21 +168,21 @@ class ImageExceptions:
 
     def about_finding(self, finding: AskedFinding) -> t.Iterator[tuple[Entry, str]]:
         """Find the entries about a finding, with their state, best first; of VEX only what clears it."""
-        for one in self._exceptions.for_id(finding.id):
-            if one.images in self._covered and one.covers_package(finding.name, finding.package):
-                state = "accepted" if one.holds(self._today) else "expired"
-                if one.until_fixed and finding.status == _FIXED:
+        for acceptance in self._exceptions.for_id(finding.id):
+            if acceptance.images in self._covered and acceptance.covers_package(finding.name, finding.package):
+                state = "accepted" if acceptance.holds(self._today) else "expired"
+                if acceptance.until_fixed and finding.status == _FIXED:
                     state = "fix_available"
-                yield one, state
+                yield acceptance, state
         newest = self._newest(finding)
         if newest is not None and newest.clears:
             yield newest, "accepted"
 
     def about_rule(self, rule: t.Mapping[str, t.Any]) -> t.Iterator[tuple[Entry, str]]:
         """Find the entries about a failed rule. A rule that was not evaluated cannot be accepted."""
-        for one in self._exceptions.for_rules:
-            if rule["result"] == "fail" and one.images in self._covered and one.covers_rule(rule["id"]):
-                yield one, "accepted" if one.holds(self._today) else "expired"
+        for acceptance in self._exceptions.for_rules:
+            if rule["result"] == "fail" and acceptance.images in self._covered and acceptance.covers_rule(rule["id"]):
+                yield acceptance, "accepted" if acceptance.holds(self._today) else "expired"
 
     def accepted(
         self, findings: t.Iterable[AskedFinding], rules: t.Iterable[t.Mapping[str, t.Any]], policy: str | None
@@ -231,34 +231,34 @@ class ImageExceptions:
                 else:
                     held[2].append(rule)
 
-        for one in findings:
-            keep(self.about_finding(one), (one.id, one.package), "")
+        for finding in findings:
+            keep(self.about_finding(finding), (finding.id, finding.package), "")
         for rule in rules:
             keep(self.about_rule(rule), None, rule["id"])
         return [
-            Used(entry, state, tuple(sorted(set(found))), tuple(sorted(set(failed))))
-            for (_identity, state), (entry, found, failed) in by_finding.items()
+            Used(entry, state, tuple(sorted(set(used_findings))), tuple(sorted(set(failed))))
+            for (_identity, state), (entry, used_findings, failed) in by_finding.items()
         ]
 
     def _newest(self, finding: AskedFinding) -> VexStatement | None:
-        meant = [
-            one
-            for one in self._statements.get(folded_id(finding.id), ())
-            if one.is_about_package(finding.package, self._distribution)
+        statements = [
+            item
+            for item in self._statements.get(folded_id(finding.id), ())
+            if item.is_about_package(finding.package, self._distribution)
         ]
-        return max(meant, key=lambda one: (one.time, not one.clears, one.document), default=None)
+        return max(statements, key=lambda item: (item.time, not item.clears, item.document), default=None)
 
 
 def _explaining(about: t.Iterable[tuple[Entry, str]], policies: t.Collection[str]) -> t.Iterator[tuple[Entry, str]]:
     open_policies = set(policies) or {""}
     later = []
     for entry, state in about:
-        meant = {name for name in open_policies if for_policy(entry, name)}
+        explained = {name for name in open_policies if for_policy(entry, name)}
         if state != "accepted":
             later.append((entry, state))
-        elif meant:
+        elif explained:
             yield entry, state
-            open_policies -= meant
+            open_policies -= explained
     for entry, state in later:
         if any(for_policy(entry, name) for name in open_policies):
             yield entry, state
@@ -271,7 +271,7 @@ def for_policy(entry: Entry, policy: str | None) -> bool:
     return policy is not None and entry.covers_policy(policy)
 
 
-def _order(one: Acceptance) -> tuple[t.Any, ...]:
-    ends = one.expires if one.expires is not None else datetime.date.max
-    texts = (one.id, one.rule, one.owner, one.reason, one.ticket, one.justification)
-    return (-ends.toordinal(), one.until_fixed, texts, one.packages, one.images, one.policies)
+def _order(entry: Acceptance) -> tuple[t.Any, ...]:
+    ends = entry.expires if entry.expires is not None else datetime.date.max
+    texts = (entry.id, entry.rule, entry.owner, entry.reason, entry.ticket, entry.justification)
+    return (-ends.toordinal(), entry.until_fixed, texts, entry.packages, entry.images, entry.policies)

@@ -22,34 +22,34 @@ def difference(before: Document, after: Document) -> list[dict[str, str]]:
     Dictionaries of ``code``, ``message`` and ``state`` (``new`` or ``gone``), those that decide first: what came where
     the verdict is worse, what is gone where it is better, notes such as those about exceptions after them.
     """
-    came = [{**one, "state": "new"} for one in _missing_in(before, after)]
-    gone = [{**one, "state": "gone"} for one in _missing_in(after, before)]
+    came = [{**reason, "state": "new"} for reason in _missing_in(before, after)]
+    removed = [{**reason, "state": "gone"} for reason in _missing_in(after, before)]
     worse = VERDICTS.index(after["verdict"]) > VERDICTS.index(before["verdict"])
-    found = came + gone if worse else gone + came
-    found.sort(key=lambda one: one["code"] in CODES and CODES[one["code"]].effect == "note")  # stable
-    found += _policies(before, after)
-    if len(found) > SHOWN:
-        more = f"and {len(found) - SHOWN + 1} more reasons that are new or gone"
-        found = [*found[: SHOWN - 1], {"code": "more", "message": more, "state": found[SHOWN - 1]["state"]}]
-    return found
+    reasons = came + removed if worse else removed + came
+    reasons.sort(key=lambda reason: reason["code"] in CODES and CODES[reason["code"]].effect == "note")  # stable
+    reasons += _policies(before, after)
+    if len(reasons) > SHOWN:
+        more = f"and {len(reasons) - SHOWN + 1} more reasons that are new or gone"
+        reasons = [*reasons[: SHOWN - 1], {"code": "more", "message": more, "state": reasons[SHOWN - 1]["state"]}]
+    return reasons
 
 
-def _missing_in(one: Document, other: Document) -> list[dict[str, str]]:
-    """The reasons of ``other`` that ``one`` does not have."""
-    known = {(reason["code"], reason["message"]) for reason in one.get("reasons", ())}
+def _missing_in(base: Document, current: Document) -> list[dict[str, str]]:
+    """The reasons of ``current`` that ``base`` does not have."""
+    pairs = {(reason["code"], reason["message"]) for reason in base.get("reasons", ())}
     return [
         {"code": reason["code"], "message": reason["message"]}
-        for reason in other.get("reasons", ())
-        if (reason["code"], reason["message"]) not in known
+        for reason in current.get("reasons", ())
+        if (reason["code"], reason["message"]) not in pairs
     ]
 
 
 def _policies(before: Document, after: Document) -> list[dict[str, str]]:
     """That other policies judged, where no reason tells the difference."""
-    sets = [{(one["name"], one["sha256"]) for one in document.get("policies", ())} for document in (before, after)]
+    sets = [{(item["name"], item["sha256"]) for item in document.get("policies", ())} for document in (before, after)]
     if sets[0] == sets[1]:
         return []
-    names = [", ".join(sorted(name for name, _sha256 in one)) or "none" for one in sets]
+    names = [", ".join(sorted(name for name, _sha256 in policy_set)) or "none" for policy_set in sets]
     text = f"judged by other policies: {names[1]}; before by {names[0]}"
     if names[0] == names[1]:
         text = f"judged by another version of the policies {names[1]}"

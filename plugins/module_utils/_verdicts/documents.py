@@ -34,8 +34,8 @@ _NOTHING = ("", "~", "null", "Null", "NULL")
 def nearest(word: str, choices: t.Iterable[str]) -> str:
     """``; did you mean 'x'?`` for the choice that is written most alike, or an empty text."""
     by_folded = {choice.casefold(): choice for choice in choices}
-    found = difflib.get_close_matches(word.casefold()[:100], by_folded, n=1, cutoff=0.6)
-    return f"; did you mean '{by_folded[found[0]]}'?" if found else ""
+    matches = difflib.get_close_matches(word.casefold()[:100], by_folded, n=1, cutoff=0.6)
+    return f"; did you mean '{by_folded[matches[0]]}'?" if matches else ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,12 +62,14 @@ class Field:
 
     def mapping(self, keys: t.Iterable[str], expected: str) -> dict[str, Field]:
         """The keys that are given; other keys than ``keys`` are refused."""
-        known = tuple(keys)
+        known_keys = tuple(keys)
         fields = self.any_mapping(expected)
         for key, field in fields.items():
-            if key not in known:
-                here = dataclasses.replace(self, line=field.line)
-                raise here.error(f"unknown key '{visible(key, 100)}'{nearest(key, known)} (known: {', '.join(known)})")
+            if key not in known_keys:
+                place = dataclasses.replace(self, line=field.line)
+                raise place.error(
+                    f"unknown key '{visible(key, 100)}'{nearest(key, known_keys)} (known: {', '.join(known_keys)})"
+                )
         return {key: field.renamed(_below(self.path, key)) for key, field in fields.items()}
 
     def any_mapping(self, expected: str) -> dict[str, Field]:
@@ -103,12 +105,12 @@ class Field:
             raise self.error(f"expected true or false, found {self._kind()}")
         return _FLAGS[word]
 
-    def choice(self, choices: t.Sequence[str], what: str) -> str:
+    def choice(self, choices: t.Sequence[str], noun: str) -> str:
         """One of a few words, whatever the case of its letters."""
-        word = self.text(f"{what}, one of {', '.join(choices)}")
+        word = self.text(f"{noun}, one of {', '.join(choices)}")
         if word.lower() not in choices:
             raise self.error(
-                f"'{visible(word, 100)}' is not {what}{nearest(word, choices)} (expected one of {', '.join(choices)})"
+                f"'{visible(word, 100)}' is not {noun}{nearest(word, choices)} (expected one of {', '.join(choices)})"
             )
         return word.lower()
 
@@ -131,10 +133,10 @@ class Field:
         word = self.text("a duration like 7d").lower()
         if word == "unlimited":
             return None
-        found = re.fullmatch(r"(\d{1,6}) ?([mhdw])", word)
-        if not found:
+        match = re.fullmatch(r"(\d{1,6}) ?([mhdw])", word)
+        if not match:
             raise self.error(f"expected a number with a unit (90m, 12h, 7d, 2w) or unlimited, found {self._kind()}")
-        return int(found.group(1)) * _UNITS[found.group(2)]
+        return int(match.group(1)) * _UNITS[match.group(2)]
 
     def date(self) -> datetime.date:
         """A day, ``2027-03-31``."""
@@ -204,8 +206,8 @@ def _field(node: t.Any, where: str) -> Field:
     line = node.start_mark.line + 1
     if isinstance(node, yaml.ScalarNode):
         _check_tag(node, where, line, "scalar")
-        nothing = node.style is None and node.value in _NOTHING
-        return Field(where, "", line, None if nothing else node.value)
+        is_empty = node.style is None and node.value in _NOTHING
+        return Field(where, "", line, None if is_empty else node.value)
     if isinstance(node, yaml.SequenceNode):
         _check_tag(node, where, line, "seq")
         return Field(where, "", line, [_field(child, where) for child in node.value])

@@ -128,13 +128,13 @@ def load_exceptions(text: str, where: str, *, latest: datetime.date | None = Non
 
 def check_policies(acceptances: t.Iterable[Acceptance], names: t.Collection[str]) -> None:
     """Raise ``InputError`` for an exception that is meant for policies of which there is none."""
-    for one in acceptances:
-        for pattern in one.policies:
+    for acceptance in acceptances:
+        for pattern in acceptance.policies:
             if not any(fnmatch.fnmatchcase(name, pattern) for name in names):
-                known = ", ".join(sorted(names)[:10])
+                known_names = ", ".join(sorted(names)[:10])
                 raise InputError(
-                    f"{one.where}, line {one.line}: exception {one.label}: there is no policy "
-                    f"'{visible(pattern, 100)}'{nearest(pattern, names)} (known: {known})"
+                    f"{acceptance.where}, line {acceptance.line}: exception {acceptance.label}: there is no policy "
+                    f"'{visible(pattern, 100)}'{nearest(pattern, names)} (known: {known_names})"
                 )
 
 

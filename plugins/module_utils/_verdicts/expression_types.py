@@ -124,86 +124,86 @@ class TypeCheck:
         self.depth = 0
         self.copies = 1
 
-    def type_of(self, node: dict[str, t.Any], given: Schema) -> Schema:
-        """The type that ``node`` gives when it is applied to a value of the type ``given``."""
+    def type_of(self, node: dict[str, t.Any], schema: Schema) -> Schema:
+        """The type that ``node`` gives when it is applied to a value of the type ``schema``."""
         self.nodes += 1
         self.depth += 1
         if self.nodes > NODE_LIMIT or self.depth > DEPTH_LIMIT:
             raise InputError(f"larger than {NODE_LIMIT} steps or deeper than {DEPTH_LIMIT}")
         try:
             step: t.Callable[[dict[str, t.Any], Schema], Schema] = getattr(self, f"_{node['type']}")
-            return step(node, given)
+            return step(node, schema)
         finally:
             self.depth -= 1
 
     # One method for each node type of jmespath.ast, in its names.
 
-    def _field(self, node: dict[str, t.Any], given: Schema) -> Schema:
+    def _field(self, node: dict[str, t.Any], schema: Schema) -> Schema:
         name = node["value"]
-        kinds = truth_kinds(given)
-        if given is _ANY:
+        kinds = truth_kinds(schema)
+        if schema is _ANY:
             return _ANY
         if "array" in kinds:
             better = "write length(…)" if name in _LENGTHS else "write [] before it, as in vulnerabilities[].id"
             raise InputError(f"'{_word(name)}' is asked of a list: {better}")
         if "object" not in kinds:
-            better = f": {FORMS['os'].better('9.4', 'os')}" if given.get("form") == "os" else _binding(kinds)
-            raise InputError(f"'{_word(name)}' is asked of {named_type(given)}, which has no fields{better}")
-        properties: t.Mapping[str, Schema] = given["properties"]
+            better = f": {FORMS['os'].better('9.4', 'os')}" if schema.get("form") == "os" else _binding(kinds)
+            raise InputError(f"'{_word(name)}' is asked of {named_type(schema)}, which has no fields{better}")
+        properties: t.Mapping[str, Schema] = schema["properties"]
         if name not in properties:
             raise InputError(
                 f"unknown field '{_word(name)}'{_field_advice(name, properties)} (known here: {', '.join(properties)})"
             )
-        if given is self.root:
+        if schema is self.root:
             self.reads.add(name)
         return properties[name]
 
-    def _chain(self, node: dict[str, t.Any], given: Schema) -> Schema:
+    def _chain(self, node: dict[str, t.Any], schema: Schema) -> Schema:
         for child in node["children"]:
-            given = self.type_of(child, given)
-        return given
+            schema = self.type_of(child, schema)
+        return schema
 
     _subexpression = _index_expression = _pipe = _chain
 
-    def _current(self, node: dict[str, t.Any], given: Schema) -> Schema:
-        return given
+    def _current(self, node: dict[str, t.Any], schema: Schema) -> Schema:
+        return schema
 
     _identity = _current
 
-    def _literal(self, node: dict[str, t.Any], given: Schema) -> Schema:
+    def _literal(self, node: dict[str, t.Any], schema: Schema) -> Schema:
         return _constant(node["value"])
 
-    def _index(self, node: dict[str, t.Any], given: Schema) -> Schema:
-        return self._items(given, "an index")
+    def _index(self, node: dict[str, t.Any], schema: Schema) -> Schema:
+        return self._items(schema, "an index")
 
-    def _slice(self, node: dict[str, t.Any], given: Schema) -> Schema:
-        self._items(given, "a slice")
-        return given
+    def _slice(self, node: dict[str, t.Any], schema: Schema) -> Schema:
+        self._items(schema, "a slice")
+        return schema
 
-    def _flatten(self, node: dict[str, t.Any], given: Schema) -> Schema:
-        items = self._items(self.type_of(node["children"][0], given), "[]")
+    def _flatten(self, node: dict[str, t.Any], schema: Schema) -> Schema:
+        items = self._items(self.type_of(node["children"][0], schema), "[]")
         return {"type": "array", "items": items["items"] if truth_kinds(items) == {"array"} else items}
 
-    def _projection(self, node: dict[str, t.Any], given: Schema) -> Schema:
-        left, right = node["children"]
-        return {"type": "array", "items": self.type_of(right, self._items(self.type_of(left, given), "[*]"))}
+    def _projection(self, node: dict[str, t.Any], schema: Schema) -> Schema:
+        base, right = node["children"]
+        return {"type": "array", "items": self.type_of(right, self._items(self.type_of(base, schema), "[*]"))}
 
-    def _value_projection(self, node: dict[str, t.Any], given: Schema) -> Schema:
-        left, right = node["children"]
-        return {"type": "array", "items": self.type_of(right, self._values(self.type_of(left, given), ".*"))}
+    def _value_projection(self, node: dict[str, t.Any], schema: Schema) -> Schema:
+        base, right = node["children"]
+        return {"type": "array", "items": self.type_of(right, self._values(self.type_of(base, schema), ".*"))}
 
-    def _filter_projection(self, node: dict[str, t.Any], given: Schema) -> Schema:
-        left, right, condition = node["children"]
-        items = self._items(self.type_of(left, given), "[?…]")
+    def _filter_projection(self, node: dict[str, t.Any], schema: Schema) -> Schema:
+        base, right, condition = node["children"]
+        items = self._items(self.type_of(base, schema), "[?…]")
         self._truth(self.type_of(condition, items))
         return {"type": "array", "items": self.type_of(right, items)}
 
-    def _comparator(self, node: dict[str, t.Any], given: Schema) -> Schema:
-        left, right = (self.type_of(child, given) for child in node["children"])
+    def _comparator(self, node: dict[str, t.Any], schema: Schema) -> Schema:
+        left_type, right_type = (self.type_of(child, schema) for child in node["children"])
         if node["value"] in ("eq", "ne"):
-            self._comparable(left, right, *node["children"])
+            self._comparable(left_type, right_type, *node["children"])
             return _BOOLEAN
-        for side, child in zip((left, right), node["children"]):
+        for side, child in zip((left_type, right_type), node["children"]):
             if "enum" in side:
                 raise InputError(
                     "words have no order in JMESPath (it is alphabetical): name the values that you mean, as in "
@@ -218,34 +218,34 @@ class TypeCheck:
                 raise InputError(f"< and > compare numbers, not {named_type(side)}{better}")
         return _BOOLEAN
 
-    def _both(self, node: dict[str, t.Any], given: Schema) -> Schema:
-        left, right = (self.type_of(child, given) for child in node["children"])
-        self._truth(left)
-        self._truth(right)
-        return _union(left, right)
+    def _both(self, node: dict[str, t.Any], schema: Schema) -> Schema:
+        left_type, right_type = (self.type_of(child, schema) for child in node["children"])
+        self._truth(left_type)
+        self._truth(right_type)
+        return _union(left_type, right_type)
 
     _or_expression = _and_expression = _both
 
-    def _not_expression(self, node: dict[str, t.Any], given: Schema) -> Schema:
-        self._truth(self.type_of(node["children"][0], given))
+    def _not_expression(self, node: dict[str, t.Any], schema: Schema) -> Schema:
+        self._truth(self.type_of(node["children"][0], schema))
         return _BOOLEAN
 
-    def _multi_select_list(self, node: dict[str, t.Any], given: Schema) -> Schema:
+    def _multi_select_list(self, node: dict[str, t.Any], schema: Schema) -> Schema:
         self._copy(node["children"])
-        parts = [self.type_of(child, given) for child in node["children"]]
+        parts = [self.type_of(child, schema) for child in node["children"]]
         items = parts[0]
         for part in parts[1:]:
             items = _union(items, part)
         return {"type": "array", "items": items}
 
-    def _multi_select_dict(self, node: dict[str, t.Any], given: Schema) -> Schema:
+    def _multi_select_dict(self, node: dict[str, t.Any], schema: Schema) -> Schema:
         self._copy(node["children"])
         return {
             "type": "object",
-            "properties": {child["value"]: self.type_of(child["children"][0], given) for child in node["children"]},
+            "properties": {child["value"]: self.type_of(child["children"][0], schema) for child in node["children"]},
         }
 
-    def _function_expression(self, node: dict[str, t.Any], given: Schema) -> Schema:
+    def _function_expression(self, node: dict[str, t.Any], schema: Schema) -> Schema:
         name, arguments = node["value"], node["children"]
         if name not in _FUNCTIONS:
             better = next(
@@ -255,21 +255,21 @@ class TypeCheck:
         kinds, result = _FUNCTIONS[name]
         if len(arguments) != len(kinds):
             raise InputError(f"{name}() takes {len(kinds)} arguments, not {len(arguments)}")
-        types = [_ANY if argument["type"] == "expref" else self.type_of(argument, given) for argument in arguments]
-        for argument, allowed, found in zip(arguments, kinds, types):
+        types = [_ANY if argument["type"] == "expref" else self.type_of(argument, schema) for argument in arguments]
+        for argument, allowed, kind in zip(arguments, kinds, types):
             if (argument["type"] == "expref") != (allowed == ("&",)):
                 raise InputError(f"{name}() takes an expression that begins with & where {_words(allowed)} is expected")
-            if found is self.root:
+            if kind is self.root:
                 raise InputError(f"{name}() cannot take the whole image")
-            if allowed != ("&",) and found is not _ANY and not truth_kinds(found) & set(allowed):
+            if allowed != ("&",) and kind is not _ANY and not truth_kinds(kind) & set(allowed):
                 better = ""
                 if name == "to_number":
-                    number = _ORDER_ADVICE.get(found.get("form", ""), "")
+                    number = _ORDER_ADVICE.get(kind.get("form", ""), "")
                     better = f": it gives null for such a text, so nothing is ever found{number}"
-                raise InputError(f"{name}() takes {_words(allowed)}, not {named_type(found)}{better}")
-            if "enum" in found and name in ("length", "starts_with", "ends_with", "contains", "join"):
-                self._refuse_part_of_enum(name, found, argument, arguments, types)
-        array = next((found for found in types if "array" in truth_kinds(found)), _ANY)
+                raise InputError(f"{name}() takes {_words(allowed)}, not {named_type(kind)}{better}")
+            if "enum" in kind and name in ("length", "starts_with", "ends_with", "contains", "join"):
+                self._refuse_part_of_enum(name, kind, argument, arguments, types)
+        array = next((kind for kind in types if "array" in truth_kinds(kind)), _ANY)
         mapped = _ANY
         for argument in arguments:
             if argument["type"] == "expref":
@@ -300,36 +300,36 @@ class TypeCheck:
         }
         return results[result]
 
-    def _expref(self, node: dict[str, t.Any], given: Schema) -> Schema:
+    def _expref(self, node: dict[str, t.Any], schema: Schema) -> Schema:
         raise InputError("& belongs before an argument of map, sort_by, min_by or max_by")
 
-    def _items(self, given: Schema, what: str) -> Schema:
-        if given is _ANY:
+    def _items(self, schema: Schema, operator: str) -> Schema:
+        if schema is _ANY:
             return _ANY
-        if "array" not in truth_kinds(given):
+        if "array" not in truth_kinds(schema):
             raise InputError(
-                f"{what} is applied to {named_type(given)}, which is not a list{_binding(truth_kinds(given))}"
+                f"{operator} is applied to {named_type(schema)}, which is not a list{_binding(truth_kinds(schema))}"
             )
-        return t.cast(Schema, given["items"])
+        return t.cast(Schema, schema["items"])
 
-    def _values(self, given: Schema, what: str) -> Schema:
-        if given is _ANY:
+    def _values(self, schema: Schema, operator: str) -> Schema:
+        if schema is _ANY:
             return _ANY
-        if "object" not in truth_kinds(given) or given is self.root:
-            raise InputError(f"{what} needs a mapping of equal values, such as not_examined")
-        values = list(given["properties"].values())
+        if "object" not in truth_kinds(schema) or schema is self.root:
+            raise InputError(f"{operator} needs a mapping of equal values, such as not_examined")
+        values = list(schema["properties"].values())
         if not values:
-            raise InputError(f"{what} is applied to a mapping without fields")
+            raise InputError(f"{operator} is applied to a mapping without fields")
         result = values[0]
         for value in values[1:]:
             result = _union(result, value)
         return t.cast(Schema, result)
 
     def _comparable(
-        self, left: Schema, right: Schema, left_node: Node, right_node: Node, *, element: bool = False
+        self, left_type: Schema, right_type: Schema, left_node: Node, right_node: Node, *, element: bool = False
     ) -> None:
         """Refuse a comparison that cannot be true. ``element``: of an element of what ``left_node`` names."""
-        for words, constants, node in ((left, right, left_node), (right, left, right_node)):
+        for words, constants, node in ((left_type, right_type, left_node), (right_type, left_type, right_node)):
             for word in constants.get("const", ()):
                 field = render(node)
                 if "enum" in words and word not in words["enum"]:
@@ -342,11 +342,13 @@ class TypeCheck:
                     better = FORMS[form].better(word, field if node["type"] == "field" and not element else "@")
                     better += f" on the elements, as in !({field}[?…])" if element else ""
                     raise InputError(f"'{_word(word)}' is never a value of {field}: {better}")
-        if left is _ANY or right is _ANY or not truth_kinds(left) or not truth_kinds(right):
+        if left_type is _ANY or right_type is _ANY or not truth_kinds(left_type) or not truth_kinds(right_type):
             return
-        if not truth_kinds(left) & truth_kinds(right):
-            better = _comparison_advice((left, left_node), (right, right_node))
-            raise InputError(f"compares {named_type(left)} with {named_type(right)}, which are never equal{better}")
+        if not truth_kinds(left_type) & truth_kinds(right_type):
+            better = _comparison_advice((left_type, left_node), (right_type, right_node))
+            raise InputError(
+                f"compares {named_type(left_type)} with {named_type(right_type)}, which are never equal{better}"
+            )
 
     def _reachable(self, name: str, types: list[Schema], arguments: list[Node]) -> None:
         """Refuse a part that no text of a field has."""
@@ -360,25 +362,25 @@ class TypeCheck:
                 )
 
     def _refuse_part_of_enum(
-        self, name: str, found: Schema, argument: Node, arguments: list[Node], types: list[Schema]
+        self, name: str, enum: Schema, argument: Node, arguments: list[Node], types: list[Schema]
     ) -> None:
         if name == "contains" and argument is not arguments[0] and "array" in truth_kinds(types[0]):
             return
         field = render(argument)
         words = [word for schema in types for word in schema.get("const", ())]
-        value = next((item for item in found["enum"] for word in words if word and word.lower() in item), "")
-        value = value or next(iter(found["enum"]))
+        value = next((item for item in enum["enum"] for word in words if word and word.lower() in item), "")
+        value = value or next(iter(enum["enum"]))
         raise InputError(
             f"{name}() is for texts, and {field} is one of a few words: write {field} == '{value}', or "
-            f"contains(['{found['enum'][0]}', '{found['enum'][-1]}'], {field}) (possible: {', '.join(found['enum'])})"
+            f"contains(['{enum['enum'][0]}', '{enum['enum'][-1]}'], {field}) (possible: {', '.join(enum['enum'])})"
         )
 
-    def _truth(self, found: Schema) -> None:
+    def _truth(self, schema: Schema) -> None:
         """Refuse what is true for every image when it stands where a truth value is expected."""
-        if found is not _ANY and truth_kinds(found) == {"number"}:
+        if schema is not _ANY and truth_kinds(schema) == {"number"}:
             raise InputError("a number is always true in JMESPath: compare it, as in packages > `0`")
-        if found is self.root or "enum" in found:
-            raise InputError(f"{named_type(found)} is always true: compare it with something")
+        if schema is self.root or "enum" in schema:
+            raise InputError(f"{named_type(schema)} is always true: compare it with something")
 
     def _copy(self, children: list[dict[str, t.Any]]) -> None:
         self.copies *= max(1, sum(child["type"] != "literal" for child in children))
@@ -386,8 +388,8 @@ class TypeCheck:
             raise InputError("its lists of lists grow too large")
 
 
-def truth_kinds(found: Schema) -> set[str]:
-    kinds = found.get("type", ())
+def truth_kinds(schema: Schema) -> set[str]:
+    kinds = schema.get("type", ())
     return {"number" if kind == "integer" else kind for kind in ([kinds] if isinstance(kinds, str) else kinds)} - {
         "null"
     }
@@ -410,20 +412,20 @@ def _constant(value: t.Any) -> Schema:
     return {"type": "null"}
 
 
-def _union(left: Schema, right: Schema) -> Schema:
-    if left is _ANY or right is _ANY:
+def _union(left_type: Schema, right_type: Schema) -> Schema:
+    if left_type is _ANY or right_type is _ANY:
         return _ANY
-    if left == right:
-        return left
-    both: dict[str, t.Any] = {"type": sorted(truth_kinds(left) | truth_kinds(right))}
+    if left_type == right_type:
+        return left_type
+    union: dict[str, t.Any] = {"type": sorted(truth_kinds(left_type) | truth_kinds(right_type))}
     for key in ("const", "enum"):
-        if key in left and key in right:
-            both[key] = [*left[key], *(word for word in right[key] if word not in left[key])]
-    if truth_kinds(left) == truth_kinds(right) == {"array"}:
-        both["items"] = _union(left["items"], right["items"])
-    elif len(both["type"]) > 1 or "object" in both["type"]:
-        return {"type": both["type"], "properties": {}, "items": _ANY}
-    return both
+        if key in left_type and key in right_type:
+            union[key] = [*left_type[key], *(word for word in right_type[key] if word not in left_type[key])]
+    if truth_kinds(left_type) == truth_kinds(right_type) == {"array"}:
+        union["items"] = _union(left_type["items"], right_type["items"])
+    elif len(union["type"]) > 1 or "object" in union["type"]:
+        return {"type": union["type"], "properties": {}, "items": _ANY}
+    return union
 
 
 def _comparison_advice(*sides: tuple[Schema, Node]) -> str:
@@ -461,14 +463,14 @@ def _field_advice(name: str, properties: t.Mapping[str, Schema]) -> str:
 
 
 def _nearest_word(word: str, words: t.Collection[str]) -> str:
-    for other in _SYNONYMS.get(word.lower(), ()):
-        if other in words:
-            return f"; did you mean '{other}'?"
+    for synonym in _SYNONYMS.get(word.lower(), ()):
+        if synonym in words:
+            return f"; did you mean '{synonym}'?"
     return nearest(word, words)
 
 
-def named_type(found: Schema) -> str:
-    kinds = sorted(truth_kinds(found))
+def named_type(schema: Schema) -> str:
+    kinds = sorted(truth_kinds(schema))
     if not kinds:
         return "null"
     names = {"array": "a list", "object": "a mapping", "string": "a text", "number": "a number", "boolean": "a boolean"}

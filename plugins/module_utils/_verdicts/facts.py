@@ -25,7 +25,7 @@ def image_document(subject: Subject, verdict: ImageVerdict) -> dict[str, t.Any]:
         {"name": policy.name, "sha256": policy.sha256, "verdict": policy.verdict} for policy in verdict.policies
     ]
     document["reasons"] = [_code_and_message(reason) for reason in verdict.reasons]
-    document["exceptions"] = [dict(one) for one in verdict.exceptions]
+    document["exceptions"] = [dict(exception) for exception in verdict.exceptions]
     return with_names(document, subject.names, subject.unconfirmed)
 
 
@@ -44,8 +44,8 @@ def with_names(
     names = sorted(set(references) - {""})
     if document["verdict"] == "passed":
         names = sorted(set(map(shown, names)))
-    kept = shown(document["reference"]) if document["verdict"] == "passed" else document["reference"]
-    reference = kept if kept in names or not names else names[0]
+    old_reference = shown(document["reference"]) if document["verdict"] == "passed" else document["reference"]
+    reference = old_reference if old_reference in names or not names else names[0]
     return {**document, "reference": reference, "references": names}
 
 
@@ -87,10 +87,12 @@ def build_facts(subject: Subject, accepted: Accepted) -> dict[str, t.Any]:
         "not_examined": counts,
         "inventory": {
             "complete": inventory is not None and inventory.complete,
-            "problems": [_code_and_message(one) for one in sorted_problems(inventory.problems)] if inventory else [],
+            "problems": [_code_and_message(item) for item in sorted_problems(inventory.problems)] if inventory else [],
             "repositories": [
                 {"cpe": cpe, "source": source}
-                for cpe, source in sorted({(found.cpe, found.source) for found in (match.cpes if match else ())})
+                for cpe, source in sorted(
+                    {(cpe_match.cpe, cpe_match.source) for cpe_match in (match.cpes if match else ())}
+                )
             ],
         },
         "vulnerabilities": vulnerabilities,
@@ -118,7 +120,7 @@ def compliance_facts(results: Results, *, tailoring: str = "", partial: bool = F
         "partial": partial,
         "score": results.score,
         "counts": {result: results.counts[result] for result in RULE_RESULTS},
-        "problems": [_code_and_message(one) for one in sorted_problems(results.problems)],
+        "problems": [_code_and_message(problem) for problem in sorted_problems(results.problems)],
         "rules": [
             {
                 "id": rule.id,
@@ -134,15 +136,15 @@ def compliance_facts(results: Results, *, tailoring: str = "", partial: bool = F
 
 
 def _compliance(subject: Subject, accepted: t.Mapping[str, str]) -> dict[str, t.Any] | None:
-    given = subject.compliance
-    if given is None:
+    results = subject.compliance
+    if results is None:
         return None
     # Results that a failed attempt was to replace must not look like those of today.
     late = [] if subject.compliance_problem is None else [_code_and_message(subject.compliance_problem)]
     return {
-        **given,
-        "problems": [*late, *given["problems"]],
-        "rules": [{**rule, "exception": accepted.get(rule["id"], "")} for rule in given["rules"]],
+        **results,
+        "problems": [*late, *results["problems"]],
+        "rules": [{**rule, "exception": accepted.get(rule["id"], "")} for rule in results["rules"]],
     }
 
 

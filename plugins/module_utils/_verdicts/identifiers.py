@@ -25,6 +25,6 @@ def mentioned_ids(text: str) -> tuple[str, ...]:
 
     ``https://nvd.nist.gov/vuln/detail/CVE-2026-1`` and ``CVE 2026 1`` mean ``cve-2026-1``, too.
     """
-    whole = folded_id(text)
-    numbers = [f"cve-{year}-{number}" for year, number in _CVE.findall(whole)]
-    return tuple(dict.fromkeys([whole, *numbers, *_TOKEN.findall(whole)]))
+    folded = folded_id(text)
+    numbers = [f"cve-{year}-{number}" for year, number in _CVE.findall(folded)]
+    return tuple(dict.fromkeys([folded, *numbers, *_TOKEN.findall(folded)]))

@@ -49,34 +49,34 @@ def judge(
     """Judge an image by all policies that select it. ``now`` has a time zone."""
     exceptions = exceptions if isinstance(exceptions, Exceptions) else Exceptions(exceptions)
     named = ImageNames((subject.digest, *subject.index_digests), subject.names, subject.distribution)
-    meant = exceptions.of_image(named, now.astimezone(datetime.timezone.utc).date())
+    image_exceptions = exceptions.of_image(named, now.astimezone(datetime.timezone.utc).date())
     findings, rules = subject.findings, subject.rules
     names = subject.names or ("",)
     selecting = [policy for policy in policies if policy.images.selects(names, subject.platform, subject.labels)]
-    used = meant.used(findings, rules, [policy.name for policy in selecting])
+    used = image_exceptions.used(findings, rules, [policy.name for policy in selecting])
     common = _scan_reasons(subject)
-    found = [*common, *_exception_notes(used)]
+    outcomes = [*common, *_exception_notes(used)]
     verdicts = []
     views: list[Accepted] = []
     facts: dict[str, t.Any] = {}
     for policy in selecting:
-        if not views or meant.by_policy:
-            views.append(meant.accepted(findings, rules, policy.name))
+        if not views or image_exceptions.by_policy:
+            views.append(image_exceptions.accepted(findings, rules, policy.name))
             facts = build_facts(subject, views[-1])
-        own = [*common, *_policy_outcomes(policy, subject, facts, views[-1], now)]
-        verdicts.append(PolicyVerdict(policy.name, policy.sha256, _verdict_of(own), _ordered(own)))
-        found += own
+        results = [*common, *_policy_outcomes(policy, subject, facts, views[-1], now)]
+        verdicts.append(PolicyVerdict(policy.name, policy.sha256, _verdict_of(results), _ordered(results)))
+        outcomes += results
     if not verdicts:
-        found.append(_no_policy(subject, policies))
-        views.append(meant.accepted(findings, rules, None))
+        outcomes.append(_no_policy(subject, policies))
+        views.append(image_exceptions.accepted(findings, rules, None))
     return ImageVerdict(
         digest=subject.digest,
-        verdict=_verdict_of(found),
-        reasons=_ordered(found),
+        verdict=_verdict_of(outcomes),
+        reasons=_ordered(outcomes),
         policies=tuple(sorted(verdicts, key=lambda verdict: verdict.name)),
         excepted=_in_all([view.findings for view in views]),
         excepted_rules=_in_all([view.rules for view in views]),
-        exceptions=tuple(sorted((one.document() for one in used), key=_exception_order)),
+        exceptions=tuple(sorted((entry.document() for entry in used), key=_exception_order)),
     )
 
 
@@ -91,8 +91,8 @@ def judge_index(
     ``children`` without attestations. ``verdicts``: of the images, by digest. ``platforms``: those of the nodes, or
     what the user wants, as ``platforms.choose`` understands them; empty means all that the index has.
     """
-    wanted = sorted(set(platforms))
-    positions, missing = choose([platform_of(child.platform) for child in children], list(map(parse_platform, wanted)))
+    names = sorted(set(platforms))
+    positions, missing = choose([platform_of(child.platform) for child in children], list(map(parse_platform, names)))
     chosen = [children[position] for position in positions]
     reasons: list[Reason] = []
     if not children:
@@ -112,7 +112,7 @@ def judge_index(
     for child in sorted(judged, key=lambda child: (-VERDICTS.index(judged[child].verdict), child)):
         verdict = judged[child]
         results.append(verdict.verdict)
-        reasons += [Reason(one.code, f"{visible(child.platform, 100)}: {one.message}") for one in verdict.reasons]
+        reasons += [Reason(item.code, f"{visible(child.platform, 100)}: {item.message}") for item in verdict.reasons]
         for policy in verdict.policies:
             by_policy.setdefault((policy.name, policy.sha256), []).append(policy.verdict)
     return ImageVerdict(
@@ -120,7 +120,7 @@ def judge_index(
         verdict=worst(results),
         reasons=tuple(_bounded(reasons)),
         policies=tuple(
-            PolicyVerdict(name, sha256, worst(found), ()) for (name, sha256), found in sorted(by_policy.items())
+            PolicyVerdict(name, sha256, worst(group), ()) for (name, sha256), group in sorted(by_policy.items())
         ),
     )
 
@@ -134,8 +134,8 @@ def _policy_outcomes(
     needs_data = policy.asks_vulnerabilities and subject.inventory.kind not in policy.accept
     case = Case(subject, subject.inventory, facts, accepted, _data(subject) if needs_data else None, now)
     for reasons in _REASONS:
-        for found in reasons(policy, case):
-            yield found if isinstance(found, Outcome) else Outcome(CODES[found.code].effect, found)
+        for finding in reasons(policy, case):
+            yield finding if isinstance(finding, Outcome) else Outcome(CODES[finding.code].effect, finding)
 
 
 def _data(subject: Subject) -> Data | None:
@@ -174,27 +174,27 @@ def _in_all(views: t.Sequence[t.Mapping[_Key, str]]) -> dict[_Key, str]:
 def _exception_notes(used: t.Iterable[Used]) -> list[Outcome]:
     """Make notes about the exceptions that hold, and about those that no longer do."""
     notes = []
-    for one in used:
-        entry, number = one.entry, len(one.findings) + len(one.rules)
-        what = counted(number, "rule" if one.rules else "finding")
+    for use in used:
+        entry, number = use.entry, len(use.findings) + len(use.rules)
+        subject = counted(number, "rule" if use.rules else "finding")
         if isinstance(entry, VexStatement):
             text = f"{counted(number, 'finding')} cleared by {visible(entry.author, 100)} ({visible(entry.label, 200)})"
-            why = visible(entry.justification or entry.impact, 300)
-            notes.append(_outcome("vex-applied", f"{text}: {entry.status}" + (f", {why}" if why else "")))
+            cause = visible(entry.justification or entry.impact, 300)
+            notes.append(_outcome("vex-applied", f"{text}: {entry.status}" + (f", {cause}" if cause else "")))
             continue
         owner = f" by {visible(entry.owner, 100)}" if entry.owner else ""
-        what += f" of {visible(entry.label, 100)}"
-        why = visible(entry.reason, 300) + (f" ({visible(entry.ticket, 100)})" if entry.ticket else "")
-        if one.state == "accepted":
+        subject += f" of {visible(entry.label, 100)}"
+        cause = visible(entry.reason, 300) + (f" ({visible(entry.ticket, 100)})" if entry.ticket else "")
+        if use.state == "accepted":
             limited = f" for the policies {listed(entry.policies)}" if entry.policies else ""
-            notes.append(_outcome("exception-applied", f"{what} accepted{owner} {entry.until}{limited}: {why}"))
-        elif one.state == "expired":
-            text = f"{what}, accepted{owner} {entry.until}: the exception has expired ({why})"
+            notes.append(_outcome("exception-applied", f"{subject} accepted{owner} {entry.until}{limited}: {cause}"))
+        elif use.state == "expired":
+            text = f"{subject}, accepted{owner} {entry.until}: the exception has expired ({cause})"
             notes.append(_outcome("exception-expired", text))
         else:
-            text = f"{what}, accepted{owner} {entry.until}: there is a fix now, so it counts again ({why})"
+            text = f"{subject}, accepted{owner} {entry.until}: there is a fix now, so it counts again ({cause})"
             notes.append(_outcome("exception-ended", text))
-    return sorted(notes, key=lambda one: (one.reason.code, one.reason.message))
+    return sorted(notes, key=lambda note: (note.reason.code, note.reason.message))
 
 
 def _exception_order(document: t.Mapping[str, t.Any]) -> tuple[t.Any, ...]:
@@ -205,28 +205,28 @@ def _outcome(code: str, message: str) -> Outcome:
     return Outcome(CODES[code].effect, Reason(code, message))
 
 
-def _verdict_of(found: t.Iterable[Outcome]) -> str:
-    return worst(["passed", *(one.effect for one in found if one.effect != "note")])
+def _verdict_of(outcomes: t.Iterable[Outcome]) -> str:
+    return worst(["passed", *(outcome.effect for outcome in outcomes if outcome.effect != "note")])
 
 
-def _ordered(found: t.Iterable[Outcome]) -> tuple[Reason, ...]:
+def _ordered(outcomes: t.Iterable[Outcome]) -> tuple[Reason, ...]:
     """The gravest first, each once; reasons of one effect stay in the order in which they were found."""
 
-    def rank(one: Outcome) -> int:
-        return 1 if one.effect == "note" else -VERDICTS.index(one.effect)
+    def rank(outcome: Outcome) -> int:
+        return 1 if outcome.effect == "note" else -VERDICTS.index(outcome.effect)
 
-    return tuple(_bounded([one.reason for one in sorted(dict.fromkeys(found), key=rank)]))
+    return tuple(_bounded([outcome.reason for outcome in sorted(dict.fromkeys(outcomes), key=rank)]))
 
 
 def _bounded(reasons: t.Sequence[Reason]) -> t.Iterator[Reason]:
     numbers: dict[str, int] = {}
     for reason in reasons:
         numbers[reason.code] = numbers.get(reason.code, 0) + 1
-    given: dict[str, int] = {}
+    shown_counts: dict[str, int] = {}
     for reason in reasons:
-        given[reason.code] = given.get(reason.code, 0) + 1
-        if given[reason.code] < REASON_LIMIT or numbers[reason.code] <= REASON_LIMIT:
+        shown_counts[reason.code] = shown_counts.get(reason.code, 0) + 1
+        if shown_counts[reason.code] < REASON_LIMIT or numbers[reason.code] <= REASON_LIMIT:
             yield reason
-        elif given[reason.code] == REASON_LIMIT:
+        elif shown_counts[reason.code] == REASON_LIMIT:
             more = numbers[reason.code] - REASON_LIMIT + 1
             yield Reason(reason.code, f"and {more} more of this kind; the report names all of them")

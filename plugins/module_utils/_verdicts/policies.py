@@ -65,12 +65,12 @@ def _policy(field: Field) -> Policy:
 
 
 def _name(field: Field) -> str:
-    given = field.any_mapping(_EXPECTED)
-    if "name" not in given:
+    fields = field.any_mapping(_EXPECTED)
+    if "name" not in fields:
         raise field.renamed("").error("a policy without a name: expected '- name: …'")
-    name = given["name"].renamed("name of a policy").text("a name")
+    name = fields["name"].renamed("name of a policy").text("a name")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
-        raise given["name"].error(
+        raise fields["name"].error(
             f"'{visible(name, 100)}' is not a name: expected letters, digits, '.', '_' and '-', at most 100"
         )
     return name

@@ -79,7 +79,7 @@ def _render_rest(node: Node, parts: list[str]) -> str:
     return ".".join(parts)
 
 
-def _joined(base: str, rest: str) -> str:
-    if not rest or rest.startswith("["):
-        return base + rest
-    return f"{base}.{rest}"
+def _joined(base: str, suffix: str) -> str:
+    if not suffix or suffix.startswith("["):
+        return base + suffix
+    return f"{base}.{suffix}"

@@ -92,11 +92,11 @@ class Samples:
     def _one_of(self, values: t.Sequence[t.Any]) -> t.Any:
         return values[int(self._random.random() * len(values))]
 
-    def _preferred(self, named: t.Sequence[t.Any], others: t.Sequence[t.Any]) -> t.Any:
+    def _preferred(self, named: t.Sequence[t.Any], alternatives: t.Sequence[t.Any]) -> t.Any:
         """One of the values that the expression names, more often than not, or one of the others."""
-        if named and (not others or self._chance(0.9 if self._aimed else 0.5)):
+        if named and (not alternatives or self._chance(0.9 if self._aimed else 0.5)):
             return self._one_of(named)
-        return self._one_of(others or named)
+        return self._one_of(alternatives or named)
 
     def _empty(self, schema: Schema) -> t.Any:
         kinds = _kinds(schema)
@@ -135,9 +135,9 @@ class Samples:
             size = self._one_of(self._sizes)
         if size <= 3:
             return [self._value(items, name) for _number in range(size)]
-        kept, self._aimed = self._aimed, True
+        aimed, self._aimed = self._aimed, True
         kinds = [self._value(items, name) for _number in range(self._one_of((1, 1, 1, 2)))]
-        self._aimed = kept
+        self._aimed = aimed
         elements: list[t.Any] = kinds * (size // len(kinds) + 1)
         return elements[:size]
 
@@ -163,13 +163,13 @@ class Samples:
         low, high = schema.get("minimum", 0), schema.get("maximum", 10**9)
         pools = self._ranges.get((name, high))
         if pools is None:
-            whole = "integer" in _kinds(schema)
-            near = [number + step for number in self._numbers for step in ((0, 1, -1) if whole else (0, 0.5, -0.5))]
+            is_whole = "integer" in _kinds(schema)
+            near = [number + step for number in self._numbers for step in ((0, 1, -1) if is_whole else (0, 0.5, -0.5))]
             named = [number for number in dict.fromkeys(near) if low <= number <= high]
-            named = [int(number) for number in named if number == int(number)] if whole else named
-            others = [number for number in (0, 1, 3, 7, 9.8, 10, 55, 100, 400) if low <= number <= high]
-            others = [number for number in others if not whole or number == int(number)]
-            pools = (named, others)
+            named = [int(number) for number in named if number == int(number)] if is_whole else named
+            alternatives = [number for number in (0, 1, 3, 7, 9.8, 10, 55, 100, 400) if low <= number <= high]
+            alternatives = [number for number in alternatives if not is_whole or number == int(number)]
+            pools = (named, alternatives)
             self._ranges[(name, high)] = pools
         return pools
 

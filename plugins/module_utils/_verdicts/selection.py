@@ -39,11 +39,11 @@ ALL_IMAGES = Selection()
 def split_reference(reference: str) -> tuple[str, str]:
     """(registry, repository) of a reference in full form; the registry is empty for files and folders."""
     name = reference.partition("@")[0]
-    registry, slash, rest = name.partition("/")
+    registry, slash, repository_path = name.partition("/")
     # Files and folders are written TRANSPORT:PATH (containers-transports(5)); a port is a number.
     if not slash or re.match(r"(oci|oci-archive|docker-archive|rootfs):", reference):
         return "", reference
-    head, _slash, tail = rest.rpartition("/")
+    head, _slash, tail = repository_path.rpartition("/")
     return registry, f"{head}/{tail.partition(':')[0]}" if head else tail.partition(":")[0]
 
 

@@ -34,7 +34,7 @@ def try_expression(tree: Node, schema: Schema, reads: t.Collection[str]) -> None
     recorder = _recorder()
     watched = list(_watched(tree))
     waiting = {id(node) for node in watched}
-    whole = 0
+    outcomes = 0
     tried = 0
     try:
         for image in Samples(tree, schema, reads):
@@ -44,9 +44,9 @@ def try_expression(tree: Node, schema: Schema, reads: t.Collection[str]) -> None
             except (jmespath.exceptions.JMESPathError, TypeError, ValueError):
                 continue
             if isinstance(result, bool):
-                whole |= _TRUE if result else _FALSE
+                outcomes |= _TRUE if result else _FALSE
             waiting = {node for node in waiting if recorder.outcomes.get(node, 0) != _TRUE | _FALSE}
-            if not waiting and whole == _TRUE | _FALSE:
+            if not waiting and outcomes == _TRUE | _FALSE:
                 return
     except _Enough:
         if tried < _IMAGES_NEEDED:
@@ -54,16 +54,16 @@ def try_expression(tree: Node, schema: Schema, reads: t.Collection[str]) -> None
     for node in watched:
         outcome = recorder.outcomes.get(id(node), 0)
         if outcome in (_TRUE, _FALSE):
-            raise InputError(_never(tree, node, outcome, whole))
-    if whole in (_TRUE, _FALSE):
-        raise InputError(_never(tree, tree, whole, whole))
-    if not whole:
+            raise InputError(_never(tree, node, outcome, outcomes))
+    if outcomes in (_TRUE, _FALSE):
+        raise InputError(_never(tree, tree, outcomes, outcomes))
+    if not outcomes:
         raise InputError("gives neither true nor false for any image")
 
 
-def _never(tree: Node, node: Node, outcome: int, whole: int) -> str:
+def _never(tree: Node, node: Node, outcome: int, outcomes: int) -> str:
     """What never changes, what follows from it, and what to write."""
-    effect = {_TRUE: "can never be broken: ", _FALSE: "can never hold: "}.get(whole, "")
+    effect = {_TRUE: "can never be broken: ", _FALSE: "can never hold: "}.get(outcomes, "")
     state = "true" if outcome == _TRUE else "false"
     part = "it" if node is tree else f"the part {render(node)}"
     return f"{effect}{part} is {state} for every image ({IMAGES} were tried){_better(node)}"
@@ -139,7 +139,7 @@ def _recorder() -> t.Any:
             return self.note(node, super().visit_function_expression(node, value))
 
         def visit_or_expression(self, node: Node, value: t.Any) -> t.Any:
-            return self.note(node, self.both(node, value, first_counts=lambda left: not _is_false(left)))
+            return self.note(node, self.both(node, value, first_counts=lambda operand: not _is_false(operand)))
 
         def visit_and_expression(self, node: Node, value: t.Any) -> t.Any:
             return self.note(node, self.both(node, value, first_counts=_is_false))
@@ -156,7 +156,7 @@ def _recorder() -> t.Any:
             return first if first_counts(first) else second
 
         def visit_filter_projection(self, node: Node, value: t.Any) -> t.Any:
-            base, rest, condition = node["children"]
+            base, projection, condition = node["children"]
             elements = self.visit(base, value)
             if not isinstance(elements, list):
                 return None
@@ -167,7 +167,7 @@ def _recorder() -> t.Any:
                 holds = self.visit(condition, element)
                 if noted:
                     self.note(condition, holds)
-                results[id(element)] = None if _is_false(holds) else self.visit(rest, element)
+                results[id(element)] = None if _is_false(holds) else self.visit(projection, element)
             return [result for result in (results[id(element)] for element in elements) if result is not None]
 
     return Recorder()

@@ -68,15 +68,15 @@ class Usages:
     def add(self, document: t.Mapping[str, t.Any], indexes: t.Iterable[str] = ()) -> None:
         """Count one image object of a report. ``indexes``: digests of the indexes that the image is in."""
         named = ImageNames((document["digest"], *indexes), _judged_names(document), document["os"].partition(" ")[0])
-        meant = self._exceptions.of_image(named, self._today)
+        entries = self._exceptions.of_image(named, self._today)
         policies = {policy["name"] for policy in document["policies"]}
         about: list[tuple[Entry, str]] = []
-        for one in document["vulnerabilities"]:
+        for item in document["vulnerabilities"]:
             # A package is written name-epoch:version-release.arch.
-            name = one["package"].rsplit("-", 2)[0]
-            about += meant.about_finding(_ReportedFinding(one["id"], name, one["package"], one["status"]))
+            name = item["package"].rsplit("-", 2)[0]
+            about += entries.about_finding(_ReportedFinding(item["id"], name, item["package"], item["status"]))
         for rule in (document["compliance"] or {"rules": ()})["rules"]:
-            about += meant.about_rule(rule)
+            about += entries.about_rule(rule)
         image = document["reference"] or document["digest"]
         for entry, state in about:
             if policies and not any(for_policy(entry, name) for name in policies):
@@ -89,7 +89,7 @@ class Usages:
 
     def result(self) -> list[EntryUsage]:
         """One for each entry of a file, in their order."""
-        found = []
+        usages = []
         for entry in self._exceptions.entries:
             if not isinstance(entry, Acceptance):
                 continue
@@ -99,21 +99,21 @@ class Usages:
                 state = "fixed"
             if not entry.holds(self._today):
                 state = "expired"
-            left = (entry.expires - self._today).days if entry.expires is not None else None
-            found.append(EntryUsage(entry, state, left, number, tuple(self._images.get(id(entry), ()))))
-        return found
+            days_left = (entry.expires - self._today).days if entry.expires is not None else None
+            usages.append(EntryUsage(entry, state, days_left, number, tuple(self._images.get(id(entry), ()))))
+        return usages
 
     def cleared(self, document: VexDocument) -> int:
         """Number of findings that the statements of a file clear; they must be among the exceptions."""
-        return sum(self._number.get(id(one), 0) for one in document.statements)
+        return sum(self._number.get(id(statement), 0) for statement in document.statements)
 
 
 def counts(usages: t.Sequence[EntryUsage], days: int) -> dict[str, int]:
     """Count the exceptions in each state, and those that end within so many days."""
     states = dict.fromkeys(("used", "unused", "expired", "fixed"), 0)
-    for one in usages:
-        states[one.state] += 1
-    return {**states, "expiring": sum(one.expires_within(days) for one in usages)}
+    for usage in usages:
+        states[usage.state] += 1
+    return {**states, "expiring": sum(usage.expires_within(days) for usage in usages)}
 
 
 def describe(usage: EntryUsage, days: int) -> dict[str, t.Any]:
@@ -157,18 +157,18 @@ def describe_vex(document: VexDocument, usages: Usages) -> dict[str, t.Any]:
 def warnings(usages: t.Sequence[EntryUsage], days: int, *, whole: bool) -> list[str]:
     """Sentences about exceptions that need somebody. ``whole``: everything was judged, so that unused means it."""
     texts = [
-        ("expired", [one for one in usages if one.state == "expired"]),
-        ("ended, since all that is accepted has a fix now", [one for one in usages if one.state == "fixed"]),
-        (f"with an end within {days} days", [one for one in usages if one.expires_within(days)]),
-        ("about nothing in any image", [one for one in usages if whole and one.state == "unused"]),
+        ("expired", [usage for usage in usages if usage.state == "expired"]),
+        ("ended, since all that is accepted has a fix now", [usage for usage in usages if usage.state == "fixed"]),
+        (f"with an end within {days} days", [usage for usage in usages if usage.expires_within(days)]),
+        ("about nothing in any image", [usage for usage in usages if whole and usage.state == "unused"]),
     ]
     return [
-        f"{len(found)} exception{'' if len(found) == 1 else 's'} {what}: {_places(found)}"
-        for what, found in texts
-        if found
+        f"{len(matching)} exception{'' if len(matching) == 1 else 's'} {state}: {_places(matching)}"
+        for state, matching in texts
+        if matching
     ]
 
 
-def _places(found: t.Sequence[EntryUsage]) -> str:
-    shown = ", ".join(f"{one.entry.label} ({one.entry.where}, line {one.entry.line})" for one in found[:_NAMED])
-    return shown + (f" and {len(found) - _NAMED} more" if len(found) > _NAMED else "")
+def _places(usages: t.Sequence[EntryUsage]) -> str:
+    shown = ", ".join(f"{item.entry.label} ({item.entry.where}, line {item.entry.line})" for item in usages[:_NAMED])
+    return shown + (f" and {len(usages) - _NAMED} more" if len(usages) > _NAMED else "")

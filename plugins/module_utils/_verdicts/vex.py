@@ -73,10 +73,10 @@ def load_vex(path: str, signature_key: str, *, now: datetime.datetime) -> VexDoc
     except (CorruptData, LimitExceeded) as error:
         return VexDocument(path, problems=(f"not used: {visible(str(error), _TEXT_LIMIT)}",))
     try:
-        found = read_vex(data, path, now=now)
+        document = read_vex(data, path, now=now)
     except ScanError as error:
         return VexDocument(path, verified=True, problems=(f"not used: {visible(str(error), _TEXT_LIMIT)}",))
-    return dataclasses.replace(found, verified=True)
+    return dataclasses.replace(document, verified=True)
 
 
 def read_vex(data: bytes, where: str, *, now: datetime.datetime) -> VexDocument:
@@ -116,11 +116,11 @@ class _VexReader:
         else:
             self.left += 1
 
-    def time(self, text: str, what: str) -> str:
+    def time(self, text: str, place: str) -> str:
         """A time that is not in the future: what is said tomorrow would outlive every correction."""
-        moment = parse_time(text, f"{self.where}: {what}")
+        moment = parse_time(text, f"{self.where}: {place}")
         if moment > self.now + CLOCK_SKEW:
-            raise CorruptData(f"{self.where}: {what} is {visible(text, 60)}, which lies in the future")
+            raise CorruptData(f"{self.where}: {place} is {visible(text, 60)}, which lies in the future")
         return utc_text(moment)
 
     def step(self) -> None:
@@ -129,11 +129,11 @@ class _VexReader:
         if self._steps > STEP_LIMIT:
             raise LimitExceeded(f"{self.where} takes more than {STEP_LIMIT} steps to read")
 
-    def ids(self, found: t.Iterable[str], what: str) -> tuple[str, ...]:
+    def ids(self, texts: t.Iterable[str], place: str) -> tuple[str, ...]:
         """The ids of a vulnerability, each once."""
-        ids = tuple(dict.fromkeys(filter(None, found)))
+        ids = tuple(dict.fromkeys(filter(None, texts)))
         if len(ids) > IDS_LIMIT:
-            raise LimitExceeded(f"{self.where}: {what}: the vulnerability has more than {IDS_LIMIT} ids")
+            raise LimitExceeded(f"{self.where}: {place}: the vulnerability has more than {IDS_LIMIT} ids")
         return ids
 
     def add(self, statement: VexStatement) -> None:
@@ -145,26 +145,26 @@ class _VexReader:
         elif statement.status == "fixed" and not statement.clears:
             self.problem(f"{visible(statement.ids[0], 60)}: fixed in an image without a digest, so in no build of it")
 
-    def text(self, holder: t.Mapping[str, t.Any], name: str, what: str) -> str:
-        return (field(holder, name, str, f"{self.where}: {what}") or "").strip()[:_TEXT_LIMIT]
+    def text(self, holder: t.Mapping[str, t.Any], name: str, place: str) -> str:
+        return (field(holder, name, str, f"{self.where}: {place}") or "").strip()[:_TEXT_LIMIT]
 
-    def items(self, holder: t.Mapping[str, t.Any], name: str, what: str) -> list[t.Any]:
-        return field(holder, name, list, f"{self.where}: {what}") or []
+    def items(self, holder: t.Mapping[str, t.Any], name: str, place: str) -> list[t.Any]:
+        return field(holder, name, list, f"{self.where}: {place}") or []
 
-    def objects(self, holder: t.Mapping[str, t.Any], name: str, what: str) -> list[dict[str, t.Any]]:
-        found = self.items(holder, name, what)
-        if not all(isinstance(one, dict) for one in found):
-            raise CorruptData(f"{self.where}: {what}: {name} has something in it that is not an object")
-        return found
+    def objects(self, holder: t.Mapping[str, t.Any], name: str, place: str) -> list[dict[str, t.Any]]:
+        items = self.items(holder, name, place)
+        if not all(isinstance(item, dict) for item in items):
+            raise CorruptData(f"{self.where}: {place}: {name} has something in it that is not an object")
+        return items
 
-    def texts(self, holder: t.Mapping[str, t.Any], name: str, what: str) -> list[str]:
-        found = self.items(holder, name, what)
-        if not all(isinstance(one, str) for one in found):
-            raise CorruptData(f"{self.where}: {what}: {name} has something in it that is not text")
-        return found
+    def texts(self, holder: t.Mapping[str, t.Any], name: str, place: str) -> list[str]:
+        items = self.items(holder, name, place)
+        if not all(isinstance(item, str) for item in items):
+            raise CorruptData(f"{self.where}: {place}: {name} has something in it that is not text")
+        return items
 
-    def object(self, holder: t.Mapping[str, t.Any], name: str, what: str) -> dict[str, t.Any]:
-        return field(holder, name, dict, f"{self.where}: {what}") or {}
+    def object(self, holder: t.Mapping[str, t.Any], name: str, place: str) -> dict[str, t.Any]:
+        return field(holder, name, dict, f"{self.where}: {place}") or {}
 
     def openvex(self, value: dict[str, t.Any]) -> None:
         context = self.text(value, "@context", "the document")
@@ -177,89 +177,89 @@ class _VexReader:
         issued = self._openvex_time(value, "the document", "")
         if not issued:
             raise CorruptData(f"{self.where}: the document has no 'timestamp'")
-        for number, one in enumerate(self.objects(value, "statements", "the document"), 1):
-            self._openvex_statement(one, f"statement {number}", issued)
+        for number, statement in enumerate(self.objects(value, "statements", "the document"), 1):
+            self._openvex_statement(statement, f"statement {number}", issued)
 
-    def _openvex_time(self, holder: t.Mapping[str, t.Any], what: str, default: str) -> str:
+    def _openvex_time(self, holder: t.Mapping[str, t.Any], place: str, default: str) -> str:
         for name in ("last_updated", "timestamp"):
-            text = self.text(holder, name, what)
+            text = self.text(holder, name, place)
             if text:
-                return self.time(text, f"{what}: {name}")
+                return self.time(text, f"{place}: {name}")
         return default
 
-    def _openvex_statement(self, one: dict[str, t.Any], what: str, issued: str) -> None:
-        vulnerability = self.object(one, "vulnerability", what)
-        name = self.text(vulnerability, "name", f"{what}: vulnerability")
+    def _openvex_statement(self, statement_fields: dict[str, t.Any], place: str, issued: str) -> None:
+        vulnerability = self.object(statement_fields, "vulnerability", place)
+        name = self.text(vulnerability, "name", f"{place}: vulnerability")
         if not name:
-            raise CorruptData(f"{self.where}: {what}: the vulnerability has no name")
-        status = self.text(one, "status", what)
+            raise CorruptData(f"{self.where}: {place}: the vulnerability has no name")
+        status = self.text(statement_fields, "status", place)
         if status not in _STATUSES:
-            raise CorruptData(f"{self.where}: {what}: '{visible(status, 60)}' is not a status of OpenVEX")
-        justification = self.text(one, "justification", what)
+            raise CorruptData(f"{self.where}: {place}: '{visible(status, 60)}' is not a status of OpenVEX")
+        justification = self.text(statement_fields, "justification", place)
         if justification and justification not in JUSTIFICATIONS:
-            raise CorruptData(f"{self.where}: {what}: '{visible(justification, 60)}' is not a justification")
-        names = [name, *self.texts(vulnerability, "aliases", f"{what}: vulnerability")]
+            raise CorruptData(f"{self.where}: {place}: '{visible(justification, 60)}' is not a justification")
+        names = [name, *self.texts(vulnerability, "aliases", f"{place}: vulnerability")]
         if status in COUNTING:
-            names.append(self.text(vulnerability, "@id", f"{what}: vulnerability"))
+            names.append(self.text(vulnerability, "@id", f"{place}: vulnerability"))
         statement = VexStatement(
-            ids=self.ids(names, what),
+            ids=self.ids(names, place),
             status=status,
             image=ImageName(),
             package=None,
-            time=self._openvex_time(one, what, issued),
+            time=self._openvex_time(statement_fields, place, issued),
             justification=justification,
-            impact=self.text(one, "impact_statement", what),
+            impact=self.text(statement_fields, "impact_statement", place),
             document=self.id,
             author=self.author,
         )
-        products = self.objects(one, "products", what)
+        products = self.objects(statement_fields, "products", place)
         if not products:
-            self.problem(f"{what} names no product")
+            self.problem(f"{place} names no product")
         for product in products:
-            images = self._openvex_images(product, what, statement.widely)
+            images = self._openvex_images(product, place, statement.widely)
             if not images:
-                shown = visible(self.text(product, "@id", what) or "a product without an @id", 200)
-                self.problem(f"{what}: {shown} names no image by digest or repository")
+                shown = visible(self.text(product, "@id", place) or "a product without an @id", 200)
+                self.problem(f"{place}: {shown} names no image by digest or repository")
                 continue
-            packages = self._openvex_parts(product, what, statement.widely)
+            packages = self._openvex_parts(product, place, statement.widely)
             for image in images:
                 for package in packages:
                     self.add(dataclasses.replace(statement, image=image, package=package))
 
-    def _openvex_parts(self, product: dict[str, t.Any], what: str, widely: bool) -> list[PackageName | None]:
+    def _openvex_parts(self, product: dict[str, t.Any], place: str, widely: bool) -> list[PackageName | None]:
         """The packages that are meant; None for the whole image."""
         if "subcomponents" not in product:
             return [None]
-        parts = self.objects(product, "subcomponents", what)
-        packages = [self._openvex_package(part, what) for part in parts]
+        parts = self.objects(product, "subcomponents", place)
+        packages = [self._openvex_package(part, place) for part in parts]
         if widely:
             return [None] if not parts or None in packages else list(packages)
         if not parts:
-            self.problem(f"{what}: the list of subcomponents is empty")
+            self.problem(f"{place}: the list of subcomponents is empty")
         for part, package in zip(parts, packages):
             if package is None:
-                shown = visible(self.text(part, "@id", what) or "a subcomponent without an @id", 200)
-                self.problem(f"{what}: {shown} is not an RPM package")
+                shown = visible(self.text(part, "@id", place) or "a subcomponent without an @id", 200)
+                self.problem(f"{place}: {shown} is not an RPM package")
         return [package for package in packages if package is not None]
 
-    def _urls(self, component: dict[str, t.Any], what: str) -> list[str]:
-        identifiers = self.object(component, "identifiers", what)
-        texts = (self.text(component, "@id", what), self.text(identifiers, "purl", what))
+    def _urls(self, component: dict[str, t.Any], place: str) -> list[str]:
+        identifiers = self.object(component, "identifiers", place)
+        texts = (self.text(component, "@id", place), self.text(identifiers, "purl", place))
         return [text for text in dict.fromkeys(texts) if text.startswith("pkg:")]
 
-    def _openvex_images(self, product: dict[str, t.Any], what: str, widely: bool) -> list[ImageName]:
-        digest = self.text(self.object(product, "hashes", what), "sha-256", what).lower()
+    def _openvex_images(self, product: dict[str, t.Any], place: str, widely: bool) -> list[ImageName]:
+        digest = self.text(self.object(product, "hashes", place), "sha-256", place).lower()
         if DIGEST.fullmatch(f"sha256:{digest}"):
             return [ImageName(digest=f"sha256:{digest}")]
-        urls = self._urls(product, what)
+        urls = self._urls(product, place)
         images = [image_of_purl(url) for url in urls]
         # Two URLs of one product that name different images contradict each other.
         if not digest and len(set(images)) == 1 and images[0] is not None:
             return [images[0]]
         return list(dict.fromkeys(image for url in urls for image in images_meant_by(url))) if widely else []
 
-    def _openvex_package(self, part: dict[str, t.Any], what: str) -> PackageName | None:
-        packages = {package_of_purl(url) for url in self._urls(part, what)}
+    def _openvex_package(self, part: dict[str, t.Any], place: str) -> PackageName | None:
+        packages = {package_of_purl(url) for url in self._urls(part, place)}
         return packages.pop() if len(packages) == 1 else None
 
 
@@ -320,10 +320,10 @@ class _Csaf:
         for product in reader.objects(tree, "full_product_names", "product_tree"):
             self._product(product)
         # What lacks is passed over: refused, the document could take nothing back that was said before.
-        self._inside = {whole: ends for whole, *ends in relationships_of(fields, tree, required=False)}
+        self._inside = {parent: ends for parent, *ends in relationships_of(fields, tree, required=False)}
         self._groups = groups_of(fields, tree)
-        for number, one in enumerate(reader.objects(self._value, "vulnerabilities", "the document"), 1):
-            self._vulnerability(one, f"vulnerability {number}", time)
+        for number, vulnerability in enumerate(reader.objects(self._value, "vulnerabilities", "the document"), 1):
+            self._vulnerability(vulnerability, f"vulnerability {number}", time)
 
     def _product(self, product: dict[str, t.Any]) -> None:
         reader = self._reader
@@ -337,8 +337,8 @@ class _Csaf:
         packages = {package_of_purl(url) for url in urls}
         image = images.pop() if len(images) == 1 else None
         package = packages.pop() if len(packages) == 1 else None
-        meant = self._meant.setdefault(name, {})
-        meant.update(dict.fromkeys(image for url in urls for image in images_meant_by(url)))
+        named_images = self._meant.setdefault(name, {})
+        named_images.update(dict.fromkeys(image for url in urls for image in images_meant_by(url)))
         if image is not None:
             self._images[name] = image
         if package is not None:
@@ -352,9 +352,9 @@ class _Csaf:
             return None, self._packages[product]
         if product not in self._inside or depth > NESTING_LIMIT:
             return None, None
-        part, whole = self._inside[product]
+        part, parent = self._inside[product]
         inner_image, package = self._resolve(part, depth + 1)
-        image, _package = self._resolve(whole, depth + 1)
+        image, _package = self._resolve(parent, depth + 1)
         # A part that is not understood must not become the whole image.
         if package is None or inner_image is not None:
             return None, None
@@ -367,54 +367,54 @@ class _Csaf:
             return [(image, package)]
         if status not in COUNTING:
             return []
-        found: dict[ImageName, None] = {}
-        seen: set[str] = set()
+        images: dict[ImageName, None] = {}
+        names: set[str] = set()
         waiting = [product]
         while waiting:
             name = waiting.pop()
-            if name not in seen:
-                seen.add(name)
+            if name not in names:
+                names.add(name)
                 self._reader.step()
-                found.update(self._meant.get(name, {}))
+                images.update(self._meant.get(name, {}))
                 waiting += self._inside.get(name, ())
-        return [(one, None) for one in found]
+        return [(image_name, None) for image_name in images]
 
-    def _members(self, holder: dict[str, t.Any], what: str) -> t.Iterator[str]:
-        yield from self._reader.texts(holder, "product_ids", what)
-        for group in self._reader.texts(holder, "group_ids", what):
+    def _members(self, holder: dict[str, t.Any], place: str) -> t.Iterator[str]:
+        yield from self._reader.texts(holder, "product_ids", place)
+        for group in self._reader.texts(holder, "group_ids", place):
             yield from self._groups.get(group, ())
 
-    def _vulnerability(self, one: dict[str, t.Any], what: str, time: str) -> None:
+    def _vulnerability(self, vulnerability: dict[str, t.Any], place: str, time: str) -> None:
         reader = self._reader
-        ids = [reader.text(one, "cve", what)]
-        ids += [reader.text(other, "text", what) for other in reader.objects(one, "ids", what)]
-        names = reader.ids(ids, what)
+        ids = [reader.text(vulnerability, "cve", place)]
+        ids += [reader.text(entry, "text", place) for entry in reader.objects(vulnerability, "ids", place)]
+        names = reader.ids(ids, place)
         if not names:
-            raise CorruptData(f"{reader.where}: {what} has neither cve nor ids")
+            raise CorruptData(f"{reader.where}: {place} has neither cve nor ids")
         justifications: dict[str, str] = {}
         impacts: dict[str, str] = {}
-        for flag in reader.objects(one, "flags", what):
-            label = reader.text(flag, "label", f"{what}: flag")
+        for flag in reader.objects(vulnerability, "flags", place):
+            label = reader.text(flag, "label", f"{place}: flag")
             if label not in JUSTIFICATIONS:
-                raise CorruptData(f"{reader.where}: {what}: the flag '{visible(label, 60)}' is not known")
-            for product in self._members(flag, f"{what}: flag"):
+                raise CorruptData(f"{reader.where}: {place}: the flag '{visible(label, 60)}' is not known")
+            for product in self._members(flag, f"{place}: flag"):
                 justifications[product] = label
                 reader.step()
-        for threat in reader.objects(one, "threats", what):
-            if reader.text(threat, "category", f"{what}: threat") == "impact":
-                details = reader.text(threat, "details", f"{what}: threat")
-                for product in self._members(threat, f"{what}: threat"):
+        for threat in reader.objects(vulnerability, "threats", place):
+            if reader.text(threat, "category", f"{place}: threat") == "impact":
+                details = reader.text(threat, "details", f"{place}: threat")
+                for product in self._members(threat, f"{place}: threat"):
                     impacts[product] = details
                     reader.step()
-        statuses = reader.object(one, "product_status", what)
+        statuses = reader.object(vulnerability, "product_status", place)
         for name, status in _CSAF_STATUSES.items():
-            for product in reader.texts(statuses, name, f"{what}: product_status"):
-                found = self._products(product, status)
-                if not found:
+            for product in reader.texts(statuses, name, f"{place}: product_status"):
+                products = self._products(product, status)
+                if not products:
                     reader.problem(
-                        f"{what}: {visible(product, 200)} names no image, or a part that is not an RPM package"
+                        f"{place}: {visible(product, 200)} names no image, or a part that is not an RPM package"
                     )
-                for image, package in found:
+                for image, package in products:
                     reader.add(
                         VexStatement(
                             ids=names,

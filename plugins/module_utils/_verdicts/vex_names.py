@@ -80,11 +80,11 @@ class PackageName:
         if parts is None:
             return widely
         if widely:
-            others = _KNOWN_NAMESPACES.difference(namespaces_of(distribution)) if distribution else ()
+            foreign_namespaces = _KNOWN_NAMESPACES.difference(namespaces_of(distribution)) if distribution else ()
             build = self.build.casefold()
             return (
                 parts["name"].casefold() == self.name.casefold()
-                and self.namespace not in others
+                and self.namespace not in foreign_namespaces
                 and (build == parts["build"].casefold() or not re.fullmatch(r"[^-]+-[^-]+", build))
                 and (self.arch == parts["arch"] or self.arch not in _ARCHITECTURES)
             )

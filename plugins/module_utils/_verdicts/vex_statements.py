@@ -53,7 +53,7 @@ class VexStatement:
         """The ids by which it is looked up (``folded_id``); what counts is about every id that it may mean."""
         if not self.widely:
             return tuple(dict.fromkeys(map(folded_id, self.ids)))
-        return tuple(dict.fromkeys(one for text in self.ids for one in mentioned_ids(text)))
+        return tuple(dict.fromkeys(identifier for text in self.ids for identifier in mentioned_ids(text)))
 
     def is_about_image(self, digests: t.Container[str], references: t.Collection[str]) -> bool:
         """Return whether it is about an image. ``digests``: its own and those of the indexes that it is in."""

@@ -21,9 +21,9 @@ def span(seconds: int) -> str:
     return counted(seconds, "second")
 
 
-def counted(number: int, one: str, many: str = "") -> str:
+def counted(number: int, singular: str, plural: str = "") -> str:
     """A number with its noun: ``1 package``, ``2 packages``."""
-    return f"{number} {one if number == 1 else many or one + 's'}"
+    return f"{number} {singular if number == 1 else plural or singular + 's'}"
 
 
 def listed(names: t.Sequence[str]) -> str:

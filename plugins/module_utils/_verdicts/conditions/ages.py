@@ -59,16 +59,16 @@ def _parse(field: Field) -> dict[str, t.Any]:
     return {f"{key}_age": child.duration() for key, child in fields.items()}
 
 
-def age_reasons(policy: AgeTerms, case: Case, what: str, moment: str) -> Reasons:
-    """Return whether what a scan saw is too old. ``what``: beginning of the sentence; ``moment``: RFC 3339."""
+def age_reasons(policy: AgeTerms, case: Case, beginning: str, moment: str) -> Reasons:
+    """Return whether what a scan saw is too old. ``beginning``: that of the sentence; ``moment``: RFC 3339."""
     limit = policy.scan_age
     if limit is None:
         return
     time = read_time(moment, zoned=True)
     if time is None or time > case.now + CLOCK_SKEW:
-        yield Reason("scan-time", f"{what} {_shown_time(moment)}")
+        yield Reason("scan-time", f"{beginning} {_shown_time(moment)}")
     elif case.now - time > datetime.timedelta(seconds=limit):
-        yield Reason("scan-stale", f"{what} {moment}; the policy '{policy.name}' allows {span(limit)}")
+        yield Reason("scan-stale", f"{beginning} {moment}; the policy '{policy.name}' allows {span(limit)}")
 
 
 def _scan_age(policy: AgeTerms, case: Case) -> Reasons:

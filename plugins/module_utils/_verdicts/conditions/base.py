@@ -157,8 +157,8 @@ class Terms:
         Layout, comments, the order of keys and defaults that are written out do not change it. A field that a later
         version adds does not, either, as long as a policy does not use it.
         """
-        said = {"defaults": DEFAULTS_REVISION, **_said(self)}
-        text = json.dumps(said, sort_keys=True, separators=(",", ":"))
+        values = {"defaults": DEFAULTS_REVISION, **_said(self)}
+        text = json.dumps(values, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -44,16 +44,16 @@ class ComponentTerms(KindTerms):
 
 
 def _parse(field: Field) -> dict[str, t.Any]:
-    what = "what to do about components that are not examined"
+    description = "what to do about components that are not examined"
     if isinstance(field.value, str):
-        action = field.choice(_ACTIONS, what)
+        action = field.choice(_ACTIONS, description)
         return {"unexamined": tuple((kind, action) for kind in COMPONENTS)}
     fields = field.mapping(
         COMPONENTS, f"ignore, inconclusive or fail, or one of them for each of {', '.join(COMPONENTS)}"
     )
     return {
         "unexamined": tuple(
-            (kind, fields[kind].choice(_ACTIONS, what) if kind in fields else "ignore") for kind in COMPONENTS
+            (kind, fields[kind].choice(_ACTIONS, description) if kind in fields else "ignore") for kind in COMPONENTS
         )
     }
 

@@ -88,11 +88,11 @@ def _parse(field: Field) -> dict[str, t.Any]:
 def _reasons(policy: ExpressionTerms, case: Case) -> Reasons:
     for condition in policy.conditions:
         if "compliance" not in condition.reads or case.facts["compliance"] is not None:  # else it is said already
-            found = _reason(
+            reason = _reason(
                 condition, case.facts, f"condition '{visible(condition.name, 100)}' of the policy '{policy.name}'"
             )
-            if found:
-                yield found
+            if reason:
+                yield reason
 
 
 def _reason(condition: Expression, facts: dict[str, t.Any], where: str) -> Reason | None:
@@ -126,10 +126,10 @@ def listed_rules(rules: t.Iterable[t.Mapping[str, t.Any]]) -> str:
 def _holds_for_any_score(condition: Expression, facts: dict[str, t.Any]) -> bool:
     """Return whether a condition that holds also holds if every missing CVSS score were the lowest, or the highest."""
     findings = facts["vulnerabilities"]
-    if "cvss_score" not in condition.that or all(one["cvss_score"] is not None for one in findings):
+    if "cvss_score" not in condition.that or all(item["cvss_score"] is not None for item in findings):
         return True
     for score in (0.0, 10.0):
-        scored = [one if one["cvss_score"] is not None else {**one, "cvss_score": score} for one in findings]
+        scored = [item if item["cvss_score"] is not None else {**item, "cvss_score": score} for item in findings]
         try:
             if not evaluate(condition.that, {**facts, "vulnerabilities": scored}):
                 return False

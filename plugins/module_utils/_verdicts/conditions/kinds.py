@@ -83,7 +83,7 @@ def _reasons(policy: KindTerms, case: Case) -> Reasons:
 
 def _database(inventory: Inventory) -> Reasons:
     """Return whether all packages of the database were read."""
-    if inventory.database is None and any(one.code == "rpmdb-missing" for one in inventory.problems):
+    if inventory.database is None and any(problem.code == "rpmdb-missing" for problem in inventory.problems):
         pass  # said already
     elif all(package.name == "gpg-pubkey" for package in inventory.packages):
         yield Reason("no-packages", "The RPM database has no package")

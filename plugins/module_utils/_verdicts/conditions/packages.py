@@ -95,7 +95,7 @@ def _reasons(policy: PackageTerms, case: Case) -> Reasons:
     packages = sorted(match.not_covered, key=lambda package: (package.package, package.key_id, package.vendor))
     ways = [{accepts(vendor, package) for vendor in policy.accept_vendors} for package in packages]
     guessed = [package for package, by in zip(packages, ways) if "vendor" in by and "key" not in by]
-    left = [package for package, by in zip(packages, ways) if not by & {"key", "vendor"}]
+    uncovered = [package for package, by in zip(packages, ways) if not by & {"key", "vendor"}]
     by_name = match.counts.get("vendor_by_name", 0)
     if by_name:
         text = f"{counted(by_name, 'package')} taken as the distribution's own by the vendor text alone"
@@ -103,9 +103,9 @@ def _reasons(policy: PackageTerms, case: Case) -> Reasons:
     if guessed:
         text = f"{counted(len(guessed), 'package')} accepted by the vendor text alone: {_shown(guessed)}"
         yield Reason("vendor-guessed", text)
-    if left:
+    if uncovered:
         forbidden = policy.not_covered == "fail"
-        text = f"{counted(len(left), 'package')} that the vulnerability data does not cover: {_shown(left)}"
+        text = f"{counted(len(uncovered), 'package')} that the vulnerability data does not cover: {_shown(uncovered)}"
         yield Reason(
             "packages-forbidden" if forbidden else "packages-not-covered",
             f"{text}; the policy '{policy.name}' {'forbids them' if forbidden else 'accepts no such key'}",

@@ -92,30 +92,30 @@ def _parse(field: Field) -> dict[str, t.Any]:
 
 
 def _reasons(policy: ComplianceTerms, case: Case) -> Reasons:
-    results, given = case.facts["compliance"], case.subject.compliance
+    results, evaluation = case.facts["compliance"], case.subject.compliance
     # What has no RPM packages has no rules either, and the policy accepts that.
     if not policy.asks_compliance or case.inventory.kind in policy.accept:
         return
     problem = case.subject.compliance_problem
     if problem is not None:
         yield Outcome("error", Reason(problem.code, visible(problem.message, 1000)))
-    if results is not None and given is not None:
-        yield from _results(policy, case, results, given)
+    if results is not None and evaluation is not None:
+        yield from _results(policy, case, results, evaluation)
     elif problem is None:
         text = f"The policy '{policy.name}' asks about OpenSCAP results, and there are none"
         yield Reason("compliance-missing", text)
 
 
 def _results(
-    policy: ComplianceTerms, case: Case, results: t.Mapping[str, t.Any], given: t.Mapping[str, t.Any]
+    policy: ComplianceTerms, case: Case, results: t.Mapping[str, t.Any], evaluation: t.Mapping[str, t.Any]
 ) -> Reasons:
-    """What stands against an image by the results of its rules. ``given``: without late problems and exceptions."""
+    """What stands against an image by the results of its rules. ``evaluation``: without late problems or exceptions."""
     if results["partial"]:
         text = f"Only {counted(len(results['rules']), 'rule')} of the profile were asked for"
         yield Reason("compliance-partial", text)
     yield from age_reasons(policy, case, "The rules were evaluated", case.subject.evaluated_at)
-    for one in given["problems"]:
-        yield unseen(Problem(one["code"], one["message"]))
+    for problem in evaluation["problems"]:
+        yield unseen(Problem(problem["code"], problem["message"]))
     if policy.compliance_profile not in ("", results["profile"], results["profile"].rpartition("_profile_")[2]):
         text = f"The rules of the profile {visible(results['profile'], 200)} were evaluated"
         asked = visible(policy.compliance_profile, 200)

@@ -79,19 +79,19 @@ def _reasons(policy: UnreadTerms, case: Case) -> Reasons:
     if not case.data.feed.statements:
         yield Reason("feed-incomplete", "The vulnerability data has no statement in it")
     documents = case.data.match.unread
-    accepted = {(one.document, one.sha256) for one in policy.accept_unread}
-    left = [one for one in documents if (one.path, one.sha256) not in accepted]
-    for one in left:
+    accepted = {(entry.document, entry.sha256) for entry in policy.accept_unread}
+    unread = [document for document in documents if (document.path, document.sha256) not in accepted]
+    for document in unread:
         about = "it names no package that can be relied on, so it may be about any package of the image"
-        if one.names:
-            about = f"it names {listed(one.names)}, which the image has"
+        if document.names:
+            about = f"it names {listed(document.names)}, which the image has"
         remedy = "conclusive once the feed has a document that can be read"
-        if len(one.sha256) == 64:
-            remedy += f", or a policy accepts it under 'accept_unread' with the SHA-256 {one.sha256}"
-        text = f"The document {visible(one.path, 200)} of the feed could not be read; {about}; {remedy}"
+        if len(document.sha256) == 64:
+            remedy += f", or a policy accepts it under 'accept_unread' with the SHA-256 {document.sha256}"
+        text = f"The document {visible(document.path, 200)} of the feed could not be read; {about}; {remedy}"
         yield Reason("feed-incomplete", text)
-    if len(left) < len(documents):
-        number = counted(len(documents) - len(left), "document")
+    if len(unread) < len(documents):
+        number = counted(len(documents) - len(unread), "document")
         text = f"{number} of the feed could not be read and may be about the image"
         yield Reason("feed-unread-accepted", f"{text}; the policy '{policy.name}' accepts each by its SHA-256")
 

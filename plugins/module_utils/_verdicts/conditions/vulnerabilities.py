@@ -183,14 +183,14 @@ def _size(policy: VulnerabilityTerms, case: Case) -> Reasons:
     if case.data is None:
         return
     feed = case.data.feed
-    own = dict(policy.min_documents).get(feed.format)
-    wanted = fewest_documents(feed) if own is None else own
+    policy_minimum = dict(policy.min_documents).get(feed.format)
+    minimum = fewest_documents(feed) if policy_minimum is None else policy_minimum
     number = feed.documents + feed.rejected
-    if number >= wanted:
+    if number >= minimum:
         return
-    by = f"the policy '{policy.name}' wants at least {wanted}"
-    if own is None:
-        by = f"a whole feed of {', '.join(feed.distributions)} has at least {wanted}"
+    by = f"the policy '{policy.name}' wants at least {minimum}"
+    if policy_minimum is None:
+        by = f"a whole feed of {', '.join(feed.distributions)} has at least {minimum}"
         by += f" (its maker lists {feed.listed})" if feed.listed else ""
     yield Reason(
         "feed-too-small",
@@ -247,9 +247,9 @@ def _unmapped(inventory: Inventory, match: Match) -> list[str]:
 
     The dnf history tells the repository of each package, a content manifest does not.
     """
-    others = {package.package for package in match.not_covered}
-    used = {package.repository for package in inventory.packages if package.nevra not in others}
-    stated = {one.id for one in inventory.repositories if one.source != "dnf_history"}
+    uncovered = {package.package for package in match.not_covered}
+    used = {package.repository for package in inventory.packages if package.nevra not in uncovered}
+    stated = {repository.id for repository in inventory.repositories if repository.source != "dnf_history"}
     return sorted(set(match.unmapped) & (used | stated))
 
 
