@@ -106,8 +106,8 @@ def _beat_with(progress: Progress) -> t.Callable[[int, int], None]:
     """Make what tells how many images are resolved."""
     started = time.monotonic()
 
-    def beat(done: int, total: int) -> None:
-        progress.beat(f"resolved {done}/{total}{remaining(done, total, time.monotonic() - started)}")
+    def beat(done_count: int, total: int) -> None:
+        progress.beat(f"resolved {done_count}/{total}{remaining(done_count, total, time.monotonic() - started)}")
 
     return beat
 
@@ -118,7 +118,7 @@ def result_of(discovery: Discovery, excluded: list[Excluded], unidentified: list
     for image in images:
         if image["used_by"] is None:
             del image["used_by"]
-    taken = {name for image in discovery.found for name in image.references}
+    names = {name for image in discovery.found for name in image.references}
     return {
         "images": images,
         "count": len(images),
@@ -129,7 +129,7 @@ def result_of(discovery: Discovery, excluded: list[Excluded], unidentified: list
         "unidentified": [
             {
                 # Under a name of its own, else an image that was found would answer for it from here on.
-                "reference": f"{problem.name} ({problem.code})" if problem.name in taken else problem.name,
+                "reference": f"{problem.name} ({problem.code})" if problem.name in names else problem.name,
                 "source": problem.source,
                 "code": problem.code,
                 "message": problem.message,

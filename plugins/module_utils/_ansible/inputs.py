@@ -27,14 +27,14 @@ def read_policies(paths: t.Sequence[str]) -> list[Policy]:
     if not paths:
         return load_policies(DEFAULT_POLICY_TEXT, "the built-in policy")
     policies: list[Policy] = []
-    where: dict[str, str] = {}
+    place: dict[str, str] = {}
     for path in paths:
         for policy in load_policies(read_document(path, "policy file"), path):
-            if policy.name in where:
+            if policy.name in place:
                 raise ScanError(
-                    f"{path}: there is a policy {policy.name!r} in {where[policy.name]} already", code="invalid-input"
+                    f"{path}: there is a policy {policy.name!r} in {place[policy.name]} already", code="invalid-input"
                 )
-            where[policy.name] = path
+            place[policy.name] = path
             policies.append(policy)
     return policies
 

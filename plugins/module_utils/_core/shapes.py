@@ -28,43 +28,43 @@ class Shapes:
         """The error to raise."""
         return CorruptData(message, code=self._code)
 
-    def fields(self, value: object, where: str) -> dict[str, t.Any]:
+    def fields(self, value: object, place: str) -> dict[str, t.Any]:
         """An object, whatever is in it."""
         if not isinstance(value, dict):
-            raise self.invalid(f"{where} is not a JSON object")
+            raise self.invalid(f"{place} is not a JSON object")
         return value
 
-    def text(self, value: object, where: str) -> str:
+    def text(self, value: object, place: str) -> str:
         """Text of any length."""
         if not isinstance(value, str):
-            raise self.invalid(f"{where} is not a text")
+            raise self.invalid(f"{place} is not a text")
         return value
 
-    def truth(self, value: object, where: str) -> bool:
+    def truth(self, value: object, place: str) -> bool:
         """``true`` or ``false``."""
         if not isinstance(value, bool):
-            raise self.invalid(f"{where} is not true or false")
+            raise self.invalid(f"{place} is not true or false")
         return value
 
-    def count(self, value: object, where: str) -> int:
+    def count(self, value: object, place: str) -> int:
         """A whole number from 0."""
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise self.invalid(f"{where} is not a number from 0")
+            raise self.invalid(f"{place} is not a number from 0")
         return value
 
-    def number(self, value: object, where: str) -> float:
+    def number(self, value: object, place: str) -> float:
         """A finite number."""
         if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
-            raise self.invalid(f"{where} is not a number")
+            raise self.invalid(f"{place} is not a number")
         return float(value)
 
     def short(self, most: int, least: int = 0) -> Reader:
         """Text of so many characters."""
 
-        def read(value: object, where: str) -> str:
-            text = self.text(value, where)
+        def read(value: object, place: str) -> str:
+            text = self.text(value, place)
             if not least <= len(text) <= most:
-                raise self.invalid(f"{where} has {len(text)} characters; expected {least} to {most}")
+                raise self.invalid(f"{place} has {len(text)} characters; expected {least} to {most}")
             return text
 
         return read
@@ -72,9 +72,9 @@ class Shapes:
     def matching(self, accepts: t.Callable[[str], object]) -> Reader:
         """Text that a predicate accepts. It is not shown where it is wrong: it may be a secret."""
 
-        def read(value: object, where: str) -> str:
+        def read(value: object, place: str) -> str:
             if not isinstance(value, str) or not accepts(value):
-                raise self.invalid(f"{where} is malformed")
+                raise self.invalid(f"{place} is malformed")
             return value
 
         return read
@@ -82,9 +82,9 @@ class Shapes:
     def word(self, words: t.Sequence[str]) -> Reader:
         """One of several words."""
 
-        def read(value: object, where: str) -> str:
+        def read(value: object, place: str) -> str:
             if value not in words:
-                raise self.invalid(f"{where} is {ascii(value)[:40]}, not one of {', '.join(words)}")
+                raise self.invalid(f"{place} is {ascii(value)[:40]}, not one of {', '.join(words)}")
             return t.cast(str, value)
 
         return read
@@ -92,10 +92,10 @@ class Shapes:
     def within(self, low: int, high: int) -> Reader:
         """A whole number in a range, both ends included."""
 
-        def read(value: object, where: str) -> int:
-            number = self.count(value, where)
+        def read(value: object, place: str) -> int:
+            number = self.count(value, place)
             if not low <= number <= high:
-                raise self.invalid(f"{where} is {number}; expected {low} to {high}")
+                raise self.invalid(f"{place} is {number}; expected {low} to {high}")
             return number
 
         return read
@@ -103,48 +103,48 @@ class Shapes:
     def parsed(self, parse: t.Callable[[str], object], text: Reader) -> Reader:
         """Text that ``parse`` takes; where that raises ScanError its message is part of ours."""
 
-        def read(value: object, where: str) -> str:
-            word = t.cast(str, text(value, where))
+        def read(value: object, place: str) -> str:
+            word = t.cast(str, text(value, place))
             try:
                 parse(word)
             except ScanError as error:
-                raise self.invalid(f"{where}: {error.message}") from error
+                raise self.invalid(f"{place}: {error.message}") from error
             return word
 
         return read
 
     def optional(self, reader: Reader) -> Reader:
         """``null``, or what ``reader`` takes."""
-        return lambda value, where: None if value is None else reader(value, where)
+        return lambda value, place: None if value is None else reader(value, place)
 
     def many(self, reader: Reader, least: int = 0, most: int | None = None) -> Reader:
         """A list of so many entries, as a tuple."""
 
-        def read(value: object, where: str) -> tuple[t.Any, ...]:
+        def read(value: object, place: str) -> tuple[t.Any, ...]:
             if not isinstance(value, list):
-                raise self.invalid(f"{where} is not a list")
+                raise self.invalid(f"{place} is not a list")
             if len(value) < least or (most is not None and len(value) > most):
                 expected = f"{least} or more" if most is None else f"{least} to {most}"
-                raise self.invalid(f"{where} has {len(value)} entries; expected {expected}")
-            return tuple(reader(entry, f"{where}[{number}]") for number, entry in enumerate(value))
+                raise self.invalid(f"{place} has {len(value)} entries; expected {expected}")
+            return tuple(reader(entry, f"{place}[{number}]") for number, entry in enumerate(value))
 
         return read
 
     def row(self, *readers: Reader) -> Reader:
         """A list with one entry for each reader, as a tuple."""
 
-        def read(value: object, where: str) -> tuple[t.Any, ...]:
+        def read(value: object, place: str) -> tuple[t.Any, ...]:
             if not isinstance(value, list) or len(value) != len(readers):
-                raise self.invalid(f"{where} is not a list of {len(readers)}")
-            return tuple(reader(cell, where) for reader, cell in zip(readers, value))
+                raise self.invalid(f"{place} is not a list of {len(readers)}")
+            return tuple(reader(cell, place) for reader, cell in zip(readers, value))
 
         return read
 
     def mapping(self, reader: Reader) -> Reader:
         """An object with any keys."""
-        return lambda value, where: {
-            self.text(name, f"a key of {where}"): reader(entry, f"{where}.{name}")
-            for name, entry in self.fields(value, where).items()
+        return lambda value, place: {
+            self.text(name, f"a key of {place}"): reader(entry, f"{place}.{name}")
+            for name, entry in self.fields(value, place).items()
         }
 
     def record(
@@ -153,18 +153,18 @@ class Shapes:
         """An object with the keys of ``readers`` and no others, as ``kind`` makes it. ``required``: None for all."""
         needed = frozenset(readers if required is None else required)
 
-        def read(value: object, where: str) -> _T:
-            entries = self.fields(value, where)
+        def read(value: object, place: str) -> _T:
+            entries = self.fields(value, place)
             missing, unknown = needed - entries.keys(), entries.keys() - readers.keys()
             if missing:
-                raise self.invalid(f"{where} has no {', '.join(sorted(missing))}")
+                raise self.invalid(f"{place} has no {', '.join(sorted(missing))}")
             if unknown:
                 names = ", ".join(ascii(name)[:40] for name in sorted(unknown, key=str)[:5])
-                raise self.invalid(f"{where} has the unknown field {names}")
-            values = {name: readers[name](entry, f"{where}.{name}") for name, entry in entries.items()}
+                raise self.invalid(f"{place} has the unknown field {names}")
+            values = {name: readers[name](entry, f"{place}.{name}") for name, entry in entries.items()}
             try:
                 return kind(**values)
             except ScanError as error:
-                raise self.invalid(f"{where}: {error.message}") from error
+                raise self.invalid(f"{place}: {error.message}") from error
 
         return read

@@ -200,8 +200,8 @@ def desired(
     for values in _versions(facts, url, keys, provider, now):
         values.update(flag)
         if _size(current, values) <= SIZE_LIMIT:
-            due = _is_due(current.get(keys.written, ""), now)
-            if not due and not _differs(current, values, keys) and not _differences(labels, label):
+            is_due = _is_due(current.get(keys.written, ""), now)
+            if not is_due and not _differs(current, values, keys) and not _differences(labels, label):
                 return AnnotationPatch({}, {})
             return AnnotationPatch(_differences(current, values), _differences(labels, label))
     if fate != SET and flag.get(keys.mark) != "true":
@@ -255,11 +255,11 @@ def _flag(
             values[keys.mark] = None
     elif lifts:  # a foreign "false" beside another mark that says so would be nobody's at the next look
         values[DENY_EXECUTION] = values[keys.mark] = "false"
-    says = None
+    chosen_key = None
     if cloudforms_keys:
-        says = FAILED_POLICY if is_ours else SUCCESSFUL_POLICY if lifts and not deny.others else ""
+        chosen_key = FAILED_POLICY if is_ours else SUCCESSFUL_POLICY if lifts and not deny.others else ""
     names = visible(", ".join(facts.policies), _DESCRIPTION_LIMIT) or provider
-    values.update(_policy_keys(says, names, current, keys, adopts=adopts))
+    values.update(_policy_keys(chosen_key, names, current, keys, adopts=adopts))
     return values
 
 
@@ -281,10 +281,10 @@ def _is_of_cloudforms(current: Annotations, key: str) -> bool:
     return key in current and not any(_wrote(current, record, key) for record in records)
 
 
-def _policy_keys(says: str | None, names: str, current: Annotations, keys: _Keys, *, adopts: bool) -> Wanted:
+def _policy_keys(chosen_key: str | None, names: str, current: Annotations, keys: _Keys, *, adopts: bool) -> Wanted:
     """CloudForms' keys, of which we let one stand at a time; what others wrote is kept, not replaced.
 
-    ``says``: the key to write, with ``names``; empty where neither is true, None where none is asked for. A success
+    ``chosen_key``: the key to write, with ``names``; empty where neither is true, None where none is asked for. Success
     yields to our failure, and that of CloudForms to our not knowing. ``adopts``: its failed-policy is ours to remove.
     """
     current = _said(current)
@@ -293,12 +293,12 @@ def _policy_keys(says: str | None, names: str, current: Annotations, keys: _Keys
     }
     if adopts and _is_of_cloudforms(current, FAILED_POLICY):
         removed_keys.add(FAILED_POLICY)
-    if says == FAILED_POLICY or (says == "" and _is_of_cloudforms(current, SUCCESSFUL_POLICY)):
+    if chosen_key == FAILED_POLICY or (chosen_key == "" and _is_of_cloudforms(current, SUCCESSFUL_POLICY)):
         removed_keys.add(SUCCESSFUL_POLICY)
     values: Wanted = {keys.policy_key: None, **dict.fromkeys(removed_keys)}
-    if says and not {FAILED_POLICY, SUCCESSFUL_POLICY} & current.keys() - removed_keys:
-        values[says] = names
-        values[keys.policy_key] = _record(says, names)
+    if chosen_key and not {FAILED_POLICY, SUCCESSFUL_POLICY} & current.keys() - removed_keys:
+        values[chosen_key] = names
+        values[keys.policy_key] = _record(chosen_key, names)
     return values
 
 
@@ -340,8 +340,8 @@ def reasons_text(reasons: t.Sequence[tuple[str, str]], limit: int) -> str:
             text = text[: max(0, room - 1)] + "…"
         texts.append(text)
         room -= len(text) + 2
-    more = len(reasons) - len(texts)
-    return "; ".join(texts) + (f" (and {more} more)" if more else "")
+    hidden_count = len(reasons) - len(texts)
+    return "; ".join(texts) + (f" (and {hidden_count} more)" if hidden_count else "")
 
 
 def _of_vulnerabilities(facts: FlagFacts) -> dict[str, t.Any]:

@@ -250,16 +250,16 @@ def plan(
             for key in shard.entries(kind):
                 holders.setdefault(key, []).append(shard)
         for key in sorted(holders.keys() | entries[kind].keys()):
-            held = holders.get(key, [])
-            needless = held[:-1]
+            own_shards = holders.get(key, [])
+            needless = own_shards[:-1]
             entry = entries[kind].get(key)
             if entry is None:
-                needless = needless if key in keep else held
+                needless = needless if key in keep else own_shards
             else:
-                place = room.place(key, entry, held[-1] if held else None, kind)
-                if held and place != held[-1].name:
-                    needless = held
-                old = held[-1].entries(kind)[key] if held and place == held[-1].name else None
+                place = room.place(key, entry, own_shards[-1] if own_shards else None, kind)
+                if own_shards and place != own_shards[-1].name:
+                    needless = own_shards
+                old = own_shards[-1].entries(kind)[key] if own_shards and place == own_shards[-1].name else None
                 if old != entry:
                     changes.set(place, kind, key, entry, old)
             for shard in needless:
@@ -337,15 +337,15 @@ class _Room:
     def place(self, key: str, entry: Entry, holder: ListShard | None, kind: Kind) -> str:
         """The shard for an entry: where it is, or the first one with room, of a higher number than where it is."""
         size = entry_size(key, entry)
-        above = -1
+        holder_number = -1
         if holder is not None:
             growth = size - entry_size(key, holder.entries(kind)[key])
             if growth <= 0 or self._used[holder.name] + growth <= self._ceiling[holder.name]:
                 self._used[holder.name] += max(0, growth)
                 return holder.name
-            above = holder.number
+            holder_number = holder.number
         for number, name in self._targets:
-            if number > above and self._used[name] + size <= min(self._fill, self._ceiling[name]):
+            if number > holder_number and self._used[name] + size <= min(self._fill, self._ceiling[name]):
                 self._used[name] += size
                 return name
         return self._new(size)

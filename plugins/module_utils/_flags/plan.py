@@ -130,9 +130,9 @@ class FlagLimit:
     value: float
     percent: bool
 
-    def allows(self, new: int, of: int) -> bool:
+    def allows(self, new: int, total: int) -> bool:
         """Return whether so many are few enough."""
-        return new * 100 <= self.value * of if self.percent else new <= self.value
+        return new * 100 <= self.value * total if self.percent else new <= self.value
 
     def __str__(self) -> str:
         return f"{self.value:g}%" if self.percent else f"{self.value:g}"
@@ -247,20 +247,20 @@ def check_limit(
         | (plan.set_references.keys() - state.listed.keys())
     )
     losing = requiring.images_of(plan.clear_passed) if requiring is not None else frozenset()
-    hit, of = new | losing | (before or frozenset()), len(in_use.images)
-    if limit.allows(len(hit), of):
-        return hit
+    hits, total = new | losing | (before or frozenset()), len(in_use.images)
+    if limit.allows(len(hits), total):
+        return hits
     rows = (row for row in plan.flagged if in_use.images_of((row.digest, *row.references)))
     first = next(rows, None)
     example = f"; the first: {first.reference or first.digest}: {first.why}" if first else ""
-    share = f" ({100 * len(hit) / of:.3g}%)" if of else ""
+    share = f" ({100 * len(hits) / total:.3g}%)" if total else ""
     raise ScanError(
-        f"nothing {'' if before is None else 'more '}was flagged: {len(hit)} of {of} images in use{where}{share} would "
-        f"be flagged newly{' or lose a pass that they need' if losing else ''}, and max_new_flags allows "
+        f"nothing {'' if before is None else 'more '}was flagged: {len(hits)} of {total} images in use{where}{share} "
+        f"would be flagged newly{' or lose a pass that they need' if losing else ''}, and max_new_flags allows "
         f"{limit}{example}",
         code="too-many-flags",
         hint="look at the vulnerability data and the policies that changed last, and at the run in check mode with "
-        f"--diff; if all of it is right, run again with max_new_flags: {len(hit)}",
+        f"--diff; if all of it is right, run again with max_new_flags: {len(hits)}",
     )
 
 
@@ -298,12 +298,12 @@ class _Planning:
         self._keep_unknown()
         denied = state.denied or {}
         set_passed, clear_passed, passes = self._passes()
-        moved = frozenset(name for name in state.listed if name not in self._references and self._is_free(name))
+        moved_names = frozenset(name for name in state.listed if name not in self._references and self._is_free(name))
         after = {**denied, **self._digests}.items(), {**state.listed, **self._references}.items()
-        self._look_for_left(moved)
+        self._look_for_left(moved_names)
         ends = [
             entry.grace_until
-            for entries, removed_names in zip(after, (self._lifted, moved))
+            for entries, removed_names in zip(after, (self._lifted, moved_names))
             for name, entry in entries
             if name not in removed_names
         ]
@@ -317,7 +317,7 @@ class _Planning:
             set_digests=_differing(self._digests, denied) if lists else {},
             set_references=_differing(self._references, state.listed) if lists else {},
             clear_digests=frozenset(self._lifted & denied.keys()),
-            clear_references=moved,
+            clear_references=moved_names,
             set_passed=set_passed,
             clear_passed=clear_passed,
             next_due=min((end for end in (*ends, *passes) if end > self._now), default=""),
@@ -382,9 +382,9 @@ class _Planning:
                 if name not in state.listed:
                     self._drift(subject, f"its name {name} is not on the deny list")
 
-    def _look_for_left(self, moved: t.Collection[str]) -> None:
+    def _look_for_left(self, moved_names: t.Collection[str]) -> None:
         """Names that stayed when their tag was moved. Those of an image that is cleared now go with it."""
-        for name in sorted(moved):
+        for name in sorted(moved_names):
             digests = sorted(self._snapshot.places[name])
             if self._lifted.isdisjoint(digests):
                 subject = self._snapshot.subjects[digests[0]]
@@ -445,8 +445,8 @@ def _end(now: datetime.datetime, grace: datetime.timedelta) -> str:
 
 def _why(facts: FlagFacts) -> str:
     reason = visible(facts.reasons[0][1], _WHY_LIMIT) if facts.reasons else ""
-    more = f" (and {len(facts.reasons) - 1} more)" if len(facts.reasons) > 1 else ""
-    return f"{facts.verdict}: {reason}{more}" if reason else facts.verdict
+    ending = f" (and {len(facts.reasons) - 1} more)" if len(facts.reasons) > 1 else ""
+    return f"{facts.verdict}: {reason}{ending}" if reason else facts.verdict
 
 
 def _differing(entries: t.Mapping[str, Entry], existing_entries: t.Mapping[str, Entry]) -> dict[str, Entry]:

@@ -200,8 +200,8 @@ def _read(path: str) -> dict[str, t.Any]:
     try:
         document = yaml.safe_load(read_file(path, "the kubeconfig").decode("utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        where = getattr(error, "problem_mark", None)
-        line = f" (line {where.line + 1})" if where else ""
+        mark = getattr(error, "problem_mark", None)
+        line = f" (line {mark.line + 1})" if mark else ""
         raise config_error(f"the kubeconfig {quoted(path)} is not YAML{line}", "is it the right file?") from error
     if not isinstance(document, dict):
         raise config_error(f"the kubeconfig {quoted(path)} is not a kubeconfig", "is it the right file?")

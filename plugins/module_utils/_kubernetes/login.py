@@ -56,15 +56,15 @@ def log_in(server: str, username: str, password: str, ca: str, verifies: bool) -
             within(_SECONDS, login.get_token, f"{server} gave no token for {quoted(username)}")
         return str(login.token["access_token"])
     except OCPLoginException as error:
-        asked = getattr(error, "req_info", {})
-        if "well-known" in str(asked.get("req_url", "")):
+        request_info = getattr(error, "req_info", {})
+        if "well-known" in str(request_info.get("req_url", "")):
             raise config_error(
                 f"{server} has no login by user name and password; only OpenShift has",
                 "give api_key, a client certificate or a kubeconfig",
             ) from error
         raise ApiError(
             f"{server} does not accept the password of {quoted(username)} "
-            f"({asked.get('req_status_code', 'no status')})",
+            f"({request_info.get('req_status_code', 'no status')})",
             code=UNAUTHORIZED,
             status=401,
             hint="check username and password; identity providers that log in by a browser need a token as api_key",

@@ -80,22 +80,22 @@ class Adoption:
         # What a tag meant when the interrupted run asked is not an answer to what it means now.
         by_digest = {item.digest: item for item in self._state.queue if item.digest}
         shards: dict[int, ShardState] = {}
-        taken: set[int] = set()
+        item_numbers: set[int] = set()
         for number in numbers:
             items = {}
             for position, planned in enumerate(plan.shards[number].images):
                 item = by_digest.get(planned.digest)
-                if item is not None and item.number not in taken:
+                if item is not None and item.number not in item_numbers:
                     items[position] = item
-                    taken.add(item.number)
+                    item_numbers.add(item.number)
             shards[number] = ShardState(plan.shards[number].key, items, set(items), ended=not items)
-        if not taken:
+        if not item_numbers:
             return False
         moment = self._api.call(self._state.jobs.server_time)
         if not self._api.call(self._state.jobs.claim, job, self._state.owner, moment):
             return False
         self._state.skew = moment - datetime.now(timezone.utc)
-        self._state.queue = [item for item in self._state.queue if item.number not in taken]
+        self._state.queue = [item for item in self._state.queue if item.number not in item_numbers]
         self._state.runs.add(job.run)
         self._state.made[job.uid] = job.name
         name = job.plan.rpartition("-")[0]

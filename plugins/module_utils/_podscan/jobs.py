@@ -143,7 +143,7 @@ class JobPod:
 def pod_of(value: t.Mapping[str, t.Any]) -> JobPod:
     """Read a pod as the API gives it."""
     metadata, status = value.get("metadata") or {}, value.get("status") or {}
-    state, beside = _container_state(status, CONTAINER), _container_state(status, EVALUATOR)
+    state, evaluator_state = _container_state(status, CONTAINER), _container_state(status, EVALUATOR)
     terminated = state.get("terminated")
     phase = status.get("phase") or ""
     owners = [entry for entry in metadata.get("ownerReferences") or () if entry.get("controller")]
@@ -164,7 +164,7 @@ def pod_of(value: t.Mapping[str, t.Any]) -> JobPod:
             for entry in status.get("conditions") or ()
         ),
         trouble=None if started else _trouble(status, state.get("waiting") or {}),
-        failure=_failure(status, terminated, phase, deleting, beside.get("terminated") or {}),
+        failure=_failure(status, terminated, phase, deleting, evaluator_state.get("terminated") or {}),
         mounts=mounts_of(value.get("spec") or {}),
     )
 
@@ -220,9 +220,9 @@ def _failure(
     terminated: t.Mapping[str, t.Any] | None,
     phase: str,
     deleting: bool,
-    beside: t.Mapping[str, t.Any],
+    evaluator_state: t.Mapping[str, t.Any],
 ) -> ScanError | None:
-    """Why a pod ended. ``beside``: of the container for oscap.
+    """Why a pod ended. ``evaluator_state``: of the container for oscap.
 
     The more telling sign wins: what the cluster did to it, before what its program said then.
     """
@@ -236,12 +236,12 @@ def _failure(
         if condition.get("type") == "DisruptionTarget" and condition.get("status") == "True":
             code = _DISRUPTIONS.get(condition.get("reason", ""), EVICTED)
             return cause(code, str(condition.get("message", "")))
-    if beside.get("reason") in _NEVER_RAN:
-        return cause(START_FAILED, str(beside.get("message", "")))
-    if beside.get("reason") == "OOMKilled":
+    if evaluator_state.get("reason") in _NEVER_RAN:
+        return cause(START_FAILED, str(evaluator_state.get("message", "")))
+    if evaluator_state.get("reason") == "OOMKilled":
         return cause(EVALUATOR_LOST, "it used more memory than it may")
-    if beside.get("exitCode") and terminated:
-        return cause(EVALUATOR_LOST, f"with exit code {beside['exitCode']}")
+    if evaluator_state.get("exitCode") and terminated:
+        return cause(EVALUATOR_LOST, f"with exit code {evaluator_state['exitCode']}")
     if terminated.get("reason") in _NEVER_RAN:
         return cause(START_FAILED, str(terminated.get("message", "")))
     if deleting:
@@ -401,16 +401,16 @@ class Jobs:
         newest: dict[str, tuple[str, ScanError]] = {}
 
         def keep(event: dict[str, t.Any]) -> None:
-            about, reason = event.get("involvedObject") or {}, event.get("reason")
+            target, reason = event.get("involvedObject") or {}, event.get("reason")
             message = str(event.get("message", ""))
-            if about.get("kind") == "Job" and reason == "FailedCreate":
+            if target.get("kind") == "Job" and reason == "FailedCreate":
                 error = cause(REFUSED, message)
-            elif about.get("kind") == "Pod" and reason in _POD_EVENTS:
+            elif target.get("kind") == "Pod" and reason in _POD_EVENTS:
                 error = cause(START_FAILED, message)
             else:
                 return
             moment = str(event.get("lastTimestamp") or event.get("eventTime") or "")
-            uid = str(about.get("uid", ""))
+            uid = str(target.get("uid", ""))
             if uid not in newest or newest[uid][0] <= moment:
                 newest[uid] = (moment, error)
 

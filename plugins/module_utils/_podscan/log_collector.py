@@ -451,8 +451,8 @@ def _missing(decoder: Decoder) -> list[str]:
     ranges = [f"{first}" if first == last else f"{first}-{last}" for first, last in decoder.missing]
     parts = []
     if ranges:
-        more = ", …" if len(ranges) > RANGES_SHOWN else ""
-        parts.append(f"frames {', '.join(ranges[:RANGES_SHOWN])}{more} are missing")
+        ending = ", …" if len(ranges) > RANGES_SHOWN else ""
+        parts.append(f"frames {', '.join(ranges[:RANGES_SHOWN])}{ending} are missing")
     if decoder.refused:
         parts.append(f"{decoder.refused} records are malformed")
     if decoder.bye is None:

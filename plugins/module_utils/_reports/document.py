@@ -66,9 +66,9 @@ def build_report(
 
     ``clusters``: objects of ``cluster_object``; None where the report is not about clusters.
     """
-    more = {} if clusters is None else {"clusters": sorted(clusters, key=lambda cluster: cluster["name"])}
+    cluster_part = {} if clusters is None else {"clusters": sorted(clusters, key=lambda cluster: cluster["name"])}
     return {
-        **more,
+        **cluster_part,
         "schema_version": SCHEMA_VERSION,
         "as_of": as_of,
         "feed": None

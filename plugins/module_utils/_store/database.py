@@ -80,11 +80,11 @@ def _parse_url(url: str, password: str) -> sa.URL:
 
 
 class Database:
-    """An engine with short transactions. ``where`` names the store in messages and never holds a secret."""
+    """An engine with short transactions. ``place`` names the store in messages and never holds a secret."""
 
-    def __init__(self, engine: sa.Engine, where: str, *, read_only: bool) -> None:
+    def __init__(self, engine: sa.Engine, place: str, *, read_only: bool) -> None:
         self._engine = engine
-        self.where = where
+        self.where = place
         self.read_only = read_only
 
     def close(self) -> None:
@@ -203,15 +203,15 @@ def _worth_another_try(error: Exception) -> bool:
     return isinstance(error, sa.exc.ProgrammingError) and state in ("42P07", "42710")
 
 
-def store_error(error: Exception, where: str) -> ScanError:
+def store_error(error: Exception, place: str) -> ScanError:
     """Say in plain words what a database error means, and what to do."""
     origin = getattr(error, "orig", None) or error
     text = " ".join(str(origin).split())[:300]
     low = text.lower()
     for pattern, code, meaning, hint in _MEANINGS:
         if re.search(pattern, low):
-            return StoreError(f"{meaning} ({text})", code=code, hint=hint, subject=f"store {where}")
-    return StoreError(text or type(origin).__name__, subject=f"store {where}")
+            return StoreError(f"{meaning} ({text})", code=code, hint=hint, subject=f"store {place}")
+    return StoreError(text or type(origin).__name__, subject=f"store {place}")
 
 
 _MEANINGS = (
@@ -287,12 +287,12 @@ def _connected(url: str, password: str, *, create: bool, read_only: bool) -> Dat
     parsed = _parse_url(url, password)
     if parsed.get_backend_name() == "sqlite":
         return _open_sqlite(str(parsed.database), create=create, read_only=read_only)
-    where = parsed.set(password=None, query={}).render_as_string()
+    place = parsed.set(password=None, query={}).render_as_string()
     try:
         engine = sa.create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": 20})
     except sa.exc.ArgumentError as error:
         raise InputError(f"the store's URL cannot be used: {error}") from None
-    return Database(engine, where, read_only=read_only)
+    return Database(engine, place, read_only=read_only)
 
 
 def _open_sqlite(path: str, *, create: bool, read_only: bool) -> Database | None:

@@ -115,10 +115,10 @@ class Explaining:
         lines += [f"  {text}" for text in _exceptions(alone)]
         policies = {policy.name: policy for policy in self._policies}
         for verdict in alone.policies:
-            about = [reason for reason in verdict.reasons if reason.code in _ABOUT_FINDINGS]
+            reasons = [reason for reason in verdict.reasons if reason.code in _ABOUT_FINDINGS]
             policy = policies[verdict.name]
-            if about:
-                lines += [f"  policy '{verdict.name}': {visible(reason.message, 600)}" for reason in about[:_SHOWN]]
+            if reasons:
+                lines += [f"  policy '{verdict.name}': {visible(reason.message, 600)}" for reason in reasons[:_SHOWN]]
             elif policy.max_severity is None:
                 lines.append(f"  policy '{verdict.name}': sets no limit to single vulnerabilities")
             else:
@@ -154,8 +154,8 @@ class Explaining:
         for (vendor, key_id), packages in sorted(makers.items()):
             key = f"key {visible(key_id, 40)}" if key_id else "not signed"
             named = ", ".join(visible(package.package, 120) for package in packages[:_SHOWN])
-            more = f" and {len(packages) - _SHOWN} more" if len(packages) > _SHOWN else ""
-            lines.append(f"  {visible(vendor, 80) or 'no vendor'}, {key}: {named}{more}")
+            ending = f" and {len(packages) - _SHOWN} more" if len(packages) > _SHOWN else ""
+            lines.append(f"  {visible(vendor, 80) or 'no vendor'}, {key}: {named}{ending}")
             for policy in self._policies:
                 if policy.name in selecting:
                     lines.append(f"    policy '{policy.name}': {_accepted_by(policy, packages[0])}")

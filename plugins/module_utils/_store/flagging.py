@@ -129,15 +129,15 @@ class _Passes:
     def _selecting(self, image: StoredImage) -> list[Policy]:
         """The policies that select an image by what is known of it now, which may not be by what it was judged."""
         names = image.references or (image.reference,)
-        asked: dict[str, str] | None = None
+        labels: dict[str, str] | None = None
         policies = []
         for policy in self._policies.values():
             chosen = dataclasses.replace(policy.images, labels=())
             if not chosen.selects(names, image.platform, {}):
                 continue
             if policy.images.labels:
-                asked = self._store.inventories.labels(image.digest) if asked is None else asked
-                if not policy.images.selects(names, image.platform, asked):
+                labels = self._store.inventories.labels(image.digest) if labels is None else labels
+                if not policy.images.selects(names, image.platform, labels):
                     continue
             policies.append(policy)
         return policies

@@ -53,7 +53,7 @@ class StoredInventories:
 
         inventories, sets = tables().inventories, tables().package_sets
         query = sa.select(inventories.c.body, inventories.c.package_set).where(inventories.c.digest == digest)
-        where = self._database.where
+        place = self._database.where
         body = None
         with self._database.reading() as connection:
             row = connection.execute(query).first()
@@ -62,13 +62,13 @@ class StoredInventories:
             if row.package_set != self._last_packages[0]:
                 body = connection.execute(sa.select(sets.c.body).where(sets.c.sha256 == row.package_set)).scalar()
                 if body is None:
-                    raise CorruptData(f"the package set {row.package_set} of {digest} is missing in the store {where}")
+                    raise CorruptData(f"the package set {row.package_set} of {digest} is missing in the store {place}")
         inventory = unpack(row.body, f"the inventory of {digest}")
         if body is not None:
             self._last_packages = (row.package_set, unpack(body, f"the package set of {digest}"))
         packages = self._last_packages[1]
         if not isinstance(inventory, dict) or not isinstance(packages, list):
-            raise CorruptData(f"the inventory of {digest} in the store {where} does not have its form")
+            raise CorruptData(f"the inventory of {digest} in the store {place} does not have its form")
         return {**inventory, "packages": packages}
 
     def labels(self, digest: str) -> dict[str, str]:

@@ -249,19 +249,19 @@ class Judging:
         ]
 
     def _judged(
-        self, judgement: Judgement, result: RecordedVerdict, stays: StoredVerdict | None, index: bool
+        self, judgement: Judgement, result: RecordedVerdict, stored_verdict: StoredVerdict | None, index: bool
     ) -> Judged:
-        if stays is None:
+        if stored_verdict is None:
             feed = (judgement.feed or {}).get("serial", "")
             return Judged(
                 result.key, result.state, result.before, result.after, judgement.document, feed, result.reasons
             )
-        document = unless_outdated(stays, judgement.seen_at, self._today)
+        document = unless_outdated(stored_verdict, judgement.seen_at, self._today)
         if index and judgement.verdict != "passed":
             document = unless_passed(document, IMAGE_OUTDATED)
-        feed = (stays.feed or {}).get("serial", "")
+        feed = (stored_verdict.feed or {}).get("serial", "")
         verdict = document["verdict"]
-        reasons = () if verdict == result.before else tuple(difference(stays.document, document))
+        reasons = () if verdict == result.before else tuple(difference(stored_verdict.document, document))
         return Judged(result.key, result.state, result.before, verdict, document, feed, reasons)
 
 

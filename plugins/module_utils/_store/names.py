@@ -63,14 +63,14 @@ def _put_part(connection: sa.Connection, names: t.Sequence[str], sightings: t.Ma
     ]
     if fresh:
         connection.execute(sa.insert(table), fresh)
-    moved = [
+    updates = [
         {**{f"the_{name}": value for name, value in _columns(key).items()}, "last_seen": sighting.seen}
         for key, sighting in later.items()
         if key in stored
     ]
-    if moved:
+    if updates:
         matches = sa.and_(*(table.c[name] == sa.bindparam(f"the_{name}") for name in _COLUMNS))
-        connection.execute(sa.update(table).where(matches).values(last_seen=sa.bindparam("last_seen")), moved)
+        connection.execute(sa.update(table).where(matches).values(last_seen=sa.bindparam("last_seen")), updates)
     return leads_to(stored.values()) != leads_to({**stored, **later}.values())
 
 

@@ -36,7 +36,7 @@ def dies_with_job(path: str, environ: t.Mapping[str, str], mounts: str) -> bool:
     real = os.path.realpath(path)
     if any(_is_below(real, folder) for folder in (JOB_FOLDER, os.path.realpath(job))):
         return True
-    above, place, kind = "/", "/", "overlay"
+    mount_point, place, kind = "/", "/", "overlay"
     for line in mounts.splitlines():
         before, _dash, after = line.partition(" - ")
         fields = before.split(" ")
@@ -44,9 +44,9 @@ def dies_with_job(path: str, environ: t.Mapping[str, str], mounts: str) -> bool:
             continue
         point = _unescaped(fields[4])
         # Of two on one folder, the later one is seen.
-        if _is_below(real, point) and len(point) >= len(above):
-            above, place, kind = point, fields[3], after.split(" ")[0]
-    return above == "/" or kind in FLEETING_TYPES or FLEETING_VOLUME in place
+        if _is_below(real, point) and len(point) >= len(mount_point):
+            mount_point, place, kind = point, fields[3], after.split(" ")[0]
+    return mount_point == "/" or kind in FLEETING_TYPES or FLEETING_VOLUME in place
 
 
 def mounts_of_process() -> str:

@@ -41,7 +41,7 @@ class Store:
     def __enter__(self) -> Store:
         return self
 
-    def __exit__(self, *_about: object) -> None:
+    def __exit__(self, *_details: object) -> None:
         self.close()
 
     def close(self) -> None:

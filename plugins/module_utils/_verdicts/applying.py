@@ -125,10 +125,10 @@ class Exceptions:
         covered = {
             patterns for patterns, entry in self._images.items() if entry.covers_image(image.digest, image.references)
         }
-        stated = [item for digest in dict.fromkeys(image.digests) for item in self._by_digest.get(digest, ())]
-        stated += [item for item in self._by_name if item.is_about_image(image.digests, image.references)]
+        statements = [item for digest in dict.fromkeys(image.digests) for item in self._by_digest.get(digest, ())]
+        statements += [item for item in self._by_name if item.is_about_image(image.digests, image.references)]
         by_policy = any(entry.images in covered for entry in self._with_policies)
-        return ImageExceptions(self, covered, stated, image.distribution, today, by_policy)
+        return ImageExceptions(self, covered, statements, image.distribution, today, by_policy)
 
     def for_id(self, identifier: str) -> list[Acceptance]:
         """Those for findings of an id, in whatever image and package, best first."""
@@ -223,13 +223,13 @@ class ImageExceptions:
         """
         by_finding: dict[tuple[int, str], tuple[Entry, list[tuple[str, str]], list[str]]] = {}
 
-        def keep(about: t.Iterable[tuple[Entry, str]], finding: tuple[str, str] | None, rule: str) -> None:
-            for entry, state in _explaining(about, policies):
-                held = by_finding.setdefault((id(entry), state), (entry, [], []))
+        def keep(entries: t.Iterable[tuple[Entry, str]], finding: tuple[str, str] | None, rule: str) -> None:
+            for entry, state in _explaining(entries, policies):
+                usage = by_finding.setdefault((id(entry), state), (entry, [], []))
                 if finding is not None:
-                    held[1].append(finding)
+                    usage[1].append(finding)
                 else:
-                    held[2].append(rule)
+                    usage[2].append(rule)
 
         for finding in findings:
             keep(self.about_finding(finding), (finding.id, finding.package), "")
@@ -249,10 +249,10 @@ class ImageExceptions:
         return max(statements, key=lambda item: (item.time, not item.clears, item.document), default=None)
 
 
-def _explaining(about: t.Iterable[tuple[Entry, str]], policies: t.Collection[str]) -> t.Iterator[tuple[Entry, str]]:
+def _explaining(entries: t.Iterable[tuple[Entry, str]], policies: t.Collection[str]) -> t.Iterator[tuple[Entry, str]]:
     open_policies = set(policies) or {""}
     later = []
-    for entry, state in about:
+    for entry, state in entries:
         explained = {name for name in open_policies if for_policy(entry, name)}
         if state != "accepted":
             later.append((entry, state))

@@ -22,15 +22,15 @@ def difference(before: Document, after: Document) -> list[dict[str, str]]:
     Dictionaries of ``code``, ``message`` and ``state`` (``new`` or ``gone``), those that decide first: what came where
     the verdict is worse, what is gone where it is better, notes such as those about exceptions after them.
     """
-    came = [{**reason, "state": "new"} for reason in _missing_in(before, after)]
+    added = [{**reason, "state": "new"} for reason in _missing_in(before, after)]
     removed = [{**reason, "state": "gone"} for reason in _missing_in(after, before)]
-    worse = VERDICTS.index(after["verdict"]) > VERDICTS.index(before["verdict"])
-    reasons = came + removed if worse else removed + came
+    is_worse = VERDICTS.index(after["verdict"]) > VERDICTS.index(before["verdict"])
+    reasons = added + removed if is_worse else removed + added
     reasons.sort(key=lambda reason: reason["code"] in CODES and CODES[reason["code"]].effect == "note")  # stable
     reasons += _policies(before, after)
     if len(reasons) > SHOWN:
-        more = f"and {len(reasons) - SHOWN + 1} more reasons that are new or gone"
-        reasons = [*reasons[: SHOWN - 1], {"code": "more", "message": more, "state": reasons[SHOWN - 1]["state"]}]
+        ending = f"and {len(reasons) - SHOWN + 1} more reasons that are new or gone"
+        reasons = [*reasons[: SHOWN - 1], {"code": "more", "message": ending, "state": reasons[SHOWN - 1]["state"]}]
     return reasons
 
 

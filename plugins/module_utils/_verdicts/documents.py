@@ -162,12 +162,12 @@ def _below(path: str, key: str) -> str:
     return f"{path}, {key}" if path.endswith("'") else f"{path}.{key}"
 
 
-def read_document(text: str, where: str) -> Field:
-    """Parse one YAML document. ``where`` names the file in errors. Raises ``InputError``."""
+def read_document(text: str, place: str) -> Field:
+    """Parse one YAML document. ``place`` names the file in errors. Raises ``InputError``."""
     import yaml
 
     if len(text) > SIZE_LIMIT:
-        raise InputError(f"{where}: larger than {SIZE_LIMIT >> 10} KiB")
+        raise InputError(f"{place}: larger than {SIZE_LIMIT >> 10} KiB")
     depth = 0
 
     class Loader(yaml.SafeLoader):
@@ -175,10 +175,10 @@ def read_document(text: str, where: str) -> Field:
             nonlocal depth
             if self.check_event(yaml.AliasEvent):
                 line = self.peek_event().start_mark.line + 1
-                raise InputError(f"{where}, line {line}: aliases (*name) are not read: write the value out")
+                raise InputError(f"{place}, line {line}: aliases (*name) are not read: write the value out")
             if depth >= DEPTH_LIMIT:
                 line = self.peek_event().start_mark.line + 1
-                raise InputError(f"{where}, line {line}: nested deeper than {DEPTH_LIMIT} levels")
+                raise InputError(f"{place}, line {line}: nested deeper than {DEPTH_LIMIT} levels")
             depth += 1
             try:
                 return super().compose_node(parent, index)
@@ -190,44 +190,44 @@ def read_document(text: str, where: str) -> Field:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f", line {mark.line + 1}" if mark else ""
-        raise InputError(f"{where}{line}: not valid YAML: {visible(error.problem or str(error), 300)}") from None
+        raise InputError(f"{place}{line}: not valid YAML: {visible(error.problem or str(error), 300)}") from None
     except yaml.YAMLError as error:
-        raise InputError(f"{where}: not valid YAML: {visible(str(error), 300)}") from None
+        raise InputError(f"{place}: not valid YAML: {visible(str(error), 300)}") from None
     except RecursionError:
-        raise InputError(f"{where}: nested too deep") from None
+        raise InputError(f"{place}: nested too deep") from None
     if root is None:
-        return Field(where, "", 1, None)
-    return _field(root, where)
+        return Field(place, "", 1, None)
+    return _field(root, place)
 
 
-def _field(node: t.Any, where: str) -> Field:
+def _field(node: t.Any, place: str) -> Field:
     import yaml
 
     line = node.start_mark.line + 1
     if isinstance(node, yaml.ScalarNode):
-        _check_tag(node, where, line, "scalar")
+        _check_tag(node, place, line, "scalar")
         is_empty = node.style is None and node.value in _NOTHING
-        return Field(where, "", line, None if is_empty else node.value)
+        return Field(place, "", line, None if is_empty else node.value)
     if isinstance(node, yaml.SequenceNode):
-        _check_tag(node, where, line, "seq")
-        return Field(where, "", line, [_field(child, where) for child in node.value])
-    _check_tag(node, where, line, "map")
+        _check_tag(node, place, line, "seq")
+        return Field(place, "", line, [_field(child, place) for child in node.value])
+    _check_tag(node, place, line, "map")
     fields: dict[str, Field] = {}
     for key, child in node.value:
-        at = f"{where}, line {key.start_mark.line + 1}"
+        at = f"{place}, line {key.start_mark.line + 1}"
         if not isinstance(key, yaml.ScalarNode):
             raise InputError(f"{at}: a key must be a word")
         if key.value in fields:
             raise InputError(f"{at}: the key '{visible(key.value, 100)}' stands twice in one mapping")
         # A key without a value is reported where the key is, not where the next line begins.
-        fields[key.value] = dataclasses.replace(_field(child, where), line=key.start_mark.line + 1)
-    return Field(where, "", line, fields)
+        fields[key.value] = dataclasses.replace(_field(child, place), line=key.start_mark.line + 1)
+    return Field(place, "", line, fields)
 
 
-def _check_tag(node: t.Any, where: str, line: int, kind: str) -> None:
+def _check_tag(node: t.Any, place: str, line: int, kind: str) -> None:
     plain = ("str", "int", "float", "bool", "null", "timestamp", "value", "merge") if kind == "scalar" else (kind,)
     if node.tag not in tuple(f"tag:yaml.org,2002:{name}" for name in plain):
-        raise InputError(f"{where}, line {line}: the tag {visible(node.tag, 100)} is not read: write plain YAML")
+        raise InputError(f"{place}, line {line}: the tag {visible(node.tag, 100)} is not read: write plain YAML")
 
 
 def hexadecimal(field: Field, lengths: tuple[int, ...], expected: str) -> str:

@@ -114,13 +114,13 @@ class Acceptance:
         return not self.policies or _names(self.policies, name)
 
 
-def load_exceptions(text: str, where: str, *, latest: datetime.date | None = None) -> list[Acceptance]:
+def load_exceptions(text: str, place: str, *, latest: datetime.date | None = None) -> list[Acceptance]:
     """Read a list of exceptions; an empty file has none.
 
-    ``where`` names the file in errors. ``latest``: the last day on which one may end; None for any. Raises
+    ``place`` names the file in errors. ``latest``: the last day on which one may end; None for any. Raises
     ``InputError``.
     """
-    root = read_document(text, where)
+    root = read_document(text, place)
     if root.value is None:
         return []
     return [_acceptance(field, latest) for field in root.items("a list of exceptions, each beginning with '- id:'")]
@@ -202,10 +202,10 @@ def _expires(field: Field, latest: datetime.date | None) -> datetime.date:
 def _too_many_packages(pattern: str) -> str:
     """Say what a pattern of packages lacks, and how to write it."""
     begun = re.match(r"[A-Za-z0-9][A-Za-z0-9._+]{2,}", pattern)
-    better = f"[{begun[0]}, '{begun[0]}-*']" if begun else "[openssl, 'openssl-*']"
+    example = f"[{begun[0]}, '{begun[0]}-*']" if begun else "[openssl, 'openssl-*']"
     return (
         f"'{visible(pattern, 100)}' covers packages that it does not name: a pattern begins with the name of a package "
-        f"up to a hyphen, as in {better}"
+        f"up to a hyphen, as in {example}"
     )
 
 
@@ -234,8 +234,8 @@ def _rule(field: Field) -> str:
     return rule
 
 
-def _text(description: str, **more: t.Any) -> dict[str, t.Any]:
-    return {"type": "string", "description": description, "minLength": 1, "maxLength": VALUE_LIMIT, **more}
+def _text(description: str, **extras: t.Any) -> dict[str, t.Any]:
+    return {"type": "string", "description": description, "minLength": 1, "maxLength": VALUE_LIMIT, **extras}
 
 
 def _patterns(description: str, naming: str = _NAMING) -> dict[str, t.Any]:

@@ -144,11 +144,11 @@ class TypeCheck:
         if schema is _ANY:
             return _ANY
         if "array" in kinds:
-            better = "write length(…)" if name in _LENGTHS else "write [] before it, as in vulnerabilities[].id"
-            raise InputError(f"'{_word(name)}' is asked of a list: {better}")
+            advice = "write length(…)" if name in _LENGTHS else "write [] before it, as in vulnerabilities[].id"
+            raise InputError(f"'{_word(name)}' is asked of a list: {advice}")
         if "object" not in kinds:
-            better = f": {FORMS['os'].better('9.4', 'os')}" if schema.get("form") == "os" else _binding(kinds)
-            raise InputError(f"'{_word(name)}' is asked of {named_type(schema)}, which has no fields{better}")
+            advice = f": {FORMS['os'].better('9.4', 'os')}" if schema.get("form") == "os" else _binding(kinds)
+            raise InputError(f"'{_word(name)}' is asked of {named_type(schema)}, which has no fields{advice}")
         properties: t.Mapping[str, Schema] = schema["properties"]
         if name not in properties:
             raise InputError(
@@ -210,12 +210,12 @@ class TypeCheck:
                     "contains(['important', 'critical'], severity)"
                 )
             if side is not _ANY and truth_kinds(side) != {"number"}:
-                better = _ORDER_ADVICE.get(side.get("form", ""), "")
+                advice = _ORDER_ADVICE.get(side.get("form", ""), "")
                 if "const" in side and re.fullmatch(r"-?\d+(\.\d+)?", side["const"][0]):
-                    better = f": a number is written `{side['const'][0]}`"
+                    advice = f": a number is written `{side['const'][0]}`"
                 elif truth_kinds(side) == {"array"}:
-                    better = f": write length({render(child)})"
-                raise InputError(f"< and > compare numbers, not {named_type(side)}{better}")
+                    advice = f": write length({render(child)})"
+                raise InputError(f"< and > compare numbers, not {named_type(side)}{advice}")
         return _BOOLEAN
 
     def _both(self, node: dict[str, t.Any], schema: Schema) -> Schema:
@@ -248,10 +248,10 @@ class TypeCheck:
     def _function_expression(self, node: dict[str, t.Any], schema: Schema) -> Schema:
         name, arguments = node["value"], node["children"]
         if name not in _FUNCTIONS:
-            better = next(
+            advice = next(
                 (text for names, text in _FUNCTION_ADVICE if name.lower() in names), nearest(name, _FUNCTIONS)
             )
-            raise InputError(f"unknown function '{_word(name)}'{better} (known: {', '.join(_FUNCTIONS)})")
+            raise InputError(f"unknown function '{_word(name)}'{advice} (known: {', '.join(_FUNCTIONS)})")
         kinds, result = _FUNCTIONS[name]
         if len(arguments) != len(kinds):
             raise InputError(f"{name}() takes {len(kinds)} arguments, not {len(arguments)}")
@@ -262,11 +262,11 @@ class TypeCheck:
             if kind is self.root:
                 raise InputError(f"{name}() cannot take the whole image")
             if allowed != ("&",) and kind is not _ANY and not truth_kinds(kind) & set(allowed):
-                better = ""
+                advice = ""
                 if name == "to_number":
                     number = _ORDER_ADVICE.get(kind.get("form", ""), "")
-                    better = f": it gives null for such a text, so nothing is ever found{number}"
-                raise InputError(f"{name}() takes {_words(allowed)}, not {named_type(kind)}{better}")
+                    advice = f": it gives null for such a text, so nothing is ever found{number}"
+                raise InputError(f"{name}() takes {_words(allowed)}, not {named_type(kind)}{advice}")
             if "enum" in kind and name in ("length", "starts_with", "ends_with", "contains", "join"):
                 self._refuse_part_of_enum(name, kind, argument, arguments, types)
         array = next((kind for kind in types if "array" in truth_kinds(kind)), _ANY)
@@ -339,15 +339,15 @@ class TypeCheck:
                     )
                 form = words.get("form")
                 if form and not FORMS[form].fits(word) and (word or not words.get("empty", True)):
-                    better = FORMS[form].better(word, field if node["type"] == "field" and not element else "@")
-                    better += f" on the elements, as in !({field}[?…])" if element else ""
-                    raise InputError(f"'{_word(word)}' is never a value of {field}: {better}")
+                    advice = FORMS[form].better(word, field if node["type"] == "field" and not element else "@")
+                    advice += f" on the elements, as in !({field}[?…])" if element else ""
+                    raise InputError(f"'{_word(word)}' is never a value of {field}: {advice}")
         if left_type is _ANY or right_type is _ANY or not truth_kinds(left_type) or not truth_kinds(right_type):
             return
         if not truth_kinds(left_type) & truth_kinds(right_type):
-            better = _comparison_advice((left_type, left_node), (right_type, right_node))
+            advice = _comparison_advice((left_type, left_node), (right_type, right_node))
             raise InputError(
-                f"compares {named_type(left_type)} with {named_type(right_type)}, which are never equal{better}"
+                f"compares {named_type(left_type)} with {named_type(right_type)}, which are never equal{advice}"
             )
 
     def _reachable(self, name: str, types: list[Schema], arguments: list[Node]) -> None:
@@ -356,9 +356,9 @@ class TypeCheck:
         for word in types[1].get("const", ()) if form != "text" else ():
             if reached(form, word, name) is None:
                 field = render(arguments[0])
-                better = FORMS[form].better(word, field if arguments[0]["type"] == "field" else "@")
+                advice = FORMS[form].better(word, field if arguments[0]["type"] == "field" else "@")
                 raise InputError(
-                    f"{name}({field}, '{_word(word)}') is false for every text that can be there: {better}"
+                    f"{name}({field}, '{_word(word)}') is false for every text that can be there: {advice}"
                 )
 
     def _refuse_part_of_enum(

@@ -52,10 +52,10 @@ def check_expression(expression: str, schema: Schema) -> CheckedExpression:
     result = check.type_of(tree, schema)
     kinds = truth_kinds(result)
     if kinds and kinds != {"boolean"}:
-        better = {"array": ": write !(…) for an empty list, or length(…)", "number": ": compare it with something"}
+        advice = {"array": ": write !(…) for an empty list, or length(…)", "number": ": compare it with something"}
         raise InputError(
             f"gives {named_type(result)}; it must be true where the condition holds, and false elsewhere"
-            f"{better.get(next(iter(kinds)), '') if len(kinds) == 1 else ''}"
+            f"{advice.get(next(iter(kinds)), '') if len(kinds) == 1 else ''}"
         )
     if not check.reads:
         raise InputError("asks nothing about the image")

@@ -228,5 +228,5 @@ def _bounded(reasons: t.Sequence[Reason]) -> t.Iterator[Reason]:
         if shown_counts[reason.code] < REASON_LIMIT or numbers[reason.code] <= REASON_LIMIT:
             yield reason
         elif shown_counts[reason.code] == REASON_LIMIT:
-            more = numbers[reason.code] - REASON_LIMIT + 1
-            yield Reason(reason.code, f"and {more} more of this kind; the report names all of them")
+            hidden_count = numbers[reason.code] - REASON_LIMIT + 1
+            yield Reason(reason.code, f"and {hidden_count} more of this kind; the report names all of them")

@@ -35,16 +35,16 @@ _EXPECTED = "a policy, beginning with '- name:'"
 DEFAULT_POLICY_TEXT = _HEAD + "".join(condition.example for condition in CONDITIONS)
 
 
-def load_policies(text: str, where: str) -> list[Policy]:
-    """Read a list of policies. ``where`` names the file in errors. Raises ``InputError``, also where there is none."""
-    root = read_document(text, where)
+def load_policies(text: str, place: str) -> list[Policy]:
+    """Read a list of policies. ``place`` names the file in errors. Raises ``InputError``, also where there is none."""
+    root = read_document(text, place)
     if root.value is None or root.value == []:
-        raise InputError(f"{where}: no policy in it: expected a list, each entry beginning with '- name:'")
+        raise InputError(f"{place}: no policy in it: expected a list, each entry beginning with '- name:'")
     policies = [_policy(field) for field in root.items("a list of policies, each beginning with '- name:'")]
     names: set[str] = set()
     for policy in policies:
         if policy.name in names:
-            raise InputError(f"{where}: two policies are named '{visible(policy.name, 100)}'")
+            raise InputError(f"{place}: two policies are named '{visible(policy.name, 100)}'")
         names.add(policy.name)
     return policies
 

@@ -70,15 +70,15 @@ class Usages:
         named = ImageNames((document["digest"], *indexes), _judged_names(document), document["os"].partition(" ")[0])
         entries = self._exceptions.of_image(named, self._today)
         policies = {policy["name"] for policy in document["policies"]}
-        about: list[tuple[Entry, str]] = []
+        entry_states: list[tuple[Entry, str]] = []
         for item in document["vulnerabilities"]:
             # A package is written name-epoch:version-release.arch.
             name = item["package"].rsplit("-", 2)[0]
-            about += entries.about_finding(_ReportedFinding(item["id"], name, item["package"], item["status"]))
+            entry_states += entries.about_finding(_ReportedFinding(item["id"], name, item["package"], item["status"]))
         for rule in (document["compliance"] or {"rules": ()})["rules"]:
-            about += entries.about_rule(rule)
+            entry_states += entries.about_rule(rule)
         image = document["reference"] or document["digest"]
-        for entry, state in about:
+        for entry, state in entry_states:
             if policies and not any(for_policy(entry, name) for name in policies):
                 continue
             self._number[id(entry)] += 1

@@ -79,29 +79,29 @@ def load_vex(path: str, signature_key: str, *, now: datetime.datetime) -> VexDoc
     return dataclasses.replace(document, verified=True)
 
 
-def read_vex(data: bytes, where: str, *, now: datetime.datetime) -> VexDocument:
+def read_vex(data: bytes, document_name: str, *, now: datetime.datetime) -> VexDocument:
     """Read a document of which it is known who wrote it. Raises CorruptData, LimitExceeded."""
-    value = read_object(data, where, limit=SIZE_LIMIT)
-    reader = _VexReader(where, now)
+    value = read_object(data, document_name, limit=SIZE_LIMIT)
+    reader = _VexReader(document_name, now)
     if "@context" in value:
         reader.openvex(value)
     elif "document" in value:
         _Csaf(reader, value).read()
     else:
-        raise CorruptData(f"{where} is neither OpenVEX (it has no '@context') nor CSAF (it has no 'document')")
+        raise CorruptData(f"{document_name} is neither OpenVEX (it has no '@context') nor CSAF (it has no 'document')")
     if not reader.statements and not reader.problems:
         reader.problem("it says nothing")
     problems = tuple(reader.problems)
     if reader.left:
         problems += (f"and {reader.left} more that are not used",)
-    return VexDocument(where, reader.id, reader.author, False, tuple(reader.statements), problems)
+    return VexDocument(document_name, reader.id, reader.author, False, tuple(reader.statements), problems)
 
 
 class _VexReader:
     """Statements and problems of one document, bounded."""
 
-    def __init__(self, where: str, now: datetime.datetime) -> None:
-        self.where = where
+    def __init__(self, document_name: str, now: datetime.datetime) -> None:
+        self.where = document_name
         self.now = now
         self.id = ""
         self.author = ""

@@ -29,5 +29,5 @@ def counted(number: int, singular: str, plural: str = "") -> str:
 def listed(names: t.Sequence[str]) -> str:
     """The first names with commas between them, and how many more there are."""
     shown = ", ".join(visible(name, 120) for name in names[:NAMES_SHOWN])
-    more = len(names) - NAMES_SHOWN
-    return f"{shown} and {more} more" if more > 0 else shown
+    hidden_count = len(names) - NAMES_SHOWN
+    return f"{shown} and {hidden_count} more" if hidden_count > 0 else shown

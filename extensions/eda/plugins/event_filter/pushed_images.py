@@ -77,26 +77,26 @@ def main(event: dict[str, t.Any], registries: t.Any = None) -> dict[str, t.Any]:
     from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.webhooks import read_push
 
     push = read_push(event.get("payload"), registries_of(registries))
-    made = event_of(push.arrivals, uuid.uuid4().hex, push.reason)
+    new_event = event_of(push.arrivals, uuid.uuid4().hex, push.reason)
     meta = event.get("meta")
-    kept = {name: value for name, value in meta.items() if name != "headers"} if isinstance(meta, dict) else {}
-    return {**made, "meta": kept}
+    other_fields = {name: value for name, value in meta.items() if name != "headers"} if isinstance(meta, dict) else {}
+    return {**new_event, "meta": other_fields}
 
 
-def registries_of(given: t.Any) -> dict[str, str]:
+def registries_of(registries: t.Any) -> dict[str, str]:
     """The option: name that a registry gives itself -> name under which it is reached."""
     _use_this_collection()
     from ansible_collections.imagescan.openshift.plugins.module_utils._core.errors import InputError
     from ansible_collections.imagescan.openshift.plugins.module_utils._images.references import parse_registry
 
-    if given is None:
-        given = os.environ.get(VARIABLE, "")
-    if isinstance(given, str):
-        given = [part.strip() for part in given.split(",") if part.strip()]
-    if isinstance(given, list):
-        given = {name: name for name in given}
-    if not isinstance(given, dict) or not given:
+    if registries is None:
+        registries = os.environ.get(VARIABLE, "")
+    if isinstance(registries, str):
+        registries = [part.strip() for part in registries.split(",") if part.strip()]
+    if isinstance(registries, list):
+        registries = {name: name for name in registries}
+    if not isinstance(registries, dict) or not registries:
         raise InputError(
             "the filter pushed_images needs registries", hint=f"list them as its option, or in the variable {VARIABLE}"
         )
-    return {parse_registry(name): parse_registry(way) for name, way in given.items()}
+    return {parse_registry(name): parse_registry(way) for name, way in registries.items()}

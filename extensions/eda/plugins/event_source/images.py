@@ -308,8 +308,8 @@ def from_command_line() -> Args:
     for name, option in sorted(argument_spec().items()):
         if not option.get("no_log") or name == "kubeconfig":  # here a path
             parser.add_argument(f"--{name.replace('_', '-')}", dest=name, metavar=option["type"].upper())
-    given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
-    return {name: json.loads(value) if value.startswith(("[", "{")) else value for name, value in given.items()}
+    arguments = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
+    return {name: json.loads(value) if value.startswith(("[", "{")) else value for name, value in arguments.items()}
 
 
 def run() -> int:

@@ -95,21 +95,21 @@ def _reasons(policy: ExpressionTerms, case: Case) -> Reasons:
                 yield reason
 
 
-def _reason(condition: Expression, facts: dict[str, t.Any], where: str) -> Reason | None:
+def _reason(condition: Expression, facts: dict[str, t.Any], subject: str) -> Reason | None:
     """Why a condition does not hold, or may not; None where it holds."""
     try:
         holds = evaluate(condition.that, facts)
     except InputError as error:
-        return Reason("policy-error", f"{where} {error.message}: {visible(condition.that, 300)}")
+        return Reason("policy-error", f"{subject} {error.message}: {visible(condition.that, 300)}")
     if not holds:
-        because = visible(condition.message, 500) or f"it demands {visible(condition.that, 300)}"
-        return Reason("condition-broken", f"{where} is broken: {because}")
+        explanation = visible(condition.message, 500) or f"it demands {visible(condition.that, 300)}"
+        return Reason("condition-broken", f"{subject} is broken: {explanation}")
     if "compliance" in condition.reads and not _holds_in_any_case(condition, facts):
         names = listed_rules(unclear_rules(facts["compliance"]))
-        return Reason("compliance-incomplete", f"{where} depends on rules without a result: {names}")
+        return Reason("compliance-incomplete", f"{subject} depends on rules without a result: {names}")
     if not _holds_for_any_score(condition, facts):
         ids = sorted({finding["id"] for finding in facts["vulnerabilities"] if finding["cvss_score"] is None})
-        return Reason("cvss-missing", f"{where} depends on findings without a CVSS score: {listed(ids)}")
+        return Reason("cvss-missing", f"{subject} depends on findings without a CVSS score: {listed(ids)}")
     return None
 
 

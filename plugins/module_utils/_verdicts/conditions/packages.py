@@ -94,8 +94,8 @@ def _reasons(policy: PackageTerms, case: Case) -> Reasons:
     match = case.data.match
     packages = sorted(match.not_covered, key=lambda package: (package.package, package.key_id, package.vendor))
     ways = [{accepts(vendor, package) for vendor in policy.accept_vendors} for package in packages]
-    guessed = [package for package, by in zip(packages, ways) if "vendor" in by and "key" not in by]
-    uncovered = [package for package, by in zip(packages, ways) if not by & {"key", "vendor"}]
+    guessed = [package for package, way in zip(packages, ways) if "vendor" in way and "key" not in way]
+    uncovered = [package for package, way in zip(packages, ways) if not way & {"key", "vendor"}]
     by_name = match.counts.get("vendor_by_name", 0)
     if by_name:
         text = f"{counted(by_name, 'package')} taken as the distribution's own by the vendor text alone"
@@ -126,8 +126,8 @@ def _shown(packages: t.Sequence[Coverage]) -> str:
     for package in packages[:NAMES_SHOWN]:
         signed = f"key {visible(package.key_id, 40)}" if package.key_id else "not signed"
         texts.append(f"{visible(package.package, 120)} ({visible(package.vendor, 60) or 'no vendor'}, {signed})")
-    more = len(packages) - NAMES_SHOWN
-    return ", ".join(texts) + (f" and {more} more" if more > 0 else "")
+    hidden_count = len(packages) - NAMES_SHOWN
+    return ", ".join(texts) + (f" and {hidden_count} more" if hidden_count > 0 else "")
 
 
 NOT_COVERED = Condition("not_covered", _NOT_COVERED, _parse_action, CODES, {Step.COVERAGE: _reasons})

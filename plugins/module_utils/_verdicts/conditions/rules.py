@@ -118,8 +118,8 @@ def _results(
         yield unseen(Problem(problem["code"], problem["message"]))
     if policy.compliance_profile not in ("", results["profile"], results["profile"].rpartition("_profile_")[2]):
         text = f"The rules of the profile {visible(results['profile'], 200)} were evaluated"
-        asked = visible(policy.compliance_profile, 200)
-        yield Reason("compliance-profile", f"{text}; the policy '{policy.name}' asks for {asked}")
+        profile = visible(policy.compliance_profile, 200)
+        yield Reason("compliance-profile", f"{text}; the policy '{policy.name}' asks for {profile}")
     yield from _rules_without_result(policy, results)
     if policy.min_score is not None and results["score"] is not None and results["score"] < policy.min_score:
         text = f"The score is {results['score']:g}; the policy '{policy.name}' demands {policy.min_score:g}"

@@ -82,13 +82,13 @@ def _reasons(policy: UnreadTerms, case: Case) -> Reasons:
     accepted = {(entry.document, entry.sha256) for entry in policy.accept_unread}
     unread = [document for document in documents if (document.path, document.sha256) not in accepted]
     for document in unread:
-        about = "it names no package that can be relied on, so it may be about any package of the image"
+        names_text = "it names no package that can be relied on, so it may be about any package of the image"
         if document.names:
-            about = f"it names {listed(document.names)}, which the image has"
+            names_text = f"it names {listed(document.names)}, which the image has"
         remedy = "conclusive once the feed has a document that can be read"
         if len(document.sha256) == 64:
             remedy += f", or a policy accepts it under 'accept_unread' with the SHA-256 {document.sha256}"
-        text = f"The document {visible(document.path, 200)} of the feed could not be read; {about}; {remedy}"
+        text = f"The document {visible(document.path, 200)} of the feed could not be read; {names_text}; {remedy}"
         yield Reason("feed-incomplete", text)
     if len(unread) < len(documents):
         number = counted(len(documents) - len(unread), "document")

@@ -188,13 +188,13 @@ def _size(policy: VulnerabilityTerms, case: Case) -> Reasons:
     number = feed.documents + feed.rejected
     if number >= minimum:
         return
-    by = f"the policy '{policy.name}' wants at least {minimum}"
+    demand = f"the policy '{policy.name}' wants at least {minimum}"
     if policy_minimum is None:
-        by = f"a whole feed of {', '.join(feed.distributions)} has at least {minimum}"
-        by += f" (its maker lists {feed.listed})" if feed.listed else ""
+        demand = f"a whole feed of {', '.join(feed.distributions)} has at least {minimum}"
+        demand += f" (its maker lists {feed.listed})" if feed.listed else ""
     yield Reason(
         "feed-too-small",
-        f"The vulnerability data has {counted(number, 'document')}; {by}: fetch all of it, or state how many it has"
+        f"The vulnerability data has {counted(number, 'document')}; {demand}: fetch all of it, or state how many it has"
         f" in 'vulnerabilities.min_documents' of the policy '{policy.name}'",
     )
 
@@ -249,8 +249,8 @@ def _unmapped(inventory: Inventory, match: Match) -> list[str]:
     """
     uncovered = {package.package for package in match.not_covered}
     used = {package.repository for package in inventory.packages if package.nevra not in uncovered}
-    stated = {repository.id for repository in inventory.repositories if repository.source != "dnf_history"}
-    return sorted(set(match.unmapped) & (used | stated))
+    stated_ids = {repository.id for repository in inventory.repositories if repository.source != "dnf_history"}
+    return sorted(set(match.unmapped) & (used | stated_ids))
 
 
 def _findings(policy: VulnerabilityTerms, case: Case) -> Reasons:
@@ -277,12 +277,12 @@ def _findings(policy: VulnerabilityTerms, case: Case) -> Reasons:
 
 
 def _fix(status: str, fixed_in: str, advisory: str) -> str:
-    by = f" by {visible(advisory, 60)}" if advisory else ""
+    source = f" by {visible(advisory, 60)}" if advisory else ""
     build = visible(fixed_in, 200)
     if status == "fix_available":
-        return f"fixed in {build or 'a newer build'}{by}"
+        return f"fixed in {build or 'a newer build'}{source}"
     state = status.replace("_", " ")
-    return f"{build}{by} ({state})" if build else f"no fix ({state})"
+    return f"{build}{source} ({state})" if build else f"no fix ({state})"
 
 
 VULNERABILITIES = Condition(
