@@ -18,7 +18,7 @@ import urllib.parse
 from .._core.errors import LimitExceeded
 from .._images.transport import retry_after
 from .connection import Connection, Settled, settle
-from .errors import EXPIRED, ApiError, operation_of
+from .errors import EXPIRED, ApiError, Operation, operation_of
 from .exchange import JSON, ApiPatience, Exchange, Lost, Params
 from .stream import ResponseStream
 
@@ -214,16 +214,8 @@ class KubernetesClient:
                     raise
                 limit = max(1, limit // 4)
                 continue
-            # Every list has the field, be it null; what answers in its place must not read as an empty cluster.
-            objects = page["items"] or [] if "items" in page else None
-            if not isinstance(objects, list):
-                raise self._exchange.nonsense(operation_of("GET", path, params), "items is not a list")
-            for item in objects:
-                if not isinstance(item, dict):
-                    raise self._exchange.nonsense(operation_of("GET", path, params), "an item is not an object")
-                value = project(item)
-                if value is not None:
-                    result.append(value)
+            objects = self._items(page, operation_of("GET", path, params))
+            result += [value for value in map(project, objects) if value is not None]
             item_count += len(objects)
             metadata = page.get("metadata") or {}
             # That of the first page: what a later one had already is then told again, which does no harm.
@@ -238,6 +230,16 @@ class KubernetesClient:
             params.pop("resourceVersion", None)
             params.pop("resourceVersionMatch", None)
             del page, objects, metadata
+
+    def _items(self, page: dict[str, t.Any], operation: Operation) -> list[dict[str, t.Any]]:
+        """The objects of a page of a list."""
+        # Every list has the field, be it null; what answers in its place must not read as an empty cluster.
+        objects = page["items"] or [] if "items" in page else None
+        if not isinstance(objects, list):
+            raise self._exchange.nonsense(operation, "items is not a list")
+        if not all(isinstance(item, dict) for item in objects):
+            raise self._exchange.nonsense(operation, "an item is not an object")
+        return objects
 
     def stream(self, path: str, params: Params | None = None, *, read_timeout: float = 20.0) -> ResponseStream:
         """Open an answer that is read line by line: a log, a watch. Never repeated: the caller knows where to go on."""

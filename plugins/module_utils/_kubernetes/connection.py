@@ -31,6 +31,7 @@ from .kubeconfig import (
     CONFIG_SECONDS,
     Plain,
     forget_files,
+    impersonation,
     library_configuration,
     load_kubeconfig,
     read_file,
@@ -143,23 +144,30 @@ class _LoadedTarget:
 
 
 def _target(connection: Connection, loaded: t.Any) -> _LoadedTarget:
-    cert_file, key_file = loaded.cert_file, loaded.key_file
-    # The identity that was named wins over that of a kubeconfig: a server that is shown a certificate and a token
-    # believes the certificate.
-    if connection.api_key or connection.username:
-        cert_file = key_file = ""
-    if connection.client_cert:
-        cert_file, key_file = connection.client_cert, connection.client_key
+    cert_file, key_file = _client_files(connection, loaded)
     return _LoadedTarget(
         host=(connection.host or loaded.host).rstrip("/"),
         verifies=bool(loaded.verify_ssl if connection.validate_certs is None else connection.validate_certs),
         ca="" if connection.ca_cert else getattr(loaded, "ca", ""),
         ca_file=connection.ca_cert or loaded.ssl_ca_cert or "",
-        cert_file=cert_file or "",
-        key_file=key_file or "",
+        cert_file=cert_file,
+        key_file=key_file,
         proxy=connection.proxy or loaded.proxy or "",
         tls_server_name=getattr(loaded, "tls_server_name", None) or "",
     )
+
+
+def _client_files(connection: Connection, loaded: t.Any) -> tuple[str, str]:
+    """Paths of the client certificate and its key.
+
+    The identity that was named wins over that of a kubeconfig: a server that is shown a certificate and a token
+    believes the certificate.
+    """
+    if connection.client_cert:
+        return connection.client_cert, connection.client_key
+    if connection.api_key or connection.username:
+        return "", ""
+    return loaded.cert_file or "", loaded.key_file or ""
 
 
 def settle(connection: Connection) -> Settled:
@@ -172,21 +180,16 @@ def settle(connection: Connection) -> Settled:
     finally:
         forget_files()
     is_open = endpoint.scheme == "http" and not endpoint.is_loopback
-    authorization: t.Callable[[], str] = str
-    if connection.api_key:
-        authorization = functools.partial(str, f"Bearer {connection.api_key}")
-    elif connection.username:
-        token = "" if is_open else log_in(server, connection.username, connection.password, ca, target.verifies)
+    authorization: t.Callable[[], str]
+    if connection.api_key or connection.username:
+        token = connection.api_key or (
+            "" if is_open else log_in(server, connection.username, connection.password, ca, target.verifies)
+        )
         authorization = functools.partial(str, f"Bearer {token}")
-    elif not connection.client_cert:
-        authorization = _RenewedToken(loaded)
+    else:
+        authorization = str if connection.client_cert else _RenewedToken(loaded)
     if is_open and (target.cert_file or authorization()):
         raise config_error(f"credentials would go to {server} without encryption", "use https:// for the API server")
-    if connection.impersonate_user:
-        impersonate = (
-            ("Impersonate-User", connection.impersonate_user),
-            *(("Impersonate-Group", group) for group in connection.impersonate_groups),
-        )
     return Settled(
         server=server,
         ca=ca,
@@ -194,7 +197,7 @@ def settle(connection: Connection) -> Settled:
         tls_server_name=target.tls_server_name,
         pool=_pool(connection, target, endpoint, context),
         authorization=authorization,
-        impersonate=impersonate,
+        impersonate=impersonation(connection.impersonate_user, connection.impersonate_groups) or impersonate,
         warnings=_warnings(server, target.verifies),
     )
 
@@ -238,7 +241,13 @@ def _tls_context(target: _LoadedTarget) -> tuple[ssl.SSLContext, str]:
 
     Files are read here once, so that a wrong one is one message and not an error of each request.
     """
-    ca = ""
+    context, ca = _trusting_context(target)
+    if target.cert_file:
+        _load_client_certificate(context, target)
+    return context, ca
+
+
+def _trusting_context(target: _LoadedTarget) -> tuple[ssl.SSLContext, str]:
     if target.verifies and (target.ca or target.ca_file):
         # It alone is trusted, as by other clients where a CA is named.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -251,15 +260,17 @@ def _tls_context(target: _LoadedTarget) -> tuple[ssl.SSLContext, str]:
                 " has no certificates in PEM form",
                 "give the CA that signed the API server's certificate",
             ) from error
-    else:
-        context = ssl.create_default_context()
-        # Python 3.13 asks for extensions that the CAs of many clusters lack and that no other client asks for.
-        context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
-        if not target.verifies:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-    if not target.cert_file:
         return context, ca
+    context = ssl.create_default_context()
+    # Python 3.13 asks for extensions that the CAs of many clusters lack and that no other client asks for.
+    context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
+    if not target.verifies:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context, ""
+
+
+def _load_client_certificate(context: ssl.SSLContext, target: _LoadedTarget) -> None:
     for path, description in ((target.cert_file, "the client certificate"), (target.key_file, "the client key")):
         if not path:
             raise config_error(f"{description} is missing", "client_cert and client_key are only good together")
@@ -272,7 +283,6 @@ def _tls_context(target: _LoadedTarget) -> tuple[ssl.SSLContext, str]:
             f"the client certificate {quoted(target.cert_file)} and the key {quoted(target.key_file)} cannot be used",
             "both must be PEM, belong together, and the key must have no password",
         ) from error
-    return context, ca
 
 
 def _pool(
@@ -297,34 +307,36 @@ def _proxy(connection: Connection, text: str, endpoint: Endpoint) -> tuple[str, 
     """Address and headers of the proxy: the option's, else the kubeconfig's, else the environment's."""
     import urllib3
 
-    headers: dict[str, str] = {}
-    if text:
-        if connection.no_proxy and is_exempt(endpoint, connection.no_proxy):
-            return None
-        parts = urllib.parse.urlsplit(text if "://" in text else f"http://{text}")
-        try:
-            host, port = parts.hostname, parts.port
-        except ValueError:
-            host, port = None, None
-        if not host or parts.scheme not in ("http", "https"):
-            raise config_error("the proxy cannot be used", "expected proxy to be like http://name:3128")
-        if parts.username is not None:
-            login = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
-            headers["Proxy-Authorization"] = "Basic " + base64.b64encode(login.encode()).decode()
-        host = f"[{host}]" if ":" in host else host
-        address = f"{parts.scheme}://{host}" + (f":{port}" if port else "")
-    else:
-        environment_proxy = proxy_for(endpoint)
-        if environment_proxy is None or (connection.no_proxy and is_exempt(endpoint, connection.no_proxy)):
-            return None
-        address, headers = f"http://{environment_proxy.endpoint}", dict(environment_proxy.headers)
-    field = connection.proxy_headers.get
+    proxy = None if text else proxy_for(endpoint)
+    if (not text and proxy is None) or (connection.no_proxy and is_exempt(endpoint, connection.no_proxy)):
+        return None
+    address, headers = (f"http://{proxy.endpoint}", dict(proxy.headers)) if proxy else _named_proxy(text)
+    option = connection.proxy_headers.get
     headers.update(
         urllib3.util.make_headers(
-            user_agent=field("user_agent"), basic_auth=field("basic_auth"), proxy_basic_auth=field("proxy_basic_auth")
+            user_agent=option("user_agent"),
+            basic_auth=option("basic_auth"),
+            proxy_basic_auth=option("proxy_basic_auth"),
         )
     )
     return address, headers
+
+
+def _named_proxy(text: str) -> tuple[str, dict[str, str]]:
+    """Address and headers of a proxy by its URL."""
+    headers: dict[str, str] = {}
+    parts = urllib.parse.urlsplit(text if "://" in text else f"http://{text}")
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if not host or parts.scheme not in ("http", "https"):
+        raise config_error("the proxy cannot be used", "expected proxy to be like http://name:3128")
+    if parts.username is not None:
+        login = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
+        headers["Proxy-Authorization"] = "Basic " + base64.b64encode(login.encode()).decode()
+    host = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{host}" + (f":{port}" if port else ""), headers
 
 
 class _RenewedToken:

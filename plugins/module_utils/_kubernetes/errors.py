@@ -75,23 +75,21 @@ class Operation:
 
 def operation_of(method: str, path: str, params: t.Mapping[str, t.Any] | None = None) -> Operation:
     """Derive the operation of a request from its method and API path."""
-    parts = [urllib.parse.unquote(part) for part in path.split("?")[0].strip("/").split("/")]
+    parts = list(map(urllib.parse.unquote, path.split("?")[0].strip("/").split("/")))
     if parts[0] == "api" and len(parts) > 2:
-        group, segments = "", parts[2:]
+        group, parts = "", parts[2:]
     elif parts[0] == "apis" and len(parts) > 3:
-        group, segments = parts[1], parts[3:]
+        group, parts = parts[1], parts[3:]
     else:
         return Operation(_VERBS.get(method, method.lower()), resource=path.split("?")[0])
     namespace = ""
-    if segments[0] == "namespaces" and len(segments) > 2:
-        namespace, segments = segments[1], segments[2:]
-    resource, name = segments[0], segments[1] if len(segments) > 1 else ""
+    if parts[0] == "namespaces" and len(parts) > 2:
+        namespace, parts = parts[1], parts[2:]
+    resource, name, subresource = [*parts, "", ""][:3]
     verb = _VERBS.get(method, method.lower())
-    if method == "GET" and not name:
-        verb = "watch" if params and params.get("watch") else "list"
-    if len(segments) > 2:
-        resource = f"{resource}/{segments[2]}"
-    return Operation(verb, group, resource, namespace, name)
+    if (method, name) == ("GET", ""):
+        verb = "watch" if (params or {}).get("watch") else "list"
+    return Operation(verb, group, f"{resource}/{subresource}" if subresource else resource, namespace, name)
 
 
 _Rules = t.Mapping[tuple[str, str], str]
@@ -142,37 +140,44 @@ def roles_for(operation: Operation) -> list[str]:
     return roles
 
 
+_BUSY_HINT = "look at the API server and what it depends on, and try again"
+#: Code and hint of an answer whose status tells all; what is above 500 is as 500.
+_CODES = {
+    401: (UNAUTHORIZED, "the token or certificate is wrong or has expired; log in again and give the new one"),
+    409: (CONFLICT, ""),
+    410: (EXPIRED, ""),
+    429: (BUSY, _BUSY_HINT),
+    500: (BUSY, _BUSY_HINT),
+}
+
+
+def _why_bad(api_message: str, params: t.Mapping[str, t.Any]) -> tuple[str, str]:
+    """Code and hint of a request that the server does not understand."""
+    if "HTTP request to an HTTPS server" in api_message:
+        return CONFIG, "use https:// for the API server"
+    return INVALID, "check the selector" if params.get("labelSelector") or params.get("fieldSelector") else ""
+
+
 def refused(
     server: str, status: int, body: bytes, operation: Operation, params: t.Mapping[str, t.Any] | None = None
 ) -> ApiError:
     """The error for an answer that is not 2xx. ``body`` is a Status object where the API itself answered."""
-    reason, message, details = _status_of(body)
-    api_message = message
-    code, hint = INVALID, ""
-    if status == 401:
-        code = UNAUTHORIZED
-        message = "the credentials are not accepted"
-        hint = "the token or certificate is wrong or has expired; log in again and give the new one"
-    elif status == 403:
-        code, hint = FORBIDDEN, _grant(operation, message)
+    reason, api_message, details = _status_of(body)
+    shown = "the credentials are not accepted" if status == 401 else api_message
+    text = f"{status} from {server}, asked to {operation}" + (f": {shown}" if shown else "")
+    if status == 403:
+        code, hint = FORBIDDEN, _grant(operation, api_message)
     elif status == 404:
-        code, hint = NOT_FOUND, _what_is_missing(operation, details, message)
-    elif status == 409:
-        code = CONFLICT
-    elif status == 410:
-        code = EXPIRED
-    elif status == 429 or status >= 500:
-        code, hint = BUSY, "look at the API server and what it depends on, and try again"
-    elif status == 400 and "HTTP request to an HTTPS server" in message:
-        code, hint = CONFIG, "use https:// for the API server"
-    elif status == 400 and params and (params.get("labelSelector") or params.get("fieldSelector")):
-        hint = "check the selector"
+        code, hint = NOT_FOUND, _what_is_missing(operation, details, api_message)
+    elif status == 400:
+        code, hint = _why_bad(api_message, params or {})
     elif 300 <= status < 400:
         code, hint = CONFIG, f"is {server} the address of an API server?"
-    text = f"{status} from {server}, asked to {operation}" + (f": {message}" if message else "")
-    if status == 500 and "request is too large" in message:
+    elif status == 500 and "request is too large" in api_message:
         # Said by etcd; the same is 413 elsewhere, and to try again is useless.
         code, hint, status = INVALID, "", 413
+    else:
+        code, hint = _CODES.get(min(status, 500), (INVALID, ""))
     return ApiError(text, code=code, hint=hint, status=status, reason=reason, api_message=api_message)
 
 

@@ -188,25 +188,9 @@ class Exchange:
         import urllib3
 
         causes = causes_of(error)
-        for cause in causes:
-            if isinstance(cause, ssl.SSLCertVerificationError):
-                return ApiError(
-                    f"the certificate of {self.server} is not trusted: {visible(cause.verify_message)}",
-                    code=TLS,
-                    hint="give the CA that signed it as ca_cert, and the name that stands in it as host",
-                )
-            if isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME and not self.was_reached:
-                return ApiError(
-                    f"there is no host {visible(urllib.parse.urlsplit(self.server).hostname or '')}",
-                    code=UNREACHABLE,
-                    hint="check the address of the API server",
-                )
-            if isinstance(cause, ssl.SSLError) and not isinstance(cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
-                reason = cause.reason or "TLS failed"
-                hint = "check the address, the CA and the client certificate"
-                if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
-                    hint = "does it speak plain HTTP? then use http:// for the API server"
-                return ApiError(f"no TLS connection to {self.server}: {reason}", code=TLS, hint=hint)
+        lasting = next(filter(None, map(self._lasting_failure, causes)), None)
+        if lasting is not None:
+            return lasting
         tunnel = re.search(r"Tunnel connection failed: (4\d\d)", str(error))
         if tunnel:
             return ApiError(
@@ -218,6 +202,28 @@ class Exchange:
             error, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
         )
         return self._lost(reason_of(causes), operation, False if refused_at_once else None)
+
+    def _lasting_failure(self, cause: BaseException) -> ApiError | None:
+        """The error for a cause that does not go away; None for any other."""
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return ApiError(
+                f"the certificate of {self.server} is not trusted: {visible(cause.verify_message)}",
+                code=TLS,
+                hint="give the CA that signed it as ca_cert, and the name that stands in it as host",
+            )
+        if isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME and not self.was_reached:
+            return ApiError(
+                f"there is no host {visible(urllib.parse.urlsplit(self.server).hostname or '')}",
+                code=UNREACHABLE,
+                hint="check the address of the API server",
+            )
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+            reason = cause.reason or "TLS failed"
+            hint = "check the address, the CA and the client certificate"
+            if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
+                hint = "does it speak plain HTTP? then use http:// for the API server"
+            return ApiError(f"no TLS connection to {self.server}: {reason}", code=TLS, hint=hint)
+        return None
 
 
 def _content_type(method: str, params: Params | None, body: bytes) -> str:

@@ -88,17 +88,16 @@ def load_kubeconfig(
     name = "the given kubeconfig"
     if isinstance(source, str):
         name = f"the kubeconfig {quoted(source)}"
-        paths = [str(Path(part).expanduser()) for part in source.split(os.pathsep) if part]
-        existing_paths = [path for path in paths if Path(path).exists()]
-        if not existing_paths and not kubeconfig and has_host:
+        paths = _existing(source)
+        if not paths and not kubeconfig and has_host:
             return Plain(), ()  # a host, and nobody to be there
-        if not existing_paths:
-            detail = "" if kubeconfig else " and nothing else says where the cluster is"
+        if not paths:
+            elsewhere = "" if kubeconfig else " and nothing else says where the cluster is"
             raise config_error(
-                f"{name} does not exist{detail}", "give kubeconfig, or host with api_key or a client certificate"
+                f"{name} does not exist{elsewhere}", "give kubeconfig, or host with api_key or a client certificate"
             )
-        documents = [_read(path) for path in existing_paths]
-        source = os.pathsep.join(existing_paths)
+        documents = list(map(_read, paths))
+        source = os.pathsep.join(paths)
     else:
         documents = [dict(source)]
     cluster, user = _check(name, documents, context)
@@ -108,18 +107,31 @@ def load_kubeconfig(
         raise config_error(f"{name} cannot be used: {reason_of(error)}") from error
     if plain is not None:
         return plain, _impersonated(user)
+    readable = source if isinstance(source, str) else documents[0]
+    return _loaded(name, readable, context, cluster, user, persist_config), _impersonated(user)
+
+
+def _existing(source: str) -> list[str]:
+    """The paths of a list of kubeconfigs where there is something."""
+    paths = [Path(part).expanduser() for part in source.split(os.pathsep) if part]
+    return [str(path) for path in paths if path.exists()]
+
+
+def _loaded(
+    name: str,
+    source: str | dict[str, t.Any],
+    context: str,
+    cluster: t.Mapping[str, t.Any],
+    user: t.Mapping[str, t.Any],
+    persist_config: bool,
+) -> t.Any:
+    """Let the library load a context: its Configuration. ``source``: paths, or the one document."""
     from kubernetes.config import ConfigException, kube_config
 
     loaded = library_configuration()
-    options = {
-        "context": context or None,
-        "client_configuration": loaded,
-        "persist_config": persist_config,
-    }
-    load: t.Callable[[], None] = (
-        functools.partial(kube_config.load_kube_config, source, **options)
-        if isinstance(source, str)
-        else functools.partial(kube_config.load_kube_config_from_dict, documents[0], **options)
+    loader = kube_config.load_kube_config if isinstance(source, str) else kube_config.load_kube_config_from_dict
+    load = functools.partial(
+        loader, source, context=context or None, client_configuration=loaded, persist_config=persist_config
     )
     complaints = _Complaints()
     logging.getLogger().addHandler(complaints)
@@ -138,7 +150,7 @@ def load_kubeconfig(
             f"{complaints.text or 'it printed no token'}",
             "run kubectl with this kubeconfig to see whether it works there",
         )
-    return loaded, _impersonated(user)
+    return loaded
 
 
 def _plain(cluster: t.Mapping[str, t.Any], user: t.Mapping[str, t.Any]) -> Plain | None:
@@ -185,13 +197,15 @@ def _kept(content: bytes | None) -> str:
 
 
 def _impersonated(user: t.Mapping[str, t.Any]) -> tuple[tuple[str, str], ...]:
-    if not user.get("as"):
-        return ()
     groups = user.get("as-groups")
-    return (
-        ("Impersonate-User", str(user["as"])),
-        *(("Impersonate-Group", str(group)) for group in (groups if isinstance(groups, list) else ())),
-    )
+    return impersonation(str(user.get("as") or ""), map(str, groups if isinstance(groups, list) else ()))
+
+
+def impersonation(user: str, groups: t.Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """The headers of who is impersonated; none without a user."""
+    if not user:
+        return ()
+    return ("Impersonate-User", user), *(("Impersonate-Group", group) for group in groups)
 
 
 def _read(path: str) -> dict[str, t.Any]:
@@ -212,18 +226,10 @@ def _check(
     name: str, documents: t.Sequence[t.Mapping[str, t.Any]], context: str
 ) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
     """Refuse what the library would answer with a stack trace; gives the cluster and the user of the context."""
-    entries: dict[str, dict[str, t.Any]] = {"contexts": {}, "clusters": {}, "users": {}}
-    for document in documents:
-        for kind, named_entries in entries.items():
-            values = document.get(kind) or []
-            if not isinstance(values, list) or not all(isinstance(v, dict) and "name" in v for v in values):
-                raise config_error(f"{name}: {kind} is not a list of named entries", "is it the right file?")
-            for value in values:
-                inner = value.get(kind[:-1])
-                named_entries.setdefault(value["name"], inner if isinstance(inner, dict) else {})
+    entries = _entries(name, documents)
     current = [document["current-context"] for document in documents if document.get("current-context")]
     chosen = context or (current[-1] if current else "")
-    names = ", ".join(quoted(str(key)) for key in list(entries["contexts"])[:20]) or "none"
+    names = ", ".join(quoted(str(entry)) for entry in list(entries["contexts"])[:20]) or "none"
     if not chosen:
         raise config_error(f"{name} has no current context", f"give one as context; it has: {names}")
     if chosen not in entries["contexts"]:
@@ -235,6 +241,20 @@ def _check(
         user = quoted(str(parts["user"]))
         raise config_error(f"{name}: the context {quoted(str(chosen))} names the user {user}, who is not in it")
     return entries["clusters"][parts["cluster"]], entries["users"].get(parts.get("user"), {})
+
+
+def _entries(name: str, documents: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, dict[str, t.Any]]:
+    """The contexts, clusters and users by name; the first of a name counts."""
+    entries: dict[str, dict[str, t.Any]] = {"contexts": {}, "clusters": {}, "users": {}}
+    for document in documents:
+        for kind, named in entries.items():
+            values = document.get(kind) or []
+            if not isinstance(values, list) or not all(isinstance(v, dict) and "name" in v for v in values):
+                raise config_error(f"{name}: {kind} is not a list of named entries", "is it the right file?")
+            for value in values:
+                inner = value.get(kind[:-1])
+                named.setdefault(value["name"], inner if isinstance(inner, dict) else {})
+    return entries
 
 
 class _Complaints(logging.Handler):

@@ -124,19 +124,22 @@ class ObjectClient:
         path = self._path(definition, resource)
         old_object = self._read(path)
         try:
-            answer = self._client.apply(path, definition, manager=MANAGER, dry_run=dry_run)
+            made = self._make(path, definition, dry_run=dry_run, exists=bool(old_object))
         except ApiError as error:
             space = f"Namespace/{definition['metadata'].get('namespace', '')}"
             if dry_run and error.status == 404 and not old_object and space in planned:
                 return ObjectChange(definition, CREATED, {}, _lasting(definition))
             raise
-        if not _says(answer, definition):
-            params = {"dryRun": "All"} if dry_run else None
-            if not dry_run or old_object:  # what a dry run would create is not there to be patched
-                answer = self._client.merge_patch(path, definition, params)
-        before, after = _lasting(old_object), _lasting(answer)
+        before, after = _lasting(old_object), _lasting(made)
         method = CREATED if not old_object else PATCHED if before != after else UNCHANGED
-        return ObjectChange(definition, method, before, after, str(answer["metadata"].get("creationTimestamp") or ""))
+        return ObjectChange(definition, method, before, after, str(made["metadata"].get("creationTimestamp") or ""))
+
+    def _make(self, path: str, definition: Json, *, dry_run: bool, exists: bool) -> Json:
+        """Apply a definition, and patch the object with it where it says something else then."""
+        made = self._client.apply(path, definition, manager=MANAGER, dry_run=dry_run)
+        if _says(made, definition) or (dry_run and not exists):  # what a dry run would create cannot be patched
+            return made
+        return self._client.merge_patch(path, definition, {"dryRun": "All"} if dry_run else None)
 
     def delete(self, definition: Json, *, dry_run: bool = False) -> ObjectChange:
         """Delete an object if it is there. Raises ApiError, InputError."""
