@@ -12,6 +12,7 @@ rows is bounded; report.json has them all.
 from __future__ import annotations
 
 import base64
+import collections
 import hashlib
 import re
 import typing as t
@@ -108,10 +109,8 @@ def _policies(images: t.Iterable[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any
 def _image(image: t.Mapping[str, t.Any], rows: int) -> dict[str, t.Any]:
     """An image object with what the template shows beside it."""
     groups = _groups(image["vulnerabilities"])
-    severities = dict.fromkeys(reversed(SEVERITIES), 0)
-    for finding in image["vulnerabilities"]:
-        severities[finding["severity"]] += 1
-    sources = [repository["source"] for repository in image["inventory"]["repositories"]]
+    counts = collections.Counter(finding["severity"] for finding in image["vulnerabilities"])
+    sources = {repository["source"] for repository in image["inventory"]["repositories"]}
     return {
         **image,
         "name": image["reference"] or image["digest"],
@@ -120,20 +119,26 @@ def _image(image: t.Mapping[str, t.Any], rows: int) -> dict[str, t.Any]:
         "change": image.get("change"),
         "groups": groups[:rows],
         "groups_left": len(groups) - len(groups[:rows]),
-        "severities": [(severity, number) for severity, number in severities.items() if number],
+        "severities": _above_zero((severity, counts[severity]) for severity in reversed(SEVERITIES)),
         # An image without an inventory differs from an empty one: it is neither complete nor has it problems.
         "seen": image["inventory"]["complete"] or bool(image["inventory"]["problems"]),
         "unexamined": sum(image["not_examined"].values()),
-        "unexamined_kinds": [(kind, number) for kind, number in image["not_examined"].items() if number],
-        "assumed": bool(sources) and all(source == "assumed" for source in sources),
-        "failed_rules": [rule for rule in image["compliance"]["rules"] if rule["result"] not in _QUIET][:rows]
-        if image["compliance"]
-        else [],
+        "unexamined_kinds": _above_zero(image["not_examined"].items()),
+        "assumed": sources == {"assumed"},
+        "failed_rules": _failed_rules(image["compliance"])[:rows],
     }
 
 
 #: Rule results that need no attention.
 _QUIET = ("pass", "fixed", "notapplicable", "notselected", "informational")
+
+
+def _above_zero(numbers: t.Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
+    return [(name, number) for name, number in numbers if number]
+
+
+def _failed_rules(compliance: t.Mapping[str, t.Any] | None) -> list[dict[str, t.Any]]:
+    return [rule for rule in compliance["rules"] if rule["result"] not in _QUIET] if compliance else []
 
 
 def _groups(findings: t.Iterable[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:

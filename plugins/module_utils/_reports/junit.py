@@ -65,15 +65,17 @@ def _add_suite(root: ElementTree.Element, image: t.Mapping[str, t.Any], as_of: s
         policies = {policy: worst([verdict, image["verdict"]]) for policy, verdict in policies.items()}
     for policy, verdict in sorted(policies.items()):
         case = ElementTree.SubElement(suite, "testcase", {"classname": name, "name": visible(policy)})
-        if verdict not in _ELEMENTS:
-            continue
-        reasons = image["reasons"]
-        message = visible(reasons[0]["message"], _LONGEST) if reasons else f"the image is {verdict}"
-        element = ElementTree.SubElement(case, _ELEMENTS[verdict], {"message": message, "type": verdict})
-        lines = (f"{visible(reason['message'])} [{visible(reason['code'])}]" for reason in reasons)
-        element.text = "\n".join(lines) or message
+        if verdict in _ELEMENTS:
+            _add_outcome(case, verdict, image["reasons"])
     _count(suite, list(policies.values()))
     return list(policies.values())
+
+
+def _add_outcome(case: ElementTree.Element, verdict: str, reasons: t.Sequence[t.Mapping[str, t.Any]]) -> None:
+    message = visible(reasons[0]["message"], _LONGEST) if reasons else f"the image is {verdict}"
+    element = ElementTree.SubElement(case, _ELEMENTS[verdict], {"message": message, "type": verdict})
+    lines = (f"{visible(reason['message'])} [{visible(reason['code'])}]" for reason in reasons)
+    element.text = "\n".join(lines) or message
 
 
 def _count(element: ElementTree.Element, verdicts: t.Sequence[str]) -> None:

@@ -38,16 +38,7 @@ def render(report: t.Mapping[str, t.Any], times: Times) -> bytes:
     open_ones = counts["inconclusive"] + counts["error"]
     share = open_ones / len(images) if images else None
     gauge("unresolved_ratio", "Share of images that are inconclusive or in error, 0 to 1.", {(): share})
-    findings: collections.Counter[tuple[str, ...]] = collections.Counter()
-    reasons: collections.Counter[tuple[str, ...]] = collections.Counter()
-    components: collections.Counter[tuple[str, ...]] = collections.Counter()
-    for image in images:
-        for finding in image["vulnerabilities"]:
-            findings[finding["severity"], finding["status"], "true" if finding["exception"] else "false"] += 1
-        for code in {visible(reason["code"], 200) for reason in image["reasons"]}:
-            reasons[image["verdict"], code] += 1
-        for kind, number in image["not_examined"].items():
-            components[(kind,)] += number
+    findings, reasons, components = _counts(images)
     text = "Findings in images, one for each vulnerability of each package of each image."
     gauge("findings", text, findings, "severity", "status", "accepted")
     gauge("images_with_reason", "Images by verdict and code of a reason.", reasons, "verdict", "reason")
@@ -70,6 +61,23 @@ def render(report: t.Mapping[str, t.Any], times: Times) -> bytes:
     gauge("last_scan_timestamp_seconds", "When an image was last scanned.", {(): _seconds(times.scanned)})
     gauge("last_judged_timestamp_seconds", "When an image was last judged.", {(): _seconds(times.judged)})
     return bytes(prometheus_client.generate_latest(registry))
+
+
+_Counter: t.TypeAlias = "collections.Counter[tuple[str, ...]]"
+
+
+def _counts(images: t.Iterable[t.Mapping[str, t.Any]]) -> tuple[_Counter, _Counter, _Counter]:
+    """Numbers of findings, of images with a reason, and of components that were not examined."""
+    findings: _Counter = collections.Counter()
+    reasons: _Counter = collections.Counter()
+    components: _Counter = collections.Counter()
+    for image in images:
+        for finding in image["vulnerabilities"]:
+            findings[finding["severity"], finding["status"], "true" if finding["exception"] else "false"] += 1
+        reasons.update({(image["verdict"], visible(reason["code"], 200)) for reason in image["reasons"]})
+        for kind, number in image["not_examined"].items():
+            components[(kind,)] += number
+    return findings, reasons, components
 
 
 def _differs(before: bytes, after: bytes) -> bool:

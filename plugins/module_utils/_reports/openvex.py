@@ -33,20 +33,10 @@ def render(report: t.Mapping[str, t.Any]) -> bytes:
     claims: dict[tuple[str, str], dict[str, set[str]]] = {}
     authors: set[str] = set()
     for image in report["images"]:
-        findings = image["vulnerabilities"]
-        counting = {(finding["id"], finding["package"]) for finding in findings if not finding["exception"]}
-        accepted = {(finding["id"], finding["package"]) for finding in findings} - counting
-        for exception in image.get("exceptions", ()):
-            if exception["kind"] != "exception" or exception["state"] != "accepted" or not image["digest"]:
-                continue
-            claim = json.dumps(_claim(exception), sort_keys=True)
-            for finding in exception["findings"]:
-                if (finding["id"], finding["package"]) not in accepted:
-                    continue
-                authors.add(exception["owner"] or _NOBODY)
-                products = claims.setdefault((finding["id"], claim), {})
-                part = _package_url(finding["package"], image["os"])
-                products.setdefault(_image_url(image), set()).add(part)
+        for exception, identifier, package in _accepted(image):
+            authors.add(exception["owner"] or _NOBODY)
+            products = claims.setdefault((identifier, json.dumps(_claim(exception), sort_keys=True)), {})
+            products.setdefault(_image_url(image), set()).add(_package_url(package, image["os"]))
     statements = [
         {
             **json.loads(claim),
@@ -75,15 +65,28 @@ def render(report: t.Mapping[str, t.Any]) -> bytes:
     return (json.dumps(document, sort_keys=True, indent=1, allow_nan=False) + "\n").encode("ascii")
 
 
+def _accepted(image: t.Mapping[str, t.Any]) -> t.Iterator[tuple[t.Mapping[str, t.Any], str, str]]:
+    """The exceptions by which nothing of a finding counts, each with the finding's id and package."""
+    findings = image["vulnerabilities"] if image["digest"] else ()
+    counting = {(finding["id"], finding["package"]) for finding in findings if not finding["exception"]}
+    accepted = {(finding["id"], finding["package"]) for finding in findings} - counting
+    for exception in image.get("exceptions", ()):
+        if (exception["kind"], exception["state"]) == ("exception", "accepted"):
+            for finding in exception["findings"]:
+                if (finding["id"], finding["package"]) in accepted:
+                    yield exception, finding["id"], finding["package"]
+
+
 def _claim(exception: t.Mapping[str, t.Any]) -> dict[str, str]:
     ends = [exception["expires"]] if exception["expires"] else []
     until = " or ".join(ends + (["a fix is there"] if exception["when"] else []))
     ticket = f" ({exception['ticket']})" if exception["ticket"] else ""
+    owner = exception["owner"] or _NOBODY
     if exception["justification"]:
         # The format's schema allows an impact statement only instead of a justification.
-        notes = f"{exception['reason']}{ticket}; decided by {exception['owner'] or _NOBODY} until {until}"
+        notes = f"{exception['reason']}{ticket}; decided by {owner} until {until}"
         return {"status": "not_affected", "justification": exception["justification"], "status_notes": notes}
-    action = f"The risk is accepted by {exception['owner'] or _NOBODY} until {until}: {exception['reason']}{ticket}"
+    action = f"The risk is accepted by {owner} until {until}: {exception['reason']}{ticket}"
     return {"status": "affected", "action_statement": action}
 
 

@@ -65,39 +65,49 @@ def render(report: t.Mapping[str, t.Any]) -> bytes:
 def _results(image: t.Mapping[str, t.Any], rules: dict[str, Json]) -> t.Iterator[Json]:
     """Make the results of one image; adds the rules that it names."""
     open_results = 0
-    for finding in image["vulnerabilities"]:
-        fix = f", fixed in {visible(finding['fixed_in'], 200)}" if finding["fixed_in"] else f": {finding['status']}"
-        text = f"{visible(finding['package'], 300)} has the {finding['severity']} {visible(finding['id'], 100)}{fix}"
-        result = _result(
-            image, finding["id"], _LEVELS.get(finding["severity"], "note"), text, _unversioned(finding["package"])
-        )
-        _rule(rules, finding["id"], "A vulnerability of a package", score=finding.get("cvss", ""))
-        open_results += _suppress(result, finding["exception"])
-        yield result
-    for rule in image["compliance"]["rules"] if image["compliance"] else ():
-        if rule["result"] not in _RULES:
-            continue
-        level = _RULES[rule["result"]] or _LEVELS.get(rule["severity"], "note")
-        text = f"{visible(rule['title'], 500)}: {rule['result']}"
-        result = _result(image, rule["id"], level, text, "rule")
-        _rule(rules, rule["id"], visible(rule["title"], 500))
-        open_results += _suppress(result, rule["exception"])
+    for result, exception in (*_finding_results(image, rules), *_rule_results(image, rules)):
+        open_results += _suppress(result, exception)
         yield result
     for reason in image["reasons"]:
         effect = CODES[reason["code"]].effect if reason["code"] in CODES else image["verdict"]
         # Findings and rules have results of their own.
         if effect in ("note", "passed") or (reason["code"] in _TOLD and open_results):
             continue
-        level = "warning" if effect == "inconclusive" else "error"
-        _rule(
-            rules, reason["code"], CODES[reason["code"]].meaning if reason["code"] in CODES else "A problem of a scan"
-        )
         open_results += 1
-        yield _result(image, reason["code"], level, visible(reason["message"]), reason["message"])
+        yield _reason_result(image, reason, effect, rules)
     if image["verdict"] != "passed" and not open_results:
         code = f"image-{image['verdict']}"
         _rule(rules, code, f"An image is {image['verdict']}")
         yield _result(image, code, "error", f"the image is {image['verdict']}", "verdict")
+
+
+def _finding_results(image: t.Mapping[str, t.Any], rules: dict[str, Json]) -> t.Iterator[tuple[Json, str]]:
+    """Results of vulnerabilities, each with what accepts it."""
+    for finding in image["vulnerabilities"]:
+        fix = f", fixed in {visible(finding['fixed_in'], 200)}" if finding["fixed_in"] else f": {finding['status']}"
+        text = f"{visible(finding['package'], 300)} has the {finding['severity']} {visible(finding['id'], 100)}{fix}"
+        level = _LEVELS.get(finding["severity"], "note")
+        _rule(rules, finding["id"], "A vulnerability of a package", score=finding.get("cvss", ""))
+        yield _result(image, finding["id"], level, text, _unversioned(finding["package"])), finding["exception"]
+
+
+def _rule_results(image: t.Mapping[str, t.Any], rules: dict[str, Json]) -> t.Iterator[tuple[Json, str]]:
+    """Results of OpenSCAP rules, each with what accepts it."""
+    for rule in image["compliance"]["rules"] if image["compliance"] else ():
+        if rule["result"] in _RULES:
+            level = _RULES[rule["result"]] or _LEVELS.get(rule["severity"], "note")
+            text = f"{visible(rule['title'], 500)}: {rule['result']}"
+            _rule(rules, rule["id"], visible(rule["title"], 500))
+            yield _result(image, rule["id"], level, text, "rule"), rule["exception"]
+
+
+def _reason_result(
+    image: t.Mapping[str, t.Any], reason: t.Mapping[str, str], effect: str, rules: dict[str, Json]
+) -> Json:
+    code = reason["code"]
+    _rule(rules, code, CODES[code].meaning if code in CODES else "A problem of a scan")
+    level = "warning" if effect == "inconclusive" else "error"
+    return _result(image, code, level, visible(reason["message"]), reason["message"])
 
 
 #: Codes of reasons that repeat findings and rules.

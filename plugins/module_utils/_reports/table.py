@@ -23,41 +23,49 @@ def render(report: t.Mapping[str, t.Any], width: int = 100, changes: t.Sequence[
     ``changes``: those of one run of judging, as ``image_verdict`` returns them; first verdicts are not news.
     """
     width = max(width, _NARROWEST)
+    changed = [change for change in changes if change["before"]]
+    lines = [_rule(width), *_images(report, width), _rule(width)]
+    for section in (_changes(changed, width), _clusters(report.get("clusters", ()), width)):
+        rows = list(section)
+        if rows:
+            lines += [*rows, _rule(width)]
+    lines += wrap(summary(report), width)
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _images(report: t.Mapping[str, t.Any], width: int) -> t.Iterator[str]:
     images = sorted(
         report["images"], key=lambda image: (ATTENTION.index(image["verdict"]), image["reference"], image["digest"])
     )
-    lines = [_rule(width)]
     for image in images[:IMAGES_SHOWN]:
-        lines += _entry(image["verdict"], visible(image["reference"] or image["digest"]), _details(image), width)
+        yield from _entry(image["verdict"], visible(image["reference"] or image["digest"]), _details(image), width)
     if len(images) > IMAGES_SHOWN:
-        lines.append(f"and {len(images) - IMAGES_SHOWN} more images; the report has all of them")
-    lines.append(_rule(width))
-    changed = [change for change in changes if change["before"]]
-    changed.sort(key=lambda change: (ATTENTION.index(change["after"]), change["reference"], change["digest"]))
+        yield f"and {len(images) - IMAGES_SHOWN} more images; the report has all of them"
+
+
+def _changes(changed: t.Sequence[t.Mapping[str, t.Any]], width: int) -> t.Iterator[str]:
+    number = len(changed)
     if changed:
-        number = len(changed)
-        lines.append(f"{number} image{' has' if number == 1 else 's have'} another verdict than before:")
-    for change in changed[:IMAGES_SHOWN]:
+        yield f"{number} image{' has' if number == 1 else 's have'} another verdict than before:"
+    ordered = sorted(
+        changed, key=lambda change: (ATTENTION.index(change["after"]), change["reference"], change["digest"])
+    )
+    for change in ordered[:IMAGES_SHOWN]:
         name = f"{visible(change['reference'] or change['digest'])} was {visible(change['before'], 20)}"
-        lines += _entry(change["after"], name, _why(change), width)
-    if len(changed) > IMAGES_SHOWN:
-        lines.append(f"and {len(changed) - IMAGES_SHOWN} more changes; the report has all of them")
-    if changed:
-        lines.append(_rule(width))
-    clusters = report.get("clusters", ())
+        yield from _entry(change["after"], name, _why(change), width)
+    if number > IMAGES_SHOWN:
+        yield f"and {number - IMAGES_SHOWN} more changes; the report has all of them"
+
+
+def _clusters(clusters: t.Iterable[t.Mapping[str, t.Any]], width: int) -> t.Iterator[str]:
     for cluster in sorted(clusters, key=lambda cluster: (cluster["state"] == "complete", cluster["name"])):
-        is_complete = cluster["state"] == "complete"
         name = f"cluster {visible(cluster['name'], 200)}"
-        # An error is said as loud as one of an image: without it, what is missing would look clean.
-        text = f"{name}: {about_cluster(cluster)}" if is_complete else f"{name} {CLUSTER_STATES[cluster['state']]}"
-        reasons = (
-            () if is_complete else (visible(cluster["reason"], 600) or "for a reason unknown", about_cluster(cluster))
-        )
-        lines += _entry("complete" if is_complete else "error", text, reasons, width)
-    if clusters:
-        lines.append(_rule(width))
-    lines += wrap(summary(report), width)
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+        if cluster["state"] == "complete":
+            yield from _entry("complete", f"{name}: {about_cluster(cluster)}", (), width)
+        else:
+            # An error is said as loud as one of an image: without it, what is missing would look clean.
+            reasons = (visible(cluster["reason"], 600) or "for a reason unknown", about_cluster(cluster))
+            yield from _entry("error", f"{name} {CLUSTER_STATES[cluster['state']]}", reasons, width)
 
 
 def summary(report: t.Mapping[str, t.Any]) -> str:
