@@ -51,6 +51,11 @@ class Access:
                 raise InputError(f"{name} is {value}; expected a number of seconds above 0")
         if self.retries < 0:
             raise InputError(f"retries is {self.retries}; expected 0 or more")
+        self._check_login()
+        for host in (*self.plain_http, *self.token_realms):
+            parse_registry(host)
+
+    def _check_login(self) -> None:
         if self.password and self.password_file:
             raise InputError("a password and a file with one are given; expected only one of them")
         if len({bool(self.username), bool(self.password or self.password_file), bool(self.login_registry)}) > 1:
@@ -61,8 +66,6 @@ class Access:
             object.__setattr__(self, "login_registry", parse_registry(self.login_registry))
         if any(character in self.username + self.password for character in "\r\n\0") or ":" in self.username:
             raise InputError("the registry's user name or password has a line break, NUL or, in the name, a colon")
-        for host in (*self.plain_http, *self.token_realms):
-            parse_registry(host)
 
     def is_plain_http(self, host: str) -> bool:
         """Return whether ``host[:port]`` may be asked over HTTP without TLS."""

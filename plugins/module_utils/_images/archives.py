@@ -97,12 +97,8 @@ class DockerArchive:
         if not selector:
             entries = self._entries
         elif selector.startswith("@"):
-            number = selector[1:]
-            if not (number.isdecimal() and number.isascii() and len(number) < 7):
-                raise InputError(
-                    f"{quoted(selector)} is not the number of an image in the archive; expected @0, @1, ..."
-                )
-            entries = self._entries[int(number) : int(number) + 1]
+            number = _number(selector)
+            entries = self._entries[number : number + 1]
         else:
             reference = parse_reference(selector)
             entries = [entry for entry in self._entries if reference in map(parse_reference, self._tags(entry))]
@@ -165,6 +161,13 @@ class _Blobs:
         if member is None:
             raise CorruptData(f"the archive has no layer {descriptor.digest}", code="blob-not-found")
         return self._members.open(member)
+
+
+def _number(selector: str) -> int:
+    number = selector[1:]
+    if not (number.isdecimal() and number.isascii() and len(number) < 7):
+        raise InputError(f"{quoted(selector)} is not the number of an image in the archive; expected @0, @1, ...")
+    return int(number)
 
 
 def _identity(config: Descriptor, layers: t.Iterable[Layer]) -> str:

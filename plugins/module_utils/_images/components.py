@@ -30,8 +30,8 @@ _BASE_DATABASE = "rpm-ostree-base-db"
 def component_of(folder: str, base: str, kind: str) -> str:
     """What an entry counts as. Folders above it are not looked at, but for ``node_modules`` and ``bin``."""
     if base.endswith(PYTHON):
-        return "" if kind is SYMLINK or kind is SPECIAL else "python"
-    if kind is FOLDER or kind is SPECIAL:
+        return "" if kind in (SYMLINK, SPECIAL) else "python"
+    if kind in (FOLDER, SPECIAL):
         return ""
     if base in SHELLS:
         return LOADER if folder.endswith("bin") else ""
@@ -40,13 +40,21 @@ def component_of(folder: str, base: str, kind: str) -> str:
     if kind is SYMLINK:
         return ""
     if base in DATABASES:
-        in_place = base != "Packages" or folder.endswith("rpm")
-        return DATABASE if in_place and not folder.endswith(_BASE_DATABASE) else ""
+        return _database(folder, base)
     if base == "package.json":
-        parts = folder.rsplit("/", 3)
-        name = parts[-1]
-        if name.startswith("@") or len(parts) < 2:
-            return ""
-        scoped = len(parts) > 2 and parts[-2].startswith("@") and parts[-3] == "node_modules"
-        return "npm" if scoped or parts[-2] == "node_modules" else ""
+        return _npm_package(folder)
     return "jar" if base.endswith(ARCHIVES) else ""
+
+
+def _database(folder: str, base: str) -> str:
+    in_place = base != "Packages" or folder.endswith("rpm")
+    return DATABASE if in_place and not folder.endswith(_BASE_DATABASE) else ""
+
+
+def _npm_package(folder: str) -> str:
+    parts = folder.rsplit("/", 3)
+    name = parts[-1]
+    if name.startswith("@") or len(parts) < 2:
+        return ""
+    scoped = len(parts) > 2 and parts[-2].startswith("@") and parts[-3] == "node_modules"
+    return "npm" if scoped or parts[-2] == "node_modules" else ""

@@ -115,12 +115,9 @@ def _gunzip(data: bytes, read: Read) -> t.Iterator[bytes]:
                 yield out
             elif ended and not member.eof:
                 raise _truncated("gzip")
-        data = member.unused_data.lstrip(b"\0")
-        while not data:
-            data = read(INPUT_STEP)
-            if not data:
-                return
-            data = data.lstrip(b"\0")
+        data = _skip_padding(member.unused_data, read)
+        if not data:
+            return
         if not data.startswith(_GZIP[: len(data)]):
             raise CorruptData("the gzip stream is followed by something else", code="layer-damaged")
 
@@ -145,12 +142,16 @@ def _unpack_streams(data: bytes, read: Read, kind: str) -> t.Iterator[bytes]:
             data = b""
             if out:
                 yield out
-        data = decoder.unused_data
-        while not data.lstrip(b"\0"):
-            data = read(INPUT_STEP)
-            if not data:
-                return
-        data = data.lstrip(b"\0")
+        data = _skip_padding(decoder.unused_data, read)
+
+
+def _skip_padding(data: bytes, read: Read) -> bytes:
+    """Pass over the NULs behind a stream; empty where nothing else follows."""
+    while not (rest := data.lstrip(b"\0")):
+        data = read(INPUT_STEP)
+        if not data:
+            break
+    return rest
 
 
 def _is_zstd(head: bytes) -> bool:

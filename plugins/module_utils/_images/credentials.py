@@ -81,10 +81,7 @@ class Credentials:
         """
         access = self._access
         if access.login_registry and access.login_registry.lower() == registry.lower():
-            origin = "the user name and password given"
-            if access.password_file:
-                origin = f"the token in {quoted(access.password_file)}"
-            return (Credential(access.username, access.password, origin=origin, password_file=access.password_file),)
+            return (_given(access),)
         credentials: list[Credential] = []
         errors: list[InputError] = []
         for file in self._files:
@@ -98,6 +95,13 @@ class Credentials:
         if errors and not credentials:
             raise errors[0]
         return tuple(credentials)
+
+
+def _given(access: Access) -> Credential:
+    origin = "the user name and password given"
+    if access.password_file:
+        origin = f"the token in {quoted(access.password_file)}"
+    return Credential(access.username, access.password, origin=origin, password_file=access.password_file)
 
 
 class _AuthFile:
@@ -132,16 +136,19 @@ class _AuthFile:
         if any(name in document for name in _SETTINGS):
             entries = self._part(document, "auths")
             self._helpers = frozenset(_host_key(_split_key(key)[0]) for key in self._part(document, "credHelpers"))
-            store = document.get("credsStore")
-            if not isinstance(store, (str, type(None))):
-                raise InputError(f"{self._where}: credsStore is {type_name(store)}; expected the name of a helper")
-            self._store = store or ""
+            self._store = self._named_store(document)
         else:
             # .dockercfg: the entries stand at the top. A config.json without logins has settings there, in plain words.
             entries = {key: entry for key, entry in document.items() if "." in key or ":" in key or key == "localhost"}
         for key, entry in entries.items():
             host, path = _split_key(key)
             self._entries[f"{_host_key(host)}/{path}" if path else _host_key(host)] = (key, entry)
+
+    def _named_store(self, document: dict[str, t.Any]) -> str:
+        store = document.get("credsStore")
+        if not isinstance(store, (str, type(None))):
+            raise InputError(f"{self._where}: credsStore is {type_name(store)}; expected the name of a helper")
+        return store or ""
 
     def _part(self, document: dict[str, t.Any], name: str) -> dict[str, t.Any]:
         part = document.get(name)
@@ -167,12 +174,10 @@ class _AuthFile:
         where = f"{self._where}, entry {quoted(key)}"
         if not isinstance(entry, dict):
             raise InputError(f"{where} is {type_name(entry)}; expected an object with auth")
-        values = {}
-        for name in ("auth", "username", "password", "identitytoken", "registrytoken"):
-            value = entry.get(name)
-            if value is not None and not isinstance(value, str):
-                raise InputError(f"{where}: {name} is {type_name(value)}; expected text")
-            values[name] = value or ""
+        values = {
+            name: _text(entry, name, where)
+            for name in ("auth", "username", "password", "identitytoken", "registrytoken")
+        }
         username, password = values["username"], values["password"]
         if values["auth"]:
             username, password = _decode(values["auth"], where)
@@ -183,6 +188,13 @@ class _AuthFile:
         if not identity and not token and not (username and password):
             return None
         return Credential(username, password, identity, token, origin=where)
+
+
+def _text(entry: dict[str, t.Any], name: str, where: str) -> str:
+    value = entry.get(name)
+    if value is not None and not isinstance(value, str):
+        raise InputError(f"{where}: {name} is {type_name(value)}; expected text")
+    return value or ""
 
 
 def _decode(auth: str, where: str) -> tuple[str, str]:

@@ -60,6 +60,10 @@ class _Place:
     path: str = ""
 
 
+#: Path, open folder and what it still has to give.
+_Scan = tuple[str, int, t.Iterator["os.DirEntry[str]"]]
+
+
 class _Folder:
     """One root folder being read."""
 
@@ -73,13 +77,7 @@ class _Folder:
         self._places: dict[str, str] = {}
 
     def read(self) -> RootContent:
-        files: dict[str, KeptFile] = {}
-        for asked, place in self._wanted.places(self._places):
-            self._take(asked, place, files)
-        for folder, patterns in sorted(self._wanted.folders.items()):
-            for name in self._names(folder):
-                if matches(name, patterns):
-                    self._take(join(folder, name), join(folder, name), files)
+        files = self._read_wanted()
         counts, databases = self._count()
         is_dynamic = counts[LOADER] > 0 or (
             not (files or self._problems or any(counts.values())) and self._has_programs()
@@ -128,6 +126,16 @@ class _Folder:
         finally:
             os.close(place.handle)
 
+    def _read_wanted(self) -> dict[str, KeptFile]:
+        files: dict[str, KeptFile] = {}
+        for asked, place in self._wanted.places(self._places):
+            self._take(asked, place, files)
+        for folder, patterns in sorted(self._wanted.folders.items()):
+            for name in self._names(folder):
+                if matches(name, patterns):
+                    self._take(join(folder, name), join(folder, name), files)
+        return files
+
     def _take(self, path: str, where: str, files: dict[str, KeptFile]) -> None:
         """Keep the file at ``where`` under the name ``path``."""
         place = self._find(where)
@@ -149,26 +157,33 @@ class _Folder:
             self._budget.add_kept(size)
             if size <= SPOOL_FROM:
                 self._budget.add_index(size)
-            content = Content(size)
-            keeper = Keeper(content)
-            bytes_left = size
-            while bytes_left:
-                data = os.read(place.handle, min(bytes_left, _STEP))
-                if not data:
-                    break
-                self._budget.check_time()
-                keeper.write(memoryview(data))
-                bytes_left -= len(data)
-            if bytes_left or os.read(place.handle, 1):
+            content = self._read_whole(place.handle, size)
+            if content is None:
                 message = f"{path}: it changed while it was read"
                 self._problems.append(Problem("file-not-read", message))
                 return
-            keeper.finish()
             files[path] = KeptFile(path, t.cast("bytes", content.data), 0)
         except OSError as error:
             self._cannot_read(path, error)
         finally:
             os.close(place.handle)
+
+    def _read_whole(self, handle: int, size: int) -> Content | None:
+        """Read an open file; None where it has another size by now."""
+        content = Content(size)
+        keeper = Keeper(content)
+        bytes_left = size
+        while bytes_left:
+            data = os.read(handle, min(bytes_left, _STEP))
+            if not data:
+                break
+            self._budget.check_time()
+            keeper.write(memoryview(data))
+            bytes_left -= len(data)
+        if bytes_left or os.read(handle, 1):
+            return None
+        keeper.finish()
+        return content
 
     def _find(self, path: str) -> _Place | None:
         """Where a path leads; None where nothing is, or where a problem was noted."""
@@ -269,26 +284,26 @@ class _Folder:
         except OSError as error:
             self._cannot_read(path, error)
 
+    def _scan(self, path: str, name: str, above: int) -> t.Iterator[_Scan]:
+        """Open a folder to list it, if that is possible."""
+        try:
+            handle = os.open(name, _OPEN | os.O_DIRECTORY, dir_fd=above)
+        except OSError as error:
+            self._cannot_read(path, error)
+            return
+        try:
+            entries = os.scandir(handle)
+        except OSError as error:
+            os.close(handle)
+            self._cannot_read(path, error)
+            return
+        yield path, handle, entries
+
     def _entries(self) -> t.Iterator[tuple[str, str, str, int]]:
         """(folder, name, kind, open folder) of everything but special files. Symlinks are not followed."""
-        stack: list[tuple[str, int, t.Iterator[os.DirEntry[str]]]] = []
+        stack: list[_Scan] = []
         pending = 0
-
-        def enter(path: str, name: str, above: int) -> None:
-            try:
-                handle = os.open(name, _OPEN | os.O_DIRECTORY, dir_fd=above)
-            except OSError as error:
-                self._cannot_read(path, error)
-                return
-            try:
-                entries = os.scandir(handle)
-            except OSError as error:
-                os.close(handle)
-                self._cannot_read(path, error)
-                return
-            stack.append((path, handle, entries))
-
-        enter("", ".", self._root)
+        stack.extend(self._scan("", ".", self._root))
         try:
             while stack:
                 folder, handle, entries = stack[-1]
@@ -320,7 +335,7 @@ class _Folder:
                         raise LimitExceeded(
                             f"folders are more than {self._limits.path_depth} deep: {path[:60]!r}...", code="limit-path"
                         )
-                    enter(path, entry.name, handle)
+                    stack.extend(self._scan(path, entry.name, handle))
         finally:
             for _path, handle, _entries in stack:
                 os.close(handle)

@@ -82,15 +82,7 @@ def visible_components(stacked: t.Sequence[LayerRecord], crossed: t.Collection[s
         for path in record.candidates:
             top[path] = number
     visible: dict[str, list[str]] = {kind: [] for kind in (*COMPONENTS, LOADER, DATABASE)}
-    paths: set[str] = set()
-    for path in top:
-        while path and path not in paths:
-            paths.add(path)
-            path = parent_of(path)
-    hashes = {hash(path): path for path in paths}
-    keys = set(hashes)
-    # What hides a place and all below it in lower layers: a whiteout, or anything there that is not a folder.
-    hiding = [{hashes[key] for key in keys.intersection(record.others)} | record.whiteouts for record in stacked]
+    hiding = _hiding_places(stacked, top)
     hidden: dict[tuple[str, int], bool] = {}
     for path, number in top.items():
         kind = stacked[number].candidates[path]
@@ -98,6 +90,21 @@ def visible_components(stacked: t.Sequence[LayerRecord], crossed: t.Collection[s
         if elsewhere or not _is_hidden(path, number, kind, stacked, hiding, hidden):
             visible[kind].append(path)
     return visible
+
+
+def _hiding_places(stacked: t.Sequence[LayerRecord], top: t.Iterable[str]) -> list[set[str]]:
+    """The places of each layer that hide what lower layers have there and below it.
+
+    Such a place is a whiteout, or anything that is not a folder.
+    """
+    paths: set[str] = set()
+    for path in top:
+        while path and path not in paths:
+            paths.add(path)
+            path = parent_of(path)
+    hashes = {hash(path): path for path in paths}
+    keys = set(hashes)
+    return [{hashes[key] for key in keys.intersection(record.others)} | record.whiteouts for record in stacked]
 
 
 def _is_hidden(

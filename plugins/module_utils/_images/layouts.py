@@ -52,14 +52,16 @@ class Layout:
         ]
         return list(dict.fromkeys(selectors))
 
+    def _matching(self, tag: str, digest: str) -> list[Descriptor]:
+        if digest:
+            return [entry for entry in self.entries if entry.digest == digest]
+        if tag:
+            return [entry for entry in self.entries if entry.annotations.get(NAME_ANNOTATION) == tag]
+        return list(self.entries)
+
     def select(self, tag: str, digest: str) -> Descriptor:
         """The entry with that tag or digest, or the only one. Raises InputError naming what there is."""
-        if digest:
-            entries = [entry for entry in self.entries if entry.digest == digest]
-        elif tag:
-            entries = [entry for entry in self.entries if entry.annotations.get(NAME_ANNOTATION) == tag]
-        else:
-            entries = list(self.entries)
+        entries = self._matching(tag, digest)
         if len({entry.digest for entry in entries}) == 1:
             return entries[0]
         selectors = ", ".join(quoted(selector, 80) for selector in self.selectors()[:10]) or "none"

@@ -210,22 +210,9 @@ def in_image(error: ScanError, subject: str) -> ScanError:
 def _manifest_type(document: dict[str, t.Any], served: str) -> str:
     subject = "the manifest"
     written = field(document, "mediaType", str, subject) or ""
-    if document.get("schemaVersion") == 1 or written in DOCKER_SCHEMA_1 or served in DOCKER_SCHEMA_1:
-        raise UnsupportedImage(
-            "the manifest has Docker's schema 1, which names no verifiable layers",
-            hint="push the image again with a current tool",
-        )
+    _check_supported(document, written, served)
     known_types = INDEX_TYPES | MANIFEST_TYPES
-    for kind in (written, served):
-        if kind not in known_types and kind not in _VAGUE_TYPES:
-            raise UnsupportedImage(
-                f"the manifest has the media type {quoted(kind)}; expected an OCI or Docker v2 image"
-            )
-    has_entries, has_layers = "manifests" in document, "layers" in document or "config" in document
-    if has_entries and has_layers:
-        raise CorruptData("the manifest has both layers and manifests, so it is ambiguous")
-    if not has_entries and not has_layers:
-        raise CorruptData("the manifest has neither layers nor manifests")
+    has_entries = _has_entries(document)
     if written in known_types and served in known_types and written != served:
         raise CorruptData(f"the manifest says that it is {written}, but is served as {served}")
     kind = written if written in known_types else served
@@ -234,6 +221,28 @@ def _manifest_type(document: dict[str, t.Any], served: str) -> str:
     if (kind in INDEX_TYPES) != has_entries:
         raise CorruptData(f"the manifest is said to be {kind}, but has {'manifests' if has_entries else 'layers'}")
     return kind
+
+
+def _check_supported(document: dict[str, t.Any], written: str, served: str) -> None:
+    if document.get("schemaVersion") == 1 or written in DOCKER_SCHEMA_1 or served in DOCKER_SCHEMA_1:
+        raise UnsupportedImage(
+            "the manifest has Docker's schema 1, which names no verifiable layers",
+            hint="push the image again with a current tool",
+        )
+    for kind in (written, served):
+        if kind not in INDEX_TYPES | MANIFEST_TYPES | _VAGUE_TYPES:
+            raise UnsupportedImage(
+                f"the manifest has the media type {quoted(kind)}; expected an OCI or Docker v2 image"
+            )
+
+
+def _has_entries(document: dict[str, t.Any]) -> bool:
+    has_entries, has_layers = "manifests" in document, "layers" in document or "config" in document
+    if has_entries and has_layers:
+        raise CorruptData("the manifest has both layers and manifests, so it is ambiguous")
+    if not has_entries and not has_layers:
+        raise CorruptData("the manifest has neither layers nor manifests")
+    return has_entries
 
 
 def _check_layer_type(media_type: str, subject: str) -> None:

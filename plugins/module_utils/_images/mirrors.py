@@ -72,31 +72,34 @@ def read_mirror(entry: t.Mapping[str, t.Any]) -> Mirror:
 
 def pull_places(reference: Reference, mirrors: t.Sequence[Mirror]) -> tuple[Reference, ...]:
     """List the places to ask for a reference, in order. Raises RegistryError where nothing may be asked."""
-    matching = [mirror for mirror in mirrors if mirror.matched(reference)]
-    if not matching:
+    chosen = _most_specific(mirrors, reference)
+    if not chosen:
         return (reference,)
-    longest = max((mirror.source for mirror in matching), key=len)
-    chosen = [mirror for mirror in matching if mirror.source == longest]
     kind = "digest" if reference.digest else "tag"
     locations = [location for mirror in chosen if mirror.pulls in (kind, "any") for location in mirror.mirrors]
     prefix = chosen[0].matched(reference)
     name = f"{reference.registry.lower()}/{reference.repository}"
-    forbidden = any(mirror.never_contact_source for mirror in chosen)
     places = dict.fromkeys(
         reference if location == prefix else _moved(reference, location + name[len(prefix) :], location)
         for location in locations
     )
-    if forbidden:
+    if any(mirror.never_contact_source for mirror in chosen):
         places.pop(reference, None)
     else:
         places.setdefault(reference)
     if not places:
         raise RegistryError(
-            f"{longest} has no mirror for pulls by {kind}, and may not be asked itself (never_contact_source)",
+            f"{chosen[0].source} has no mirror for pulls by {kind}, and may not be asked itself (never_contact_source)",
             code="source-blocked",
             hint=f"name a mirror that serves pulls by {kind}",
         )
     return tuple(places)
+
+
+def _most_specific(mirrors: t.Sequence[Mirror], reference: Reference) -> list[Mirror]:
+    matching = [mirror for mirror in mirrors if mirror.matched(reference)]
+    longest = max((mirror.source for mirror in matching), key=len, default="")
+    return [mirror for mirror in matching if mirror.source == longest]
 
 
 def _moved(reference: Reference, name: str, location: str) -> Reference:

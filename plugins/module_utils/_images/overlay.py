@@ -222,17 +222,22 @@ class Links:
                 for prefix in and_above(current):
                     for target in self._targets.get(prefix, ()):
                         names.add(clean_name(target + current[len(prefix) :]))
-                for source, targets in sources.items():
-                    for target in targets:
-                        if current == target:
-                            names.add(source)
-                        elif not target or current.startswith(target + "/"):
-                            names.add(join(source, current[len(target) :].lstrip("/")))
+                names.update(_names_through(current, sources))
             level = sorted(names - aliases)
             aliases.update(level)
             if not level or len(aliases) > _REWRITES:
                 break
         return aliases
+
+
+def _names_through(path: str, sources: t.Mapping[str, set[str]]) -> t.Iterator[str]:
+    """The names that a path has below symlinks."""
+    for source, targets in sources.items():
+        for target in targets:
+            if path == target:
+                yield source
+            elif not target or path.startswith(target + "/"):
+                yield join(source, path[len(target) :].lstrip("/"))
 
 
 def and_above(path: str) -> t.Iterator[str]:
@@ -322,12 +327,9 @@ class Tree:
                 source = self._hard_link_source(source_name, layer)
                 if source is None and unknown:
                     return
-                if source is None:
-                    raise CorruptData(f"the hard link {name!r} points to nothing: {source_name!r}", code="layer-entry")
-                if source.kind is FOLDER:
-                    raise CorruptData(
-                        f"the hard link {name!r} points to the folder {source_name!r}", code="layer-entry"
-                    )
+                if source is None or source.kind is FOLDER:
+                    wrong = "nothing:" if source is None else "the folder"
+                    raise CorruptData(f"the hard link {name!r} points to {wrong} {source_name!r}", code="layer-entry")
                 children[base] = _Node(source.kind, layer, source.target, source.content)
             else:
                 children[base] = _Node(kind, layer, target, content)

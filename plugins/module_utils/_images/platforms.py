@@ -79,8 +79,10 @@ def matches(node: Platform, image: Platform) -> bool:
         return False
     if node.architecture == "arm64":
         return _matches_arm64(node.variant or "v8", image)
-    if node == image:
-        return True
+    return node == image or _is_older(node, image)
+
+
+def _is_older(node: Platform, image: Platform) -> bool:
     if node.architecture == "amd64":
         older = image.architecture == "amd64" and _level(image.variant or "v1") in range(1, _number(node.variant))
         return older or (image.architecture, image.variant) == ("386", "")
@@ -105,14 +107,22 @@ def choose(
     if not platforms:
         return tuple(range(len(offered))), ()
     stated = [platform for platform in offered if platform is not None]
-    baselines = {_architecture(platform) for platform in stated if normalized(platform) == _baseline(platform)}
+    baselines = _architectures_for_all(stated)
     chosen = tuple(
         position
         for position, platform in enumerate(offered)
         if platform is None or any(_may_run(node, platform, baselines) for node in platforms)
     )
-    missing = tuple(node for node in platforms if not any(matches(node, platform) for platform in stated))
-    return chosen, missing
+    return chosen, tuple(node for node in platforms if not _is_served(node, stated))
+
+
+def _architectures_for_all(stated: t.Iterable[Platform]) -> set[tuple[str, str]]:
+    """Give the systems and architectures that have an image for every node of theirs."""
+    return {_architecture(platform) for platform in stated if normalized(platform) == _baseline(platform)}
+
+
+def _is_served(node: Platform, stated: t.Iterable[Platform]) -> bool:
+    return any(matches(node, platform) for platform in stated)
 
 
 def _may_run(node: Platform, image: Platform, baselines: set[tuple[str, str]]) -> bool:

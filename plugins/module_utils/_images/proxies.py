@@ -33,15 +33,17 @@ def proxy_for(endpoint: Endpoint) -> Proxy | None:
     text = settings.get(endpoint.scheme) or settings.get("all") or ""
     if not text or endpoint.is_loopback or is_exempt(endpoint, settings.get("no", "")):
         return None
+    return _read_proxy(text, endpoint.scheme)
+
+
+def _read_proxy(text: str, scheme: str) -> Proxy:
     parts = urllib.parse.urlsplit(text if "://" in text else f"http://{text}")
     try:
         host, port = parts.hostname, parts.port or 80
     except ValueError:
         host, port = None, 0
     if not host or parts.scheme != "http":
-        raise InputError(
-            f"the proxy for {endpoint.scheme} in the environment cannot be used; expected http://host:port"
-        )
+        raise InputError(f"the proxy for {scheme} in the environment cannot be used; expected http://host:port")
     headers = {}
     if parts.username is not None:
         login = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"

@@ -107,7 +107,7 @@ class _Parser:
         if strange:
             self.fail(strange.start(), f"{strange.group()!a} is not allowed; expected printable ASCII")
 
-    def reference(self) -> Reference:
+    def check_text(self) -> None:
         text = self.text
         if not text:
             self.fail(0, "it is empty; expected [registry/]repository[:tag][@digest]")
@@ -116,7 +116,10 @@ class _Parser:
             self.fail(text.index("://"), "a scheme is not part of a reference; expected registry/repository:tag")
         if _IMAGE_ID.fullmatch(text):
             self.fail(0, "64 digits alone are a local image's ID; expected a repository")
-        named, at, digest = text.partition("@")
+
+    def reference(self) -> Reference:
+        self.check_text()
+        named, at, digest = self.text.partition("@")
         if at:
             self.check_digest(digest, len(named) + 1)
         registry, path, start = self.split_registry(named)
@@ -143,13 +146,7 @@ class _Parser:
     def registry(self, host: str) -> str:
         if host.startswith("["):
             name, bracket, port = host[1:].partition("]")
-            try:
-                ipaddress.IPv6Address(name)
-                valid = bool(bracket) and "%" not in name
-            except ValueError:
-                valid = False
-            if not valid:
-                self.fail(1, f"{quoted(name)} is not an IPv6 address; expected one in brackets, like [::1]:5000")
+            self.check_address(name, bool(bracket))
             port_at = len(name) + 2
             if port and not port.startswith(":"):
                 self.fail(port_at, "unexpected text after the address; expected ':' and a port, or '/'")
@@ -157,21 +154,33 @@ class _Parser:
             name, colon, port = host.partition(":")
             port_at = len(name)
             port = colon + port
-            if not name:
-                self.fail(0, "the registry has no host; expected host[:port]")
-            if len(name) > _HOST_LIMIT:
-                self.fail(0, f"the host has {len(name)} characters; expected at most {_HOST_LIMIT}")
-            position = 0
-            for label in name.split("."):
-                if not _LABEL.fullmatch(label):
-                    self.fail(
-                        position,
-                        f"{quoted(label)} is not a part of a host name; expected letters, digits and inner hyphens",
-                    )
-                position += len(label) + 1
+            self.check_host(name)
         if port and not (port[1:].isdecimal() and len(port) <= 6 and 0 < int(port[1:]) < 65536):
             self.fail(port_at + 1, f"{quoted(port[1:])} is not a port; expected a number from 1 to 65535")
         return DOCKER_HUB if host.lower() in _DOCKER_HUB_ALIASES else host
+
+    def check_address(self, name: str, closed: bool) -> None:
+        try:
+            ipaddress.IPv6Address(name)
+            valid = closed and "%" not in name
+        except ValueError:
+            valid = False
+        if not valid:
+            self.fail(1, f"{quoted(name)} is not an IPv6 address; expected one in brackets, like [::1]:5000")
+
+    def check_host(self, name: str) -> None:
+        if not name:
+            self.fail(0, "the registry has no host; expected host[:port]")
+        if len(name) > _HOST_LIMIT:
+            self.fail(0, f"the host has {len(name)} characters; expected at most {_HOST_LIMIT}")
+        position = 0
+        for label in name.split("."):
+            if not _LABEL.fullmatch(label):
+                self.fail(
+                    position,
+                    f"{quoted(label)} is not a part of a host name; expected letters, digits and inner hyphens",
+                )
+            position += len(label) + 1
 
     def check_repository(self, path: str, start: int) -> None:
         if not path:

@@ -180,7 +180,8 @@ class RegistryClient:
         subject = subject or self.registry
         target = f"{path}?n={_PAGE}"
         targets: set[str] = set()
-        first, guessed = "", False
+        first: list[str] = []
+        guessed = False
         list_name = f"the registry's list of {name}"
         try:
             while target:
@@ -189,15 +190,10 @@ class RegistryClient:
                 targets.add(target)
                 headers = {"User-Agent": "imagescan", "Accept": "application/json"}
                 data, response = self.fetch(target, scope, credential, _PAGE_BYTES, headers, list_name)
-                document = read_object(data, list_name, limit=_PAGE_BYTES)
-                if name not in document:
-                    raise CorruptData(f"{list_name} is an object without {name!r}, so nobody knows what there is")
-                entries = field(document, name, list, list_name) or []
-                if not all(isinstance(entry, str) for entry in entries):
-                    raise CorruptData(f"{list_name} has an entry that is not text")
-                if guessed and entries[:1] == [first]:
+                entries = _page_entries(data, name, list_name)
+                if guessed and entries[:1] == first:
                     return  # A server that does not know "last" begins again: it has given everything.
-                first = first or (entries[0] if entries else "")
+                first = first or entries[:1]
                 yield from entries
                 target = self._next_page(target, response.headers.get_all("Link") or [], list_name)
                 guessed = not target and len(entries) >= _PAGE
@@ -411,6 +407,16 @@ def _blob_missing(error: RegistryError, descriptor: Descriptor) -> RegistryError
         error.code = "blob-not-found"
         error.message = f"the blob {descriptor.digest} is missing: {error.message}"
     return error
+
+
+def _page_entries(data: bytes, name: str, list_name: str) -> list[str]:
+    document = read_object(data, list_name, limit=_PAGE_BYTES)
+    if name not in document:
+        raise CorruptData(f"{list_name} is an object without {name!r}, so nobody knows what there is")
+    entries: list[t.Any] = field(document, name, list, list_name) or []
+    if not all(isinstance(entry, str) for entry in entries):
+        raise CorruptData(f"{list_name} has an entry that is not text")
+    return entries
 
 
 def _error_code(body: bytes) -> str:

@@ -61,12 +61,14 @@ def leads_to(sightings: t.Iterable[Sighting]) -> dict[str, dict[str, bool]]:
     for same_name in by_name.values():
         last = _last_words(same_name)
         alive = [sighting for sighting in same_name if _is_alive(sighting, last)]
-        certain = len({sighting.digest for sighting in alive}) == 1 and any(
-            sighting.source in HOLDERS for sighting in alive
-        )
+        certain = _is_certain(alive)
         for sighting in alive:
             digests_by_name.setdefault(sighting.reference, {})[sighting.digest] = certain
     return digests_by_name
+
+
+def _is_certain(alive: t.Sequence[Sighting]) -> bool:
+    return len({sighting.digest for sighting in alive}) == 1 and any(sighting.source in HOLDERS for sighting in alive)
 
 
 def _spelling(name: str) -> str:

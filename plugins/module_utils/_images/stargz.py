@@ -39,6 +39,7 @@ _TAIL = re.compile(r"\s*\}\s*")
 _COMMA = re.compile(r"\s*(,|\])\s*")
 
 _Entry = tuple[str, int, str]  # kind, size, link target
+_Chunk = tuple[int, int, str]  # offset, size or 0, digest
 
 
 class TableOfContents:
@@ -83,13 +84,16 @@ class TableOfContents:
         for name in sorted({*listed, *members}):
             if listed.get(name) != members.get(name):
                 return f"{name[:200]!r} is {_shown(listed.get(name))} there, and {_shown(members.get(name))} in the tar"
+        return self._other_content(chunks, contents)
+
+    def _other_content(self, chunks: t.Mapping[str, list[_Chunk]], contents: t.Mapping[str, Content]) -> str:
         for name, content in sorted(contents.items()):
             kept_data = content.data
             if name in chunks and kept_data is not None and not _holds(chunks[name], kept_data, content.size):
                 return f"{name[:200]!r} has another content there than in the tar"
         return ""
 
-    def _read(self, data: bytes) -> tuple[dict[str, _Entry], dict[str, list[tuple[int, int, str]]]]:
+    def _read(self, data: bytes) -> tuple[dict[str, _Entry], dict[str, list[_Chunk]]]:
         """Entries by name, and (offset, size or 0, digest) of their chunks. One entry at a time, to save memory."""
         text = data.decode("utf-8")
         decode = json.JSONDecoder(object_pairs_hook=unique_keys).raw_decode
@@ -97,7 +101,7 @@ class TableOfContents:
         if head is None:
             raise ValueError("it does not begin as the tools of eStargz write it")
         entries: dict[str, _Entry] = {}
-        chunks: dict[str, list[tuple[int, int, str]]] = {}
+        chunks: dict[str, list[_Chunk]] = {}
         at, more = head.end(), not text.startswith("]", head.end())
         while more:
             entry, at = decode(text, at)
@@ -119,12 +123,16 @@ class TableOfContents:
         return entries, chunks
 
 
-def _fields(entry: t.Any) -> list[t.Any]:
-    """The values of an entry that matter. Raises ValueError for what Go would read otherwise."""
+def _check_keys(entry: t.Any) -> None:
     if not isinstance(entry, dict):
         raise ValueError("an entry is not an object")
     if any(key not in _KEYS and key.lower() in _LOWERED for key in entry):
         raise ValueError("an entry has a key in other letters")
+
+
+def _fields(entry: t.Any) -> list[t.Any]:
+    """The values of an entry that matter. Raises ValueError for what Go would read otherwise."""
+    _check_keys(entry)
     values: list[t.Any] = []
     for key in _KEYS:
         is_number = key in ("size", "chunkOffset", "chunkSize")

@@ -368,18 +368,23 @@ def _with_prefix(block: bytes, name: bytes) -> bytes:
         width = 131 if block[508:512] == b"tar\0" else 155
         prefix = block[345 : 345 + width].partition(b"\0")[0]
     elif magic == b"ustar " and block[263:265] == b" \0":
-        try:
-            for start in (345, 357):
-                if block[start] and not block[start] & 0x80:
-                    _number(block[start : start + 12])
+        prefix = b"" if _has_times(block) else block[345:500].partition(b"\0")[0]
+        if not prefix.isascii():
             return name
-        except CorruptData:
-            prefix = block[345:500].partition(b"\0")[0]
-            if not prefix.isascii():
-                return name
     else:
         return name
     return prefix + b"/" + name if prefix else name
+
+
+def _has_times(block: bytes) -> bool:
+    """Return whether the two fields behind the names of a GNU header can be times, as GNU has them there."""
+    try:
+        for start in (345, 357):
+            if block[start] and not block[start] & 0x80:
+                _number(block[start : start + 12])
+    except CorruptData:
+        return False
+    return True
 
 
 def _records(body: bytes) -> dict[bytes, bytes]:
@@ -420,17 +425,20 @@ def _apply(pax: dict[bytes, bytes], name: str, link: str, size: int) -> tuple[st
             raise CorruptData("a path in a PAX header contains a NUL", code="layer-damaged")
     name = pax.get(b"path", b"").decode("utf-8", "surrogateescape") or name
     link = pax.get(b"linkpath", b"").decode("utf-8", "surrogateescape") or link
-    text = pax.get(b"size")
-    if text:
-        if not text.isdigit() or len(text) > 18:
-            raise CorruptData(f"a PAX header has the size {text[:40]!r}", code="layer-damaged")
-        size = int(text)
+    if pax.get(b"size"):
+        size = _pax_size(pax[b"size"])
     version = (pax.get(b"GNU.sparse.major", b""), pax.get(b"GNU.sparse.minor", b""))
     known_versions = ((b"0", b"0"), (b"0", b"1"), (b"1", b"0"))
     sparse = version in known_versions or (version == (b"", b"") and bool(pax.get(b"GNU.sparse.map")))
     if sparse:
         name = pax.get(b"GNU.sparse.name", b"").decode("utf-8", "surrogateescape") or name
     return name, link, size, sparse
+
+
+def _pax_size(text: bytes) -> int:
+    if not text.isdigit() or len(text) > 18:
+        raise CorruptData(f"a PAX header has the size {text[:40]!r}", code="layer-damaged")
+    return int(text)
 
 
 def _check_path(name: str, path_bytes: int, path_depth: int) -> None:

@@ -101,24 +101,28 @@ def open_child(index: ImageIndex, descriptor: Descriptor, access: Access) -> Ima
         raise in_image(error, subject)
 
 
+def _list_folder(path: str, where: str) -> list[str]:
+    is_layout = any(_exists(f"{path}/{name}") for name in (LAYOUT_FILE, INDEX_FILE))
+    is_root = any(_is_folder(f"{path}/{name}") for name in ("etc", "usr"))
+    if is_layout and is_root:
+        raise InputError(
+            f"{where} could be an OCI layout and a root folder",
+            hint="say which with oci: or rootfs: before the path",
+        )
+    if is_root:
+        return [f"rootfs:{path}"]
+    if is_layout:
+        return _found([f"oci:{path}{selector}" for selector in LayoutFolder(path).selectors()], where)
+    raise InputError(
+        f"{where} is neither an OCI layout ({LAYOUT_FILE}, {INDEX_FILE}) nor a root folder (etc or usr in it)"
+    )
+
+
 def list_targets(path: str) -> list[str]:
     """The targets in a folder (OCI layout or root folder) or archive file. Raises InputError for anything else."""
     where = quoted(path)
     if _is_folder(path):
-        is_layout = any(_exists(f"{path}/{name}") for name in (LAYOUT_FILE, INDEX_FILE))
-        is_root = any(_is_folder(f"{path}/{name}") for name in ("etc", "usr"))
-        if is_layout and is_root:
-            raise InputError(
-                f"{where} could be an OCI layout and a root folder",
-                hint="say which with oci: or rootfs: before the path",
-            )
-        if is_root:
-            return [f"rootfs:{path}"]
-        if is_layout:
-            return _found([f"oci:{path}{selector}" for selector in LayoutFolder(path).selectors()], where)
-        raise InputError(
-            f"{where} is neither an OCI layout ({LAYOUT_FILE}, {INDEX_FILE}) nor a root folder (etc or usr in it)"
-        )
+        return _list_folder(path, where)
     if not _exists(path):
         raise InputError(f"{where} does not exist; expected an OCI layout, an archive or a root folder")
     members = TarMembers(path)
@@ -139,6 +143,15 @@ def _found(targets: list[str], where: str) -> list[str]:
     return targets
 
 
+def _device_of(path: str) -> int:
+    try:
+        if not _is_folder(path):
+            raise InputError(f"{quoted(path)} is not a folder; expected an unpacked root file system")
+        return Path(path).stat().st_dev
+    except (OSError, ValueError) as error:
+        raise InputError(f"{quoted(path)} cannot be read: {error}") from error
+
+
 def folder_digest(path: str) -> str:
     """sha256 over path, type, mode, size and mtime of everything in a root folder, in sorted order.
 
@@ -146,12 +159,7 @@ def folder_digest(path: str) -> str:
     are the running kernel's, not the image's. What cannot be read is marked as such; the inventory reports it.
     """
     hasher = hashlib.sha256()
-    try:
-        if not _is_folder(path):
-            raise InputError(f"{quoted(path)} is not a folder; expected an unpacked root file system")
-        device = Path(path).stat().st_dev
-    except (OSError, ValueError) as error:
-        raise InputError(f"{quoted(path)} cannot be read: {error}") from error
+    device = _device_of(path)
     pending = [(os.fsencode(path), b"")]
     count = 0
     while pending:
@@ -218,6 +226,11 @@ def _parse(target: str) -> _FileTarget | None:
         raise InputError(f"{transport}: has no path behind it")
     if transport == "rootfs" or _exists(place):
         return _FileTarget(transport, place, "", "")
+    return _split_selector(transport, place)
+
+
+def _split_selector(transport: str, place: str) -> _FileTarget:
+    """Tell the path from the tag or digest behind it: the path is what exists."""
     path, at, digest = place.rpartition("@")
     if at and is_digest(digest) and transport != "docker-archive":
         return _FileTarget(transport, path, "", digest)

@@ -201,16 +201,8 @@ class Authenticator:
 
     def answer(self, response: Response, sent: str, scope: str, credential: Credential | None) -> None:
         """Take in a 401. Raises RegistryError where nothing better can be sent than what was sent."""
-        challenges = {
-            item.scheme: item for item in reversed(parse_challenges(response.headers.get_all("WWW-Authenticate") or []))
-        }
-        asked = ", ".join(challenges) or "no way at all"
+        challenge = self._best_challenge(response)
         with self._lock:
-            challenge = challenges.get("bearer") or challenges.get("basic")
-            if challenge is None:
-                raise self._unauthorized(
-                    f"{self._registry} asks to authenticate by {quoted(asked, 80)}; expected Basic or Bearer"
-                )
             if challenge.scheme == "bearer":
                 check_realm(challenge.parameters.get("realm", ""), self._registry, self._access)
                 token = self._tokens.get((scope, credential))
@@ -220,9 +212,20 @@ class Authenticator:
             is_basic = challenge.scheme == "basic"
             if is_basic and (credential is None or not credential.password):
                 raise self._unauthorized(f"{self._registry} asks for user name and password, and none are given for it")
-            fixed = is_basic or (credential is not None and bool(credential.registry_token))
-            if fixed and sent and credential is not None:
+            if sent and credential is not None and (is_basic or credential.registry_token):
                 raise self._unauthorized(f"{self._registry} refuses the credentials of {credential.origin}")
+
+    def _best_challenge(self, response: Response) -> Challenge:
+        challenges = {
+            item.scheme: item for item in reversed(parse_challenges(response.headers.get_all("WWW-Authenticate") or []))
+        }
+        challenge = challenges.get("bearer") or challenges.get("basic")
+        if challenge is None:
+            asked = ", ".join(challenges) or "no way at all"
+            raise self._unauthorized(
+                f"{self._registry} asks to authenticate by {quoted(asked, 80)}; expected Basic or Bearer"
+            )
+        return challenge
 
     def _guarded(self, credential: Credential, endpoint: Endpoint | None = None) -> Credential:
         """The credential, if it may be sent to the endpoint."""
@@ -257,9 +260,7 @@ class Authenticator:
             if credential:
                 query["account"] = credential.username
                 authorization = credential.basic()
-            query = {name: value for name, value in query.items() if value}
-            joint = "&" if "?" in realm.target else "?"
-            url = Url(realm.endpoint, f"{realm.target}{joint}{urllib.parse.urlencode(query)}")
+            url = _with_query(realm, query)
         while True:
             try:
                 response = self._transport.send(method, url, headers, patience, authorization=authorization, body=body)
@@ -306,6 +307,12 @@ def status_code(status: int) -> str:
         429: "registry-rate-limited",
     }
     return codes.get(status) or ("registry-unavailable" if status >= 500 or status in (408, 425) else "registry-error")
+
+
+def _with_query(url: Url, query: t.Mapping[str, str]) -> Url:
+    joint = "&" if "?" in url.target else "?"
+    given = {name: value for name, value in query.items() if value}
+    return Url(url.endpoint, f"{url.target}{joint}{urllib.parse.urlencode(given)}")
 
 
 def _read_token(data: bytes, subject: str) -> _RegistryToken:

@@ -40,16 +40,20 @@ class LayerUnpacker:
         except OSError as error:
             raise unpack_failure(error, name) from error
 
+    def _metadata(self, name: str) -> Metadata:
+        header = self.header
+        metadata = Metadata(header.mode, *header.owner, header.modified)
+        if max(metadata.uid, metadata.gid) > _LAST_OWNER:
+            raise CorruptData(f"the owner of {name!r} is impossible: {metadata.uid}:{metadata.gid}", code="layer-entry")
+        return metadata
+
     def _put(self, name: str, kind: str, link: str) -> FileSink | None:
         root = self._root
         folder, _slash, base = name.rpartition("/")
         if base[:4] == ".wh.":
             self._whiteout(folder, base)
             return None
-        header = self.header
-        metadata = Metadata(header.mode, *header.owner, header.modified)
-        if max(metadata.uid, metadata.gid) > _LAST_OWNER:
-            raise CorruptData(f"the owner of {name!r} is impossible: {metadata.uid}:{metadata.gid}", code="layer-entry")
+        metadata = self._metadata(name)
         if not name:
             if kind is not FOLDER:
                 raise CorruptData("an entry makes the root something else than a folder", code="layer-entry")
@@ -76,8 +80,7 @@ class LayerUnpacker:
         elif kind is SYMLINK:
             root.place(folder, base, lambda path, above: root.make_symlink(path, above, base, link, metadata))
         else:
-            if "security.capability" in header.attributes:
-                root.capabilities += 1
+            root.capabilities += "security.capability" in self.header.attributes
             self._writer = root.place(folder, base, lambda path, above: root.make_file(path, above, base, metadata))
             return self._writer
         return None

@@ -58,5 +58,8 @@ def parse_url(text: str) -> Url | None:
         return None
     if parts.scheme not in _PORTS or not host or "@" in parts.netloc or port == 0:
         return None
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Url(Endpoint(parts.scheme, host.lower(), port or _PORTS[parts.scheme]), target)
+    return Url(Endpoint(parts.scheme, host.lower(), port or _PORTS[parts.scheme]), _target(parts))
+
+
+def _target(parts: urllib.parse.SplitResult) -> str:
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

@@ -24,7 +24,7 @@ from .layer_records import LayerRecord, program_visitor, visible_components
 from .layer_visitor import layer_visitor
 from .layers import Stopped, stream_layer
 from .limits import DEFAULT_LIMITS, MIB, Budget, Limits
-from .model import Image, Layer, Problem, RootContent
+from .model import Image, KeptFile, Layer, Problem, RootContent
 from .overlay import Interest
 from .tar import Visit, walk_tar
 
@@ -80,21 +80,7 @@ class _ImageReading:
         else:
             records = self._read_beside(slots, beside)
         entries = self._budget.entries
-        for _pass in range(_PASSES):
-            needed, files = self._merge.merge([records[slot] for slot in slots])
-            if not needed:
-                break
-            again = [
-                number for number, record in enumerate(records) if any(record.names_in(folder) for folder in needed)
-            ]
-            self._budget.begin_pass()
-            records = self._read(layers, again, records)
-        else:
-            raise LimitExceeded(
-                f"symlinks and hard links would need more than {_PASSES} passes over the layers",
-                code="limit-paths",
-                subject=image.reference,
-            )
+        records, files = self._merge_all(layers, slots, records)
         stacked = [records[slot] for slot in slots]
         components = visible_components(stacked, self._merge.crossed)
         if not (files or self._merge.problems or any(components.values())):
@@ -110,6 +96,25 @@ class _ImageReading:
             is_dynamic=bool(components[LOADER]),
             problems=(*self._merge.problems, *_table_problems(stacked)),
             stray_databases=tuple(sorted(set(components[DATABASE]) - expected)),
+        )
+
+    def _merge_all(
+        self, layers: list[Layer], slots: t.Sequence[int], records: list[LayerRecord]
+    ) -> tuple[list[LayerRecord], dict[str, KeptFile]]:
+        """Merge the records, and read again what has more paths than were recorded, until that is all."""
+        for _pass in range(_PASSES):
+            needed, files = self._merge.merge([records[slot] for slot in slots])
+            if not needed:
+                return records, files
+            again = [
+                number for number, record in enumerate(records) if any(record.names_in(folder) for folder in needed)
+            ]
+            self._budget.begin_pass()
+            records = self._read(layers, again, records)
+        raise LimitExceeded(
+            f"symlinks and hard links would need more than {_PASSES} passes over the layers",
+            code="limit-paths",
+            subject=self._image.reference,
         )
 
     def _read(
