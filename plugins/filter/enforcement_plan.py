@@ -12,6 +12,7 @@ author: the imagescan.openshift authors (@imagescan)
 description:
   - Tells from what a cluster has where the policies of the role P(imagescan.openshift.enforce#role) count, what is
     removed, what is tried first, and what may not be.
+positional: options, labels
 options:
   _input:
     description:

@@ -12,6 +12,7 @@ author: the imagescan.openshift authors (@imagescan)
 description:
   - Reads variables of the role P(imagescan.openshift.scan#role), and tells where the run keeps its store, which rights
     its steps need, and what the cluster lacks. The role P(imagescan.openshift.schedule#role) uses it.
+positional: namespace, account, prefix, mount, labels, cluster
 options:
   _input:
     description: The variables.

@@ -12,6 +12,7 @@ author: the imagescan.openshift authors (@imagescan)
 description:
   - Reads what a host or a cluster knows of the runs of a schedule, as the role P(imagescan.openshift.schedule#role)
     asks for it.
+positional: kind, name, state, plan, spread
 options:
   _input:
     description:
