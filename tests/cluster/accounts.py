@@ -174,11 +174,11 @@ def _make_accounts(cluster: KubernetesCluster, namespace: str, folder: Path) -> 
         "setup__network_policy": True,
         "setup__egress_ports": [443, 5000],
         "setup__read_mirrors": client.has_group("config.openshift.io"),
-        "setup__seen": {"all": [f"ClusterRole/{name}" for name in roles]},
+        "setup__role_names": roles,
     }
     safe = enforcing.trusted(variables)
-    wanted = Templar(loader=DataLoader(), variables=safe).template(safe["setup__wanted"])
-    cluster.apply(*wanted)
+    parts = Templar(loader=DataLoader(), variables=safe).template(safe["setup__objects"])
+    cluster.apply(*(part["object"] for part in parts if part["wanted"]))
     folder.mkdir(mode=0o700)
     for name in variables["setup__known_accounts"]:
         account = Account(namespace, f"imagescan-{name}")

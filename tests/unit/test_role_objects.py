@@ -21,7 +21,7 @@ import yaml
 from ansible_collections.imagescan.openshift.tests.support.role_values import render
 
 Json = dict[str, t.Any]
-LOOK = Path(__file__).resolve().parents[2] / "roles/enforce/tasks/look.yml"
+ROLES_FOLDER = Path(__file__).resolve().parents[2] / "roles"
 SET_FACT = "ansible.builtin.set_fact"
 GOLDEN = Path(__file__).resolve().parent / "golden/role_objects.json"
 RENEW = os.environ.get("IMAGESCAN_GOLDEN") == "renew"
@@ -204,6 +204,12 @@ ALIEN: dict[str, Objects] = {
 }
 
 
+def facts(role: str) -> Json:
+    """What the role keeps of a cluster, as templates."""
+    tasks = yaml.safe_load((ROLES_FOLDER / role / "tasks/look.yml").read_text(encoding="utf-8"))
+    return {name: value for task in tasks for name, value in task.get(SET_FACT, {}).items()}
+
+
 def cluster(found: t.Mapping[str, Objects], groups: t.Sequence[str] = (), **variables: t.Any) -> Json:
     """A cluster as the tasks of the role ``enforce`` see it, and what it is told to do."""
     kinds: list[Json] = []
@@ -213,13 +219,12 @@ def cluster(found: t.Mapping[str, Objects], groups: t.Sequence[str] = (), **vari
             labels, actions = value if isinstance(value, tuple) else (value, [])
             objects.append({"metadata": {"name": name, "labels": labels}, "spec": {"validationActions": actions}})
         kinds.append({"kind": kind, "objects": objects, "served": kind in found})
-    looked = [task for task in yaml.safe_load(LOOK.read_text(encoding="utf-8")) if SET_FACT in task]
     bound = [
         {**kind, "objects": [item for item in kind["objects"] if item["metadata"]["labels"]]}
         for kind in (kinds[1], kinds[0])
     ]
     return {
-        "facts": {name: value for task in looked for name, value in task[SET_FACT].items()},
+        "facts": facts("enforce"),
         "enforce__answer": {"kinds": kinds},
         "enforce__cluster": {"groups": list(groups), "version": "1.33"},
         "enforce__planned": {"steps": [], "needless": []},
@@ -266,8 +271,63 @@ ENFORCE = {
 }
 
 
+OF_CLUSTER = {**OF_SETUP, "imagescan.github.io/namespace": "scans"}
+PREPARED: dict[str, Objects] = {
+    "Namespace": {"scans": OF_SETUP},
+    "ClusterRole": {
+        **{f"shop-{name}": OF_CLUSTER for name in ("discovery", "mirrors", "flagger")},
+        "cluster-admin": {},
+        "system:image-puller": {},
+        "other-flagger": {**OF_CLUSTER, "imagescan.github.io/namespace": "other"},
+    },
+    "ClusterRoleBinding": {f"shop-{name}": OF_CLUSTER for name in ("discovery", "mirrors", "flagger", "image-auditor")},
+    "ServiceAccount": {"imagescan-scan": OF_SETUP, "imagescan-flag": OF_SETUP, "default": {}},
+    "Secret": {"imagescan-global-pull-secret": OF_SETUP},
+    "Role": {"imagescan-scanner": OF_SETUP},
+    "RoleBinding": {"imagescan-scanner": OF_SETUP},
+    "NetworkPolicy": {"imagescan-scanner": OF_SETUP},
+}
+SHOP: Json = {"setup_namespace": "scans", "setup_cluster_prefix": "shop"}
+
+
+def prepared(found: t.Mapping[str, Objects], groups: t.Sequence[str] = (), **variables: t.Any) -> Json:
+    """A cluster as the tasks of the role ``setup`` see it, and what it is told to do."""
+    objects = {
+        kind: [{"metadata": {"name": name, "labels": labels}} for name, labels in found.get(kind, {}).items()]
+        for kind in PREPARED
+    }
+    return {
+        "facts": facts("setup"),
+        "setup__answer": {"kinds": [{"kind": kind, "objects": items} for kind, items in objects.items()]},
+        "setup__cluster": {"groups": list(groups)},
+        **variables,
+    }
+
+
+SETUP_CASES: dict[str, Json] = {
+    "nothing there": prepared({}),
+    "all there": prepared(PREPARED, ["config.openshift.io"], **SHOP),
+    "fewer accounts": prepared(PREPARED, **SHOP, setup_accounts="discover"),
+    "options": prepared(
+        {**PREPARED, "ClusterRole": {"system:image-auditor": {}}},
+        **SHOP,
+        setup_copy_global_pull_secret="yes",
+        setup_network_policy="no",
+        setup_egress_ports="443,8443",
+    ),
+    "of others": prepared({"ClusterRole": {"shop-flagger": {}}, "Namespace": {"scans": {}}}, **SHOP),
+}
+SETUP = {
+    "applied": "setup__plan.wanted",
+    "removed": "setup__plan.needless",
+    "taken": "setup__plan.taken | sort",
+    "left": "setup__plan.ours",
+}
+
+
 @pytest.mark.parametrize(
-    ("role", "cases", "expressions"), [("schedule", SCHEDULE_CASES, SCHEDULE), ("enforce", ENFORCE_CASES, ENFORCE)]
+    ("role", "cases", "expressions"),
+    [("schedule", SCHEDULE_CASES, SCHEDULE), ("enforce", ENFORCE_CASES, ENFORCE), ("setup", SETUP_CASES, SETUP)],
 )
 def test_what_a_role_makes_of_its_variables_stays(
     role: str, cases: dict[str, Json], expressions: dict[str, str]
