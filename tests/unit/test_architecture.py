@@ -30,7 +30,7 @@ ALLOWED = {
     "_discovery": {"_core", "_images", "_scanner", "_kubernetes"},
     "_podscan": {"_core", "_images", "_packages", "_compliance", "_scanner", "_kubernetes"},
     "_enforcement": {"_core", "_images", "_verdicts", "_flags", "_kubernetes", "_discovery"},
-    "_schedule": set(),
+    "_schedule": {"_discovery"},
     "_ansible": {
         *("_core", "_images", "_packages", "_compliance", "_vulnerabilities", "_verdicts", "_reports", "_scanner"),
         *("_flags", "_store", "_kubernetes", "_discovery", "_podscan", "_enforcement"),

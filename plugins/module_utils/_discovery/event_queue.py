@@ -60,7 +60,8 @@ def read_state(path: Path) -> State:
         raise InputError(
             f"the state file {quoted(str(path))} is of a newer version ({version})", hint="upgrade this collection"
         )
-    known, looked = document.get("known"), document.get("looked")
+    known: t.Any = document.get("known")
+    looked: t.Any = document.get("looked")
     if version != SCHEMA_VERSION or not (_are_texts(known, _PRINT) and _are_texts(looked, _LOOKED)):
         raise InputError(
             f"{quoted(str(path))} is not a state file of this event source",
@@ -127,7 +128,7 @@ class Backlog:
         with self._lock:
             moved = self._moved(offered)
             self._state.learn(key for key in offered if known or key in self._state.known)
-            news = {key: offered[key] for key in offered if key in moved or self._is_new(key)}
+            news = {key: arrival for key, arrival in offered.items() if key in moved or self._is_new(key)}
             self._waiting.update(news)
             if news and self._since is None:
                 self._since = time.monotonic()

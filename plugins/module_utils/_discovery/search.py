@@ -120,7 +120,8 @@ class _Search:
         self._access = access
         self._wish = wish
         self._catalogue = catalogue
-        self._uses = uses
+        self._uses = uses or {}
+        self._tells_use = uses is not None
         self._facts: dict[str, ImageFacts] = dict(catalogue.facts)
         self._names: dict[str, list[NamedImage]] = {}  # digest -> the names that lead to it
         self._open: dict[tuple[str, str], list[NamedImage]] = {}  # (name, image ID) -> names that nobody knows yet
@@ -134,51 +135,50 @@ class _Search:
 
     def take(self, named: t.Iterable[NamedImage]) -> None:
         """Settle every name that needs no registry."""
-        for one in dict.fromkeys((*named, *(self._uses or ()))):
-            digests = self._known(one)
-            if self._is_excluded(one.name):
+        for name in dict.fromkeys((*named, *self._uses)):
+            digests = self._digests(name)
+            if self._is_excluded(name.name):
                 self._out.update(digests)
             elif digests:
                 for digest in digests:
-                    self._names.setdefault(digest, []).append(one)
-                    self._see(one, digest)
+                    self._names.setdefault(digest, []).append(name)
+                    self._see(name, digest)
             else:
-                self._open.setdefault((one.name, one.image_id), []).append(one)
+                self._open.setdefault((name.name, name.image_id), []).append(name)
 
-    def _see(self, one: NamedImage, digest: str, source: str = "", seen: str = "") -> None:
+    def _see(self, name: NamedImage, digest: str, source: str = "", seen: str = "") -> None:
         """Keep who told that a name has a digest. What was there before this search cannot be newer than its begin."""
-        if pinned_digest(one.name):
+        if pinned_digest(name.name):
             return
         if not source:
-            past = one.past or (POD if one.image_id else "")
-            usage = (self._uses or {}).get(one)
-            time = one.seen or (usage.started if usage else "")
+            past = name.past or (POD if name.image_id else "")
+            time = name.seen or self._uses.get(name, NameUsage()).started
             source, seen = past or STREAM, earlier(time, self._began) if past else self._began
-        cluster = self._catalogue.cluster if is_of_one_cluster(one.name) else ""
-        self._sightings[Sighting(one.name, digest, source, seen, cluster)] = None
+        cluster = self._catalogue.cluster if is_of_one_cluster(name.name) else ""
+        self._sightings[Sighting(name.name, digest, source, seen, cluster)] = None
 
     def _is_excluded(self, name: str) -> bool:
-        hit = next((found for found in self._wish.exclude if found.search(name)), None)
-        if hit is not None:
-            self._excluded.append(Excluded(name, f"the pattern {hit.pattern!r} of exclude matches"))
-        return hit is not None
+        pattern = next((pattern for pattern in self._wish.exclude if pattern.search(name)), None)
+        if pattern is not None:
+            self._excluded.append(Excluded(name, f"the pattern {pattern.pattern!r} of exclude matches"))
+        return pattern is not None
 
-    def _known(self, one: NamedImage) -> list[str]:
+    def _digests(self, name: NamedImage) -> list[str]:
         """The digests of a name, as far as the cluster tells them."""
-        if one.digest:
-            return [one.digest]
-        if not one.image_id:
-            digest = self._catalogue.tags.get(one.name, "")
+        if name.digest:
+            return [name.digest]
+        if not name.image_id:
+            digest = self._catalogue.tags.get(name.name, "")
             return [digest] if digest else []
-        if one.image_id in self._facts:
-            return [one.image_id]
+        if name.image_id in self._facts:
+            return [name.image_id]
         if self._configs is None:
             self._configs = {}
             for facts in self._catalogue.facts.values():
                 if facts.config:
                     self._configs.setdefault(facts.config, []).append(facts.digest)
         # Several manifests can have one config: the same files, compressed differently. All of them run, then.
-        return self._configs.get(one.image_id, [])
+        return self._configs.get(name.image_id, [])
 
     def ask(self, beat: t.Callable[[int, int], None]) -> None:
         """Ask registries: what is behind a name, and what a digest is that nobody describes."""
@@ -206,8 +206,8 @@ class _Search:
             finished = True
         finally:
             pool.shutdown(wait=finished, cancel_futures=True)
-        for (name, rest), future in questions.items():
-            self._answered(name, rest, future)
+        for (name, identity), future in questions.items():
+            self._answered(name, identity, future)
         for answers in asked:
             for name, (digest, seen) in answers.result().items():
                 self._is_now(name, digest, seen)
@@ -217,82 +217,83 @@ class _Search:
 
         An import tells when it first had an image, and not when it was repeated, so the name may have moved back.
         """
-        open_names = {name for name, _rest in self._open}
-        imported = {one.reference for one in self._sightings if one.source == IMPORT}
-        found: dict[str, list[str]] = {}
+        asked = {name for name, _image_id in self._open}
+        imported = {sighting.reference for sighting in self._sightings if sighting.source == IMPORT}
+        by_registry: dict[str, list[str]] = {}
         for name, digests in sorted(leads_to(self._sightings).items()):
-            certain = any(digests.values())
-            if not certain and (len(digests) > 1 or name in imported) and name not in open_names:
-                found.setdefault(name.partition("/")[0], []).append(name)
+            is_certain = any(digests.values()) or (len(digests) < 2 and name not in imported)
+            if not is_certain and name not in asked:
+                by_registry.setdefault(name.partition("/")[0], []).append(name)
         # Of one registry a few at a time.
-        return [names[start::_ASKERS] for names in found.values() for start in range(min(_ASKERS, len(names)))]
+        return [names[start::_ASKERS] for names in by_registry.values() for start in range(min(_ASKERS, len(names)))]
 
     def _is_now(self, name: str, digest: str, seen: str) -> None:
         """Take the registry's answer about a name that was in doubt. What it has now may be yet another image."""
-        told = next(one for names in self._names.values() for one in names if one.name == name)
-        named = NamedImage(name, told.source, digest)
+        source = next(named.source for names in self._names.values() for named in names if named.name == name)
+        named = NamedImage(name, source, digest)
         self._see(named, digest, REGISTRY, seen)
         names = self._names.setdefault(digest, [])
-        if all(one.name != name for one in names):
+        if all(image.name != name for image in names):
             names.append(named)
 
-    def _answered(self, name: str, rest: str, future: concurrent.futures.Future[t.Any]) -> None:
+    def _answered(self, name: str, identity: str, future: concurrent.futures.Future[t.Any]) -> None:
         error = future.exception()
         if error is not None and not isinstance(error, ScanError):
             raise error
         if name:
-            waiting = self._open[name, rest]
+            waiting = self._open[name, identity]
             if error is not None:
                 self._failed(waiting, error)
                 return
             facts = facts_of(future.result())
             self._facts.setdefault(facts.digest, facts)
             self._names.setdefault(facts.digest, []).extend(waiting)
-            for one in waiting:
-                if one.image_id:
-                    self._see(one, facts.digest)
+            for named in waiting:
+                if named.image_id:
+                    self._see(named, facts.digest)
                 else:
-                    self._see(one, facts.digest, REGISTRY, exact_now_text())
+                    self._see(named, facts.digest, REGISTRY, exact_now_text())
         elif error is None:
             # An image whose digest the cluster told is found, whether its registry can be asked from here or not.
-            self._facts[rest] = facts_of(future.result())
+            self._facts[identity] = facts_of(future.result())
 
     def _failed(self, waiting: t.Iterable[NamedImage], error: ScanError) -> None:
-        for one in waiting:
-            message, name = str(error), one.name
-            if one.image_id:
-                message = f"what runs is known by its ID {one.image_id} only: {message}"
+        for name in waiting:
+            message, label = str(error), name.name
+            if name.image_id:
+                message = f"what runs is known by its ID {name.image_id} only: {message}"
                 # Not the bare name: whatever that leads to now would answer for what runs.
-                name = f"{name} with image ID {one.image_id}"
-            usage = (self._uses or {}).get(one)
-            if usage and usage.namespaces:
-                more = f" and {len(usage.namespaces) - 1} more" if len(usage.namespaces) > 1 else ""
-                message += f"; used in namespace {min(usage.namespaces)}{more}"
-            self._unidentified.append(Unidentified(name, one.source, error.code, message))
+                label = f"{label} with image ID {name.image_id}"
+            namespaces = self._usage([name]).namespaces
+            if namespaces:
+                more = f" and {len(namespaces) - 1} more" if len(namespaces) > 1 else ""
+                message += f"; used in namespace {min(namespaces)}{more}"
+            self._unidentified.append(Unidentified(label, name.source, error.code, message))
 
     def result(self) -> Discovery:
         """Collect the outcome of every name."""
         indexes = self._add_children()
-        for one in self._sightings:
-            self._by_digest.setdefault(one.digest, []).append(one)
-        found = []
+        for sighting in self._sightings:
+            self._by_digest.setdefault(sighting.digest, []).append(sighting)
+        images = []
         for digest, names in self._names.items():
             facts = self._facts.get(digest) or ImageFacts(digest)
             usage = self._usage(names)
-            reason = self._refusal(facts, usage, [self._usage(self._names[index]) for index in indexes.get(digest, ())])
+            parents = indexes.get(digest, set())
+            reason = self._refusal(facts, usage, [self._usage(self._names[index]) for index in parents])
             if reason:
-                self._excluded += [Excluded(one, reason) for one in self._references(names)]
+                self._excluded += [Excluded(reference, reason) for reference in self._references(names)]
             else:
-                found.append(self._found(facts, names, usage, indexes.get(digest, set())))
-        kept = {image.digest for image in found}
-        for image in found:
-            image.indexes = [digest for digest in image.indexes if digest in kept]
-        left = self._catalogue.facts.keys() - self._names.keys() - self._out - self._catalogue.reported
-        if left:
+                images.append(self._image(facts, names, usage, parents))
+        digests = {image.digest for image in images}
+        for image in images:
+            image.indexes = [digest for digest in image.indexes if digest in digests]
+        unnamed = self._catalogue.facts.keys() - self._names.keys() - self._out - self._catalogue.reported
+        if unnamed:
             reason = "no tag of an image stream that was chosen names them"
-            self._excluded.append(Excluded("images.image.openshift.io", reason, len(left)))
+            self._excluded.append(Excluded("images.image.openshift.io", reason, len(unnamed)))
         return Discovery(
-            tuple(sorted(found, key=lambda image: (image.references[0], image.digest))),
+            tuple(sorted(images, key=lambda image: (image.references[0], image.digest))),
             tuple(self._excluded),
             tuple(self._unidentified),
         )
@@ -320,8 +321,8 @@ class _Search:
 
     def _usage(self, names: t.Iterable[NamedImage]) -> NameUsage:
         usage = NameUsage()
-        for one in names:
-            part = (self._uses or {}).get(one)
+        for name in names:
+            part = self._uses.get(name)
             if part is not None:
                 usage.pods |= part.pods
                 usage.namespaces |= part.namespaces
@@ -333,9 +334,9 @@ class _Search:
         if facts.digest == wish.scanner_digest and facts.scanner:
             return "it is the scanner's own image"
         # Of an index that runs nobody knows here which of its images the nodes chose, so all count as running.
-        if wish.in_use and not usage.pods and not any(one.pods for one in above):
+        if wish.in_use and not any(use.pods for use in (usage, *above)):
             return "no pod runs it (in_use)"
-        if wish.newer_than is not None and facts.created:
+        if wish.newer_than is not None:
             made = read_time(facts.created)
             # An image whose time nobody knows is kept: leaving it out would hide it. Reproducible builds write the
             # beginning of some calendar (1970, 1980), which no image of containers is as old as.
@@ -343,18 +344,19 @@ class _Search:
                 return f"it was created at {facts.created}, before newer_than"
         return ""
 
-    def _found(
+    def _image(
         self, facts: ImageFacts, names: list[NamedImage], usage: NameUsage, indexes: set[str]
     ) -> DiscoveredImage:
         own = facts.reference
-        if own and all(one.name != own for one in names) and not any(one.search(own) for one in self._wish.exclude):
+        excluded = any(pattern.search(own) for pattern in self._wish.exclude)
+        if own and not excluded and all(name.name != own for name in names):
             names = [*names, NamedImage(own, "openshift", facts.digest)]
         used = {"count": len(usage.pods), "namespaces": sorted(usage.namespaces)}
         return DiscoveredImage(
             digest=facts.digest,
             kind=facts.kind,
             references=self._references(names),
-            sources=sorted({one.source for one in names}),
+            sources=sorted({name.source for name in names}),
             platform=facts.platform,
             platforms=sorted({platform or "unknown" for _child, platform in facts.children}),
             created=facts.created,
@@ -363,33 +365,34 @@ class _Search:
             layers=list(facts.layers),
             indexes=sorted(indexes),
             names=self._told(facts.digest, names),
-            used_by=None if self._uses is None else used,
+            used_by=used if self._tells_use else None,
         )
 
     def _told(self, digest: str, names: t.Iterable[NamedImage]) -> list[dict[str, str]]:
         """Who told of the names of an image, those in the order of its references."""
         order = {name: number for number, name in enumerate(self._references(names))}
-        seen = [one for one in self._by_digest.get(digest, ()) if one.reference in order]
+        sightings = [sighting for sighting in self._by_digest.get(digest, ()) if sighting.reference in order]
         return [
             {
-                "reference": one.reference,
-                "source": one.source,
-                "seen": one.seen,
-                **({"cluster": one.cluster} if one.cluster else {}),
+                "reference": sighting.reference,
+                "source": sighting.source,
+                "seen": sighting.seen,
+                **({"cluster": sighting.cluster} if sighting.cluster else {}),
             }
-            for one in sorted(seen, key=lambda one: (order[one.reference], one))
+            for sighting in sorted(sightings, key=lambda sighting: (order[sighting.reference], sighting))
         ]
 
     def _references(self, names: t.Iterable[NamedImage]) -> list[str]:
-        return list(dict.fromkeys(one.name for one in sorted(names, key=self._rank)))
+        return list(dict.fromkeys(name.name for name in sorted(names, key=self._rank)))
 
-    def _rank(self, one: NamedImage) -> tuple[bool, int, bool, str]:
+    def _rank(self, named: NamedImage) -> tuple[bool, int, bool, str]:
         """Names that serve best first: sure ones, of registries that can be reached from anywhere, with a tag."""
-        if is_local(one.name):
-            return one.doubtful, 0, False, one.name
-        host = one.name.partition("/")[0]
+        name = named.name
+        if is_local(name):
+            return named.doubtful, 0, False, name
+        host = name.partition("/")[0]
         own = self._catalogue.registries
-        return one.doubtful, own.index(host) + 1 if host in own else 0, ":" not in _path(one.name), one.name
+        return named.doubtful, own.index(host) + 1 if host in own else 0, ":" not in _path(name), name
 
 
 def _path(name: str) -> str:
@@ -402,7 +405,7 @@ def _ask_again(names: t.Iterable[str], access: Access) -> dict[str, tuple[str, s
 
     What it does not tell stays in doubt. One that cannot be reached, or is too busy, is not asked for the next name.
     """
-    found: dict[str, tuple[str, str]] = {}
+    answers: dict[str, tuple[str, str]] = {}
     access = dataclasses.replace(access, retries=0)
     for name in names:
         try:
@@ -414,8 +417,8 @@ def _ask_again(names: t.Iterable[str], access: Access) -> dict[str, tuple[str, s
             continue
         except ScanError:
             break
-        found[name] = (f"sha256:{hashlib.sha256(data).hexdigest()}", exact_now_text())
-    return found
+        answers[name] = (f"sha256:{hashlib.sha256(data).hexdigest()}", exact_now_text())
+    return answers
 
 
 def identify(name: str, image_id: str, access: Access) -> t.Any:

@@ -9,6 +9,8 @@ import dataclasses
 import re
 import typing as t
 
+from .._discovery.source.table import SOURCES
+
 _Json = dict[str, t.Any]
 _RBAC = "rbac.authorization.k8s.io"
 
@@ -62,7 +64,8 @@ class PodRun:
     @property
     def cluster_roles(self) -> list[ClusterRole]:
         """Every role that a run can need."""
-        discovers = "discover" in self.steps and not {"openshift", "workloads"}.isdisjoint(self.sources)
+        in_cluster = {name for name, source in SOURCES.items() if source.in_cluster}
+        discovers = "discover" in self.steps and not in_cluster.isdisjoint(self.sources)
         flags, looks_up = "flag" in self.steps, discovers or self.scans_in_pods
         return [
             ClusterRole(f"{self.prefix}-discovery", "discovery", discovers),
