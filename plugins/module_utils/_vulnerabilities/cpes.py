@@ -82,16 +82,14 @@ def _cpe_of(fields: t.Sequence[str]) -> Cpe | None:
     if not vendor or not product or not is_sound(version) or any(map(has_wildcard, (vendor, product, edition))):
         return None
     match = _STREAM.fullmatch(product)
-    is_edition = bool(_EDITION.fullmatch(edition))
-    cpe = Cpe(
-        vendor,
-        product,
-        version,
-        edition if is_edition else "",
-        "" if is_edition else edition,
-        match[1] if match else "",
-    )
-    return None if has_wildcard(version) and cpe.family == RHEL and (cpe.stream or not cpe.major) else cpe
+    edition, channel = (edition, "") if _EDITION.fullmatch(edition) else ("", edition)
+    cpe = Cpe(vendor, product, version, edition, channel, match[1] if match else "")
+    return None if has_wildcard(version) and _needs_version(cpe) else cpe
+
+
+def _needs_version(cpe: Cpe) -> bool:
+    """Return whether a version, or its major at least, must be told: of Enterprise Linux and its update streams."""
+    return cpe.family == RHEL and bool(cpe.stream or not cpe.major)
 
 
 def _fields_of(text: str) -> list[str] | None:
@@ -177,64 +175,73 @@ class ImageProducts:
             return None
         if cpe.family == RHEL:
             return self._relate_rhel(cpe)
-        applies = False
-        clears = True  # a repository may stand for several versions: of each that the image may have
-        for own in self.by_product.get((cpe.vendor, cpe.product), ()):
-            if cpe.edition and own.edition and cpe.edition != own.edition:
-                continue
-            if cpe.edition and not own.edition and self.majors and cpe.major not in self.majors:
-                continue
-            if has_wildcard(cpe.version) or has_wildcard(own.version):
-                applies = applies or matches(cpe.version, own.version)
-                clears = clears and (not cpe.version or matches_exactly(cpe.version, own.version))
-            elif not cpe.version or own.version == cpe.version or own.version.startswith(cpe.version + "."):
-                applies = True
-            else:
-                clears = False
-                # The image does not say which of them it has.
-                applies = applies or not own.version or cpe.version.startswith(own.version + ".")
-        if not applies:
+        own = filter(functools.partial(self._may_be_for, cpe), self.by_product.get((cpe.vendor, cpe.product), ()))
+        versions = [_compared(cpe.version, product.version) for product in own]
+        if not any(may_be for may_be, _is in versions):
             return None
-        return Relation(
-            cpe.family,
-            cpe.specificity,
-            cpe.major,
-            None,
-            "",
-            applies,
-            clears,
-            applies,
-            channel=cpe.channel,
-            version=cpe.version,
-        )
+        # A repository may stand for several versions: of each that the image may have.
+        return _relation(cpe, applies=True, clears=all(is_version for _may_be, is_version in versions), available=True)
+
+    def _may_be_for(self, cpe: Cpe, own: Cpe) -> bool:
+        """Return whether a statement's product may be for the Enterprise Linux of one of the image's."""
+        if not cpe.edition:
+            return True
+        if own.edition:
+            return cpe.edition == own.edition
+        return not self.majors or cpe.major in self.majors
 
     def _relate_rhel(self, cpe: Cpe) -> Relation | None:
-        own = [rhel for rhel in self.rhel if rhel.vendor == cpe.vendor and cpe.major in (0, rhel.major)]
+        own = [product for product in self.rhel if _is_of_release(product, cpe)]
         if not own or (not cpe.major and cpe.version):
             return None
         if cpe.stream:
-            has = any(rhel.stream == cpe.stream and rhel.version == cpe.version for rhel in own)
+            has = (cpe.stream, cpe.version) in {(product.stream, product.version) for product in own}
             # Extended life (no minor) continues the main stream: what it fixes is broken in the main stream.
-            applies = has or cpe.minor is None
-            clears = available = has
-        else:
-            # Who has an update stream has the main stream too; fixes of any minor concern every later one.
-            applies = available = True
-            main = [rhel.version for rhel in own if not rhel.stream]
-            every = cpe.minor is None and (not has_wildcard(cpe.version) or is_whole_major(cpe.version))
-            clears = every or (bool(main) and all(matches_exactly(cpe.version, version) for version in main))
-        return Relation(
-            RHEL,
-            cpe.specificity,
-            cpe.major,
-            cpe.minor,
-            cpe.stream,
-            applies,
-            clears,
-            available,
-            channel=cpe.channel,
-            version=cpe.version,
-        )
+            return _relation(cpe, applies=has or cpe.minor is None, clears=has, available=has)
+        # Who has an update stream has the main stream too; fixes of any minor concern every later one.
+        return _relation(cpe, applies=True, clears=_is_every(cpe) or _is_each(cpe.version, own), available=True)
+
+
+def _is_of_release(own: Cpe, cpe: Cpe) -> bool:
+    """Return whether an image's product is of the Enterprise Linux of a statement's, or that is not told."""
+    return own.vendor == cpe.vendor and cpe.major in (0, own.major)
+
+
+def _compared(version: str, own: str) -> tuple[bool, bool]:
+    """Return whether an image's version of a product may be the one of a statement, and whether it surely is."""
+    if has_wildcard(version) or has_wildcard(own):
+        return matches(version, own), not version or matches_exactly(version, own)
+    if not version or own == version or own.startswith(version + "."):
+        return True, True
+    # The image may not say which of them it has.
+    return not own or version.startswith(own + "."), False
+
+
+def _is_every(cpe: Cpe) -> bool:
+    """Return whether all minor releases of an Enterprise Linux are meant."""
+    return cpe.minor is None and (not has_wildcard(cpe.version) or is_whole_major(cpe.version))
+
+
+def _is_each(version: str, own: t.Iterable[Cpe]) -> bool:
+    """Return whether the image has main streams, and the version of each of them is the one of a statement."""
+    main = [product.version for product in own if not product.stream]
+    return bool(main) and all(matches_exactly(version, installed) for installed in main)
+
+
+def _relation(cpe: Cpe, *, applies: bool, clears: bool, available: bool) -> Relation:
+    """The relation of a product; its minor release counts for Enterprise Linux alone."""
+    return Relation(
+        cpe.family,
+        cpe.specificity,
+        cpe.major,
+        cpe.minor,
+        cpe.stream,
+        applies,
+        clears,
+        available,
+        channel=cpe.channel,
+        version=cpe.version,
+    )
 
 
 def assumed_cpes(version_id: str, cpe_name: str) -> list[AppliedCpe]:

@@ -138,37 +138,9 @@ class ProductTree:
                     f"{self.fields.where} speaks of {ascii(identity)[:100]} and of no product that has it"
                 )
             return "no_relationship"
-        part, whole = relationship
-        module = ""
-        for _level in range(NESTING_LIMIT):
-            outer = self.related(whole)
-            inner = self.related(part)
-            if outer is not None:
-                middle, whole = outer
-            elif inner is not None:
-                part, middle = inner
-            else:
-                break
-            if middle not in self.products:
-                raise self.undefined(middle)
-            module = module or self.parts.module_of(middle)
-        else:
-            raise CorruptData(
-                f"{self.fields.where}: the relationships of {ascii(identity)[:100]} are nested too deep, or in a circle"
-            )
-        product = self.wholes.get(whole)
-        if product is None:
-            if whole not in self.products:
-                raise self.undefined(whole)
-            cpe = self.products[whole].get("cpe")
-            if not isinstance(cpe, str) or not _CPE.fullmatch(cpe) or parse_cpe(cpe) is None:
-                cpe = UNREADABLE
-            product = self.wholes[whole] = (cpe, kept_text(whole))
-        component = self.components.get(part)
-        if component is None:
-            if part not in self.products:
-                raise self.undefined(part)
-            component = self.components[part] = self.component_of(part)
+        part, whole, module = self.ends(identity, *relationship)
+        product = self.whole(whole)
+        component = self.component_of(part)
         if isinstance(component, str):
             return component
         if product[0] == UNREADABLE:
@@ -180,12 +152,48 @@ class ProductTree:
             component = component._replace(module=module)
         return component, *product
 
+    def ends(self, identity: str, part: str, whole: str) -> tuple[str, str, str]:
+        """The innermost component and the outermost product of a relationship, and the module between them."""
+        module = ""
+        for _level in range(NESTING_LIMIT):
+            outer = self.related(whole)
+            inner = self.related(part)
+            if outer is not None:
+                middle, whole = outer
+            elif inner is not None:
+                part, middle = inner
+            else:
+                return part, whole, module
+            if middle not in self.products:
+                raise self.undefined(middle)
+            module = module or self.parts.module_of(middle)
+        raise CorruptData(
+            f"{self.fields.where}: the relationships of {ascii(identity)[:100]} are nested too deep, or in a circle"
+        )
+
+    def whole(self, identity: str) -> tuple[str, str]:
+        """CPE and id of a product."""
+        product = self.wholes.get(identity)
+        if product is None:
+            if identity not in self.products:
+                raise self.undefined(identity)
+            cpe = self.products[identity].get("cpe")
+            if not isinstance(cpe, str) or not _CPE.fullmatch(cpe) or parse_cpe(cpe) is None:
+                cpe = UNREADABLE
+            product = self.wholes[identity] = (cpe, kept_text(identity))
+        return product
+
     def component_of(self, part: str) -> CsafComponent | str:
-        component = self.parts.component_of(part)
-        if isinstance(component, str):
-            return component
-        purl = self.products[part].get("purl")
-        return as_stated(component, purl if isinstance(purl, str) else "", self.parts)
+        component = self.components.get(part)
+        if component is None:
+            if part not in self.products:
+                raise self.undefined(part)
+            component = self.parts.component_of(part)
+            if not isinstance(component, str):
+                purl = self.products[part].get("purl")
+                component = as_stated(component, purl if isinstance(purl, str) else "", self.parts)
+            self.components[part] = component
+        return component
 
     def undefined(self, identity: str) -> CorruptData:
         return CorruptData(

@@ -64,39 +64,40 @@ class _Record:
         if withdrawn:
             utc_text(withdrawn, f"{self.where}: withdrawn")
             return Document("osv", revision, True, (), {})
-        vulnerabilities = self.vulnerabilities()
-        if not vulnerabilities and _HARMLESS.match(identity):
+        cves = self.vulnerabilities()
+        if not cves and _HARMLESS.match(identity):
             return Document("osv-other", revision, False, (), {"not_security": 1})
-        ours = False
-        self.owner = next(
-            (owner for owner in DISTRIBUTIONS if owner.ecosystem and identity.startswith(owner.advisories)), None
-        )
+        rows = self.all_rows(identity)
+        if rows is None:
+            return Document("osv-other", revision, False, (), dict(self.skipped))
+        ids = tuple(cves or [identity])
+        if len(rows) * len(ids) > ROWS_LIMIT:
+            raise CorruptData(f"{self.where} says more than {ROWS_LIMIT} things")
+        shared = tuple(row for row in rows if self.names is None or row.name in self.names)
+        return Document("osv", revision, False, tuple((name, shared) for name in ids), dict(self.skipped))
+
+    def all_rows(self, identity: str) -> list[StatementRow] | None:
+        """What is said of the packages of all distributions that are read; None for a record about none of them."""
+        self.owner = next((own for own in DISTRIBUTIONS if own.ecosystem and identity.startswith(own.advisories)), None)
+        is_ours = False
         rows: list[StatementRow] = []
         for affected in self.objects(self.root, "affected"):
             product = self.product_of(affected)
             if product is None:
                 self.skipped["other_ecosystem"] += 1
                 continue
-            ours = True
+            is_ours = True
             rows.extend(self.rows(affected, identity, *product))
         rows.extend(self.sources(rows))
-        if not ours:
-            if self.owner is not None:
-                raise CorruptData(f"{self.where} is an advisory of {self.owner.name} and names no package")
-            return Document("osv-other", revision, False, (), dict(self.skipped))
-        identifiers = tuple(vulnerabilities or [identity])
-        if len(rows) * len(identifiers) > ROWS_LIMIT:
-            raise CorruptData(f"{self.where} says more than {ROWS_LIMIT} things")
-        shared = tuple(row for row in rows if self.names is None or row.name in self.names)
-        return Document(
-            "osv", revision, False, tuple((identifier, shared) for identifier in identifiers), dict(self.skipped)
-        )
+        if not is_ours and self.owner is not None:
+            raise CorruptData(f"{self.where} is an advisory of {self.owner.name} and names no package")
+        return rows if is_ours else None
 
     def objects(self, holder: dict[str, t.Any], key: str) -> list[dict[str, t.Any]]:
-        objects = field(holder, key, list, self.where) or []
-        if not all(isinstance(item, dict) for item in objects):
+        items = field(holder, key, list, self.where) or []
+        if not all(isinstance(item, dict) for item in items):
             raise CorruptData(f"{self.where}: {key} is not a list of objects")
-        return objects
+        return items
 
     def vulnerabilities(self) -> list[str]:
         """The CVEs that the advisory is about."""
@@ -157,8 +158,8 @@ class _Record:
         """
         source = subject_of(field(self.root, "summary", str, self.where) or "")
         for cpe in dict.fromkeys(row.cpe for row in rows) if source else ():
-            plain = [row for row in rows if row.cpe == cpe and row.status == "fixed" and not row.module]
-            named = [row for row in plain if row.name == source or row.name.startswith(f"{source}-")]
+            plain = [row for row in rows if (row.cpe, row.status, row.module) == (cpe, "fixed", "")]
+            named = [row for row in plain if f"{row.name}-".startswith(f"{source}-")]
             builds = {row.evr.rpartition(":")[2] for row in named}
             if len(builds) == 1:
                 yield named[0]._replace(name=source, evr=builds.pop(), arch="src")

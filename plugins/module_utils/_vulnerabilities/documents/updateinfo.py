@@ -167,6 +167,10 @@ class _Splitter:
                 code="feed-damaged",
             )
         self.text, self.size = [], 0
+        self.open(name, attributes)
+
+    def open(self, name: str, attributes: dict[str, str]) -> None:
+        """Take what an element's attributes say into the advisory."""
         if self.path == ["updates", "update"]:
             self.advisory = {
                 "id": "",
@@ -340,24 +344,24 @@ class _Advisory:
                 evr = build_of(f"{epoch}:{version}-{release}" if epoch else f"{version}-{release}")
                 if not evr:
                     raise CorruptData(f"{self.where}: the version of {name} cannot be read")
-                built_for = self.owner.release_of(release)
-                if built_for and built_for != self.release:
+                if self.owner.release_of(release) not in ("", self.release):
                     self.skipped["other_release"] += 1
-                stated = ""
-                if is_modular(evr):
-                    stated = module or UNKNOWN_MODULE
-                elif module:
-                    # A build without the mark of a module, listed with one: it may be either.
-                    stated = UNKNOWN_MODULE
-                if stated == UNKNOWN_MODULE:
-                    self.skipped["module_unknown"] += 1
+                stated = self.module_of(evr, module)
                 row = StatementRow(name, "fixed", stated, evr, severity, "", identity, "", arch, cpe, product)
-                if self.names is None or name in self.names:
-                    yield row
-                # Not every package that was built is listed everywhere: its source package tells of the others.
-                made_from = _SOURCE.fullmatch(source.rpartition("/")[2][-_SOURCE_LIMIT:])
-                if made_from and (self.names is None or made_from["name"] in self.names):
-                    yield row._replace(name=made_from["name"], evr=made_from["build"], arch="src")
+                yield from filter(self.is_asked_for, _with_source(row, source))
+
+    def is_asked_for(self, row: StatementRow) -> bool:
+        """Return whether a row is about one of the packages that are read."""
+        return self.names is None or row.name in self.names
+
+    def module_of(self, evr: str, module: str) -> str:
+        """The module of a build that is listed with one; a build without the mark of a module may be of it or not."""
+        if not module and not is_modular(evr):
+            return ""
+        stated = module if module and is_modular(evr) else UNKNOWN_MODULE
+        if stated == UNKNOWN_MODULE:
+            self.skipped["module_unknown"] += 1
+        return stated
 
     def packages(self, collection: Json) -> list[list[str]]:
         packages = self.list_of(collection, "packages", list)
@@ -376,3 +380,11 @@ class _Advisory:
         if not listed and len(titled) == 1:
             return titled[0]
         return listed
+
+
+def _with_source(row: StatementRow, source: str) -> t.Iterator[StatementRow]:
+    """A row and that of its source package: not every package that was built is listed everywhere."""
+    yield row
+    match = _SOURCE.fullmatch(source.rpartition("/")[2][-_SOURCE_LIMIT:])
+    if match:
+        yield row._replace(name=match["name"], evr=match["build"], arch="src")

@@ -288,31 +288,34 @@ def read_manifest(data: bytes, where: str) -> BundleManifest:
             hint="update the collection, or export with this version of it",
         )
     try:
-        files = {
-            _checked(path, _PATH): Digest(_checked(file["sha256"], _SHA256), _size(file["size"]))
-            for path, file in values["files"].items()
-        }
-        texts = {key: values[key] for key in ("kind", "format", "serial", "newest", "checked", "signature_key")}
-        if (
-            version != SCHEMA_VERSION
-            or values["kind"] not in KINDS
-            or not all(isinstance(text, str) for text in texts.values())
-        ):
-            raise ValueError(f"its kind is {ascii(texts['kind'])[:40]}; expected one of {', '.join(KINDS)}")
-        if MANIFEST in files or not 0 < len(files) <= FILES_LIMIT:
-            raise ValueError(f"it names {len(files)} files; expected 1 to {FILES_LIMIT}")
-        if values["kind"] == "index" and set(files) != {INDEX_FILE}:
-            raise ValueError(f"a bundle of an index has {INDEX_FILE} and nothing else")
-        # A file where another one needs a folder cannot be unpacked.
-        folders = {str(parent) for path in files for parent in Path(path).parents}
-        if folders & set(files):
-            raise ValueError("it names a path both as a file and as a folder")
-        for key in ("checked", "newest"):  # which are compared as texts
-            if key == "checked" or texts[key]:
-                texts[key] = utc_text(texts[key], key)
+        return _manifest_of(values)
     except (KeyError, TypeError, AttributeError, ValueError, CorruptData) as error:
         raise CorruptData(f"{subject} is damaged: {error}"[:500], code="bundle-damaged", hint=_HINT) from error
+
+
+def _manifest_of(values: t.Mapping[str, t.Any]) -> BundleManifest:
+    files = {
+        _checked(path, _PATH): Digest(_checked(file["sha256"], _SHA256), _size(file["size"]))
+        for path, file in values["files"].items()
+    }
+    texts = {key: values[key] for key in ("kind", "format", "serial", "newest", "checked", "signature_key")}
+    is_of_form = values.get("schema_version") == SCHEMA_VERSION and values["kind"] in KINDS
+    if not is_of_form or not all(isinstance(text, str) for text in texts.values()):
+        raise ValueError(f"its kind is {ascii(texts['kind'])[:40]}; expected one of {', '.join(KINDS)}")
+    _check_files(files, is_index=values["kind"] == "index")
+    texts["checked"] = utc_text(texts["checked"], "checked")  # times are compared as texts
+    texts["newest"] = texts["newest"] and utc_text(texts["newest"], "newest")
     return BundleManifest(files=files, **texts)
+
+
+def _check_files(files: t.Collection[str], *, is_index: bool) -> None:
+    if MANIFEST in files or not 0 < len(files) <= FILES_LIMIT:
+        raise ValueError(f"it names {len(files)} files; expected 1 to {FILES_LIMIT}")
+    if is_index and set(files) != {INDEX_FILE}:
+        raise ValueError(f"a bundle of an index has {INDEX_FILE} and nothing else")
+    # A file where another one needs a folder cannot be unpacked.
+    if {str(parent) for path in files for parent in Path(path).parents} & set(files):
+        raise ValueError("it names a path both as a file and as a folder")
 
 
 def _checked(text: t.Any, pattern: re.Pattern[str]) -> str:

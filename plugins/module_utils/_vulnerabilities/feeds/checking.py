@@ -12,7 +12,7 @@ import typing as t
 from pathlib import Path
 
 from ..._core.errors import CorruptData
-from ..._core.text import pad, visible, wrap
+from ..._core.text import visible, wrap
 from ..distributions import fewest_documents
 from ..index.reader import RejectedDocument
 from ..model import FeedInfo
@@ -145,18 +145,24 @@ def lines_of(checked: CheckedFeed, source: str) -> list[str]:
     lines = wrap(summary, _WIDTH)
     if number:
         lines += ["", f"{'refused':>8}  cause"]
-    for cause in checked.causes:
-        for index, line in enumerate(wrap(cause.cause, _WIDTH - 10)):
-            lines.append((f"{cause.count:>8,}  " if index == 0 else " " * 10) + line)
-        more = " …" if cause.count > len(cause.documents) else ""
-        lines += [pad("", 10) + line for line in wrap(", ".join(visible(p, 200) for p in cause.documents) + more, 90)]
-    present = read + number
-    if present < checked.fewest:
-        listed = f" (its maker lists {info.listed:,})" if info is not None and info.listed else ""
-        text = (
-            f"Only a part of the data: a whole feed of {', '.join(info.distributions) if info is not None else ''} has"
-            f" at least {checked.fewest:,} documents{listed}. No image passes by this one unless the policy states"
-            " 'vulnerabilities.min_documents'."
-        )
-        lines += ["", *wrap(text, _WIDTH)]
+    lines += [line for cause in checked.causes for line in _cause_lines(cause)]
+    if read + number < checked.fewest:
+        lines += ["", *wrap(_shortage(info, checked.fewest), _WIDTH)]
     return lines
+
+
+def _cause_lines(cause: Cause) -> list[str]:
+    """A cause with the number of its documents, and the first of them."""
+    first, *others = wrap(cause.cause, _WIDTH - 10)
+    more = " …" if cause.count > len(cause.documents) else ""
+    others += wrap(", ".join(visible(path, 200) for path in cause.documents) + more, 90)
+    return [f"{cause.count:>8,}  {first}", *(" " * 10 + line for line in others)]
+
+
+def _shortage(info: FeedInfo | None, fewest: int) -> str:
+    listed = f" (its maker lists {info.listed:,})" if info is not None and info.listed else ""
+    return (
+        f"Only a part of the data: a whole feed of {', '.join(info.distributions) if info is not None else ''} has"
+        f" at least {fewest:,} documents{listed}. No image passes by this one unless the policy states"
+        " 'vulnerabilities.min_documents'."
+    )

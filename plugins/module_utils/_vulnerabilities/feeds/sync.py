@@ -178,40 +178,42 @@ class SyncedFeed:
                 self._map = self._list(REPOSITORY_MAP, "").data or None
             self.total = len(self._documents)
             return
-        changes = self._changes = read_rows(lists[CHANGES], self._site.shown(CHANGES), self._tick)
-        deletions = self._deletions = read_rows(lists[DELETIONS], self._site.shown(DELETIONS), self._tick)
+        self._changes = read_rows(lists[CHANGES], self._site.shown(CHANGES), self._tick)
+        self._deletions = read_rows(lists[DELETIONS], self._site.shown(DELETIONS), self._tick)
         self._check_through()
         self._map = lists.get(REPOSITORY_MAP) or None
-        alive = listed(changes, deletions)
+        self._choose(listed(self._changes, self._deletions))
+
+    def _choose(self, alive: t.Mapping[str, str]) -> None:
+        """Choose between single documents that changed and the archive. ``alive``: what the lists say there is."""
         self.state["listed"] = len(alive)
         self._note_young(alive)
-        base: str = self._old.get("since", "")
-        none = KnownDocument("", "", False)
-        changed = {
-            path: stamp
-            for path, stamp in alive.items()
-            if stamp > base and stamp != self._documents.get(path, none).stamp
-        }
-        after = {path: stamp for path, stamp in alive.items() if stamp > self._since}
+        since = self._old.get("since", "")
+        changed = {path: stamp for path, stamp in _after(since, alive) if stamp != self._indexed_stamp(path)}
+        after = dict(_after(self._since, alive))
+        fetch = {**self._again(), **changed}
         self.partial = self._reaches_back() and self._has_map() and len(changed) <= len(after) + ARCHIVE_WORTH
         if self.partial and self._site.copied and not self._archive.is_same(self._old["base"]):
             # A copy may have what changed in its new archive alone.
-            self.partial = all(is_there(self._site, path) for path in {**self._again(), **changed})
-        self._changed = frozenset(changed) if self.partial else frozenset()
+            self.partial = all(is_there(self._site, path) for path in fetch)
+        deleted = {path: stamp for path, stamp in self._deletions.items() if path not in alive}
         if self.partial:
-            self._gone = {
-                path
-                for path, stamp in deletions.items()
-                if path not in alive and stamp > base and stamp >= self._documents.get(path, none).stamp
-            }
-            fetch = {**self._again(), **changed}
-            self._fetch = {path: stamp for path, stamp in fetch.items() if path not in self._gone}
+            self._changed = frozenset(changed)
+            self._gone = {path for path, stamp in _after(since, deleted) if stamp >= self._indexed_stamp(path)}
+            self._fetch = {path: fetch[path] for path in fetch if path not in self._gone}
             self.total = len(self._documents.keys() | self._fetch.keys())
         else:
             self._fetch = after
-            self._gone = {path for path, stamp in deletions.items() if path not in alive and stamp > self._since}
+            self._gone = set(dict(_after(self._since, deleted)))
             self.state["base"], self.state["since"] = self.state["archive"], self._since
             self.state["map"] = "beside" if self._map else ""
+        self._check_number()
+
+    def _indexed_stamp(self, path: str) -> str:
+        """Time of a document as the index has it; empty where it has none."""
+        return self._documents[path].stamp if path in self._documents else ""
+
+    def _check_number(self) -> None:
         if len(self._fetch) > CHANGED_LIMIT:
             raise LimitExceeded(
                 f"{len(self._fetch)} documents of {self._site.shown('')} changed after its newest archive; at most"
@@ -307,8 +309,7 @@ class SyncedFeed:
             sink.take(path, self._document(path, stamp), stamp)
 
     def _stamp(self, path: str) -> str:
-        indexed = self._documents.get(path)
-        return self._changes.get(path) or self._young.get(path) or (indexed.stamp if indexed else "")
+        return self._changes.get(path) or self._young.get(path) or self._indexed_stamp(path)
 
     def _read_archive(self, archive: Path, replaced: t.Container[str], sink: DocumentSink) -> set[str]:
         """Take what is in the archive and in no better place; gives the paths of all that is in it."""
@@ -389,6 +390,11 @@ class SyncedFeed:
         if self._spool is not None:
             self._spool.keep(path, stamp, self._now, data)
         return data
+
+
+def _after(moment: str, stamps: t.Mapping[str, str]) -> list[tuple[str, str]]:
+    """Documents with a later time."""
+    return [(path, stamp) for path, stamp in stamps.items() if stamp > moment]
 
 
 class _DocumentGone(Exception):

@@ -87,20 +87,23 @@ def stream_of(release: str) -> BuildStream:
     """The stream that a release names."""
     match = _MODULE.search(release)
     if match:
-        tag = f"el{match[1]}" + (f"_{match[2]}" if match[2] else "") + (match[3] or "")
-        return BuildStream(tag, _small(match[1]) or 0, _small(match[2]), match[3] or "")
+        major, minor, product = match.groups("")
+        return _stream(f"el{major}" + (f"_{minor}" if minor else "") + product, major, minor, product)
     match = _OPENSHIFT.search(release)
     if match:
-        return BuildStream(match[1], _small(match[2]) or 0, None, "rhaos")
+        return _stream(match[1], match[2], "", "rhaos")
     match = _PLAIN.search(release)
     if match:
         variant = _VARIANT.search(release)
-        product = match[4] or (variant[1] if variant else "")
-        return BuildStream(match[1], _small(match[2]) or 0, _small(match[3]), product)
+        return _stream(match[1], match[2], match[3], match[4] or (variant[1] if variant else ""))
     match = _HARDENED.search(release)
     if match:
         return BuildStream(match[1], 0, None, match[1])
     return BuildStream("", 0, None, "")
+
+
+def _stream(tag: str, major: str, minor: str | None, product: str) -> BuildStream:
+    return BuildStream(tag, _small(major) or 0, _small(minor), product)
 
 
 def module_build(release: str) -> str:

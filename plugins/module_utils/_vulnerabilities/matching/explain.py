@@ -16,7 +16,8 @@ import typing as t
 from ..._core.text import visible
 from ..._packages.model import Inventory, Package
 from ..._packages.table import feeds_of
-from ..index.form import FIX_STATES, STATEMENT_STATUSES
+from ..cpes import Relation
+from ..index.form import FIX_STATES, STATEMENT_STATUSES, Group
 from ..model import SEVERITIES, FeedInfo, Match, UnreadDocument
 from .builds import stream_of
 from .matcher import Matcher
@@ -74,6 +75,19 @@ _ENDS: t.Mapping[str, str] = {
 }
 
 
+#: How weighing ended; ``{}``: the number of the statement.
+_ENDINGS: t.Mapping[str, str] = {
+    "nothing_applies": "nothing of this applies to the image",
+    "not_affected": "not affected, by {}",
+    "not_affected_unsaid": "nothing that applies says that it is affected",
+    "investigated": "the vendor still investigates, by {}",
+    "fixed_newest": "fixed: the build is not older than any fix that counts",
+    "fixed_in_stream": "fixed: the build has the fix of its own stream",
+    "fix_available": "vulnerable, and {} is the smallest fix that the image can install",
+    "open": "vulnerable, by {}",
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class Explained:
     """``outcome``: one of OUTCOMES. ``lines``: text, indented by two blanks a level."""
@@ -83,32 +97,44 @@ class Explained:
 
 
 def explain(matcher: Matcher, inventory: Inventory, match: Match, vulnerability: str) -> Explained:
-    """Why one vulnerability is found in an image or not. ``match``: what the matcher said of the inventory."""
-    titles = matcher.index.titles_of(vulnerability)
-    lines = [f"What the data say of {visible(vulnerability, 60)}"]
-    for title in titles:
-        verified = "its signature was verified" if title.verified else "no signature of it was verified"
-        lines.append(f"  document {visible(title.path, 200)}, released {visible(title.revision, 40)}; {verified}")
-    if not titles:
+    """Explain why one vulnerability is found in an image or not. ``match``: what the matcher said of the inventory."""
+    documents = _documents(matcher, vulnerability)
+    lines = [f"What the data say of {visible(vulnerability, 60)}", *documents]
+    if not documents:
         lines.append("  nothing: no document of the data is about it (was its id written right?)")
     traces = sorted(
-        matcher.trace(inventory, vulnerability), key=lambda one: (OUTCOMES.index(_outcome(one)), one.package.nevra)
+        matcher.trace(inventory, vulnerability),
+        key=lambda trace: (OUTCOMES.index(_outcome(trace)), trace.package.nevra),
     )
-    outcome = min((_outcome(one) for one in traces), key=OUTCOMES.index, default="not_mentioned")
+    outcome = _outcome(traces[0]) if traces else "not_mentioned"
     if not match.supported:
         outcome = "not_judged"
         lines.append("  The data do not cover the image's distribution, so that nothing of it was weighed.")
-    elif not traces and titles:
+    elif not traces and documents:
         lines.append("  No package of the image is named there, neither by its own name nor by that of its source.")
-    for trace in traces[:PACKAGES_SHOWN]:
-        lines += _package(matcher, trace)
-    if len(traces) > PACKAGES_SHOWN:
-        counts = collections.Counter(_outcome(one) for one in traces[PACKAGES_SHOWN:])
-        listed = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in sorted(counts.items()))
-        lines.append(f"And {len(traces) - PACKAGES_SHOWN} more packages: {listed}")
+    lines += _packages(matcher, traces)
     if match.feed is not None and match.feed.coverage != "full" and outcome in CLEAN:
         lines.append('The data list published fixes alone: nothing said is not "not affected".')
     return Explained(outcome, tuple(lines))
+
+
+def _documents(matcher: Matcher, vulnerability: str) -> list[str]:
+    """A line for each document about a vulnerability."""
+    lines = []
+    for title in matcher.index.titles_of(vulnerability):
+        verified = "its signature was verified" if title.verified else "no signature of it was verified"
+        lines.append(f"  document {visible(title.path, 200)}, released {visible(title.revision, 40)}; {verified}")
+    return lines
+
+
+def _packages(matcher: Matcher, traces: t.Sequence[Trace]) -> list[str]:
+    """The first packages in full, and how many more there are of each outcome."""
+    lines = [line for trace in traces[:PACKAGES_SHOWN] for line in _package(matcher, trace)]
+    if len(traces) > PACKAGES_SHOWN:
+        counts = collections.Counter(map(_outcome, traces[PACKAGES_SHOWN:]))
+        listed = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in sorted(counts.items()))
+        lines.append(f"And {len(traces) - PACKAGES_SHOWN} more packages: {listed}")
+    return lines
 
 
 def explain_products(matcher: Matcher | None, inventory: Inventory, match: Match | None) -> list[str]:
@@ -118,26 +144,28 @@ def explain_products(matcher: Matcher | None, inventory: Inventory, match: Match
         f"{os.pretty_name or os.name or 'unnamed system'} (ID {os.id or 'none'}, VERSION_ID {os.version_id or 'none'})"
     )
     lines = [f"Distribution: {visible(name, 200)}"]
-    if matcher is None or match is None:
-        return lines
-    lines.append("Products of the image, by which statements are chosen:" if match.cpes else "Products: none")
+    return lines if matcher is None or match is None else lines + _products(matcher, inventory, match)
+
+
+def _products(matcher: Matcher, inventory: Inventory, match: Match) -> list[str]:
+    lines = ["Products of the image, by which statements are chosen:" if match.cpes else "Products: none"]
     repositories = collections.defaultdict(list)
     for repository, source, cpes in matcher.repositories(inventory):
         for cpe in cpes:
             repositories[cpe, source].append(repository)
-    for one in match.cpes:
-        where = _SOURCES[one.source]
-        named = repositories.get((one.cpe, one.source))
+    for applied in match.cpes:
+        where = _SOURCES[applied.source]
+        named = repositories.get((applied.cpe, applied.source))
         if named:
             where = f"repository {_some(named)}, by {where}"
-        lines.append(f"  {visible(one.cpe, 200)}: {where}")
+        lines.append(f"  {visible(applied.cpe, 200)}: {where}")
     if match.unmapped:
         lines.append(f"  repositories without a product in the data: {_some(match.unmapped)}")
     return lines
 
 
 def explain_feed(feed: FeedInfo | None) -> list[str]:
-    """Which data was used."""
+    """Describe the data that were used."""
     if feed is None:
         return ["Data: none"]
     lines = [
@@ -163,13 +191,20 @@ def explain_feed(feed: FeedInfo | None) -> list[str]:
 
 def explain_coverage(inventory: Inventory, match: Match | None) -> list[str]:
     """Describe what of an image was seen, and what was not."""
+    missing = _not_seen(inventory, match) or ["nothing is known to be out of sight"]
+    return [*_seen(inventory, match), "What was not seen", *(f"  {line}" for line in missing)]
+
+
+def _seen(inventory: Inventory, match: Match | None) -> list[str]:
     database = inventory.database
-    found = f"Packages: {len(inventory.packages)}"
+    packages = f"Packages: {len(inventory.packages)}"
     if database is not None:
-        found += f" from {visible(database.path, 200)} ({visible(database.format, 40)}, which counts {database.rows})"
+        packages += (
+            f" from {visible(database.path, 200)} ({visible(database.format, 40)}, which counts {database.rows})"
+        )
     else:
-        found += f"; there is no RPM database (kind: {visible(inventory.kind, 20)})"
-    lines = ["What was seen", f"  {found}"]
+        packages += f"; there is no RPM database (kind: {visible(inventory.kind, 20)})"
+    lines = ["What was seen", f"  {packages}"]
     if match is not None:
         counts = match.counts
         lines.append(
@@ -185,23 +220,24 @@ def explain_coverage(inventory: Inventory, match: Match | None) -> list[str]:
         lines.append(f"  repositories by {_SOURCES.get(source, visible(source, 40))}: {_some(names)}")
     if not inventory.repositories:
         lines.append("  repositories: the image names none")
-    lines.append("What was not seen")
-    start = len(lines)
+    return lines
+
+
+def _not_seen(inventory: Inventory, match: Match | None) -> list[str]:
+    lines = []
     kinds = [f"{number} {visible(kind, 20)}" for kind, number in sorted(inventory.not_examined.items()) if number]
     if kinds:
-        lines.append(f"  components that no RPM data covers: {', '.join(kinds)}")
+        lines.append(f"components that no RPM data covers: {', '.join(kinds)}")
     for problem in (*inventory.problems, *(match.problems if match else ())):
-        lines.append(f"  {visible(problem.code, 60)}: {visible(problem.message, 400)}")
+        lines.append(f"{visible(problem.code, 60)}: {visible(problem.message, 400)}")
     if match is not None:
         if match.counts.get("kernel_headers"):
-            lines.append(f"  {match.counts['kernel_headers']} packages of kernel headers and documentation: left out")
+            lines.append(f"{match.counts['kernel_headers']} packages of kernel headers and documentation: left out")
         if match.not_covered:
-            lines.append(f"  packages that the data do not cover (another maker or no key): {len(match.not_covered)}")
+            lines.append(f"packages that the data do not cover (another maker or no key): {len(match.not_covered)}")
         if not match.supported:
-            lines.append("  the data do not cover the image's distribution")
-        lines += [f"  {_unread(document)}" for document in match.unread]
-    if len(lines) == start:
-        lines.append("  nothing is known to be out of sight")
+            lines.append("the data do not cover the image's distribution")
+        lines += map(_unread, match.unread)
     return lines
 
 
@@ -236,40 +272,61 @@ def _outcome(trace: Trace) -> str:
 
 
 def _package(matcher: Matcher, trace: Trace) -> list[str]:
-    package = trace.package
+    """A package, the statements about it, and how they were weighed."""
+    lines = _description(trace.package)
+    weighed = [item for item in trace.considered if item.said is not None]
+    for number, item in enumerate(weighed[:STATEMENTS_SHOWN], 1):
+        lines += _statement(matcher, item, number)
+    if len(weighed) > STATEMENTS_SHOWN:
+        lines.append(f"  and {len(weighed) - STATEMENTS_SHOWN} more statements that were weighed")
+    lines += _others(matcher, [item for item in trace.considered if item.said is None])
+    numbers = {id(item.said): number for number, item in enumerate(weighed, 1)}
+    return lines + [f"  {line}" for line in _weighing(trace, numbers)]
+
+
+def _description(package: Package) -> list[str]:
     source, source_build = source_of(package)
     stream = stream_of(package.release)
     signed = f"signed with the key {visible(package.key_id, 40)}" if package.key_id else "not signed"
     built = f"built from {visible(source, 100)}-{visible(source_build, 100)}"
     module = f"module {visible(package.modularity, 100)}" if package.modularity else "of no module"
-    lines = [
+    return [
         f"Package {visible(package.nevra, 200)}",
         f"  vendor {visible(package.vendor, 80) or 'not named'}, {signed}; {built}; {module}; "
         + (f"stream {visible(stream.tag, 40)} by its dist tag" if stream.tag else "no dist tag"),
     ]
-    weighed = [one for one in trace.considered if one.said is not None]
-    numbers = {id(one.said): number for number, one in enumerate(weighed, 1)}
-    for number, one in enumerate(weighed[:STATEMENTS_SHOWN], 1):
-        lines += _statement(matcher, one, number)
-    if len(weighed) > STATEMENTS_SHOWN:
-        lines.append(f"  and {len(weighed) - STATEMENTS_SHOWN} more statements that were weighed")
-    lines += _others(matcher, [one for one in trace.considered if one.said is None])
+
+
+def _weighing(trace: Trace, numbers: t.Mapping[int, int]) -> list[str]:
+    """The steps to the result. ``numbers``: those of statements, by their identity."""
     if trace.left_out == "kernel_headers":
-        lines.append("  => left out: nothing of the kernel's headers and documentation runs")
-    elif not trace.covered:
-        lines.append("  => not weighed: the data do not speak of this package, which its distribution did not build")
-    else:
-        shown = [_step(package, step, numbers) for step in trace.steps]
-        if len(shown) > STATEMENTS_SHOWN:
-            middle = f"and {len(shown) - STATEMENTS_SHOWN} more steps"
-            shown = [*shown[: STATEMENTS_SHOWN - 1], middle, shown[-1]]
-        lines += [f"  {text}" for text in shown]
-        lines.append(f"  => {_result(trace)}")
-    return lines
+        return ["=> left out: nothing of the kernel's headers and documentation runs"]
+    if not trace.covered:
+        return ["=> not weighed: the data do not speak of this package, which its distribution did not build"]
+    steps = [_step(trace.package, step, numbers) for step in trace.steps]
+    if len(steps) > STATEMENTS_SHOWN:
+        steps[STATEMENTS_SHOWN - 1 : -1] = [f"and {len(steps) - STATEMENTS_SHOWN} more steps"]
+    return [*steps, f"=> {_result(trace)}"]
 
 
-def _statement(matcher: Matcher, one: Considered, number: int) -> list[str]:
-    group, said = one.group, t.cast(Said, one.said)
+def _statement(matcher: Matcher, item: Considered, number: int) -> list[str]:
+    """A statement that was weighed, what it is about, and what the image has of that."""
+    group, said = item.group, t.cast(Said, item.said)
+    cpe, product = matcher.index.products[item.product]
+    kind = "module" if item.name == group.module else "package" if said.binary else "source package"
+    subject = f"{kind} {visible(item.name, 100)}"
+    if group.module not in ("", item.name):
+        subject += f" of {'an unnamed module' if group.module == '?' else 'the module ' + visible(group.module, 100)}"
+    arches = ", ".join(_ARCHES.get(arch, visible(arch, 100)) for arch in group.arches.split(" "))
+    return [
+        f"  [{number}] {_assertion(group)}",
+        f"      {subject}, {arches}; product {visible(product, 100)}, {visible(cpe, 150)}: "
+        f"{_possession(said.relation, applies=item.applies)}",
+    ]
+
+
+def _assertion(group: Group) -> str:
+    """The status that a group gives, with the build, advisory, severity and CVSS."""
     status = STATEMENT_STATUSES[group.status]
     text = _STATUSES[status]
     if group.evr:
@@ -278,28 +335,20 @@ def _statement(matcher: Matcher, one: Considered, number: int) -> list[str]:
         text += f" by {visible(group.advisory, 60)}"
     if FIX_STATES[group.fix_state] and status == "known_affected":
         text += f" ({FIX_STATES[group.fix_state].replace('_', ' ')})"
-    text += f", {SEVERITIES[group.severity]}" + (f", CVSS {visible(group.cvss, 100)}" if group.cvss else "")
-    relation = said.relation
-    if one.applies and not relation.applies:
-        has = "a release that the image does not name, and the one that the build was made for by its dist tag"
-    elif relation.applies and not one.applies:
-        has = "a product of the image for another Enterprise Linux than the build was made for"
-    elif not relation.applies:
-        has = "an update stream that the image does not have: its fixed builds count, and nothing else"
-    elif relation.clears:
-        has = "the image has this product"
-    else:
-        has = 'the image has this product or one like it; "not affected" would not be believed'
-    cpe, product = matcher.index.products[one.product]
-    kind = "module" if one.name == group.module else "package" if said.binary else "source package"
-    what = f"{kind} {visible(one.name, 100)}"
-    if group.module not in ("", one.name):
-        what += f" of {'an unnamed module' if group.module == '?' else 'the module ' + visible(group.module, 100)}"
-    arches = ", ".join(_ARCHES.get(arch, visible(arch, 100)) for arch in group.arches.split(" "))
-    return [
-        f"  [{number}] {text}",
-        f"      {what}, {arches}; product {visible(product, 100)}, {visible(cpe, 150)}: {has}",
-    ]
+    return text + f", {SEVERITIES[group.severity]}" + (f", CVSS {visible(group.cvss, 100)}" if group.cvss else "")
+
+
+def _possession(relation: Relation, *, applies: bool) -> str:
+    """Whether the image has a statement's product. ``applies``: the statement concerns the build."""
+    if applies and not relation.applies:
+        return "a release that the image does not name, and the one that the build was made for by its dist tag"
+    if relation.applies and not applies:
+        return "a product of the image for another Enterprise Linux than the build was made for"
+    if not relation.applies:
+        return "an update stream that the image does not have: its fixed builds count, and nothing else"
+    if relation.clears:
+        return "the image has this product"
+    return 'the image has this product or one like it; "not affected" would not be believed'
 
 
 def _others(matcher: Matcher, considered: t.Sequence[Considered]) -> list[str]:
@@ -329,21 +378,20 @@ def _step(package: Package, step: PrecedenceStep, numbers: t.Mapping[int, int]) 
     if step.kind == "not_believed":
         return f"{of} is not believed: it is not said of this very product, stream or build"
     if step.kind == "compared" and step.said is not None:
-        own = package.evr if step.said.binary else source_of(package)[1]
-        if step.said.of_module:
-            own = package.modularity or "(of no known module)"
         order = {-1: "older than", 0: "the same as", 1: "newer than"}[step.order]
-        return f"the build {visible(own, 100)} is {order} {visible(step.said.evr, 100)} of {of}"
-    about = f" (as of the module {visible(step.module, 100) or 'none'})" if step.module else ""
-    return {
-        "nothing_applies": "nothing of this applies to the image",
-        "not_affected": f"not affected, by {of}" if of else "nothing that applies says that it is affected",
-        "investigated": f"the vendor still investigates, by {of}",
-        "fixed_newest": "fixed: the build is not older than any fix that counts",
-        "fixed_in_stream": "fixed: the build has the fix of its own stream",
-        "fix_available": f"vulnerable, and {of} is the smallest fix that the image can install",
-        "open": f"vulnerable, by {of}",
-    }[step.kind] + about
+        return (
+            f"the build {visible(_own_build(package, step.said), 100)} is {order} {visible(step.said.evr, 100)} of {of}"
+        )
+    about = f" (as of the module {visible(step.module, 100)})" if step.module else ""
+    kind = "not_affected_unsaid" if step.kind == "not_affected" and not of else step.kind
+    return _ENDINGS[kind].format(of) + about
+
+
+def _own_build(package: Package, said: Said) -> str:
+    """The build that is compared with that of a statement: the module's, the package's or its source's."""
+    if said.of_module:
+        return package.modularity or "(of no known module)"
+    return package.evr if said.binary else source_of(package)[1]
 
 
 def _result(trace: Trace) -> str:

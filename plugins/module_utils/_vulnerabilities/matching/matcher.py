@@ -32,7 +32,7 @@ from .package_matcher import PackageMatcher
 from .packages import names_of, source_epochs, source_of, tells_source
 from .precedence import Origin
 from .products import Products
-from .scope import Scope
+from .scope import Scope, few
 from .tracing import Trace
 
 _SUFFIXED = re.compile(r"(.+)__([0-9]{1,3})(?:_DOT_([0-9]{1,3}))?")
@@ -192,11 +192,10 @@ class _InventoryMatching:
             known = frozenset(names)
             missing = [p.nevra for p in covered if p.name not in known or source_of(p)[0] not in known]
             if missing:
-                shown = ", ".join(missing[:5]) + (" …" if len(missing) > 5 else "")
                 yield Problem(
                     "feed-partial",
                     f"the feed index was built for {len(names)} package names alone; {len(missing)} packages of the "
-                    f"image are not among them: {shown}",
+                    f"image are not among them: {few(missing)}",
                 )
         yield from self.unknown_sources(covered)
         yield from self.strangers(covered)
@@ -206,9 +205,8 @@ class _InventoryMatching:
         """Packages whose headers name no source package. The feed speaks of most packages by that."""
         unknown = [package.nevra for package in covered if not tells_source(package)]
         if unknown and self.own.builder is RED_HAT:
-            shown = ", ".join(unknown[:5]) + (" …" if len(unknown) > 5 else "")
             text = f"the headers of {len(unknown)} packages name no source package: what the feed says of it was not "
-            yield Problem("source-unknown", f"{text}seen: {shown}")
+            yield Problem("source-unknown", f"{text}seen: {few(unknown)}")
 
     def strangers(self, covered: t.Sequence[Package]) -> t.Iterator[Problem]:
         """Packages that were built for something else than the image is known to have: nobody looked at what is said
@@ -217,21 +215,19 @@ class _InventoryMatching:
         if not self.majors:
             return
         usual = _most_common_major(covered)
-        others: list[str] = []
+        foreign: list[str] = []
         layered: list[str] = []
         for package in covered:
             stream = stream_of(package.release)
             if stream.product and self.is_unnamed(package, stream.product):
                 layered.append(package.nevra)
-            elif stream.major in self.majors or not stream.major:
-                continue
-            elif stream.major == usual or self.is_about(package, stream.major):
-                others.append(package.nevra)
+            elif self.is_foreign(package, stream.major, usual):
+                foreign.append(package.nevra)
         own = ", ".join(map(str, sorted(self.majors)))
-        for code, packages, what in (
+        for code, packages, text in (
             (
                 "release-mismatch",
-                others,
+                foreign,
                 f"built for another Enterprise Linux than {own}, which the image is by what it says",
             ),
             (
@@ -241,26 +237,28 @@ class _InventoryMatching:
             ),
         ):
             if packages:
-                shown = ", ".join(packages[:5]) + (" …" if len(packages) > 5 else "")
-                text = f"{len(packages)} packages are {what}: what the feed says about them was not seen: {shown}"
-                yield Problem(code, text)
+                unseen = f"what the feed says about them was not seen: {few(packages)}"
+                yield Problem(code, f"{len(packages)} packages are {text}: {unseen}")
+
+    def is_foreign(self, package: Package, major: int, usual: int) -> bool:
+        """Return whether a package is of an Enterprise Linux that the image has not, and that counts."""
+        if not major or major in self.majors:
+            return False
+        return major == usual or any(cpe.major == major for cpe in self.cpes_about(package))
 
     def is_unnamed(self, package: Package, mark: str) -> bool:
         """True if the image names none of the layered products that a package with a mark in its dist tag may be of."""
         if mark == "fdp" and any(cpe.channel == "fastdatapath" for cpe in self.cpes):
             return False  # Fast Datapath is a channel of Enterprise Linux
-        own = {cpe.product for cpe in self.cpes if cpe.family != RHEL}
+        own = _layered(self.cpes)
         if mark == "rhaos":
             return not any(product.startswith("openshift") for product in own)
-        names = (package.name, source_of(package)[0])
-        said = {cpe.product for name in names for cpe in self.matcher.cpes(name) if cpe.family != RHEL}
+        said = _layered(self.cpes_about(package))
         return not own or (bool(said) and not own & said)
 
-    def is_about(self, package: Package, major: int) -> bool:
-        """Return whether the feed says anything of a package for one Enterprise Linux."""
-        return any(
-            cpe.major == major for name in (package.name, source_of(package)[0]) for cpe in self.matcher.cpes(name)
-        )
+    def cpes_about(self, package: Package) -> frozenset[Cpe]:
+        """Every product that the feed says anything for about a package or its source package."""
+        return self.matcher.cpes(package.name) | self.matcher.cpes(source_of(package)[0])
 
     # -- scope --
 
@@ -286,21 +284,21 @@ class _InventoryMatching:
         """The CPEs of the image, where each comes from, and the repositories that have none."""
         if self.own.release:
             return self.own.cpes(), []
-        found: dict[str, AppliedCpe] = {}
-        unmapped: list[str] = []
-        for repository in self.inventory.repositories:
-            cpes = self.cpes_of(repository.id)
-            if not cpes and repository.id not in unmapped:
-                unmapped.append(repository.id)
-            for cpe in cpes:
-                found.setdefault(cpe, AppliedCpe(cpe, repository.source))
-        for cpe in self.inventory.label_cpes:
-            found.setdefault(cpe, AppliedCpe(cpe, "label"))
-        mapped = [cpe.cpe for cpe in found.values() if cpe.source != "label"]
-        if unmapped or not any(cpe.major for cpe in ImageProducts(mapped).rhel):
-            for assumed in self.assumed(covered):
-                found.setdefault(assumed.cpe, assumed)
-        return list(found.values()), sorted(unmapped)
+        mapped, unmapped = self.mapped()
+        applied = mapped + [AppliedCpe(cpe, "label") for cpe in self.inventory.label_cpes]
+        if unmapped or not _names_release(mapped):
+            applied += self.assumed(covered)
+        by_cpe: dict[str, AppliedCpe] = {}
+        for cpe in applied:
+            by_cpe.setdefault(cpe.cpe, cpe)
+        return list(by_cpe.values()), unmapped
+
+    def mapped(self) -> tuple[list[AppliedCpe], list[str]]:
+        """The CPEs of the repositories, and the repositories that have none."""
+        repositories = self.inventory.repositories
+        by_repository = {repository.id: self.cpes_of(repository.id) for repository in repositories}
+        unmapped = sorted(repository for repository, cpes in by_repository.items() if not cpes)
+        return [AppliedCpe(cpe, item.source) for item in repositories for cpe in by_repository[item.id]], unmapped
 
     def assumed(self, covered: t.Sequence[Package]) -> list[AppliedCpe]:
         os = self.inventory.os
@@ -329,6 +327,16 @@ def _most_common_major(packages: t.Sequence[Package]) -> int:
     majors = collections.Counter(stream_of(package.release).major for package in packages)
     majors.pop(0, None)
     return majors.most_common(1)[0][0] if majors else 0
+
+
+def _names_release(cpes: t.Iterable[AppliedCpe]) -> bool:
+    """Return whether one of the products is of a known release of Enterprise Linux."""
+    return any(cpe.major for cpe in ImageProducts(cpe.cpe for cpe in cpes).rhel)
+
+
+def _layered(cpes: t.Iterable[Cpe]) -> set[str]:
+    """Names of the products that are not Enterprise Linux itself."""
+    return {cpe.product for cpe in cpes if cpe.family != RHEL}
 
 
 def _major(version: str) -> int:

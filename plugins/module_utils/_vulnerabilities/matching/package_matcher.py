@@ -140,12 +140,7 @@ class PackageMatcher:
         if is_headers(package.name, source):
             return _Result((), None)
         module = module_of(package)
-        arch = _ARCHES.get(package.arch, package.arch)
-        key = (products, package.name, source, arch, module)
-        table = self._tables.get(key)
-        if table is None:
-            table = self.table(products, package.name, source, arch, module)
-            self._tables.put(key, table, sum(len(shared.said) + len(shared.of) for shared in table.shared))
+        table = self.table(products, package.name, source, _ARCHES.get(package.arch, package.arch), module)
         case = BuildCase(package, origin, products.own_majors, products.release)
         findings: list[Finding] = []
         for shared in table.shared:
@@ -159,44 +154,37 @@ class PackageMatcher:
         return _Result(tuple(findings), table, self.unread.naming(package))
 
     def table(self, products: Products, name: str, source: str, arch: str, module: str) -> _Table:
-        """Collect the statements about packages of a name, architecture and module, and about their source package."""
-        entries: dict[str, list[tuple[Said, int, str]]] = {}
+        """The statements about packages of a name, architecture and module, and about their source package."""
+        key = (products, name, source, arch, module)
+        table = self._tables.get(key)
+        if table is None:
+            table = self.table_anew(products, name, source, arch, module)
+            self._tables.put(key, table, sum(len(shared.said) + len(shared.of) for shared in table.shared))
+        return table
+
+    def table_anew(self, products: Products, name: str, source: str, arch: str, module: str) -> _Table:
+        entries: dict[str, list[tuple[Said, Title, str]]] = {}
         same: dict[tuple[t.Any, ...], dict[int, Said]] = {}
         seen = applicable = 0
-        for about, binary in ((name, True), (source, False), *((one, False) for one in module_names(module))):
+        for about, binary in _names(name, source, module):
             for number, groups in self.groups(about):
+                title = self._titles[number]
                 for group, arches in groups:
                     related = products.related(group.products)
                     if not related or _left_out(group, arches, binary=binary, arch=arch, module=module):
                         continue
                     seen += 1
-                    known = same.setdefault((binary, _is_certain(arches, binary=binary), group[:6]), {})
-                    found = entries.setdefault(self._titles[number].cve, [])
+                    by_product = same.setdefault((binary, _is_certain(arches, binary=binary), group[:6]), {})
+                    statements = entries.setdefault(title.cve, [])
                     for product, relation in related:
-                        said = known.get(product)
+                        said = by_product.get(product)
                         if said is None:
-                            said = known[product] = self.said(
+                            said = by_product[product] = self.said(
                                 group, arches, product, relation, binary=binary, module=module
                             )
-                        found.append((said, number, group.cvss))
+                        statements.append((said, title, group.cvss))
                         applicable += relation.applies
-        shared: dict[tuple[int, ...], Shared] = {}
-        for cve, found in entries.items():
-            applying = [said for said, _number, _cvss in found if said.relation.applies or may_apply(said)]
-            if all(said.status == NOT_AFFECTED for said in applying):
-                continue  # no weighing finds anything in it
-            key = tuple(id(said) for said, _number, _cvss in found)
-            one = shared.get(key)
-            if one is None:
-                every = tuple(said for said, _number, _cvss in found)
-                fixes = {(said.binary, said.evr): said for said in every if names_fix(said)}
-                plain = all(said.status == NOT_AFFECTED or names_fix(said) for said in applying)
-                compared = any(said.build is not None for said in every)
-                one = shared[key] = Shared(
-                    every, tuple(fixes.values()) if plain else None, None if compared else {}, []
-                )
-            one.of.append((cve, [(number, cvss) for _said, number, cvss in found]))
-        return _Table(tuple(shared.values()), seen, applicable)
+        return _Table(_share(entries), seen, applicable)
 
     def said(
         self, group: Group, arches: frozenset[str], product: int, relation: Relation, *, binary: bool, module: str
@@ -224,11 +212,12 @@ class PackageMatcher:
             label is not None,
         )
 
-    def finding(self, package: Package, module: str, cve: str, outcome: BuildStatus, number: int, cvss: str) -> Finding:
-        """The finding that an outcome stands for; ``number`` and ``cvss`` are those of the statement that it names."""
+    def finding(
+        self, package: Package, module: str, cve: str, outcome: BuildStatus, title: Title, cvss: str
+    ) -> Finding:
+        """The finding that an outcome stands for; ``title`` and ``cvss`` are those of the statement that it names."""
         chosen = outcome.said
         cpe, identity = self.index.products[chosen.product]
-        title = self._titles[number]
         return Finding(
             id=cve,
             package=package.nevra,
@@ -253,38 +242,67 @@ class PackageMatcher:
         self, package: Package, products: Products, origin: Origin, vulnerability: str, *, covered: bool
     ) -> Trace | None:
         """The same for one package and one vulnerability, with every step; None where the feed says nothing."""
-        source = origin.name
-        module = module_of(package)
-        arch = _ARCHES.get(package.arch, package.arch)
         steps: list[PrecedenceStep] = []
         case = BuildCase(package, origin, products.own_majors, products.release, steps)
-        considered: list[Considered] = []
-        entries: list[tuple[Said, int, str]] = []
-        for name, binary in ((package.name, True), (source, False), *((one, False) for one in module_names(module))):
+        considered = tuple(self.consider(case, package, origin.name, products, vulnerability))
+        if not considered:
+            return None
+        left_out = "kernel_headers" if is_headers(package.name, origin.name) else ""
+        finding = None
+        if covered and not left_out:
+            outcome = case.weigh([item.said for item in considered if item.said])
+            if outcome is not None:
+                item = next(item for item in considered if item.said is outcome.said)
+                module = case.own_module
+                finding = self.finding(package, module, vulnerability, outcome, item.title, item.group.cvss)
+        return Trace(package, covered, left_out, considered, tuple(steps), finding)
+
+    def consider(
+        self, case: BuildCase, package: Package, source: str, products: Products, vulnerability: str
+    ) -> t.Iterator[Considered]:
+        """Every statement about a package and a vulnerability, with the reason where it is not weighed."""
+        module = case.own_module
+        arch = _ARCHES.get(package.arch, package.arch)
+        for name, binary in _names(package.name, source, module):
             for number, groups in self.groups(name):
                 title = self._titles[number]
                 for group, arches in groups if title.cve == vulnerability else ():
                     left_out = _left_out(group, arches, binary=binary, arch=arch, module=module)
                     for product in group.products:
                         relation = products.relations[product]
-                        reason = left_out or ("product" if relation is None else "")
-                        said = None
-                        if relation is not None and not left_out:
+                        if left_out or relation is None:
+                            yield Considered(title, group, product, name, left_out or "product", None, False)
+                        else:
                             said = self.said(group, arches, product, relation, binary=binary, module=module)
-                            entries.append((said, number, group.cvss))
-                        applies = said is not None and case.applies(said)
-                        considered.append(Considered(title, group, product, name, reason, said, applies))
-        if not considered:
-            return None
-        headers = is_headers(package.name, source)
-        finding = None
-        if covered and not headers:
-            outcome = case.weigh([said for said, _number, _cvss in entries])
-            if outcome is not None:
-                number, cvss = next((number, cvss) for said, number, cvss in entries if said is outcome.said)
-                finding = self.finding(package, module, vulnerability, outcome, number, cvss)
-        left = "kernel_headers" if headers else ""
-        return Trace(package, covered, left, tuple(considered), tuple(steps), finding)
+                            yield Considered(title, group, product, name, "", said, case.applies(said))
+
+
+def _names(name: str, source: str, module: str) -> list[tuple[str, bool]]:
+    """The names under which a feed speaks of a package, each with whether it is the package's own."""
+    return [(name, True), (source, False), *((about, False) for about in module_names(module))]
+
+
+def _share(entries: t.Mapping[str, t.Sequence[tuple[Said, Title, str]]]) -> tuple[Shared, ...]:
+    """Put the vulnerabilities together of which the same is said; none that nothing is found in, however weighed."""
+    shared: dict[tuple[int, ...], Shared] = {}
+    for cve, statements in entries.items():
+        every = tuple(said for said, _title, _cvss in statements)
+        applying = [said for said in every if said.relation.applies or may_apply(said)]
+        if all(said.status == NOT_AFFECTED for said in applying):
+            continue
+        key = tuple(map(id, every))
+        if key not in shared:
+            shared[key] = _shared(every, applying)
+        shared[key].of.append((cve, [(title, cvss) for _said, title, cvss in statements]))
+    return tuple(shared.values())
+
+
+def _shared(said: tuple[Said, ...], applying: t.Sequence[Said]) -> Shared:
+    """What vulnerabilities share of which the same is said."""
+    fixes = {(statement.binary, statement.evr): statement for statement in said if names_fix(statement)}
+    is_plain = all(statement.status == NOT_AFFECTED or names_fix(statement) for statement in applying)
+    is_compared = any(statement.build is not None for statement in said)
+    return Shared(said, tuple(fixes.values()) if is_plain else None, None if is_compared else {}, [])
 
 
 _SOURCE_ONLY = frozenset({"src"})
@@ -301,20 +319,32 @@ def _left_out(group: Group, arches: frozenset[str], *, binary: bool, arch: str, 
 
     ``binary``: whether the group's name is the package's or that of its source.
     """
-    if binary:
-        # A package that became noarch is what the vendor built for each architecture before.
-        meant = arch in arches or not arches.isdisjoint(_ANY_ARCHES)
-        if not meant and (arch != "noarch" or arches == _SOURCE_ONLY):
-            return "architecture"
-    elif "src" not in arches and parse_label(group.evr) is None:
-        # A component without architecture may be the source package, as in old documents without a version, and in new
-        # ones with it.
-        untold = UNTOLD_ARCH in arches or ("*" in arches and not group.evr)
-        if group.status == NOT_AFFECTED or not untold:
-            return "binary"
+    if binary and not _is_for(arch, arches):
+        return "architecture"
+    if not binary and not _may_name_source(group, arches):
+        return "binary"
     if not same_module(group.module, module) and not may_be_module(group, module):
         return "module"
     return ""
+
+
+def _is_for(arch: str, arches: frozenset[str]) -> bool:
+    """Return whether what is said for architectures is said for one.
+
+    A package that became noarch is what the vendor built for each architecture before.
+    """
+    return arch in arches or not arches.isdisjoint(_ANY_ARCHES) or (arch == "noarch" and arches != _SOURCE_ONLY)
+
+
+def _may_name_source(group: Group, arches: frozenset[str]) -> bool:
+    """Return whether the group's name may be that of a source package, or of a module.
+
+    A component without architecture may be the source package, as in old documents without a version, and in new ones
+    with it.
+    """
+    if "src" in arches or parse_label(group.evr) is not None:
+        return True
+    return group.status != NOT_AFFECTED and (UNTOLD_ARCH in arches or ("*" in arches and not group.evr))
 
 
 def _is_certain(arches: frozenset[str], *, binary: bool) -> bool:

@@ -19,12 +19,14 @@ Statements about one package and one vulnerability are weighed like this:
 from __future__ import annotations
 
 import functools
+import itertools
+import operator
 import typing as t
 
 from ..._packages.model import Package
 from ..cpes import RHEL, Relation
 from ..documents.model import UNKNOWN_MODULE
-from ..index.form import FIX_STATES, STATEMENT_STATUSES
+from ..index.form import FIX_STATES, STATEMENT_STATUSES, Title
 from ..model import STATUSES
 from .builds import (
     Build,
@@ -89,13 +91,13 @@ class Shared(t.NamedTuple):
 
     ``fixes``: the fixes named, where nothing but fixes (and "not affected") applies, else None. ``known``: where no
     build is named to compare with, what came out for builds by all that matters of them, else None. ``of``: each
-    vulnerability with the number of the document's vulnerability and the CVSS of each statement.
+    vulnerability with the document and the CVSS of each statement.
     """
 
     said: tuple[Said, ...]
     fixes: tuple[Said, ...] | None
     known: dict[tuple[BuildStream, BuildStream, bool], BuildStatus | None] | None
-    of: list[tuple[str, list[tuple[int, str]]]]
+    of: list[tuple[str, list[tuple[Title, str]]]]
 
 
 def names_fix(said: Said) -> bool:
@@ -164,7 +166,7 @@ class BuildCase:
 
     def is_newest(self, fixes: t.Sequence[Said]) -> bool:
         """Return whether the build is not older than any fix. Where fixes are all that is said, it has the fix then."""
-        return all(self.compare(one) >= 0 for one in fixes)
+        return all(self.compare(fix) >= 0 for fix in fixes)
 
     def applies(self, said: Said) -> bool:
         """Return whether a statement concerns the build: the image has its product, or the build was made for it."""
@@ -202,8 +204,8 @@ class BuildCase:
             return True
         if self.stream.minor is not None:
             return self.stream.minor <= relation.minor
-        later = (one.relation for one in fixed if one.relation.family == relation.family and not one.relation.stream)
-        return not any(one.minor is None or one.minor > relation.minor for one in later)
+        main = (fix.relation for fix in fixed if fix.relation.family == relation.family and not fix.relation.stream)
+        return not any(later.minor is None or later.minor > relation.minor for later in main)
 
     def outranks(self, clear: Said, other: Said) -> bool:
         """Return whether "not affected" takes precedence over another statement.
@@ -237,8 +239,7 @@ class BuildCase:
 
     def weigh(self, said: t.Sequence[Said]) -> BuildStatus | None:
         """Weigh the statements about the build; None when it is not affected, fixed, or when nothing applies."""
-        outcomes = [self.weigh_reading(reading) for reading in self.readings(said)]
-        return max((one for one in outcomes if one), key=lambda one: one.severity, default=None)
+        return _worst(map(self.weigh_reading, self.readings(said)))
 
     def readings(self, said: t.Sequence[Said]) -> t.Iterator[t.Sequence[Said]]:
         """List what the statements may mean if documents do not tell sources from binaries.
@@ -248,104 +249,125 @@ class BuildCase:
         is said of the package by its own name.
         """
         yield said
-        if self.is_main or all(one.certain for one in said):
+        if self.is_main or all(statement.certain for statement in said):
             return
-        for binary in (True, False):
-            reading = [one for one in said if one.certain or one.binary != binary]
-            if len(reading) < len(said) and (binary or any(one.binary for one in said)):
+        meanings = (True, False) if any(statement.binary for statement in said) else (True,)
+        for binary in meanings:
+            reading = _certain_or_of(said, binary=not binary)
+            if len(reading) < len(said):
                 yield reading
 
     def weigh_reading(self, said: t.Sequence[Said]) -> BuildStatus | None:
         """The same for one meaning of the statements."""
-        exact = [one for one in said if one.exact]
-        if any(self.applies(one) for one in exact):
+        exact = [statement for statement in said if statement.exact]
+        if any(map(self.applies, exact)):
             return self.weigh_module([*exact, *own_fixes(self, self.own_module, said)])
         # Which module is meant is not known: the build is only clear when it is for each of them.
         modules: dict[str, list[Said]] = {}
-        for one in said:
-            modules.setdefault(one.module, []).append(one)
+        for statement in said:
+            modules.setdefault(statement.module, []).append(statement)
         outcomes = []
         for module in sorted(modules):
             self.module = module
             statements = modules[module]
-            if module == UNKNOWN_MODULE:
-                own = own_fixes(self, self.own_module, said)
-                statements = [one for one in statements if not own or not names_fix(one)] + own
-            else:
-                statements = statements + own_fixes(self, module, said)
-            outcomes.append(self.weigh_module(statements))
-        return max((one for one in outcomes if one), key=lambda one: one.severity, default=None)
+            is_unknown = module == UNKNOWN_MODULE
+            own = own_fixes(self, self.own_module if is_unknown else module, said)
+            if is_unknown and own:
+                statements = list(itertools.filterfalse(names_fix, statements))
+            outcomes.append(self.weigh_module(statements + own))
+        return _worst(outcomes)
 
     def weigh_module(self, said: t.Sequence[Said]) -> BuildStatus | None:
         """The same for statements about one module, or about no module."""
-        applicable = [one for one in said if self.applies(one)]
-        clearing = [one for one in applicable if one.status == NOT_AFFECTED and self.clears(one)]
-        open_: list[Said] = []
-        for one in applicable:
-            if one.status != NOT_AFFECTED:
-                clear = next((clear for clear in clearing if self.outranks(clear, one)), None)
-                if clear is None:
-                    open_.append(one)
-                else:
-                    self.note("outranked", one, clear)
-        if not open_:
-            self.note("not_affected" if applicable else "nothing_applies", clearing[0] if clearing else None)
+        uncleared = self.uncleared(said)
+        if not uncleared:
             return None
-        fixed = [one for one in open_ if names_fix(one)]
-        affected = [one for one in open_ if one.status == AFFECTED or (one.status == FIXED and one.build is None)]
-        investigated = [one for one in open_ if one not in fixed and one not in affected]
+        fixed, affected, investigated = _by_status(uncleared)
         if not fixed and not affected:
             return self.still_investigated(investigated)
-        fixes = self.comparable([one for one in said if names_fix(one)])
-        settled = {_fixed_by(one.relation) for one in fixed}
-        unsettled = [
-            one
-            for one in open_
-            if not names_fix(one) and _fixed_by(one.relation) not in settled and self.may_be_of(one.relation, fixed)
-        ]
+        fixes = self.comparable(list(filter(names_fix, said)))
+        unsettled = self.unsettled(uncleared, fixed)
         if fixes and self.is_fixed(fixes, sure=not unsettled):
-            return None if fixed or not investigated else self.still_investigated(investigated)
+            return None if fixed else self.still_investigated(investigated)
         if not affected and unsettled and self.is_fixed(fixes, sure=True):
             return self.still_investigated(unsettled)
-        severity = max(one.severity for one in (*fixed, *affected))
-        newer = [one for one in fixes if one.relation.available and self.compare(one) < 0]
-        own = [one for one in newer if one.stream.product == self.stream.product] or newer
-        if own:
-            first = min(own, key=functools.cmp_to_key(_order))
+        return self.vulnerable(fixed, affected, fixes)
+
+    def uncleared(self, said: t.Sequence[Said]) -> list[Said]:
+        """List the statements that apply and say that something is wrong, unless "not affected" outranks them."""
+        applicable = list(filter(self.applies, said))
+        clearing = [
+            statement for statement in applicable if statement.status == NOT_AFFECTED and self.clears(statement)
+        ]
+        uncleared: list[Said] = []
+        for statement in applicable:
+            if statement.status != NOT_AFFECTED:
+                clear = self.cleared_by(statement, clearing)
+                if clear is None:
+                    uncleared.append(statement)
+                else:
+                    self.note("outranked", statement, clear)
+        if not uncleared:
+            self.note("not_affected" if applicable else "nothing_applies", next(iter(clearing), None))
+        return uncleared
+
+    def cleared_by(self, statement: Said, clearing: t.Sequence[Said]) -> Said | None:
+        """The first "not affected" that outranks a statement; None for none."""
+        return next((clear for clear in clearing if self.outranks(clear, statement)), None)
+
+    def unsettled(self, said: t.Sequence[Said], fixed: t.Sequence[Said]) -> list[Said]:
+        """List what is said without a fix of products of which the build may be, and that get none of the fixes."""
+        settled = {_fixed_by(fix.relation) for fix in fixed}
+        return [
+            statement
+            for statement in said
+            if not names_fix(statement)
+            and _fixed_by(statement.relation) not in settled
+            and self.may_be_of(statement.relation, fixed)
+        ]
+
+    def vulnerable(self, fixed: t.Sequence[Said], affected: t.Sequence[Said], fixes: t.Sequence[Said]) -> BuildStatus:
+        """The status of a build that has none of the fixes: the smallest one that can be installed, if there is one."""
+        severity = max(statement.severity for statement in (*fixed, *affected))
+        newer = self.of_own_product([fix for fix in fixes if fix.relation.available and self.compare(fix) < 0])
+        if newer:
+            first = min(newer, key=functools.cmp_to_key(_order))
             self.note("fix_available", first)
             return BuildStatus(first, "fix_available", severity, first.evr, ())
         first = min(affected or fixed, key=_rank)
         self.note("open", first)
         return BuildStatus(first, FIX_STATES[first.fix_state] or "affected", severity, "", fixes)
 
-    def still_investigated(self, said: t.Sequence[Said]) -> BuildStatus:
-        """What is true where nothing is worse than these."""
+    def still_investigated(self, said: t.Sequence[Said]) -> BuildStatus | None:
+        """The status where nothing is worse than these; None where nothing is said."""
+        if not said:
+            return None
         first = min(said, key=_rank)
         self.note("investigated", first)
-        return BuildStatus(first, "under_investigation", max(one.severity for one in said), "", ())
+        return BuildStatus(first, "under_investigation", max(statement.severity for statement in said), "", ())
 
-    def clears(self, one: Said) -> bool:
+    def clears(self, statement: Said) -> bool:
         """Return whether "not affected" may be believed of this very build."""
-        relation = one.relation
-        believed = one.exact and (relation.clears or (relation.applies and self.is_of(relation)))
+        relation = statement.relation
+        believed = statement.exact and (relation.clears or (relation.applies and self.is_of(relation)))
         if relation.stream and relation.minor is not None and self.stream.minor != relation.minor:
             believed = False  # said of one update stream, and the build may come from the main one
-        believed = believed and (one.build is None or self.compare(one) >= 0)
+        believed = believed and (statement.build is None or self.compare(statement) >= 0)
         if not believed:
-            self.note("not_believed", one)
+            self.note("not_believed", statement)
         return believed
 
-    def compare(self, one: Said) -> int:
+    def compare(self, statement: Said) -> int:
         """Order of the installed build and the one that a statement names."""
-        build = t.cast(Build, one.build)
-        installed = self.installed(one)
+        build = t.cast(Build, statement.build)
+        installed = self.installed(statement)
         if installed is None:
             order = -1
         else:
             order = compare_builds(installed, build)
-            if not one.binary and build.epoch and self.is_of_older_epoch(installed, build):
+            if not statement.binary and build.epoch and self.is_of_older_epoch(installed, build):
                 order = -1
-        self.note("compared", one, order=order)
+        self.note("compared", statement, order=order)
         return order
 
     def is_of_older_epoch(self, installed: Build, build: Build) -> bool:
@@ -364,11 +386,15 @@ class BuildCase:
 
         Of a product that is built for several Enterprise Linux, only those for this one, if there are some.
         """
-        binaries = {_stream_key(one) for one in fixes if one.binary}
-        fixes = [one for one in fixes if one.binary or _stream_key(one) not in binaries]
+        binaries = {_stream_key(fix) for fix in fixes if fix.binary}
+        fixes = [fix for fix in fixes if fix.binary or _stream_key(fix) not in binaries]
         major = self.stream.major
-        own = [one for one in fixes if not major or one.stream.major in (0, major)]
+        own = [fix for fix in fixes if not major or fix.stream.major in (0, major)]
         return own or fixes
+
+    def of_own_product(self, fixes: t.Sequence[Said]) -> t.Sequence[Said]:
+        """Fixes with the mark that the build has in its dist tag; all where none has it."""
+        return [fix for fix in fixes if fix.stream.product == self.stream.product] or fixes
 
     def is_fixed(self, fixes: t.Sequence[Said], *, sure: bool) -> bool:
         """Return whether the build has the fix.
@@ -376,15 +402,13 @@ class BuildCase:
         ``sure``: every product of which the build may be, and that has the flaw, has a fix among these. Otherwise a
         build that is merely newer than all fixes may be one that nobody fixed, and only its own stream tells.
         """
-        if sure:
-            peers = [one for one in fixes if one.stream.product == self.stream.product] or fixes
-            if self.is_newest(peers):
-                self.note("fixed_newest")
-                return True
+        if sure and self.is_newest(self.of_own_product(fixes)):
+            self.note("fixed_newest")
+            return True
         own: dict[str, list[Said]] = {}
-        for one in fixes:
-            if one.stream.tag == (self.label_stream if one.of_module else self.stream).tag:
-                own.setdefault(one.relation.family, []).append(one)
+        for fix in fixes:
+            if fix.stream.tag == (self.label_stream if fix.of_module else self.stream).tag:
+                own.setdefault(fix.relation.family, []).append(fix)
         if not own or not all(self.has_fix_of(stream, sure=sure) for stream in own.values()):
             return False
         self.note("fixed_in_stream")
@@ -392,36 +416,64 @@ class BuildCase:
 
     def has_fix_of(self, fixes: t.Sequence[Said], *, sure: bool) -> bool:
         """Return whether the build has one of the fixes of its own stream."""
-        modules = [one for one in fixes if one.of_module]
-        if modules and not self.has_fix_of_module(modules, sure=sure):
+        if not self.has_fix_of_module([fix for fix in fixes if fix.of_module], sure=sure):
             return False
-        fixes = [one for one in fixes if not one.of_module]
-        same = [one for one in fixes if self.same_version(one)]
+        fixes = [fix for fix in fixes if not fix.of_module]
+        same = list(filter(self.same_version, fixes))
         if same:
-            orders = [self.compare(one) for one in same]
-            # A build between those of several modules, or of several builds of a module, may be an older one of either.
-            between = [
-                order
-                for one, order in zip(same, orders)
-                if one.module == UNKNOWN_MODULE or is_rebuild(one.build, self.installed(one))
-            ]
-            return 0 in orders or (max(orders) >= 0 and min(between, default=0) >= 0)
+            return self.has_fix_of_version(same)
+        if not fixes:
+            return True
         # A rebase inside the stream: what is older than its last fix is not known to have it.
-        return not fixes or ((sure or self.stream.distinctive) and all(self.compare(one) >= 0 for one in fixes))
+        return (sure or self.stream.distinctive) and self.is_newest(fixes)
+
+    def has_fix_of_version(self, fixes: t.Sequence[Said]) -> bool:
+        """Return whether the build has one of the fixes of its own stream and version."""
+        orders = list(map(self.compare, fixes))
+        # A build between those of several modules, or of several builds of a module, may be an older one of either.
+        between = [
+            order
+            for fix, order in zip(fixes, orders)
+            if fix.module == UNKNOWN_MODULE or is_rebuild(fix.build, self.installed(fix))
+        ]
+        return 0 in orders or (max(orders) >= 0 and min(between, default=0) >= 0)
 
     def has_fix_of_module(self, fixes: t.Sequence[Said], *, sure: bool) -> bool:
         """Return whether the module's build is one of the fixes of its own stream, or not older than any of them.
 
         Which packages a build of a module has in which version is not told: one between two fixes may lack the second.
         """
-        if any(self.compare(one) == 0 for one in fixes):
+        if not fixes or any(self.compare(fix) == 0 for fix in fixes):
             return True
-        return (sure or self.label_stream.distinctive) and all(self.compare(one) >= 0 for one in fixes)
+        return (sure or self.label_stream.distinctive) and self.is_newest(fixes)
 
-    def same_version(self, one: Said) -> bool:
+    def same_version(self, statement: Said) -> bool:
         """Return whether the installed build and the one that a statement names have the same epoch and version."""
-        installed = self.installed(one)
-        return installed is not None and one.build is not None and same_version(installed, one.build)
+        installed = self.installed(statement)
+        return installed is not None and statement.build is not None and same_version(installed, statement.build)
+
+
+def _certain_or_of(said: t.Sequence[Said], *, binary: bool) -> list[Said]:
+    """Statements without those that may mean a source, or with ``binary`` False a binary, of the name."""
+    return [statement for statement in said if statement.certain or statement.binary == binary]
+
+
+def _by_status(said: t.Sequence[Said]) -> tuple[list[Said], list[Said], list[Said]]:
+    """Statements that name a fix, those that say that there is a flaw, and those that leave it open."""
+    fixed: list[Said] = []
+    affected: list[Said] = []
+    investigated: list[Said] = []
+    for statement in said:
+        if names_fix(statement):
+            fixed.append(statement)
+        else:
+            (affected if statement.status in (AFFECTED, FIXED) else investigated).append(statement)
+    return fixed, affected, investigated
+
+
+def _worst(outcomes: t.Iterable[BuildStatus | None]) -> BuildStatus | None:
+    """The first of the highest severity; None where each of several ways to read the statements clears the build."""
+    return max(filter(None, outcomes), key=operator.attrgetter("severity"), default=None)
 
 
 def own_fixes(case: BuildCase, module: str, said: t.Sequence[Said]) -> list[Said]:
@@ -431,8 +483,8 @@ def own_fixes(case: BuildCase, module: str, said: t.Sequence[Said]) -> list[Said
     """
     if not module:
         return []
-    unnamed = (one for one in said if one.module == UNKNOWN_MODULE and names_fix(one))
-    return [one for one in unnamed if _is_of_module(case, module, one)]
+    unnamed = (statement for statement in said if statement.module == UNKNOWN_MODULE and names_fix(statement))
+    return [fix for fix in unnamed if _is_of_module(case, module, fix)]
 
 
 def _is_of_module(case: BuildCase, module: str, fix: Said) -> bool:
@@ -455,9 +507,9 @@ def _fixed_by(relation: Relation) -> tuple[t.Any, ...]:
     return (relation.family, relation.minor is not None and relation.stream, relation.minor)
 
 
-def _stream_key(one: Said) -> tuple[t.Any, ...]:
+def _stream_key(fix: Said) -> tuple[t.Any, ...]:
     """Equal for fixes of one product's stream."""
-    return (*_fixed_by(one.relation), one.stream.tag)
+    return (*_fixed_by(fix.relation), fix.stream.tag)
 
 
 def _outranks(clear: Said, other: Said) -> bool:
@@ -471,11 +523,11 @@ def _outranks(clear: Said, other: Said) -> bool:
     )
 
 
-def _rank(one: Said) -> tuple[t.Any, ...]:
+def _rank(said: Said) -> tuple[t.Any, ...]:
     """The statement to report first: the most exact product, the binary, the state in our order."""
-    state = FIX_STATES[one.fix_state]
+    state = FIX_STATES[said.fix_state]
     order = STATUSES.index(state) if state in STATUSES else 0
-    return (-one.relation.specificity, not one.binary, order, one.rank)
+    return (-said.relation.specificity, not said.binary, order, said.rank)
 
 
 def _order(one: Said, two: Said) -> int:

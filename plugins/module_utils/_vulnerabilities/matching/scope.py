@@ -10,6 +10,7 @@ products, which an image has by its repositories; the others only have releases,
 from __future__ import annotations
 
 import collections
+import itertools
 import re
 import typing as t
 
@@ -110,48 +111,63 @@ class Scope:
             return
         own = self._own_products()
         built_for = {package: self.distribution.release_of(package.release) for package in covered}
-        usual = collections.Counter(filter(None, built_for.values())).most_common(1)
-        others: list[str] = []
-        arches: list[str] = []
-        releases: list[str] = []
-        strange: list[str] = []
-        names = self.package_names if self.distribution.split else None
+        usual = dict(collections.Counter(filter(None, built_for.values())).most_common(1))
+        name = f"{self.distribution.name} {self.release}"
+        texts = {
+            "release-mismatch": f"built for another release than {name}, which the image is by its os-release",
+            "feed-architecture": "named by the vulnerability data for other architectures alone",
+            "feed-repositories": "in none of the repositories that the vulnerability data is of",
+            "feed-release": f"fixed by builds for other releases alone in what is said to be about {name}",
+        }
+        nevras: dict[str, list[str]] = {code: [] for code in texts}
         for package, release in built_for.items():
             said = groups(package.name)
-            if names is not None and package.name not in names:
-                strange.append(package.nevra)
-            if release not in ("", self.release) and (
-                release == usual[0][0] or _is_about(said, self.products, self.distribution.cpe(release))
-            ):
-                others.append(package.nevra)
-            here = [(group, on) for _number, found in said for group, on in found if own.intersection(group.products)]
-            here = [(group, on) for group, on in here if on != _SOURCE_ONLY]
-            if not here:
-                continue
-            if package.arch != "noarch" and not any(package.arch in on or on & _ANY_ARCH for _group, on in here):
-                arches.append(package.nevra)
-            fixed_for = {self.distribution.release_of(group.evr) for group, _on in here if group.evr}
-            if fixed_for and not fixed_for & {"", self.release}:
-                releases.append(package.nevra)
-        name = f"{self.distribution.name} {self.release}"
-        for code, packages, what in (
-            (
-                "release-mismatch",
-                others,
-                f"built for another release than {name}, which the image is by its os-release",
-            ),
-            ("feed-architecture", arches, "named by the vulnerability data for other architectures alone"),
-            ("feed-repositories", strange, "in none of the repositories that the vulnerability data is of"),
-            ("feed-release", releases, f"fixed by builds for other releases alone in what is said to be about {name}"),
-        ):
+            codes = self._origin_codes(package, release, said, is_usual=release in usual)
+            for code in itertools.chain(codes, self._fix_codes(package, _said_of(said, own))):
+                nevras[code].append(package.nevra)
+        for code, packages in nevras.items():
             if packages:
-                shown = ", ".join(packages[:_SHOWN]) + (" …" if len(packages) > _SHOWN else "")
-                text = f"{len(packages)} packages are {what}: what holds for them was not seen: {shown}"
+                text = f"{len(packages)} packages are {texts[code]}: what holds for them was not seen: {few(packages)}"
                 yield Problem(code, text)
+
+    def _origin_codes(self, package: Package, release: str, said: Groups, *, is_usual: bool) -> t.Iterator[str]:
+        """Codes of the problems with where a package is from. ``is_usual``: most packages are built for its release."""
+        distribution = t.cast(Distribution, self.distribution)
+        if distribution.split and self.package_names is not None and package.name not in self.package_names:
+            yield "feed-repositories"
+        if release not in ("", self.release) and (
+            is_usual or _is_about(said, self.products, distribution.cpe(release))
+        ):
+            yield "release-mismatch"
+
+    def _fix_codes(self, package: Package, said: t.Sequence[tuple[Group, frozenset[str]]]) -> t.Iterator[str]:
+        """Codes of the problems with what is said of a package for the image's own products."""
+        arches = {arch for _group, arches in said for arch in arches}
+        if arches and package.arch != "noarch" and not arches & {package.arch, *_ANY_ARCH}:
+            yield "feed-architecture"
+        distribution = t.cast(Distribution, self.distribution)
+        releases = {distribution.release_of(group.evr) for group, _arches in said if group.evr}
+        if releases and not releases & {"", self.release}:
+            yield "feed-release"
+
+
+def few(names: t.Sequence[str]) -> str:
+    """The first of some names, for messages."""
+    return ", ".join(names[:_SHOWN]) + (" …" if len(names) > _SHOWN else "")
+
+
+def _said_of(said: Groups, products: frozenset[int]) -> list[tuple[Group, frozenset[str]]]:
+    """Groups about one of some products, and not about source packages alone."""
+    return [
+        (group, arches)
+        for _number, groups in said
+        for group, arches in groups
+        if arches != _SOURCE_ONLY and products.intersection(group.products)
+    ]
 
 
 def _is_about(said: Groups, products: t.Sequence[tuple[str, str]], cpe: str) -> bool:
     """Return whether anything is said for one product."""
     return any(
-        products[number][0] == cpe for _number, found in said for group, _on in found for number in group.products
+        products[number][0] == cpe for _number, groups in said for group, _on in groups for number in group.products
     )
