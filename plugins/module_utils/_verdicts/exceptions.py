@@ -145,18 +145,7 @@ def _names(patterns: tuple[str, ...], text: str) -> bool:
 def _acceptance(field: Field, latest: datetime.date | None) -> Acceptance:
     field = field.renamed(f"exception {field.path}")
     fields = field.mapping(_PROPERTIES, "an exception with id (or rule), reason and expires")
-    if "id" in fields and "rule" in fields:
-        raise fields["rule"].error("give id or rule, not both: an exception is for findings or for rules")
-    values: dict[str, t.Any] = {"where": field.where, "line": field.line}
-    if "rule" in fields:
-        values.update(id="", rule=_rule(fields["rule"]))
-        for key in ("packages", "when", "justification"):
-            if key in fields:
-                raise fields[key].error("is for findings; an exception for a rule has no such key")
-    elif "id" in fields:
-        values["id"] = _identifier(fields["id"], "packages" in fields)
-    else:
-        raise field.error("id is missing: which finding, such as CVE-2026-12345 (or rule: which OpenSCAP rule)")
+    values: dict[str, t.Any] = {"where": field.where, "line": field.line, **_subject(field, fields)}
     if "reason" not in fields:
         raise field.error("reason is missing: why it is accepted")
     if "expires" not in fields and "when" not in fields:
@@ -171,22 +160,47 @@ def _acceptance(field: Field, latest: datetime.date | None) -> Acceptance:
         values["until_fixed"] = True
         if values["expires"] is None and re.search(_WILDCARD, values["id"]):
             raise fields["when"].error("a pattern of ids accepts what is yet to be found: give 'expires', too")
-    for key, expected in (("owner", "who answers for it"), ("ticket", "where it was agreed")):
+    for key, parse in _OPTIONAL.items():
         if key in fields:
-            values[key] = fields[key].text(expected)
-    if "justification" in fields:
-        values["justification"] = fields["justification"].choice(JUSTIFICATIONS, "a VEX justification")
-    for key in ("packages", "images", "policies"):
-        if key in fields:
-            values[key] = fields[key].texts("a list of patterns")
-            if not values[key]:
-                raise fields[key].error("an empty list covers nothing: leave the key out to cover all")
-            if not all(re.match(_NAMING, pattern) for pattern in values[key]):
-                raise fields[key].error("a pattern of wildcards alone names nothing: leave the key out to cover all")
+            values[key] = parse(fields[key])
     for pattern in values.get("packages", ()):
         if not re.fullmatch(_PACKAGE_NAMING, pattern):
             raise fields["packages"].error(_too_many_packages(pattern))
     return Acceptance(**values)
+
+
+def _subject(field: Field, fields: t.Mapping[str, Field]) -> dict[str, t.Any]:
+    """The finding or the rule that an exception is for."""
+    if "id" in fields and "rule" in fields:
+        raise fields["rule"].error("give id or rule, not both: an exception is for findings or for rules")
+    if "id" in fields:
+        return {"id": _identifier(fields["id"], "packages" in fields)}
+    if "rule" not in fields:
+        raise field.error("id is missing: which finding, such as CVE-2026-12345 (or rule: which OpenSCAP rule)")
+    rule = _rule(fields["rule"])
+    for key in ("packages", "when", "justification"):
+        if key in fields:
+            raise fields[key].error("is for findings; an exception for a rule has no such key")
+    return {"id": "", "rule": rule}
+
+
+def _read_patterns(field: Field) -> tuple[str, ...]:
+    patterns = field.texts("a list of patterns")
+    if not patterns:
+        raise field.error("an empty list covers nothing: leave the key out to cover all")
+    if not all(re.match(_NAMING, pattern) for pattern in patterns):
+        raise field.error("a pattern of wildcards alone names nothing: leave the key out to cover all")
+    return patterns
+
+
+_OPTIONAL: t.Mapping[str, t.Callable[[Field], t.Any]] = {
+    "owner": lambda field: field.text("who answers for it"),
+    "ticket": lambda field: field.text("where it was agreed"),
+    "justification": lambda field: field.choice(JUSTIFICATIONS, "a VEX justification"),
+    "packages": _read_patterns,
+    "images": _read_patterns,
+    "policies": _read_patterns,
+}
 
 
 def _expires(field: Field, latest: datetime.date | None) -> datetime.date:

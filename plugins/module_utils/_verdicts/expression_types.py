@@ -61,6 +61,8 @@ _ORDER_ADVICE: t.Mapping[str, str] = {
     "os": ": write starts_with(os, 'rhel 9')",
 }
 _LENGTHS = ("length", "count", "size", "len")
+#: Functions that put texts in the order of the alphabet.
+_ORDERING = ("max", "min", "max_by", "min_by", "sort", "sort_by")
 _FUNCTION_ADVICE: tuple[tuple[tuple[str, ...], str], ...] = (
     (_LENGTHS, "; did you mean 'length'?"),
     (
@@ -248,44 +250,47 @@ class TypeCheck:
     def _function_expression(self, node: dict[str, t.Any], schema: Schema) -> Schema:
         name, arguments = node["value"], node["children"]
         if name not in _FUNCTIONS:
-            advice = next(
-                (text for names, text in _FUNCTION_ADVICE if name.lower() in names), nearest(name, _FUNCTIONS)
-            )
-            raise InputError(f"unknown function '{_word(name)}'{advice} (known: {', '.join(_FUNCTIONS)})")
+            raise _unknown_function(name)
         kinds, result = _FUNCTIONS[name]
         if len(arguments) != len(kinds):
             raise InputError(f"{name}() takes {len(kinds)} arguments, not {len(arguments)}")
         types = [_ANY if argument["type"] == "expref" else self.type_of(argument, schema) for argument in arguments]
         for argument, allowed, kind in zip(arguments, kinds, types):
-            if (argument["type"] == "expref") != (allowed == ("&",)):
-                raise InputError(f"{name}() takes an expression that begins with & where {_words(allowed)} is expected")
-            if kind is self.root:
-                raise InputError(f"{name}() cannot take the whole image")
-            if allowed != ("&",) and kind is not _ANY and not truth_kinds(kind) & set(allowed):
-                advice = ""
-                if name == "to_number":
-                    number = _ORDER_ADVICE.get(kind.get("form", ""), "")
-                    advice = f": it gives null for such a text, so nothing is ever found{number}"
-                raise InputError(f"{name}() takes {_words(allowed)}, not {named_type(kind)}{advice}")
+            self._check_argument(name, argument, allowed, kind)
             if "enum" in kind and name in ("length", "starts_with", "ends_with", "contains", "join"):
                 self._refuse_part_of_enum(name, kind, argument, arguments, types)
-        array = next((kind for kind in types if "array" in truth_kinds(kind)), _ANY)
+        items: Schema = next((kind for kind in types if "array" in truth_kinds(kind)), _ANY).get("items", _ANY)
         mapped = _ANY
         for argument in arguments:
             if argument["type"] == "expref":
-                mapped = self.type_of(argument["children"][0], array.get("items", _ANY))
+                mapped = self.type_of(argument["children"][0], items)
+        self._check_texts(name, types, arguments, items)
+        _check_items(name, items, mapped)
+        return self._result(result, types, items, mapped)
+
+    def _check_argument(self, name: str, argument: Node, allowed: tuple[str, ...], schema: Schema) -> None:
+        """Refuse an argument of another kind than a function takes."""
+        if (argument["type"] == "expref") != (allowed == ("&",)):
+            raise InputError(f"{name}() takes an expression that begins with & where {_words(allowed)} is expected")
+        if schema is self.root:
+            raise InputError(f"{name}() cannot take the whole image")
+        if allowed != ("&",) and schema is not _ANY and not truth_kinds(schema) & set(allowed):
+            better = ""
+            if name == "to_number":
+                number = _ORDER_ADVICE.get(schema.get("form", ""), "")
+                better = f": it gives null for such a text, so nothing is ever found{number}"
+            raise InputError(f"{name}() takes {_words(allowed)}, not {named_type(schema)}{better}")
+
+    def _check_texts(self, name: str, types: list[Schema], arguments: list[Node], items: Schema) -> None:
+        """Refuse a text to look for that cannot be there."""
         if name == "contains" and "array" in truth_kinds(types[0]):
-            self._comparable(array.get("items", _ANY), types[1], *arguments, element=arguments[0]["type"] == "field")
+            self._comparable(items, types[1], *arguments, element=arguments[0]["type"] == "field")
         elif name in ("contains", "starts_with", "ends_with"):
             self._comparable(_STRING, types[1], *arguments)
             self._reachable(name, types, arguments)
-        if name in ("avg", "sum") and array.get("items", _ANY) and truth_kinds(array["items"]) != {"number"}:
-            raise InputError(f"{name}() takes a list of numbers")
-        if name in ("max", "min", "max_by", "min_by", "sort", "sort_by") and "enum" in (
-            mapped or array.get("items", _ANY)
-        ):
-            raise InputError(f"{name}() would order words alphabetically: name the values that you mean")
-        items: Schema = array.get("items", _ANY)
+
+    def _result(self, result: str, types: list[Schema], items: Schema, mapped: Schema) -> Schema:
+        """The type of what a function gives, by its word for that in the table of functions."""
         if result == "values":
             return {"type": "array", "items": self._values(types[0], "values()")}
         results: dict[str, Schema] = {
@@ -331,17 +336,7 @@ class TypeCheck:
         """Refuse a comparison that cannot be true. ``element``: of an element of what ``left_node`` names."""
         for words, constants, node in ((left_type, right_type, left_node), (right_type, left_type, right_node)):
             for word in constants.get("const", ()):
-                field = render(node)
-                if "enum" in words and word not in words["enum"]:
-                    raise InputError(
-                        f"'{_word(word)}' is never a value here{_nearest_word(word, words['enum'])} "
-                        f"(possible: {', '.join(words['enum'])})"
-                    )
-                form = words.get("form")
-                if form and not FORMS[form].fits(word) and (word or not words.get("empty", True)):
-                    advice = FORMS[form].better(word, field if node["type"] == "field" and not element else "@")
-                    advice += f" on the elements, as in !({field}[?…])" if element else ""
-                    raise InputError(f"'{_word(word)}' is never a value of {field}: {advice}")
+                _check_word(word, words, node, element=element)
         if left_type is _ANY or right_type is _ANY or not truth_kinds(left_type) or not truth_kinds(right_type):
             return
         if not truth_kinds(left_type) & truth_kinds(right_type):
@@ -388,6 +383,34 @@ class TypeCheck:
             raise InputError("its lists of lists grow too large")
 
 
+def _unknown_function(name: str) -> InputError:
+    better = next((text for names, text in _FUNCTION_ADVICE if name.lower() in names), nearest(name, _FUNCTIONS))
+    return InputError(f"unknown function '{_word(name)}'{better} (known: {', '.join(_FUNCTIONS)})")
+
+
+def _check_items(name: str, items: Schema, mapped: Schema) -> None:
+    """Refuse a list that a function does not sum up, or should not order."""
+    if name in ("avg", "sum") and items and truth_kinds(items) != {"number"}:
+        raise InputError(f"{name}() takes a list of numbers")
+    if name in _ORDERING and "enum" in (mapped or items):
+        raise InputError(f"{name}() would order words alphabetically: name the values that you mean")
+
+
+def _check_word(word: str, words: Schema, node: Node, *, element: bool) -> None:
+    """Refuse a text that a value never is. ``words``: the type of the value that ``node`` names."""
+    field = render(node)
+    if "enum" in words and word not in words["enum"]:
+        raise InputError(
+            f"'{_word(word)}' is never a value here{_nearest_word(word, words['enum'])} "
+            f"(possible: {', '.join(words['enum'])})"
+        )
+    form = words.get("form")
+    if form and not FORMS[form].fits(word) and (word or not words.get("empty", True)):
+        better = FORMS[form].better(word, field if node["type"] == "field" and not element else "@")
+        better += f" on the elements, as in !({field}[?…])" if element else ""
+        raise InputError(f"'{_word(word)}' is never a value of {field}: {better}")
+
+
 def truth_kinds(schema: Schema) -> set[str]:
     kinds = schema.get("type", ())
     return {"number" if kind == "integer" else kind for kind in ([kinds] if isinstance(kinds, str) else kinds)} - {
@@ -418,9 +441,8 @@ def _union(left_type: Schema, right_type: Schema) -> Schema:
     if left_type == right_type:
         return left_type
     union: dict[str, t.Any] = {"type": sorted(truth_kinds(left_type) | truth_kinds(right_type))}
-    for key in ("const", "enum"):
-        if key in left_type and key in right_type:
-            union[key] = [*left_type[key], *(word for word in right_type[key] if word not in left_type[key])]
+    for key in {"const", "enum"} & left_type.keys() & right_type.keys():
+        union[key] = list(dict.fromkeys([*left_type[key], *right_type[key]]))
     if truth_kinds(left_type) == truth_kinds(right_type) == {"array"}:
         union["items"] = _union(left_type["items"], right_type["items"])
     elif len(union["type"]) > 1 or "object" in union["type"]:
@@ -434,20 +456,28 @@ def _comparison_advice(*sides: tuple[Schema, Node]) -> str:
         return " (! binds tighter than ==: write !(a == b), or a != b)"
     for (schema, node), (_schema, constant) in (sides, sides[::-1]):
         literal = constant["value"] if constant["type"] == "literal" else None
-        if truth_kinds(schema) == {"array"}:
-            items = truth_kinds(schema["items"]) if schema.get("items") else set()
-            if isinstance(literal, str) and "object" not in items:
-                return f": write contains({render(node)}, '{_word(literal)}')"
-            if isinstance(literal, (int, float)):
-                return f": write length({render(node)}) == `{int(literal)}`"
-        if truth_kinds(schema) == {"object"} and isinstance(literal, str):
-            return f": name a field of the elements, as in contains(vulnerabilities[].id, '{_word(literal)}')"
+        if advice := _literal_advice(schema, node, literal):
+            return advice
         if truth_kinds(schema) == {"boolean"}:
             return f": write {render(node)} alone, or !{render(node)}"
-        if truth_kinds(schema) == {"number"} and isinstance(literal, str) and re.fullmatch(r"-?\d+(\.\d+)?", literal):
-            return f": a number is written `{literal}`"
         if schema.get("form") == "cvss":
             return _ORDER_ADVICE["cvss"]
+    return ""
+
+
+def _literal_advice(schema: Schema, node: Node, literal: t.Any) -> str:
+    """Advise what to write instead of a comparison with a literal."""
+    kinds = truth_kinds(schema)
+    if kinds == {"array"} and isinstance(literal, (int, float)):
+        return f": write length({render(node)}) == `{int(literal)}`"
+    if not isinstance(literal, str):
+        return ""
+    if kinds == {"array"} and "object" not in truth_kinds(schema.get("items") or _ANY):
+        return f": write contains({render(node)}, '{_word(literal)}')"
+    if kinds == {"object"}:
+        return f": name a field of the elements, as in contains(vulnerabilities[].id, '{_word(literal)}')"
+    if kinds == {"number"} and re.fullmatch(r"-?\d+(\.\d+)?", literal):
+        return f": a number is written `{literal}`"
     return ""
 
 

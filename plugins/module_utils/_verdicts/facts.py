@@ -10,6 +10,7 @@ import typing as t
 
 from .._compliance.model import RULE_RESULTS, Results
 from .._images.model import Problem
+from .._vulnerabilities.model import Finding
 from .applying import Accepted
 from .conditions.base import sorted_problems
 from .model import ImageVerdict, Reason
@@ -52,51 +53,45 @@ def with_names(
 def build_facts(subject: Subject, accepted: Accepted) -> dict[str, t.Any]:
     """The image object without its verdict, as expressions of policies see it."""
     inventory, match = subject.inventory, subject.match
-    counts = dict.fromkeys(COMPONENTS, 0)
-    vulnerabilities = []
-    if inventory is not None:
-        counts.update((kind, inventory.not_examined.get(kind, 0)) for kind in COMPONENTS)
-    for finding in sorted(match.findings if match else (), key=gravity):
-        vulnerabilities.append(
-            {
-                "id": finding.id,
-                "name": finding.name,
-                "package": finding.package,
-                "severity": finding.severity,
-                "status": finding.status,
-                "fixed_in": finding.fixed_in,
-                "advisory": finding.advisory,
-                "module": finding.module,
-                "cvss": finding.cvss,
-                "cvss_score": _score(finding.cvss),
-                "cpe": finding.cpe,
-                "product": finding.product,
-                "document": finding.document,
-                "revision": finding.revision,
-                "exception": accepted.findings.get((finding.id, finding.package), ""),
-            }
-        )
-    os_name = f"{inventory.os.id} {inventory.os.version_id}".strip() if inventory else ""
+    not_examined = inventory.not_examined if inventory else {}
+    findings, cpes = (match.findings, match.cpes) if match else ((), ())
     return {
         "digest": subject.digest,
         "reference": subject.reference,
         "references": list(subject.names),
-        "os": os_name,
+        "os": f"{inventory.os.id} {inventory.os.version_id}".strip() if inventory else "",
         "platform": subject.platform,
         "packages": len(inventory.packages) if inventory else 0,
-        "not_examined": counts,
+        "not_examined": {kind: not_examined.get(kind, 0) for kind in COMPONENTS},
         "inventory": {
             "complete": inventory is not None and inventory.complete,
-            "problems": [_code_and_message(item) for item in sorted_problems(inventory.problems)] if inventory else [],
+            "problems": list(map(_code_and_message, sorted_problems(inventory.problems))) if inventory else [],
             "repositories": [
-                {"cpe": cpe, "source": source}
-                for cpe, source in sorted(
-                    {(cpe_match.cpe, cpe_match.source) for cpe_match in (match.cpes if match else ())}
-                )
+                {"cpe": cpe, "source": source} for cpe, source in sorted({(cpe.cpe, cpe.source) for cpe in cpes})
             ],
         },
-        "vulnerabilities": vulnerabilities,
+        "vulnerabilities": [_vulnerability(finding, accepted) for finding in sorted(findings, key=gravity)],
         "compliance": _compliance(subject, accepted.rules),
+    }
+
+
+def _vulnerability(finding: Finding, accepted: Accepted) -> dict[str, t.Any]:
+    return {
+        "id": finding.id,
+        "name": finding.name,
+        "package": finding.package,
+        "severity": finding.severity,
+        "status": finding.status,
+        "fixed_in": finding.fixed_in,
+        "advisory": finding.advisory,
+        "module": finding.module,
+        "cvss": finding.cvss,
+        "cvss_score": _score(finding.cvss),
+        "cpe": finding.cpe,
+        "product": finding.product,
+        "document": finding.document,
+        "revision": finding.revision,
+        "exception": accepted.findings.get((finding.id, finding.package), ""),
     }
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import operator
 import typing as t
 
 from .._core.text import visible
@@ -19,6 +20,7 @@ from .applying import Accepted, Entry, Exceptions, ImageNames, Used
 from .codes import CODES
 from .conditions.base import Case, Data, Outcome, Step
 from .conditions.table import CONDITIONS, Policy
+from .exceptions import Acceptance
 from .facts import build_facts
 from .model import VERDICTS, ImageVerdict, PolicyVerdict, Reason, worst
 from .subject import Subject
@@ -63,9 +65,9 @@ def judge(
         if not views or image_exceptions.by_policy:
             views.append(image_exceptions.accepted(findings, rules, policy.name))
             facts = build_facts(subject, views[-1])
-        results = [*common, *_policy_outcomes(policy, subject, facts, views[-1], now)]
-        verdicts.append(PolicyVerdict(policy.name, policy.sha256, _verdict_of(results), _ordered(results)))
-        outcomes += results
+        own = [*common, *_policy_outcomes(policy, subject, facts, views[-1], now)]
+        verdicts.append(PolicyVerdict(policy.name, policy.sha256, _verdict_of(own), _ordered(own)))
+        outcomes += own
     if not verdicts:
         outcomes.append(_no_policy(subject, policies))
         views.append(image_exceptions.accepted(findings, rules, None))
@@ -73,10 +75,10 @@ def judge(
         digest=subject.digest,
         verdict=_verdict_of(outcomes),
         reasons=_ordered(outcomes),
-        policies=tuple(sorted(verdicts, key=lambda verdict: verdict.name)),
+        policies=tuple(sorted(verdicts, key=operator.attrgetter("name"))),
         excepted=_in_all([view.findings for view in views]),
         excepted_rules=_in_all([view.rules for view in views]),
-        exceptions=tuple(sorted((entry.document() for entry in used), key=_exception_order)),
+        exceptions=tuple(sorted(map(Used.document, used), key=_exception_order)),
     )
 
 
@@ -91,28 +93,18 @@ def judge_index(
     ``children`` without attestations. ``verdicts``: of the images, by digest. ``platforms``: those of the nodes, or
     what the user wants, as ``platforms.choose`` understands them; empty means all that the index has.
     """
-    names = sorted(set(platforms))
-    positions, missing = choose([platform_of(child.platform) for child in children], list(map(parse_platform, names)))
-    chosen = [children[position] for position in positions]
-    reasons: list[Reason] = []
-    if not children:
-        reasons.append(Reason("index-empty", "The index names no image"))
-    have = listed(sorted({child.platform for child in children}))
-    for platform in missing if children else ():
-        text = f"The index has no image that every {platform} node can run; it has {have}"
-        reasons.append(Reason("platform-missing", text))
+    asked = [parse_platform(platform) for platform in sorted(set(platforms))]
+    positions, missing = choose([platform_of(child.platform) for child in children], asked)
+    chosen = {children[position] for position in positions}
+    judged = {child: verdicts[child.digest] for child in chosen if child.digest in verdicts}
+    reasons = [*_index_reasons(children, missing), *map(_without_verdict, sorted(chosen - set(judged)))]
     results = ["inconclusive"] if reasons else []
     by_policy: dict[tuple[str, str], list[str]] = {}
-    judged = {child: verdicts[child.digest] for child in chosen if child.digest in verdicts}
-    for child in sorted(set(chosen) - set(judged)):
-        text = f"{visible(child.platform, 100)}: the image {visible(child.digest, 100)} has no verdict yet"
-        reasons.append(Reason("not_scanned_yet", text))
-        results.append("inconclusive")
     # The worst image explains the index, so it comes first.
     for child in sorted(judged, key=lambda child: (-VERDICTS.index(judged[child].verdict), child)):
         verdict = judged[child]
         results.append(verdict.verdict)
-        reasons += [Reason(item.code, f"{visible(child.platform, 100)}: {item.message}") for item in verdict.reasons]
+        reasons += [Reason(own.code, f"{visible(child.platform, 100)}: {own.message}") for own in verdict.reasons]
         for policy in verdict.policies:
             by_policy.setdefault((policy.name, policy.sha256), []).append(policy.verdict)
     return ImageVerdict(
@@ -120,9 +112,22 @@ def judge_index(
         verdict=worst(results),
         reasons=tuple(_bounded(reasons)),
         policies=tuple(
-            PolicyVerdict(name, sha256, worst(group), ()) for (name, sha256), group in sorted(by_policy.items())
+            PolicyVerdict(name, sha256, worst(outcomes), ()) for (name, sha256), outcomes in sorted(by_policy.items())
         ),
     )
+
+
+def _index_reasons(children: t.Sequence[JudgedChild], missing: t.Iterable[t.Any]) -> list[Reason]:
+    """Find what stands against an index whatever its images are."""
+    if not children:
+        return [Reason("index-empty", "The index names no image")]
+    text = f"node can run; it has {listed(sorted({child.platform for child in children}))}"
+    return [Reason("platform-missing", f"The index has no image that every {platform} {text}") for platform in missing]
+
+
+def _without_verdict(child: JudgedChild) -> Reason:
+    text = f"{visible(child.platform, 100)}: the image {visible(child.digest, 100)} has no verdict yet"
+    return Reason("not_scanned_yet", text)
 
 
 def _policy_outcomes(
@@ -174,27 +179,29 @@ def _in_all(views: t.Sequence[t.Mapping[_Key, str]]) -> dict[_Key, str]:
 def _exception_notes(used: t.Iterable[Used]) -> list[Outcome]:
     """Make notes about the exceptions that hold, and about those that no longer do."""
     notes = []
-    for use in used:
-        entry, number = use.entry, len(use.findings) + len(use.rules)
-        subject = counted(number, "rule" if use.rules else "finding")
+    for item in used:
+        entry, number = item.entry, len(item.findings) + len(item.rules)
         if isinstance(entry, VexStatement):
             text = f"{counted(number, 'finding')} cleared by {visible(entry.author, 100)} ({visible(entry.label, 200)})"
-            cause = visible(entry.justification or entry.impact, 300)
-            notes.append(_outcome("vex-applied", f"{text}: {entry.status}" + (f", {cause}" if cause else "")))
-            continue
-        owner = f" by {visible(entry.owner, 100)}" if entry.owner else ""
-        subject += f" of {visible(entry.label, 100)}"
-        cause = visible(entry.reason, 300) + (f" ({visible(entry.ticket, 100)})" if entry.ticket else "")
-        if use.state == "accepted":
-            limited = f" for the policies {listed(entry.policies)}" if entry.policies else ""
-            notes.append(_outcome("exception-applied", f"{subject} accepted{owner} {entry.until}{limited}: {cause}"))
-        elif use.state == "expired":
-            text = f"{subject}, accepted{owner} {entry.until}: the exception has expired ({cause})"
-            notes.append(_outcome("exception-expired", text))
+            why = visible(entry.justification or entry.impact, 300)
+            notes.append(_outcome("vex-applied", f"{text}: {entry.status}" + (f", {why}" if why else "")))
         else:
-            text = f"{subject}, accepted{owner} {entry.until}: there is a fix now, so it counts again ({cause})"
-            notes.append(_outcome("exception-ended", text))
+            subject = f"{counted(number, 'rule' if item.rules else 'finding')} of {visible(entry.label, 100)}"
+            notes.append(_acceptance_note(entry, item.state, subject))
     return sorted(notes, key=lambda note: (note.reason.code, note.reason.message))
+
+
+def _acceptance_note(entry: Acceptance, state: str, subject: str) -> Outcome:
+    """Make a note about what was accepted, or no longer is. ``subject``: the findings or rules."""
+    owner = f" by {visible(entry.owner, 100)}" if entry.owner else ""
+    why = visible(entry.reason, 300) + (f" ({visible(entry.ticket, 100)})" if entry.ticket else "")
+    if state == "accepted":
+        limited = f" for the policies {listed(entry.policies)}" if entry.policies else ""
+        return _outcome("exception-applied", f"{subject} accepted{owner} {entry.until}{limited}: {why}")
+    text = f"{subject}, accepted{owner} {entry.until}"
+    if state == "expired":
+        return _outcome("exception-expired", f"{text}: the exception has expired ({why})")
+    return _outcome("exception-ended", f"{text}: there is a fix now, so it counts again ({why})")
 
 
 def _exception_order(document: t.Mapping[str, t.Any]) -> tuple[t.Any, ...]:

@@ -29,57 +29,59 @@ def _render(node: Node) -> str:
         return name if re.fullmatch(r"[A-Za-z_]\w*", name) else json.dumps(name)
     if kind == "literal":
         return f"'{node['value']}'" if isinstance(node["value"], str) else f"`{json.dumps(node['value'])}`"
-    if kind in ("current", "identity"):
-        return "@" if kind == "current" else ""
-    if kind == "index":
-        return f"[{node['value']}]"
     if kind == "slice":
         return "[" + ":".join("" if number is None else str(number) for number in children) + "]"
-    parts = [_render(child) for child in children]
-    if kind in ("and_expression", "or_expression"):
-        inner = [
-            f"({part})" if child["type"].endswith(("and_expression", "or_expression")) else part
-            for part, child in zip(parts, children)
-        ]
-        return (" && " if kind == "and_expression" else " || ").join(inner)
-    if kind == "not_expression":
-        plain = children[0]["type"] in ("field", "function_expression", "current", "literal")
-        return f"!{parts[0]}" if plain else f"!({parts[0]})"
-    if kind == "comparator":
-        return f"{parts[0]} {_OPERATORS[node['value']]} {parts[1]}"
-    if kind == "function_expression":
-        return f"{node['value']}({', '.join(parts)})"
-    if kind == "filter_projection":
-        return _joined(f"{parts[0]}[?{parts[2]}]", parts[1])
-    if kind == "projection":
-        sliced = children[0]["type"] == "index_expression" and children[0]["children"][-1]["type"] == "slice"
-        plain = sliced or children[0]["type"] == "flatten"
-        return _joined(parts[0] if plain else f"{parts[0]}[*]", parts[1])
-    if kind == "value_projection":
-        return _joined(f"{parts[0]}.*", parts[1])
-    return _render_rest(node, parts)
+    return _FORMATS.get(kind, _render_subexpression)(node, [_render(child) for child in children])
 
 
-def _render_rest(node: Node, parts: list[str]) -> str:
-    kind = node["type"]
-    if kind == "flatten":
-        return f"{parts[0]}[]"
-    if kind == "pipe":
-        return " | ".join(parts)
-    if kind == "index_expression":
-        return "".join(parts)
-    if kind == "expref":
-        return f"&{parts[0]}"
-    if kind == "key_val_pair":
-        return f"{node['value']}: {parts[0]}"
-    if kind == "multi_select_list":
-        return f"[{', '.join(parts)}]"
-    if kind == "multi_select_dict":
-        return f"{{{', '.join(parts)}}}"
+def _render_logic(node: Node, parts: list[str]) -> str:
+    inner = [
+        f"({part})" if child["type"].endswith(("and_expression", "or_expression")) else part
+        for part, child in zip(parts, node["children"])
+    ]
+    return (" && " if node["type"] == "and_expression" else " || ").join(inner)
+
+
+def _render_not(node: Node, parts: list[str]) -> str:
+    plain = node["children"][0]["type"] in ("field", "function_expression", "current", "literal")
+    return f"!{parts[0]}" if plain else f"!({parts[0]})"
+
+
+def _render_projection(node: Node, parts: list[str]) -> str:
+    base = node["children"][0]
+    sliced = base["type"] == "index_expression" and base["children"][-1]["type"] == "slice"
+    plain = sliced or base["type"] == "flatten"
+    return _joined(parts[0] if plain else f"{parts[0]}[*]", parts[1])
+
+
+def _render_subexpression(_node: Node, parts: list[str]) -> str:
     return ".".join(parts)
 
 
-def _joined(base: str, suffix: str) -> str:
-    if not suffix or suffix.startswith("["):
-        return base + suffix
-    return f"{base}.{suffix}"
+def _joined(base: str, member: str) -> str:
+    if not member or member.startswith("["):
+        return base + member
+    return f"{base}.{member}"
+
+
+#: Text of a node by its type, out of the texts of its children.
+_FORMATS: dict[str, t.Callable[[Node, list[str]], str]] = {
+    "current": lambda _node, _parts: "@",
+    "identity": lambda _node, _parts: "",
+    "index": lambda node, _parts: f"[{node['value']}]",
+    "and_expression": _render_logic,
+    "or_expression": _render_logic,
+    "not_expression": _render_not,
+    "comparator": lambda node, parts: f"{parts[0]} {_OPERATORS[node['value']]} {parts[1]}",
+    "function_expression": lambda node, parts: f"{node['value']}({', '.join(parts)})",
+    "filter_projection": lambda _node, parts: _joined(f"{parts[0]}[?{parts[2]}]", parts[1]),
+    "projection": _render_projection,
+    "value_projection": lambda _node, parts: _joined(f"{parts[0]}.*", parts[1]),
+    "flatten": lambda _node, parts: f"{parts[0]}[]",
+    "pipe": lambda _node, parts: " | ".join(parts),
+    "index_expression": lambda _node, parts: "".join(parts),
+    "expref": lambda _node, parts: f"&{parts[0]}",
+    "key_val_pair": lambda node, parts: f"{node['value']}: {parts[0]}",
+    "multi_select_list": lambda _node, parts: f"[{', '.join(parts)}]",
+    "multi_select_dict": lambda _node, parts: f"{{{', '.join(parts)}}}",
+}

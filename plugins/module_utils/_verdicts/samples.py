@@ -146,17 +146,10 @@ class Samples:
         key = (name, schema.get("form", "text"))
         pools = self._texts.get(key)
         if pools is None:
-            form = FORMS[key[1]]
-            named: dict[str, None] = {}
+            may_be_empty = schema.get("empty", True)
             words = self._compared.get(name) or (self._words if key[1] != "text" else {})
-            for word in list(words)[:_LITERALS_LIMIT] if name in self._names else ():
-                if form.fits(word) or (not word and schema.get("empty", True)):
-                    named[word] = None
-                for function in _FUNCTIONS if word else ():
-                    texts = (reached(key[1], word, function, more) for more in ((), tuple(named)[:4]))
-                    named.update((text, None) for text in texts if text is not None and len(named) < _POOL_LIMIT)
-            pools = (list(named), [*form.examples, *([""] if schema.get("empty", True) else [])])
-            self._texts[key] = pools
+            named = _named_texts(key[1], list(words)[:_LITERALS_LIMIT] if name in self._names else (), may_be_empty)
+            pools = self._texts[key] = (named, [*FORMS[key[1]].examples, *([""] if may_be_empty else [])])
         return pools
 
     def _numbers_of(self, schema: Schema, name: str) -> tuple[list[float], list[float]]:
@@ -165,13 +158,24 @@ class Samples:
         if pools is None:
             is_whole = "integer" in _kinds(schema)
             near = [number + step for number in self._numbers for step in ((0, 1, -1) if is_whole else (0, 0.5, -0.5))]
-            named = [number for number in dict.fromkeys(near) if low <= number <= high]
-            named = [int(number) for number in named if number == int(number)] if is_whole else named
-            alternatives = [number for number in (0, 1, 3, 7, 9.8, 10, 55, 100, 400) if low <= number <= high]
-            alternatives = [number for number in alternatives if not is_whole or number == int(number)]
-            pools = (named, alternatives)
-            self._ranges[(name, high)] = pools
+            named, alternatives = (
+                [number for number in numbers if low <= number <= high and (not is_whole or number == int(number))]
+                for numbers in (dict.fromkeys(near), (0, 1, 3, 7, 9.8, 10, 55, 100, 400))
+            )
+            pools = self._ranges[(name, high)] = (list(map(int, named)) if is_whole else named, alternatives)
         return pools
+
+
+def _named_texts(form: str, words: t.Iterable[str], may_be_empty: bool) -> list[str]:
+    """The words that a field of a form can have, and texts with which functions are true for the words."""
+    texts: dict[str, None] = {}
+    for word in words:
+        if FORMS[form].fits(word) or (not word and may_be_empty):
+            texts[word] = None
+        for function in _FUNCTIONS if word else ():
+            parts = (reached(form, word, function, more) for more in ((), tuple(texts)[:4]))
+            texts.update((text, None) for text in parts if text is not None and len(texts) < _POOL_LIMIT)
+    return list(texts)
 
 
 def _names_in(node: t.Any) -> set[str]:

@@ -18,6 +18,7 @@ STEPS_LIMIT = 150_000
 _IMAGES_NEEDED = 100
 _BOOLEAN_FUNCTIONS = ("contains", "starts_with", "ends_with")
 _TRUE, _FALSE = 1, 2
+_CHANGING = _TRUE | _FALSE
 
 
 class _Enough(Exception):
@@ -33,8 +34,7 @@ def try_expression(tree: Node, schema: Schema, reads: t.Collection[str]) -> None
 
     recorder = _recorder()
     watched = list(_watched(tree))
-    waiting = {id(node) for node in watched}
-    outcomes = 0
+    whole = 0
     tried = 0
     try:
         for image in Samples(tree, schema, reads):
@@ -44,51 +44,58 @@ def try_expression(tree: Node, schema: Schema, reads: t.Collection[str]) -> None
             except (jmespath.exceptions.JMESPathError, TypeError, ValueError):
                 continue
             if isinstance(result, bool):
-                outcomes |= _TRUE if result else _FALSE
-            waiting = {node for node in waiting if recorder.outcomes.get(node, 0) != _TRUE | _FALSE}
-            if not waiting and outcomes == _TRUE | _FALSE:
+                whole |= _TRUE if result else _FALSE
+            if whole == _CHANGING and all(recorder.outcomes.get(id(node)) == _CHANGING for node in watched):
                 return
     except _Enough:
         if tried < _IMAGES_NEEDED:
             raise InputError("takes too many steps to be checked: make it smaller") from None
-    for node in watched:
-        outcome = recorder.outcomes.get(id(node), 0)
+    _refuse_unchanging(tree, [(node, recorder.outcomes.get(id(node), 0)) for node in watched], whole)
+
+
+def _refuse_unchanging(tree: Node, outcomes: t.Iterable[tuple[Node, int]], whole: int) -> None:
+    """Refuse an expression that has the same value for every image, as a whole or in a part."""
+    for node, outcome in outcomes:
         if outcome in (_TRUE, _FALSE):
-            raise InputError(_never(tree, node, outcome, outcomes))
-    if outcomes in (_TRUE, _FALSE):
-        raise InputError(_never(tree, tree, outcomes, outcomes))
-    if not outcomes:
+            raise InputError(_never(tree, node, outcome, whole))
+    if whole in (_TRUE, _FALSE):
+        raise InputError(_never(tree, tree, whole, whole))
+    if not whole:
         raise InputError("gives neither true nor false for any image")
 
 
-def _never(tree: Node, node: Node, outcome: int, outcomes: int) -> str:
-    """What never changes, what follows from it, and what to write."""
-    effect = {_TRUE: "can never be broken: ", _FALSE: "can never hold: "}.get(outcomes, "")
+def _never(tree: Node, node: Node, outcome: int, whole: int) -> str:
+    """Say what never changes, what follows from it, and what to write."""
+    effect = {_TRUE: "can never be broken: ", _FALSE: "can never hold: "}.get(whole, "")
     state = "true" if outcome == _TRUE else "false"
     part = "it" if node is tree else f"the part {render(node)}"
     return f"{effect}{part} is {state} for every image ({IMAGES} were tried){_better(node)}"
 
 
 def _better(node: Node) -> str:
-    children = node["children"]
-    if node["type"] == "comparator":
-        if any(child == {"type": "literal", "children": [], "value": None} for child in children):
-            return "; nothing is null here: an empty text or list is false, so write !x instead of x == `null`"
-        lengths = [child for child in children if child["type"] == "function_expression" and child["value"] == "length"]
-        if lengths:
-            return f"; a length is never below 0: write {render(lengths[0])} == `0` or > `0`"
-        numbers = [child["value"] for child in children if child["type"] == "literal"]
-        if numbers and not isinstance(numbers[0], (str, list)):
-            return "; compare with a number that can be on both sides: cvss_score is 0 to 10, compliance.score 0 to 100"
+    if node["type"] == "comparator" and (better := _better_comparison(node["children"])):
+        return better
     if node["type"] == "and_expression":
         return "; one value is never two at once: write || between them"
     if node["type"] == "or_expression":
         return "; every value differs from one of two: write && between them"
     if node["type"] == "not_expression":
-        return f"; {render(children[0])} is never empty or null: leave the part out"
+        return f"; {render(node['children'][0])} is never empty or null: leave the part out"
     if node["type"] == "field":
         return f"; {render(node)} is never empty: compare it with something, as in {render(node)} == 'x'"
     return "; leave the part out, or compare with a value that only some images have"
+
+
+def _better_comparison(children: list[Node]) -> str:
+    if any(child == {"type": "literal", "children": [], "value": None} for child in children):
+        return "; nothing is null here: an empty text or list is false, so write !x instead of x == `null`"
+    lengths = [child for child in children if child["type"] == "function_expression" and child["value"] == "length"]
+    if lengths:
+        return f"; a length is never below 0: write {render(lengths[0])} == `0` or > `0`"
+    numbers = [child["value"] for child in children if child["type"] == "literal"]
+    if numbers and not isinstance(numbers[0], (str, list)):
+        return "; compare with a number that can be on both sides: cvss_score is 0 to 10, compliance.score 0 to 100"
+    return ""
 
 
 def _watched(node: Node) -> t.Iterator[Node]:

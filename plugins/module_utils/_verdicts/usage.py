@@ -13,6 +13,7 @@ import typing as t
 from .applying import Entry, Exceptions, ImageNames, for_policy
 from .exceptions import Acceptance
 from .vex_statements import VexDocument
+from .wording import counted
 
 #: Images that are named of one exception's use, and exceptions that are named of one warning.
 IMAGES_KEPT = 20
@@ -77,15 +78,16 @@ class Usages:
             entry_states += entries.about_finding(_ReportedFinding(item["id"], name, item["package"], item["status"]))
         for rule in (document["compliance"] or {"rules": ()})["rules"]:
             entry_states += entries.about_rule(rule)
-        image = document["reference"] or document["digest"]
         for entry, state in entry_states:
-            if policies and not any(for_policy(entry, name) for name in policies):
-                continue
-            self._number[id(entry)] += 1
-            self._open[id(entry)] += state != "fix_available"
-            images = self._images[id(entry)]
-            if len(images) < IMAGES_KEPT and image not in images:
-                images.append(image)
+            if not policies or any(for_policy(entry, name) for name in policies):
+                self._count(entry, state, document["reference"] or document["digest"])
+
+    def _count(self, entry: Entry, state: str, image: str) -> None:
+        self._number[id(entry)] += 1
+        self._open[id(entry)] += state != "fix_available"
+        images = self._images[id(entry)]
+        if len(images) < IMAGES_KEPT and image not in images:
+            images.append(image)
 
     def result(self) -> list[EntryUsage]:
         """One for each entry of a file, in their order."""
@@ -156,19 +158,19 @@ def describe_vex(document: VexDocument, usages: Usages) -> dict[str, t.Any]:
 
 def warnings(usages: t.Sequence[EntryUsage], days: int, *, whole: bool) -> list[str]:
     """Sentences about exceptions that need somebody. ``whole``: everything was judged, so that unused means it."""
+    by_state: dict[str, list[EntryUsage]] = collections.defaultdict(list)
+    for usage in usages:
+        by_state[usage.state].append(usage)
     texts = [
-        ("expired", [usage for usage in usages if usage.state == "expired"]),
-        ("ended, since all that is accepted has a fix now", [usage for usage in usages if usage.state == "fixed"]),
+        ("expired", by_state["expired"]),
+        ("ended, since all that is accepted has a fix now", by_state["fixed"]),
         (f"with an end within {days} days", [usage for usage in usages if usage.expires_within(days)]),
-        ("about nothing in any image", [usage for usage in usages if whole and usage.state == "unused"]),
+        ("about nothing in any image", by_state["unused"] if whole else []),
     ]
-    return [
-        f"{len(matching)} exception{'' if len(matching) == 1 else 's'} {state}: {_places(matching)}"
-        for state, matching in texts
-        if matching
-    ]
+    return [f"{counted(len(named), 'exception')} {text}: {_places(named)}" for text, named in texts if named]
 
 
 def _places(usages: t.Sequence[EntryUsage]) -> str:
-    shown = ", ".join(f"{item.entry.label} ({item.entry.where}, line {item.entry.line})" for item in usages[:_NAMED])
+    entries = [usage.entry for usage in usages[:_NAMED]]
+    shown = ", ".join(f"{entry.label} ({entry.where}, line {entry.line})" for entry in entries)
     return shown + (f" and {len(usages) - _NAMED} more" if len(usages) > _NAMED else "")

@@ -37,6 +37,7 @@ IDS_LIMIT = 100
 STEP_LIMIT = 1_000_000
 CONTEXT = "https://openvex.dev/ns/v0.2.0"
 
+_T = t.TypeVar("_T", ImageName, PackageName)
 _STATUSES = ("not_affected", "affected", "fixed", "under_investigation")
 _CSAF_STATUSES: t.Mapping[str, str] = {
     "known_not_affected": "not_affected",
@@ -216,15 +217,19 @@ class _VexReader:
         if not products:
             self.problem(f"{place} names no product")
         for product in products:
-            images = self._openvex_images(product, place, statement.widely)
-            if not images:
-                shown = visible(self.text(product, "@id", place) or "a product without an @id", 200)
-                self.problem(f"{place}: {shown} names no image by digest or repository")
-                continue
-            packages = self._openvex_parts(product, place, statement.widely)
-            for image in images:
-                for package in packages:
-                    self.add(dataclasses.replace(statement, image=image, package=package))
+            self._openvex_product(product, place, statement)
+
+    def _openvex_product(self, product: dict[str, t.Any], place: str, statement: VexStatement) -> None:
+        """Add a statement for each image and package that a product stands for."""
+        images = self._openvex_images(product, place, statement.widely)
+        if not images:
+            shown = visible(self.text(product, "@id", place) or "a product without an @id", 200)
+            self.problem(f"{place}: {shown} names no image by digest or repository")
+            return
+        packages = self._openvex_parts(product, place, statement.widely)
+        for image in images:
+            for package in packages:
+                self.add(dataclasses.replace(statement, image=image, package=package))
 
     def _openvex_parts(self, product: dict[str, t.Any], place: str, widely: bool) -> list[PackageName | None]:
         """The packages that are meant; None for the whole image."""
@@ -332,13 +337,10 @@ class _Csaf:
         if not name or not helper:
             return
         urls = [reader.text(helper, "purl", "a product"), *reader.texts(helper, "purls", "a product")]
-        urls = [url for url in urls if url]
-        images = {image_of_purl(url) for url in urls}
-        packages = {package_of_purl(url) for url in urls}
-        image = images.pop() if len(images) == 1 else None
-        package = packages.pop() if len(packages) == 1 else None
+        urls = list(filter(None, urls))
         named_images = self._meant.setdefault(name, {})
         named_images.update(dict.fromkeys(image for url in urls for image in images_meant_by(url)))
+        image, package = _only(map(image_of_purl, urls)), _only(map(package_of_purl, urls))
         if image is not None:
             self._images[name] = image
         if package is not None:
@@ -384,6 +386,29 @@ class _Csaf:
         for group in self._reader.texts(holder, "group_ids", place):
             yield from self._groups.get(group, ())
 
+    def _justifications(self, vulnerability: dict[str, t.Any], place: str) -> dict[str, str]:
+        """The flag of each product."""
+        justifications: dict[str, str] = {}
+        for flag in self._reader.objects(vulnerability, "flags", place):
+            label = self._reader.text(flag, "label", f"{place}: flag")
+            if label not in JUSTIFICATIONS:
+                raise CorruptData(f"{self._reader.where}: {place}: the flag '{visible(label, 60)}' is not known")
+            for product in self._members(flag, f"{place}: flag"):
+                justifications[product] = label
+                self._reader.step()
+        return justifications
+
+    def _impacts(self, vulnerability: dict[str, t.Any], place: str) -> dict[str, str]:
+        """What is said of the impact on each product."""
+        impacts: dict[str, str] = {}
+        for threat in self._reader.objects(vulnerability, "threats", place):
+            if self._reader.text(threat, "category", f"{place}: threat") == "impact":
+                details = self._reader.text(threat, "details", f"{place}: threat")
+                for product in self._members(threat, f"{place}: threat"):
+                    impacts[product] = details
+                    self._reader.step()
+        return impacts
+
     def _vulnerability(self, vulnerability: dict[str, t.Any], place: str, time: str) -> None:
         reader = self._reader
         ids = [reader.text(vulnerability, "cve", place)]
@@ -391,21 +416,8 @@ class _Csaf:
         names = reader.ids(ids, place)
         if not names:
             raise CorruptData(f"{reader.where}: {place} has neither cve nor ids")
-        justifications: dict[str, str] = {}
-        impacts: dict[str, str] = {}
-        for flag in reader.objects(vulnerability, "flags", place):
-            label = reader.text(flag, "label", f"{place}: flag")
-            if label not in JUSTIFICATIONS:
-                raise CorruptData(f"{reader.where}: {place}: the flag '{visible(label, 60)}' is not known")
-            for product in self._members(flag, f"{place}: flag"):
-                justifications[product] = label
-                reader.step()
-        for threat in reader.objects(vulnerability, "threats", place):
-            if reader.text(threat, "category", f"{place}: threat") == "impact":
-                details = reader.text(threat, "details", f"{place}: threat")
-                for product in self._members(threat, f"{place}: threat"):
-                    impacts[product] = details
-                    reader.step()
+        justifications = self._justifications(vulnerability, place)
+        impacts = self._impacts(vulnerability, place)
         statuses = reader.object(vulnerability, "product_status", place)
         for name, status in _CSAF_STATUSES.items():
             for product in reader.texts(statuses, name, f"{place}: product_status"):
@@ -428,3 +440,9 @@ class _Csaf:
                             author=reader.author,
                         )
                     )
+
+
+def _only(values: t.Iterable[_T | None]) -> _T | None:
+    """The value that all of them have; None where they differ, or there are none."""
+    distinct = set(values)
+    return distinct.pop() if len(distinct) == 1 else None

@@ -80,20 +80,23 @@ class PackageName:
         if parts is None:
             return widely
         if widely:
-            foreign_namespaces = _KNOWN_NAMESPACES.difference(namespaces_of(distribution)) if distribution else ()
-            build = self.build.casefold()
-            return (
-                parts["name"].casefold() == self.name.casefold()
-                and self.namespace not in foreign_namespaces
-                and (build == parts["build"].casefold() or not re.fullmatch(r"[^-]+-[^-]+", build))
-                and (self.arch == parts["arch"] or self.arch not in _ARCHITECTURES)
-            )
+            return self._names_widely(parts, distribution)
         return (
             parts["name"] == self.name
             and (not self.namespace or self.namespace in namespaces_of(distribution))
             and self.build in ("", parts["build"])
             and self.epoch in ("", parts["epoch"])
             and self.arch in ("", parts["arch"])
+        )
+
+    def _names_widely(self, parts: re.Match[str], distribution: str) -> bool:
+        foreign_namespaces = _KNOWN_NAMESPACES.difference(namespaces_of(distribution)) if distribution else ()
+        build = self.build.casefold()
+        return (
+            parts["name"].casefold() == self.name.casefold()
+            and self.namespace not in foreign_namespaces
+            and (build == parts["build"].casefold() or not re.fullmatch(r"[^-]+-[^-]+", build))
+            and (self.arch == parts["arch"] or self.arch not in _ARCHITECTURES)
         )
 
 

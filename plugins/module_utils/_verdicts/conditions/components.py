@@ -59,16 +59,18 @@ def _parse(field: Field) -> dict[str, t.Any]:
 
 
 def _reasons(policy: ComponentTerms, case: Case) -> Reasons:
-    accepted = case.inventory.kind if case.inventory.kind in policy.accept else ""
-    counts = {kind: number for kind, number in case.facts["not_examined"].items() if number and kind != accepted}
+    counts = {kind: number for kind, number in case.facts["not_examined"].items() if number}
+    if case.inventory.kind in policy.accept:
+        counts.pop(case.inventory.kind, None)
     for action, code, verb in (
         ("fail", "unexamined-components", "forbids them"),
         ("inconclusive", "components-not-examined", "wants them examined"),
     ):
-        kinds = [kind for kind, its_action in policy.unexamined if its_action == action and kind in counts]
-        if kinds:
-            total = counted(sum(counts[kind] for kind in kinds), "component")
-            shown = ", ".join(f"{counts[kind]} {kind}" for kind in kinds)
+        kinds = [kind for kind, its_action in policy.unexamined if its_action == action]
+        numbers = {kind: counts[kind] for kind in kinds if kind in counts}
+        if numbers:
+            total = counted(sum(numbers.values()), "component")
+            shown = ", ".join(f"{number} {kind}" for kind, number in numbers.items())
             yield Reason(code, f"{total} not examined ({shown}); the policy '{policy.name}' {verb}")
 
 

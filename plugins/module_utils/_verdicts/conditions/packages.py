@@ -93,9 +93,12 @@ def _reasons(policy: PackageTerms, case: Case) -> Reasons:
         return
     match = case.data.match
     packages = sorted(match.not_covered, key=lambda package: (package.package, package.key_id, package.vendor))
-    ways = [{accepts(vendor, package) for vendor in policy.accept_vendors} for package in packages]
-    guessed = [package for package, way in zip(packages, ways) if "vendor" in way and "key" not in way]
-    uncovered = [package for package, way in zip(packages, ways) if not way & {"key", "vendor"}]
+    by_vendor: dict[str, list[Coverage]] = {"key": [], "vendor": [], "": []}
+    for package in packages:
+        # The surest way counts, and "key" is the first of the alphabet.
+        ways = sorted(filter(None, {accepts(vendor, package) for vendor in policy.accept_vendors}))
+        by_vendor[next(iter(ways), "")].append(package)
+    guessed, uncovered = by_vendor["vendor"], by_vendor[""]
     by_name = match.counts.get("vendor_by_name", 0)
     if by_name:
         text = f"{counted(by_name, 'package')} taken as the distribution's own by the vendor text alone"
