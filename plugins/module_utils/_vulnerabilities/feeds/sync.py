@@ -285,10 +285,8 @@ class SyncedFeed:
     def deletions_since(self, _moment: str) -> set[str]:
         """Names of documents that the vendor took back since the index was made."""
         # As the lists tell it of what the index has, whatever the time: a list that lags has late news of old times.
-        listed_paths = self._deletions.keys() & self._documents.keys()
-        return {
-            path.rpartition("/")[2] for path in listed_paths if self._deletions[path] >= self._changes.get(path, "")
-        }
+        paths = self._deletions.keys() & self._documents.keys()
+        return {path.rpartition("/")[2] for path in paths if self._deletions[path] >= self._changes.get(path, "")}
 
     def read(self, sink: DocumentSink) -> None:
         """Give every document to ``sink``, or say that it is as the index has it."""
@@ -298,12 +296,12 @@ class SyncedFeed:
             available = {path for path, stamp in self._fetch.items() if self._is_there(path, stamp)}
             for path in self._documents.keys() - available - self._gone:
                 sink.keep(path)
-            archived = set(self._documents)
+            packed = set(self._documents)
         else:
             archive = self._site.fetch_archive(self._archive.name, self._archive.headers, self._spool)
             available = {path for path, stamp in self._fetch.items() if self._is_there(path, stamp)}
-            archived = self._read_archive(archive, available | self._gone, sink)
-            available |= self._missing(archived | available)
+            packed = self._read_archive(archive, available | self._gone, sink)
+            available |= self._missing(packed | available)
         for path in sorted(available):
             stamp = self._stamp(path)
             sink.take(path, self._document(path, stamp), stamp)
@@ -313,12 +311,12 @@ class SyncedFeed:
 
     def _read_archive(self, archive: Path, replaced: t.Container[str], sink: DocumentSink) -> set[str]:
         """Take what is in the archive and in no better place; gives the paths of all that is in it."""
-        archived: set[str] = set()
+        packed: set[str] = set()
 
         def wanted(name: str) -> bool:
             if not is_document(name) or (name.rpartition("/")[2] == REPOSITORY_MAP and self._map):
                 return False
-            archived.add(short(name))
+            packed.add(short(name))
             return short(name) not in replaced
 
         def take(name: str, data: bytes | None) -> None:
@@ -334,14 +332,12 @@ class SyncedFeed:
             if self._spool is not None:
                 self._spool.drop_archive()
             raise
-        return archived
+        return packed
 
-    def _missing(self, archived: t.Container[str]) -> set[str]:
+    def _missing(self, paths: t.Container[str]) -> set[str]:
         """Documents that the list has and the archive lacks, though it is younger; those that are still to be had."""
         missing = [
-            path
-            for path, stamp in self._changes.items()
-            if path not in archived and stamp > self._deletions.get(path, "")
+            path for path, stamp in self._changes.items() if path not in paths and stamp > self._deletions.get(path, "")
         ]
         if len(missing) > MISSING_LIMIT:
             raise CorruptData(

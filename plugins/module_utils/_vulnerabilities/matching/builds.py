@@ -62,24 +62,24 @@ class BuildStream(t.NamedTuple):
 @functools.lru_cache(maxsize=1 << 16)
 def parse_build(evr: str) -> Build:
     """Read ``epoch:version-release`` or, with an unknown epoch, ``version-release``."""
-    head, colon, rest = evr.partition(":")
+    head, colon, version_release = evr.partition(":")
     epoch = int(head) if colon and head.isascii() and head.isdigit() and len(head) <= 10 else None
-    version, _dash, release = (rest if epoch is not None else evr).rpartition("-")
+    version, _dash, release = (version_release if epoch is not None else evr).rpartition("-")
     return Build(epoch, version, _CONTEXT.sub(r"\1", release))
 
 
 @functools.lru_cache(maxsize=1 << 16)
-def compare_builds(one: Build, two: Build) -> int:
+def compare_builds(first: Build, second: Build) -> int:
     """Order of two builds: -1, 0 or 1. An epoch that is not known counts as that of the other."""
-    if one.epoch is not None and two.epoch is not None and one.epoch != two.epoch:
-        return 1 if one.epoch > two.epoch else -1
-    return _compare_versions(one.version, two.version) or _compare_versions(one.release, two.release)
+    if first.epoch is not None and second.epoch is not None and first.epoch != second.epoch:
+        return 1 if first.epoch > second.epoch else -1
+    return _compare_versions(first.version, second.version) or _compare_versions(first.release, second.release)
 
 
-def same_version(one: Build, two: Build) -> bool:
+def same_version(first: Build, second: Build) -> bool:
     """Return whether epoch and version are the same."""
-    epochs = one.epoch is None or two.epoch is None or one.epoch == two.epoch
-    return epochs and _compare_versions(one.version, two.version) == 0
+    epochs = first.epoch is None or second.epoch is None or first.epoch == second.epoch
+    return epochs and _compare_versions(first.version, second.version) == 0
 
 
 @functools.lru_cache(maxsize=1 << 16)
@@ -112,12 +112,12 @@ def module_build(release: str) -> str:
     return match[1] if match else ""
 
 
-def is_rebuild(one: Build | None, two: Build | None) -> bool:
+def is_rebuild(first: Build | None, second: Build | None) -> bool:
     """Return whether two builds of one version are the same release in two builds of a module."""
-    if one is None or two is None:
+    if first is None or second is None:
         return False
-    first, second = (build.release.partition(".module") for build in (one, two))
-    return bool(first[1] and second[1]) and first[0] == second[0]
+    first_parts, second_parts = (build.release.partition(".module") for build in (first, second))
+    return bool(first_parts[1] and second_parts[1]) and first_parts[0] == second_parts[0]
 
 
 def of_numbered_stream(module: str, build: Build) -> bool:

@@ -46,8 +46,8 @@ def source_epochs(packages: t.Iterable[Package]) -> dict[str, int]:
             main.add(package.source_rpm)
             epochs[package.source_rpm] = package.epoch or 0
         elif f"{package.version}-{package.release}" == build and package.source_rpm not in main:
-            known = epochs.get(package.source_rpm)
-            epochs[package.source_rpm] = min(package.epoch or 0, (package.epoch or 0) if known is None else known)
+            epoch = epochs.get(package.source_rpm)
+            epochs[package.source_rpm] = min(package.epoch or 0, (package.epoch or 0) if epoch is None else epoch)
     return epochs
 
 
@@ -97,7 +97,7 @@ def module_names(module: str) -> tuple[str, ...]:
     if not colon:
         return ()
     streams = dict.fromkeys((stream, koji_stream(stream)))
-    return tuple(f"{one}:{own}" for one in (name, f"{name}-devel") for own in streams)
+    return tuple(f"{base}:{own}" for base in (name, f"{name}-devel") for own in streams)
 
 
 def same_module(stated: str, module: str) -> bool:
@@ -114,11 +114,11 @@ def is_module(stated: str, module: str) -> bool:
 
 def is_companion(stated: str, module: str) -> bool:
     """Return whether one module is the other's companion for developers, after which some documents name it."""
-    one, _colon, stream = stated.partition(":")
-    two, _colon, own = module.partition(":")
+    stated_name, _colon, stream = stated.partition(":")
+    module_name, _colon, own = module.partition(":")
     if koji_stream(stream) != koji_stream(own):
         return False
-    return one == f"{two}-devel" or two == f"{one}-devel"
+    return stated_name == f"{module_name}-devel" or module_name == f"{stated_name}-devel"
 
 
 def may_be_module(group: Group, module: str) -> bool:

@@ -29,10 +29,12 @@ class Products(ImageProducts):
     def related(self, products: t.Sequence[int]) -> list[tuple[int, Relation]]:
         """Those of the feed's products that have to do with the images. The feed names the same ones over and over."""
         key = tuple(products)
-        known = self._related.get(key)
-        if known is None:
+        relations = self._related.get(key)
+        if relations is None:
             if len(self._related) > RELATED_KEPT:
                 self._related.clear()
             every = ((product, self.relations[product]) for product in key)
-            known = self._related[key] = [(product, found) for product, found in every if found is not None]
-        return known
+            relations = self._related[key] = [
+                (product, relation) for product, relation in every if relation is not None
+            ]
+        return relations

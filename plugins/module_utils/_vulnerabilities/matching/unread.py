@@ -38,12 +38,12 @@ class Unread:
 
         ``distributions``: every ``ID`` of os-release of the image's distribution.
         """
-        found = [(number, tuple(sorted(names))) for number, names in named.items()]
+        concerned = [(number, tuple(sorted(names))) for number, names in named.items()]
         for number in self._by_distribution:
             scope = self._documents[number].scope
             if not scope.distributions or set(scope.distributions) & set(distributions):
-                found.append((number, ()))
+                concerned.append((number, ()))
         return tuple(
             UnreadDocument(self._documents[number].path, self._documents[number].sha256, names)
-            for number, names in sorted(found)
+            for number, names in sorted(concerned)
         )
