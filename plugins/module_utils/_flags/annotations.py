@@ -111,13 +111,7 @@ def read_deny(current: Annotations, provider: str) -> Deny:
     marks = {key[len(_MARK) :]: word for key, word in current.items() if key.startswith(_MARK) and key != _FOREIGN_MARK}
     denying = sorted(name for name, word in marks.items() if _denies(word))
     value, recorded = current.get(DENY_EXECUTION), current.get(_FOREIGN_MARK)
-    # Beside a mark that denies owners write nothing but "true": another value is the last word of somebody else.
-    if denying and value == "true":
-        foreign = recorded
-    elif not denying and marks and value == "false":
-        foreign = None
-    else:
-        foreign = value
+    foreign = _foreign_word(value, recorded, is_marked=bool(marks), is_denied=bool(denying))
     return Deny(
         value,
         marks.get(provider),
@@ -126,6 +120,16 @@ def read_deny(current: Annotations, provider: str) -> Deny:
         foreign,
         foreign == "true" and _is_of_cloudforms(current, FAILED_POLICY),
     )
+
+
+def _foreign_word(value: str | None, recorded: str | None, *, is_marked: bool, is_denied: bool) -> str | None:
+    """The word of somebody without a mark. ``recorded``: what was kept of it when an owner denied."""
+    # Beside a mark that denies owners write nothing but "true": another value is the last word of somebody else.
+    if is_denied and value == "true":
+        return recorded
+    if not is_denied and is_marked and value == "false":
+        return None
+    return value
 
 
 def ours(current: Annotations, provider: str, *, adopt: bool = False) -> bool:
@@ -241,25 +245,28 @@ def _flag(
     lifts = not is_ours and (fate == CLEAR or facts.verdict == "passed")
     adopts = adopt and (is_ours or lifts)
     foreign = None if adopts and deny.leftover else deny.foreign
-    # Beside no deny of ours the value itself is their word; a record that outlived it would speak for them later.
-    values: Wanted = {_FOREIGN_MARK: foreign if is_ours or deny.others else None}
+    values = _deny_keys(deny, foreign, keys, is_ours=is_ours, lifts=lifts)
+    chosen_key = FAILED_POLICY if is_ours else SUCCESSFUL_POLICY if lifts and not deny.others else ""
+    names = visible(", ".join(facts.policies), _DESCRIPTION_LIMIT) or provider
+    values.update(_policy_keys(chosen_key if cloudforms_keys else None, names, current, keys, adopts=adopts))
+    return values
+
+
+def _deny_keys(deny: Deny, foreign: str | None, keys: _Keys, *, is_ours: bool, lifts: bool) -> Wanted:
+    """The value and the marks. ``is_ours``: we deny; ``lifts``: we say that we do not."""
     if is_ours or deny.others:
-        values[DENY_EXECUTION] = "true"
-        if is_ours:
-            values[keys.mark] = "true"
-        elif deny.ours:
-            values[keys.mark] = "false"
-    elif foreign is not None and not (foreign == "false" and deny.spoken):
+        values: Wanted = {_FOREIGN_MARK: foreign, DENY_EXECUTION: "true"}
+        if is_ours or deny.ours:
+            values[keys.mark] = "true" if is_ours else "false"
+        return values
+    # Beside no deny of ours the value itself is their word; a record that outlived it would speak for them later.
+    values = {_FOREIGN_MARK: None}
+    if foreign is not None and not (foreign == "false" and deny.spoken):
         values[DENY_EXECUTION] = foreign
         if deny.ours:
             values[keys.mark] = None
     elif lifts:  # a foreign "false" beside another mark that says so would be nobody's at the next look
         values[DENY_EXECUTION] = values[keys.mark] = "false"
-    chosen_key = None
-    if cloudforms_keys:
-        chosen_key = FAILED_POLICY if is_ours else SUCCESSFUL_POLICY if lifts and not deny.others else ""
-    names = visible(", ".join(facts.policies), _DESCRIPTION_LIMIT) or provider
-    values.update(_policy_keys(chosen_key, names, current, keys, adopts=adopts))
     return values
 
 

@@ -141,19 +141,21 @@ def policy_key(image: str) -> str:
     Otherwise the registry is made explicit as container runtimes do it, host names are compared in lower case and
     without the port 443, and a missing tag is ``latest``.
     """
-    if "@" in image:
-        key = image[image.rindex("@") + 1 :]
-    else:
-        first, slash, _path = image.partition("/")
-        is_host = bool(slash) and ("." in first or ":" in first or first == "localhost" or first != _lower(first))
-        colon = image.rfind(":")
-        key = _lower(image[:colon]) + image[colon:] if colon > image.rfind("/") else _lower(image) + ":latest"
-        key = ("" if is_host else "docker.io/") + key.replace(":443/", "/")
+    key = image[image.rindex("@") + 1 :] if "@" in image else _with_registry(image)
     if key.startswith("index.docker.io/"):
         key = key.removeprefix("index.")
     if key.startswith("docker.io/") and key.count("/") == 1:
         key = f"docker.io/library/{key[10:]}"
     return key
+
+
+def _with_registry(image: str) -> str:
+    """A reference without a digest in full form, but for what is special of Docker Hub."""
+    first, slash, _path = image.partition("/")
+    is_host = bool(slash) and ("." in first or ":" in first or first == "localhost" or first != _lower(first))
+    colon = image.rfind(":")
+    key = _lower(image[:colon]) + image[colon:] if colon > image.rfind("/") else _lower(image) + ":latest"
+    return ("" if is_host else "docker.io/") + key.replace(":443/", "/")
 
 
 def _lower(text: str) -> str:
@@ -245,23 +247,14 @@ def plan(
     clears = _Changes(batch, limit)
     counts = {shard.name: sum(len(shard.entries(kind)) for kind in KINDS) for shard in room.shards}
     for kind in KINDS:
-        holders: dict[str, list[ListShard]] = {}
-        for shard in room.shards:
-            for key in shard.entries(kind):
-                holders.setdefault(key, []).append(shard)
+        holders = _holders(room.shards, kind)
         for key in sorted(holders.keys() | entries[kind].keys()):
             own_shards = holders.get(key, [])
-            needless = own_shards[:-1]
             entry = entries[kind].get(key)
-            if entry is None:
-                needless = needless if key in keep else own_shards
+            if entry is not None:
+                needless = _set(changes, room, kind, key, entry, own_shards)
             else:
-                place = room.place(key, entry, own_shards[-1] if own_shards else None, kind)
-                if own_shards and place != own_shards[-1].name:
-                    needless = own_shards
-                old = own_shards[-1].entries(kind)[key] if own_shards and place == own_shards[-1].name else None
-                if old != entry:
-                    changes.set(place, kind, key, entry, old)
+                needless = own_shards[:-1] if key in keep else own_shards
             for shard in needless:
                 clears.clear(shard.name, kind, key, shard.entries(kind)[key])
                 counts[shard.name] -= 1
@@ -270,6 +263,29 @@ def plan(
         shard.name for shard in room.shards if shard.number > 0 and not counts[shard.name] and shard.name not in targets
     ]
     return ListPlan(tuple(room.created), changes.patches(), clears.patches(), tuple(deletes))
+
+
+def _holders(shards: t.Iterable[ListShard], kind: Kind) -> dict[str, list[ListShard]]:
+    holders: dict[str, list[ListShard]] = {}
+    for shard in shards:
+        for key in shard.entries(kind):
+            holders.setdefault(key, []).append(shard)
+    return holders
+
+
+def _set(
+    changes: _Changes, room: _Room, kind: Kind, key: str, entry: Entry, own_shards: list[ListShard]
+) -> list[ListShard]:
+    """Plan to set an entry in one shard. ``own_shards``: those that hold it; the result: those that need not then."""
+    holder = own_shards[-1] if own_shards else None
+    place = room.place(key, entry, holder, kind)
+    if holder is None or place != holder.name:
+        changes.set(place, kind, key, entry, None)
+        return own_shards
+    old = holder.entries(kind)[key]
+    if old != entry:
+        changes.set(place, kind, key, entry, old)
+    return own_shards[:-1]
 
 
 def plan_passed(
@@ -417,12 +433,15 @@ def _check(entries: t.Mapping[Kind, t.Mapping[str, Entry]]) -> None:
             raise InputError(f"{quoted(reference)} is not a full reference; expected registry/repository:tag")
     for kind in KINDS:
         for key, entry in entries[kind].items():
-            if len(entry.text) > TEXT_LIMIT or not _TEXT.fullmatch(entry.text):
-                raise InputError(
-                    f"the text for {quoted(key)} is not a line of 1 to {TEXT_LIMIT} characters: "
-                    f"{quoted(entry.text, 80)}"
-                )
+            _check_text(key, entry.text)
             _check_time(entry.grace_until)
+
+
+def _check_text(key: str, text: str) -> None:
+    if len(text) > TEXT_LIMIT or not _TEXT.fullmatch(text):
+        raise InputError(
+            f"the text for {quoted(key)} is not a line of 1 to {TEXT_LIMIT} characters: {quoted(text, 80)}"
+        )
 
 
 def _check_digest(digest: str) -> None:

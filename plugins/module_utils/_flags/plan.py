@@ -250,18 +250,22 @@ def check_limit(
     hits, total = new | losing | (before or frozenset()), len(in_use.images)
     if limit.allows(len(hits), total):
         return hits
-    rows = (row for row in plan.flagged if in_use.images_of((row.digest, *row.references)))
-    first = next(rows, None)
-    example = f"; the first: {first.reference or first.digest}: {first.why}" if first else ""
     share = f" ({100 * len(hits) / total:.3g}%)" if total else ""
     raise ScanError(
         f"nothing {'' if before is None else 'more '}was flagged: {len(hits)} of {total} images in use{where}{share} "
         f"would be flagged newly{' or lose a pass that they need' if losing else ''}, and max_new_flags allows "
-        f"{limit}{example}",
+        f"{limit}{_example(plan, in_use)}",
         code="too-many-flags",
         hint="look at the vulnerability data and the policies that changed last, and at the run in check mode with "
         f"--diff; if all of it is right, run again with max_new_flags: {len(hits)}",
     )
+
+
+def _example(plan: FlagPlan, in_use: InUse) -> str:
+    for row in plan.flagged:
+        if in_use.images_of((row.digest, *row.references)):
+            return f"; the first: {row.reference or row.digest}: {row.why}"
+    return ""
 
 
 def harmless(plan: FlagPlan, snapshot: Snapshot, in_use: InUse) -> frozenset[str]:
@@ -299,14 +303,8 @@ class _Planning:
         denied = state.denied or {}
         set_passed, clear_passed, passes = self._passes()
         moved_names = frozenset(name for name in state.listed if name not in self._references and self._is_free(name))
-        after = {**denied, **self._digests}.items(), {**state.listed, **self._references}.items()
         self._look_for_left(moved_names)
-        ends = [
-            entry.grace_until
-            for entries, removed_names in zip(after, (self._lifted, moved_names))
-            for name, entry in entries
-            if name not in removed_names
-        ]
+        ends = [*self._ends_of_grace(moved_names), *passes]
         lists = state.denied is not None
         return FlagPlan(
             fates=self._fates,
@@ -320,7 +318,7 @@ class _Planning:
             clear_references=moved_names,
             set_passed=set_passed,
             clear_passed=clear_passed,
-            next_due=min((end for end in (*ends, *passes) if end > self._now), default=""),
+            next_due=min((end for end in ends if end > self._now), default=""),
         )
 
     def _decide(self, subject: FlagSubject) -> None:
@@ -401,6 +399,13 @@ class _Planning:
             self._rows["kept"].append(
                 FlagRow("", name, "the store does not know the name; state: absent takes it back")
             )
+
+    def _ends_of_grace(self, moved_names: t.Container[str]) -> t.Iterator[str]:
+        """Ends of the graces of entries that stand once the plan is carried out."""
+        digests = {**(self._seen.denied or {}), **self._digests}
+        references = {**self._seen.listed, **self._references}
+        yield from (entry.grace_until for digest, entry in digests.items() if digest not in self._lifted)
+        yield from (entry.grace_until for name, entry in references.items() if name not in moved_names)
 
     def _is_free(self, reference: str) -> bool:
         """Return whether a listed reference leads to an image that passes, or to another one that is not denied.

@@ -70,15 +70,19 @@ def validity(
     for policy in selecting:
         if policy.sha256 not in judged:
             return Validity(problem=f"it was not judged by the policy '{policy.name}', which selects it; judge again")
-    for exception in document.get("exceptions", ()):
-        if exception["state"] == "accepted" and exception["expires"]:
-            # It holds through its last day.
-            day = parse_time(exception["expires"], "the expiry of an exception")
-            lasting.append(_later(day, _DAY))
+    lasting += _ends_of_exceptions(document)
     end = _first(lasting + moving)
     ran_out = end is not None and end <= now
     problem = f"its verdict ran out at {_text(end)}; judge again, after a scan or with newer data" if ran_out else ""
     return Validity(_text(end), _text(_first(lasting)), problem)
+
+
+def _ends_of_exceptions(document: t.Mapping[str, t.Any]) -> list[datetime.datetime | None]:
+    """Ends of the exceptions that a pass needs. One holds through its last day."""
+    expiries = [
+        exception["expires"] for exception in document.get("exceptions", ()) if exception["state"] == "accepted"
+    ]
+    return [_later(parse_time(day, "the expiry of an exception"), _DAY) for day in expiries if day]
 
 
 def _limits(policy: Policy, passed: Pass) -> list[Limit]:
