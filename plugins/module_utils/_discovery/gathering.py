@@ -20,21 +20,21 @@ from .source.table import SOURCES
 
 def chosen_sources(params: Params) -> list[DiscoverySource]:
     """The sources that the options name, or give. Raises InputError where these contradict each other."""
-    given = [name for name, source in SOURCES.items() if source.is_given(params)]
-    names = given if params["sources"] is None else params["sources"]
-    _check_given(names, given)
+    given_names = [name for name, source in SOURCES.items() if source.is_given(params)]
+    names = given_names if params["sources"] is None else params["sources"]
+    _check_given(names, given_names)
     telling = [source.name for source in SOURCES.values() if source.tells_use]
     if params["in_use"] and not set(telling).intersection(names):
         raise InputError(f"in_use is asked for, but not the source {' or '.join(telling)}, which tells what runs")
     return [source for name, source in SOURCES.items() if name in names]
 
 
-def _check_given(names: t.Collection[str], given: t.Collection[str]) -> None:
+def _check_given(names: t.Collection[str], given_names: t.Collection[str]) -> None:
     needed = [name for name, source in SOURCES.items() if not source.has_defaults]
-    empty = [name for name in names if name in needed and name not in given]
+    empty = [name for name in names if name in needed and name not in given_names]
     if empty:
         raise InputError(f"sources names {', '.join(empty)}, but the option of that name is empty")
-    unused = [name for name in needed if name in given and name not in names]
+    unused = [name for name in needed if name in given_names and name not in names]
     if unused:
         raise InputError(f"the option {unused[0]} is given, but sources does not name it, so it would be left out")
 

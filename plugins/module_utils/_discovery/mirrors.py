@@ -53,15 +53,15 @@ def _read_kind(client: KubernetesClient, kind: str) -> list[Mirror]:
         return [mirror for mirror in mirrors if set(mirror.mirrors) - {mirror.source}]
 
     try:
-        found = [mirror for listed in client.items(f"/apis/{GROUP}/v1/{kind}", project) for mirror in listed]
+        mirrors = [mirror for listed in client.items(f"/apis/{GROUP}/v1/{kind}", project) for mirror in listed]
     except ApiError as error:
         if error.status != 404:  # An OpenShift before 4.13 has the group without these kinds.
             raise
         return []
-    if len(found) > ENTRY_LIMIT:
-        raise InputError(f"the cluster has {len(found)} entries of {kind}; at most {ENTRY_LIMIT} are read")
+    if len(mirrors) > ENTRY_LIMIT:
+        raise InputError(f"the cluster has {len(mirrors)} entries of {kind}; at most {ENTRY_LIMIT} are read")
     by_source: dict[str, list[Mirror]] = {}
-    for mirror in found:
+    for mirror in mirrors:
         by_source.setdefault(mirror.source, []).append(mirror)
     return [_merged(entries) for _source, entries in sorted(by_source.items())]
 

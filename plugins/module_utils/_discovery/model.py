@@ -213,15 +213,15 @@ def short_digest(digest: str) -> str:
 def fold(lines: t.Iterable[Excluded]) -> list[Excluded]:
     """The lines with equal ones added up, of each reason at most ``LINES``; the others become one with their number."""
     counts: dict[tuple[str, str], int] = {}
-    for one in lines:
-        counts[one.name, one.reason] = counts.get((one.name, one.reason), 0) + one.count
+    for line in lines:
+        counts[line.name, line.reason] = counts.get((line.name, line.reason), 0) + line.count
     folded: list[Excluded] = []
     shown_lines: collections.Counter[str] = collections.Counter()
-    rest: dict[str, int] = {}
+    unlisted: dict[str, int] = {}
     for (name, reason), count in counts.items():
         shown_lines[reason] += 1
         if shown_lines[reason] <= LINES:
             folded.append(Excluded(name, reason, count))
         else:
-            rest[reason] = rest.get(reason, 0) + count
-    return folded + [Excluded(f"{count} more", reason, count) for reason, count in rest.items()]
+            unlisted[reason] = unlisted.get(reason, 0) + count
+    return folded + [Excluded(f"{count} more", reason, count) for reason, count in unlisted.items()]
