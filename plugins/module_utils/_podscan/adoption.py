@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 
 from .._core.errors import ScanError
 from .._scanner.model import JobRecord
-from .._scanner.plan import plan_from_json
+from .._scanner.plan import ScanPlan, plan_from_json
 from . import jobs as api
 from .api_worker import ApiWorker
 from .jobs import Job
@@ -77,18 +77,7 @@ class Adoption:
             return False
         if not all(number < len(plan.shards) for number in numbers):
             return False
-        # What a tag meant when the interrupted run asked is not an answer to what it means now.
-        by_digest = {item.digest: item for item in self._state.queue if item.digest}
-        shards: dict[int, ShardState] = {}
-        item_numbers: set[int] = set()
-        for number in numbers:
-            items = {}
-            for position, planned in enumerate(plan.shards[number].images):
-                item = by_digest.get(planned.digest)
-                if item is not None and item.number not in item_numbers:
-                    items[position] = item
-                    item_numbers.add(item.number)
-            shards[number] = ShardState(plan.shards[number].key, items, set(items), ended=not items)
+        shards, item_numbers = self._take(plan, numbers)
         if not item_numbers:
             return False
         moment = self._api.call(self._state.jobs.server_time)
@@ -102,3 +91,19 @@ class Adoption:
         round_ = rounds.setdefault(job.plan, Round(name, [], beat_at=self._state.clock()))
         round_.jobs.append(RoundJob(job.name, job.uid, shards, self._state.clock()))
         return True
+
+    def _take(self, plan: ScanPlan, numbers: t.Iterable[int]) -> tuple[dict[int, ShardState], set[int]]:
+        """Shards of a plan with the images of them that are wanted, and the numbers of these."""
+        # What a tag meant when the interrupted run asked is not an answer to what it means now.
+        by_digest = {item.digest: item for item in self._state.queue if item.digest}
+        shards: dict[int, ShardState] = {}
+        item_numbers: set[int] = set()
+        for number in numbers:
+            items = {}
+            for position, planned in enumerate(plan.shards[number].images):
+                item = by_digest.get(planned.digest)
+                if item is not None and item.number not in item_numbers:
+                    items[position] = item
+                    item_numbers.add(item.number)
+            shards[number] = ShardState(plan.shards[number].key, items, set(items), ended=not items)
+        return shards, item_numbers

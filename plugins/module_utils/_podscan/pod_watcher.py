@@ -10,7 +10,7 @@ from .api_worker import ApiWorker
 from .jobs import JobPod
 from .log_collector import Finished, LogCollector, Received
 from .results import ShardState
-from .run_state import RunState, WatchedPod
+from .run_state import RoundJob, RunState, WatchedPod
 
 #: Seconds between looks at pods, and at Jobs and events.
 LOOK, LOOK_AT_JOBS = 1.0, 4.0
@@ -69,50 +69,56 @@ class PodWatcher:
             self._state.saw_jobs_at = now
             self._state.states = {job.uid: job for job in jobs}
         self._look_at_jobs_at = self._state.clock() + LOOK_AT_JOBS
-        slow = self._state.clock() - 2 * LOOK
-        started = {watched.job for watched in self._state.watched.values() if watched.pod.started}
-        waits = any(
-            not watched.pod.started and not watched.pod.ended and watched.seen_at < slow
-            for watched in self._state.watched.values()
-        ) or any(
-            job.uid not in started and job.released_at is not None and job.released_at < slow
-            for round_ in self._state.rounds
-            for job in round_.jobs
-        )
-        if waits:
+        if self._is_slow(self._state.clock() - 2 * LOOK):
             self._state.troubles = self._api.ask(self._state.jobs.troubles) or self._state.troubles
+
+    def _is_slow(self, moment: float) -> bool:
+        """Return whether a pod, or the pods of a Job, should have started and were there at a moment already."""
+        pods = self._state.watched.values()
+        started = {watched.job for watched in pods if watched.pod.started}
+        jobs = [job for round_ in self._state.rounds for job in round_.jobs if job.uid not in started]
+        return any(
+            not watched.pod.started and not watched.pod.ended and watched.seen_at < moment for watched in pods
+        ) or any(job.released_at is not None and job.released_at < moment for job in jobs)
 
     def _see(self, pods: list[JobPod]) -> None:
         """Compare the pods that are with those that were."""
         now = self._state.clock()
         jobs = {job.uid: job for round_ in self._state.rounds for job in round_.jobs}
         for pod in pods:
-            watched = self._state.watched.get(pod.uid)
-            if watched is None:
-                job = jobs.get(pod.job)
-                shard = job.shards.get(pod.index if pod.index >= 0 else next(iter(job.shards))) if job else None
-                if job is None or shard is None or shard.ended or shard.pod:
-                    continue
-                shard.pod = pod.uid
-                watched = self._state.watched[pod.uid] = WatchedPod(pod, shard, pod.job, now)
-                if self._state.method == "image_volume":
-                    self._check_mounts(pod, shard)
-            watched.pod = pod
-            watched.doing = pod.doing or watched.doing
-            watched.failure = watched.failure or pod.failure
-            if pod.started and not watched.followed:
-                watched.followed = True
-                self._state.worked_at = now
-                self.collector.follow(pod.name, pod.uid, bytes.fromhex(watched.shard.key))
-            if pod.running:
-                self._state.worked_at = now
-            if pod.ended and watched.followed:
-                self.collector.tell(pod.uid, ended=True)
+            watched = self._state.watched.get(pod.uid) or self._greet(pod, jobs.get(pod.job), now)
+            if watched is not None:
+                self._update(watched, pod, now)
         uids = {pod.uid for pod in pods}
         for uid, watched in self._state.watched.items():
             if uid not in uids and watched.gone_at is None:
                 watched.gone_at = now
                 self.collector.tell(uid, is_gone=True)
+
+    def _greet(self, pod: JobPod, job: RoundJob | None, now: float) -> WatchedPod | None:
+        """Watch a new pod; None for one without a shard that waits for it."""
+        shard = job.shards.get(pod.index if pod.index >= 0 else next(iter(job.shards))) if job else None
+        if shard is None or shard.ended or shard.pod:
+            return None
+        shard.pod = pod.uid
+        watched = self._state.watched[pod.uid] = WatchedPod(pod, shard, pod.job, now)
+        if self._state.method == "image_volume":
+            self._check_mounts(pod, shard)
+        return watched
+
+    def _update(self, watched: WatchedPod, pod: JobPod, now: float) -> None:
+        """Note how a pod is now, and follow its log once it has started."""
+        watched.pod = pod
+        watched.doing = pod.doing or watched.doing
+        watched.failure = watched.failure or pod.failure
+        if pod.started and not watched.followed:
+            watched.followed = True
+            self._state.worked_at = now
+            self.collector.follow(pod.name, pod.uid, bytes.fromhex(watched.shard.key))
+        if pod.running:
+            self._state.worked_at = now
+        if pod.ended and watched.followed:
+            self.collector.tell(pod.uid, ended=True)
 
     def _check_mounts(self, pod: JobPod, shard: ShardState) -> None:
         """A webhook may rewrite what a pod mounts, and the pod cannot tell: the digest must still be the one wanted."""

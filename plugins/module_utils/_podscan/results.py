@@ -132,15 +132,19 @@ class RecordReceiver:
         item, children = shard.items[number], shard.children.get(number)
         digest, platform = body["digest"], body["platform"] or item.platform
         if children is not None:
-            if body["index"] != shard.indexes[number] or digest not in children:
-                # An image of the index that somebody else has, or one that it does not list.
-                return
-            names, listed = children.pop(digest)
-            child = Item(item.number, names[0], digest, names, body["index"], platform or listed)
-            self._record(shard, number, child, body)
-            if not children:
-                shard.open.discard(number)
+            # It may be an image of the index that somebody else has, or one that the index does not list.
+            if body["index"] == shard.indexes[number] and digest in children:
+                names, listed = children.pop(digest)
+                child = Item(item.number, names[0], digest, names, body["index"], platform or listed)
+                self._record(shard, number, child, body)
+                if not children:
+                    shard.open.discard(number)
             return
+        self._single_image(shard, number, body)
+
+    def _single_image(self, shard: ShardState, number: int, body: t.Mapping[str, t.Any]) -> None:
+        """Take an image that is not known to be one of an index."""
+        item, digest, platform = shard.items[number], body["digest"], body["platform"] or shard.items[number].platform
         if body["index"] and not item.index:
             early = shard.early.setdefault(number, [])
             if len(early) < CHILD_LIMIT:

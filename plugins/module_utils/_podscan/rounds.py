@@ -87,13 +87,10 @@ class RoundLauncher:
             self._widen()
         if not self._state.queue:
             return
-        now = self._state.clock()
         working = sum(not shard.ended for round_ in self._state.rounds for shard in round_.shards)
         is_retry = any(item.tries or item.alone for item in self._state.queue)
-        if self._state.rounds and not is_retry and working >= self._state.options.pods:
+        if self._state.rounds and self._is_too_early(working, is_retry=is_retry):
             return
-        if self._state.rounds and is_retry and now - self._state.queued_at < 1.0:
-            return  # What fails together is tried again together.
         batch = self.batches(self._state.queue)[0]
         numbers = {item.number for item in batch}
         self._state.queue = [item for item in self._state.queue if item.number not in numbers]
@@ -102,6 +99,12 @@ class RoundLauncher:
         except BaseException:
             self._state.queue = batch + self._state.queue
             raise
+
+    def _is_too_early(self, working: int, *, is_retry: bool) -> bool:
+        """Return whether another round has to wait: for room, or for what fails together to be tried again together."""
+        if is_retry:
+            return self._state.clock() - self._state.queued_at < 1.0
+        return working >= self._state.options.pods
 
     def _make_round(self, cut: list[list[Item]], free: int, is_retry: bool) -> None:
         self._round_count += 1

@@ -41,20 +41,22 @@ class Supervisor:
         """End shards whose pods ended, cannot start, or never came."""
         now = self._state.clock()
         for watched in list(self._state.watched.values()):
-            if watched.shard.ended:
-                continue
-            pod = watched.pod
-            over = pod.ended or watched.gone_at is not None
-            if watched.followed:
-                if watched.lost_at is not None and (over or now - watched.lost_at > STATUS_LAG):
-                    self._pod_lost(watched)
-            elif over:
-                self._pod_lost(watched)
-            elif not pod.started:
-                self._waits(watched, now)
+            if not watched.shard.ended:
+                self._check_pod(watched, now)
         for round_ in list(self._state.rounds):
             for job in round_.jobs:
                 self._check_job(job, now)
+
+    def _check_pod(self, watched: WatchedPod, now: float) -> None:
+        """End the shard of a pod that is over with something missing, or that does not start."""
+        is_over = watched.pod.ended or watched.gone_at is not None
+        if watched.followed:
+            if watched.lost_at is not None and (is_over or now - watched.lost_at > STATUS_LAG):
+                self._pod_lost(watched)
+        elif is_over:
+            self._pod_lost(watched)
+        elif not watched.pod.started:
+            self._waits(watched, now)
 
     def give_up(self, error: ScanError) -> None:
         """End every image that has no result."""
@@ -99,16 +101,17 @@ class Supervisor:
         since = self._since(pod.uid, error, now)
         if self._state.method == "image_volume" and error.code == api.IMAGE_PULL_FAILED:
             named = [item for item in watched.shard.items.values() if item.digest.partition(":")[2] in error.message]
-            compliance = self._state.options.compliance
-            references = [
-                self._state.options.pod.image,
-                *([compliance.content_image] if compliance and compliance.content_image else []),
-            ]
-            if named or not any(parse_reference(reference).repository in error.message for reference in references):
+            if named or not self._is_about_own_image(error):
                 self._volume_trouble(watched, error, named, now - since)
                 return
         if now - since > self._state.options.start_timeout:
             self._no_start(watched.shard, error, since)
+
+    def _is_about_own_image(self, error: ScanError) -> bool:
+        """Return whether it is the scanner's image, or that with the content for oscap, that cannot be pulled."""
+        compliance = self._state.options.compliance
+        references = [self._state.options.pod.image, compliance.content_image if compliance else ""]
+        return any(parse_reference(reference).repository in error.message for reference in filter(None, references))
 
     def _since(self, uid: str, error: ScanError, now: float) -> float:
         """Since when this trouble lasts. A pod that only waits for the others is in none."""
@@ -151,23 +154,27 @@ class Supervisor:
         if not waiting or job.released_at is None:
             return
         state = self._state.states.get(job.uid)
-        fresh = self._state.saw_jobs_at > job.released_at
-        if fresh and (state is None or state.finished or state.failing):
+        if self._state.saw_jobs_at > job.released_at and (state is None or state.finished or state.failing):
             # One more look: pods of a Job that just finished may not have been seen.
             error = state.failing if state else api.cause(api.DELETED, "with its Job")
             if self._state.saw_pods_at > self._state.saw_jobs_at:
                 for shard in waiting:
                     self._lose(shard, error or api.cause(api.JOB_FAILED, "its pod was never seen"))
-            return
-        if any(watched.job == job.uid and not watched.shard.ended for watched in self._state.watched.values()):
-            return  # They wait for those that work.
+        elif not self._has_working_pod(job):
+            self._check_start(job, job.released_at, waiting[0], now)  # else they wait for those that work
+
+    def _has_working_pod(self, job: RoundJob) -> bool:
+        return any(watched.job == job.uid and not watched.shard.ended for watched in self._state.watched.values())
+
+    def _check_start(self, job: RoundJob, released_at: float, shard: ShardState, now: float) -> None:
+        """A Job of which no pod works, and one should be there for a shard."""
         trouble = self._state.troubles.get(job.uid)
         if trouble is not None:
             since = self._since(job.uid, trouble, now)
             if now - since > self._state.options.start_timeout:
-                self._no_start(waiting[0], trouble, since)
-        elif now - max(job.released_at, self._state.worked_at) > SILENCE:
-            self._no_start(waiting[0], api.cause(api.START_FAILED, "the cluster makes no pod of the Job"), now)
+                self._no_start(shard, trouble, since)
+        elif now - max(released_at, self._state.worked_at) > SILENCE:
+            self._no_start(shard, api.cause(api.START_FAILED, "the cluster makes no pod of the Job"), now)
 
     def _lose(
         self,
