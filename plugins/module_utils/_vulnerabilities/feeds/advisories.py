@@ -228,18 +228,10 @@ def _repositories_in(root: Path) -> t.Iterator[_Repository]:
         inner = Path(folder).relative_to(root)
         if inner.name == "repodata" or (not inner.parts and root.name == "repodata"):
             if "repomd.xml" in files:
-                base = Path(folder).parent
-                prefix = inner.parent.as_posix() if inner.parts else ""
-                listed = read_repomd(_small(Path(folder) / "repomd.xml"), str(base))
-                updateinfo, primary = (_Local(base / listed_file.path, listed_file) for listed_file in listed)
-                repositories.append(_Repository(prefix.strip("."), updateinfo, primary))
+                repositories.append(_repository_of(Path(folder), inner))
             folders.clear()
         else:
-            loose += [
-                _Repository((inner / name[: name.rindex(".xml")]).as_posix(), _Local(Path(folder) / name), None)
-                for name in sorted(files)
-                if _UPDATEINFO.fullmatch(name)
-            ]
+            loose += _loose_in(Path(folder), inner, files)
         if len(repositories) + len(loose) > REPOSITORIES_LIMIT:
             raise LimitExceeded(f"the folder {root} has more than {REPOSITORIES_LIMIT} repositories")
     if not repositories and not loose:
@@ -248,6 +240,23 @@ def _repositories_in(root: Path) -> t.Iterator[_Repository]:
             code="feed-not-found",
         )
     yield from repositories or loose
+
+
+def _loose_in(folder: Path, inner: Path, files: t.Iterable[str]) -> list[_Repository]:
+    return [
+        _Repository((inner / name[: name.rindex(".xml")]).as_posix(), _Local(folder / name), None)
+        for name in sorted(files)
+        if _UPDATEINFO.fullmatch(name)
+    ]
+
+
+def _repository_of(repodata: Path, inner: Path) -> _Repository:
+    """The repository of a folder ``repodata``. ``inner``: the same folder, from where the search began."""
+    base = repodata.parent
+    prefix = inner.parent.as_posix() if inner.parts else ""
+    listed = read_repomd(_small(repodata / "repomd.xml"), str(base))
+    updateinfo, primary = (_Local(base / listed_file.path, listed_file) for listed_file in listed)
+    return _Repository(prefix.strip("."), updateinfo, primary)
 
 
 def _small(path: Path) -> bytes:

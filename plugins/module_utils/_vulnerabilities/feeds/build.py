@@ -120,20 +120,7 @@ def build_index(
         result = compilation.run()
         if signatures is None:
             return result
-        verified = verify_index(
-            source,
-            target if Path(target).exists() else dest,
-            signatures.keys,
-            names=signatures.names,
-            access=access,
-            tick=compilation.tick,
-            target=target,
-        )
-        if not verified.changed:
-            return result
-        with FeedIndex.open(target) as index:
-            info = dataclasses.replace(index.info, checked=result.info.checked)
-            return BuildResult(True, info, tuple(index.rejected()), index.meta["skipped"], result.changed_documents)
+        return compilation.verify(result, signatures)
 
 
 def _check_form(form: Form, *, is_signed: bool, has_map: bool) -> None:
@@ -218,16 +205,7 @@ class _Compilation:
             spool_folder = work / "spool" if self.is_dry_run else folder / f".{Path(self.dest).name}.spool"
             spool = stack.enter_context(DocumentSpool(spool_folder, self.tick))
             previous = _Previous(old, self.basis, self.keys) if old is not None else None
-            feed = self.form.format.open(
-                self.source,
-                self.access,
-                work,
-                self.tick,
-                now=self.checked,
-                known_feed=previous.known if previous else None,
-                spool=spool,
-                with_map=not self.repository_map,
-            )
+            feed = self._open_feed(previous, work, spool)
             own_map = self._given_map(old)
             if own_map is not None:
                 feed.state["given_map"] = [shown(self.repository_map), own_map.etag]
@@ -238,6 +216,35 @@ class _Compilation:
                 result = self._write(previous, feed, own_map, fingerprint)
             spool.remove()
             return result
+
+    def _open_feed(self, previous: _Previous | None, work: Path, spool: DocumentSpool) -> Feed:
+        return self.form.format.open(
+            self.source,
+            self.access,
+            work,
+            self.tick,
+            now=self.checked,
+            known_feed=previous.known if previous else None,
+            spool=spool,
+            with_map=not self.repository_map,
+        )
+
+    def verify(self, result: BuildResult, signatures: Signatures) -> BuildResult:
+        """Check the signatures of the compiled feed."""
+        verified = verify_index(
+            self.source,
+            self.target if Path(self.target).exists() else self.dest,
+            signatures.keys,
+            names=signatures.names,
+            access=self.access,
+            tick=self.tick,
+            target=self.target,
+        )
+        if not verified.changed:
+            return result
+        with FeedIndex.open(self.target) as index:
+            info = dataclasses.replace(index.info, checked=result.info.checked)
+            return BuildResult(True, info, tuple(index.rejected()), index.meta["skipped"], result.changed_documents)
 
     def _write(
         self, previous: _Previous | None, feed: Feed, own_map: Repositories | None, fingerprint: str

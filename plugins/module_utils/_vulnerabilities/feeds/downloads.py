@@ -262,17 +262,11 @@ class FeedClient:
             # Where the end of the connection is the end of the file, half a file looks whole.
             raise FetchError(f"{shown_url(url)} cannot be fetched: the server does not say how long it is")
         if response.status == 206:
-            start = headers.get("content-range", "").partition("-")[0]
-            version = headers.get("etag" if transfer.validator.startswith('"') else "last-modified", "")
-            # Some servers do not know If-Range, and send the rest of another file.
-            is_other = bool(version) and version != transfer.validator
-            if "Range" not in sent or start != f"bytes {transfer.size}" or is_other:
+            if "Range" not in sent or not _continues(transfer, headers):
                 transfer.drop()
                 raise ConnectionLost("the server sends a part that nobody asked for")
         else:
-            version = headers.get("etag", "")
-            version = version if version.startswith('"') else headers.get("last-modified", "")
-            transfer.begin(url, version, -1 if response.length is None else response.length)
+            transfer.begin(url, validator_of(headers), -1 if response.length is None else response.length)
         while True:
             data = response.read(_STEP)
             if not data:
@@ -318,6 +312,19 @@ class FeedClient:
             self._tick()
             self._sleep(min(seconds, 1.0))
             seconds -= 1.0
+
+
+def validator_of(headers: t.Mapping[str, str]) -> str:
+    """Return what names the version of a file in If-Range: its ETag, unless that is a weak one."""
+    etag = headers.get("etag", "")
+    return etag if etag.startswith('"') else headers.get("last-modified", "")
+
+
+def _continues(transfer: Transfer, headers: t.Mapping[str, str]) -> bool:
+    """Return whether a part follows what was received. Some servers, without If-Range, send it of another file."""
+    start = headers.get("content-range", "").partition("-")[0]
+    version = headers.get("etag" if transfer.validator.startswith('"') else "last-modified", "")
+    return start == f"bytes {transfer.size}" and (not version or version == transfer.validator)
 
 
 class _Refused(Exception):

@@ -154,12 +154,7 @@ class _Packing:
         feed = SyncedFeed(self, None, self._now, spool=self._spool, tick=tick)
         feed.read(self)
         if feed.nowhere:
-            # The server does not have them; in a bundle they would be documents that were not packed.
-            text = io.StringIO()
-            with (self.work / CHANGES).open(encoding="utf-8", newline="") as rows:
-                rows_kept = (row for row in csv.reader(rows) if row and row[0] not in feed.nowhere)
-                csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(rows_kept)
-            self.add(CHANGES, text.getvalue().encode())
+            self._leave_out(feed.nowhere)
         for document, content in sorted(self._signed.items()):
             tick()
             signature = self._signature(document, content)
@@ -169,15 +164,26 @@ class _Packing:
                 self.add(document + SUFFIX, signature)
         return feed.label, str(feed.state["through"])
 
+    def _leave_out(self, nowhere: t.Container[str]) -> None:
+        """Take documents that the server does not have off the list of changes: they would be missing in a bundle."""
+        text = io.StringIO()
+        with (self.work / CHANGES).open(encoding="utf-8", newline="") as rows:
+            rows_kept = (row for row in csv.reader(rows) if row and row[0] not in nowhere)
+            csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(rows_kept)
+        self.add(CHANGES, text.getvalue().encode())
+
+    def _pack_archive(self, path: Path) -> str:
+        match = ARCHIVE_NAME.fullmatch(path.name)
+        if match is None or is_bundle(path):
+            raise InputError(f"{path} is not an archive of a feed (.tar, .tar.zst, .tar.gz, .tar.xz)")
+        for file in (path, path.with_name(path.name + SUFFIX)):
+            if file.is_file():
+                self._copy(file, file.name)
+        return match[1]
+
     def _pack_files(self, path: Path, tick: t.Callable[[], None]) -> str:
         if path.is_file():
-            match = ARCHIVE_NAME.fullmatch(path.name)
-            if match is None or is_bundle(path):
-                raise InputError(f"{path} is not an archive of a feed (.tar, .tar.zst, .tar.gz, .tar.xz)")
-            for file in (path, path.with_name(path.name + SUFFIX)):
-                if file.is_file():
-                    self._copy(file, file.name)
-            return match[1]
+            return self._pack_archive(path)
         if not path.is_dir():
             raise InputError(f"there is no feed at {path}", code="feed-not-found")
         feed = FolderFeed(path, tick)

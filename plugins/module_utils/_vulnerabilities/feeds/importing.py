@@ -173,12 +173,7 @@ class _Import:
     def fetch(self, old: FeedIndex | None, same: bool, checksum: str, work: Path, dry_run: bool) -> Path | None:
         """The bundle as a file; None where the source is something else, or still the same and that is enough."""
         if not is_remote(self._source):
-            path = local_path(self._source)
-            if not path.is_file() or not is_bundle(path):
-                return None
-            if self._signatures is not None:
-                self._signature = read_signature(path.with_name(path.name + SUFFIX))
-            return path
+            return self._local_bundle()
         if ARCHIVE_NAME.fullmatch(split_url(self._source).path.rpartition("/")[2]) is None:
             return None
         if old is not None and old.meta.get("sources") == self._own:
@@ -201,6 +196,14 @@ class _Import:
             # What is not a bundle is found there by whoever reads archives.
             self._spool.close()
         return None
+
+    def _local_bundle(self) -> Path | None:
+        path = local_path(self._source)
+        if not path.is_file() or not is_bundle(path):
+            return None
+        if self._signatures is not None:
+            self._signature = read_signature(path.with_name(path.name + SUFFIX))
+        return path
 
     def _fetch_signature(self, client: FeedClient) -> bytes | None:
         parts = split_url(self._source)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..._core.errors import CorruptData, LimitExceeded
 from ..documents.csaf_vex import DOCUMENT_LIMIT
-from ..index.form import LEFT_OUT, REJECTED
+from ..index.form import LEFT_OUT, REJECTED, DocumentRow
 from ..index.packing import Packed
 from ..index.reader import FeedIndex, IndexedDocument, RejectedDocument, rejected_document
 from ..index.writer import Writer
@@ -81,12 +81,15 @@ class Intake:
             return
         covered = set(old.info.signature_key.split()) <= set(self.signature_key.split())
         for row in old.rows():
-            if row.verified and covered:
-                self._verified[row.path] = row.sha256
-            elif row.verified and row.path in self._old:
-                self.writer.set_verified(row.path, False)
-            elif row.category == REJECTED and row.note.startswith(REJECTED_FOR):
-                self._badly_signed[row.path] = (row.sha256, row.note, row.revision)
+            self._remember_row(row, covered=covered)
+
+    def _remember_row(self, row: DocumentRow, *, covered: bool) -> None:
+        if row.verified and covered:
+            self._verified[row.path] = row.sha256
+        elif row.verified and row.path in self._old:
+            self.writer.set_verified(row.path, False)
+        elif row.category == REJECTED and row.note.startswith(REJECTED_FOR):
+            self._badly_signed[row.path] = (row.sha256, row.note, row.revision)
 
     @contextlib.contextmanager
     def archive(self, path: Path, signature: t.Callable[[], bytes | None]) -> t.Iterator[None]:
@@ -125,22 +128,29 @@ class Intake:
             return
         self._see(path)
         sha256 = hashlib.sha256(data).hexdigest() if data is not None else "too large"
-        verified = verified or self._whole_is_signed or self._verified.get(path) == sha256
+        verified = verified or self._is_verified(path, sha256)
         indexed = self.known.get(path)
         bad = self._badly_signed.get(path, ("", "", ""))
         if bad[0] == sha256 and not verified:
             self.writer.reject(path, sha256, stamp, *bad[1:])
         elif indexed is not None and indexed.sha256 == sha256:
-            if stamp > indexed.stamp:
-                self.writer.set_stamp(path, stamp)
-            if verified:
-                self.writer.set_verified(path, True)
+            self._renew(indexed, path, stamp, verified=verified)
         elif data is None:
             scope = self.form.format.scope(b"", path)
             self.writer.reject(path, sha256, stamp, f"it has more than {DOCUMENT_LIMIT} bytes", scope=scope)
         else:
             self._workers.read((path, sha256, stamp, verified), path, data)
         self.tick()
+
+    def _is_verified(self, path: str, sha256: str) -> bool:
+        return self._whole_is_signed or self._verified.get(path) == sha256
+
+    def _renew(self, indexed: IndexedDocument, path: str, stamp: str, *, verified: bool) -> None:
+        """Note what is new of a document that has not changed."""
+        if stamp > indexed.stamp:
+            self.writer.set_stamp(path, stamp)
+        if verified:
+            self.writer.set_verified(path, True)
 
     def _see(self, path: str) -> None:
         if path in self._seen:

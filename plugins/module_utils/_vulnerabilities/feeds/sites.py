@@ -12,7 +12,7 @@ import urllib.parse
 from pathlib import Path
 
 from ..._core.errors import InputError, LimitExceeded, ScanError
-from .downloads import FeedClient, Fetched, FetchError, Transfer, shown_url, split_url
+from .downloads import FeedClient, Fetched, FetchError, Transfer, shown_url, split_url, validator_of
 from .spool import DocumentSpool, KeptArchive
 
 ARCHIVE_LIMIT = 16 << 30
@@ -138,13 +138,9 @@ def fetch_archive(client: FeedClient, url: str, headers: t.Mapping[str, str], sp
     ``headers``: what the server told of it.
     """
     kept_archive = spool.kept_archive()
-    etag = headers.get("etag", "")
-    validator = etag if etag.startswith('"') else headers.get("last-modified", "")
-    if (
-        kept_archive is None
-        or not validator
-        or (kept_archive.url, kept_archive.validator) != (shown_url(url), validator)
-    ):
+    validator = validator_of(headers)
+    kept_version = (kept_archive.url, kept_archive.validator) if kept_archive else None
+    if not validator or kept_version != (shown_url(url), validator):
         spool.drop_archive()
         kept_archive = None
     try:
@@ -164,7 +160,12 @@ def fetch_archive(client: FeedClient, url: str, headers: t.Mapping[str, str], sp
     except OSError as error:
         raise ScanError(f"what is fetched cannot be kept: {error.strerror or error}", code="disk-full") from error
     announced = headers.get("content-length", "")
-    if announced.isascii() and announced.isdigit() and int(announced) != size:
+    if not _is_length(announced, size):
         spool.drop_archive()
         raise FetchError(f"{shown_url(url)} cannot be fetched: it has {size} bytes, {announced} were announced")
     return spool.archive
+
+
+def _is_length(announced: str, size: int) -> bool:
+    """Return whether a size is the announced one, if any was announced."""
+    return not (announced.isascii() and announced.isdigit()) or int(announced) == size

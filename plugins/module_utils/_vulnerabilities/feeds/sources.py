@@ -108,22 +108,11 @@ class FolderFeed:
         self.tick = tick
         self.state: dict[str, t.Any] = {}
         self.deletions = read_list(FolderSite(root), DELETIONS)
-        self.paths: list[str] = []
-        try:
-            for folder, folders, files in os.walk(root, onerror=_raise):
-                folders[:] = folders_in(root, Path(folder), folders)
-                inner = Path(folder).relative_to(root)
-                self.paths.extend((inner / name).as_posix() for name in files if is_document(name))
-                if len(self.paths) > DOCUMENTS_LIMIT:
-                    raise LimitExceeded(f"the folder {root} has more than {DOCUMENTS_LIMIT} documents")
-        except OSError as error:
-            raise InputError(
-                f"the folder {error.filename or root} cannot be read: {error.strerror or error}"
-            ) from error
+        paths = _documents_in(root)
         changes = read_list(FolderSite(root), CHANGES)
         # A copy may still have what the vendor took back; without the list of changes nothing tells that it came back.
         vanished = {path for path, deleted in self.deletions.items() if changes and deleted >= changes.get(path, "")}
-        self.paths = sorted(path for path in self.paths if path not in vanished)
+        self.paths = sorted(path for path in paths if path not in vanished)
         if changes:
             self.state["listed"] = len(listed(changes, self.deletions))
         self.total = len(self.paths)
@@ -173,6 +162,20 @@ def folders_in(root: Path, folder: Path, names: t.Iterable[str]) -> list[str]:
                 hint="copy what it leads to in its place, or mount it there",
             )
     return folders
+
+
+def _documents_in(root: Path) -> list[str]:
+    paths: list[str] = []
+    try:
+        for folder, folders, files in os.walk(root, onerror=_raise):
+            folders[:] = folders_in(root, Path(folder), folders)
+            inner = Path(folder).relative_to(root)
+            paths.extend((inner / name).as_posix() for name in files if is_document(name))
+            if len(paths) > DOCUMENTS_LIMIT:
+                raise LimitExceeded(f"the folder {root} has more than {DOCUMENTS_LIMIT} documents")
+    except OSError as error:
+        raise InputError(f"the folder {error.filename or root} cannot be read: {error.strerror or error}") from error
+    return paths
 
 
 def _raise(error: OSError) -> t.NoReturn:

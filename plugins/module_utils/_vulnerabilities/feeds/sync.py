@@ -147,8 +147,7 @@ class SyncedFeed:
 
     def _lists(self) -> dict[str, bytes] | None:
         """The lists of changes and deletions, and the map; None where they, and the archive, are as they were."""
-        same = self._archive.is_same(self._old.get("archive")) and not self._lacks_map()
-        old: t.Mapping[str, str] = self._old.get("etags", {}) if same else {}
+        old = self._old_etags()
         fetched = {name: self._list(name, old.get(name, "")) for name in self._names}
         if all(file.data is None for file in fetched.values()):
             self.state["etags"] = old
@@ -156,6 +155,11 @@ class SyncedFeed:
         fetched = {name: self._list(name, "") if file.data is None else file for name, file in fetched.items()}
         self.state["etags"] = {name: file.etag for name, file in fetched.items()}
         return {name: file.data or b"" for name, file in fetched.items()}
+
+    def _old_etags(self) -> t.Mapping[str, str]:
+        """The versions of the lists that were read, unless the archive is another one or the map is not known."""
+        same = self._archive.is_same(self._old.get("archive")) and not self._lacks_map()
+        return self._old.get("etags", {}) if same else {}
 
     def _list(self, name: str, etag: str) -> Fetched:
         limit = REPOSITORY_MAP_LIMIT if name == REPOSITORY_MAP else CHANGES_LIMIT
@@ -376,16 +380,18 @@ class SyncedFeed:
         except FetchError as error:
             if error.status != 404:
                 raise
-            if self.partial:
-                is_known = path in self._documents and not (self._site.copied and path in self._changed)
-            else:
-                is_known = stamp <= utc_text(self._archive.made())
-            if is_known:
+            if self._is_known(path, stamp):
                 raise _DocumentGone(path)
             raise
         if self._spool is not None:
             self._spool.keep(path, stamp, self._now, data)
         return data
+
+    def _is_known(self, path: str, stamp: str) -> bool:
+        """Return whether what is known of a document may stand without it."""
+        if self.partial:
+            return path in self._documents and not (self._site.copied and path in self._changed)
+        return stamp <= utc_text(self._archive.made())
 
 
 def _after(moment: str, stamps: t.Mapping[str, str]) -> list[tuple[str, str]]:

@@ -124,16 +124,10 @@ class _VerificationRun:
         with FeedIndex.open(self.index) as opened:
             self._key = opened.info.signature_key
             about = None if names is None else {document.path for document in opened.documents_about(names)}
-            rows = [row for row in opened.rows() if row.category != LEFT_OUT]
+            rows = list(opened.rows())
         still = self._covers(self._key)
-        for row in rows:
-            if row.category == REJECTED:
-                # One that could not be read is not less able to have been changed.
-                is_due = not (row.verified and still)
-            else:
-                is_due = bool(row.statements) and not (row.verified and still) and (about is None or row.path in about)
-            if is_due:
-                self._todo[row.path] = row
+        unchecked = (row for row in rows if not (row.verified and still))
+        self._todo.update((row.path, row) for row in unchecked if _is_chosen(row, about))
         if set(self._key.split()) != set(self.keys.fingerprint.split()):
             self.write(always=True)
         return self._todo
@@ -144,25 +138,28 @@ class _VerificationRun:
 
     def take(self, document: Signed) -> bool:
         row = self._todo[document.path]
-        rejected = row.category == REJECTED
         if document.signature is None:
             self.counts["unsigned"] += 1
             return not self._batch or self.counts["unsigned"] < GIVEN_UP_AFTER or self.counts["signed"] > 0
         self.counts["signed"] += 1
         if document.data is None or hashlib.sha256(document.data).hexdigest() != row.sha256:
             return True
-        try:
-            self.keys.check(document.data, document.signature)
-        except BadSignature as error:
-            reason = f"{REJECTED_FOR}{error.message}"
-            self.rejected[document.path] = reason
-            if not rejected or row.note != reason:
-                self._bad[document.path] = reason
-        else:
-            self._good[document.path] = document.data if rejected else b""
+        self._check(row, document.data, document.signature)
         if self._batch and len(self._good) + len(self._bad) >= self._batch:
             self.write()
         return True
+
+    def _check(self, row: DocumentRow, data: bytes, signature: bytes) -> None:
+        rejected = row.category == REJECTED
+        try:
+            self.keys.check(data, signature)
+        except BadSignature as error:
+            reason = f"{REJECTED_FOR}{error.message}"
+            self.rejected[row.path] = reason
+            if not rejected or row.note != reason:
+                self._bad[row.path] = reason
+        else:
+            self._good[row.path] = data if rejected else b""
 
     def write(self, *, always: bool = False) -> None:
         """Note in the index what was found. Raises ScanError (``feed-busy``) where another run has checked it with
@@ -172,38 +169,46 @@ class _VerificationRun:
             return
         with IndexUpdate(self.index, self.target) as update:
             key = str(update.meta["signature_key"])
-            if key != self._key and not self._covers(key):
-                raise ScanError(
-                    f"another run has checked the signatures of the feed index {self.target} with other keys meanwhile",
-                    code="feed-busy",
-                    hint="run it again; give all runs for an index the same keys",
-                )
+            self._check_key(key)
             if not self._covers(key):
                 for path in [row.path for row in update.rows() if row.verified]:
                     update.set_verified(path, False)
             for path, reason in self._bad.items():
-                row = self._same(update, path)
-                if row is None:
-                    del self.rejected[path]
-                else:
-                    update.reject(path, row.sha256, row.stamp, reason, row.revision)
+                self._write_bad(update, path, reason)
             for path, data in self._good.items():
-                row = self._same(update, path)
-                if row is None:
-                    continue
-                self.counts["good"] += 1
-                if data:  # it was rejected, and what it says is not in the index
-                    document_outcome = outcome(
-                        path, data, frozenset(update.meta["names"]), Form(*update.meta.get("form", CSAF))
-                    )
-                    write_outcome(update, path, row.sha256, row.stamp, document_outcome, verified=True)
-                else:
-                    update.set_verified(path, True)
+                self._write_good(update, path, data)
             update.finish({"signature_key": self.keys.fingerprint})
         self.index = self.target
         self._key = self.keys.fingerprint
         self.changed = True
         self._good, self._bad = {}, {}
+
+    def _check_key(self, key: str) -> None:
+        if key != self._key and not self._covers(key):
+            raise ScanError(
+                f"another run has checked the signatures of the feed index {self.target} with other keys meanwhile",
+                code="feed-busy",
+                hint="run it again; give all runs for an index the same keys",
+            )
+
+    def _write_bad(self, update: IndexUpdate, path: str, reason: str) -> None:
+        row = self._same(update, path)
+        if row is None:
+            del self.rejected[path]
+        else:
+            update.reject(path, row.sha256, row.stamp, reason, row.revision)
+
+    def _write_good(self, update: IndexUpdate, path: str, data: bytes) -> None:
+        row = self._same(update, path)
+        if row is None:
+            return
+        self.counts["good"] += 1
+        if data:  # it was rejected, and what it says is not in the index
+            form = Form(*update.meta.get("form", CSAF))
+            document_outcome = outcome(path, data, frozenset(update.meta["names"]), form)
+            write_outcome(update, path, row.sha256, row.stamp, document_outcome, verified=True)
+        else:
+            update.set_verified(path, True)
 
     def _same(self, update: IndexUpdate, path: str) -> DocumentRow | None:
         """The document in the index as it is now; None where that is not the one that was checked."""
@@ -211,6 +216,13 @@ class _VerificationRun:
         if row is None or row.sha256 != was.sha256 or (row.category == REJECTED) != (was.category == REJECTED):
             return None
         return row
+
+
+def _is_chosen(row: DocumentRow, about: t.Container[str] | None) -> bool:
+    """Return whether a document counts. One that could not be read is not less able to have been changed."""
+    if row.category in (LEFT_OUT, REJECTED):
+        return row.category == REJECTED
+    return bool(row.statements) and (about is None or row.path in about)
 
 
 def is_remote(source: str) -> bool:
