@@ -127,9 +127,7 @@ def _foreign_word(value: str | None, recorded: str | None, *, is_marked: bool, i
     # Beside a mark that denies owners write nothing but "true": another value is the last word of somebody else.
     if is_denied and value == "true":
         return recorded
-    if not is_denied and is_marked and value == "false":
-        return None
-    return value
+    return None if not is_denied and is_marked and value == "false" else value
 
 
 def ours(current: Annotations, provider: str, *, adopt: bool = False) -> bool:
@@ -221,10 +219,9 @@ def desired(
 def absent(current: Annotations, labels: Annotations, *, provider: str, adopt: bool = False) -> AnnotationPatch:
     """Take back exactly what is ours, or with ``adopt`` also what CloudForms left."""
     keys = _Keys(provider)
-    values: Wanted = dict.fromkeys((*keys.facts, *keys.quality))
+    values: Wanted = dict.fromkeys((*keys.facts, *keys.quality, keys.mark))
     deny = read_deny(current, provider)
     foreign = None if adopt and deny.leftover else deny.foreign
-    values[keys.mark] = None
     values[_FOREIGN_MARK] = foreign if deny.others else None
     if deny.others:
         values[DENY_EXECUTION] = "true"
@@ -311,7 +308,6 @@ def _policy_keys(chosen_key: str | None, names: str, current: Annotations, keys:
 
 def _versions(facts: FlagFacts, url: str, keys: _Keys, provider: str, now: datetime.datetime) -> t.Iterator[Wanted]:
     """Facts and quality annotations, each version shorter than the one before; the last has nothing of them."""
-    moment = utc_text(now)
     for reasons, description, quality, has_facts in (
         (_REASONS_LIMIT, _DESCRIPTION_LIMIT, True, True),
         (200, 0, True, True),
@@ -321,7 +317,7 @@ def _versions(facts: FlagFacts, url: str, keys: _Keys, provider: str, now: datet
         values: Wanted = dict.fromkeys((*keys.facts, *keys.quality))
         if has_facts:
             values[keys.verdict] = facts.verdict
-            values[keys.written] = moment
+            values[keys.written] = utc_text(now)
             values[keys.policy] = visible(", ".join(facts.policies), _DESCRIPTION_LIMIT) or None
             values[keys.scanned] = facts.scanned_at or None
             values[keys.report] = url or None
@@ -329,9 +325,8 @@ def _versions(facts: FlagFacts, url: str, keys: _Keys, provider: str, now: datet
         if quality and url and facts.scanned_at:
             values[keys.vulnerability] = _quality(facts, provider, url, _of_vulnerabilities(facts), description)
             if facts.compliance is not None:
-                values[keys.compliance] = _quality(
-                    facts, provider, url, _of_rules(facts, facts.compliance), description
-                )
+                rules = _of_rules(facts, facts.compliance)
+                values[keys.compliance] = _quality(facts, provider, url, rules, description)
         yield values
 
 
@@ -367,8 +362,8 @@ def _of_rules(facts: FlagFacts, results: ComplianceFacts) -> dict[str, t.Any]:
     elif facts.verdict == "passed" and not results.undecided and not any(results.counts.values()):
         compliant = True  # a policy that passed need not have asked about rules, so the rules themselves count
     score = "" if results.score is None else f", score {results.score:g}"
-    description = f"OpenSCAP profile {results.profile}{score}"
-    return {"compliant": compliant, "description": description, "counts": results.counts}
+    profile = f"OpenSCAP profile {results.profile}{score}"
+    return {"compliant": compliant, "description": profile, "counts": results.counts}
 
 
 def _quality(facts: FlagFacts, provider: str, url: str, summary: t.Mapping[str, t.Any], limit: int) -> str:
