@@ -14,7 +14,7 @@ from .._images.folders import read_folder
 from .._images.model import Image, KeptFile, Problem, RootContent
 from .._images.targets import RootFolder
 from .._images.walk import read_root
-from .kinds import ImageRoot
+from .kinds import ImageRoot, KindReading
 from .model import Inventory, OsRelease
 from .problems import problem
 from .rpm.origins import bare_label, usable_cpes
@@ -54,22 +54,26 @@ def take_inventory(opened: Image | RootFolder, *, threads: int = 2, beside: Unpa
     return inventory_of(read_root(opened, WANTED, threads=threads, beside=beside), opened.config.labels)
 
 
+def _joined(readings: t.Mapping[str, KindReading], field: str) -> tuple[t.Any, ...]:
+    return tuple(entry for reading in readings.values() for entry in getattr(reading, field))
+
+
 def inventory_of(content: RootContent, labels: t.Mapping[str, str]) -> Inventory:
     """The inventory that a walk's content and the labels of the image's config give; what was wrong is in it."""
     os_release, os_problems = _os_release(content.files)
     root = ImageRoot(content, labels, os_release, tuple(os_problems))
     readings = {name: kind.read(root) for name, kind in PACKAGE_KINDS.items()}
-    packages = [package for reading in readings.values() for package in reading.packages]
     not_examined = dict(content.unexamined)
     not_examined.update({name: reading.counted for name, reading in readings.items() if reading.counted})
-    problems = [*content.problems, *(entry for reading in readings.values() for entry in reading.problems)]
+    packages = _joined(readings, "packages")
+    problems = [*content.problems, *_joined(readings, "problems")]
     return Inventory(
         kind=next((name for name, reading in readings.items() if reading.is_present), _kind_without_packages(content)),
         os=os_release,
         packages=tuple(sorted(packages, key=lambda package: (package.nevra, package.install_time))),
         database=next((reading.database for reading in readings.values() if reading.database), None),
-        repositories=tuple(repository for reading in readings.values() for repository in reading.repositories),
-        label_cpes=tuple(cpe for reading in readings.values() for cpe in reading.label_cpes),
+        repositories=_joined(readings, "repositories"),
+        label_cpes=_joined(readings, "label_cpes"),
         labels=dict(labels),
         not_examined=not_examined,
         problems=tuple(dict.fromkeys(problems)),

@@ -85,6 +85,10 @@ def read_database(files: t.Mapping[str, Buffer]) -> tuple[PackageDatabase, list[
     return chosen.database, list(chosen.packages)
 
 
+def _others(packages: t.Iterable[Package], identities: t.Collection[object]) -> list[str]:
+    return [package.nevra for package in packages if _identity(package) not in identities]
+
+
 def choose_database(readings: t.Sequence[Reading]) -> tuple[Reading, tuple[Problem, ...]]:
     """The database that rpm would use, and what is wrong: its own damage, that of others, packages only others name.
 
@@ -94,7 +98,7 @@ def choose_database(readings: t.Sequence[Reading]) -> tuple[Reading, tuple[Probl
     problems = [entry for reading in readings for entry in reading.problems]
     chosen_identities = {_identity(package) for package in chosen.packages}
     for candidate in readings:
-        extra = [package.nevra for package in candidate.packages if _identity(package) not in chosen_identities]
+        extra = _others(candidate.packages, chosen_identities)
         if extra:
             problems.append(
                 problem(
@@ -128,7 +132,7 @@ def read_databases(files: t.Mapping[str, Buffer]) -> list[Reading]:
             wal = files.get(path + "-wal") if name == "rpmdb.sqlite" else None
             alike = paths_by_size.setdefault((len(files[path]), len(wal or b"")), [])
             alike.append(path)
-            if len(alike) > 1 and any(_same(files, path, twin) for twin in alike[:-1]):
+            if any(_same(files, path, twin) for twin in alike[:-1]):
                 continue
             reading = _read(path, files[path], wal)
             if name == "rpmdb.sqlite" and is_hot_journal(files.get(path + "-journal")):
@@ -287,11 +291,14 @@ class NdbRows:
                 raise self._corrupt(f"ends before package {package}; it is truncated")
             slots.append((block, blocks, package))
         slots.sort()
+        self._check_apart(slots)
+        return slots
+
+    def _check_apart(self, slots: t.Sequence[tuple[int, int, int]]) -> None:
         if len({slot[2] for slot in slots}) != len(slots):
             raise self._corrupt("has two slots for one package")
         if any(earlier[0] + earlier[1] > later[0] for earlier, later in zip(slots, slots[1:])):
             raise self._corrupt("has slots that overlap")
-        return slots
 
     def rows(self) -> t.Iterator[tuple[int, bytes]]:
         import zlib
@@ -350,10 +357,7 @@ class BdbRows:
         self._u16, self._u32 = struct.Struct(mark + "H"), struct.Struct(mark + "I")
         meta = struct.unpack(f"{mark}56I", data[:224])
         version, self._page_size = meta[4], meta[5]
-        if not 8 <= version <= 10:
-            raise self._corrupt(f"has the Berkeley DB hash version {version}; expected 8 to 10")
-        if data[24] or data[26] & 1:
-            raise self._corrupt("is encrypted or has page checksums")
+        self._check_readable(version)
         if not 512 <= self._page_size <= 65536 or self._page_size & (self._page_size - 1):
             raise self._corrupt(f"has a page size of {self._page_size}")
         self._last_page = meta[8]
@@ -365,6 +369,12 @@ class BdbRows:
         if self._max_bucket > self._last_page:
             raise self._corrupt(f"has {self._max_bucket} buckets on {self._last_page} pages")
         self._used: set[int] = set()
+
+    def _check_readable(self, version: int) -> None:
+        if not 8 <= version <= 10:
+            raise self._corrupt(f"has the Berkeley DB hash version {version}; expected 8 to 10")
+        if self._data[24] or self._data[26] & 1:
+            raise self._corrupt("is encrypted or has page checksums")
 
     def _corrupt(self, damage: str) -> CorruptData:
         return CorruptData(damage, subject=self._where)

@@ -299,8 +299,16 @@ def _issuer(body: bytes) -> str:
     version = body[0]
     if version in (2, 3):
         return body[7:15].hex() if body[1] == 5 and len(body) >= 15 else ""
-    if version not in (4, 5, 6):
-        return ""
+    return _issuer_in_subpackets(body) if version in (4, 5, 6) else ""
+
+
+def _id_in_fingerprint(content: bytes) -> str:
+    """The key id in a fingerprint behind its version: its end, and from version 5 on its beginning."""
+    return (content[-8:] if content[0] == 4 else content[1:9]).hex()
+
+
+def _issuer_in_subpackets(body: bytes) -> str:
+    version = body[0]
     width = 4 if version == 6 else 2
     fingerprint = ""
     offset = 4
@@ -312,8 +320,8 @@ def _issuer(body: bytes) -> str:
         for kind, content in _subpackets(body[offset : offset + size]):
             if kind == 16 and len(content) == 8:
                 return content.hex()
-            if kind == 33 and len(content) in (21, 33) and not fingerprint:
-                fingerprint = (content[-8:] if content[0] == 4 else content[1:9]).hex()
+            if kind == 33 and len(content) in (21, 33):
+                fingerprint = fingerprint or _id_in_fingerprint(content)
         offset += size
     return fingerprint
 

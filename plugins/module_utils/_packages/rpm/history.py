@@ -25,6 +25,18 @@ MAX_ROWS = 300_000
 Nevra = tuple[str, int, str, str, str]
 
 
+def _repositories_of_items(
+    items: t.Iterable[t.Mapping[str, Value]], repositories: t.Mapping[Value, str], five: bool
+) -> dict[Value, str]:
+    action, inbound = ("action_id", _INBOUND_5) if five else ("action", _INBOUND_4)
+    came_from: dict[Value, str] = {}
+    for row in items:
+        repository = repositories.get(row.get("repo_id"), "")
+        if row.get(action) in inbound and repository and not repository.startswith("@"):
+            came_from[row.get("item_id")] = repository
+    return came_from
+
+
 def repositories_of_packages(data: Buffer, wal: Buffer | None, where: str) -> dict[Nevra, str]:
     """Repository id of every package that the history saw coming in, the newest transaction last and winning.
 
@@ -38,28 +50,17 @@ def repositories_of_packages(data: Buffer, wal: Buffer | None, where: str) -> di
     repositories = _lookup(file, tables, "repo", "repoid")
     names = _lookup(file, tables, "pkg_name", "name") if five else {}
     architectures = _lookup(file, tables, "arch", "name") if five else {}
-    action, inbound = ("action_id", _INBOUND_5) if five else ("action", _INBOUND_4)
-    came_from: dict[Value, str] = {}
-    for row in _rows(file, tables, "trans_item"):
-        repository = repositories.get(row.get("repo_id"), "")
-        if row.get(action) in inbound and repository and not repository.startswith("@"):
-            came_from[row.get("item_id")] = repository
+    came_from = _repositories_of_items(_rows(file, tables, "trans_item"), repositories, five)
     repository_of: dict[Nevra, str] = {}
     for row in _rows(file, tables, "rpm"):
         repository = came_from.get(row.get("item_id"), "")
         name = names.get(row.get("name_id")) if five else row.get("name")
         arch = architectures.get(row.get("arch_id")) if five else row.get("arch")
-        epoch, version, release = row.get("epoch"), row.get("version"), row.get("release")
-        if not (
-            isinstance(name, str)
-            and isinstance(arch, str)
-            and isinstance(epoch, int)
-            and isinstance(version, str)
-            and isinstance(release, str)
-        ):
+        nevra = (name, row.get("epoch"), row.get("version"), row.get("release"), arch)
+        if not all(map(isinstance, nevra, (str, int, str, str, str))):
             raise CorruptData(f"row {row['rowid']!r} of table rpm is not a package", subject=where)
         if repository:
-            repository_of[name, epoch, version, release, arch] = repository
+            repository_of[t.cast(Nevra, nevra)] = repository
     return repository_of
 
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from ..._images.file_selection import FileSelection, join_selections
 from ..._images.model import Problem
 from ..kinds import ImageRoot, KindReading, PackageKind
@@ -41,6 +43,15 @@ def is_rpm_family(os: OsRelease) -> bool:
     return any(name in _RPM_FAMILY or name.startswith(("opensuse", "sle-", "suse-")) for name in (os.id, *os.id_like))
 
 
+def _unlisted(traced: t.Iterable[Package], repositories: t.Iterable[RepositoryId]) -> list[RepositoryId]:
+    """The repositories that the history has besides.
+
+    Who builds on an image with a manifest may install from other repositories, and writes no manifest.
+    """
+    more = {package.repository for package in traced} - {repository.id for repository in repositories} - {""}
+    return [RepositoryId(name, "dnf_history") for name in sorted(more)]
+
+
 def _read(root: ImageRoot) -> KindReading:
     content = root.content
     problems: list[Problem] = []
@@ -67,13 +78,10 @@ def _read(root: ImageRoot) -> KindReading:
         origins, history_problems = read_dnf_history(content.files)
         problems.extend(history_problems)
         traced = tuple(with_repository(package, origins) for package in packages)
-        known_ids = {repository.id for repository in repositories}
-        # Who builds on an image with a manifest may install from other repositories, and writes no manifest.
-        more = {package.repository for package in traced} - known_ids - {""}
-        repositories += [RepositoryId(name, "dnf_history") for name in sorted(more)]
-        if hint or not known_ids:
+        if hint or not repositories:
             # Beside a manifest the history may name repositories of the build alone, which no map has.
             packages = traced
+        repositories += _unlisted(traced, repositories)
     label_cpes, label_problems = read_label_cpes(content, root.labels)
     problems.extend(label_problems)
     return KindReading(

@@ -55,6 +55,20 @@ def _buildinfo(content: RootContent) -> list[KeptFile]:
     return list(unique.values())
 
 
+def _may_be_manifest(path: str, data: bytes) -> bool:
+    folder, _slash, name = path.rpartition("/")
+    if name == "labels.json" or folder == "root/buildinfo":
+        return False
+    if b'"content_sets"' in data or b'"from_dnf_hint"' in data:
+        return True
+    # A document of this size without either key at its beginning is an SBOM.
+    return len(data) <= _MAX_MANIFEST and (folder in _MANIFEST_FOLDERS or name == "content-sets.json")
+
+
+def _is_id(identifier: object) -> bool:
+    return isinstance(identifier, str) and 0 < len(identifier) <= _MAX_ID
+
+
 def read_content_manifests(content: RootContent) -> tuple[list[RepositoryId], bool, list[Problem]]:
     """Repository ids of all content manifests, whether one of them points to the dnf history, and what is damaged.
 
@@ -67,16 +81,8 @@ def read_content_manifests(content: RootContent) -> tuple[list[RepositoryId], bo
     problems: list[Problem] = []
     bytes_left = _MAX_MANIFESTS
     for file in _buildinfo(content):
-        folder, _slash, name = file.path.rpartition("/")
-        if name == "labels.json" or folder == "root/buildinfo":
-            continue
         data = bytes(file.data[: _MAX_MANIFEST + 1])
-        named = b'"content_sets"' in data or b'"from_dnf_hint"' in data
-        suspect = named or folder in _MANIFEST_FOLDERS or name == "content-sets.json"
-        if not suspect:
-            continue
-        if len(data) > _MAX_MANIFEST and not named:
-            # A document of this size without either key at its beginning is an SBOM.
+        if not _may_be_manifest(file.path, data):
             continue
         bytes_left -= len(data)
         if bytes_left < 0:
@@ -94,9 +100,7 @@ def read_content_manifests(content: RootContent) -> tuple[list[RepositoryId], bo
         sets = document.get("content_sets")
         if sets is None:
             continue
-        if not isinstance(sets, list) or not all(
-            isinstance(identifier, str) and 0 < len(identifier) <= _MAX_ID for identifier in sets
-        ):
+        if not isinstance(sets, list) or not all(map(_is_id, sets)):
             problems.append(
                 problem("content-manifest-unreadable", f"content_sets of {file.path} is not a list of repository ids")
             )

@@ -67,22 +67,13 @@ class SqliteFile:
         self.log_damage = ""
         if len(data) < 512 or data[:16] != MAGIC:
             raise self._corrupt("is not a SQLite database")
-        size = int.from_bytes(data[16:18], "big")
-        self.page_size = 65536 if size == 1 else size
-        if self.page_size < 512 or self.page_size & (self.page_size - 1):
-            raise self._corrupt(f"has a page size of {self.page_size}")
+        self.page_size = self._size_of_pages()
         self._usable = self.page_size - data[20]
         if self._usable < 480:
             raise self._corrupt(f"leaves {self._usable} bytes of a page usable")
         if data[18] > 2 or data[19] > 2:
             raise self._corrupt(f"has the unknown file format version {max(data[18], data[19])}")
-        self.pages = len(data) // self.page_size
-        header = struct.unpack(">I", data[28:32])[0]
-        # The count in the header holds only if it was written by the last writer.
-        if header and data[24:28] == data[92:96]:
-            if header > self.pages and not wal:
-                raise self._corrupt(f"has {self.pages} pages of {header}; it is truncated")
-            self.pages = min(header, self.pages)
+        self.pages = self._count_pages()
         if wal:
             self._apply_wal(wal)
         first = self._page(1)
@@ -96,6 +87,24 @@ class SqliteFile:
 
     # Pages
 
+    def _size_of_pages(self) -> int:
+        size = int.from_bytes(self._data[16:18], "big")
+        size = 65536 if size == 1 else size
+        if size < 512 or size & (size - 1):
+            raise self._corrupt(f"has a page size of {size}")
+        return size
+
+    def _count_pages(self) -> int:
+        data = self._data
+        pages = len(data) // self.page_size
+        header: int = struct.unpack(">I", data[28:32])[0]
+        # The count in the header holds only if it was written by the last writer.
+        if not header or data[24:28] != data[92:96]:
+            return pages
+        if header > pages and not self._wal:
+            raise self._corrupt(f"has {pages} pages of {header}; it is truncated")
+        return min(header, pages)
+
     def _apply_wal(self, wal: Buffer) -> None:
         """Find the newest committed frame of each page: salts and checksums must fit, and a commit must follow."""
         if len(wal) > MAX_WAL:
@@ -106,21 +115,13 @@ class SqliteFile:
             )
         if not wal[:].strip(b"\0"):
             return  # truncated or zeroed: closed in order
-        if len(wal) < _WAL_HEADER.size:
-            raise WalDamaged("the write-ahead log has no header", subject=self.where)
-        magic, version, page_size, _sequence, salt1, salt2, check1, check2 = _WAL_HEADER.unpack(wal[:32])
-        order = {0x377F0682: "<", 0x377F0683: ">"}.get(magic)
-        if order is None or version != 3007000 or page_size != self.page_size:
-            raise WalDamaged("the write-ahead log does not belong to this database", subject=self.where)
-        if _checksum(wal[:24], order, 0, 0) != (check1, check2):
-            raise WalDamaged("the header of the write-ahead log is damaged", subject=self.where)
+        order, salts, (running1, running2) = self._wal_start(wal)
         pending: dict[int, int] = {}
-        running1, running2 = check1, check2
-        step = _FRAME_HEADER.size + page_size
+        step = _FRAME_HEADER.size + self.page_size
         frames = range(_WAL_HEADER.size, len(wal) - step + 1, step)
         for offset in frames:
             page, commit, frame1, frame2, sum1, sum2 = _FRAME_HEADER.unpack(wal[offset : offset + 24])
-            if (frame1, frame2) != (salt1, salt2):
+            if (frame1, frame2) != salts:
                 # Usually the rest of an older round. But no frame of this round can come after one of those.
                 if any(wal[later + 8 : later + 16] == wal[16:24] for later in frames if later > offset):
                     self.log_damage = "a page in the write-ahead log is damaged, and what comes after it is lost"
@@ -142,6 +143,18 @@ class SqliteFile:
             elif pending:
                 self.log_damage = "the write-ahead log ends in the middle of a transaction"
 
+    def _wal_start(self, wal: Buffer) -> tuple[str, tuple[int, int], tuple[int, int]]:
+        """Order of the bytes, salts and checksum that the header of the write-ahead log gives."""
+        if len(wal) < _WAL_HEADER.size:
+            raise WalDamaged("the write-ahead log has no header", subject=self.where)
+        magic, version, page_size, _sequence, salt1, salt2, check1, check2 = _WAL_HEADER.unpack(wal[:32])
+        order = {0x377F0682: "<", 0x377F0683: ">"}.get(magic)
+        if order is None or version != 3007000 or page_size != self.page_size:
+            raise WalDamaged("the write-ahead log does not belong to this database", subject=self.where)
+        if _checksum(wal[:24], order, 0, 0) != (check1, check2):
+            raise WalDamaged("the header of the write-ahead log is damaged", subject=self.where)
+        return order, (salt1, salt2), (check1, check2)
+
     def _page(self, number: int) -> bytes:
         if not 0 < number <= self.pages:
             raise self._corrupt(f"refers to page {number} of {self.pages}")
@@ -157,6 +170,20 @@ class SqliteFile:
 
     # B-trees
 
+    def _cell_offsets(self, number: int, page: bytes, start: int) -> tuple[int, ...]:
+        """Offsets of the cells of a page in a table's b-tree."""
+        kind = page[start]
+        cells = int.from_bytes(page[start + 3 : start + 5], "big")
+        first = start + (12 if kind == _INTERIOR_TABLE else 8)
+        if kind not in (_LEAF_TABLE, _INTERIOR_TABLE):
+            raise self._corrupt(f"has type {kind} on page {number}, where a table was expected")
+        if first + 2 * cells > self._usable:
+            raise self._corrupt(f"has {cells} cells on page {number}")
+        offsets = struct.unpack_from(f">{cells}H", page, first)
+        if any(not first + 2 * cells <= offset <= self._usable - 4 for offset in offsets):
+            raise self._corrupt(f"has a cell outside of page {number}")
+        return offsets
+
     def _leaves(self, root: int, used: set[int]) -> t.Iterator[tuple[int, bytes, tuple[int, ...]]]:
         """Leaf pages of a table's b-tree, in order: page number, bytes, offsets of its cells."""
         stack = [(root, 0)]
@@ -170,15 +197,7 @@ class SqliteFile:
             page = self._page(number)
             start = 100 if number == 1 else 0
             kind = page[start]
-            cells = int.from_bytes(page[start + 3 : start + 5], "big")
-            first = start + (12 if kind == _INTERIOR_TABLE else 8)
-            if kind not in (_LEAF_TABLE, _INTERIOR_TABLE):
-                raise self._corrupt(f"has type {kind} on page {number}, where a table was expected")
-            if first + 2 * cells > self._usable:
-                raise self._corrupt(f"has {cells} cells on page {number}")
-            offsets = struct.unpack_from(f">{cells}H", page, first)
-            if any(not first + 2 * cells <= offset <= self._usable - 4 for offset in offsets):
-                raise self._corrupt(f"has a cell outside of page {number}")
+            offsets = self._cell_offsets(number, page, start)
             if kind == _LEAF_TABLE:
                 yield number, page, offsets
                 continue
@@ -316,23 +335,27 @@ _INTEGER_KEY = re.compile(r"\binteger\s+primary\s+key\b", re.IGNORECASE)
 _CONSTRAINTS = ("constraint", "primary", "unique", "check", "foreign")
 
 
-def columns(sql: str) -> tuple[list[str], str]:
-    """Column names (lower case) of a CREATE TABLE statement, in order, and the one that is an alias of the row id."""
-    body = _COMMENT.sub(" ", sql[:_MAX_SQL])
-    body = body[body.find("(") + 1 : body.rfind(")")]
-    parts, depth, begin = [], 0, 0
+def _definitions(body: str) -> t.Iterator[str]:
+    """Split at the commas outside of parentheses."""
+    depth = begin = 0
     for position, letter in enumerate(body):
         if letter == "(":
             depth += 1
         elif letter == ")":
             depth -= 1
         elif letter == "," and depth == 0:
-            parts.append(body[begin:position])
+            yield body[begin:position]
             begin = position + 1
-    parts.append(body[begin:])
+    yield body[begin:]
+
+
+def columns(sql: str) -> tuple[list[str], str]:
+    """Column names (lower case) of a CREATE TABLE statement, in order, and the one that is an alias of the row id."""
+    body = _COMMENT.sub(" ", sql[:_MAX_SQL])
+    body = body[body.find("(") + 1 : body.rfind(")")]
     names: list[str] = []
     key = ""
-    for part in parts:
+    for part in _definitions(body):
         match = _COLUMN.match(part)
         if match is None:
             continue

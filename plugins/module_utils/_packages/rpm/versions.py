@@ -40,25 +40,36 @@ def compare_versions(a: str, b: str) -> int:
     for a_segment, b_segment in zip(a_segments, b_segments):
         if a_segment == b_segment:
             continue
-        if a_segment == "~" or b_segment == "~":
-            return -1 if a_segment == "~" else 1
-        if a_segment == "^" or b_segment == "^":
-            return -1 if a_segment == "^" else 1
-        a_is_number, b_is_number = a_segment[0] <= "9", b_segment[0] <= "9"
-        if a_is_number != b_is_number:
-            return 1 if a_is_number else -1
-        if a_is_number:
-            # No int(): its length limit would turn a long version into an exception.
-            a_segment, b_segment = a_segment.lstrip("0"), b_segment.lstrip("0")
-            if len(a_segment) != len(b_segment):
-                return 1 if len(a_segment) > len(b_segment) else -1
-        if a_segment != b_segment:
-            return 1 if a_segment > b_segment else -1
+        order = _compare_segments(a_segment, b_segment)
+        if order:
+            return order
     if len(a_segments) == len(b_segments):
         return 0
     surplus = a_segments[len(b_segments)] if len(a_segments) > len(b_segments) else b_segments[len(a_segments)]
     sign = 1 if len(a_segments) > len(b_segments) else -1
     return -sign if surplus == "~" else sign
+
+
+def _compare_segments(a: str, b: str) -> int:
+    for mark in ("~", "^"):
+        if mark in (a, b):
+            return -1 if a == mark else 1
+    a_is_number, b_is_number = a[0] <= "9", b[0] <= "9"
+    if a_is_number != b_is_number:
+        return 1 if a_is_number else -1
+    if a_is_number:
+        # No int(): its length limit would turn a long version into an exception.
+        a, b = a.lstrip("0"), b.lstrip("0")
+        if len(a) != len(b):
+            return 1 if len(a) > len(b) else -1
+    return (a > b) - (a < b)
+
+
+def _epoch(head: str, text: str) -> int:
+    digits = head.lstrip("0") or "0"
+    if len(digits) > 10 or int(digits) > MAX_EPOCH:
+        raise InputError(f"the epoch of {text[:100]!r} is above {MAX_EPOCH}")
+    return int(digits)
 
 
 def parse_evr(text: str) -> Evr:
@@ -69,10 +80,7 @@ def parse_evr(text: str) -> Evr:
     head, colon, tail = text.partition(":")
     epoch: int | None = None
     if colon and (not head or (head.isascii() and head.isdigit())):
-        digits = head.lstrip("0")
-        if len(digits) > 10 or int(digits or "0") > MAX_EPOCH:
-            raise InputError(f"the epoch of {text[:100]!r} is above {MAX_EPOCH}")
-        epoch, text = int(digits or "0"), tail
+        epoch, text = _epoch(head, text), tail
     version, dash, release = text.rpartition("-")
     if not dash:
         version = release
