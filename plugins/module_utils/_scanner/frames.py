@@ -191,6 +191,16 @@ class Decoder:
             expected = seq + 1
         return gaps
 
+    def _is_signed(self, frame: re.Match[bytes]) -> bool:
+        head, _space, _tail = frame[0].rpartition(b" ")[0].rpartition(b" ")
+        return hmac.compare_digest(frame[7], _checksum(self._key, head, frame[8]))
+
+    def _seen_again(self, seq: int, checksum: bytes) -> None:
+        if self._seen[seq] == checksum:
+            self.duplicates += 1
+        else:
+            self._forge()
+
     def feed(self, line: bytes) -> Record | None:
         """Take one line (noise is passed over); the record that it completes, if it does."""
         # What comes from standard error without a line end may stand in front.
@@ -198,21 +208,13 @@ class Decoder:
         if start < 0 or self.forged:
             return None
         frame = _FRAME.fullmatch(line[start:].rstrip(b"\r\n"))
-        if frame is None:
+        if frame is None or not self._is_signed(frame):
             self.rejected += 1
             return None
-        head, _space, _tail = frame[0].rpartition(b" ")[0].rpartition(b" ")
         checksum, text = frame[7], frame[8]
-        if not hmac.compare_digest(checksum, _checksum(self._key, head, text)):
-            self.rejected += 1
-            return None
         seq, rid, chunk, chunks, length = (int(frame[group]) for group in (1, 2, 4, 5, 6))
-        known_checksum = self._seen.get(seq)
-        if known_checksum is not None:
-            if known_checksum == checksum:
-                self.duplicates += 1
-            else:
-                self._forge()
+        if seq in self._seen:
+            self._seen_again(seq, checksum)
             return None
         shape = (frame[3], chunks, length)
         data = self._data(text, chunk, chunks, length)
@@ -308,25 +310,9 @@ def _read(kind: str, data: bytes) -> dict[str, t.Any]:
     """Parse and check the JSON of one record. Raises CorruptData and LimitExceeded."""
     subject = f"the record {kind!r}"
     body = read_object(data, subject, limit=INFLATED_LIMIT)
-    fields = dict(_FIELDS[kind])
+    _check_fields(body, _image_fields(body) if kind == "image" else _FIELDS[kind], subject)
     if kind == "image":
-        # One of the two, as the state says; beside an inventory what became of the rules, where they were asked for.
-        scanned = body.get("state") == "scanned"
-        fields.pop("error" if scanned else "inventory")
-        if scanned:
-            fields.update({name: kind for name, kind in _EVALUATED.items() if name in body})
-    _check_fields(body, fields, subject)
-    if kind == "image":
-        _expect(body["state"] in STATES, subject)
-        _expect(all(not body[name] or is_digest(body[name]) for name in ("digest", "index")), subject)
-        if body["state"] == "scanned":
-            _expect(bool(body["digest"]), subject)
-            _expect(
-                not ("compliance_error" in body and _EVALUATED.keys() & body.keys() != {"compliance_error"}), subject
-            )
-            _check_fields(body.get("compliance_error", _NO_ERROR), _ERROR, subject)
-        else:
-            _check_fields(body["error"], _ERROR, subject)
+        _check_image(body, subject)
     elif kind == "index":
         _expect(is_digest(body["digest"]), subject)
         _expect(all(map(_is_child, body["children"])) and _are_texts(body["missing"]), subject)
@@ -335,6 +321,27 @@ def _read(kind: str, data: bytes) -> dict[str, t.Any]:
     else:
         _expect(_are_texts(body["doing"] if kind == "beat" else body["problems"]), subject)
     return body
+
+
+def _image_fields(body: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Inventory or error, as the state says; beside an inventory what became of the rules, if they were asked for."""
+    fields = dict(_FIELDS["image"])
+    scanned = body.get("state") == "scanned"
+    fields.pop("error" if scanned else "inventory")
+    if scanned:
+        fields.update({name: kind for name, kind in _EVALUATED.items() if name in body})
+    return fields
+
+
+def _check_image(body: dict[str, t.Any], subject: str) -> None:
+    _expect(body["state"] in STATES, subject)
+    _expect(all(not body[name] or is_digest(body[name]) for name in ("digest", "index")), subject)
+    if body["state"] == "scanned":
+        _expect(bool(body["digest"]), subject)
+        _expect(not ("compliance_error" in body and _EVALUATED.keys() & body.keys() != {"compliance_error"}), subject)
+        _check_fields(body.get("compliance_error", _NO_ERROR), _ERROR, subject)
+    else:
+        _check_fields(body["error"], _ERROR, subject)
 
 
 def _check_fields(body: t.Mapping[str, t.Any], fields: t.Mapping[str, type], subject: str) -> None:

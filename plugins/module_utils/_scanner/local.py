@@ -31,6 +31,8 @@ RESOLVERS = 8
 #: Images that may wait, opened, for a thread that reads them.
 BACKLOG = 64
 
+_Future = concurrent.futures.Future[t.Any]
+
 
 @dataclasses.dataclass(frozen=True)
 class _Job:
@@ -76,6 +78,17 @@ class LocalScan:
         self._clock = clock
         self._waiting: collections.deque[_Job] = collections.deque()
 
+    def _take_finished(self, resolving: dict[_Future, Request], reading: dict[_Future, _Job]) -> None:
+        """Wait for what finishes next, a second at most."""
+        finished_futures, _unfinished = concurrent.futures.wait(
+            [*resolving, *reading], timeout=1.0, return_when=concurrent.futures.FIRST_COMPLETED
+        )
+        for future in finished_futures:
+            if future in resolving:
+                self._opened(resolving.pop(future), future)
+            else:
+                self._was_read(reading.pop(future), future)
+
     def run(self, requests: t.Sequence[Request], remaining: t.Callable[[int, int, float], str]) -> None:
         """Scan them all. Failures are outcomes; only Abandoned and errors of the book itself end the run early."""
         ledger = self._ledger
@@ -84,8 +97,8 @@ class LocalScan:
         unresolved = collections.deque(requests)
         resolvers = concurrent.futures.ThreadPoolExecutor(RESOLVERS, "imagescan-resolve")
         readers = concurrent.futures.ThreadPoolExecutor(self._parallel, "imagescan-read")
-        resolving: dict[concurrent.futures.Future[t.Any], Request] = {}
-        reading: dict[concurrent.futures.Future[t.Any], _Job] = {}
+        resolving: dict[_Future, Request] = {}
+        reading: dict[_Future, _Job] = {}
         finished = False
         try:
             while unresolved or resolving or reading or self._waiting:
@@ -96,16 +109,7 @@ class LocalScan:
                     request = unresolved.popleft()
                     if not ledger.settle(request):
                         resolving[resolvers.submit(open_target, request.target, self._access)] = request
-                pending = [*resolving, *reading]
-                if pending:
-                    finished_futures, _unfinished = concurrent.futures.wait(
-                        pending, timeout=1.0, return_when=concurrent.futures.FIRST_COMPLETED
-                    )
-                    for future in finished_futures:
-                        if future in resolving:
-                            self._opened(resolving.pop(future), future)
-                        else:
-                            self._was_read(reading.pop(future), future)
+                self._take_finished(resolving, reading)
                 ledger.book.beat(ledger.line(remaining(ledger.done, ledger.total, self._clock() - started)))
             ledger.check()
             finished = True

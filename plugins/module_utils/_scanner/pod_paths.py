@@ -61,6 +61,11 @@ class PodPaths:
         return f"{self.root}/dev/termination-log"
 
 
+def _present_files(folder: str) -> list[str]:
+    paths = [f"{folder}/{file}" for file in _SECRET_FILES]
+    return [path for path in paths if os.path.lexists(path)]
+
+
 def pull_secrets(places: PodPaths) -> tuple[tuple[str, ...], list[str]]:
     """Files with credentials that are mounted now, and what is wrong with those that cannot be used."""
     try:
@@ -72,8 +77,7 @@ def pull_secrets(places: PodPaths) -> tuple[tuple[str, ...], list[str]]:
     files: list[str] = []
     problems: list[str] = []
     for name in names:
-        paths = [f"{places.pull_secrets}/{name}/{file}" for file in _SECRET_FILES]
-        present = [path for path in paths if os.path.lexists(path)]
+        present = _present_files(f"{places.pull_secrets}/{name}")
         if not present:
             problems.append(f"the pull secret {name} holds neither {' nor '.join(_SECRET_FILES)}")
         for path in present:

@@ -107,12 +107,15 @@ class ShardRun:
             os.close(waker)
             if self._lifeline is not None:
                 self._lifeline.close()
+        self._say_bye()
+        return _STOPPED if self._is_stopped else 0
+
+    def _say_bye(self) -> None:
         self._left.update(task.number for task in self._waiting)
         self._left.update(process.task.number for process in self._running.values())
         counts = {**self._counts, "left": len(self._left)}
         self._encoder.send("bye", {"counts": counts, "records": self._encoder.records + 1, "left": sorted(self._left)})
         write_status(self._places, {"counts": counts, "seq": self._encoder.seq})
-        return _STOPPED if self._is_stopped else 0
 
     def _note(self, _number: int, _frame: object) -> None:
         self._is_stopped = True
@@ -129,6 +132,23 @@ class ShardRun:
             "problems": problems,
         }
 
+    def _handle(self, selector: selectors.BaseSelector, key: selectors.SelectorKey, wake: int) -> None:
+        """Read what a process, the evaluator or a signal wrote."""
+        if key.data is not None:
+            key.data.pull()
+            if key.data.is_too_large:
+                selector.unregister(key.fileobj)
+        elif self._lifeline is not None and key.fileobj is self._lifeline:
+            self._look_at_evaluator(selector, self._lifeline)
+        else:
+            with contextlib.suppress(BlockingIOError):
+                os.read(wake, _READ_STEP)
+
+    def _beat_if_due(self) -> None:
+        if time.monotonic() >= self._next_beat:
+            self._encoder.send("beat", {"doing": self._doing()})
+            self._next_beat = time.monotonic() + self._beat_seconds
+
     def _loop(self, selector: selectors.BaseSelector, wake: int) -> None:
         self._next_beat = time.monotonic() + self._beat_seconds
         # Collecting garbage would copy every page that a process shares with this one.
@@ -138,22 +158,12 @@ class ShardRun:
                 self._start(selector, self._waiting.popleft())
             nearest = min([self._next_beat, *(process.end for process in self._running.values())])
             for key, _events in selector.select(max(0.0, nearest - time.monotonic())):
-                if key.data is not None:
-                    key.data.pull()
-                    if key.data.is_too_large:
-                        selector.unregister(key.fileobj)
-                elif key.fileobj is self._lifeline:
-                    self._look_at_evaluator(selector, self._lifeline)
-                else:
-                    with contextlib.suppress(BlockingIOError):
-                        os.read(wake, _READ_STEP)
+                self._handle(selector, key, wake)
             if self._is_stopped:
                 return
             self._reap(selector)
             self._end_the_late(selector)
-            if time.monotonic() >= self._next_beat:
-                self._encoder.send("beat", {"doing": self._doing()})
-                self._next_beat = time.monotonic() + self._beat_seconds
+            self._beat_if_due()
 
     def _look_at_evaluator(self, selector: selectors.BaseSelector, lifeline: Lifeline) -> None:
         """The evaluator came, or went. Without it what is still to be done is left to another pod."""

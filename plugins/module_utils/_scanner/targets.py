@@ -63,61 +63,78 @@ def absolute(path: str) -> str:
     return os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111 - a tag may stand behind it
 
 
+def _are_texts(entries: t.Iterable[object]) -> bool:
+    return all(isinstance(entry, str) for entry in entries)
+
+
+def _request_of_text(entry: str) -> Request:
+    name = canonical_name(entry.strip())
+    digest = "" if is_local(name) else parse_reference(name).digest
+    return Request(name, digest, (name,), sightings=(Sighting(name, digest, TOLD),) if digest else ())
+
+
 def request_of(entry: t.Any) -> Request:
     """Read one entry of an ``images`` option: a target as text, or a dictionary as ``image_info`` returns it."""
     if isinstance(entry, str):
-        name = canonical_name(entry.strip())
-        digest = "" if is_local(name) else parse_reference(name).digest
-        return Request(name, digest, (name,), sightings=(Sighting(name, digest, TOLD),) if digest else ())
+        return _request_of_text(entry)
     if not isinstance(entry, dict):
         raise InputError(f"{quoted(str(entry), 80)} does not name an image; expected text, or what image_info returns")
     digest = entry.get("digest") or ""
-    reference = entry.get("reference") or ""
-    references = entry.get("references") or []
     if not isinstance(digest, str) or (digest and not is_digest(digest)):
         raise InputError(f"the digest {quoted(str(digest), 100)} of an image is none; expected sha256:<64 digits>")
-    if (
-        not isinstance(reference, str)
-        or not isinstance(references, list)
-        or not all(isinstance(name, str) for name in references)
-    ):
+    names = _names(entry, digest)
+    sightings = _sightings(entry.get("names") or [], digest, names) if digest else ()
+    return Request(pinned(names[0], digest), digest, names, sightings=sightings, **_facts(entry))
+
+
+def _names(entry: dict[str, t.Any], digest: str) -> tuple[str, ...]:
+    reference = entry.get("reference") or ""
+    references = entry.get("references") or []
+    if not isinstance(references, list) or not _are_texts([reference, *references]):
         raise InputError("an image's reference must be text, and its references a list of texts")
     if not reference:
         raise InputError(
             f"the image {digest or quoted(str(entry), 80)} has no reference, so nobody knows where to fetch it"
         )
-    name = canonical_name(reference)
-    names = tuple(dict.fromkeys([name, *map(canonical_name, references)]))
-    sightings = _sightings(entry.get("names") or [], digest, names) if digest else ()
-    return Request(pinned(name, digest), digest, names, sightings=sightings, **_facts(entry))
+    return tuple(dict.fromkeys(map(canonical_name, [reference, *references])))
+
+
+def _sighting(name_entry: dict[str, t.Any], digest: str) -> Sighting:
+    texts = [name_entry.get(key, "") for key in ("reference", "source", "seen", "cluster")]
+    if not _are_texts(texts) or texts[1] not in SOURCES:
+        raise InputError(
+            f"a name of the image {digest} is {quoted(str(name_entry), 200)}; expected reference, source, seen and "
+            f"cluster as text, and as source one of {', '.join(SOURCES)}"
+        )
+    return Sighting(canonical_name(texts[0]), digest, *texts[1:])
 
 
 def _sightings(names_given: t.Any, digest: str, names: tuple[str, ...]) -> tuple[Sighting, ...]:
     """Who told of each name. Of one that nobody is named for, whoever wrote the entry did."""
     if not isinstance(names_given, list) or not all(isinstance(name_entry, dict) for name_entry in names_given):
         raise InputError("the names of an image must be a list of dictionaries, as image_info returns them")
-    sightings = []
-    for name_entry in names_given:
-        texts = [name_entry.get(key, "") for key in ("reference", "source", "seen", "cluster")]
-        if not all(isinstance(value, str) for value in texts) or texts[1] not in SOURCES:
-            raise InputError(
-                f"a name of the image {digest} is {quoted(str(name_entry), 200)}; expected reference, source, seen and "
-                f"cluster as text, and as source one of {', '.join(SOURCES)}"
-            )
-        sightings.append(Sighting(canonical_name(texts[0]), digest, *texts[1:]))
+    sightings = [_sighting(name_entry, digest) for name_entry in names_given]
     references = {sighting.reference for sighting in sightings}
     return (*sightings, *(Sighting(name, digest, TOLD) for name in names if name not in references))
+
+
+def _is_layer(layer: object) -> bool:
+    return isinstance(layer, str) and _LAYER.fullmatch(layer) is not None
+
+
+def _is_size(size: object) -> bool:
+    return isinstance(size, int) and not isinstance(size, bool) and size >= 0
 
 
 def _facts(entry: dict[str, t.Any]) -> dict[str, t.Any]:
     """Size, layers, platform and kind, as far as they are given."""
     size, layers = entry.get("size") or 0, entry.get("layers") or []
-    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+    if not _is_size(size):
         raise InputError(f"the size of an image is {quoted(str(size), 40)}; expected a number of bytes")
-    if not isinstance(layers, list) or not all(isinstance(layer, str) and _LAYER.fullmatch(layer) for layer in layers):
+    if not isinstance(layers, list) or not all(map(_is_layer, layers)):
         raise InputError("the layers of an image must be a list of the first 12 hex digits of each layer's digest")
     texts = {name: entry.get(name) or "" for name in ("platform", "kind")}
-    if not all(isinstance(text, str) for text in texts.values()):
+    if not _are_texts(texts.values()):
         raise InputError("an image's platform and kind must be text")
     return {"size": size, "layers": tuple(layers), **texts}
 
