@@ -140,14 +140,19 @@ def run_oscap(task: OscapTask, tools: Tools, bounds: Bounds) -> Path:
         )
     if status in _FINISHED and results.is_file():
         return results
+    raise _failure(status, errors, bounds)
+
+
+def _failure(status: int, errors: Path, bounds: Bounds) -> ScanError:
+    """Explain how oscap ended."""
     message = _last_lines(errors)
     if status in (-signal.SIGXFSZ, 128 + signal.SIGXFSZ):
-        raise LimitExceeded(f"oscap wrote more than {bounds.output} bytes", code="oscap-output")
+        return LimitExceeded(f"oscap wrote more than {bounds.output} bytes", code="oscap-output")
     if status < 0 or status > 128:
         number = -status if status < 0 else status - 128
         hint = "give the scanner more memory" if number == signal.SIGKILL else ""
-        raise ScanError(f"oscap was ended by signal {number}: {message}", code="oscap-killed", hint=hint)
-    raise ScanError(f"oscap ended with {status}: {message}", code="oscap-failed")
+        return ScanError(f"oscap was ended by signal {number}: {message}", code="oscap-killed", hint=hint)
+    return ScanError(f"oscap ended with {status}: {message}", code="oscap-failed")
 
 
 def check_tools(tools: Tools, *, owning: bool) -> Tools:

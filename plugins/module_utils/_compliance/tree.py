@@ -188,9 +188,8 @@ def _without_modules(line: bytes) -> bytes:
 # Symlinks
 
 
-def _mend_links(root: Path) -> None:
-    """Make every symlink relative, so that the kernel follows it as a process in the container would."""
-    links: list[tuple[str, str]] = []
+def _leaving_links(root: Path) -> dict[str, str]:
+    links: dict[str, str] = {}
     stack = [(str(root), "")]
     while stack:
         folder, inside = stack.pop()
@@ -200,11 +199,16 @@ def _mend_links(root: Path) -> None:
                 if entry.is_symlink():
                     target = str(Path(entry.path).readlink())
                     if _may_leave(path, target):
-                        links.append((path, target))
+                        links[path] = target
                 elif entry.is_dir():
                     stack.append((entry.path, path))
-    targets = dict(links)
-    for path, target in links:
+    return links
+
+
+def _mend_links(root: Path) -> None:
+    """Make every symlink relative, so that the kernel follows it as a process in the container would."""
+    targets = _leaving_links(root)
+    for path, target in targets.items():
         place = _resolve(root, path, target, targets)
         depth = path.count("/")
         new = "/".join([".."] * depth + ([place] if place else [])) or "."

@@ -186,18 +186,8 @@ class _IndexReader:
         namespace, _space, local = name.rpartition(" ")
         if namespace == _XCCDF:
             self.start_xccdf(local, attributes, at, depth)
-            holder = self.holders[-1] if self.holders else None
-            if not holder or holder[0] != depth - 1:
-                pass
-            elif local in _TEXTS.get(holder[1], ()):
-                self.cutting = depth
-                self.holders.append((depth, "cut", ContentItem("", at)))
-            elif holder[1] == "Rule" and local == "fix":
-                self.cutting = depth
-                self.holders.append((depth, "fix", ContentItem("", self.tag_end(at))))
-            elif local == "title" or (local == "version" and holder[1] == "Benchmark"):
-                self.keep_text = True
-                self.text.clear()
+            if self.holders and self.holders[-1][0] == depth - 1:
+                self.start_child(self.holders[-1][1], local, at, depth)
         elif depth == self.wanted_depth and self.section and "id" in attributes:
             self.holders.append((depth, "oval", ContentItem(attributes["id"], at)))
         elif namespace == _OVAL and local in _SECTIONS and depth == self.wanted_depth - 1:
@@ -208,23 +198,47 @@ class _IndexReader:
         elif name == f"{_OCIL}.0 ocil" and depth == 3:
             self.index.questionnaires.add(self.component)
         if self.section and self.holders and self.holders[-1][1] == "oval":
-            uses = self.holders[-1][2].uses
-            for key in _REFERENCES & attributes.keys():
-                uses.add(attributes[key])
+            self.holders[-1][2].uses.update(attributes[key] for key in _REFERENCES & attributes.keys())
             if name in _REFERENCE_TEXTS:
-                self.keep_text = True
-                self.text.clear()
+                self.start_text()
+
+    def start_child(self, parent: str, local: str, at: int, depth: int) -> None:
+        """An element right below an item of the benchmark begins."""
+        if local in _TEXTS.get(parent, ()):
+            self.cutting = depth
+            self.holders.append((depth, "cut", ContentItem("", at)))
+        elif parent == "Rule" and local == "fix":
+            self.cutting = depth
+            self.holders.append((depth, "fix", ContentItem("", self.tag_end(at))))
+        elif local == "title" or (local == "version" and parent == "Benchmark"):
+            self.start_text()
+
+    def start_text(self) -> None:
+        """Text begins that is kept."""
+        self.keep_text = True
+        self.text.clear()
+
+    def start_component(self, identifier: str, at: int) -> None:
+        """A component of the collection begins."""
+        if not identifier or identifier in self.index.components:
+            raise self.index.wrong("has a component without an id of its own")
+        self.component = identifier
+        self.index.components[identifier] = ContentItem(identifier, at)
+        self.wanted_depth = -1
+
+    def start_checklist(self, target: str, depth: int) -> None:
+        """The reference to the checklist begins."""
+        if self.index.checklist:
+            raise self.index.wrong("has several checklists; expected one")
+        self.index.checklist = target
+        self.checklist_depth = depth
 
     def start_in_stream(self, name: str, attributes: dict[str, str], at: int, depth: int) -> None:
         """An element begins that is a component, or says what a stream has."""
         index = self.index
         namespace, _space, local = name.rpartition(" ")
         if namespace == _DS and local in ("component", "extended-component") and depth == 2:
-            self.component = attributes.get("id", "")
-            if not self.component or self.component in index.components:
-                raise index.wrong("has a component without an id of its own")
-            index.components[self.component] = ContentItem(self.component, at)
-            self.wanted_depth = -1
+            self.start_component(attributes.get("id", ""), at)
         elif name == f"{_DS} data-stream":
             index.streams += 1
         elif name == f"{_DS} checklists":
@@ -236,10 +250,7 @@ class _IndexReader:
             index.references[identifier] = (target, item)
             self.holders.append((depth, "component-ref", item))
             if self.in_checklists:
-                if index.checklist:
-                    raise index.wrong("has several checklists; expected one")
-                index.checklist = target
-                self.checklist_depth = depth
+                self.start_checklist(target, depth)
         elif name == f"{_CATALOG} uri" and self.in_checklists:
             item = ContentItem(attributes.get("name", ""), at)
             index.catalog[item.id] = (attributes.get("uri", "").lstrip("#"), item)
@@ -254,7 +265,6 @@ class _IndexReader:
             "Value": index.values,
             "Profile": index.profiles,
         }
-        holder = holders[-1][2] if holders else None
         if local == "Benchmark":
             if index.benchmark is not None:
                 raise index.wrong("has several benchmarks; expected one")
@@ -271,16 +281,14 @@ class _IndexReader:
             holders.append((depth, local, item))
             if local == "Group":
                 groups.append(item.id)
-        elif local == "select" and holder is not None and holders[-1][1] == "Profile":
-            holder.selections.append((attributes.get("idref", ""), is_true(attributes.get("selected", ""))))
-        elif local == "check-content-ref" and holder is not None and holders[-1][1] == "Rule":
-            holder.checks.append((attributes.get("href", ""), attributes.get("name", "")))
-        elif local in ("requires", "conflicts") and holder is not None and holders[-1][1] == "Rule":
-            names = tuple(attributes.get("idref", "").split())
-            holder.uses.update(names)
-            holder.conditions.append((local == "requires", names))
-        elif local == "platform" and holders and holders[-1][1] == "Benchmark" and depth == holders[-1][0] + 1:
-            index.benchmark_platforms.append(attributes.get("idref", ""))
+        elif holders:
+            holder_depth, kind, holder = holders[-1]
+            if kind == "Rule":
+                _note_in_rule(holder, local, attributes)
+            elif kind == "Profile" and local == "select":
+                holder.selections.append((attributes.get("idref", ""), is_true(attributes.get("selected", ""))))
+            elif kind == "Benchmark" and local == "platform" and depth == holder_depth + 1:
+                index.benchmark_platforms.append(attributes.get("idref", ""))
 
     def end(self, name: str) -> None:
         """An element ends."""
@@ -299,16 +307,7 @@ class _IndexReader:
         if namespace == _OVAL and local in _SECTIONS and depth == 4:
             self.section = ""
         elif namespace == _DS:
-            if depth == 2 and local in ("component", "extended-component"):
-                item = self.index.components[self.component]
-                item.end = self.element_end(item.start, at)
-                self.component = ""
-            elif local == "checklists":
-                self.in_checklists = False
-            elif local == "checks":
-                self.index.checks_end = at
-            elif depth == 1:
-                self.index.collection_end = at
+            self.end_in_stream(local, at, depth)
         elif name == f"{_CATALOG} catalog" and self.in_checklists and depth == self.checklist_depth + 1:
             self.index.catalog_end = at
 
@@ -335,6 +334,19 @@ class _IndexReader:
             self.index.benchmark_end = at
         return False
 
+    def end_in_stream(self, local: str, at: int, depth: int) -> None:
+        """An element ends that is a component, or says what a stream has."""
+        if depth == 2 and local in ("component", "extended-component"):
+            item = self.index.components[self.component]
+            item.end = self.element_end(item.start, at)
+            self.component = ""
+        elif local == "checklists":
+            self.in_checklists = False
+        elif local == "checks":
+            self.index.checks_end = at
+        elif depth == 1:
+            self.index.collection_end = at
+
     def end_text(self, name: str, local: str) -> None:
         """Keep the text of an element that ends."""
         value = " ".join("".join(self.text).split())
@@ -350,6 +362,15 @@ class _IndexReader:
         """Keep text where it is wanted."""
         if self.keep_text and self.cutting < 0:
             self.text.append(value)
+
+
+def _note_in_rule(rule: ContentItem, local: str, attributes: dict[str, str]) -> None:
+    if local == "check-content-ref":
+        rule.checks.append((attributes.get("href", ""), attributes.get("name", "")))
+    elif local in ("requires", "conflicts"):
+        names = tuple(attributes.get("idref", "").split())
+        rule.uses.update(names)
+        rule.conditions.append((local == "requires", names))
 
 
 def is_true(text: str) -> bool:

@@ -190,8 +190,9 @@ def check_tailoring(tailored: Tailoring, index: ContentIndex, where: str, conten
     strange = sorted(tailored.named - identifiers)
     if strange:
         raise other(f"{len(strange)} ids are not in it, {strange[0][:200]} among them")
+    known_profiles = {"", *index.profiles, *tailored.profiles}
     for profile in tailored.profiles.values():
-        if profile.extends and profile.extends not in index.profiles and profile.extends not in tailored.profiles:
+        if profile.extends not in known_profiles:
             raise other(f"it extends the profile {profile.extends[:200]}")
 
 
@@ -226,13 +227,8 @@ def profile_chain(
     return chain[::-1]
 
 
-def selected_rules(index: ContentIndex, chain: t.Sequence[ContentItem]) -> set[str]:
-    """Ids of the rules that a profile selects: itself and every group around it is selected, and what it requires.
-
-    oscap evaluates no rule of which a condition does not hold: one of the items of each ``requires`` is selected, and
-    none of a ``conflicts``.
-    """
-    items = {**index.groups, **index.rules}
+def _selections(items: t.Mapping[str, ContentItem], chain: t.Iterable[ContentItem]) -> dict[str, bool]:
+    """Say of each item whether it is selected itself."""
     state = {identifier: item.selected for identifier, item in items.items()}
     clusters: dict[str, list[str]] = {}
     for identifier, item in items.items():
@@ -243,6 +239,16 @@ def selected_rules(index: ContentIndex, chain: t.Sequence[ContentItem]) -> set[s
             for identifier in clusters.get(name, (name,)):
                 if identifier in state:
                     state[identifier] = selected
+    return state
+
+
+def selected_rules(index: ContentIndex, chain: t.Sequence[ContentItem]) -> set[str]:
+    """Ids of the rules that a profile selects: itself and every group around it is selected, and what it requires.
+
+    oscap evaluates no rule of which a condition does not hold: one of the items of each ``requires`` is selected, and
+    none of a ``conflicts``.
+    """
+    state = _selections({**index.groups, **index.rules}, chain)
     return {
         identifier
         for identifier, item in index.rules.items()

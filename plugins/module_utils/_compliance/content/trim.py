@@ -109,6 +109,20 @@ def _trim(data: bytes, digest: str, tailoring: bytes, request: EvaluationRequest
     )
 
 
+def _checks_of(index: ContentIndex, rules: t.Iterable[str]) -> tuple[dict[str, set[str]], set[str]]:
+    """Give the definitions that rules name in each component, and the components that they use whole."""
+    checks: dict[str, set[str]] = {}
+    whole: set[str] = set()
+    for identifier in rules:
+        for href, name in index.rules[identifier].checks:
+            component = index.references.get(index.catalog.get(href, ("",))[0], ("",))[0]
+            if name:
+                checks.setdefault(component, set()).add(name)
+            else:
+                whole.add(component)
+    return checks, whole
+
+
 def _cut(index: ContentIndex, rules: set[str], profiles: set[str]) -> bytes:
     """The document without what these rules and profiles do not need, and with the canary."""
     cuts: list[tuple[int, int]] = []
@@ -123,15 +137,7 @@ def _cut(index: ContentIndex, rules: set[str], profiles: set[str]) -> bytes:
     )
     for item, stays in elements:
         cuts.extend(item.cuts if stays else [(item.start, item.end)])
-    checks: dict[str, set[str]] = {}
-    whole: set[str] = set()
-    for identifier in rules_kept:
-        for href, name in index.rules[identifier].checks:
-            component = index.references.get(index.catalog.get(href, ("",))[0], ("",))[0]
-            if name:
-                checks.setdefault(component, set()).add(name)
-            else:
-                whole.add(component)
+    checks, whole = _checks_of(index, rules_kept)
     platforms = _platform_components(index)
     for component, items in index.oval.items():
         if component in whole or component in platforms:
