@@ -62,6 +62,10 @@ class Credential:
         return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
 
 
+#: What could add a header to a request.
+_BREAKS = frozenset("\r\n\0")
+
+
 class Credentials:
     """The credentials of one run. Entries are looked at only when they are asked for."""
 
@@ -183,7 +187,7 @@ class _AuthFile:
             username, password = _decode(values["auth"], where)
         identity, token = values["identitytoken"].strip(), values["registrytoken"].strip()
         for name, text in (("user name", username), ("password", password), ("token", identity + token)):
-            if any(character in text for character in "\r\n\0"):
+            if _BREAKS & set(text):
                 raise InputError(f"{where}: the {name} has a line break or NUL in it")
         if not identity and not token and not (username and password):
             return None

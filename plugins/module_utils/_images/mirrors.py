@@ -59,6 +59,10 @@ class Mirror:
             return host if host.endswith(self.source[1:]) else ""
         return self.source if f"{host}/{reference.repository}/".startswith(f"{self.source}/") else ""
 
+    def locations(self, kind: str) -> tuple[str, ...]:
+        """The mirrors for pulls of that kind."""
+        return self.mirrors if self.pulls in (kind, "any") else ()
+
 
 def read_mirror(entry: t.Mapping[str, t.Any]) -> Mirror:
     """A mirror from a dictionary with the names of its fields, as options and plans have it. Raises InputError."""
@@ -76,7 +80,7 @@ def pull_places(reference: Reference, mirrors: t.Sequence[Mirror]) -> tuple[Refe
     if not chosen:
         return (reference,)
     kind = "digest" if reference.digest else "tag"
-    locations = [location for mirror in chosen if mirror.pulls in (kind, "any") for location in mirror.mirrors]
+    locations = [location for mirror in chosen for location in mirror.locations(kind)]
     prefix = chosen[0].matched(reference)
     name = f"{reference.registry.lower()}/{reference.repository}"
     places = dict.fromkeys(

@@ -230,6 +230,14 @@ class Links:
         return aliases
 
 
+def _linked(name: str, source_name: str, source: _Node | None, layer: int) -> _Node:
+    if source is None:
+        raise CorruptData(f"the hard link {name!r} points to nothing: {source_name!r}", code="layer-entry")
+    if source.kind is FOLDER:
+        raise CorruptData(f"the hard link {name!r} points to the folder {source_name!r}", code="layer-entry")
+    return _Node(source.kind, layer, source.target, source.content)
+
+
 def _names_through(path: str, sources: t.Mapping[str, set[str]]) -> t.Iterator[str]:
     """The names that a path has below symlinks."""
     for source, targets in sources.items():
@@ -288,15 +296,18 @@ class Tree:
                 if parent is not None:
                     self._hide(parent[-1], name.rpartition("/")[2], layer)
             elif kind is OPAQUE:
-                parent = self._parents(name, layer, create=False)
-                if parent is not None:
-                    for child in list(parent[-1].children):
-                        self._hide(parent[-1], child, layer)
+                self._hide_all(name, layer)
             elif kind is IMPLIED:
                 for node in self._parents(name, layer, create=True) or ():
                     node.layer = layer
             elif name:
                 self._put(name, kind, target, content, layer, covers, unknown)
+
+    def _hide_all(self, folder: str, layer: int) -> None:
+        parent = self._parents(folder, layer, create=False)
+        if parent is not None:
+            for child in list(parent[-1].children):
+                self._hide(parent[-1], child, layer)
 
     def _put(
         self,
@@ -327,10 +338,7 @@ class Tree:
                 source = self._hard_link_source(source_name, layer)
                 if source is None and unknown:
                     return
-                if source is None or source.kind is FOLDER:
-                    wrong = "nothing:" if source is None else "the folder"
-                    raise CorruptData(f"the hard link {name!r} points to {wrong} {source_name!r}", code="layer-entry")
-                children[base] = _Node(source.kind, layer, source.target, source.content)
+                children[base] = _linked(name, source_name, source, layer)
             else:
                 children[base] = _Node(kind, layer, target, content)
         for node in parents:

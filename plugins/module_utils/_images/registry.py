@@ -177,7 +177,6 @@ class RegistryClient:
         self, path: str, name: str, scope: str, credential: Credential | None, subject: str = ""
     ) -> t.Iterator[str]:
         """Entries of a paged list. The link to the next page must stay on this registry."""
-        subject = subject or self.registry
         target = f"{path}?n={_PAGE}"
         targets: set[str] = set()
         first: list[str] = []
@@ -195,13 +194,11 @@ class RegistryClient:
                     return  # A server that does not know "last" begins again: it has given everything.
                 first = first or entries[:1]
                 yield from entries
-                target = self._next_page(target, response.headers.get_all("Link") or [], list_name)
-                guessed = not target and len(entries) >= _PAGE
-                if guessed:
-                    # A full page without a link may not be the last: the distribution specification has "last" for it.
-                    target = f"{path}?n={_PAGE}&last={urllib.parse.quote(entries[-1], safe='')}"
+                linked = self._next_page(target, response.headers.get_all("Link") or [], list_name)
+                guessed = not linked
+                target = linked or _guessed_page(path, entries)
         except ScanError as error:
-            raise in_image(error, subject)
+            raise in_image(error, subject or self.registry)
 
     def _next_page(self, target: str, links: list[str], list_name: str) -> str:
         for link in _LINK.finditer(", ".join(links)[:16_384]):
@@ -407,6 +404,11 @@ def _blob_missing(error: RegistryError, descriptor: Descriptor) -> RegistryError
         error.code = "blob-not-found"
         error.message = f"the blob {descriptor.digest} is missing: {error.message}"
     return error
+
+
+def _guessed_page(path: str, entries: list[str]) -> str:
+    """The page behind a full one without a link, which may not be the last: the specification has "last" for it."""
+    return f"{path}?n={_PAGE}&last={urllib.parse.quote(entries[-1], safe='')}" if len(entries) >= _PAGE else ""
 
 
 def _page_entries(data: bytes, name: str, list_name: str) -> list[str]:

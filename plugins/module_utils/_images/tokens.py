@@ -205,15 +205,18 @@ class Authenticator:
         with self._lock:
             if challenge.scheme == "bearer":
                 check_realm(challenge.parameters.get("realm", ""), self._registry, self._access)
-                token = self._tokens.get((scope, credential))
-                if token is not None and sent == f"Bearer {token.value}":
-                    del self._tokens[scope, credential]
+                self._forget(scope, credential, sent)
             self._challenge = challenge
             is_basic = challenge.scheme == "basic"
             if is_basic and (credential is None or not credential.password):
                 raise self._unauthorized(f"{self._registry} asks for user name and password, and none are given for it")
             if sent and credential is not None and (is_basic or credential.registry_token):
                 raise self._unauthorized(f"{self._registry} refuses the credentials of {credential.origin}")
+
+    def _forget(self, scope: str, credential: Credential | None, sent: str) -> None:
+        token = self._tokens.get((scope, credential))
+        if token is not None and sent == f"Bearer {token.value}":
+            del self._tokens[scope, credential]
 
     def _best_challenge(self, response: Response) -> Challenge:
         challenges = {
