@@ -147,11 +147,11 @@ def _unpack_streams(data: bytes, read: Read, kind: str) -> t.Iterator[bytes]:
 
 def _skip_padding(data: bytes, read: Read) -> bytes:
     """Pass over the NULs behind a stream; empty where nothing else follows."""
-    while not (rest := data.lstrip(b"\0")):
+    while not (remainder := data.lstrip(b"\0")):
         data = read(INPUT_STEP)
         if not data:
             break
-    return rest
+    return remainder
 
 
 def _is_zstd(head: bytes) -> bool:

@@ -314,8 +314,8 @@ def status_code(status: int) -> str:
 
 def _with_query(url: Url, query: t.Mapping[str, str]) -> Url:
     joint = "&" if "?" in url.target else "?"
-    given = {name: value for name, value in query.items() if value}
-    return Url(url.endpoint, f"{url.target}{joint}{urllib.parse.urlencode(given)}")
+    parameters = {name: value for name, value in query.items() if value}
+    return Url(url.endpoint, f"{url.target}{joint}{urllib.parse.urlencode(parameters)}")
 
 
 def _read_token(data: bytes, subject: str) -> _RegistryToken:

@@ -153,10 +153,10 @@ def lines_of(checked: CheckedFeed, source: str) -> list[str]:
 
 def _cause_lines(cause: Cause) -> list[str]:
     """A cause with the number of its documents, and the first of them."""
-    first, *others = wrap(cause.cause, _WIDTH - 10)
+    first, *lines = wrap(cause.cause, _WIDTH - 10)
     more = " …" if cause.count > len(cause.documents) else ""
-    others += wrap(", ".join(visible(path, 200) for path in cause.documents) + more, 90)
-    return [f"{cause.count:>8,}  {first}", *(" " * 10 + line for line in others)]
+    lines += wrap(", ".join(visible(path, 200) for path in cause.documents) + more, 90)
+    return [f"{cause.count:>8,}  {first}", *(" " * 10 + line for line in lines)]
 
 
 def _shortage(info: FeedInfo | None, fewest: int) -> str:

@@ -311,9 +311,9 @@ def _weighing(trace: Trace, numbers: t.Mapping[int, int]) -> list[str]:
 
 def _statement(matcher: Matcher, item: Considered, number: int) -> list[str]:
     """A statement that was weighed, what it is about, and what the image has of that."""
-    group, said = item.group, t.cast(Said, item.said)
+    group, statement = item.group, t.cast(Said, item.said)
     cpe, product = matcher.index.products[item.product]
-    kind = "module" if item.name == group.module else "package" if said.binary else "source package"
+    kind = "module" if item.name == group.module else "package" if statement.binary else "source package"
     subject = f"{kind} {visible(item.name, 100)}"
     if group.module not in ("", item.name):
         subject += f" of {'an unnamed module' if group.module == '?' else 'the module ' + visible(group.module, 100)}"
@@ -321,7 +321,7 @@ def _statement(matcher: Matcher, item: Considered, number: int) -> list[str]:
     return [
         f"  [{number}] {_assertion(group)}",
         f"      {subject}, {arches}; product {visible(product, 100)}, {visible(cpe, 150)}: "
-        f"{_possession(said.relation, applies=item.applies)}",
+        f"{_possession(statement.relation, applies=item.applies)}",
     ]
 
 
@@ -355,18 +355,18 @@ def _others(matcher: Matcher, considered: t.Sequence[Considered]) -> list[str]:
     """List what was said and not weighed, counted by reason."""
     by_reason: dict[str, list[Considered]] = {}
     # Where the source is named like the package, each was looked at twice.
-    for one in {(id(one.group), one.product, one.left_out): one for one in considered}.values():
-        by_reason.setdefault(one.left_out, []).append(one)
+    for item in {(id(item.group), item.product, item.left_out): item for item in considered}.values():
+        by_reason.setdefault(item.left_out, []).append(item)
     lines = []
     for reason in _LEFT_OUT:
-        found = by_reason.get(reason)
-        if found:
+        group = by_reason.get(reason)
+        if group:
             texts = dict.fromkeys(
-                f"{_STATUSES[STATEMENT_STATUSES[one.group.status]]} {one.group.evr}".strip()
-                + f" in {matcher.index.products[one.product][0]}"
-                for one in found
+                f"{_STATUSES[STATEMENT_STATUSES[item.group.status]]} {item.group.evr}".strip()
+                + f" in {matcher.index.products[item.product][0]}"
+                for item in group
             )
-            count = "1 statement" if len(found) == 1 else f"{len(found)} statements"
+            count = "1 statement" if len(group) == 1 else f"{len(group)} statements"
             lines.append(f"  left out: {count} {_LEFT_OUT[reason]}: {_some(list(texts))}")
     return lines
 
@@ -387,11 +387,11 @@ def _step(package: Package, step: PrecedenceStep, numbers: t.Mapping[int, int]) 
     return _ENDINGS[kind].format(of) + about
 
 
-def _own_build(package: Package, said: Said) -> str:
+def _own_build(package: Package, statement: Said) -> str:
     """The build that is compared with that of a statement: the module's, the package's or its source's."""
-    if said.of_module:
+    if statement.of_module:
         return package.modularity or "(of no known module)"
-    return package.evr if said.binary else source_of(package)[1]
+    return package.evr if statement.binary else source_of(package)[1]
 
 
 def _result(trace: Trace) -> str:

@@ -68,8 +68,8 @@ class Matcher:
         """Match one inventory: see ``match_inventory``."""
         # Compared and not hashed: nearly all differ in the first package, or are the very same objects.
         key = (inventory.packages, inventory.kind, inventory.os, inventory.repositories, inventory.label_cpes)
-        for known, match in self._matches:
-            if known == key:
+        for known_key, match in self._matches:
+            if known_key == key:
                 return match
         with without_collection(many=bool(self._matches)):
             match = _InventoryMatching(self._packages, inventory).match()
@@ -83,7 +83,10 @@ class Matcher:
     def repositories(self, inventory: Inventory) -> list[tuple[str, str, tuple[str, ...]]]:
         """The repositories of an inventory: id, where it is named, and its CPEs."""
         run = _InventoryMatching(self._packages, inventory)
-        return [(one.id, one.source, run.cpes_of(one.id)) for one in dict.fromkeys(inventory.repositories)]
+        return [
+            (repository.id, repository.source, run.cpes_of(repository.id))
+            for repository in dict.fromkeys(inventory.repositories)
+        ]
 
 
 class _InventoryMatching:
@@ -172,25 +175,25 @@ class _InventoryMatching:
         return Origin(name, build, epoch)
 
     def trace(self, vulnerability: str) -> tuple[Trace, ...]:
-        covered, _others = self.scope()
+        covered, _foreign = self.scope()
         cpes, _unmapped = self.products(covered)
         supported = self.own.supported(covered)
         products = self.matcher.products_of((cpe.cpe for cpe in cpes), self.own.minor_release)
-        known = set(covered)
-        found = (
+        covered_set = set(covered)
+        traces = (
             self.matcher.trace_package(
-                package, products, self.origin_of(package), vulnerability, covered=supported and package in known
+                package, products, self.origin_of(package), vulnerability, covered=supported and package in covered_set
             )
             for package in dict.fromkeys(self.inventory.packages)
             if package.name != "gpg-pubkey"
         )
-        return tuple(trace for trace in found if trace is not None)
+        return tuple(trace for trace in traces if trace is not None)
 
     def problems(self, covered: t.Sequence[Package]) -> t.Iterator[Problem]:
         names = self.index.info.names
         if names:
-            known = frozenset(names)
-            missing = [p.nevra for p in covered if p.name not in known or source_of(p)[0] not in known]
+            names_known = frozenset(names)
+            missing = [p.nevra for p in covered if p.name not in names_known or source_of(p)[0] not in names_known]
             if missing:
                 yield Problem(
                     "feed-partial",
@@ -253,8 +256,8 @@ class _InventoryMatching:
         own = _layered(self.cpes)
         if mark == "rhaos":
             return not any(product.startswith("openshift") for product in own)
-        said = _layered(self.cpes_about(package))
-        return not own or (bool(said) and not own & said)
+        named_products = _layered(self.cpes_about(package))
+        return not own or (bool(named_products) and not own & named_products)
 
     def cpes_about(self, package: Package) -> frozenset[Cpe]:
         """Every product that the feed says anything for about a package or its source package."""
@@ -266,19 +269,19 @@ class _InventoryMatching:
         """The packages that the vendor built, once each, and the others."""
         builder = self.own.builder
         covered: list[Package] = []
-        others: list[Coverage] = []
+        foreign: list[Coverage] = []
         for package in dict.fromkeys(self.inventory.packages):
             if package.name == "gpg-pubkey":
                 continue
             signed, named = builder.signed(package), builder.named(package)
             if not signed and (package.key_id or not named):
-                others.append(Coverage(package.nevra, package.name, package.vendor, package.key_id))
+                foreign.append(Coverage(package.nevra, package.name, package.vendor, package.key_id))
             elif not signed:
                 self.counts["vendor_by_name"] += 1
             # With the vendor's text and another key it may be either: it is matched, and listed as foreign, too.
             if signed or named:
                 covered.append(package)
-        return covered, others
+        return covered, foreign
 
     def products(self, covered: t.Sequence[Package]) -> tuple[list[AppliedCpe], list[str]]:
         """The CPEs of the image, where each comes from, and the repositories that have none."""

@@ -76,26 +76,26 @@ class PackageMatcher:
     def products_of(self, cpes: t.Iterable[str], release: tuple[int, int] | None = None) -> Products:
         """Relate the feed's products to images with these CPEs and this os-release."""
         key = frozenset(cpes), release
-        known = self._products.get(key)
-        return known or self._products.put(key, Products(sorted(key[0]), self.index.products, release), 0)
+        products = self._products.get(key)
+        return products or self._products.put(key, Products(sorted(key[0]), self.index.products, release), 0)
 
     def groups(self, name: str) -> _Groups:
         """Read the statements about a package, with the architectures taken apart."""
-        known = self._groups.get(name)
-        if known is not None:
-            return known
-        found = [
+        kept_groups = self._groups.get(name)
+        if kept_groups is not None:
+            return kept_groups
+        numbered_groups = [
             (number, [(group, _arches_of(group.arches)) for group in groups])
             for number, groups in self.index.groups(name)
         ]
-        missing = [number for number, _groups in found if number not in self._titles]
+        missing = [number for number, _groups in numbered_groups if number not in self._titles]
         self._titles.update(self.index.vulnerabilities(missing))
-        return self._groups.put(name, found, sum(len(groups) for _number, groups in found))
+        return self._groups.put(name, numbered_groups, sum(len(groups) for _number, groups in numbered_groups))
 
     def cpes(self, name: str) -> frozenset[Cpe]:
         """Every product that the feed says anything for about a package."""
-        known = self._cpes.get(name)
-        if known is None:
+        product_cpes = self._cpes.get(name)
+        if product_cpes is None:
             products = {
                 product
                 for _number, groups in self.groups(name)
@@ -103,16 +103,16 @@ class PackageMatcher:
                 for product in group.products
             }
             cpes = (parse_cpe(self.index.products[product][0]) for product in products)
-            known = self._cpes[name] = frozenset(cpe for cpe in cpes if cpe is not None)
-        return known
+            product_cpes = self._cpes[name] = frozenset(cpe for cpe in cpes if cpe is not None)
+        return product_cpes
 
     def unverified(self, name: str) -> frozenset[str]:
         """The documents without a verified signature that say something of a package: of any product, in any state."""
-        known = self._unverified.get(name)
-        if known is None:
+        paths = self._unverified.get(name)
+        if paths is None:
             titles = (self._titles[number] for number, _groups in self.groups(name))
-            known = self._unverified[name] = frozenset(title.path for title in titles if not title.verified)
-        return known
+            paths = self._unverified[name] = frozenset(title.path for title in titles if not title.verified)
+        return paths
 
     # -- one package --
 
@@ -129,11 +129,11 @@ class PackageMatcher:
             package.modularity,
             origin.epoch,
         )
-        known = self._results.get(key)
-        if known is None:
+        kept_result = self._results.get(key)
+        if kept_result is None:
             result = self.result_anew(package, products, origin)
-            known = self._results.put(key, result, len(result.findings) + len(result.unread))
-        return known
+            kept_result = self._results.put(key, result, len(result.findings) + len(result.unread))
+        return kept_result
 
     def result_anew(self, package: Package, products: Products, origin: Origin) -> _Result:
         source = origin.name
@@ -149,7 +149,7 @@ class PackageMatcher:
             outcome = case.weigh_shared(shared)
             if outcome is not None:
                 # Statements that are equal are one object: the first of them is meant.
-                place = next(place for place, said in enumerate(shared.said) if said is outcome.said)
+                place = next(place for place, statement in enumerate(shared.said) if statement is outcome.said)
                 findings += [self.finding(package, module, cve, outcome, *numbers[place]) for cve, numbers in shared.of]
         return _Result(tuple(findings), table, self.unread.naming(package))
 
@@ -165,7 +165,7 @@ class PackageMatcher:
     def table_anew(self, products: Products, name: str, source: str, arch: str, module: str) -> _Table:
         entries: dict[str, list[tuple[Said, Title, str]]] = {}
         same: dict[tuple[t.Any, ...], dict[int, Said]] = {}
-        seen = applicable = 0
+        statement_count = applicable = 0
         for about, binary in _names(name, source, module):
             for number, groups in self.groups(about):
                 title = self._titles[number]
@@ -173,18 +173,18 @@ class PackageMatcher:
                     related = products.related(group.products)
                     if not related or _left_out(group, arches, binary=binary, arch=arch, module=module):
                         continue
-                    seen += 1
+                    statement_count += 1
                     by_product = same.setdefault((binary, _is_certain(arches, binary=binary), group[:6]), {})
                     statements = entries.setdefault(title.cve, [])
                     for product, relation in related:
-                        said = by_product.get(product)
-                        if said is None:
-                            said = by_product[product] = self.said(
+                        statement = by_product.get(product)
+                        if statement is None:
+                            statement = by_product[product] = self.said(
                                 group, arches, product, relation, binary=binary, module=module
                             )
-                        statements.append((said, title, group.cvss))
+                        statements.append((statement, title, group.cvss))
                         applicable += relation.applies
-        return _Table(_share(entries), seen, applicable)
+        return _Table(_share(entries), statement_count, applicable)
 
     def said(
         self, group: Group, arches: frozenset[str], product: int, relation: Relation, *, binary: bool, module: str
@@ -273,8 +273,8 @@ class PackageMatcher:
                         if left_out or relation is None:
                             yield Considered(title, group, product, name, left_out or "product", None, False)
                         else:
-                            said = self.said(group, arches, product, relation, binary=binary, module=module)
-                            yield Considered(title, group, product, name, "", said, case.applies(said))
+                            statement = self.said(group, arches, product, relation, binary=binary, module=module)
+                            yield Considered(title, group, product, name, "", statement, case.applies(statement))
 
 
 def _names(name: str, source: str, module: str) -> list[tuple[str, bool]]:
@@ -286,23 +286,23 @@ def _share(entries: t.Mapping[str, t.Sequence[tuple[Said, Title, str]]]) -> tupl
     """Put the vulnerabilities together of which the same is said; none that nothing is found in, however weighed."""
     shared: dict[tuple[int, ...], Shared] = {}
     for cve, statements in entries.items():
-        every = tuple(said for said, _title, _cvss in statements)
-        applying = [said for said in every if said.relation.applies or may_apply(said)]
-        if all(said.status == NOT_AFFECTED for said in applying):
+        every = tuple(statement for statement, _title, _cvss in statements)
+        applying = [statement for statement in every if statement.relation.applies or may_apply(statement)]
+        if all(statement.status == NOT_AFFECTED for statement in applying):
             continue
         key = tuple(map(id, every))
         if key not in shared:
             shared[key] = _shared(every, applying)
-        shared[key].of.append((cve, [(title, cvss) for _said, title, cvss in statements]))
+        shared[key].of.append((cve, [(title, cvss) for _statement, title, cvss in statements]))
     return tuple(shared.values())
 
 
-def _shared(said: tuple[Said, ...], applying: t.Sequence[Said]) -> Shared:
+def _shared(statements: tuple[Said, ...], applying: t.Sequence[Said]) -> Shared:
     """What vulnerabilities share of which the same is said."""
-    fixes = {(statement.binary, statement.evr): statement for statement in said if names_fix(statement)}
+    fixes = {(statement.binary, statement.evr): statement for statement in statements if names_fix(statement)}
     is_plain = all(statement.status == NOT_AFFECTED or names_fix(statement) for statement in applying)
-    is_compared = any(statement.build is not None for statement in said)
-    return Shared(said, tuple(fixes.values()) if is_plain else None, None if is_compared else {}, [])
+    is_compared = any(statement.build is not None for statement in statements)
+    return Shared(statements, tuple(fixes.values()) if is_plain else None, None if is_compared else {}, [])
 
 
 _SOURCE_ONLY = frozenset({"src"})

@@ -100,9 +100,9 @@ class Shared(t.NamedTuple):
     of: list[tuple[str, list[tuple[Title, str]]]]
 
 
-def names_fix(said: Said) -> bool:
+def names_fix(statement: Said) -> bool:
     """Return whether a statement names the build that has the fix."""
-    return said.status == FIXED and said.build is not None
+    return statement.status == FIXED and statement.build is not None
 
 
 class BuildStatus(t.NamedTuple):
@@ -157,10 +157,10 @@ class BuildCase:
         self.steps = steps
         self.module = ""
 
-    def note(self, kind: str, said: Said | None = None, other: Said | None = None, order: int = 0) -> None:
+    def note(self, kind: str, statement: Said | None = None, counterpart: Said | None = None, order: int = 0) -> None:
         """Note a step, once."""
         if self.steps is not None:
-            step = PrecedenceStep(kind, said, other, order, self.module)
+            step = PrecedenceStep(kind, statement, counterpart, order, self.module)
             if step not in self.steps:
                 self.steps.append(step)
 
@@ -168,14 +168,14 @@ class BuildCase:
         """Return whether the build is not older than any fix. Where fixes are all that is said, it has the fix then."""
         return all(self.compare(fix) >= 0 for fix in fixes)
 
-    def applies(self, said: Said) -> bool:
+    def applies(self, statement: Said) -> bool:
         """Return whether a statement concerns the build: the image has its product, or the build was made for it."""
-        relation = said.relation
+        relation = statement.relation
         if relation.family == RHEL and self.of_own_major and relation.major not in (0, self.stream.major):
             return False  # an image with products of two Enterprise Linux, and the build is of the other one
         if relation.applies:
             return True
-        return may_apply(said) and self.may_come_from(relation)
+        return may_apply(statement) and self.may_come_from(relation)
 
     def is_of(self, relation: Relation) -> bool:
         """Return whether the dist tag names the minor release of Enterprise Linux that something is said of."""
@@ -207,26 +207,26 @@ class BuildCase:
         main = (fix.relation for fix in fixed if fix.relation.family == relation.family and not fix.relation.stream)
         return not any(later.minor is None or later.minor > relation.minor for later in main)
 
-    def outranks(self, clear: Said, other: Said) -> bool:
+    def outranks(self, clear: Said, statement: Said) -> bool:
         """Return whether "not affected" takes precedence over another statement.
 
         Said of one minor release, it does not clear what is said of the one that the build was made for; said of one
         kind of update stream, not what is said of another. Several products may have one CPE: an image does not tell
         which of them it has, so that "not affected" of one does not clear the other.
         """
-        if clear.product != other.product and clear.relation == other.relation:
+        if clear.product != statement.product and clear.relation == statement.relation:
             return False
-        if self.may_come_from(other.relation) and clear.relation.minor != other.relation.minor:
+        if self.may_come_from(statement.relation) and clear.relation.minor != statement.relation.minor:
             return False
-        if other.relation.stream not in ("", clear.relation.stream):
+        if statement.relation.stream not in ("", clear.relation.stream):
             return False
-        return _outranks(clear, other)
+        return _outranks(clear, statement)
 
-    def installed(self, said: Said) -> Build | None:
+    def installed(self, statement: Said) -> Build | None:
         """The build to compare with that of a statement; None where the package does not tell that of its module."""
-        if said.of_module:
+        if statement.of_module:
             return self.label_build
-        return self.binary if said.binary else self.source
+        return self.binary if statement.binary else self.source
 
     def weigh_shared(self, shared: Shared) -> BuildStatus | None:
         """The same as ``weigh``; where no build is named, once for all builds of a stream."""
@@ -237,55 +237,55 @@ class BuildCase:
             shared.known[key] = self.weigh(shared.said)
         return shared.known[key]
 
-    def weigh(self, said: t.Sequence[Said]) -> BuildStatus | None:
+    def weigh(self, statements: t.Sequence[Said]) -> BuildStatus | None:
         """Weigh the statements about the build; None when it is not affected, fixed, or when nothing applies."""
-        return _worst(map(self.weigh_reading, self.readings(said)))
+        return _worst(map(self.weigh_reading, self.readings(statements)))
 
-    def readings(self, said: t.Sequence[Said]) -> t.Iterator[t.Sequence[Said]]:
+    def readings(self, statements: t.Sequence[Said]) -> t.Iterator[t.Sequence[Said]]:
         """List what the statements may mean if documents do not tell sources from binaries.
 
         A build of one name may be the package or a source package of that name, from which this package was not built.
         The build of the package's source may be the binary named like it; the source is meant as long as nothing else
         is said of the package by its own name.
         """
-        yield said
-        if self.is_main or all(statement.certain for statement in said):
+        yield statements
+        if self.is_main or all(statement.certain for statement in statements):
             return
-        meanings = (True, False) if any(statement.binary for statement in said) else (True,)
+        meanings = (True, False) if any(statement.binary for statement in statements) else (True,)
         for binary in meanings:
-            reading = _certain_or_of(said, binary=not binary)
-            if len(reading) < len(said):
+            reading = _certain_or_of(statements, binary=not binary)
+            if len(reading) < len(statements):
                 yield reading
 
-    def weigh_reading(self, said: t.Sequence[Said]) -> BuildStatus | None:
+    def weigh_reading(self, statements: t.Sequence[Said]) -> BuildStatus | None:
         """The same for one meaning of the statements."""
-        exact = [statement for statement in said if statement.exact]
+        exact = [statement for statement in statements if statement.exact]
         if any(map(self.applies, exact)):
-            return self.weigh_module([*exact, *own_fixes(self, self.own_module, said)])
+            return self.weigh_module([*exact, *own_fixes(self, self.own_module, statements)])
         # Which module is meant is not known: the build is only clear when it is for each of them.
         modules: dict[str, list[Said]] = {}
-        for statement in said:
+        for statement in statements:
             modules.setdefault(statement.module, []).append(statement)
         outcomes = []
         for module in sorted(modules):
             self.module = module
-            statements = modules[module]
+            of_module = modules[module]
             is_unknown = module == UNKNOWN_MODULE
-            own = own_fixes(self, self.own_module if is_unknown else module, said)
+            own = own_fixes(self, self.own_module if is_unknown else module, statements)
             if is_unknown and own:
-                statements = list(itertools.filterfalse(names_fix, statements))
-            outcomes.append(self.weigh_module(statements + own))
+                of_module = list(itertools.filterfalse(names_fix, of_module))
+            outcomes.append(self.weigh_module(of_module + own))
         return _worst(outcomes)
 
-    def weigh_module(self, said: t.Sequence[Said]) -> BuildStatus | None:
+    def weigh_module(self, statements: t.Sequence[Said]) -> BuildStatus | None:
         """The same for statements about one module, or about no module."""
-        uncleared = self.uncleared(said)
+        uncleared = self.uncleared(statements)
         if not uncleared:
             return None
         fixed, affected, investigated = _by_status(uncleared)
         if not fixed and not affected:
             return self.still_investigated(investigated)
-        fixes = self.comparable(list(filter(names_fix, said)))
+        fixes = self.comparable(list(filter(names_fix, statements)))
         unsettled = self.unsettled(uncleared, fixed)
         if fixes and self.is_fixed(fixes, sure=not unsettled):
             return None if fixed else self.still_investigated(investigated)
@@ -293,9 +293,9 @@ class BuildCase:
             return self.still_investigated(unsettled)
         return self.vulnerable(fixed, affected, fixes)
 
-    def uncleared(self, said: t.Sequence[Said]) -> list[Said]:
+    def uncleared(self, statements: t.Sequence[Said]) -> list[Said]:
         """List the statements that apply and say that something is wrong, unless "not affected" outranks them."""
-        applicable = list(filter(self.applies, said))
+        applicable = list(filter(self.applies, statements))
         clearing = [
             statement for statement in applicable if statement.status == NOT_AFFECTED and self.clears(statement)
         ]
@@ -315,12 +315,12 @@ class BuildCase:
         """The first "not affected" that outranks a statement; None for none."""
         return next((clear for clear in clearing if self.outranks(clear, statement)), None)
 
-    def unsettled(self, said: t.Sequence[Said], fixed: t.Sequence[Said]) -> list[Said]:
+    def unsettled(self, statements: t.Sequence[Said], fixed: t.Sequence[Said]) -> list[Said]:
         """List what is said without a fix of products of which the build may be, and that get none of the fixes."""
         settled = {_fixed_by(fix.relation) for fix in fixed}
         return [
             statement
-            for statement in said
+            for statement in statements
             if not names_fix(statement)
             and _fixed_by(statement.relation) not in settled
             and self.may_be_of(statement.relation, fixed)
@@ -338,13 +338,13 @@ class BuildCase:
         self.note("open", first)
         return BuildStatus(first, FIX_STATES[first.fix_state] or "affected", severity, "", fixes)
 
-    def still_investigated(self, said: t.Sequence[Said]) -> BuildStatus | None:
+    def still_investigated(self, statements: t.Sequence[Said]) -> BuildStatus | None:
         """The status where nothing is worse than these; None where nothing is said."""
-        if not said:
+        if not statements:
             return None
-        first = min(said, key=_rank)
+        first = min(statements, key=_rank)
         self.note("investigated", first)
-        return BuildStatus(first, "under_investigation", max(statement.severity for statement in said), "", ())
+        return BuildStatus(first, "under_investigation", max(statement.severity for statement in statements), "", ())
 
     def clears(self, statement: Said) -> bool:
         """Return whether "not affected" may be believed of this very build."""
@@ -453,17 +453,17 @@ class BuildCase:
         return installed is not None and statement.build is not None and same_version(installed, statement.build)
 
 
-def _certain_or_of(said: t.Sequence[Said], *, binary: bool) -> list[Said]:
+def _certain_or_of(statements: t.Sequence[Said], *, binary: bool) -> list[Said]:
     """Statements without those that may mean a source, or with ``binary`` False a binary, of the name."""
-    return [statement for statement in said if statement.certain or statement.binary == binary]
+    return [statement for statement in statements if statement.certain or statement.binary == binary]
 
 
-def _by_status(said: t.Sequence[Said]) -> tuple[list[Said], list[Said], list[Said]]:
+def _by_status(statements: t.Sequence[Said]) -> tuple[list[Said], list[Said], list[Said]]:
     """Statements that name a fix, those that say that there is a flaw, and those that leave it open."""
     fixed: list[Said] = []
     affected: list[Said] = []
     investigated: list[Said] = []
-    for statement in said:
+    for statement in statements:
         if names_fix(statement):
             fixed.append(statement)
         else:
@@ -476,14 +476,14 @@ def _worst(outcomes: t.Iterable[BuildStatus | None]) -> BuildStatus | None:
     return max(filter(None, outcomes), key=operator.attrgetter("severity"), default=None)
 
 
-def own_fixes(case: BuildCase, module: str, said: t.Sequence[Said]) -> list[Said]:
+def own_fixes(case: BuildCase, module: str, statements: t.Sequence[Said]) -> list[Said]:
     """The fixes of which the document does not tell the module, and that are of this one.
 
     None for packages that belong to no module.
     """
     if not module:
         return []
-    unnamed = (statement for statement in said if statement.module == UNKNOWN_MODULE and names_fix(statement))
+    unnamed = (statement for statement in statements if statement.module == UNKNOWN_MODULE and names_fix(statement))
     return [fix for fix in unnamed if _is_of_module(case, module, fix)]
 
 
@@ -493,13 +493,13 @@ def _is_of_module(case: BuildCase, module: str, fix: Said) -> bool:
     if case.module_build and module_build(build.release) == case.module_build:
         return True
     installed = case.installed(fix)
-    return installed is not None and all(of_numbered_stream(module, one) for one in (build, installed))
+    return installed is not None and all(of_numbered_stream(module, candidate) for candidate in (build, installed))
 
 
-def may_apply(said: Said) -> bool:
+def may_apply(statement: Said) -> bool:
     """Return whether the flaw of an update stream that the image does not name concerns builds with its dist tag."""
-    relation = said.relation
-    return bool(relation.stream) and relation.minor is not None and said.status != NOT_AFFECTED
+    relation = statement.relation
+    return bool(relation.stream) and relation.minor is not None and statement.status != NOT_AFFECTED
 
 
 def _fixed_by(relation: Relation) -> tuple[t.Any, ...]:
@@ -512,24 +512,26 @@ def _stream_key(fix: Said) -> tuple[t.Any, ...]:
     return (*_fixed_by(fix.relation), fix.stream.tag)
 
 
-def _outranks(clear: Said, other: Said) -> bool:
+def _outranks(clear: Said, statement: Said) -> bool:
     """Return whether "not affected" takes precedence over another statement."""
     return (
-        clear.relation.family == other.relation.family
-        and (not (clear.relation.major and other.relation.major) or clear.relation.major == other.relation.major)
-        and clear.relation.specificity >= other.relation.specificity
-        and (not other.relation.channel or clear.relation.channel in ("", other.relation.channel))
-        and (clear.binary or not other.binary)
+        clear.relation.family == statement.relation.family
+        and (
+            not (clear.relation.major and statement.relation.major) or clear.relation.major == statement.relation.major
+        )
+        and clear.relation.specificity >= statement.relation.specificity
+        and (not statement.relation.channel or clear.relation.channel in ("", statement.relation.channel))
+        and (clear.binary or not statement.binary)
     )
 
 
-def _rank(said: Said) -> tuple[t.Any, ...]:
+def _rank(statement: Said) -> tuple[t.Any, ...]:
     """The statement to report first: the most exact product, the binary, the state in our order."""
-    state = FIX_STATES[said.fix_state]
+    state = FIX_STATES[statement.fix_state]
     order = STATUSES.index(state) if state in STATUSES else 0
-    return (-said.relation.specificity, not said.binary, order, said.rank)
+    return (-statement.relation.specificity, not statement.binary, order, statement.rank)
 
 
-def _order(one: Said, two: Said) -> int:
+def _order(first: Said, second: Said) -> int:
     """Lowest fix first; equal ones by product, so that the choice does not depend on the order of reading."""
-    return compare_builds(t.cast(Build, one.build), t.cast(Build, two.build)) or one.rank - two.rank
+    return compare_builds(t.cast(Build, first.build), t.cast(Build, second.build)) or first.rank - second.rank

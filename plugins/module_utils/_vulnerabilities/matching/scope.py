@@ -52,7 +52,9 @@ class Scope:
         self.format = info.format
         self.products = products
         self.package_names = package_names
-        self.speaks_for = [one for one in DISTRIBUTIONS if set(one.ids) & set(info.distributions)]
+        self.speaks_for = [
+            distribution for distribution in DISTRIBUTIONS if set(distribution.ids) & set(info.distributions)
+        ]
         self.distribution = self._distribution()
         #: Release of a distribution that has releases alone; empty for Red Hat's, and where it is not known.
         self.release = ""
@@ -121,32 +123,32 @@ class Scope:
         }
         nevras: dict[str, list[str]] = {code: [] for code in texts}
         for package, release in built_for.items():
-            said = groups(package.name)
-            codes = self._origin_codes(package, release, said, is_usual=release in usual)
-            for code in itertools.chain(codes, self._fix_codes(package, _said_of(said, own))):
+            statements = groups(package.name)
+            codes = self._origin_codes(package, release, statements, is_usual=release in usual)
+            for code in itertools.chain(codes, self._fix_codes(package, _said_of(statements, own))):
                 nevras[code].append(package.nevra)
         for code, packages in nevras.items():
             if packages:
                 text = f"{len(packages)} packages are {texts[code]}: what holds for them was not seen: {few(packages)}"
                 yield Problem(code, text)
 
-    def _origin_codes(self, package: Package, release: str, said: Groups, *, is_usual: bool) -> t.Iterator[str]:
+    def _origin_codes(self, package: Package, release: str, statements: Groups, *, is_usual: bool) -> t.Iterator[str]:
         """Codes of the problems with where a package is from. ``is_usual``: most packages are built for its release."""
         distribution = t.cast(Distribution, self.distribution)
         if distribution.split and self.package_names is not None and package.name not in self.package_names:
             yield "feed-repositories"
         if release not in ("", self.release) and (
-            is_usual or _is_about(said, self.products, distribution.cpe(release))
+            is_usual or _is_about(statements, self.products, distribution.cpe(release))
         ):
             yield "release-mismatch"
 
-    def _fix_codes(self, package: Package, said: t.Sequence[tuple[Group, frozenset[str]]]) -> t.Iterator[str]:
+    def _fix_codes(self, package: Package, statements: t.Sequence[tuple[Group, frozenset[str]]]) -> t.Iterator[str]:
         """Codes of the problems with what is said of a package for the image's own products."""
-        arches = {arch for _group, arches in said for arch in arches}
+        arches = {arch for _group, arches in statements for arch in arches}
         if arches and package.arch != "noarch" and not arches & {package.arch, *_ANY_ARCH}:
             yield "feed-architecture"
         distribution = t.cast(Distribution, self.distribution)
-        releases = {distribution.release_of(group.evr) for group, _arches in said if group.evr}
+        releases = {distribution.release_of(group.evr) for group, _arches in statements if group.evr}
         if releases and not releases & {"", self.release}:
             yield "feed-release"
 
@@ -156,18 +158,21 @@ def few(names: t.Sequence[str]) -> str:
     return ", ".join(names[:_SHOWN]) + (" …" if len(names) > _SHOWN else "")
 
 
-def _said_of(said: Groups, products: frozenset[int]) -> list[tuple[Group, frozenset[str]]]:
+def _said_of(statements: Groups, products: frozenset[int]) -> list[tuple[Group, frozenset[str]]]:
     """Groups about one of some products, and not about source packages alone."""
     return [
         (group, arches)
-        for _number, groups in said
+        for _number, groups in statements
         for group, arches in groups
         if arches != _SOURCE_ONLY and products.intersection(group.products)
     ]
 
 
-def _is_about(said: Groups, products: t.Sequence[tuple[str, str]], cpe: str) -> bool:
+def _is_about(statements: Groups, products: t.Sequence[tuple[str, str]], cpe: str) -> bool:
     """Return whether anything is said for one product."""
     return any(
-        products[number][0] == cpe for _number, groups in said for group, _on in groups for number in group.products
+        products[number][0] == cpe
+        for _number, groups in statements
+        for group, _on in groups
+        for number in group.products
     )
