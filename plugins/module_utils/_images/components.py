@@ -30,8 +30,8 @@ _BASE_DATABASE = "rpm-ostree-base-db"
 def component_of(folder: str, base: str, kind: str) -> str:
     """What an entry counts as. Folders above it are not looked at, but for ``node_modules`` and ``bin``."""
     if base.endswith(PYTHON):
-        return "" if kind in (SYMLINK, SPECIAL) else "python"
-    if kind in (FOLDER, SPECIAL):
+        return "" if kind is SYMLINK or kind is SPECIAL else "python"
+    if kind is FOLDER or kind is SPECIAL:
         return ""
     if base in SHELLS:
         return LOADER if folder.endswith("bin") else ""
