@@ -180,6 +180,12 @@ class CsafComponent(t.NamedTuple):
     evr: str
 
 
+def _is_same_build(purl: RpmPurl, build: BuildId) -> bool:
+    same = (purl.name, purl.evr) == (build.name, build.evr)
+    same = same and (not build.epoch or int(purl.epoch) == int(build.epoch))
+    return same and (not build.arch or purl.arch.replace("nosrc", "src") == build.arch.replace("nosrc", "src"))
+
+
 class ComponentReader:
     """Tells the RPM behind an id. ``products``: the identification helpers of the document's products by id.
 
@@ -254,9 +260,7 @@ class ComponentReader:
             purl = purl._replace(epoch=build.epoch)
         if not _ARCH.fullmatch(purl.arch):
             purl = purl._replace(arch=build.arch)
-        same = (purl.name, purl.evr) == (build.name, build.evr)
-        same = same and (not build.epoch or int(purl.epoch) == int(build.epoch))
-        if not same or (build.arch and purl.arch.replace("nosrc", "src") != build.arch.replace("nosrc", "src")):
+        if not _is_same_build(purl, build):
             raise self.differ(identity, "packages")
         return purl
 

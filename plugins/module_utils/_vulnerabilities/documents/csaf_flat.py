@@ -51,19 +51,25 @@ def is_flat(
         if name.casefold() == own:
             traits.append(f"its generator is {name}")
     legacy.extend(f"it has a branch of category {category}" for category in _LEGACY_BRANCHES if category in categories)
-    for purl in purls:
-        if _BUILD_PURL.match(purl):
-            arch = _ARCH.search(purl)
-            if arch is None:
-                flat.append(f"{ascii(purl)[:100]} has no architecture")
-            elif arch[1] not in ("src", "nosrc"):
-                legacy.append(f"{ascii(purl)[:100]} has an architecture")
+    for purl in filter(_BUILD_PURL.match, purls):
+        arch = _ARCH.search(purl)
+        if arch is None:
+            flat.append(f"{ascii(purl)[:100]} has no architecture")
+        elif arch[1] not in ("src", "nosrc"):
+            legacy.append(f"{ascii(purl)[:100]} has an architecture")
     if flat and legacy:
         raise CorruptData(
             f"{fields.where} mixes the shapes of the feeds vex and vex-feed: {flat[0]}, and {legacy[0]}",
             code="csaf-mixed-shapes",
         )
     return bool(flat)
+
+
+def _module_of_source(purl: str, parts: ComponentReader) -> str:
+    """The module that stands with the source of a binary package; empty where none does."""
+    upstream = _UPSTREAM.search(purl)
+    module, slash, _source = urllib.parse.unquote(upstream[1] if upstream else "").rpartition("/")
+    return parts.module_name(module) if slash else ""
 
 
 def as_stated(component: CsafComponent, purl: str, parts: ComponentReader) -> CsafComponent:
@@ -73,11 +79,9 @@ def as_stated(component: CsafComponent, purl: str, parts: ComponentReader) -> Cs
     label ``name:stream:version:context`` for a build; of any other build without an architecture it is not told
     whether it is a source package.
     """
-    upstream = _UPSTREAM.search(purl)
-    if upstream and not component.module:
-        module, slash, _source = urllib.parse.unquote(upstream[1]).rpartition("/")
-        if slash:
-            component = component._replace(module=parts.module_name(module))
+    source_module = "" if component.module else _module_of_source(purl, parts)
+    if source_module:
+        component = component._replace(module=source_module)
     if not component.evr or component.evr == UNREADABLE:
         return component
     arch = component.arch or UNTOLD_ARCH

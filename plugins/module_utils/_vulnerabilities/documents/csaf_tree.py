@@ -72,17 +72,23 @@ class ProductTree:
         """
         ends = {end for relationship in self.relationships.values() for end in relationship}
         for identity in self.relationships.keys() - self.spoken - ends:
-            part = self.relationships[identity][0]
-            if part in self.products or self.related(part):
-                raise CorruptData(
-                    f"{self.fields.where} has no status for {ascii(identity)[:100]}, which its product tree names"
-                )
-            self.fields.skipped["undefined"] += 1
+            self._count_undefined(identity)
         for identity in (self.spoken | ends) - self.relationships.keys():
             ends.update(self.related(identity) or ())
         for identity in self.products.keys() - self.spoken - ends:
             if "cpe" not in self.products[identity]:
                 raise CorruptData(f"{self.fields.where} defines {ascii(identity)[:100]}, of which nothing is said")
+        self._check_undefined()
+
+    def _count_undefined(self, identity: str) -> None:
+        part = self.relationships[identity][0]
+        if part in self.products or self.related(part):
+            raise CorruptData(
+                f"{self.fields.where} has no status for {ascii(identity)[:100]}, which its product tree names"
+            )
+        self.fields.skipped["undefined"] += 1
+
+    def _check_undefined(self) -> None:
         if self.fields.skipped["undefined"] and (self.fields.skipped["no_relationship"] or not self.names_packages):
             raise CorruptData(f"{self.fields.where} relates components that its product tree does not define")
 

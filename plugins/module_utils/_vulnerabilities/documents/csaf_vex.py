@@ -40,9 +40,7 @@ def read_document(data: bytes, where: str, *, names: t.Container[str] | None = N
     fields = CsafFields(where)
     head = fields.dict_of(root, "document", required=True)
     category = fields.text_of(head, "category", required=True)
-    version = head.get("csaf_version", "2.0")
-    if not isinstance(version, str) or not version.startswith("2."):
-        raise CorruptData(f"{where} has csaf_version {str(version)[:20]!r}; expected 2.0 or 2.1")
+    _check_version(head, where)
     tracking = fields.dict_of(head, "tracking", required=True)
     date = fields.text_of(tracking, "current_release_date", required=True)
     revision = utc_text(date, f"{where}: current_release_date")
@@ -68,15 +66,19 @@ def read_document(data: bytes, where: str, *, names: t.Container[str] | None = N
     return Document(category, revision, False, tuple(statements_by_cve), dict(fields.skipped))
 
 
+def _check_version(head: dict[str, t.Any], where: str) -> None:
+    version = head.get("csaf_version", "2.0")
+    if not isinstance(version, str) or not version.startswith("2."):
+        raise CorruptData(f"{where} has csaf_version {str(version)[:20]!r}; expected 2.0 or 2.1")
+
+
 def may_name(data: bytes, names: t.Container[str]) -> bool:
     """Return whether the document's text seems to say something of one of these packages, without reading it.
 
     Only a hint: of a damaged document it is certain of nothing. Texts that are cut or escape names count as naming all.
     """
     text = data.strip()
-    if not text.startswith(b"{") or not text.endswith(b"}") or text.count(b"{") != text.count(b"}"):
-        return True
-    if _ESCAPED_NAME.search(text):
+    if _is_cut(text) or _ESCAPED_NAME.search(text):
         return True
     for purl in set(_PURL_NAME.findall(text)):
         name = purl.decode("utf-8", "replace")
@@ -84,10 +86,14 @@ def may_name(data: bytes, names: t.Container[str]) -> bool:
             return True
     if any(module in names for module in modules_named(text)):
         return True
-    for identity in set(_PART.findall(text)):
-        text_id = identity.decode("utf-8", "replace")
-        build = parse_build_id(text_id)
-        name = build.name if build else parse_name_id(text_id)[0]
-        if name in names or name.rpartition("/")[2] in names or text_id in names:
-            return True
-    return False
+    return any(_id_names(identity.decode("utf-8", "replace"), names) for identity in set(_PART.findall(text)))
+
+
+def _is_cut(text: bytes) -> bool:
+    return not text.startswith(b"{") or not text.endswith(b"}") or text.count(b"{") != text.count(b"}")
+
+
+def _id_names(identity: str, names: t.Container[str]) -> bool:
+    build = parse_build_id(identity)
+    name = build.name if build else parse_name_id(identity)[0]
+    return name in names or name.rpartition("/")[2] in names or identity in names

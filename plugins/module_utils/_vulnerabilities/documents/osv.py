@@ -42,6 +42,12 @@ def read_record(data: bytes, where: str, *, names: t.Container[str] | None = Non
     return _Record(read_object(data, where, limit=RECORD_LIMIT, unique=True), where, names).read()
 
 
+def _fix_of_source(source: str, fixes: t.Sequence[StatementRow]) -> StatementRow | None:
+    named = [row for row in fixes if f"{row.name}-".startswith(f"{source}-")]
+    builds = {row.evr.rpartition(":")[2] for row in named}
+    return named[0]._replace(name=source, evr=builds.pop(), arch="src") if len(builds) == 1 else None
+
+
 class _Record:
     def __init__(self, root: dict[str, t.Any], where: str, names: t.Container[str] | None) -> None:
         self.root = root
@@ -53,12 +59,7 @@ class _Record:
     def read(self) -> Document:
         identity = field(self.root, "id", str, self.where) or ""
         modified = field(self.root, "modified", str, self.where) or ""
-        if not modified or not ("affected" in self.root or "withdrawn" in self.root):
-            raise CorruptData(
-                f"{self.where} is not an OSV record: it has no 'modified' or no 'affected'", code="not-osv"
-            )
-        if not _ID.fullmatch(identity):
-            raise CorruptData(f"{self.where}: {ascii(identity)[:60]} is not the id of a record")
+        self.check_head(identity, modified)
         revision = utc_text(modified, f"{self.where}: modified")
         withdrawn = field(self.root, "withdrawn", str, self.where)
         if withdrawn:
@@ -92,6 +93,14 @@ class _Record:
         if not is_ours and self.owner is not None:
             raise CorruptData(f"{self.where} is an advisory of {self.owner.name} and names no package")
         return rows if is_ours else None
+
+    def check_head(self, identity: str, modified: str) -> None:
+        if not modified or not ("affected" in self.root or "withdrawn" in self.root):
+            raise CorruptData(
+                f"{self.where} is not an OSV record: it has no 'modified' or no 'affected'", code="not-osv"
+            )
+        if not _ID.fullmatch(identity):
+            raise CorruptData(f"{self.where}: {ascii(identity)[:60]} is not the id of a record")
 
     def objects(self, holder: dict[str, t.Any], key: str) -> list[dict[str, t.Any]]:
         items = field(holder, key, list, self.where) or []
@@ -159,10 +168,9 @@ class _Record:
         source = subject_of(field(self.root, "summary", str, self.where) or "")
         for cpe in dict.fromkeys(row.cpe for row in rows) if source else ():
             plain = [row for row in rows if (row.cpe, row.status, row.module) == (cpe, "fixed", "")]
-            named = [row for row in plain if f"{row.name}-".startswith(f"{source}-")]
-            builds = {row.evr.rpartition(":")[2] for row in named}
-            if len(builds) == 1:
-                yield named[0]._replace(name=source, evr=builds.pop(), arch="src")
+            fix = _fix_of_source(source, plain)
+            if fix is not None:
+                yield fix
             elif plain:
                 self.skipped["source_unknown"] += 1
 

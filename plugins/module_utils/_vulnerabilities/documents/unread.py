@@ -62,6 +62,14 @@ class UnreadScope(t.NamedTuple):
 EVERYTHING = UnreadScope()
 
 
+def _ids_spell_names(by_id: set[str], by_purl: set[str]) -> bool:
+    """Return whether ids name packages; where not, a package is named in its package URL alone.
+
+    One that differs may be damaged.
+    """
+    return bool(by_purl & by_id) and len(by_purl - by_id) <= 1
+
+
 def csaf_vex_scope(data: bytes, _path: str) -> UnreadScope:
     """Give the names of everything that a CSAF document may be about, or everything where some may be missing."""
     if data.count(b'"') > QUOTES_LIMIT or not all(key.search(data) for key in _PARTS):
@@ -79,9 +87,7 @@ def csaf_vex_scope(data: bytes, _path: str) -> UnreadScope:
             by_id.update(_names_of_id(text))
         if len(by_id) + len(by_purl) > NAMES_LIMIT:
             return EVERYTHING
-    # Where ids do not spell the names of packages, a package is named once, in its package URL. One that differs may
-    # be damaged.
-    if by_purl and not (by_purl & by_id and len(by_purl - by_id) <= 1):
+    if by_purl and not _ids_spell_names(by_id, by_purl):
         return EVERYTHING
     return UnreadScope(tuple(sorted(by_id | by_purl)))
 

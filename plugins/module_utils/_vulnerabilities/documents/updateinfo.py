@@ -268,12 +268,8 @@ class _Advisory:
         identity = self.text_of("id")
         self.check_owner(identity)
         revision = self.revision()
-        cves = sorted({*self.list_of(self.root, "cves", str), *self.list_of(self.root, "references", str)})
-        cves = cves or sorted({*_CVE.findall(self.text_of("title")), *self.list_of(self.root, "text", str)})
-        kind = self.text_of("type").casefold()
-        if kind not in _TYPES:
-            raise CorruptData(f"{self.where}: {ascii(kind)[:40]} is not a type of an advisory")
-        if kind not in ("security", "") and not self.list_of(self.root, "cves", str):
+        cves = self.cves()
+        if not self.is_about_security():
             return Document("updateinfo-other", revision, False, (), {"not_security": 1})
         if self.text_of("status").casefold() in ("retracted", "withdrawn"):
             return Document("updateinfo", revision, True, (), {})
@@ -292,6 +288,16 @@ class _Advisory:
             tuple((vulnerability, rows) for vulnerability in vulnerabilities),
             dict(self.skipped),
         )
+
+    def cves(self) -> list[str]:
+        cves = sorted({*self.list_of(self.root, "cves", str), *self.list_of(self.root, "references", str)})
+        return cves or sorted({*_CVE.findall(self.text_of("title")), *self.list_of(self.root, "text", str)})
+
+    def is_about_security(self) -> bool:
+        kind = self.text_of("type").casefold()
+        if kind not in _TYPES:
+            raise CorruptData(f"{self.where}: {ascii(kind)[:40]} is not a type of an advisory")
+        return kind in ("security", "") or bool(self.list_of(self.root, "cves", str))
 
     def check_owner(self, identity: str) -> None:
         """Refuse an advisory that contradicts what the user says of the feed."""
