@@ -74,8 +74,11 @@ class _Record:
         ids = tuple(cves or [identity])
         if len(rows) * len(ids) > ROWS_LIMIT:
             raise CorruptData(f"{self.where} says more than {ROWS_LIMIT} things")
-        shared = tuple(row for row in rows if self.names is None or row.name in self.names)
+        shared = self.wanted(rows)
         return Document("osv", revision, False, tuple((name, shared) for name in ids), dict(self.skipped))
+
+    def wanted(self, rows: t.Sequence[StatementRow]) -> tuple[StatementRow, ...]:
+        return tuple(row for row in rows if self.names is None or row.name in self.names)
 
     def all_rows(self, identity: str) -> list[StatementRow] | None:
         """What is said of the packages of all distributions that are read; None for a record about none of them."""

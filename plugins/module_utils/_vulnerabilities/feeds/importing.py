@@ -189,8 +189,7 @@ class _Import:
                 return None
             path = fetch_archive(client, self._source, headers, self._spool)
             if is_bundle(path):
-                if self._signatures is not None:
-                    self._signature = self._fetch_signature(client)
+                self._signature = self._fetch_signature(client)
                 return path
         finally:
             # What is not a bundle is found there by whoever reads archives.
@@ -206,6 +205,8 @@ class _Import:
         return path
 
     def _fetch_signature(self, client: FeedClient) -> bytes | None:
+        if self._signatures is None:
+            return None
         parts = split_url(self._source)
         url = parts._replace(path=parts.path + SUFFIX).geturl()
         try:

@@ -137,12 +137,8 @@ def fetch_archive(client: FeedClient, url: str, headers: t.Mapping[str, str], sp
 
     ``headers``: what the server told of it.
     """
-    kept_archive = spool.kept_archive()
     validator = validator_of(headers)
-    kept_version = (kept_archive.url, kept_archive.validator) if kept_archive else None
-    if not validator or kept_version != (shown_url(url), validator):
-        spool.drop_archive()
-        kept_archive = None
+    kept_archive = _kept_version(spool, url, validator)
     try:
         with spool.archive.open("r+b" if kept_archive else "w+b") as target:
             size = target.seek(0, io.SEEK_END)
@@ -152,7 +148,7 @@ def fetch_archive(client: FeedClient, url: str, headers: t.Mapping[str, str], sp
                 target,
                 ARCHIVE_LIMIT,
                 size=size,
-                validator=kept_archive.validator if kept_archive else "",
+                validator=validator if kept_archive else "",
                 started=lambda version, length: spool.keep_archive(KeptArchive(shown_url(url), version, length)),
             )
             client.fetch(url, transfer)
@@ -164,6 +160,15 @@ def fetch_archive(client: FeedClient, url: str, headers: t.Mapping[str, str], sp
         spool.drop_archive()
         raise FetchError(f"{shown_url(url)} cannot be fetched: it has {size} bytes, {announced} were announced")
     return spool.archive
+
+
+def _kept_version(spool: DocumentSpool, url: str, validator: str) -> KeptArchive | None:
+    """What is kept of an archive; dropped where it is another one, or another version of it."""
+    kept_archive = spool.kept_archive()
+    if kept_archive and validator and (kept_archive.url, kept_archive.validator) == (shown_url(url), validator):
+        return kept_archive
+    spool.drop_archive()
+    return None
 
 
 def _is_length(announced: str, size: int) -> bool:
