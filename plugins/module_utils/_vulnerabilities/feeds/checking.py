@@ -139,9 +139,7 @@ def lines_of(checked: CheckedFeed, source: str) -> list[str]:
     summary = f"{visible(source, 300)}: {read:,} documents can be read, {number:,} would be refused"
     if info is not None and info.years:
         summary += f"; of {' to '.join(map(str, dict.fromkeys(info.years)))}"
-    left_out = sum(checked.skipped.get(code.replace("-", "_"), 0) for code in LEFT_OUT_CODES)
-    if left_out:
-        summary += f"; {left_out:,} {'file is' if left_out == 1 else 'files are'} not part of it"
+    summary += _files_left_out(checked.skipped)
     lines = wrap(summary, _WIDTH)
     if number:
         lines += ["", f"{'refused':>8}  cause"]
@@ -149,6 +147,11 @@ def lines_of(checked: CheckedFeed, source: str) -> list[str]:
     if read + number < checked.fewest:
         lines += ["", *wrap(_shortage(info, checked.fewest), _WIDTH)]
     return lines
+
+
+def _files_left_out(skipped: t.Mapping[str, int]) -> str:
+    left_out = sum(skipped.get(code.replace("-", "_"), 0) for code in LEFT_OUT_CODES)
+    return f"; {left_out:,} {'file is' if left_out == 1 else 'files are'} not part of it" if left_out else ""
 
 
 def _cause_lines(cause: Cause) -> list[str]:
