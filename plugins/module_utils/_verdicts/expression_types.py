@@ -10,11 +10,18 @@ import re
 import typing as t
 
 from .._core.errors import InputError
-from .._core.text import visible
-from .documents import nearest
+from .expression_advice import (
+    LENGTHS,
+    ORDER_ADVICE,
+    comparison_advice,
+    field_advice,
+    nearest_word,
+    shown_word,
+    unknown_function,
+)
 from .forms import FORMS, reached
 from .rendering import Node, render
-from .schema import Schema
+from .schema import Schema, truth_kinds
 
 #: Bounds of one expression: nodes, depth, and how many copies of its input it may hold at once.
 NODE_LIMIT = 300
@@ -54,66 +61,8 @@ _FUNCTIONS: t.Mapping[str, tuple[tuple[tuple[str, ...], ...], str]] = {
     "values": ((("object",),), "values"),
 }
 
-#: What to write where a text is compared as a number, by its form.
-_ORDER_ADVICE: t.Mapping[str, str] = {
-    "cvss": ": the number is cvss_score, as in cvss_score >= `9`",
-    "time": ": times have no order here; write starts_with(revision, '2026-'), or set max_age in the policy",
-    "os": ": write starts_with(os, 'rhel 9')",
-}
-_LENGTHS = ("length", "count", "size", "len")
 #: Functions that put texts in the order of the alphabet.
 _ORDERING = ("max", "min", "max_by", "min_by", "sort", "sort_by")
-_FUNCTION_ADVICE: tuple[tuple[tuple[str, ...], str], ...] = (
-    (_LENGTHS, "; did you mean 'length'?"),
-    (
-        ("lower", "upper", "lowercase", "tolower"),
-        "; words such as severities are in lower case always: compare with ==",
-    ),
-    (("match", "matches", "regex", "regexp", "like", "glob"), "; write starts_with(), ends_with() or contains()"),
-    (("any", "some", "exists"), "; a list that is not empty is true: write !(list[?…]) or length(list[?…]) > `0`"),
-    (("all", "every"), "; look for what breaks it: !(list[?…])"),
-    (("not",), "; write !(…)"),
-    (("int", "float", "number"), "; a number is written `5`, and the score of a finding is cvss_score"),
-    (("now", "today", "date", "age"), "; set max_age in the policy"),
-)
-#: Fields of other tools, or of the results -> what is asked here.
-_OTHER_FIELDS: t.Mapping[str, str] = {
-    "labels": "policies select images by label with 'images: {labels: …}'",
-    "cve": "the id of a finding is id, as in vulnerabilities[].id",
-    "cves": "the id of a finding is id, as in vulnerabilities[].id",
-    "findings": "did you mean 'vulnerabilities'?",
-    "score": "did you mean 'cvss_score'?",
-    "cvss3": "did you mean 'cvss_score'?",
-    "version": "the build is in package, as in starts_with(package, 'openssl-libs-1:3.0.7-')",
-    "fixable": "write status == 'fix_available'",
-    "fixed": "write status == 'fix_available'",
-    "fix": "did you mean 'fixed_in'?",
-    "accepted": "did you mean 'exception'?",
-    "tag": "did you mean 'reference'?",
-    "tags": "did you mean 'references'?",
-    "name": "did you mean 'reference'?",
-    "arch": "write platform == 'linux/amd64'",
-    "architecture": "write platform == 'linux/amd64'",
-    "distribution": "write starts_with(os, 'rhel ')",
-    "rules": "did you mean 'compliance.rules'?",
-    "scanned_at": "set max_age in the policy",
-    "created": "set max_age in the policy",
-    "verdict": "conditions are asked before there is a verdict",
-}
-#: Words of other tools -> ours.
-_SYNONYMS: t.Mapping[str, tuple[str, ...]] = {
-    "high": ("important", "high"),
-    "medium": ("moderate", "medium"),
-    "important": ("high",),
-    "moderate": ("medium",),
-    "critical": ("high",),
-    "fixed": ("fix_available",),
-    "failed": ("fail",),
-    "passed": ("pass",),
-    "unfixed": ("affected",),
-    "wontfix": ("will_not_fix",),
-    "negligible": ("low",),
-}
 
 
 class TypeCheck:
@@ -146,16 +95,15 @@ class TypeCheck:
         if schema is _ANY:
             return _ANY
         if "array" in kinds:
-            advice = "write length(…)" if name in _LENGTHS else "write [] before it, as in vulnerabilities[].id"
-            raise InputError(f"'{_word(name)}' is asked of a list: {advice}")
+            advice = "write length(…)" if name in LENGTHS else "write [] before it, as in vulnerabilities[].id"
+            raise InputError(f"'{shown_word(name)}' is asked of a list: {advice}")
         if "object" not in kinds:
             advice = f": {FORMS['os'].better('9.4', 'os')}" if schema.get("form") == "os" else _binding(kinds)
-            raise InputError(f"'{_word(name)}' is asked of {named_type(schema)}, which has no fields{advice}")
+            raise InputError(f"'{shown_word(name)}' is asked of {named_type(schema)}, which has no fields{advice}")
         properties: t.Mapping[str, Schema] = schema["properties"]
         if name not in properties:
-            raise InputError(
-                f"unknown field '{_word(name)}'{_field_advice(name, properties)} (known here: {', '.join(properties)})"
-            )
+            advice = field_advice(name, properties)
+            raise InputError(f"unknown field '{shown_word(name)}'{advice} (known here: {', '.join(properties)})")
         if schema is self.root:
             self.reads.add(name)
         return properties[name]
@@ -212,7 +160,7 @@ class TypeCheck:
                     "contains(['important', 'critical'], severity)"
                 )
             if side is not _ANY and truth_kinds(side) != {"number"}:
-                advice = _ORDER_ADVICE.get(side.get("form", ""), "")
+                advice = ORDER_ADVICE.get(side.get("form", ""), "")
                 if "const" in side and re.fullmatch(r"-?\d+(\.\d+)?", side["const"][0]):
                     advice = f": a number is written `{side['const'][0]}`"
                 elif truth_kinds(side) == {"array"}:
@@ -250,7 +198,7 @@ class TypeCheck:
     def _function_expression(self, node: dict[str, t.Any], schema: Schema) -> Schema:
         name, arguments = node["value"], node["children"]
         if name not in _FUNCTIONS:
-            raise _unknown_function(name)
+            raise unknown_function(name, _FUNCTIONS)
         kinds, result = _FUNCTIONS[name]
         if len(arguments) != len(kinds):
             raise InputError(f"{name}() takes {len(kinds)} arguments, not {len(arguments)}")
@@ -277,7 +225,7 @@ class TypeCheck:
         if allowed != ("&",) and schema is not _ANY and not truth_kinds(schema) & set(allowed):
             better = ""
             if name == "to_number":
-                number = _ORDER_ADVICE.get(schema.get("form", ""), "")
+                number = ORDER_ADVICE.get(schema.get("form", ""), "")
                 better = f": it gives null for such a text, so nothing is ever found{number}"
             raise InputError(f"{name}() takes {_words(allowed)}, not {named_type(schema)}{better}")
 
@@ -340,7 +288,7 @@ class TypeCheck:
         if left_type is _ANY or right_type is _ANY or not truth_kinds(left_type) or not truth_kinds(right_type):
             return
         if not truth_kinds(left_type) & truth_kinds(right_type):
-            advice = _comparison_advice((left_type, left_node), (right_type, right_node))
+            advice = comparison_advice((left_type, left_node), (right_type, right_node))
             raise InputError(
                 f"compares {named_type(left_type)} with {named_type(right_type)}, which are never equal{advice}"
             )
@@ -353,7 +301,7 @@ class TypeCheck:
                 field = render(arguments[0])
                 advice = FORMS[form].better(word, field if arguments[0]["type"] == "field" else "@")
                 raise InputError(
-                    f"{name}({field}, '{_word(word)}') is false for every text that can be there: {advice}"
+                    f"{name}({field}, '{shown_word(word)}') is false for every text that can be there: {advice}"
                 )
 
     def _refuse_part_of_enum(
@@ -383,11 +331,6 @@ class TypeCheck:
             raise InputError("its lists of lists grow too large")
 
 
-def _unknown_function(name: str) -> InputError:
-    better = next((text for names, text in _FUNCTION_ADVICE if name.lower() in names), nearest(name, _FUNCTIONS))
-    return InputError(f"unknown function '{_word(name)}'{better} (known: {', '.join(_FUNCTIONS)})")
-
-
 def _check_items(name: str, items: Schema, mapped: Schema) -> None:
     """Refuse a list that a function does not sum up, or should not order."""
     if name in ("avg", "sum") and items and truth_kinds(items) != {"number"}:
@@ -401,21 +344,14 @@ def _check_word(word: str, words: Schema, node: Node, *, element: bool) -> None:
     field = render(node)
     if "enum" in words and word not in words["enum"]:
         raise InputError(
-            f"'{_word(word)}' is never a value here{_nearest_word(word, words['enum'])} "
+            f"'{shown_word(word)}' is never a value here{nearest_word(word, words['enum'])} "
             f"(possible: {', '.join(words['enum'])})"
         )
     form = words.get("form")
     if form and not FORMS[form].fits(word) and (word or not words.get("empty", True)):
         better = FORMS[form].better(word, field if node["type"] == "field" and not element else "@")
         better += f" on the elements, as in !({field}[?…])" if element else ""
-        raise InputError(f"'{_word(word)}' is never a value of {field}: {better}")
-
-
-def truth_kinds(schema: Schema) -> set[str]:
-    kinds = schema.get("type", ())
-    return {"number" if kind == "integer" else kind for kind in ([kinds] if isinstance(kinds, str) else kinds)} - {
-        "null"
-    }
+        raise InputError(f"'{shown_word(word)}' is never a value of {field}: {better}")
 
 
 def _constant(value: t.Any) -> Schema:
@@ -450,55 +386,6 @@ def _union(left_type: Schema, right_type: Schema) -> Schema:
     return union
 
 
-def _comparison_advice(*sides: tuple[Schema, Node]) -> str:
-    """Advise what to write instead of a comparison between two kinds."""
-    if any(node["type"] == "not_expression" for _schema, node in sides):
-        return " (! binds tighter than ==: write !(a == b), or a != b)"
-    for (schema, node), (_schema, constant) in (sides, sides[::-1]):
-        literal = constant["value"] if constant["type"] == "literal" else None
-        if advice := _literal_advice(schema, node, literal):
-            return advice
-        if truth_kinds(schema) == {"boolean"}:
-            return f": write {render(node)} alone, or !{render(node)}"
-        if schema.get("form") == "cvss":
-            return _ORDER_ADVICE["cvss"]
-    return ""
-
-
-def _literal_advice(schema: Schema, node: Node, literal: t.Any) -> str:
-    """Advise what to write instead of a comparison with a literal."""
-    kinds = truth_kinds(schema)
-    if kinds == {"array"} and isinstance(literal, (int, float)):
-        return f": write length({render(node)}) == `{int(literal)}`"
-    if not isinstance(literal, str):
-        return ""
-    if kinds == {"array"} and "object" not in truth_kinds(schema.get("items") or _ANY):
-        return f": write contains({render(node)}, '{_word(literal)}')"
-    if kinds == {"object"}:
-        return f": name a field of the elements, as in contains(vulnerabilities[].id, '{_word(literal)}')"
-    if kinds == {"number"} and re.fullmatch(r"-?\d+(\.\d+)?", literal):
-        return f": a number is written `{literal}`"
-    return ""
-
-
-def _field_advice(name: str, properties: t.Mapping[str, Schema]) -> str:
-    if name in ("null", "true", "false"):
-        return f"; the value {name} is written `{name}`"
-    enums = [word for schema in properties.values() for word in schema.get("enum", ())]
-    if name in enums:
-        return f"; a text is written in single quotes: '{name}'"
-    if name in _OTHER_FIELDS:
-        return f"; {_OTHER_FIELDS[name]}"
-    return nearest(name, properties)
-
-
-def _nearest_word(word: str, words: t.Collection[str]) -> str:
-    for synonym in _SYNONYMS.get(word.lower(), ()):
-        if synonym in words:
-            return f"; did you mean '{synonym}'?"
-    return nearest(word, words)
-
-
 def named_type(schema: Schema) -> str:
     kinds = sorted(truth_kinds(schema))
     if not kinds:
@@ -513,7 +400,3 @@ def _binding(kinds: set[str]) -> str:
 
 def _words(kinds: t.Iterable[str]) -> str:
     return " or ".join("an expression" if kind == "&" else named_type({"type": kind}) for kind in kinds)
-
-
-def _word(word: str) -> str:
-    return visible(word, 100)

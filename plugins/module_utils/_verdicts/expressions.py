@@ -18,9 +18,9 @@ import typing as t
 
 from .._core.errors import InputError
 from .._core.text import visible
-from .expression_types import TypeCheck, named_type, truth_kinds
+from .expression_types import TypeCheck, named_type
 from .rendering import render
-from .schema import Schema
+from .schema import Schema, truth_kinds
 from .trial import try_expression
 
 #: Longest expression in characters.

@@ -138,3 +138,11 @@ IMAGE_SCHEMA: Schema = _object(
         )
     ),
 )
+
+
+def truth_kinds(schema: Schema) -> set[str]:
+    """The kinds of values of a type, without null; whole numbers are numbers."""
+    kinds = schema.get("type", ())
+    return {"number" if kind == "integer" else kind for kind in ([kinds] if isinstance(kinds, str) else kinds)} - {
+        "null"
+    }

@@ -129,17 +129,7 @@ class SyncedFeed:
         self._archive = NewestArchive(site, self._old.get("label", ""))
         self.label = self._archive.label
         self._since = utc_text(self._archive.made() - OVERLAP)
-        self.state: dict[str, t.Any] = {
-            "source": site.shown(""),
-            "label": self.label,
-            "archive": self._archive.marks,
-            "base": self._old.get("base"),
-            "since": self._old.get("since", ""),
-            "through": self._old.get("through", ""),
-            "map": self._old.get("map", ""),
-            "listed": self._old.get("listed", 0),
-            "etags": {},
-        }
+        self.state = _first_state(site, self._archive, self._old)
         self._compare()
         self.state["fingerprint"] = self._fingerprint()
 
@@ -401,3 +391,18 @@ def _after(moment: str, stamps: t.Mapping[str, str]) -> list[tuple[str, str]]:
 
 class _DocumentGone(Exception):
     """A document that is not there, which is not a reason to stop."""
+
+
+def _first_state(site: Site, archive: NewestArchive, old: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What is kept of a feed, before anything is compared."""
+    return {
+        "source": site.shown(""),
+        "label": archive.label,
+        "archive": archive.marks,
+        "base": old.get("base"),
+        "since": old.get("since", ""),
+        "through": old.get("through", ""),
+        "map": old.get("map", ""),
+        "listed": old.get("listed", 0),
+        "etags": {},
+    }

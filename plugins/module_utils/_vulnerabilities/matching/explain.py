@@ -22,7 +22,7 @@ from ..model import SEVERITIES, FeedInfo, Match, UnreadDocument
 from .builds import stream_of
 from .matcher import Matcher
 from .packages import source_of
-from .precedence import PrecedenceStep, Said
+from .statements import PrecedenceStep, Said
 from .tracing import Considered, Trace
 
 #: Packages that are explained in full, and statements of one of them; the rest is counted.

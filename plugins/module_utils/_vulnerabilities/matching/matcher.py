@@ -30,9 +30,9 @@ from .builds import stream_of
 from .caches import without_collection
 from .package_matcher import PackageMatcher
 from .packages import names_of, source_epochs, source_of, tells_source
-from .precedence import Origin
 from .products import Products
 from .scope import Scope, few
+from .statements import Origin
 from .tracing import Trace
 
 _SUFFIXED = re.compile(r"(.+)__([0-9]{1,3})(?:_DOT_([0-9]{1,3}))?")

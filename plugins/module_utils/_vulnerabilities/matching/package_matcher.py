@@ -20,9 +20,10 @@ from ..model import SEVERITIES, Finding
 from .builds import parse_build, parse_label, stream_of
 from .caches import Kept
 from .packages import ANY_MODULE, is_headers, is_module, may_be_module, module_names, module_of, same_module
-from .precedence import NOT_AFFECTED, BuildCase, BuildStatus, Origin, PrecedenceStep, Said, Shared, may_apply, names_fix
+from .precedence import BuildCase, may_apply
 from .products import Products
 from .scope import names_known
+from .statements import NOT_AFFECTED, BuildStatus, Origin, PrecedenceStep, Said, Shared, names_fix
 from .tracing import Considered, Trace
 from .unread import Unread
 

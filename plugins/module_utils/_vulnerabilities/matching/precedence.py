@@ -26,11 +26,10 @@ import typing as t
 from ..._packages.model import Package
 from ..cpes import RHEL, Relation
 from ..documents.model import UNKNOWN_MODULE
-from ..index.form import FIX_STATES, STATEMENT_STATUSES, Title
+from ..index.form import FIX_STATES
 from ..model import STATUSES
 from .builds import (
     Build,
-    BuildStream,
     compare_builds,
     is_rebuild,
     module_build,
@@ -41,90 +40,18 @@ from .builds import (
     stream_of,
 )
 from .packages import module_of
-
-FIXED = STATEMENT_STATUSES.index("fixed")
-AFFECTED = STATEMENT_STATUSES.index("known_affected")
-NOT_AFFECTED = STATEMENT_STATUSES.index("known_not_affected")
-
-
-class Said(t.NamedTuple):
-    """One statement about one package of the image, ready to be weighed.
-
-    ``binary``: it names the package, else its source or its module. ``exact``: its module is the package's.
-    ``certain``: the document tells whether what it names is a source package. ``of_module``: ``build`` is a module's.
-    """
-
-    relation: Relation
-    status: int
-    build: Build | None
-    stream: BuildStream
-    severity: int
-    fix_state: int
-    advisory: str
-    evr: str
-    product: int
-    rank: int
-    binary: bool
-    exact: bool
-    module: str
-    certain: bool
-    of_module: bool
-
-
-class PrecedenceStep(t.NamedTuple):
-    """One step of weighing, for explanations.
-
-    ``kind``: ``outranked`` (``said`` by ``other``), ``not_believed`` (a "not affected"), ``compared`` (``order`` of the
-    installed build and the one of ``said``), or how it ended: ``nothing_applies``, ``not_affected``, ``investigated``,
-    ``fixed_newest``, ``fixed_in_stream``, ``fix_available``, ``open``. ``module``: what the step is about.
-    """
-
-    kind: str
-    said: Said | None = None
-    other: Said | None = None
-    order: int = 0
-    module: str = ""
-
-
-class Shared(t.NamedTuple):
-    """Statements shared by several vulnerabilities.
-
-    ``fixes``: the fixes named, where nothing but fixes (and "not affected") applies, else None. ``known``: where no
-    build is named to compare with, what came out for builds by all that matters of them, else None. ``of``: each
-    vulnerability with the document and the CVSS of each statement.
-    """
-
-    said: tuple[Said, ...]
-    fixes: tuple[Said, ...] | None
-    known: dict[tuple[BuildStream, BuildStream, bool], BuildStatus | None] | None
-    of: list[tuple[str, list[tuple[Title, str]]]]
-
-
-def names_fix(statement: Said) -> bool:
-    """Return whether a statement names the build that has the fix."""
-    return statement.status == FIXED and statement.build is not None
-
-
-class BuildStatus(t.NamedTuple):
-    """Status of a build that is, or may be, vulnerable.
-
-    ``said``: the statement to report. ``status``, ``severity``, ``fixed_in``: as in ``model.Finding``, the severity by
-    number. ``elsewhere``: fixes that the image's products do not get.
-    """
-
-    said: Said
-    status: str
-    severity: int
-    fixed_in: str
-    elsewhere: t.Sequence[Said]
-
-
-class Origin(t.NamedTuple):
-    """Where a package comes from: its source package and, None where no package of the image tells it, its epoch."""
-
-    name: str
-    build: str
-    epoch: int | None
+from .statements import (
+    AFFECTED,
+    FIXED,
+    NOT_AFFECTED,
+    BuildStatus,
+    Origin,
+    PrecedenceStep,
+    Said,
+    Shared,
+    names_fix,
+    readings,
+)
 
 
 class BuildCase:
@@ -146,9 +73,8 @@ class BuildCase:
         self.source = parse_build(origin.build)
         self.source_epoch = origin.epoch
         self.stream = stream_of(package.release)
-        label = parse_label(package.modularity)
-        self.label_build = label[0] if label else None
-        self.label_stream = label[1] if label else self.stream
+        self.label_build: Build | None
+        self.label_build, self.label_stream = parse_label(package.modularity) or (None, self.stream)
         self.release = release
         self.is_main = package.name == origin.name
         self.of_own_major = self.stream.major in majors
@@ -239,23 +165,7 @@ class BuildCase:
 
     def weigh(self, statements: t.Sequence[Said]) -> BuildStatus | None:
         """Weigh the statements about the build; None when it is not affected, fixed, or when nothing applies."""
-        return _worst(map(self.weigh_reading, self.readings(statements)))
-
-    def readings(self, statements: t.Sequence[Said]) -> t.Iterator[t.Sequence[Said]]:
-        """List what the statements may mean if documents do not tell sources from binaries.
-
-        A build of one name may be the package or a source package of that name, from which this package was not built.
-        The build of the package's source may be the binary named like it; the source is meant as long as nothing else
-        is said of the package by its own name.
-        """
-        yield statements
-        if self.is_main or all(statement.certain for statement in statements):
-            return
-        meanings = (True, False) if any(statement.binary for statement in statements) else (True,)
-        for binary in meanings:
-            reading = _certain_or_of(statements, binary=not binary)
-            if len(reading) < len(statements):
-                yield reading
+        return _worst(map(self.weigh_reading, readings(statements, is_main=self.is_main)))
 
     def weigh_reading(self, statements: t.Sequence[Said]) -> BuildStatus | None:
         """The same for one meaning of the statements."""
@@ -296,13 +206,11 @@ class BuildCase:
     def uncleared(self, statements: t.Sequence[Said]) -> list[Said]:
         """List the statements that apply and say that something is wrong, unless "not affected" outranks them."""
         applicable = list(filter(self.applies, statements))
-        clearing = [
-            statement for statement in applicable if statement.status == NOT_AFFECTED and self.clears(statement)
-        ]
+        clearing = [clear for clear in applicable if clear.status == NOT_AFFECTED and self.clears(clear)]
         uncleared: list[Said] = []
         for statement in applicable:
             if statement.status != NOT_AFFECTED:
-                clear = self.cleared_by(statement, clearing)
+                clear = next((clear for clear in clearing if self.outranks(clear, statement)), None)
                 if clear is None:
                     uncleared.append(statement)
                 else:
@@ -310,10 +218,6 @@ class BuildCase:
         if not uncleared:
             self.note("not_affected" if applicable else "nothing_applies", next(iter(clearing), None))
         return uncleared
-
-    def cleared_by(self, statement: Said, clearing: t.Sequence[Said]) -> Said | None:
-        """The first "not affected" that outranks a statement; None for none."""
-        return next((clear for clear in clearing if self.outranks(clear, statement)), None)
 
     def unsettled(self, statements: t.Sequence[Said], fixed: t.Sequence[Said]) -> list[Said]:
         """List what is said without a fix of products of which the build may be, and that get none of the fixes."""
@@ -329,7 +233,9 @@ class BuildCase:
     def vulnerable(self, fixed: t.Sequence[Said], affected: t.Sequence[Said], fixes: t.Sequence[Said]) -> BuildStatus:
         """The status of a build that has none of the fixes: the smallest one that can be installed, if there is one."""
         severity = max(statement.severity for statement in (*fixed, *affected))
-        newer = self.of_own_product([fix for fix in fixes if fix.relation.available and self.compare(fix) < 0])
+        newer = _of_product(
+            [fix for fix in fixes if fix.relation.available and self.compare(fix) < 0], self.stream.product
+        )
         if newer:
             first = min(newer, key=functools.cmp_to_key(_order))
             self.note("fix_available", first)
@@ -392,17 +298,13 @@ class BuildCase:
         own = [fix for fix in fixes if not major or fix.stream.major in (0, major)]
         return own or fixes
 
-    def of_own_product(self, fixes: t.Sequence[Said]) -> t.Sequence[Said]:
-        """Fixes with the mark that the build has in its dist tag; all where none has it."""
-        return [fix for fix in fixes if fix.stream.product == self.stream.product] or fixes
-
     def is_fixed(self, fixes: t.Sequence[Said], *, sure: bool) -> bool:
         """Return whether the build has the fix.
 
         ``sure``: every product of which the build may be, and that has the flaw, has a fix among these. Otherwise a
         build that is merely newer than all fixes may be one that nobody fixed, and only its own stream tells.
         """
-        if sure and self.is_newest(self.of_own_product(fixes)):
+        if sure and self.is_newest(_of_product(fixes, self.stream.product)):
             self.note("fixed_newest")
             return True
         own: dict[str, list[Said]] = {}
@@ -451,11 +353,6 @@ class BuildCase:
         """Return whether the installed build and the one that a statement names have the same epoch and version."""
         installed = self.installed(statement)
         return installed is not None and statement.build is not None and same_version(installed, statement.build)
-
-
-def _certain_or_of(statements: t.Sequence[Said], *, binary: bool) -> list[Said]:
-    """Statements without those that may mean a source, or with ``binary`` False a binary, of the name."""
-    return [statement for statement in statements if statement.certain or statement.binary == binary]
 
 
 def _by_status(statements: t.Sequence[Said]) -> tuple[list[Said], list[Said], list[Said]]:
@@ -535,3 +432,8 @@ def _rank(statement: Said) -> tuple[t.Any, ...]:
 def _order(first: Said, second: Said) -> int:
     """Lowest fix first; equal ones by product, so that the choice does not depend on the order of reading."""
     return compare_builds(t.cast(Build, first.build), t.cast(Build, second.build)) or first.rank - second.rank
+
+
+def _of_product(fixes: t.Sequence[Said], product: str) -> t.Sequence[Said]:
+    """Fixes with a mark of a product in their dist tag; all where none has it."""
+    return [fix for fix in fixes if fix.stream.product == product] or fixes

@@ -10,7 +10,7 @@ import typing as t
 from ..._packages.model import Package
 from ..index.form import Group, Title
 from ..model import Finding
-from .precedence import PrecedenceStep, Said
+from .statements import PrecedenceStep, Said
 
 
 class Considered(t.NamedTuple):
