@@ -10,12 +10,14 @@ import typing as t
 from pathlib import Path
 
 import pytest
-import yaml
-from ansible_collections.imagescan.openshift.extensions.eda.plugins.event_source import images as event_source
-from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.source.model import DiscoverySource
-from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.source.table import SOURCES, WATCHED
-from ansible_collections.imagescan.openshift.plugins.modules import image_info
-from ansible_collections.imagescan.openshift.tests.support.seams import CHECKOUT, Copy
+
+yaml = pytest.importorskip("yaml", reason="the stage oldest-python has the standard library alone")
+
+from ansible_collections.imagescan.openshift.extensions.eda.plugins.event_source import images as event_source  # noqa: E402
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.source.model import DiscoverySource  # noqa: E402
+from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.source.table import SOURCES, WATCHED  # noqa: E402
+from ansible_collections.imagescan.openshift.plugins.modules import image_info  # noqa: E402
+from ansible_collections.imagescan.openshift.tests.support.seams import CHECKOUT, Copy  # noqa: E402
 
 TOY = """
 from __future__ import annotations
