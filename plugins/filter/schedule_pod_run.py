@@ -64,7 +64,6 @@ _value:
 
 import typing as t
 
-from ..module_utils._schedule.pod_run import PodRun
 from .survey_value import survey_value
 
 STEPS = ["discover", "scan", "judge", "report"]
@@ -80,6 +79,9 @@ def schedule_pod_run(
     cluster: dict[str, t.Any] | None = None,
 ) -> dict[str, t.Any]:
     """See the documentation of the filter."""
+    # Ansible imports all filters of a collection for any of them, in each task, and this imports all sources of images.
+    from ..module_utils._schedule.pod_run import PodRun
+
     steps = survey_value(variables.get("scan_steps"), "list", STEPS)
     sources = survey_value(variables.get("scan_sources"), "list", [])
     run = PodRun(variables, steps, sources, namespace, account, prefix, mount)
