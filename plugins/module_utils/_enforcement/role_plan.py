@@ -86,7 +86,7 @@ class RoleOptions:
 
     @property
     def wanted(self) -> list[str]:
-        """What is made, without what lies in a namespace."""
+        """Return what is made, without what lies in a namespace."""
         bindings = [f"{self.prefix}-{name}" for name in ("deny", *self.passed)]
         return [
             *(f"Namespace/{name}" for name in self.drills),
@@ -170,7 +170,7 @@ class RolePlan:
 
     @property
     def needless(self) -> list[SeenObject]:
-        """What a run with other variables made."""
+        """Return what a run with other variables made."""
         wanted = self.options.wanted
         return [item for item in self.ours if item.key not in wanted]
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How registries are reached: credentials, certificates, patience. One value for a whole run."""
+"""Ways to reach registries: credentials, certificates, patience. One value for a whole run."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ _BASE_DATABASE = "rpm-ostree-base-db"
 
 
 def component_of(folder: str, base: str, kind: str) -> str:
-    """What an entry counts as. Folders above it are not looked at, but for ``node_modules`` and ``bin``."""
+    """Return what an entry counts as. Folders above it are not looked at, but for ``node_modules`` and ``bin``."""
     if base.endswith(PYTHON):
         return "" if kind is SYMLINK or kind is SPECIAL else "python"
     if kind is FOLDER or kind is SPECIAL:

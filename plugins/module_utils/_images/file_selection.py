@@ -19,7 +19,7 @@ LOGS = ("-wal", "-journal")
 
 @dataclasses.dataclass(frozen=True)
 class FileSelection:
-    """What to read. Paths have no leading slash.
+    """Selection of files to read. Paths have no leading slash.
 
     ``files``: exact paths in the merged root; symlinks are followed as a process in the container would.
     ``folders``: folder -> file name patterns (fnmatch); files right inside it. Result keys are ``folder/name`` with

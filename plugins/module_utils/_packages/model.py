@@ -80,7 +80,7 @@ class PackageDatabase:
 
 @dataclasses.dataclass(frozen=True)
 class Inventory:
-    """What is in one image.
+    """Contents of one image.
 
     ``kind``: ``rpm``, ``dpkg``, ``apk``, ``static`` or ``unknown``. ``repositories``: empty means that the CPEs must
     be assumed from os-release, and be marked so. ``labels``: of the image's config. ``label_cpes``: CPEs that

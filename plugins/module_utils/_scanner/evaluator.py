@@ -82,7 +82,7 @@ class Folders:
 
     @property
     def tree(self) -> str:
-        """What it shares with the scanner."""
+        """Return what it shares with the scanner."""
         return f"{self.root}/tree"
 
     @property
@@ -92,7 +92,7 @@ class Folders:
 
     @property
     def work(self) -> Path:
-        """What is its own. oscap writes into ``/tmp``, whatever TMPDIR says."""
+        """Return what is its own. oscap writes into ``/tmp``, whatever TMPDIR says."""
         return Path(f"{self.root}/tmp")
 
 

@@ -64,7 +64,7 @@ class Lifeline:
         self._listener = listener_at(f"{tree}/{LIFELINE}")
 
     def fileno(self) -> int:
-        """What becomes readable when the evaluator comes, or goes."""
+        """Return what becomes readable when the evaluator comes, or goes."""
         return (self._peer or self._listener).fileno()
 
     def look(self) -> bool:
@@ -265,7 +265,7 @@ def _tell(connection: socket.socket, message: t.Mapping[str, t.Any]) -> None:
 
 
 def _hear(connection: socket.socket) -> dict[str, t.Any]:
-    """What the evaluator answers. Raises ScanError where that is an error."""
+    """Return what the evaluator answers. Raises ScanError where that is an error."""
     try:
         line = receive(connection, ANSWER_LIMIT)
     except OSError as error:

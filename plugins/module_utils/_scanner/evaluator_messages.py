@@ -66,7 +66,7 @@ def unpacked_to_dict(unpacked: Unpacked) -> dict[str, t.Any]:
 
 
 def unpacked_from_dict(value: dict[str, t.Any]) -> Unpacked:
-    """What was unpacked, as the scanner tells it."""
+    """Return what was unpacked, as the scanner tells it."""
     owners = {path: Owner(*numbers) for path, numbers in value.pop("owners").items()}
     problems = tuple(Problem(**problem) for problem in value.pop("problems"))
     return Unpacked(owners=owners, problems=problems, **value)

@@ -164,7 +164,7 @@ class Decoder:
 
     @property
     def whole(self) -> bool:
-        """Whether everything that the pod said is here, its last record included."""
+        """Return whether everything that the pod said is here, its last record included."""
         return (
             self.bye is not None
             and not self.forged
@@ -175,7 +175,7 @@ class Decoder:
         )
 
     def gaps(self) -> bool:
-        """Whether numbers are missing below the highest one seen."""
+        """Return whether numbers are missing below the highest one seen."""
         return len(self._seen) != self._last + 1
 
     @property

@@ -35,7 +35,7 @@ class ImageTask:
 
     @property
     def name(self) -> str:
-        """How messages call it."""
+        """Return how messages call it."""
         return self.digest or self.target
 
 

@@ -59,7 +59,7 @@ class ImageProcess:
                 end(self.pid, signal.SIGKILL)
 
     def answer(self) -> ImageAnswer:
-        """What it found. Raises ScanError when it ended without saying that."""
+        """Return what it found. Raises ScanError when it ended without saying that."""
         status = t.cast(int, self.status)
         if os.WIFSIGNALED(status):
             name = _signal_name(os.WTERMSIG(status))

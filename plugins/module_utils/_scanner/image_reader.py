@@ -55,7 +55,7 @@ class Reader:
         self._evaluator_until = time.monotonic() + EVALUATOR_PATIENCE
 
     def read(self, task: ImageTask) -> ImageAnswer:
-        """What is in the image. Raises ScanError."""
+        """Return what is in the image. Raises ScanError."""
         if self._plan.method == "image_volume":
             return self._read_volume(task)
         files, problems = pull_secrets(self._places)
@@ -145,7 +145,7 @@ class Reader:
 
 
 def is_mount(path: str) -> bool:
-    """Whether something is mounted at a path; a bind mount of the same file system too."""
+    """Return whether something is mounted at a path; a bind mount of the same file system too."""
     if os.path.ismount(path):
         return True
     try:

@@ -33,7 +33,7 @@ class Ledger:
         self._claimed: set[str] = set()
 
     def settle(self, request: Request) -> bool:
-        """Whether all that a request asks for is known already: then no registry is asked at all."""
+        """Return whether all that a request asks for is known already: then no registry is asked at all."""
         if not request.digest:
             return False
         if request.digest in self._claimed:
@@ -81,7 +81,7 @@ class Ledger:
         return fresh
 
     def claim(self, digest: str, references: tuple[str, ...]) -> bool:
-        """Whether an image is nobody's yet; else its names are noted, and it counts no further."""
+        """Return whether an image is nobody's yet; else its names are noted, and it counts no further."""
         if digest in self._claimed:
             self.same(digest, references)
             return False

@@ -45,7 +45,7 @@ _LOCK = "lock"
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """What became of one image: results, and the ARF that was asked for, compressed with gzip."""
+    """Outcome of one image: results, and the ARF that was asked for, compressed with gzip."""
 
     results: Results
     arf: bytes | None
@@ -154,7 +154,7 @@ class LocalEvaluator:
 
 
 def identities(request: EvaluationRequest, contents: t.Sequence[str] = FOLDERS) -> tuple[str, str]:
-    """What tells content and tailoring file apart from others, so that results are made anew when they change.
+    """Return what tells content and tailoring file apart from others, so that results are made anew when they change.
 
     Content that is chosen by os-release is told by the names, sizes and times of all there is: hashing a gigabyte to
     learn that nothing changed would take longer than some scans. Raises InputError where a file cannot be read.

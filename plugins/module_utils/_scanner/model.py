@@ -15,7 +15,7 @@ from .._packages.model import Inventory
 
 @dataclasses.dataclass(frozen=True)
 class ScanOutcome:
-    """What became of one image. ``state``: ``scanned``, ``current``, ``planned`` (check mode) or ``error``.
+    """Outcome of one image. ``state``: ``scanned``, ``current``, ``planned`` (check mode) or ``error``.
 
     ``digest`` is empty where a reference could not be resolved. ``index``: digest of the index that it came from.
     Where rules were wanted, an image with an inventory has either ``compliance`` or, as an ``error``,
@@ -63,7 +63,7 @@ class ImageBook(t.Protocol):
     """What a scan knows and tells; called from one thread only."""
 
     def is_current(self, digest: str) -> bool:
-        """Whether a valid inventory of this image is kept and, where rules are wanted, their valid results."""
+        """Return whether a valid inventory of this image is kept and, where rules are wanted, their valid results."""
 
     def children_of(self, digest: str) -> tuple[tuple[str, str], ...] | None:
         """(digest, platform) of each image of a known index; None when it is not known to be one."""

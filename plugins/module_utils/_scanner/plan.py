@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a scanner pod is given: its images, how to reach them, and its bounds. JSON in a ConfigMap.
+"""Plan of a scanner pod: its images, how to reach them, and its bounds. JSON in a ConfigMap.
 
 Equal plans give equal bytes, so that the checksum of a plan tells whether a Job is the one that is on record.
 Standard library only: the scanner pod runs this file.
@@ -126,7 +126,7 @@ class ScanPlan:
 
     @property
     def all_seconds(self) -> int:
-        """What one image may take in all."""
+        """Return what one image may take in all."""
         return self.seconds + (self.compliance.seconds if self.compliance is not None else 0)
 
 

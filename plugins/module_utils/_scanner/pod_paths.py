@@ -52,7 +52,7 @@ class PodPaths:
 
     @property
     def tree(self) -> str:
-        """What the evaluator sees, too; absent where no rule is evaluated."""
+        """Return what the evaluator sees, too; absent where no rule is evaluated."""
         return f"{self.root}/tree"
 
     @property

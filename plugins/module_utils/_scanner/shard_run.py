@@ -260,7 +260,7 @@ class ShardRun:
         return [process.task.name for process in self._running.values()]
 
     def _tell(self) -> None:
-        """What is being done, where the API shows it even after the container was killed."""
+        """Return what is being done, where the API shows it even after the container was killed."""
         write_status(self._places, {"doing": self._doing(), "seq": self._encoder.seq})
 
 

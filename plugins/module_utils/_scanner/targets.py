@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run is asked to look at, and which images of an index count."""
+"""Targets that a run looks at, and which images of an index count."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Request:
 
 
 def is_local(target: str) -> bool:
-    """Whether a target lies on this machine and not in a registry."""
+    """Return whether a target lies on this machine and not in a registry."""
     transport, colon, _path = target.partition(":")
     return bool(colon) and transport in TRANSPORTS
 

@@ -51,14 +51,14 @@ class PodRun:
 
     @property
     def keeps_store(self) -> bool:
-        """Whether the store outlives the pod."""
+        """Return whether the store outlives the pod."""
         path = re.sub(r"\Asqlite:///", "", self.store)
         in_volume = bool(self.mount) and path.startswith(f"{self.mount}/") and "/../" not in path
         return in_volume or self.store.startswith("postgresql")
 
     @property
     def scans_in_pods(self) -> bool:
-        """Whether it starts pods itself, with the rights of the Role for scans."""
+        """Return whether it starts pods itself, with the rights of the Role for scans."""
         return "scan" in self.steps and (self.variables.get("scan_method") or "local") != "local"
 
     @property
@@ -76,7 +76,7 @@ class PodRun:
         ]
 
     def missing(self, roles: t.Collection[str], *, has_namespace: bool, has_scanner: bool) -> list[str]:
-        """What the role ``setup`` has yet to make. ``roles``: names of those that the cluster has."""
+        """Return what the role ``setup`` has yet to make. ``roles``: names of those that the cluster has."""
         needed = [role.name for role in self.cluster_roles if role.is_wanted and not role.is_optional]
         lacks_scanner = self.scans_in_pods and not has_scanner
         return [

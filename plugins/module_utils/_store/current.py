@@ -130,7 +130,7 @@ def _current(image: StoredImage, verdict: StoredVerdict | None, today: datetime.
 def count_usage(
     store: Store, documents: t.Iterable[t.Mapping[str, t.Any]], exceptions: t.Iterable[Entry], today: datetime.date
 ) -> Usages:
-    """What exceptions are about in images, of which the objects of a report are given."""
+    """Return what exceptions are about in images, of which the objects of a report are given."""
     images = store.images.all()
     indexes = indexes_of(store.images.children(image.key for image in images if image.kind == "index"))
     usages = Usages(Exceptions(exceptions), today)

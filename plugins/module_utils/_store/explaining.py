@@ -110,7 +110,7 @@ class Explaining:
         return outcome, [*lines, *_verdict_lines(verdict)]
 
     def _counting(self, alone: ImageVerdict) -> list[str]:
-        """What exceptions and policies make of an image that has these findings and no others."""
+        """Return what exceptions and policies make of an image that has these findings and no others."""
         lines = ["What exceptions and policies make of it"]
         lines += [f"  {text}" for text in _exceptions(alone)]
         policies = {policy.name: policy for policy in self._policies}

@@ -41,7 +41,7 @@ class Feeds:
 
     @property
     def only(self) -> FeedInfo | None:
-        """What is known of the data where there is one index alone."""
+        """Return what is known of the data where there is one index alone."""
         return self._matchers[0][1] if len(self._matchers) == 1 else None
 
     def matcher(self, inventory: Inventory) -> Matcher | None:
@@ -57,7 +57,7 @@ class Feeds:
 
 
 def feed_to_dict(feed: FeedInfo | None) -> dict[str, t.Any] | None:
-    """What the store keeps of a feed: all but the list of names, which may be as long as the feed."""
+    """Return what the store keeps of a feed: all but the list of names, which may be as long as the feed."""
     if feed is None:
         return None
     return {**dataclasses.asdict(feed), "names": []}

@@ -31,7 +31,7 @@ def read_snapshot(
     report_url: str = "",
     only: t.Container[str] | None = None,
 ) -> Snapshot:
-    """What is in force of the images that are meant, those of an index included, or of all.
+    """Return what is in force of the images that are meant, those of an index included, or of all.
 
     ``policies``: those that are in force. What passed by others, or not by each of them that selects it, or as long ago
     as they do not allow, is inconclusive here. What has no digest can have no flag, and is left out. ``only``: these

@@ -117,7 +117,7 @@ class Judging:
         return sorted(judged, key=lambda item: item.key)
 
     def usages(self, judged: t.Iterable[Judged]) -> Usages:
-        """What the exceptions are about in the images that were judged."""
+        """Return what the exceptions are about in the images that were judged."""
         usages = Usages(self._exceptions, self._today)
         for verdict in judged:
             usages.add(verdict.document, self._indexes.get(verdict.document["digest"], ()))
@@ -146,15 +146,15 @@ class Judging:
         return images, children
 
     def verdict(self, subject: Subject) -> ImageVerdict:
-        """What the policies say of an image that is not an index."""
+        """Return what the policies say of an image that is not an index."""
         return judge(subject, self._policies, self._exceptions, now=self._now)
 
     def matcher(self, inventory: Inventory) -> Matcher | None:
-        """What matches an inventory; None without vulnerability data."""
+        """Return what matches an inventory; None without vulnerability data."""
         return self._feeds.matcher(inventory)
 
     def subject(self, image: StoredImage) -> Subject:
-        """What is known of an image that is not an index."""
+        """Return what is known of an image that is not an index."""
         subject = self._bare_subject(image)
         if not image.digest:
             return subject
@@ -266,7 +266,7 @@ class Judging:
 
 
 def _verdict_in(document: t.Mapping[str, t.Any]) -> ImageVerdict:
-    """What an index must know of the verdict of an image."""
+    """Return what an index must know of the verdict of an image."""
     return ImageVerdict(
         document["digest"],
         document["verdict"],

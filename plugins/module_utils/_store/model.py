@@ -22,7 +22,7 @@ def unresolved_key(reference: str) -> str:
 
 
 class StoredImage(t.NamedTuple):
-    """What the store knows of one subject: an image, a root folder, an index, or a reference without a digest.
+    """Record of one subject in the store: an image, a root folder, an index, or a reference without a digest.
 
     ``key`` identifies the subject: its digest, or ``unresolved:<reference>`` where the reference never gave one.
     ``kind``: ``image``, ``index`` or ``unresolved``. ``references``: sorted. ``scanned_at``: empty without an
@@ -71,7 +71,7 @@ class KnownInventory(t.NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Asked:
-    """What an evaluation with OpenSCAP was asked for.
+    """Request that an evaluation with OpenSCAP answered.
 
     ``profile``: as somebody wrote it. ``content``: the SHA-256 of a data stream, or whatever tells those apart that are
     chosen from by os-release. ``tailoring``: SHA-256 of the file, or empty. ``rules``: only these, or all where empty.
@@ -107,7 +107,7 @@ class KnownEvaluation(t.NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class StoredEvaluation:
-    """What is known of the rules of an image.
+    """Results of the rules of an image.
 
     ``results``: the newest, in the form of ``_compliance.codec``, None where no evaluation ever came to an end;
     ``asked`` and ``evaluated_at`` are of them. ``error_code``, ``error_message``: of the last attempt, empty where it
@@ -129,7 +129,7 @@ class StoredCluster(t.NamedTuple):
 
 
 class RecordedVerdict(t.NamedTuple):
-    """What became of a judgement.
+    """Outcome of a judgement.
 
     ``state``: ``new`` (first one of this subject), ``changed``, ``unchanged``, or ``superseded`` (the store holds one
     that was made later or with newer data; it stays). ``before``: the verdict that was stored, empty when none was.

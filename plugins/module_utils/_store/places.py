@@ -50,7 +50,7 @@ def dies_with_job(path: str, environ: t.Mapping[str, str], mounts: str) -> bool:
 
 
 def mounts_of_process() -> str:
-    """What ``dies_with_job`` asks for; empty where the system does not tell."""
+    """Return what ``dies_with_job`` asks for; empty where the system does not tell."""
     try:
         return MOUNTS.read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:

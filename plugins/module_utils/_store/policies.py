@@ -37,7 +37,7 @@ class PolicyUse:
 
     @property
     def differs(self) -> bool:
-        """Whether going by the policies given is something else than what made the verdicts."""
+        """Return whether going by the policies given is something else than what made the verdicts."""
         return self.missing > 0 if self.given else self.judged > 0
 
 

@@ -95,7 +95,7 @@ class StoreBook:
         )
 
     def _young(self, moment: str) -> bool:
-        """Whether a scan is young enough; one from far in the future was stamped by a clock that was wrong."""
+        """Return whether a scan is young enough; one from far in the future was stamped by a clock that was wrong."""
         time = read_time(moment)
         return time is not None and time <= self.latest and (self.oldest is None or time >= self.oldest)
 
@@ -216,7 +216,7 @@ class StoreBook:
             self.changed |= store.evaluations.put_in_force(outcome.digest, asked.question, now=now_text())
 
     def _is_noted(self, outcome: ScanOutcome, name: str) -> bool:
-        """Whether the store says all of this already. An empty name: of the image itself."""
+        """Return whether the store says all of this already. An empty name: of the image itself."""
         stored = self.stored.get(outcome.digest)
         return (
             stored is not None
@@ -226,7 +226,7 @@ class StoreBook:
         )
 
     def _leads_there(self, stored: StoredImage, name: str) -> bool:
-        """Whether it is known of a name already, and nobody in this run tells otherwise."""
+        """Return whether it is known of a name already, and nobody in this run tells otherwise."""
         return not name or (
             name in stored.references
             and name not in stored.unconfirmed

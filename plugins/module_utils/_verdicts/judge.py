@@ -133,7 +133,7 @@ def _without_verdict(child: JudgedChild) -> Reason:
 def _policy_outcomes(
     policy: Policy, subject: Subject, facts: dict[str, t.Any], accepted: Accepted, now: datetime.datetime
 ) -> t.Iterator[Outcome]:
-    """What the conditions of one policy find in an image; nothing where nobody knows what is in it."""
+    """Return what the conditions of one policy find in an image; nothing where nobody knows what is in it."""
     if subject.inventory is None:
         return
     needs_data = policy.asks_vulnerabilities and subject.inventory.kind not in policy.accept

@@ -15,7 +15,7 @@ from .model import Reason
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
-    """What is known of one image.
+    """Knowledge of one image.
 
     ``reference``: the name that reports show; ``references``: all of them. ``platform``: ``os/architecture[/variant]``.
     ``scanned_at``: RFC 3339, when the inventory was taken. ``scan_problem``: what the last scan said if it failed, or
@@ -55,7 +55,7 @@ class Subject:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """What the data at hand says of the image."""
+        """Return what the data at hand says of the image."""
         return self.match.findings if self.match else ()
 
     @property

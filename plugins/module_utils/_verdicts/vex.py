@@ -399,7 +399,7 @@ class _Csaf:
         return justifications
 
     def _impacts(self, vulnerability: dict[str, t.Any], place: str) -> dict[str, str]:
-        """What is said of the impact on each product."""
+        """Return what is said of the impact on each product."""
         impacts: dict[str, str] = {}
         for threat in self._reader.objects(vulnerability, "threats", place):
             if self._reader.text(threat, "category", f"{place}: threat") == "impact":

@@ -42,7 +42,7 @@ _OTHER_NAMES = {"sles": "linux_enterprise_server", "sled": "linux_enterprise_des
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationRequest:
-    """What to evaluate. Paths are of this machine.
+    """Request of an evaluation. Paths are of this machine.
 
     ``profile``: id, whole or without the guide's prefix (``cis``). ``content``: a SCAP source data stream; empty:
     chosen by the image's os-release. ``tailoring``: an XCCDF tailoring file that has the profile; empty: none.

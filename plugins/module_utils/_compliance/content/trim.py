@@ -245,7 +245,7 @@ def pack_trimmed(trimmed: Trimmed) -> bytes:
 
 
 def unpack_trimmed(data: bytes) -> Trimmed:
-    """What ``pack_trimmed`` gave. Raises CorruptData."""
+    """Return what ``pack_trimmed`` gave. Raises CorruptData."""
     try:
         trimmed = _of_bytes(zlib.decompress(data))
     except zlib.error as error:

@@ -227,7 +227,7 @@ def _shown_reference(reference: str) -> str:
 
 
 def pod_arrivals(item: dict[str, t.Any], cluster: Cluster) -> list[Arrival]:
-    """What a pod tells: what its containers run, once the node pulled it, and what its specification pins."""
+    """Return what a pod tells: what its containers run, once the node pulled it, and what its specification pins."""
     namespace, _name = full_name(item)
     if is_ours(item, cluster) or cluster.refusal(namespace):
         return []

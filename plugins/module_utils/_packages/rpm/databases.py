@@ -42,7 +42,7 @@ MAX_CHARACTERS = 32 * 1024 * 1024
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """What one database file gave. ``problems`` not empty means that packages may be missing."""
+    """Contents of one database file. ``problems`` not empty means that packages may be missing."""
 
     database: PackageDatabase
     packages: tuple[Package, ...]
@@ -143,7 +143,7 @@ def read_databases(files: t.Mapping[str, Buffer]) -> list[Reading]:
 
 
 def _same(files: t.Mapping[str, Buffer], path: str, other_path: str) -> bool:
-    """Whether two databases of equal length are the same: one is a symbolic link to the other, or a copy."""
+    """Return whether two databases of equal length are the same: one is a symbolic link to the other, or a copy."""
     ends = ("", "-wal")
     pairs = [(files.get(path + end) or b"", files.get(other_path + end) or b"") for end in ends]
     return all(

@@ -18,7 +18,7 @@ _NAMED = 3
 
 
 def is_modular(release: str) -> bool:
-    """Whether a release (or a whole EVR) is that of a module's build."""
+    """Return whether a release (or a whole EVR) is that of a module's build."""
     return any(mark in release for mark in _MODULAR)
 
 

@@ -285,7 +285,7 @@ class _Compilation:
                 return BuildResult(True, index.info, tuple(intake.rejected), index.meta["skipped"], count)
 
     def _told(self, feed: Feed, intake: Intake, trusted: FeedIndex | None, *, has_map: bool) -> dict[str, t.Any]:
-        """What an index notes of its data and of where they are from."""
+        """Return what an index notes of its data and of where they are from."""
         form = self.form
         cpes = (cpe for cpe, _product in intake.writer.products())
         notes = {

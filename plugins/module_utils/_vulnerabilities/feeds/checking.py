@@ -54,7 +54,7 @@ class Cause:
 
 @dataclasses.dataclass(frozen=True)
 class CheckedFeed:
-    """What a dry run found. ``info``: of the index that would be made; None where no document can be read.
+    """Findings of a dry run. ``info``: of the index that would be made; None where no document can be read.
 
     ``rejected``: every document that would be refused. ``skipped``: as in ``build.BuildResult``. ``fewest``: number of
     documents that a whole feed of its vendor has at least, 0 where that is not known.

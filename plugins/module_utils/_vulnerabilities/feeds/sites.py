@@ -163,7 +163,7 @@ def fetch_archive(client: FeedClient, url: str, headers: t.Mapping[str, str], sp
 
 
 def _kept_version(spool: DocumentSpool, url: str, validator: str) -> KeptArchive | None:
-    """What is kept of an archive; dropped where it is another one, or another version of it."""
+    """Return what is kept of an archive; dropped where it is another one, or another version of it."""
     kept_archive = spool.kept_archive()
     if kept_archive and validator and (kept_archive.url, kept_archive.validator) == (shown_url(url), validator):
         return kept_archive

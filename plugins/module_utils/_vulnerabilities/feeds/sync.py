@@ -394,7 +394,7 @@ class _DocumentGone(Exception):
 
 
 def _first_state(site: Site, archive: NewestArchive, old: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """What is kept of a feed, before anything is compared."""
+    """Return what is kept of a feed, before anything is compared."""
     return {
         "source": site.shown(""),
         "label": archive.label,

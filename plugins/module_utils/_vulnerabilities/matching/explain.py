@@ -339,7 +339,7 @@ def _assertion(group: Group) -> str:
 
 
 def _possession(relation: Relation, *, applies: bool) -> str:
-    """Whether the image has a statement's product. ``applies``: the statement concerns the build."""
+    """Return whether the image has a statement's product. ``applies``: the statement concerns the build."""
     if applies and not relation.applies:
         return "a release that the image does not name, and the one that the build was made for by its dist tag"
     if relation.applies and not applies:

@@ -299,7 +299,7 @@ def _share(entries: t.Mapping[str, t.Sequence[tuple[Said, Title, str]]]) -> tupl
 
 
 def _shared(statements: tuple[Said, ...], applying: t.Sequence[Said]) -> Shared:
-    """What vulnerabilities share of which the same is said."""
+    """Return what vulnerabilities share of which the same is said."""
     fixes = {(statement.binary, statement.evr): statement for statement in statements if names_fix(statement)}
     is_plain = all(statement.status == NOT_AFFECTED or names_fix(statement) for statement in applying)
     is_compared = any(statement.build is not None for statement in statements)
