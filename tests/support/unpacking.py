@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import typing as t
 from pathlib import Path
 
@@ -27,3 +28,10 @@ def make(path: Path) -> Path:
 def names(root: Path) -> set[str]:
     """Every path in a folder."""
     return {str(path.relative_to(root)) for path in root.rglob("*")}
+
+
+def open_files(*, collect: bool = False) -> int:
+    """The number of files that this process has open. ``collect``: first close what only garbage of tests holds."""
+    if collect:
+        gc.collect()
+    return len(list(Path("/proc/self/fd").iterdir()))

@@ -16,6 +16,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.file_s
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.folders import read_folder
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.limits import Limits
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import RootContent
+from ansible_collections.imagescan.openshift.tests.support.unpacking import open_files
 
 WANTED = FileSelection(
     files=frozenset({"var/lib/rpm/rpmdb.sqlite", "etc/os-release"}),
@@ -233,6 +234,6 @@ def test_no_handle_stays_open(tmp_path: Path) -> None:
     put(tmp_path, "etc/os-release", b"x")
     put(tmp_path, "etc/yum.repos.d/a.repo", b"x")
     link(tmp_path, "var", "etc")
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = open_files(collect=True)
     read_folder(str(tmp_path), WANTED)
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert open_files() == before

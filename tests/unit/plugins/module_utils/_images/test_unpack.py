@@ -33,7 +33,7 @@ from ansible_collections.imagescan.openshift.tests.support.layouts import (
     hard_link,
     image_of,
 )
-from ansible_collections.imagescan.openshift.tests.support.unpacking import make, names, unpacked
+from ansible_collections.imagescan.openshift.tests.support.unpacking import make, names, open_files, unpacked
 
 
 def test_a_hundred_and_twenty_seven_layers(root: Path) -> None:
@@ -137,7 +137,7 @@ def test_what_cannot_be_unpacked_can_be_read(
 ) -> None:
     image = image_of([File("etc/name", b"1")], entries, [File("etc/name", b"2"), File("later", b"")])
     limits = dataclasses.replace(DEFAULT_LIMITS, uncompressed=limit)
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = open_files(collect=True)
     with Unpacking(image, root, limits=limits, owning=False) as beside:
         content = read_root(image, NAME, threads=threads, beside=beside)
     assert read_texts(content) == {"etc/name": b"2"}
@@ -149,7 +149,7 @@ def test_what_cannot_be_unpacked_can_be_read(
     # Not a byte more: the room may be used up.
     assert "later" not in names(root)
     assert sum(len(data) for data in contents(root).values()) <= limit
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert open_files() == before
 
 
 def test_a_full_disk_ends_the_unpacking_alone(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,8 +183,8 @@ def test_a_folder_that_is_not_empty_does_not_end_the_reading(root: Path) -> None
 
 
 def test_no_folder_stays_open(root: Path) -> None:
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = open_files(collect=True)
     unpacked(root, [File(f"d{number}/e/f", b"") for number in range(200)], [File("d1/.wh.e"), hard_link("h", "d2/e/f")])
     with pytest.raises(CorruptData):
         unpack(image_of([File("a", b""), File("a/b", b"")]), make(root.parent / "second"), owning=False)
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert open_files() == before

@@ -22,7 +22,7 @@ from ansible_collections.imagescan.openshift.tests.support.layouts import (
     symlink,
     tar_of,
 )
-from ansible_collections.imagescan.openshift.tests.support.unpacking import names, unpacked
+from ansible_collections.imagescan.openshift.tests.support.unpacking import names, open_files, unpacked
 
 
 def test_a_hard_link_never_leads_outside(root: Path, tmp_path: Path) -> None:
@@ -186,9 +186,9 @@ def test_what_a_layer_made_is_remembered_within_bounds(root: Path) -> None:
 
 
 def test_a_file_that_did_not_end_is_closed_with_its_layer(root: Path) -> None:
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = open_files(collect=True)
     with UnpackedRoot(root, Budget(DEFAULT_LIMITS), owning=False) as target:
         layer = LayerUnpacker(target, 0)
         assert layer.visit("file", "f", 10, "") is not None
         layer.close()
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert open_files() == before

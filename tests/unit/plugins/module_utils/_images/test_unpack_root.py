@@ -32,7 +32,7 @@ from ansible_collections.imagescan.openshift.tests.support.layouts import (
     hard_link,
     symlink,
 )
-from ansible_collections.imagescan.openshift.tests.support.unpacking import names, unpacked
+from ansible_collections.imagescan.openshift.tests.support.unpacking import names, open_files, unpacked
 
 PLAIN = Metadata(0o644, 0, 0, 0.0)
 
@@ -205,12 +205,12 @@ def test_what_the_disk_refuses_names_the_entry(number: int, kind: type[ScanError
 
 
 def test_no_more_folders_stay_open_than_a_process_may_have(opened: UnpackedRoot) -> None:
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = open_files(collect=True)
     for number in range(200):
         opened.parent(f"d{number}/e")
-    assert len(list(Path("/proc/self/fd").iterdir())) - before <= 64
+    assert open_files() - before <= 64
     opened.close()
-    assert len(list(Path("/proc/self/fd").iterdir())) == before - 1
+    assert open_files() == before - 1
 
 
 # Whole layers
