@@ -25,9 +25,9 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.se
     request_token,
     write_kubeconfig,
 )
-from ansible_collections.imagescan.openshift.tests.cluster import enforcing
 from ansible_collections.imagescan.openshift.tests.cluster.harness.access import KubernetesCluster
 from ansible_collections.imagescan.openshift.tests.support.programs import ansible_environment
+from ansible_collections.imagescan.openshift.tests.support.role_values import trusted
 
 SETUP = Path(__file__).resolve().parents[2] / "roles/setup"
 OWNER = "app.kubernetes.io/managed-by"
@@ -176,7 +176,7 @@ def _make_accounts(cluster: KubernetesCluster, namespace: str, folder: Path) -> 
         "setup__read_mirrors": client.has_group("config.openshift.io"),
         "setup__role_names": roles,
     }
-    safe = enforcing.trusted(variables)
+    safe = trusted(variables)
     parts = Templar(loader=DataLoader(), variables=safe).template(safe["setup__objects"])
     cluster.apply(*(part["object"] for part in parts if part["wanted"]))
     folder.mkdir(mode=0o700)

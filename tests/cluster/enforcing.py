@@ -12,6 +12,7 @@ import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.role_plan import passed_bindings
+from ansible_collections.imagescan.openshift.tests.support.role_values import trusted
 
 VARS = Path(__file__).resolve().parents[2] / "roles/enforce/vars/main"
 Json = dict[str, t.Any]
@@ -66,16 +67,3 @@ def documents(
     safe = trusted(variables)
     templar = Templar(loader=DataLoader(), variables=safe)
     return templar.template(safe["enforce__policies"]), templar.template(safe["enforce__bindings"])
-
-
-def trusted(value: t.Any) -> t.Any:
-    """Text that may hold templates, which Ansible 2.19 and newer only believe when told so."""
-    try:
-        from ansible.template import trust_as_template
-    except ImportError:
-        return value
-    if isinstance(value, dict):
-        return {key: trusted(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [trusted(one) for one in value]
-    return trust_as_template(value) if isinstance(value, str) else value

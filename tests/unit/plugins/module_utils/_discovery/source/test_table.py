@@ -13,6 +13,7 @@ import pytest
 
 yaml = pytest.importorskip("yaml", reason="the stage oldest-python has the standard library alone")
 
+# Below it, since they need ansible-core, which brings yaml.
 from ansible_collections.imagescan.openshift.extensions.eda.plugins.event_source import images as event_source  # noqa: E402
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.source.model import DiscoverySource  # noqa: E402
 from ansible_collections.imagescan.openshift.plugins.module_utils._discovery.source.table import SOURCES, WATCHED  # noqa: E402
