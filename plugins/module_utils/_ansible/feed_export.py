@@ -15,7 +15,7 @@ from .._core.progress import Progress
 from .._core.times import now_text
 from .._vulnerabilities.feeds.exporting import export_feed, export_index
 from .._vulnerabilities.feeds.signatures import Keys
-from .module import server_access_of
+from .module import make_folder, server_access_of
 from .store_options import package_names
 
 #: Options that are for the bundle of a feed alone.
@@ -28,7 +28,7 @@ def export_data(module: AnsibleModule) -> dict[str, t.Any]:
     progress = Progress()
     dest = Path(params["dest"])
     if not module.check_mode:
-        _make_folder(dest.parent)
+        make_folder(dest.parent, "bundle")
 
     def tick() -> None:
         progress.beat("packing")
@@ -61,13 +61,6 @@ def export_data(module: AnsibleModule) -> dict[str, t.Any]:
         "files": len(manifest.files),
         "unsigned": exported.unsigned,
     }
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"the folder {folder} of the bundle cannot be made: {error.strerror or error}") from error
 
 
 def _names_of(params: dict[str, t.Any], check_mode: bool) -> set[str]:

@@ -24,7 +24,7 @@ from .._vulnerabilities.feeds.sources import shown, sources_of
 from .._vulnerabilities.formats.table import FORMATS
 from .._vulnerabilities.index.reader import FeedIndex, RejectedDocument
 from .._vulnerabilities.model import FeedInfo
-from .module import server_access_of
+from .module import make_folder, server_access_of
 from .store_options import package_names
 
 REJECTED_SHOWN = 100
@@ -50,7 +50,7 @@ def keep_index(module: AnsibleModule) -> dict[str, t.Any]:
     if young is not None and _is_enough(young, params, indexed):
         return _result(False, young, [], params["index"], 0)
     if not module.check_mode:
-        _make_folder(Path(params["index"]).parent)
+        make_folder(Path(params["index"]).parent, "index")
     built = import_feed(
         source,
         params["index"],
@@ -106,14 +106,6 @@ def _progress_since(started: datetime) -> t.Callable[[int, int], None]:
         progress.beat(f"read {done_count}{of} documents{remaining(done_count, total, seconds)}")
 
     return show
-
-
-def _make_folder(folder: Path) -> None:
-    """Make the folder of the index, for its owner alone where it is new."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"the folder {folder} of the index cannot be made: {error.strerror or error}") from error
 
 
 def _text(params: dict[str, t.Any], option: str) -> str:

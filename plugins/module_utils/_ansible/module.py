@@ -12,10 +12,11 @@ import sys
 import threading
 import traceback
 import typing as t
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from .._core.errors import Abandoned, ScanError
+from .._core.errors import Abandoned, InputError, ScanError
 from .._images.access import Access
 from .._images.credentials import Credentials
 from .._images.mirrors import Mirror, read_mirror
@@ -98,6 +99,16 @@ def read_document(path: str, description: str, limit: int = 4 << 20) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ScanError(f"the {description} {path} is not UTF-8 text: {error}", code="invalid-input") from error
+
+
+def make_folder(folder: Path, description: str) -> None:
+    """Make a folder that a file is written to, for its owner alone where it is new. Raises InputError."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"the folder {folder} of the {description} cannot be made: {error.strerror or error}"
+        ) from error
 
 
 def access_of(params: t.Mapping[str, t.Any], cluster_mirrors: t.Sequence[Mirror] = ()) -> Access:
