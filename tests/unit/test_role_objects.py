@@ -346,4 +346,4 @@ def test_what_a_role_makes_of_its_variables_stays(
         (case, name) for case, found in sums.items() for name in found if golden[role][case][name] != found[name]
     ]
     assert not changed, {f"{case}: {name}": texts[case][name] for case, name in changed}
-    assert sums.keys() == golden[role].keys()
+    assert sums == golden[role]

@@ -20,8 +20,7 @@ from .._enforcement.list_installer import (
     plan_tidying,
     read,
 )
-from .._enforcement.lists import ENFORCE_LABEL
-from .._flags.names import REQUIRED_LABEL
+from .._flags.names import ENFORCE_LABEL, REQUIRED_LABEL
 from .._flags.namespace_scope import Reach
 from .._podscan.manifests import check_name
 from .cluster_options import client_of

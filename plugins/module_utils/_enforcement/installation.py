@@ -9,11 +9,10 @@ import re
 import typing as t
 import urllib.parse
 
-from .._flags.names import API_VERSION, DENY, DENY_PLURAL, LIST_LABEL, PASSED_KIND
+from .._flags.names import API_VERSION, DENY, DENY_PLURAL, ENFORCE_LABEL, LIST_LABEL, PASSED_KIND
 from .._kubernetes.client import KubernetesClient
 from .._kubernetes.errors import ApiError
 from .drill_cases import KINDS, POD
-from .lists import ENFORCE_LABEL
 
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 _NAME_LABEL = "kubernetes.io/metadata.name"

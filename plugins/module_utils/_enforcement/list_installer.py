@@ -18,6 +18,7 @@ from .._flags.names import (
     API_VERSION,
     DENY,
     DENY_KIND,
+    ENFORCE_LABEL,
     LIST_LABEL,
     NAMESPACES_ANNOTATION,
     PASSED,
@@ -31,7 +32,7 @@ from .._flags.namespace_scope import Reach
 from .._kubernetes.client import KubernetesClient
 from .._kubernetes.errors import ApiError
 from .drill_cases import DIGEST, REFERENCES
-from .lists import DENY_PATH, ENFORCE_LABEL, PASSED_PATH
+from .lists import DENY_PATH, PASSED_PATH
 from .passed_lists import passed_digits
 
 SHARDS = (1, 2, 4, 8, 16)

@@ -22,6 +22,7 @@ from .._flags.names import (
     DENY,
     DENY_KIND,
     DENY_PLURAL,
+    ENFORCE_LABEL,
     LIST_LABEL,
     NAMESPACES_ANNOTATION,
     PASSED,
@@ -35,8 +36,6 @@ from .._flags.namespace_scope import Reach, read_reach
 from .._kubernetes.client import KubernetesClient
 from .._kubernetes.errors import INVALID, NOT_FOUND, ApiError
 
-#: Which policies read a list; the role ``enforce`` gives it to the lists that it makes.
-ENFORCE_LABEL = f"{PREFIX}/enforce"
 DENY_PATH = f"/apis/{API_VERSION}/{DENY_PLURAL}"
 PASSED_PATH = f"/apis/{API_VERSION}/{PASSED_PLURAL}"
 #: Objects of a page: each may have a megabyte.

@@ -13,7 +13,7 @@ import functools
 import re
 import typing as t
 
-from .._flags.names import DENY_KIND, PASSED_KIND
+from .._flags.names import DENY_KIND, ENFORCE_LABEL, PASSED_KIND, PREFIX
 from .passed_lists import passed_digits
 
 LIST_KINDS = (DENY_KIND, PASSED_KIND)
@@ -27,7 +27,7 @@ _VERSIONS = {
     "ClusterRoleBinding": _RBAC,
 }
 _MANAGED, _COLLECTION = "app.kubernetes.io/managed-by", "imagescan.openshift"
-_ENFORCE, _STAGE = "imagescan.github.io/enforce", "imagescan.github.io/stage"
+_STAGE = f"{PREFIX}/stage"
 #: What the server does by the action, besides refusing.
 _ACTIONS = {"deny": ["Deny", "Audit"], "warn": ["Warn", "Audit"], "audit": ["Audit"]}
 _Json = dict[str, t.Any]
@@ -129,7 +129,7 @@ def read(answers: t.Iterable[t.Mapping[str, t.Any]]) -> list[SeenObject]:
                     answer["kind"],
                     metadata["name"],
                     is_managed=labels.get(_MANAGED) == _COLLECTION,
-                    installation=labels.get(_ENFORCE, ""),
+                    installation=labels.get(ENFORCE_LABEL, ""),
                     is_proved=labels.get(_STAGE) == "proved",
                     denies="Deny" in (spec.get("validationActions") or []),
                 )

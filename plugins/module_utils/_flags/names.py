@@ -16,6 +16,8 @@ GROUP = PREFIX
 API_VERSION = f"{GROUP}/v1alpha1"
 DENY_KIND, DENY_PLURAL = "DenyList", "denylists"
 PASSED_KIND, PASSED_PLURAL = "PassedList", "passedlists"
+#: Label of a list: which policies read it; the role ``enforce`` gives it to the lists that it makes.
+ENFORCE_LABEL = f"{PREFIX}/enforce"
 #: Label of a list: ``DENY`` or ``PASSED``.
 LIST_LABEL = f"{PREFIX}/list"
 DENY, PASSED = "deny", "passed"

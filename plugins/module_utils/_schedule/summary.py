@@ -32,7 +32,8 @@ def runs_of_cluster(jobs: t.Sequence[_Json], events: t.Sequence[_Json]) -> Runs:
     refused = max((event.get("lastTimestamp") or "" for event in events), default="")
     if not jobs:
         return Runs({}, refused)
-    newest = max(jobs, key=lambda job: str(job["metadata"]["creationTimestamp"]))
+    # Of those of one second the last one of the list.
+    newest = sorted(jobs, key=lambda job: str(job["metadata"]["creationTimestamp"]))[-1]
     status = newest.get("status") or {}
     last = {"began": status.get("startTime", newest["metadata"]["creationTimestamp"])}
     for condition in status.get("conditions") or []:
