@@ -54,7 +54,7 @@ DEBIAN_PACKAGES = [
     *("rpm", "umoci", "skopeo", "buildah", "docker-registry", "db-util"),
     *("postgresql", "gnupg", "openssl", "shellcheck", "zstd", "xz-utils"),
     *("openscap-scanner", "ssg-nondebian", "fakechroot", "fakeroot", "faketime", "openjdk-17-jre-headless"),
-    *("systemd", "cron"),
+    *("systemd", "cron", "sqlite3"),
 ]
 CLUSTER_PACKAGES = [
     *("runc", "containernetworking-plugins", "docker-registry", "skopeo", "mmdebstrap", "iproute2", "util-linux"),
