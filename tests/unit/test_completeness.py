@@ -99,6 +99,13 @@ def test_every_module_is_tested_in_check_mode_and_again(name: str) -> None:
     assert "Give input that is wrong" in text
 
 
+@pytest.mark.parametrize("name", modules())
+def test_no_result_has_a_name_that_means_something_to_ansible(name: str) -> None:
+    module = importlib.import_module(f"ansible_collections.imagescan.openshift.plugins.modules.{name}")
+    ours = set(yaml.safe_load(module.RETURN) or {})
+    assert not ours & {"skipped", "failed", "changed", "results", "warnings", "diff", "msg", "exception"}
+
+
 @pytest.mark.parametrize("path", sorted((CHECKOUT / "plugins/modules").glob("*.py")), ids=lambda path: path.stem)
 def test_a_module_is_documentation_a_spec_and_one_call(path: Path) -> None:
     text = path.read_text(encoding="utf-8")

@@ -89,7 +89,7 @@ def _check(params: dict[str, t.Any]) -> dict[str, t.Any]:
         "rejected": [_rejected_document(document) for document in checked.rejected[:REJECTED_SHOWN]],
         "rejected_count": len(checked.rejected),
         "causes": [dataclasses.asdict(cause) for cause in checked.causes],
-        "skipped": dict(checked.skipped),
+        "left_out": dict(checked.skipped),
         "years": list(info.years) if info is not None else [],
         "fewest_documents": checked.fewest,
         "table": lines_of(checked, shown(source)),

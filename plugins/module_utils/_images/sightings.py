@@ -83,7 +83,7 @@ def _last_words(sightings: t.Iterable[Sighting]) -> dict[str, datetime.datetime]
     last: dict[str, datetime.datetime] = {}
     for sighting in sightings:
         if sighting.source in HOLDERS:
-            for cluster in {sighting.cluster, ""}:
+            for cluster in (sighting.cluster, ""):
                 last[cluster] = max(last.get(cluster, BEGINNING), moment(sighting.seen))
     return last
 

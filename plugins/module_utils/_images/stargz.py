@@ -137,7 +137,8 @@ def _fields(entry: t.Any) -> list[t.Any]:
     for key in _KEYS:
         is_number = key in ("size", "chunkOffset", "chunkSize")
         value = entry.get(key, 0 if is_number else "")
-        if type(value) is not (int if is_number else str) or (isinstance(value, int) and value < 0):
+        is_count = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+        if not (is_count if is_number else isinstance(value, str)):
             raise ValueError(f"an entry has a {key} that is not one")
         values.append(value)
     if values[1] not in _KINDS and values[1] != "chunk":

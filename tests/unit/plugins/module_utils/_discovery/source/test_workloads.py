@@ -172,7 +172,8 @@ def test_a_pod_whose_init_container_runs_has_its_volumes() -> None:
 
 def test_a_pod_that_waits_is_named_and_counts() -> None:
     workloads = read({"pods": [pod("shop", "a", {"main": (APP, "")}, "Pending")]})
-    ((one, usage),) = workloads.uses.items()
+    assert len(workloads.uses) == 1
+    one, usage = next(iter(workloads.uses.items()))
     assert (one.name, one.digest, len(usage.pods)) == (APP, "", 1)
 
 

@@ -26,7 +26,7 @@ def flat(components: t.Mapping[str, str], generator: str = FLAT, status: str = "
     item["document"]["tracking"]["generator"] = {"engine": {"name": generator, "version": "2.0.1"}}
     branches = item["product_tree"]["branches"][0]["branches"]
     vulnerability = item["vulnerabilities"][0]
-    (identities,) = vulnerability["product_status"].values()
+    identities = next(iter(vulnerability["product_status"].values()))
     product = item["product_tree"]["relationships"][0]["relates_to_product_reference"]
     for identity, purl in components.items():
         helper = {"product_identification_helper": {"purl": purl}} if purl else {}

@@ -571,7 +571,7 @@ def test_a_document_that_gives_no_status_is_refused(statuses: Json) -> None:
 )
 def test_of_two_statuses_of_one_product_the_worse_is_believed(one: str, two: str, worse: str, *, reverse: bool) -> None:
     value = document("CVE-2026-1000", fixed(MAIN_9, "tool", "0:1-2.el9"))
-    (ids,) = value["vulnerabilities"][0]["product_status"].values()
+    ids = next(iter(value["vulnerabilities"][0]["product_status"].values()))
     value["vulnerabilities"][0]["product_status"] = dict.fromkeys((two, one) if reverse else (one, two), ids)
     if not worse:
         with pytest.raises(CorruptData, match="more than one status"):
@@ -615,7 +615,7 @@ CVSS = {"baseScore": 7.5, "vectorString": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/
 def test_what_has_a_fix_or_lacks_one_is_not_unaffected(category: str, details: str, expected: tuple[str, str]) -> None:
     """In none of 13,600 remediations of the real documents: a status was lost or changed."""
     value = document("CVE-2026-1000", fixed(MAIN_9, "tool", "0:1-2.el9"))
-    (ids,) = value["vulnerabilities"][0]["product_status"].values()
+    ids = next(iter(value["vulnerabilities"][0]["product_status"].values()))
     value["vulnerabilities"][0]["product_status"] = {"known_not_affected": ids}
     value["vulnerabilities"][0]["remediations"] = [{"category": category, "details": details, "product_ids": ids}]
     (row,) = rows_of(value)
