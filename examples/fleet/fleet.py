@@ -1,13 +1,14 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The example fleet: ten images of a small shop, each with a story, and the vulnerability feed to judge them by.
+"""The example fleet: ten names of a small shop, each with a story, and the vulnerability feed to judge them by.
 
 ``shop-frontend`` is up to date. ``payments`` missed an update. ``reports`` has a finding that somebody accepted.
 ``legacy-billing`` still runs on an older release. ``batch`` was slimmed by deleting the package database. ``tools``
 has packages of another vendor. ``analytics`` is of a distribution that the feed does not know. ``health-probe`` is a
 single program without any package. ``edge`` was damaged on its way. ``gateway`` exists for two platforms, one of
-which was forgotten. The vulnerabilities are invented: their numbers, from 900001 on, are not assigned to anything.
+which was forgotten, so that a report counts twelve images: the index and each of its two. The vulnerabilities are
+invented: their numbers, from 900001 on, are not assigned to anything.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ import typing as t
 from .._compliance.guards import PROBLEMS as RULE_PROBLEMS
 from .._core.text import visible
 from .._packages.problems import PROBLEMS
-from .._verdicts.codes import CODES
+from .._verdicts.codes import CODES, shown_code
 from .._vulnerabilities.model import SEVERITIES
 from .document import ATTENTION, CLUSTER_STATES, ReportFormat, about_cluster, about_size
 from .html_template import STYLE, TEMPLATE
@@ -67,6 +67,7 @@ def render(report: t.Mapping[str, t.Any]) -> bytes:
         keep_trailing_newline=True,
     )
     environment.filters["number"] = lambda number: f"{number:,}"
+    environment.filters["shown"] = shown_code
     images = sorted(
         report["images"], key=lambda image: (ATTENTION.index(image["verdict"]), image["reference"], image["digest"])
     )
@@ -109,7 +110,7 @@ def _policies(images: t.Iterable[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any
 def _image(image: t.Mapping[str, t.Any], rows: int) -> dict[str, t.Any]:
     """An image object with what the template shows beside it."""
     groups = _groups(image["vulnerabilities"])
-    counts = collections.Counter(finding["severity"] for finding in image["vulnerabilities"])
+    counts = _count_vulnerabilities(image["vulnerabilities"])
     sources = {repository["source"] for repository in image["inventory"]["repositories"]}
     return {
         **image,
@@ -135,6 +136,15 @@ _QUIET = ("pass", "fixed", "notapplicable", "notselected", "informational")
 
 def _above_zero(numbers: t.Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
     return [(name, number) for name, number in numbers if number]
+
+
+def _count_vulnerabilities(findings: t.Iterable[t.Mapping[str, t.Any]]) -> collections.Counter[str]:
+    """Count vulnerabilities by severity: each once, however many packages have it, by the worst it has in them."""
+    worst: dict[str, str] = {}
+    for finding in findings:
+        severity = worst.setdefault(finding["id"], finding["severity"])
+        worst[finding["id"]] = max(severity, finding["severity"], key=SEVERITIES.index)
+    return collections.Counter(worst.values())
 
 
 def _failed_rules(compliance: t.Mapping[str, t.Any] | None) -> list[dict[str, t.Any]]:

@@ -78,6 +78,7 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; ma
 dt { color: var(--soft); } dd { margin: 0; }
 ul { margin: .4rem 0; padding-left: 1.25rem; } li { margin: .35rem 0; }
 .scroll { overflow-x: auto; }
+.scroll:focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
 table { border-collapse: collapse; width: 100%; font-size: .875rem; }
 th, td { text-align: left; vertical-align: top; padding: .35rem .75rem .35rem 0; border-bottom: 1px solid var(--line); }
 th { color: var(--soft); font-weight: 600; white-space: nowrap; }
@@ -110,19 +111,25 @@ TEMPLATE = """\
 base-uri 'none'; form-action 'none'">
 <meta name="referrer" content="no-referrer">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Container images: {{ report.counts.failed }} failed, {{ report.counts.passed }} passed</title>
+<title>Container images: \
+{% for verdict, number, text in verdicts %}{{ number }} {{ verdict }}{{ "" if loop.last else ", " }}{% endfor %}</title>
 <style>{{ style }}</style>
 </head>
 <body>
 {% macro plural(number, one, many="") %}
 {{ number | number }} {{ one if number == 1 else (many or one ~ "s") }}
 {%- endmacro %}
+{% macro severities(image) %}
+{{ plural(image.severities | sum(attribute=1), "vulnerability", "vulnerabilities") }} \
+({% for severity, number in image.severities %}{{ number | number }} {{ severity }}\
+{{ "" if loop.last else ", " }}{% endfor %})
+{%- endmacro %}
 {% macro reasons(image) %}
 <h4>Why</h4>
 {% if image.explained %}
 <ul>
 {% for reason in image.explained %}
-<li class="break">{{ reason.message }} <code>{{ reason.code }}</code>
+<li class="break">{{ reason.message }} <code>{{ reason.code | shown }}</code>
 {% if reason.advice and (loop.first or reason.code != loop.previtem.code) %}
 <div class="soft small">{{ reason.advice }}</div>
 {% endif %}
@@ -135,7 +142,8 @@ base-uri 'none'; form-action 'none'">
 {% endmacro %}
 {% macro vulnerabilities(image) %}
 <h4>Vulnerabilities</h4>
-<div class="scroll">
+<p>{{ severities(image) }}; a row is a vulnerability with the packages that share its state.</p>
+<div class="scroll" tabindex="0" role="region" aria-label="Vulnerabilities of {{ image.name }}">
 <table class="vulnerabilities">
 <thead><tr><th scope="col">Severity</th><th scope="col">Id</th><th scope="col">Package</th><th scope="col">State</th>\
 <th scope="col">Fixed in</th></tr></thead>
@@ -190,7 +198,7 @@ and {{ group.products_left }} more products<br>
 <p class="soft">And {{ plural(image.groups_left, "more row") }}; report.json has all of them.</p>
 {% endif %}
 {% endmacro %}
-{% macro compliance(results, rules) %}
+{% macro compliance(name, results, rules) %}
 <h4>OpenSCAP</h4>
 <p>Profile <code class="break">{{ results.profile }}</code>{% if results.tailoring %}, tailored{% endif %}\
 {% if results.partial %}, single rules of it alone{% endif %}\
@@ -208,7 +216,7 @@ and {{ group.products_left }} more products<br>
 </ul>
 {% endif %}
 {% if rules %}
-<div class="scroll">
+<div class="scroll" tabindex="0" role="region" aria-label="Failed rules of {{ name }}">
 <table>
 <thead><tr><th scope="col">Severity</th><th scope="col">Result</th><th scope="col">Rule</th></tr></thead>
 <tbody>
@@ -273,7 +281,7 @@ mistakes, not against a builder who forges the package database.</p>
 {% if policies %}
 <details class="card">
 <summary>{{ plural(policies | length, "policy", "policies") }}</summary>
-<div class="scroll">
+<div class="scroll" tabindex="0" role="region" aria-label="Verdicts by policy">
 <table>
 <thead><tr><th scope="col">Policy</th>\
 {% for verdict, number, text in verdicts %}<th scope="col" class="count">{{ verdict }}</th>{% endfor %}\
@@ -298,9 +306,9 @@ mistakes, not against a builder who forges the package database.</p>
 {{ plural(image.unexamined, "component") }} not examined ·
 {% endif %}
 {{ plural(image.packages, "package") if image.seen else "no inventory of its own" }}
-{% for severity, number in image.severities %}
- · {{ number | number }} {{ severity }}
-{% endfor %}
+{% if image.severities %}
+ · {{ severities(image) }}
+{% endif %}
 </span>
 {% if image.explained %}
 <span class="line break">{{ image.explained[0].message }}</span>
@@ -313,7 +321,8 @@ mistakes, not against a builder who forges the package database.</p>
 <p>The verdict was {{ image.change.before }} until {{ image.change.since }}.</p>
 <ul>
 {% for reason in image.change.reasons %}
-<li class="break">{{ "No longer: " if reason.state == "gone" }}{{ reason.message }} <code>{{ reason.code }}</code></li>
+<li class="break">{{ "No longer: " if reason.state == "gone" }}{{ reason.message }} \
+<code>{{ reason.code | shown }}</code></li>
 {% endfor %}
 </ul>
 {% endif %}
@@ -321,7 +330,7 @@ mistakes, not against a builder who forges the package database.</p>
 {{ vulnerabilities(image) }}
 {% endif %}
 {% if image.compliance %}
-{{ compliance(image.compliance, image.failed_rules) }}
+{{ compliance(image.name, image.compliance, image.failed_rules) }}
 {% endif %}
 <h4>What was seen</h4>
 <dl>
@@ -342,7 +351,7 @@ none
 {{ "" if loop.last else ", " }}{% endfor %}</dd>
 {% endif %}
 {% for problem in image.inventory.problems %}
-<dt>Problem</dt><dd class="break">{{ problem.message }} <code>{{ problem.code }}</code></dd>
+<dt>Problem</dt><dd class="break">{{ problem.message }} <code>{{ problem.code | shown }}</code></dd>
 {% endfor %}
 {% if image.inventory.repositories %}
 <dt>Products</dt><dd class="break">

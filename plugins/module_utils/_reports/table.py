@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from .._core.text import pad, visible, wrap
+from .._verdicts.codes import shown_code
 from .document import ATTENTION, CLUSTER_STATES, about_cluster, about_size
 
 #: Reasons that are shown of one image, and images of one table.
@@ -88,7 +89,7 @@ def _details(image: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     reasons = image["reasons"]
     shown = REASONS_SHOWN if len(reasons) > REASONS_SHOWN + 1 else len(reasons)
     for reason in reasons[:shown]:
-        yield f"{visible(reason['message'], 600)} [{visible(reason['code'], 60)}]"
+        yield f"{visible(reason['message'], 600)} [{shown_code(reason['code'])}]"
     if len(reasons) > shown:
         yield f"and {len(reasons) - shown} more reasons"
     number = sum(image["not_examined"].values())
@@ -111,7 +112,7 @@ def _entry(verdict: str, name: str, details: t.Iterable[str], width: int) -> t.I
 def _why(change: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     for reason in change["reasons"]:
         state = "no longer: " if reason["state"] == "gone" else ""
-        yield f"{state}{visible(reason['message'], 600)} [{visible(reason['code'], 60)}]"
+        yield f"{state}{visible(reason['message'], 600)} [{shown_code(reason['code'])}]"
 
 
 def _rule(width: int) -> str:

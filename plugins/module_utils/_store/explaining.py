@@ -13,6 +13,7 @@ import dataclasses
 import typing as t
 
 from .._core.text import visible
+from .._verdicts.codes import shown_code
 from .._verdicts.conditions.packages import accepts
 from .._verdicts.model import VERDICTS, ImageVerdict
 from .._verdicts.policies import Policy
@@ -189,7 +190,7 @@ def _verdict_lines(verdict: ImageVerdict) -> list[str]:
     lines = [f"Verdict: {verdict.verdict}"]
     for policy in sorted(verdict.policies, key=lambda policy: (-VERDICTS.index(policy.verdict), policy.name)):
         lines.append(f"  policy '{policy.name}': {policy.verdict}")
-    lines += [f"  {visible(reason.message, 600)} [{visible(reason.code, 60)}]" for reason in verdict.reasons[:_SHOWN]]
+    lines += [f"  {visible(reason.message, 600)} [{shown_code(reason.code)}]" for reason in verdict.reasons[:_SHOWN]]
     if len(verdict.reasons) > _SHOWN:
         lines.append(f"  and {len(verdict.reasons) - _SHOWN} more reasons")
     if not verdict.reasons:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .._core.text import visible
 from .conditions.base import Code
 from .conditions.table import CONDITIONS
 
@@ -45,3 +46,8 @@ CODES: t.Mapping[str, Code] = {
     ),
     **{code: row for condition in CONDITIONS for code, row in condition.codes.items()},
 }
+
+
+def shown_code(code: str) -> str:
+    """The code of a reason as people read it, with hyphens in all of them; programs get one with underscores."""
+    return visible(code, 60).replace("_", "-")

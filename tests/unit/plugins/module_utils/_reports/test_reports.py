@@ -241,7 +241,7 @@ ALLOWED = re.compile(
     "thead|tbody|tr|th|td|span|ul|li|br|a"
 )
 ALLOWED_ATTRIBUTES = re.compile(
-    "lang|charset|http-equiv|content|name|class|role|aria-label|title|type|id|checked|scope|open|href"
+    "lang|charset|http-equiv|content|name|class|role|aria-label|title|type|id|checked|scope|open|href|tabindex"
 )
 LINK = re.compile(r"https://(www\.cve\.org/CVERecord\?id=CVE-\d+-\d+|access\.redhat\.com/errata/RH[SBE]A-\d+:\d+)")
 
@@ -292,6 +292,44 @@ def test_the_page_says_what_a_reader_needs() -> None:
     ):
         assert said in text
     assert "another rule" not in text  # it passed
+
+
+def test_the_title_counts_every_verdict_the_worst_first() -> None:
+    data = html_report.render(report()).decode()
+    assert "<title>Container images: 1 failed, 1 error, 2 inconclusive, 1 passed</title>" in data
+
+
+def test_a_vulnerability_counts_once_however_many_packages_have_it_and_by_its_worst_severity() -> None:
+    findings = (
+        make.finding(id="CVE-2026-1", severity="moderate", package="a-0:1-1.x86_64"),
+        make.finding(id="CVE-2026-1", severity="important", package="b-0:1-1.x86_64"),
+        make.finding(id="CVE-2026-1", severity="important", package="c-0:1-1.x86_64"),
+        make.finding(id="CVE-2026-2", severity="important", package="b-0:1-1.x86_64"),
+        make.finding(id="CVE-2026-3", severity="low", package="b-0:1-1.x86_64"),
+    )
+    text = assert_safe(html_report.render(report([make.subject(**make.match(findings=findings))]))).text
+    # In the line of the image and above its table.
+    assert text.count("3 vulnerabilities (2 important, 1 low)") == 2
+    one = assert_safe(html_report.render(report([make.subject(**make.match(findings=findings[:3]))]))).text
+    assert one.count("1 vulnerability (1 important)") == 2
+
+
+def test_people_with_a_keyboard_reach_what_scrolls_and_hear_its_name() -> None:
+    data = html_report.render(report()).decode()
+    names = re.findall('<div class="scroll" tabindex="0" role="region" aria-label="([^"]+)">', data)
+    assert names == [
+        "Verdicts by policy",
+        "Vulnerabilities of quay.io/a/failed:1",
+        "Failed rules of quay.io/a/failed:1",
+    ]
+    assert data.count('class="scroll"') == len(names)
+
+
+def test_people_read_the_codes_of_reasons_with_hyphens_and_programs_as_they_are() -> None:
+    found = report()
+    for text in (html_report.render(found).decode(), table.render(found)):
+        assert "not-scanned-yet" in text and "not_scanned_yet" not in text
+    assert "not_scanned_yet" in json_report.render(found).decode()
 
 
 def test_the_source_of_a_finding_names_each_product_once_and_no_more_than_fit() -> None:
