@@ -22,8 +22,7 @@ options:
   sources:
     description:
       - Which of the sources below are used. V(openshift) and V(workloads) need no option of their own.
-      - Without it, every source whose option is given. One of O(references), O(paths) and O(registry) that is given
-        must be among them.
+      - Without it, every source whose option is given. With it, a source whose option is given must be among them.
     type: list
     elements: str
     choices: [references, paths, registry, openshift, workloads]

@@ -34,7 +34,7 @@ def _check_given(names: t.Collection[str], given_names: t.Collection[str]) -> No
     empty = [name for name in names if name in needed and name not in given_names]
     if empty:
         raise InputError(f"sources names {', '.join(empty)}, but the option of that name is empty")
-    unused = [name for name in needed if name in given_names and name not in names]
+    unused = [name for name in given_names if name not in names]
     if unused:
         raise InputError(f"the option {unused[0]} is given, but sources does not name it, so it would be left out")
 

@@ -152,7 +152,7 @@ def _controller(metadata: dict[str, t.Any], owner: dict[str, t.Any]) -> tuple[st
     ending = "-" + text(obj(metadata, "labels"), _HASH_LABEL)
     if kind == "ReplicaSet" and len(ending) > 1 and name.endswith(ending) and name != ending:
         return "Deployment", name[: -len(ending)]
-    config = text(obj(metadata, "annotations"), _DEPLOYMENT_CONFIG)
+    config = on_one_line(text(obj(metadata, "annotations"), _DEPLOYMENT_CONFIG), 253)
     if kind == "ReplicationController" and config:
-        return "DeploymentConfig", on_one_line(config, 253)
+        return "DeploymentConfig", config
     return (kind, name) if kind and name else None

@@ -204,6 +204,7 @@ class _Folder:
                         return None
                     raise
                 if stat.S_ISLNK(mode):
+                    steps.expect_link()
                     target = os.readlink(name, dir_fd=handles[-1])
                     steps.follow(target)
                     if target.startswith("/"):

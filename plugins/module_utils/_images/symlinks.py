@@ -37,11 +37,15 @@ class PathSteps:
             if name not in ("", "."):
                 yield name
 
+    def expect_link(self) -> None:
+        """Refuse one more symlink where it is too many, before anybody reads it. Raises SymlinkLoop."""
+        if self._followed >= FOLLOWED:
+            raise SymlinkLoop(f"the folder {self._path!r} leads through a loop of symlinks", code="symlink-loop")
+
     def follow(self, target: str) -> None:
         """Go on with the target of the symlink that the last component is. Raises SymlinkLoop."""
+        self.expect_link()
         self._followed += 1
-        if self._followed > FOLLOWED:
-            raise SymlinkLoop(f"the folder {self._path!r} leads through a loop of symlinks", code="symlink-loop")
         self.left.extend(target.split("/")[::-1])
 
     def rest(self, *names: str) -> str:

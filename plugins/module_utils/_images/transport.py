@@ -37,6 +37,10 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 _CA_LIMIT = 16 << 20
 BREAKER_SECONDS = 30.0
 _BREAKER_LIMIT = 1000
+_PLAIN = (
+    "does it speak plain HTTP? Then name a registry in plain_http_registries (in the roles, in scan_registries:"
+    " {plain_http_registries: [HOST:PORT]})"
+)
 _UNREACHED = "check that the registry is up, and that it can be reached from where images are read"
 
 
@@ -353,7 +357,7 @@ class Transport:
                 hint="give a file with the certificate of its CA: registry_ca_cert for a registry, ca_cert for a feed",
             )
         if isinstance(error, ssl.SSLError) and not isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
-            hint = "does it speak plain HTTP?" if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST") else ""
+            hint = _PLAIN if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST") else ""
             return RegistryError(
                 f"no TLS connection to {endpoint}: {error.reason or 'TLS failed'}", code="registry-tls", hint=hint
             )

@@ -102,6 +102,10 @@ def owned(kind: str, name: str, **metadata: t.Any) -> Object:
             owned("ReplicationController", "app-3", annotations={"openshift.io/deployment-config.name": "app"}),
             ("DeploymentConfig", "app"),
         ),
+        (
+            owned("ReplicationController", "app-3", annotations={"openshift.io/deployment-config.name": " \n "}),
+            ("ReplicationController", "app-3"),
+        ),
         (owned("Bad\x1bKind", "a\nb"), ("Bad?Kind", "a b")),
         (pod("n", "alone", {}), ("Pod", "alone")),
     ],

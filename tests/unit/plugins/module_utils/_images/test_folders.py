@@ -16,6 +16,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._images.file_s
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.folders import read_folder
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.limits import Limits
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import RootContent
+from ansible_collections.imagescan.openshift.plugins.module_utils._images.symlinks import FOLLOWED
 from ansible_collections.imagescan.openshift.tests.support.unpacking import open_files
 
 WANTED = FileSelection(
@@ -116,6 +117,20 @@ def test_what_is_no_file_or_folder_is_a_problem(tmp_path: Path) -> None:
         ("not-a-folder", "etc/yum.repos.d"),
         ("symlink-loop", "root/buildinfo"),
     ]
+
+
+def test_a_symlink_too_many_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    readlink = os.readlink
+
+    def reading(name: str, *, dir_fd: int | None = None) -> str:
+        read.append(name)
+        return readlink(name, dir_fd=dir_fd)
+
+    link(tmp_path, "root", "root")
+    monkeypatch.setattr(os, "readlink", reading)
+    assert codes(read_folder(str(tmp_path), WANTED)) == [("symlink-loop", "root/buildinfo")]
+    assert read == ["root"] * FOLLOWED
 
 
 def test_a_file_in_place_of_a_folder_above_means_that_nothing_is_there(tmp_path: Path) -> None:

@@ -69,6 +69,12 @@ def test_a_connection_that_ends_is_tried_again_and_what_is_no_tls_is_not(error: 
     assert failure.code == ("registry-unavailable" if is_lost else "registry-tls")
 
 
+def test_a_registry_that_speaks_no_tls_is_told_with_the_option_for_it() -> None:
+    error = tls_error(ssl.SSLError, reason="WRONG_VERSION_NUMBER")
+    failure = Transport(Access())._failure(Endpoint("https", "registry.example", 5000), error)
+    assert "name a registry in plain_http_registries (in the roles, in scan_registries: {" in failure.hint
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
