@@ -1,7 +1,7 @@
 # The commands of this project; README.md explains them.
 PYTHON ?= python3
 
-.PHONY: venv demo test test-full test-one watch fuzz bench mutants cluster-up cluster-down clean
+.PHONY: venv demo docs test test-full test-one watch fuzz bench mutants cluster-up cluster-down clean
 venv: .venv/ready
 
 # The link makes imagescan.openshift.* resolve from this checkout; edits are live.
@@ -16,6 +16,10 @@ demo: .venv/ready
 	.venv/bin/python examples/fleet/build.py build/demo
 	.venv/bin/ansible-playbook -i localhost, imagescan.openshift.scan -e @examples/fleet/vars.yml \
 	    -e '{"fleet_dir": "$(CURDIR)/build/demo"}'
+
+# The guides, and a page for each plugin, role and event source: build/docs/index.html.
+docs:
+	$(PYTHON) tests/tools/documentation.py
 
 # What decides about every change. Tests that are marked "full" are left to test-full, which runs everything.
 test:

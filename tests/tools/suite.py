@@ -256,9 +256,9 @@ def stage_content(result: Result) -> None:
     docs += ["--validate-collection-refs=all", "."]
     result.gate("antsibull-docs", run(docs, log, cwd=CHECKOUT, env=settings), log)
 
-    log = fresh_log("docs-pages")
-    pages = ["sphinx-build", "-q", "-W", "--keep-going", "-E", CHECKOUT / "docs", BUILD / "docs"]
-    result.gate("docs", run([binaries / str(pages[0]), *pages[1:]], log, cwd=CHECKOUT), log)
+    log = fresh_log("docs-site")
+    site = [binaries / "python", CHECKOUT / "tests" / "tools" / "documentation.py"]
+    result.gate("make docs", run(site, log, cwd=CHECKOUT, env=settings), log)
 
     dist = BUILD / "dist"
     shutil.rmtree(dist, ignore_errors=True)
