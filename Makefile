@@ -1,7 +1,7 @@
 # The commands of this project; README.md explains them.
 PYTHON ?= python3
 
-.PHONY: venv demo docs test test-full test-one watch fuzz bench mutants cluster-up cluster-down clean
+.PHONY: venv demo docs lock test test-full test-one watch fuzz bench mutants cluster-up cluster-down clean
 venv: .venv/ready
 
 # The link makes imagescan.openshift.* resolve from this checkout; edits are live.
@@ -20,6 +20,14 @@ demo: .venv/ready
 # The guides, and a page for each plugin, role and event source: build/docs/index.html.
 docs:
 	$(PYTHON) tests/tools/documentation.py
+
+# The versions that a release was tested with, and the hashes of all their files, for Python 3.11 and newer.
+lock: .venv/ready
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check uv
+	( echo '# Made by "make lock" from requirements.txt. Install it with pip install --require-hashes -r requirements.lock'; \
+	    .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes \
+	    --no-header --no-annotate --no-emit-index-url --no-emit-find-links requirements.txt ) > requirements.lock.new
+	mv requirements.lock.new requirements.lock
 
 # What decides about every change. Tests that are marked "full" are left to test-full, which runs everything.
 test:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What ansible-builder reads out of the collection and out of the example. No image is built."""
+"""What ansible-builder reads out of the collection and the example, and the locked versions. No image is built."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 from ansible_collections.imagescan.openshift.tests.support.requirements import missing
 
@@ -49,3 +50,17 @@ def test_it_can_make_an_image_by_the_example(tmp_path: Path) -> None:
     asked = yaml.safe_load((folder / "_build" / "requirements.yml").read_text(encoding="utf-8"))
     assert {one["name"] for one in asked["collections"]} == {"imagescan.openshift", "kubernetes.core"}
     assert "psycopg" in (folder / "_build" / "requirements.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.full
+def test_pip_accepts_the_locked_versions_and_their_hashes(tmp_path: Path) -> None:
+    pip = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--require-hashes"]
+    done = subprocess.run(
+        [*pip, "--no-cache-dir", "--requirement", CHECKOUT / "requirements.lock"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^Would install .*\bansible-core-", done.stdout, re.MULTILINE)
