@@ -126,6 +126,21 @@ count:
   description: Number of images that are meant, which may be more than are explained.
   returned: success
   type: int
+unknown:
+  description: Those of O(images) that the store does not know. Nothing can be said of them but that.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Its name, or its digest where it was named by that alone.
+      type: str
+      returned: success
+    alike:
+      description: Up to three names or digests in the store that are written most alike.
+      type: list
+      elements: str
+      returned: success
 policies:
   description:
     - The policies given, and those that were part of the verdicts in the store, by name. Of all images that are meant,

@@ -17,6 +17,7 @@ from .._core.errors import InputError
 from .._store.explaining import Explaining
 from .._store.judging import Judging
 from .._store.policies import compare_policies
+from .._store.requested import unknown_images
 from .inputs import open_indexes, read_exceptions, read_policies
 from .store_options import existing_store, requested_images
 
@@ -43,10 +44,12 @@ def explain_verdicts(module: AnsibleModule) -> dict[str, t.Any]:
         images, children = judging.images(requests)
         explaining = Explaining(judging, policies)
         explanations = [explaining.image(image, children, vulnerability) for image in images[: params["limit"]]]
+        unknown = unknown_images(store, images)
         compared = compare_policies(store, images, policies)
     return {
         "changed": False,
         "explanations": [{**dataclasses.asdict(item), "lines": list(item.lines)} for item in explanations],
         "count": len(images),
+        "unknown": [{"name": name, "alike": alike} for name, alike in sorted(unknown.items())],
         "policies": [{**dataclasses.asdict(policy), "differs": policy.differs} for policy in compared],
     }

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import difflib
 import typing as t
 
 from .model import StoredChild, StoredImage, unresolved_key
@@ -77,6 +78,16 @@ def select(
         for image in matches:
             take(image)
     return sorted(chosen.values(), key=lambda image: image.key)
+
+
+def unknown_images(store: Store, images: t.Iterable[StoredImage]) -> dict[str, list[str]]:
+    """Name or digest of each of ``images`` that the store does not know -> what it has that is written most alike."""
+    known = store.images.all()
+    keys = {image.key for image in known}
+    names = sorted({name for image in known for name in (*image.references, image.digest) if name})
+    unknown = [image for image in images if image.key not in keys and image.error_code != NAME_UNCONFIRMED]
+    wanted = [image.references[0] if image.references else image.digest for image in unknown]
+    return {name: difflib.get_close_matches(name[:500], names, n=3, cutoff=0.5) for name in wanted}
 
 
 def _is_unconfirmed(name: str, images: t.Collection[StoredImage]) -> bool:
