@@ -56,3 +56,43 @@ def prose() -> t.Iterator[tuple[Path, str]]:
 def test_what_is_not_a_thing_is_written_so() -> None:
     found = [f"{path.relative_to(CHECKOUT)}: {match[0]}" for path, text in prose() for match in NOT_A.finditer(text)]
     assert not found
+
+
+#: Wording that reads as translated -> what to write.
+TRANSLATED = {
+    r"\b(?:has|have) not (?:the|what)\b": "does not have the; lacks",
+    r"\bthat it must have\b": "is malformed",
+    r"\bpasses? no more\b": "no longer pass",
+    r"\bin the midst\b": "midway",
+    r"\bbe (?:its|it) \w+ (?:only )?too\b": "even if only because",
+    r"\bbelongs into\b": "goes into",
+    r"\bhold a cluster to\b": "verify that a cluster grants",
+    r"\ball have to be given\b": "give all of them",
+    r"\bnever counts as followed\b": "never counts as compliant",
+    r"\bthat lacks\.": "the missing one",
+    r"\bof no use but\b": "lost, except for",
+    r"\bran in no\b": "not yet tested on",
+    r"\bsince (?:all|everything) (?:in it would go|goes)\b": "because deleting it deletes everything in it",
+    r"\b[Ww]hen it is mended\b": "After the fix",
+    r"\b[Oo]ne of an older form\b": "in an older format",
+    r"\bfor the verdict of others it is not there\b": "other policies ignore it",
+    r"\bthat none was withheld\b": "that nothing was withheld",
+    r"\bWho is refused reads\b": "The user sees",
+    r"\bno inventory of its own\b": "multi-platform index; see its images",
+    r"\bexpected any of\b": "expected one of",
+    r"\ba hole in one of its packages\b": "a vulnerability in",
+    r"\bNothing stands against it\b": "No objections",
+}
+
+
+def test_nothing_reads_as_translated_in_what_people_read_first() -> None:
+    pages = [path for path, _text in prose() if path.suffix == ".md" and "tests" not in path.parts]
+    assert pages
+    found = [
+        f"{path.relative_to(CHECKOUT)}: {match[0]}; write: {better}"
+        for path, text in prose()
+        if path in pages
+        for pattern, better in TRANSLATED.items()
+        for match in re.finditer(pattern, text)
+    ]
+    assert not found
