@@ -33,6 +33,10 @@ options:
     description: How many images are explained at most, from 1 to 1000. The result says how many there are.
     type: int
     default: 20
+  show:
+    description: Whether the lines of the explanations are printed on the terminal as well, as text.
+    type: bool
+    default: false
   index:
     description: Files that M(imagescan.openshift.vulnerability_feed) wrote, one for each distribution.
     type: list
@@ -45,9 +49,14 @@ options:
     default: []
 extends_documentation_fragment:
   - imagescan.openshift._attributes
+  - imagescan.openshift._attributes.actions
   - imagescan.openshift.store
   - imagescan.openshift.exceptions
 attributes:
+  action:
+    details: Shows the explanations with O(show=true).
+  async:
+    details: Without showing them.
   check_mode:
     support: full
     details: A missing store counts as empty.
@@ -71,11 +80,7 @@ EXAMPLES = r"""
     index: [/var/lib/imagescan/redhat.idx]
     images: [registry.example.com/team/app:1.2]
     id: CVE-2026-12345
-  register: explained
-
-- name: Show it
-  ansible.builtin.debug:
-    msg: "{{ explained.explanations | map(attribute='lines') | flatten }}"
+    show: true
 
 - name: Explain what a passed image was judged by
   imagescan.openshift.verdict_info:
@@ -195,6 +200,7 @@ def main() -> None:
             "images": {"type": "list", "elements": "raw"},
             "limit": {"type": "int", "default": 20},
             "index": {"type": "list", "elements": "path", "default": []},
+            "show": {"type": "bool", "default": False},
             "policies": {"type": "list", "elements": "path", "default": []},
         },
         supports_check_mode=True,
