@@ -195,6 +195,15 @@ def report(what: str, run: Run) -> None:
     print(f"{what}: {len(run.digests)} images, {run.seconds:.1f} s, {run.memory / MIB:.0f} MiB")
 
 
+def found(run: Run) -> Result:
+    """The result of a run without its input, and without when a stream was asked, which differs by run."""
+    names = [name for one in run.result["images"] for name in one["names"] if name["source"] == "openshift"]
+    assert names
+    for name in names:
+        name.pop("seen", None)
+    return {**run.result, "invocation": 0}
+
+
 @pytest.mark.full
 @pytest.mark.timeout(3 * SECONDS)
 def test_ten_thousand_images(fleet: None, reach: Result, proxy: Faults, tmp_path: Path) -> None:
@@ -219,7 +228,7 @@ def test_ten_thousand_images(fleet: None, reach: Result, proxy: Faults, tmp_path
         again = find(tmp_path, **through, sources=["openshift"], system_namespaces=True)
         report("with faults", again)
         assert all(fault.hits for fault in faults)
-        assert {**again.result, "invocation": 0} == {**everything.result, "invocation": 0}
+        assert found(again) == found(everything)
 
     ours = find(tmp_path, **reach, openshift={"tags": ["v[01]"]}, namespaces=["fleet-1", "fleet-2"])
     expected = {n for n in range(STREAMS) if n % 10 and n % 9 in (1, 2)}

@@ -548,10 +548,10 @@ STAGES: dict[str, t.Callable[[Result], None]] = {
     "cluster": stage_cluster,
     # The longest first.
     "core-2.16": lambda result: stage_core(result, "core-2.16", core_environment("core-2.16")),
-    "unit": stage_unit,
-    "oracle": stage_oracle,
-    "lint": stage_lint,
     "core-newest": lambda result: stage_core(result, "core-newest", core_environment("core-newest")),
+    "oracle": stage_oracle,
+    "unit": stage_unit,
+    "lint": stage_lint,
     "content": stage_content,
     "molecule": stage_molecule,
     "oldest-python": stage_oldest_python,
