@@ -280,6 +280,12 @@ def _empty_database() -> Database:
     return Database(engine, "(none yet)", read_only=True)
 
 
+def sqlite_path(url: str) -> str:
+    """Tell which file the store at a URL is; empty for a database of a server. Raises InputError for no such URL."""
+    parsed = _parse_url(url, "")
+    return str(parsed.database) if parsed.get_backend_name() == "sqlite" else ""
+
+
 def _connected(url: str, password: str, *, create: bool, read_only: bool) -> Database | None:
     """The database behind a URL; None where it does not exist and may not be created."""
     import sqlalchemy as sa

@@ -55,6 +55,28 @@ CASES: list[tuple[str, dict[str, t.Any], str]] = [
         {"exceptions": ["{work}/typo.yml"], "exceptions_max_days": 36500, "policies": ["{work}/policies.yml"]},
         "no policy 'defualt'; did you mean 'default'",
     ),
+    ("scan_preflight", {"policies": ["{work}/missing.yml"]}, "^the policy file .*missing.yml cannot be read"),
+    ("scan_preflight", {"policies": ["{work}/policies.yml"] * 2}, "^.*there is a policy 'default'"),
+    ("scan_preflight", {"exceptions": ["{work}/missing.yml"]}, "^the exceptions file .*missing.yml cannot be read"),
+    ("scan_preflight", {"exceptions_max_days": 0}, "^exceptions_max_days is 0; expected a number of days from 1"),
+    (
+        "scan_preflight",
+        {"exceptions": ["{work}/typo.yml"], "exceptions_max_days": 36500, "policies": ["{work}/policies.yml"]},
+        "^.*no policy 'defualt'; did you mean 'default'",
+    ),
+    ("scan_preflight", {"feed_path": "{work}/nothing"}, "^feed_path: .*nothing is not there"),
+    ("scan_preflight", {"repository_map": "{work}/nothing"}, "^repository_map: .*nothing is not there"),
+    ("scan_preflight", {"feed_signature_key": "{work}/nothing"}, "^feed_signature_key: .*nothing is not there"),
+    ("scan_preflight", {"store": "{work}/text/store.db"}, "^store.*text/store.db"),
+    ("scan_preflight", {"store": "mysql://localhost/x"}, "^the store cannot be a mysql database"),
+    ("scan_preflight", {"dest": "{work}/text/report"}, "^dest: .*text is not a folder"),
+    ("scan_preflight", {"metrics_file": "{work}/text/x"}, "^metrics_file: .*text is not a folder"),
+    ("scan_preflight", {"registry_auth_file": "{work}/nothing.json"}, "nothing.json. cannot be read"),
+    (
+        "scan_preflight",
+        {"policies": ["{work}/missing.yml"], "dest": "{work}/text/report", "formats": ["json"]},
+        r"^2 problems were found before anything was read: \(1\) the policy file .*; \(2\) dest: ",
+    ),
     ("verdict_info", {"policies": ["{work}/missing.yml"]}, "the policy file .*missing.yml cannot be read"),
     ("verdict_info", {"limit": 0}, "expected 1 to 1000"),
     ("vulnerability_feed", {"path": "x", "state": "gone"}, "value of state must be one of: present, checked"),
@@ -76,6 +98,7 @@ NEEDED: dict[str, dict[str, t.Any]] = {
     "image_scan": {"images": ["x"], "store": "{work}/new.db"},
     "image_flag": {"store": "{work}/store.db"},
     "image_verdict": {"store": "{work}/store.db"},
+    "scan_preflight": {},
     "verdict_info": {"store": "{work}/store.db"},
     "vulnerability_feed": {"index": "{work}/new.idx"},
 }
@@ -112,6 +135,7 @@ def test_wrong_options_are_refused(work: Path, module: str, options: dict[str, t
 
 @pytest.mark.parametrize("module", [name for name in NEEDED if name not in ("image_flag", "vulnerability_feed")])
 def test_the_same_calls_without_them_are_not(work: Path, module: str) -> None:
-    options = {**NEEDED[module], "images": [], "_ansible_check_mode": True}
+    options = {**NEEDED[module], "_ansible_check_mode": True}
+    options.update({"images": []} if module != "scan_preflight" else {})
     result = run_module(module, placed(options, work), work)
     assert not result.get("failed"), result
