@@ -56,6 +56,7 @@ class PackageKind:
     ``wanted``: the files that ``read`` needs, kept in the one pass over the layers.
     ``read``: the packages in the merged root; damage is in the problems of what it returns, and it raises nothing.
     ``scheme``: order of two versions (-1, 0 or 1); None for packages that are only counted.
+    ``label``: the name as people write it, where it is another one.
     ``feeds``: names of the feed formats that speak of these packages; without one, nothing of an image is supported.
     """
 
@@ -64,6 +65,7 @@ class PackageKind:
     read: t.Callable[[ImageRoot], KindReading]
     scheme: t.Callable[[str, str], int] | None = None
     feeds: tuple[str, ...] = ()
+    label: str = ""
 
 
 def count_matches(pattern: re.Pattern[bytes], file: KeptFile) -> int:

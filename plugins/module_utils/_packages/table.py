@@ -36,6 +36,11 @@ def feeds_of(kind: str) -> tuple[str, ...]:
     return PACKAGE_KINDS[kind].feeds if kind in PACKAGE_KINDS else ()
 
 
+def label_of(kind: str) -> str:
+    """The name of a kind in a sentence."""
+    return (PACKAGE_KINDS[kind].label if kind in PACKAGE_KINDS else "") or kind
+
+
 def scheme_of(kind: str) -> t.Callable[[str, str], int]:
     """The order of two versions of this kind (-1, 0 or 1). Raises InputError for one that is only counted."""
     scheme = PACKAGE_KINDS[kind].scheme

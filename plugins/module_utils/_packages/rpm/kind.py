@@ -100,4 +100,5 @@ KIND = PackageKind(
     read=_read,
     scheme=compare_versions,
     feeds=("csaf-vex", "osv", "updateinfo"),
+    label="RPM",
 )

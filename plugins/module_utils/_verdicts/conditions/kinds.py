@@ -10,7 +10,7 @@ import typing as t
 
 from ..._core.text import visible
 from ..._packages.model import Inventory
-from ..._packages.table import feeds_of
+from ..._packages.table import feeds_of, label_of
 from ..documents import Field
 from ..model import Reason
 from ..wording import counted, listed
@@ -86,11 +86,11 @@ def _database(inventory: Inventory) -> Reasons:
     if inventory.database is None and any(problem.code == "rpmdb-missing" for problem in inventory.problems):
         pass  # said already
     elif all(package.name == "gpg-pubkey" for package in inventory.packages):
-        yield Reason("no-packages", "The RPM database has no package")
+        yield Reason("no-packages", f"The {label_of(inventory.kind)} database has no package")
     elif inventory.database is None or inventory.database.rows != len(inventory.packages):
         rows = inventory.database.rows if inventory.database else 0
-        text = f"The RPM database counts {counted(rows, 'package')}, and {len(inventory.packages)} were read"
-        yield Reason("package-count", text)
+        text = f"The {label_of(inventory.kind)} database counts {counted(rows, 'package')}"
+        yield Reason("package-count", f"{text}, and {len(inventory.packages)} were read")
 
 
 ACCEPT = Condition("accept", EXAMPLE, _parse, CODES, {Step.CONTENTS: _reasons})

@@ -15,7 +15,7 @@ import typing as t
 
 from ..._core.text import visible
 from ..._packages.model import Inventory, Package
-from ..._packages.table import feeds_of
+from ..._packages.table import feeds_of, label_of
 from ..cpes import Relation
 from ..index.form import FIX_STATES, STATEMENT_STATUSES, Group
 from ..model import SEVERITIES, FeedInfo, Match, UnreadDocument
@@ -248,7 +248,8 @@ def unseen(inventory: Inventory, match: Match) -> list[str]:
     if not feeds_of(inventory.kind) or database is None:
         lines.append(f"the image has no RPM database (kind: {visible(inventory.kind, 20)})")
     elif database.rows != len(inventory.packages):
-        lines.append(f"the RPM database counts {database.rows} packages, and {len(inventory.packages)} were read")
+        label = label_of(inventory.kind)
+        lines.append(f"the {label} database counts {database.rows} packages, and {len(inventory.packages)} were read")
     lines += map(_unread, match.unread)
     return lines
 

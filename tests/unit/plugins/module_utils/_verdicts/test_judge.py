@@ -22,6 +22,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.mo
     RuleResult,
 )
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Problem
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.kinds import PackageKind
 from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import (
     Package,
     PackageDatabase,
@@ -968,3 +969,13 @@ def test_hostile_texts_reach_reasons_as_harmless_ones() -> None:
     verdict = judged(changes)
     assert len(verdict.reasons) >= 6
     assert all(reason.message.isprintable() for reason in verdict.reasons)
+
+
+def test_the_kind_of_a_package_database_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = t.cast("dict[str, PackageKind]", PACKAGE_KINDS)
+    monkeypatch.setitem(kinds, "dpkg", dataclasses.replace(kinds["dpkg"], feeds=("csaf-vex",)))
+    for rows, packages, said in ((0, {"packages": ()}, "has no package"), (3, {}, "counts 3 packages, and")):
+        for kind, label in (("rpm", "RPM"), ("dpkg", "dpkg")):
+            subject = make.inventory(kind=kind, database=PackageDatabase("p", "sqlite", rows), **packages)
+            messages = [reason.message for reason in judged(subject).reasons]
+            assert any(message.startswith(f"The {label} database {said}") for message in messages), messages

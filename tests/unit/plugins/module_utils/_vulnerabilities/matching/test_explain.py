@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.imagescan.openshift.plugins.module_utils._images.model import Problem
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.kinds import PackageKind
 from ansible_collections.imagescan.openshift.plugins.module_utils._packages.model import Inventory, Package
+from ansible_collections.imagescan.openshift.plugins.module_utils._packages.table import PACKAGE_KINDS
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.index.reader import FeedIndex
 from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.matching.explain import (
     PACKAGES_SHOWN,
@@ -207,6 +209,13 @@ def test_what_was_not_seen_is_said(feed: Feed) -> None:
 )
 def test_an_image_without_a_database_is_not_seen(changes: dict[str, t.Any], lines: list[str]) -> None:
     assert unseen(make.inventory(**changes)["inventory"], make.MATCH) == lines
+
+
+def test_the_kind_of_the_database_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = t.cast("dict[str, PackageKind]", PACKAGE_KINDS)
+    monkeypatch.setitem(kinds, "dpkg", dataclasses.replace(kinds["dpkg"], feeds=("csaf-vex",)))
+    inventory = make.inventory(kind="dpkg", packages=())["inventory"]
+    assert unseen(inventory, make.MATCH) == ["the dpkg database counts 2 packages, and 0 were read"]
 
 
 def test_it_is_bounded_and_harmless(feed: Feed) -> None:
