@@ -7,7 +7,7 @@ venv: .venv/ready
 # The link makes imagescan.openshift.* resolve from this checkout; edits are live.
 .venv/ready: requirements.txt
 	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	$(PYTHON) examples/progress.py .venv/bin/python -m pip install --disable-pip-version-check -r requirements.txt
 	site="$$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/ansible_collections/imagescan" && \
 	    mkdir -p "$$site" && ln -sfn "$(CURDIR)" "$$site/openshift"
 	touch $@
