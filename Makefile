@@ -14,7 +14,8 @@ venv: .venv/ready
 
 demo: .venv/ready
 	.venv/bin/python examples/fleet/build.py build/demo
-	.venv/bin/ansible-playbook -i localhost, imagescan.openshift.scan -e @examples/fleet/vars.yml \
+	ANSIBLE_STDOUT_CALLBACK=imagescan.openshift.terse \
+	    .venv/bin/ansible-playbook -i localhost, imagescan.openshift.scan -e @examples/fleet/vars.yml \
 	    -e '{"fleet_dir": "$(CURDIR)/build/demo"}'
 
 # The guides, and a page for each plugin, role and event source: build/docs/index.html.
