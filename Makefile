@@ -6,15 +6,15 @@ venv: .venv/ready
 
 # The link makes imagescan.openshift.* resolve from this checkout; edits are live.
 .venv/ready: requirements.txt
-	$(PYTHON) -m venv .venv
-	$(PYTHON) examples/progress.py .venv/bin/python -m pip install --disable-pip-version-check -r requirements.txt
-	site="$$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/ansible_collections/imagescan" && \
+	@$(PYTHON) -m venv .venv
+	@$(PYTHON) examples/progress.py .venv/bin/python -m pip install --disable-pip-version-check -r requirements.txt
+	@site="$$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/ansible_collections/imagescan" && \
 	    mkdir -p "$$site" && ln -sfn "$(CURDIR)" "$$site/openshift"
-	touch $@
+	@touch $@
 
 demo: .venv/ready
-	.venv/bin/python examples/fleet/build.py build/demo
-	ANSIBLE_STDOUT_CALLBACK=imagescan.openshift.terse \
+	@.venv/bin/python examples/fleet/build.py build/demo
+	@ANSIBLE_STDOUT_CALLBACK=imagescan.openshift.terse \
 	    .venv/bin/ansible-playbook -i localhost, imagescan.openshift.scan -e @examples/fleet/vars.yml \
 	    -e '{"fleet_dir": "$(CURDIR)/build/demo"}'
 

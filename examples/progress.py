@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run pip and tell what it does: its last line in place on a terminal, else each requirement; all of it if it fails."""
+"""Run pip and tell what it does: its last line in place on a terminal, else that it works; all of it if it fails."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def main(command: list[str]) -> int:
             if in_place:
                 width = shutil.get_terminal_size().columns - 1
                 print(f"\r\033[K{kept[-1].strip()[:width]}", end="", flush=True)
-            elif "(from -r" in line or line.startswith("Installing"):
-                print(kept[-1], flush=True)
+            elif len(kept) == 1:
+                print("pip is installing the requirements", flush=True)
     if in_place:
         print("\r\033[K", end="", flush=True)
     if process.returncode:

@@ -18,9 +18,9 @@ def told(status: int) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_without_a_terminal_each_requirement_is_a_line() -> None:
+def test_without_a_terminal_one_line_tells_that_it_works() -> None:
     done = told(0)
-    assert done.stdout.splitlines() == ["Collecting a>=1 (from -r r.txt (line 1))", "Installing a, b"]
+    assert done.stdout.splitlines() == ["pip is installing the requirements"]
     assert (done.returncode, done.stderr) == (0, "")
 
 
