@@ -1,7 +1,7 @@
 # The commands of this project; README.md explains them.
 PYTHON ?= python3
 
-.PHONY: venv demo docs lock test test-full test-one watch fuzz bench mutants cluster-up cluster-down clean
+.PHONY: venv demo docs lock sbom test test-full test-one watch fuzz bench mutants cluster-up cluster-down clean
 venv: .venv/ready
 
 # The link makes imagescan.openshift.* resolve from this checkout; edits are live.
@@ -29,6 +29,10 @@ lock: .venv/ready
 	    .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes \
 	    --no-header --no-annotate --no-emit-index-url --no-emit-find-links requirements.txt ) > requirements.lock.new
 	mv requirements.lock.new requirements.lock
+
+# The collection and what requirements.lock pins, as CycloneDX: build/sbom.cdx.json.
+sbom:
+	$(PYTHON) tests/tools/sbom.py
 
 # What decides about every change. Tests that are marked "full" are left to test-full, which runs everything.
 test:
