@@ -34,11 +34,11 @@ class ActionModule(ActionBase):
             "imagescan.openshift.scan_report", task_vars=task_vars, wrap_async=wrap_async
         )
         if not self._task.no_log:
-            show(result.get("table") or [], result.get("files") or {})
+            show(result.get("table") or [], result.get("files") or {}, result.get("next_steps") or [])
         return result
 
 
-def show(table: list[str], files: dict[str, str]) -> None:
+def show(table: list[str], files: dict[str, str], commands: t.Sequence[str] = ()) -> None:
     """Print a table line by line, in the colours that the person chose for good and bad."""
     if not table:
         return
@@ -50,3 +50,5 @@ def show(table: list[str], files: dict[str, str]) -> None:
         show_line(line, COLOURS.get(line.partition(" ")[0], ""))
     for kind, path in files.items():
         show_line(f"{labels.get(kind, kind)}: {path}")
+    for line in commands:
+        show_line(line)

@@ -59,6 +59,7 @@ options:
     type: bool
     default: false
 extends_documentation_fragment:
+  - imagescan.openshift._attributes
   - imagescan.openshift._attributes.info
   - imagescan.openshift.exceptions
   - imagescan.openshift.registry_access

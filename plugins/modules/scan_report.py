@@ -57,6 +57,12 @@ options:
       - It is also returned as RV(table).
     type: bool
     default: false
+  index:
+    description: Files with vulnerability data, which the commands of RV(next_steps) name.
+    type: list
+    elements: path
+    default: []
+    version_added: 0.6.0
   changes:
     description:
       - The C(changed_verdicts) that M(imagescan.openshift.image_verdict) returned. The table then ends with the images
@@ -202,6 +208,12 @@ table:
   returned: when O(table=true)
   type: list
   elements: str
+next_steps:
+  description: Commands that tell why the image that needs attention first has its verdict. Shown after the table.
+  returned: when O(table=true)
+  type: list
+  elements: str
+  version_added: 0.6.0
 code:
   description: Stable code of the cause.
   returned: failure
@@ -242,6 +254,7 @@ def main() -> None:
                 },
             },
             "table": {"type": "bool", "default": False},
+            "index": {"type": "list", "elements": "path", "default": []},
             "changes": {
                 "type": "list",
                 "elements": "dict",

@@ -16,6 +16,7 @@ from .._core.errors import InputError, ScanError
 from .._reports import json_report, metrics, table
 from .._reports.document import build_report, newest_time
 from .._reports.formats import OPENSCAP
+from .._reports.next_steps import next_steps
 from .._store.current import InForce, in_force
 from .._store.store import Store
 from .report_clusters import ClusterReports
@@ -82,6 +83,7 @@ def _shown(
         texts["clusters"] = [{key: cluster[key] for key in keys} for cluster in report["clusters"]]
     if module.params["table"]:
         texts["table"] = table.render(report, changes=module.params["changes"]).splitlines()
+        texts["next_steps"] = next_steps(report, module.params["store"], module.params["index"])
     if module._diff:
         texts["diff"] = {"before": _counts_text(counts_before), "after": _counts_text(report["counts"])}
     return texts
