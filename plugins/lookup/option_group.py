@@ -52,8 +52,8 @@ from ansible.plugins.lookup import LookupBase
 from ansible.utils.display import Display
 
 from ..filter.survey_value import plain, survey_value
+from ..module_utils._core.spelling import nearest
 from ..module_utils._core.text import visible
-from ..module_utils._verdicts.documents import nearest
 
 display = Display()
 

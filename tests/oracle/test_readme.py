@@ -61,8 +61,8 @@ def test_the_first_commands_lead_to_a_verdict(tmp_path: Path) -> None:
             assert script.count(public) == 1
             script = script.replace(public, ours)
         variables = {
-            "feed": str(fleet / "feed"),
-            "repository_map": str(fleet / "repository-to-cpe.json"),
+            "scan_feed": str(fleet / "feed"),
+            "scan_repository_map": str(fleet / "repository-to-cpe.json"),
             "scan_registries": {"plain_http_registries": [registry.host]},
         }
         script += f" -e '{json.dumps(variables)}'"

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import difflib
 import re
 import typing as t
 
 from .._core.errors import InputError
+from .._core.spelling import nearest
 from .._core.text import visible
 
 #: Largest document in characters, and how deep it may nest. A thousand exceptions are 100 to 200 kB; PyYAML's parser
@@ -29,13 +29,6 @@ VALUE_LIMIT = 4096
 _UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
 _FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _NOTHING = ("", "~", "null", "Null", "NULL")
-
-
-def nearest(word: str, choices: t.Iterable[str]) -> str:
-    """``; did you mean 'x'?`` for the choice that is written most alike, or an empty text."""
-    by_folded = {choice.casefold(): choice for choice in choices}
-    matches = difflib.get_close_matches(word.casefold()[:100], by_folded, n=1, cutoff=0.6)
-    return f"; did you mean '{by_folded[matches[0]]}'?" if matches else ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,8 +12,9 @@ import re
 import typing as t
 
 from .._core.errors import InputError
+from .._core.spelling import nearest
 from .._core.text import visible
-from .documents import VALUE_LIMIT, Field, nearest, read_document
+from .documents import VALUE_LIMIT, Field, read_document
 from .identifiers import folded_id
 
 #: Why a product is not affected, in the words that OpenVEX and CSAF share.

@@ -9,8 +9,8 @@ import re
 import typing as t
 
 from .._core.errors import InputError
+from .._core.spelling import nearest
 from .._core.text import visible
-from .documents import nearest
 from .rendering import Node, render
 from .schema import Schema, truth_kinds
 

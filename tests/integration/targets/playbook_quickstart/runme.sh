@@ -12,8 +12,8 @@ python "${root}/examples/fleet/build.py" "${work}/fleet"
 
 play() {
     (cd "${work}" && ansible-playbook imagescan.openshift.quickstart -i localhost, \
-        -e feed="${work}/fleet/feed" -e repository_map="${work}/fleet/repository-to-cpe.json" \
-        -e scan_policies="${work}/fleet/policies.yml" -e dest=out "$@")
+        -e scan_feed="${work}/fleet/feed" -e scan_repository_map="${work}/fleet/repository-to-cpe.json" \
+        -e scan_policies="${work}/fleet/policies.yml" -e scan_dir=out "$@")
 }
 
 if play > "${work}/none.log"; then
@@ -21,12 +21,12 @@ if play > "${work}/none.log"; then
 fi
 grep -q 'name an image, for example' "${work}/none.log"
 
-play -e image=oci:fleet/images:payments | tee "${work}/first.log"
+play -e scan_references=oci:fleet/images:payments | tee "${work}/first.log"
 grep -q '1 image: ' "${work}/first.log"
 test -s "${work}/out/report/report.html"
 
 # An image that cannot be read is not a success, and the report says why.
-if play -e image=oci:fleet/images:nothing > "${work}/unread.log"; then
+if play -e scan_references=oci:fleet/images:nothing > "${work}/unread.log"; then
     exit 1
 fi
 grep -q '^ERROR ' "${work}/unread.log"

@@ -12,17 +12,17 @@ python "${root}/examples/fleet/build.py" "${work}/fleet"
 
 play() {
     (cd "${work}" && ansible-playbook imagescan.openshift.quickstart -i localhost, \
-        -e feed="${work}/fleet/feed" -e repository_map="${work}/fleet/repository-to-cpe.json" \
-        -e scan_policies="${work}/fleet/policies.yml" -e dest=out "$@")
+        -e scan_feed="${work}/fleet/feed" -e scan_repository_map="${work}/fleet/repository-to-cpe.json" \
+        -e scan_policies="${work}/fleet/policies.yml" -e scan_dir=out "$@")
 }
 
-play -e image=oci:fleet/images:payments --check > "${work}/check.log"
+play -e scan_references=oci:fleet/images:payments --check > "${work}/check.log"
 test ! -e "${work}/out"
 
-play -e image=oci:fleet/images:payments | tee "${work}/first.log"
+play -e scan_references=oci:fleet/images:payments | tee "${work}/first.log"
 cp "${work}/out/report/report.json" "${work}/first.json"
 
-play -e image=oci:fleet/images:payments | tee "${work}/second.log"
+play -e scan_references=oci:fleet/images:payments | tee "${work}/second.log"
 grep -q 'changed=0 ' "${work}/second.log"
 cmp "${work}/first.json" "${work}/out/report/report.json"
 

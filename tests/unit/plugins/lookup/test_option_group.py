@@ -13,8 +13,8 @@ import yaml
 from ansible.errors import AnsibleError
 from ansible_collections.imagescan.openshift.plugins.lookup import option_group
 from ansible_collections.imagescan.openshift.plugins.lookup.option_group import FORMER_NAMES, GROUPS, LookupModule
-from ansible_collections.imagescan.openshift.plugins.lookup.unknown_variables import options_of, unknown
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible import argument_specs
+from ansible_collections.imagescan.openshift.plugins.plugin_utils._variables import options_of, unknown_of_role
 
 #: Type of a module option, its elements -> type of the filter survey_value.
 TYPES = {
@@ -102,7 +102,7 @@ def test_a_variable_of_0_6_0_counts_with_a_warning(name: str, told: list[str]) -
         assert [text.split()[2] for text in told] == [group.former_name(option)]
         assert options(name, **{group.former_name(option): ""}) == {}
     assert not FORMER_NAMES & set(options_of("scan"))
-    assert unknown("scan", dict.fromkeys(FORMER_NAMES, "x")) == []
+    assert unknown_of_role("scan", dict.fromkeys(FORMER_NAMES, "x")) == []
 
 
 @pytest.mark.parametrize("pods", [4, "4", " 4 "])

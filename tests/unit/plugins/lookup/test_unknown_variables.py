@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible.errors import AnsibleError
-from ansible_collections.imagescan.openshift.plugins.lookup.unknown_variables import OTHERS, ROLES, LookupModule
+from ansible_collections.imagescan.openshift.plugins.lookup.unknown_variables import LookupModule
+from ansible_collections.imagescan.openshift.plugins.plugin_utils._variables import OTHERS, ROLES, SHARED
 
 NAMES = sorted(path.name for path in ROLES.iterdir())
 
@@ -47,6 +48,41 @@ def test_what_resembles_nothing_is_named_too() -> None:
         "the role scan has no variable scan_qwertz",
         "the role scan has no variable scan_xyzzy",
     ]
+
+
+@pytest.mark.parametrize(
+    "name", ["sacn_references", "Scan_references", "scan-references", "scanreferences", "scans_references"]
+)
+def test_the_prefix_may_be_misspelt_too(name: str) -> None:
+    assert unknown("scan", **{name: "x"}) == [f"the role scan has no variable {name}; did you mean 'scan_references'?"]
+
+
+@pytest.mark.parametrize("name", ["seed_dir", "scheduler_timezone", "myscan_dir", "scandal", "span", "dir"])
+def test_what_others_call_alike_is_left_alone(name: str) -> None:
+    assert LookupModule().run(NAMES, {name: "x"}) == []
+
+
+def test_what_roles_share_is_misspelt_once() -> None:
+    text = "the roles have no variable imagescan_stoer; did you mean 'imagescan_store'?"
+    assert LookupModule().run(["scan", "feed"], {"imagescan_stoer": "x"}) == [text]
+    assert LookupModule().run(["setup"], {"imagscan_dir": "x"}) == [
+        "the roles have no variable imagscan_dir; did you mean 'imagescan_dir'?"
+    ]
+
+
+def test_everything_that_is_read_with_the_shared_prefix_is_known() -> None:
+    read: set[str] = set()
+    top = ROLES.parent
+    for pattern in (
+        "roles/*/defaults/main.yml",
+        "roles/*/files/*.yml",
+        "playbooks/*.yml",
+        "extensions/eda/rulebooks/*.yml",
+    ):
+        for path in top.glob(pattern):
+            code = re.sub(r"(?m)^ *#.*$", "", path.read_text(encoding="utf-8"))
+            read |= set(re.findall(r"(?<![\w.-])imagescan_[a-z_]+", code))
+    assert {"imagescan_dir", "imagescan_event_steps", "imagescan_provider"} <= read <= SHARED
 
 
 @pytest.mark.parametrize("role", NAMES)
