@@ -78,6 +78,22 @@ class Playbook:
 
 #: Playbooks that have variables beside those of their roles, or that read those of a role themselves.
 PLAYBOOKS: Mapping[str, Playbook] = {
+    "clusters": Playbook(own=("clusters_steps",), former={"steps": "clusters_steps"}),
+    "drift": Playbook(own=("drift_fail",), former={"fail_on_drift": "drift_fail"}),
+    "drill": Playbook(
+        own=(
+            *(
+                "drill_kubeconfig",
+                "drill_namespace",
+                "drill_policy",
+                "drill_action",
+                "drill_digest",
+                "drill_references",
+            ),
+            *("drill_require_passed", "drill_good_digest"),
+        ),
+        roles=(),
+    ),
     "explain": Playbook(
         own=("explain_id",),
         former={
@@ -91,6 +107,13 @@ PLAYBOOKS: Mapping[str, Playbook] = {
             "exceptions_max_days": "scan_exceptions_max_days",
         },
     ),
+    "feed_export": Playbook(
+        own=(
+            *("feed_export_dest", "feed_export_index", "feed_export_source", "feed_export_repository_map"),
+            *("feed_export_signature_key", "feed_export_names", "feed_export_store"),
+        ),
+        roles=(),
+    ),
     "quickstart": Playbook(
         former={
             "image": "scan_references",
@@ -99,6 +122,17 @@ PLAYBOOKS: Mapping[str, Playbook] = {
             "repository_map": "scan_repository_map",
             "dest": "scan_dir",
             "auth_file": "imagescan_registry_auth_file",
+        },
+    ),
+    "unflag": Playbook(
+        own=("unflag_ids", "unflag_owner", "unflag_reason", "unflag_expires", "unflag_ticket"),
+        former={
+            "image": "scan_references",
+            "ids": "unflag_ids",
+            "owner": "unflag_owner",
+            "reason": "unflag_reason",
+            "expires": "unflag_expires",
+            "ticket": "unflag_ticket",
         },
     ),
 }

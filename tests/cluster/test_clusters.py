@@ -175,7 +175,9 @@ def check(fleet: Fleet, east: Cluster, west: Cluster, runner: Runner) -> None:
 
     before = fleet.made()
     runner.run(inventory)
-    planned = dataclasses.replace(flagging, text=flagging.text.replace("-e steps", "--check -e steps"))
+    planned = dataclasses.replace(
+        flagging, text=flagging.text.replace("-e clusters_steps", "--check -e clusters_steps")
+    )
     assert "[WARNING]" not in runner.run(planned)
     assert not results.exists()
     assert fleet.made() == before

@@ -835,12 +835,12 @@ def test_the_playbook_drift_repairs_and_tells(place: Place, tmp_path: Path) -> N
     assert place.says(mine) == "false"
     # The limits of whole runs are none of this one.
     limits = {"scan_fail_on": "failed", "scan_max_unresolved": "0"}
-    done = play(place.cluster, "drift", variables(place, fail_on_drift="yes", **limits), tmp_path)
+    done = play(place.cluster, "drift", variables(place, drift_fail="yes", **limits), tmp_path)
     assert (done.status, done.message) == (2, "3 flags were not as we left them")
     assert f"{theirs} is denied by somebody who left no name" in done.output
     assert place.says(mine) == "true"
     assert set(place.denied()) == {mine, taken, unknown}
-    again = play(place.cluster, "drift", variables(place, fail_on_drift="yes"), tmp_path)
+    again = play(place.cluster, "drift", variables(place, drift_fail="yes"), tmp_path)
     assert (again.status, again.changed, told[0] in again.output) == (0, 0, False), again.output
 
 
@@ -891,13 +891,13 @@ def test_the_playbook_unflag_clears_by_an_exception(place: Place, tmp_path: Path
         if {reason["code"] for reason in one["reasons"]} == {"vulnerability"} and one["reference"].endswith(":payments")
     )
     wishes = {
-        "image": digest,
-        "ids": ",".join(sorted({one["id"] for one in chosen["vulnerabilities"]})),
-        "owner": "security@example.com",
-        "reason": 'it\'s "only" inside: no way in {yet}',
-        "expires": "2099-12-31",
+        "scan_references": digest,
+        "unflag_ids": ",".join(sorted({one["id"] for one in chosen["vulnerabilities"]})),
+        "unflag_owner": "security@example.com",
+        "unflag_reason": 'it\'s "only" inside: no way in {yet}',
+        "unflag_expires": "2099-12-31",
     }
-    nobody = play(place.cluster, "unflag", {**given, **wishes, "owner": ""}, tmp_path)
+    nobody = play(place.cluster, "unflag", {**given, **wishes, "unflag_owner": ""}, tmp_path)
     assert nobody.status == 2
     assert "an exception that somebody answers for" in nobody.message
     checked = play(place.cluster, "unflag", {**given, **wishes}, tmp_path, "--check")
@@ -913,7 +913,11 @@ def test_the_playbook_unflag_clears_by_an_exception(place: Place, tmp_path: Path
     written = accepted.read_text(encoding="utf-8")
     assert written.startswith("# by us\n")
     entry = yaml.safe_load(written)[-1]
-    assert (entry["images"], entry["owner"], entry["reason"]) == ([digest], wishes["owner"], wishes["reason"])
+    assert (entry["images"], entry["owner"], entry["reason"]) == (
+        [digest],
+        wishes["unflag_owner"],
+        wishes["unflag_reason"],
+    )
     again = play(place.cluster, "unflag", {**given, **wishes}, tmp_path)
     assert (again.status, again.changed) == (0, 0), again.output
 

@@ -33,8 +33,8 @@ unflag() {
     for one in "${@:2}"; do
         given+=(-e "${one}")
     done
-    play imagescan.openshift.unflag -e "image=${image}" -e ids=CVE-2026-900001 -e owner=security@example.com \
-        -e reason=inside -e expires=2099-12-31 "${given[@]}"
+    play imagescan.openshift.unflag -e "scan_references=${image}" -e unflag_ids=CVE-2026-900001 \
+        -e unflag_owner=security@example.com -e unflag_reason=inside -e unflag_expires=2099-12-31 "${given[@]}"
 }
 
 # refused MODE MESSAGE VARIABLE=VALUE...: the play fails with these words, leaves the file as it was and nothing else
@@ -75,26 +75,26 @@ refused --diff 'but not given as they were: none\. Given, .* select: added\.' "s
 echo "scan_policies: ${work}/own.yml" >> "${work}/vars.yml"
 
 # What is not given, or cannot be.
-for missing in image ids owner reason expires scan_exceptions; do
+for missing in scan_references unflag_{ids,owner,reason,expires} scan_exceptions; do
     refused --diff 'somebody answers for' "${missing}="
 done
-refused --diff 'somebody answers for' '{"owner": "  "}'
-refused --diff 'somebody answers for' '{"expires": "2099-12-31\n- {id: CVE-2026-9*, reason: x, expires: 2099-01-01}"}'
-refused --diff 'expires: expected a date' expires=2099-02-30
+refused --diff 'somebody answers for' '{"unflag_owner": "  "}'
+refused --diff 'somebody answers for' '{"unflag_expires": "2099-12-31\n- {id: CVE-2026-9*, reason: x, expires: 2099-01-01}"}'
+refused --diff 'expires: expected a date' unflag_expires=2099-02-30
 refused --diff 'expires: 2099-01-01 is too far ahead' scan_exceptions_max_days=730
 for mode in --check --diff; do
-    refused "${mode}" 'expires is 2020-01-01, which is over' expires=2020-01-01
+    refused "${mode}" 'unflag_expires is 2020-01-01, which is over' unflag_expires=2020-01-01
 done
-refused --diff 'accepts far too much' 'ids=CVE-2026-900001,CVE-*'
-refused --diff 'expected the id of a finding' '{"ids": ["CVE-2026-900001, when: fixed\n- id: x"]}'
-refused --diff "no verdict about ${unknown}" "image=${unknown}"
+refused --diff 'accepts far too much' 'unflag_ids=CVE-2026-900001,CVE-*'
+refused --diff 'expected the id of a finding' '{"unflag_ids": ["CVE-2026-900001, when: fixed\n- id: x"]}'
+refused --diff "no verdict about ${unknown}" "scan_references=${unknown}"
 refused --diff 'there is no vulnerability data.*scan_index.*scan_feed' "scan_index=${work}/none.idx"
 refused --diff 'none.yml' "scan_exceptions=${work}/none.yml"
 
 # Hostile text: what YAML cannot hold, or reads as something else, and what is too long.
-refused --diff 'special characters are not allowed' '{"owner": "a\u007fb"}'
-refused --diff 'read as something else' '{"reason": "a\u0085b"}'
-refused --diff 'longer than 4096 characters' "reason=$(printf 'x%.0s' {1..5000})"
+refused --diff 'special characters are not allowed' '{"unflag_owner": "a\u007fb"}'
+refused --diff 'read as something else' '{"unflag_reason": "a\u0085b"}'
+refused --diff 'longer than 4096 characters' "unflag_reason=$(printf 'x%.0s' {1..5000})"
 
 # Files to which nothing can be added.
 printf -- '[{id: CVE-2020-1, reason: old, expires: 2099-01-01}]\n' > "${work}/accepted.yml"
@@ -106,8 +106,8 @@ refused --diff 'expires is missing'
 printf -- '# by us\n- {id: CVE-2020-1, reason: old, expires: 2099-01-01}' > "${work}/real.yml"
 chmod 644 "${work}/real.yml"
 ln -sf real.yml "${work}/accepted.yml"
-hostile='{"reason": "it'"'"'s \"only\": inside\n- {id: CVE-2026-9*, reason: x, expires: 2099-01-01} # \\ ⟨😀⟩ &a *b ] }"}'
-if unflag --diff "${hostile}" ids=CVE-2026-900001,CVE-2026-900002 ticket=T-1 > "${work}/written.log" 2>&1; then
+hostile='{"unflag_reason": "it'"'"'s \"only\": inside\n- {id: CVE-2026-9*, reason: x, expires: 2099-01-01} # \\ ⟨😀⟩ &a *b ] }"}'
+if unflag --diff "${hostile}" unflag_ids=CVE-2026-900001,CVE-2026-900002 unflag_ticket=T-1 > "${work}/written.log" 2>&1; then
     exit 1
 fi
 grep -q '127.0.0.1:1' "${work}/written.log"
@@ -126,14 +126,14 @@ assert text.startswith("# by us\n- {id: CVE-2020-1, reason: old, expires: 2099-0
 old, *new = yaml.safe_load(text)
 assert [one["id"] for one in new] == ["CVE-2026-900001", "CVE-2026-900002"], text
 for one in new:
-    assert one["reason"] == json.loads(sys.argv[2])["reason"], text
+    assert one["reason"] == json.loads(sys.argv[2])["unflag_reason"], text
     assert (one["owner"], one["ticket"], one["expires"]) == ("security@example.com", "T-1", "2099-12-31"), text
     assert len(one["images"]) == 1, text
 END
 
 # What is there already is not written twice.
 cp "${work}/real.yml" "${work}/once.yml"
-if unflag --diff "${hostile}" ids=CVE-2026-900001,CVE-2026-900002 ticket=T-1 > "${work}/again.log" 2>&1; then
+if unflag --diff "${hostile}" unflag_ids=CVE-2026-900001,CVE-2026-900002 unflag_ticket=T-1 > "${work}/again.log" 2>&1; then
     exit 1
 fi
 grep -q '127.0.0.1:1' "${work}/again.log"
