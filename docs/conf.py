@@ -19,6 +19,7 @@ ELSEWHERE = {
     "action_plugins": "plugins/action.html",
     "ansible_collections.ansible.builtin.slurp_module": "collections/ansible/builtin/slurp_module.html",
     "ansible_configuration_settings": "reference_appendices/config.html",
+    "callback_plugins": "plugins/callback.html",
     "common_return_values": "reference_appendices/common_return_values.html",
 }
 
