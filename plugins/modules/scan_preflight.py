@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: scan_preflight
 short_description: Check what a scan is given, before anything is scanned
-version_added: 0.6.0
+version_added: 0.7.0
 author: the imagescan.openshift authors (@imagescan)
 description:
   - Checks policies, exceptions, VEX, files of vulnerability data, credentials and certificates of registries, the
@@ -24,6 +24,10 @@ options:
       - Password for the database of O(store).
       - Without it, the environment variable E(IMAGESCAN_STORE_PASSWORD) is used.
     type: str
+  writes_store:
+    description: Whether the run writes to O(store). A run that reports alone reads it.
+    type: bool
+    default: true
   policies:
     description: Files with policies.
     type: list
@@ -116,6 +120,7 @@ def main() -> None:
         argument_spec={
             "store": {"type": "str"},
             **specs.store_password(),
+            "writes_store": {"type": "bool", "default": True},
             "policies": {"type": "list", "elements": "path", "default": []},
             **specs.exceptions(),
             "feed_path": {"type": "path"},
