@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 name: terse
 type: stdout
 short_description: Show progress, verdicts and what went wrong
-version_added: 0.6.0
+version_added: 0.7.0
 author: the imagescan.openshift authors (@imagescan)
 description:
   - Shows the lines that the modules of this collection print, the messages of C(debug), warnings, and tasks that fail.
@@ -24,7 +24,6 @@ EXAMPLES = r"""
 
 import typing as t
 
-from ansible import constants
 from ansible.plugins.callback.default import CallbackModule as DefaultCallback
 
 
@@ -51,7 +50,7 @@ class CallbackModule(DefaultCallback):
     def v2_runner_on_ok(self, result: t.Any) -> None:
         """Print what a task was there to print, and warnings of all others."""
         content, task = _parts_of(result)
-        if task.action in constants._ACTION_DEBUG:
+        if task.action in ("debug", "ansible.builtin.debug", "ansible.legacy.debug"):
             self.set_option("display_ok_hosts", True)
             super().v2_runner_on_ok(result)
             self.set_option("display_ok_hosts", False)

@@ -62,7 +62,7 @@ options:
     type: list
     elements: path
     default: []
-    version_added: 0.6.0
+    version_added: 0.7.0
   changes:
     description:
       - The C(changed_verdicts) that M(imagescan.openshift.image_verdict) returned. The table then ends with the images
@@ -213,7 +213,7 @@ next_steps:
   returned: when O(table=true)
   type: list
   elements: str
-  version_added: 0.6.0
+  version_added: 0.7.0
 code:
   description: Stable code of the cause.
   returned: failure

@@ -37,6 +37,7 @@ options:
     description: Whether the lines of the explanations are printed on the terminal as well, as text.
     type: bool
     default: false
+    version_added: 0.7.0
   index:
     description: Files that M(imagescan.openshift.vulnerability_feed) wrote, one for each distribution.
     type: list
@@ -136,6 +137,7 @@ unknown:
   returned: success
   type: list
   elements: dict
+  version_added: 0.7.0
   contains:
     name:
       description: Its name, or its digest where it was named by that alone.
