@@ -167,7 +167,9 @@ class KubernetesClient:
         ``metadata_only``: ask for the metadata of the objects alone.
 
         Pages of ``limit`` objects are projected one by one, so that memory holds one page of JSON. When the server has
-        forgotten the list (410), it is read again from the start: what was read before is of another moment.
+        forgotten the list (410), it is read again from the start: what was read before is of another moment. When that
+        happens again, the list is longer than the server remembers, and goes on in its newest state where the server
+        offers that: all is in it but what was created meanwhile.
         """
         return self.snapshot(path, project, params, limit=limit, metadata_only=metadata_only)[0]
 
@@ -180,10 +182,11 @@ class KubernetesClient:
         limit: int = 500,
         metadata_only: bool = False,
     ) -> tuple[list[_T], str]:
-        """The same, and the version from which a watch goes on."""
-        for _restart in range(_RESTARTS):
+        """The same, and the version from which a watch goes on; that tells what was created meanwhile."""
+        accept = _METADATA_LIST if metadata_only else JSON
+        for restart in range(_RESTARTS):
             try:
-                return self._pages(path, project, dict(params or {}), limit, _METADATA_LIST if metadata_only else JSON)
+                return self._pages(path, project, dict(params or {}), limit, accept, goes_on=restart > 0)
             except ApiError as error:
                 if error.status != 410:
                     raise
@@ -202,9 +205,13 @@ class KubernetesClient:
         params: dict[str, t.Any],
         limit: int,
         accept: str,
+        *,
+        goes_on: bool,
     ) -> tuple[list[_T], str]:
+        """All pages. ``goes_on``: with the state of now, if the server has forgotten that of the first page."""
         result: list[_T] = []
         item_count, token, version = 0, "", ""
+        forgotten_at = -1
         while True:
             params["limit"] = limit
             try:
@@ -213,6 +220,12 @@ class KubernetesClient:
                 if limit == 1:
                     raise
                 limit = max(1, limit // 4)
+                continue
+            except ApiError as error:
+                if not (goes_on and error.continuation) or forgotten_at == item_count:
+                    raise
+                forgotten_at = item_count
+                token = params["continue"] = error.continuation
                 continue
             objects = self._items(page, operation_of("GET", path, params))
             result += [value for value in map(project, objects) if value is not None]

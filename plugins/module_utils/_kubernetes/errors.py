@@ -34,18 +34,27 @@ class ApiError(ScanError):
     """The API server refused, failed or could not be reached.
 
     ``status`` is the HTTP status, 0 without an answer. ``reason`` is the API's own word ("AlreadyExists"), or "".
-    ``api_message`` is what the server said, without our sentence around it.
+    ``api_message`` is what the server said, without our sentence around it. ``continuation`` is the token with which a
+    list that the server forgot goes on in its newest state, or "".
     """
 
     code = UNREACHABLE
 
     def __init__(
-        self, message: str, *, status: int = 0, reason: str = "", api_message: str = "", **details: t.Any
+        self,
+        message: str,
+        *,
+        status: int = 0,
+        reason: str = "",
+        api_message: str = "",
+        continuation: str = "",
+        **details: t.Any,
     ) -> None:
         super().__init__(message, **details)
         self.status = status
         self.reason = reason
         self.api_message = api_message
+        self.continuation = continuation
 
 
 def config_error(message: str, hint: str = "") -> ApiError:
@@ -162,7 +171,8 @@ def refused(
     server: str, status: int, body: bytes, operation: Operation, params: t.Mapping[str, t.Any] | None = None
 ) -> ApiError:
     """The error for an answer that is not 2xx. ``body`` is a Status object where the API itself answered."""
-    reason, api_message, details = _status_of(body)
+    value = _status_of(body)
+    reason, api_message, details = _words_of(value, body)
     shown = "the credentials are not accepted" if status == 401 else api_message
     text = f"{status} from {server}, asked to {operation}" + (f": {shown}" if shown else "")
     if status == 403:
@@ -178,13 +188,34 @@ def refused(
         code, hint, status = INVALID, "", 413
     else:
         code, hint = _CODES.get(min(status, 500), (INVALID, ""))
-    return ApiError(text, code=code, hint=hint, status=status, reason=reason, api_message=api_message)
+    return ApiError(
+        text,
+        code=code,
+        hint=hint,
+        status=status,
+        reason=reason,
+        api_message=api_message,
+        continuation=_continuation(value) if status == 410 else "",
+    )
 
 
-def _status_of(body: bytes) -> tuple[str, str, dict[str, t.Any]]:
+def _status_of(body: bytes) -> t.Any:
+    """The Status object of an answer, or whatever else is JSON; None for what is not."""
     try:
-        value = json.loads(body)
+        return json.loads(body)
     except (ValueError, RecursionError):
+        return None
+
+
+def _continuation(value: t.Any) -> str:
+    metadata = value.get("metadata") if isinstance(value, dict) else None
+    token = metadata.get("continue") if isinstance(metadata, dict) else None
+    return token if isinstance(token, str) else ""
+
+
+def _words_of(value: t.Any, body: bytes) -> tuple[str, str, dict[str, t.Any]]:
+    """Reason, message and details of a Status; of another answer its text."""
+    if value is None:
         text = re.sub(r"<[^>]{0,200}>", " ", body[: 4 * _TEXT_LIMIT].decode("utf-8", "replace"))
         return "", visible(" ".join(text.split()), 200), {}
     if not isinstance(value, dict):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import re
 import socket
 import typing as t
@@ -99,4 +100,7 @@ def reason_of(causes: t.Sequence[BaseException]) -> str:
             return "timed out"
         if isinstance(cause, OSError) and cause.strerror:
             return visible(cause.strerror)
+        # The library's own text is about hexadecimal numbers, or counts bytes that it has not read.
+        if isinstance(cause, http.client.IncompleteRead) or "Response ended prematurely" in str(cause):
+            return "the answer was cut short"
     return visible(re.sub(r"<[^>]{0,300}>:? ?", "", str(causes[-1]))[:200]) or type(causes[-1]).__name__

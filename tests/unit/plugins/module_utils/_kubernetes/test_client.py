@@ -263,13 +263,14 @@ class Lists:
         self.names = [f"n{number}" for number in range(count)]
         self.size = size
         self.spoil: t.Callable[[Request], Answer | None] = lambda _request: None
+        self.start: t.Callable[[str], int] = int
 
     def __call__(self, request: Request) -> Answer:
         spoilt = self.spoil(request)
         if spoilt is not None:
             return spoilt
         query = request.query()
-        start, limit = int(query.get("continue", "0")), int(query["limit"])
+        start, limit = self.start(query.get("continue", "0")), int(query["limit"])
         page = [{"metadata": {"name": name, "pad": "x" * self.size}} for name in self.names[start : start + limit]]
         following = str(start + limit) if start + limit < len(self.names) else ""
         return said({"metadata": {"continue": following}, "items": page})
@@ -358,6 +359,33 @@ def test_a_list_that_is_forgotten_is_read_from_the_start() -> None:
     assert [request.query().get("continue") for request in server.requests].count(None) == 3
 
 
+def forgotten(token: str) -> Answer:
+    """The answer to a page of a list that was compacted away, with a token for the newest state."""
+    body = {"kind": "Status", "metadata": {"continue": token}, "code": 410, "reason": "Expired"}
+    return Answer(410, json.dumps(body).encode())
+
+
+def test_a_list_that_is_forgotten_twice_goes_on_in_its_newest_state() -> None:
+    lists = Lists(45)
+    lists.spoil = lambda request: (
+        forgotten(f"new-{request.query()['continue']}") if request.query().get("continue", "").isdigit() else None
+    )
+    lists.start = lambda token: int(token.removeprefix("new-"))
+    with running_server(lists) as server:
+        assert client_of(server).items(PODS, name_of, limit=10) == lists.names
+    tokens = [request.query().get("continue") for request in server.requests]
+    assert tokens == [None, "10", None, "10", "new-10", "20", "new-20", "30", "new-30", "40", "new-40"]
+
+
+def test_a_server_that_offers_to_go_on_and_never_does_ends_as_an_error() -> None:
+    lists = Lists(25)
+    numbers = itertools.count()
+    lists.spoil = lambda request: forgotten(f"new-{next(numbers)}") if "continue" in request.query() else None
+    with running_server(lists) as server, pytest.raises(ApiError, match="forgot the list 5 times"):
+        client_of(server).items(PODS, name_of, limit=10)
+    assert len(server.requests) == 2 + 4 * 3
+
+
 def test_a_list_that_is_always_forgotten_ends_as_an_error() -> None:
     lists = Lists(25)
     lists.spoil = lambda request: trouble(410, "Expired") if "continue" in request.query() else None
@@ -436,6 +464,41 @@ def test_a_stream_that_is_cut_is_an_error() -> None:
             while stream.readline(100):
                 pass
     assert caught.value.code == "cluster-unreachable"
+
+
+CHUNKED = {"Transfer-Encoding": "chunked"}
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        pytest.param(b"", id="between-chunks"),
+        pytest.param(b"5", id="in-the-length-of-a-chunk"),
+        pytest.param(b"5\r\n", id="before-a-chunk"),
+        pytest.param(b"5\r\ntw", id="in-a-chunk"),
+        pytest.param(b"5\r\ntwo!\n", id="after-a-chunk"),
+        pytest.param(b"none\r\n", id="not-a-length"),
+    ],
+)
+def test_a_chunked_stream_that_is_cut_says_so_in_words(rest: bytes) -> None:
+    body = b"4\r\none\n\r\n" + rest
+    with (
+        running_server(in_turn(Answer(200, body, CHUNKED, cut=len(body)))) as server,
+        client_of(server).stream(f"{PODS}/p/log") as stream,
+    ):
+        assert stream.readline(100) == b"one\n"
+        with pytest.raises(ApiError) as caught:
+            while stream.readline(100):
+                pass
+    assert str(caught.value).endswith("broke: the answer was cut short")
+
+
+def test_a_chunked_answer_that_is_cut_says_so_in_words() -> None:
+    body = b"4\r\n{"
+    answer = Answer(200, body, CHUNKED, cut=len(body))
+    with running_server(in_turn(answer)) as server, pytest.raises(ApiError) as caught:
+        client_of(server, deadline=0.1).get(PODS)
+    assert "pods in the namespace x: the answer was cut short" in str(caught.value)
 
 
 def test_a_silent_stream_is_an_error() -> None:
