@@ -153,34 +153,35 @@ class LookupModule(LookupBase):
         self, terms: list[str], variables: Mapping[str, t.Any] | None = None, **kwargs: t.Any
     ) -> list[dict[str, t.Any]]:
         """Read the dictionaries."""
-        return [self._read(str(term), variables or {}) for term in terms]
+        return [read_group(str(term), variables or {}, self._templar.template) for term in terms]
 
-    def _read(self, name: str, variables: Mapping[str, t.Any]) -> dict[str, t.Any]:
-        """Read one dictionary. Raises AnsibleError for an unknown option, a wrong value, or one that is given twice."""
-        if name not in GROUPS:
-            raise AnsibleError(f"option_group: {visible(name, 100)} is not one of {', '.join(sorted(GROUPS))}")
-        group = GROUPS[name]
 
-        def value_of(variable: str) -> t.Any:
-            return self._templar.template(variables[variable]) if variable in variables else None
+def read_group(name: str, variables: Mapping[str, t.Any], template: t.Callable[[t.Any], t.Any]) -> dict[str, t.Any]:
+    """Read one dictionary. Raises AnsibleError for an unknown option, a wrong value, or one that is given twice."""
+    if name not in GROUPS:
+        raise AnsibleError(f"option_group: {visible(name, 100)} is not one of {', '.join(sorted(GROUPS))}")
+    group = GROUPS[name]
 
-        entries = dictionary(name, value_of(name))
-        check_options(name, entries, group)
-        options = {}
-        for option, kind in group.types.items():
-            value = typed(f"{name}.{option}", entries.get(option), kind)
-            former = group.former_name(option)
-            former_value = None if former == name else typed(former, value_of(former), kind)
-            if former_value is not None:
-                if value is not None:
-                    raise AnsibleError(f"{name}.{option} and {former} are both given; remove {former}")
-                warn(former, name, option)
-                value = former_value
-            if value is None and group.shared:
-                value = typed(f"imagescan_{option}", value_of(f"imagescan_{option}"), kind)
+    def value_of(variable: str) -> t.Any:
+        return template(variables[variable]) if variable in variables else None
+
+    entries = dictionary(name, value_of(name))
+    check_options(name, entries, group)
+    options = {}
+    for option, kind in group.types.items():
+        value = typed(f"{name}.{option}", entries.get(option), kind)
+        former = group.former_name(option)
+        former_value = None if former == name else typed(former, value_of(former), kind)
+        if former_value is not None:
             if value is not None:
-                options[option] = value
-        return options
+                raise AnsibleError(f"{name}.{option} and {former} are both given; remove {former}")
+            warn(former, name, option)
+            value = former_value
+        if value is None and group.shared:
+            value = typed(f"imagescan_{option}", value_of(f"imagescan_{option}"), kind)
+        if value is not None:
+            options[option] = value
+    return options
 
 
 def check_options(name: str, entries: Mapping[str, t.Any], group: OptionGroup) -> None:

@@ -138,11 +138,22 @@ PLAYBOOKS: Mapping[str, Playbook] = {
 }
 
 
-def unknown_of_role(role: str, variables: Mapping[str, t.Any]) -> list[str]:
-    """Write a text for each variable with the role's prefix, or one like it, that the role does not have."""
+def unknown_of_role(role: str, variables: Mapping[str, t.Any], is_all: bool = False) -> list[str]:
+    """Write a text for each variable with the role's prefix, or one like it, that the role does not have.
+
+    ``is_all``: the variables are there for the role alone, so that those without its prefix are mistakes, too.
+    """
     options = options_of(role)
     known = (*options, *OTHERS.get(role, ()))
-    return _unknown(f"the role {role} has", f"{role}_", options, known, variables) + unknown_shared(variables)
+    texts = _unknown(f"the role {role} has", f"{role}_", options, known, variables)
+    texts += unknown_shared(variables)
+    if is_all:
+        for name in sorted(map(str, variables.keys() - SHARED)):
+            if not name.startswith(f"{role}_") and not any(f" {visible(name, 100)}" in text for text in texts):
+                meant = nearest_choice(name, [option.removeprefix(f"{role}_") for option in options])
+                advice = f"; did you mean '{role}_{meant}'?" if meant else ""
+                texts.append(f"the role {role} has no variable {visible(name, 100)}{advice}")
+    return texts
 
 
 def unknown_of_playbook(name: str, variables: Mapping[str, t.Any]) -> list[str]:

@@ -30,7 +30,8 @@ def nearest_choice(word: str, choices: t.Iterable[str]) -> str:
         return ""
     ratios = {choice: difflib.SequenceMatcher(None, choice, wanted).ratio() for choice in by_folded}
     mistakes, _unlike, best = min((distance(wanted, choice), -ratios[choice], choice) for choice in by_folded)
-    if mistakes <= max(1, max(len(wanted), len(best)) // 3):
+    length = max(len(wanted), len(best))
+    if mistakes <= max(1, length // 3) and mistakes < length:
         return by_folded[best]
     alike = max(ratios, key=lambda choice: (ratios[choice], choice))
     return by_folded[alike] if ratios[alike] >= 0.6 else ""

@@ -13,13 +13,29 @@ import pytest
 import yaml
 from ansible.errors import AnsibleError
 from ansible_collections.imagescan.openshift.plugins.lookup.unknown_variables import LookupModule
-from ansible_collections.imagescan.openshift.plugins.plugin_utils._variables import OTHERS, ROLES, SHARED
+from ansible_collections.imagescan.openshift.plugins.plugin_utils._variables import (
+    OTHERS,
+    ROLES,
+    SHARED,
+    unknown_of_role,
+)
 
 NAMES = sorted(path.name for path in ROLES.iterdir())
 
 
+class Templar:
+    """Gives variables as they are."""
+
+    def template(self, value: t.Any, **_options: t.Any) -> t.Any:
+        return value
+
+
+def lookup() -> LookupModule:
+    return LookupModule(templar=Templar())
+
+
 def unknown(role: str, **variables: t.Any) -> list[str]:
-    return LookupModule().run([role], variables)
+    return lookup().run([role], variables)
 
 
 @pytest.mark.parametrize(
@@ -59,13 +75,13 @@ def test_the_prefix_may_be_misspelt_too(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["seed_dir", "scheduler_timezone", "myscan_dir", "scandal", "span", "dir"])
 def test_what_others_call_alike_is_left_alone(name: str) -> None:
-    assert LookupModule().run(NAMES, {name: "x"}) == []
+    assert lookup().run(NAMES, {name: "x"}) == []
 
 
 def test_what_roles_share_is_misspelt_once() -> None:
     text = "the roles have no variable imagescan_stoer; did you mean 'imagescan_store'?"
-    assert LookupModule().run(["scan", "feed"], {"imagescan_stoer": "x"}) == [text]
-    assert LookupModule().run(["setup"], {"imagscan_dir": "x"}) == [
+    assert lookup().run(["scan", "feed"], {"imagescan_stoer": "x"}) == [text]
+    assert lookup().run(["setup"], {"imagscan_dir": "x"}) == [
         "the roles have no variable imagscan_dir; did you mean 'imagescan_dir'?"
     ]
 
@@ -89,7 +105,7 @@ def test_everything_that_is_read_with_the_shared_prefix_is_known() -> None:
 def test_the_options_of_a_role_and_what_is_its_own_are_known(role: str) -> None:
     text = (ROLES / role / "defaults/main.yml").read_text(encoding="utf-8")
     own = yaml.safe_load(next((ROLES / role / "vars").rglob("main.yml")).read_text(encoding="utf-8"))
-    assert unknown(role, **yaml.safe_load(text), **own) == []
+    assert unknown_of_role(role, {**yaml.safe_load(text), **own}) == []
 
 
 @pytest.mark.parametrize(
@@ -142,5 +158,23 @@ def test_every_role_refuses_them_before_anything_else(role: str) -> None:
 @pytest.mark.parametrize("role", ["", "nothing", "../scan", "scan/../scan", 1])
 def test_a_role_that_is_not_there_is_an_error(role: str) -> None:
     with pytest.raises(AnsibleError, match="has no role"):
-        LookupModule().run([role], {})
+        lookup().run([role], {})
     assert not (Path("nothing")).exists()
+
+
+def test_in_a_dictionary_for_a_role_every_name_is_one_of_its_variables() -> None:
+    given = {
+        "scan_dir": "/x",
+        "imagescan_store": "y",
+        "scan_reference": "a",
+        "stor": "z",
+        "sacn_index": "i",
+        "scan_method": "jbo",
+    }
+    assert lookup().run(["scan"], {"scan_fial_on": "x"}, given=given) == [
+        "the role scan has no variable sacn_index; did you mean 'scan_index'?",
+        "the role scan has no variable scan_reference; did you mean 'scan_references'?",
+        "the role scan has no variable stor; did you mean 'scan_store'?",
+        "scan_method: jbo is not possible; expected local, job or image_volume; did you mean 'job'?",
+    ]
+    assert lookup().run(["scan"], {"scan_fial_on": "x"}, given={}) == []

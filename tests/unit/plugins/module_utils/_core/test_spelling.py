@@ -12,7 +12,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._core.spelling
     nearest_choice,
 )
 
-NAMES = ("references", "policies", "arf", "host", "fail_on", "report_dir", "organization", "Vulnerabilities")
+NAMES = ("references", "policies", "arf", "host", "fail_on", "report_dir", "4", "organization", "Vulnerabilities")
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,7 @@ NAMES = ("references", "policies", "arf", "host", "fail_on", "report_dir", "orga
         ("VULNERABILITES", "Vulnerabilities"),
         ("", ""),
         ("x", ""),
+        ("7", ""),
         ("qwertz", ""),
         ("references" * 50, ""),
     ],
