@@ -18,7 +18,7 @@ refused() {
 }
 
 refused 'expected present or absent' -e controller_state=gone
-refused 'and awx.awx or ansible.controller' -e controller_collection=ansible.builtin
+refused 'expected awx.awx or ansible.controller' -e controller_collection=ansible.builtin
 refused 'Connection refused'
 refused 'Connection refused' -e controller_state=absent
 
