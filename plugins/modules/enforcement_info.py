@@ -159,7 +159,10 @@ ways:
       description: What is told of the same object with a good image. Empty if it is let in.
       type: str
     claimed:
-      description: Whether this collection claims that the policy closes this way. With O(action=audit) it closes none.
+      description:
+        - Whether this collection claims that the policy closes this way. With O(action=audit) it closes none.
+        - Ways of kinds that OpenShift alone has are claimed where the API server that serves them is seen to evaluate
+          policies, and the account may try them. Where it evaluates none, RV(ways[].message) says so.
       type: bool
 open:
   description: Ways that are claimed closed, and on which the flagged image came in. As RV(ways).

@@ -173,9 +173,8 @@ def test_every_kind_of_the_server_that_holds_a_pod_is_known(cluster: KubernetesC
     policies, _bindings = enforcing.documents("x", ["x"])
     rules = policies[0]["spec"]["matchConstraints"]["resourceRules"]
     covered = {name for rule in rules for name in rule["resources"]}
-    assert {kind.resource for kind in drill_cases.KINDS if kind is not drill_cases.BUILD} | {
-        "pods/ephemeralcontainers"
-    } == covered
+    parts = {"pods/ephemeralcontainers", "builds/clone", "buildconfigs/instantiate"}
+    assert {kind.resource for kind in drill_cases.KINDS} | parts == covered
 
 
 def reaches(name: str, wanted: str, links: t.Mapping[str, t.Sequence[str]]) -> bool:

@@ -30,11 +30,16 @@ NAME = "imagescan-drill"
 LABELS = {"app.kubernetes.io/managed-by": "imagescan.openshift", "app.kubernetes.io/component": "drill"}
 MARK = f"{PREFIX}/drill"
 
+#: Part of a BuildConfig that starts a build, and the way on which a drill tries it.
+INSTANTIATE = "instantiate"
+
 _REPOSITORY = "drill.imagescan.github.io/app"
 _STORED = "drill.imagescan.github.io/stored"
 _Object = dict[str, t.Any]
 _CONTAINER, _SECOND, _INIT, _SIDECAR = "container", "second container", "init container", "sidecar"
 _VOLUME = "image volume"
+_DOCKER, _SOURCE, _CUSTOM, _COPIED = "docker strategy", "source strategy", "custom strategy", "source image"
+_STREAM_IMAGE, _DOCKERFILE = "image of a stream", "Dockerfile"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +47,8 @@ class DrillKind:
     """A kind of object that holds images.
 
     ``openshift``: only OpenShift has it, and serves it from an API server of its own, which evaluates policies in newer
-    releases alone. So nothing is claimed of it; what is made of such an object is judged like everything else.
+    releases alone. So it is claimed only where that server is seen to do so; what is made of such an object is judged
+    like everything else.
     """
 
     name: str
@@ -76,6 +82,7 @@ REPLICATION_CONTROLLER = DrillKind("ReplicationController", "/api/v1", "replicat
 POD_TEMPLATE = DrillKind("PodTemplate", "/api/v1", "podtemplates")
 DEPLOYMENT_CONFIG = DrillKind("DeploymentConfig", "/apis/apps.openshift.io/v1", "deploymentconfigs", openshift=True)
 BUILD = DrillKind("Build", "/apis/build.openshift.io/v1", "builds", openshift=True)
+BUILD_CONFIG = DrillKind("BuildConfig", "/apis/build.openshift.io/v1", "buildconfigs", openshift=True)
 KINDS = (
     POD,
     DEPLOYMENT,
@@ -88,6 +95,7 @@ KINDS = (
     POD_TEMPLATE,
     DEPLOYMENT_CONFIG,
     BUILD,
+    BUILD_CONFIG,
 )
 #: Forged owners: kind of the object -> API version and kind of what it claims to belong to.
 _OWNERS = {
@@ -139,8 +147,8 @@ class DrillCase:
     """One way in: an object of a kind with one image in one place, in one form.
 
     ``body`` makes what is sent, from an image; ``bad`` and ``good`` are the images. ``request``: ``create``, ``update``
-    (a JSON patch of the object called NAME), or ``ephemeral`` (the same, of a pod's ephemeral containers).
-    ``claimed``: the role ``enforce`` says that it is closed.
+    (a JSON patch of the object called NAME), ``ephemeral`` (the same, of a pod's ephemeral containers), or
+    ``instantiate`` (a request to that part of a BuildConfig). ``claimed``: the role ``enforce`` says that it is closed.
     """
 
     kind: DrillKind
@@ -161,7 +169,7 @@ def ways(images: Images) -> list[DrillCase]:
     """Every way. Kinds of OpenShift are among them."""
     cases: list[DrillCase] = []
     for kind in KINDS:
-        made = _of_a_build(images) if kind is BUILD else _of_a_kind(kind, images)
+        made = _of_builds(kind, images) if kind in (BUILD, BUILD_CONFIG) else _of_a_kind(kind, images)
         cases += [dataclasses.replace(way, claimed=way.claimed and not kind.openshift) for way in made]
     return cases
 
@@ -171,6 +179,9 @@ def target(kind: DrillKind, good: str) -> _Object:
 
     No way has an image of this name, so each is a change of it.
     """
+    if kind is BUILD_CONFIG:
+        # Without triggers nothing is built.
+        return {**_head(kind, NAME), "spec": _build_spec(_DOCKER, f"{_STORED}@{good}")}
     made = _object(kind, _pod_spec(_CONTAINER, f"{_STORED}@{good}", good), name=NAME)
     if kind is POD:
         # A pod that is gated is never given to a node, so nothing is pulled.
@@ -202,6 +213,8 @@ def _of_a_kind(kind: DrillKind, images: Images) -> list[DrillCase]:
             DrillCase(kind, "ephemeral container, by listed reference", *pair, _ephemeral, "ephemeral")
             for pair in named
         ]
+    if kind is DEPLOYMENT_CONFIG:
+        cases.append(DrillCase(kind, f"{_CUSTOM}, by digest", *by_digest, _creator(kind, _CUSTOM, images.good)))
     if kind is not JOB:  # the API server itself lets nobody change the image of a Job
         cases.append(DrillCase(kind, "update of an existing object", *by_digest, _updater(kind), "update"))
     return cases
@@ -240,20 +253,61 @@ def _spellings(parsed: Reference) -> list[str]:
     return [*tagged, *names] if parsed.tag == "latest" else tagged
 
 
-def _of_a_build(images: Images) -> list[DrillCase]:
-    def body(image: str) -> _Object:
-        source = {"type": "Dockerfile", "dockerfile": "FROM scratch"}
-        strategy = {"type": "Docker", "dockerStrategy": {"from": {"kind": "DockerImage", "name": image}}}
-        return {**_head(BUILD), "spec": {"source": source, "strategy": strategy}}
+def _of_builds(kind: DrillKind, images: Images) -> list[DrillCase]:
+    """Ways in of what a build is made of. The server itself lets nobody change the image of a Build."""
 
-    return [DrillCase(BUILD, "image that is built on, by digest", *images.by_digest(), body)]
+    def creator(place: str) -> t.Callable[[str], _Object]:
+        return lambda image: {**_head(kind), "spec": _build_spec(place, image)}
+
+    by_digest = images.by_digest()
+    places = (_DOCKER, _SOURCE, _CUSTOM, _COPIED, _DOCKERFILE)
+    cases = [DrillCase(kind, f"{place}, by digest", *by_digest, creator(place)) for place in places]
+    cases.append(DrillCase(kind, _STREAM_IMAGE, *images.by_digest(NAME), creator(_STREAM_IMAGE)))
+    for reference in images.references[:1]:
+        pair = images.by_name(reference)[0]
+        cases += [
+            DrillCase(kind, f"{place}, by listed reference", *pair, creator(place)) for place in (_DOCKER, _COPIED)
+        ]
+    if kind is BUILD_CONFIG:
+        cases.append(DrillCase(kind, "update of an existing object", *by_digest, _updater(kind), "update"))
+        cases.append(DrillCase(kind, INSTANTIATE, *by_digest, _build_request, INSTANTIATE))
+    return cases
+
+
+def _build_spec(place: str, image: str) -> _Object:
+    """The spec of a Build or a BuildConfig with an image in one place."""
+    reference = {"kind": "ImageStreamImage" if place == _STREAM_IMAGE else "DockerImage", "name": image}
+    repository = {"type": "Git", "git": {"uri": "https://drill.imagescan.github.io/app.git"}}
+    if place == _SOURCE:
+        return {"source": repository, "strategy": {"type": "Source", "sourceStrategy": {"from": reference}}}
+    if place == _CUSTOM:
+        return {"source": repository, "strategy": {"type": "Custom", "customStrategy": {"from": reference}}}
+    text = f"FROM {image}\n" if place == _DOCKERFILE else "FROM scratch\n"
+    source: _Object = {"type": "Dockerfile", "dockerfile": text}
+    if place == _COPIED:
+        source["images"] = [{"from": reference, "paths": [{"sourcePath": "/app", "destinationDir": "app"}]}]
+    strategy = {"from": reference} if place in (_DOCKER, _STREAM_IMAGE) else {}
+    return {"source": source, "strategy": {"type": "Docker", "dockerStrategy": strategy}}
+
+
+def _build_request(image: str) -> _Object:
+    """A build of the BuildConfig called NAME for a new image, as the controller of image triggers asks for."""
+    return {
+        **_head(BUILD_CONFIG, NAME),
+        "kind": "BuildRequest",
+        "triggeredByImage": {"kind": "DockerImage", "name": image},
+        "from": {"kind": "ImageStreamTag", "name": f"{NAME}:latest"},
+    }
 
 
 def _creator(
     kind: DrillKind, place: str, good: str, owner: tuple[str, str] | None = None
 ) -> t.Callable[[str], _Object]:
     def body(image: str) -> _Object:
-        return _object(kind, _pod_spec(place, image, good), owner=owner)
+        made = _object(kind, _pod_spec(place, image, good), owner=owner)
+        if place == _CUSTOM:
+            made["spec"]["strategy"] = {"type": "Custom", "customParams": {"image": image}}
+        return made
 
     return body
 
@@ -264,6 +318,8 @@ def _updater(kind: DrillKind) -> t.Callable[[str], list[_Object]]:
 
     def body(image: str) -> list[_Object]:
         where = f"{place.get(kind, '/spec/template/spec')}/containers/0/image"
+        if kind is BUILD_CONFIG:
+            where = "/spec/strategy/dockerStrategy/from/name"
         return [{"op": "replace", "path": where, "value": image}]
 
     return body

@@ -124,8 +124,42 @@ def test_a_server_that_drops_image_volumes_has_no_such_way() -> None:
 
 def test_a_kind_that_only_openshift_has_may_lack() -> None:
     lacking = status(404, "the server could not find the requested resource")
-    build = way("Build", "image that is built on, by digest")
+    build = way("Build", "docker strategy, by digest")
     assert drill.understand(lacking, build, build.bad, "imagescan-deny").outcome == "not-served"
+
+
+NO_SECRETS = "Internal error occurred: error getting push/pull secrets for service account n/builder: not found"
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (ApiAnswer(201, {"kind": "Build"}, ()), "allowed"),
+        # The Build of a dry run was not kept, and a namespace may lack the account.
+        (status(404, 'builds.build.openshift.io "imagescan-drill-1" not found'), "allowed"),
+        (status(500, NO_SECRETS), "allowed"),
+        (
+            status(403, f'buildconfigs "imagescan-drill" is forbidden: {OURS}denied request: image x is refused'),
+            "refused",
+        ),
+        (status(404, 'buildconfigs.build.openshift.io "imagescan-drill" not found'), "not-served"),
+        (status(404, "the server could not find the requested resource"), "not-served"),
+        (status(404, 'imagestreamtags.image.openshift.io "x" not found'), "unknown"),
+        (status(500, "Internal error occurred: failed calling webhook"), "unknown"),
+    ],
+)
+def test_what_comes_after_policies_tells_that_a_request_for_a_build_was_let_in(answer: ApiAnswer, outcome: str) -> None:
+    one = way("BuildConfig", drill_cases.INSTANTIATE)
+    assert drill.understand(answer, one, one.bad, "imagescan-deny").outcome == outcome
+    other = way("BuildConfig", "docker strategy, by digest")
+    if answer.status == 404 and outcome != "not-served":
+        assert drill.understand(answer, other, other.bad, "imagescan-deny").outcome == "unknown"
+
+
+def test_rights_for_a_strategy_of_builds_are_rights() -> None:
+    one = way("Build", "custom strategy, by digest")
+    words = 'builds.build.openshift.io "imagescan-drill-x" is forbidden: build strategy Custom is not allowed'
+    assert drill.understand(status(403, words), one, one.bad, "imagescan-deny").by == "rights"
 
 
 def test_only_warnings_of_the_policy_count_and_no_errors_of_it() -> None:
@@ -175,7 +209,7 @@ def test_messages_of_a_server_are_made_harmless() -> None:
 
 def test_ways_past_the_api_server_of_kubernetes_are_tried_and_not_claimed_closed() -> None:
     apart = {one.kind.name for one in TRIED if one.kind.openshift}
-    assert apart == {"DeploymentConfig", "Build"}
+    assert apart == {"DeploymentConfig", "Build", "BuildConfig"}
     assert not any(one.claimed for one in TRIED if one.kind.openshift)
 
 
@@ -227,7 +261,7 @@ def test_images_that_make_no_drill_are_refused(options: dict[str, t.Any]) -> Non
 Json = dict[str, t.Any]
 #: What the policy says to a method of images that are new in their object: HTTP status and message of its refusal.
 Policy = t.Callable[[str, t.Sequence[str]], t.Optional[tuple[int, str]]]
-BAD = {one.bad for one in TRIED if one.claimed}
+BAD = {one.bad for one in TRIED if one.claimed or one.kind.openshift}
 UPDATES = [(one.kind.name, one.name) for one in TRIED if one.request == "update" and not one.kind.openshift]
 CHANGES = [(one.kind.name, one.name) for one in TRIED if one.request != "create" and not one.kind.openshift]
 FLAGGED = f"{POD}{OURS}denied request: image x is refused"
@@ -240,6 +274,8 @@ def images_in(value: t.Any) -> list[str]:
     if not isinstance(value, dict):
         return []
     own = [value[key] for key in ("image", "reference") if isinstance(value.get(key), str)]
+    own += [value["name"]] if value.get("kind") in ("DockerImage", "ImageStreamImage") else []
+    own += value.get("dockerfile", "").split()[1:]
     return own + [image for each in value.values() for image in images_in(each)]
 
 
@@ -258,7 +294,8 @@ def patched(stored: Json, change: t.Any) -> Json:
 class Api:
     """An API server. ``objects``: path -> what is there. ``refuses_deletion``: HTTP status, or 0."""
 
-    def __init__(self, policy: Policy, refuses_deletion: int = 0) -> None:
+    def __init__(self, policy: Policy, refuses_deletion: int = 0, groups: t.Sequence[str] = ("apps",)) -> None:
+        self.groups = groups
         self.objects: dict[str, Json] = {}
         self.policy = policy
         self.refuses_deletion = refuses_deletion
@@ -273,7 +310,7 @@ class Api:
 
     def _do(self, method: str, path: str, sent: t.Any, *, is_dry: bool) -> tuple[int, Json]:
         if path == "/apis":
-            return 200, {"groups": [{"name": "apps"}]}
+            return 200, {"groups": [{"name": group} for group in self.groups]}
         name = path.replace("/ephemeralcontainers", "")
         if method != "POST" and name not in self.objects:
             return 404, status(404, "not found").value
@@ -426,3 +463,78 @@ def test_what_is_left_is_removed_even_where_nothing_new_may_be_made() -> None:
     assert {one.outcome for one in rows if one.claimed} == {"unknown", "not-tried"}
     assert {one.by for one in rows if one.outcome == "unknown"} == {"quota"}
     assert not api.objects
+
+
+# Kinds that an API server of OpenShift serves.
+
+OPENSHIFT = ("apps", "apps.openshift.io", "build.openshift.io")
+APART = {"DeploymentConfig", "Build", "BuildConfig"}
+
+
+class OpenShift(Api):
+    """A cluster with the kinds of OpenShift. ``apart``: what their server says to a resource, instead of a policy."""
+
+    def __init__(self, apart: t.Callable[[str], tuple[int, str] | None] | None = None) -> None:
+        super().__init__(works, groups=OPENSHIFT)
+        self.apart = apart
+
+    def _do(self, method: str, path: str, sent: t.Any, *, is_dry: bool) -> tuple[int, Json]:
+        if path.endswith("/instantiate"):
+            refused = works(method, images_in(sent)) if self.apart is None else self.apart("instantiate")
+            code, words = refused or (404, 'builds.build.openshift.io "imagescan-drill-1" not found')
+            return code, status(code, words).value
+        if self.apart is None or "openshift.io" not in path:
+            return super()._do(method, path, sent, is_dry=is_dry)
+        refusal = self.apart(path.split("/")[6]) if method != "DELETE" else None
+        if refusal:
+            return refusal[0], status(*refusal).value
+        policy, self.policy = self.policy, lambda _method, _fresh: None
+        try:
+            return super()._do(method, path, sent, is_dry=is_dry)
+        finally:
+            self.policy = policy
+
+
+def test_where_the_server_of_openshift_evaluates_policies_its_kinds_are_claimed() -> None:
+    api = OpenShift()
+    rows = api.drill()
+    theirs = [one for one in rows if one.kind in APART]
+    assert {(one.outcome, one.claimed, one.good) for one in theirs} == {("refused", True, "")}
+    assert {one.kind for one in theirs} == APART
+    assert drill_cases.INSTANTIATE in {one.way for one in theirs}
+    assert not api.objects
+
+
+def test_where_it_does_not_they_say_so_and_are_not_claimed() -> None:
+    rows = OpenShift(lambda _resource: None).drill()
+    theirs = [one for one in rows if one.kind in APART]
+    assert {(one.outcome, one.claimed) for one in theirs} == {("allowed", False)}
+    assert all("evaluates no policies here" in one.message for one in theirs)
+    assert unproved(rows) == []
+    assert not drill.open_ways(rows, "deny")
+    assert any("open (not claimed closed)" in line and "4.18" in line for line in drill.table(rows))
+    # Where nothing is refused at all, nobody can tell.
+    api = OpenShift(lambda _resource: None)
+    api.policy = lambda _method, _fresh: None
+    assert not any(one.message for one in api.drill())
+
+
+def test_a_policy_that_overlooks_builds_is_found_by_deployment_configs() -> None:
+    def apart(resource: str) -> tuple[int, str] | None:
+        return (422, f"{OURS}denied request: failed to configure binding") if resource == "deploymentconfigs" else None
+
+    rows = OpenShift(lambda resource: apart(resource) and (422, f"{POD}{apart(resource)[1]}")).drill()  # type: ignore
+    let_in = drill.open_ways(rows, "deny")
+    assert {one.kind for one in let_in} == {"Build", "BuildConfig"}
+    assert not any("evaluates no policies" in one.message for one in rows)
+
+
+def test_what_an_account_may_not_try_is_not_claimed() -> None:
+    def apart(resource: str) -> tuple[int, str] | None:
+        if resource == "deploymentconfigs":
+            return 422, f"{POD}{OURS}denied request: failed to configure binding"
+        return 403, f'{resource} is forbidden: User "drill" cannot create resource'
+
+    rows = OpenShift(apart).drill()
+    assert {one.kind for one in rows if one.kind in APART and one.claimed} == {"DeploymentConfig"}
+    assert {one.by for one in rows if one.kind == "Build"} == {"rights"}
