@@ -101,7 +101,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible import argument_specs as specs
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.cluster_options import client_of
-from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import run
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import Module, run
 from ansible_collections.imagescan.openshift.plugins.module_utils._kubernetes.service_accounts import (
     AccessRequest,
     may,
@@ -130,7 +130,7 @@ def main() -> None:
         "resource": {"type": "str", "required": True},
         **{name: {"type": "str", "default": ""} for name in ("group", "subresource", "namespace", "name")},
     }
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "access": {"type": "list", "elements": "dict", "default": [], "options": wish},
             **specs.cluster(),

@@ -115,15 +115,14 @@ code:
   type: str
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible import argument_specs as specs
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.cluster_objects import change_objects
-from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import run
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import Module, run
 
 
 def main() -> None:
     """Entry point of the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "definitions": {"type": "list", "elements": "dict", "required": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},

@@ -117,17 +117,16 @@ code:
   type: str
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible import argument_specs as specs
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.enforcement_lists import keep_lists
-from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import run
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import Module, run
 from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.list_installer import SHARDS
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.namespace_scope import ACTIONS
 
 
 def main() -> None:
     """Entry point of the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "prefix": {"type": "str", "default": "imagescan"},
             "providers": {"type": "list", "elements": "str", "default": ["imagescan"]},

@@ -182,15 +182,14 @@ code:
   type: str
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible import argument_specs as specs
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.exceptions import describe_exceptions
-from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import run
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import Module, run
 
 
 def main() -> None:
     """Entry point of the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "store": {"type": "str"},
             **specs.store_password(),

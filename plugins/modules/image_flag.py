@@ -292,17 +292,16 @@ code:
   type: str
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible import argument_specs as specs
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.flagging import flag_images
-from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import run
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import Module, run
 from ansible_collections.imagescan.openshift.plugins.module_utils._enforcement.targets.table import TARGETS
 from ansible_collections.imagescan.openshift.plugins.module_utils._flags.names import DEFAULT_PROVIDER
 
 
 def main() -> None:
     """Entry point of the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             **specs.store(),
             **specs.cluster(),

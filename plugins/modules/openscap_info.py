@@ -219,8 +219,7 @@ code:
   type: str
 """
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import run
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import Module, run
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.rule_results import read_evaluation
 from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.model import RULE_RESULTS, RULE_SEVERITIES
 
@@ -228,7 +227,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._compliance.mo
 def main() -> None:
     """Entry point of the module."""
     results = [result for result in RULE_RESULTS if result != "notselected"]
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "path": {"type": "path", "required": True},
             "oval_results": {"type": "list", "elements": "path", "default": []},

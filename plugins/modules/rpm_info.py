@@ -145,14 +145,13 @@ code:
   type: str
 """
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import run
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import Module, run
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.rpm_packages import list_packages
 
 
 def main() -> None:
     """Entry point of the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={"path": {"type": "str", "required": True}, "platform": {"type": "str"}},
         supports_check_mode=True,
     )

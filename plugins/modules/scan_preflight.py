@@ -107,16 +107,15 @@ code:
   type: str
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible import argument_specs as specs
-from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import run
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import Module, run
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.preflight import check_inputs
 from ansible_collections.imagescan.openshift.plugins.module_utils._reports.formats import FORMATS
 
 
 def main() -> None:
     """Entry point of the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "store": {"type": "str"},
             **specs.store_password(),

@@ -220,9 +220,8 @@ code:
   type: str
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible import argument_specs as specs
-from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import run
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import Module, run
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.reporting import write_report
 from ansible_collections.imagescan.openshift.plugins.module_utils._reports.document import CLUSTER_STATES
 from ansible_collections.imagescan.openshift.plugins.module_utils._reports.formats import FORMATS
@@ -231,7 +230,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._verdicts.mode
 
 def main() -> None:
     """Entry point of the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             **specs.store(),
             "dest": {"type": "path", "required": True},

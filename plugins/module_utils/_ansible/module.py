@@ -17,6 +17,8 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from .._core.errors import Abandoned, InputError, ScanError
+from .._core.spelling import nearest
+from .._core.text import visible
 from .._images.access import Access
 from .._images.credentials import Credentials
 from .._images.mirrors import Mirror, read_mirror
@@ -38,6 +40,42 @@ LIBRARIES = {
     "urllib3": "urllib3",
     "openshift": "openshift",
 }
+
+
+class Module(AnsibleModule):
+    """A module that says which option was meant by one that it does not have, and which choice by a wrong one."""
+
+    def fail_json(self, msg: str, **result: t.Any) -> t.NoReturn:
+        """Fail. Also the end of options that Ansible refuses, of which its own text names the first alone."""
+        super().fail_json("; ".join([msg, *self._advice()]), **result)
+        raise SystemExit(1)  # fail_json never returns, which its type does not say
+
+    def _advice(self) -> list[str]:
+        """Write what was meant by options that Ansible refused; nothing once it has taken them."""
+        refused = getattr(self, "validation_result", None)
+        if refused is None or not refused.errors:
+            return []
+        texts = []
+        for path in sorted((name,) if isinstance(name, str) else name for name in refused.unsupported_parameters):
+            options = self.argument_spec
+            for outer in path[:-1]:
+                options = options[outer]["options"]
+            known = [word for option in options for word in (option, *options[option].get("aliases", ()))]
+            texts.append(f"there is no option {visible('.'.join(path), 100)}{nearest(path[-1], known)}")
+        return texts + _wrong_choices(self.argument_spec, self.params)
+
+
+def _wrong_choices(spec: t.Mapping[str, t.Any], params: t.Mapping[str, t.Any]) -> list[str]:
+    """Write what was meant by values that are like a choice of an option, but none."""
+    texts = []
+    for name, option in spec.items():
+        choices = [choice for choice in option.get("choices", ()) if isinstance(choice, str)]
+        given = params.get(name)
+        for word in given if isinstance(given, list) else [given]:
+            advice = nearest(word, choices) if isinstance(word, str) and word not in choices else ""
+            if advice:
+                texts.append(f"{name}: {visible(str(word), 100)} is not possible{advice}")
+    return texts
 
 
 def run(module: AnsibleModule, work: t.Callable[[AnsibleModule], dict[str, t.Any]]) -> t.NoReturn:

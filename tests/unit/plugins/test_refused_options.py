@@ -88,6 +88,30 @@ CASES: list[tuple[str, dict[str, t.Any], str]] = [
         "the folder .* of the index cannot be made",
     ),
 ]
+#: Module, options, what it says at the end: Ansible's own text names no nearest, and the first mistake alone.
+MISSPELT: list[tuple[str, dict[str, t.Any], str]] = [
+    ("image_info", {"refrences": ["x"]}, ".; there is no option refrences; did you mean 'references'?"),
+    ("image_info", {"apikey": "x"}, "; there is no option apikey; did you mean 'api_key'?"),
+    (
+        "image_scan",
+        {"methd": "job", "compliance": {"profle": "x"}},
+        "missing required arguments: images, store; there is no option compliance.profle; did you mean 'profile'?; "
+        "there is no option methd; did you mean 'method'?",
+    ),
+    (
+        "image_info",
+        {"sources": ["workload", "references", 7]},
+        "; sources: workload is not possible; did you mean 'workloads'?",
+    ),
+    (
+        "vulnerability_feed",
+        {"index": "x", "path": "x", "state": "presnt"},
+        "value of state must be one of: present, checked, got: presnt; "
+        "state: presnt is not possible; did you mean 'present'?",
+    ),
+    ("vulnerability_feed", {"index": "x", "path": "x", "state": "gone"}, "checked, got: gone"),
+    ("verdict_info", {"store": "x", "limit": "many"}, "cannot be converted to an int"),
+]
 #: What a call needs beside the options of a case.
 NEEDED: dict[str, dict[str, t.Any]] = {
     "image_scan": {"images": ["x"], "store": "{work}/new.db"},
@@ -126,6 +150,15 @@ def test_wrong_options_are_refused(work: Path, module: str, options: dict[str, t
     assert result.get("failed"), result
     assert re.search(message, result["msg"]), result["msg"]
     assert not (work / "new.idx").exists()
+
+
+@pytest.mark.parametrize(("module", "options", "message"), MISSPELT)
+def test_what_was_meant_by_a_misspelt_option_is_said_last(
+    tmp_path: Path, module: str, options: dict[str, t.Any], message: str
+) -> None:
+    result = run_module(module, options, tmp_path)
+    assert result.get("failed"), result
+    assert result["msg"].endswith(message), result["msg"]
 
 
 @pytest.mark.parametrize("module", [name for name in NEEDED if name not in ("image_flag", "vulnerability_feed")])
