@@ -47,7 +47,7 @@ URL = "https://reports.example.invalid/why?digest=1"
 TEXT = f"policy base: 3 critical vulnerabilities (fix_available), see {URL}"
 KINDS = {
     *("Pod", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob", "ReplicationController"),
-    *("PodTemplate",),
+    *("PodTemplate", "DeploymentConfig", "Build", "BuildConfig"),
 }
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(900)]
