@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import functools
 import hashlib
 import json
@@ -241,6 +243,24 @@ def copied_tree(name: str, collections: str = "newest") -> Path:
     return tree
 
 
+def sanity_environments(venv: Path) -> Path:
+    """The folder in the cache where ``ansible-test sanity`` keeps its environments, named by what they need."""
+    interpreters = hashlib.sha256(
+        "\n".join([*python_folders(), os.path.realpath(venv / "bin" / "python")]).encode()
+    ).hexdigest()[:8]
+    folder = CACHE / "ansible-test" / f"{venv.name}-{interpreters}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> t.Iterator[None]:
+    """Keep other suites out of a folder of the cache meanwhile: ansible-test removes what another is just making."""
+    with (folder / "lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def ansible_test_environment(venv: Path) -> dict[str, str]:
     """What ansible-test is started with: a home of its own, real interpreters, nothing of the caller's settings."""
     # One for each core: two that run at once would make the same environments in it.
@@ -249,6 +269,10 @@ def ansible_test_environment(venv: Path) -> dict[str, str]:
     cache.mkdir(parents=True, exist_ok=True)
     for version in ("23_1_2", "24_2", "25_2"):
         shutil.copy2(CHECKOUT / "tests" / "tools" / "get_pip.py", cache / f"get_pip_{version}.py")
+    environments = home / ".ansible" / "test" / "venv"
+    if not environments.is_symlink():
+        shutil.rmtree(environments, ignore_errors=True)
+    link_folder(environments, sanity_environments(venv))
     path = [str(venv / "bin"), *python_folders(), "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
     return {"HOME": str(home), "LC_ALL": "C.UTF-8", "PATH": ":".join(path)}
 

@@ -33,6 +33,7 @@ from pathlib import Path
 import costs
 from environments import (
     BUILD,
+    CACHE,
     CHECKOUT,
     LISTENERS,
     LOGS,
@@ -44,7 +45,9 @@ from environments import (
     environment,
     find_python,
     link_folder,
+    locked,
     run,
+    sanity_environments,
     this_python,
 )
 
@@ -228,7 +231,7 @@ def stage_lint(result: Result) -> None:
     folders = ["plugins", "extensions/eda", "examples"]
     folders += [f"tests/{name}" for name in ("support", "traps", "cluster", "fuzz", "benchmarks")]
     typed = [f"{ours}/{folder}" for folder in folders]
-    mypy = ["mypy", "--config-file", CHECKOUT / "pyproject.toml", "--cache-dir", BUILD / "mypy", *typed]
+    mypy = ["mypy", "--config-file", CHECKOUT / "pyproject.toml", "--cache-dir", CACHE / "mypy", *typed]
     checks: list[tuple[str, list[str | Path], Path]] = [
         ("ruff check", ["ruff", "check", "."], CHECKOUT),
         ("ruff format", ["ruff", "format", "--check", "."], CHECKOUT),
@@ -475,7 +478,8 @@ def stage_core(result: Result, name: str, venv: Path | None) -> None:
     ).stdout.strip()
     log = fresh_log(f"{name}-sanity")
     sanity = [ansible_test, "sanity", "--color", "no", *sanity_options(name, version)]
-    status = run(sanity, log, cwd=tree, env=settings)
+    with locked(sanity_environments(venv)):
+        status = run(sanity, log, cwd=tree, env=settings)
     text = log.read_text(encoding="utf-8", errors="replace")
     # A check that was left out (no shellcheck, no files) is a warning there and a failure here.
     quiet = r"WARNING: (?!.*locale|Reviewing previous|Skipping sanity test \"\w+\" on Python)"
@@ -572,6 +576,8 @@ _counting = threading.Lock()
 FIRST = "programs"
 #: Beside all others, from the beginning to the end: it waits more than it works.
 BESIDE = "cluster"
+#: What takes the longest after it. It alone is not made nicer, so that it is not the last to end.
+LONGEST = "core-2.16"
 #: How many of the others run at once; each has but one worker most of the time, and some wait for servers.
 AT_ONCE = 3
 #: Their niceness. The tests on a cluster wait the longest, and all that works beside them is done in between.
@@ -598,15 +604,17 @@ def main(names: list[str]) -> int:
     wanted = names or [name for name in STAGES if everything() or name not in FULL_STAGES]
     if FIRST in wanted:
         run_stage(FIRST, total)
-    waiting = iter([name for name in wanted if name not in (FIRST, BESIDE)])
+    waiting = iter([name for name in wanted if name not in (FIRST, BESIDE, LONGEST)])
 
-    def work() -> None:
+    def work(first: str = "") -> None:
+        if first in wanted:
+            run_stage(first, total)
         os.nice(NICENESS)  # on Linux that of this thread, and of what it starts
         while name := next(waiting, ""):
             run_stage(name, total)
 
     beside = [functools.partial(run_stage, BESIDE, total)] if BESIDE in wanted else []
-    side_by_side([*beside, *[work] * AT_ONCE])
+    side_by_side([*beside, functools.partial(work, LONGEST), *[work] * (AT_ONCE - 1)])
     Programs.wait()
     if total.skipped:
         print("\nNOT RUN HERE:")
