@@ -21,12 +21,7 @@ from ansible_collections.imagescan.openshift.tests.benchmarks.table import Table
 from ansible_collections.imagescan.openshift.tests.cluster.accounts import Accounts, accounts_in
 from ansible_collections.imagescan.openshift.tests.cluster.enforced import admin, until
 from ansible_collections.imagescan.openshift.tests.cluster.harness.cluster import Cluster, missing_requirements
-from ansible_collections.imagescan.openshift.tests.cluster.test_event_source import (
-    Fleet,
-    Program,
-    counted,
-    processor_seconds,
-)
+from ansible_collections.imagescan.openshift.tests.cluster.test_event_source import Fleet, Program, processor_seconds
 from ansible_collections.imagescan.openshift.tests.cluster.test_rulebook import (
     MANY,
     many_in_one_event,
@@ -34,6 +29,7 @@ from ansible_collections.imagescan.openshift.tests.cluster.test_rulebook import 
     shop_in,
     watched,
 )
+from ansible_collections.imagescan.openshift.tests.support.event_listener import counted
 
 BUILD = Path(__file__).resolve().parents[2] / "build"
 IDLE = 60.0

@@ -149,7 +149,7 @@ def test_what_cannot_be_unpacked_can_be_read(
     # Not a byte more: the room may be used up.
     assert "later" not in names(root)
     assert sum(len(data) for data in contents(root).values()) <= limit
-    assert open_files() == before
+    assert open_files() <= before
 
 
 def test_a_full_disk_ends_the_unpacking_alone(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,4 +187,4 @@ def test_no_folder_stays_open(root: Path) -> None:
     unpacked(root, [File(f"d{number}/e/f", b"") for number in range(200)], [File("d1/.wh.e"), hard_link("h", "d2/e/f")])
     with pytest.raises(CorruptData):
         unpack(image_of([File("a", b""), File("a/b", b"")]), make(root.parent / "second"), owning=False)
-    assert open_files() == before
+    assert open_files() <= before

@@ -210,7 +210,7 @@ def test_no_more_folders_stay_open_than_a_process_may_have(opened: UnpackedRoot)
         opened.parent(f"d{number}/e")
     assert open_files() - before <= 64
     opened.close()
-    assert open_files() == before - 1
+    assert open_files() <= before - 1
 
 
 # Whole layers
