@@ -35,11 +35,13 @@ _raw:
   description:
     - For each playbook a dictionary of the variables that have a former name, by the new name. What was not given is
       not in it, nor is an empty text.
-    - Its key C(mistakes) is a list of texts about names that neither the playbook nor its roles have.
+    - Its key C(mistakes) is a list of texts about names that neither the playbook nor its roles have, and about values
+      that a variable of the playbook cannot have.
   type: list
   elements: dict
 """
 
+import datetime
 import typing as t
 from collections.abc import Mapping
 
@@ -49,6 +51,7 @@ from ansible.utils.display import Display
 from ansible.utils.vars import load_extra_vars
 
 from ..module_utils._core.text import visible
+from ..plugin_utils._values import wrong_value
 from ..plugin_utils._variables import PLAYBOOKS, unknown_of_playbook
 
 display = Display()
@@ -80,11 +83,15 @@ class LookupModule(LookupBase):
                 found[new] = values[former]
             elif is_given[new]:
                 found[new] = values[new]
+        for variable, kind in PLAYBOOKS[name].own.items():
+            mistakes += wrong_value(variable, found.get(variable, self._value(variable, variables)), kind)
         return found
 
     def _value(self, name: str, variables: Mapping[str, t.Any]) -> t.Any:
         """Read one variable, None where nothing was given."""
         value = self._templar.template(variables[name]) if name in variables else None
+        if isinstance(value, datetime.date):
+            return str(value)
         return None if isinstance(value, str) and not value.strip() else value
 
 

@@ -23,11 +23,14 @@ from ._variables import ROLES
 
 #: Variable -> the values that it can have, or its entries where it is a list.
 CHOICES: Mapping[str, Sequence[str]] = {
+    "clusters_steps": ("discover", "scan", "judge", "flag", "report"),
     "controller_collection": ("awx.awx", "ansible.controller"),
     "controller_state": ("present", "absent"),
+    "drill_action": ("deny", "warn", "audit"),
     "enforce_action": ("deny", "warn", "audit"),
     "enforce_passed_shards": ("1", "2", "4", "8", "16"),
     "enforce_state": ("present", "stopped", "absent"),
+    "feed_feeds.format": ("csaf-vex", "osv", "updateinfo"),
     "feed_state": ("present", "checked"),
     "scan_fail_on": ("failed", "error", "inconclusive", "none"),
     "scan_feed_format": ("csaf-vex", "osv", "updateinfo"),
@@ -37,10 +40,26 @@ CHOICES: Mapping[str, Sequence[str]] = {
     "scan_report_formats": ("json", "html", "junit", "sarif", "csv", "metrics", "openvex", "openscap"),
     "scan_sources": ("references", "paths", "registry", "openshift", "workloads"),
     "scan_steps": ("discover", "scan", "judge", "flag", "report"),
+    "scan_workloads.kinds": (
+        *("pods", "deployments", "replicasets", "statefulsets", "daemonsets", "jobs", "cronjobs"),
+        *("replicationcontrollers", "deploymentconfigs", "buildconfigs"),
+    ),
     "schedule_kind": ("systemd", "cron", "cronjob"),
     "schedule_state": ("present", "disabled", "absent"),
     "setup_accounts": ("discover", "scan", "flag"),
     "setup_state": ("present", "absent"),
+}
+#: Variable that is a dictionary, or a list of them -> its options.
+OPTIONS: Mapping[str, Sequence[str]] = {
+    "feed_feeds": (
+        *("url", "path", "index", "format", "distribution", "repository_map", "signature_key", "checksum", "names"),
+        *("for_store", "only_names", "max_age"),
+    ),
+    "scan_kubeconfigs": ("discover", "scan", "flag"),
+    "scan_openshift": ("streams", "tags", "history"),
+    "scan_registry": ("host", "repositories", "tags", "limit"),
+    "scan_vex": ("path", "signature_key"),
+    "scan_workloads": ("kinds", "old_revisions"),
 }
 HINTS = {"schedule_kind": "; schedules of AWX belong to its job templates: imagescan.openshift.controller"}
 _USE = re.compile(r"\{\{\s*(\w+)\s*\|\s*imagescan\.openshift\.survey_value\(\s*'(\w+)'")
@@ -65,7 +84,6 @@ def wrong_values(role: str, variables: Mapping[str, t.Any], template: t.Callable
             continue  # It is told where it is used; some variables are known there alone.
         except AnsibleError as error:
             texts.append(str(error))
-    has_groups = not texts
     for name, kind in types_of(role).items():
         if name not in variables:
             continue
@@ -74,26 +92,43 @@ def wrong_values(role: str, variables: Mapping[str, t.Any], template: t.Callable
         except AnsibleUndefinedVariable:
             continue
         except AnsibleError as error:
-            # The defaults of some variables are options of a dictionary.
-            texts += [f"{name}: {error}"] if has_groups else []
+            texts.append(f"{name}: {error}")
             continue
         texts += wrong_value(name, given, kind)
     return texts
 
 
 def wrong_value(name: str, given: t.Any, kind: str) -> list[str]:
-    """Write the text for one variable, if its value is wrong."""
+    """Write the texts for one variable, if its value is wrong."""
     try:
         value = survey_value(given, kind, [])
     except AnsibleError as error:
         if kind in _HIDDEN:
             return [f"{name} is not {NAMES.get(kind, 'a kubeconfig, neither a dictionary nor paths')}"]
         return [f"{name}: {str(error).removeprefix('survey_value: ')}"]
+    if name not in OPTIONS:
+        return wrong_choices(name, name, value)
+    texts = []
+    for number, entry in enumerate(value if isinstance(value, list) else [value], 1):
+        place = f"{name}, entry {number}" if kind == "dicts" else name
+        for option, chosen in entry.items():
+            if option in OPTIONS[name]:
+                words = chosen if isinstance(chosen, list) else [word.strip() for word in str(chosen or "").split(",")]
+                texts += wrong_choices(f"{place}: {option}", f"{name}.{option}", list(filter(None, words)))
+            else:
+                texts.append(f"{place} has no option {visible(str(option), 100)}{nearest(str(option), OPTIONS[name])}")
+    return texts
+
+
+def wrong_choices(place: str, name: str, value: t.Any) -> list[str]:
+    """Write the text for a value, or entries of a list, that are not among the choices of a name."""
     choices = CHOICES.get(name, ())
     words = [str(word) for word in (value if isinstance(value, list) else [value])]
     wrong = sorted({word for word in words if word not in choices}) if choices else []
     if not wrong:
         return []
-    expected = f"any of {', '.join(choices)}" if kind == "list" else f"{', '.join(choices[:-1])} or {choices[-1]}"
+    expected = (
+        f"any of {', '.join(choices)}" if isinstance(value, list) else f"{', '.join(choices[:-1])} or {choices[-1]}"
+    )
     shown = visible(", ".join(wrong), 200)
-    return [f"{name}: {shown} is not possible; expected {expected}{nearest(wrong[0], choices)}{HINTS.get(name, '')}"]
+    return [f"{place}: {shown} is not possible; expected {expected}{nearest(wrong[0], choices)}{HINTS.get(name, '')}"]

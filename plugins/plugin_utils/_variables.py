@@ -69,33 +69,35 @@ OTHER_PREFIXES = ("scheduler_", "seed_", "need_")
 
 @dataclasses.dataclass(frozen=True)
 class Playbook:
-    """Variables of a playbook: its ``own``, those of its ``roles``, and ``former`` names of either (until 0.8.0)."""
+    """Variables of a playbook: its ``own``, those of its ``roles``, and ``former`` names of either (until 0.8.0).
 
-    own: tuple[str, ...] = ()
+    Its own have the types of the filter ``survey_value``.
+    """
+
+    own: Mapping[str, str] = dataclasses.field(default_factory=dict)
     roles: tuple[str, ...] = ("scan",)
     former: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 #: Playbooks that have variables beside those of their roles, or that read those of a role themselves.
 PLAYBOOKS: Mapping[str, Playbook] = {
-    "clusters": Playbook(own=("clusters_steps",), former={"steps": "clusters_steps"}),
-    "drift": Playbook(own=("drift_fail",), former={"fail_on_drift": "drift_fail"}),
+    "clusters": Playbook(own={"clusters_steps": "list"}, former={"steps": "clusters_steps"}),
+    "drift": Playbook(own={"drift_fail": "bool"}, former={"fail_on_drift": "drift_fail"}),
     "drill": Playbook(
-        own=(
-            *(
-                "drill_kubeconfig",
-                "drill_namespace",
-                "drill_policy",
-                "drill_action",
-                "drill_digest",
-                "drill_references",
-            ),
-            *("drill_require_passed", "drill_good_digest"),
-        ),
+        own={
+            "drill_kubeconfig": "kubeconfig",
+            "drill_namespace": "str",
+            "drill_policy": "str",
+            "drill_action": "str",
+            "drill_digest": "str",
+            "drill_references": "list",
+            "drill_require_passed": "bool",
+            "drill_good_digest": "str",
+        },
         roles=(),
     ),
     "explain": Playbook(
-        own=("explain_id",),
+        own={"explain_id": "str"},
         former={
             "image": "scan_references",
             "id": "explain_id",
@@ -108,10 +110,15 @@ PLAYBOOKS: Mapping[str, Playbook] = {
         },
     ),
     "feed_export": Playbook(
-        own=(
-            *("feed_export_dest", "feed_export_index", "feed_export_source", "feed_export_repository_map"),
-            *("feed_export_signature_key", "feed_export_names", "feed_export_store"),
-        ),
+        own={
+            "feed_export_dest": "path",
+            "feed_export_index": "path",
+            "feed_export_source": "location",
+            "feed_export_repository_map": "location",
+            "feed_export_signature_key": "path",
+            "feed_export_names": "list",
+            "feed_export_store": "location",
+        },
         roles=(),
     ),
     "quickstart": Playbook(
@@ -125,7 +132,13 @@ PLAYBOOKS: Mapping[str, Playbook] = {
         },
     ),
     "unflag": Playbook(
-        own=("unflag_ids", "unflag_owner", "unflag_reason", "unflag_expires", "unflag_ticket"),
+        own={
+            "unflag_ids": "list",
+            "unflag_owner": "str",
+            "unflag_reason": "str",
+            "unflag_expires": "str",
+            "unflag_ticket": "str",
+        },
         former={
             "image": "scan_references",
             "ids": "unflag_ids",

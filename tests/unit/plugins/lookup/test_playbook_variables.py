@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 import typing as t
 
@@ -95,6 +96,39 @@ def test_of_both_names_the_one_of_the_command_line_wins(extra: dict[str, t.Any],
 )
 def test_a_misspelt_name_is_found(playbook: str, name: str, text: str) -> None:
     assert read(playbook, **{name: "x"}) == {"mistakes": [text]}
+
+
+@pytest.mark.usefixtures("extra", "told")
+def test_a_wrong_value_of_its_own_is_a_mistake_under_both_names() -> None:
+    text = (
+        "clusters_steps: jugde is not possible; expected any of discover, scan, judge, flag, report; "
+        "did you mean 'judge'?"
+    )
+    assert read("clusters", clusters_steps="scan,jugde")["mistakes"] == [text]
+    assert read("clusters", steps="scan,jugde")["mistakes"] == [text]
+    assert read("drill", drill_action="dney")["mistakes"] == [
+        "drill_action: dney is not possible; expected deny, warn or audit; did you mean 'deny'?"
+    ]
+    assert read("drift", drift_fail="perhaps")["mistakes"] == [
+        "drift_fail: 'perhaps' is not a truth value: expected yes or no"
+    ]
+    given = {"unflag_ids": ["CVE-1"], "unflag_expires": datetime.date(2099, 1, 2), "unflag_owner": ""}
+    found = read("unflag", **given)
+    assert (found["mistakes"], found["unflag_expires"]) == ([], "2099-01-02")
+
+
+@pytest.mark.parametrize("name", PLAYBOOKS)
+def test_the_types_are_those_that_the_playbook_reads_them_with(name: str) -> None:
+    text = (FOLDER / f"{name}.yml").read_text(encoding="utf-8")
+    used = dict(
+        re.findall(
+            r"(\w+)\s*\|\s*default\(''\)\s*\|(?: string \|)?\s*imagescan\.openshift\.survey_value\('(\w+)'", text
+        )
+    )
+    own = PLAYBOOKS[name].own
+    assert {variable: kind for variable, kind in used.items() if variable in own} == {
+        variable: kind for variable, kind in own.items() if variable in used
+    }
 
 
 @pytest.mark.parametrize("name", PLAYBOOKS)

@@ -11,12 +11,20 @@ import typing as t
 import pytest
 import yaml
 from ansible.errors import AnsibleError, AnsibleUndefinedVariable
-from ansible_collections.imagescan.openshift.plugins.plugin_utils._values import CHOICES, types_of, wrong_values
+from ansible_collections.imagescan.openshift.plugins.plugin_utils._values import (
+    CHOICES,
+    OPTIONS,
+    types_of,
+    wrong_values,
+)
 from ansible_collections.imagescan.openshift.plugins.plugin_utils._variables import ROLES, options_of
 
+NAMES = [path.name for path in ROLES.iterdir()]
 #: Variable -> the module and the option that have the same choices.
 OF_MODULES = {
+    "drill_action": ("enforcement_info", "action"),
     "enforce_action": ("enforcement_info", "action"),
+    "feed_feeds.format": ("vulnerability_feed", "format"),
     "feed_state": ("vulnerability_feed", "state"),
     "scan_feed_format": ("vulnerability_feed", "format"),
     "scan_flag_state": ("image_flag", "state"),
@@ -65,6 +73,13 @@ def wrong(role: str, **variables: t.Any) -> list[str]:
             "absnet",
             "setup_state: absnet is not possible; expected present or absent; did you mean 'absent'?",
         ),
+        (
+            "feed_feeds",
+            [{"url": "u"}, {"indx": "x", "format": "osv"}],
+            "feed_feeds, entry 2 has no option indx; did you mean 'index'?",
+        ),
+        ("scan_kubeconfigs", {"discovr": "x"}, "scan_kubeconfigs has no option discovr; did you mean 'discover'?"),
+        ("scan_registry", {"hots": "x"}, "scan_registry, entry 1 has no option hots; did you mean 'host'?"),
         ("enforce_passed_shards", 3, "enforce_passed_shards: 3 is not possible; expected 1, 2, 4, 8 or 16"),
         (
             "schedule_kind",
@@ -83,7 +98,17 @@ def test_a_wrong_value_is_named_with_what_is_expected(name: str, value: t.Any, t
     assert wrong(name.partition("_")[0], **{name: value}) == [text]
 
 
-@pytest.mark.parametrize("name", CHOICES)
+def test_choices_hold_for_options_in_dictionaries_too() -> None:
+    choices = ", ".join(CHOICES["scan_workloads.kinds"])
+    assert wrong("scan", scan_workloads={"kinds": ["jobs", "pod"]}) == [
+        f"scan_workloads: kinds: pod is not possible; expected any of {choices}; did you mean 'pods'?"
+    ]
+    assert wrong("feed", feed_feeds=[{"format": "ovs"}])[0].endswith("; did you mean 'osv'?")
+    assert wrong("feed", feed_feeds=[{"format": ""}, {"format": None}, {"format": "osv"}]) == []
+    assert wrong("scan", scan_workloads={"kinds": "pods, jobs"}) == []
+
+
+@pytest.mark.parametrize("name", [name for name in CHOICES if name.partition("_")[0] in NAMES and "." not in name])
 def test_every_choice_is_taken_and_documented(name: str) -> None:
     role = name.partition("_")[0]
     kind = types_of(role)[name]
@@ -102,6 +127,28 @@ def test_the_choices_are_those_of_the_module(name: str) -> None:
     module, option = OF_MODULES[name]
     source = importlib.import_module(f"ansible_collections.imagescan.openshift.plugins.modules.{module}")
     assert list(CHOICES[name]) == yaml.safe_load(source.DOCUMENTATION)["options"][option]["choices"]
+
+
+def documented(module: str) -> dict[str, t.Any]:
+    """Options of a module."""
+    source = importlib.import_module(f"ansible_collections.imagescan.openshift.plugins.modules.{module}")
+    options: dict[str, t.Any] = yaml.safe_load(source.DOCUMENTATION)["options"]
+    return options
+
+
+def test_the_options_of_dictionaries_are_those_of_modules() -> None:
+    for name in ("registry", "openshift", "workloads"):
+        assert list(OPTIONS[f"scan_{name}"]) == list(documented("image_info")[name]["suboptions"])
+    kinds = documented("image_info")["workloads"]["suboptions"]["kinds"]["choices"]
+    assert list(CHOICES["scan_workloads.kinds"]) == kinds
+    assert set(OPTIONS["feed_feeds"]) <= set(documented("vulnerability_feed"))
+
+
+def test_no_default_is_made_of_what_is_checked_first() -> None:
+    """Cores before 2.19 render the defaults for the argument spec, where a mistake would be told at length."""
+    for role in NAMES:
+        text = (ROLES / role / "defaults/main.yml").read_text(encoding="utf-8")
+        assert f"{role}__" not in text
 
 
 @pytest.mark.parametrize("role", sorted(path.name for path in ROLES.iterdir()))
