@@ -206,8 +206,13 @@ def _meant(name: str, prefix: str, endings: list[str]) -> str | None:
     if name.startswith(prefix):
         # Without the prefix, which makes all of them alike.
         return None if name.startswith(f"{prefix}_") else nearest_choice(name.removeprefix(prefix), endings)
+    # Its underscore and the letter behind it, swapped.
+    size = len(prefix)
+    swapped = f"{name[: size - 1]}{name[size : size + 1]}{name[size - 1 : size]}{name[size + 1 :]}"
+    if swapped.startswith(prefix) and swapped.removeprefix(prefix) in endings:
+        return swapped.removeprefix(prefix)
     # One slip in the prefix, which may have taken its underscore.
-    for length in range(len(prefix) - 1, len(prefix) + 2):
+    for length in range(size - 1, size + 2):
         head, ending = name[:length], name[length:]
         if ending in endings and head not in OTHER_PREFIXES and distance(head.casefold(), prefix) <= 1:
             return ending

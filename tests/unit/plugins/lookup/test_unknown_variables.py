@@ -67,7 +67,8 @@ def test_what_resembles_nothing_is_named_too() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["sacn_references", "Scan_references", "scan-references", "scanreferences", "scans_references"]
+    "name",
+    ["sacn_references", "Scan_references", "scan-references", "scanreferences", "scans_references", "scanr_eferences"],
 )
 def test_the_prefix_may_be_misspelt_too(name: str) -> None:
     assert unknown("scan", **{name: "x"}) == [f"the role scan has no variable {name}; did you mean 'scan_references'?"]
