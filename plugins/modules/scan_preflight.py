@@ -13,8 +13,10 @@ author: the imagescan.openshift authors (@imagescan)
 description:
   - Checks policies, exceptions, VEX, files of vulnerability data, credentials and certificates of registries, the
     store, the place of the report, and the libraries that are needed.
+  - Asks the cluster whether the accounts of O(cluster_steps) get in and have the rights that their steps need, and the
+    server of O(feed_url) whether it has the feed, unless the index is so young that nobody will ask for it.
   - All that is wrong is told in one message. Without it, a mistake in a policy would show after all images were read.
-  - Asks no registry, no cluster, and no server with vulnerability data; a store in PostgreSQL is opened.
+  - Asks no registry. A store in PostgreSQL is opened.
 options:
   store:
     description: The store that is written, as a path of a SQLite file or an SQLAlchemy URL. It need not be there yet.
@@ -36,8 +38,39 @@ options:
   feed_path:
     description: Archive or folder with vulnerability data.
     type: path
+  feed_url:
+    description: Addresses of vulnerability data, as O(imagescan.openshift.vulnerability_feed#module:url) has them.
+    type: list
+    elements: str
+    default: []
+  feed_format:
+    description: Format of the vulnerability data.
+    type: str
+    choices: [csaf-vex, osv, updateinfo]
+    default: csaf-vex
+  feed_distribution:
+    description: Distribution that the data is about, where it does not say so.
+    type: str
+  feed_index:
+    description: Index that is made of the vulnerability data.
+    type: path
+  feed_max_age:
+    description: Hours for which an index is young enough.
+    type: float
+    default: 0
+  feed_for_store:
+    description: Whether the index has only the packages of images in O(store).
+    type: bool
+    default: false
+  feed_ca_cert:
+    description: File with certificates (PEM) that the server of O(feed_url) is verified with, beside the system's.
+    type: path
+  feed_validate_certs:
+    description: Whether the certificate of that server is verified.
+    type: bool
+    default: true
   repository_map:
-    description: File that says which repository has which product.
+    description: File or URL that says which repository has which product. A URL is not asked.
     type: path
   feed_signature_key:
     description: File with the key that signs the vulnerability data.
@@ -58,15 +91,53 @@ options:
     description: Whether rules are evaluated with OpenSCAP on this host, which needs the program oscap.
     type: bool
     default: false
-  uses_cluster:
-    description: Whether a cluster is asked, which needs the library kubernetes.
+  cluster_steps:
+    description: Steps that ask the cluster. The other options here say what of it.
+    type: list
+    elements: str
+    choices: [discover, scan, flag]
+    default: []
+  kubeconfigs:
+    description: For steps with an account of their own, the path of its kubeconfig, in place of O(kubeconfig).
+    type: dict
+    default: {}
+  sources:
+    description: Where the step V(discover) looks for images, V(openshift) and V(workloads) among it.
+    type: list
+    elements: str
+    default: []
+  workload_kinds:
+    description: Kinds that are read with V(workloads), in the plural. All that the module image_info knows by default.
+    type: list
+    elements: str
+  namespaces:
+    description: Regular expressions of namespaces that are looked at. None means all.
+    type: list
+    elements: str
+    default: []
+  mirrors_from_cluster:
+    description: Whether the mirrors of an OpenShift cluster are read.
     type: bool
     default: false
+  scan_method:
+    description: How the step V(scan) reads images.
+    type: str
+    choices: [local, job, image_volume]
+    default: local
+  scan_namespace:
+    description: Namespace of the scanner pods.
+    type: str
+    default: imagescan
+  flag_targets:
+    description: What the step V(flag) writes to. All that the cluster has by default.
+    type: list
+    elements: str
 extends_documentation_fragment:
   - imagescan.openshift._attributes
   - imagescan.openshift._attributes.info
   - imagescan.openshift.exceptions
   - imagescan.openshift.registry_access
+  - imagescan.openshift.cluster
 seealso:
   - module: imagescan.openshift.exception_info
   - module: imagescan.openshift.access_info
@@ -111,6 +182,7 @@ from ansible_collections.imagescan.openshift.plugins.module_utils._ansible impor
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.module import Module, run
 from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.preflight import check_inputs
 from ansible_collections.imagescan.openshift.plugins.module_utils._reports.formats import FORMATS
+from ansible_collections.imagescan.openshift.plugins.module_utils._vulnerabilities.model import FEED_FORMATS
 
 
 def main() -> None:
@@ -123,14 +195,36 @@ def main() -> None:
             "policies": {"type": "list", "elements": "path", "default": []},
             **specs.exceptions(),
             "feed_path": {"type": "path"},
+            "feed_url": {"type": "list", "elements": "str", "default": []},
+            "feed_format": {"type": "str", "choices": list(FEED_FORMATS), "default": FEED_FORMATS[0]},
+            "feed_distribution": {"type": "str"},
+            "feed_index": {"type": "path"},
+            "feed_max_age": {"type": "float", "default": 0.0},
+            "feed_for_store": {"type": "bool", "default": False},
+            "feed_ca_cert": {"type": "path"},
+            "feed_validate_certs": {"type": "bool", "default": True},
             "repository_map": {"type": "path"},
             "feed_signature_key": {"type": "path", "no_log": False},
             "dest": {"type": "path"},
             "formats": {"type": "list", "elements": "str", "choices": [item.name for item in FORMATS], "default": []},
             "metrics_file": {"type": "path"},
             "evaluates_here": {"type": "bool", "default": False},
-            "uses_cluster": {"type": "bool", "default": False},
+            "cluster_steps": {
+                "type": "list",
+                "elements": "str",
+                "choices": ["discover", "scan", "flag"],
+                "default": [],
+            },
+            "kubeconfigs": {"type": "dict", "default": {}},
+            "sources": {"type": "list", "elements": "str", "default": []},
+            "workload_kinds": {"type": "list", "elements": "str"},
+            "namespaces": {"type": "list", "elements": "str", "default": []},
+            "mirrors_from_cluster": {"type": "bool", "default": False},
+            "scan_method": {"type": "str", "choices": ["local", "job", "image_volume"], "default": "local"},
+            "scan_namespace": {"type": "str", "default": "imagescan"},
+            "flag_targets": {"type": "list", "elements": "str"},
             **specs.registry_access(),
+            **specs.cluster(),
         },
         supports_check_mode=True,
     )

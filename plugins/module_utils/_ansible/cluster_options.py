@@ -34,12 +34,17 @@ def connection_of(params: t.Mapping[str, t.Any]) -> Connection:
 
 def client_of(module: AnsibleModule) -> KubernetesClient:
     """Connect to the cluster of ``argument_specs.cluster``; what a person should know becomes a warning."""
-    connection = connection_of(module.params)
-    _hide_secrets(module)
-    client = connect(connection)
+    client = connect_as(module)
     for text in client.warnings:
         module.warn(text)
     return client
+
+
+def connect_as(module: AnsibleModule, kubeconfig: str = "") -> KubernetesClient:
+    """Connect as ``client_of`` does, without warnings; ``kubeconfig``: a file in place of the option's."""
+    connection = connection_of({**module.params, "kubeconfig": kubeconfig or module.params["kubeconfig"]})
+    _hide_secrets(module)
+    return connect(connection)
 
 
 def _hide_secrets(module: AnsibleModule) -> None:

@@ -33,7 +33,7 @@ def check_inputs(module: AnsibleModule) -> dict[str, t.Any]:
     """Check everything that a run was given. Raises ScanError with all problems; the code is that of the first."""
     problems: dict[str, ScanError] = {}
     absent = _absent_libraries(module.params)
-    for check in _checks(module.params, check_mode=module.check_mode):
+    for check in _checks(module):
         try:
             check()
         except ScanError as problem:
@@ -59,7 +59,7 @@ def check_inputs(module: AnsibleModule) -> dict[str, t.Any]:
 def _absent_libraries(params: Params) -> set[str]:
     """Find the packages that this run needs whatever its files say, and that this Python does not have."""
     needed = {"sqlalchemy"} if params["store"] else set()
-    needed |= {"kubernetes", "urllib3"} if params["uses_cluster"] else set()
+    needed |= {"kubernetes", "urllib3"} if params["cluster_steps"] else set()
     needed |= {"pysequoia"} if params["vex"] or params["feed_signature_key"] else set()
     needed |= {"packageurl"} if params["vex"] else set()
     needed |= {"prometheus_client"} if metrics.FORMAT.name in params["formats"] else set()
@@ -74,8 +74,12 @@ def _missing(packages: t.Iterable[str]) -> ScanError:
     )
 
 
-def _checks(params: Params, *, check_mode: bool) -> t.Iterator[t.Callable[[], object]]:
-    """List the checks, in the order in which problems are told; each file is one, so that all of them are told."""
+def _checks(module: AnsibleModule) -> t.Iterator[t.Callable[[], object]]:
+    """List the checks, in the order in which problems are told; each file is one, so that all of them are told.
+
+    Servers are asked last: what is wrong here is told whether they answer or not.
+    """
+    params = module.params
     for path in params["policies"]:
         yield partial(read_policies, [path])
     yield partial(read_policies, params["policies"])  # no two of one name
@@ -85,11 +89,19 @@ def _checks(params: Params, *, check_mode: bool) -> t.Iterator[t.Callable[[], ob
     yield from (partial(_check_readable, params, option) for option in READ_OPTIONS)
     yield partial(access_of, params)
     yield partial(_open_store, params)
-    if not check_mode:  # which writes nothing
+    if not module.check_mode:  # which writes nothing
         if params["store"] and params["writes_store"]:
             yield partial(_check_store_writable, params["store"])
         yield from (partial(_check_writable, params[option] or "", option) for option in WRITTEN_OPTIONS)
     yield partial(_check_oscap, params)
+    if params["cluster_steps"]:
+        from .preflight_cluster import account_checks
+
+        yield from account_checks(module)
+    if params["feed_url"]:
+        from .preflight_feed import check_feed_url
+
+        yield partial(check_feed_url, params)
 
 
 def _read_exceptions(params: Params) -> None:
@@ -98,7 +110,7 @@ def _read_exceptions(params: Params) -> None:
 
 def _check_readable(params: Params, option: str) -> None:
     path = params[option]
-    if path and not os.access(path, os.R_OK):
+    if path and "://" not in path and not os.access(path, os.R_OK):
         reason = "cannot be read" if os.path.lexists(path) else "is not there"
         raise InputError(f"{option}: {path} {reason}", hint="check the path and its rights")
 

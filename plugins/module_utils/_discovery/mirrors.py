@@ -21,7 +21,7 @@ from .._kubernetes.errors import ApiError
 GROUP = "config.openshift.io"
 ENTRY_LIMIT = 10_000
 #: Plural of the kind -> field of its spec, and the pulls that its mirrors serve.
-_KINDS = {
+KINDS = {
     "imagedigestmirrorsets": ("imageDigestMirrors", "digest"),
     "imagetagmirrorsets": ("imageTagMirrors", "tag"),
 }
@@ -34,11 +34,11 @@ def read_mirrors(client: KubernetesClient) -> tuple[Mirror, ...]:
     """
     if not client.has_group(GROUP):
         return ()
-    return tuple(itertools.chain.from_iterable(_read_kind(client, kind) for kind in _KINDS))
+    return tuple(itertools.chain.from_iterable(_read_kind(client, kind) for kind in KINDS))
 
 
 def _read_kind(client: KubernetesClient, kind: str) -> list[Mirror]:
-    field, pulls = _KINDS[kind]
+    field, pulls = KINDS[kind]
 
     def project(item: dict[str, t.Any]) -> list[Mirror]:
         metadata, spec = item.get("metadata"), item.get("spec")

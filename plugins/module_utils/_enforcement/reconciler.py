@@ -17,7 +17,7 @@ from __future__ import annotations
 import datetime
 import typing as t
 
-from .._core.errors import InputError, ScanError
+from .._core.errors import ScanError
 from .._flags.plan import (
     FlagPlan,
     InUse,
@@ -35,7 +35,7 @@ from .result import Result
 from .running_pods import RunningPods, read_running
 from .standing import Read, Standing
 from .targets.base import FlagOptions, FlagRound, FlagRun, FlagTarget, Observation
-from .targets.table import TARGETS
+from .targets.table import find_targets
 
 #: How often verdicts may change under a run before it leaves the rest to the next one.
 ROUNDS = 5
@@ -60,21 +60,7 @@ class Flagging:
         self._run = FlagRun(client, options, now, beat)
         self._read = read
         self.result = self._run.result
-        self._targets = self._find_targets()
-
-    def _find_targets(self) -> list[FlagTarget]:
-        client, names = self._run.client, self._run.options.targets
-        present = [target for target in TARGETS if client.has_group(target.group)]
-        if names is not None:
-            return [target for target in TARGETS if target.name in names]
-        if not present:
-            kinds = " nor ".join(target.describe for target in reversed(TARGETS))
-            raise InputError(
-                f"{client.server} has neither {kinds}, so nothing in it could hold a flag",
-                code="no-targets",
-                hint="run the playbook imagescan.openshift.enforce first; it installs the deny lists",
-            )
-        return present
+        self._targets = find_targets(client, options.targets)
 
     # -- present
 

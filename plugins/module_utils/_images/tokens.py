@@ -292,7 +292,9 @@ class Authenticator:
         )
 
     def _unauthorized(self, message: str, status: int = 401) -> RegistryError:
-        hint = "" if "credentials of" in message else "add an entry for it to the credentials file"
+        hint = "add an entry for it to the credentials file"
+        if "credentials of" in message:
+            hint = "log in again, as with podman login, and see that registry_auth_file names the file that it writes"
         return RegistryError(message, status=status, code="registry-unauthorized", hint=hint)
 
 

@@ -366,7 +366,9 @@ class Transport:
         refused = re.match(r"Tunnel connection failed: (4\d\d)", str(error))
         if refused:
             return RegistryError(
-                f"the proxy refuses the way to {endpoint} with {refused.group(1)}", code="registry-unavailable"
+                f"the proxy refuses the way to {endpoint} with {refused.group(1)}",
+                code="registry-unavailable",
+                hint="check the proxy, its login and what needs none (HTTPS_PROXY, NO_PROXY)",
             )
         return lost(endpoint, error)
 

@@ -55,6 +55,10 @@ def parse(options: Params, _params: Params) -> StreamQuery:
     return StreamQuery(streams, tags, options["history"])
 
 
+#: What to do on a cluster without this API.
+ELSEWHERE = "use the source workloads, or the source registry with its registry"
+
+
 def check(cluster: Cluster, hint: str = "watch pods, or poll its registries") -> None:
     """Raise InputError for a cluster without this API."""
     if not cluster.client.has_group(GROUP):
@@ -66,7 +70,7 @@ def gather(query: StreamQuery, cluster: Cluster) -> Gathered:
 
     Raises InputError on a cluster without this API, ApiError where it cannot be listed whole.
     """
-    check(cluster, "use the source workloads, or the source registry with its registry")
+    check(cluster, ELSEWHERE)
     objects: list[ImageObject | Unidentified] = cluster.items(PREFIX, "images", read_image, namespaced=False)
     streams = {(stream.namespace, stream.name): stream for stream in cluster.items(PREFIX, "imagestreams", read_stream)}
     cluster.streams = streams

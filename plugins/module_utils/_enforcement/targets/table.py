@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+import typing as t
+
+from ..._core.errors import InputError
+from ..._kubernetes.client import KubernetesClient
 from . import (
     deny_list,
     image_annotation,
@@ -16,3 +20,18 @@ TARGETS: tuple[FlagTarget, ...] = (
     deny_list.DENY_LIST,
     image_annotation.IMAGE_ANNOTATION,
 )
+
+
+def find_targets(client: KubernetesClient, names: t.Collection[str] | None) -> list[FlagTarget]:
+    """The targets with these names; None for those that the cluster has. Raises InputError where it has none."""
+    if names is not None:
+        return [target for target in TARGETS if target.name in names]
+    present = [target for target in TARGETS if client.has_group(target.group)]
+    if not present:
+        kinds = " nor ".join(target.describe for target in reversed(TARGETS))
+        raise InputError(
+            f"{client.server} has neither {kinds}, so nothing in it could hold a flag",
+            code="no-targets",
+            hint="run the playbook imagescan.openshift.enforce first; it installs the deny lists",
+        )
+    return present

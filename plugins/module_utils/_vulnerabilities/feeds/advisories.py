@@ -24,7 +24,7 @@ from .downloads import FeedClient, Transfer, is_url, local_path, shown_url, spli
 from .layout import is_document
 from .repodata import CHECKSUMS, ListedFile, PrimaryReader, read_repomd
 from .sites import ARCHIVE_LIMIT
-from .sources import Feed, folders_in, open_feed
+from .sources import Feed, folders_in, listing_of, open_feed
 from .sync import DocumentSink, KnownFeed
 
 if t.TYPE_CHECKING:
@@ -38,6 +38,7 @@ LIMITS = Limits(uncompressed=32 * GIB, expansion=400, expansion_free=GIB, entrie
 #: Bytes of a zip's list of members, which is read as a whole: some 500,000 members.
 _DIRECTORY_LIMIT = 64 << 20
 _UPDATEINFO = re.compile(r"(?:.*[-.])?updateinfo\.xml(?:\.(?:gz|xz|zst))?")
+_REPOMD = "repodata/repomd.xml"
 _STEP = 1 << 18
 
 
@@ -47,11 +48,29 @@ def open_records(source: str, access: Access | None, work: Path, tick: t.Callabl
     ``options``: those of ``open_feed``.
     """
     if is_url(source) and not source.lower().startswith("file://"):
-        if split_url(source).path.lower().endswith(".zip"):
+        if _is_zip(source):
             return _ZipFeed(_Remote(source, FeedClient(access, tick=tick), work / "records.zip"), tick)
     elif (path := local_path(source)).is_file() and _begins(path, b"PK"):
         return _ZipFeed(_Local(path), tick)
     return open_feed(source, access, work, tick, **options)
+
+
+def listing_of_records(url: str) -> str:
+    """As ``listing_of``; a zip is a feed, too."""
+    return "" if _is_zip(url) else listing_of(url)
+
+
+def listing_of_repository(url: str) -> str:
+    """The URL of the ``repomd.xml`` of a repository; empty where the URL names an updateinfo."""
+    parts = split_url(url)
+    if _UPDATEINFO.fullmatch(parts.path.rpartition("/")[2]):
+        return ""
+    folder = parts.path.rstrip("/").removesuffix(f"/{_REPOMD}")
+    return urllib.parse.urlunsplit(parts._replace(path=f"{folder}/{_REPOMD}"))
+
+
+def _is_zip(url: str) -> bool:
+    return split_url(url).path.lower().endswith(".zip")
 
 
 def open_repositories(
@@ -96,12 +115,12 @@ def open_repositories(
 def _remote(url: str, client: FeedClient, target: Path) -> _Repository:
     """The repository at a URL, or the updateinfo that the URL names."""
     parts = split_url(url)
-    folder, _slash, name = parts.path.rpartition("/")
-    if _UPDATEINFO.fullmatch(name):
+    listing = listing_of_repository(url)
+    if not listing:
         return _Repository(parts.path.strip("/"), _Remote(url, client, target), None)
-    folder = parts.path.rstrip("/").removesuffix("/repodata/repomd.xml")
-    base = urllib.parse.urlunsplit(parts._replace(path=folder + "/"))
-    listed = read_repomd(client.read(_below(base, "repodata/repomd.xml"), limit=REPOMD_LIMIT), shown_url(base))
+    folder = split_url(listing).path.removesuffix(_REPOMD)
+    base = urllib.parse.urlunsplit(parts._replace(path=folder))
+    listed = read_repomd(client.read(listing, limit=REPOMD_LIMIT), shown_url(base))
     updateinfo, primary = (
         _Remote(_below(base, listed_file.path), client, target.with_name(f"{target.name}-{number}"), listed_file)
         for number, listed_file in enumerate(listed)

@@ -35,6 +35,14 @@ _SLOWEST = 50_000  # bytes a second, within which a transfer has to end
 _LONGEST = 6 * 3600.0  # seconds
 _CODES = {401: "feed-refused", 403: "feed-refused", 404: "feed-not-found", 410: "feed-not-found"}
 
+_HINTS = {
+    401: "check the user name and password in the URL",
+    403: "check the user name and password in the URL; a server may also refuse who asks too often",
+    404: "check the URL",
+    410: "check the URL",
+}
+_UNREACHED = "check the URL, the network and the proxy (HTTPS_PROXY, NO_PROXY)"
+
 _Result = t.TypeVar("_Result")
 
 
@@ -282,11 +290,13 @@ class FeedClient:
         for _attempt in range(_ATTEMPTS):
             wait = 0.0
             status = 0
+            hint = _UNREACHED
             try:
                 return attempt()
             except _Refused as error:
                 reason, status = f"the server answers {error.status}", error.status
                 again = status in _AGAIN
+                hint = _HINTS.get(status, "try again later" if again else "check the URL")
                 wait = error.wait
                 if status in _TOO_QUICK:
                     self._gap = min(_LONGEST_GAP, max(_FIRST_GAP, 2 * self._gap))
@@ -294,6 +304,7 @@ class FeedClient:
                 reason, again = error.message, True
             except RegistryError as error:
                 reason, again = error.message, False
+                hint = _hint_of(error)
             if progress() > reached:
                 # A connection that breaks again and again but brings something each time is not a failure.
                 reached, failures = progress(), 0
@@ -303,6 +314,7 @@ class FeedClient:
                     f"{shown_url(url)} cannot be fetched: {reason}",
                     status=status,
                     code=_CODES.get(status, "feed-unreachable"),
+                    hint=hint,
                 )
             self._wait(max(wait, min(30.0, 0.5 * 2.0**failures)))
         raise FetchError(f"{shown_url(url)} cannot be fetched: the transfer broke off {_ATTEMPTS} times")
@@ -312,6 +324,15 @@ class FeedClient:
             self._tick()
             self._sleep(min(seconds, 1.0))
             seconds -= 1.0
+
+
+def _hint_of(error: RegistryError) -> str:
+    """Return what to do about a connection that did not come about; transport speaks of registries."""
+    if error.code != "registry-tls":
+        return _UNREACHED
+    if "is not trusted" in error.message:
+        return "give the certificate of its CA as ca_cert, or, in the roles, as scan_feed_ca_cert or feed_ca_cert"
+    return "does it speak plain HTTP? then its URL begins with http://"
 
 
 def validator_of(headers: t.Mapping[str, str]) -> str:

@@ -98,6 +98,14 @@ def open_feed(
     )
 
 
+def listing_of(url: str) -> str:
+    """The URL of the file that names the newest archive of a feed; empty where the feed is an archive itself."""
+    parts = split_url(url)
+    if ARCHIVE_NAME.fullmatch(parts.path.rpartition("/")[2]):
+        return ""
+    return urllib.parse.urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{ARCHIVE_LATEST}"))
+
+
 class FolderFeed:
     """A folder of documents, without those that its lists say were taken back. ``paths``: of the documents."""
 

@@ -13,7 +13,7 @@ from ..distributions import RED_HAT
 from ..documents.csaf_vex import read_document
 from ..documents.model import Document
 from ..documents.unread import csaf_vex_scope
-from ..feeds.sources import open_feed
+from ..feeds.sources import listing_of, open_feed
 from .model import FeedFormat
 
 _DOCUMENT_NAME = re.compile(r"cve-[0-9]{4}-[0-9]{4,}\.json", re.IGNORECASE)
@@ -40,6 +40,7 @@ FORMAT = FeedFormat(
     noun="CSAF-VEX document",
     coverage="full",
     open=open_feed,
+    listing=listing_of,
     read=_read,
     scope=csaf_vex_scope,
     distributions=lambda _distribution, _cpes: list(RED_HAT.ids),

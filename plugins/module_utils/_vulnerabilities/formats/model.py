@@ -22,6 +22,7 @@ class FeedFormat:
     ``name``: as in options and in indexes. ``noun``: one of its documents, in messages. ``coverage``: as in
     ``FeedInfo``; ``fixes`` for data that tells nothing of what is not fixed.
     ``open``: the feed behind a path or URL; arguments as of ``sources.open_feed``.
+    ``listing``: the URL of a feed -> that of the small file that is fetched first; empty for a feed that is one file.
     ``read``: a document's bytes, its file name, the packages to read it for (all where it is empty) and the user's
     distribution -> what it says; raises ScanError.
     ``scope``: bytes and path of a document that cannot be read -> what it can concern.
@@ -39,6 +40,7 @@ class FeedFormat:
     read: t.Callable[[bytes, str, t.Collection[str], str], Document]
     scope: t.Callable[[bytes, str], UnreadScope]
     distributions: t.Callable[[str, t.Iterable[str]], list[str]]
+    listing: t.Callable[[str], str] = lambda _url: ""
     left_out: frozenset[str] = frozenset()
     needs_distribution: bool = False
     takes_urls: bool = False

@@ -13,7 +13,7 @@ from ..distributions import DISTRIBUTIONS, distribution_of_product
 from ..documents.model import Document
 from ..documents.osv import read_record
 from ..documents.unread import EVERYTHING, UnreadScope
-from ..feeds.advisories import open_records
+from ..feeds.advisories import listing_of_records, open_records
 from .model import FeedFormat
 
 _RECORD_NAME = re.compile(rf"(?:{'|'.join(name for one in DISTRIBUTIONS for name in one.advisories)}).*\.json")
@@ -45,6 +45,7 @@ FORMAT = FeedFormat(
     noun="OSV record",
     coverage="fixes",
     open=open_records,
+    listing=listing_of_records,
     read=_read,
     scope=_scope,
     distributions=_distributions,

@@ -11,7 +11,7 @@ from ..distributions import parse_distribution
 from ..documents.model import Document
 from ..documents.unread import EVERYTHING
 from ..documents.updateinfo import read_advisory
-from ..feeds.advisories import open_repositories
+from ..feeds.advisories import listing_of_repository, open_repositories
 from .model import FeedFormat
 
 
@@ -24,6 +24,7 @@ FORMAT = FeedFormat(
     noun="advisory",
     coverage="fixes",
     open=open_repositories,
+    listing=listing_of_repository,
     read=_read,
     scope=lambda _data, _path: EVERYTHING,  # such a feed is of one distribution, which its user names
     distributions=lambda distribution, _cpes: list(parse_distribution(distribution)[0].ids),
