@@ -111,12 +111,22 @@ def test_an_unchanged_fleet_is_not_fetched_again_and_the_password_is_in_nothing(
     assert (shop.fleet / "scan" / "report" / "report.json").read_bytes() == report
 
 
-@pytest.mark.full  # test_registry.py has the message, the target role_scan the way of an error to the end of a play
-def test_a_wrong_password_is_an_error_of_each_image_that_says_what_to_do(shop: Shop) -> None:
+@pytest.mark.full  # tests/unit/test_mistakes.py has the message of each mistake
+def test_a_wrong_password_is_one_message_before_anything_is_fetched(shop: Shop) -> None:
     shop.auth_file.write_text(json.dumps({"auths": {shop.registry: {"auth": "YTpi"}}}), encoding="utf-8")
     references = ",".join(f"{shop.registry}/fleet/{name}:1" for name in IMAGES)
-    told = scan(shop, "-e", json.dumps({"scan_registry": [], "scan_references": references, "scan_fail_on": "error"}))
+    named = {"scan_registry": [], "scan_references": references}
+    told = scan(shop, "-e", json.dumps(named))
     assert told.returncode != 0
+    assert told.stdout.count("fatal: ") == 1
+    assert f"none of the images ({len(IMAGES)}) can be read; the first: {shop.registry}/fleet/" in told.stdout
+    assert "refuses the credentials of" in told.stdout
+    assert "log in again" in told.stdout
+    assert not blobs(shop.requests)
+    assert not (shop.fleet / "scan" / "report").exists()
+
+    # Whoever wants to go on has a report of it.
+    assert scan(shop, "-e", json.dumps({**named, "scan_fail_on": "none"})).returncode == 0
     report = json.loads((shop.fleet / "scan" / "report" / "report.json").read_text(encoding="utf-8"))
     assert report["counts"] == {"passed": 0, "failed": 0, "inconclusive": 0, "error": len(IMAGES)}
     for image in report["images"]:

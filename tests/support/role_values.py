@@ -53,14 +53,15 @@ def main() -> None:
     for path in sorted([folder / "defaults/main.yml", *(folder / "vars").rglob("*.yml")]):
         variables |= yaml.safe_load(path.read_text(encoding="utf-8"))
     values: dict[str, Json] = {}
+    templar = Templar(loader=DataLoader())  # one for all cases: it keeps the templates that it compiled
     for case, given in request["cases"].items():
         facts = given.pop("facts", {})
         safe = trusted({**variables, **given, **facts})
-        templar = Templar(loader=DataLoader(), variables=safe)
+        templar.available_variables = safe
         given |= {name: templar.template(safe[name]) for name in facts}
         texts = {f"value_of_{name}": f"{{{{ {text} }}}}" for name, text in request["expressions"].items()}
         safe = trusted({**variables, **given, **texts})
-        templar = Templar(loader=DataLoader(), variables=safe)
+        templar.available_variables = safe
         values[case] = {name: templar.template(safe[f"value_of_{name}"]) for name in request["expressions"]}
     print(json.dumps(values))
 

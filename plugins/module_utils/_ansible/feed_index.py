@@ -41,7 +41,7 @@ def keep_index(module: AnsibleModule) -> dict[str, t.Any]:
         # No image could be scanned, or none was in check mode. Their verdicts say so; this is not a reason to stop.
         return _nothing(params["index"])
     started = datetime.now(timezone.utc)
-    source, form = _source_of(params), _form_of(params)
+    source, form = source_of(params), _form_of(params)
     form.check()
     indexed = names if params["only_names"] else None
     keys = _keys_of(params)
@@ -70,7 +70,7 @@ def keep_index(module: AnsibleModule) -> dict[str, t.Any]:
 
 def _check(params: dict[str, t.Any]) -> dict[str, t.Any]:
     """Read the feed and say what of it would be refused."""
-    source = _source_of(params)
+    source = source_of(params)
     keys = _keys_of(params)
     checked = check_feed(
         source,
@@ -133,7 +133,7 @@ def _names_of(params: dict[str, t.Any], check_mode: bool) -> list[str] | None:
     return sorted(package_names(params, check_mode).union(params["names"] or ()))
 
 
-def _source_of(params: dict[str, t.Any]) -> str:
+def source_of(params: t.Mapping[str, t.Any]) -> str:
     """Return the path, or the addresses with blanks between them."""
     if params["path"]:
         return str(params["path"])

@@ -32,7 +32,9 @@ def read_policies(paths: t.Sequence[str]) -> list[Policy]:
         for policy in load_policies(read_document(path, "policy file"), path):
             if policy.name in place:
                 raise ScanError(
-                    f"{path}: there is a policy {policy.name!r} in {place[policy.name]} already", code="invalid-input"
+                    f"{path}: there is a policy {policy.name!r} in {place[policy.name]} already",
+                    code="invalid-input",
+                    hint="give one of them another name",
                 )
             place[policy.name] = path
             policies.append(policy)

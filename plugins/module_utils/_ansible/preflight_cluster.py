@@ -48,11 +48,14 @@ def account_checks(module: AnsibleModule) -> t.Iterator[t.Callable[[], None]]:
 def _check_account(module: AnsibleModule, kubeconfig: str, steps: t.Sequence[str]) -> None:
     """Raise ApiError where the account of these steps does not get in, or lacks rights: all of them in one message."""
     client = connect_as(module, kubeconfig)
-    wishes = {step: list(_WISHES[step](client, module)) for step in steps}
-    missing = missing_rights(client, [wish for wished in wishes.values() for wish in wished])
+    step_of: dict[AccessRequest, str] = {}
+    for step in steps:
+        for wish in _WISHES[step](client, module):
+            step_of.setdefault(wish, step)
+    missing = missing_rights(client, step_of)
     if not missing:
         return
-    lacking = {step: [wish for wish in wished if wish in missing] for step, wished in wishes.items()}
+    lacking = {step: [wish for wish in missing if step_of[wish] == step] for step in steps}
     told = "; ".join(f"{_listed(lacked)} (step {step})" for step, lacked in lacking.items() if lacked)
     roles = dict.fromkeys(
         "ClusterRole imagescan-mirrors" if wish.group == mirrors.GROUP else _ROLES[step].format_map(module.params)

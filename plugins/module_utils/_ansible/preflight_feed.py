@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import typing as t
 from datetime import datetime, timezone
-from pathlib import Path
 
 from .._core.errors import InputError
 from .._images.access import Access
@@ -15,22 +14,17 @@ from .._vulnerabilities.feeds.downloads import FeedClient, local_path
 from .._vulnerabilities.feeds.parsing import Form
 from .._vulnerabilities.feeds.signatures import Keys
 from .._vulnerabilities.feeds.sources import listing_of, sources_of
-from .feed_index import young_index
-
-#: Bytes of a list that is read to see that the server has it.
-_LIST_LIMIT = 32 << 20
+from .feed_index import source_of, young_index
 
 
 def check_feed_url(params: t.Mapping[str, t.Any]) -> None:
-    """Raise ScanError where the feed cannot be had: one small request for each address, as the step judge makes it."""
+    """Raise ScanError where the feed or its map cannot be had: one request for each, of which nothing is read."""
     form = Form(params["feed_format"], params["feed_distribution"] or "")
     form.check()
+    source = source_of({"path": "", "url": params["feed_url"], "format": form.name})
+    repository_map = params["repository_map"] or ""
     keys = Keys.read(params["feed_signature_key"]) if params["feed_signature_key"] else None
-    sources = sources_of(" ".join(params["feed_url"]), params["repository_map"] or "")
-    hours, present = params["feed_max_age"], datetime.now(timezone.utc)
-    young = young_index(params["feed_index"], hours, present, sources, form, keys) if params["feed_index"] else None
-    # Which packages an index for a store needs is not known before the images are.
-    if young is not None and (params["feed_for_store"] or not young.names):
+    if _is_young(params, sources_of(source, repository_map), form, keys):
         return
     client = FeedClient(
         Access(
@@ -39,17 +33,23 @@ def check_feed_url(params: t.Mapping[str, t.Any]) -> None:
             timeout=params["timeout"],
         )
     )
-    for url in params["feed_url"]:
-        if url.lower().startswith("file://"):
-            _check_there(local_path(url))
-            continue
-        listing = listing_of(url) and form.format.listing(url)  # an archive may be a bundle of any format
-        if listing:
-            client.read(listing, limit=_LIST_LIMIT)
-        else:
-            client.head(url)
+    for url in source.split():
+        # An archive may be a bundle of any format.
+        _ask(client, (listing_of(url) and form.format.listing(url)) or url)
+    if "://" in repository_map:
+        _ask(client, repository_map)
 
 
-def _check_there(path: Path) -> None:
-    if not path.exists():
-        raise InputError(f"there is no feed at {path}", code="feed-not-found", hint="check the path in the URL")
+def _is_young(params: t.Mapping[str, t.Any], sources: list[str], form: Form, keys: Keys | None) -> bool:
+    """Return True if the index is so young that nobody will ask for the feed."""
+    present = datetime.now(timezone.utc)
+    young = young_index(params["feed_index"] or "", params["feed_max_age"], present, sources, form, keys)
+    # Which packages an index for a store needs is not known before the images are.
+    return young is not None and (params["feed_for_store"] or not young.names)
+
+
+def _ask(client: FeedClient, url: str) -> None:
+    if not url.lower().startswith("file://"):
+        client.ask(url)
+    elif not local_path(url).exists():
+        raise InputError(f"there is nothing at {url}", code="feed-not-found", hint="check the path in the URL")

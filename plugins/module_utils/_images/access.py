@@ -79,7 +79,9 @@ def read_small_file(path: str, subject: str, limit: int) -> bytes:
             data = stream.read(limit + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise InputError(f"{subject} {quoted(path)} cannot be read: {reason}") from error
+        raise InputError(
+            f"{subject} {quoted(path)} cannot be read: {reason}", hint="check the path and its rights"
+        ) from error
     if len(data) > limit:
         raise InputError(f"{subject} {quoted(path)} is larger than {limit} bytes; is it the right file?")
     return data

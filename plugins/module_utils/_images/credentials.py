@@ -136,7 +136,11 @@ class _AuthFile:
 
     def _load(self, path: str) -> None:
         data = read_small_file(path, "the credentials file", _FILE_LIMIT)
-        document = read_object(data, self._where, limit=_FILE_LIMIT, error=InputError)
+        try:
+            document = read_object(data, self._where, limit=_FILE_LIMIT, error=InputError)
+        except InputError as error:
+            error.hint = "give the file that podman login or docker login writes"
+            raise
         if any(name in document for name in _SETTINGS):
             entries = self._part(document, "auths")
             self._helpers = frozenset(_host_key(_split_key(key)[0]) for key in self._part(document, "credHelpers"))

@@ -230,7 +230,7 @@ class RegistryClient:
         message += f" for {url.target.partition('?')[0]}"
         used = f"it was asked with {credential.origin}" if credential else "it was asked without credentials"
         hints = {
-            401: used,
+            401: f"{used}; log in again, as with podman login, or mend that entry" if credential else used,
             403: f"{used}; a right to pull is needed",
             404: "check the name, and the right to see it",
             429: "wait, or raise the limit by pulling with credentials",

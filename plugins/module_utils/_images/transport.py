@@ -354,7 +354,7 @@ class Transport:
             return RegistryError(
                 f"the certificate of {endpoint} is not trusted: {error.verify_message}",
                 code="registry-tls",
-                hint="give a file with the certificate of its CA: registry_ca_cert for a registry, ca_cert for a feed",
+                hint="give a file with the certificate of its CA as registry_ca_cert, in the roles in scan_registries",
             )
         if isinstance(error, ssl.SSLError) and not isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
             hint = _PLAIN if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST") else ""
@@ -365,8 +365,10 @@ class Transport:
             return RegistryError(f"there is no host {endpoint.host}", code="registry-unavailable", hint=_UNREACHED)
         refused = re.match(r"Tunnel connection failed: (4\d\d)", str(error))
         if refused:
+            proxy = proxy_for(endpoint)
+            name = f"the proxy {proxy.endpoint}" if proxy else "the proxy"
             return RegistryError(
-                f"the proxy refuses the way to {endpoint} with {refused.group(1)}",
+                f"{name} refuses the way to {endpoint} with {refused.group(1)}",
                 code="registry-unavailable",
                 hint="check the proxy, its login and what needs none (HTTPS_PROXY, NO_PROXY)",
             )
@@ -385,7 +387,10 @@ def tls_context(access: Access) -> ssl.SSLContext:
         try:
             context.load_verify_locations(cadata=data.decode("ascii"))
         except (ssl.SSLError, ValueError) as error:
-            raise InputError(f"the CA file {quoted(access.ca_file)} has no certificates in PEM form") from error
+            raise InputError(
+                f"the CA file {quoted(access.ca_file)} has no certificates in PEM form",
+                hint="give the certificate of the CA as text that begins with -----BEGIN CERTIFICATE-----",
+            ) from error
     return context
 
 

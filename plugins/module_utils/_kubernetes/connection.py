@@ -83,14 +83,18 @@ class Connection:
             if not (math.isfinite(value) and value > 0):
                 raise InputError(f"{name} is {value}; expected a number of seconds above 0")
         if bool(self.username) != bool(self.password):
-            raise config_error("username and password are only good together; one is missing")
+            raise config_error(
+                "username and password are only good together; one is missing", "give both, or api_key alone"
+            )
         if bool(self.client_cert) != bool(self.client_key):
-            raise config_error("client_cert and client_key are only good together; one is missing")
+            raise config_error("client_cert and client_key are only good together; one is missing", "give both")
         if self.impersonate_groups and not self.impersonate_user:
             raise config_error("impersonate_groups needs impersonate_user")
         for name in ("api_key", "username", "password", "impersonate_user"):
             if any(character in getattr(self, name) for character in "\r\n\0"):
-                raise config_error(f"{name} has a line break or NUL in it")
+                raise config_error(
+                    f"{name} has a line break or NUL in it", "give it without, such as a file's text without its end"
+                )
 
 
 def secrets_of(kubeconfig: str | t.Mapping[str, t.Any]) -> tuple[set[str], set[str]]:

@@ -193,8 +193,10 @@ class Exchange:
             return lasting
         tunnel = re.search(r"Tunnel connection failed: (4\d\d)", str(error))
         if tunnel:
+            proxy = self._settled.pool.proxy
+            name = f"the proxy {proxy.netloc}" if proxy else "the proxy"
             return ApiError(
-                f"the proxy refuses the way to {self.server} with {tunnel.group(1)}",
+                f"{name} refuses the way to {self.server} with {tunnel.group(1)}",
                 code=UNREACHABLE,
                 hint="check proxy, no_proxy and the proxy's login",
             )

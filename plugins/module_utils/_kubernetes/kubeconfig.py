@@ -236,10 +236,16 @@ def _check(
         raise config_error(f"{name} has no context {quoted(str(chosen))}", f"it has: {names}")
     parts = entries["contexts"][chosen]
     if not entries["clusters"].get(parts.get("cluster"), {}).get("server"):
-        raise config_error(f"{name}: the context {quoted(str(chosen))} names no cluster with a server")
+        raise config_error(
+            f"{name}: the context {quoted(str(chosen))} names no cluster with a server",
+            "add the cluster with its server, or name another context",
+        )
     if parts.get("user") and parts["user"] not in entries["users"]:
         user = quoted(str(parts["user"]))
-        raise config_error(f"{name}: the context {quoted(str(chosen))} names the user {user}, who is not in it")
+        raise config_error(
+            f"{name}: the context {quoted(str(chosen))} names the user {user}, who is not in it",
+            "add the user, or name another context",
+        )
     return entries["clusters"][parts["cluster"]], entries["users"].get(parts.get("user"), {})
 
 

@@ -26,6 +26,8 @@ DEPTH_LIMIT = 16
 #: Longest text of one value.
 VALUE_LIMIT = 4096
 
+#: What to do about text that is not YAML.
+_YAML = "look at the indentation, the colons and the brackets there"
 _UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
 _FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _NOTHING = ("", "~", "null", "Null", "NULL")
@@ -183,9 +185,11 @@ def read_document(text: str, place: str) -> Field:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f", line {mark.line + 1}" if mark else ""
-        raise InputError(f"{place}{line}: not valid YAML: {visible(error.problem or str(error), 300)}") from None
+        raise InputError(
+            f"{place}{line}: not valid YAML: {visible(error.problem or str(error), 300)}", hint=_YAML
+        ) from None
     except yaml.YAMLError as error:
-        raise InputError(f"{place}: not valid YAML: {visible(str(error), 300)}") from None
+        raise InputError(f"{place}: not valid YAML: {visible(str(error), 300)}", hint=_YAML) from None
     except RecursionError:
         raise InputError(f"{place}: nested too deep") from None
     if root is None:

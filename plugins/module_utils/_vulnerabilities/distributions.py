@@ -247,8 +247,9 @@ def parse_distribution(text: str) -> tuple[Distribution, str]:
     release = release_of(version)
     if distribution is None or distribution is RED_HAT or not colon or not release:
         choices = ", ".join(choice.id for choice in DISTRIBUTIONS if choice is not RED_HAT)
+        problem = f"the distribution {ascii(text)[:80]} is not known" if text else "no distribution is given"
         raise InputError(
-            f"the distribution {ascii(text)[:80]} is not known; expected one of {choices}, a colon and its release",
+            f"{problem}; expected one of {choices}, a colon and its release",
             hint="for example rocky:9, ol:8, fedora:42 or amzn:2023",
         )
     return distribution, release

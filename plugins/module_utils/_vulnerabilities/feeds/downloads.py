@@ -188,6 +188,16 @@ class FeedClient:
                 return {}
             raise
 
+    def ask(self, url: str) -> None:
+        """Raise FetchError where a file cannot be had. Nothing of it is read."""
+
+        def attempt() -> None:
+            response = self._send(url, "GET", {}, 0)
+            response.close()
+            _check_status(response, (200,))
+
+        self._with_retries(url, attempt)
+
     def read(self, url: str, *, limit: int) -> bytes:
         """A small file. Raises FetchError (``status`` 404 when there is none), LimitExceeded."""
         target = io.BytesIO()
@@ -380,7 +390,7 @@ def _request_of(url: str) -> tuple[Url, str]:
     userinfo, _at, host = parts.netloc.rpartition("@")
     target = parse_url(urllib.parse.urlunsplit((parts.scheme, host, parts.path or "/", parts.query, "")))
     if target is None:
-        raise InputError(f"{shown_url(url)!r} is not an http or https URL")
+        raise InputError(f"{shown_url(url)!r} is not an http or https URL", hint="write http://, https://, or a path")
     if not userinfo:
         return target, ""
     user, _colon, password = userinfo.partition(":")

@@ -74,7 +74,9 @@ class Keys:
                 data = stream.read(KEYS_LIMIT + 1)
         except OSError as error:
             raise InputError(
-                f"the key file {path} cannot be read: {error.strerror or error}", code="signature-key"
+                f"the key file {path} cannot be read: {error.strerror or error}",
+                code="signature-key",
+                hint="check the path and its rights",
             ) from error
         return cls.of(data, path)
 
@@ -89,7 +91,9 @@ class Keys:
             certificates = pysequoia.Cert.split_bytes(data)
         except (RuntimeError, ValueError) as error:
             raise InputError(
-                f"the key file {path} cannot be read as OpenPGP keys: {_first_line(error)}", code="signature-key"
+                f"the key file {path} cannot be read as OpenPGP keys: {_first_line(error)}",
+                code="signature-key",
+                hint=_HINT,
             ) from error
         if not certificates:
             raise InputError(f"the key file {path} has no OpenPGP key in it", code="signature-key", hint=_HINT)

@@ -438,7 +438,7 @@ def test_an_index_holds_one_kind_of_data(tmp_path: Path) -> None:
     ("form", "options", "message"),
     [
         (Form("oval"), {}, "not known"),
-        (Form("updateinfo"), {}, "not known; expected one of almalinux"),
+        (Form("updateinfo"), {}, "no distribution is given; expected one of almalinux"),
         (Form("osv", "rocky:9"), {}, "says by itself"),
         (make.OSV, {"repository_map": "map.json"}, "belongs to Red Hat's data"),
     ],
