@@ -120,7 +120,7 @@ def test_a_wrong_password_is_one_message_before_anything_is_fetched(shop: Shop) 
     assert told.returncode != 0
     assert told.stdout.count("fatal: ") == 1
     assert f"none of the images ({len(IMAGES)}) can be read; the first: {shop.registry}/fleet/" in told.stdout
-    assert "refuses the credentials of" in told.stdout
+    assert "it was asked with the credentials file" in told.stdout
     assert "log in again" in told.stdout
     assert not blobs(shop.requests)
     assert not (shop.fleet / "scan" / "report").exists()
