@@ -79,7 +79,7 @@ def run(root: Path, work: Path, fleet: Path) -> None:
         "scan_dir": f"{work}/scan",
     }
     program = Path(sys.executable).parent / "ansible-playbook"
-    command = [program, "-i", "localhost,", "imagescan.openshift.scan", "-e", json.dumps(variables)]
+    command: list[str | Path] = [program, "-i", "localhost,", "imagescan.openshift.scan", "-e", json.dumps(variables)]
     environment = {**ansible_environment(work), "ANSIBLE_COLLECTIONS_PATH": str(root), "PYTHONPATH": str(root)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]

@@ -534,7 +534,7 @@ def stage_fuzz(result: Result) -> None:
 def stage_bench(result: Result) -> None:
     """Measure against the peers, a full feed, a fleet, OpenSCAP, scans by pods, admission; never gates."""
     venv = test_environment()
-    scripts = ["bench.py", "feed.py", "matching.py"]
+    scripts = ["bench.py", "feed.py", "matching.py", "preflight.py"]
     lacking = cluster_lacks()
     if lacking:
         result.missing(f"{' and '.join(lacking)}: figures of a cluster")
