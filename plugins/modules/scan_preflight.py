@@ -70,7 +70,8 @@ options:
     type: bool
     default: true
   repository_map:
-    description: File or URL that says which repository has which product. A URL is not asked.
+    description:
+      - File or URL that says which repository has which product. A URL is asked only where O(feed_url) is given.
     type: path
   feed_signature_key:
     description: File with the key that signs the vulnerability data.

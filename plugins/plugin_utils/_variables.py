@@ -158,47 +158,50 @@ def unknown_of_role(role: str, variables: Mapping[str, t.Any], is_all: bool = Fa
     """
     options = options_of(role)
     known = (*options, *OTHERS.get(role, ()))
-    texts = _unknown(f"the role {role} has", f"{role}_", options, known, variables)
-    texts += unknown_shared(variables)
+    owner, prefix = f"the role {role} has", f"{role}_"
+    texts = {**_unknown(owner, prefix, options, known, variables), **_unknown_shared(variables)}
     if is_all:
-        for name in sorted(map(str, variables.keys() - SHARED)):
-            if not name.startswith(f"{role}_") and not any(f" {visible(name, 100)}" in text for text in texts):
-                meant = nearest_choice(name, [option.removeprefix(f"{role}_") for option in options])
-                advice = f"; did you mean '{role}_{meant}'?" if meant else ""
-                texts.append(f"the role {role} has no variable {visible(name, 100)}{advice}")
-    return texts
+        endings = [option.removeprefix(prefix) for option in options]
+        for name in sorted(map(str, variables.keys() - SHARED - texts.keys())):
+            if not name.startswith(prefix):
+                texts[name] = _text(owner, name, prefix, nearest_choice(name, endings))
+    return list(texts.values())
 
 
 def unknown_of_playbook(name: str, variables: Mapping[str, t.Any]) -> list[str]:
     """Write the same for a playbook and the roles whose variables it takes."""
     playbook = PLAYBOOKS[name]
-    texts = _unknown(f"the playbook {name} has", f"{name}_", playbook.own, playbook.own, variables)
+    texts = list(_unknown(f"the playbook {name} has", f"{name}_", playbook.own, playbook.own, variables).values())
     for role in playbook.roles:
         texts += unknown_of_role(role, variables)
-    return list(dict.fromkeys(texts or unknown_shared(variables)))
+    return list(dict.fromkeys(texts or _unknown_shared(variables).values()))
 
 
-def unknown_shared(variables: Mapping[str, t.Any]) -> list[str]:
+def _unknown_shared(variables: Mapping[str, t.Any]) -> dict[str, str]:
     """Write the same for the variables that the roles share."""
     return _unknown("the roles have", "imagescan_", sorted(SHARED), sorted(SHARED), variables)
 
 
 def _unknown(
     owner: str, prefix: str, options: Iterable[str], known: Collection[str], variables: Mapping[str, t.Any]
-) -> list[str]:
-    """Write the texts. ``known``: patterns of names that are right; ``options``: names that may be meant."""
+) -> dict[str, str]:
+    """Write the texts, by name. ``known``: patterns of names that are right; ``options``: names that may be meant."""
     endings = [option.removeprefix(prefix) for option in options]
     names, patterns = set(known), [pattern for pattern in known if "*" in pattern]
     loops = {variables.get("ansible_loop_var"), variables.get("ansible_index_var")}
-    texts = []
+    texts = {}
     for name in sorted(map(str, variables.keys() - names - loops)):
         if is_result(variables[name]) or any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
             continue
         meant = _meant(name, prefix, endings)
         if meant is not None:
-            advice = f"; did you mean '{prefix}{meant}'?" if meant else ""
-            texts.append(f"{owner} no variable {visible(name, 100)}{advice}")
+            texts[name] = _text(owner, name, prefix, meant)
     return texts
+
+
+def _text(owner: str, name: str, prefix: str, meant: str) -> str:
+    advice = f"; did you mean '{prefix}{meant}'?" if meant else ""
+    return f"{owner} no variable {visible(name, 100)}{advice}"
 
 
 def _meant(name: str, prefix: str, endings: list[str]) -> str | None:

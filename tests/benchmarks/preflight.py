@@ -20,8 +20,9 @@ import time
 import typing as t
 from pathlib import Path
 
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.preflight_cluster import SCANNER_RIGHTS
 from ansible_collections.imagescan.openshift.tests.benchmarks.table import Table
-from ansible_collections.imagescan.openshift.tests.support.mistakes import DISCOVERY, FLAGGER, SCANNER
+from ansible_collections.imagescan.openshift.tests.support.mistakes import DISCOVERY, FLAGGER
 from ansible_collections.imagescan.openshift.tests.support.modules import PACKAGE
 from ansible_collections.imagescan.openshift.tests.support.programs import ansible_environment
 from ansible_collections.imagescan.openshift.tests.support.rights_server import TOKEN, RightsServer
@@ -29,7 +30,9 @@ from ansible_collections.imagescan.openshift.tests.support.servers import Answer
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 ROUNDS = 7
-SERVER = RightsServer({**DISCOVERY, **FLAGGER}, {"imagescan": SCANNER}, groups=("apps", "batch", "imagescan.github.io"))
+SERVER = RightsServer(
+    {**DISCOVERY, **FLAGGER}, {"imagescan": SCANNER_RIGHTS}, groups=("apps", "batch", "imagescan.github.io")
+)
 
 
 def main() -> None:

@@ -93,7 +93,6 @@ def place(cluster: KubernetesCluster) -> t.Iterator[Place]:
         labels = {"imagescan.github.io/list": mode, "imagescan.github.io/enforce": name}
         metadata = {"name": f"{name}-{mode}-0", "labels": labels}
         documents.append({"apiVersion": VERSION, "kind": f"{mode.title()}List", "metadata": metadata, "spec": spec})
-    documents[0]["kind"] = "DenyList"
     made = Place(connect(Connection(kubeconfig=str(cluster.kubeconfig))), name, f"{name}-strict")
     policies, bindings = installed(cluster, name)
     try:

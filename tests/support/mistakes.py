@@ -13,6 +13,8 @@ import json
 import typing as t
 from pathlib import Path
 
+from ansible_collections.imagescan.openshift.plugins.module_utils._ansible.preflight_cluster import SCANNER_RIGHTS
+
 from .rights_server import TOKEN, RightsServer, without
 from .servers import Answer, Request, running_server
 
@@ -29,13 +31,6 @@ DISCOVERY = {
     ("apps", "daemonsets"): "list",
     ("batch", "jobs"): "list",
     ("batch", "cronjobs"): "list",
-}
-SCANNER = {
-    ("batch", "jobs"): "create list patch delete",
-    ("", "pods"): "list delete",
-    ("", "pods/log"): "get",
-    ("", "configmaps"): "create get list delete",
-    ("", "events"): "list",
 }
 FLAGGER = {
     ("", "pods"): "list",
@@ -111,8 +106,8 @@ SERVERS: t.Mapping[str, t.Callable[[Request], Answer]] = {
     "feed": feed,
     "poor": RightsServer(without(DISCOVERY, ("list", "", "pods"), ("list", "batch", "cronjobs"))),
     "local": RightsServer({}, {"shop": DISCOVERY, "till": without(DISCOVERY, ("list", "apps", "deployments"))}),
-    "idle": RightsServer(DISCOVERY, {"imagescan": without(SCANNER, ("create", "batch", "jobs"))}),
-    "blind": RightsServer({**DISCOVERY, **SCANNER}, groups=("apps", "batch", "config.openshift.io")),
+    "idle": RightsServer(DISCOVERY, {"imagescan": without(SCANNER_RIGHTS, ("create", "batch", "jobs"))}),
+    "blind": RightsServer({**DISCOVERY, **SCANNER_RIGHTS}, groups=("apps", "batch", "config.openshift.io")),
     "plain": RightsServer({**DISCOVERY, ("", "pods"): "list"}),
     "timid": RightsServer(
         without(FLAGGER, ("patch", "imagescan.github.io", "denylists")), groups=("apps", "imagescan.github.io")
@@ -157,7 +152,7 @@ def fed(url: str, **variables: t.Any) -> Json:
 #: First words of a row -> variables. ``environment`` and ``absent`` (packages) are about the module.
 MISTAKES: t.Mapping[str, Json] = {
     # kubeconfig
-    "there is no such kubeconfig": by_file("none"),
+    "the kubeconfig does not exist": by_file("none"),
     "the kubeconfig is another file": by_file("list.yml"),
     "the kubeconfig is not YAML": by_file("broken.yml"),
     "the kubeconfig is a folder": by_file(""),
@@ -199,7 +194,7 @@ MISTAKES: t.Mapping[str, Json] = {
     ),
     "OpenShift's images on a cluster without them": cluster("plain", scan_sources=["openshift"]),
     # registry
-    "there is no such credentials file": image("open", scan_registries={"registry_auth_file": "{work}/none.json"}),
+    "the credentials file does not exist": image("open", scan_registries={"registry_auth_file": "{work}/none.json"}),
     "the credentials file is another file": image("open", scan_registries={"registry_auth_file": "{work}/text"}),
     "the registry's CA file is not one": image("open", scan_registries={"registry_ca_cert": "{work}/text"}),
     "a mirror is a URL": image(
@@ -210,9 +205,9 @@ MISTAKES: t.Mapping[str, Json] = {
     "the registry's CA is not known": image("tls", scan_registries={"plain_http_registries": []}),
     "the registry speaks http": image("open", scan_registries={"plain_http_registries": []}),
     "the name of an image is malformed": image("open", name="A b:1"),
-    "there is no such image": image("open", name="a/b:2"),
+    "the image does not exist": image("open", name="a/b:2"),
     # feed
-    "there is no such feed": fed("{work}/none"),
+    "the feed does not exist": fed("{work}/none"),
     "the feed's URL has a typo": fed("http://{feed}/fed/"),
     "the feed wants a login": fed("http://{feed}/private/x.tar"),
     "the feed's CA is not known": fed("https://{tls}/feed/"),
@@ -227,16 +222,16 @@ MISTAKES: t.Mapping[str, Json] = {
         "http://{feed}/feed/", scan_feed_format="updateinfo", scan_feed_distribution="plan9:1"
     ),
     "two addresses for one feed": fed("http://{feed}/feed/ http://{feed}/feed/more/"),
-    "there is no such map": fed("{work}/feed", scan_repository_map="{work}/none.json"),
+    "the map does not exist": fed("{work}/feed", scan_repository_map="{work}/none.json"),
     "the map's URL has a typo": fed("http://{feed}/feed/", scan_repository_map="http://{feed}/map.json"),
     "the key is not an OpenPGP key": fed("http://{feed}/feed/", scan_feed_signature_key="{work}/text"),
     # policy
-    "there is no such policy file": {"scan_policies": ["{work}/none.yml"]},
+    "the policy file does not exist": {"scan_policies": ["{work}/none.yml"]},
     "a policy file is not YAML": {"scan_policies": ["{work}/broken.yml"]},
     "a key of a policy is misspelt": {"scan_policies": ["{work}/typo.yml"]},
     "a value of a policy is misspelt": {"scan_policies": ["{work}/severity.yml"]},
     "two policies have one name": {"scan_policies": ["{work}/policies.yml", "{work}/policies.yml"]},
-    "there is no such exceptions file": {"scan_exceptions": ["{work}/none.yml"]},
+    "the exceptions file does not exist": {"scan_exceptions": ["{work}/none.yml"]},
     "an exception has no end": {"scan_exceptions": ["{work}/endless.yml"]},
     "an exception lasts too long": {"scan_exceptions": ["{work}/long.yml"]},
     "the key of a VEX document is not there": {

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the imagescan.openshift authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A stand-in for openshift-apiserver 4.20 on loopback, for tests without a cluster and behind an aggregator.
+"""A stand-in for openshift-apiserver 4.20 on loopback, for tests without a cluster.
 
 It answers as that was measured to answer: lists in pages, 410 with a token for an inconsistent rest after a compaction,
 no ``sendInitialEvents``, an ERROR event for a version that is too old, the first bookmark after a minute. Everybody may

@@ -66,7 +66,7 @@ class Module(AnsibleModule):
 
 
 def _wrong_choices(spec: t.Mapping[str, t.Any], params: t.Mapping[str, t.Any]) -> list[str]:
-    """Write what was meant by values that are like a choice of an option, but none."""
+    """Write what was meant by values that resemble a choice of an option."""
     texts = []
     for name, option in spec.items():
         choices = [choice for choice in option.get("choices", ()) if isinstance(choice, str)]

@@ -521,9 +521,10 @@ def test_where_it_does_not_they_say_so_and_are_not_claimed() -> None:
 
 def test_a_policy_that_overlooks_builds_is_found_by_deployment_configs() -> None:
     def apart(resource: str) -> tuple[int, str] | None:
-        return (422, f"{OURS}denied request: failed to configure binding") if resource == "deploymentconfigs" else None
+        text = f"{POD}{OURS}denied request: failed to configure binding"
+        return (422, text) if resource == "deploymentconfigs" else None
 
-    rows = OpenShift(lambda resource: apart(resource) and (422, f"{POD}{apart(resource)[1]}")).drill()  # type: ignore
+    rows = OpenShift(apart).drill()
     let_in = drill.open_ways(rows, "deny")
     assert {one.kind for one in let_in} == {"Build", "BuildConfig"}
     assert not any("evaluates no policies" in one.message for one in rows)
